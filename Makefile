@@ -1,0 +1,28 @@
+# Each target makes what it needs. PYTHON names the interpreter the environment is made from (3.10 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test lint clean
+
+install: .venv/.installed
+
+.venv/.installed: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "setuptools<81" wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+demo: install
+	$(BIN)/hspcgan demo
+
+test: install
+	$(BIN)/python -m pytest -q
+
+lint: install
+	$(BIN)/ruff check .
+	mkdir -p .lint/hspcgan
+	for room in pipeline model train evaluate; do ln -sfn ../../$$room .lint/hspcgan/$$room; done
+	MYPYPATH=.lint $(BIN)/mypy --namespace-packages --explicit-package-bases -p hspcgan
+
+clean:
+	rm -rf .venv .lint .pytest_cache .mypy_cache .ruff_cache runs samples

@@ -1,0 +1,1 @@
+"""Shipped manifests: YAML data only, addressed by name on the command line."""

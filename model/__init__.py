@@ -1,0 +1,1 @@
+"""The networks: frozen CLIP, semantic prompts, prompted adaptor, generator, discriminator, and their checkpoints."""

@@ -1,0 +1,1 @@
+"""The lean trainer: cached features and images → checkpoints, logs and sample grids."""
