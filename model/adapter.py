@@ -1,0 +1,94 @@
+"""The generator's way through the frozen CLIP: bridge features, prompts and the gate between them (§3.1.4).
+
+Legend: B batch, d text width, D image-tower width, g grid, P prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hspcgan.model.blocks import AdapterBlock
+from hspcgan.model.clip import FrozenClip
+from hspcgan.model.condition import Condition
+from hspcgan.model.config import ClipShape, ModelConfig
+from hspcgan.model.prompts import LinearPrompts, PromptModule
+
+
+class PromptGate(nn.Module):
+    """How far a prompt replaces the class token: ``γ = σ(w · [cls; p])``, one w per prompted block.
+
+    ``hard`` rounds γ to 0 or 1 and passes gradients as if it had not (straight-through).
+    """
+
+    def __init__(self, prompts: int, width: int, hard: bool):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(prompts, 2 * width))
+        self.hard = hard
+
+    def forward(self, slot: int, cls: Tensor, prompt: Tensor) -> Tensor:
+        """Class tokens and prompts [B, D] of one slot -> γ [B, 1]."""
+        share = torch.sigmoid(torch.cat([cls, prompt], dim=1) @ self.weight[slot, :, None])
+        if self.hard:
+            return (share >= 0.5).to(share) + (share - share.detach())
+        return share
+
+
+class Adapter(nn.Module):
+    """Code -> bridge features -> frozen CLIP under prompts -> features for the generator blocks.
+
+    The CLIP is held outside the module tree: it moves with the adapter, but is neither among its parameters nor in
+    its state dict. Without one (``clip=None``) the module can be counted and loaded, but not run.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        shape: ClipShape,
+        clip: FrozenClip | None,
+        phrase_mean: Mapping[str, np.ndarray] | None = None,
+    ):
+        super().__init__()
+        self._clip = (clip,)
+        self.clip_weight = config.clip_weight
+        self.prompted_blocks = config.prompted_blocks(shape.layers)
+        condition = config.noise_dim + shape.embed_dim
+        self.blocks = nn.ModuleList(
+            AdapterBlock(condition, config.code_width, config.middle_width) for _ in range(config.adapter_blocks)
+        )
+        self.conv_fuse = nn.Conv2d(config.code_width, shape.width, 5, padding=2)
+        self.conv = nn.Conv2d(shape.width, config.block_channels(shape.grid)[0], 5, padding=2)
+        self.prompts: LinearPrompts | PromptModule
+        if config.prompts == "fc":
+            self.prompts = LinearPrompts(config, shape)
+        else:
+            self.prompts = PromptModule(config, shape, phrase_mean)
+        self.gate = None
+        if config.gate != "append":
+            self.gate = PromptGate(len(config.slots), shape.width, hard=config.gate == "hard")
+
+    @property
+    def clip(self) -> FrozenClip:
+        """The frozen CLIP. ValueError when the adapter was built from sizes alone."""
+        clip = self._clip[0]
+        if clip is None:
+            raise ValueError("this generator was built from sizes alone; build it with a FrozenClip to run it")
+        return clip
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Adapter:
+        if self._clip[0] is not None:
+            self._clip[0]._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+    def forward(self, code: Tensor, modulation: Tensor, noise: Tensor, condition: Condition) -> Tensor:
+        """Code [B, 64, g, g], modulation [noise; sentence], noise and captions -> [B, C, g, g]."""
+        for block in self.blocks:
+            code = block(code, modulation)
+        bridge = self.conv_fuse(code)  # [B, D, g, g]
+        prompts, active = self.prompts(noise, condition)
+        seen = self.clip.prompted(bridge, prompts, active, self.prompted_blocks, self.gate)
+        return self.conv(bridge + self.clip_weight * seen)

@@ -1,0 +1,72 @@
+"""Residual blocks modulated by the condition, of which adaptor and generator are built (GALIP's, after DF-GAN).
+
+Legend: B batch, C channels, c condition width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+
+
+class Fuse(nn.Module):
+    """affine, LeakyReLU, affine, LeakyReLU; an affine is γ·x + β with γ and β from Linear-ReLU-Linear MLPs.
+
+    The four MLPs (γ₀, β₀, γ₁, β₁) share their two matrix products. γ starts at 1 and β at 0 for every condition.
+    """
+
+    def __init__(self, condition: int, channels: int):
+        super().__init__()
+        self.first = nn.Linear(condition, 4 * channels)
+        self.second = nn.Parameter(torch.zeros(4, channels, channels))
+        self.offset = nn.Parameter(torch.tensor([1.0, 0.0, 1.0, 0.0])[:, None].repeat(1, channels))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Feature maps [B, C, h, w] and conditions [B, c] -> [B, C, h, w]."""
+        hidden = F.relu(self.first(condition)).unflatten(1, (4, -1)).transpose(0, 1)  # [4, B, C]
+        scale0, shift0, scale1, shift1 = torch.baddbmm(  # each [B, C, 1, 1]
+            self.offset[:, None], hidden, self.second.transpose(1, 2)
+        )[..., None, None].unbind(0)
+        x = F.leaky_relu(torch.addcmul(shift0, scale0, x), SLOPE)
+        return F.leaky_relu(torch.addcmul(shift1, scale1, x), SLOPE)
+
+
+class AdapterBlock(nn.Module):
+    """``x + fuse2(conv2(fuse1(conv1 x)))`` at a fixed size, with fewer channels in the middle."""
+
+    def __init__(self, condition: int, channels: int, middle: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, middle, 3, padding=1)
+        self.fuse1 = Fuse(condition, middle)
+        self.conv2 = nn.Conv2d(middle, channels, 3, padding=1)
+        self.fuse2 = Fuse(condition, channels)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """[B, C, h, w] and [B, c] -> [B, C, h, w]."""
+        h = self.fuse1(self.conv1(x), condition)
+        return x + self.fuse2(self.conv2(h), condition)
+
+
+class GeneratorBlock(nn.Module):
+    """Nearest upsampling to ``size`` pixels, then ``shortcut(x) + c2(fuse2(c1(fuse1 x)))``.
+
+    Modulation, activation and the 1×1 shortcut act on pixels alone, so they run before the upsampling, exactly.
+    """
+
+    def __init__(self, condition: int, channels_in: int, channels_out: int, size: int):
+        super().__init__()
+        self.size = (size, size)
+        self.fuse1 = Fuse(condition, channels_in)
+        self.c1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.fuse2 = Fuse(condition, channels_out)
+        self.c2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+        self.c_sc = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """[B, C_in, h, w] and [B, c] -> [B, C_out, size, size]."""
+        shortcut = F.interpolate(self.c_sc(x), size=self.size)
+        h = self.c1(F.interpolate(self.fuse1(x, condition), size=self.size))
+        return shortcut + self.c2(self.fuse2(h, condition))

@@ -1,0 +1,185 @@
+"""Weights to share: a folder with ``model.safetensors`` (all trainable networks) and ``model.json`` (their card).
+
+The card, JSON: ``format`` 1 · ``config``, the ModelConfig · ``clip`` {name, sha256, embed_dim, path_hint}, the path
+relative to the folder · ``weights`` {sha256, dtype, parameters per network} · ``extra``, what the writer adds
+(fingerprints, step, metrics). Tensors are named ``generator/…``, ``discriminator/…``, ``head/…``; the frozen CLIP is
+not among them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from hspcgan.model.build import build
+from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.clip_file import file_sha256
+from hspcgan.model.config import ModelConfig
+from hspcgan.model.discriminator import Discriminator, Head
+from hspcgan.model.generator import Generator
+
+FORMAT = 1
+WEIGHTS, CARD = "model.safetensors", "model.json"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint's networks in float32 on the CPU, in eval mode, with what they were made from."""
+
+    generator: Generator
+    discriminator: Discriminator
+    head: Head
+    config: ModelConfig
+    clip: FrozenClip
+    card: dict[str, Any]
+
+
+def save_weights(
+    path: str | Path,
+    generator: Generator,
+    discriminator: Discriminator,
+    head: Head,
+    config: ModelConfig,
+    clip: FrozenClip,
+    extra: Mapping[str, Any] | None = None,
+    half: bool = False,
+) -> Path:
+    """Writes the folder ``path``, whole or not at all; one that is there already is replaced.
+
+    ``half`` stores float16, for shipping. ValueError for weights that are not finite (in float16) and for an
+    ``extra`` that is not JSON.
+    """
+    path = Path(path)
+    try:
+        json.dumps(dict(extra or {}), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"not saving {path}: extra must be plain JSON ({error})") from error
+    dtype = torch.float16 if half else torch.float32
+    networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "head": head}
+    tensors = {
+        f"{name}/{key}": value.detach().to("cpu", dtype).contiguous()
+        for name, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+    broken = [key for key, value in tensors.items() if not value.isfinite().all()]
+    if broken:
+        raise ValueError(f"not saving {path}: {len(broken)} tensors are not finite in {dtype}, such as {broken[0]}")
+    card = {
+        "format": FORMAT,
+        "config": config.model_dump(mode="json"),
+        "clip": {
+            "name": clip.name,
+            "sha256": clip.sha256,
+            "embed_dim": clip.embed_dim,
+            "path_hint": clip.path and os.path.relpath(clip.path, path.resolve()),
+        },
+        "weights": {
+            "dtype": str(dtype).removeprefix("torch."),
+            "parameters": {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()},
+        },
+        "extra": dict(extra or {}),
+    }
+    _write_folder(path, tensors, card)
+    return path
+
+
+def load(path: str | Path, clip: FrozenClip | None = None, clip_path: str | Path | None = None) -> Loaded:
+    """Networks of a folder written by ``save_weights``.
+
+    The CLIP is the one given, or read from ``clip_path``, or from where the card saw it; it must have the card's
+    sha256. ValueError where anything is missing, damaged or of another kind.
+    """
+    path = Path(path)
+    card = read_card(path)
+    try:
+        config = ModelConfig.model_validate(card["config"])
+    except ValidationError as error:
+        raise ValueError(f"{path / CARD}: {error}") from error
+    if clip is None:
+        clip = load_clip(clip_path if clip_path is not None else _hinted_clip(path, card))
+    if clip.sha256 != card["clip"]["sha256"]:
+        raise ValueError(
+            f"{path} was trained with CLIP {card['clip']['name']} (sha256 {card['clip']['sha256']}), "
+            f"got {clip.name} (sha256 {clip.sha256}); give the path of the former"
+        )
+    tensors = _read_tensors(path, card)
+    generator, discriminator, head = build(config, clip)
+    for name, network in (("generator", generator), ("discriminator", discriminator), ("head", head)):
+        own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+        try:
+            network.load_state_dict(own)
+        except RuntimeError as error:
+            raise ValueError(f"{path / WEIGHTS} does not fit its card: {error}") from error
+        network.eval()
+    return Loaded(generator, discriminator, head, config, clip, card)
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """The card of a checkpoint folder, without its weights. ValueError when it is absent or of another format."""
+    file = Path(path) / CARD
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"no checkpoint in {path}: {CARD} is missing; give the folder that holds it") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is not JSON ({error}); the checkpoint is damaged, take another one") from error
+    found = card.get("format") if isinstance(card, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{file} has format {found}, this version reads {FORMAT}")
+    missing = [key for key in ("config", "clip", "weights") if not isinstance(card.get(key), dict)]
+    if missing:
+        raise ValueError(f"{file} lacks {missing}; the checkpoint is damaged, take another one")
+    return card
+
+
+def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    save_file(tensors, work / WEIGHTS)
+    card["weights"]["sha256"] = file_sha256(work / WEIGHTS)
+    (work / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    if path.exists():
+        old = path.with_name(f".{path.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(path, old)
+        os.replace(work, path)
+        shutil.rmtree(old)
+    else:
+        os.replace(work, path)
+
+
+def _read_tensors(path: Path, card: dict[str, Any]) -> dict[str, Tensor]:
+    file = path / WEIGHTS
+    if not file.is_file():
+        raise ValueError(f"{file} is missing; the checkpoint is damaged, take another one")
+    expected, got = card["weights"].get("sha256"), file_sha256(file)
+    if got != expected:
+        raise ValueError(f"{file} is damaged: sha256 {got}, its card says {expected}; take another checkpoint")
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ValueError(f"{file} is not a safetensors file: {error}; take another checkpoint") from error
+
+
+def _hinted_clip(path: Path, card: dict[str, Any]) -> Path:
+    hint = card["clip"].get("path_hint")
+    found = path / hint if hint else None
+    if found is None or not found.is_file():
+        raise ValueError(
+            f"the CLIP of {path}, {card['clip'].get('name')}, is not at {found}; give its path "
+            f"(sha256 {card['clip'].get('sha256')})"
+        )
+    return found

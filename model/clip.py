@@ -1,0 +1,213 @@
+"""Frozen OpenAI CLIP: text features for the cache, taps for the discriminator, the prompted pass for the generator.
+
+Legend: B batch, L text positions, d embedding width, D image-tower width, g patches per side, P prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hspcgan.model.clip_file import openai_clip, read_clip_file
+from hspcgan.model.config import ClipShape
+
+PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
+PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
+
+Gate = Callable[[int, Tensor, Tensor], Tensor]
+
+
+class FrozenClip(nn.Module):
+    """OpenAI's CLIP with an image transformer, float32, without gradients to its weights.
+
+    ``name`` is OpenAI's for its published weights, else the file's stem; ``sha256`` is that of the file.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(self, network: Any, name: str, sha256: str, path: Path | None = None):
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+        self.name, self.sha256, self.path = name, sha256, path
+        visual: Any = network.visual
+        self.patch: int = visual.conv1.kernel_size[0]
+        self.context_length: int = network.context_length
+        self.shape = ClipShape(
+            embed_dim=visual.proj.shape[1],
+            width=visual.proj.shape[0],
+            grid=visual.input_resolution // self.patch,
+            layers=len(visual.transformer.resblocks),
+            resolution=visual.input_resolution,
+        )
+        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD)[:, None, None], persistent=False)
+
+    def __deepcopy__(self, memo: dict) -> FrozenClip:
+        return self  # never trained, so copies of a generator share it
+
+    @property
+    def embed_dim(self) -> int:
+        return self.shape.embed_dim
+
+    @property
+    def width(self) -> int:
+        return self.shape.width
+
+    @property
+    def grid(self) -> int:
+        return self.shape.grid
+
+    @property
+    def layers(self) -> int:
+        return self.shape.layers
+
+    @property
+    def resolution(self) -> int:
+        return self.shape.resolution
+
+    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """OpenAI's tokens of texts, int64 [B, L], trimmed to the longest, and a bool [B]: did not fit the context.
+
+        A text that does not fit keeps its beginning and the end-of-text token, as ``clip.tokenize(truncate=True)``.
+        """
+        tokenizer = openai_clip().clip._tokenizer
+        begin, end = tokenizer.encoder["<|startoftext|>"], tokenizer.encoder["<|endoftext|>"]
+        rows = [[begin, *tokenizer.encode(text), end] for text in texts]
+        truncated = torch.tensor([len(row) > self.context_length for row in rows], dtype=torch.bool)
+        rows = [row if len(row) <= self.context_length else [*row[: self.context_length - 1], end] for row in rows]
+        ids = torch.zeros(len(rows), max(map(len, rows), default=2), dtype=torch.int64)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+        return ids, truncated
+
+    def encode_text(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Sentence features [B, d] and token features [B, L, d] of int tokens [B, L], raw.
+
+        Token features are ``ln_final(x) @ text_projection``; the sentence is the row of the end-of-text token. L may
+        be below the context length: attention is causal, so padding behind the end changes nothing.
+        """
+        clip, length = self.network, tokens.shape[1]
+        if length > self.context_length:
+            raise ValueError(f"tokens of length {length} exceed CLIP's context of {self.context_length}")
+        x = clip.token_embedding(tokens) + clip.positional_embedding[:length]  # [B, L, W]
+        for block in clip.transformer.resblocks:
+            x = _run(block, x, causal=True)
+        features = clip.ln_final(x) @ clip.text_projection  # [B, L, d]
+        rows = torch.arange(len(tokens), device=tokens.device)
+        return features[rows, tokens.argmax(dim=-1)], features
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """Raw image features [B, d] of images NCHW in [-1, 1], any size."""
+        return self.image_taps(images, blocks=())[1]
+
+    def image_taps(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> tuple[list[Tensor], Tensor]:
+        """Patch features [B, D, g, g] after each of these 0-based blocks, and the raw image features [B, d].
+
+        Images are NCHW float in [-1, 1], of any size.
+        """
+        taps, x = self._image_pass(images, blocks, self.layers)
+        visual = self.network.visual
+        return taps, visual.ln_post(x[:, 0]) @ visual.proj
+
+    def taps_only(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> list[Tensor]:
+        """``image_taps`` without the image features: the blocks after the last tap are not run."""
+        return self._image_pass(images, blocks, max(blocks) + 1)[0]
+
+    def prompted(
+        self,
+        bridge: Tensor,
+        prompts: Tensor,
+        active: Tensor | None,
+        blocks: Sequence[int],
+        gate: Gate | None,
+    ) -> Tensor:
+        """Bridge features [B, D, g, g] through the image tower, prompt i of [B, P, D] entering block ``blocks[i]``.
+
+        ``gate(i, cls, prompt) -> [B, 1]`` says how far the prompt replaces the class token [B, D] before its block;
+        without a gate the prompt is an extra token of that block, dropped after it (GALIP). ``active`` [B, P] is
+        False for empty slots, which have no influence; None: all are active. Returns the patches, [B, D, g, g].
+        """
+        slots = {block: i for i, block in enumerate(blocks)}
+        x = self._embed(bridge)  # [B, 1 + g², D]
+        for number, block in enumerate(self.network.visual.transformer.resblocks):
+            i = slots.get(number)
+            if i is None:
+                x = _run(block, x)
+                continue
+            real = None if active is None else active[:, i, None]  # [B, 1]
+            if gate is None:
+                x = _run(block, torch.cat([x, prompts[:, i, None]], dim=1), _key_mask(x, real))[:, :-1]
+            else:
+                cls, prompt = x[:, 0], prompts[:, i]  # [B, D]
+                share = gate(i, cls, prompt)  # [B, 1]
+                if real is not None:
+                    share = share * real
+                cls = (1 - share) * cls + share * prompt
+                x = _run(block, torch.cat([cls[:, None], x[:, 1:]], dim=1))
+        return self._to_grid(x)
+
+    def _image_pass(self, images: Tensor, blocks: Sequence[int], stop: int) -> tuple[list[Tensor], Tensor]:
+        x = self._embed(self.network.visual.conv1(self._pixels(images)))
+        kept = {}
+        for number, block in enumerate(self.network.visual.transformer.resblocks[:stop]):
+            x = _run(block, x)
+            if number in blocks:
+                kept[number] = self._to_grid(x)
+        return [kept[number] for number in blocks], x
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """NCHW in [-1, 1], any size -> normalised as CLIP was trained, at its resolution."""
+        size = (self.resolution, self.resolution)
+        if images.shape[-2:] != size:
+            images = F.interpolate(images, size=size, mode="bicubic", antialias=True, align_corners=False)
+        return ((images + 1) / 2 - self.pixel_mean) / self.pixel_std
+
+    def _embed(self, patches: Tensor) -> Tensor:
+        visual = self.network.visual
+        x = patches.flatten(2).transpose(1, 2)  # [B, g², D]
+        cls = visual.class_embedding.expand(len(x), 1, -1)  # [B, 1, D]
+        return visual.ln_pre(torch.cat([cls, x], dim=1) + visual.positional_embedding)
+
+    def _to_grid(self, x: Tensor) -> Tensor:
+        return x[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))
+
+
+def _run(block: Any, x: Tensor, key_mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    """One of CLIP's residual attention blocks on [B, L, D]; ``key_mask`` broadcasts to [B, heads, L, L]."""
+    attention = block.attn
+    heads = attention.num_heads
+    qkv = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)  # [B, L, 3D]
+    q, k, v = qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)  # [B, heads, L, D/heads]
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=key_mask, is_causal=causal)
+    x = x + attention.out_proj(mixed.transpose(1, 2).flatten(2))
+    return x + block.mlp(block.ln_2(x))
+
+
+def _key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:
+    """Hides the appended token as a key where its slot is empty: an empty token would still change the softmax."""
+    if real is None:
+        return None
+    keys = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+    return torch.cat([keys, real], dim=1)[:, None, None]  # [B, 1, 1, L + 1]
+
+
+def load_clip(path: str | Path, allow_unverified: bool = False) -> FrozenClip:
+    """CLIP from a state dict (``torch.save``) or one of OpenAI's TorchScript archives, in float32 on the CPU.
+
+    An archive holds code, so it is opened only when its sha256 is in OpenAI's list or ``allow_unverified`` is given.
+    As in OpenAI's own loader, matrices pass through float16. ValueError for files that are neither, for other
+    networks and for CLIP's ResNets.
+    """
+    path = Path(path)
+    state, sha256, name = read_clip_file(path, allow_unverified)
+    try:
+        network = openai_clip().model.build_model(state).float()
+    except (RuntimeError, KeyError) as error:
+        raise ValueError(f"{path} does not fit OpenAI's CLIP: {error}") from error
+    return FrozenClip(network, name, sha256, path.resolve())

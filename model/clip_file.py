@@ -1,0 +1,97 @@
+"""Files of CLIP weights: which kinds are read, what is checked before, and what each refusal says."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+
+def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor], str, str]:
+    """State dict, sha256 and name of a file of CLIP weights; see ``hspcgan.model.clip.load_clip``."""
+    if not path.is_file():
+        raise ValueError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive")
+    sha256 = file_sha256(path)
+    published = _published()
+    if _is_torchscript(path):
+        if sha256 not in published and not allow_unverified:
+            raise ValueError(
+                f"{path} is a TorchScript archive, which can hold code, and its sha256 {sha256} is not one of "
+                f"OpenAI's; download it again, or convert it to a state dict, or load it with allow_unverified=True"
+            )
+        state = _torchscript_state(path)
+    else:
+        state = _pickled_state(path)
+    _check(path, state)
+    return state, sha256, published.get(sha256, path.stem)
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def openai_clip() -> ModuleType:
+    """OpenAI's package, imported on first use: it takes a second and warns about pkg_resources."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        import clip
+        import clip.clip
+        import clip.model
+    return clip
+
+
+def _check(path: Path, state: dict[str, Tensor]) -> None:
+    if "visual.layer1.0.conv1.weight" in state:
+        raise ValueError(
+            f"{path} is a CLIP with a ResNet: it has no class token and no transformer blocks to tap or to prompt; "
+            f"use a ViT, for example ViT-B/32"
+        )
+    if "visual.proj" not in state or "text_projection" not in state:
+        raise ValueError(
+            f"{path} is not a CLIP state dict: visual.proj and text_projection expected, "
+            f"got {len(state)} keys such as {sorted(state)[:3]}"
+        )
+
+
+def _published() -> dict[str, str]:
+    """sha256 -> name of OpenAI's published weights; their download addresses carry the hash."""
+    return {url.split("/")[-2]: name for name, url in openai_clip().clip._MODELS.items()}
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _torchscript_state(path: Path) -> dict[str, Tensor]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+    except RuntimeError as error:
+        raise ValueError(f"{path} is not a readable TorchScript archive: {error}") from error
+
+
+def _pickled_state(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{path} cannot be read as CLIP weights ({reason}): damaged, or of another kind") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path} holds a {type(state).__name__}, expected a state dict of tensors")
+    return dict(state)

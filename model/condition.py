@@ -1,0 +1,87 @@
+"""What a batch of captions is to the generator: text features, masks and scene-graph edges, read from the cache.
+
+Legend: B captions, N entity slots, K attributes, R relations, T tokens, d text width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A batch of captions; features are raw CLIP text features, float32, not normalised.
+
+    What stands in a masked slot, or behind an edge of -1, has no influence.
+    """
+
+    sentence: Tensor  # [B, d]
+    tokens: Tensor  # [B, T, d]
+    token_mask: Tensor  # [B, T] bool, True where there is a token
+    entities: Tensor  # [B, N, d]
+    entity_mask: Tensor  # [B, N] bool, True where there is an entity
+    entity_word: Tensor  # [B, N] int64, word index in the caption
+    attributes: Tensor  # [B, K, d]
+    attribute_entity: Tensor  # [B, K] int64, entity slot, -1 without an edge
+    relations: Tensor  # [B, R, d]
+    relation_subject: Tensor  # [B, R] int64, entity slot, -1 without one
+    relation_object: Tensor  # [B, R] int64, entity slot, -1 without one
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Condition:
+        """From the arrays of ``pipeline.cache.conditions.collate``; features of any float type become float32."""
+        names = [field.name for field in fields(cls)]
+        missing, unknown = set(names) - set(arrays), set(arrays) - set(names)
+        if missing or unknown:
+            raise ValueError(f"condition arrays: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        return cls(**{name: _tensor(arrays[name]) for name in names})
+
+    @classmethod
+    def of_sentence(cls, sentence: Tensor, slots: int) -> Condition:
+        """Captions of which only the sentence features [B, d] are known: every one of the entity slots is empty."""
+        batch, width = sentence.shape
+        none = sentence.new_zeros(batch, 0, width)
+        nowhere = torch.full((batch, 0), -1, dtype=torch.int64, device=sentence.device)
+        return cls(
+            sentence=sentence,
+            tokens=sentence[:, None],
+            token_mask=torch.ones(batch, 1, dtype=torch.bool, device=sentence.device),
+            entities=sentence.new_zeros(batch, slots, width),
+            entity_mask=torch.zeros(batch, slots, dtype=torch.bool, device=sentence.device),
+            entity_word=torch.zeros(batch, slots, dtype=torch.int64, device=sentence.device),
+            attributes=none,
+            attribute_entity=nowhere,
+            relations=none,
+            relation_subject=nowhere,
+            relation_object=nowhere,
+        )
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Condition:
+        """The same batch on another device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def __len__(self) -> int:
+        return self.sentence.shape[0]
+
+    def __getitem__(self, rows: int | slice | Tensor | np.ndarray | list[int]) -> Condition:
+        """The captions at these rows of the batch; a single row keeps its batch axis."""
+        if isinstance(rows, int):
+            rows = [rows]
+        index = torch.as_tensor(rows, device=self.sentence.device) if isinstance(rows, list | np.ndarray) else rows
+        return self._map(lambda tensor: tensor[index])
+
+    def _map(self, function: Any) -> Condition:
+        return Condition(**{field.name: function(getattr(self, field.name)) for field in fields(self)})
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    if array.dtype.kind == "f":
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    if array.dtype.kind == "b":
+        return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))

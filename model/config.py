@@ -1,0 +1,133 @@
+"""What a model is made of: read from a manifest's ``model`` section, written into every checkpoint's card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+REFERENCE_LAYERS = 12  # block numbers are written for ViT-B/32's 12 blocks and scale with the backbone's depth
+FIRST_PROMPTED = 1
+
+
+@dataclass(frozen=True)
+class ClipShape:
+    """The sizes of a frozen CLIP that the trainable networks depend on; no weights are needed to count parameters."""
+
+    embed_dim: int  # d, width of sentence, token and image features
+    width: int  # D, width of the image tower
+    grid: int  # g, patches per side
+    layers: int  # blocks of the image tower
+    resolution: int  # pixels per side that the image tower reads
+
+
+class ModelConfig(BaseModel, extra="forbid", frozen=True):
+    """Sizes and switches of generator, discriminator and head; the defaults are the full-size networks."""
+
+    kind: Literal["hspcgan", "galip"] = Field(
+        "hspcgan", description="hspcgan: hierarchical semantic prompts; galip: prompts of one FC layer, appended."
+    )
+    image_size: int = Field(224, ge=16, description="Height and width of generated images, in pixels.")
+    noise_dim: int = Field(100, ge=1, description="Length of the noise vector z.")
+
+    prompts: Literal["hierarchical", "local", "fc"] = Field(
+        "hierarchical",
+        description="hierarchical: eq. 1 and 2; local: encoded entities without graph fusion and eq. 2; fc: GALIP's.",
+    )
+    order: Literal["GLG", "LG", "GL", "L", "G"] = Field(
+        "GLG", description="Order of global (G) and local (L) prompts over the prompted blocks; unused by fc prompts."
+    )
+    locals: int = Field(6, ge=1, le=11, description="Entity slots N, one local prompt each.")
+    global_prompts: int = Field(8, ge=1, le=11, description="Prompted blocks where there are no locals (order G, fc).")
+    gate: Literal["soft", "hard", "append"] = Field(
+        "soft", description="How a prompt enters a block: mixed into the class token, swapped for it, or appended."
+    )
+    context: Literal["tokens", "sentence"] = Field(
+        "tokens", description="What local prompts attend to: all token features of the caption or its sentence alone."
+    )
+    subtract_mean: bool = Field(
+        True, description="Subtract the cache's mean phrase feature of each kind inside the prompt module."
+    )
+    prompt_width: int | None = Field(
+        None, ge=1, description="Width of the prompt module's attentions and pair gate; by default that of the text."
+    )
+
+    code_width: int = Field(64, ge=1, description="Channels of the code that the noise is mapped to.")
+    middle_width: int = Field(32, ge=1, description="Channels between the two convolutions of an adaptor block.")
+    adapter_blocks: int = Field(4, ge=0, description="Modulated blocks between the code and the bridge features.")
+    clip_weight: float = Field(0.1, description="Weight of CLIP's features beside the bridge features.")
+    channels: tuple[int, ...] | None = Field(
+        None, description="Channels before and after each generator block; by default doubling from 64 up to 512."
+    )
+    taps: tuple[int, ...] = Field(
+        (1, 4, 8), min_length=1, description="CLIP blocks that the discriminator reads, numbered for 12 layers."
+    )
+    discriminator_width: int = Field(512, ge=1, description="Channels of the discriminator's features.")
+    head_width: int = Field(128, ge=1, description="Channels between the head's two convolutions.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("kind") == "galip":
+            return {"prompts": "fc", "gate": "append", **values}
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        if self.kind == "galip" and (self.prompts, self.gate) != ("fc", "append"):
+            raise ValueError(
+                f"kind galip has prompts fc and gate append, got {self.prompts} and {self.gate}; use kind hspcgan"
+            )
+        if len(self.slots) > REFERENCE_LAYERS - FIRST_PROMPTED:
+            raise ValueError(
+                f"order {self.order} with {self.locals} locals prompts {len(self.slots)} blocks, "
+                f"at most {REFERENCE_LAYERS - FIRST_PROMPTED} can be; lower locals"
+            )
+        if list(self.taps) != sorted(set(self.taps)) or not 0 <= self.taps[0] <= self.taps[-1] < REFERENCE_LAYERS:
+            raise ValueError(f"taps must rise within 0..{REFERENCE_LAYERS - 1}, got {list(self.taps)}")
+        return self
+
+    @property
+    def slots(self) -> str:
+        """One letter per prompted block: ``GLLLLLLG`` for the defaults, eight ``G`` without locals."""
+        if self.prompts == "fc" or self.order == "G":
+            return "G" * self.global_prompts
+        return self.order.replace("L", "L" * self.locals)
+
+    def prompted_blocks(self, layers: int) -> list[int]:
+        """0-based CLIP block of each prompt; numbers scale by layers/12. ValueError where two would coincide."""
+        return _scaled(range(FIRST_PROMPTED, FIRST_PROMPTED + len(self.slots)), layers, "prompts")
+
+    def tap_blocks(self, layers: int) -> list[int]:
+        """0-based CLIP blocks whose outputs the discriminator reads, scaled by layers/12."""
+        return _scaled(self.taps, layers, "taps")
+
+    def upsample_sizes(self, grid: int) -> list[int]:
+        """Output size of each generator block, in pixels: from the power of two above the grid, doubling."""
+        if self.image_size <= grid:
+            raise ValueError(f"image_size {self.image_size} must exceed CLIP's grid of {grid}")
+        sizes, size = [], 2 ** grid.bit_length()
+        while size < self.image_size:
+            sizes.append(size)
+            size *= 2
+        return [*sizes, self.image_size]
+
+    def block_channels(self, grid: int) -> list[int]:
+        """Channels before and after each generator block. ValueError when the config's list has another length."""
+        needed = len(self.upsample_sizes(grid)) + 1
+        if self.channels is None:
+            return [64 * min(2**i, 8) for i in reversed(range(needed))]
+        if len(self.channels) != needed:
+            raise ValueError(
+                f"model.channels has {len(self.channels)} entries, expected {needed}: sizes from {grid} over "
+                f"{self.upsample_sizes(grid)} pixels need one before and one after each block"
+            )
+        return list(self.channels)
+
+
+def _scaled(blocks: Any, layers: int, what: str) -> list[int]:
+    scaled = [block * layers // REFERENCE_LAYERS for block in blocks]
+    if len(set(scaled)) != len(scaled):
+        raise ValueError(f"{what}: an image tower of {layers} layers is too shallow for blocks {list(blocks)} of 12")
+    return scaled

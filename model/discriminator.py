@@ -1,0 +1,94 @@
+"""Discriminator on frozen CLIP taps, and the head that scores its features against sentences (GALIP's).
+
+Legend: B batch, D image-tower width, g grid, d text width, C feature width, N images, M sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hspcgan.model.blocks import SLOPE
+from hspcgan.model.config import ClipShape, ModelConfig
+
+FIRST_KERNEL = 4
+PAIR_ELEMENTS = 1 << 24  # most values that scoring all pairs holds at a time
+
+
+class _TapBlock(nn.Module):
+    """``shortcut(x) + γ·r(x) [+ β·tap]``, r two 3×3 convolutions each with a LeakyReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int, reads_tap: bool):
+        super().__init__()
+        self.conv_r = nn.Sequential(
+            nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False),
+            nn.LeakyReLU(SLOPE),
+        )
+        self.conv_s = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
+        self.gamma = nn.Parameter(torch.zeros(1))
+        self.beta = nn.Parameter(torch.zeros(1)) if reads_tap else None
+
+    def forward(self, x: Tensor, tap: Tensor | None = None) -> Tensor:
+        y = self.conv_s(x) + self.gamma * self.conv_r(x)
+        return y if self.beta is None or tap is None else y + self.beta * tap
+
+
+class Discriminator(nn.Module):
+    """Features of an image from the frozen CLIP's taps of it."""
+
+    def __init__(self, config: ModelConfig, shape: ClipShape):
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            _TapBlock(shape.width, shape.width, reads_tap=True) for _ in range(len(config.taps) - 1)
+        )
+        self.main = _TapBlock(shape.width, config.discriminator_width, reads_tap=False)
+
+    def forward(self, taps: Sequence[Tensor]) -> Tensor:
+        """One tap [B, D, g, g] per configured block, first block first -> [B, C, g, g]."""
+        if len(taps) != len(self.blocks) + 1:
+            raise ValueError(f"got {len(taps)} taps, expected {len(self.blocks) + 1}")
+        x = taps[0]
+        for block, tap in zip(self.blocks, taps[1:], strict=True):
+            x = block(x, tap)
+        return self.main(x)
+
+
+class Head(nn.Module):
+    """Score of image features under a sentence: 4×4 convolution over both, LeakyReLU, convolution to one value.
+
+    The sentence is the same at every place of the grid and nothing is padded, so its half of the first convolution
+    is one vector per sentence: images and sentences are passed once each, and only the tail is per pair.
+    """
+
+    def __init__(self, config: ModelConfig, shape: ClipShape):
+        super().__init__()
+        if shape.grid < FIRST_KERNEL:
+            raise ValueError(f"the head needs a grid of at least {FIRST_KERNEL} patches, CLIP's has {shape.grid}")
+        self.image_width = config.discriminator_width
+        both = config.discriminator_width + shape.embed_dim
+        self.first = nn.Conv2d(both, config.head_width, FIRST_KERNEL, bias=False)
+        self.last = nn.Conv2d(config.head_width, 1, shape.grid - FIRST_KERNEL + 1, bias=False)
+
+    def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
+        """Features [B, C, g, g] and raw sentences [B, d], row by row -> scores [B]."""
+        image, text = self._halves(features, sentence)
+        return self.last(F.leaky_relu(image + text[..., None, None], SLOPE)).flatten()
+
+    def pairs(self, features: Tensor, sentences: Tensor) -> Tensor:
+        """Features [N, C, g, g] and raw sentences [M, d] -> scores of all pairs [N, M]."""
+        image, text = self._halves(features, sentences)
+        image, text = image.flatten(2), text[None, :, :, None]  # [N, h, s], [1, M, h, 1]
+        last = self.last.weight.flatten()  # [h·s]
+        rows = max(1, PAIR_ELEMENTS // (len(sentences) * last.numel()))
+        tail = [F.leaky_relu(part[:, None] + text, SLOPE).flatten(2) @ last for part in image.split(rows)]
+        return torch.cat(tail)
+
+    def _halves(self, features: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+        """The first convolution before its activation: image part [N, h, g-3, g-3], sentence part [M, h]."""
+        image_weight, text_weight = self.first.weight.tensor_split([self.image_width], dim=1)
+        return F.conv2d(features, image_weight), F.linear(sentences, text_weight.sum(dim=(2, 3)))

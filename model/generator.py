@@ -1,0 +1,67 @@
+"""From noise and captions to images: code, adaptor through frozen CLIP, upsampling blocks (§3.1; GALIP's layout).
+
+Legend: B batch, d text width, g grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hspcgan.model.adapter import Adapter
+from hspcgan.model.blocks import SLOPE, GeneratorBlock
+from hspcgan.model.clip import FrozenClip
+from hspcgan.model.condition import Condition
+from hspcgan.model.config import ClipShape, ModelConfig
+
+
+class Generator(nn.Module):
+    """Images from noise and captions; rows of a batch are independent of each other.
+
+    ``clip`` may be None to build the trainable part from sizes alone (to count or to compare it).
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        shape: ClipShape,
+        clip: FrozenClip | None = None,
+        phrase_mean: Mapping[str, np.ndarray] | None = None,
+    ):
+        super().__init__()
+        self.config, self.shape = config, shape
+        modulation = config.noise_dim + shape.embed_dim
+        channels, sizes = config.block_channels(shape.grid), config.upsample_sizes(shape.grid)
+        self.fc_code = nn.Linear(config.noise_dim, config.code_width * shape.grid**2)
+        self.adapter = Adapter(config, shape, clip, phrase_mean)
+        self.blocks = nn.ModuleList(
+            GeneratorBlock(modulation, before, after, size)
+            for (before, after), size in zip(pairwise(channels), sizes, strict=True)
+        )
+        self.to_rgb = nn.Sequential(nn.LeakyReLU(SLOPE), nn.Conv2d(channels[-1], 3, 3, padding=1))
+
+    def forward(self, noise: Tensor, condition: Condition | Tensor) -> Tensor:
+        """Noise [B, noise_dim] and captions -> images NCHW, nominally in [-1, 1], unbounded.
+
+        A bare tensor of raw sentence features [B, d] stands for captions without entities.
+        """
+        if isinstance(condition, Tensor):
+            condition = Condition.of_sentence(condition, self.config.slots.count("L"))
+        self._check(noise, condition)
+        modulation = torch.cat([noise, condition.sentence], dim=1)  # [B, noise_dim + d]
+        code = self.fc_code(noise).unflatten(1, (-1, self.shape.grid, self.shape.grid))
+        x = self.adapter(code, modulation, noise, condition)  # [B, C, g, g]
+        for block in self.blocks:
+            x = block(x, modulation)
+        return self.to_rgb(x)
+
+    def _check(self, noise: Tensor, condition: Condition) -> None:
+        got = (tuple(noise.shape), tuple(condition.sentence.shape))
+        expected = ((len(noise), self.config.noise_dim), (len(noise), self.shape.embed_dim))
+        if got != expected:
+            raise ValueError(f"noise and sentence have shapes {got[0]} and {got[1]}, "
+                             f"expected {expected[0]} and {expected[1]}")  # fmt: skip

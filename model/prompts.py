@@ -1,0 +1,213 @@
+"""Prompts that steer the frozen CLIP: hierarchical semantic ones of HSPC-GAN (§3.1.2, §3.1.3) and GALIP's FC layer.
+
+Legend: B captions, N entity slots, K attributes, R relations, T tokens, d text width, D image-tower width, P prompts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hspcgan.model.condition import Condition
+from hspcgan.model.config import ClipShape, ModelConfig
+
+KINDS = ("entity", "attribute", "relation")
+HEAD_WIDTH = 64
+
+
+class Attention(nn.Module):
+    """Residual attention ``x + W_o · attend(W_q x, W_k y, W_v y)`` with heads of 64, as in CLIP."""
+
+    def __init__(self, features: int, width: int):
+        super().__init__()
+        self.heads = max(1, width // HEAD_WIDTH)
+        if width % self.heads:
+            raise ValueError(f"prompt_width {width} is not a multiple of {HEAD_WIDTH}")
+        self.query = nn.Linear(features, width)
+        self.key_value = nn.Linear(features, 2 * width)
+        self.out = nn.Linear(width, features)
+
+    def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Queries [B, N, d] over a context [B, T, d], its bool mask [B, T] True for real rows -> [B, N, d]."""
+        q = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, N, ·]
+        k, v = self.key_value(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None])
+        return x + self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class GraphFusion(nn.Module):
+    """Fuses attributes and relations into the entities along the scene graph's edges (eq. 1)."""
+
+    def __init__(self, features: int, width: int):
+        super().__init__()
+        self.gate_entity = nn.Linear(features, width)
+        self.gate_attribute = nn.Linear(features, width)
+        self.gate_scale = width**-0.5
+
+    def forward(
+        self,
+        entities: Tensor,
+        entity_mask: Tensor,
+        attributes: Tensor,
+        attribute_entity: Tensor,
+        relations: Tensor,
+        relation_subject: Tensor,
+        relation_object: Tensor,
+    ) -> Tensor:
+        """Entity prompts P_E [B, N, d]; rows of empty slots are zero. Edges of -1 or to empty slots are ignored."""
+        slot = torch.arange(entities.shape[1], device=entities.device)
+        real = entity_mask[..., None]  # [B, N, 1]
+        entities = torch.where(real, entities, 0.0)
+        owner = (attribute_entity[..., None] == slot) & entity_mask[:, None]  # [B, K, N]
+        attributes = torch.where(owner.any(-1, keepdim=True), attributes, 0.0)
+        both = (relation_subject >= 0) & (relation_object >= 0)
+        subject = ((relation_subject[..., None] == slot) & both[..., None]).to(entities)  # [B, R, N]
+        object_ = ((relation_object[..., None] == slot) & both[..., None]).to(entities)
+        relations = torch.where(both[..., None], relations, 0.0)
+
+        # Eq. 1, first line: v'_i = v_i + Σ_k w_ik a_k, the gate w in (0, 1) a bilinear form of the pair.
+        owner_row = owner.to(entities)
+        pair = self.gate_entity(owner_row @ entities) * self.gate_attribute(attributes)  # [B, K, w]
+        weight = torch.sigmoid(self.gate_scale * pair.sum(-1, keepdim=True))  # [B, K, 1]
+        enriched = entities + owner_row.transpose(1, 2) @ (weight * attributes)  # [B, N, d]
+
+        # Eq. 1, last line: p_i = v'_i + Σ_j r_ij * v'_j, elementwise.
+        messages = relations * (object_ @ enriched)  # [B, R, d]
+        return torch.where(real, enriched + subject.transpose(1, 2) @ messages, 0.0)
+
+
+class WordOrder(nn.Module):
+    """Complex word-order embedding (Wang et al., ICLR 2020), real part: ``r · cos(ω · pos + θ)`` (g_i of eq. 2).
+
+    Amplitude r, frequency ω and phase θ of each dimension are functions of the entity vector.
+    """
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.polar = nn.Linear(features, 3 * features)
+
+    def forward(self, entities: Tensor, word: Tensor) -> Tensor:
+        """Entity vectors [B, N, d] and word indices [B, N] -> [B, N, d]."""
+        amplitude, frequency, phase = self.polar(entities).chunk(3, dim=-1)
+        return amplitude * torch.cos(frequency * word[..., None].to(entities) + phase)
+
+
+class PromptModule(nn.Module):
+    """One prompt [B, D] per prompted block from noise and condition, in the config's order.
+
+    Works on features scaled to unit length × √d, phrases after subtraction of their kind's mean, so that the
+    products of eq. 1 stay of order one; the means are stored with the weights.
+    """
+
+    arrangement: Tensor
+
+    def __init__(self, config: ModelConfig, shape: ClipShape, phrase_mean: Mapping[str, np.ndarray] | None = None):
+        super().__init__()
+        self.config, d, D = config, shape.embed_dim, shape.width
+        width = config.prompt_width or d
+        self.n_global, self.n_local = config.slots.count("G"), config.slots.count("L")
+        self.register_buffer("arrangement", torch.tensor(self._arrangement()), persistent=False)
+        for kind in KINDS:
+            self.register_buffer(f"mean_{kind}", _mean(phrase_mean, kind, d))
+        if self.n_global:
+            self.noise = nn.Linear(config.noise_dim, d)
+            self.global_attention = Attention(d, width)
+            self.global_out = nn.Linear(2 * d, self.n_global * D)  # one FC layer per G position, side by side
+        if self.n_local:
+            self.local_out = nn.Linear(d, D)
+        if self.n_local and config.prompts == "hierarchical":
+            self.graph = GraphFusion(d, width)
+            self.order = WordOrder(d)
+            self.cross_attention = Attention(d, width)
+
+    def forward(self, noise: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
+        """Noise [B, z] and a batch of captions -> prompts [B, P, D] and their bool mask [B, P], False where empty."""
+        parts, masks = [], []
+        if self.n_global:
+            parts.append(self.global_prompts(noise, condition.sentence))
+            masks.append(torch.ones_like(parts[0][..., 0], dtype=torch.bool))
+        if self.n_local:
+            slots = condition.entities.shape[1]
+            if slots != self.n_local:
+                raise ValueError(
+                    f"the condition has {slots} entity slots, this model {self.n_local} local prompts; "
+                    f"collate with n_entities={self.n_local}"
+                )
+            parts.append(self.local_prompts(condition))
+            masks.append(condition.entity_mask)
+        prompts, active = torch.cat(parts, dim=1), torch.cat(masks, dim=1)
+        return prompts[:, self.arrangement], active[:, self.arrangement]
+
+    def global_prompts(self, noise: Tensor, sentence: Tensor) -> Tensor:
+        """Self-attention over [t; W·noise], flattened, an FC layer per G position -> [B, n_global, D]."""
+        tokens = torch.stack([_unit(sentence), self.noise(noise)], dim=1)  # [B, 2, d]
+        mixed = self.global_attention(tokens, tokens)
+        return self.global_out(mixed.flatten(1)).unflatten(1, (self.n_global, -1))
+
+    def local_prompts(self, condition: Condition) -> Tensor:
+        """One prompt per entity slot, [B, N, D]; what stands in empty slots is meaningless but finite."""
+        entities = self.scaled("entity", condition.entities)
+        entities = torch.where(condition.entity_mask[..., None], entities, 0.0)
+        if self.config.prompts == "local":
+            return self.local_out(entities)
+        fused = self.graph(
+            entities,
+            condition.entity_mask,
+            self.scaled("attribute", condition.attributes),
+            condition.attribute_entity,
+            self.scaled("relation", condition.relations),
+            condition.relation_subject,
+            condition.relation_object,
+        )
+        placed = fused + self.order(entities, condition.entity_word)  # eq. 2
+        return self.local_out(self.cross_attention(placed, *self._context(condition)))
+
+    def scaled(self, kind: str, phrases: Tensor) -> Tensor:
+        """Raw phrase features of a kind, [..., d] -> mean subtracted (where configured), length √d."""
+        if self.config.subtract_mean:
+            phrases = phrases - cast(Tensor, getattr(self, f"mean_{kind}"))
+        return _unit(phrases)
+
+    def _context(self, condition: Condition) -> tuple[Tensor, Tensor | None]:
+        if self.config.context == "sentence":
+            return _unit(condition.sentence)[:, None], None
+        mask = condition.token_mask
+        tokens = torch.where(mask[..., None], _unit(condition.tokens), 0.0)
+        return tokens, mask | ~mask.any(1, keepdim=True)  # a softmax over no key at all would be undefined
+
+    def _arrangement(self) -> list[int]:
+        """Places in [globals; locals] of the prompts in the order of the blocks."""
+        places = {"G": iter(range(self.n_global)), "L": iter(range(self.n_global, self.n_global + self.n_local))}
+        return [next(places[letter]) for letter in self.config.slots]
+
+
+class LinearPrompts(nn.Module):
+    """GALIP's prompts: one FC layer on [noise; sentence], always active."""
+
+    def __init__(self, config: ModelConfig, shape: ClipShape):
+        super().__init__()
+        self.count = len(config.slots)
+        self.fc = nn.Linear(config.noise_dim + shape.embed_dim, self.count * shape.width)
+
+    def forward(self, noise: Tensor, condition: Condition) -> tuple[Tensor, None]:
+        """Noise [B, z] and a batch of captions -> prompts [B, P, D]; no mask."""
+        return self.fc(torch.cat([noise, condition.sentence], dim=1)).unflatten(1, (self.count, -1)), None
+
+
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features, dim=-1) * math.sqrt(features.shape[-1])
+
+
+def _mean(phrase_mean: Mapping[str, np.ndarray] | None, kind: str, width: int) -> Tensor:
+    if phrase_mean is None or kind not in phrase_mean:
+        return torch.zeros(width)
+    mean = torch.from_numpy(np.array(phrase_mean[kind], dtype=np.float32))
+    if mean.shape != (width,):
+        raise ValueError(f"phrase_mean[{kind!r}] has shape {tuple(mean.shape)}, expected ({width},)")
+    return mean

@@ -1,0 +1,84 @@
+"""Fixtures shared by the rooms: small CLIPs in OpenAI's format, random but real in kind."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+
+def random_clip_state(
+    *, seed: int = 0, width: int = 64, embed_dim: int = 32, layers: int = 12, patch: int = 8, resolution: int = 56
+) -> dict[str, torch.Tensor]:
+    """State dict of OpenAI's CLIP with random weights: image and text width alike, OpenAI's vocabulary."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        from clip.model import CLIP
+
+    torch.manual_seed(seed)
+    network = CLIP(
+        embed_dim=embed_dim,
+        image_resolution=resolution,
+        vision_layers=layers,
+        vision_width=width,
+        vision_patch_size=patch,
+        context_length=77,
+        vocab_size=49408,
+        transformer_width=width,
+        transformer_heads=width // 64,
+        transformer_layers=2,
+    )
+    return network.state_dict()
+
+
+@pytest.fixture(scope="session")
+def tiny_clip_path(tmp_path_factory) -> Path:
+    """File of a random CLIP: 56 px, patch 8 (7×7 grid), 12 image layers of width 64, d = 32, 77 text positions."""
+    path = tmp_path_factory.mktemp("clip") / "tiny-clip.pt"
+    torch.save(random_clip_state(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def other_clip_path(tmp_path_factory) -> Path:
+    """Like ``tiny_clip_path``, with other weights."""
+    path = tmp_path_factory.mktemp("clip") / "other-clip.pt"
+    torch.save(random_clip_state(seed=1), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tiny_clip_path):
+    """The loaded ``tiny_clip_path``; shared, so tests must not move or change it."""
+    from hspcgan.model.clip import load_clip
+
+    return load_clip(tiny_clip_path)
+
+
+def random_condition(batch: int, *, width: int = 32, slots: int = 6, seed: int = 5):
+    """Captions with two entities, three attributes and one relation, all other slots empty; random features."""
+    from hspcgan.model.condition import Condition
+
+    make = torch.Generator().manual_seed(seed)
+
+    def features(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, width, generator=make)
+
+    def row(*values: int, length: int) -> torch.Tensor:
+        return torch.tensor([*values, *[-1] * (length - len(values))]).repeat(batch, 1)
+
+    return Condition(
+        sentence=features(batch),
+        tokens=features(batch, 7),
+        token_mask=(torch.arange(7) < 5).repeat(batch, 1),
+        entities=features(batch, slots),
+        entity_mask=(torch.arange(slots) < 2).repeat(batch, 1),
+        entity_word=row(1, 4, length=slots).clamp(min=0),
+        attributes=features(batch, 4),
+        attribute_entity=row(0, 1, 1, length=4),
+        relations=features(batch, 3),
+        relation_subject=row(0, length=3),
+        relation_object=row(1, length=3),
+    )

@@ -1,0 +1,309 @@
+"""Blocks, generator, discriminator and head against their formulas written out plainly."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import random_condition
+
+from hspcgan.model.adapter import PromptGate
+from hspcgan.model.blocks import AdapterBlock, Fuse, GeneratorBlock
+from hspcgan.model.build import build
+from hspcgan.model.clip import load_clip
+from hspcgan.model.config import ClipShape, ModelConfig
+from hspcgan.model.discriminator import Discriminator, Head
+from hspcgan.model.generator import Generator
+
+SIZES = {
+    "image_size": 56,
+    "channels": (16, 16, 16, 8, 8),
+    "code_width": 8,
+    "middle_width": 4,
+    "adapter_blocks": 1,
+    "discriminator_width": 16,
+    "head_width": 8,
+}
+GATES = ["soft", "hard", "append"]
+
+
+def randomised(module):
+    """Every parameter random, those that start at zero or one included."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(std=0.3)
+    return module
+
+
+def plain_fuse(fuse, x, condition):
+    """Four separate MLPs, one affine after the other."""
+    channels = x.shape[1]
+    for i in (0, 2):
+        scale, shift = (
+            F.relu(
+                condition @ fuse.first.weight[j * channels : (j + 1) * channels].T
+                + fuse.first.bias[j * channels : (j + 1) * channels]
+            )
+            @ fuse.second[j].T
+            + fuse.offset[j]
+            for j in (i, i + 1)
+        )
+        x = F.leaky_relu(scale[:, :, None, None] * x + shift[:, :, None, None], 0.2)
+    return x
+
+
+def test_fuse_is_two_affines_of_linear_relu_linear():
+    fuse, x, condition = randomised(Fuse(10, 6)), torch.randn(2, 6, 5, 5), torch.randn(2, 10)
+    torch.testing.assert_close(fuse(x, condition), plain_fuse(fuse, x, condition))
+
+
+def test_a_new_fuse_only_activates():
+    x = torch.randn(2, 6, 5, 5)
+    torch.testing.assert_close(Fuse(10, 6)(x, torch.randn(2, 10)), F.leaky_relu(x, 0.04))
+
+
+@pytest.mark.parametrize(("size", "out"), [(8, 4), (13, 6)])
+def test_a_generator_block_upsamples_first_in_effect(size, out):
+    block = randomised(GeneratorBlock(10, 6, out, size))
+    x, condition = torch.randn(2, 6, 7, 7), torch.randn(2, 10)
+    big = F.interpolate(x, size=(size, size), mode="nearest")
+    h = plain_fuse(block.fuse2, block.c1(plain_fuse(block.fuse1, big, condition)), condition)
+    torch.testing.assert_close(block(x, condition), block.c_sc(big) + block.c2(h), atol=1e-4, rtol=1e-4)
+    assert block.c1.kernel_size == block.c2.kernel_size == (3, 3)
+
+
+def test_an_adapter_block_modulates_after_each_convolution():
+    block = randomised(AdapterBlock(10, 6, 3))
+    x, condition = torch.randn(2, 6, 7, 7), torch.randn(2, 10)
+    h = plain_fuse(block.fuse2, block.conv2(plain_fuse(block.fuse1, block.conv1(x), condition)), condition)
+    torch.testing.assert_close(block(x, condition), x + h)
+
+
+def test_the_gate_is_a_sigmoid_of_class_token_and_prompt():
+    gate = randomised(PromptGate(2, 3, hard=False))
+    cls, prompt = torch.randn(4, 3), torch.randn(4, 3)
+    expected = torch.sigmoid((gate.weight[1] * torch.cat([cls, prompt], 1)).sum(1, keepdim=True))
+    torch.testing.assert_close(gate(1, cls, prompt), expected)
+
+
+def test_a_hard_gate_is_zero_or_one_with_the_soft_gradient():
+    hard = randomised(PromptGate(1, 3, hard=True))
+    soft = PromptGate(1, 3, hard=False)
+    soft.load_state_dict(hard.state_dict())
+    cls, prompt = torch.randn(8, 3), torch.randn(8, 3)
+    shares = hard(0, cls, prompt)
+    assert torch.equal(shares, soft(0, cls, prompt).round())
+    shares.sum().backward()
+    soft(0, cls, prompt).sum().backward()
+    torch.testing.assert_close(hard.weight.grad, soft.weight.grad)
+
+
+def make(tiny_clip, **values):
+    torch.manual_seed(0)
+    generator, _, _ = build(ModelConfig(**{**SIZES, **values}), tiny_clip)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.05)  # modulation and gate start at constants
+    return generator
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"gate": gate} for gate in GATES]
+    + [{"order": order} for order in ("LG", "GL", "L", "G")]
+    + [{"prompts": "local"}, {"prompts": "fc"}, {"context": "sentence"}, {"kind": "galip"}, {"locals": 4}],
+)
+def test_every_configuration_draws_and_reaches_all_its_parameters(tiny_clip, values):
+    generator = make(tiny_clip, **values)
+    condition = random_condition(3, slots=values.get("locals", 6))
+    images = generator(torch.randn(3, 100), condition)
+    assert images.shape == (3, 3, 56, 56)
+    images.square().mean().backward()
+    assert [name for name, p in generator.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_what_stands_in_empty_slots_changes_nothing(tiny_clip, gate):
+    generator, noise, condition = make(tiny_clip, gate=gate), torch.randn(3, 100), random_condition(3)
+    condition.entity_mask[0] = False
+    condition.attribute_entity[0] = condition.relation_subject[0] = -1
+    garbage = replace(
+        condition,
+        tokens=condition.tokens.masked_fill(~condition.token_mask[..., None], float("nan")),
+        entities=condition.entities.masked_fill(~condition.entity_mask[..., None], float("nan")),
+        entity_word=condition.entity_word.masked_fill(~condition.entity_mask, 999),
+        attributes=condition.attributes.masked_fill(condition.attribute_entity[..., None] < 0, float("nan")),
+        relations=condition.relations.masked_fill(condition.relation_subject[..., None] < 0, float("nan")),
+    )
+    assert torch.isnan(garbage.entities).any()
+    with torch.no_grad():
+        assert torch.equal(generator(noise, garbage), generator(noise, condition))
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_more_padding_changes_nothing(tiny_clip, gate):
+    generator, noise, condition = make(tiny_clip, gate=gate), torch.randn(3, 100), random_condition(3)
+    padded = replace(
+        condition,
+        tokens=F.pad(condition.tokens, (0, 0, 0, 4), value=7.0),
+        token_mask=F.pad(condition.token_mask, (0, 4)),
+        attributes=F.pad(condition.attributes, (0, 0, 0, 2), value=7.0),
+        attribute_entity=F.pad(condition.attribute_entity, (0, 2), value=-1),
+        relations=F.pad(condition.relations, (0, 0, 0, 2), value=7.0),
+        relation_subject=F.pad(condition.relation_subject, (0, 2), value=-1),
+        relation_object=F.pad(condition.relation_object, (0, 2), value=-1),
+    )
+    with torch.no_grad():
+        images = generator(noise, condition)
+        torch.testing.assert_close(generator(noise, padded), images, atol=1e-5 * images.abs().max().item(), rtol=0)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_entities_and_edges_do_change_the_image(tiny_clip, gate):
+    generator, noise, condition = make(tiny_clip, gate=gate), torch.randn(3, 100), random_condition(3)
+    with torch.no_grad():
+        images = generator(noise, condition)
+        rounding = 1e-6 * images.abs().max()
+        for other in (
+            replace(condition, entities=-condition.entities),
+            replace(condition, attributes=-condition.attributes),
+            replace(condition, relations=-condition.relations),
+            replace(condition, entity_word=condition.entity_word + 3),
+            replace(condition, tokens=-condition.tokens),
+        ):
+            assert (generator(noise, other) - images).abs().max() > 20 * rounding
+
+
+def test_rows_of_a_batch_are_independent(tiny_clip):
+    generator, noise, condition = make(tiny_clip), torch.randn(3, 100), random_condition(3)
+    with torch.no_grad():
+        images = generator(noise, condition)
+        alone = torch.cat([generator(noise[i : i + 1], condition[i]) for i in range(3)])
+    torch.testing.assert_close(images, alone, atol=1e-5 * images.abs().max().item(), rtol=0)
+
+
+def test_a_bare_sentence_is_a_caption_without_entities(tiny_clip):
+    generator, noise, condition = make(tiny_clip), torch.randn(3, 100), random_condition(3)
+    empty = replace(condition, entity_mask=torch.zeros_like(condition.entity_mask))
+    with torch.no_grad():
+        images = generator(noise, empty)
+        torch.testing.assert_close(
+            generator(noise, condition.sentence), images, atol=1e-5 * images.abs().max().item(), rtol=0
+        )
+
+
+def test_galip_is_code_bridge_appended_prompts_blocks_and_rgb(tiny_clip):
+    generator = make(tiny_clip, kind="galip")
+    noise, sentence = torch.randn(2, 100), torch.randn(2, 32)
+    both = torch.cat([noise, sentence], dim=1)
+    code = generator.fc_code(noise).view(2, 8, 7, 7)
+    bridge = F.conv2d(
+        generator.adapter.blocks[0](code, both),
+        generator.adapter.conv_fuse.weight,
+        generator.adapter.conv_fuse.bias,
+        padding=2,
+    )
+    prompts = generator.adapter.prompts.fc(both).view(2, 8, 64)
+    seen = tiny_clip.prompted(bridge, prompts, None, range(1, 9), None)
+    x = generator.adapter.conv(bridge + 0.1 * seen)
+    for block in generator.blocks:
+        x = block(x, both)
+    expected = F.conv2d(F.leaky_relu(x, 0.2), generator.to_rgb[1].weight, generator.to_rgb[1].bias, padding=1)
+    torch.testing.assert_close(generator(noise, sentence), expected)
+
+
+def test_wrong_widths_are_refused(tiny_clip):
+    with pytest.raises(ValueError, match=r"expected \(2, 100\) and \(2, 32\)"):
+        make(tiny_clip)(torch.randn(2, 99), torch.randn(2, 32))
+
+
+def test_the_clip_is_no_part_of_the_generator_but_moves_with_it(tiny_clip_path):
+    clip = load_clip(tiny_clip_path)
+    generator = make(clip)
+    frozen = {id(p) for p in clip.parameters()}
+    assert not frozen & {id(p) for p in generator.parameters()}
+    assert not any("resblocks" in key for key in generator.state_dict())
+    assert copy.deepcopy(generator).adapter.clip is clip
+    generator.to(torch.float64)
+    assert next(clip.parameters()).dtype == torch.float64
+
+
+def test_a_generator_of_sizes_alone_says_why_it_cannot_draw():
+    generator = Generator(ModelConfig(**SIZES), ClipShape(32, 64, 7, 12, 56))
+    with pytest.raises(ValueError, match="built from sizes alone"):
+        generator(torch.randn(1, 100), torch.randn(1, 32))
+
+
+def test_generator_and_taps_run_under_bfloat16_autocast(tiny_clip):
+    generator = make(tiny_clip)
+    with torch.autocast("cpu", torch.bfloat16):
+        images = generator(torch.randn(2, 100), random_condition(2))
+        features = tiny_clip.image_features(images)
+    assert images.isfinite().all()
+    assert features.isfinite().all()
+
+
+def discriminating():
+    shape = ClipShape(embed_dim=5, width=6, grid=7, layers=12, resolution=56)
+    config = ModelConfig(**SIZES)
+    return randomised(Discriminator(config, shape)), randomised(Head(config, shape))
+
+
+def test_the_discriminator_is_its_formula():
+    discriminator, _ = discriminating()
+    taps = [torch.randn(2, 6, 7, 7) for _ in range(3)]
+
+    def residual(block, x):
+        x = F.leaky_relu(F.conv2d(x, block.conv_r[0].weight, padding=1), 0.2)
+        return F.leaky_relu(F.conv2d(x, block.conv_r[2].weight, padding=1), 0.2)
+
+    x = taps[0]
+    for block, tap in zip(discriminator.blocks, taps[1:], strict=True):
+        x = x + block.gamma * residual(block, x) + block.beta * tap
+    main = discriminator.main
+    expected = F.conv2d(x, main.conv_s.weight, main.conv_s.bias) + main.gamma * residual(main, x)
+    torch.testing.assert_close(discriminator(taps), expected)
+
+
+def test_the_discriminator_starts_from_its_first_tap_alone():
+    shape = ClipShape(embed_dim=5, width=16, grid=7, layers=12, resolution=56)
+    tap = torch.randn(2, 16, 7, 7)
+    assert torch.equal(Discriminator(ModelConfig(**SIZES), shape)([tap, tap + 1, tap + 2]), tap)
+
+
+def test_another_number_of_taps_is_refused():
+    with pytest.raises(ValueError, match="got 2 taps, expected 3"):
+        discriminating()[0]([torch.randn(1, 6, 7, 7)] * 2)
+
+
+def plain_score(head, features, sentence):
+    """The sentence repeated over the grid, both convolutions as they stand."""
+    everywhere = sentence[:, :, None, None].expand(-1, -1, *features.shape[2:])
+    return head.last(F.leaky_relu(head.first(torch.cat([features, everywhere], dim=1)), 0.2)).flatten()
+
+
+def test_the_head_is_two_convolutions_over_image_and_repeated_sentence():
+    _, head = discriminating()
+    features, sentence = torch.randn(4, 16, 7, 7), torch.randn(4, 5)
+    torch.testing.assert_close(head(features, sentence), plain_score(head, features, sentence), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("limit", [1 << 24, 300])
+def test_all_pairs_equal_a_loop_over_pairs(limit, monkeypatch):
+    monkeypatch.setattr("hspcgan.model.discriminator.PAIR_ELEMENTS", limit)
+    _, head = discriminating()
+    features, sentences = torch.randn(5, 16, 7, 7), torch.randn(3, 5)
+    expected = torch.stack(
+        [torch.cat([plain_score(head, f[None], s[None]) for s in sentences]) for f in features]
+    )  # [5, 3]
+    torch.testing.assert_close(head.pairs(features, sentences), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_scores_can_be_differentiated_twice():
+    discriminator, head = discriminating()
+    taps = [torch.randn(2, 6, 7, 7, requires_grad=True) for _ in range(3)]
+    sentence = torch.randn(2, 5, requires_grad=True)
+    grads = torch.autograd.grad(head(discriminator(taps), sentence).sum(), [*taps, sentence], create_graph=True)
+    sum(grad.square().sum() for grad in grads).backward()
+    assert head.first.weight.grad.abs().sum() > 0
