@@ -1,0 +1,245 @@
+"""Five natural captions a scene, each with its gold tree, its gold meaning and the facts that it states.
+
+Every pattern below carries an example. A fact fixes one field of the scene (or says that a thing is there), so which
+pictures a caption is true of is known exactly: `matches` tells, and the toy CLIP is trained and measured with it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hspcgan.pipeline.toybirds import grammar as g
+from hspcgan.pipeline.toybirds.scene import ABSENT, Scene
+
+CAPTIONS = 5
+PRESENT = "present"
+PLACE_VERBS = {
+    "branch": (("is perched", "on", "branch"), ("sits", "on", "branch"), ("is sitting", "on", "branch")),
+    "grass": (("stands", "on", "grass"), ("is standing", "on", "grass")),
+    "water": (("swims", "on", "water"), ("is floating", "on", "water")),
+    "sky": (("flies", "in", "sky"), ("is flying", "in", "sky")),
+}
+LEMMAS = {
+    "perched": "perch", "sits": "sit", "sitting": "sit", "stands": "stand", "standing": "stand", "swims": "swim",
+    "floating": "float", "flies": "fly", "flying": "fly", "wears": "wear",
+}  # fmt: skip
+
+
+@dataclass
+class Caption:
+    """`facts`: scene field → the value it must have; PRESENT stands for any value but ABSENT and False."""
+
+    text: str
+    tokens: list[g.Token]
+    meaning: g.Meaning
+    index: dict[int, int]
+    facts: dict[str, str]
+
+
+@dataclass
+class Speaker:
+    """Builds one caption about a scene, noting entities, attributes, relations and facts as it speaks."""
+
+    scene: Scene
+    rng: np.random.Generator
+    meaning: g.Meaning = field(default_factory=g.Meaning)
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def pick(self, options: Sequence) -> object:
+        return options[int(self.rng.integers(len(options)))]
+
+    def phrase(self, head: str, adjectives: Sequence[str] = (), det: str = "a", plural: bool = False) -> g.Word:
+        """A noun phrase: "a large yellow bird", "red wings"."""
+        noun = g.noun(head, plural)
+        if det and not plural:
+            noun.before(g.article((*adjectives, head)[0]) if det == "a" else g.determiner(det), "det")
+        self.meaning.entities.append(noun)
+        for word in adjectives:
+            noun.before(g.adjective(word), "amod")
+            self.meaning.attributes.append((noun, word))
+        return noun
+
+    def bird(self, det: str, *fields: str) -> g.Word:
+        """The main bird, described by some of "size" and "body"."""
+        for name in fields:
+            self.facts[name] = getattr(self.scene, name)
+        return self.phrase("bird", [getattr(self.scene, name) for name in fields], det)
+
+    def part(self, name: str) -> g.Word:
+        """A part with its colour, in the beak's case its length now and then: "a long black beak", "red wings"."""
+        if name in ("crest", "nest"):
+            self.facts["crest" if name == "crest" else "nest_relation"] = PRESENT
+            return self.phrase(name)
+        colour = self.facts[name] = getattr(self.scene, name)
+        words = [colour]
+        if name == "beak" and self.rng.random() < 0.6:
+            self.facts["beak_length"] = self.scene.beak_length
+            words = [self.scene.beak_length, colour] if self.rng.random() < 0.6 else [self.scene.beak_length]
+            if len(words) == 1:
+                del self.facts["beak"]
+        return self.phrase(name, words, plural=name == "wing")
+
+    def listed(self, names: Sequence[str]) -> list[g.Word]:
+        """Parts in coordination: "a blue belly, red wings and a crest"; all hang on the first."""
+        words = [self.part(name) for name in names]
+        for i, word in enumerate(words[1:], start=1):
+            if i == len(words) - 1:
+                word.left.insert(0, g.conjunction())
+                word.left[0].deprel = "cc"
+                self.meaning.relations.append((words[i - 1], "and", word))
+            else:
+                word.left.insert(0, g.comma())
+                word.left[0].deprel = "punct"
+            words[0].after(word, "conj")
+        return words
+
+    def attach(self, subject: g.Word, text: str, words: Sequence[g.Word]) -> None:
+        """A prepositional phrase on a noun: "a bird with red wings", "a flower beside the bird"."""
+        words[0].left.insert(0, g.preposition(text))
+        words[0].left[0].deprel = "case"
+        subject.after(words[0], "nmod")
+        self.relate(subject, text, words)
+
+    def relate(self, subject: g.Word, text: str, words: Sequence[g.Word]) -> None:
+        self.meaning.relations.extend((subject, text, word) for word in words)
+
+    def place(self, subject: g.Word) -> g.Word:
+        """The clause of where the bird is: "… is perched on a branch"; returns the verb."""
+        self.facts["place"] = self.scene.place
+        phrase, preposition, where = self.pick(PLACE_VERBS[self.scene.place])  # type: ignore[misc]
+        verb = self.verb(phrase, subject)
+        det = self.pick(("a", "the")) if where == "branch" else "the"
+        place = self.phrase(where, det=str(det)).before(g.preposition(preposition), "case")
+        place.left.insert(0, place.left.pop())
+        verb.after(place, "obl")
+        self.relate(subject, f"{verb.lemma} {preposition}", [place])
+        return verb
+
+    def verb(self, phrase: str, subject: g.Word) -> g.Word:
+        """A finite verb with its subject: "sits", or "is" and a participle."""
+        text = phrase.split()[-1]
+        if " " not in phrase:
+            return g.finite(text, LEMMAS[text]).before(subject, "nsubj")
+        verb = g.participle(text, LEMMAS[text])
+        passive = verb.xpos == "VBN"
+        verb.before(subject, "nsubj:pass" if passive else "nsubj")
+        return verb.before(g.be(), "aux:pass" if passive else "aux")
+
+
+Pattern = Callable[[Speaker, list[str]], g.Word]
+
+
+def where(s: Speaker, parts: list[str]) -> g.Word:
+    """a large yellow bird with a blue belly is perched on a branch"""
+    bird = s.bird("a", *([] if s.rng.random() < 0.3 else ["size"]), "body")
+    s.attach(bird, "with", s.listed(parts[: int(s.rng.integers(1, 3))]))
+    return s.place(bird)
+
+
+def having(s: Speaker, parts: list[str]) -> g.Word:
+    """this small bird has red wings, a crest and a long black beak"""
+    bird = s.bird(str(s.pick(("this", "the"))), str(s.pick(("size", "body"))))
+    words = s.listed(parts[: int(s.rng.integers(2, 4))])
+    s.relate(bird, "have", words)
+    return g.finite("has", "have").before(bird, "nsubj").after(words[0], "obj")
+
+
+def being(s: Speaker, parts: list[str]) -> g.Word:
+    """the belly of the yellow bird is white and its wings are red"""
+    first, second = [p for p in parts if p not in ("crest", "nest", "collar")][:2]
+    belly = s.phrase(first, det="the", plural=first == "wing")
+    if first == "wing":
+        belly.before(g.determiner("the"), "det")
+    s.attach(belly, "of", [s.bird("the", "body")])
+    root = _predicate(s, belly, first)
+    other = s.phrase(second, det="", plural=second == "wing").before(g.its(), "nmod:poss")
+    more = _predicate(s, other, second)
+    more.left.insert(0, g.conjunction())
+    more.left[0].deprel = "cc"
+    return root.after(more, "conj")
+
+
+def _predicate(s: Speaker, subject: g.Word, name: str) -> g.Word:
+    colour = s.facts[name] = getattr(s.scene, name)
+    s.meaning.attributes.append((subject, colour))
+    return g.adjective(colour).before(subject, "nsubj").before(g.be(name == "wing"), "cop")
+
+
+def there(s: Speaker, parts: list[str]) -> g.Word:
+    """there is a red flower beside the large blue bird"""
+    thing, relation = _thing(s)
+    s.attach(thing, relation, [s.bird("the", *(["size"] if s.rng.random() < 0.5 else []), "body")])
+    root = g.be()
+    root.upos = "VERB"
+    return root.before(g.Word("there", "there", "PRON", "EX"), "expl").after(thing, "nsubj")
+
+
+def _thing(s: Speaker) -> tuple[g.Word, str]:
+    names = [n for n in ("flower", "nest", "second") if getattr(s.scene, f"{n}_relation") != ABSENT]
+    name = str(s.pick(names))
+    relation = s.facts[f"{name}_relation"] = getattr(s.scene, f"{name}_relation")
+    if name == "nest":
+        return s.phrase("nest"), relation
+    colour = s.facts[name] = getattr(s.scene, name)
+    return s.phrase("bird" if name == "second" else "flower", [colour]), relation
+
+
+def wearing(s: Speaker, parts: list[str]) -> g.Word:
+    """the black bird wears a yellow collar and has a white crown"""
+    bird = s.bird("the", str(s.pick(("size", "body"))))
+    collar = s.part("collar")
+    s.relate(bird, "wear", [collar])
+    first = g.finite("wears", "wear").before(bird, "nsubj").after(collar, "obj")
+    words = s.listed([p for p in parts if p != "collar"][:1])
+    s.relate(bird, "have", words)
+    return first.after(g.finite("has", "have").before(g.conjunction(), "cc").after(words[0], "obj"), "conj")
+
+
+def posing(s: Speaker, parts: list[str]) -> g.Word:
+    """the small bird flies in the sky and has red wings"""
+    bird = s.bird(str(s.pick(("this", "the", "a"))), str(s.pick(("size", "body"))))
+    verb = s.place(bird)
+    words = s.listed(parts[: int(s.rng.integers(1, 3))])
+    s.relate(bird, "have", words)
+    return verb.after(g.finite("has", "have").before(g.conjunction(), "cc").after(words[0], "obj"), "conj")
+
+
+def naming(s: Speaker, parts: list[str]) -> g.Word:
+    """a purple bird with a white crown, orange wings and a short beak"""
+    bird = s.bird("a", *([] if s.rng.random() < 0.6 else ["size"]), "body")
+    s.attach(bird, "with", s.listed(parts[: int(s.rng.integers(2, 4))]))
+    return bird
+
+
+def captions(scene: Scene) -> list[Caption]:
+    """Five captions of different patterns that depend on the scene's key alone; together they name every part."""
+    rng = np.random.default_rng([*scene.key.encode(), 5])
+    patterns: list[Pattern] = [where, having, naming, being, posing]
+    if scene.collar != ABSENT:
+        patterns[int(rng.integers(2, 5))] = wearing
+    if any(getattr(scene, f"{n}_relation") != ABSENT for n in ("flower", "nest", "second")):
+        patterns[int(rng.choice([i for i in (2, 3, 4) if patterns[i] is not wearing]))] = there
+    spoken, queue = [], _parts(scene, rng)
+    for pattern in patterns:
+        speaker = Speaker(scene, rng)
+        root = pattern(speaker, queue)
+        named = [p for p in queue if p in speaker.facts]
+        queue = [p for p in queue if p not in named] + named
+        text, tokens, index = g.linearise(root)
+        spoken.append(Caption(text, tokens, speaker.meaning, index, speaker.facts))
+    return spoken
+
+
+def _parts(scene: Scene, rng: np.random.Generator) -> list[str]:
+    parts = ["belly", "wing", "crown", "beak"] + ["crest"] * scene.crest + ["collar"] * (scene.collar != ABSENT)
+    return [parts[i] for i in rng.permutation(len(parts))]
+
+
+def matches(facts: dict[str, str], scene: Scene) -> bool:
+    """Whether all the facts hold in the scene."""
+    for name, value in facts.items():
+        actual = getattr(scene, name)
+        if actual in (ABSENT, False) or (value != PRESENT and actual != value):
+            return False
+    return True

@@ -1,0 +1,99 @@
+"""What a toy bird scene consists of, and how scenes are drawn at random: the first step of the embedded world.
+
+The categories follow CUB's attribute list in small: size, part colours out of English's eleven basic colour terms
+(Berlin and Kay 1969), beak length, parts that may be absent, things around the bird and the place it is in.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+COLOURS = ("black", "white", "red", "green", "yellow", "blue", "brown", "orange", "pink", "purple", "gray")
+SIZES = ("small", "large")
+LENGTHS = ("short", "long")
+PLACES = ("branch", "grass", "water", "sky")
+ABSENT = "absent"
+PARTS = ("body", "belly", "wing", "crown", "beak")
+
+TEST_SHARE = 0.1
+CREST_SHARE, COLLAR_SHARE, FLOWER_SHARE, NEST_SHARE, SECOND_SHARE = 0.4, 0.35, 0.3, 0.25, 0.25
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture's content. Colours are words of COLOURS, or ABSENT; relations are words, ABSENT with their thing.
+
+    `facing`, `shift` (fractions of the picture's side), `stretch` (factor) and `tilt` (degrees) are never spoken of.
+    """
+
+    key: str
+    split: str
+    size: str
+    body: str
+    belly: str
+    wing: str
+    crown: str
+    beak: str
+    beak_length: str
+    crest: bool
+    collar: str
+    flower: str
+    flower_relation: str
+    nest_relation: str
+    second: str
+    second_relation: str
+    place: str
+    facing: str
+    shift: tuple[float, float]
+    stretch: float
+    tilt: float
+
+
+def held_out(body: str, belly: str) -> bool:
+    """Whether this pair of body and belly colour is kept out of training (about one pair in eleven)."""
+    return (COLOURS.index(body) * 4 + COLOURS.index(belly) * 7) % len(COLOURS) == 3
+
+
+def sample_scenes(count: int, seed: int) -> list[Scene]:
+    """`count` scenes; scene i depends on (seed, i) alone, so a longer list begins with the shorter one."""
+    return [_sample(index, seed) for index in range(count)]
+
+
+def _sample(index: int, seed: int) -> Scene:
+    rng = np.random.default_rng((seed, index))
+    body = _pick(rng, COLOURS)
+    belly, wing = (_pick(rng, tuple(c for c in COLOURS if c != body)) for _ in range(2))
+    place = _pick(rng, PLACES)
+    grounded = place in ("branch", "grass")
+    flower = _pick(rng, COLOURS) if rng.random() < FLOWER_SHARE else ABSENT
+    flower_relation = _pick(rng, ("beside", "under")) if flower != ABSENT else ABSENT
+    nest_relation = ABSENT
+    if grounded and rng.random() < NEST_SHARE:
+        nest_relation = "beside" if flower_relation == "under" else "under"
+        if flower_relation == ABSENT:
+            nest_relation = _pick(rng, ("beside", "under"))
+    second = _pick(rng, COLOURS) if rng.random() < SECOND_SHARE else ABSENT
+    beside_is_free = "beside" not in (flower_relation, nest_relation)
+    second_relation = _pick(rng, ("above", "beside") if beside_is_free else ("above",)) if second != ABSENT else ABSENT
+    key = f"bird-{seed}-{index:06d}"
+    return Scene(
+        key=key, split=_split(key, body, belly), size=_pick(rng, SIZES), body=body, belly=belly, wing=wing,
+        crown=_pick(rng, COLOURS), beak=_pick(rng, COLOURS), beak_length=_pick(rng, LENGTHS),
+        crest=bool(rng.random() < CREST_SHARE), collar=_pick(rng, COLOURS) if rng.random() < COLLAR_SHARE else ABSENT,
+        flower=flower, flower_relation=flower_relation, nest_relation=nest_relation,
+        second=second, second_relation=second_relation, place=place, facing=_pick(rng, ("left", "right")),
+        shift=(float(rng.uniform(-0.03, 0.03)), float(rng.uniform(-0.03, 0.03))),
+        stretch=float(rng.uniform(0.95, 1.05)), tilt=float(rng.uniform(-5, 5)),
+    )  # fmt: skip
+
+
+def _pick(rng: np.random.Generator, words: tuple[str, ...]) -> str:
+    return words[int(rng.integers(len(words)))]
+
+
+def _split(key: str, body: str, belly: str) -> str:
+    if held_out(body, belly):
+        return "test"
+    share = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") / 2**32
+    return "test" if share < TEST_SHARE else "train"

@@ -1,0 +1,110 @@
+"""Which toy texts are true of which scenes: captions, single phrases and short descriptions, as one boolean matrix.
+
+The toy CLIP is trained on this and measured with it. Phrases are spoken through the three prompt templates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hspcgan.pipeline.toybirds.captions import PRESENT, Caption
+from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, LENGTHS, PARTS, PLACES, SIZES, Scene
+
+TEMPLATES = {
+    "entity": "a photo of a {}",
+    "attribute": "a photo of something {}",
+    "relation": "a photo of something {} something",
+}
+THINGS = {"crest": "crest", "collar": "collar", "flower": "flower", "nest": "nest_relation"}
+FIELDS = (*("size", "beak_length", "crest", *PARTS, "collar", "flower", "flower_relation"),
+          *("nest_relation", "second", "second_relation", "place"))  # fmt: skip
+PLACE_RELATIONS = {
+    "perch on": "branch", "sit on": "branch", "stand on": "grass",
+    "swim on": "water", "float on": "water", "fly in": "sky",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A text that is true where any of its alternatives holds; each alternative is facts as in captions.matches."""
+
+    text: str
+    alternatives: tuple[dict[str, str], ...]
+
+
+def spoken(caption: Caption) -> Statement:
+    return Statement(caption.text, (caption.facts,))
+
+
+def phrases() -> list[Statement]:
+    """Every single phrase of the toy world whose truth varies from picture to picture, in its template."""
+    entities = {"bird": {"body": PRESENT}, **{part: {part: PRESENT} for part in PARTS[1:]}}
+    entities |= {word: {name: PRESENT} for word, name in THINGS.items()} | {place: {"place": place} for place in PLACES}
+    found = [Statement(TEMPLATES["entity"].format(word), (facts,)) for word, facts in entities.items()]
+    coloured = (*PARTS, "collar", "flower", "second")
+    attributes: dict[str, tuple[dict[str, str], ...]] = {c: tuple({name: c} for name in coloured) for c in COLOURS}
+    attributes |= {size: ({"size": size, "body": PRESENT},) for size in SIZES}
+    attributes |= {length: ({"beak_length": length, "beak": PRESENT, "body": PRESENT},) for length in LENGTHS}
+    found += [Statement(TEMPLATES["attribute"].format(word), facts) for word, facts in attributes.items()]
+    relations: dict[str, tuple[dict[str, str], ...]] = {
+        text: ({"place": place, "body": PRESENT},) for text, place in PLACE_RELATIONS.items()
+    }
+    for word in ("beside", "under", "above"):
+        relations[word] = tuple({f"{thing}_relation": word} for thing in ("flower", "nest", "second"))
+    relations["wear"] = ({"collar": PRESENT, "body": PRESENT},)
+    return found + [Statement(TEMPLATES["relation"].format(text), facts) for text, facts in relations.items()]
+
+
+def descriptions() -> list[Statement]:
+    """A colour of a part in one short phrase each: "a bird with a yellow belly", "a red bird"."""
+    found = []
+    for colour in COLOURS:
+        article = "an" if colour[0] in "aeiou" else "a"
+        found.append(Statement(f"{article} {colour} bird", ({"body": colour},)))
+        for part in (*PARTS[1:], "collar"):
+            phrase = "a bird with {} wings" if part == "wing" else f"a bird with {article} {{}} {part}"
+            found.append(Statement(phrase.format(colour), ({part: colour, "body": PRESENT},)))
+    return found
+
+
+def without(scene: Scene, absent: Sequence[str]) -> Scene:
+    """The scene with these parts left out of the drawing; without "body" there is no main bird and no part of it."""
+    if "body" in absent:
+        return replace(scene, **dict.fromkeys((*PARTS, "collar"), ABSENT), crest=False)
+    fields: dict = dict.fromkeys(absent, ABSENT)
+    if "crown" in absent:
+        fields["crest"] = False
+    return replace(scene, **fields)
+
+
+def value_bits(scenes: Sequence[Scene]) -> np.ndarray:
+    """Each scene's values as one set bit per field [S, F] uint32, for `truth`."""
+    return np.array([[_bits(name, getattr(scene, name)) for name in FIELDS] for scene in scenes], dtype=np.uint32)
+
+
+VOCABULARY = (*COLOURS, *SIZES, *LENGTHS, *PLACES, "beside", "under", "above", True)
+
+
+def _bits(name: str, value: object) -> int:
+    return 0 if value in (ABSENT, False) else 1 << VOCABULARY.index(value)  # type: ignore[arg-type]
+
+
+def truth(statements: Sequence[Statement], bits: np.ndarray) -> np.ndarray:
+    """Whether statement t is true of scene s → bool [T, S]; `bits` from value_bits."""
+    result = np.zeros((len(statements), len(bits)), dtype=bool)
+    for row, statement in zip(result, statements, strict=True):
+        for facts in statement.alternatives:
+            held = np.ones(len(bits), dtype=bool)
+            for name, value in _implied(facts).items():
+                column = bits[:, FIELDS.index(name)]
+                held &= column != 0 if value == PRESENT else column == _bits(name, value)
+            row |= held
+    return result
+
+
+def _implied(facts: dict[str, str]) -> dict[str, str]:
+    """A beak's length is only to be seen where there is a beak, a size only where there is a bird."""
+    implied = {"beak": PRESENT} if "beak_length" in facts else {}
+    needs_bird = {"size", "beak_length", "crest", "collar", "flower_relation", "nest_relation", "second_relation"}
+    return implied | ({"body": PRESENT} if needs_bird & facts.keys() else {}) | facts
