@@ -1,0 +1,185 @@
+"""Finished shards → the files of the cache, streamed shard by shard; memory holds a shard and the unique texts.
+
+The bytes depend on the shards' contents alone: HDF5 without timestamps, Parquet with one row group a shard.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hspcgan.pipeline.cache import schema
+
+if TYPE_CHECKING:
+    from hspcgan.pipeline.cache.writer import PartialCache
+
+
+class Encoded:
+    """Features of the encode stage by text, mapped into memory."""
+
+    def __init__(self, partial: "PartialCache") -> None:
+        self.place: dict[str, tuple[int, int]] = {}
+        self.tables, self.arrays = [], []
+        for shard in partial.shards("encode"):
+            tables, arrays = partial.read("encode", shard)
+            for row, text in enumerate(tables["texts"]["text"].to_pylist()):
+                if text in self.place:
+                    raise ValueError(f"encode: {text!r} is in two shards; remove {partial.folder('encode')}, run again")
+                self.place[text] = (len(self.arrays), row)
+            self.tables.append((tables["texts"]["n_tokens"].to_numpy(), tables["texts"]["truncated"].to_pylist()))
+            self.arrays.append(arrays)
+        self.width = self.arrays[0]["sentence"].shape[1]
+
+    def sentences(self, texts: list[str]) -> np.ndarray:
+        """Float16 [n, d]."""
+        places = [self._find(text) for text in texts]
+        return np.stack([self.arrays[s]["sentence"][r] for s, r in places]) if places else self.none()
+
+    def tokens(self, texts: list[str]) -> list[np.ndarray]:
+        """For each text float16 [T, d]."""
+        found = []
+        for shard, row in map(self._find, texts):
+            start, stop = self.arrays[shard]["offsets"][row : row + 2]
+            found.append(self.arrays[shard]["tokens"][start:stop])
+        return found
+
+    def counted(self, texts: list[str]) -> tuple[list[int], list[bool]]:
+        """Number of tokens and whether the text was truncated, for each text."""
+        places = [self._find(text) for text in texts]
+        return [int(self.tables[s][0][r]) for s, r in places], [self.tables[s][1][r] for s, r in places]
+
+    def none(self) -> np.ndarray:
+        return np.zeros((0, self.width), dtype=np.float16)
+
+    def _find(self, text: str) -> tuple[int, int]:
+        if text not in self.place:
+            raise ValueError(f"encode: no features for {text!r}; run the encode stage again")
+        return self.place[text]
+
+
+def assemble(partial: "PartialCache", final: Path, info: Mapping[str, Any]) -> None:
+    """Writes all files into the empty folder `final`, cache.json last.
+
+    ValueError when rows went missing (rows in ≠ rows out + rejects), keys repeat or a text has no features.
+    """
+    encoded = Encoded(partial)
+    phrases = partial.phrases(info["templates"])
+    ids = {(kind, text): row for row, (kind, text) in enumerate(zip(*_columns(phrases, "kind", "text"), strict=True))}
+    pq.write_table(phrases, final / schema.PHRASES_FILE)
+    _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(partial, "samples"))
+    _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(partial, "rejects"))
+    _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(partial, encoded, ids))
+    _write_images(final / schema.IMAGES_FILE, partial)
+    _write_features(final / schema.FEATURES_FILE, partial, encoded, phrases["prompt"].to_pylist())
+    counts = _count(partial, final, len(phrases))
+    size = partial.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
+    whole = {**info, "counts": counts, "image_size": size}
+    (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+
+
+def _columns(table: pa.Table, *names: str) -> list[list]:
+    return [table[name].to_pylist() for name in names]
+
+
+def _ingested(partial: "PartialCache", table: str) -> Iterator[pa.Table]:
+    for shard in partial.shards("ingest"):
+        yield partial.read("ingest", shard, only=[table])[0][table]
+
+
+def _captions(partial: "PartialCache", encoded: Encoded, ids: Mapping[tuple[str, str], int]) -> Iterator[pa.Table]:
+    for shard in partial.shards("ingest"):
+        captions = partial.read("ingest", shard, only=["captions"])[0]["captions"]
+        concepts = partial.read("parse", shard, only=["concepts"])[0]["concepts"]
+        if captions["caption_id"] != concepts["caption_id"]:
+            raise ValueError(f"parse: shard {shard} has other captions than ingest's; remove {partial.folder('parse')}")
+        n_tokens, truncated = encoded.counted(captions["text"].to_pylist())
+        columns = {name: captions[name] for name in ("caption_id", "key", "text")}
+        columns |= {"n_tokens": pa.array(n_tokens, pa.int32()), "truncated": pa.array(truncated, pa.bool_())}
+        for kind, name in schema.COLUMNS.items():
+            columns[name] = _with_ids(concepts[name].combine_chunks(), kind, ids, schema.CAPTIONS.field(name).type)
+        columns["graph"] = concepts["graph"]
+        yield pa.table([columns[name] for name in schema.CAPTIONS.names], schema=schema.CAPTIONS)
+
+
+def _with_ids(column: pa.Array, kind: str, ids: Mapping[tuple[str, str], int], wanted: pa.ListType) -> pa.Array:
+    """The list column with each phrase's text replaced by its id."""
+    items = column.flatten()
+    fields = [items.field(name) for name in (f.name for f in items.type)]
+    fields[0] = pa.array([ids[kind, text] for text in fields[0].to_pylist()], pa.int32())
+    struct = pa.StructArray.from_arrays(fields, fields=list(wanted.value_type))
+    lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), struct)
+
+
+def _write_parquet(path: Path, columns: pa.Schema, tables: Iterator[pa.Table]) -> None:
+    with pq.ParquetWriter(path, columns) as writer:
+        for table in tables:
+            if len(table):
+                writer.write_table(table, row_group_size=len(table))
+
+
+def _write_images(path: Path, partial: "PartialCache") -> None:
+    shards = partial.shards("ingest")
+    shapes = [partial.read("ingest", shard, only=["image"])[1]["image"].shape for shard in shards]
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        shape = (sum(s[0] for s in shapes), *shapes[0][1:])
+        images = file.create_dataset("image", shape, "uint8", track_times=False)
+        start = 0
+        for shard, shape in zip(shards, shapes, strict=True):
+            if shape[0]:
+                images[start : start + shape[0]] = partial.read("ingest", shard, only=["image"])[1]["image"]
+            start += shape[0]
+
+
+def _write_features(path: Path, partial: "PartialCache", encoded: Encoded, prompts: list[str]) -> None:
+    texts = [table["text"].to_pylist() for table in _ingested(partial, "captions")]
+    lengths = [[len(rows) for rows in encoded.tokens(part)] for part in texts]
+    captions, tokens = sum(map(len, texts)), sum(map(sum, lengths))
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        dataset = _dataset(file, "phrase/text", (len(prompts), encoded.width), "float16")
+        if prompts:
+            dataset[:] = encoded.sentences(prompts)
+        sentences = _dataset(file, "caption/sentence", (captions, encoded.width), "float16")
+        rows = _dataset(file, "caption/tokens", (tokens, encoded.width), "float16")
+        offsets = np.concatenate([[0], np.cumsum([n for part in lengths for n in part])]).astype(np.int64)
+        _dataset(file, "caption/offsets", (captions + 1,), "int64")[:] = offsets
+        start = 0
+        for part in texts:
+            if part:
+                stop = start + len(part)
+                sentences[start:stop] = encoded.sentences(part)
+                rows[offsets[start] : offsets[stop]] = np.concatenate(encoded.tokens(part))
+                start = stop
+
+
+def _dataset(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
+    group = file.require_group(name.split("/")[0])
+    return group.create_dataset(name.split("/")[1], shape, dtype, track_times=False)
+
+
+def _count(partial: "PartialCache", final: Path, phrases: int) -> dict[str, int]:
+    samples, captions, rejects = (pq.read_table(final / name) for name in
+                                  (schema.SAMPLES_FILE, schema.CAPTIONS_FILE, schema.REJECTS_FILE))  # fmt: skip
+    rows_in = sum(stats["rows_in"] for stats in partial.stats("ingest"))
+    rows_out = len(samples) + len(captions) + len(rejects)
+    if rows_in != rows_out:
+        raise ValueError(
+            f"ingest: {rows_in} rows in, but {rows_out} out: {len(samples)} samples, {len(captions)} captions and "
+            f"{len(rejects)} rejects; this is a fault of the source's reader"
+        )
+    keys = samples["key"].to_pylist()
+    if len(set(keys)) != len(keys):
+        twice = sorted(key for key in set(keys) if keys.count(key) > 1)[:5]
+        raise ValueError(f"ingest: keys are not unique: {twice}; rename the images")
+    empty = sum(not entities for entities in captions["entities"].to_pylist())
+    return {
+        "rows_in": rows_in, "samples": len(samples), "captions": len(captions), "rejects": len(rejects),
+        "phrases": phrases, "tokens": int(np.sum(captions["n_tokens"].to_numpy())), "empty_graphs": empty,
+        "truncated": sum(captions["truncated"].to_pylist()),
+    }  # fmt: skip

@@ -1,0 +1,150 @@
+"""Reads a finished cache: Parquet tables, HDF5 datasets mapped into memory; safe to pickle and to open in workers."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hspcgan.pipeline.cache import schema
+
+MEND = "make it anew with `hspcgan prepare MANIFEST --rebuild`"
+
+
+class Cache:
+    """A finished cache. Files are opened on first use, and not carried along when the object is pickled.
+
+    ValueError when there is none, it is not finished, a file is missing, or it is of another format version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not (self.path / schema.INFO).is_file():
+            if self.path.with_name(self.path.name + ".partial").exists():
+                raise ValueError(f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again, it resumes")
+            raise ValueError(f"no cache in {self.path} ({schema.INFO}); make one with `hspcgan prepare MANIFEST`")
+        try:
+            self.info: dict[str, Any] = json.loads((self.path / schema.INFO).read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{self.path / schema.INFO} is not JSON ({error}); {MEND}") from error
+        if self.info.get("format") != schema.FORMAT:
+            got = self.info.get("format")
+            raise ValueError(f"{self.path} has format {got}, this version reads {schema.FORMAT}; {MEND}")
+        missing = [name for name in schema.FILES if not (self.path / name).is_file()]
+        if missing:
+            raise ValueError(f"{self.path} lacks {', '.join(missing)}; {MEND}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "info": self.info}
+
+    @cached_property
+    def samples(self) -> pa.Table:
+        return self._table(schema.SAMPLES_FILE, schema.SAMPLES)
+
+    @cached_property
+    def captions(self) -> pa.Table:
+        return self._table(schema.CAPTIONS_FILE, schema.CAPTIONS)
+
+    @cached_property
+    def phrases(self) -> pa.Table:
+        return self._table(schema.PHRASES_FILE, schema.PHRASES)
+
+    @cached_property
+    def rejects(self) -> pa.Table:
+        return self._table(schema.REJECTS_FILE, schema.REJECTS)
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """uint8 [S, 3, H, W], RGB."""
+        return self._map(schema.IMAGES_FILE, "image")
+
+    @cached_property
+    def phrase_text(self) -> np.ndarray:
+        """float16 [P, d], raw features of the phrases' prompts."""
+        return self._map(schema.FEATURES_FILE, "phrase/text")
+
+    @cached_property
+    def sentence(self) -> np.ndarray:
+        """float16 [C, d], raw sentence features."""
+        return self._map(schema.FEATURES_FILE, "caption/sentence")
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """int64 [C + 1]: caption row i has token rows offsets[i] … offsets[i + 1] − 1."""
+        return self._map(schema.FEATURES_FILE, "caption/offsets")
+
+    @cached_property
+    def token_rows(self) -> np.ndarray:
+        """float16 [ΣT, d], token features of all captions."""
+        return self._map(schema.FEATURES_FILE, "caption/tokens")
+
+    def tokens(self, row: int) -> np.ndarray:
+        """Token features of a caption row, float16 [T, d]."""
+        return self.token_rows[self.offsets[row] : self.offsets[row + 1]]
+
+    @cached_property
+    def _caption_counts(self) -> np.ndarray:
+        return np.bincount(self.caption_sample, minlength=len(self.samples))
+
+    @cached_property
+    def _first_captions(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(self._caption_counts)])
+
+    @cached_property
+    def caption_sample(self) -> np.ndarray:
+        """Caption row → sample row, int64 [C]."""
+        rows = {key: row for row, key in enumerate(self.samples["key"].to_pylist())}
+        return np.array([rows[key] for key in self.captions["key"].to_pylist()], dtype=np.int64)
+
+    def captions_of(self, sample_row: int) -> range:
+        """Caption rows of a sample; they are neighbours."""
+        return range(int(self._first_captions[sample_row]), int(self._first_captions[sample_row + 1]))
+
+    def split_rows(self, split: str) -> np.ndarray:
+        """Sample rows of a split, int64."""
+        return np.flatnonzero(np.array(self.samples["split"].to_pylist()) == split)
+
+    @cached_property
+    def phrase_mean(self) -> dict[str, np.ndarray]:
+        """Mean raw feature of the unique phrases of each kind, float32 [d]; zero where there is none."""
+        kinds = np.array(self.phrases["kind"].to_pylist())
+        features = np.asarray(self.phrase_text, dtype=np.float32)
+        zero = np.zeros(features.shape[1], dtype=np.float32)
+        return {kind: features[kinds == kind].mean(0) if (kinds == kind).any() else zero for kind in schema.KINDS}
+
+    def require_clip(self, sha256: str) -> None:
+        """ValueError when the features were encoded by a CLIP with other weights."""
+        own = self.info["clip"]
+        if own["sha256"] != sha256:
+            raise ValueError(
+                f"{self.path} was encoded by CLIP {own['name']} (sha256 {own['sha256']}), but the CLIP in use has "
+                f"sha256 {sha256}; set encode.clip to the former, or {MEND}"
+            )
+
+    def _table(self, name: str, columns: pa.Schema) -> pa.Table:
+        try:
+            table = pq.read_table(self.path / name)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ValueError(f"{self.path / name} is damaged ({error}); {MEND}") from error
+        if not table.schema.equals(columns):
+            raise ValueError(f"{self.path / name} has columns {table.schema.names}, expected {columns.names}; {MEND}")
+        return table
+
+    def _map(self, name: str, dataset: str) -> np.ndarray:
+        path = self.path / name
+        try:
+            with h5py.File(path, "r") as file:
+                found = file[dataset]
+                offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
+        except (OSError, KeyError) as error:
+            raise ValueError(f"{path} is truncated or damaged: {dataset} cannot be read ({error}); {MEND}") from error
+        size = int(np.prod(shape)) * dtype.itemsize
+        if size == 0:
+            return np.zeros(shape, dtype)
+        if offset is None or offset + size > path.stat().st_size:
+            raise ValueError(f"{path} is truncated: {dataset} ends behind the file's end; {MEND}")
+        return np.memmap(path, dtype, "r", offset, shape)

@@ -1,0 +1,70 @@
+"""Cache format 1: the files of a cache folder, their columns, and what each stage's shards hold.
+
+One folder; it is complete or it does not exist. Files of the finished cache, one row per:
+`samples.parquet` image · `captions.parquet` caption · `phrases.parquet` unique phrase · `rejects.parquet` refused
+input · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
+`caption/offsets` [C+1]; float16, raw (not L2-normalised) · `images.h5`: `image` [S, 3, H, W] uint8 · `cache.json`:
+format, fingerprint, counts, … All HDF5 datasets are contiguous and uncompressed: readers map them into memory.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+FORMAT = 1
+INFO, SAMPLES_FILE, CAPTIONS_FILE = "cache.json", "samples.parquet", "captions.parquet"
+PHRASES_FILE, REJECTS_FILE = "phrases.parquet", "rejects.parquet"
+FEATURES_FILE, IMAGES_FILE = "features.h5", "images.h5"
+FILES = (INFO, SAMPLES_FILE, CAPTIONS_FILE, PHRASES_FILE, REJECTS_FILE, FEATURES_FILE, IMAGES_FILE)
+STAGES = ("ingest", "parse", "encode")
+KINDS = ("entity", "attribute", "relation")
+COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relations"}
+
+
+def _concepts(phrase: pa.DataType) -> list[pa.Field]:
+    """The concept columns; `phrase` is the phrase's id in the finished cache, its text in shards of the parse stage.
+
+    start, end: character span; word: index from 0. attributes.entity, relations.subject and .object: index into the
+    caption's entities, −1 for none; they are the scene graph's edges.
+    """
+    entity = pa.struct([("phrase", phrase), ("head", pa.string()), ("start", pa.int32()), ("end", pa.int32()),
+                        ("word", pa.int32()), ("type", pa.string())])  # fmt: skip
+    attribute = pa.struct([("phrase", phrase), ("text", pa.string()), ("entity", pa.int32()), ("word", pa.int32())])
+    relation = pa.struct([("phrase", phrase), ("text", pa.string()), ("subject", pa.int32()), ("object", pa.int32()),
+                          ("word", pa.int32())])  # fmt: skip
+    columns = zip(COLUMNS.values(), (entity, attribute, relation), strict=True)
+    return [*(pa.field(name, pa.list_(kind)) for name, kind in columns), pa.field("graph", pa.string())]
+
+
+SAMPLES = pa.schema([
+    ("key", pa.string()), ("split", pa.string()), ("path", pa.string()), ("width", pa.int32()),
+    ("height", pa.int32()), ("box", pa.list_(pa.int32())), ("sha256", pa.string()),
+])  # fmt: skip
+CAPTION_TEXTS = pa.schema([("caption_id", pa.string()), ("key", pa.string()), ("text", pa.string())])
+REJECTS = pa.schema([("stage", pa.string()), ("where", pa.string()), ("what", pa.string()), ("why", pa.string())])
+CONCEPTS = pa.schema([pa.field("caption_id", pa.string()), *_concepts(pa.string())])
+TEXTS = pa.schema([("text", pa.string()), ("n_tokens", pa.int32()), ("truncated", pa.bool_())])
+CAPTIONS = pa.schema([
+    *CAPTION_TEXTS, pa.field("n_tokens", pa.int32()), pa.field("truncated", pa.bool_()), *_concepts(pa.int32()),
+])  # fmt: skip
+PHRASES = pa.schema([
+    ("phrase", pa.int32()), ("kind", pa.string()), ("text", pa.string()), ("prompt", pa.string()),
+    ("count", pa.int64()),
+])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ShardFormat:
+    """What a stage's shards hold: tables by schema; arrays by numpy type and number of axes."""
+
+    tables: dict[str, pa.Schema]
+    arrays: dict[str, tuple[str, int]]
+
+
+SHARDS = {
+    "ingest": ShardFormat({"samples": SAMPLES, "captions": CAPTION_TEXTS, "rejects": REJECTS}, {"image": ("uint8", 4)}),
+    "parse": ShardFormat({"concepts": CONCEPTS}, {}),
+    "encode": ShardFormat(
+        {"texts": TEXTS}, {"sentence": ("float16", 2), "tokens": ("float16", 2), "offsets": ("int64", 1)}
+    ),
+}

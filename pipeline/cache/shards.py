@@ -1,0 +1,86 @@
+"""One shard of a stage on disk: a folder of Parquet tables and .npy arrays that is complete or absent."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hspcgan.pipeline.cache.schema import SHARDS
+
+STATS = "stats.json"
+Tables, Arrays = dict[str, pa.Table], dict[str, np.ndarray]
+
+
+def shard_folder(stage_folder: Path, index: int) -> Path:
+    return stage_folder / f"{index:06d}"
+
+
+def write_shard(
+    stage_folder: Path,
+    stage: str,
+    index: int,
+    tables: Mapping[str, pa.Table],
+    arrays: Mapping[str, np.ndarray] | None = None,
+    stats: Mapping[str, Any] | None = None,
+) -> None:
+    """Checks and writes a shard under a temporary name, then renames it. ValueError for what the format forbids."""
+    arrays = arrays or {}
+    _check(stage, tables, arrays)
+    target = shard_folder(stage_folder, index)
+    work = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    for name, table in tables.items():
+        pq.write_table(table, work / f"{name}.parquet")
+    for name, array in arrays.items():
+        np.save(work / f"{name}.npy", array, allow_pickle=False)
+    sizes = {path.name: path.stat().st_size for path in work.iterdir()}
+    (work / STATS).write_text(json.dumps({"sizes": sizes, "stats": dict(stats or {})}))
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(work, target)
+
+
+def shard_complete(stage_folder: Path, index: int) -> bool:
+    """Whether the shard is there with all its bytes."""
+    folder = shard_folder(stage_folder, index)
+    if not (folder / STATS).is_file():
+        return False
+    sizes = json.loads((folder / STATS).read_text())["sizes"]
+    return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items())
+
+
+def read_shard(stage_folder: Path, index: int, only: Iterable[str] | None = None) -> tuple[Tables, Arrays]:
+    """Tables, and arrays mapped into memory; all of them or `only` those named."""
+    folder = shard_folder(stage_folder, index)
+    paths = sorted(p for p in folder.iterdir() if p.name != STATS and (only is None or p.stem in set(only)))
+    tables = {p.stem: pq.read_table(p) for p in paths if p.suffix == ".parquet"}
+    arrays = {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in paths if p.suffix == ".npy"}
+    return tables, arrays
+
+
+def shard_stats(stage_folder: Path, index: int) -> dict[str, Any]:
+    return json.loads((shard_folder(stage_folder, index) / STATS).read_text())["stats"]
+
+
+def _check(stage: str, tables: Mapping[str, pa.Table], arrays: Mapping[str, np.ndarray]) -> None:
+    expected = SHARDS[stage]
+    if set(tables) != set(expected.tables) or set(arrays) != set(expected.arrays):
+        raise ValueError(
+            f"a shard of {stage} holds tables {sorted(expected.tables)} and arrays {sorted(expected.arrays)}, "
+            f"got {sorted(tables)} and {sorted(arrays)}"
+        )
+    for name, table in tables.items():
+        if not table.schema.equals(expected.tables[name]):
+            raise ValueError(f"{stage}/{name} has columns {table.schema}, expected {expected.tables[name]}")
+    for name, array in arrays.items():
+        dtype, axes = expected.arrays[name]
+        if array.dtype != dtype or array.ndim != axes:
+            raise ValueError(f"{stage}/{name} is {array.dtype} with {array.ndim} axes, expected {dtype} with {axes}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{stage}/{name} holds values that are not finite; check the CLIP weights")

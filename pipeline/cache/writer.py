@@ -1,0 +1,194 @@
+"""The cache under construction: `CACHE.partial`, locked, filled shard by shard, assembled and renamed at the end."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.assemble import assemble
+from hspcgan.pipeline.cache.shards import Arrays, Tables, read_shard, shard_complete, shard_stats, write_shard
+
+MEND = "`hspcgan prepare MANIFEST --rebuild`, or give another `cache:`"
+
+
+def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
+    """sha256 over the fingerprint of the stage before and the inputs as sorted JSON."""
+    return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
+
+
+def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
+    """Whether the finished cache at `path` was made from these inputs per stage; False where there is no cache.
+
+    ValueError when it was made from others: each differing key is named.
+    """
+    info_file = Path(path) / schema.INFO
+    if not info_file.is_file():
+        return False
+    stages = json.loads(info_file.read_text()).get("stages", {})
+    changes = [line for stage in inputs for line in _differences(stage, stages.get(stage, {}), _plain(inputs[stage]))]
+    if changes:
+        raise ValueError(f"{path} was made from other inputs:\n  " + "\n  ".join(changes) + f"\nTo mend: {MEND}")
+    return True
+
+
+class PartialCache:
+    """`CACHE.partial`: shards of the stages, resumable at each shard; a context manager that holds the lock.
+
+    Args:
+        path: where the finished cache will be.
+        replace: swap out a finished cache there in `finish`; without it, one being there is a ValueError.
+    """
+
+    def __init__(self, path: Path | str, replace: bool = False) -> None:
+        self.target, self.replace = Path(path), replace
+        self.path = self.target.with_name(self.target.name + ".partial")
+        self._lock: IO[str] | None = None
+        if self.target.exists() and not replace:
+            raise ValueError(f"{self.target} exists already; to mend: {MEND}")
+
+    def __enter__(self) -> "PartialCache":
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self.path / "lock", "w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise ValueError(f"another process is at work on {self.path}; wait for it, or stop it") from None
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        assert self._lock is not None
+        self._lock.close()
+
+    def folder(self, stage: str) -> Path:
+        return self.path / stage
+
+    def begin(self, stage: str, inputs: Mapping[str, Any]) -> None:
+        """Opens a stage. What an earlier run left of it and of later stages is kept only if made from equal inputs.
+
+        `inputs`: JSON-able, all that the stage's result depends on; no paths, no times.
+        """
+        position = schema.STAGES.index(stage)
+        before = schema.STAGES[position - 1] if position else None
+        if before and not self.is_complete(before):
+            raise ValueError(f"{stage} needs the {before} stage, which is not complete in {self.path}; run it first")
+        so_far = self._plan(before)["fingerprint"] if before else ""
+        plan = {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
+        if self.folder(stage).exists() and self._plan(stage).get("fingerprint") != plan["fingerprint"]:
+            print(f"{stage}: inputs changed, discarding it and later stages in {self.path}", file=sys.stderr)
+            for later in schema.STAGES[position:]:
+                shutil.rmtree(self.folder(later), ignore_errors=True)
+        self.folder(stage).mkdir(exist_ok=True)
+        _write_json(self.folder(stage) / "plan.json", plan)
+
+    def _plan(self, stage: str) -> dict[str, Any]:
+        file = self.folder(stage) / "plan.json"
+        return json.loads(file.read_text()) if file.is_file() else {}
+
+    def has(self, stage: str, index: int) -> bool:
+        return shard_complete(self.folder(stage), index)
+
+    def write(
+        self,
+        stage: str,
+        index: int,
+        tables: Mapping[str, pa.Table],
+        arrays: Mapping[str, np.ndarray] | None = None,
+        stats: Mapping[str, Any] | None = None,
+    ) -> None:
+        """One shard, whole or not at all; `stats` never reaches the finished cache."""
+        write_shard(self.folder(stage), stage, index, tables, arrays, stats)
+
+    def read(self, stage: str, index: int, only: Iterable[str] | None = None) -> tuple[Tables, Arrays]:
+        return read_shard(self.folder(stage), index, only)
+
+    def shards(self, stage: str) -> list[int]:
+        """Indices of the finished shards."""
+        names = self.folder(stage).glob("[0-9]*") if self.folder(stage).exists() else ()
+        return sorted(index for index in (int(path.name) for path in names) if self.has(stage, index))
+
+    def stats(self, stage: str) -> list[dict[str, Any]]:
+        return [shard_stats(self.folder(stage), index) for index in self.shards(stage)]
+
+    def complete(self, stage: str, shards: int) -> None:
+        """Marks a stage as done; ValueError when one of its shards 0 … shards − 1 is missing."""
+        missing = sorted(set(range(shards)) - set(self.shards(stage)))
+        if missing:
+            raise ValueError(f"{self.folder(stage)} lacks shards {missing[:10]}; run the stage again, it resumes")
+        _write_json(self.folder(stage) / "complete.json", {"shards": shards})
+
+    def is_complete(self, stage: str) -> bool:
+        return (self.folder(stage) / "complete.json").is_file()
+
+    def phrases(self, templates: Mapping[str, str]) -> pa.Table:
+        """Unique phrases of the parse stage as schema.PHRASES: by kind, then text; ids are row numbers."""
+        counts: Counter[tuple[int, str]] = Counter()
+        for index in self.shards("parse"):
+            table = self.read("parse", index)[0]["concepts"]
+            for place, kind in enumerate(schema.KINDS):
+                values = table[schema.COLUMNS[kind]].combine_chunks().flatten()
+                counts.update((place, text) for text in values.field("phrase").to_pylist())
+        rows = [
+            {"phrase": row, "kind": schema.KINDS[place], "text": text,
+             "prompt": templates[schema.KINDS[place]].format(text), "count": counts[place, text]}
+            for row, (place, text) in enumerate(sorted(counts))
+        ]  # fmt: skip
+        return pa.Table.from_pylist(rows, schema=schema.PHRASES)
+
+    def texts(self, templates: Mapping[str, str]) -> tuple[list[str], list[str]]:
+        """What the encode stage must encode: unique caption texts; unique prompts that are no caption; each sorted."""
+        captions: set[str] = set()
+        for index in self.shards("ingest"):
+            captions.update(self.read("ingest", index, only=["captions"])[0]["captions"]["text"].to_pylist())
+        prompts = set(self.phrases(templates)["prompt"].to_pylist())
+        return sorted(captions), sorted(prompts - captions)
+
+    def finish(self, info: Mapping[str, Any]) -> Path:
+        """Assembles, validates and renames the cache, and removes what it was made from.
+
+        `info`: clip {name, sha256, embed_dim, context_length}, templates, tools, parser; the rest is added here.
+        """
+        from hspcgan.pipeline.cache.validate import validate
+
+        plans = {stage: self._plan(stage) for stage in schema.STAGES}
+        final = self.path / "final"
+        shutil.rmtree(final, ignore_errors=True)
+        final.mkdir()
+        assemble(self, final, {
+            "format": schema.FORMAT, "fingerprint": plans["encode"]["fingerprint"], "normalised": False, **info,
+            "stages": {stage: plan["inputs"] for stage, plan in plans.items()},
+        })  # fmt: skip
+        validate(final)
+        old = self.path / "replaced"
+        if self.target.exists():
+            os.replace(self.target, old)
+        os.replace(final, self.target)
+        shutil.rmtree(self.path)
+        return self.target
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    os.replace(temporary, path)
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _differences(name: str, old: Any, new: Any) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(old.keys() | new.keys())
+        return [line for key in keys for line in _differences(f"{name}.{key}", old.get(key), new.get(key))]
+    return [] if old == new else [f"{name}: {old} in the cache, {new} asked for"]

@@ -1,0 +1,137 @@
+"""Manifests: YAML files whose sections say what a dataset, a training run and an evaluation are made of."""
+
+import copy
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+KEYS = ("name", "description", "cache", "run", "data", "parse", "encode", "model", "train", "evaluate")
+SECTIONS = KEYS[4:]
+Section = TypeVar("Section", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A resolved manifest: `raw` holds its keys after overrides; paths in it are relative to the current folder."""
+
+    name: str
+    raw: dict[str, Any]
+    path: Path
+
+    def section(self, key: str, model: type[Section]) -> Section:
+        """The section as the typed model of the room that uses it. ValueError names all its problems at once."""
+        try:
+            return model.model_validate(self.raw.get(key) or {})
+        except ValidationError as error:
+            problems = [_problem(key, dict(found), model) for found in error.errors()]
+            raise ValueError(f"{self.path}:\n  " + "\n  ".join(problems)) from error
+
+    def fingerprint(self, *keys: str) -> str:
+        """sha256 of these sections as sorted JSON."""
+        chosen = {key: self.raw.get(key) for key in keys}
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Writes the resolved manifest, whole or not at all."""
+        temporary = path.with_name(path.name + ".partial")
+        temporary.write_text(yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        os.replace(temporary, path)
+
+
+def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
+    """A manifest from a path or a shipped name, with overrides such as "train.batch_size=16" on top.
+
+    ValueError for a file that is missing, no YAML, or has unknown keys, and for an override that is no KEY=VALUE.
+    """
+    path = _find(name_or_path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ValueError(f"{path} holds a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
+    raw = copy.deepcopy(raw)
+    for override in overrides:
+        _override(raw, override)
+    problems = [f"unknown key {key!r}{_suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
+    problems += [f"{key} is {raw[key]!r}, expected keys below it" for key in SECTIONS
+                 if raw.get(key) is not None and not isinstance(raw[key], dict)]
+    raw.setdefault("name", path.stem)
+    for key in ("cache", "run"):
+        raw.setdefault(key, f"runs/{raw['name']}/{key}")
+    problems += [f"{key} is {raw[key]!r}, expected text" for key in KEYS[:4] if not isinstance(raw.get(key, ""), str)]
+    if problems:
+        raise ValueError(f"{path}:\n  " + "\n  ".join(problems) + f"\nKnown keys: {', '.join(KEYS)}")
+    return Manifest(raw["name"], raw, path)
+
+
+def shipped_manifests() -> list[str]:
+    """Names that `load_manifest` knows without a path, such as "toybirds"."""
+    folder = Path(str(resources.files("hspcgan.manifests")))
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+def weights_path(name_or_path: str) -> Path:
+    """The file or folder of weights: a shipped name ("toy-clip") or a path. ValueError when there is neither."""
+    folder = Path(str(resources.files("hspcgan.pipeline.assets")))
+    shipped = {path.stem: path for path in sorted(folder.iterdir(), reverse=True)
+               if path.suffix == ".pt" or (path.is_dir() and path.name.startswith("toy-"))}
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    path = Path(name_or_path).expanduser()
+    if path.exists():
+        return path
+    raise ValueError(f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
+                     "`hspcgan doctor` says what each needs")  # fmt: skip
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = Path(str(resources.files("hspcgan.manifests"))) / f"{name_or_path}.yaml"
+    if name_or_path in shipped_manifests():
+        return shipped
+    names = shipped_manifests()
+    raise ValueError(f"no manifest {name_or_path!r}: no such file, and shipped are {', '.join(names)}"
+                     f"{_suggest(name_or_path, names)}")  # fmt: skip
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    key, found, value = override.partition("=")
+    if not found or not key.strip("."):
+        raise ValueError(f"override {override!r} is not KEY=VALUE, such as train.batch_size=16")
+    *parents, last = key.split(".")
+    place = raw
+    for parent in parents:
+        if place.get(parent) is None:
+            place[parent] = {}
+        place = place[parent]
+        if not isinstance(place, dict):
+            raise ValueError(f"override {override!r}: {parent} holds a value, not keys")
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"override {override!r}: the value is not YAML: {error}") from error
+
+
+def _problem(section: str, found: dict[str, Any], model: type[BaseModel]) -> str:
+    where = ".".join([section, *map(str, found["loc"])])
+    if found["type"] == "extra_forbidden":
+        hint = _suggest(str(found["loc"][-1]), list(model.model_fields)) if len(found["loc"]) == 1 else ""
+        return f"{where}: unknown key{hint}"
+    return f"{where}: {found['msg']} (got {found['input']!r})" if found["type"] != "missing" else f"{where}: is missing"
+
+
+def _suggest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
