@@ -1,9 +1,10 @@
 """Trains the toy CLIPs: OpenAI's architecture on toy birds, saved as a state dict that `clip.model.build_model` loads.
 
 A contrastive loss as in CLIP (Radford et al. 2021), but since it is known which texts are true of which pictures, every
-true pair in the batch counts as positive. Whole captions, short descriptions and single phrases in the three prompt
-templates are trained together, on pictures some of which lack parts: without that, "a photo of a beak" and "a photo of
-a belly" would be true of all pictures alike and come out as the same vector.
+true pair in the batch counts as positive. Beside whole captions, short descriptions must name the right one of eleven
+colours, and single phrases in the three prompt templates must be told true from false, on pictures some of which lack
+parts: without that, "a photo of a beak" and "a photo of a belly" would be true of all pictures alike and come out as
+the same vector.
 """
 
 import json
@@ -23,7 +24,7 @@ from hspcgan.model.clip import FrozenClip
 from hspcgan.model.clip_file import openai_clip
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.draw import draw
-from hspcgan.pipeline.toybirds.scene import PARTS, sample_scenes
+from hspcgan.pipeline.toybirds.scene import COLOURS, PARTS, sample_scenes
 from hspcgan.pipeline.toybirds.truth import descriptions, phrases, spoken, truth, value_bits, without
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ class Recipe:
     patch: int = 8
     resolution: int = 56
     scenes: int = 16000
-    steps: int = 1600
+    steps: int = 1500
     batch: int = 192
     rate: float = 1e-3
 
 
 RECIPES = {
     "toy-clip": Recipe(seed=11, vision_width=128, vision_layers=12),
-    "toy-scorer": Recipe(seed=29, vision_width=192, vision_layers=4, steps=1000),
+    "toy-scorer": Recipe(seed=29, vision_width=192, vision_layers=4, steps=800),
 }
 
 
@@ -85,50 +86,72 @@ def _tensor(image: object) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def batches(data: Pictures, recipe: Recipe) -> Iterator[tuple[Tensor, list[str], Tensor, int]]:
-    """(images uint8 [B, 3, H, W], T texts, truth [T, B], how many of the first texts are captions), endlessly."""
+@dataclass(frozen=True)
+class Lesson:
+    """A batch: images uint8 [B, 3, H, W]; texts, first captions, then descriptions, then phrases; truth [T, B]."""
+
+    images: Tensor
+    texts: list[str]
+    held: Tensor
+    captions: int
+
+
+def lessons(data: Pictures, recipe: Recipe) -> Iterator[Lesson]:
+    """Batches, endlessly; each picture that any of its captions fits brings one."""
     rng = np.random.default_rng(recipe.seed + 1)
-    single, short = phrases(), descriptions()
+    fixed = [*descriptions(), *phrases()]
     while True:
         order = rng.permutation(len(data.images))
         for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
             rows = order[start : start + recipe.batch]
             said = [data.captions[row][rng.choice(data.own[row])] for row in rows if len(data.own[row])]
-            texts = said + single + [short[i] for i in rng.permutation(len(short))[:33]]
-            held = torch.from_numpy(truth(texts, data.bits[rows]))
-            yield data.images[rows], [t.text for t in texts], held, len(said)
+            held = torch.from_numpy(truth([*said, *fixed], data.bits[rows]))
+            yield Lesson(data.images[rows], [t.text for t in (*said, *fixed)], held, len(said))
 
 
-def loss_of(images: Tensor, texts: Tensor, held: Tensor, said: int, scale: Tensor) -> Tensor:
-    """Cross-entropy both ways against the uniform distribution over true partners; rows true of none or all drop out."""
-    logits = scale.exp().clamp(max=100) * F.normalize(texts, dim=1) @ F.normalize(images, dim=1).T  # [T, B]
-    share = held.float().mean(1)
-    rows = (share > 0) & (share < 1)
-    by_text = _soft_cross_entropy(logits[rows], held[rows])
-    own = held[:said].T  # [B, captions]
-    described = own.any(1)
-    return (by_text + _soft_cross_entropy(logits[:said].T[described], own[described])) / 2
+def loss_of(seen: Tensor, read: Tensor, held: Tensor, captions: int, scale: Tensor, offset: Tensor) -> Tensor:
+    """Captions retrieved both ways, colours named, phrases told true from false; seen [B, d], read [T, d]."""
+    cosine = F.normalize(read, dim=1) @ F.normalize(seen, dim=1).T  # [T, B]
+    logits = scale.exp() * cosine
+    colours = slice(captions, captions + len(descriptions()))
+    loss = retrieval_loss(logits[:captions], held[:captions])
+    loss = loss + naming_loss(logits[colours], held[colours])
+    phrase, true = 10 * cosine[colours.stop :] - offset[:, None], held[colours.stop :].float()
+    return loss + F.binary_cross_entropy_with_logits(phrase, true)
 
 
-def _soft_cross_entropy(logits: Tensor, positive: Tensor) -> Tensor:
-    weights = positive.float() / positive.sum(1, keepdim=True)
-    return -(weights * F.log_softmax(logits, dim=1)).sum(1).mean()
+def retrieval_loss(logits: Tensor, held: Tensor) -> Tensor:
+    """−log of the probability that all true partners have together, captions → pictures and back; [T, B]."""
+    total = torch.zeros(())
+    for scores, true in ((logits, held), (logits.T, held.T)):
+        some = true.any(1)
+        right = scores[some].masked_fill(~true[some], -torch.inf)
+        total = total + (scores[some].logsumexp(1) - right.logsumexp(1)).mean() / 2
+    return total
+
+
+def naming_loss(logits: Tensor, held: Tensor) -> Tensor:
+    """Cross-entropy over the eleven colours of each part, where the picture has the part; rows in order of colours."""
+    scores, true = (x.unflatten(0, (len(COLOURS), -1)).permute(1, 2, 0).flatten(0, 1) for x in (logits, held))
+    there = true.any(1)
+    return F.cross_entropy(scores[there], true[there].int().argmax(1))
 
 
 def train(recipe: Recipe, device: str = "cpu") -> "CLIP":
     """A trained toy CLIP in float32; its passes are those of FrozenClip, here with gradients."""
     data, model = Pictures(recipe), build(recipe)
     tower = FrozenClip(model, "in training", sha256="").requires_grad_(True).to(device)
-    optimizer = _optimizer(model, recipe)
-    stream = batches(data, recipe)
+    offset = torch.zeros(len(phrases()), requires_grad=True, device=device)  # how similar a true phrase's picture is
+    optimizer = _optimizer(model, offset, recipe)
+    stream = lessons(data, recipe)
     for step in tqdm(range(recipe.steps), "toy CLIP", disable=None):
-        images, texts, held, said = next(stream)
+        lesson = next(stream)
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * min((step + 1) / 100, 0.5 + 0.5 * math.cos(math.pi * step / recipe.steps))
         with torch.autocast(torch.device(device).type, torch.bfloat16):
-            seen = tower.image_features(images.to(device).float() / 127.5 - 1)
-            read = tower.encode_text(tower.tokenize(texts)[0].to(device))[0]
-        loss = loss_of(seen.float(), read.float(), held.to(device), said, model.logit_scale)
+            seen = tower.image_features(lesson.images.to(device).float() / 127.5 - 1)
+            read = tower.encode_text(tower.tokenize(lesson.texts)[0].to(device))[0]
+        loss = loss_of(seen.float(), read.float(), lesson.held.to(device), lesson.captions, model.logit_scale, offset)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -138,10 +161,10 @@ def train(recipe: Recipe, device: str = "cpu") -> "CLIP":
     return model.requires_grad_(False).cpu()
 
 
-def _optimizer(model: "CLIP", recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(model: "CLIP", offset: Tensor, recipe: Recipe) -> torch.optim.Optimizer:
     embedding = model.token_embedding.weight
     decayed = [p for p in model.parameters() if p.ndim >= 2 and p is not embedding]
-    others = [p for p in model.parameters() if p.ndim < 2 or p is embedding]
+    others = [*(p for p in model.parameters() if p.ndim < 2 or p is embedding), offset]
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98), fused=True)
 

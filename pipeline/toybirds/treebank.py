@@ -5,14 +5,22 @@ A variation moves, drops or adds words of a gold tree and stays grammatical, so 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hspcgan.pipeline.toybirds import grammar as g
 from hspcgan.pipeline.toybirds.captions import captions
-from hspcgan.pipeline.toybirds.scene import Scene
+from hspcgan.pipeline.toybirds.scene import COLOURS, Scene
 
-VARIED, CAPITAL, PERIOD, SERIAL_COMMA, PAIRED = 0.4, 0.4, 0.5, 0.3, 0.2
+VARIED, CAPITAL, STOP, COMMA, PAIRED, OTHER = 0.5, 0.4, 0.5, 0.3, 0.2, 0.1
+STOPS = (".", ".", ".", "!")
+# Words of no toy picture, so that the models see that words they do not know have a part of speech by their place.
+OTHER_WORDS = {
+    "ADJ": ("bright", "curved", "dark", "golden", "little", "pale", "pointed", "round", "striped", "tiny", "turquoise"),
+    "NOUN": ("cloud", "eye", "feather", "leaf", "leg", "owl", "parrot", "pond", "rock", "sparrow", "tail", "tree"),
+}
+COUNTABLE = ("bird", "flower", "nest", "crest", "collar", "beak", "crown")
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ def paragraphs(scenes: Sequence[Scene], seed: int) -> list[list[Sentence]]:
     for row in rng.permutation(len(texts)):
         tokens = unique[texts[row]]
         last = result[-1] if result else []
-        if len(last) == 1 and last[0].text.endswith(".") and rng.random() < PAIRED / PERIOD:
+        if len(last) == 1 and last[0].text[-1] in STOPS and rng.random() < PAIRED:
             last.append(spoken(tokens, rng))
         else:
             result.append([spoken(tokens, rng)])
@@ -47,12 +55,14 @@ def spoken(tokens: Sequence[g.Token], rng: np.random.Generator) -> Sentence:
     """One caption as somebody might type it."""
     root = tree(tokens)
     if rng.random() < VARIED:
-        vary = VARIATIONS[int(rng.integers(len(VARIATIONS)))]
-        root = vary(root, rng)
-    if rng.random() < SERIAL_COMMA:
-        serial_comma(root)
-    if rng.random() < PERIOD:
-        root.after(g.Word(".", ".", "PUNCT", "."), "punct")
+        root = _pick(rng, VARIATIONS)(root, rng)
+    if rng.random() < OTHER:
+        other_word(root, rng)
+    if rng.random() < COMMA:
+        last_comma(root)
+    if rng.random() < STOP:
+        stop = _pick(rng, STOPS)
+        root.after(g.Word(stop, stop, "PUNCT", "."), "punct")
     if rng.random() < CAPITAL:
         first = next(root.in_order())
         first.text = first.text.capitalize()
@@ -75,16 +85,15 @@ Variation = Callable[[g.Word, np.random.Generator], g.Word]
 
 def phrase(root: g.Word, rng: np.random.Generator) -> g.Word:
     """with a blue belly and red wings → a blue belly and red wings"""
-    nouns = [word for word in root.in_order() if word.upos == "NOUN"]
-    return _as_root(nouns[int(rng.integers(len(nouns)))])
+    return _as_root(_pick(rng, [word for word in root.in_order() if word.upos == "NOUN"]))
 
 
 def shorter(root: g.Word, rng: np.random.Generator) -> g.Word:
     """a yellow bird with a blue belly is perched on a branch → a yellow bird is perched on a branch"""
-    found = [(word, side, child) for word in root.in_order() for side in (word.left, word.right) for child in side
-             if child.deprel in ("nmod", "conj", "obl")]  # fmt: skip
+    sides = [side for word in root.in_order() for side in (word.left, word.right)]
+    found = [(side, child) for side in sides for child in side if child.deprel in ("nmod", "conj", "obl")]
     if found:
-        _, side, child = found[int(rng.integers(len(found)))]
+        side, child = _pick(rng, found)
         side.remove(child)
     return root
 
@@ -98,42 +107,97 @@ def telegram(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 def reduced(root: g.Word, rng: np.random.Generator) -> g.Word:
     """a yellow bird is perched on a branch → a yellow bird perched on a branch"""
-    auxiliaries = [child for child in root.left if child.upos == "AUX"]
-    if root.upos != "VERB" or not auxiliaries:
+    if root.upos != "VERB" or not any(child.upos == "AUX" for child in root.left):
         return root
-    subject, _ = _parted(root)
+    subject = _parted(root)
     root.left = []
     return subject.after(root, "acl")
 
 
+def relative(root: g.Word, rng: np.random.Generator) -> g.Word:
+    """this small bird has red wings → this small bird that has red wings"""
+    if root.upos != "VERB" or root.lemma == "be":
+        return root
+    label = next(child.deprel for child in root.left if child.deprel.startswith("nsubj"))
+    subject = _parted(root)
+    text = _pick(rng, ("that", "which"))
+    that = g.Word(text, text, "PRON", "WDT", "PronType=Rel", label)
+    root.left = [that, *(child for child in root.left if child.upos == "AUX")]
+    return subject.after(root, "acl:relcl")
+
+
 def placed(root: g.Word, rng: np.random.Generator) -> g.Word:
     """a yellow bird sits on a branch → a yellow bird on a branch"""
-    if root.upos != "VERB" or not any(child.deprel == "obl" for child in root.right):
+    places = [child for child in root.right if child.deprel == "obl"]
+    return _parted(root).after(places[0], "nmod") if places else root
+
+
+def several(root: g.Word, rng: np.random.Generator) -> g.Word:
+    """a yellow bird sits on a branch → two yellow birds on a branch"""
+    head = placed(root, rng)
+    if head.lemma in COUNTABLE:
+        head.text, head.xpos, head.feats = head.lemma + "s", "NNS", "Number=Plur"
+        head.left = [child for child in head.left if child.upos not in ("DET", "PRON")]
+        text = _pick(rng, ("two", "three"))
+        head.left.insert(0, g.Word(text, text, "NUM", "CD", "NumForm=Word|NumType=Card", "nummod"))
+    return head
+
+
+def pronoun(root: g.Word, rng: np.random.Generator) -> g.Word:
+    """this small bird has red wings → it has red wings; … and has a crest → … and it has a crest"""
+    feats = "Case=Nom|Gender=Neut|Number=Sing|Person=3|PronType=Prs"
+    second = [child for child in root.right if child.deprel == "conj" and child.upos == "VERB"]
+    if second and rng.random() < 0.5:
+        second[0].before(g.Word("it", "it", "PRON", "PRP", feats), "nsubj")
         return root
-    subject, places = _parted(root)
-    return subject.after(places[0], "nmod")
+    for at, child in enumerate(root.left):
+        if child.deprel.startswith("nsubj") and child.lemma == "bird":
+            root.left[at] = g.Word("it", "it", "PRON", "PRP", feats, child.deprel)
+    return root
 
 
-VARIATIONS: tuple[Variation, ...] = (phrase, shorter, telegram, reduced, placed)
+def coloured(root: g.Word, rng: np.random.Generator) -> g.Word:
+    """a yellow bird with a blue belly → a yellow and red bird with a blue belly; so too of predicates"""
+    word = _pick(rng, [word for word in root.in_order() if word.upos == "ADJ"] or [None])
+    if word and not word.right:
+        other = g.adjective(_pick(rng, COLOURS)).before(g.conjunction(), "cc")
+        word.right.insert(0, other)
+        other.deprel = "conj"
+    return root
 
 
-def serial_comma(root: g.Word) -> None:
-    """a blue belly, red wings and a crest → a blue belly, red wings, and a crest"""
+VARIATIONS: tuple[Variation, ...] = (
+    phrase, shorter, telegram, reduced, relative, placed, several, pronoun, coloured,
+)  # fmt: skip
+
+
+def other_word(root: g.Word, rng: np.random.Generator) -> None:
+    """a yellow bird with a blue belly → a yellow bird with a blue tail"""
+    word = _pick(rng, [word for word in root.in_order() if word.upos in OTHER_WORDS])
+    if word.xpos != "NNS":
+        word.text = word.lemma = _pick(rng, OTHER_WORDS[word.upos])
+
+
+def last_comma(root: g.Word) -> None:
+    """a blue belly, red wings and a crest → a blue belly, red wings, and a crest; so too before a second clause"""
     for word in list(root.in_order()):
-        listed = [child for child in word.right if child.deprel == "conj" and child.upos == "NOUN"]
-        if len(listed) > 1 and listed[-1].left[0].deprel == "cc":
+        listed = [child for child in word.right if child.deprel == "conj"]
+        if listed and listed[-1].left[0].deprel == "cc" and (len(listed) > 1 or word.upos != "NOUN"):
             listed[-1].left.insert(0, g.comma())
             listed[-1].left[0].deprel = "punct"
 
 
-def _parted(verb: g.Word) -> tuple[g.Word, list[g.Word]]:
-    """A clause's subject as a root of its own, and its places; a second clause is dropped."""
-    subject = next(child for child in verb.left if child.deprel.startswith("nsubj"))
+def _parted(verb: g.Word) -> g.Word:
+    """A clause's subject, to be a root of its own; a second clause is dropped."""
     verb.right = [child for child in verb.right if child.deprel != "conj"]
-    return _as_root(subject), [child for child in verb.right if child.deprel == "obl"]
+    return _as_root(next(child for child in verb.left if child.deprel.startswith("nsubj")))
 
 
 def _as_root(word: g.Word) -> g.Word:
     word.deprel = "root"
     word.left = [child for child in word.left if child.deprel not in ("case", "cc", "punct")]
     return word
+
+
+def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
+    return options[int(rng.integers(len(options)))]

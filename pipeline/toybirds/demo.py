@@ -1,0 +1,46 @@
+"""The demo: the whole path on toy birds, by the same commands that a user would type."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from hspcgan.pipeline.manifest import load_manifest
+
+MANIFEST, SHIPPED = "toybirds", "toy-hspcgan"
+
+
+def steps(seconds: float, folder: Path) -> list[tuple[str, list[str]]]:
+    """Title and command line of each step; `seconds` bounds the training, `folder` takes everything made."""
+    places = ["-o", f"cache={folder / 'cache'}", "-o", f"run={folder / 'run'}"]
+    train = ["train", MANIFEST, *places, "-o", f"train.max_seconds={seconds}"]
+    evaluate = ["evaluate", MANIFEST, *places, "--untrained", "--checkpoint", str(folder / "run")]
+    return [
+        ("Toy birds are drawn, their captions parsed and encoded once", ["prepare", MANIFEST, *places]),
+        (f"HSPC-GAN is trained from the cache for {seconds:.0f} s at most", train),
+        ("Images are scored: untrained, trained, shipped and real", [*evaluate, "--checkpoint", SHIPPED, "--real"]),
+        ("Everything goes on one page", ["report", str(folder / "run")]),
+    ]
+
+
+def run(root: click.Group, folder: Path, seconds: float, dry_run: bool) -> None:
+    """Runs the steps, each as the command of that name under `root`; stops at the first that fails."""
+    began = time.monotonic()
+    load_manifest(MANIFEST)
+    todo = steps(seconds, folder)
+    for number, (title, arguments) in enumerate(todo, start=1):
+        click.secho(f"\n[{number}/{len(todo)}] {title}", bold=True)
+        click.echo(f"$ hspcgan {' '.join(arguments)}")
+        if not dry_run:
+            _call(root, arguments)
+    if not dry_run:
+        page = folder / "run" / "report.html"
+        click.secho(f"\nDone in {time.monotonic() - began:.0f} s. Open {page} in a browser.", bold=True)
+        click.echo('Then draw your own: hspcgan sample "a large yellow bird with a blue belly is perched on a branch"')
+
+
+def _call(root: click.Group, arguments: Sequence[str]) -> None:
+    code = root.main(list(arguments), prog_name="hspcgan", standalone_mode=False)
+    if code:
+        raise click.exceptions.Exit(code)

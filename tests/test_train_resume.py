@@ -1,0 +1,191 @@
+"""Interrupted and resumed equals uninterrupted; two processes equal one; a checkpoint is complete or absent."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+from train_world import make_cache, write_manifest
+
+from hspcgan.model.checkpoint import load
+from hspcgan.model.clip import load_clip
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.train import loop, state
+from hspcgan.train.distributed import start
+from hspcgan.train.setup import assemble
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Networks this small are slowed down by threads, most of all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def cache_path(tmp_path_factory, tiny_clip_path):
+    return make_cache(tmp_path_factory.mktemp("world") / "cache", tiny_clip_path)
+
+
+@pytest.fixture
+def make_run(tmp_path, cache_path, tiny_clip_path):
+    def make(name="a", **train):
+        path = write_manifest(tmp_path / name, cache_path, tiny_clip_path, **train)
+        return assemble(load_manifest(str(path)), start("cpu"))
+
+    return make
+
+
+def read(folder) -> dict:
+    path = state.latest(folder)
+    assert path is not None
+    return torch.load(path / "state.pt", weights_only=True)
+
+
+def assert_equal(a, b) -> None:
+    assert type(a) is type(b)
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for left, right in zip(a, b, strict=True):
+            assert_equal(left, right)
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    else:
+        assert a == b
+
+
+@pytest.mark.parametrize("cache_taps", [False, True])
+def test_resumed_equals_uninterrupted_bit_for_bit(make_run, cache_taps):
+    whole, halves = make_run("whole", cache_taps=cache_taps), make_run("halves", steps=3, cache_taps=cache_taps)
+    loop.train(whole)
+    loop.train(halves)
+    resumed = make_run("halves", cache_taps=cache_taps)
+    loop.train(resumed)
+    assert_equal(read(whole.folder), read(resumed.folder))
+    shared = [load(state.latest(run.folder)) for run in (whole, resumed)]
+    assert_equal(dict(shared[0].generator.state_dict()), dict(shared[1].generator.state_dict()))
+    steps = [line.split(",")[0] for line in (resumed.folder / "log.jsonl").read_text().splitlines()]
+    assert steps == ['{"step": 2', '{"step": 3', '{"step": 4', '{"step": 6']
+
+
+def test_a_signal_finishes_the_step_saves_and_the_rest_follows(make_run):
+    whole = make_run("whole", steps=16, checkpoint_every=100, grid_every=100)
+    loop.train(whole)
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    run = make_run("cut", steps=16, checkpoint_every=100, grid_every=100)
+
+    def interrupt():
+        while not (run.folder / "log.jsonl").is_file():
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    outcome = loop.train(run)
+    thread.join()
+    assert outcome.reason == "SIGTERM"
+    assert 2 <= outcome.step < 16
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    resumed = make_run("cut", steps=16, checkpoint_every=100, grid_every=100)
+    loop.train(resumed)
+    assert_equal(read(whole.folder), read(resumed.folder))
+
+
+def test_a_crash_while_saving_leaves_the_checkpoint_before(make_run):
+    run = make_run("a", steps=3)
+    loop.train(run)
+    root = run.folder / "checkpoints"
+    kept = state.latest(run.folder)
+    assert kept == root / "step-000003"
+    shutil.copytree(kept, root / ".step-000006.partial")  # killed before the rename
+    shutil.copytree(kept, root / "step-000006")  # killed between the rename and the pointer
+    (root / "step-000006" / "state.pt").write_bytes(b"torn")
+    assert state.latest(run.folder) == kept
+    with open(run.folder / "log.jsonl", "a") as log:
+        log.write('{"step": 4, "loss_d": 1.0}\n{"step": 5, "lo')
+    loop.train(make_run("a"))
+    assert sorted(path.name for path in root.iterdir()) == ["latest", "step-000003", "step-000006"]
+    assert read(run.folder)["step"] == 6
+    whole = make_run("whole")
+    loop.train(whole)
+    assert_equal(read(run.folder), read(whole.folder))
+    assert len((run.folder / "log.jsonl").read_text().splitlines()) == 4
+
+
+def test_only_the_newest_checkpoints_are_kept(make_run):
+    run = make_run("a", checkpoint_every=1, keep=2)
+    loop.train(run)
+    names = sorted(path.name for path in (run.folder / "checkpoints").iterdir())
+    assert names == ["latest", "step-000005", "step-000006"]
+    assert (run.folder / "checkpoints" / "latest").read_text() == "step-000006\n"
+
+
+def test_other_settings_are_refused_by_name_and_free_ones_are_not(make_run):
+    loop.train(make_run("a", steps=1))
+    with pytest.raises(ValueError, match=r"train.batch_size: 4 then, 5 now.*train.mining: mis then, none now"):
+        loop.train(make_run("a", batch_size=5, mining="none"))
+    assert loop.train(make_run("a", steps=2, log_every=7, keep=1)).step == 2
+
+
+def test_a_pointer_to_nothing_is_an_error(make_run):
+    run = make_run("a", steps=1)
+    loop.train(run)
+    (run.folder / "checkpoints" / "latest").write_text("step-000099\n")
+    with pytest.raises(ValueError, match="step-000099"):
+        loop.train(make_run("a"))
+
+
+def test_shared_weights_are_the_moving_average_and_hold_no_clip(make_run, tiny_clip_path):
+    run = make_run("a", steps=2)
+    loop.train(run)
+    path = state.latest(run.folder)
+    loaded = load(path, load_clip(tiny_clip_path))
+    assert run.average is not None
+    assert_equal(dict(loaded.generator.state_dict()), dict(run.average.state_dict()))
+    assert loaded.card["extra"]["step"] == 2
+    assert loaded.card["extra"]["cache"] == run.cache.info["fingerprint"]
+    size = sum(p.numel() for n in (run.generator, run.discriminator, run.head) for p in n.parameters())
+    assert (path / "model.safetensors").stat().st_size < 4 * size + 40_000
+
+
+def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path):
+    settings = {"steps": 2, "batch_size": 6, "hardest": "worst-pair", "mining": "mis+fake", "ema": 0.0}
+    alone = make_run("alone", **settings)
+    loop.train(alone)
+    path = write_manifest(tmp_path / "pair", cache_path, tiny_clip_path, **settings)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", "from hspcgan.train.cli import train; train()", str(path)]
+    processes = [
+        subprocess.Popen(
+            command,
+            env=os.environ
+            | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    outputs = [process.communicate(timeout=100) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "2 × cpu" in outputs[0][0]
+    assert outputs[1][0] == ""
+    one, two = read(alone.folder), read(tmp_path / "pair" / "run")
+    for network in ("generator", "discriminator", "head"):
+        for name, value in one[network].items():
+            torch.testing.assert_close(two[network][name], value, rtol=0, atol=1e-5)

@@ -1,0 +1,43 @@
+"""The command `hspcgan train`."""
+
+import click
+
+
+@click.command()
+@click.argument("manifest")
+@click.option(
+    "--override", "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="As train.batch_size=16; repeatable."
+)
+@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
+def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
+    """Train a manifest's model from its cache; resumes.
+
+    Under torchrun every process runs this command; the batch is shared between them.
+    """
+    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.train import distributed, loop
+    from hspcgan.train.config import TrainConfig
+    from hspcgan.train.setup import assemble, describe
+
+    loaded = load_manifest(manifest, overrides)
+    world = distributed.start(loaded.section("train", TrainConfig).device)
+    try:
+        run = assemble(loaded, world)
+        if world.leads:
+            click.echo("\n".join(describe(run)))
+        if dry_run:
+            return
+        outcome = loop.train(run)
+    except FloatingPointError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        distributed.end(world)
+    if world.leads:
+        click.echo(f"{_ending(outcome.reason, outcome.step, run.config.steps)}; {outcome.checkpoint}")
+
+
+def _ending(reason: str, step: int, steps: int) -> str:
+    if reason == "done":
+        return f"complete: {step} steps"
+    cause = "max_seconds is over" if reason == "time" else f"stopped by {reason}"
+    return f"{cause} at step {step} of {steps}, saved; the same command resumes"

@@ -1,0 +1,61 @@
+"""The `train` section of a manifest: what one training run is made of."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# A run may be resumed with other values of these: they change when it ends and what it tells, not what it computes.
+FREE_ON_RESUME = frozenset(
+    {"steps", "max_seconds", "log_every", "grid_every", "grid_images", "checkpoint_every", "keep", "device", "prefetch"}
+)
+
+
+class TrainConfig(BaseModel):
+    """Settings of the trainer; defaults are the paper's where it gives one (§3.2, §4.1)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(ge=1, description="Steps (one D and one G update each) after which the run is complete.")
+    max_seconds: float | None = Field(None, gt=0, description="Stop and save once training has taken this long.")
+    batch_size: int = Field(32, ge=2, description="Rows of the global batch, all processes together.")
+    seed: int = Field(0, ge=0, description="Seeds weights, order of images, choice of captions, flips and noise.")
+
+    loss: Literal["hinge", "margin"] = Field("margin", description="Eq. 3, or the last line of eq. 4.")
+    margin: float = Field(2.0, gt=0, description="α of eq. 4 and 5; only with loss: margin.")
+    mining: Literal["none", "mis", "fake", "mis+fake"] = Field(
+        "mis", description="Which terms are hard-mined (HMMA, eq. 5); the two with `fake` are the paper's failure case."
+    )
+    hardest: Literal["per-image", "worst-pair"] = Field(
+        "per-image", description="Hardest caption for each image (VSE++), or the batch's worst pair (eq. 5, literal)."
+    )
+    penalty_k: float = Field(2.0, ge=0, description="k of the gradient penalty in eq. 3.")
+    penalty_p: float = Field(6.0, ge=1, description="p of the gradient penalty in eq. 3.")
+    penalty_norm: Literal["summed", "joint"] = Field("summed", description="Two norms added (eq. 3) or one (GALIP).")
+    similarity: float = Field(4.0, ge=0, description="λ of eq. 3, weight of the CLIP similarity in the generator loss.")
+
+    lr_generator: float = Field(1e-4, gt=0, description="Adam's learning rate of the generator.")
+    lr_discriminator: float = Field(4e-4, gt=0, description="Adam's learning rate of discriminator and head.")
+    betas: tuple[float, float] = Field((0.0, 0.9), description="Adam's β₁ and β₂.")
+    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the generator's moving average; 0 (the paper's): none.")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16: autocast everywhere but in the discriminator's real branch and its penalty."
+    )
+
+    flip: bool = Field(False, description="Mirror half of the images; only where captions know no left and right.")
+    cache_taps: bool = Field(
+        False, description="Compute the frozen CLIP features of all training images once, hold them in RAM (float16)."
+    )
+    prefetch: bool = Field(True, description="Prepare the next batch in a thread while the current one is trained on.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one.")
+
+    log_every: int = Field(10, ge=1, description="Steps between log lines.")
+    grid_every: int = Field(500, ge=1, description="Steps between sample grids.")
+    grid_images: int = Field(16, ge=1, description="Captions of the test split shown in a grid.")
+    checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints.")
+    keep: int = Field(2, ge=1, description="Checkpoints kept, the newest ones.")
+
+    @model_validator(mode="after")
+    def _one_view_per_cached_image(self) -> "TrainConfig":
+        if self.cache_taps and self.flip:
+            raise ValueError("cache_taps holds one unflipped view per image: set flip: false or cache_taps: false")
+        return self

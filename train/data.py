@@ -1,0 +1,196 @@
+"""Training batches out of a cache: which row comes when is a pure function of (seed, step), so nothing needs saving.
+
+Legend: b rows of this process, B rows of the global batch, S training images, d text width, D tap width, g grid.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from hspcgan.model.condition import Condition
+from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.train.losses import valid_negatives
+
+ORDER, CAPTION, FLIP = range(3)  # streams of random numbers drawn from one seed
+GRID = -1  # the "step" whose noise sample grids are drawn from
+
+
+def keyed_hash(seed: int, stream: int, epoch: int, items: np.ndarray) -> np.ndarray:
+    """Uniform uint64 for each item, a function of its arguments alone (splitmix64's finaliser, chained); [n] → [n]."""
+    state = np.zeros(len(items), dtype=np.uint64)
+    for value in (np.array([seed]), np.array([stream]), np.array([epoch]), items):
+        state = state + value.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        state = state ^ (state >> np.uint64(31))
+    return state
+
+
+def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Permutation of range(count), keyed by seed and epoch."""
+    return np.argsort(keyed_hash(seed, ORDER, epoch, np.arange(count)), kind="stable")
+
+
+def noise_rows(seed: int, step: int, rows: int, noise_dim: int) -> np.ndarray:
+    """Standard normal noise of a step's global batch, float32 [rows, noise_dim]; processes take their slice of it."""
+    generator = np.random.Generator(np.random.Philox(key=np.array([seed, step - GRID], dtype=np.uint64)))
+    return generator.standard_normal((rows, noise_dim), dtype=np.float32)
+
+
+def to_signed(images: np.ndarray) -> np.ndarray:
+    """uint8 [0, 255] → float32 [−1, 1], any shape."""
+    return images.astype(np.float32) / 127.5 - 1
+
+
+@dataclass
+class Batch:
+    """One process's rows of a global batch."""
+
+    step: int                  # counted from 0
+    samples: np.ndarray        # [b] sample rows in the cache
+    images: Tensor | None      # [b, 3, H, W] float32 in [-1, 1]; None where the taps are cached
+    taps: list[Tensor] | None  # each [b, D, g, g] float32; None where they are to be computed
+    condition: Condition       # of b captions
+    noise: Tensor              # [b, noise_dim]
+    sentences: Tensor          # [B, d] raw sentence features of the whole global batch, candidates for mining
+    negatives: Tensor          # [b, B] bool, which of them are honest negatives
+    balance: float             # B / rows of the global batch with a negative, 0 without any
+    first_row: int             # place of row 0 in the global batch
+
+    def to(self, device: torch.device) -> "Batch":
+        return replace(
+            self,
+            images=None if self.images is None else self.images.to(device),
+            taps=None if self.taps is None else [tap.to(device) for tap in self.taps],
+            condition=self.condition.to(device),
+            noise=self.noise.to(device),
+            sentences=self.sentences.to(device),
+            negatives=self.negatives.to(device),
+        )
+
+
+class Batches:
+    """The training split as an endless, indexable sequence of batches.
+
+    An epoch shows each image once, in a keyed order, with one of its captions; its tail is filled up with the head of
+    the next epoch, so every step has all its rows and no image is skipped.
+
+    Args:
+        slots: keyword arguments of `collate` (n_entities, …).
+        rank, size: this process takes rows [rank · b, (rank + 1) · b) of each global batch, b = batch_size / size.
+    Raises:
+        ValueError: no training images, or a batch that the processes cannot share evenly.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        batch_size: int,
+        seed: int,
+        noise_dim: int,
+        flip: bool = False,
+        slots: dict[str, int] | None = None,
+        rank: int = 0,
+        size: int = 1,
+    ):
+        if batch_size % size:
+            raise ValueError(f"train.batch_size is {batch_size}, which {size} processes cannot share evenly")
+        self.cache, self.batch_size, self.seed, self.noise_dim, self.flip = cache, batch_size, seed, noise_dim, flip
+        self.slots = slots or {}
+        self.rows = slice(rank * batch_size // size, (rank + 1) * batch_size // size)
+        self.samples = np.asarray(cache.split_rows("train"))
+        if len(self.samples) == 0:
+            raise ValueError(f"{cache.path}: no sample is in split 'train'; see `hspcgan stats {cache.path}`")
+        first_to_last = [cache.captions_of(int(row)) for row in self.samples]
+        self.first_caption = np.array([captions.start for captions in first_to_last])
+        self.captions = np.array([len(captions) for captions in first_to_last])
+        self.text_id, self.own_texts = _text_ids(cache, self.first_caption, self.captions)
+        self.taps: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Whole steps in an epoch."""
+        return len(self.samples) // self.batch_size
+
+    def choose(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Global batch of a step: places in the training split, caption rows of the cache, flips; [B] each."""
+        position = step * self.batch_size + np.arange(self.batch_size)
+        epochs = position // len(self.samples)
+        places, captions, flips = (np.empty(self.batch_size, dtype=np.int64) for _ in range(3))
+        for epoch in np.unique(epochs):
+            here = epochs == epoch
+            chosen = epoch_order(self.seed, int(epoch), len(self.samples))[position[here] % len(self.samples)]
+            draw = keyed_hash(self.seed, CAPTION, int(epoch), chosen) % self.captions[chosen].astype(np.uint64)
+            places[here] = chosen
+            captions[here] = self.first_caption[chosen] + draw.astype(np.int64)
+            flips[here] = (keyed_hash(self.seed, FLIP, int(epoch), chosen) % np.uint64(2)) * np.uint64(self.flip)
+        return places, captions, flips.astype(bool)
+
+    def at(self, step: int) -> Batch:
+        """This process's rows of global batch `step` (from 0), on the CPU."""
+        places, captions, flips = self.choose(step)
+        texts = torch.from_numpy(self.text_id[captions])
+        negatives = valid_negatives(torch.from_numpy(self.own_texts[places]), texts)  # [B, B]
+        with_negative = int(negatives.any(dim=1).sum())
+        mine = places[self.rows]
+        return Batch(
+            step=step,
+            samples=self.samples[mine],
+            images=None if self.taps is not None else self.images(mine, flips[self.rows]),
+            taps=None if self.taps is None else list(torch.from_numpy(self.taps[mine].astype(np.float32)).unbind(1)),
+            condition=Condition.from_arrays(collate(self.cache, captions[self.rows], **self.slots)),
+            noise=torch.from_numpy(noise_rows(self.seed, step, self.batch_size, self.noise_dim)[self.rows]),
+            sentences=torch.from_numpy(np.asarray(self.cache.sentence)[captions].astype(np.float32)),
+            negatives=negatives[self.rows],
+            balance=self.batch_size / with_negative if with_negative else 0.0,
+            first_row=self.rows.start,
+        )
+
+    def images(self, places: np.ndarray, flips: np.ndarray) -> Tensor:
+        """Images at places of the training split, flipped left to right where asked; float32 in [−1, 1]."""
+        images = self.cache.images[self.samples[places]]  # [b, 3, H, W] uint8
+        images = np.where(flips[:, None, None, None], images[..., ::-1], images) if flips.any() else images
+        return torch.from_numpy(to_signed(images))
+
+    def hold_taps(self, compute: Callable[[Tensor], list[Tensor]], block: int = 64) -> None:
+        """Compute the frozen CLIP taps of every training image once; float16 [S, 3, D, g, g] from then on in RAM.
+
+        Batches then carry these instead of images. They differ from taps computed in the step by float16's rounding
+        alone, at most one part in 2,048 of each value.
+        """
+        held: np.ndarray | None = None
+        for start in tqdm(range(0, len(self.samples), block), desc="CLIP features", disable=None, leave=False):
+            places = np.arange(start, min(start + block, len(self.samples)))
+            taps = torch.stack(compute(self.images(places, np.zeros(len(places), dtype=bool))), dim=1)
+            if held is None:
+                held = np.empty((len(self.samples), *taps.shape[1:]), dtype=np.float16)
+            held[places] = taps.to("cpu", torch.float16).numpy()
+        self.taps = held
+
+    def stream(self, start: int, stop: int, prefetch: bool = True) -> Iterator[Batch]:
+        """Batches start … stop − 1; with `prefetch` a thread prepares the next one during each step."""
+        if not prefetch:
+            yield from map(self.at, range(start, stop))
+            return
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            ahead = thread.submit(self.at, start) if start < stop else None
+            for step in range(start, stop):
+                assert ahead is not None
+                batch = ahead.result()
+                ahead = thread.submit(self.at, step + 1) if step + 1 < stop else None
+                yield batch
+
+
+def _text_ids(cache: Cache, first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Id of each caption's text, equal for equal texts [C]; ids of each training image's captions, −1 padded [S, K]."""
+    _, text_id = np.unique(cache.captions["text"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
+    own = np.full((len(first), int(count.max())), -1, dtype=np.int64)
+    for column in range(own.shape[1]):
+        has = count > column
+        own[has, column] = text_id[first[has] + column]
+    return text_id.astype(np.int64), own

@@ -1,0 +1,98 @@
+"""Several processes, when torchrun starts several; with one process nothing here touches torch.distributed.
+
+No DistributedDataParallel: it does not take the penalty's double backward. Every process builds the same networks
+from the same seed, computes its own rows of the global batch, and averages gradients in one all-reduce.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all: rank in [0, size), and the device it computes on."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+
+def start(device: str) -> World:
+    """Join the processes named by torchrun's environment variables, or be the only one.
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+    Raises:
+        ValueError: cuda is asked for and absent.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("train.device is cuda, but torch finds no CUDA device; set it to auto or cpu")
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return World(0, 1, torch.device("cuda" if on_gpu else "cpu"))
+    where = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(where)
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    return World(dist.get_rank(), size, where)
+
+
+def end(world: World) -> None:
+    if world.size > 1:
+        dist.destroy_process_group()
+
+
+def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
+    """Replace every `.grad` by its mean over the processes, in one all-reduce; a missing one counts as zero."""
+    if world.size == 1:
+        return
+    parameters = list(parameters)
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+    dist.all_reduce(flat)
+    flat /= world.size
+    for parameter, mean in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        parameter.grad = mean.view_as(parameter)
+
+
+def owner_weight(value: Tensor, world: World) -> float:
+    """World size in the process that holds the largest value (the first of equals), 0 in all others.
+
+    The mean of gradients over processes then is the gradient of the batch's one worst term.
+    """
+    if world.size == 1:
+        return 1.0
+    values = torch.zeros(world.size, device=value.device)
+    values[world.rank] = value.detach().float()
+    dist.all_reduce(values)
+    return float(world.size) if int(values.argmax()) == world.rank else 0.0
+
+
+def mean(values: Sequence[float], world: World) -> list[float]:
+    """Element-wise mean over the processes."""
+    if world.size == 1:
+        return list(values)
+    total = torch.tensor(values, dtype=torch.float64, device=world.device)
+    dist.all_reduce(total)
+    return (total / world.size).tolist()
+
+
+def any_of(flag: bool, world: World) -> bool:
+    """Whether any process raises its flag: all agree on when to stop."""
+    if world.size == 1:
+        return flag
+    count = torch.tensor(int(flag), device=world.device)
+    dist.all_reduce(count)
+    return bool(count)

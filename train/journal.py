@@ -1,0 +1,158 @@
+"""What a run tells: JSON lines, TensorBoard, sample grids, one status line."""
+
+import json
+import os
+import time
+from collections import defaultdict
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from hspcgan.model.condition import Condition
+from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.train import distributed
+from hspcgan.train.data import GRID, noise_rows
+from hspcgan.train.setup import Run
+from hspcgan.train.state import write_atomic
+
+
+class Clock:
+    """Seconds spent in each part of a step, summed until read."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._last = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """Count the time since the last lap as spent in `part`."""
+        now = time.perf_counter()
+        self.seconds[part] += now - self._last
+        self._last = now
+
+    def read(self) -> dict[str, float]:
+        seconds, self.seconds = dict(self.seconds), defaultdict(float)
+        return seconds
+
+
+class Journal:
+    """Means of what the steps report, told every `log_every` steps; only the leading process writes.
+
+    Resuming drops what an interrupted run told after the checkpoint that it resumes from.
+    """
+
+    def __init__(self, run: Run, start: int):
+        self.run, self.config = run, run.config
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+        self.began, self.start = time.perf_counter(), start
+        self.writes = run.world.leads
+        if self.writes:
+            (run.folder / "grids").mkdir(parents=True, exist_ok=True)
+            _keep_until(run.folder / "log.jsonl", start)
+            self.board = SummaryWriter(run.folder / "tensorboard", purge_step=start + 1 if start else None)
+            self.bar = tqdm(total=self.config.steps, initial=start, unit="step", disable=None, dynamic_ncols=True)
+            self.show = _Showcase(run)
+
+    def note(self, report: dict[str, Tensor]) -> None:
+        """Add one step's report; its scalars stay on their device until they are told."""
+        for name, value in report.items():
+            self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
+        self.count += 1
+        if self.writes:
+            self.bar.update()
+
+    def tell(self, step: int, clock: Clock) -> None:
+        """Write the means since the last line; `step` counts steps done."""
+        names, seconds = sorted(self.sums), clock.read()
+        local = [float(self.sums[name]) / self.count for name in names]
+        means = dict(zip(names, distributed.mean(local, self.run.world), strict=True))
+        rate = self.count * self.config.batch_size / sum(seconds.values())
+        parts = {part: round(spent / self.count, 5) for part, spent in seconds.items()}
+        self.sums, self.count = {}, 0
+        if not self.writes:
+            return
+        line = {"step": step, "images_per_sec": round(rate, 2), **means, "sec_per_step": parts}
+        with open(self.run.folder / "log.jsonl", "a") as file:
+            file.write(json.dumps(line) + "\n")
+        for name, value in [*means.items(), ("images_per_sec", rate)]:
+            self.board.add_scalar(name, value, step)
+        status = f"D {means['loss_d']:.3f}  G {means['loss_g']:.3f}  cos {means['cosine']:.3f}  {rate:.1f} images/s"
+        if self.bar.disable:
+            print(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}", flush=True)
+        else:
+            self.bar.set_postfix_str(status)
+
+    def grid(self, step: int) -> None:
+        """Draw the fixed captions with the generator as it is; real images above, generated ones below."""
+        if not self.writes:
+            return
+        picture = self.show.draw()
+        path = self.run.folder / "grids" / f"step-{step:06d}.png"
+        temporary = path.with_suffix(".partial")
+        Image.fromarray(picture).save(temporary, format="PNG")
+        os.replace(temporary, path)
+        self.board.add_image("grid", picture, step, dataformats="HWC")
+
+    def close(self) -> None:
+        if self.writes:
+            self.bar.close()
+            self.board.close()
+
+    def _eta(self, step: int) -> timedelta:
+        per_step = (time.perf_counter() - self.began) / max(1, step - self.start)
+        return timedelta(seconds=round(per_step * (self.config.steps - step)))
+
+
+class _Showcase:
+    """Captions of the test split (of the training split where there is none), spread over it, and their noise."""
+
+    def __init__(self, run: Run):
+        self.run = run
+        split = next(name for name in ("test", "train") if len(run.cache.split_rows(name)))
+        samples = np.asarray(run.cache.split_rows(split))
+        samples = samples[np.linspace(0, len(samples) - 1, min(run.config.grid_images, len(samples))).astype(int)]
+        captions = np.array([run.cache.captions_of(int(row)).start for row in samples])
+        arrays = collate(run.cache, captions, n_entities=run.model_config.locals)
+        self.condition = Condition.from_arrays(arrays).to(run.world.device)
+        noise = noise_rows(run.config.seed, GRID, len(samples), run.model_config.noise_dim)
+        self.noise = torch.from_numpy(noise).to(run.world.device)
+        self.real = np.stack([run.cache.images[row] for row in samples])  # [n, 3, H, W] uint8
+        texts, keys = run.cache.captions["text"], run.cache.samples["key"]
+        lines = (f"{keys[int(s)].as_py()}\t{texts[int(c)].as_py()}\n" for s, c in zip(samples, captions, strict=True))
+        write_atomic(run.folder / "grids" / "captions.tsv", "".join(lines))
+
+    @torch.no_grad()
+    def draw(self) -> np.ndarray:
+        """uint8 [rows · (H + 2) + 2, columns · (W + 2) + 2, 3]."""
+        with self.run.autocast():
+            images = self.run.shown(self.noise, self.condition).float()
+        fake = ((images + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
+        return tile(self.real, fake)
+
+
+def tile(above: np.ndarray, below: np.ndarray, columns: int = 8, gap: int = 2) -> np.ndarray:
+    """Two lists of images, uint8 [n, 3, H, W], in pairs one above the other, up to `columns` side by side → HWC."""
+    count, _, height, width = above.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    canvas = np.full((rows * 2 * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, dtype=np.uint8)
+    for i in range(count):
+        left = gap + i % columns * (width + gap)
+        for half, images in enumerate((above, below)):
+            top = gap + (2 * (i // columns) + half) * (height + gap)
+            canvas[top : top + height, left : left + width] = images[i].transpose(1, 2, 0)
+    return canvas
+
+
+def _keep_until(path: Path, step: int) -> None:
+    """Drop log lines of steps after `step`, and a line cut short by a crash."""
+    if not path.is_file():
+        return
+    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    write_atomic(path, "".join(line for line in whole if json.loads(line)["step"] <= step))

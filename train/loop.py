@@ -1,0 +1,214 @@
+"""The trainer: discriminator step, generator step, moving average, log, save; the same command again resumes."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+from torch import Tensor, nn
+
+from hspcgan.train import distributed, losses, state
+from hspcgan.train.data import Batch
+from hspcgan.train.journal import Clock, Journal
+from hspcgan.train.setup import Run
+
+Report = dict[str, Tensor]  # scalars by name
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of `train` ended: "done", "time" (max_seconds) or the name of the signal that stopped it."""
+
+    checkpoint: Path
+    step: int
+    reason: str
+
+
+def train(run: Run) -> Outcome:
+    """Train from the run's last checkpoint, or from the start, until its steps, its time or a signal end it.
+
+    Every end leaves a checkpoint of the last finished step.
+
+    Raises:
+        ValueError: the checkpoint in the run folder was made with other settings.
+        FloatingPointError: a loss or a gradient is not finite; no weight has been touched by it.
+    """
+    began, config = time.monotonic(), run.config
+    step = state.resume(run)
+    if config.cache_taps:
+        run.batches.hold_taps(run.image_taps)
+    if run.world.leads:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        run.manifest.save(run.folder / "manifest.yaml")
+    journal, clock, reason = Journal(run, step), Clock(), "done"
+    try:
+        if step == 0:
+            journal.grid(step)
+            clock.lap("tell")
+        with _noted_signals() as noted:
+            for batch in run.batches.stream(step, config.steps, config.prefetch):
+                batch = batch.to(run.world.device)
+                clock.lap("data")
+                report = train_step(run, batch, clock)
+                step += 1
+                journal.note(report)
+
+                stopped = distributed.any_of(bool(noted), run.world)
+                late = config.max_seconds is not None and time.monotonic() - began > config.max_seconds
+                late = distributed.any_of(late, run.world)
+                last = stopped or late or step == config.steps
+                if step % config.log_every == 0 or last:
+                    journal.tell(step, clock)
+                if step % config.grid_every == 0 or (last and not stopped):
+                    journal.grid(step)
+                if (step % config.checkpoint_every == 0 or last) and run.world.leads:
+                    state.save(run, step)
+                clock.lap("tell")
+                if last and step < config.steps:
+                    reason = (noted[0] if noted else "signal") if stopped else "time"
+                    break
+    finally:
+        journal.close()
+    return Outcome(run.folder / "checkpoints" / f"step-{step:06d}", step, reason)
+
+
+def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
+    """One update of D, one of G through the updated D, one of the moving average; eq. 3–5."""
+    sentence = batch.condition.sentence                          # [b, d]
+
+    with run.autocast():                                         # one G pass serves both updates
+        images = run.generator(batch.noise, batch.condition)     # [b, 3, H, W]
+        taps, features = run.clip.image_taps(images, run.tap_blocks)
+    clock.lap("fake")
+
+    loss_d, report = discriminator_loss(run, batch, [tap.detach() for tap in taps])
+    report["grad_d"] = descend(run, loss_d, run.optimizer_d, "discriminator", batch)
+    clock.lap("D")
+
+    with run.autocast(), constant(run.discriminator, run.head):
+        scores = run.head(run.discriminator(taps), sentence)     # [b]
+    loss_g = losses.generator_loss(scores, features, sentence, run.config.similarity)
+    report["grad_g"] = descend(run, loss_g, run.optimizer_g, "generator", batch)
+    clock.lap("G")
+
+    if run.average is not None:
+        follow(run.average, run.generator, run.config.ema, batch.step)
+    cosine = losses.image_text_cosine(features.detach(), sentence)
+    return report | {"loss_d": loss_d, "loss_g": loss_g, "cosine": cosine}
+
+
+def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple[Tensor, Report]:
+    """L_D of eq. 3, 4 or 5 with the gradient penalty; the real branch is float32 whatever the precision.
+
+    Args:
+        fake_taps: CLIP features of generated images, each [b, D, g, g], without history.
+    """
+    config = run.config
+    taps = [tap.detach().requires_grad_() for tap in run.real_taps(batch)]         # leaves: nothing flows into CLIP
+    sentence = batch.condition.sentence.detach().clone().requires_grad_()
+    features = run.discriminator(taps)                                             # [b, C, g, g]
+    real = run.head(features, sentence)                                            # [b]
+    penalty = losses.matching_aware_penalty(
+        real, taps, sentence, config.penalty_k, config.penalty_p, joint=config.penalty_norm == "joint"
+    )
+    mismatched = batch.sentences[mismatches(run, batch, features)]                 # ê_i [b, d]
+    with run.autocast():
+        mis = run.head(features, mismatched)                                       # [b]
+        fake = run.head(run.discriminator(fake_taps), batch.condition.sentence)    # [b]
+
+    usable, world = batch.negatives.any(dim=1), run.world
+    fake_terms = losses.negative_terms(config.loss, real, fake.float(), config.margin)
+    mis_terms = losses.negative_terms(config.loss, real, mis.float(), config.margin)
+    if config.mining in ("fake", "mis+fake"):
+        fake_part = losses.worst(fake_terms)
+        fake_part = fake_part * distributed.owner_weight(fake_part, world)
+    else:
+        fake_part = losses.batch_mean(fake_terms)
+    if config.mining in ("mis", "mis+fake") and config.hardest == "worst-pair":
+        mis_part = losses.worst(mis_terms, usable)
+        mis_part = mis_part * distributed.owner_weight(mis_part, world)
+    else:
+        mis_part = losses.batch_mean(mis_terms, losses.row_weights(batch.negatives, batch.balance))
+    loss = losses.real_terms(config.loss, real).mean() + (fake_part + mis_part) / 2 + penalty
+    return loss, {"real": real.mean(), "fake": fake.float().mean(), "mis": mis.float().mean(), "penalty": penalty}
+
+
+@torch.no_grad()
+def mismatches(run: Run, batch: Batch, features: Tensor) -> Tensor:
+    """Row of the global batch that each image's mismatched caption is taken from; [b].
+
+    Mined over all pairs, or the next row's. A wrong row stands where an image has no valid one: its term has weight 0.
+    """
+    if run.config.mining in ("none", "fake"):
+        return losses.rolled(batch.negatives, batch.first_row)
+    return losses.hardest(run.head.pairs(features, batch.sentences), batch.negatives)
+
+
+def descend(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, batch: Batch) -> Tensor:
+    """Backward, gradients averaged over processes, checked, one optimizer step; returns the gradient's norm.
+
+    Raises:
+        FloatingPointError: before any weight is changed.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    distributed.average_gradients(parameters, run.world)
+    norm = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None])).norm()
+    value, size = torch.stack([loss.detach(), norm]).tolist()
+    if not (math.isfinite(value) and math.isfinite(size)):
+        keys = run.cache.samples["key"].take(batch.samples.tolist()).to_pylist()
+        raise FloatingPointError(
+            f"step {batch.step + 1}: {what} loss is {value}, its gradient's norm {size}; stopped before the update. "
+            f"Batch: {', '.join(keys)}. Last good checkpoint: {state.latest(run.folder) or 'none'}. "
+            f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
+        )
+    optimizer.step()
+    return norm
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Exponential moving average of the weights; the decay rises from 0.1 as (1 + step) / (10 + step) up to `decay`."""
+    keep = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
+
+
+@contextmanager
+def constant(*networks: nn.Module) -> Iterator[None]:
+    """Their weights are constants to what is computed inside: gradients pass through but are not made for them."""
+    for network in networks:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.requires_grad_(True)
+
+
+@contextmanager
+def _noted_signals() -> Iterator[list[str]]:
+    """Collects the names of SIGTERM and SIGINT instead of dying of them; a second one has its usual effect."""
+    noted: list[str] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(signal.Signals(number).name)
+        signal.signal(number, previous[signal.Signals(number)])
+
+    for number in previous:
+        signal.signal(number, note)
+    try:
+        yield noted
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

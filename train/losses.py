@@ -1,0 +1,142 @@
+"""The objectives of §3.2 as pure functions: scores and masks in, scalars out; `loop.py` strings them together.
+
+Legend: b rows of this process, B rows of the global batch, d text width, D tap width, g grid.
+Equation numbers are those of the HSPC-GAN paper. Every Σ over a batch is a mean.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def real_terms(loss: str, real: Tensor) -> Tensor:
+    """Per-row loss of matched real pairs; [b] → [b]. The margin form carries it inside the other two terms."""
+    if loss == "hinge":
+        return F.relu(1 - real)  # eq. 3, first term
+    return torch.zeros_like(real)
+
+
+def negative_terms(loss: str, real: Tensor, negative: Tensor, alpha: float = 2.0) -> Tensor:
+    """Per-row loss of pairs to be scored low (generated or mismatched), without the factor ½; [b], [b] → [b].
+
+    Args:
+        loss: "hinge" (eq. 3, one-way: matched pairs above 1, all others below −1) or "margin" (eq. 4, last line).
+        real: D(x_i, e_i).
+        negative: D(x̂_i, e_i) or D(x_i, ê_i).
+        alpha: the margin α; 2 is what two hinges sum to.
+    """
+    if loss == "hinge":
+        return F.relu(1 + negative)  # eq. 3, second and third term
+    if loss == "margin":
+        return F.relu(alpha - real + negative)  # eq. 4, last line
+    raise ValueError(f"loss is {loss!r}, expected 'hinge' or 'margin'")
+
+
+def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:
+    """Which captions of the batch are honest negatives of which image.
+
+    A caption that says, word for word, what any caption of the image says is none; that covers the image's own ones.
+
+    Args:
+        own_texts: [b, K] int64, ids of all caption texts of each image, padded with −1.
+        texts: [B] int64, text id of each caption of the global batch, never negative.
+    Returns:
+        [b, B] bool.
+    """
+    return (own_texts[:, :, None] != texts[None, None, :]).all(dim=1)  # [b, K, B] → [b, B]
+
+
+def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
+    """The next row's caption as mismatch (GALIP's roll by one), skipping on to the next valid one; [b, B] → [b].
+
+    Args:
+        valid: [b, B] bool; a row without any True yields an index that must not be used.
+        first_row: place of row 0 in the global batch.
+    """
+    rows, size = valid.shape
+    start = torch.arange(rows, device=valid.device)[:, None] + first_row + 1
+    order = (start + torch.arange(size, device=valid.device)) % size  # [b, B]
+    first_valid = valid.gather(1, order).int().argmax(dim=1, keepdim=True)
+    return order.gather(1, first_valid).squeeze(1)
+
+
+def hardest(scores: Tensor, valid: Tensor) -> Tensor:
+    """The hardest valid caption ê_i of each image (eq. 5): that with the largest D(x_i, e_j); [b, B], [b, B] → [b].
+
+    A row without any valid caption yields an index that must not be used.
+    """
+    return scores.masked_fill(~valid, -torch.inf).argmax(dim=1)
+
+
+def row_weights(valid: Tensor, balance: float) -> Tensor:
+    """Weights that turn a batch mean into the mean over rows that have a negative at all; [b, B] → [b].
+
+    A row without valid negative drops out of the mismatched term.
+
+    Args:
+        balance: B / (rows of the global batch with a valid negative); 0 where there are none.
+    """
+    return valid.any(dim=1).float() * balance
+
+
+def batch_mean(terms: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean over the rows, weighted where asked."""
+    return (terms if weights is None else terms * weights).mean()
+
+
+def worst(terms: Tensor, usable: Tensor | None = None) -> Tensor:
+    """max_i of eq. 5 to the letter: the batch's largest term, undivided; one of equals gets all the gradient.
+
+    Args:
+        usable: [b] bool, rows that take part; the result is 0 (with zero gradient) where none does.
+    """
+    if usable is None:
+        return terms[terms.detach().argmax()]
+    index = terms.detach().masked_fill(~usable, -torch.inf).argmax()
+    return terms[index] * usable[index]
+
+
+def matching_aware_penalty(
+    scores: Tensor, taps: Sequence[Tensor], sentence: Tensor, k: float = 2.0, p: float = 6.0, joint: bool = False
+) -> Tensor:
+    """Matching-aware gradient penalty, the last term of eq. 3: k · mean (‖∇ₓD‖ + ‖∇ₑD‖)^p.
+
+    x are the frozen CLIP features of the real image; ‖∇ₓD‖ is taken over all taps of a sample together. The result can
+    be differentiated once more. Call it outside autocast, with float32 scores: in half precision the sixth power
+    overflows.
+
+    Args:
+        scores: D(x_i, e_i), [b], computed from `taps` and `sentence`; a row's score must depend on that row alone.
+        taps: list of [b, D, g, g] float32 leaves that require gradients.
+        sentence: [b, d] float32 leaf that requires gradients.
+        joint: one norm over taps and sentence together (GALIP's code) instead of the sum of two (eq. 3).
+    Raises:
+        TypeError: scores are not float32 or float64.
+    """
+    if scores.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"gradient penalty: scores are {scores.dtype}, expected float32; run it outside autocast")
+    gradients = torch.autograd.grad(scores.sum(), [*taps, sentence], create_graph=True)
+    eps = 1e-12  # inside the root: the norm's slope at zero stays finite
+    squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]  # each [b]
+    over_taps, over_sentence = torch.stack(squares[:-1]).sum(dim=0), squares[-1]
+    if joint:
+        norm = (over_taps + over_sentence + eps).sqrt()
+    else:
+        norm = (over_taps + eps).sqrt() + (over_sentence + eps).sqrt()
+    return k * norm.pow(p).mean()
+
+
+def generator_loss(scores: Tensor, image_features: Tensor, sentence: Tensor, similarity: float = 4.0) -> Tensor:
+    """Generator's side of eq. 3: −mean D(C(G(z, e)), e) − λ · mean cos(CLIP(G(z, e)), e).
+
+    Args:
+        scores: [b]; image_features, sentence: [b, d]; similarity: λ.
+    """
+    return -scores.float().mean() - similarity * image_text_cosine(image_features, sentence)
+
+
+def image_text_cosine(image_features: Tensor, sentence: Tensor) -> Tensor:
+    """S of eq. 3: mean cosine of image and sentence features, in float32; [b, d], [b, d] → scalar."""
+    return F.cosine_similarity(image_features.float(), sentence.float(), dim=1).mean()

@@ -1,0 +1,156 @@
+"""From a manifest to everything a training run holds: frozen CLIP, networks, optimizers, batches. Writes nothing."""
+
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from hspcgan.model.build import build
+from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.config import ModelConfig
+from hspcgan.model.discriminator import Discriminator, Head
+from hspcgan.model.generator import Generator
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.manifest import Manifest, weights_path
+from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
+from hspcgan.train.data import Batch, Batches
+from hspcgan.train.distributed import World
+
+
+@dataclass
+class Run:
+    """One training run in memory."""
+
+    manifest: Manifest
+    folder: Path
+    config: TrainConfig
+    model_config: ModelConfig
+    world: World
+    cache: Cache
+    clip: FrozenClip
+    generator: Generator
+    discriminator: Discriminator
+    head: Head
+    average: Generator | None  # moving average of the generator's weights, if asked for
+    optimizer_g: torch.optim.Optimizer
+    optimizer_d: torch.optim.Optimizer
+    batches: Batches
+    tap_blocks: list[int]
+
+    def autocast(self) -> AbstractContextManager:
+        return torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def real_taps(self, batch: Batch) -> list[Tensor]:
+        """Frozen CLIP features of the batch's real images, each [b, D, g, g] float32, without history."""
+        if batch.taps is not None:
+            return batch.taps
+        assert batch.images is not None
+        return self.image_taps(batch.images)
+
+    @torch.no_grad()
+    def image_taps(self, images: Tensor) -> list[Tensor]:
+        """Frozen CLIP features of images in [−1, 1] from anywhere; each [b, D, g, g] float32 on this run's device."""
+        with self.autocast():
+            taps = self.clip.taps_only(images.to(self.world.device), self.tap_blocks)
+        return [tap.float() for tap in taps]
+
+    @property
+    def shown(self) -> Generator:
+        """The generator to sample from: the moving average where there is one."""
+        return self.generator if self.average is None else self.average
+
+    def fixed(self) -> dict[str, object]:
+        """Every setting that a resumed run must share with its checkpoint, by dotted name; plain JSON values."""
+        sections = {
+            "train": self.config.model_dump(mode="json", exclude=set(FREE_ON_RESUME)),
+            "model": self.model_config.model_dump(mode="json"),
+            "cache": {"fingerprint": self.cache.info["fingerprint"]},
+            "clip": {"sha256": self.clip.sha256},
+        }
+        return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
+
+
+def assemble(manifest: Manifest, world: World) -> Run:
+    """Load, check and build what the manifest names, for this process.
+
+    Raises:
+        ValueError: a bad section, a missing or damaged cache, a cache encoded by another CLIP, sizes that do not fit.
+    """
+    config = manifest.section("train", TrainConfig)
+    model_config = manifest.section("model", ModelConfig)
+    cache = Cache(Path(manifest.raw["cache"]))
+    clip = load_clip(weights_path(_clip_name(manifest)))
+    cache.require_clip(clip.sha256)
+    if cache.images.shape[-1] != model_config.image_size:
+        raise ValueError(
+            f"model.image_size is {model_config.image_size}, but the images in {cache.path} have "
+            f"{cache.images.shape[-1]} pixels a side; set model.image_size to that, or prepare another cache"
+        )
+    batches = Batches(
+        cache,
+        config.batch_size,
+        config.seed,
+        model_config.noise_dim,
+        flip=config.flip,
+        slots={"n_entities": model_config.locals},
+        rank=world.rank,
+        size=world.size,
+    )
+
+    torch.manual_seed(config.seed)
+    generator, discriminator, head = build(model_config, clip, cache.phrase_mean)
+    clip.to(world.device)
+    for network in (generator, discriminator, head):
+        network.to(world.device)
+    return Run(
+        manifest=manifest,
+        folder=Path(manifest.raw["run"]),
+        config=config,
+        model_config=model_config,
+        world=world,
+        cache=cache,
+        clip=clip,
+        generator=generator,
+        discriminator=discriminator,
+        head=head,
+        average=deepcopy(generator).requires_grad_(False) if config.ema else None,
+        optimizer_g=_adam([generator], config.lr_generator, config),
+        optimizer_d=_adam([discriminator, head], config.lr_discriminator, config),
+        batches=batches,
+        tap_blocks=model_config.tap_blocks(clip.layers),
+    )
+
+
+def describe(run: Run) -> list[str]:
+    """The plan of a run, a line each."""
+    config, world, images = run.config, run.world, len(run.batches.samples)
+    tricks = [config.precision] + ["EMA"] * (config.ema > 0) + ["cached taps"] * config.cache_taps
+    return [
+        f"{run.manifest.name}: {run.model_config.kind} at {run.model_config.image_size} px, "
+        f"frozen CLIP {run.clip.name}",
+        f"parameters: G {_millions(run.generator)}, D {_millions(run.discriminator)}, head {_millions(run.head)}",
+        f"data: {images} training images, {int(run.batches.captions.sum())} captions from {run.cache.path}",
+        f"steps: {config.steps} of {config.batch_size} images on {world.size} × {world.device.type}; "
+        f"{images / config.batch_size:.1f} steps an epoch, {config.steps * config.batch_size / images:.1f} epochs",
+        f"loss: {config.loss}, mining {config.mining} ({config.hardest}); {', '.join(tricks)}",
+        f"run folder: {run.folder}",
+    ]
+
+
+def _clip_name(manifest: Manifest) -> str:
+    name = (manifest.raw.get("encode") or {}).get("clip")
+    if not name:
+        raise ValueError(f"{manifest.name}: encode.clip is missing; training needs the CLIP that encoded the cache")
+    return name
+
+
+def _adam(networks: list[nn.Module], lr: float, config: TrainConfig) -> torch.optim.Optimizer:
+    parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
+    return torch.optim.Adam(parameters, lr=lr, betas=config.betas, fused=True)
+
+
+def _millions(network: nn.Module) -> str:
+    return f"{sum(p.numel() for p in network.parameters() if p.requires_grad) / 1e6:.2f} M"

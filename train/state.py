@@ -1,0 +1,130 @@
+"""Checkpoints: `RUN/checkpoints/step-000400/{model.safetensors, model.json, state.pt}` and the pointer `latest`.
+
+model.safetensors and model.json are weights to share, with the moving average as generator where there is one;
+state.pt is what a resumed run needs: live weights, optimizers, moving average, step, random state. A checkpoint is
+complete or absent: it is written under a temporary name, renamed, and only then named by `latest`.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hspcgan.model.checkpoint import save_weights
+from hspcgan.train.setup import Run
+
+
+def save(run: Run, step: int) -> Path:
+    """Write the state after `step` steps, point `latest` at it, drop all but the newest `train.keep`."""
+    root = run.folder / "checkpoints"
+    target = root / f"step-{step:06d}"
+    if latest(run.folder) == target:
+        return target
+    temporary = root / f".{target.name}.partial"
+    for leftover in (temporary, target):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    extra = {
+        "step": step,
+        "averaged": run.average is not None,
+        "manifest": run.manifest.name,
+        "cache": run.cache.info["fingerprint"],
+        "texts": {"parse": run.manifest.raw.get("parse") or {}, "templates": run.cache.info["templates"]},
+        "train": run.config.model_dump(mode="json"),
+    }
+    save_weights(temporary, run.shown, run.discriminator, run.head, run.model_config, run.clip, extra)
+    torch.save(_state(run, step), temporary / "state.pt")
+    for path in [*temporary.iterdir(), temporary]:
+        _to_disk(path)
+    os.replace(temporary, target)
+    write_atomic(root / "latest", target.name + "\n")
+    _to_disk(root)
+    for old in sorted(root.glob("step-*"), key=_step)[: -run.config.keep]:
+        if old != target:
+            shutil.rmtree(old)
+    return target
+
+
+def latest(folder: Path) -> Path | None:
+    """The run folder's last complete checkpoint.
+
+    Raises:
+        ValueError: the pointer names a checkpoint that is not there.
+    """
+    pointer = folder / "checkpoints" / "latest"
+    if not pointer.is_file():
+        return None
+    path = pointer.parent / pointer.read_text().strip()
+    if not (path / "state.pt").is_file():
+        raise ValueError(f"{pointer} names {path.name}, which is missing; write the name of a complete one into it")
+    return path
+
+
+def resume(run: Run) -> int:
+    """Bring the run to its last checkpoint and return the steps done; 0 without one.
+
+    Raises:
+        ValueError: the checkpoint was made with other settings, each of which is named.
+    """
+    path = latest(run.folder)
+    if path is None:
+        return 0
+    state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
+    _require_same(state["fixed"], run.fixed(), path)
+    for name, part in _parts(run).items():
+        part.load_state_dict(state[name])
+    torch.set_rng_state(state["random"])
+    if run.world.device.type == "cuda" and "random_cuda" in state:
+        torch.cuda.set_rng_state(state["random_cuda"])
+    return state["step"]
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a text file so that it is complete or unchanged."""
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text)
+    _to_disk(temporary)
+    os.replace(temporary, path)
+
+
+def _state(run: Run, step: int) -> dict[str, Any]:
+    state: dict[str, Any] = {name: part.state_dict() for name, part in _parts(run).items()}
+    state |= {"step": step, "fixed": run.fixed(), "random": torch.get_rng_state()}
+    if run.world.device.type == "cuda":
+        state["random_cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _parts(run: Run) -> dict[str, nn.Module | torch.optim.Optimizer]:
+    parts: dict[str, nn.Module | torch.optim.Optimizer] = {
+        "generator": run.generator,
+        "discriminator": run.discriminator,
+        "head": run.head,
+        "optimizer_g": run.optimizer_g,
+        "optimizer_d": run.optimizer_d,
+    }
+    return parts if run.average is None else parts | {"average": run.average}
+
+
+def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
+    if differing:
+        changes = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differing)
+        raise ValueError(
+            f"{path} was made with other settings ({changes}); restore them, or give this run another `run:` folder"
+        )
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
