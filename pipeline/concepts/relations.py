@@ -1,0 +1,188 @@
+"""The relation rules of the concept sets (§3.1.1): verbs, prepositions, coordination, possession.
+
+Each rule is a function over a tree that yields (text, subject, object, word) in token indices, -1 for an end that the
+caption does not name. The captions in the docstrings are the rules' tests.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from hspcgan.pipeline.concepts import roles
+from hspcgan.pipeline.concepts.tree import Tree, lexicon
+
+Edge = tuple[str, int, int, int]
+# Prepositions that belong to the adjective before them: "full of books", "close to a wall".
+BOUND = ("of", "to", "from")
+
+
+def relations(tree: Tree) -> list[Edge]:
+    """All relations of a caption, in the order of their words."""
+    found: set[Edge] = set()
+    for i in range(len(tree)):
+        for rule in (verb, existence, adjective, predicate_noun, noun_preposition, coordination, possession):
+            found.update(rule(tree, i))
+    return sorted(found, key=lambda edge: (edge[3], edge[1], edge[2], edge[0]))
+
+
+def _links(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
+    """Every subject with every object, nothing where either is missing: a preposition alone says little."""
+    if ones and others:
+        yield from _pairs(text, ones, others, word)
+
+
+def _pairs(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
+    """Every subject with every object; -1 stands for none. Nothing is related to itself."""
+    for one, other in product(ones or [-1], others or [-1]):
+        if one != other or one < 0:
+            yield text, one, other, word
+
+
+def is_predicate_verb(tree: Tree, i: int) -> bool:
+    """Verbs that say what happens; not auxiliaries, "be", a participle before its noun ("flying bird"), or a state.
+
+    "the beak is curved": a past participle that stands alone is an attribute.
+    """
+    apart = tree.is_a(i, "aux", "cop", "case", "compound", "fixed", "mark")
+    if tree.upos(i) != "VERB" or tree.lemma(i) == "be" or apart:
+        return False
+    alone = not tree.children(i, "obj", "obl", "xcomp", "ccomp", "compound:prt")
+    return not (alone and (tree.is_a(i, "amod") or roles.is_passive(tree, i)))
+
+
+def verb_text(tree: Tree, i: int) -> str:
+    """The verb's lemma with its particles, and "not" in front of a denied one.
+
+    a man picks up a ball → pick up (man, ball)
+    the bird does not fly → not fly (bird, –)
+    """
+    negated = ["not"] if any(tree.lemma(c) in ("not", "n't", "never") for c in tree.children(i, "advmod")) else []
+    particles = [tree.lemma(c) for c in tree.children(i, "compound:prt")]
+    return " ".join([*negated, tree.lemma(i), *particles])
+
+
+def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
+    """Prepositional phrases of a predicate: (preposition, its first word, the entities)."""
+    for first in tree.children(i, "obl"):
+        for word in [first, *(c for c in tree.children(first, "conj") if tree.case(c))]:
+            if tree.case(word):
+                yield tree.case_text(word), tree.case(word)[0], roles.things(tree, word, i)
+
+
+def verb(tree: Tree, i: int) -> Iterator[Edge]:
+    """A verb with its object, or joined with its first preposition; further prepositions stand alone.
+
+    this small bird has red wings and a long black beak → have (bird, wing), have (bird, beak)
+    a large yellow bird is perched on a branch → perch on (bird, branch)
+    a man rides a horse in the park → ride (man, horse), in (man, park)
+    a flag hanging from a pole → hang from (flag, pole)
+    a bird is flying → fly (bird, –)
+    a pond surrounded by trees → surround (tree, pond)
+    """
+    if not is_predicate_verb(tree, i):
+        return
+    text, ones, agents = verb_text(tree, i), roles.subjects(tree, i), roles.agents(tree, i)
+    others = [] if roles.is_passive(tree, i) else roles.objects(tree, i)
+    if agents:
+        doers = [thing for agent in agents for thing in roles.things(tree, agent, i)]
+        yield from _pairs(text, doers, ones, i)
+    phrases = [p for p in obliques(tree, i) if not (agents and p[0] == "by") and p[2]]
+    if others or tree.children(i, "obj") or agents:
+        if not agents:
+            yield from _pairs(text, ones, others, i)
+        for preposition, word, places in phrases:
+            yield from _links(preposition, ones, places, word)
+        return
+    if not phrases:
+        yield from _pairs(text, ones, [], i)
+    for n, (preposition, word, places) in enumerate(phrases):
+        joined = f"{text} {preposition}" if n == 0 else preposition
+        yield from (_pairs if n == 0 else _links)(joined, ones, places, i if n == 0 else word)
+
+
+def existence(tree: Tree, i: int) -> Iterator[Edge]:
+    """A preposition after a "be" that says no more.
+
+    there is a red flower on the water → on (flower, water)
+    """
+    if tree.lemma(i) == "be" and not tree.is_a(i, "aux", "cop"):
+        for preposition, word, places in obliques(tree, i):
+            yield from _links(preposition, roles.subjects(tree, i), places, word)
+
+
+def adjective(tree: Tree, i: int) -> Iterator[Edge]:
+    """A preposition after an adjective, joined with it if it belongs to it.
+
+    a shelf full of books → full of (shelf, book)
+    the bird is black with white wings → with (bird, wing)
+    """
+    if tree.upos(i) == "ADJ" and not tree.is_a(i, "case"):
+        for preposition, word, places in obliques(tree, i):
+            joined = f"{tree.lemma(i)} {preposition}" if preposition in BOUND else preposition
+            yield from _links(joined, roles.subjects(tree, i), places, word)
+
+
+def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
+    """A noun that is the predicate: with a preposition that, else "be"; colours are attributes.
+
+    the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
+    the bird is a sparrow → be (bird, sparrow)
+    """
+    cop, own = tree.children(i, "cop"), tree.children(i, "nsubj")
+    joined = tree.is_a(i, "conj") and (cop or (tree.case(i) and tree.children(tree.head[i], "nsubj")))
+    if not tree.is_entity(i) or not (own or joined or (cop and tree.is_a(i, "acl"))):
+        return
+    if tree.case(i):
+        yield from _links(tree.case_text(i), roles.subjects(tree, i), roles.things(tree, i, i), tree.case(i)[0])
+    elif cop and not is_colour_predicate(tree, i):
+        yield from _links("be", roles.subjects(tree, i), [i], cop[0])
+
+
+def is_colour_predicate(tree: Tree, i: int) -> bool:
+    """the wings are orange: a colour that a tagger took for a noun"""
+    bare = not tree.children(i, "det", "amod", "nmod", "compound", "case")
+    linked = tree.children(i, "cop") or (tree.is_a(i, "conj") and tree.upos(tree.head[i]) == "ADJ")
+    return tree.lemma(i) in lexicon("colours") and bare and bool(linked)
+
+
+def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
+    """A preposition between nouns.
+
+    a bird with a blue belly and red wings → with (bird, belly), with (bird, wing)
+    a boy in front of a window → in front of (boy, window)
+    A bed and window in a small room. → and (bed, window), in (bed, room), in (window, room)
+    """
+    if not tree.is_a(i, "nmod", "conj") or not tree.case(i) or tree.is_a(i, "nmod:poss"):
+        return
+    subject = tree.head[i]
+    if tree.is_a(i, "conj"):
+        if not tree.is_a(subject, "nmod"):
+            return
+        subject = tree.head[subject]
+    if not tree.is_entity(subject):
+        return
+    text, ones = tree.case_text(i), roles.shared(tree, subject, i)
+    # "food and bottles of beer": other than a place, a part or content belongs to the nearest noun alone.
+    yield from _links(text, ones[-1:] if text == "of" else ones, roles.things(tree, i, i), tree.case(i)[0])
+
+
+def coordination(tree: Tree, i: int) -> Iterator[Edge]:
+    """The conjunction between things, from the one before it to the one after.
+
+    John and his wife are attending a cocktail party → and (john, wife), attend (john, party), attend (wife, party)
+    """
+    if tree.is_a(i, "conj") and tree.is_entity(i) and tree.is_entity(tree.head[i]) and not tree.children(i, "nsubj"):
+        # "on a branch and under a leaf": the prepositional phrases are joined, not the things
+        siblings = [] if tree.case(i) else [c for c in tree.with_conjuncts(tree.head[i]) if c < i and tree.is_entity(c)]
+        for word in [c for c in tree.children(i, "cc") if tree.upos(c) == "CCONJ"][:1]:
+            if siblings:
+                yield tree.lemma(word), siblings[-1], i, word
+
+
+def possession(tree: Tree, i: int) -> Iterator[Edge]:
+    """The owner that a noun names; "his" names none.
+
+    a man's hat → have (man, hat)
+    """
+    if tree.is_a(i, "nmod:poss") and tree.is_entity(i) and tree.is_entity(tree.head[i]):
+        marks = tree.children(i, "case")
+        yield "have", i, tree.head[i], marks[0] if marks else i

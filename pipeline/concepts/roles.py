@@ -1,0 +1,129 @@
+"""Who does what in a caption's tree: subjects and objects, through ellipsis, coordination and pronouns."""
+
+from hspcgan.pipeline.concepts.tree import NOMINAL, Tree, lexicon
+
+RELATIVE = ("that", "which", "who", "whom", "whose")
+PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
+
+
+def things(tree: Tree, i: int, predicate: int) -> list[int]:
+    """The entities that a noun or pronoun in a predicate's argument stands for, coordinated ones included."""
+    found = []
+    for word in tree.with_conjuncts(i):
+        if word != i and tree.case(word):
+            continue  # "on a branch and under a leaf": the second has its own preposition
+        if tree.is_entity(word):
+            found.append(word)
+        elif tree.upos(word) in ("PRON", "DET", "SCONJ"):
+            found.extend(referents(tree, word, predicate))
+    return found
+
+
+def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
+    """What a pronoun stands for.
+
+    Relative: the noun of its clause. Personal: the last noun before it that agrees in number, first of those that are a
+    subject or the caption's root; never the subject of the same predicate.
+
+    a bird that has red wings → have (bird, wing)
+    the bird is small and it has a black beak → have (bird, beak)
+    a white sink with two bottles sitting on it → sit on (bottle, sink)
+    """
+    if tree.lemma(pronoun) in RELATIVE:
+        clause = predicate
+        while clause >= 0 and not tree.is_a(clause, "acl"):
+            clause = tree.head[clause]
+        return antecedent(tree, clause) if clause >= 0 else []
+    if tree.tokens[pronoun].text.lower() not in PERSONAL or tree.is_a(pronoun, "nmod:poss"):
+        return []
+    plural = tree.tokens[pronoun].text.lower() in ("they", "them")
+    own = {tree.head[pronoun], *tree.children(predicate, "nsubj")}
+    if tree.is_a(predicate, "acl"):
+        own.add(tree.head[predicate])
+    before = [i for i in range(pronoun - 1, -1, -1) if tree.is_entity(i) and i not in own]
+    fitting = [i for i in before if _is_plural(tree, i) == plural]
+    chosen = [i for i in fitting if tree.is_a(i, "nsubj", "root")] or fitting
+    return shared(tree, chosen[0], pronoun) if chosen and plural else chosen[:1]
+
+
+def _is_plural(tree: Tree, i: int) -> bool:
+    """wings · a man and a woman · people"""
+    return tree.tokens[i].xpos in ("NNS", "NNPS") or any(tree.is_entity(c) for c in tree.children(i, "conj"))
+
+
+def antecedent(tree: Tree, clause: int) -> list[int]:
+    """The noun that a relative clause or participle describes, if it is one, and those that share it."""
+    noun = tree.head[clause]
+    return shared(tree, noun, clause) if noun >= 0 and tree.is_entity(noun) else []
+
+
+def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
+    """The nouns that a modifier describes: after coordinated nouns, all of them ("a bed and a window in a room")."""
+    conjuncts = [c for c in tree.children(noun, "conj") if c < modifier and tree.is_entity(c) and not tree.case(c)]
+    return [noun, *conjuncts]
+
+
+def subjects(tree: Tree, i: int) -> list[int]:
+    """The entities that a verb, adjective or predicate noun speaks of.
+
+    Its own subject; else that of the predicate it is coordinated with or depends on, the noun that it modifies, or the
+    object of its governor.
+
+    a man sits on a bench and holds a bat → sit on (man, bench), hold (man, bat)
+    a boy trying to catch a ball → catch (boy, ball)
+    """
+    seen = set()
+    while i >= 0 and i not in seen:
+        seen.add(i)
+        own = tree.children(i, "nsubj")
+        if own:
+            return [thing for word in own for thing in things(tree, word, i)]
+        above = tree.head[i]
+        if tree.is_a(i, "acl", "amod"):
+            return antecedent(tree, i)
+        if above < 0 or not tree.is_a(i, "conj", "xcomp", "advcl"):
+            return []
+        if tree.is_a(i, "conj") and tree.is_entity(above) and tree.upos(i) not in NOMINAL:
+            return [above]
+        held = tree.children(above, "obj")
+        if tree.is_a(i, "xcomp") and held:
+            return [thing for word in held for thing in things(tree, word, above)]
+        i = above
+    return []
+
+
+def is_passive(tree: Tree, i: int) -> bool:
+    """is perched · a bird perched on a branch"""
+    if tree.children(i, "nsubj:pass", "aux:pass"):
+        return True
+    if tree.children(i, "nsubj", "obj") or tree.tokens[i].xpos != "VBN" or tree.children(i, "aux"):
+        return False
+    above = tree.head[i]
+    if tree.is_a(i, "conj") and above >= 0 and tree.upos(above) == "VERB":
+        return is_passive(tree, above)
+    return tree.is_a(i, "acl", "amod", "advcl", "root", "conj")
+
+
+def agents(tree: Tree, i: int) -> list[int]:
+    """Who does what a passive says; after verbs of posture "by" names a place.
+
+    a pond surrounded by trees → surround (tree, pond)
+    a bird is perched by a window → perch by (bird, window)
+    """
+    if not is_passive(tree, i) or tree.lemma(i) in lexicon("posture_verbs"):
+        return []
+    return [c for c in tree.children(i, "obl") if tree.is_a(c, "obl:agent") or tree.case_text(c) == "by"]
+
+
+def objects(tree: Tree, i: int) -> list[int]:
+    """The entities that a verb acts on; in a relative clause with a subject of its own, the noun it describes.
+
+    the shirt the woman is wearing is red → wear (woman, shirt), red (shirt)
+    """
+    own = tree.children(i, "obj")
+    if own:
+        return [thing for word in own for thing in things(tree, word, i)]
+    if tree.is_a(i, "acl:relcl") and tree.children(i, "nsubj") and not tree.children(i, "obl", "ccomp", "xcomp"):
+        subject = subjects(tree, i)
+        return [noun for noun in antecedent(tree, i) if noun not in subject]
+    return []

@@ -1,0 +1,145 @@
+"""Annotators: spaCy's trees as UD against UD's guidelines, stanza by path and offline, one form of token from both."""
+
+import socket
+from importlib import resources
+
+import pytest
+import stanza.utils.conll
+from concepts_world import spoken
+
+from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, clear_to_ud, concepts_from_tokens
+from hspcgan.pipeline.concepts.annotators import Stanza, _tokens, load_spacy
+
+
+@pytest.fixture(scope="module")
+def parser() -> Parser:
+    return Parser(ParseConfig(annotator="spacy"))
+
+
+# One case per label of the table that the rules read: CLEAR label, caption, word, UD relation, its head.
+LABEL_CASES = [
+    ("nsubj", "the bird sits on a branch", "bird", "nsubj", "sits"),
+    ("nsubjpass", "the ball is held by a man", "ball", "nsubj:pass", "held"),
+    ("auxpass", "the ball is held by a man", "is", "aux:pass", "held"),
+    ("aux", "a bird is flying", "is", "aux", "flying"),
+    ("agent", "the ball is held by a man", "by", "case", "man"),
+    ("pobj", "the ball is held by a man", "man", "obl:agent", "held"),
+    ("pobj", "the bird sits on a branch", "branch", "obl", "sits"),
+    ("pobj", "a bird with a beak", "beak", "nmod", "bird"),
+    ("prep", "a bird with a beak", "with", "case", "beak"),
+    ("dobj", "this bird has a beak", "beak", "obj", "has"),
+    ("acomp", "the bird is yellow", "yellow", "root", ""),
+    ("ROOT", "the bird is yellow", "is", "cop", "yellow"),
+    ("acomp", "the man looks happy", "happy", "xcomp", "looks"),
+    ("attr", "the bird is a sparrow", "sparrow", "root", ""),
+    ("attr", "there is a bird on the branch", "bird", "nsubj", "is"),
+    ("expl", "there is a bird on the branch", "there", "expl", "is"),
+    ("relcl", "a bird that has a beak", "has", "acl:relcl", "bird"),
+    ("relcl", "a bird that is yellow", "is", "cop", "yellow"),
+    ("acl", "a man wearing a hat", "wearing", "acl", "man"),
+    ("poss", "a man's hat", "man", "nmod:poss", "hat"),
+    ("case", "a man's hat", "'s", "case", "man"),
+    ("amod", "a red bird", "red", "amod", "bird"),
+    ("nummod", "two birds sit on a branch", "two", "nummod", "birds"),
+    ("compound", "a cocktail party", "cocktail", "compound", "party"),
+    ("det", "a red bird", "a", "det", "bird"),
+    ("conj", "a bird with a crest, a collar and a beak", "beak", "conj", "crest"),
+    ("cc", "a man and a woman", "and", "cc", "woman"),
+    ("prt", "a man picks up a ball", "up", "compound:prt", "picks"),
+    ("neg", "the bird is not red", "not", "advmod", "red"),
+    ("advmod", "a man stands next to a tree", "next", "advmod", "stands"),
+    ("xcomp", "a boy trying to catch a ball", "catch", "xcomp", "trying"),
+    ("advcl", "a man smiles while holding a ball", "holding", "advcl", "smiles"),
+]
+
+
+@pytest.mark.parametrize(("label", "caption", "word", "deprel", "head"), LABEL_CASES)
+def test_clear_labels_become_universal_dependencies(parser, label, caption, word, deprel, head):
+    doc = parser.nlp(caption)
+    tokens = clear_to_ud.to_ud(doc)
+    at = next(t.i for t in reversed(doc) if t.text == word and t.dep_ == label)
+    assert tokens[at].deprel == deprel
+    assert (tokens[tokens[at].head].text if tokens[at].head >= 0 else "") == head
+
+
+def test_table_names_every_label_of_the_parser(parser):
+    assert set(parser.nlp.get_pipe("parser").labels) == set(clear_to_ud.LABELS)
+
+
+# As Universal Dependencies' English treebanks analyse them: form, lemma, upos, xpos, head, deprel, characters, NER.
+TREEBANK = """\
+John John PROPN NNP 6 nsubj 0 4 S-PERSON
+and and CCONJ CC 4 cc 5 8 O
+his his PRON PRP$ 4 nmod:poss 9 12 O
+wife wife NOUN NN 1 conj 13 17 O
+are be AUX VBP 6 aux 18 21 O
+attending attend VERB VBG 0 root 22 31 O
+a a DET DT 9 det 32 33 O
+cocktail cocktail NOUN NN 9 compound 34 42 O
+party party NOUN NN 6 obj 43 48 O
+. . PUNCT . 6 punct 48 49 O
+
+The the DET DT 2 det 50 53 O
+party party NOUN NN 5 nsubj 54 59 O
+is be AUX VBZ 5 cop 60 62 O
+not not PART RB 5 advmod 63 66 O
+loud loud ADJ JJ 0 root 67 71 O
+on on ADP IN 8 case 72 74 O
+a a DET DT 8 det 75 76 O
+hill hill NOUN NN 5 obl 77 81 O
+"""
+
+
+def conllu(rows: str) -> str:
+    """TREEBANK's rows as CoNLL-U, with characters and NER where stanza writes them."""
+    sentences = []
+    for sentence in rows.strip().split("\n\n"):
+        lines = []
+        for number, row in enumerate(sentence.splitlines(), start=1):
+            form, lemma, upos, xpos, head, deprel, start, end, ner = row.split()
+            misc = f"start_char={start}|end_char={end}|ner={ner}"
+            lines.append("\t".join([str(number), form, lemma, upos, xpos, "_", head, deprel, "_", misc]))
+        sentences.append("\n".join(lines))
+    return "\n\n".join(sentences) + "\n\n"
+
+
+def test_stanza_sentences_are_joined_and_read_by_the_same_rules():
+    tokens = _tokens(stanza.utils.conll.CoNLL.conll2doc(input_str=conllu(TREEBANK)))
+    assert [t.head for t in tokens] == [5, 3, 3, 0, 5, -1, 8, 8, 5, 5, 11, 14, 14, 14, -1, 17, 17, 14]
+    assert tokens[17] == Token("hill", "hill", "NOUN", "NN", 14, "obl", 77, 81)
+    assert tokens[0].ner == "PERSON"
+    found = spoken(concepts_from_tokens(tokens))
+    assert found["entities"] == ["person john", "wife", "party", "party", "hill"]
+    assert found["attributes"] == ["cocktail (party)", "not loud (party)"]
+    attending = ["attend (john, party)", "attend (wife, party)"]
+    assert found["relations"] == ["and (john, wife)", *attending, "on (party, hill)"]
+
+
+def test_toy_stanza_loads_by_path_without_network(monkeypatch):
+    def refused(*_args, **_options):
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    annotator = Stanza(str(resources.files("hspcgan.pipeline.assets") / "toy-stanza"))
+    texts = ["a large yellow bird with a blue belly is perched on a branch", "", "a red bird with\n\na short beak"]
+    first, blank, broken = annotator.annotate(texts)
+    assert blank == []
+    assert [t.text for t in broken] == texts[2].split()
+    assert [texts[2][t.start : t.end] for t in broken] == texts[2].split()
+    assert spoken(concepts_from_tokens(first)) == {
+        "entities": ["bird", "belly", "branch"],
+        "attributes": ["large (bird)", "yellow (bird)", "blue (belly)"],
+        "relations": ["with (bird, belly)", "perch on (bird, branch)"],
+    }
+    assert annotator.annotate([texts[2]])[0] == broken
+
+
+def test_stanza_folder_without_its_files_is_refused(tmp_path):
+    (tmp_path / "pos.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"tokenize\.pt, lemma\.pt, depparse\.pt missing"):
+        Stanza(str(tmp_path))
+
+
+def test_unknown_spacy_model_is_refused_with_the_mending_command():
+    with pytest.raises(ValueError, match=r"no_such_model.*pip install"):
+        load_spacy("no_such_model")
