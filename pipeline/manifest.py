@@ -1,6 +1,5 @@
 """Manifests: YAML files whose sections say what a dataset, a training run and an evaluation are made of."""
 
-import copy
 import difflib
 import hashlib
 import json
@@ -55,11 +54,11 @@ def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
     path = _find(name_or_path)
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path} is not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ValueError(f"{path} holds a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
-    raw = copy.deepcopy(raw)
+    raw = _unshared(raw)
     for override in overrides:
         _override(raw, override)
     problems = [f"unknown key {key!r}{_suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
@@ -88,7 +87,7 @@ def weights_path(name_or_path: str) -> Path:
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path).expanduser()
-    if path.exists():
+    if name_or_path and path.exists():
         return path
     raise ValueError(f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
                      "`hspcgan doctor` says what each needs")  # fmt: skip
@@ -106,9 +105,16 @@ def _find(name_or_path: str) -> Path:
                      f"{_suggest(name_or_path, names)}")  # fmt: skip
 
 
+def _unshared(value: Any) -> Any:
+    """A copy in which YAML aliases are apart, so that an override of one section leaves the others alone."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
+
+
 def _override(raw: dict[str, Any], override: str) -> None:
     key, found, value = override.partition("=")
-    if not found or not key.strip("."):
+    if not found or not all(key.split(".")):
         raise ValueError(f"override {override!r} is not KEY=VALUE, such as train.batch_size=16")
     *parents, last = key.split(".")
     place = raw
@@ -120,7 +126,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
             raise ValueError(f"override {override!r}: {parent} holds a value, not keys")
     try:
         place[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"override {override!r}: the value is not YAML: {error}") from error
 
 

@@ -4,6 +4,7 @@ The bytes depend on the shards' contents alone: HDF5 without timestamps, Parquet
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,7 @@ def assemble(partial: "PartialCache", final: Path, info: Mapping[str, Any]) -> N
     _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(partial, encoded, ids))
     _write_images(final / schema.IMAGES_FILE, partial)
     _write_features(final / schema.FEATURES_FILE, partial, encoded, phrases["prompt"].to_pylist())
-    counts = _count(partial, final, len(phrases))
+    counts = _checked_counts(partial, final, phrases)
     size = partial.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
     whole = {**info, "counts": counts, "image_size": size}
     (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
@@ -163,23 +164,28 @@ def _dataset(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> 
     return group.create_dataset(name.split("/")[1], shape, dtype, track_times=False)
 
 
-def _count(partial: "PartialCache", final: Path, phrases: int) -> dict[str, int]:
+def _checked_counts(partial: "PartialCache", final: Path, phrases: pa.Table) -> dict[str, int]:
     samples, captions, rejects = (pq.read_table(final / name) for name in
                                   (schema.SAMPLES_FILE, schema.CAPTIONS_FILE, schema.REJECTS_FILE))  # fmt: skip
+    counts = count(samples, captions, phrases, rejects)
     rows_in = sum(stats["rows_in"] for stats in partial.stats("ingest"))
-    rows_out = len(samples) + len(captions) + len(rejects)
-    if rows_in != rows_out:
+    if rows_in != counts["rows_in"]:
         raise ValueError(
-            f"ingest: {rows_in} rows in, but {rows_out} out: {len(samples)} samples, {len(captions)} captions and "
-            f"{len(rejects)} rejects; this is a fault of the source's reader"
+            f"ingest: {rows_in} rows in, but {counts['rows_in']} out: {len(samples)} samples, {len(captions)} captions "
+            f"and {len(rejects)} rejects; this is a fault of the source's reader"
         )
-    keys = samples["key"].to_pylist()
-    if len(set(keys)) != len(keys):
-        twice = sorted(key for key in set(keys) if keys.count(key) > 1)[:5]
-        raise ValueError(f"ingest: keys are not unique: {twice}; rename the images")
-    empty = sum(not entities for entities in captions["entities"].to_pylist())
+    twice = sorted(key for key, times in Counter(samples["key"].to_pylist()).items() if times > 1)
+    if twice:
+        raise ValueError(f"ingest: {len(twice)} keys are not unique, such as {twice[:5]}; rename the images")
+    return counts
+
+
+def count(samples: pa.Table, captions: pa.Table, phrases: pa.Table, rejects: pa.Table) -> dict[str, int]:
+    """The counts in cache.json, from the tables of a finished cache: rows in are rows out + rejects."""
+    entities = captions["entities"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
     return {
-        "rows_in": rows_in, "samples": len(samples), "captions": len(captions), "rejects": len(rejects),
-        "phrases": phrases, "tokens": int(np.sum(captions["n_tokens"].to_numpy())), "empty_graphs": empty,
-        "truncated": sum(captions["truncated"].to_pylist()),
+        "rows_in": len(samples) + len(captions) + len(rejects),
+        "samples": len(samples), "captions": len(captions), "rejects": len(rejects), "phrases": len(phrases),
+        "tokens": int(captions["n_tokens"].to_numpy().sum()), "empty_graphs": int((entities == 0).sum()),
+        "truncated": int(captions["truncated"].to_numpy().sum()),
     }  # fmt: skip

@@ -18,7 +18,8 @@ MEND = "make it anew with `hspcgan prepare MANIFEST --rebuild`"
 class Cache:
     """A finished cache. Files are opened on first use, and not carried along when the object is pickled.
 
-    ValueError when there is none, it is not finished, a file is missing, or it is of another format version.
+    ValueError when there is none, it is not finished, a file is missing, an HDF5 file is truncated, or the cache is of
+    another format version; a damaged table is refused on first use.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -29,14 +30,16 @@ class Cache:
             raise ValueError(f"no cache in {self.path} ({schema.INFO}); make one with `hspcgan prepare MANIFEST`")
         try:
             self.info: dict[str, Any] = json.loads((self.path / schema.INFO).read_text())
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise ValueError(f"{self.path / schema.INFO} is not JSON ({error}); {MEND}") from error
-        if self.info.get("format") != schema.FORMAT:
-            got = self.info.get("format")
+        got = self.info.get("format") if isinstance(self.info, dict) else None
+        if got != schema.FORMAT:
             raise ValueError(f"{self.path} has format {got}, this version reads {schema.FORMAT}; {MEND}")
         missing = [name for name in schema.FILES if not (self.path / name).is_file()]
         if missing:
             raise ValueError(f"{self.path} lacks {', '.join(missing)}; {MEND}")
+        for name, dataset in ((schema.FEATURES_FILE, "caption/tokens"), (schema.IMAGES_FILE, "image")):
+            self._map(name, dataset)  # a truncated file is refused now, not in the middle of a training run
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "info": self.info}
@@ -112,9 +115,10 @@ class Cache:
     def phrase_mean(self) -> dict[str, np.ndarray]:
         """Mean raw feature of the unique phrases of each kind, float32 [d]; zero where there is none."""
         kinds = np.array(self.phrases["kind"].to_pylist())
-        features = np.asarray(self.phrase_text, dtype=np.float32)
-        zero = np.zeros(features.shape[1], dtype=np.float32)
-        return {kind: features[kinds == kind].mean(0) if (kinds == kind).any() else zero for kind in schema.KINDS}
+        means = {kind: np.zeros(self.phrase_text.shape[1], dtype=np.float32) for kind in schema.KINDS}
+        for kind in set(kinds.tolist()) & means.keys():
+            means[kind] = self.phrase_text[kinds == kind].mean(0, dtype=np.float64).astype(np.float32)
+        return means
 
     def require_clip(self, sha256: str) -> None:
         """ValueError when the features were encoded by a CLIP with other weights."""
@@ -128,7 +132,7 @@ class Cache:
     def _table(self, name: str, columns: pa.Schema) -> pa.Table:
         try:
             table = pq.read_table(self.path / name)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{self.path / name} is damaged ({error}); {MEND}") from error
         if not table.schema.equals(columns):
             raise ValueError(f"{self.path / name} has columns {table.schema.names}, expected {columns.names}; {MEND}")

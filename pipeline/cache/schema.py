@@ -7,7 +7,7 @@ input · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `captio
 format, fingerprint, counts, … All HDF5 datasets are contiguous and uncompressed: readers map them into memory.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -17,6 +17,7 @@ PHRASES_FILE, REJECTS_FILE = "phrases.parquet", "rejects.parquet"
 FEATURES_FILE, IMAGES_FILE = "features.h5", "images.h5"
 FILES = (INFO, SAMPLES_FILE, CAPTIONS_FILE, PHRASES_FILE, REJECTS_FILE, FEATURES_FILE, IMAGES_FILE)
 STAGES = ("ingest", "parse", "encode")
+SPLITS = ("train", "test")
 KINDS = ("entity", "attribute", "relation")
 COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relations"}
 
@@ -55,16 +56,40 @@ PHRASES = pa.schema([
 
 @dataclass(frozen=True)
 class ShardFormat:
-    """What a stage's shards hold: tables by schema; arrays by numpy type and number of axes."""
+    """What a stage's shards hold: tables by schema; arrays by numpy type and number of axes.
+
+    `rows`: arrays whose length is that of a table, plus a number.
+    """
 
     tables: dict[str, pa.Schema]
     arrays: dict[str, tuple[str, int]]
+    rows: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 SHARDS = {
-    "ingest": ShardFormat({"samples": SAMPLES, "captions": CAPTION_TEXTS, "rejects": REJECTS}, {"image": ("uint8", 4)}),
+    "ingest": ShardFormat(
+        {"samples": SAMPLES, "captions": CAPTION_TEXTS, "rejects": REJECTS},
+        {"image": ("uint8", 4)},
+        {"image": ("samples", 0)},
+    ),
     "parse": ShardFormat({"concepts": CONCEPTS}, {}),
     "encode": ShardFormat(
-        {"texts": TEXTS}, {"sentence": ("float16", 2), "tokens": ("float16", 2), "offsets": ("int64", 1)}
+        {"texts": TEXTS},
+        {"sentence": ("float16", 2), "tokens": ("float16", 2), "offsets": ("int64", 1)},
+        {"sentence": ("texts", 0), "offsets": ("texts", 1)},
     ),
 }
+
+
+def null_columns(table: pa.Table) -> list[str]:
+    """Columns that hold a null, at any depth; only a sample's `box` may, and is left out."""
+    return [name for name in table.column_names if name != "box" and _holds_null(table[name].combine_chunks())]
+
+
+def _holds_null(column: pa.Array) -> bool:
+    below: list[pa.Array] = []
+    if pa.types.is_list(column.type):
+        below = [column.flatten()]
+    elif pa.types.is_struct(column.type):
+        below = column.flatten()
+    return column.null_count > 0 or any(map(_holds_null, below))

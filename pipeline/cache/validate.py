@@ -7,43 +7,64 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.assemble import count
 from hspcgan.pipeline.cache.reader import MEND, Cache
 
 BLOCK = 65536  # rows read at a time
+NEEDED = {"fingerprint", "counts", "clip", "templates", "tools", "parser", "normalised", "image_size", "stages"}
+CLIP_KEYS = {"name", "sha256", "embed_dim", "context_length"}
 
 
 def validate(path: Path | str) -> None:
     """ValueError that lists each broken promise; returns nothing when all are kept."""
     cache = Cache(path)
-    problems = [*_info(cache), *_keys(cache), *_shapes(cache)]
-    problems = problems or [*_phrases(cache), *_concepts(cache), *_finite(cache)]
-    if problems:
-        raise ValueError(f"{path} breaks the cache format:\n  " + "\n  ".join(problems) + f"\nTo mend: {MEND}")
+    for checks in ((_info, _nulls), (_counts, _keys, _shapes), (_phrases, _concepts, _finite)):
+        problems = [problem for check in checks for problem in check(cache)]
+        if problems:  # the checks after these rely on what is broken here
+            raise ValueError(f"{path} breaks the cache format:\n  " + "\n  ".join(problems) + f"\nTo mend: {MEND}")
 
 
 def _info(cache: Cache) -> Iterator[str]:
-    needed = {"fingerprint", "counts", "clip", "templates", "tools", "parser", "normalised", "image_size", "stages"}
-    missing = needed - cache.info.keys()
+    missing = NEEDED - cache.info.keys()
+    missing |= {f"clip.{key}" for key in CLIP_KEYS - cache.info.get("clip", {}).keys()}
+    missing |= {f"templates.{kind}" for kind in set(schema.KINDS) - cache.info.get("templates", {}).keys()}
     if missing:
-        yield f"cache.json lacks {sorted(missing)}"
-        return
-    if cache.info["normalised"] is not False:
+        yield f"cache.json lacks {', '.join(sorted(missing))}"
+    elif cache.info["normalised"] is not False:
         yield "cache.json says that features are normalised; format 1 holds raw ones"
-    tables = {"samples": cache.samples, "captions": cache.captions, "phrases": cache.phrases, "rejects": cache.rejects}
-    for name, table in tables.items():
-        if cache.info["counts"].get(name) != len(table):
-            yield f"cache.json counts {cache.info['counts'].get(name)} {name}, the table has {len(table)}"
+
+
+def _tables(cache: Cache) -> dict[str, pa.Table]:
+    return {"samples": cache.samples, "captions": cache.captions, "phrases": cache.phrases, "rejects": cache.rejects}
+
+
+def _nulls(cache: Cache) -> Iterator[str]:
+    for name, table in _tables(cache).items():
+        nulls = schema.null_columns(table)
+        if nulls:
+            yield f"{name}.parquet: nulls in {', '.join(nulls)}"
+
+
+def _counts(cache: Cache) -> Iterator[str]:
+    for name, counted in count(**_tables(cache)).items():
+        stated = cache.info["counts"].get(name)
+        if stated != counted:
+            yield f"cache.json counts {stated} {name}, the tables have {counted}"
 
 
 def _keys(cache: Cache) -> Iterator[str]:
-    keys = cache.samples["key"].to_pylist()
+    keys, splits = cache.samples["key"].to_pylist(), set(cache.samples["split"].to_pylist())
     if len(set(keys)) != len(keys):
         yield "samples.parquet: keys are not unique"
-    unknown = set(cache.captions["key"].to_pylist()) - set(keys)
-    if unknown:
-        yield f"captions.parquet: keys without a sample, such as {sorted(unknown)[:3]}"
-    elif len(cache.captions) and (np.diff(cache.caption_sample) < 0).any():
+    if splits - set(schema.SPLITS):
+        yield f"samples.parquet: splits {sorted(splits - set(schema.SPLITS))}, expected {schema.SPLITS}"
+    owners = set(cache.captions["key"].to_pylist())
+    if owners - set(keys):
+        yield f"captions.parquet: keys without a sample, such as {sorted(owners - set(keys))[:3]}"
+    elif (np.diff(cache.caption_sample) < 0).any():
         yield "captions.parquet: not in the order of samples.parquet"
+    if set(keys) - owners:
+        yield f"samples.parquet: samples without a caption, such as {sorted(set(keys) - owners)[:3]}"
     ids = cache.captions["caption_id"].to_pylist()
     if len(set(ids)) != len(ids):
         yield "captions.parquet: caption ids are not unique"
@@ -52,17 +73,17 @@ def _keys(cache: Cache) -> Iterator[str]:
 def _shapes(cache: Cache) -> Iterator[str]:
     width, size = cache.info["clip"]["embed_dim"], cache.info["image_size"]
     captions, phrases, samples = len(cache.captions), len(cache.phrases), len(cache.samples)
-    tokens = int(np.sum(cache.captions["n_tokens"].to_numpy()))
+    offsets = np.concatenate([[0], np.cumsum(cache.captions["n_tokens"].to_numpy(), dtype=np.int64)])
     expected = {
         "phrase_text": ((phrases, width), "float16"), "sentence": ((captions, width), "float16"),
-        "token_rows": ((tokens, width), "float16"), "offsets": ((captions + 1,), "int64"),
+        "token_rows": ((offsets[-1], width), "float16"), "offsets": ((captions + 1,), "int64"),
         "images": ((samples, 3, size, size), "uint8"),
     }  # fmt: skip
     for name, (shape, dtype) in expected.items():
         found = getattr(cache, name)
         if found.shape != shape or found.dtype != dtype:
             yield f"{name} is {found.dtype} {found.shape}, expected {dtype} {shape}"
-    if len(cache.offsets) == captions + 1 and (np.diff(cache.offsets) != cache.captions["n_tokens"].to_numpy()).any():
+    if len(cache.offsets) == captions + 1 and not np.array_equal(cache.offsets, offsets):
         yield "features.h5: caption/offsets do not agree with n_tokens"
 
 
@@ -72,6 +93,8 @@ def _phrases(cache: Cache) -> Iterator[str]:
         yield "phrases.parquet: ids are not the row numbers"
     if set(phrases["kind"]) - set(schema.KINDS):
         yield f"phrases.parquet: kinds {sorted(set(phrases['kind']) - set(schema.KINDS))}"
+    if len(set(zip(phrases["kind"], phrases["text"], strict=True))) != len(cache.phrases):
+        yield "phrases.parquet: phrases are not unique"
     templates = cache.info["templates"]
     rows = zip(phrases["kind"], phrases["text"], phrases["prompt"], strict=True)
     wrong = [prompt for kind, text, prompt in rows if kind in templates and templates[kind].format(text) != prompt]

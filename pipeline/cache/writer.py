@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.assemble import assemble
+from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.shards import Arrays, Tables, read_shard, shard_complete, shard_stats, write_shard
 
 MEND = "`hspcgan prepare MANIFEST --rebuild`, or give another `cache:`"
@@ -29,12 +30,11 @@ def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
 def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
     """Whether the finished cache at `path` was made from these inputs per stage; False where there is no cache.
 
-    ValueError when it was made from others: each differing key is named.
+    ValueError when it was made from others (each differing key is named), and when it cannot be opened.
     """
-    info_file = Path(path) / schema.INFO
-    if not info_file.is_file():
+    if not (Path(path) / schema.INFO).is_file():
         return False
-    stages = json.loads(info_file.read_text()).get("stages", {})
+    stages = Cache(path).info.get("stages", {})
     changes = [line for stage in inputs for line in _differences(stage, stages.get(stage, {}), _plain(inputs[stage]))]
     if changes:
         raise ValueError(f"{path} was made from other inputs:\n  " + "\n  ".join(changes) + f"\nTo mend: {MEND}")
@@ -86,8 +86,8 @@ class PartialCache:
         plan = {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
         if self.folder(stage).exists() and self._plan(stage).get("fingerprint") != plan["fingerprint"]:
             print(f"{stage}: inputs changed, discarding it and later stages in {self.path}", file=sys.stderr)
-            for later in schema.STAGES[position:]:
-                shutil.rmtree(self.folder(later), ignore_errors=True)
+            for later in filter(Path.exists, map(self.folder, schema.STAGES[position:])):
+                shutil.rmtree(later)
         self.folder(stage).mkdir(exist_ok=True)
         _write_json(self.folder(stage) / "plan.json", plan)
 
@@ -121,14 +121,19 @@ class PartialCache:
         return [shard_stats(self.folder(stage), index) for index in self.shards(stage)]
 
     def complete(self, stage: str, shards: int) -> None:
-        """Marks a stage as done; ValueError when one of its shards 0 … shards − 1 is missing."""
-        missing = sorted(set(range(shards)) - set(self.shards(stage)))
-        if missing:
-            raise ValueError(f"{self.folder(stage)} lacks shards {missing[:10]}; run the stage again, it resumes")
+        """Marks a stage as done; ValueError when its shards are not 0 … shards − 1."""
+        there, wanted = set(self.shards(stage)), set(range(shards))
+        if wanted - there:
+            missing = sorted(wanted - there)[:10]
+            raise ValueError(f"{self.folder(stage)} lacks shards {missing}; run the stage again, it resumes")
+        if there - wanted:
+            raise ValueError(f"{self.folder(stage)} has shards {sorted(there - wanted)[:10]} too many; remove it")
         _write_json(self.folder(stage) / "complete.json", {"shards": shards})
 
     def is_complete(self, stage: str) -> bool:
-        return (self.folder(stage) / "complete.json").is_file()
+        """Whether the stage was marked as done and all its shards are still there."""
+        marker = self.folder(stage) / "complete.json"
+        return marker.is_file() and self.shards(stage) == list(range(json.loads(marker.read_text())["shards"]))
 
     def phrases(self, templates: Mapping[str, str]) -> pa.Table:
         """Unique phrases of the parse stage as schema.PHRASES: by kind, then text; ids are row numbers."""
@@ -160,6 +165,9 @@ class PartialCache:
         """
         from hspcgan.pipeline.cache.validate import validate
 
+        unfinished = [stage for stage in schema.STAGES if not self.is_complete(stage)]
+        if unfinished:
+            raise ValueError(f"{self.path}: not complete: {', '.join(unfinished)}; run `hspcgan prepare MANIFEST`")
         plans = {stage: self._plan(stage) for stage in schema.STAGES}
         final = self.path / "final"
         shutil.rmtree(final, ignore_errors=True)
@@ -171,6 +179,8 @@ class PartialCache:
         validate(final)
         old = self.path / "replaced"
         if self.target.exists():
+            if old.exists():  # an earlier run was killed on the last lines of this function
+                shutil.rmtree(old)
             os.replace(self.target, old)
         os.replace(final, self.target)
         shutil.rmtree(self.path)
@@ -190,5 +200,6 @@ def _plain(value: Any) -> Any:
 def _differences(name: str, old: Any, new: Any) -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = sorted(old.keys() | new.keys())
-        return [line for key in keys for line in _differences(f"{name}.{key}", old.get(key), new.get(key))]
+        pairs = [(f"{name}.{key}", old.get(key, "nothing"), new.get(key, "nothing")) for key in keys]
+        return [line for pair in pairs for line in _differences(*pair)]
     return [] if old == new else [f"{name}: {old} in the cache, {new} asked for"]

@@ -213,7 +213,7 @@ def naming(s: Speaker, parts: list[str]) -> g.Word:
 
 
 def captions(scene: Scene) -> list[Caption]:
-    """Five captions of different patterns that depend on the scene's key alone; together they name every part."""
+    """Five captions of different patterns that depend on the scene alone; together they name nearly every part."""
     rng = np.random.default_rng([*scene.key.encode(), 5])
     patterns: list[Pattern] = [where, having, naming, being, posing]
     if scene.collar != ABSENT:

@@ -22,7 +22,7 @@ PALE_SKY, DEEP_SKY, CLOUD = (222, 236, 244), (150, 198, 236), (250, 252, 254)
 GRASS, BLADE, WATER, WAVE = (168, 206, 124), (120, 170, 84), (122, 184, 204), (186, 222, 230)
 BARK, LEAF, STRAW, STEM = (134, 98, 68), (140, 182, 106), (188, 150, 92), (84, 140, 72)
 HORIZON = 0.66
-BIRD_SCALE = {"large": 1.0, "small": 0.68}
+BIRD_SCALE = {"large": 1.0, "small": 0.7}
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
@@ -70,7 +70,8 @@ def draw(scene: Scene, size: int) -> Image.Image:
     canvas = Canvas(size)
     background(canvas, scene.place)
     scale = BIRD_SCALE[scene.size] * scene.stretch
-    x, y = 0.5 + scene.shift[0], {"branch": 0.45, "grass": 0.53, "water": 0.60, "sky": 0.45}[scene.place]
+    x = (0.44 if scene.facing == "right" else 0.56) + scene.shift[0]
+    y = {"branch": 0.45, "grass": 0.53, "water": 0.60, "sky": 0.45}[scene.place]
     y += scene.shift[1] + (1 - scale) * {"branch": 0.285, "grass": 0.285, "water": 0.1, "sky": 0.0}[scene.place]
     side = -1 if scene.facing == "left" else 1
     things(canvas, scene, x, side)
@@ -173,14 +174,14 @@ def head(canvas: Canvas, scene: Scene) -> None:
     body = RGB[scene.body]
     crown = RGB.get(scene.crown, body)
     centre, radius = (0.185, -0.165), 0.135
-    length = {"long": 0.2, "short": 0.1}[scene.beak_length]
+    length = {"long": 0.27, "short": 0.13}[scene.beak_length]
     if scene.collar != ABSENT:
         canvas.polygon(ellipse((0.11, -0.045), (0.155, 0.085), 32), RGB[scene.collar])
     if scene.crest:
         canvas.polygon([(0.10, -0.25), (0.03, -0.38), (0.15, -0.32), (0.17, -0.43), (0.24, -0.29)], crown)
     x = centre[0] + radius - 0.02
     if scene.beak != ABSENT:
-        canvas.polygon([(x, -0.21), (x + length, -0.15), (x, -0.09)], RGB[scene.beak])
+        canvas.polygon([(x - 0.02, -0.235), (x + length, -0.135), (x - 0.02, -0.055)], RGB[scene.beak], outline=0.009)
     canvas.polygon(ellipse(centre, (radius, radius)), body)
     if scene.crown != ABSENT:
         canvas.polygon(ellipse(centre, (radius, radius), -8, 180, 360), crown)

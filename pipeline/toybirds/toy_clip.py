@@ -44,7 +44,7 @@ class Recipe:
     patch: int = 8
     resolution: int = 56
     scenes: int = 16000
-    steps: int = 1500
+    steps: int = 1300
     batch: int = 192
     rate: float = 1e-3
 

@@ -1,0 +1,77 @@
+"""How commands of `hspcgan` behave at the edge: lazily loaded, refusals one clear message, bugs a traceback."""
+
+import importlib.metadata
+from typing import Any
+
+import click
+
+EXTRAS = {
+    "stanza": "pipeline",
+    "spacy": "pipeline",
+    "sng_parser": "pipeline",
+    "cleanfid": "evaluate",
+    "scipy": "evaluate",
+    "jinja2": "evaluate",
+    "matplotlib": "evaluate",
+    "ray": "ray",
+}
+"""Import names of optional packages by the extra that installs them."""
+
+
+class RootGroup(click.Group):
+    """
+    The root group: its own commands and those of the entry-point group `hspcgan.commands`, in order of the work.
+
+    What a user can mend arrives as ValueError or as a missing file and leaves as a ClickException (exit code 1);
+    anything else is a bug and keeps its traceback, as do all errors under --debug.
+    """
+
+    order = "demo prepare ingest parse encode inspect stats validate export train sample evaluate report doctor".split()
+
+    def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
+        return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Own and foreign commands; unknown ones after the known, by name."""
+        names = {*super().list_commands(ctx), *self._entry_points()}
+        return [name for name in self.order if name in names] + sorted(names.difference(self.order))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported when first asked for; one that cannot be imported says so when it is run."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        point = self._entry_points().get(cmd_name)
+        if point is None:
+            return None
+        try:
+            return point.load()
+        except ImportError as error:
+            return _unavailable(cmd_name, error)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; the one place where refusals become messages."""
+        try:
+            return super().invoke(ctx)
+        except (ValueError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+            if ctx.params.get("debug"):
+                raise
+            raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").split(".")[0])
+            if extra is None or ctx.params.get("debug"):
+                raise
+            raise click.ClickException(f"{error.name} is not installed; pip install 'hspcgan[{extra}]'") from error
+
+
+def _unavailable(name: str, error: ImportError) -> click.Command:
+    @click.command(
+        name,
+        help=f"Not available here: {error}",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    def command() -> None:
+        raise error
+
+    return command

@@ -1,0 +1,91 @@
+"""Image files → square uint8 pixels for ingest: decoded with every oddity named, centre-cropped, resized."""
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+MAX_PIXELS = 2**27
+"""Larger images are refused as decompression bombs before their pixels are decoded (134 megapixels)."""
+
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    MemoryError,
+    NotImplementedError,
+    Image.DecompressionBombError,
+)
+
+
+def decode(data: bytes) -> Image.Image:
+    """
+    An encoded image file as an upright RGB image.
+
+    EXIF orientation is applied; alpha is laid over white; palettes, grey, CMYK and YCbCr become RGB; 16-bit grey is
+    scaled by 255/65535 (Pillow would clip it); colour profiles are ignored; of an animation the first frame counts.
+    Raises ValueError with the reason for anything that is not a whole JPEG, PNG, WebP or BMP of bearable size.
+    """
+    if not data:
+        raise ValueError("empty file (0 bytes)")
+    with warnings.catch_warnings():
+        # Pillow warns about what is handled here: size below, and metadata that does not touch the pixels.
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        except Image.UnidentifiedImageError:
+            raise ValueError(f"not an image in a format read here ({', '.join(FORMATS)}): {data[:8]!r} …") from None
+        except _BROKEN as error:
+            raise ValueError(f"unreadable header: {error}") from error
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} allowed")
+        try:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+        except _BROKEN as error:
+            raise ValueError(f"truncated or corrupt {image.format}: {error}") from error
+        return _to_rgb(upright)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey: "I;16…", or "I" from older Pillow
+        wide = np.asarray(image).astype(np.int64)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise ValueError(f"grey values {wide.min()}…{wide.max()} outside 16 bit")
+        return Image.fromarray(np.rint(wide / 257).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def center_box(width: int, height: int) -> tuple[int, int, int, int]:
+    """The largest centred square (x0, y0, x1, y1) in pixels; the odd pixel is left over at the right or the bottom."""
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def fit(image: Image.Image, size: int) -> np.ndarray:
+    """
+    The centred square of an RGB image at `size`, uint8 [3, size, size], 0..255.
+
+    Resized with Pillow's bicubic filter, whose support grows with the scale (antialiased), as clean-fid
+    and CLIP's own preprocessing do. Smaller images are enlarged.
+    """
+    square = image.crop(center_box(*image.size))
+    if square.size != (size, size):
+        square = square.resize((size, size), Image.Resampling.BICUBIC)
+    return np.ascontiguousarray(np.asarray(square, dtype=np.uint8).transpose(2, 0, 1))  # [3, size, size]

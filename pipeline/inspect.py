@@ -1,0 +1,141 @@
+"""Looks into a finished cache: a caption's parse as a terminal table, its graph as SVG, and the cache's statistics."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.graph_svg import graph_svg
+
+
+def find(cache: Cache, caption: str | None = None, search: str | None = None, number: int | None = None) -> list[int]:
+    """
+    Rows of captions.parquet: that of a caption id (or all of a sample's key), those whose text holds `search`
+    (case-insensitive; the first ten), the row `number` itself, or, with nothing asked, the first three rows.
+
+    Raises ValueError when nothing answers.
+    """
+    total = cache.captions.num_rows
+    if caption is not None:
+        ids, keys = cache.captions["caption_id"].to_pylist(), cache.captions["key"].to_pylist()
+        rows = [row for row in range(total) if caption in (ids[row], keys[row])]
+        if not rows:
+            raise ValueError(f"no caption or sample {caption!r} here; ids are like {ids[0]!r}, keys like {keys[0]!r}")
+        return rows
+    if search is not None:
+        texts = cache.captions["text"].to_pylist()
+        rows = [row for row, text in enumerate(texts) if search.lower() in text.lower()]
+        if not rows:
+            raise ValueError(f"none of the {total} captions holds {search!r}")
+        return rows[:10]
+    if number is not None:
+        if not 0 <= number < total:
+            raise ValueError(f"no caption row {number}; the cache has rows 0 … {total - 1}")
+        return [number]
+    return list(range(min(3, total)))
+
+
+def describe(cache: Cache, row: int) -> str:
+    """A caption with its entities, attributes and relations, and the graph's edges, as text for a terminal."""
+    record = cache.captions.slice(row, 1).to_pylist()[0]
+    split = cache.samples["split"][int(cache.caption_sample[row])].as_py()
+    cut = ", truncated" if record["truncated"] else ""
+    title = f"{record['caption_id']}  ({split}, row {row}, {record['n_tokens']} tokens{cut})"
+    lines = [title, f"  {record['text']}", ""]
+    heads = [entity["head"] for entity in record["entities"]]
+
+    def name(index: int) -> str:
+        return heads[index] if index >= 0 else "–"
+
+    phrases = cache.phrases["text"]
+    rows = []
+    for e in record["entities"]:
+        place = f"“{record['text'][e['start'] : e['end']]}” {e['type']}".strip()
+        rows.append(("entity", phrases[e["phrase"]].as_py(), e["word"], place))
+    for a in record["attributes"]:
+        rows.append(("attribute", a["text"], a["word"], f"of {name(a['entity'])}"))
+    for r in record["relations"]:
+        rows.append(("relation", r["text"], r["word"], f"{name(r['subject'])} → {name(r['object'])}"))
+    if not rows:
+        return "\n".join([*lines, "  nothing was found in it: the global prompt alone carries the caption", ""])
+    lines += _table(("kind", "phrase", "word", "edge or place"), rows)
+    edges = [f"{a['text']} ⊕ {name(a['entity'])}" for a in record["attributes"] if a["entity"] >= 0]
+    edges += [
+        f"{name(r['subject'])} ─{r['text']}→ {name(r['object'])}"
+        for r in record["relations"]
+        if r["subject"] >= 0 and r["object"] >= 0
+    ]
+    lines += ["", f"  graph: {' · '.join(edges) or 'no edges'}", ""]
+    return "\n".join(lines)
+
+
+def svg(cache: Cache, row: int) -> str:
+    """The caption's scene graph as an SVG document."""
+    record = cache.captions.slice(row, 1).to_pylist()[0]
+    return graph_svg(record["text"], json.loads(record["graph"]))
+
+
+def statistics(cache: Cache) -> str:
+    """Counts, rows in and out, refusals by reason, concepts per caption and the commonest phrases, as text."""
+    counts, info = cache.info["counts"], cache.info
+    offered = counts["samples"] + counts["captions"] + counts["rejects"]
+    splits = Counter(cache.samples["split"].to_pylist())
+    lines = [
+        f"rows    {offered:,} offered = {counts['samples']:,} images + {counts['captions']:,} captions + "
+        f"{counts['rejects']:,} refused",
+        f"splits  {', '.join(f'{split} {count:,}' for split, count in sorted(splits.items(), reverse=True))}",
+        f"images  {info['image_size']} × {info['image_size']} px",
+        f"texts   {counts['tokens']:,} tokens, {counts['truncated']:,} captions truncated",
+        f"CLIP    {info['clip']['name']} ({info['clip']['sha256'][:12]}…), {info['clip']['embed_dim']} wide",
+        f"graphs  {counts['empty_graphs']:,} captions without an entity "
+        f"({counts['empty_graphs'] / max(1, counts['captions']):.2%})",
+        "",
+    ]
+    lines += _table(
+        ("per caption", "mean", "median", "most", "none"),
+        [_spread(cache, kind) for kind in ("entities", "attributes", "relations")],
+    )
+    kinds = cache.phrases["kind"].to_pylist()
+    common = sorted(
+        zip(cache.phrases["count"].to_pylist(), kinds, cache.phrases["text"].to_pylist(), strict=True),
+        key=lambda phrase: (-phrase[0], phrase[2]),
+    )
+    lines.append("")
+    lines += _table(
+        ("phrases", "unique", "commonest"),
+        [
+            (kind, kinds.count(kind), ", ".join([f"{text} {count}" for count, own, text in common if own == kind][:8]))
+            for kind in ("entity", "attribute", "relation")
+        ],
+    )
+    alignment = info["parser"].get("alignment", {})
+    if alignment:
+        lines += ["", *_table(("rules and sng_parser, over unique captions", "count"), sorted(alignment.items()))]
+    if cache.rejects.num_rows:
+        reasons = Counter(
+            zip(
+                cache.rejects["stage"].to_pylist(),
+                cache.rejects["what"].to_pylist(),
+                cache.rejects["why"].to_pylist(),
+                strict=True,
+            )
+        )
+        lines += ["", *_table(("refused", "stage", "what", "why"), [(n, *key) for key, n in reasons.most_common(12)])]
+    return "\n".join(lines)
+
+
+def _spread(cache: Cache, kind: str) -> tuple[Any, ...]:
+    sizes = np.array(cache.captions[kind].combine_chunks().value_lengths())
+    return kind, f"{sizes.mean():.2f}", int(np.median(sizes)), int(sizes.max()), f"{(sizes == 0).mean():.1%}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Left-aligned columns under a rule."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    lines = ["  " + "  ".join(row).rstrip() for row in padded]
+    return [lines[0], "  " + "  ".join("─" * width for width in widths), *lines[1:]]

@@ -1,0 +1,177 @@
+"""Prepare: the offline stages in order, from a manifest to a finished cache; resumes, or does nothing when done."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from hspcgan.pipeline import encode, ingest, parse
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.writer import PartialCache, is_current
+from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.manifest import Manifest
+from hspcgan.pipeline.runner import Stage, run_stage
+from hspcgan.pipeline.sources import DataConfig
+
+STAGES = ("ingest", "parse", "encode")
+TOOLS = ("hspcgan", "torch", "openai-clip", "pillow", "numpy", "h5py", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The parts of a manifest that make a cache, checked."""
+
+    name: str
+    cache: Path
+    data: DataConfig
+    parse: ParseConfig
+    encode: encode.EncodeConfig
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Recipe":
+        """Raises ValueError when the manifest names no cache or one of its sections is wrong."""
+        if not manifest.raw.get("cache"):
+            raise ValueError(f"{manifest.name}: no `cache`; name the folder to make: cache: runs/{manifest.name}/cache")
+        return cls(
+            manifest.name,
+            Path(manifest.raw["cache"]),
+            manifest.section("data", DataConfig),
+            manifest.section("parse", ParseConfig),
+            manifest.section("encode", encode.EncodeConfig),
+        )
+
+
+def prepare(
+    manifest: Manifest,
+    upto: str = "encode",
+    only: bool = False,
+    rebuild: bool = False,
+    dry_run: bool = False,
+    echo: Callable[[str], None] = print,
+) -> None:
+    """
+    Runs the stages up to and with `upto` (`only`: that one alone, the earlier ones must be complete).
+
+    Stages and shards that are there already are kept; a complete cache from the same inputs is left alone. `rebuild`
+    makes a new cache beside a complete one and then takes its place. `dry_run` prints the plan and writes nothing.
+    Raises ValueError for anything that a user can mend, before the first expensive step where that is possible.
+    """
+    start = time.perf_counter()
+    recipe = Recipe.of(manifest)
+    _refuse_foreign(recipe.cache)
+    stages = _stages(recipe, upto)
+    echo(f"{recipe.name} → {recipe.cache}")
+    for stage in stages:
+        echo(f"  {stage.name:<7} {stage.plan()}")
+    if not rebuild and is_current(recipe.cache, {stage.name: stage.inputs for stage in stages}):
+        _check_whole(Cache(recipe.cache))
+        echo(f"Nothing to do: {recipe.cache} is complete and made from exactly this.")
+        return
+    if dry_run:
+        left = recipe.cache.with_name(recipe.cache.name + ".partial")
+        echo(f"Dry run: nothing is written. {'An unfinished run would be resumed.' if left.exists() else ''}".rstrip())
+        return
+    with PartialCache(recipe.cache, replace=rebuild) as partial:
+        for stage in stages:
+            if only and stage.name != upto:
+                _demand(partial, stage, upto)
+            else:
+                echo(run_stage(partial, stage).line())
+            if stage.name == "ingest":
+                _refuse_empty(partial)
+        if upto == "encode":
+            partial.finish(describe(recipe, partial))
+    if upto == "encode":
+        echo(f"total   {time.perf_counter() - start:.1f} s, with loading the models")
+        for line in summary(Cache(recipe.cache)):
+            echo(line)
+        echo(f"The cache is {recipe.cache}. Look at it: hspcgan inspect {recipe.cache}")
+    else:
+        echo(f"Next: hspcgan {STAGES[STAGES.index(upto) + 1]}, or hspcgan prepare for all that is left.")
+
+
+def _stages(recipe: Recipe, upto: str) -> list[Stage]:
+    """The stages up to `upto`, each with its inputs read: missing data, models or weights are noticed here."""
+    makers: list[Callable[[], Stage]] = [
+        lambda: ingest.stage(recipe.data),
+        lambda: parse.stage(recipe.parse),
+        lambda: encode.stage(recipe.encode),
+    ]
+    return [make() for make in makers[: STAGES.index(upto) + 1]]
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raises ValueError when the cache's place holds other things: --rebuild would remove them with the old cache."""
+    if path.exists():
+        names = [entry.name for entry in path.iterdir()] if path.is_dir() else [path.name]
+        foreign = sorted(set(names).difference(schema.FILES))
+        if foreign:
+            raise ValueError(
+                f"{path} holds what is no cache's ({', '.join(foreign[:5])}); give another folder as `cache:`"
+            )
+
+
+def _check_whole(cache: Cache) -> None:
+    """Raises ValueError, with what mends it, when a file of a finished cache was damaged or cut short since."""
+    for table in (cache.samples, cache.captions, cache.phrases, cache.rejects):
+        table.num_rows  # noqa: B018 (reading it is the check)
+    for array in (cache.images, cache.phrase_text, cache.sentence, cache.token_rows, cache.offsets):
+        array.shape  # noqa: B018
+
+
+def _demand(partial: PartialCache, stage: Stage, wanted: str) -> None:
+    partial.begin(stage.name, stage.inputs)
+    if not partial.is_complete(stage.name):
+        raise ValueError(
+            f"{wanted} needs a complete {stage.name} stage of this manifest, and {partial.path} has none; "
+            f"run `hspcgan {stage.name} MANIFEST` first, or `hspcgan prepare MANIFEST` for all stages"
+        )
+
+
+def _refuse_empty(partial: PartialCache) -> None:
+    """Raises ValueError, with the commonest reasons, when not one sample came through ingest."""
+    if any(stats["samples"] for stats in partial.stats("ingest")):
+        return
+    reasons: Counter[str] = Counter()
+    for index in partial.shards("ingest"):
+        reasons.update(partial.read("ingest", index, only=["rejects"])[0]["rejects"]["why"].to_pylist())
+    shown = "; ".join(f"{why} ({count})" for why, count in reasons.most_common(3)) or "the source lists nothing"
+    raise ValueError(f"not one usable sample: {shown}; mend the data, then run the same command again")
+
+
+def describe(recipe: Recipe, partial: PartialCache) -> dict:
+    """What cache.json says of its making, beside what the writer adds."""
+    return {
+        "clip": encode.describe(recipe.encode),
+        "templates": recipe.encode.templates.model_dump(),
+        "tools": {**{name: version(name) for name in TOOLS}, **parse.versions(recipe.parse)},
+        "parser": {**recipe.parse.model_dump(mode="json", exclude={"processes"}), "alignment": parse.notes(partial)},
+    }
+
+
+def summary(cache: Cache) -> list[str]:
+    """What a user should know of a finished cache, a line each: sizes, what was refused and why, what to beware of."""
+    counts = cache.info["counts"]
+    splits = Counter(cache.samples["split"].to_pylist())
+    lines = [
+        f"{counts['samples']:,} images ({splits['train']:,} train, {splits['test']:,} test), "
+        f"{counts['captions']:,} captions, {counts['phrases']:,} unique phrases, {counts['tokens']:,} tokens"
+    ]
+    if cache.rejects.num_rows:
+        kinds = Counter(zip(cache.rejects["what"].to_pylist(), cache.rejects["why"].to_pylist(), strict=True))
+        lines.append(f"{cache.rejects.num_rows} rows refused (rejects.parquet):")
+        lines += [f"  {count:>5} {what}: {why}" for (what, why), count in kinds.most_common(5)]
+        lines += [f"  … and {len(kinds) - 5} other reasons"] * (len(kinds) > 5)
+    if counts["truncated"]:
+        lines.append(f"warning: {counts['truncated']} captions are longer than CLIP's context and were truncated")
+    if counts["empty_graphs"]:
+        share = counts["empty_graphs"] / counts["captions"]
+        lines.append(f"{counts['empty_graphs']:,} captions ({share:.1%}) have no entity")
+    if not splits["test"]:
+        lines.append("warning: no test sample, so nothing to evaluate on; set data.test_fraction or add a test split")
+    if not splits["train"]:
+        lines.append("warning: no training sample; every image is in the test split")
+    return lines

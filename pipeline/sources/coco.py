@@ -1,0 +1,159 @@
+"""COCO captions in the official tree: annotations/captions_{train,val}YEAR.json and [images/]{train,val}YEAR/."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from hspcgan.pipeline.sources import DataConfig, Entry, Item, hash_lines, refuse_duplicates, with_test_split
+
+_ANNOTATIONS = re.compile(r"captions_(train|val)(\d{4})\.json")
+
+
+@dataclass(frozen=True)
+class _Record:
+    image: Path | None
+    captions: tuple[str | bytes, ...]
+    problem: str | None = None
+
+
+class CocoSource:
+    """COCO's captions; val becomes the test split, and keys are the image files' stems."""
+
+    def __init__(self, config: DataConfig) -> None:
+        assert config.path is not None
+        self.root, self.fraction = config.path, config.test_fraction
+        self._parts = self._find(config.year)
+
+    def _find(self, year: int | None) -> list[tuple[str, Path, Path]]:
+        """(split, annotation file, image folder) of each part present; raises ValueError when the tree is another."""
+        matches = [
+            (match, path)
+            for path in sorted((self.root / "annotations").glob("captions_*.json"))
+            if (match := _ANNOTATIONS.fullmatch(path.name))
+        ]
+        years = sorted({int(match[2]) for match, _ in matches})
+        if year is None and len(years) > 1:
+            raise ValueError(
+                f"{self.root}/annotations holds several years ({', '.join(map(str, years))}), whose images overlap; "
+                "choose one with data.year"
+            )
+        chosen = [(match, path) for match, path in matches if year is None or int(match[2]) == year]
+        if not chosen:
+            raise ValueError(self._wrong_tree(f"annotations/captions_{{train,val}}{year or 'YEAR'}.json"))
+        parts = []
+        for match, path in chosen:
+            name = match[1] + match[2]
+            folders = [self.root / "images" / name, self.root / name]
+            folder = next((folder for folder in folders if folder.is_dir()), None)
+            if folder is None:
+                raise ValueError(self._wrong_tree(f"images/{name}/ or {name}/ for {path.name}"))
+            parts.append(("test" if match[1] == "val" else "train", path, folder))
+        return parts
+
+    def _wrong_tree(self, missing: str) -> str:
+        folders = [self.root, *(self.root / name for name in ("annotations", "images") if (self.root / name).is_dir())]
+        shown = []
+        for folder in folders:
+            names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+            more = f" … {len(names) - 8} more" if len(names) > 8 else ""
+            shown.append(f"{folder}: {', '.join(names[:8]) or 'nothing'}{more}")
+        return (
+            f"not COCO's tree: no {missing}; found {'; '.join(shown)}; expected PATH/annotations/"
+            "captions_{train,val}YEAR.json and PATH/images/{train,val}YEAR/*.jpg; set data.path to that PATH"
+        )
+
+    def entries(self) -> Sequence[Entry]:
+        images, strays = [], []
+        for split, annotations, folder in self._parts:
+            found, lost = _read_part(split, annotations, folder, self.root)
+            images += found
+            strays += lost
+        refuse_duplicates(images)
+        return with_test_split(images, self.fraction) + strays
+
+    def read(self, entry: Entry) -> Item:
+        record: _Record = entry.ref
+        if record.problem is not None or record.image is None:
+            return Item(entry, None, record.captions, record.problem)
+        try:
+            return Item(
+                entry,
+                record.image.read_bytes(),
+                record.captions,
+                None if record.captions else "no captions in the annotations",
+            )
+        except FileNotFoundError:
+            return Item(entry, None, record.captions, f"missing image file {record.image}")
+        except OSError as error:
+            return Item(entry, None, record.captions, f"cannot be read: {error.strerror or error}")
+
+    def signature(self) -> str:
+        lines = []
+        for _, annotations, folder in self._parts:
+            lines.append(f"{annotations.name}\t{hashlib.sha256(annotations.read_bytes()).hexdigest()}")
+            lines += [f"{folder.name}/{path.name}\t{path.stat().st_size}" for path in sorted(folder.iterdir())]
+        return hash_lines(lines)
+
+
+def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple[list[Entry], list[Entry]]:
+    """Entries of one annotation file in the order of their keys, and those for captions that belong to no image."""
+    content = _load(annotations)
+    captions: dict[Any, list[str | bytes]] = {image["id"]: [] for image in content["images"]}
+    strays = []
+    for row in sorted(content["annotations"], key=lambda row: row["id"]):
+        if row["image_id"] in captions:
+            captions[row["image_id"]].append(row["caption"])
+        else:
+            problem = f"annotation {row['id']} names image {row['image_id']}, which is not in `images`"
+            strays.append(
+                Entry(
+                    f"{annotations.stem}#{row['id']}",
+                    split,
+                    f"{annotations.name}#{row['id']}",
+                    _Record(None, (row["caption"],), problem),
+                )
+            )
+    entries = []
+    for image in content["images"]:
+        name = PurePosixPath(image["file_name"])
+        inside = not name.is_absolute() and ".." not in name.parts
+        record = _Record(
+            folder / name if inside else None,
+            tuple(captions[image["id"]]),
+            None if inside else f"file_name {str(name)!r} leads out of {folder.name}/",
+        )
+        where = (folder.relative_to(root) / name).as_posix() if inside else f"{annotations.name}: image {image['id']}"
+        entries.append(Entry(name.with_suffix("").as_posix(), split, where, record))
+    return sorted(entries, key=lambda entry: entry.key), strays
+
+
+def _load(path: Path) -> dict:
+    """The annotation file's content, checked for the fields used; raises ValueError naming the file and the place."""
+    try:
+        content = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno} "
+            f"(character {error.pos}); was the download cut short?"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+    needed = {"images": {"id": int, "file_name": str}, "annotations": {"id": int, "image_id": int, "caption": str}}
+    for part, fields in needed.items():
+        rows = content.get(part) if isinstance(content, dict) else None
+        if not isinstance(rows, list):
+            got = ", ".join(content) if isinstance(content, dict) else type(content).__name__
+            raise ValueError(f"{path}: no list `{part}`; got {got[:120]}; expected COCO's captions layout")
+        for index, row in enumerate(rows):
+            bad = [
+                name
+                for name, kind in fields.items()
+                if not isinstance(row, dict) or not isinstance(row.get(name), kind)
+            ]
+            if bad:
+                raise ValueError(f"{path}: {part}[{index}] lacks a valid {', '.join(bad)}; got {str(row)[:80]}")
+    return content

@@ -1,0 +1,40 @@
+"""The embedded toy birds as a dataset: scenes sampled by seed, drawn at the cache's size, five captions each."""
+
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+
+from hspcgan.pipeline.sources import DataConfig, Entry, Item, hash_lines, refuse_duplicates
+
+
+class ToyBirdsSource:
+    """Procedural birds; nothing is read from the disk, so no entry can be refused."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self.count, self.seed, self.size = config.scenes, config.seed, config.image_size
+
+    def entries(self) -> Sequence[Entry]:
+        from hspcgan.pipeline.toybirds.scene import sample_scenes
+
+        entries = [
+            Entry(scene.key, scene.split, f"toybirds:{scene.key}", scene)
+            for scene in sample_scenes(self.count, self.seed)
+        ]
+        refuse_duplicates(entries)
+        return entries
+
+    def read(self, entry: Entry) -> Item:
+        from hspcgan.pipeline.toybirds.captions import captions
+        from hspcgan.pipeline.toybirds.draw import draw
+
+        scene = entry.ref
+        return Item(entry, draw(scene, self.size), tuple(caption.text for caption in captions(scene)))
+
+    def signature(self) -> str:
+        # The drawing code is the data: a change to it must be noticed as a change of the files would be.
+        folder = resources.files("hspcgan.pipeline.toybirds")
+        code = [
+            hashlib.sha256((folder / f"{name}.py").read_bytes()).hexdigest()
+            for name in ("scene", "draw", "captions", "grammar")
+        ]
+        return hash_lines([f"{self.count} {self.seed} {self.size}", *code])

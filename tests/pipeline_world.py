@@ -1,0 +1,70 @@
+"""Small datasets made by code, for the tests of the pipeline."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (20, 16), kind: str = "PNG") -> bytes:
+    """An encoded image of random pixels, width × height."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write(path: Path, content: bytes | str) -> Path:
+    """A file with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def folder_dataset(root: Path, count: int = 6) -> Path:
+    """`count` images with two captions each; the second caption is the same for all."""
+    colours = ["red", "blue", "yellow", "green", "black", "white"]
+    for number in range(count):
+        write(root / f"img{number:03d}.png", picture(number))
+        own = f"a {colours[number % 6]} bird on a branch {number}"
+        write(root / f"img{number:03d}.txt", f"{own}\na bird with a long beak\n")
+    return root
+
+
+def coco_dataset(root: Path, nested: bool = True) -> Path:
+    """Three training images and one for validation, in the official tree, with or without the images/ level."""
+    images = root / "images" if nested else root
+    for split, numbers in {"train": (1, 2, 3), "val": (4,)}.items():
+        for number in numbers:
+            write(images / f"{split}2017" / f"{number:012d}.jpg", picture(number, kind="JPEG"))
+        content = {
+            "images": [{"id": n, "file_name": f"{n:012d}.jpg"} for n in numbers],
+            "annotations": [
+                {"id": 10 * n + k, "image_id": n, "caption": f"A dog number {n}, caption {k}."}
+                for n in numbers
+                for k in range(2)
+            ],
+        }
+        write(root / "annotations" / f"captions_{split}2017.json", json.dumps(content))
+    return root
+
+
+def manifest(path: Path, dataset: Path, clip: Path, source: str = "folder", **data: object) -> Path:
+    """A manifest file for the offline stages, with the spaCy annotator; its cache is `path` with suffix .cache."""
+    content = {
+        "name": "small",
+        "cache": str(path.with_suffix(".cache")),
+        "data": {"source": source, "path": str(dataset), "image_size": 16, **data},
+        "parse": {"annotator": "spacy"},
+        "encode": {"clip": str(clip), "device": "cpu"},
+    }
+    return write(path, json.dumps(content))  # JSON is YAML
+
+
+def file_bytes(folder: Path) -> dict[str, bytes]:
+    """Every file's content by its path inside the folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
