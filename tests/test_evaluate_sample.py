@@ -14,7 +14,7 @@ from PIL import Image
 
 from hspcgan.evaluate import sample as sampling
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
-from hspcgan.evaluate.pictures import captioned, sheet, slug, tiles
+from hspcgan.evaluate.pictures import captioned, paired, pairs, sheet, slug, tiles
 from hspcgan.pipeline.cli import main
 
 
@@ -183,6 +183,14 @@ def test_a_sheet_is_cut_into_the_tiles_it_was_made_of():
     np.testing.assert_array_equal(tiles(sheet(images[:3]), 3, (5, 7)), images[:3])
     with pytest.raises(ValueError, match="does not hold 20 tiles"):
         tiles(sheet(images), 20, (5, 7))
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 11])
+def test_a_paired_sheet_is_cut_into_what_stood_above_and_below(count):
+    above, below = np.random.default_rng(0).integers(0, 256, (2, count, 5, 7, 3), dtype=np.uint8)
+    found = pairs(paired(above, below), count, (5, 7))
+    np.testing.assert_array_equal(found[0], above)
+    np.testing.assert_array_equal(found[1], below)
 
 
 def test_a_captioned_grid_enlarges_small_images_and_has_room_for_every_line():

@@ -1,0 +1,73 @@
+"""Which weights a command means: a run, a checkpoint folder or a shipped name → networks and how they read text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hspcgan.model.checkpoint import CARD, Loaded, load, read_card
+from hspcgan.model.clip import FrozenClip
+from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.encode import EncodeConfig
+from hspcgan.pipeline.manifest import load_manifest, weights_path
+
+
+def find_checkpoint(name: str | Path) -> Path:
+    """The checkpoint folder that ``name`` means: itself, the latest of a run folder, or a shipped one.
+
+    ValueError where there is none.
+    """
+    path = Path(name)
+    if (path / CARD).is_file():
+        return path
+    pointer = path / "checkpoints" / "latest"
+    if pointer.is_file():
+        found = pointer.parent / pointer.read_text(encoding="utf-8").strip()
+        if not (found / CARD).is_file():
+            raise ValueError(f"{pointer} names {found.name}, which is missing; write a complete one's name into it")
+        return found
+    if path.is_dir():
+        raise ValueError(f"{path} is neither a checkpoint ({CARD} is missing) nor a run with one in checkpoints/")
+    return weights_path(str(name))
+
+
+def open_checkpoint(name: str | Path, clip: FrozenClip | None = None, clip_path: str | None = None) -> Loaded:
+    """The networks of a checkpoint; its CLIP is the one given, or of ``clip_path`` (path or shipped name), or found."""
+    path = find_checkpoint(name)
+    return load(path, clip, clip_path=None if clip_path is None else weights_path(clip_path))
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device of the config's word. ValueError when a GPU is demanded and none is there."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda is asked for, but torch sees no GPU; use auto or cpu")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the texts that a checkpoint was trained with were parsed and worded."""
+
+    parse: ParseConfig
+    templates: dict[str, str]  # by kind of phrase
+
+
+def reading(checkpoint: Path) -> Reading:
+    """From the checkpoint's card (``extra.texts``: parse, templates), or from the manifest of the run that it lies in.
+
+    ValueError where neither says it: words parsed or wrapped in another way give other images.
+    """
+    texts = read_card(checkpoint).get("extra", {}).get("texts")
+    if texts:
+        return Reading(ParseConfig.model_validate(texts["parse"]), dict(texts["templates"]))
+    resolved = checkpoint.resolve().parent.parent / "manifest.yaml"
+    if not resolved.is_file():
+        raise ValueError(
+            f"{checkpoint / CARD} does not say how texts were parsed and worded (extra.texts), and there is no "
+            f"{resolved}; keep the checkpoint in its run folder"
+        )
+    manifest = load_manifest(str(resolved))
+    templates = manifest.section("encode", EncodeConfig).templates
+    return Reading(manifest.section("parse", ParseConfig), templates.model_dump())

@@ -1,0 +1,99 @@
+"""The commands `hspcgan evaluate`, `hspcgan sample` and `hspcgan report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("manifest")
+@click.option("--checkpoint", "checkpoints", multiple=True, metavar="PATH",
+              help="A run, a checkpoint folder or a shipped name; repeatable. Default: the run's latest.")
+@click.option("--untrained", is_flag=True, help="The generator as it is before its first training step.")
+@click.option("--real", is_flag=True, help="Real images in place of generated ones: the floor of FID and KID.")
+@click.option("--label", metavar="NAME", help="Name of the result, when one subject is scored.")
+@click.option("--override", "-o", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Set a manifest key, e.g. evaluate.samples=100; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
+def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real: bool, label: str | None,
+             overrides: tuple[str, ...], dry_run: bool) -> None:  # fmt: skip
+    """Score images by a manifest and check expectations.
+
+    MANIFEST is a path or a shipped name.
+
+    Writes RUN/evaluation/LABEL.json and LABEL.png. Exit code 1 when a checkpoint's figure leaves its bounds.
+    """
+    from hspcgan.evaluate import run
+    from hspcgan.evaluate.subjects import subjects as named
+    from hspcgan.evaluate.summary import describe, figure_table, way
+    from hspcgan.evaluate.verify import verdict_table
+    from hspcgan.pipeline.manifest import load_manifest
+
+    loaded = load_manifest(manifest, overrides)
+    subjects = named(loaded, list(checkpoints), untrained, real, label)
+    bench = run.prepare(loaded)
+    click.echo("\n".join(describe(bench, subjects)))
+    if dry_run:
+        return
+    results = run.evaluate(bench, subjects, click.echo)
+    click.echo("\n" + figure_table(results))
+    for line in way(results):
+        click.echo("\n" + line)
+    click.echo("\n" + "\n".join(f"wrote {result.path}" for result in results))
+    judged = [result for result in results if result.verdicts]
+    for result in judged:
+        click.echo(f"\n{result.subject.label} against {loaded.name}'s expectations\n{verdict_table(result.verdicts)}")
+    if not all(result.passed for result in judged):
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
+@click.option("--checkpoint", default="toy-hspcgan", show_default=True, metavar="PATH",
+              help="A run, a checkpoint folder or a shipped name.")
+@click.option("--clip", "clip_path", metavar="PATH", help="The checkpoint's CLIP, where it is not found by itself.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="First seed.")
+@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Images of each text, seeds counting up.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("samples"), show_default=True,
+              help="Folder to write to.")
+@click.option("--grid/--no-grid", default=True, show_default=True,
+              help="Also all images with their texts in one picture.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+              help="Where to draw.")
+@click.option("--dry-run", is_flag=True, help="Print the files that would be written, write nothing.")
+def sample(texts: tuple[str, ...], checkpoint: str, clip_path: str | None, seed: int, count: int, out: Path, grid: bool,
+           device: str, dry_run: bool) -> None:  # fmt: skip
+    """Draw images of your own texts.
+
+    Each TEXT is one caption, such as "a large yellow bird with a blue belly".
+    """
+    from hspcgan.evaluate.draw import Request, draw
+
+    request = Request(texts, checkpoint, clip_path, tuple(range(seed, seed + count)), out, grid, device)
+    if dry_run:
+        click.echo("\n".join(str(path) for path in request.files()))
+        return
+    for path in draw(request, warn=lambda line: click.echo(f"warning: {line}", err=True)):
+        click.echo(str(path))
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write; default RUN/report.html.")
+@click.option("--dry-run", is_flag=True, help="Check the run folder, write nothing.")
+def report(run: Path, out: Path | None, dry_run: bool) -> None:
+    """Write one page about a run.
+
+    RUN/report.html is self-contained: images, figures, curves and where they come from.
+    """
+    from hspcgan.evaluate.pictures import write_bytes
+    from hspcgan.evaluate.report.build import render
+
+    page = render(run).encode()
+    target = out or run / "report.html"
+    if not dry_run:
+        write_bytes(target, page)
+    click.echo(f"{'would write' if dry_run else 'wrote'} {target} ({len(page) / 1e6:.1f} MB)")

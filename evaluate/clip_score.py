@@ -1,0 +1,104 @@
+"""Scores by a CLIP that reads image and caption: raw cosine, and whether an image is matched to its own caption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from hspcgan.evaluate.metrics import Figure, Scored, figure, metric
+from hspcgan.model.clip import FrozenClip
+
+CROWD = 100  # captions among which an image must find its own
+
+
+class ClipScorer:
+    """A frozen CLIP as the judge of images and captions; text features are remembered for as long as it lives."""
+
+    def __init__(self, name: str, clip: FrozenClip, batch_size: int = 32):
+        self.name, self.clip, self.batch_size = name, clip, batch_size
+        self.label, self.sha256 = f"{name}-clip", clip.sha256
+        self.mode = f"CLIP {clip.name}, read at {clip.resolution} px (antialiased bicubic where the size differs)"
+        self._texts: dict[str, np.ndarray] = {}
+
+    @torch.inference_mode()
+    def image_features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] → raw float32 [N, d]."""
+        device = self.clip.pixel_mean.device
+        parts = []
+        for start in range(0, len(images), self.batch_size):
+            batch = torch.from_numpy(images[start : start + self.batch_size]).to(device)
+            pixels = batch.permute(0, 3, 1, 2).float() / 127.5 - 1  # [b, 3, H, W] in [-1, 1]
+            parts.append(self.clip.image_features(pixels).cpu().numpy())
+        return np.concatenate(parts)
+
+    @torch.inference_mode()
+    def text_features(self, texts: Sequence[str]) -> np.ndarray:
+        """Raw float32 [N, d]; texts beyond the context count by their beginning."""
+        missing = sorted({text for text in texts if text not in self._texts}, key=lambda text: (len(text), text))
+        for start in range(0, len(missing), self.batch_size):
+            part = missing[start : start + self.batch_size]
+            ids, _ = self.clip.tokenize(part)
+            sentence, _ = self.clip.encode_text(ids.to(self.clip.pixel_mean.device))
+            self._texts.update(zip(part, sentence.cpu().numpy(), strict=True))
+        return np.stack([self._texts[text] for text in texts])
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosine of rows [N, d] with rows [N, d] → [N]."""
+    return np.einsum("nd,nd->n", _unit(a), _unit(b))
+
+
+@metric("clip_score")
+def clip_score(scored: Scored) -> list[Figure]:
+    """Mean raw cosine of each image with its caption (Hessel et al. 2021, without their factor 2.5)."""
+    return [
+        figure(
+            "clip_score",
+            scorer,
+            float(cosine(scored.images.seen_by(scorer), scorer.text_features(scored.texts)).mean()),
+            len(scored.images),
+            scored.split,
+            "higher",
+            f"raw cosine; {scorer.mode}",
+        )
+        for scorer in scored.scorers
+    ]
+
+
+@metric("retrieval")
+def retrieval(scored: Scored) -> list[Figure]:
+    """R-precision (AttnGAN's): share of images that find their own caption first among 100."""
+    n = len(scored.images)
+    crowd = min(CROWD, n)
+    return [
+        figure(
+            "retrieval",
+            scorer,
+            first_among(scored.images.seen_by(scorer), scorer.text_features(scored.texts), scored.texts, crowd),
+            n,
+            scored.split,
+            "higher",
+            f"own caption first among {crowd}; {scorer.mode}",
+        )
+        for scorer in scored.scorers
+    ]
+
+
+def first_among(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], crowd: int) -> float:
+    """Share of image features [N, d] whose own caption beats those of the ``crowd - 1`` rows after it, wrapping round.
+
+    A caption with the same words as the image's own is no rival.
+    """
+    scores = _unit(images) @ _unit(texts).T  # [N, N]
+    n = len(scores)
+    rivals = (np.arange(n)[:, None] + np.arange(1, crowd)) % n  # [N, crowd - 1]
+    words = np.array(captions, dtype=object)
+    honest = words[rivals] != words[:, None]
+    beaten = np.take_along_axis(scores, rivals, axis=1) >= np.diagonal(scores)[:, None]
+    return float(1 - (beaten & honest).any(axis=1).mean())
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

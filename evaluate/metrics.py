@@ -1,0 +1,112 @@
+"""The registry of metrics: small functions from scored images to named figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+
+class Tower(Protocol):
+    """Something that turns images into features."""
+
+    label: str  # as it stands in figure names: "held-out-clip"
+    sha256: str  # of its weights
+    mode: str  # how it reads images, for the table
+
+    def image_features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] → float32 [N, d]."""
+
+
+class TextTower(Tower, Protocol):
+    """A tower that reads captions into the same space."""
+
+    def text_features(self, texts: Sequence[str]) -> np.ndarray:
+        """Captions → float32 [N, d]."""
+
+
+@dataclass
+class ImageSet:
+    """Images, uint8 [N, H, W, 3], and what each tower saw in them, computed once."""
+
+    images: np.ndarray
+    _features: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def seen_by(self, tower: Tower) -> np.ndarray:
+        """float32 [N, d]."""
+        if tower.label not in self._features:
+            self._features[tower.label] = tower.image_features(self.images)
+        return self._features[tower.label]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass
+class Scored:
+    """N images to score with their captions, and N real images that are none of these captions' own."""
+
+    images: ImageSet
+    texts: list[str]
+    reference: ImageSet
+    split: str
+    reference_split: str
+    scorers: list[TextTower]
+    inception: Tower | None
+    seed: int
+
+    @property
+    def towers(self) -> list[Tower]:
+        return [*self.scorers, *([self.inception] if self.inception else [])]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number. ``name`` is ``metric/tower/nN/split/first 8 digits of the weights' sha256``."""
+
+    name: str
+    metric: str
+    tower: str
+    value: float
+    n: int
+    better: Literal["lower", "higher"]
+    mode: str
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+Metric = Callable[[Scored], list[Figure]]
+_REGISTRY: dict[str, Metric] = {}
+
+
+def metric(name: str) -> Callable[[Metric], Metric]:
+    """Registers a metric under the name that manifests call it by."""
+
+    def register(function: Metric) -> Metric:
+        _REGISTRY[name] = function
+        return function
+
+    return register
+
+
+def figure(
+    metric: str, tower: Tower, value: float, n: int, split: str, better: Literal["lower", "higher"], mode: str
+) -> Figure:
+    """A figure under its full name. ValueError when it is not finite: such a figure is no figure."""
+    name = f"{metric}/{tower.label}/n{n}/{split}/{tower.sha256[:8]}"
+    if not np.isfinite(value):
+        raise ValueError(f"{name} is {value}: images or features are degenerate; look at the images")
+    return Figure(name, metric, tower.label, float(value), n, better, mode)
+
+
+def compute(names: Sequence[str], scored: Scored) -> list[Figure]:
+    """The figures of these metrics, in order. ValueError for one that is not registered."""
+    from hspcgan.evaluate import clip_score, colour_swap, fid  # noqa: F401  (they register themselves)
+
+    unknown = [name for name in names if name not in _REGISTRY]
+    if unknown:
+        raise ValueError(f"unknown metrics {unknown}; known: {', '.join(_REGISTRY)}")
+    return [found for name in names for found in _REGISTRY[name](scored)]

@@ -1,0 +1,113 @@
+"""Images side by side: a plain sheet that can be cut again into its tiles, and a grid with captions to look at."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+GAP = 2  # px between the tiles of a sheet
+COLUMNS = 8
+MARGIN, LETTER, LINE = 12, 13, 17  # of a captioned grid, px
+INK, PAPER = (31, 41, 51), (255, 255, 255)
+
+
+def sheet(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
+    """Images uint8 [N, H, W, 3] row by row, white between them → uint8 HWC; ``tiles`` takes it apart."""
+    n, height, width, _ = images.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), 255, dtype=np.uint8)
+    for i, image in enumerate(images):
+        top, left = GAP + i // columns * (height + GAP), GAP + i % columns * (width + GAP)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def tiles(canvas: np.ndarray, count: int, size: tuple[int, int], columns: int = COLUMNS) -> np.ndarray:
+    """The first ``count`` images [count, H, W, 3] of a sheet of tiles of ``size`` (H, W).
+
+    ValueError where the sheet is too small to hold them.
+    """
+    (height, width), columns = size, min(columns, count)
+    needed = (-(-count // columns) * (height + GAP) + GAP, columns * (width + GAP) + GAP)
+    if canvas.shape[0] < needed[0] or canvas.shape[1] < needed[1]:
+        raise ValueError(f"a sheet of {canvas.shape[:2]} px does not hold {count} tiles of {size}; expected {needed}")
+    tops = [GAP + i // columns * (height + GAP) for i in range(count)]
+    lefts = [GAP + i % columns * (width + GAP) for i in range(count)]
+    return np.stack([canvas[y : y + height, x : x + width] for y, x in zip(tops, lefts, strict=True)])
+
+
+def paired(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Two lists of images [N, H, W, 3] as a sheet, rows of one above rows of the other; ``pairs`` takes it apart."""
+    columns = min(COLUMNS, len(above))
+    rows = [part for i in range(0, len(above), columns) for part in (above[i : i + columns], below[i : i + columns])]
+    blank = np.full((columns, *above.shape[1:]), 255, dtype=np.uint8)
+    return sheet(np.concatenate([np.concatenate([row, blank[len(row) :]]) for row in rows]), columns)
+
+
+def pairs(canvas: np.ndarray, count: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The two lists [count, H, W, 3] of a ``paired`` sheet. ValueError where it is too small to hold them."""
+    columns = min(COLUMNS, count)
+    cells = tiles(canvas, 2 * columns * -(-count // columns), size, columns).reshape(-1, 2, columns, *size, 3)
+    return cells[:, 0].reshape(-1, *size, 3)[:count], cells[:, 1].reshape(-1, *size, 3)[:count]
+
+
+def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 4, least: int = 168) -> np.ndarray:
+    """Images uint8 [N, H, W, 3] with their captions below, enlarged to ``least`` pixels or more → uint8 HWC."""
+    n, height, width, _ = images.shape
+    factor = max(1, -(-least // width))
+    tile = (width * factor, height * factor)
+    columns = min(columns, n)
+    font = ImageFont.load_default(LETTER)
+    texts = [textwrap.wrap(" ".join(text.split()), max(12, int(tile[0] / (LETTER * 0.5)))) for text in captions]
+    rows = [range(start, min(start + columns, n)) for start in range(0, n, columns)]
+    heights = [tile[1] + 8 + LINE * max(len(texts[i]) for i in row) for row in rows]
+    canvas = Image.new("RGB", (columns * (tile[0] + MARGIN) + MARGIN, sum(heights) + MARGIN * (len(rows) + 1)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    top = MARGIN
+    for row, depth in zip(rows, heights, strict=True):
+        for place, i in enumerate(row):
+            left = MARGIN + place * (tile[0] + MARGIN)
+            canvas.paste(Image.fromarray(images[i]).resize(tile, Image.Resampling.BICUBIC), (left, top))
+            for number, line in enumerate(texts[i]):
+                draw.text((left, top + tile[1] + 6 + number * LINE), line, fill=INK, font=font)
+        top += depth + MARGIN
+    return np.asarray(canvas)
+
+
+def png(image: np.ndarray) -> bytes:
+    """uint8 HWC → PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def read_png(path: Path) -> np.ndarray:
+    """uint8 HWC. ValueError for what is no image."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as an image ({error}); evaluate again") from error
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """A file that is complete or unchanged."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+    return path
+
+
+def slug(text: str, longest: int = 60) -> str:
+    """A file name's worth of a text: lower case, words joined by hyphens, "text" where there is none."""
+    words = re.sub(r"[^\w]+", "-", text.lower()).strip("-_")
+    return words[:longest].rstrip("-") or "text"

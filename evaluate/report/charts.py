@@ -1,0 +1,91 @@
+"""Line charts as SVG text: training curves, drawn small, with a scale that can be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 360, 210
+LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 26
+SMOOTHING = 0.08  # share of the run over which a curve is averaged
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A name, a CSS class for its colour, and points (step, value)."""
+
+    name: str
+    style: str
+    points: Sequence[tuple[float, float]]
+
+
+def chart(curves: Sequence[Curve]) -> Markup:
+    """Curves over the same steps: measured pale, their moving average bold, the last average written at its end."""
+    xs = [x for curve in curves for x, _ in curve.points]
+    ys = _trimmed([y for curve in curves for _, y in curve.points])
+    marks = ticks(min(ys), max(ys), 4)
+    low, high = min(marks[0], min(ys)), max(marks[-1], max(ys))
+    first, last = min(xs), max(xs)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = (x - first) / (last - first) if last > first else 0.5
+        up = (min(max(y, low), high) - low) / (high - low)
+        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+
+    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">']
+    for mark in marks:
+        y = place(first, mark)[1]
+        text = escape(label(mark))
+        parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text class="tick" x="{LEFT - 8}" y="{y + 3.5:.1f}" text-anchor="end">{text}</text>')
+    for mark in ticks(first, last, 4):
+        if first <= mark <= last:
+            x, text = place(mark, low)[0], escape(label(mark))
+            parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{text}</text>')
+    for curve in curves:
+        parts.append(f'<polyline class="raw {escape(curve.style)}" points="{_points(curve.points, place)}"/>')
+    for curve in curves:
+        smooth = smoothed(curve.points)
+        x, y = place(*smooth[-1])
+        parts.append(f'<polyline class="mean {escape(curve.style)}" points="{_points(smooth, place)}"/>')
+        parts.append(f'<circle class="end {escape(curve.style)}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
+    return Markup("".join(parts) + "</svg>")
+
+
+def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Each value replaced by the mean of those before it within a fixed share of the run, itself included."""
+    window = max(1, round(len(points) * SMOOTHING))
+    return [
+        (points[i][0], math.fsum(y for _, y in points[max(0, i + 1 - window) : i + 1]) / min(window, i + 1))
+        for i in range(len(points))
+    ]
+
+
+def ticks(low: float, high: float, count: int) -> list[float]:
+    """About ``count`` round numbers that reach from below ``low`` to above ``high``."""
+    if high <= low:
+        low, high = low - max(abs(low), 1e-6) * 0.1, high + max(abs(high), 1e-6) * 0.1
+    raw = (high - low) / count
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
+    start, stop = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [i * step for i in range(start, stop + 1)]
+
+
+def label(value: float) -> str:
+    """A number with at most three digits, thousands apart, a true minus."""
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}").replace("-", "−")
+
+
+def _trimmed(values: list[float]) -> list[float]:
+    """Without the outermost hundredth on each side, so that one spike does not flatten a curve."""
+    ordered = sorted(values)
+    cut = len(ordered) // 100
+    return ordered[cut : len(ordered) - cut]
+
+
+def _points(points: Sequence[tuple[float, float]], place: Callable[[float, float], tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))

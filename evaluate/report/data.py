@@ -1,0 +1,115 @@
+"""Reads a run folder for the report: manifest, log, sample grids, evaluations. Nothing else is needed or opened."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from hspcgan.evaluate.pictures import COLUMNS, GAP, pairs, read_png, tiles
+from hspcgan.evaluate.run import FOLDER, FORMAT
+from hspcgan.evaluate.subjects import REAL, TRAINED, UNTRAINED
+
+STEPS_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One RUN/evaluation/LABEL.json with what LABEL.png shows: images of captions and the real images they describe."""
+
+    label: str
+    record: dict[str, Any]
+    images: np.ndarray  # uint8 [shown, H, W, 3]
+    real: np.ndarray  # uint8 [shown, H, W, 3]
+
+    @property
+    def kind(self) -> str:
+        return self.record["subject"]["kind"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder; what is missing is empty."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    manifest_text: str
+    log: list[dict[str, Any]]
+    evaluations: list[Evaluation]  # untrained, trained, others by label, real
+    history: list[tuple[str, np.ndarray]]  # ("real" or step, a row of images as one uint8 HWC strip)
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest.get("name", self.folder.name))
+
+
+def read_run(folder: Path) -> Run:
+    """ValueError where the folder is no run, or one of its files is damaged."""
+    path = folder / "manifest.yaml"
+    if not path.is_file():
+        raise ValueError(f"{folder} is not a run: manifest.yaml is missing; give the folder that `hspcgan train` wrote")
+    text = path.read_text(encoding="utf-8")
+    manifest = yaml.safe_load(text)
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{path} holds {type(manifest).__name__}, expected the sections of a manifest; train again")
+    evaluations = _evaluations(folder / FOLDER)
+    size = (manifest.get("model") or {}).get("image_size")
+    return Run(folder, manifest, text, _log(folder / "log.jsonl"), evaluations, _history(folder / "grids", size))
+
+
+def _log(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        return [json.loads(line) for line in lines if line.strip()]
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON lines ({error}); resume the run, which mends a line cut short") from error
+
+
+def _evaluations(folder: Path) -> list[Evaluation]:
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is not JSON ({error}); evaluate again") from error
+        if record.get("format") != FORMAT:
+            raise ValueError(f"{path} has format {record.get('format')}, this version reads {FORMAT}; evaluate again")
+        found.append(Evaluation(record["label"], record, *_shown(path.with_suffix(".png"), record)))
+    rank = {UNTRAINED: 0, TRAINED: 1, REAL: 3}
+    return sorted(found, key=lambda one: (rank.get(one.label, 2), one.label))
+
+
+def _shown(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Images and the real ones of a LABEL.png."""
+    (height, width), count = record["grid"]["image"], len(record["grid"]["captions"])
+    try:
+        if record["subject"]["kind"] == REAL:
+            real = tiles(read_png(path), count, (height, width))
+            return real, real
+        real, images = pairs(read_png(path), count, (height, width))
+        return images, real
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; evaluate again") from error
+
+
+def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:
+    """The first row of images of some of the trainer's grids, which hold real images above generated ones."""
+    paths = sorted(folder.glob("step-*.png"))
+    if not paths or size is None:
+        return []
+    chosen = sorted({round(i) for i in np.linspace(0, len(paths) - 1, STEPS_SHOWN)})
+    strips: list[tuple[str, np.ndarray]] = []
+    for path in (paths[i] for i in chosen):
+        grid = read_png(path)
+        columns = min(COLUMNS, (grid.shape[1] - GAP) // (size + GAP))
+        pair = grid[: 2 * (size + GAP) + GAP, : columns * (size + GAP) + GAP]
+        if not strips:
+            strips.append(("real", pair[: size + 2 * GAP]))
+        strips.append((str(int(path.stem.removeprefix("step-"))), pair[size + GAP :]))
+    return strips

@@ -1,0 +1,207 @@
+"""One evaluation: manifest and cache → images of each subject → figures, verdicts, RUN/evaluation/LABEL.{json,png}."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hspcgan.evaluate.checkpoints import pick_device
+from hspcgan.evaluate.clip_score import ClipScorer
+from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.evaluate.fid import find_inception
+from hspcgan.evaluate.metrics import Figure, ImageSet, Scored, TextTower, Tower, compute
+from hspcgan.evaluate.pictures import paired, png, sheet, write_bytes
+from hspcgan.evaluate.sample import generate
+from hspcgan.evaluate.selection import Selection, select
+from hspcgan.evaluate.subjects import REAL, Subject, open_generator, provenance
+from hspcgan.evaluate.verify import Verdict, verify
+from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.condition import Condition
+from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.manifest import Manifest, weights_path
+
+FORMAT = 1
+FOLDER = "evaluation"
+PACKAGES = ("hspcgan", "torch", "clean-fid", "scipy", "numpy", "openai-clip")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A subject's figures and verdicts, and the file they were written to."""
+
+    subject: Subject
+    figures: list[Figure]
+    verdicts: list[Verdict]
+    path: Path
+
+    @property
+    def passed(self) -> bool:
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+@dataclass
+class Bench:
+    """What all subjects of one evaluation share: the chosen captions and real images, scorers, frozen CLIP."""
+
+    manifest: Manifest
+    config: EvaluateConfig
+    cache: Cache
+    clip: FrozenClip
+    selection: Selection
+    captions: list[dict[str, Any]]  # rows of captions.parquet that are drawn
+    reference: ImageSet
+    scorers: list[TextTower]
+    inception: Tower | None
+    notes: list[str]
+
+    @property
+    def towers(self) -> list[Tower]:
+        return [*self.scorers, *([self.inception] if self.inception else [])]
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.manifest.raw["run"]) / FOLDER
+
+
+def prepare(manifest: Manifest) -> Bench:
+    """Loads and checks all that the manifest names, before anything is drawn. ValueError for what does not fit."""
+    config = manifest.section("evaluate", EvaluateConfig)
+    cache = Cache(Path(manifest.raw["cache"]))
+    name = (manifest.raw.get("encode") or {}).get("clip")
+    if not name:
+        raise ValueError(f"{manifest.name}: encode.clip is missing; drawing needs the CLIP that encoded the cache")
+    device = pick_device(config.device)
+    selection = select(cache, config)
+    paths = {label: weights_path(weights).resolve() for label, weights in config.scorers.items()}
+    own = weights_path(name).resolve()
+    clips = {path: load_clip(path) for path in dict.fromkeys([own, *paths.values()])}  # each file once
+    cache.require_clip(clips[own].sha256)
+    scorers: list[TextTower] = [
+        ClipScorer(label, clips[path].to(device), config.batch_size) for label, path in paths.items()
+    ]
+    inception, note = (None, "")
+    if {"fid", "kid"} & set(config.metrics):
+        inception, note = find_inception(config.inception, config.batch_size)
+    return Bench(
+        manifest,
+        config,
+        cache,
+        clips[own].to(device),
+        selection,
+        cache.captions.take(selection.caption_rows).to_pylist(),
+        ImageSet(_real(cache, selection.reference_rows)),
+        scorers,
+        inception,
+        [note] if note else [],
+    )
+
+
+def evaluate(
+    bench: Bench, subjects: Sequence[Subject], tell: Callable[[str], None] = lambda line: None
+) -> list[Result]:
+    """Scores the subjects in turn and writes their files; ``tell`` gets a line before each long part."""
+    return [_score(bench, subject, tell) for subject in subjects]
+
+
+def _score(bench: Bench, subject: Subject, tell: Callable[[str], None]) -> Result:
+    began = time.perf_counter()
+    n = len(bench.captions)
+    tell(f"{subject.label}: {n} {'real images' if subject.kind == REAL else 'images to draw'} …")
+    images = _images(bench, subject)
+    drawn = time.perf_counter()
+    tell(f"{subject.label}: scoring by {', '.join(tower.label for tower in bench.scorers)} …")
+    scored = Scored(
+        images=ImageSet(images),
+        texts=[caption["text"] for caption in bench.captions],
+        reference=bench.reference,
+        split=bench.config.split,
+        reference_split=bench.selection.reference_split,
+        scorers=bench.scorers,
+        inception=bench.inception,
+        seed=bench.config.seed,
+    )
+    figures = compute(bench.config.metrics, scored)
+    verdicts = verify(figures, bench.config.expect) if subject.expected else []
+    timings = {"draw_sec": round(drawn - began, 2), "score_sec": round(time.perf_counter() - drawn, 2)}
+    path = bench.folder / f"{subject.label}.json"
+    write_bytes(path.with_suffix(".png"), png(_picture(bench, subject, images[: bench.config.shown])))
+    record = _record(bench, subject, figures, verdicts, timings)
+    write_bytes(path, (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    return Result(subject, figures, verdicts, path)
+
+
+def _images(bench: Bench, subject: Subject) -> np.ndarray:
+    """uint8 [N, H, W, 3]: drawn from the selected captions, or the real images that they describe."""
+    if subject.kind == REAL:
+        return _real(bench.cache, bench.selection.sample_rows)
+    generator = open_generator(subject, bench.manifest, bench.cache, bench.clip)
+    generator.to(bench.clip.pixel_mean.device)
+    arrays = collate(bench.cache, bench.selection.caption_rows, n_entities=generator.config.locals)
+    ids = [caption["caption_id"] for caption in bench.captions]
+    return generate(generator, Condition.from_arrays(arrays), ids, bench.config.seed, bench.config.batch_size)
+
+
+def _picture(bench: Bench, subject: Subject, images: np.ndarray) -> np.ndarray:
+    """The first images with the real ones above them, row by row."""
+    if subject.kind == REAL:
+        return sheet(images)
+    return paired(_real(bench.cache, bench.selection.sample_rows[: len(images)]), images)
+
+
+def _real(cache: Cache, rows: np.ndarray) -> np.ndarray:
+    return np.stack([np.asarray(cache.images[int(row)]).transpose(1, 2, 0) for row in rows])  # [N, H, W, 3]
+
+
+def _record(
+    bench: Bench, subject: Subject, figures: list[Figure], verdicts: list[Verdict], timings: dict[str, float]
+) -> dict[str, Any]:
+    """The result file, format 1: enough to compare figures, and to draw the report without cache or weights."""
+    config, info = bench.config, bench.cache.info
+    size = bench.cache.images.shape[-1]
+    return {
+        "format": FORMAT,
+        "label": subject.label,
+        "subject": provenance(subject),
+        "n": len(bench.captions),
+        "split": config.split,
+        "reference": bench.selection.reference_split,
+        "seed": config.seed,
+        "caption": config.caption,
+        "figures": [figure.as_json() for figure in figures],
+        "expect": [{"name": v.name, "got": v.got, "expected": v.expected, "passed": v.passed} for v in verdicts],
+        "notes": bench.notes,
+        "scorers": {tower.label: tower.sha256 for tower in bench.towers},
+        "manifest": {
+            "name": bench.manifest.name,
+            "fingerprint": bench.manifest.fingerprint("model", "train", "evaluate"),
+        },
+        "cache": {"fingerprint": info["fingerprint"], "clip": info["clip"], "templates": info["templates"]},
+        "versions": {name: version(name) for name in PACKAGES},
+        "timings": timings,
+        "grid": {
+            "image": [size, size],
+            "captions": [_described(bench.cache, caption) for caption in bench.captions[: config.shown]],
+        },
+    }
+
+
+def _described(cache: Cache, caption: dict[str, Any]) -> dict[str, Any]:
+    """A caption with its concepts and graph, phrase ids left out."""
+    concepts = {
+        kind: [{key: value for key, value in row.items() if key != "phrase"} for row in caption[kind]]
+        for kind in ("entities", "attributes", "relations")
+    }
+    return {
+        "id": caption["caption_id"],
+        "text": caption["text"],
+        **concepts,
+        "graph": json.loads(caption["graph"]),
+    }

@@ -1,0 +1,64 @@
+"""Which images and captions are scored: chosen by seed and image key alone, whatever the order of the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.pipeline.cache.reader import Cache
+
+
+@dataclass(frozen=True)
+class Selection:
+    """N captions to draw, the real images that they describe, and N other real images as the reference."""
+
+    caption_rows: np.ndarray  # [N] rows of the cache's captions
+    sample_rows: np.ndarray  # [N] rows of their images
+    reference_rows: np.ndarray  # [N] rows of the reference images, none of them among sample_rows
+    reference_split: str
+
+
+def select(cache: Cache, config: EvaluateConfig) -> Selection:
+    """ValueError where the cache has too few images for two disjoint sets of N."""
+    reference_split = config.reference or config.split
+    drawn = _shuffled(cache, config.split, config.seed)
+    if reference_split == config.split:
+        most, others = len(drawn) // 2, drawn
+    else:
+        others = _shuffled(cache, reference_split, config.seed)
+        most = min(len(drawn), len(others))
+    n = most if config.samples is None else config.samples
+    if n > most or n < 2:
+        raise ValueError(
+            f"evaluate.samples is {config.samples}, but {cache.path} has at most {most} for two disjoint sets of equal "
+            f"size (split {config.split}: {len(drawn)} images, reference {reference_split}: {len(others)}); "
+            + ("lower evaluate.samples" if most >= 2 else "prepare a cache with more images in the split")
+        )
+    samples = drawn[:n]
+    reference = others[n : 2 * n] if reference_split == config.split else others[:n]
+    captions = np.array([_caption(cache, int(row), config) for row in samples])
+    return Selection(captions, samples, reference, reference_split)
+
+
+def _shuffled(cache: Cache, split: str, seed: int) -> np.ndarray:
+    rows = np.asarray(cache.split_rows(split))
+    if not len(rows):
+        known = ", ".join(sorted(set(cache.samples["split"].to_pylist())))
+        raise ValueError(f"split {split} has no images in {cache.path}; there are: {known}")
+    keys = cache.samples["key"]
+    return np.array(sorted(rows, key=lambda row: _digest(seed, keys[int(row)].as_py())))
+
+
+def _caption(cache: Cache, sample_row: int, config: EvaluateConfig) -> int:
+    captions = cache.captions_of(sample_row)
+    if config.caption == "first":
+        return captions[0]
+    digest = _digest(config.seed, "caption of " + cache.samples["key"][sample_row].as_py())
+    return captions[int.from_bytes(digest[:8], "little") % len(captions)]
+
+
+def _digest(seed: int, key: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{key}".encode()).digest()

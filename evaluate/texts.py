@@ -1,0 +1,79 @@
+"""Anyone's own captions → conditions: parsed and encoded as the cache's were, held in memory instead of on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+
+from hspcgan.model.clip import FrozenClip
+from hspcgan.model.condition import Condition
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.concepts import Parser
+
+
+@dataclass(eq=False)
+class OwnTexts:
+    """What ``collate`` reads of a cache, for a few captions; float16 like a cache, so the same words give one image."""
+
+    captions: pa.Table
+    phrase_text: np.ndarray  # float16 [P, d]
+    sentence: np.ndarray  # float16 [C, d]
+    token_rows: np.ndarray  # float16 [ΣT, d]
+    offsets: np.ndarray  # int64 [C + 1]
+
+
+def conditions_from_texts(
+    texts: Sequence[str], clip: FrozenClip, templates: Mapping[str, str], parser: Parser, n_entities: int = 6
+) -> Condition:
+    """A condition per text: concepts by ``parser``, features by ``clip``, phrases worded by their kind's template.
+
+    Texts beyond CLIP's context are represented by their beginning; ``doubts`` says so. ValueError where CLIP gives
+    features that are not finite.
+    """
+    from hspcgan.pipeline.encode import encode_texts
+    from hspcgan.pipeline.parse import concept_row
+
+    rows = [concept_row(concepts) for concepts in parser.parse(texts)]
+    phrases: dict[tuple[str, str], int] = {}  # (kind, phrase) → id
+    for row in rows:
+        for kind, column in schema.COLUMNS.items():
+            for item in row[column]:
+                item["phrase"] = phrases.setdefault((kind, item["phrase"]), len(phrases))
+    device = str(clip.pixel_mean.device)
+    sentence, tokens = encode_texts(clip, texts, device)
+    prompts = [templates[kind].format(phrase) for kind, phrase in phrases]
+    features = encode_texts(clip, prompts, device)[0] if prompts else np.zeros((0, clip.embed_dim), np.float32)
+    columns = pa.schema([schema.CAPTIONS.field(column) for column in schema.COLUMNS.values()])
+    own = OwnTexts(
+        captions=pa.Table.from_pylist([{name: row[name] for name in columns.names} for row in rows], schema=columns),
+        phrase_text=features.astype(np.float16),
+        sentence=sentence.astype(np.float16),
+        token_rows=np.concatenate(tokens).astype(np.float16),
+        offsets=np.cumsum([0, *map(len, tokens)], dtype=np.int64),
+    )
+    arrays = collate(cast(Cache, own), np.arange(len(texts)), n_entities=n_entities)
+    return Condition.from_arrays(arrays)
+
+
+def doubts(texts: Sequence[str], clip: FrozenClip) -> list[str]:
+    """A line for each reason why an image may not show its text: too long for CLIP, or words that it never read."""
+    from hspcgan.pipeline.encode import unknown_words
+
+    lines = [
+        f"{text[:60]!r}… has more than CLIP's {clip.context_length} tokens: only its beginning is drawn; shorten it"
+        for text, cut in zip(texts, clip.tokenize(texts)[1].tolist(), strict=True)
+        if cut
+    ]
+    unknown = sorted(unknown_words(texts, clip.path)) if clip.path else []
+    if unknown:
+        lines.append(
+            f"{clip.name} was never trained on {', '.join(map(repr, unknown))}: these words will not be drawn; "
+            "use the words it knows, or a checkpoint of a CLIP that knows yours"
+        )
+    return lines
