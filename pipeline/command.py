@@ -26,7 +26,8 @@ class RootGroup(click.Group):
     anything else is a bug and keeps its traceback, as do all errors under --debug.
     """
 
-    order = "demo prepare ingest parse encode inspect stats validate export train sample evaluate report doctor".split()
+    order = ("demo", "prepare", "ingest", "parse", "encode", "inspect", "stats", "validate", "export",
+             "train", "sample", "evaluate", "report", "doctor")  # fmt: skip
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}

@@ -59,7 +59,7 @@ def test_each_scene_has_five_true_captions_that_between_them_name_nearly_every_p
 
 
 def test_a_caption_states_only_what_its_words_say():
-    """The facts are checked against the words themselves: every colour and size word spoken is a fact and vice versa."""
+    """Held against the words themselves: every colour, size and length that is spoken is a fact, and vice versa."""
     for scene in SCENES[:100]:
         for caption in captions(scene):
             telling = (*COLOURS, *SIZES, *LENGTHS)

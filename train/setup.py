@@ -82,7 +82,8 @@ def assemble(manifest: Manifest, world: World) -> Run:
     config = manifest.section("train", TrainConfig)
     model_config = manifest.section("model", ModelConfig)
     cache = Cache(Path(manifest.raw["cache"]))
-    clip = load_clip(weights_path(_clip_name(manifest)))
+    encode = manifest.raw.get("encode") or {}
+    clip = load_clip(weights_path(_clip_name(manifest)), bool(encode.get("allow_unverified", False)))
     cache.require_clip(clip.sha256)
     if cache.images.shape[-1] != model_config.image_size:
         raise ValueError(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.shards import Arrays
 
 if TYPE_CHECKING:
     from hspcgan.pipeline.cache.writer import PartialCache
@@ -25,7 +26,8 @@ class Encoded:
 
     def __init__(self, partial: "PartialCache") -> None:
         self.place: dict[str, tuple[int, int]] = {}
-        self.tables, self.arrays = [], []
+        self.tables: list[tuple[np.ndarray, list[bool]]] = []
+        self.arrays: list[Arrays] = []
         for shard in partial.shards("encode"):
             tables, arrays = partial.read("encode", shard)
             for row, text in enumerate(tables["texts"]["text"].to_pylist()):

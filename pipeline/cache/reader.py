@@ -149,6 +149,8 @@ class Cache:
         size = int(np.prod(shape)) * dtype.itemsize
         if size == 0:
             return np.zeros(shape, dtype)
-        if offset is None or offset + size > path.stat().st_size:
+        if offset is None:
+            raise ValueError(f"{path}: {dataset} is chunked or compressed and cannot be mapped into memory; {MEND}")
+        if offset + size > path.stat().st_size:
             raise ValueError(f"{path} is truncated: {dataset} ends behind the file's end; {MEND}")
         return np.memmap(path, dtype, "r", offset, shape)

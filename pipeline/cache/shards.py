@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from hspcgan.pipeline.cache.schema import SHARDS, null_columns
 
 STATS = "stats.json"
-Tables, Arrays = dict[str, pa.Table], dict[str, np.ndarray]
+Tables = dict[str, pa.Table]
+Arrays = dict[str, np.ndarray]
 
 
 def shard_folder(stage_folder: Path, index: int) -> Path:

@@ -6,11 +6,14 @@ pictures a caption is true of is known exactly: `matches` tells, and the toy CLI
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from hspcgan.pipeline.toybirds import grammar as g
 from hspcgan.pipeline.toybirds.scene import ABSENT, Scene
+
+T = TypeVar("T")
 
 CAPTIONS = 5
 PRESENT = "present"
@@ -46,7 +49,7 @@ class Speaker:
     meaning: g.Meaning = field(default_factory=g.Meaning)
     facts: dict[str, str] = field(default_factory=dict)
 
-    def pick(self, options: Sequence) -> object:
+    def pick(self, options: Sequence[T]) -> T:
         return options[int(self.rng.integers(len(options)))]
 
     def phrase(self, head: str, adjectives: Sequence[str] = (), det: str = "a", plural: bool = False) -> g.Word:
@@ -107,10 +110,10 @@ class Speaker:
     def place(self, subject: g.Word) -> g.Word:
         """The clause of where the bird is: "… is perched on a branch"; returns the verb."""
         self.facts["place"] = self.scene.place
-        phrase, preposition, where = self.pick(PLACE_VERBS[self.scene.place])  # type: ignore[misc]
+        phrase, preposition, where = self.pick(PLACE_VERBS[self.scene.place])
         verb = self.verb(phrase, subject)
         det = self.pick(("a", "the")) if where == "branch" else "the"
-        place = self.phrase(where, det=str(det)).before(g.preposition(preposition), "case")
+        place = self.phrase(where, det=det).before(g.preposition(preposition), "case")
         place.left.insert(0, place.left.pop())
         verb.after(place, "obl")
         self.relate(subject, f"{verb.lemma} {preposition}", [place])
@@ -139,7 +142,7 @@ def where(s: Speaker, parts: list[str]) -> g.Word:
 
 def having(s: Speaker, parts: list[str]) -> g.Word:
     """this small bird has red wings, a crest and a long black beak"""
-    bird = s.bird(str(s.pick(("this", "the"))), str(s.pick(("size", "body"))))
+    bird = s.bird(s.pick(("this", "the")), s.pick(("size", "body")))
     words = s.listed(parts[: int(s.rng.integers(2, 4))])
     s.relate(bird, "have", words)
     return g.finite("has", "have").before(bird, "nsubj").after(words[0], "obj")
@@ -177,7 +180,7 @@ def there(s: Speaker, parts: list[str]) -> g.Word:
 
 def _thing(s: Speaker) -> tuple[g.Word, str]:
     names = [n for n in ("flower", "nest", "second") if getattr(s.scene, f"{n}_relation") != ABSENT]
-    name = str(s.pick(names))
+    name = s.pick(names)
     relation = s.facts[f"{name}_relation"] = getattr(s.scene, f"{name}_relation")
     if name == "nest":
         return s.phrase("nest"), relation
@@ -187,7 +190,7 @@ def _thing(s: Speaker) -> tuple[g.Word, str]:
 
 def wearing(s: Speaker, parts: list[str]) -> g.Word:
     """the black bird wears a yellow collar and has a white crown"""
-    bird = s.bird("the", str(s.pick(("size", "body"))))
+    bird = s.bird("the", s.pick(("size", "body")))
     collar = s.part("collar")
     s.relate(bird, "wear", [collar])
     first = g.finite("wears", "wear").before(bird, "nsubj").after(collar, "obj")
@@ -198,7 +201,7 @@ def wearing(s: Speaker, parts: list[str]) -> g.Word:
 
 def posing(s: Speaker, parts: list[str]) -> g.Word:
     """the small bird flies in the sky and has red wings"""
-    bird = s.bird(str(s.pick(("this", "the", "a"))), str(s.pick(("size", "body"))))
+    bird = s.bird(s.pick(("this", "the", "a")), s.pick(("size", "body")))
     verb = s.place(bird)
     words = s.listed(parts[: int(s.rng.integers(1, 3))])
     s.relate(bird, "have", words)

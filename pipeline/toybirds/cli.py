@@ -15,7 +15,7 @@ Folder = click.Path(path_type=Path, file_okay=False)
 @click.option("--dry-run", is_flag=True, help="Print the commands, run nothing.")
 @click.pass_context
 def demo(ctx: click.Context, out: Path, train_seconds: float, dry_run: bool) -> None:
-    """Prepare, train, score and report on toy birds, in about six minutes on two cores."""
+    """The whole path on toy birds, in about six minutes."""
     from hspcgan.pipeline.toybirds.demo import run
 
     root = ctx.find_root().command

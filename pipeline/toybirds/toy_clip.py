@@ -51,7 +51,7 @@ class Recipe:
 
 RECIPES = {
     "toy-clip": Recipe(seed=11, vision_width=128, vision_layers=12),
-    "toy-scorer": Recipe(seed=29, vision_width=192, vision_layers=4, steps=800),
+    "toy-scorer": Recipe(seed=29, vision_width=192, vision_layers=4, steps=500),
 }
 
 

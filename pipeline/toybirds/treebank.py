@@ -18,8 +18,9 @@ STOPS = (".", ".", ".", "!")
 # Words of no toy picture, so that the models see that words they do not know have a part of speech by their place.
 OTHER_WORDS = {
     "ADJ": ("bright", "curved", "dark", "golden", "little", "pale", "pointed", "round", "striped", "tiny", "turquoise"),
-    "NOUN": ("cloud", "eye", "feather", "leaf", "leg", "owl", "parrot", "pond", "rock", "sparrow", "tail", "tree"),
-}
+    "NOUN": ("back", "cloud", "eye", "feather", "leaf", "leg", "owl", "parrot", "pond", "rock", "sparrow", "tail",
+             "tree"),
+}  # fmt: skip
 COUNTABLE = ("bird", "flower", "nest", "crest", "collar", "beak", "crown")
 
 

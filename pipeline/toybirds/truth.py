@@ -5,6 +5,7 @@ The toy CLIP is trained on this and measured with it. Phrases are spoken through
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -71,8 +72,8 @@ def descriptions() -> list[Statement]:
 def without(scene: Scene, absent: Sequence[str]) -> Scene:
     """The scene with these parts left out of the drawing; without "body" there is no main bird and no part of it."""
     if "body" in absent:
-        return replace(scene, **dict.fromkeys((*PARTS, "collar"), ABSENT), crest=False)
-    fields: dict = dict.fromkeys(absent, ABSENT)
+        absent = (*PARTS, "collar")
+    fields: dict[str, Any] = dict.fromkeys(absent, ABSENT)
     if "crown" in absent:
         fields["crest"] = False
     return replace(scene, **fields)

@@ -1,0 +1,268 @@
+"""Manifests: what is unknown or misplaced is named with what was meant, overrides win, and saving loses nothing."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.model.config import ModelConfig
+from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.encode import EncodeConfig
+from hspcgan.pipeline.manifest import Manifest, load_manifest, shipped_manifests, weights_path
+from hspcgan.pipeline.sources import DataConfig
+from hspcgan.train.config import TrainConfig
+
+ROOT = Path(__file__).parent.parent
+TEXT = """\
+name: small
+cache: c
+run: r
+data: {source: folder, path: images}
+train: {steps: 400, batch_size: 32, schedule: {warmup: 10}}
+"""
+
+
+class Sizes(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(ge=1)
+    batch_size: int = 8
+    schedule: dict[str, int] = {}
+
+
+def manifest(folder: Path, text: str = TEXT, *overrides: str) -> Manifest:
+    path = folder / "small.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_manifest(str(path), overrides)
+
+
+def refusal(folder: Path, text: str = TEXT, *overrides: str) -> str:
+    with pytest.raises(ValueError, match=r"\S") as error:
+        manifest(folder, text, *overrides)
+    return str(error.value)
+
+
+def test_a_manifest_is_its_yaml(tmp_path):
+    loaded = manifest(tmp_path)
+    assert loaded.raw == yaml.safe_load(TEXT)
+    assert (loaded.name, loaded.path) == ("small", tmp_path / "small.yaml")
+
+
+def test_name_and_folders_have_defaults(tmp_path):
+    assert manifest(tmp_path, "train: {}").raw == {
+        "train": {}, "name": "small", "cache": "runs/small/cache", "run": "runs/small/run"
+    }  # fmt: skip
+    assert manifest(tmp_path, "name: other").raw["cache"] == "runs/other/cache"
+
+
+def test_an_unknown_key_is_refused_with_the_one_that_was_meant(tmp_path):
+    told = refusal(tmp_path, TEXT + "trian: {steps: 3}\n")
+    assert "unknown key 'trian' (did you mean 'train'?)" in told
+    assert "small.yaml" in told
+    assert "Known keys: name, description, cache, run, data, parse, encode, model, train, evaluate" in told
+    assert "did you mean" not in refusal(tmp_path, TEXT + "xyzzy: 1\n")
+
+
+def test_all_problems_of_the_keys_are_in_one_error(tmp_path):
+    told = refusal(tmp_path, "name: 3\nmodle: {}\n7: x\ndata: [a]\ntrain: 5\ncache: null\n")
+    for problem in (
+        "unknown key 'modle' (did you mean 'model'?)",
+        "unknown key 7",
+        "data is ['a'], expected keys below it",
+        "train is 5, expected keys below it",
+        "name is 3, expected text",
+        "cache is None, expected text",
+    ):
+        assert problem in told
+
+
+def test_all_problems_of_a_section_are_in_one_error_with_what_was_meant(tmp_path):
+    loaded = manifest(tmp_path, "train: {stepz: 4, batch_size: many, schedule: {warmup: soon}}")
+    with pytest.raises(ValueError, match=r"small\.yaml") as error:
+        loaded.section("train", Sizes)
+    assert str(error.value).splitlines()[1:] == [
+        "  train.steps: is missing",
+        "  train.batch_size: Input should be a valid integer, unable to parse string as an integer (got 'many')",
+        "  train.schedule.warmup: Input should be a valid integer, unable to parse string as an integer (got 'soon')",
+        "  train.stepz: unknown key (did you mean 'steps'?)",
+    ]
+
+
+def test_a_section_is_the_typed_model_and_an_empty_one_its_defaults(tmp_path):
+    section = manifest(tmp_path).section("train", Sizes)
+    assert section == Sizes(steps=400, batch_size=32, schedule={"warmup": 10})
+    for text in ("name: small", "encode:", "encode: {}"):
+        assert manifest(tmp_path, text).section("encode", EncodeConfig) == EncodeConfig()
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("train.steps=16", 16),
+        ("train.steps=4.0e-4", 0.0004),
+        ("train.steps=true", True),
+        ("train.steps=null", None),
+        ("train.steps=", None),
+        ("train.steps=a=b", "a=b"),
+        ("train.steps='16'", "16"),
+        ("train.steps=[1, 2]", [1, 2]),
+        ("train.steps={a: {b: 2}}", {"a": {"b": 2}}),
+    ],
+)
+def test_overrides_have_the_types_of_yaml(tmp_path, override, value):
+    loaded = manifest(tmp_path, TEXT, override)
+    assert loaded.raw["train"] == {"steps": value, "batch_size": 32, "schedule": {"warmup": 10}}
+    assert type(loaded.raw["train"]["steps"]) is type(value)
+
+
+def test_overrides_reach_any_depth_make_what_is_missing_and_the_last_one_wins(tmp_path):
+    loaded = manifest(
+        tmp_path, TEXT, "train.schedule.warmup=1", "encode.templates.entity=a {}", "cache=x", "train.schedule.warmup=2"
+    )
+    assert loaded.raw["train"]["schedule"] == {"warmup": 2}
+    assert loaded.raw["encode"] == {"templates": {"entity": "a {}"}}
+    assert loaded.raw["cache"] == "x"
+    assert loaded.raw["train"]["batch_size"] == 32
+
+
+def test_the_name_given_as_an_override_names_the_folders(tmp_path):
+    assert manifest(tmp_path, "train: {}", "name=other").raw["run"] == "runs/other/run"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.steps", "'train.steps' is not KEY=VALUE, such as train.batch_size=16"),
+        ("=3", "is not KEY=VALUE"),
+        ("train.=3", "is not KEY=VALUE"),
+        (".steps=3", "is not KEY=VALUE"),
+        ("train..steps=3", "is not KEY=VALUE"),
+        ("train.steps.more=3", "steps holds a value, not keys"),
+        ("train.steps=[1", "the value is not YAML"),
+        ("train.steps=2024-13-45", "the value is not YAML: month must be in"),
+        ("trian.steps=3", "unknown key 'trian' (did you mean 'train'?)"),
+        ("train=5", "train is 5, expected keys below it"),
+        ("cache=5", "cache is 5, expected text"),
+    ],
+)
+def test_bad_overrides_are_refused(tmp_path, override, message):
+    assert message in refusal(tmp_path, TEXT, override)
+
+
+def test_an_override_of_one_section_leaves_sections_with_the_same_anchor_alone(tmp_path):
+    shared = "data: {processes: &four 4}\nparse: &shared {nested: {a: 1}}\nencode: *shared\n"
+    loaded = manifest(tmp_path, shared, "encode.nested.a=2")
+    assert loaded.raw["parse"] == {"nested": {"a": 1}}
+    assert loaded.raw["encode"] == {"nested": {"a": 2}}
+
+
+def test_a_missing_manifest_is_refused_with_the_shipped_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"no manifest 'toybird': .*toybirds.*\(did you mean 'toybirds'\?\)"):
+        load_manifest("toybird")
+    for name in (str(tmp_path), ""):
+        with pytest.raises(ValueError, match=r"no manifest .*shipped are .*toybirds"):
+            load_manifest(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"train: [1", "is not YAML"),
+        (b"train: \xff\xfe\n", "is not YAML"),
+        (b"train: {since: 2024-13-45}\n", "is not YAML: month must be in"),
+        (b"train: !!python/object:os.system {}\n", "is not YAML"),
+        (b"- a\n- b\n", "holds a list, expected keys such as name, description"),
+        (b"", "holds a NoneType, expected keys"),
+        (b"hello", "holds a str, expected keys"),
+    ],
+)
+def test_what_is_no_mapping_in_yaml_is_refused(tmp_path, content, message):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"bad\.yaml") as error:
+        load_manifest(str(path))
+    assert message in str(error.value)
+
+
+def test_the_fingerprint_is_the_sha256_of_sorted_json(tmp_path):
+    # echo -n '{"data": {"path": "images", "source": "folder"}, "parse": null}' | sha256sum
+    literal = "cd34f7ed783cd622ba501faf8e02fd363052deeef784fa0392699b90bafe24e8"
+    assert manifest(tmp_path).fingerprint("data", "parse") == literal
+    reordered = manifest(tmp_path, "train: {steps: 1}\ndata:\n  path: images\n  source: folder\nname: else\n")
+    assert reordered.fingerprint("parse", "data") == literal
+    assert manifest(tmp_path, TEXT, "data.path=other").fingerprint("data", "parse") != literal
+    assert manifest(tmp_path).fingerprint("data") != literal
+
+
+def test_a_saved_manifest_loads_back_and_its_sections_too(tmp_path):
+    loaded = manifest(tmp_path, TEXT, "description=für 'x'", "train.lr=4e-4", "encode.templates.entity=a {}")
+    loaded.save(tmp_path / "manifest.yaml")
+    again = load_manifest(str(tmp_path / "manifest.yaml"))
+    assert again.raw == loaded.raw
+    assert list(again.raw) == list(loaded.raw)
+    assert again.fingerprint("train", "encode") == loaded.fingerprint("train", "encode")
+    assert "für" in (tmp_path / "manifest.yaml").read_text(encoding="utf-8")
+
+
+def test_saving_replaces_the_whole_file_or_nothing(tmp_path):
+    target = tmp_path / "manifest.yaml"
+    loaded = manifest(tmp_path)
+    loaded.save(target)
+    before, inode = target.read_bytes(), target.stat().st_ino
+    held = os.open(target, os.O_RDONLY)
+    try:
+        manifest(tmp_path, TEXT, "train.steps=7").save(target)
+        assert os.pread(held, 10**6, 0) == before
+    finally:
+        os.close(held)
+    assert target.stat().st_ino != inode
+    assert yaml.safe_load(target.read_text())["train"]["steps"] == 7
+    loaded.raw["train"]["steps"] = object()
+    with pytest.raises(yaml.YAMLError):
+        loaded.save(target)
+    assert yaml.safe_load(target.read_text())["train"]["steps"] == 7
+
+
+def test_weights_are_a_path_or_a_shipped_name(tmp_path):
+    (tmp_path / "own.pt").write_bytes(b"x")
+    assert weights_path(str(tmp_path / "own.pt")) == tmp_path / "own.pt"
+    assert weights_path(str(tmp_path)) == tmp_path
+    assets = ROOT / "pipeline" / "assets"
+    for path in [*assets.glob("*.pt"), *(path for path in assets.glob("toy-*") if path.is_dir())]:
+        assert weights_path(path.stem).resolve() == path.resolve()
+
+
+@pytest.mark.parametrize("name", ["toy-clap", "weights/ViT-B-99.pt", ""])
+def test_missing_weights_are_refused_with_the_shipped_names(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=rf"no weights '{name}'.*shipped .*toy-stanza.*hspcgan doctor"):
+        weights_path(name)
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "data": DataConfig,
+    "parse": ParseConfig,
+    "encode": EncodeConfig,
+    "model": ModelConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+}
+SHIPPED = sorted(path.relative_to(ROOT / "manifests").with_suffix("").as_posix()
+                 for path in (ROOT / "manifests").rglob("*.yaml"))  # fmt: skip
+
+
+def test_all_manifests_of_the_repository_are_shipped():
+    assert shipped_manifests() == SHIPPED
+    assert "toybirds" in SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_manifests_load_and_their_sections_are_valid(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    loaded = load_manifest(name)
+    for key, model in SECTIONS.items():
+        loaded.section(key, model)
