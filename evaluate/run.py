@@ -75,14 +75,15 @@ def prepare(manifest: Manifest) -> Bench:
     """Loads and checks all that the manifest names, before anything is drawn. ValueError for what does not fit."""
     config = manifest.section("evaluate", EvaluateConfig)
     cache = Cache(Path(manifest.raw["cache"]))
-    name = (manifest.raw.get("encode") or {}).get("clip")
+    encode = manifest.raw.get("encode") or {}
+    name, trusted = encode.get("clip"), bool(encode.get("allow_unverified"))
     if not name:
         raise ValueError(f"{manifest.name}: encode.clip is missing; drawing needs the CLIP that encoded the cache")
     device = pick_device(config.device)
     selection = select(cache, config)
     paths = {label: weights_path(weights).resolve() for label, weights in config.scorers.items()}
     own = weights_path(name).resolve()
-    clips = {path: load_clip(path) for path in dict.fromkeys([own, *paths.values()])}  # each file once
+    clips = {path: load_clip(path, trusted) for path in dict.fromkeys([own, *paths.values()])}  # each file once
     cache.require_clip(clips[own].sha256)
     scorers: list[TextTower] = [
         ClipScorer(label, clips[path].to(device), config.batch_size) for label, path in paths.items()

@@ -44,6 +44,9 @@ def way(results: Sequence[Result]) -> list[str]:
     for result in results:
         if result.subject.expected:
             for name, value in _fid(result).items():
+                if start[name] <= floor[name]:
+                    lines.append(f"{name}: the untrained generator is not above the floor; this scorer is blind to it")
+                    continue
                 share = progress(start[name], value, floor[name])
                 lines.append(
                     f"{result.subject.label}, {name}: (untrained − trained) / (untrained − floor) = "

@@ -23,7 +23,8 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
         if sha256 not in published and not allow_unverified:
             raise ValueError(
                 f"{path} is a TorchScript archive, which can hold code, and its sha256 {sha256} is not one of "
-                f"OpenAI's; download it again, or convert it to a state dict, or load it with allow_unverified=True"
+                f"OpenAI's; download it again, convert it to a state dict, or, if you trust it, set "
+                f"encode.allow_unverified: true"
             )
         state = _torchscript_state(path)
     else:

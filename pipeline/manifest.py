@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -49,11 +49,13 @@ class Manifest:
 def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
     """A manifest from a path or a shipped name, with overrides such as "train.batch_size=16" on top.
 
-    ValueError for a file that is missing, no YAML, or has unknown keys, and for an override that is no KEY=VALUE.
+    ValueError for a file that is missing, no YAML, or has unknown or repeated keys, and for an override that is no
+    KEY=VALUE.
     """
     path = _find(name_or_path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path} is not YAML: {error}") from error
     if not isinstance(raw, dict):
@@ -61,7 +63,8 @@ def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
     raw = _unshared(raw)
     for override in overrides:
         _override(raw, override)
-    problems = [f"unknown key {key!r}{_suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
+    problems = list(_repeated(yaml.compose(text, yaml.SafeLoader)))
+    problems += [f"unknown key {key!r}{_suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
     problems += [f"{key} is {raw[key]!r}, expected keys below it" for key in SECTIONS
                  if raw.get(key) is not None and not isinstance(raw[key], dict)]
     raw.setdefault("name", path.stem)
@@ -105,6 +108,19 @@ def _find(name_or_path: str) -> Path:
                      f"{_suggest(name_or_path, names)}")  # fmt: skip
 
 
+def _repeated(node: yaml.Node | None) -> Iterator[str]:
+    """Keys that stand twice in one mapping: YAML would silently keep the last."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated(item)
+    if isinstance(node, yaml.MappingNode):
+        names = [key.value for key, _ in node.value]
+        for place, (key, value) in enumerate(node.value):
+            if key.value in names[:place]:
+                yield f"line {key.start_mark.line + 1}: {key.value} is there twice"
+            yield from _repeated(value)
+
+
 def _unshared(value: Any) -> Any:
     """A copy in which YAML aliases are apart, so that an override of one section leaves the others alone."""
     if isinstance(value, dict):
@@ -133,9 +149,20 @@ def _override(raw: dict[str, Any], override: str) -> None:
 def _problem(section: str, found: dict[str, Any], model: type[BaseModel]) -> str:
     where = ".".join([section, *map(str, found["loc"])])
     if found["type"] == "extra_forbidden":
-        hint = _suggest(str(found["loc"][-1]), list(model.model_fields)) if len(found["loc"]) == 1 else ""
-        return f"{where}: unknown key{hint}"
+        *parents, last = found["loc"]
+        return f"{where}: unknown key{_suggest(str(last), _fields(model, parents))}"
     return f"{where}: {found['msg']} (got {found['input']!r})" if found["type"] != "missing" else f"{where}: is missing"
+
+
+def _fields(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
+    """The keys known below `parents`; none where that is no model of its own."""
+    for parent in parents:
+        field = model.model_fields.get(str(parent))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)
 
 
 def _suggest(word: str, known: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ INFO = {
     "tools": {"spacy": "3.8"},
     "parser": {"annotator": "spacy"},
 }
+Shard = tuple[dict[str, pa.Table], dict[str, np.ndarray], dict[str, int]]  # tables, arrays, stats
 WORDS = ["bird", "branch", "tree", "Straße", "red", "{odd}", "person john", "on", "beak", "sky"]
 
 
@@ -70,7 +71,8 @@ class World:
                 {"caption_id": row["caption_id"], **self._concepts(most_entities)} for row in self.captions[-1]
             ])
             self.rejects.append([
-                {"stage": "ingest", "where": f"bad{shard}-{i}", "what": "image", "why": "empty"} for i in range(size < 4)
+                {"stage": "ingest", "where": f"bad{shard}-{i}", "what": "image", "why": "empty"}
+                for i in range(size < 4)
             ])
             self.images.append(self.draw.integers(0, 256, (size, 3, SIZE, SIZE), dtype=np.uint8))
         self.captions[0][0]["text"] = prompt("entity", "bird")
@@ -117,7 +119,7 @@ class World:
     @property
     def rows(self) -> list[dict]:
         """Captions with their concepts, in the cache's order."""
-        pairs = zip(sum(self.captions, []), sum(self.concepts, []), strict=True)
+        pairs = zip(flat(self.captions), flat(self.concepts), strict=True)
         return [{**caption, **concepts} for caption, concepts in pairs]
 
     @property
@@ -128,6 +130,10 @@ class World:
             texts = [item["phrase"] for row in self.rows for item in row[column]]
             found += [(kind, text, texts.count(text)) for text in sorted(set(texts))]
         return found
+
+
+def flat(shards: list[list[dict]]) -> list[dict]:
+    return [row for rows in shards for row in rows]
 
 
 def prompt(kind: str, text: str) -> str:
@@ -153,7 +159,7 @@ def _random(text: str, what: str, rows: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((rows, WIDTH)).astype(np.float16)
 
 
-def ingest_shard(world: World, i: int) -> tuple[dict[str, pa.Table], dict[str, np.ndarray], dict]:
+def ingest_shard(world: World, i: int) -> Shard:
     tables = {
         "samples": pa.Table.from_pylist(world.samples[i], schema=schema.SAMPLES),
         "captions": pa.Table.from_pylist(world.captions[i], schema=schema.CAPTION_TEXTS),
@@ -162,11 +168,11 @@ def ingest_shard(world: World, i: int) -> tuple[dict[str, pa.Table], dict[str, n
     return tables, {"image": world.images[i]}, {"rows_in": sum(map(len, tables.values()))}
 
 
-def parse_shard(world: World, i: int) -> tuple[dict[str, pa.Table]]:
-    return ({"concepts": pa.Table.from_pylist(world.concepts[i], schema=schema.CONCEPTS)},)
+def parse_shard(world: World, i: int) -> Shard:
+    return {"concepts": pa.Table.from_pylist(world.concepts[i], schema=schema.CONCEPTS)}, {}, {}
 
 
-def encode_shard(captions: list[str], prompts: list[str]) -> tuple[dict[str, pa.Table], dict[str, np.ndarray]]:
+def encode_shard(captions: list[str], prompts: list[str]) -> Shard:
     texts = captions + prompts
     parts = [tokens(text) for text in captions] + [np.zeros((0, WIDTH), np.float16) for _ in prompts]
     rows = [{"text": text, "n_tokens": len(tokens(text)), "truncated": truncated(text)} for text in texts]
@@ -175,10 +181,10 @@ def encode_shard(captions: list[str], prompts: list[str]) -> tuple[dict[str, pa.
         "tokens": np.concatenate([np.zeros((0, WIDTH), np.float16), *parts]),
         "offsets": np.cumsum([0, *map(len, parts)]),
     }
-    return {"texts": pa.Table.from_pylist(rows, schema=schema.TEXTS)}, arrays
+    return {"texts": pa.Table.from_pylist(rows, schema=schema.TEXTS)}, arrays, {}
 
 
-def run_stages(partial: PartialCache, world: World, upto: str = "encode", step: Callable[[str], None] = str) -> None:
+def run_stages(partial: PartialCache, world: World, upto: str = "encode", step: Callable[[str], Any] = str) -> None:
     """Does what is left of the stages up to `upto`; `step` is told before each write."""
     for stage in schema.STAGES[: schema.STAGES.index(upto) + 1]:
         partial.begin(stage, INPUTS[stage])
@@ -197,7 +203,7 @@ def run_stages(partial: PartialCache, world: World, upto: str = "encode", step: 
         partial.complete(stage, len(shards))
 
 
-def make_cache(path: Path, world: World, replace: bool = False, step: Callable[[str], None] = str) -> Path:
+def make_cache(path: Path, world: World, replace: bool = False, step: Callable[[str], Any] = str) -> Path:
     with PartialCache(path, replace) as partial:
         run_stages(partial, world, step=step)
         step("finish")

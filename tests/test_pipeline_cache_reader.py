@@ -11,7 +11,7 @@ import cache_world
 import h5py
 import numpy as np
 import pytest
-from cache_world import World, make_cache
+from cache_world import World, flat, make_cache
 
 from hspcgan.pipeline.cache.reader import Cache
 
@@ -53,7 +53,7 @@ def test_memory_maps_equal_what_h5py_reads(cache, name):
 
 
 def test_samples_and_captions_find_each_other(cache, world):
-    keys = [row["key"] for row in sum(world.samples, [])]
+    keys = [row["key"] for row in flat(world.samples)]
     owners = [row["key"] for row in world.rows]
     assert cache.caption_sample.tolist() == [keys.index(key) for key in owners]
     for row, key in enumerate(keys):
@@ -61,7 +61,7 @@ def test_samples_and_captions_find_each_other(cache, world):
 
 
 def test_splits_part_the_samples(cache, world):
-    splits = [row["split"] for row in sum(world.samples, [])]
+    splits = [row["split"] for row in flat(world.samples)]
     for split in ("train", "test", "other"):
         assert cache.split_rows(split).tolist() == [row for row, own in enumerate(splits) if own == split]
     assert set(splits) == {"train", "test"}
@@ -98,7 +98,7 @@ def test_a_cache_in_use_is_small_to_pickle_and_works_in_spawned_processes(cache)
 
 
 def test_an_absent_cache_is_refused_with_the_command_that_makes_it(tmp_path):
-    with pytest.raises(ValueError, match="no cache in .*hspcgan prepare"):
+    with pytest.raises(ValueError, match=r"no cache in .*hspcgan prepare"):
         Cache(tmp_path / "cache")
 
 

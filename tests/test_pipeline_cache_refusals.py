@@ -38,6 +38,16 @@ def test_finish_refuses_stages_that_are_not_complete(tmp_path, world):
     assert not (tmp_path / "cache").exists()
 
 
+def test_finish_refuses_data_without_a_single_caption(tmp_path):
+    with PartialCache(tmp_path / "cache") as partial:
+        for stage in schema.STAGES:
+            partial.begin(stage, INPUTS[stage])
+            partial.complete(stage, 0)
+        with pytest.raises(ValueError, match="not one caption"):
+            partial.finish(INFO)
+    assert not (tmp_path / "cache").exists()
+
+
 def lose_a_caption(world: World) -> None:
     for rows in (world.captions, world.concepts):
         del rows[2][-1]
@@ -99,7 +109,7 @@ def test_finish_wants_each_text_encoded_once(tmp_path, captions, message):
 def changed_shard(changes: dict[str, Callable]) -> list[dict]:
     """Tables and arrays of an encode shard with the texts "a" and "b", those named changed."""
     shard = cache_world.encode_shard(["a", "b"], [])
-    return [{name: changes.get(name, lambda same: same)(part) for name, part in parts.items()} for parts in shard]
+    return [{name: changes.get(name, lambda same: same)(part) for name, part in parts.items()} for parts in shard[:2]]
 
 
 def with_nan(array: np.ndarray) -> np.ndarray:

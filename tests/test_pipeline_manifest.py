@@ -91,11 +91,23 @@ def test_all_problems_of_a_section_are_in_one_error_with_what_was_meant(tmp_path
     ]
 
 
+def test_an_unknown_key_in_a_nested_model_is_refused_with_the_one_that_was_meant(tmp_path):
+    loaded = manifest(tmp_path, "encode: {templates: {entitty: a}}")
+    with pytest.raises(ValueError, match=r"encode\.templates\.entitty: unknown key \(did you mean 'entity'\?\)"):
+        loaded.section("encode", EncodeConfig)
+
+
+def test_keys_given_twice_are_refused_with_their_lines(tmp_path):
+    told = refusal(tmp_path, TEXT + "train: {lr: 1}\nencode: {batch: [{a: 1, a: 2}]}\nnaem: 1\n")
+    for problem in ("line 6: train is there twice", "line 7: a is there twice", "unknown key 'naem'"):
+        assert problem in told
+
+
 def test_a_section_is_the_typed_model_and_an_empty_one_its_defaults(tmp_path):
     section = manifest(tmp_path).section("train", Sizes)
     assert section == Sizes(steps=400, batch_size=32, schedule={"warmup": 10})
     for text in ("name: small", "encode:", "encode: {}"):
-        assert manifest(tmp_path, text).section("encode", EncodeConfig) == EncodeConfig()
+        assert manifest(tmp_path, text).section("encode", EncodeConfig) == EncodeConfig.model_validate({})
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ class Encoded:
                 self.place[text] = (len(self.arrays), row)
             self.tables.append((tables["texts"]["n_tokens"].to_numpy(), tables["texts"]["truncated"].to_pylist()))
             self.arrays.append(arrays)
+        if not self.arrays:
+            raise ValueError(f"{partial.path}: not one caption to make a cache of; mend the data, see its rejects")
         self.width = self.arrays[0]["sentence"].shape[1]
 
     def sentences(self, texts: list[str]) -> np.ndarray:

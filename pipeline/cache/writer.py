@@ -30,7 +30,8 @@ def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
 def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
     """Whether the finished cache at `path` was made from these inputs per stage; False where there is no cache.
 
-    ValueError when it was made from others (each differing key is named), and when it cannot be opened.
+    ValueError when it was made from others (each differing key is named), and when it cannot be opened. Clears away
+    what a run that was killed after the cache was complete left behind.
     """
     if not (Path(path) / schema.INFO).is_file():
         return False
@@ -38,6 +39,7 @@ def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
     changes = [line for stage in inputs for line in _differences(stage, stages.get(stage, {}), _plain(inputs[stage]))]
     if changes:
         raise ValueError(f"{path} was made from other inputs:\n  " + "\n  ".join(changes) + f"\nTo mend: {MEND}")
+    shutil.rmtree(_spent(Path(path)), ignore_errors=True)
     return True
 
 
@@ -53,7 +55,10 @@ class PartialCache:
         self.target, self.replace = Path(path), replace
         self.path = self.target.with_name(self.target.name + ".partial")
         self._lock: IO[str] | None = None
-        if self.target.exists() and not replace:
+        self._refuse_existing()
+
+    def _refuse_existing(self) -> None:
+        if self.target.exists() and not self.replace:
             raise ValueError(f"{self.target} exists already; to mend: {MEND}")
 
     def __enter__(self) -> "PartialCache":
@@ -61,9 +66,16 @@ class PartialCache:
         self._lock = open(self.path / "lock", "w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(self._lock.fileno()).st_nlink == 0:
+                raise BlockingIOError  # its holder has finished since, and removed the folder
+            self._refuse_existing()
         except BlockingIOError:
             self._lock.close()
             raise ValueError(f"another process is at work on {self.path}; wait for it, or stop it") from None
+        except ValueError:
+            self._lock.close()
+            raise
+        shutil.rmtree(_spent(self.target), ignore_errors=True)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -183,8 +195,15 @@ class PartialCache:
                 shutil.rmtree(old)
             os.replace(self.target, old)
         os.replace(final, self.target)
-        shutil.rmtree(self.path)
+        spent = _spent(self.target)
+        os.replace(self.path, spent)  # so that a kill from here on leaves nothing that looks like work to resume
+        shutil.rmtree(spent)
         return self.target
+
+
+def _spent(target: Path) -> Path:
+    """Where a finished run's shards are while they are being removed."""
+    return target.with_name(f".{target.name}.spent")
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

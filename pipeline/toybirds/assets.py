@@ -25,10 +25,15 @@ def build_clip(name: str, folder: Path) -> None:
 
 
 def build_stanza(name: str, folder: Path) -> None:
-    """Trains the toy stanza models."""
-    from hspcgan.pipeline.toybirds.toy_stanza import train
+    """Trains the toy stanza models and prints how many unseen captions come out with exactly their gold sets."""
+    from hspcgan.pipeline.concepts import ParseConfig, Parser
+    from hspcgan.pipeline.toybirds.scene import sample_scenes
+    from hspcgan.pipeline.toybirds.toy_stanza import accuracy, train
 
     train(folder / name)
+    unseen = [scene for scene in sample_scenes(1000, seed=31) if scene.split == "test"]
+    parser = Parser(ParseConfig(annotator="stanza", model=str(folder / name)))
+    click.echo(f"  gold concept sets: {accuracy(parser, unseen):.4f} of {5 * len(unseen)} unseen captions")
 
 
 def build_checkpoint(name: str, folder: Path) -> None:
