@@ -94,7 +94,7 @@ def test_finish_refuses_rows_that_do_not_add_up(tmp_path, damage, message):
 
 @pytest.mark.parametrize(
     ("captions", "message"),
-    [(["twice", "twice"], "'twice' is in two shards"), ([], "no features for 'caption 0'")],
+    [(["twice", "twice"], "'twice' is in two shards"), (["another"], "no features for 'caption 0'")],
 )
 def test_finish_wants_each_text_encoded_once(tmp_path, captions, message):
     with PartialCache(tmp_path / "cache") as partial:
