@@ -32,7 +32,7 @@ def build_stanza(name: str, folder: Path) -> None:
 
     train(folder / name)
     unseen = [scene for scene in sample_scenes(1000, seed=31) if scene.split == "test"]
-    parser = Parser(ParseConfig(annotator="stanza", model=str(folder / name)))
+    parser = Parser(ParseConfig.model_validate({"annotator": "stanza", "model": str(folder / name)}))
     click.echo(f"  gold concept sets: {accuracy(parser, unseen):.4f} of {5 * len(unseen)} unseen captions")
 
 
