@@ -118,12 +118,12 @@ def _write_card(out: Path, scenes: int, seed: int, sentences: int) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Stanza's training scripts log every step, and set the level for it when imported."""
+    """Warnings only, such as a failed saving: stanza's scripts log every step, and set the level when imported."""
     logger = logging.getLogger("stanza")
     level = logger.level
     for module, _ in STAGES.values():
         importlib.import_module(module)
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
