@@ -20,6 +20,7 @@ test: install
 
 lint: install
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	mkdir -p .lint/hspcgan
 	for room in pipeline model train evaluate; do ln -sfn ../../$$room .lint/hspcgan/$$room; done
 	MYPYPATH=.lint $(BIN)/mypy --namespace-packages --explicit-package-bases -p hspcgan

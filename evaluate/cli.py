@@ -9,13 +9,24 @@ import click
 
 @click.command()
 @click.argument("manifest")
-@click.option("--checkpoint", "checkpoints", multiple=True, metavar="PATH",
-              help="A run, a checkpoint folder or a shipped name; repeatable. Default: the run's latest.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="PATH",
+    help="A run, a checkpoint folder or a shipped name; repeatable. Default: the run's latest.",
+)
 @click.option("--untrained", is_flag=True, help="The generator as it is before its first training step.")
 @click.option("--real", is_flag=True, help="Real images in place of generated ones: the floor of FID and KID.")
 @click.option("--label", metavar="NAME", help="Name of the result, when one subject is scored.")
-@click.option("--override", "-o", "overrides", multiple=True, metavar="KEY=VALUE",
-              help="Set a manifest key, e.g. evaluate.samples=100; repeatable.")
+@click.option(
+    "--override",
+    "-o",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a manifest key, e.g. evaluate.samples=100; repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
 def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real: bool, label: str | None,
              overrides: tuple[str, ...], dry_run: bool) -> None:  # fmt: skip
@@ -51,18 +62,31 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real:
 
 @click.command()
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
-@click.option("--checkpoint", default="toy-hspcgan", show_default=True, metavar="PATH",
-              help="A run, a checkpoint folder or a shipped name.")
+@click.option(
+    "--checkpoint",
+    default="toy-hspcgan",
+    show_default=True,
+    metavar="PATH",
+    help="A run, a checkpoint folder or a shipped name.",
+)
 @click.option("--clip", "clip_path", metavar="PATH", help="The checkpoint's CLIP, where it is not found by itself.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="First seed.")
-@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Images of each text, seeds counting up.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("samples"), show_default=True,
-              help="Folder to write to.")
-@click.option("--grid/--no-grid", default=True, show_default=True,
-              help="Also all images with their texts in one picture.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-              help="Where to draw.")
+@click.option(
+    "--count", type=click.IntRange(min=1), default=1, show_default=True, help="Images of each text, seeds counting up."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("samples"),
+    show_default=True,
+    help="Folder to write to.",
+)
+@click.option(
+    "--grid/--no-grid", default=True, show_default=True, help="Also all images with their texts in one picture."
+)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to draw."
+)
 @click.option("--dry-run", is_flag=True, help="Print the files that would be written, write nothing.")
 def sample(texts: tuple[str, ...], checkpoint: str, clip_path: str | None, seed: int, count: int, out: Path, grid: bool,
            device: str, dry_run: bool) -> None:  # fmt: skip

@@ -65,8 +65,11 @@ def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
         _override(raw, override)
     problems = list(_repeated(yaml.compose(text, yaml.SafeLoader)))
     problems += [f"unknown key {key!r}{_suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
-    problems += [f"{key} is {raw[key]!r}, expected keys below it" for key in SECTIONS
-                 if raw.get(key) is not None and not isinstance(raw[key], dict)]
+    problems += [
+        f"{key} is {raw[key]!r}, expected keys below it"
+        for key in SECTIONS
+        if raw.get(key) is not None and not isinstance(raw[key], dict)
+    ]
     raw.setdefault("name", path.stem)
     for key in ("cache", "run"):
         raw.setdefault(key, f"runs/{raw['name']}/{key}")
@@ -85,8 +88,11 @@ def shipped_manifests() -> list[str]:
 def weights_path(name_or_path: str) -> Path:
     """The file or folder of weights: a shipped name ("toy-clip") or a path. ValueError when there is neither."""
     folder = Path(str(resources.files("hspcgan.pipeline.assets")))
-    shipped = {path.stem: path for path in sorted(folder.iterdir(), reverse=True)
-               if path.suffix == ".pt" or (path.is_dir() and path.name.startswith("toy-"))}
+    shipped = {
+        path.stem: path
+        for path in sorted(folder.iterdir(), reverse=True)
+        if path.suffix == ".pt" or (path.is_dir() and path.name.startswith("toy-"))
+    }
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path).expanduser()

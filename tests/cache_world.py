@@ -62,18 +62,22 @@ class World:
         for shard, size in enumerate(sizes):
             keys = [f"k{shard}/{i}" for i in range(size)]
             self.samples.append([self._sample(key) for key in keys])
-            self.captions.append([
-                {"caption_id": f"{key}#{n}", "key": key, "text": f"caption {n} of {key}" + "ü" * len(key * n)}
-                for key in keys
-                for n in range(int(self.draw.integers(1, 4)))
-            ])
-            self.concepts.append([
-                {"caption_id": row["caption_id"], **self._concepts(most_entities)} for row in self.captions[-1]
-            ])
-            self.rejects.append([
-                {"stage": "ingest", "where": f"bad{shard}-{i}", "what": "image", "why": "empty"}
-                for i in range(size < 4)
-            ])
+            self.captions.append(
+                [
+                    {"caption_id": f"{key}#{n}", "key": key, "text": f"caption {n} of {key}" + "ü" * len(key * n)}
+                    for key in keys
+                    for n in range(int(self.draw.integers(1, 4)))
+                ]
+            )
+            self.concepts.append(
+                [{"caption_id": row["caption_id"], **self._concepts(most_entities)} for row in self.captions[-1]]
+            )
+            self.rejects.append(
+                [
+                    {"stage": "ingest", "where": f"bad{shard}-{i}", "what": "image", "why": "empty"}
+                    for i in range(size < 4)
+                ]
+            )
             self.images.append(self.draw.integers(0, 256, (size, 3, SIZE, SIZE), dtype=np.uint8))
         self.captions[0][0]["text"] = prompt("entity", "bird")
         self.concepts[0][0] |= {"entities": [], "attributes": [], "relations": []}

@@ -81,9 +81,7 @@ def test_worst_pair_is_the_maximum_over_all_pairs_of_the_batch():
     scores = torch.randn(5, 5)
     valid = ~torch.eye(5, dtype=torch.bool)
     real = scores.diagonal()
-    brute = max(
-        max(0.0, 2 - scores[i, i].item() + scores[i, j].item()) for i, j in itertools.permutations(range(5), 2)
-    )
+    brute = max(max(0.0, 2 - scores[i, i].item() + scores[i, j].item()) for i, j in itertools.permutations(range(5), 2))
     mismatched = scores[torch.arange(5), losses.hardest(scores, valid)]
     terms = losses.negative_terms("margin", real, mismatched)
     assert losses.worst(terms, valid.any(dim=1)).item() == pytest.approx(brute)

@@ -52,16 +52,16 @@ def to_signed(images: np.ndarray) -> np.ndarray:
 class Batch:
     """One process's rows of a global batch."""
 
-    step: int                  # counted from 0
-    samples: np.ndarray        # [b] sample rows in the cache
-    images: Tensor | None      # [b, 3, H, W] float32 in [-1, 1]; None where the taps are cached
+    step: int  # counted from 0
+    samples: np.ndarray  # [b] sample rows in the cache
+    images: Tensor | None  # [b, 3, H, W] float32 in [-1, 1]; None where the taps are cached
     taps: list[Tensor] | None  # each [b, D, g, g] float32; None where they are to be computed
-    condition: Condition       # of b captions
-    noise: Tensor              # [b, noise_dim]
-    sentences: Tensor          # [B, d] raw sentence features of the whole global batch, candidates for mining
-    negatives: Tensor          # [b, B] bool, which of them are honest negatives
-    balance: float             # B / rows of the global batch with a negative, 0 without any
-    first_row: int             # place of row 0 in the global batch
+    condition: Condition  # of b captions
+    noise: Tensor  # [b, noise_dim]
+    sentences: Tensor  # [B, d] raw sentence features of the whole global batch, candidates for mining
+    negatives: Tensor  # [b, B] bool, which of them are honest negatives
+    balance: float  # B / rows of the global batch with a negative, 0 without any
+    first_row: int  # place of row 0 in the global batch
 
     def to(self, device: torch.device) -> "Batch":
         return replace(

@@ -80,10 +80,10 @@ def train(run: Run) -> Outcome:
 
 def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
     """One update of D, one of G through the updated D, one of the moving average; eq. 3–5."""
-    sentence = batch.condition.sentence                          # [b, d]
+    sentence = batch.condition.sentence  # [b, d]
 
-    with run.autocast():                                         # one G pass serves both updates
-        images = run.generator(batch.noise, batch.condition)     # [b, 3, H, W]
+    with run.autocast():  # one G pass serves both updates
+        images = run.generator(batch.noise, batch.condition)  # [b, 3, H, W]
         taps, features = run.clip.image_taps(images, run.tap_blocks)
     clock.lap("fake")
 
@@ -92,7 +92,7 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
     clock.lap("D")
 
     with run.autocast(), constant(run.discriminator, run.head):
-        scores = run.head(run.discriminator(taps), sentence)     # [b]
+        scores = run.head(run.discriminator(taps), sentence)  # [b]
     loss_g = losses.generator_loss(scores, features, sentence, run.config.similarity)
     report["grad_g"] = descend(run, loss_g, run.optimizer_g, "generator", batch)
     clock.lap("G")
@@ -110,17 +110,17 @@ def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple
         fake_taps: CLIP features of generated images, each [b, D, g, g], without history.
     """
     config = run.config
-    taps = [tap.detach().requires_grad_() for tap in run.real_taps(batch)]         # leaves: nothing flows into CLIP
+    taps = [tap.detach().requires_grad_() for tap in run.real_taps(batch)]  # leaves: nothing flows into CLIP
     sentence = batch.condition.sentence.detach().clone().requires_grad_()
-    features = run.discriminator(taps)                                             # [b, C, g, g]
-    real = run.head(features, sentence)                                            # [b]
+    features = run.discriminator(taps)  # [b, C, g, g]
+    real = run.head(features, sentence)  # [b]
     penalty = losses.matching_aware_penalty(
         real, taps, sentence, config.penalty_k, config.penalty_p, joint=config.penalty_norm == "joint"
     )
-    mismatched = batch.sentences[mismatches(run, batch, features)]                 # ê_i [b, d]
+    mismatched = batch.sentences[mismatches(run, batch, features)]  # ê_i [b, d]
     with run.autocast():
-        mis = run.head(features, mismatched)                                       # [b]
-        fake = run.head(run.discriminator(fake_taps), batch.condition.sentence)    # [b]
+        mis = run.head(features, mismatched)  # [b]
+        fake = run.head(run.discriminator(fake_taps), batch.condition.sentence)  # [b]
 
     usable, world = batch.negatives.any(dim=1), run.world
     fake_terms = losses.negative_terms(config.loss, real, fake.float(), config.margin)

@@ -115,7 +115,7 @@ def _concepts(cache: Cache) -> Iterator[str]:
         counts += np.bincount(phrase, minlength=len(kinds))
         if any(kinds[p] != kind for p in np.unique(phrase)):
             yield f"{name}: phrases of another kind"
-        for edge in ({"entity", "subject", "object"} & {f.name for f in items.type}):
+        for edge in {"entity", "subject", "object"} & {f.name for f in items.type}:
             ends = items.field(edge).to_numpy(zero_copy_only=False)
             if ((ends < -1) | (ends >= entities[owner])).any():
                 yield f"{name}: {edge} points at an entity that is not there"
