@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hspcgan.model.upsampling import upsampled
+
 SLOPE = 0.2
 
 
@@ -68,5 +70,5 @@ class GeneratorBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """[B, C_in, h, w] and [B, c] -> [B, C_out, size, size]."""
         shortcut = F.interpolate(self.c_sc(x), size=self.size)
-        h = self.c1(F.interpolate(self.fuse1(x, condition), size=self.size))
+        h = upsampled(self.c1, self.fuse1(x, condition), self.size)
         return shortcut + self.c2(self.fuse2(h, condition))
