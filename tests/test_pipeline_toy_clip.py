@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.toybirds import assets, toy_clip
 from hspcgan.pipeline.toybirds.clip_bars import bars
+from hspcgan.pipeline.toybirds.lessons import LOCATED, Pictures
 from hspcgan.pipeline.toybirds.scene import COLOURS
+from hspcgan.pipeline.toybirds.truth import FIELDS
 
 
 def test_retrieval_loss_is_the_log_probability_of_all_true_partners_together():
@@ -38,6 +40,73 @@ def test_naming_loss_is_cross_entropy_over_the_colours_of_parts_that_are_there()
     assert toy_clip.naming_loss(logits, held).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_naming_loss_counts_every_part_alike_however_many_pictures_have_it():
+    logits = torch.zeros(len(COLOURS) * 2, 3)
+    held = torch.zeros_like(logits, dtype=torch.bool)
+    held[0, :] = True  # all three pictures have part 0 in colour 0 …
+    held[5 * 2 + 1, 2] = True  # … and one of them part 1, in colour 5, which is well known
+    logits[5 * 2 + 1, 2] = 3.0
+    rare = math.log(math.exp(3) + len(COLOURS) - 1) - 3
+    assert toy_clip.naming_loss(logits, held).item() == pytest.approx((math.log(len(COLOURS)) + rare) / 2, rel=1e-6)
+
+
+def test_phrase_loss_counts_the_true_and_the_false_of_a_phrase_alike():
+    logits = torch.tensor([[0.0, 0.0, 0.0, math.log(3)]])
+    held = torch.tensor([[True, True, True, False]])  # the one false picture weighs as much as the three true ones
+    assert toy_clip.phrase_loss(logits, held).item() == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
+
+
+def test_a_quieter_residual_stream_gives_the_same_features():
+    recipe = replace(toy_clip.RECIPES["toy-scorer"], vision_width=64, vision_layers=3, text_layers=1)
+    model = toy_clip.build(recipe)
+    clip = FrozenClip(model, "test", sha256="")
+    images = torch.rand(2, 3, 56, 56, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        (tap,), features = clip.image_taps(images, blocks=(1,))
+        toy_clip.quieten(model.visual, 0.25)
+        (quiet,), same = clip.image_taps(images, blocks=(1,))
+    assert torch.allclose(quiet, 0.25 * tap, rtol=1e-2, atol=1e-3)
+    assert torch.allclose(same, features, rtol=1e-2, atol=1e-3)
+
+
+def test_locating_loss_asks_for_colours_only_where_a_thing_is_seen():
+    width = 1 + len(COLOURS)
+    guesses = torch.zeros(1, 2, 1, len(LOCATED), width)
+    places = torch.zeros(1, len(LOCATED), 2, 1)
+    places[0, 3, 0, 0] = 0.5  # a beak fills half of the upper patch
+    guesses[0, 0, 0, 3, 1 + 4] = 2.0  # it is taken for yellow, which it is
+    colours = torch.full((1, len(LOCATED)), 4)
+    named = math.log(math.exp(2) + len(COLOURS) - 1) - 2
+    loss = toy_clip.locating_loss(guesses.flatten(3), places, colours)
+    assert loss.item() == pytest.approx(named + math.log(2), rel=1e-6)  # all shares guessed at one half
+
+
+def test_places_are_where_the_drawing_changes():
+    pictures = Pictures(40, seed=3, size=56, patch=8)
+    beak, crown = (pictures.places[:, LOCATED.index(name)].sum(0) for name in ("beak", "crown"))
+    down, across = torch.arange(7.0), torch.arange(7.0)
+    assert (beak.sum(0) @ across) / beak.sum() > (crown.sum(0) @ across) / crown.sum() + 0.5  # birds face right
+    assert (beak.sum(1) @ down) / beak.sum() > (crown.sum(1) @ down) / crown.sum() + 0.5  # the crown is above
+    absent = pictures.bits[:, FIELDS.index("beak")] == 0
+    assert absent.any()
+    assert pictures.places[absent, LOCATED.index("beak")].sum() == 0
+    assert 0 < pictures.places.max() <= 1
+
+
+def test_the_patch_transform_sees_every_pattern_of_a_patch_when_it_is_wide_enough():
+    transform = toy_clip._cosines(8, 192).flatten(1)
+    unit = transform / transform.norm(dim=1, keepdim=True)
+    assert torch.allclose(unit @ unit.T, torch.eye(192), atol=1e-5)
+    narrow = toy_clip._cosines(8, 128).flatten(1)
+    gray = torch.randn(64).repeat(
+        3
+    )  # any pattern of brightness comes back from 128 features, the colours' finest do not
+    seen = narrow / narrow.norm(dim=1, keepdim=True)
+    assert torch.allclose(seen.T @ (seen @ gray), gray, atol=1e-4)
+    flat = torch.tensor([1.0, 0.0, 0.0]).repeat_interleave(64)
+    assert torch.allclose(seen.T @ (seen @ flat), flat, atol=1e-4)
+
+
 def test_a_short_training_gives_a_state_dict_that_openais_own_builder_loads(tmp_path):
     from clip.model import build_model
 
@@ -56,8 +125,8 @@ def test_shipped_weights_are_as_listed():
 
 
 @pytest.mark.parametrize("name", ["toy-clip", "toy-scorer"])
-def test_shipped_clips_tell_places_and_body_colours_on_unseen_scenes(name):
-    measures = bars(load_clip(weights_path(name)), scenes=200)
-    assert all(measures[f"presence/{place}"] >= 0.9 for place in ("branch", "grass", "water", "sky"))
-    assert measures["colour/body"] >= 0.7
-    assert measures["recall"] > 20 / 100  # chance is 1 in 100
+def test_shipped_clips_hold_their_bars_on_unseen_scenes(name):
+    measures = bars(load_clip(weights_path(name)), scenes=1000)
+    assert measures["recall"] >= 0.95 * measures["oracle"]
+    low = {what: value for what, value in measures.items() if "/" in what and value < 0.90}
+    assert not low

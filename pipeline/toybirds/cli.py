@@ -8,10 +8,16 @@ Folder = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
-@click.option("--out", type=Folder, default=Path("runs/demo"), show_default=True,
-              help="Folder for the cache, the run and the report; what an earlier demo finished there is kept.")
-@click.option("--train-seconds", type=click.FloatRange(min=1), default=200.0, show_default=True,
-              help="Longest training.")
+@click.option(
+    "--out",
+    type=Folder,
+    default=Path("runs/demo"),
+    show_default=True,
+    help="Folder for the cache, the run and the report; what an earlier demo finished there is kept.",
+)
+@click.option(
+    "--train-seconds", type=click.FloatRange(min=1), default=200.0, show_default=True, help="Longest training."
+)
 @click.option("--dry-run", is_flag=True, help="Print the commands, run nothing.")
 @click.pass_context
 def demo(ctx: click.Context, out: Path, train_seconds: float, dry_run: bool) -> None:

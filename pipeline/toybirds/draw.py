@@ -1,6 +1,6 @@
 """Scenes → pictures, drawn as polygons with Pillow at four times the size and reduced, so that edges are smooth.
 
-Coordinates are fractions of the picture's side, x to the right, y down; the bird is described facing right.
+Coordinates are fractions of the picture's side, x to the right, y down; birds face right.
 """
 
 import math
@@ -29,7 +29,7 @@ Colour = tuple[int, int, int]
 
 
 class Canvas:
-    """A picture under work; `place` moves, scales, tilts and mirrors all that is drawn until the next call."""
+    """A picture under work; `place` moves, scales and tilts all that is drawn until the next call."""
 
     def __init__(self, size: int) -> None:
         self.side = size * OVERSAMPLING
@@ -37,10 +37,9 @@ class Canvas:
         self.pen = ImageDraw.Draw(self.image)
         self.place((0, 0))
 
-    def place(self, origin: Point, scale: float = 1.0, tilt: float = 0.0, mirrored: bool = False) -> None:
+    def place(self, origin: Point, scale: float = 1.0, tilt: float = 0.0) -> None:
         cos, sin = math.cos(math.radians(tilt)) * scale, math.sin(math.radians(tilt)) * scale
-        flip = -1 if mirrored else 1
-        self.matrix = np.array([[flip * cos, -flip * sin], [sin, cos]])
+        self.matrix = np.array([[cos, -sin], [sin, cos]])
         self.origin = np.array(origin)
         self.scale = scale
 
@@ -70,12 +69,11 @@ def draw(scene: Scene, size: int) -> Image.Image:
     canvas = Canvas(size)
     background(canvas, scene.place)
     scale = BIRD_SCALE[scene.size] * scene.stretch
-    x = (0.44 if scene.facing == "right" else 0.56) + scene.shift[0]
+    x = 0.44 + scene.shift[0]
     y = {"branch": 0.45, "grass": 0.53, "water": 0.60, "sky": 0.45}[scene.place]
     y += scene.shift[1] + (1 - scale) * {"branch": 0.285, "grass": 0.285, "water": 0.1, "sky": 0.0}[scene.place]
-    side = -1 if scene.facing == "left" else 1
-    things(canvas, scene, x, side)
-    canvas.place((x, y), scale, scene.tilt, mirrored=scene.facing == "left")
+    things(canvas, scene, x)
+    canvas.place((x, y), scale, scene.tilt)
     bird(canvas, scene)
     if scene.place == "water" and scene.body != ABSENT:
         ripples(canvas, y + 0.17 * scale, x, scale)
@@ -106,20 +104,20 @@ def background(canvas: Canvas, place: str) -> None:
             canvas.polygon(ellipse((x, y), (0.075, 0.035), turn), LEAF, outline=0)
 
 
-def things(canvas: Canvas, scene: Scene, x: float, side: int) -> None:
+def things(canvas: Canvas, scene: Scene, x: float) -> None:
     """What stands around the bird: `beside` is in front of its beak, `under` below it, `above` over it."""
     ground = {"branch": 0.74, "grass": 0.86, "water": 0.82, "sky": 0.94}[scene.place]
     if scene.nest_relation != ABSENT:
         under = scene.nest_relation == "under"
-        canvas.place((x - side * 0.02, min(ground + 0.1, 0.9)) if under else (0.5 + side * 0.36, ground - 0.02))
+        canvas.place((x - 0.02, min(ground + 0.1, 0.9)) if under else (0.86, ground - 0.02))
         nest(canvas)
     if scene.flower != ABSENT:
         under = scene.flower_relation == "under"
-        canvas.place((x - side * 0.12, 0.9) if under else (0.5 + side * 0.38, ground - 0.16))
+        canvas.place((x - 0.12, 0.9) if under else (0.88, ground - 0.16))
         flower(canvas, RGB[scene.flower], stem=0.1 if under else 0.2)
     if scene.second != ABSENT:
         above = scene.second_relation == "above"
-        canvas.place((x - side * 0.3, 0.15) if above else (0.5 + side * 0.36, ground - 0.10), 0.95, 0, side < 0)
+        canvas.place((x - 0.3, 0.15) if above else (0.86, ground - 0.10), 0.95)
         chick(canvas, RGB[scene.second], flying=above)
 
 

@@ -24,7 +24,7 @@ CREST_SHARE, COLLAR_SHARE, FLOWER_SHARE, NEST_SHARE, SECOND_SHARE = 0.4, 0.35, 0
 class Scene:
     """One picture's content. Colours are words of COLOURS, or ABSENT; relations are words, ABSENT with their thing.
 
-    `facing`, `shift` (fractions of the picture's side), `stretch` (factor) and `tilt` (degrees) are never spoken of.
+    `shift` (fractions of the picture's side), `stretch` (factor) and `tilt` (degrees) are never spoken of.
     """
 
     key: str
@@ -44,7 +44,6 @@ class Scene:
     second: str
     second_relation: str
     place: str
-    facing: str
     shift: tuple[float, float]
     stretch: float
     tilt: float
@@ -82,7 +81,7 @@ def _sample(index: int, seed: int) -> Scene:
         crown=_pick(rng, COLOURS), beak=_pick(rng, COLOURS), beak_length=_pick(rng, LENGTHS),
         crest=bool(rng.random() < CREST_SHARE), collar=_pick(rng, COLOURS) if rng.random() < COLLAR_SHARE else ABSENT,
         flower=flower, flower_relation=flower_relation, nest_relation=nest_relation,
-        second=second, second_relation=second_relation, place=place, facing=_pick(rng, ("left", "right")),
+        second=second, second_relation=second_relation, place=place,
         shift=(float(rng.uniform(-0.03, 0.03)), float(rng.uniform(-0.03, 0.03))),
         stretch=float(rng.uniform(0.95, 1.05)), tilt=float(rng.uniform(-5, 5)),
     )  # fmt: skip
