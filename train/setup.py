@@ -84,6 +84,7 @@ def assemble(manifest: Manifest, world: World) -> Run:
     cache = Cache(Path(manifest.raw["cache"]))
     encode = manifest.raw.get("encode") or {}
     clip = load_clip(weights_path(_clip_name(manifest)), bool(encode.get("allow_unverified", False)))
+    clip = clip.shown(model_config.clip_input)
     cache.require_clip(clip.sha256)
     if cache.images.shape[-1] != model_config.image_size:
         raise ValueError(

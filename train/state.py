@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from hspcgan.model.checkpoint import save_weights
+from hspcgan.model.config import ModelConfig
+from hspcgan.train.config import TrainConfig
 from hspcgan.train.setup import Run
 
 
@@ -110,6 +112,9 @@ def _parts(run: Run) -> dict[str, nn.Module | torch.optim.Optimizer]:
 
 
 def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    defaults = {"model": ModelConfig().model_dump(mode="json"), "train": TrainConfig(steps=1).model_dump(mode="json")}
+    unsaid = {key: defaults.get(key.split(".")[0], {}).get(key.split(".")[-1]) for key in now.keys() - then.keys()}
+    then = then | unsaid  # a setting younger than the checkpoint was as its default is
     differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
     if differing:
         changes = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differing)
