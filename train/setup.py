@@ -100,6 +100,7 @@ def assemble(manifest: Manifest, world: World) -> Run:
         slots={"n_entities": model_config.locals},
         rank=world.rank,
         size=world.size,
+        parts=config.accumulate,
     )
 
     torch.manual_seed(config.seed)
