@@ -138,7 +138,8 @@ class FrozenClip(nn.Module):
 
         ``gate(i, cls, prompt) -> [B, 1]`` says how far the prompt replaces the class token [B, D] before its block;
         without a gate the prompt is an extra token of that block, dropped after it (GALIP). ``active`` [B, P] is
-        False for empty slots, which have no influence; None: all are active. Returns the patches, [B, D, g, g].
+        False for empty slots, which have no influence, or a number in [0, 1], how much influence a slot has; None: all
+        are active. Returns the patches, [B, D, g, g].
         """
         slots = {block: i for i, block in enumerate(blocks)}
         x = self._embed(bridge)  # [B, 1 + g², D]
@@ -206,11 +207,15 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: bo
 
 
 def _key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:
-    """Hides the appended token as a key where its slot is empty: an empty token would still change the softmax."""
+    """Hides the appended token as a key where its slot is empty: an empty token would still change the softmax.
+
+    A slot of influence a counts in the softmax as a tokens would: log a is added to its logits.
+    """
     if real is None:
         return None
-    keys = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-    return torch.cat([keys, real], dim=1)[:, None, None]  # [B, 1, 1, L + 1]
+    keys = torch.ones(x.shape[:2], dtype=real.dtype, device=x.device)
+    mask = torch.cat([keys, real], dim=1)[:, None, None]  # [B, 1, 1, L + 1]
+    return mask if mask.dtype == torch.bool else mask.log().to(x.dtype)
 
 
 def load_clip(path: str | Path, allow_unverified: bool = False) -> FrozenClip:
