@@ -102,7 +102,7 @@ def test_a_process_that_is_ended_goes_on_where_it_was(tmp_path, make_run, cache_
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     process.send_signal(number)
-    out, _ = process.communicate(timeout=100)
+    out, _ = process.communicate(timeout=600)
     reached = read(folder)["step"]
     if number == signal.SIGTERM:
         assert process.returncode == 0

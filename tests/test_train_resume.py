@@ -188,7 +188,7 @@ def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path,
         )
         for rank in (0, 1)
     ]
-    outputs = [process.communicate(timeout=100) for process in processes]
+    outputs = [process.communicate(timeout=600) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert "2 × cpu" in outputs[0][0]
     assert outputs[1][0] == ""
