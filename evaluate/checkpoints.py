@@ -15,16 +15,16 @@ from hspcgan.pipeline.manifest import load_manifest, weights_path
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """The checkpoint folder that ``name`` means: itself, the latest of a run folder, or a shipped one.
+    """The checkpoint folder that ``name`` means: itself, a run's latest, RUN/checkpoints/best, or a shipped one.
 
     ValueError where there is none.
     """
     path = Path(name)
     if (path / CARD).is_file():
         return path
-    pointer = path / "checkpoints" / "latest"
+    pointer = path if path.name in ("latest", "best") else path / "checkpoints" / "latest"
     if pointer.is_file():
-        found = pointer.parent / pointer.read_text(encoding="utf-8").strip()
+        found = pointer.parent / pointer.read_text(encoding="utf-8").partition("\n")[0]
         if not (found / CARD).is_file():
             raise ValueError(f"{pointer} names {found.name}, which is missing; write a complete one's name into it")
         return found

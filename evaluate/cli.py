@@ -1,4 +1,4 @@
-"""The commands `hspcgan evaluate`, `hspcgan sample` and `hspcgan report`."""
+"""The commands `hspcgan evaluate` and `hspcgan report`."""
 
 from __future__ import annotations
 
@@ -58,50 +58,6 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real:
         click.echo(f"\n{result.subject.label} against {loaded.name}'s expectations\n{verdict_table(result.verdicts)}")
     if not all(result.passed for result in judged):
         raise click.exceptions.Exit(1)
-
-
-@click.command()
-@click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
-@click.option(
-    "--checkpoint",
-    default="toy-hspcgan",
-    show_default=True,
-    metavar="PATH",
-    help="A run, a checkpoint folder or a shipped name.",
-)
-@click.option("--clip", "clip_path", metavar="PATH", help="The checkpoint's CLIP, where it is not found by itself.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="First seed.")
-@click.option(
-    "--count", type=click.IntRange(min=1), default=1, show_default=True, help="Images of each text, seeds counting up."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("samples"),
-    show_default=True,
-    help="Folder to write to.",
-)
-@click.option(
-    "--grid/--no-grid", default=True, show_default=True, help="Also all images with their texts in one picture."
-)
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to draw."
-)
-@click.option("--dry-run", is_flag=True, help="Print the files that would be written, write nothing.")
-def sample(texts: tuple[str, ...], checkpoint: str, clip_path: str | None, seed: int, count: int, out: Path, grid: bool,
-           device: str, dry_run: bool) -> None:  # fmt: skip
-    """Draw images of your own texts.
-
-    Each TEXT is one caption, such as "a large yellow bird with a blue belly".
-    """
-    from hspcgan.evaluate.draw import Request, draw
-
-    request = Request(texts, checkpoint, clip_path, tuple(range(seed, seed + count)), out, grid, device)
-    if dry_run:
-        click.echo("\n".join(str(path) for path in request.files()))
-        return
-    for path in draw(request, warn=lambda line: click.echo(f"warning: {line}", err=True)):
-        click.echo(str(path))
 
 
 @click.command()

@@ -52,6 +52,11 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
     batch_size: int = Field(32, ge=1, description="Images generated or scored at once; changes speed, not results.")
     shown: int = Field(24, ge=1, description="Images kept for the grid and the report, the first of those scored.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one.")
+    published: dict[str, float] = Field(
+        {},
+        description="What a paper prints for this row (fid, clip_score): shown beside, never judged, since another "
+        "Inception and another CLIP measured it.",
+    )
     expect: dict[str, Bound] = Field(
         {}, description="A figure's name, or its first parts (`fid/held-out-clip`) → bounds; outside: exit code 1."
     )

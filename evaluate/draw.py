@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, pick_device, reading
 from hspcgan.evaluate.pictures import captioned, png, slug, write_bytes
 from hspcgan.evaluate.sample import generate
-from hspcgan.evaluate.texts import conditions_from_texts, doubts
-from hspcgan.pipeline.concepts import Parser
+from hspcgan.evaluate.studio import Warn, Weights, open_weights
 
 GRID = "grid.png"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to draw, from which weights, and where to put it."""
+    """What to draw, and where to put it."""
 
     texts: tuple[str, ...]
-    checkpoint: str
-    clip_path: str | None
     seeds: tuple[int, ...]
     out: Path
     grid: bool
-    device: str
 
     def files(self) -> list[Path]:
         """Those that are written: text by text, seed by seed, the grid last."""
@@ -38,23 +32,24 @@ class Request:
         return [*images, self.out / GRID] if self.grid else images
 
 
-def draw(request: Request, warn: Callable[[str], None]) -> list[Path]:
+def read_texts(path: Path) -> list[str]:
+    """The lines of a UTF-8 file that are not blank. ValueError where there are none."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as UTF-8 text ({error}); give a file with a text a line") from error
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise ValueError(f"{path} holds no text; write a text a line")
+    return texts
+
+
+def draw(request: Request, weights: Weights, warn: Warn) -> list[Path]:
     """Writes the images and returns their paths; ``warn`` gets a line for each text that may come out wrong.
 
     ValueError for an empty text, and for weights that are missing or do not belong together.
     """
-    empty = [i + 1 for i, text in enumerate(request.texts) if not text.strip()]
-    if empty:
-        raise ValueError(f"text {empty[0]} of {len(request.texts)} is empty; describe what to draw")
-    folder = find_checkpoint(request.checkpoint)
-    how = reading(folder)
-    loaded = open_checkpoint(folder, clip_path=request.clip_path)
-    for line in doubts(request.texts, loaded.clip):
-        warn(line)
-    condition = conditions_from_texts(
-        request.texts, loaded.clip, how.templates, Parser(how.parse), n_entities=loaded.config.locals
-    )
-    loaded.generator.to(pick_device(request.device))
+    loaded, condition = open_weights(weights, request.texts, warn)
     rows = np.repeat(np.arange(len(request.texts)), len(request.seeds))
     texts = [request.texts[row] for row in rows]
     seeds = list(request.seeds) * len(request.texts)

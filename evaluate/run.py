@@ -61,6 +61,7 @@ class Bench:
     scorers: list[TextTower]
     inception: Tower | None
     notes: list[str]
+    subfolder: str = ""  # of the run's evaluation folder, that results are written to
 
     @property
     def towers(self) -> list[Tower]:
@@ -68,7 +69,7 @@ class Bench:
 
     @property
     def folder(self) -> Path:
-        return Path(self.manifest.raw["run"]) / FOLDER
+        return Path(self.manifest.raw["run"]) / FOLDER / self.subfolder
 
 
 def prepare(manifest: Manifest) -> Bench:

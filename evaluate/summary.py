@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.fid import progress
 from hspcgan.evaluate.run import Bench, Result
 from hspcgan.evaluate.subjects import REAL, UNTRAINED, Subject
@@ -19,9 +20,16 @@ def describe(bench: Bench, subjects: Sequence[Subject]) -> list[str]:
         f"images: {n} captions of split {config.split} ({config.caption} caption, seed {config.seed}) against {n} "
         f"other real images of split {bench.selection.reference_split}, from {bench.cache.path}",
         f"scorers: {', '.join(f'{tower.label} {tower.sha256[:8]}' for tower in bench.towers)}",
+        *published(config),
         *bench.notes,
         f"results: {bench.folder}",
     ]
+
+
+def published(config: EvaluateConfig) -> list[str]:
+    """A line with what a paper prints for this row, where it prints something."""
+    figures = ", ".join(f"{name} {value:g}" for name, value in config.published.items())
+    return [f"published: {figures} (by other scorers: read the trend, not the difference)"] if figures else []
 
 
 def figure_table(results: Sequence[Result]) -> str:

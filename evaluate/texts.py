@@ -29,17 +29,19 @@ class OwnTexts:
 
 
 def conditions_from_texts(
-    texts: Sequence[str], clip: FrozenClip, templates: Mapping[str, str], parser: Parser, n_entities: int = 6
+    texts: Sequence[str], clip: FrozenClip, templates: Mapping[str, str], parser: Parser | None, n_entities: int = 6
 ) -> Condition:
     """A condition per text: concepts by ``parser``, features by ``clip``, phrases worded by their kind's template.
 
+    Without a parser no text has concepts.
     Texts beyond CLIP's context are represented by their beginning; ``doubts`` says so. ValueError where CLIP gives
     features that are not finite.
     """
     from hspcgan.pipeline.encode import encode_texts
     from hspcgan.pipeline.parse import concept_row
 
-    rows = [concept_row(concepts) for concepts in parser.parse(texts)]
+    empty: dict[str, list] = {column: [] for column in schema.COLUMNS.values()}
+    rows = [concept_row(concepts) for concepts in parser.parse(texts)] if parser else [empty for _ in texts]
     phrases: dict[tuple[str, str], int] = {}  # (kind, phrase) → id
     for row in rows:
         for kind, column in schema.COLUMNS.items():

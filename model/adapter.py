@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from hspcgan.model.blocks import AdapterBlock
 from hspcgan.model.clip import FrozenClip
-from hspcgan.model.condition import Condition
 from hspcgan.model.config import ClipShape, ModelConfig
 from hspcgan.model.prompts import LinearPrompts, PromptModule
 
@@ -84,11 +83,10 @@ class Adapter(nn.Module):
             self._clip[0]._apply(fn, recurse)
         return super()._apply(fn, recurse)
 
-    def forward(self, code: Tensor, modulation: Tensor, noise: Tensor, condition: Condition) -> Tensor:
-        """Code [B, 64, g, g], modulation [noise; sentence], noise and captions -> [B, C, g, g]."""
+    def forward(self, code: Tensor, modulation: Tensor, prompts: Tensor, active: Tensor | None) -> Tensor:
+        """Code [B, 64, g, g], modulation [noise; sentence], prompts [B, P, D] and their mask [B, P] -> [B, C, g, g]."""
         for block in self.blocks:
             code = block(code, modulation)
         bridge = self.conv_fuse(code)  # [B, D, g, g]
-        prompts, active = self.prompts(noise, condition)
         seen = self.clip.prompted(bridge, prompts, active, self.prompted_blocks, self.gate)
         return self.conv(bridge + self.clip_weight * seen)

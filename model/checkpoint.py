@@ -35,7 +35,10 @@ WEIGHTS, CARD = "model.safetensors", "model.json"
 
 @dataclass(frozen=True)
 class Loaded:
-    """A checkpoint's networks in float32 on the CPU, in eval mode, with what they were made from."""
+    """A checkpoint's networks in float32 on the CPU, in eval mode, with what they were made from.
+
+    ``clip`` is shown images as the networks were trained to see them.
+    """
 
     generator: Generator
     discriminator: Discriminator
@@ -114,6 +117,7 @@ def load(path: str | Path, clip: FrozenClip | None = None, clip_path: str | Path
             f"got {clip.name} (sha256 {clip.sha256}); give the path of the former"
         )
     tensors = _read_tensors(path, card)
+    clip = clip.shown(config.clip_input)
     generator, discriminator, head = build(config, clip)
     for name, network in (("generator", generator), ("discriminator", discriminator), ("head", head)):
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}

@@ -7,7 +7,7 @@ import click
 
 @click.group()
 def models() -> None:
-    """Pack checkpoints for sharing."""
+    """Pack checkpoints for sharing, read those of the original GALIP."""
 
 
 @models.command()
@@ -22,3 +22,40 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None) -> None:
     networks = (found.generator, found.discriminator, found.head)
     save_weights(out, *networks, found.config, found.clip, extra=found.card.get("extra"), half=True)
     click.echo(f"{out}: {sum(path.stat().st_size for path in out.iterdir()) / 1e6:.1f} MB")
+
+
+@models.command("import-galip")
+@click.argument("state", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option(
+    "--clip",
+    "clip_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("weights/ViT-B-32.pt"),
+    show_default=True,
+    help="The CLIP that STATE was trained with.",
+)
+@click.option("--allow-unverified", is_flag=True, help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's.")
+@click.option(
+    "--image-size", type=click.IntRange(min=16), default=224, show_default=True, help="Pixels a side it draws."
+)
+def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverified: bool, image_size: int) -> None:
+    """Turn a state file of the original GALIP into a checkpoint.
+
+    STATE is a released .pth file; OUT is the folder to write, by default STATE without its suffix. Images and scores
+    are the original's, with its way of showing images to CLIP.
+    """
+    from hspcgan.model import galip
+    from hspcgan.model.checkpoint import save_weights
+    from hspcgan.model.clip import load_clip
+    from hspcgan.model.clip_file import file_sha256
+
+    target = out or state.with_suffix("")
+    if target.exists():
+        raise click.ClickException(f"{target} is there already; remove it, or name another OUT")
+    clip = load_clip(clip_path, allow_unverified)
+    generator, discriminator, head, config = galip.import_galip(state, clip, image_size)
+    origin = {"imported": {"from": "GALIP", "file": state.name, "sha256": file_sha256(state)}}
+    save_weights(target, generator, discriminator, head, config, clip, extra=origin)
+    counts = [sum(p.numel() for p in network.parameters()) for network in (generator, discriminator, head)]
+    click.echo(f"{target}: {counts[0]:,} parameters in G, {counts[1]:,} in D, {counts[2]:,} in the head")

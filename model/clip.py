@@ -26,15 +26,16 @@ class FrozenClip(nn.Module):
     """OpenAI's CLIP with an image transformer, float32, without gradients to its weights.
 
     ``name`` is OpenAI's for its published weights, else the file's stem; ``sha256`` is that of the file.
+    ``clip_input`` is that of ModelConfig.
     """
 
     pixel_mean: Tensor
     pixel_std: Tensor
 
-    def __init__(self, network: Any, name: str, sha256: str, path: Path | None = None):
+    def __init__(self, network: Any, name: str, sha256: str, path: Path | None = None, clip_input: str = "exact"):
         super().__init__()
         self.network = network.eval().requires_grad_(False)
-        self.name, self.sha256, self.path = name, sha256, path
+        self.name, self.sha256, self.path, self.clip_input = name, sha256, path, clip_input
         visual: Any = network.visual
         self.patch: int = visual.conv1.kernel_size[0]
         self.context_length: int = network.context_length
@@ -70,6 +71,12 @@ class FrozenClip(nn.Module):
     @property
     def resolution(self) -> int:
         return self.shape.resolution
+
+    def shown(self, clip_input: str) -> FrozenClip:
+        """The same weights, shown images in another way (``ModelConfig.clip_input``)."""
+        if clip_input == self.clip_input:
+            return self
+        return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """OpenAI's tokens of texts, int64 [B, L], trimmed to the longest, and a bool [B]: did not fit the context.
@@ -131,7 +138,8 @@ class FrozenClip(nn.Module):
 
         ``gate(i, cls, prompt) -> [B, 1]`` says how far the prompt replaces the class token [B, D] before its block;
         without a gate the prompt is an extra token of that block, dropped after it (GALIP). ``active`` [B, P] is
-        False for empty slots, which have no influence; None: all are active. Returns the patches, [B, D, g, g].
+        False for empty slots, which have no influence, or a number in [0, 1], how much influence a slot has; None: all
+        are active. Returns the patches, [B, D, g, g].
         """
         slots = {block: i for i, block in enumerate(blocks)}
         x = self._embed(bridge)  # [B, 1 + g², D]
@@ -164,6 +172,8 @@ class FrozenClip(nn.Module):
     def _pixels(self, images: Tensor) -> Tensor:
         """NCHW in [-1, 1], any size -> normalised as CLIP was trained, at its resolution."""
         size = (self.resolution, self.resolution)
+        if self.clip_input == "galip":  # its code maps [-1, 1] to [0, 1] and then once more, to [0.5, 1]
+            return ((F.interpolate(images, size=size) + 3) / 4 - self.pixel_mean) / self.pixel_std
         if images.shape[-2:] != size:
             images = F.interpolate(images, size=size, mode="bicubic", antialias=True, align_corners=False)
         return ((images + 1) / 2 - self.pixel_mean) / self.pixel_std
@@ -197,11 +207,15 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: bo
 
 
 def _key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:
-    """Hides the appended token as a key where its slot is empty: an empty token would still change the softmax."""
+    """Hides the appended token as a key where its slot is empty: an empty token would still change the softmax.
+
+    A slot of influence a counts in the softmax as a tokens would: log a is added to its logits.
+    """
     if real is None:
         return None
-    keys = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-    return torch.cat([keys, real], dim=1)[:, None, None]  # [B, 1, 1, L + 1]
+    keys = torch.ones(x.shape[:2], dtype=real.dtype, device=x.device)
+    mask = torch.cat([keys, real], dim=1)[:, None, None]  # [B, 1, 1, L + 1]
+    return mask if mask.dtype == torch.bool else mask.log().to(x.dtype)
 
 
 def load_clip(path: str | Path, allow_unverified: bool = False) -> FrozenClip:

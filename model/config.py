@@ -57,6 +57,11 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
     middle_width: int = Field(32, ge=1, description="Channels between the two convolutions of an adaptor block.")
     adapter_blocks: int = Field(4, ge=0, description="Modulated blocks between the code and the bridge features.")
     clip_weight: float = Field(0.1, description="Weight of CLIP's features beside the bridge features.")
+    clip_input: Literal["exact", "galip"] = Field(
+        "exact",
+        description="How CLIP is shown images: in [0, 1] and antialiased; galip: in [0.5, 1], nearest pixels, as the "
+        "original's code does, for weights that it trained.",
+    )
     channels: tuple[int, ...] | None = Field(
         None, description="Channels before and after each generator block; by default doubling from 64 up to 512."
     )

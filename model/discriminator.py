@@ -48,8 +48,13 @@ class Discriminator(nn.Module):
         )
         self.main = _TapBlock(shape.width, config.discriminator_width, reads_tap=False)
 
-    def forward(self, taps: Sequence[Tensor]) -> Tensor:
-        """One tap [B, D, g, g] per configured block, first block first -> [B, C, g, g]."""
+    def forward(self, taps: Sequence[Tensor] | Tensor) -> Tensor:
+        """Taps [B, D, g, g], one per configured block, first block first -> [B, C, g, g].
+
+        One tensor [B, taps, D, g, g] will do as well.
+        """
+        if isinstance(taps, Tensor):
+            taps = taps.unbind(1)
         if len(taps) != len(self.blocks) + 1:
             raise ValueError(f"got {len(taps)} taps, expected {len(self.blocks) + 1}")
         x = taps[0]

@@ -52,9 +52,30 @@ class Generator(nn.Module):
         if isinstance(condition, Tensor):
             condition = Condition.of_sentence(condition, self.config.slots.count("L"))
         self._check(noise, condition)
-        modulation = torch.cat([noise, condition.sentence], dim=1)  # [B, noise_dim + d]
+        return self._draw(noise, condition.sentence, *self.adapter.prompts(noise, condition))
+
+    def blend(self, noise: Tensor, first: Condition, second: Condition, share: Tensor) -> Tensor:
+        """Images on the way from one caption to another: at share 0 of the first, at 1 of the second, smooth between.
+
+        Noise [B, noise_dim], B captions each, share [B] -> images as ``forward`` gives them. Sentences and prompts are
+        mixed; a prompt that only one caption has keeps its direction and fades with that caption.
+        """
+        self._check(noise, first)
+        self._check(noise, second)
+        share = share[:, None]  # [B, 1]
+        sentence = torch.lerp(first.sentence, second.sentence, share)
+        (prompts_a, active_a), (prompts_b, active_b) = (self.adapter.prompts(noise, one) for one in (first, second))
+        ones = prompts_a.new_ones(prompts_a.shape[:2])  # [B, P]
+        weight_a = (1 - share) * (ones if active_a is None else active_a)
+        weight_b = share * (ones if active_b is None else active_b)
+        active = weight_a + weight_b
+        mixed = weight_a[..., None] * prompts_a + weight_b[..., None] * prompts_b
+        return self._draw(noise, sentence, mixed / active.clamp(min=1e-6)[..., None], active)
+
+    def _draw(self, noise: Tensor, sentence: Tensor, prompts: Tensor, active: Tensor | None) -> Tensor:
+        modulation = torch.cat([noise, sentence], dim=1)  # [B, noise_dim + d]
         code = self.fc_code(noise).unflatten(1, (-1, self.shape.grid, self.shape.grid))
-        x = self.adapter(code, modulation, noise, condition)  # [B, C, g, g]
+        x = self.adapter(code, modulation, prompts, active)  # [B, C, g, g]
         for block in self.blocks:
             x = block(x, modulation)
         return self.to_rgb(x)

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-KEYS = ("name", "description", "cache", "run", "data", "parse", "encode", "model", "train", "evaluate")
-SECTIONS = KEYS[4:]
+KEYS = ("name", "description", "base", "cache", "run", "data", "parse", "encode", "model", "train", "evaluate")
+SECTIONS = KEYS[5:]
 Section = TypeVar("Section", bound=BaseModel)
 
 
@@ -49,33 +49,21 @@ class Manifest:
 def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
     """A manifest from a path or a shipped name, with overrides such as "train.batch_size=16" on top.
 
+    With `base: OTHER` (a path relative to the file that says so, or a shipped name) it starts from OTHER's sections
+    and cache, and what it says itself goes over them key by key. Name, description and run folder are its own.
+
     ValueError for a file that is missing, no YAML, or has unknown or repeated keys, and for an override that is no
     KEY=VALUE.
     """
     path = _find(name_or_path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise ValueError(f"{path} holds a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
-    raw = _unshared(raw)
+    raw = _read(path)
     for override in overrides:
         _override(raw, override)
-    problems = list(_repeated(yaml.compose(text, yaml.SafeLoader)))
-    problems += [f"unknown key {key!r}{_suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
-    problems += [
-        f"{key} is {raw[key]!r}, expected keys below it"
-        for key in SECTIONS
-        if raw.get(key) is not None and not isinstance(raw[key], dict)
-    ]
+    problems = _misplaced(raw) + ["base is no override: write it into a manifest"] * ("base" in raw)
     raw.setdefault("name", path.stem)
     for key in ("cache", "run"):
         raw.setdefault(key, f"runs/{raw['name']}/{key}")
-    problems += [f"{key} is {raw[key]!r}, expected text" for key in KEYS[:4] if not isinstance(raw.get(key, ""), str)]
-    if problems:
-        raise ValueError(f"{path}:\n  " + "\n  ".join(problems) + f"\nKnown keys: {', '.join(KEYS)}")
+    _refuse(path, problems + _no_text(raw))
     return Manifest(raw["name"], raw, path)
 
 
@@ -104,14 +92,66 @@ def weights_path(name_or_path: str) -> Path:
 
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
-    if path.is_file():
-        return path
-    shipped = Path(str(resources.files("hspcgan.manifests"))) / f"{name_or_path}.yaml"
-    if name_or_path in shipped_manifests():
-        return shipped
+    return path if path.is_file() else _shipped(name_or_path)
+
+
+def _shipped(name: str) -> Path:
     names = shipped_manifests()
-    raise ValueError(f"no manifest {name_or_path!r}: no such file, and shipped are {', '.join(names)}"
-                     f"{_suggest(name_or_path, names)}")  # fmt: skip
+    if name in names:
+        return Path(str(resources.files("hspcgan.manifests"))) / f"{name}.yaml"
+    top = ", ".join(shown for shown in names if "/" not in shown)
+    raise ValueError(
+        f"no manifest {name!r}: no such file, and shipped are {top}, those in paper/{_suggest(name, names)}"
+    )
+
+
+def _read(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The keys of a file over those of its base; `heirs` are the files that have it as their base, nearest last."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ValueError(f"{path} holds a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
+    raw = _unshared(raw)
+    _refuse(path, [*_repeated(yaml.compose(text, yaml.SafeLoader)), *_misplaced(raw), *_no_text(raw)])
+    if "base" not in raw:
+        return raw
+    beside, line = path.parent / raw["base"], [*heirs, path]
+    base = beside if beside.is_file() else _shipped(raw["base"])
+    if any(base.samefile(heir) for heir in line):
+        raise ValueError(f"{path}: base {raw['base']} leads back to itself: {' → '.join(map(str, [*line, base]))}")
+    inherited = _read(base, tuple(line))
+    inherited.setdefault("cache", f"runs/{inherited.get('name', base.stem)}/cache")
+    own = {key: value for key, value in raw.items() if key != "base"}
+    return _merged({key: inherited[key] for key in inherited if key not in ("name", "description", "run")}, own)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Mappings key by key, the upper one's value where both have one."""
+    both = {key: _merged(below[key], value) if isinstance(below.get(key), dict) and isinstance(value, dict) else value
+            for key, value in above.items()}  # fmt: skip
+    return below | both
+
+
+def _misplaced(raw: dict[str, Any]) -> list[str]:
+    """Unknown keys, and sections that are none."""
+    problems = [f"unknown key {key!r}{_suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
+    return problems + [
+        f"{key} is {raw[key]!r}, expected keys below it"
+        for key in SECTIONS
+        if raw.get(key) is not None and not isinstance(raw[key], dict)
+    ]
+
+
+def _no_text(raw: dict[str, Any]) -> list[str]:
+    return [f"{key} is {raw[key]!r}, expected text" for key in KEYS[:5] if not isinstance(raw.get(key, ""), str)]
+
+
+def _refuse(path: Path, problems: Sequence[str]) -> None:
+    if problems:
+        raise ValueError(f"{path}:\n  " + "\n  ".join(problems) + f"\nKnown keys: {', '.join(KEYS)}")
 
 
 def _repeated(node: yaml.Node | None) -> Iterator[str]:

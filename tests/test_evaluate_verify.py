@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from hspcgan.evaluate.config import Bound, EvaluateConfig
 from hspcgan.evaluate.metrics import Figure
+from hspcgan.evaluate.summary import published
 from hspcgan.evaluate.verify import verdict_table, verify
 
 
@@ -57,3 +58,10 @@ def test_a_bound_that_says_nothing_or_nonsense_is_refused(bad):
 def test_a_config_with_unknown_metrics_or_keys_is_refused(bad):
     with pytest.raises(ValidationError):
         EvaluateConfig(**bad)
+
+
+def test_published_figures_are_shown_and_never_judged():
+    assert published(EvaluateConfig(published={"fid": 11.2, "clip_score": 0.316})) == [
+        "published: fid 11.2, clip_score 0.316 (by other scorers: read the trend, not the difference)"
+    ]
+    assert published(EvaluateConfig()) == []

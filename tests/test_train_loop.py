@@ -91,7 +91,8 @@ def test_each_update_moves_its_own_networks_alone(make_run):
     taps = [tap.detach() for tap in run.image_taps(run.generator(batch.noise, batch.condition))]
     before_g, before_d = weights(run.generator), weights(run.discriminator, run.head)
     loss, _ = loop.discriminator_loss(run, batch, taps)
-    loop.descend(run, loss, run.optimizer_d, "discriminator", batch)
+    loss.backward()
+    loop.update(run, loss, run.optimizer_d, "discriminator", batch)
     assert same(before_g, weights(run.generator))
     assert not same(before_d, weights(run.discriminator, run.head))
     loop.train_step(run, batch, Clock())

@@ -160,11 +160,18 @@ def test_shared_weights_are_the_moving_average_and_hold_no_clip(make_run, tiny_c
     assert (path / "model.safetensors").stat().st_size < 4 * size + 40_000
 
 
-def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path):
-    settings = {"steps": 2, "batch_size": 6, "hardest": "worst-pair", "mining": "mis+fake", "ema": 0.0}
-    alone = make_run("alone", **settings)
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        ({"batch_size": 6, "hardest": "worst-pair", "mining": "mis+fake", "ema": 0.0}, 1),
+        ({"batch_size": 12, "mining": "mis", "ema": 0.5, "lr_generator": 1e-4, "lr_discriminator": 4e-4}, 3),
+    ],
+)
+def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path, settings, parts):
+    """The second pair also computes its rows in parts; negatives come from the other process's rows as well."""
+    alone = make_run("alone", steps=2, **settings)
     loop.train(alone)
-    path = write_manifest(tmp_path / "pair", cache_path, tiny_clip_path, **settings)
+    path = write_manifest(tmp_path / "pair", cache_path, tiny_clip_path, steps=2, accumulate=parts, **settings)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -181,11 +188,11 @@ def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path)
         )
         for rank in (0, 1)
     ]
-    outputs = [process.communicate(timeout=100) for process in processes]
+    outputs = [process.communicate(timeout=600) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert "2 × cpu" in outputs[0][0]
     assert outputs[1][0] == ""
     one, two = read(alone.folder), read(tmp_path / "pair" / "run")
-    for network in ("generator", "discriminator", "head"):
+    for network in {"generator", "discriminator", "head", "average"} & one.keys():
         for name, value in one[network].items():
             torch.testing.assert_close(two[network][name], value, rtol=0, atol=1e-5)

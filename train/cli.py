@@ -8,23 +8,27 @@ import click
 @click.option(
     "--override", "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="As train.batch_size=16; repeatable."
 )
-@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Check what is there, print parameters, memory, steps; write nothing.")
 def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
     """Train a manifest's model from its cache; resumes.
 
     Under torchrun every process runs this command; the batch is shared between them.
     """
     from hspcgan.pipeline.manifest import load_manifest
-    from hspcgan.train import distributed, loop
+    from hspcgan.train import distributed, loop, plan
     from hspcgan.train.config import TrainConfig
-    from hspcgan.train.setup import assemble, describe
+    from hspcgan.train.setup import assemble
 
     loaded = load_manifest(manifest, overrides)
     world = distributed.start(loaded.section("train", TrainConfig).device)
     try:
+        absent = plan.missing(loaded) if dry_run else []
+        if absent:
+            click.echo("\n".join([*plan.describe(loaded, world), "before it can run:", *absent]))
+            return
         run = assemble(loaded, world)
         if world.leads:
-            click.echo("\n".join(describe(run)))
+            click.echo("\n".join(plan.describe(loaded, world, run)))
         if dry_run:
             return
         outcome = loop.train(run)

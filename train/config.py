@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 # A run may be resumed with other values of these: they change when it ends and what it tells, not what it computes.
 FREE_ON_RESUME = frozenset(
     {"steps", "max_seconds", "log_every", "grid_every", "grid_images", "checkpoint_every", "keep", "device", "prefetch"}
+    | {"evaluate_every", "best", "wandb"}
 )
 
 
@@ -18,6 +19,9 @@ class TrainConfig(BaseModel):
     steps: int = Field(ge=1, description="Steps (one D and one G update each) after which the run is complete.")
     max_seconds: float | None = Field(None, gt=0, description="Stop and save once training has taken this long.")
     batch_size: int = Field(32, ge=2, description="Rows of the global batch, all processes together.")
+    accumulate: int = Field(
+        1, ge=1, description="Parts that a process computes its rows in, one after the other: less memory, same step."
+    )
     seed: int = Field(0, ge=0, description="Seeds weights, order of images, choice of captions, flips and noise.")
 
     loss: Literal["hinge", "margin"] = Field("margin", description="Eq. 3, or the last line of eq. 4.")
@@ -54,8 +58,28 @@ class TrainConfig(BaseModel):
     checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints.")
     keep: int = Field(2, ge=1, description="Checkpoints kept, the newest ones.")
 
+    evaluate_every: int | None = Field(
+        None, ge=1, description="Steps between evaluations by the manifest's evaluate section; absent: none on the way."
+    )
+    best: str = Field(
+        "fid",
+        description="Figure by which the best checkpoint is kept: the first whose name begins so: fid/held-out-clip.",
+    )
+    wandb: str | None = Field(
+        None, description="Weights & Biases project that TensorBoard's content is sent to as well."
+    )
+
     @model_validator(mode="after")
     def _one_view_per_cached_image(self) -> "TrainConfig":
         if self.cache_taps and self.flip:
             raise ValueError("cache_taps holds one unflipped view per image: set flip: false or cache_taps: false")
+        return self
+
+    @model_validator(mode="after")
+    def _maxima_need_the_whole_batch(self) -> "TrainConfig":
+        if self.accumulate > 1 and ("fake" in self.mining or ("mis" in self.mining and self.hardest == "worst-pair")):
+            raise ValueError(
+                f"accumulate: {self.accumulate} computes a batch in parts, but mining {self.mining} ({self.hardest}) "
+                "takes one maximum over all of it: set accumulate: 1, or mining: mis with hardest: per-image"
+            )
         return self

@@ -74,6 +74,23 @@ class Batch:
             negatives=self.negatives.to(device),
         )
 
+    def parts(self, count: int) -> list["Batch"]:
+        """The rows in `count` batches of equal size; each still mines among the whole global batch."""
+        size = len(self.samples) // count
+        return [self._rows(slice(start, start + size)) for start in range(0, count * size, size)]
+
+    def _rows(self, rows: slice) -> "Batch":
+        return replace(
+            self,
+            samples=self.samples[rows],
+            images=None if self.images is None else self.images[rows],
+            taps=None if self.taps is None else [tap[rows] for tap in self.taps],
+            condition=self.condition[rows],
+            noise=self.noise[rows],
+            negatives=self.negatives[rows],
+            first_row=self.first_row + rows.start,
+        )
+
 
 class Batches:
     """The training split as an endless, indexable sequence of batches.
@@ -84,6 +101,7 @@ class Batches:
     Args:
         slots: keyword arguments of `collate` (n_entities, …).
         rank, size: this process takes rows [rank · b, (rank + 1) · b) of each global batch, b = batch_size / size.
+        parts: that a process computes its rows in.
     Raises:
         ValueError: no training images, or a batch that the processes cannot share evenly.
     """
@@ -98,9 +116,13 @@ class Batches:
         slots: dict[str, int] | None = None,
         rank: int = 0,
         size: int = 1,
+        parts: int = 1,
     ):
-        if batch_size % size:
-            raise ValueError(f"train.batch_size is {batch_size}, which {size} processes cannot share evenly")
+        if batch_size % (size * parts):
+            raise ValueError(
+                f"train.batch_size is {batch_size}, which {size} processes in {parts} parts each (train.accumulate) "
+                f"cannot share evenly; make it a multiple of {size * parts}"
+            )
         self.cache, self.batch_size, self.seed, self.noise_dim, self.flip = cache, batch_size, seed, noise_dim, flip
         self.slots = slots or {}
         self.rows = slice(rank * batch_size // size, (rank + 1) * batch_size // size)

@@ -1,5 +1,6 @@
 """What a run tells: JSON lines, TensorBoard, sample grids, one status line."""
 
+import hashlib
 import json
 import os
 import time
@@ -35,6 +36,10 @@ class Clock:
         self.seconds[part] += now - self._last
         self._last = now
 
+    def forget(self) -> None:
+        """Leave out the time since the last lap."""
+        self._last = time.perf_counter()
+
     def read(self) -> dict[str, float]:
         seconds, self.seconds = dict(self.seconds), defaultdict(float)
         return seconds
@@ -55,6 +60,8 @@ class Journal:
         if self.writes:
             (run.folder / "grids").mkdir(parents=True, exist_ok=True)
             _keep_until(run.folder / "log.jsonl", start)
+            if self.config.wandb:
+                _follow_by_wandb(run, self.config.wandb)
             self.board = SummaryWriter(run.folder / "tensorboard", purge_step=start + 1 if start else None)
             self.bar = tqdm(total=self.config.steps, initial=start, unit="step", disable=None, dynamic_ncols=True)
             self.show = _Showcase(run)
@@ -77,16 +84,21 @@ class Journal:
         self.sums, self.count = {}, 0
         if not self.writes:
             return
-        line = {"step": step, "images_per_sec": round(rate, 2), **means, "sec_per_step": parts}
+        line = {"step": step, "images_per_sec": round(rate, 2), **means, **self._gpu(), "sec_per_step": parts}
         with open(self.run.folder / "log.jsonl", "a") as file:
             file.write(json.dumps(line) + "\n")
-        for name, value in [*means.items(), ("images_per_sec", rate)]:
-            self.board.add_scalar(name, value, step)
+        self.scalars(step, {**means, "images_per_sec": rate, **self._gpu()})
         status = f"D {means['loss_d']:.3f}  G {means['loss_g']:.3f}  cos {means['cosine']:.3f}  {rate:.1f} images/s"
+        status += "".join(f"  {gb:.1f} GB GPU" for gb in self._gpu().values())
         if self.bar.disable:
             print(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}", flush=True)
         else:
             self.bar.set_postfix_str(status)
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Numbers for TensorBoard alone."""
+        for name, value in values.items():
+            self.board.add_scalar(name, value, step)
 
     def grid(self, step: int) -> None:
         """Draw the fixed captions with the generator as it is; real images above, generated ones below."""
@@ -103,6 +115,11 @@ class Journal:
         if self.writes:
             self.bar.close()
             self.board.close()
+
+    def _gpu(self) -> dict[str, float]:
+        """Most GPU memory that tensors have taken so far; nothing on a CPU."""
+        device = self.run.world.device
+        return {"gpu_gb": round(torch.cuda.max_memory_allocated(device) / 1e9, 2)} if device.type == "cuda" else {}
 
     def _eta(self, step: int) -> timedelta:
         per_step = (time.perf_counter() - self.began) / max(1, step - self.start)
@@ -148,6 +165,17 @@ def tile(above: np.ndarray, below: np.ndarray, columns: int = 8, gap: int = 2) -
             top = gap + (2 * (i // columns) + half) * (height + gap)
             canvas[top : top + height, left : left + width] = images[i].transpose(1, 2, 0)
     return canvas
+
+
+def _follow_by_wandb(run: Run, project: str) -> None:
+    """Weights & Biases takes over what goes to TensorBoard, under an id that a resumed run shares."""
+    try:
+        import wandb
+    except ModuleNotFoundError as error:
+        raise ValueError("train.wandb is set, but wandb is not installed; pip install wandb, or remove it") from error
+    identity = hashlib.sha256(str(run.folder.resolve()).encode()).hexdigest()[:12]
+    wandb.init(project=project, name=run.manifest.name, id=identity, resume="allow", dir=run.folder,
+               config=run.manifest.raw, sync_tensorboard=True)  # fmt: skip
 
 
 def _keep_until(path: Path, step: int) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hspcgan.train import distributed, losses, state
 from hspcgan.train.data import Batch
 from hspcgan.train.journal import Clock, Journal
+from hspcgan.train.judge import Judge
 from hspcgan.train.setup import Run
 
 Report = dict[str, Tensor]  # scalars by name
@@ -46,6 +47,7 @@ def train(run: Run) -> Outcome:
     if run.world.leads:
         run.folder.mkdir(parents=True, exist_ok=True)
         run.manifest.save(run.folder / "manifest.yaml")
+    judge = Judge(run) if config.evaluate_every and run.world.leads else None
     journal, clock, reason = Journal(run, step), Clock(), "done"
     try:
         if step == 0:
@@ -70,6 +72,9 @@ def train(run: Run) -> Outcome:
                 if (step % config.checkpoint_every == 0 or last) and run.world.leads:
                     state.save(run, step)
                 clock.lap("tell")
+                if judge and config.evaluate_every and step % config.evaluate_every == 0:
+                    journal.scalars(step, judge.score(step))
+                    clock.forget()
                 if last and step < config.steps:
                     reason = (noted[0] if noted else "signal") if stopped else "time"
                     break
@@ -79,28 +84,55 @@ def train(run: Run) -> Outcome:
 
 
 def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
-    """One update of D, one of G through the updated D, one of the moving average; eq. 3–5."""
-    sentence = batch.condition.sentence  # [b, d]
+    """One update of D, one of G through the updated D, one of the moving average; eq. 3–5.
 
-    with run.autocast():  # one G pass serves both updates
-        images = run.generator(batch.noise, batch.condition)  # [b, 3, H, W]
-        taps, features = run.clip.image_taps(images, run.tap_blocks)
-    clock.lap("fake")
+    With `train.accumulate` the rows are computed in parts, whose gradients add up to those of the whole.
+    """
+    parts, reports = batch.parts(run.config.accumulate), []
+    whole = len(parts) == 1  # one G pass then serves both updates; parts are drawn again, or all would have to be kept
 
-    loss_d, report = discriminator_loss(run, batch, [tap.detach() for tap in taps])
-    report["grad_d"] = descend(run, loss_d, run.optimizer_d, "discriminator", batch)
+    run.optimizer_d.zero_grad(set_to_none=True)
+    for part in parts:
+        with torch.set_grad_enabled(whole):
+            taps, features = draw(run, part)
+        clock.lap("fake")
+        loss_d, report = discriminator_loss(run, part, [tap.detach() for tap in taps])
+        (loss_d / len(parts)).backward()
+        reports.append({name: value.detach() for name, value in (report | {"loss_d": loss_d}).items()})
+        clock.lap("D")
+    grad_d = update(run, mean_of(reports, "loss_d"), run.optimizer_d, "discriminator", batch)
     clock.lap("D")
 
-    with run.autocast(), constant(run.discriminator, run.head):
-        scores = run.head(run.discriminator(taps), sentence)  # [b]
-    loss_g = losses.generator_loss(scores, features, sentence, run.config.similarity)
-    report["grad_g"] = descend(run, loss_g, run.optimizer_g, "generator", batch)
+    run.optimizer_g.zero_grad(set_to_none=True)
+    for part, report in zip(parts, reports, strict=True):
+        if not whole:
+            taps, features = draw(run, part)
+            clock.lap("fake")
+        sentence = part.condition.sentence  # [b, d]
+        with run.autocast(), constant(run.discriminator, run.head):
+            scores = run.head(run.discriminator(taps), sentence)  # [b]
+        loss_g = losses.generator_loss(scores, features, sentence, run.config.similarity)
+        (loss_g / len(parts)).backward()
+        report |= {"loss_g": loss_g, "cosine": losses.image_text_cosine(features.detach(), sentence)}
+        clock.lap("G")
+    grad_g = update(run, mean_of(reports, "loss_g"), run.optimizer_g, "generator", batch)
     clock.lap("G")
 
     if run.average is not None:
         follow(run.average, run.generator, run.config.ema, batch.step)
-    cosine = losses.image_text_cosine(features.detach(), sentence)
-    return report | {"loss_d": loss_d, "loss_g": loss_g, "cosine": cosine}
+    return {name: mean_of(reports, name) for name in reports[0]} | {"grad_d": grad_d, "grad_g": grad_g}
+
+
+def draw(run: Run, batch: Batch) -> tuple[list[Tensor], Tensor]:
+    """CLIP features of images generated for a batch: taps, each [b, D, g, g], and image features [b, d]."""
+    with run.autocast():
+        images = run.generator(batch.noise, batch.condition)  # [b, 3, H, W]
+        return run.clip.image_taps(images, run.tap_blocks)
+
+
+def mean_of(reports: list[Report], name: str) -> Tensor:
+    """Mean of one scalar over the parts of a batch, without history."""
+    return torch.stack([report[name].detach() for report in reports]).mean()
 
 
 def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple[Tensor, Report]:
@@ -150,15 +182,16 @@ def mismatches(run: Run, batch: Batch, features: Tensor) -> Tensor:
     return losses.hardest(run.head.pairs(features, batch.sentences), batch.negatives)
 
 
-def descend(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, batch: Batch) -> Tensor:
-    """Backward, gradients averaged over processes, checked, one optimizer step; returns the gradient's norm.
+def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, batch: Batch) -> Tensor:
+    """Gradients averaged over processes, checked, one optimizer step; returns the gradient's norm.
+
+    Args:
+        loss: what the gradients are of, already differentiated.
 
     Raises:
         FloatingPointError: before any weight is changed.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
     distributed.average_gradients(parameters, run.world)
     norm = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None])).norm()
     value, size = torch.stack([loss.detach(), norm]).tolist()

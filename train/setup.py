@@ -83,7 +83,8 @@ def assemble(manifest: Manifest, world: World) -> Run:
     model_config = manifest.section("model", ModelConfig)
     cache = Cache(Path(manifest.raw["cache"]))
     encode = manifest.raw.get("encode") or {}
-    clip = load_clip(weights_path(_clip_name(manifest)), bool(encode.get("allow_unverified", False)))
+    clip = load_clip(weights_path(clip_name(manifest)), bool(encode.get("allow_unverified", False)))
+    clip = clip.shown(model_config.clip_input)
     cache.require_clip(clip.sha256)
     if cache.images.shape[-1] != model_config.image_size:
         raise ValueError(
@@ -99,6 +100,7 @@ def assemble(manifest: Manifest, world: World) -> Run:
         slots={"n_entities": model_config.locals},
         rank=world.rank,
         size=world.size,
+        parts=config.accumulate,
     )
 
     torch.manual_seed(config.seed)
@@ -125,23 +127,8 @@ def assemble(manifest: Manifest, world: World) -> Run:
     )
 
 
-def describe(run: Run) -> list[str]:
-    """The plan of a run, a line each."""
-    config, world, images = run.config, run.world, len(run.batches.samples)
-    tricks = [config.precision] + ["EMA"] * (config.ema > 0) + ["cached taps"] * config.cache_taps
-    return [
-        f"{run.manifest.name}: {run.model_config.kind} at {run.model_config.image_size} px, "
-        f"frozen CLIP {run.clip.name}",
-        f"parameters: G {_millions(run.generator)}, D {_millions(run.discriminator)}, head {_millions(run.head)}",
-        f"data: {images} training images, {int(run.batches.captions.sum())} captions from {run.cache.path}",
-        f"steps: {config.steps} of {config.batch_size} images on {world.size} × {world.device.type}; "
-        f"{images / config.batch_size:.1f} steps an epoch, {config.steps * config.batch_size / images:.1f} epochs",
-        f"loss: {config.loss}, mining {config.mining} ({config.hardest}); {', '.join(tricks)}",
-        f"run folder: {run.folder}",
-    ]
-
-
-def _clip_name(manifest: Manifest) -> str:
+def clip_name(manifest: Manifest) -> str:
+    """The manifest's CLIP, a path or a shipped name. ValueError where it names none."""
     name = (manifest.raw.get("encode") or {}).get("clip")
     if not name:
         raise ValueError(f"{manifest.name}: encode.clip is missing; training needs the CLIP that encoded the cache")
@@ -151,7 +138,3 @@ def _clip_name(manifest: Manifest) -> str:
 def _adam(networks: list[nn.Module], lr: float, config: TrainConfig) -> torch.optim.Optimizer:
     parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
     return torch.optim.Adam(parameters, lr=lr, betas=config.betas, fused=True)
-
-
-def _millions(network: nn.Module) -> str:
-    return f"{sum(p.numel() for p in network.parameters() if p.requires_grad) / 1e6:.2f} M"

@@ -2,7 +2,8 @@
 
 model.safetensors and model.json are weights to share, with the moving average as generator where there is one;
 state.pt is what a resumed run needs: live weights, optimizers, moving average, step, random state. A checkpoint is
-complete or absent: it is written under a temporary name, renamed, and only then named by `latest`.
+complete or absent: it is written under a temporary name, renamed, and only then named by `latest`. `best`, where
+checkpoints are scored on the way, names the best one and its figure; that one is not dropped.
 """
 
 import os
@@ -14,7 +15,11 @@ import torch
 from torch import nn
 
 from hspcgan.model.checkpoint import save_weights
+from hspcgan.model.config import ModelConfig
+from hspcgan.train.config import TrainConfig
 from hspcgan.train.setup import Run
+
+BEST = "best"
 
 
 def save(run: Run, step: int) -> Path:
@@ -42,10 +47,17 @@ def save(run: Run, step: int) -> Path:
     os.replace(temporary, target)
     write_atomic(root / "latest", target.name + "\n")
     _to_disk(root)
-    for old in sorted(root.glob("step-*"), key=_step)[: -run.config.keep]:
-        if old != target:
-            shutil.rmtree(old)
+    prune(run)
     return target
+
+
+def prune(run: Run) -> None:
+    """Drop all but the newest `train.keep` checkpoints, the one to resume from and the best one."""
+    top = best(run.folder)
+    spared = {latest(run.folder), top and top[0]}
+    for old in sorted((run.folder / "checkpoints").glob("step-*"), key=_step)[: -run.config.keep]:
+        if old not in spared:
+            shutil.rmtree(old)
 
 
 def latest(folder: Path) -> Path | None:
@@ -61,6 +73,15 @@ def latest(folder: Path) -> Path | None:
     if not (path / "state.pt").is_file():
         raise ValueError(f"{pointer} names {path.name}, which is missing; write the name of a complete one into it")
     return path
+
+
+def best(folder: Path) -> tuple[Path, float] | None:
+    """The run folder's best scored checkpoint and its figure; None where none was scored."""
+    pointer = folder / "checkpoints" / BEST
+    if not pointer.is_file():
+        return None
+    name, figure = pointer.read_text().splitlines()[:2]
+    return pointer.parent / name, float(figure.split()[0])
 
 
 def resume(run: Run) -> int:
@@ -110,6 +131,12 @@ def _parts(run: Run) -> dict[str, nn.Module | torch.optim.Optimizer]:
 
 
 def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    defaults = {
+        "model": ModelConfig.model_validate({}).model_dump(mode="json"),
+        "train": TrainConfig.model_validate({"steps": 1}).model_dump(mode="json"),
+    }
+    unsaid = {key: defaults.get(key.split(".")[0], {}).get(key.split(".")[-1]) for key in now.keys() - then.keys()}
+    then = then | unsaid  # a setting younger than the checkpoint was as its default is
     differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
     if differing:
         changes = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differing)

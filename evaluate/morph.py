@@ -1,0 +1,146 @@
+"""Pictures that change by one thing: on the way between texts or noises, or with words replaced (Fig. 6)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from hspcgan.evaluate.pictures import captioned, png, slug, write_bytes
+from hspcgan.evaluate.sample import generate, noise, to_uint8
+from hspcgan.evaluate.studio import Warn, Weights, device_of, open_weights
+
+FRAME_MS = 120
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Way:
+    """Through texts in turn, and from one seed's noise to another's; ``frames`` pictures in all, ends included."""
+
+    texts: tuple[str, ...]
+    seeds: tuple[int, int]
+    frames: int
+    out: Path
+
+    def files(self) -> tuple[Path, Path]:
+        """Strip and GIF."""
+        ends = "-to-".join(dict.fromkeys(slug(text, 40) for text in (self.texts[0], self.texts[-1])))
+        seeds = "-to-".join(map(str, dict.fromkeys(self.seeds)))
+        return self.out / f"{ends}_seed{seeds}.png", self.out / f"{ends}_seed{seeds}.gif"
+
+
+def interpolate(way: Way, weights: Weights, warn: Warn) -> list[Path]:
+    """Writes the strip and the GIF (there and back) and returns their paths.
+
+    ValueError where nothing would change, for an empty text and for weights that do not belong together.
+    """
+    if len(way.texts) == 1 and way.seeds[0] == way.seeds[1]:
+        raise ValueError("one text and one noise: nothing lies between; give a second text or --to-seed")
+    if way.frames < len(way.texts):
+        raise ValueError(f"{way.frames} frames for {len(way.texts)} texts; give --frames {len(way.texts)} or more")
+    images = _frames(way, weights, warn)
+    strip, gif = way.files()
+    write_bytes(strip, png(captioned(images, _labels(way), columns=len(images))))
+    write_bytes(gif, _gif([*images, *images[-2:0:-1]]))
+    return [strip, gif]
+
+
+@torch.inference_mode()
+def _frames(way: Way, weights: Weights, warn: Warn) -> np.ndarray:
+    """uint8 [frames, H, W, 3]."""
+    loaded, condition = open_weights(weights, way.texts, warn)
+    generator, device = loaded.generator, device_of(loaded)
+    places = np.linspace(0, 1, way.frames)
+    start, end = noise(way.seeds, [way.texts[0]] * 2, loaded.config.noise_dim)
+    z = torch.from_numpy(np.stack([slerp(start, end, place) for place in places]).astype(np.float32)).to(device)
+    legs = max(len(way.texts) - 1, 1)
+    first = np.minimum((places * legs).astype(int), legs - 1)
+    share = torch.from_numpy((places * legs - first).astype(np.float32)).to(device)
+    parts = []
+    for row in range(0, way.frames, BATCH):
+        rows = slice(row, row + BATCH)
+        before = condition[first[rows]].to(device)
+        after = condition[np.minimum(first[rows] + 1, len(way.texts) - 1)].to(device)
+        parts.append(to_uint8(generator.blend(z[rows], before, after, share[rows]).float()))
+    return np.concatenate(parts)
+
+
+def _labels(way: Way) -> list[str]:
+    """The texts under the frames nearest to them, seeds under the ends where they change."""
+    labels = [""] * way.frames
+    for i, text in enumerate(way.texts):
+        labels[round(i * (way.frames - 1) / max(len(way.texts) - 1, 1))] = text
+    if way.seeds[0] != way.seeds[1]:
+        for place, seed in zip((0, -1), way.seeds, strict=True):
+            labels[place] = f"{labels[place]} (seed {seed})".strip()
+    return labels
+
+
+def slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+    """Along the arc from one vector to another, [n]; a straight line between normal vectors would shorten them."""
+    cosine = start @ end / (np.linalg.norm(start) * np.linalg.norm(end))
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    if np.sin(angle) < 1e-6:
+        return (1 - share) * start + share * end
+    return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
+
+
+def _gif(images: Sequence[np.ndarray]) -> bytes:
+    frames = [Image.fromarray(image) for image in images]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Edits:
+    """A text, replacements of words in it, each drawn by itself, and the seeds whose noise all of them keep."""
+
+    text: str
+    replacements: tuple[tuple[str, str], ...]
+    seeds: tuple[int, ...]
+    out: Path
+
+    def texts(self) -> list[str]:
+        """The text, and with each replacement. ValueError where there is none, or nothing in the text to replace."""
+        if not self.replacements:
+            raise ValueError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
+        return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]
+
+    def files(self) -> list[Path]:
+        """Text by text, seed by seed, the grid last."""
+        names = [f"{i:02d}-{slug(text)}" for i, text in enumerate(self.texts())]
+        images = [self.out / f"{name}_seed{seed}.png" for name in names for seed in self.seeds]
+        return [*images, self.out / f"{slug(self.text)}_edits.png"]
+
+
+def edit(edits: Edits, weights: Weights, warn: Warn) -> list[Path]:
+    """Writes an image for each text and seed, and a grid with a row per seed; returns the paths.
+
+    ValueError as ``Edits.texts``, and for weights that are missing or do not belong together.
+    """
+    texts, count = edits.texts(), len(edits.seeds)
+    loaded, condition = open_weights(weights, texts, warn)
+    rows = np.repeat(np.arange(len(texts)), count)
+    images = generate(loaded.generator, condition[rows], [edits.text] * len(rows), list(edits.seeds) * len(texts))
+    paths = edits.files()
+    for path, image in zip(paths, images, strict=False):  # the grid's path comes after the images'
+        write_bytes(path, png(image))
+    by_seed = images.reshape(len(texts), count, *images.shape[1:]).swapaxes(0, 1).reshape(images.shape)
+    write_bytes(paths[-1], png(captioned(by_seed, texts * count, columns=len(texts))))
+    return paths
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """The text with every whole-word ``old`` made ``new``. ValueError where it does not hold ``old``."""
+    changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
+    if not old.strip() or not count:
+        raise ValueError(f"--replace {old!r}: not a word of {text!r}; give words that stand in it")
+    return changed

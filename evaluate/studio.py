@@ -1,0 +1,52 @@
+"""An opened checkpoint that own texts can be drawn with: what `sample`, `interpolate` and `edit` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, pick_device, reading
+from hspcgan.evaluate.texts import conditions_from_texts, doubts
+from hspcgan.model.checkpoint import Loaded
+from hspcgan.model.condition import Condition
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights draw, and where: a checkpoint, its CLIP where it is not found by itself, a device's word."""
+
+    checkpoint: str
+    clip_path: str | None = None
+    device: str = "auto"
+
+
+def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Loaded, Condition]:
+    """The networks on their device, and a condition per text; ``warn`` gets a line for each doubtful text.
+
+    Where prompts are made of the sentence alone (GALIP), texts are not parsed. ValueError for an empty text, and for
+    weights that are missing or do not belong together.
+    """
+    from hspcgan.pipeline.concepts import Parser
+
+    empty = [i + 1 for i, text in enumerate(texts) if not text.strip()]
+    if empty:
+        raise ValueError(f"text {empty[0]} of {len(texts)} is empty; describe what to draw")
+    folder = find_checkpoint(weights.checkpoint)
+    loaded = open_checkpoint(folder, clip_path=weights.clip_path)
+    parser, templates = None, {}
+    if loaded.config.prompts != "fc":
+        how = reading(folder)
+        parser, templates = Parser(how.parse), how.templates
+    for line in doubts(texts, loaded.clip):
+        warn(line)
+    condition = conditions_from_texts(texts, loaded.clip, templates, parser, n_entities=loaded.config.locals)
+    loaded.generator.to(pick_device(weights.device))
+    return loaded, condition
+
+
+def device_of(loaded: Loaded) -> torch.device:
+    return next(loaded.generator.parameters()).device

@@ -1,0 +1,153 @@
+"""State files of the original GALIP code → this project's networks, equal to the original's in images and scores.
+
+A file holds ``{"model": {"netG": …, "netD": …, "netC": …}}``, names with or without ``module.``; what stands beside
+it (optimizers, epoch) is left alone. The frozen CLIP inside netG is compared with the one given, not taken over.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from hspcgan.model.build import build
+from hspcgan.model.clip import FrozenClip
+from hspcgan.model.config import ModelConfig
+from hspcgan.model.discriminator import Discriminator, Head
+from hspcgan.model.generator import Generator
+
+State = Mapping[str, Tensor]
+Join = Callable[[list[Tensor]], Tensor]
+NETWORKS = ("netG", "netD", "netC")
+FROZEN = "mapping.CLIP_ViT."
+HALF_ROUNDING = 1e-3  # relative; CLIP's matrices pass through float16 in OpenAI's loader and in ours
+
+# Own names → the original's; the first that matches counts. Digits are block numbers.
+RENAMED = {
+    "netG": (("adapter.blocks.", "mapping.FBlocks."), ("adapter.prompts.fc.", "mapping.fc_prompt."),
+             ("adapter.", "mapping."), ("blocks.", "GBlocks.")),
+    "netD": (("blocks.", "DBlocks."),),
+    "netC": (("first.", "joint_conv.0."), ("last.", "joint_conv.2.")),
+}  # fmt: skip
+# A modulation here is one tensor over the four MLPs that the original keeps apart, in this order.
+MLPS = ("affine0.fc_gamma", "affine0.fc_beta", "affine1.fc_gamma", "affine1.fc_beta")
+FUSED: dict[str, tuple[str, Join]] = {
+    "first.weight": ("linear1.weight", torch.cat),
+    "first.bias": ("linear1.bias", torch.cat),
+    "second": ("linear2.weight", torch.stack),
+    "offset": ("linear2.bias", torch.stack),
+}
+UNUSED = re.compile(r"DBlocks\.\d+\.conv_s\.")  # shortcuts of blocks that keep their width: never applied
+
+
+def import_galip(
+    path: str | Path, clip: FrozenClip, image_size: int = 224
+) -> tuple[Generator, Discriminator, Head, ModelConfig]:
+    """Networks in eval mode with the weights of a state file, and the configuration that its shapes tell.
+
+    ``image_size``, in pixels a side, is not among what shapes tell. ValueError for a file of another kind, for tensors
+    that are missing, unknown (all are named) or of other shapes, and where the CLIP inside is not the one given.
+    """
+    path = Path(path)
+    states = _read(path)
+    _same_clip(path, states["netG"], clip)
+    config = _configuration(path, states, clip, image_size)
+    networks = build(config, clip)
+    for (name, state), network in zip(states.items(), networks, strict=True):
+        _fill(f"{path}, {name}", RENAMED[name], state, network)
+    return *networks, config
+
+
+def _read(path: Path) -> dict[str, State]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ValueError(f"no state file at {path}; give the .pth file of a GALIP release") from error
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{path} cannot be read as tensors ({reason}): damaged, or of another kind") from error
+    model = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(model, dict) or not all(isinstance(model.get(name), dict) for name in NETWORKS):
+        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f'{path} is no GALIP state: expected {{"model": {{"netG", "netD", "netC"}}}}, got {found}')
+    return {name: {key.removeprefix("module."): value for key, value in model[name].items()} for name in NETWORKS}
+
+
+def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, image_size: int) -> ModelConfig:
+    """Sizes read off the shapes; whatever else does not fit shows when the weights are filled in."""
+    g, d, c = (states[name] for name in NETWORKS)
+    try:
+        blocks = [g[f"GBlocks.{i}.c1.weight"].shape for i in range(_count(g, "GBlocks"))]  # each (out, in, 3, 3)
+        sizes = {
+            "noise_dim": g["fc_code.weight"].shape[1],
+            "code_width": g["fc_code.weight"].shape[0] // clip.grid**2,
+            "middle_width": g["mapping.FBlocks.0.conv1.weight"].shape[0],
+            "adapter_blocks": _count(g, "mapping.FBlocks"),
+            "global_prompts": g["mapping.fc_prompt.weight"].shape[0] // clip.width,
+            "channels": (blocks[0][1], *(shape[0] for shape in blocks)),
+            "discriminator_width": d["main.conv_r.0.weight"].shape[0],
+            "head_width": c["joint_conv.0.weight"].shape[0],
+        }
+        return ModelConfig.model_validate({"kind": "galip", "clip_input": "galip", "image_size": image_size, **sizes})
+    except KeyError as error:
+        raise ValueError(f"{path} is no GALIP state: {error.args[0]} is missing") from error
+    except IndexError as error:
+        raise ValueError(f"{path} is no GALIP state: GBlocks.0.c1.weight is missing") from error
+
+
+def _count(state: State, prefix: str) -> int:
+    """Blocks numbered from 0 under a prefix."""
+    return len({key[len(prefix) + 1 :].partition(".")[0] for key in state if key.startswith(f"{prefix}.")})
+
+
+def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network: nn.Module) -> None:
+    """Load the original's tensors into one of our networks; each one must be known and used."""
+    own = network.state_dict()
+    sources = {key: _sources(key, renamed) for key in own}
+    wanted = {name for names, _ in sources.values() for name in names}
+    present = {key for key in state if not key.startswith(FROZEN) and not UNUSED.match(key)}
+    if wanted != present:
+        missing, unknown = sorted(wanted - present), sorted(present - wanted)
+        raise ValueError(
+            f"{where} does not fit GALIP's layout: missing {missing or 'none'}, unknown {unknown or 'none'}"
+        )
+    filled = {}
+    for key, (names, join) in sources.items():
+        parts = [state[name].float() for name in names]
+        expected = own[key].shape
+        filled[key] = join(parts) if len({part.shape for part in parts}) == 1 else torch.empty(0)
+        if filled[key].shape != expected:
+            shapes = ", ".join(f"{name} {tuple(part.shape)}" for name, part in zip(names, parts, strict=True))
+            raise ValueError(f"{where}: {shapes} do not make up the {tuple(expected)} of {key}")
+    network.load_state_dict(filled)
+    network.eval()
+
+
+def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], Join]:
+    """The original's tensors of which one of ours is made, and how they are joined."""
+    name = next((theirs + key.removeprefix(ours) for ours, theirs in renamed if key.startswith(ours)), key)
+    fuse = re.fullmatch(r"(.+\.fuse\d)\.(.+)", name)
+    if fuse is None:
+        return [name], lambda tensors: tensors[0]
+    tail, join = FUSED[fuse[2]]
+    return [f"{fuse[1]}.{mlp}.{tail}" for mlp in MLPS], join
+
+
+def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
+    """ValueError where the frozen image tower inside the generator is not that of the CLIP given."""
+    ours = clip.network.visual.state_dict()
+    theirs = {key.removeprefix(FROZEN): value.float() for key, value in generator.items() if key.startswith(FROZEN)}
+    unknown = sorted(theirs.keys() - ours.keys())
+    if unknown:
+        raise ValueError(f"{path}, netG has unknown tensors of CLIP: {[FROZEN + key for key in unknown]}")
+    for key, value in theirs.items():
+        same_shape = value.shape == ours[key].shape
+        if not same_shape or not torch.allclose(value, ours[key].float(), rtol=HALF_ROUNDING, atol=1e-6):
+            raise ValueError(
+                f"{path} was trained around another CLIP than {clip.name} (sha256 {clip.sha256}): {FROZEN}{key} "
+                f"differs; give the CLIP it was trained with by --clip"
+            )

@@ -1,0 +1,46 @@
+"""Networks of sizes alone, on torch's meta device: what they need is counted before any weights are read."""
+
+from __future__ import annotations
+
+import torch
+
+from hspcgan.model.build import build
+from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.config import ModelConfig
+from hspcgan.model.discriminator import Discriminator, Head
+from hspcgan.model.generator import Generator
+
+# Sizes of OpenAI's image transformers, as OpenAI's CLIP class takes them: embed_dim, resolution, image layers, image
+# width, patch, context, vocabulary, text width, text heads, text layers.
+OPENAI = {
+    "ViT-B-32": (512, 224, 12, 768, 32, 77, 49408, 512, 8, 12),
+    "ViT-B-16": (512, 224, 12, 768, 16, 77, 49408, 512, 8, 12),
+    "ViT-L-14": (768, 224, 24, 1024, 14, 77, 49408, 768, 12, 12),
+    "ViT-L-14-336px": (768, 336, 24, 1024, 14, 77, 49408, 768, 12, 12),
+}
+
+
+def sketch_clip(name: str) -> FrozenClip:
+    """One of OpenAI's image transformers without values; KeyError for a name that is not in ``OPENAI``."""
+    return _clip(OPENAI[name], name)
+
+
+def sketch_of(clip: FrozenClip) -> FrozenClip:
+    """The same sizes without values."""
+    network = clip.network
+    text_width = len(network.ln_final.weight)
+    text = (clip.context_length, len(network.token_embedding.weight), text_width, max(1, text_width // 64))
+    image = (clip.embed_dim, clip.resolution, clip.layers, clip.width, clip.patch)
+    return _clip((*image, *text, len(network.transformer.resblocks)), clip.name)
+
+
+def sketch(config: ModelConfig, clip: FrozenClip) -> tuple[Generator, Discriminator, Head]:
+    """The trainable networks around a sketched CLIP. ValueError where configuration and CLIP do not fit."""
+    with torch.device("meta"):
+        return build(config, clip)
+
+
+def _clip(sizes: tuple[int, ...], name: str) -> FrozenClip:
+    with torch.device("meta"):
+        return FrozenClip(openai_clip().model.CLIP(*sizes).float(), name, sha256="")

@@ -1,0 +1,189 @@
+"""GALIP's networks written out plainly after the description of its paper and the names in its state files.
+
+Nothing of the package is used: every MLP, affine and convolution stands by itself, in the order in which the original
+applies them, so that an imported checkpoint can be compared with an independent computation.
+"""
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+
+
+def mlp(condition, channels):
+    layers = [
+        ("linear1", nn.Linear(condition, channels)),
+        ("relu1", nn.ReLU()),
+        ("linear2", nn.Linear(channels, channels)),
+    ]
+    return nn.Sequential(OrderedDict(layers))
+
+
+class Affine(nn.Module):
+    def __init__(self, condition, channels):
+        super().__init__()
+        self.fc_gamma, self.fc_beta = mlp(condition, channels), mlp(condition, channels)
+
+    def forward(self, x, condition):
+        return self.fc_gamma(condition)[:, :, None, None] * x + self.fc_beta(condition)[:, :, None, None]
+
+
+class Fuse(nn.Module):
+    def __init__(self, condition, channels):
+        super().__init__()
+        self.affine0, self.affine1 = Affine(condition, channels), Affine(condition, channels)
+
+    def forward(self, x, condition):
+        x = F.leaky_relu(self.affine0(x, condition), 0.2)
+        return F.leaky_relu(self.affine1(x, condition), 0.2)
+
+
+class FBlock(nn.Module):
+    def __init__(self, condition, channels, middle):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(channels, middle, 3, 1, 1), nn.Conv2d(middle, channels, 3, 1, 1)
+        self.fuse1, self.fuse2 = Fuse(condition, middle), Fuse(condition, channels)
+
+    def forward(self, x, condition):
+        h = self.fuse1(self.conv1(x), condition)
+        return x + self.fuse2(self.conv2(h), condition)
+
+
+class GBlock(nn.Module):
+    def __init__(self, condition, before, after, size):
+        super().__init__()
+        self.size = size
+        self.c1, self.c2 = nn.Conv2d(before, after, 3, 1, 1), nn.Conv2d(after, after, 3, 1, 1)
+        self.fuse1, self.fuse2 = Fuse(condition, before), Fuse(condition, after)
+        if before != after:
+            self.c_sc = nn.Conv2d(before, after, 1)
+
+    def forward(self, x, condition):
+        x = F.interpolate(x, size=(self.size, self.size))
+        h = self.c1(self.fuse1(x, condition))
+        h = self.c2(self.fuse2(h, condition))
+        return h + (self.c_sc(x) if hasattr(self, "c_sc") else x)
+
+
+class ImageTower(nn.Module):
+    """The part of OpenAI's image transformer that stands inside netG."""
+
+    def __init__(self, visual):
+        super().__init__()
+        self.conv1, self.ln_pre, self.transformer = visual.conv1, visual.ln_pre, visual.transformer
+        self.class_embedding, self.positional_embedding = visual.class_embedding, visual.positional_embedding
+
+    def tokens(self, patches):
+        x = patches.flatten(2).transpose(1, 2)
+        x = torch.cat([self.class_embedding.repeat(len(x), 1, 1), x], dim=1)
+        return self.ln_pre(x + self.positional_embedding).transpose(0, 1)  # [1 + g², B, D]
+
+    def forward(self, bridge, prompts):
+        x = self.tokens(bridge)
+        for number, block in enumerate(self.transformer.resblocks):
+            prompted = 1 <= number <= 8
+            x = block(torch.cat([x, prompts[None, :, number - 1]]))[:-1] if prompted else block(x)
+        return x[1:].permute(1, 2, 0).reshape(bridge.shape)
+
+    def taps(self, images, resolution):
+        """Features after blocks 1, 4 and 8, shown images in the range [0.5, 1] and with nearest pixels."""
+        halved = F.interpolate(images * 0.5 + 0.5, size=(resolution, resolution))
+        pixels = ((halved + 1) * 0.5 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+        patches, taps = self.conv1(pixels), []
+        x = self.tokens(patches)
+        for number, block in enumerate(self.transformer.resblocks):
+            x = block(x)
+            if number in (1, 4, 8):
+                taps.append(x[1:].permute(1, 2, 0).reshape(patches.shape))
+        return taps
+
+
+class Mapping(nn.Module):
+    def __init__(self, condition, code, middle, out, visual):
+        super().__init__()
+        self.width = visual.conv1.out_channels
+        self.FBlocks = nn.ModuleList(FBlock(condition, code, middle) for _ in range(4))
+        self.conv_fuse = nn.Conv2d(code, self.width, 5, 1, 2)
+        self.CLIP_ViT = ImageTower(visual)
+        self.conv = nn.Conv2d(self.width, out, 5, 1, 2)
+        self.fc_prompt = nn.Linear(condition, 8 * self.width)
+
+    def forward(self, x, condition):
+        prompts = self.fc_prompt(condition).view(len(x), 8, self.width)
+        for block in self.FBlocks:
+            x = block(x, condition)
+        bridge = self.conv_fuse(x)
+        return self.conv(bridge + 0.1 * self.CLIP_ViT(bridge, prompts))
+
+
+class NetG(nn.Module):
+    def __init__(self, visual, text, noise, code, middle, channels, sizes):
+        super().__init__()
+        self.fc_code = nn.Linear(noise, code * 49)
+        self.mapping = Mapping(noise + text, code, middle, channels[0], visual)
+        blocks = zip(channels[:-1], channels[1:], sizes, strict=True)
+        self.GBlocks = nn.ModuleList(GBlock(noise + text, *block) for block in blocks)
+        self.to_rgb = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(channels[-1], 3, 3, 1, 1))
+
+    def forward(self, noise, sentence):
+        condition = torch.cat([noise, sentence], dim=1)
+        x = self.mapping(self.fc_code(noise).view(len(noise), -1, 7, 7), condition)
+        for block in self.GBlocks:
+            x = block(x, condition)
+        return self.to_rgb(x)
+
+
+class DBlock(nn.Module):
+    def __init__(self, before, after, reads_tap):
+        super().__init__()
+        first, second = (nn.Conv2d(width, after, 3, 1, 1, bias=False) for width in (before, after))
+        self.conv_r = nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2))
+        self.conv_s = nn.Conv2d(before, after, 1)  # there in every block, applied only where the width changes
+        self.gamma = nn.Parameter(torch.zeros(1))
+        if reads_tap:
+            self.beta = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x, tap=None):
+        residual = self.gamma * self.conv_r(x)
+        if tap is None:
+            return self.conv_s(x) + residual
+        return x + residual + self.beta * tap
+
+
+class NetD(nn.Module):
+    def __init__(self, width, out):
+        super().__init__()
+        self.DBlocks = nn.ModuleList(DBlock(width, width, True) for _ in range(2))
+        self.main = DBlock(width, out, False)
+
+    def forward(self, taps):
+        x = self.DBlocks[0](taps[0], taps[1])
+        return self.main(self.DBlocks[1](x, taps[2]))
+
+
+class NetC(nn.Module):
+    def __init__(self, image, text, hidden):
+        super().__init__()
+        first, last = nn.Conv2d(image + text, hidden, 4, bias=False), nn.Conv2d(hidden, 1, 4, bias=False)
+        self.joint_conv = nn.Sequential(first, nn.LeakyReLU(0.2), last)
+
+    def forward(self, features, sentence):
+        everywhere = sentence[:, :, None, None].repeat(1, 1, 7, 7)
+        return self.joint_conv(torch.cat([features, everywhere], dim=1)).flatten()
+
+
+def networks(visual, text, *, noise=100, code=64, middle=32, channels=(512, 512, 512, 512, 256, 128, 64),
+             sizes=(8, 16, 32, 64, 128, 224), features=512, hidden=128, seed=0):  # fmt: skip
+    """netG, netD, netC around OpenAI's image tower, every trainable weight random, those that start at 0 or 1 too."""
+    torch.manual_seed(seed)
+    g = NetG(visual, text, noise, code, middle, channels, sizes)
+    made = g, NetD(visual.conv1.out_channels, features), NetC(features, text, hidden)
+    with torch.no_grad():
+        for network in made:
+            for name, parameter in network.named_parameters():
+                if "CLIP_ViT" not in name:
+                    parameter.add_(torch.randn_like(parameter), alpha=0.05)
+    return made

@@ -1,0 +1,163 @@
+"""Ends of every kind: signals, kill -9, parts of a batch, several processes, evaluation on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from test_train_resume import assert_equal, read
+from train_world import make_cache, write_manifest
+
+from hspcgan.evaluate.checkpoints import find_checkpoint
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.train import loop, state
+from hspcgan.train.config import TrainConfig
+from hspcgan.train.distributed import start
+from hspcgan.train.journal import Clock
+from hspcgan.train.setup import assemble
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Networks this small are slowed down by threads, most of all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def cache_path(tmp_path_factory, tiny_clip_path):
+    return make_cache(tmp_path_factory.mktemp("world") / "cache", tiny_clip_path, test=8)
+
+
+@pytest.fixture
+def make_run(tmp_path, cache_path, tiny_clip_path):
+    def make(name="a", evaluate=None, **train):
+        path = write_manifest(tmp_path / name, cache_path, tiny_clip_path, **train)
+        if evaluate is not None:
+            path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"evaluate": evaluate}))
+        return assemble(load_manifest(str(path)), start("cpu"))
+
+    return make
+
+
+@pytest.mark.parametrize("settings", [{"mining": "mis", "loss": "margin"}, {"mining": "none", "loss": "hinge"}])
+def test_a_batch_in_parts_gives_the_weights_of_the_whole(make_run, settings):
+    settings |= {"batch_size": 6, "lr_generator": 1e-4, "lr_discriminator": 1e-4}  # Adam magnifies rounding
+    whole, parts = make_run("a", **settings), make_run("b", accumulate=3, **settings)
+    for step in range(2):
+        reports = [loop.train_step(run, run.batches.at(step), Clock()) for run in (whole, parts)]
+        assert reports[0].keys() == reports[1].keys()
+        for name in ("loss_d", "loss_g", "penalty", "mis", "grad_d", "grad_g"):
+            assert reports[1][name].item() == pytest.approx(reports[0][name].item(), rel=1e-3, abs=1e-5), name
+    for network in ("generator", "discriminator", "head"):
+        pairs = zip(getattr(whole, network).parameters(), getattr(parts, network).parameters(), strict=True)
+        for one, other in pairs:
+            torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
+
+
+def test_parts_are_the_rows_in_order_and_mine_among_the_whole_batch(make_run):
+    batch = make_run(batch_size=6).batches.at(0)
+    parts = batch.parts(3)
+    assert [part.first_row for part in parts] == [0, 2, 4]
+    assert torch.equal(torch.cat([part.noise for part in parts]), batch.noise)
+    assert torch.equal(torch.cat([part.condition.sentence for part in parts]), batch.condition.sentence)
+    assert all(part.negatives.shape == (2, 6) and part.sentences is batch.sentences for part in parts)
+
+
+def test_what_cannot_be_split_is_refused(make_run):
+    with pytest.raises(ValueError, match=r"batch_size is 6, which 1 processes in 4 parts"):
+        make_run(batch_size=6, accumulate=4)
+    for settings in ({"mining": "fake"}, {"mining": "mis", "hardest": "worst-pair"}):
+        with pytest.raises(ValueError, match="one maximum over all of it"):
+            TrainConfig(steps=1, accumulate=2, **settings)
+    assert TrainConfig(steps=1, accumulate=2, mining="none", hardest="worst-pair").accumulate == 2
+
+
+def command(path: Path, **environment: str) -> subprocess.Popen:
+    code = "from hspcgan.pipeline.cli import main; main()"
+    return subprocess.Popen([sys.executable, "-c", code, "train", str(path)], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, env=os.environ | environment)  # fmt: skip
+
+
+def last_step(folder: Path) -> int:
+    log = folder / "log.jsonl"
+    lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")] if log.is_file() else []
+    return json.loads(lines[-1])["step"] if lines else 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_process_that_is_ended_goes_on_where_it_was(tmp_path, make_run, cache_path, tiny_clip_path, number):
+    free = {"steps": 1000, "log_every": 1, "checkpoint_every": 4, "grid_every": 1000}
+    path = write_manifest(tmp_path / "cut", cache_path, tiny_clip_path, **free)
+    process, folder = command(path, OMP_NUM_THREADS="1"), tmp_path / "cut" / "run"
+    while last_step(folder) < 5:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=600)
+    reached = read(folder)["step"]
+    if number == signal.SIGTERM:
+        assert process.returncode == 0
+        assert f"stopped by SIGTERM at step {reached} of 1000, saved" in out
+    else:
+        assert process.returncode == -signal.SIGKILL
+        assert reached % 4 == 0
+    end = {**free, "steps": reached + 2}
+    loop.train(make_run("cut", **end))
+    whole = make_run("whole", **end)
+    loop.train(whole)
+    assert_equal(read(folder), read(whole.folder))
+
+
+def test_a_setting_younger_than_the_checkpoint_counts_as_its_default(make_run):
+    run = make_run("a", steps=1)
+    loop.train(run)
+    path = state.latest(run.folder) / "state.pt"
+    saved = torch.load(path, weights_only=True)
+    del saved["fixed"]["model.clip_input"], saved["fixed"]["train.accumulate"]
+    torch.save(saved, path)
+    assert loop.train(make_run("a", steps=2)).step == 2
+    torch.save(saved, state.latest(run.folder) / "state.pt")
+    with pytest.raises(ValueError, match=r"train.accumulate: 1 then, 2 now"):
+        loop.train(make_run("a", steps=2, accumulate=2))
+
+
+def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, tiny_clip_path, other_clip_path):
+    scorers = {"held-out": str(other_clip_path), "trainer": str(tiny_clip_path)}
+    evaluate = {"scorers": scorers, "metrics": ["clip_score"], "samples": 4, "device": "cpu"}
+    run = make_run("judged", evaluate, evaluate_every=2, best="clip_score/trainer-clip", keep=1)
+    loop.train(run)
+    plain = make_run("plain")
+    loop.train(plain)
+    assert_equal(read(run.folder), read(plain.folder))
+    scores = {}
+    for path in (run.folder / "evaluation" / "steps").glob("*.json"):
+        figures = json.loads(path.read_text())["figures"]
+        scores[path.stem] = next(one["value"] for one in figures if one["name"].startswith("clip_score/trainer"))
+    assert scores.keys() == {"step-000002", "step-000004", "step-000006"}
+    top = max(scores, key=scores.get)
+    found = state.best(run.folder)
+    assert found == (run.folder / "checkpoints" / top, scores[top])
+    kept = {path.name for path in (run.folder / "checkpoints").glob("step-*")}
+    assert kept == {top, "step-000006"}
+    assert find_checkpoint(run.folder / "checkpoints" / "best").name == top
+    with pytest.raises(ValueError, match=r"train.best is 'fid', but the figures will be clip_score/"):
+        loop.train(make_run("other", evaluate, evaluate_every=2))
+
+
+def test_wandb_is_asked_for_only_where_it_is_installed(make_run):
+    try:
+        import wandb  # noqa: F401
+    except ModuleNotFoundError:
+        with pytest.raises(ValueError, match="wandb is not installed"):
+            loop.train(make_run(wandb="birds"))
+    else:
+        pytest.skip("wandb is installed here")
