@@ -13,10 +13,24 @@ from pathlib import Path
 Graph = set[tuple[str, ...]]
 WORDNET_FILES = ("english.synsets", "english.exceptions")
 # Endings and what the base form has instead, tried in order.
-NOUN_ENDINGS = (("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"))
-NOUN_ENDINGS += (("men", "man"), ("ies", "y"), ("s", ""))
-ALL_ENDINGS = (("s", ""), *(e for e in NOUN_ENDINGS if e[0] not in ("ves", "s")), ("es", "e"), ("es", ""))
-ALL_ENDINGS += (("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", ""), ("er", ""), ("est", ""), ("er", "e"), ("est", "e"))
+NOUN_ENDINGS = (
+    *(("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh")),
+    *(("men", "man"), ("ies", "y"), ("s", "")),
+)
+ALL_ENDINGS = (
+    *(
+        ("s", ""),
+        ("ses", "s"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
+    ),
+    *(("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    *(("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+)
 
 
 @dataclass

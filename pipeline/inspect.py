@@ -93,7 +93,7 @@ def statistics(cache: Cache) -> str:
         f"CLIP    {info['clip']['name']} ({info['clip']['sha256'][:12]}…), {info['clip']['embed_dim']} wide",
         f"graphs  {counts['empty_graphs']:,} captions without an entity "
         f"({counts['empty_graphs'] / max(1, counts['captions']):.2%}); "
-        f"{alignment.get('noun_chunk_fallback', 0):,} unique captions, empty by the rules, have their noun chunks instead",
+        f"{alignment.get('noun_chunk_fallback', 0):,} unique captions, empty by the rules, have noun chunks",
         "",
     ]
     lines += _table(

@@ -19,6 +19,7 @@ from hspcgan.pipeline.concepts import (
     tree,
 )
 from hspcgan.pipeline.concepts import relations as relation_rules
+from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.repair import silent_e
 
 
@@ -150,6 +151,15 @@ def test_docs_of_a_model_without_verb_tables_are_left_as_they_are():
     nlp = spacy.blank("en")
     doc = nlp("a bird swims")
     assert Repairer(nlp)(doc) is doc
+
+
+def test_repairs_that_would_leave_no_tree_are_not_made(parser):
+    doc = parser.nlp("a bird swims")
+    draft = Draft(doc)
+    draft.heads, draft.changed = [1, 2, 1], True
+    assert draft.doc() is doc
+    draft.heads, draft.deps[1], draft.deps[2] = [1, 1, 1], "ROOT", "acl"
+    assert [t.head.i for t in draft.doc()] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

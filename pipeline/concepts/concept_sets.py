@@ -9,9 +9,7 @@ from hspcgan.pipeline.concepts import relations as rules
 from hspcgan.pipeline.concepts import roles
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation, Token
-from hspcgan.pipeline.concepts.tree import NOMINAL, Tree
-
-COLOURED = ("colored", "coloured")
+from hspcgan.pipeline.concepts.tree import COLOURED, NOMINAL, Tree
 
 
 def concepts_from_tokens(tokens: Sequence[Token]) -> Concepts:

@@ -26,7 +26,8 @@ class Draft:
         self.changed = True
 
     def doc(self) -> Doc:
-        if not self.changed:
+        """The changed analysis; the source where nothing was changed, or where rules together left no tree."""
+        if not self.changed or not self._is_tree():
             return self.source
         doc = self.source
         return Doc(
@@ -40,3 +41,9 @@ class Draft:
             deps=self.deps,
             ents=[f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc],
         )
+
+    def _is_tree(self) -> bool:
+        above = self.heads
+        for _ in self.heads:
+            above = [self.heads[i] for i in above]
+        return all(self.heads[i] == i for i in above)

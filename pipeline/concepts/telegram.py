@@ -11,7 +11,7 @@ from spacy.tokens import Doc, Token
 
 from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tree import NEAR, NOMINAL
+from hspcgan.pipeline.concepts.tree import COLOURED, NEAR, NOMINAL
 
 ATTACHED = ("compound", "amod", "nmod", "nsubj", "npadvmod", "poss")
 
@@ -59,6 +59,7 @@ class Nouns:
             elif t.lemma_ == "have":
                 _having(draft, t)
         _verbless(draft)
+        _side_by_side(draft)
         _relative(draft)
         return draft.doc()
 
@@ -197,6 +198,28 @@ def _verbless(draft: Draft) -> None:
         if links:
             draft.swap(i, top)
             draft.heads[top], draft.deps[top] = draft.heads[links[-1]], "conj"
+
+
+def _side_by_side(draft: Draft) -> None:
+    """Two phrases without a word between them: what stands before an adjective is no part of the noun after it.
+
+    red bird black wings → red (bird), black (wing)
+    """
+    for i, dep in enumerate(draft.deps):
+        top = draft.heads[i]
+        if (
+            dep not in ("compound", "nmod")
+            or draft.pos[i] not in NOMINAL
+            or draft.source[i].lower_ in lexicon("shades")
+        ):
+            continue
+        between = [c for c in draft.children(top) if i < c < top]
+        if between and between[0] == i + 1 and draft.pos[i + 1] == "ADJ" and draft.source[i + 1].lower_ not in COLOURED:
+            draft.swap(i, top)
+            draft.deps[top] = "appos"
+            for child in draft.children(top):
+                if child < i:
+                    draft.heads[child] = i
 
 
 def _relative(draft: Draft) -> None:
