@@ -22,10 +22,9 @@ def main(debug: bool) -> None:
 
 
 def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument and options that prepare and its single stages share."""
+    """The options that prepare and its single stages share."""
     for decorate in reversed(
         (
-            click.argument("manifest"),
             click.option(
                 "--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key: data.seed=1."
             ),
@@ -45,6 +44,7 @@ def _prepare(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: b
 
 
 @main.command()
+@click.argument("manifest")
 @stage_options
 def prepare(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
     """Make a dataset's cache: ingest, parse, encode; resumes."""
@@ -52,6 +52,7 @@ def prepare(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bo
 
 
 @main.command()
+@click.argument("manifest")
 @stage_options
 def ingest(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
     """Only check, crop and key images and captions."""
@@ -59,13 +60,67 @@ def ingest(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: boo
 
 
 @main.command()
+@click.argument("manifest", required=False)
 @stage_options
-def parse(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
-    """Only turn captions into concepts and scene graphs."""
-    _prepare(manifest, override, rebuild, dry_run, "parse", only=True)
+@click.option("--jsonl", nargs=2, type=click.Path(path_type=Path), metavar="IN OUT", help="Scene graphs of a file.")
+@click.option("--annotator", type=click.Choice(["spacy", "stanza"]), default="spacy", show_default=True,
+              help="For --jsonl: who analyses the words.")  # fmt: skip
+@click.option("--model", default="", help="For --jsonl: the annotator's model; empty: its small English one.")
+@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="For --jsonl.")
+@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="For --jsonl.")
+def parse(
+    manifest: str | None,
+    override: tuple[str, ...],
+    rebuild: bool,
+    dry_run: bool,
+    jsonl: tuple[Path, Path] | None,
+    **options: Any,
+) -> None:
+    """Only turn captions into concepts and scene graphs.
+
+    Of a MANIFEST's cache; or, with --jsonl, of any file of {"caption": …} lines, without a cache: OUT has one
+    {"caption", "tuples"} a line, bad lines are listed in OUT.rejects.jsonl.
+    """
+    if (manifest is None) == (jsonl is None):
+        raise click.UsageError("give a MANIFEST or --jsonl IN OUT")
+    if jsonl is None:
+        _prepare(str(manifest), override, rebuild, dry_run, "parse", only=True)
+        return
+    from hspcgan.pipeline.caption_file import parse_file
+    from hspcgan.pipeline.concepts import ParseConfig
+
+    source, target = jsonl
+    if dry_run:
+        click.echo(f"{source} → {target}, {options['annotator']}. Dry run: nothing is written.")
+        return
+    outcome = parse_file(source, target, ParseConfig(**options))
+    click.echo(f"{outcome.captions:,} captions, {outcome.empty:,} of them with an empty graph → {target}")
+    if outcome.rejects:
+        click.echo(f"{len(outcome.rejects):,} lines refused, listed in {target}.rejects.jsonl")
 
 
 @main.command()
+@click.argument("predictions", type=click.Path(path_type=Path))
+@click.argument("gold", type=click.Path(path_type=Path))
+@click.option("--wordnet", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="METEOR's WordNet files, for lemmas and synonyms; without: words as they are written.")  # fmt: skip
+def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
+    """Score scene graphs against gold: SPICE F1, set match.
+
+    PREDICTIONS are lines as `hspcgan parse --jsonl` writes them; GOLD is FACTUAL's CSV, or such lines.
+    """
+    from hspcgan.pipeline import graph_score
+
+    words = graph_score.WordNet.load(wordnet) if wordnet else graph_score.WordNet()
+    result = graph_score.score(graph_score.read_predictions(predictions), graph_score.read_gold(gold), words)
+    click.echo(
+        f"{result.captions:,} captions, {result.missing:,} without prediction, SPICE F1 {result.spice:.2f}, "
+        f"set match {result.set_match:.2f} ({'WordNet lemmas and synonyms' if wordnet else 'words as written'})"
+    )
+
+
+@main.command()
+@click.argument("manifest")
 @stage_options
 def encode(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
     """Only encode captions and phrases, and finish the cache."""

@@ -27,7 +27,7 @@ class RootGroup(click.Group):
     """
 
     order = ("demo", "prepare", "ingest", "parse", "encode", "inspect", "stats", "validate", "export",
-             "train", "sample", "evaluate", "report", "doctor")  # fmt: skip
+             "graphs", "train", "sample", "evaluate", "report", "doctor")  # fmt: skip
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}

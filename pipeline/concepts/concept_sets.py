@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from hspcgan.pipeline.concepts import relations as rules
 from hspcgan.pipeline.concepts import roles
+from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation, Token
-from hspcgan.pipeline.concepts.tree import Tree, lexicon
+from hspcgan.pipeline.concepts.tree import COLOURED, NOMINAL, Tree
 
 
 def concepts_from_tokens(tokens: Sequence[Token]) -> Concepts:
@@ -39,7 +40,7 @@ def entity(tree: Tree, i: int) -> Entity:
     John and his wife are attending a cocktail party → person john, wife, party
     """
     parts = name_parts(tree, i)
-    head = " ".join(tree.lemma(p) for p in parts)
+    head = tree.persons.get(i) or " ".join(tree.lemma(p) for p in parts)
     kind = entity_type(tree.tokens[i].ner) if tree.upos(i) == "PROPN" else ""
     start, end = tree.tokens[parts[0]].start, tree.tokens[parts[-1]].end
     return Entity(head, f"{kind} {head}".strip(), start, end, i, kind)
@@ -87,7 +88,7 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     for word in tree.with_conjuncts(i):
         if tree.upos(word) == "VERB" and rules.is_predicate_verb(tree, word):
             continue
-        if tree.upos(word) not in ("PUNCT", "SYM"):
+        if tree.upos(word) not in ("PUNCT", "SYM") and not is_shade(tree, word):
             yield attribute_text(tree, word), noun, word
 
 
@@ -99,7 +100,10 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     the man looks happy → happy (man)
     the beak is curved → curved (beak)
     the bird is not red → not red (bird)
+    a toilet with the seat up → up (seat)
     """
+    if i > 0 and is_position(tree, i):
+        yield tree.lemma(i), i - 1, i
     if tree.is_a(i, "case", "amod", "advmod", "fixed", "compound"):
         return
     state = tree.upos(i) == "VERB" and roles.is_passive(tree, i) and not rules.is_predicate_verb(tree, i)
@@ -115,12 +119,24 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
         yield text, owner, i
 
 
+def is_position(tree: Tree, i: int) -> bool:
+    """An adverb of state right after a noun, whatever noun it was hung on: "the seat up", "a sky overhead"."""
+    bare = tree.is_a(i, "advmod", "compound:prt", "acl", "amod", "dep") and not tree.children(i)
+    return (
+        bare and tree.lemma(i) in lexicon("positions") and tree.is_entity(i - 1) and tree.upos(tree.head[i]) in NOMINAL
+    )
+
+
 def attribute_text(tree: Tree, i: int) -> str:
     """The lemma of an adjective or number, the form of a participle, the whole of a compound.
 
     a larger bird → large
     a painted wall → painted
     a long-tailed bird → long-tailed
+    a light blue sky → light blue
+    a white colored truck → white
+    a rust colored wall → rust colored
+    a black haired boy → black haired
     """
     start, tokens = i, tree.tokens
     while start > 0 and tokens[start - 1].end == tokens[start].start and _hyphenated(tree, start, i):
@@ -128,8 +144,29 @@ def attribute_text(tree: Tree, i: int) -> str:
     if start < i:
         return "".join(token.text for token in tokens[start : i + 1]).lower()
     inner = [attribute_text(tree, c) for c in tree.children(i, "compound") if c < i]
+    if i > 0 and is_shade(tree, i - 1):
+        if tokens[i].text.lower() in COLOURED and tree.lemma(i - 1) in lexicon("colours"):
+            return tree.lemma(i - 1)
+        inner = [tokens[i - 1].text.lower()]
+        if i > 1 and is_shade(tree, i - 2):
+            inner.insert(0, tree.lemma(i - 2))
+        return " ".join([*inner, tokens[i].text.lower()])
     form = tokens[i].text.lower() if tree.upos(i) == "VERB" else tree.lemma(i)
     return " ".join([*inner, form])
+
+
+def is_shade(tree: Tree, i: int) -> bool:
+    """a light blue sky · a cream colored wall · a black haired boy: the first word belongs to the second"""
+    if i + 1 >= len(tree) or tree.head[i] not in (i + 1, tree.head[i + 1]) or tree.is_entity(i + 1):
+        return False
+    after = tree.tokens[i + 1].text.lower()
+    if tree.upos(i) not in ("ADJ", "NOUN", "ADV", "VERB", "NUM"):
+        return False
+    return (
+        after in COLOURED
+        or after in pairs("bearers")
+        or (tree.lemma(i) in lexicon("shades") and after in lexicon("colours"))
+    )
 
 
 def _hyphenated(tree: Tree, start: int, i: int) -> bool:

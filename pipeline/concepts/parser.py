@@ -1,7 +1,7 @@
 """The parse stage's mapper: captions → concept sets with the edges of their scene graphs."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -47,27 +47,43 @@ class Parser:
 
     def parse(self, texts: Sequence[str]) -> list[Concepts]:
         """Concept sets of each caption, in order. A caption without words has none, and counts as empty."""
-        found: list[Concepts] = []
-        for at in range(0, len(texts), self.config.batch_size):
-            found.extend(self._batch(texts[at : at + self.config.batch_size]))
-        return found
+        return [concepts for concepts, _ in self._analyse(texts)]
 
-    def _batch(self, texts: Sequence[str]) -> list[Concepts]:
+    def tuples(self, texts: Sequence[str]) -> list[list[list[str]]]:
+        """Each caption's scene graph as FACTUAL writes it: [s, r, o], [entity, "is", attribute], [entity]."""
+        from hspcgan.pipeline.concepts.tuples import tuples
+
+        return [tuples(concepts, tokens) for concepts, tokens in self._analyse(texts)]
+
+    def _analyse(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
+        for at in range(0, len(texts), self.config.batch_size):
+            yield from self._batch(texts[at : at + self.config.batch_size])
+
+    def _batch(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
         from hspcgan.pipeline.concepts.clear_to_ud import to_ud
         from hspcgan.pipeline.concepts.scene_graph import add_graph, from_noun_chunks
 
         texts = [quiet(text) for text in texts]
-        docs = [self.repaired(doc) for doc in self.nlp.pipe(texts, batch_size=self.config.batch_size)]
+        docs = [self.repaired(doc) for doc in self._docs(texts)]
         if self.config.annotator == "spacy":
             analyses = [to_ud(doc) for doc in docs]
         else:
             analyses = self.stanza.annotate(texts)
             analyses = [with_entity_types(tokens, doc) for tokens, doc in zip(analyses, docs, strict=True)]
-        found = []
         for tokens, doc in zip(analyses, docs, strict=True):
             concepts = concepts_from_tokens(tokens)
-            found.append(add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens))
-        return found
+            yield add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens), tokens
+
+    def _docs(self, texts: Sequence[str]) -> list[Any]:
+        """spaCy's Docs; captions that it misread for want of an article are read again with one, and lose it again."""
+        from hspcgan.pipeline.concepts.telegram import lacks_article
+
+        docs = list(self.nlp.pipe(texts, batch_size=self.config.batch_size))
+        bare = [n for n, doc in enumerate(docs) if lacks_article(doc)]
+        again = self.nlp.pipe(["the " + texts[n] for n in bare], batch_size=self.config.batch_size)
+        for n, doc in zip(bare, again, strict=True):
+            docs[n] = doc[1:].as_doc()
+        return docs
 
     def versions(self) -> dict[str, str]:
         """What the result depends on beside the config: tools, models, and these rules (a hash of their sources)."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from hspcgan.pipeline.concepts import roles
-from hspcgan.pipeline.concepts.tree import Tree, lexicon
+from hspcgan.pipeline.concepts.lexicons import lexicon
+from hspcgan.pipeline.concepts.tree import Tree
 
 Edge = tuple[str, int, int, int]
 # Prepositions that belong to the adjective before them: "full of books", "close to a wall".
@@ -19,7 +20,16 @@ def relations(tree: Tree) -> list[Edge]:
     """All relations of a caption, in the order of their words."""
     found: set[Edge] = set()
     for i in range(len(tree)):
-        for rule in (verb, existence, adjective, predicate_noun, noun_preposition, coordination, possession):
+        for rule in (
+            verb,
+            stranded_preposition,
+            existence,
+            adjective,
+            predicate_noun,
+            noun_preposition,
+            coordination,
+            possession,
+        ):
             found.update(rule(tree, i))
     return sorted(found, key=lambda edge: (edge[3], edge[1], edge[2], edge[0]))
 
@@ -92,11 +102,26 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
         for preposition, word, places in phrases:
             yield from _links(preposition, ones, places, word)
         return
+    if roles.stranded(tree, i):
+        return
     if not phrases:
         yield from _pairs(text, ones, [], i)
     for n, (preposition, word, places) in enumerate(phrases):
         joined = f"{text} {preposition}" if n == 0 else preposition
         yield from (_pairs if n == 0 else _links)(joined, ones, places, i if n == 0 else word)
+
+
+def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
+    """The noun that a relative clause describes, as what the clause's last preposition stands before.
+
+    the table the vase is on → on (vase, table)
+    a plate that the cake is sitting on → sit on (cake, plate)
+    """
+    for word in roles.stranded(tree, i):
+        verb_words = [] if tree.lemma(i) == "be" else [tree.lemma(i)]
+        ones = roles.subjects(tree, i)
+        nouns = [noun for noun in roles.antecedent(tree, i) if noun not in ones]
+        yield from _links(" ".join([*verb_words, tree.lemma(word)]), ones, nouns, i)
 
 
 def existence(tree: Tree, i: int) -> Iterator[Edge]:
@@ -139,7 +164,8 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
 
 def is_colour_predicate(tree: Tree, i: int) -> bool:
     """the wings are orange: a colour that a tagger took for a noun"""
-    bare = not tree.children(i, "det", "amod", "nmod", "compound", "case")
+    others = tree.children(i, "det", "amod", "nmod", "compound", "case")
+    bare = all(tree.lemma(c) in lexicon("shades") for c in others)
     linked = tree.children(i, "cop") or (tree.is_a(i, "conj") and tree.upos(tree.head[i]) == "ADJ")
     return tree.lemma(i) in lexicon("colours") and bare and bool(linked)
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from spacy.tokens import Doc, Token
 
+from hspcgan.pipeline.concepts.telegram import Nouns
+
 SINGULAR = ("a", "an", "this", "that", "each", "every")
 VOWELS = "aeiou"
 
@@ -16,6 +18,7 @@ class Repairer:
         lookups: Any = getattr(self.lemmatizer, "lookups", None)
         listed = bool(lookups) and lookups.has_table("lemma_index") and lookups.has_table("lemma_exc")
         self.verbs = frozenset(lookups.get_table("lemma_index")["verb"]) if listed else frozenset()
+        self.nouns = Nouns(self.lemmatizer)
         self.irregular: dict[str, list[str]] = lookups.get_table("lemma_exc")["verb"] if listed else {}
 
     def __call__(self, doc: Doc) -> Doc:
@@ -28,14 +31,21 @@ class Repairer:
         for token in doc:
             subject = self._mistaken_subject(token)
             if subject is not None:
-                return _as_verb(doc, token, subject, self._third_person(token.lower_))
-        return doc
+                doc = _as_verb(doc, token, subject, self._third_person(token.lower_))
+                break
+        return self.nouns(doc, self._verb_lemma)
 
     def _participle(self, token: Token) -> None:
         """A giraffe standing in tall grass: the parser sees a clause where the tagger saw a noun."""
         if self.verbs:
             token.tag_, token.pos_ = "VBG", "VERB"
-            token.lemma_ = self.lemmatizer.rule_lemmatize(token)[0]
+            token.lemma_ = self._verb_lemma(token)
+
+    def _verb_lemma(self, token: Token) -> str:
+        """The lemma that a form has if it is a participle."""
+        forms = [token.lower_[:-3], token.lower_[:-3] + "e", token.lower_[:-4]]
+        lemma = next((form for form in forms if form in self.verbs), token.lower_[:-3])
+        return silent_e(token.lower_, lemma, self.verbs)
 
     def _third_person(self, form: str) -> str:
         """The verb that a form is the third person of; "" if none."""

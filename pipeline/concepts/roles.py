@@ -1,6 +1,7 @@
 """Who does what in a caption's tree: subjects and objects, through ellipsis, coordination and pronouns."""
 
-from hspcgan.pipeline.concepts.tree import NOMINAL, Tree, lexicon
+from hspcgan.pipeline.concepts.lexicons import lexicon
+from hspcgan.pipeline.concepts.tree import NOMINAL, Tree
 
 RELATIVE = ("that", "which", "who", "whom", "whose")
 PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
@@ -37,11 +38,17 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
     if tree.tokens[pronoun].text.lower() not in PERSONAL or tree.is_a(pronoun, "nmod:poss"):
         return []
     plural = tree.tokens[pronoun].text.lower() in ("they", "them")
+    if pronoun in tree.persons:
+        return [pronoun]
     own = {tree.head[pronoun], *tree.children(predicate, "nsubj")}
     if tree.is_a(predicate, "acl"):
         own.add(tree.head[predicate])
     before = [i for i in range(pronoun - 1, -1, -1) if tree.is_entity(i) and i not in own]
     fitting = [i for i in before if _is_plural(tree, i) == plural]
+    if tree.is_a(pronoun, "nmod") and tree.is_entity(tree.head[pronoun]):
+        own |= set(tree.with_conjuncts(tree.head[pronoun]))
+        fitting = [i for i in before if i < tree.head[pronoun] and tree.lemma(i) not in lexicon("persons")]
+        return fitting[:1]
     chosen = [i for i in fitting if tree.is_a(i, "nsubj", "root")] or fitting
     return shared(tree, chosen[0], pronoun) if chosen and plural else chosen[:1]
 
@@ -115,6 +122,13 @@ def agents(tree: Tree, i: int) -> list[int]:
     return [c for c in tree.children(i, "obl") if tree.is_a(c, "obl:agent") or tree.case_text(c) == "by"]
 
 
+def stranded(tree: Tree, i: int) -> list[int]:
+    """The preposition that a relative clause leaves behind: "on" in "the table the vase is on"."""
+    if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl"):
+        return []
+    return [c for c in tree.children(i, "advmod", "compound:prt") if c > i and tree.upos(c) == "ADP"][-1:]
+
+
 def objects(tree: Tree, i: int) -> list[int]:
     """The entities that a verb acts on; in a relative clause with a subject of its own, the noun it describes.
 
@@ -123,7 +137,11 @@ def objects(tree: Tree, i: int) -> list[int]:
     own = tree.children(i, "obj")
     if own:
         return [thing for word in own for thing in things(tree, word, i)]
-    if tree.is_a(i, "acl:relcl") and tree.children(i, "nsubj") and not tree.children(i, "obl", "ccomp", "xcomp"):
+    if (
+        tree.is_a(i, "acl:relcl")
+        and tree.children(i, "nsubj")
+        and not (tree.children(i, "obl", "ccomp", "xcomp") or stranded(tree, i))
+    ):
         subject = subjects(tree, i)
         return [noun for noun in antecedent(tree, i) if noun not in subject]
     return []

@@ -2,21 +2,19 @@
 
 from bisect import insort
 from collections.abc import Iterator, Sequence
-from functools import cache
-from importlib import resources
 
+from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.tokens import Token
 
 NOMINAL = ("NOUN", "PROPN")
+COLOURED = ("colored", "coloured")
+# What a pronoun stands for where nothing is named.
+PERSONS = {"he": "man", "him": "man", "she": "woman", "her": "woman", "they": "people", "them": "people"}
+PERSONS |= dict.fromkeys(("someone", "somebody", "anyone", "anybody"), "person")
+# Nouns whose owner is the place: "the building's side".
+SIDES = ("side", "edge", "top", "bottom", "corner", "end", "center", "middle")
 # Lemmas that open a preposition of two words when they are adjectives: "next to", "close to".
 NEAR = ("next", "close", "adjacent", "near")
-
-
-@cache
-def lexicon(name: str) -> frozenset[str]:
-    """The words of `lexicon/NAME.txt`, one a line."""
-    text = resources.files("hspcgan.pipeline.concepts").joinpath("lexicon", f"{name}.txt").read_text(encoding="utf8")
-    return frozenset(text.splitlines())
 
 
 def is_label(deprel: str, *labels: str) -> bool:
@@ -32,13 +30,18 @@ class Tree:
         self.head = [token.head for token in tokens]
         self.deprel = [token.deprel for token in tokens]
         self.quantities: set[int] = set()
+        self.persons: dict[int, str] = {}
         self._kids: list[list[int]] = [[] for _ in tokens]
         for i, head in enumerate(self.head):
             if head >= 0:
                 self._kids[head].append(i)
+        self._lift_modifiers()
         self._fold_quantities()
         self._fold_places()
         self._fold_adverbs()
+        self._hang_pronouns()
+        self._pass_clothes()
+        self.persons = self._unnamed_persons()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -66,10 +69,13 @@ class Tree:
         return sorted(words + [f for c in words for f in self.children(c, "fixed")])
 
     def case_text(self, i: int) -> str:
-        return " ".join(self.lemma(c) for c in self.case(i))
+        words = [self.lemma(c) for c in self.case(i)]
+        return " ".join([*words, "of"] if words and words[-1] in SIDES else words)
 
     def is_entity(self, i: int) -> bool:
-        """Nouns and names that head a phrase: "party" of "a cocktail party", "york" of "new york"."""
+        """Nouns and names that head a phrase: "party" of "a cocktail party", "york" of "new york"; unnamed persons."""
+        if i in self.persons:
+            return True
         apart = ("compound", "amod", "flat", "fixed", "case", "goeswith", "cc", "mark", "obl:tmod")
         return self.upos(i) in NOMINAL and not self.is_a(i, *apart)
 
@@ -98,6 +104,75 @@ class Tree:
                 return child
         return -1
 
+    def _lift_modifiers(self) -> None:
+        """An adjective or colour before a compound is said of the whole.
+
+        a white table cloth → white (cloth), table (cloth)
+        """
+        for i in range(len(self)):
+            noun = self.head[i]
+            if noun <= i or not self.is_a(i, "amod", "nummod", "det", "compound"):
+                continue
+            if self.is_a(i, "compound") and not (self.lemma(i) in lexicon("colours") and not self.children(i)):
+                continue
+            if self.is_a(i, "compound"):
+                self.deprel[i] = "amod"
+            while self.is_a(noun, "compound") and self.head[noun] > noun and self.upos(noun) in NOMINAL:
+                noun = self.head[noun]
+            self._hang(i, noun)
+
+    def _pass_clothes(self) -> None:
+        """Who wears it acts, not what is worn.
+
+        a man in a white shirt holding a bat → hold (man, bat)
+        """
+        for i in range(len(self)):
+            worn = self.head[i]
+            if worn < 0 or worn > i or self.lemma(worn) not in lexicon("clothes") or not self.is_a(worn, "nmod"):
+                continue
+            acts = self.is_a(i, "acl") and self.tokens[i].xpos == "VBG" and self.lemma(i) not in ("hang", "make")
+            stays = self.is_a(i, "nmod") and self.case_text(i) in ("on", "at", "near", "in front of", "next to")
+            if self.case_text(worn) in ("in", "with") and self.is_entity(self.head[worn]) and (acts or stays):
+                self._hang(i, self.head[worn])
+
+    def _hang_pronouns(self) -> None:
+        """A preposition with a pronoun speaks of the noun before it.
+
+        a glass with dessert in it → in (dessert, glass)
+        """
+        for i in range(len(self)):
+            first = min(self.children(i, "case"), default=i)
+            if self.upos(i) != "PRON" or not self.is_a(i, "nmod", "obl") or self.lemma(i) not in ("it", "they"):
+                continue
+            above, near = self.head[i], first - 1
+            while near > above and not self.is_entity(near):
+                near -= 1
+            while self.is_a(near, "conj") and self.head[near] > above:
+                near = self.head[near]
+            after_with = self.is_a(near, "obl", "nmod") and self.case_text(near) == "with"
+            if above < near and self.is_entity(near) and (after_with or self.upos(above) != "VERB"):
+                self._hang(i, near)
+                self.deprel[i] = "nmod"
+
+    def _unnamed_persons(self) -> dict[int, str]:
+        """Pronouns, by index, that speak of somebody whom no noun before them names, and the nouns they stand for.
+
+        he is wearing a suit → man, suit
+        """
+        found = {}
+        for i, token in enumerate(self.tokens):
+            noun = PERSONS.get(token.text.lower())
+            if noun is None or token.upos not in ("PRON", "NOUN") or self.is_a(i, "nmod:poss", "det", "det:predet"):
+                continue
+            earlier = [j for j in range(i) if self.upos(j) in NOMINAL and self.is_entity(j)]
+            if noun == "people":
+                earlier = [j for j in earlier if self.tokens[j].xpos in ("NNS", "NNPS") or self.children(j, "conj")]
+            elif noun != "person":
+                earlier = [j for j in earlier if self.lemma(j) in lexicon("persons") or self.upos(j) == "PROPN"]
+            if not earlier or noun == "person":
+                found[i] = noun
+        return found
+
     def _fold_quantities(self) -> None:
         """The thing counted is the entity, the noun of quantity its attribute; also in "a pile of", "a slice of".
 
@@ -122,12 +197,18 @@ class Tree:
         """
         for i in self._nouns("place_nouns"):
             noun = self._complement(i, "of")
+            if noun < 0 and self.lemma(i) in SIDES:
+                noun = next((c for c in self.children(i, "nmod:poss") if self.upos(c) in NOMINAL), -1)
             if noun < 0 or not self.children(i, "case"):
                 continue
             self._replace(i, noun, keep=self.children(i, "det"))
             self.deprel[i] = "case"
             for child in self.children(noun, "amod", "compound"):
                 if child < i:
+                    self.deprel[child] = "case"
+            for child in self.children(i, "det"):
+                if self.lemma(child) in ("both", "either"):
+                    self._hang(child, noun)
                     self.deprel[child] = "case"
 
     def _fold_adverbs(self) -> None:

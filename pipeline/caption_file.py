@@ -1,0 +1,108 @@
+"""Captions of any file → scene graphs as FACTUAL writes them, without a cache: `hspcgan parse --jsonl IN OUT`."""
+
+import functools
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from hspcgan.pipeline import engines
+from hspcgan.pipeline.concepts import ParseConfig, Parser
+
+LONGEST = 100_000  # characters; spaCy refuses a text of a million
+LINES = 4096  # in one batch, whatever the number of processes
+
+
+@dataclass
+class Outcome:
+    """Lines in = captions out + rejects; `empty` counts captions in which nothing was found."""
+
+    captions: int = 0
+    empty: int = 0
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+
+
+def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
+    """
+    Writes one {"caption", "tuples"} a line of `target` for each {"caption"} of `source`, in order, captions unchanged.
+
+    Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
+    in TARGET.rejects.jsonl as {"line", "why", "text"}, which is absent when there are none. `target` appears when it is
+    complete. Raises ValueError when source and target are one file, or where a model is missing.
+    """
+    if source.resolve() == target.resolve():
+        raise ValueError(f"{target} is the file to read; give another one to write")
+    if not source.is_file():
+        raise ValueError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
+    outcome = Outcome()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        with open(source, "rb") as lines, open(partial, "w", encoding="utf8") as out:
+            for (captions, graphs), _ in engines.run(
+                functools.partial(_mapper, config), _batches(lines, outcome), config.processes
+            ):
+                for caption in captions:
+                    outcome.captions += 1
+                    outcome.empty += not graphs[caption]
+                    row = {"caption": caption, "tuples": graphs[caption]}
+                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    _write_rejects(target.with_name(target.name + ".rejects.jsonl"), outcome.rejects)
+    return outcome
+
+
+def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:
+    numbered = enumerate(lines, start=1)
+    while block := list(islice(numbered, LINES)):
+        captions = []
+        for number, line in block:
+            try:
+                captions.append(_caption(line))
+            except ValueError as error:
+                text = line.decode("utf8", "backslashreplace").rstrip("\n")
+                outcome.rejects.append({"line": number, "why": str(error), "text": text[:1000]})
+        yield captions
+
+
+def _caption(line: bytes) -> str:
+    """A line's caption; ValueError says what is wrong with the line."""
+    from hspcgan.pipeline.ingest import clean_caption
+
+    try:
+        row = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos}" if line.strip() else "empty line") from error
+    caption = row.get("caption") if isinstance(row, dict) else None
+    if not isinstance(caption, str):
+        found = f"the keys {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__
+        raise ValueError(f'expected {{"caption": "…"}}, found {found}')
+    clean_caption(caption)
+    if len(caption) > LONGEST:
+        raise ValueError(f"{len(caption):,} characters; a caption has at most {LONGEST:,}")
+    return caption
+
+
+def _mapper(config: ParseConfig) -> engines.Mapper:
+    """Captions → themselves and the tuples of each different one."""
+    parser = Parser(config)
+
+    def graphs(captions: list[str]) -> tuple[list[str], dict[str, list[list[str]]]]:
+        unique = list(dict.fromkeys(captions))
+        return captions, dict(zip(unique, parser.tuples(unique), strict=True))
+
+    return graphs
+
+
+def _write_rejects(path: Path, rejects: list[dict[str, Any]]) -> None:
+    path.unlink(missing_ok=True)
+    if rejects:
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejects)
+        path.write_text(text, encoding="utf8")

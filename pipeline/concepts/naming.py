@@ -1,0 +1,94 @@
+"""How FACTUAL spells entities and attributes: names of several words, digits, materials, joined spellings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
+from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Token
+from hspcgan.pipeline.concepts.tree import COLOURED
+
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+@dataclass
+class Naming:
+    """The words of one caption's concept sets. The examples, a caption and some of its tuples, are tests."""
+
+    concepts: Concepts
+    tokens: Sequence[Token]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Each entity's name, as written, with the nouns that are part of it.
+
+        a tennis player with a teddy bear → (tennis player, with, teddy bear)
+        a guy on a side walk → (person, on, sidewalk)
+        """
+        return [self._name(n) for n in range(len(self.concepts.entities))]
+
+    def _name(self, n: int) -> str:
+        entity = self.concepts.entities[n]
+        words = [a.text if self._is_compound(a) else self._written(a.word) for a in self._parts_of_name(n)]
+        text = " ".join([*words, entity.head if self._is_renamed(n) else self._written(entity.word)])
+        return respelt(text, "spellings")
+
+    def _written(self, word: int) -> str:
+        return self.tokens[word].text.lower()
+
+    def _is_renamed(self, n: int) -> bool:
+        entity = self.concepts.entities[n]
+        return " " in entity.head or self.tokens[entity.word].upos == "PRON"
+
+    def _is_compound(self, attribute: Attribute) -> bool:
+        colour = attribute.text.split()[-1] in {*lexicon("colours"), *COLOURED}
+        return self.tokens[attribute.word].deprel == "compound" and not colour
+
+    def _parts_of_name(self, n: int) -> list[Attribute]:
+        return [a for a in self.concepts.attributes if a.entity == n and self.in_name(a)]
+
+    def in_name(self, attribute: Attribute) -> bool:
+        """Nouns before a noun name it, unless they say its material or kind; so do some adjectives ("hot dog").
+
+        a wooden bench beside a brick wall → (bench, is, wooden), (wall, is, brick)
+        """
+        if attribute.entity < 0 or self.owner(attribute):
+            return False
+        head = self.concepts.entities[attribute.entity].word
+        if self._written(attribute.word) in lexicon("name_openers") and attribute.word + 1 == head:
+            return True
+        kind = attribute.text.split()[-1] in lexicon("describing_nouns")
+        return self._is_compound(attribute) and attribute.word < head and not kind
+
+    def owner(self, attribute: Attribute) -> str:
+        """The whole that a compound names before one of its parts; "" for other attributes.
+
+        a tree branch → (tree, have, branch)
+        """
+        entity = self.concepts.entities[attribute.entity]
+        beside = attribute.word + 1 == entity.word and self.tokens[attribute.word].upos == "NOUN"
+        describes = attribute.text in lexicon("describing_nouns") or attribute.text in lexicon("name_openers")
+        part = self._is_compound(attribute) and entity.head in lexicon("parts") and beside and not describes
+        return attribute.text if part else ""
+
+    def quality(self, attribute: Attribute) -> str:
+        """An attribute as written; "" for those that FACTUAL leaves out: articles, "many", "a pair of", "one".
+
+        two older men → (men, is, 2), (men, is, older)
+        a group of several people → (people, is, group of)
+        """
+        written = self._written(attribute.word)
+        whole = " " in attribute.text or "-" in attribute.text or written in COLOURED
+        text = (attribute.text if whole else written).removeprefix("not ")
+        if text in lexicon("determiners"):
+            return ""
+        number = str(NUMBERS.index(text)) if text in NUMBERS else text
+        return pairs("attributes").get(text, number)
+
+
+def respelt(text: str, name: str) -> str:
+    """The text with the phrases of `lexicon/NAME.txt` replaced by what stands beside them, whole words only."""
+    spaced = f" {text} "
+    for old, new in pairs(name).items():
+        spaced = spaced.replace(f" {old} ", f" {new} ")
+    return spaced.strip()

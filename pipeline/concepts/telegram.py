@@ -1,0 +1,238 @@
+"""Repairs of what spaCy makes of telegraphic captions ("train on tracks", "giraffe standing in grass").
+
+Its small model learnt from newspapers, where a sentence has a verb: it takes nouns without article for verbs, and
+participles for nouns. The captions in the docstrings are the rules' tests.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from spacy.tokens import Doc, Token
+
+from hspcgan.pipeline.concepts.draft import Draft
+from hspcgan.pipeline.concepts.lexicons import lexicon
+from hspcgan.pipeline.concepts.tree import COLOURED, NEAR, NOMINAL
+
+ATTACHED = ("compound", "amod", "nmod", "nsubj", "npadvmod", "poss")
+
+
+def lacks_article(doc: Doc) -> bool:
+    """Whether a caption was read as an order or a fragment that its first word opens; with "the" before it is a noun.
+
+    train on tracks → on (train, track)
+    left ear of a cow → left (ear), of (ear, cow)
+    """
+    words = [t for t in doc if not t.is_space]
+    if len(words) < 2:
+        return False
+    first, root = words[0], next(t for t in words if t.head == t)
+    if first.pos_ in ("DET", "PRON", "NUM", "ADP", "SCONJ", "CCONJ", "PUNCT") or first.ent_type_ == "PERSON":
+        return False
+    if first.tag_ == "VBG" and first.lower_ not in lexicon("ing_nouns"):
+        return False
+    if root == first and root.pos_ not in NOMINAL:
+        return root.pos_ != "AUX"
+    return first.tag_ in ("VB", "VBP", "VBZ", "VBD", "VBG", "RB", "UH", "MD")
+
+
+class Nouns:
+    """Tells nouns from other words by the lists of a rule lemmatizer; without them it changes nothing."""
+
+    def __init__(self, lemmatizer: Any) -> None:
+        lookups: Any = getattr(lemmatizer, "lookups", None)
+        listed = bool(lookups) and lookups.has_table("lemma_index")
+        table = lookups.get_table("lemma_index") if listed else {}
+        self.known = {pos: frozenset(table[pos]) if listed else frozenset() for pos in ("noun", "verb", "adj", "adv")}
+
+    def __call__(self, doc: Doc, verb_lemma: Callable[[Token], str]) -> Doc:
+        """The Doc with mistaken nouns and participles mended; itself where none was found."""
+        if not self.known["noun"]:
+            return doc
+        draft = Draft(doc)
+        for t in doc:
+            if self._is_noun(t):
+                _noun(draft, t.i)
+            elif t.i > 0 and self._is_participle(t):
+                _participle(draft, t.i, verb_lemma(t))
+            elif t.tag_ == "VB" and t.i > 1 and t.nbor(-1).lower_ == "to" and self._after_to(t):
+                _place(draft, t.i)
+            elif t.lemma_ == "have":
+                _having(draft, t)
+        _verbless(draft)
+        _side_by_side(draft)
+        _relative(draft)
+        return draft.doc()
+
+    def _is_noun(self, t: Token) -> bool:
+        """No adverb or adjective by the lists, but a noun; or a noun in -ing that was taken for a clause."""
+        word = t.lower_
+        if t.tag_ == "VBG" and word in lexicon("ing_nouns"):
+            acts = any(c.dep_ in ("dobj", "nsubj", "aux", "advmod") for c in t.children)
+            return t.dep_ in ("pcomp", "pobj", "dobj", "ROOT", "attr", "conj") and not acts
+        if t.pos_ == "ADJ" and t.dep_ == "ROOT" and word in self.known["noun"]:
+            return any(c.dep_ == "prep" for c in t.rights) and not any(c.dep_ in ("nsubj", "aux") for c in t.children)
+        if t.tag_ == "MD" and word == "can":
+            return t.i > 0 and t.nbor(-1).pos_ in ("NOUN", "ADJ", "DET") and not any(c.tag_ == "VB" for c in t.rights)
+        kind = {"ADV": "adv", "ADJ": "adj"}.get(t.pos_)
+        after = t.dep_ == "amod" and t.head.i == t.i - 1 and t.head.pos_ in NOMINAL
+        if kind is None or (not after and kind == "adj" and t.dep_ in ("amod", "acomp", "compound", "nmod")):
+            return False
+        return word in self.known["noun"] and word not in self.known[kind] and len(word) > 3
+
+    def _is_participle(self, t: Token) -> bool:
+        """A "noun" in -ing, or one that was made to describe what follows, after the noun that it says something of."""
+        if t.tag_ not in ("NN", "VBG") or not t.lower_.endswith("ing") or t.lower_ in lexicon("ing_nouns"):
+            return False
+        if t.lower_ in lexicon("name_openers"):
+            return False
+        before = t.nbor(-1)
+        if before.pos_ not in NOMINAL and not (before.pos_ == "ADJ" and before.lower_ in self.known["noun"]):
+            return False
+        last = t.i + 1 == len(t.doc) or t.nbor(1).is_punct
+        if t.dep_ in ("compound", "amod", "nmod"):
+            return before.dep_ in ATTACHED and before.head in (t, t.head) and t.head.i > t.i
+        followed = last or t.nbor(1).pos_ in ("ADP", "DET", "ADV", "SCONJ", "PRON", "ADJ", "PART")
+        attached = ATTACHED if t.tag_ == "NN" else ATTACHED[:3]
+        return before.head == t and before.dep_ in attached and followed
+
+    def _after_to(self, t: Token) -> bool:
+        known = t.lower_ in self.known["noun"] and not any(c.dep_ == "dobj" for c in t.children)
+        return known and (t.nbor(-2).lower_ in NEAR or t.nbor(-2).tag_ == "VBN")
+
+
+def _noun(draft: Draft, i: int) -> None:
+    """What is no verb, adverb or adjective, as a noun in its place.
+
+    a man grabbing skateboard → grab (man, skateboard)
+    large sign on building → on (sign, building)
+    """
+    draft.word(i, "NN", "NOUN", draft.source[i].lower_)
+    head = draft.heads[i]
+    if draft.deps[i] == "pcomp":
+        draft.deps[i] = "pobj"
+    elif draft.deps[i] == "advmod" and head == i - 1 and draft.pos[head] == "VERB":
+        draft.deps[i] = "dobj"
+    elif draft.deps[i] in ("advmod", "amod") and head == i - 1 and draft.pos[head] in NOMINAL:
+        draft.swap(i, head)
+        for child in draft.children(head):
+            draft.heads[child] = i
+        draft.deps[head] = "compound"
+
+
+def _participle(draft: Draft, i: int, lemma: str) -> None:
+    """The noun before a participle heads the phrase, and the one it was made to describe is its object.
+
+    a surfboard laying in the grass → lay in (surfboard, grass)
+    giraffe eating leaves → eat (giraffe, leaf)
+    """
+    noun, top = i - 1, draft.heads[i]
+    draft.word(noun, "NN" if draft.tags[noun] == "JJ" else draft.tags[noun], "NOUN", draft.lemmas[noun])
+    if draft.deps[i] in ("compound", "amod", "nmod"):
+        draft.heads[noun] = draft.heads[i]
+        draft.swap(noun, top)
+        draft.heads[top], draft.deps[top] = i, "dobj"
+        for child in draft.children(top):
+            if child < noun or draft.deps[child] == "punct":
+                draft.heads[child] = noun
+    else:
+        draft.heads[noun] = i
+        draft.swap(noun, i)
+    for child in draft.children(i):
+        if child < noun or draft.deps[child] == "punct":
+            draft.heads[child] = noun
+    draft.heads[i], draft.deps[i] = noun, "acl"
+    draft.word(i, "VBG", "VERB", lemma)
+
+
+def _place(draft: Draft, i: int) -> None:
+    """car parked next to sidewalk → park next to (car, sidewalk)"""
+    to, anchor = i - 1, i - 2
+    draft.word(i, "NN", "NOUN", draft.source[i].lower_)
+    draft.word(to, "IN", "ADP", "to")
+    if draft.heads[i] != i:
+        draft.heads[to], draft.deps[to] = anchor, "prep"
+        draft.heads[i], draft.deps[i] = to, "pobj"
+
+
+def _having(draft: Draft, have: Token) -> None:
+    """A part in a state is had.
+
+    the woman has her arms raised → have (woman, arm), raised (arm)
+    man has hand raised → have (man, hand), raised (hand)
+    """
+    state = next((c for c in have.rights if c.dep_ == "ccomp" and c.tag_ in ("VBN", "VBD", "JJ")), None)
+    if state is not None:
+        part = next((c for c in state.lefts if c.dep_ in ("nsubj", "nsubjpass")), None)
+    elif have.dep_ == "aux" and have.head.tag_ in ("VBN", "VBD") and have.i + 1 < have.head.i:
+        state = have.head
+        part = next((c for c in state.doc[have.i + 1 : state.i] if c.pos_ in NOMINAL and c.head in (have, state)), None)
+    if state is None or part is None:
+        return
+    if have.dep_ == "aux":
+        draft.swap(have.i, state.i)
+        for child in draft.children(state.i):
+            if child < have.i:
+                draft.heads[child] = have.i
+        draft.word(have.i, have.tag_, "VERB", "have")
+    draft.heads[part.i], draft.deps[part.i] = have.i, "dobj"
+    draft.heads[state.i], draft.deps[state.i] = part.i, "acl"
+    draft.word(state.i, "VBN" if state.pos_ == "VERB" else state.tag_, state.pos_, state.lemma_)
+
+
+def _verbless(draft: Draft) -> None:
+    """Nouns that were made the predicate of others in a caption without a verb.
+
+    man wearing red shirt and khaki shorts → wear (man, shirt), wear (man, short)
+    two teddy bears standing → teddy (bear)
+    """
+    for i, dep in enumerate(draft.deps):
+        top = draft.heads[i]
+        if dep != "nsubj" or draft.pos[top] not in NOMINAL or draft.pos[i] not in NOMINAL or top < i:
+            continue
+        if any(draft.deps[c] in ("cop", "aux") or draft.lemmas[c] == "be" for c in draft.children(top)):
+            continue
+        if top == i + 1:
+            draft.deps[i], draft.changed = "compound", True
+            continue
+        links = [c for c in range(i, top) if draft.deps[c] == "cc" and draft.pos[draft.heads[c]] in NOMINAL]
+        if links:
+            draft.swap(i, top)
+            draft.heads[top], draft.deps[top] = draft.heads[links[-1]], "conj"
+
+
+def _side_by_side(draft: Draft) -> None:
+    """Two phrases without a word between them: what stands before an adjective is no part of the noun after it.
+
+    red bird black wings → red (bird), black (wing)
+    """
+    for i, dep in enumerate(draft.deps):
+        top = draft.heads[i]
+        if (
+            dep not in ("compound", "nmod")
+            or draft.pos[i] not in NOMINAL
+            or draft.source[i].lower_ in lexicon("shades")
+        ):
+            continue
+        between = [c for c in draft.children(top) if i < c < top]
+        if between and between[0] == i + 1 and draft.pos[i + 1] == "ADJ" and draft.source[i + 1].lower_ not in COLOURED:
+            draft.swap(i, top)
+            draft.deps[top] = "appos"
+            for child in draft.children(top):
+                if child < i:
+                    draft.heads[child] = i
+
+
+def _relative(draft: Draft) -> None:
+    """A noun before another verb's subject is what the clause describes.
+
+    the table the vase is on → on (vase, table)
+    a shirt the man is wearing → wear (man, shirt)
+    """
+    for i in range(len(draft.heads)):
+        ones = [c for c in draft.children(i) if c < i and draft.deps[c] in ("nsubj", "nsubjpass")]
+        if draft.heads[i] != i or len(ones) != 2 or any(draft.pos[c] not in NOMINAL for c in ones):
+            continue
+        ending = [c for c in draft.children(i) if draft.deps[c] in ("dobj", "attr", "acomp")]
+        if not ending:
+            draft.swap(ones[0], i)
+            draft.deps[i] = "relcl"

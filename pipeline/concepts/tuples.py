@@ -1,0 +1,172 @@
+"""Concept sets → the tuples in which FACTUAL (ACL Findings 2023) writes scene graphs, for `parse --jsonl`.
+
+Its conventions differ from those of §3.1.1: possession is "have", dress "wear", "and" is left out, what is absent as
+well. The captions in the docstrings are the rules' tests: caption → (subject, relation, object).
+"""
+
+from collections.abc import Iterator, Sequence
+
+from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
+from hspcgan.pipeline.concepts.naming import Naming, respelt
+from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
+
+PARTICLES = ("up", "down", "back", "forward", "straight", "together")
+POSTURES = ("sit", "stand", "walk", "play", "pose", "lie", "run")
+PICTURES = ("picture", "photo", "photograph")
+Triple = tuple[str, str, str]
+
+
+def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
+    """[subject, relation, object], [entity, "is", attribute], and [entity] for those that nothing is said of."""
+    if concepts.empty:  # noun chunks, whose word indices may be another annotator's
+        return [[name] for name in dict.fromkeys(entity.text for entity in concepts.entities)]
+    view = _View(concepts, tokens)
+    found = dict.fromkeys([*view.attributes(), *view.owners(), *view.relations()])
+    said = {part for one, text, other in found for part in ((one,) if text == "is" else (one, other))}
+    rest = [name for n, name in enumerate(view.names) if n not in view.left_out and name not in said]
+    return [list(triple) for triple in found] + [[name] for name in dict.fromkeys(rest)]
+
+
+class _View:
+    """One caption's concept sets as FACTUAL sees them; `left_out` are entities that its graph does not have."""
+
+    def __init__(self, concepts: Concepts, tokens: Sequence[Token]) -> None:
+        self.concepts, self.tokens = concepts, tokens
+        self.naming = Naming(concepts, tokens)
+        self.names = self.naming.names
+        self.heads = [entity.head for entity in concepts.entities]
+        self.left_out = set(self._absent())
+        self.tops = self._bare_tops()
+
+    def _absent(self) -> Iterator[int]:
+        """a tree with no leaves beside a pole without a sign → (tree, beside, pole)"""
+        yield from (a.entity for a in self.concepts.attributes if a.text == "no" and a.entity >= 0)
+        yield from (r.object for r in self.concepts.relations if r.text == "without")
+
+    def _bare_tops(self) -> dict[int, int]:
+        """For each entity after "with", the "top" behind it that belongs to the noun before: {entity: top}."""
+        with_top = {}
+        ends = [r.object for r in self.concepts.relations if r.text in ("on", "at") and r.object >= 0]
+        for r in self.concepts.relations:
+            after = [n for n in ends if n > r.object and self.heads[n] == "top"]
+            if r.text == "with" and r.object >= 0 and after:
+                with_top[r.object] = after[0]
+        self.left_out |= set(with_top.values())
+        return with_top
+
+    def attributes(self) -> Iterator[Triple]:
+        """a black haired boy → (boy, have, hair), (hair, is, black)"""
+        for a in self.concepts.attributes:
+            if a.entity < 0 or a.entity in self.left_out or self.naming.in_name(a) or self.naming.owner(a):
+                continue
+            text = self.naming.quality(a)
+            words = text.replace("-", " ").split()
+            if len(words) == 2 and words[1] in pairs("bearers"):
+                part = pairs("bearers")[words[1]]
+                yield self.names[a.entity], "have", part
+                yield part, "is", words[0]
+            elif text:
+                yield self.names[a.entity], "is", text
+
+    def owners(self) -> Iterator[Triple]:
+        for a in self.concepts.attributes:
+            if a.entity >= 0 and self.naming.owner(a):
+                yield self.naming.owner(a), "have", self.names[a.entity]
+
+    def relations(self) -> Iterator[Triple]:
+        """a man takes a picture → (man, is, taking photo)"""
+        for r in self.concepts.relations:
+            if r.text == "and" or r.subject < 0 or {r.subject, r.object} & self.left_out:
+                continue
+            if r.object >= 0:
+                yield from self._edge(r)
+            elif self.tokens[r.word].upos == "VERB" and not self._governs(r.word, "xcomp"):
+                yield self.names[r.subject], "is", self.tokens[r.word].text.lower()
+
+    def _edge(self, r: Relation) -> Iterator[Triple]:
+        one, other, kind = self.names[r.subject], self.names[r.object], self.heads[r.object]
+        first, *_, last = [r.text.split()[0], *r.text.split()]
+        verb = first if self.tokens[r.word].upos == "VERB" else ""
+        if r.text == "with":
+            yield from self._with(r)
+        elif r.text == "of":
+            yield from self._of(r)
+        elif last == "in" and kind in lexicon("clothes") and verb in ("", "dress", *POSTURES):
+            yield from self._dressed(r, verb)
+        elif r.text == "be":
+            self.left_out.add(r.object)
+            yield one, "is", other
+        elif kind in ("left", "right") and r.text in ("on", "to"):
+            self.left_out.add(r.object)
+            yield one, "is", f"on the {kind}"
+        elif r.text == "take" and kind in PICTURES:
+            self.left_out.add(r.object)
+            yield one, "is", "taking photo"
+        elif verb in ("cover", "surround") and last in ("in", "with", "by"):
+            yield other, verb, one
+        else:
+            yield self._actor(r), self._wording(r.text, verb), other
+
+    def _with(self, r: Relation) -> Iterator[Triple]:
+        """What something has on it is said to be there; a part of one's own is had, glasses are worn.
+
+        a table with a vase on it → (vase, on, table)
+        a box with apples on top → (apples, on top of, box)
+        a woman with her arm in the air → (woman, have, arm)
+        a man with glasses → (man, wear, glasses)
+        """
+        one, other = self.names[r.subject], self.names[r.object]
+        if r.object in self.tops:
+            yield other, "on top of", one
+        elif not any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations):
+            worn = self.heads[r.object] in ("glass", "glasses", "sunglass", "sunglasses")
+            wears = worn and self.heads[r.subject] in lexicon("persons")
+            yield one, "wear" if wears else "have" if self._is_own(r.object) else "with", other
+
+    def _of(self, r: Relation) -> Iterator[Triple]:
+        """A part is had by its whole; what a container holds is in it; a picture is what it shows.
+
+        the leg of a chair → (chair, have, leg)
+        a cup of coffee → (coffee, in, cup)
+        """
+        one, other = self.names[r.subject], self.names[r.object]
+        link = pairs("containers").get(self.heads[r.subject], "of")
+        if not link:
+            self.left_out.add(r.subject)
+        elif link in ("of", "have"):
+            yield (other, "have", one) if link == "of" else (one, "have", other)
+        else:
+            yield other, link, one
+
+    def _dressed(self, r: Relation, verb: str) -> Iterator[Triple]:
+        """a man in a white shirt → (man, wear, shirt), (shirt, is, white)"""
+        if verb in POSTURES:
+            yield self.names[r.subject], "is", self.tokens[r.word].text.lower()
+        yield self.names[r.subject], "wear", self.names[r.object]
+
+    def _actor(self, r: Relation) -> str:
+        """a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)"""
+        governor = self.tokens[self.tokens[r.word].head].head if self.tokens[r.word].deprel == "case" else -1
+        if governor >= 0 and self.heads[r.object] in lexicon("parts") and self._is_own(r.object):
+            for q in self.concepts.relations:
+                held = q.word == governor and q.subject == r.subject and q.object >= 0
+                if held and self.tokens[self.concepts.entities[q.object].word].deprel == "obj":
+                    return self.names[q.object]
+        return self.names[r.subject]
+
+    def _wording(self, text: str, verb: str) -> str:
+        """a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)"""
+        words = text.split()
+        if verb and len(words) > 2 and words[1] in PARTICLES and words[2] not in ("of", "to"):
+            del words[1]
+        elif not verb and len(words) > 1 and words[0] in ("out", "up", "down", "over") and words[1] != "of":
+            del words[0]
+        return respelt(" ".join(words), "prepositions")
+
+    def _is_own(self, n: int) -> bool:
+        """his arm: a pronoun says whose"""
+        noun = self.concepts.entities[n].word
+        return any(t.head == noun and t.deprel == "nmod:poss" and t.upos == "PRON" for t in self.tokens)
+
+    def _governs(self, word: int, deprel: str) -> bool:
+        return any(t.head == word and t.deprel == deprel for t in self.tokens)

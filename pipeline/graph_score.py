@@ -1,0 +1,198 @@
+"""Scene graphs against gold, as FACTUAL (Li et al., ACL Findings 2023) scores them: SPICE F1 and set match.
+
+SPICE (Anderson et al., ECCV 2016) compares the propositions that graphs assert: objects, attributes, relations. Set
+match asks for the same tuples. Words are compared as noun lemmas, in SPICE by synonyms too, where WordNet is given.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Graph = set[tuple[str, ...]]
+WORDNET_FILES = ("english.synsets", "english.exceptions")
+# Endings and what the base form has instead, tried in order.
+NOUN_ENDINGS = (
+    *(("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh")),
+    *(("men", "man"), ("ies", "y"), ("s", "")),
+)
+ALL_ENDINGS = (
+    *(
+        ("s", ""),
+        ("ses", "s"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
+    ),
+    *(("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    *(("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+)
+
+
+@dataclass
+class WordNet:
+    """Synset numbers by word, and base forms of irregular ones; empty, words are compared as they are written."""
+
+    synsets: dict[str, frozenset[int]] = field(default_factory=dict)
+    bases: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> "WordNet":
+        """Reads METEOR's english.synsets and english.exceptions, as SPICE does: a word, then its numbers or forms."""
+        missing = [name for name in WORDNET_FILES if not (folder / name).is_file()]
+        if missing:
+            raise ValueError(
+                f"{folder}: {' and '.join(missing)} missing; expected METEOR's WordNet files "
+                f"{' and '.join(WORDNET_FILES)}, as SPICE ships them; or leave --wordnet out"
+            )
+        synsets = {word: frozenset(map(int, ids)) for word, ids in _line_pairs(folder / WORDNET_FILES[0])}
+        bases: dict[str, list[str]] = {}
+        for base, forms in _line_pairs(folder / WORDNET_FILES[1]):
+            for form in forms:
+                bases.setdefault(form, []).append(base)
+        return cls(synsets, bases)
+
+    def lemma(self, word: str) -> str:
+        """A word as a noun's base form, if that is a word."""
+        if word in self.bases:
+            return self.bases[word][0]
+        if word in self.synsets and not word.endswith("s"):
+            return word
+        if len(word) > 3:
+            for end, new in NOUN_ENDINGS:
+                if word.endswith(end) and word.removesuffix(end) + new in self.synsets:
+                    return word.removesuffix(end) + new
+        return word
+
+    def senses(self, phrase: str) -> frozenset[int]:
+        """The synsets of a word or phrase and of its base form."""
+        word = "_".join(phrase.lower().split())
+        found = self.synsets.get(word, frozenset())
+        if word in self.bases:
+            return found.union(*(self.synsets.get(base, ()) for base in self.bases[word]))
+        for end, new in ALL_ENDINGS:
+            if word.endswith(end) and word.removesuffix(end) + new in self.synsets:
+                return found | self.synsets[word.removesuffix(end) + new]
+        return found
+
+    def alike(self, one: Sequence[str], other: Sequence[str]) -> bool:
+        """Whether two propositions say the same, word by word or by a synset in common."""
+        same = (a == b or not self.senses(a).isdisjoint(self.senses(b)) for a, b in zip(one, other, strict=False))
+        return len(one) == len(other) and all(same)
+
+    def graph(self, tuples: Iterable[Sequence[str]]) -> Graph:
+        """Tuples in lower case and base forms; those with a blank part are no tuples."""
+        whole = ([str(part) for part in row] for row in tuples)
+        return {tuple(map(self._part, row)) for row in whole if row and all(part.strip() for part in row)}
+
+    def _part(self, text: str) -> str:
+        return text if text == "is" else " ".join(map(self.lemma, text.lower().split()))
+
+
+def _line_pairs(path: Path) -> Iterable[tuple[str, list[str]]]:
+    lines = [line.strip() for line in path.read_text(encoding="utf8").splitlines()]
+    return ((word, rest.split()) for word, rest in zip(lines[::2], lines[1::2], strict=True))
+
+
+def propositions(graph: Graph) -> list[tuple[str, ...]]:
+    """The objects (o,), attributes (o, a) and relations (s, r, o) that a graph asserts, sorted."""
+    found: set[tuple[str, ...]] = set()
+    for row in graph:
+        found.add(row[:1])
+        if len(row) == 2 or (len(row) == 3 and row[1] == "is"):
+            found.add((row[0], row[-1]))
+        elif len(row) > 2:
+            found |= {row[-1:], (row[0], " ".join(row[1:-1]), row[-1])}
+    return sorted(found)
+
+
+def spice(predicted: Graph, gold: Graph, wordnet: WordNet) -> float:
+    """F1 over propositions, each matched once: equal ones first, then those alike. Ranges over 0 … 1."""
+    ours, theirs = _distinct(propositions(predicted), wordnet), _distinct(propositions(gold), wordnet)
+    equal = set(ours) & set(theirs)
+    left = [p for p in theirs if p not in equal]
+    hits = len(equal)
+    for proposition in ours:
+        match = next((p for p in left if wordnet.alike(proposition, p)), None) if proposition not in equal else None
+        if match:
+            left.remove(match)
+            hits += 1
+    return 2 * hits / (len(ours) + len(theirs)) if hits else 0.0
+
+
+def _distinct(found: list[tuple[str, ...]], wordnet: WordNet) -> list[tuple[str, ...]]:
+    """Without those that only restate an earlier one in synonyms."""
+    kept: list[tuple[str, ...]] = []
+    for proposition in found:
+        if not any(wordnet.alike(proposition, other) for other in kept):
+            kept.append(proposition)
+    return kept
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over gold captions, 0 … 100; those without a prediction count as 0."""
+
+    captions: int
+    missing: int
+    spice: float
+    set_match: float
+
+
+def score(predicted: dict[str, list], gold: Sequence[tuple[str, list]], wordnet: WordNet) -> Score:
+    """Scores predictions, caption → tuples, against (caption, tuples) rows."""
+    total, same, missing = 0.0, 0, 0
+    for caption, tuples in gold:
+        if caption not in predicted:
+            missing += 1
+            continue
+        ours, theirs = wordnet.graph(predicted[caption]), wordnet.graph(tuples)
+        total += spice(ours, theirs, wordnet)
+        same += ours == theirs
+    return Score(len(gold), missing, 100 * total / len(gold), 100 * same / len(gold))
+
+
+def read_predictions(path: Path) -> dict[str, list]:
+    """A file of {"caption", "tuples"} lines; raises ValueError with the line that is none."""
+    return dict(_read_jsonl(path))
+
+
+def read_gold(path: Path) -> list[tuple[str, list]]:
+    """FACTUAL's CSV (columns caption, scene_graph: "( man , ride , wave ) , …"), or lines as in predictions."""
+    if path.suffix.lower() != ".csv":
+        return _read_jsonl(path)
+    with open(path, encoding="utf8", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        if not {"caption", "scene_graph"} <= set(columns):
+            raise ValueError(f"{path}: columns {', '.join(columns) or 'none'}; expected caption and scene_graph")
+        rows = [(row["caption"].strip(), _tuples(row["scene_graph"])) for row in reader]
+    return _not_empty(path, rows)
+
+
+def _tuples(graph: str) -> list[list[str]]:
+    return [[part.strip() for part in chunk.strip("() ").split(",")] for chunk in graph.split(") ,")]
+
+
+def _read_jsonl(path: Path) -> list[tuple[str, list]]:
+    rows = []
+    with open(path, encoding="utf8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+                tuples = [[str(part) for part in row_tuple] for row_tuple in row["tuples"]]
+                rows.append((row["caption"].strip(), tuples))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                expected = '{"caption": "…", "tuples": [["man", "ride", "wave"], …]}'
+                raise ValueError(f"{path}, line {number}: expected {expected}, got {line.strip()[:80]!r}") from error
+    return _not_empty(path, rows)
+
+
+def _not_empty(path: Path, rows: list[tuple[str, list]]) -> list[tuple[str, list]]:
+    if not rows:
+        raise ValueError(f"{path} holds no scene graph; make predictions with hspcgan parse --jsonl IN OUT")
+    return rows

@@ -1,0 +1,108 @@
+"""`hspcgan parse --jsonl`: any file of captions, line for line, with what cannot be read listed."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from hspcgan.pipeline import caption_file
+from hspcgan.pipeline.caption_file import parse_file
+from hspcgan.pipeline.cli import main
+from hspcgan.pipeline.concepts import ParseConfig
+
+SPACY = ParseConfig(annotator="spacy")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
+
+
+def hspcgan(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+GOOD = ["a red bird on a branch", " two cats .", "a red bird on a branch", "ein Vögelchen 🐦"]
+BAD = {
+    b"": "empty line",
+    b"{": "not JSON",
+    b'"a bird"': "found str",
+    b'{"text": "a bird"}': "found the keys text",
+    b'{"caption": 7}': "found the keys caption",
+    b'{"caption": "\xff"}': "not UTF-8",
+    b'{"caption": "\\ud800 bird"}': "lone surrogate",
+    b'{"caption": "!!!"}': "no letter or digit",
+    b'{"caption": "' + b"bird " * 30_000 + b'"}': "150,000 characters",
+}
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Good lines with bad ones between them."""
+    good = [json.dumps({"caption": caption, "image": 3}).encode() for caption in GOOD]
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b"\n".join([*good[:2], *BAD, *good[2:]]) + b"\n")
+    return path
+
+
+def test_every_line_ends_in_the_output_or_in_the_rejects(source, tmp_path):
+    target = tmp_path / "new" / "out.jsonl"
+    result = hspcgan("parse", "--jsonl", source, target)
+    assert result.exit_code == 0, result.output
+    assert "4 captions, 0 of them with an empty graph" in result.output
+    assert f"{len(BAD)} lines refused" in result.output
+    rows = lines(target)
+    assert [row["caption"] for row in rows] == GOOD
+    assert sorted(rows[0]["tuples"]) == [["bird", "is", "red"], ["bird", "on", "branch"]]
+    assert rows[2] == rows[0]
+    assert rows[1]["tuples"] == [["cats", "is", "2"]]
+    rejects = lines(target.with_name("out.jsonl.rejects.jsonl"))
+    assert [row["line"] for row in rejects] == list(range(3, 3 + len(BAD)))
+    for reject, why in zip(rejects, BAD.values(), strict=True):
+        assert why in reject["why"]
+
+
+def test_a_second_run_without_bad_lines_leaves_no_old_rejects(source, tmp_path):
+    target = tmp_path / "out.jsonl"
+    parse_file(source, target, SPACY)
+    source.write_text('{"caption": "a bird"}\n')
+    assert parse_file(source, target, SPACY).rejects == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_batches_and_processes_do_not_change_the_bytes(source, tmp_path, monkeypatch):
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    parse_file(source, one, SPACY)
+    monkeypatch.setattr(caption_file, "LINES", 3)
+    parse_file(source, two, ParseConfig(annotator="spacy", batch_size=1, processes=2))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_stanza_annotates_where_it_is_asked_for(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"caption": "a red bird swims on the water"}\n')
+    result = hspcgan(
+        "parse",
+        "--jsonl",
+        tmp_path / "in.jsonl",
+        tmp_path / "out.jsonl",
+        "--annotator",
+        "stanza",
+        "--model",
+        "toy-stanza",
+    )
+    assert result.exit_code == 0, result.output
+    assert sorted(lines(tmp_path / "out.jsonl")[0]["tuples"]) == [["bird", "is", "red"], ["bird", "swim on", "water"]]
+
+
+def test_wrong_paths_and_arguments_are_refused(source, tmp_path):
+    assert "is the file to read" in hspcgan("parse", "--jsonl", source, source).output
+    assert "no such file" in hspcgan("parse", "--jsonl", tmp_path / "none", tmp_path / "out").output
+    assert "give a MANIFEST or --jsonl" in hspcgan("parse").output
+    assert "give a MANIFEST or --jsonl" in hspcgan("parse", "toybirds", "--jsonl", source, tmp_path / "out").output
+    missing = hspcgan("parse", "--jsonl", source, tmp_path / "out", "--model", "no_such_model")
+    assert missing.exit_code == 1
+    assert "no_such_model" in missing.output
+
+
+def test_a_dry_run_writes_nothing(source, tmp_path):
+    assert hspcgan("parse", "--jsonl", source, tmp_path / "out", "--dry-run").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
