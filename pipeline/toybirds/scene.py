@@ -62,7 +62,8 @@ def sample_scenes(count: int, seed: int) -> list[Scene]:
 def _sample(index: int, seed: int) -> Scene:
     rng = np.random.default_rng((seed, index))
     body = _pick(rng, COLOURS)
-    belly, wing = (_pick(rng, tuple(c for c in COLOURS if c != body)) for _ in range(2))
+    others = tuple(colour for colour in COLOURS if colour != body)  # a part that looks like the body cannot be told
+    belly, wing = _pick(rng, others), _pick(rng, others)
     place = _pick(rng, PLACES)
     grounded = place in ("branch", "grass")
     flower = _pick(rng, COLOURS) if rng.random() < FLOWER_SHARE else ABSENT
@@ -78,7 +79,7 @@ def _sample(index: int, seed: int) -> Scene:
     key = f"bird-{seed}-{index:06d}"
     return Scene(
         key=key, split=_split(key, body, belly), size=_pick(rng, SIZES), body=body, belly=belly, wing=wing,
-        crown=_pick(rng, COLOURS), beak=_pick(rng, COLOURS), beak_length=_pick(rng, LENGTHS),
+        crown=_pick(rng, others), beak=_pick(rng, COLOURS), beak_length=_pick(rng, LENGTHS),
         crest=bool(rng.random() < CREST_SHARE), collar=_pick(rng, COLOURS) if rng.random() < COLLAR_SHARE else ABSENT,
         flower=flower, flower_relation=flower_relation, nest_relation=nest_relation,
         second=second, second_relation=second_relation, place=place,
