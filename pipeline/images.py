@@ -78,6 +78,22 @@ def center_box(width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
+def around(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """
+    An object with its surroundings, the crop of the text-to-image literature on CUB (since StackGAN).
+
+    A square about the box's centre that reaches ¾ of the box's longer side to each direction, cut off at the image's
+    borders. Raises ValueError for a box (x0, y0, x1, y1 in pixels) without area inside the image.
+    """
+    x0, y0, x1, y1 = box
+    inside = (max(0, x0), max(0, y0), min(image.width, x1), min(image.height, y1))
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise ValueError(f"its box {box} has no area inside the image of {image.width}×{image.height} pixels")
+    reach = max(1, int(max(x1 - x0, y1 - y0) * 0.75))
+    x, y = (x0 + x1) // 2, (y0 + y1) // 2
+    return image.crop((max(0, x - reach), max(0, y - reach), min(image.width, x + reach), min(image.height, y + reach)))
+
+
 def fit(image: Image.Image, size: int) -> np.ndarray:
     """
     The centred square of an RGB image at `size`, uint8 [3, size, size], 0..255.

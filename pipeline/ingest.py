@@ -70,7 +70,7 @@ def check_items(size: int, items: Sequence[Item]) -> Checked:
 
 
 def _check_item(item: Item, size: int, checked: Checked) -> None:
-    key, where = item.entry.key, item.entry.where
+    key, where = _writable(item.entry.key), _writable(item.entry.where)
     checked.rows_in += 1 + len(item.captions)
     captions = []
     refused: list[tuple[str, str]] = []
@@ -82,6 +82,8 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
     for caption_id, why in refused:
         checked.reject(caption_id, "caption", why)
     try:
+        if key != item.entry.key or where != item.entry.where:
+            raise ValueError("its name is not valid Unicode; rename it")
         sample, pixels = _check_image(item, size)
         if not captions:
             raise ValueError("all its captions were refused")
@@ -93,6 +95,11 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
     checked.samples.append(sample)
     checked.captions += captions
     checked.pixels.append(pixels)
+
+
+def _writable(name: str) -> str:
+    """A name in which what Parquet cannot hold (bytes that are no UTF-8) is spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
@@ -111,10 +118,10 @@ def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
         "path": item.entry.where,
         "width": image.width,
         "height": image.height,
-        "box": None,
+        "box": None if item.box is None else list(item.box),
         "sha256": digest,
     }
-    return row, images.fit(image, size)
+    return row, images.fit(image if item.box is None else images.around(image, item.box), size)
 
 
 def pack(size: int, checked: Checked) -> Shard:
@@ -132,7 +139,7 @@ def stage(config: DataConfig) -> Stage:
     """The ingest stage of a `data` section; raises ValueError when the dataset is not of the layout named."""
     source = open_source(config)
     inputs = {
-        "data": config.model_dump(mode="json", exclude={"path", "processes"}),
+        "data": config.inputs(),
         "source": source.signature(),
         "shard_images": SHARD_IMAGES,
         "tools": {"pillow": version("pillow")},
