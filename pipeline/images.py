@@ -35,7 +35,8 @@ def decode(data: bytes) -> Image.Image:
 
     EXIF orientation is applied; alpha is laid over white; palettes, grey, CMYK and YCbCr become RGB; 16-bit grey is
     scaled by 255/65535 (Pillow would clip it); colour profiles are ignored; of an animation the first frame counts.
-    Raises ValueError with the reason for anything that is not a whole JPEG, PNG, WebP or BMP of bearable size.
+    Raises ValueError with the reason for anything that is not a JPEG, PNG, WebP or BMP of bearable size with all its
+    pixels (a PNG that lacks its end mark alone has them).
     """
     if not data:
         raise ValueError("empty file (0 bytes)")
@@ -63,6 +64,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         wide = np.asarray(image).astype(np.int64)
         if wide.min() < 0 or wide.max() > 65535:
             raise ValueError(f"grey values {wide.min()}…{wide.max()} outside 16 bit")
+        wide[wide == image.info.get("transparency", -1)] = 65535  # white, as other alpha
         return Image.fromarray(np.rint(wide / 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         layer = image.convert("RGBA")

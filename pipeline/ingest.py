@@ -2,17 +2,18 @@
 
 import functools
 import hashlib
-import unicodedata
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from hspcgan.pipeline import images
+from hspcgan.pipeline import images, texts
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.runner import Job, Shard, Stage
@@ -36,28 +37,6 @@ class Checked:
         self.rejects.append({"stage": "ingest", "where": where, "what": what, "why": why})
 
 
-def clean_caption(text: str | bytes) -> str:
-    """
-    A caption with control characters and runs of white space turned into single spaces.
-
-    Raises ValueError with the reason for text that is not valid Unicode, is empty, or has no letter or digit.
-    """
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from error
-    if any(unicodedata.category(char) == "Cs" for char in text):
-        raise ValueError("not valid Unicode: a lone surrogate")
-    visible = "".join(" " if unicodedata.category(char) == "Cc" else char for char in text.replace("\ufeff", ""))
-    clean = " ".join(visible.split())
-    if not clean:
-        raise ValueError("empty" if not text.strip() else "only control characters")
-    if not any(char.isalnum() for char in clean):
-        raise ValueError(f"no letter or digit: {clean[:40]!r}")
-    return clean
-
-
 def check_items(size: int, items: Sequence[Item]) -> Checked:
     """The stage's mapper: no disk; every row of every item ends in captions, samples or rejects."""
     checked = Checked()
@@ -76,7 +55,7 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
     refused: list[tuple[str, str]] = []
     for number, text in enumerate(item.captions):
         try:
-            captions.append({"caption_id": f"{key}#{number}", "key": key, "text": clean_caption(text)})
+            captions.append({"caption_id": f"{key}#{number}", "key": key, "text": texts.clean_caption(text)})
         except ValueError as error:
             refused.append((f"{key}#{number}", str(error)))
     for caption_id, why in refused:
@@ -142,6 +121,7 @@ def stage(config: DataConfig) -> Stage:
         "data": config.inputs(),
         "source": source.signature(),
         "shard_images": SHARD_IMAGES,
+        "rules": _rules_sha256(),
         "tools": {"pillow": version("pillow")},
     }
 
@@ -165,3 +145,9 @@ def stage(config: DataConfig) -> Stage:
         )
 
     return Stage("ingest", "images", inputs, plan, open_job)
+
+
+def _rules_sha256() -> str:
+    """Of the sources that decide what is kept and how: a changed rule makes another cache."""
+    modules = (images, texts, sys.modules[__name__])
+    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
