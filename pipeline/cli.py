@@ -30,6 +30,12 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key: data.seed=1."
             ),
             click.option("--rebuild", is_flag=True, help="Make the cache anew and then replace the present one."),
+            click.option(
+                "--engine",
+                type=click.Choice(["local", "ray"]),
+                default="local",
+                help="Where mappers run: on this machine, or on the Ray cluster of RAY_ADDRESS.",
+            ),
             click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing."),
         )
     ):
@@ -37,39 +43,39 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _prepare(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool, upto: str, only: bool) -> None:
+def _prepare(manifest: str, override: tuple[str, ...], upto: str, only: bool, **options: Any) -> None:
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.prepare import prepare as run
 
-    run(load_manifest(manifest, override), upto, only, rebuild, dry_run, echo=click.echo)
+    run(load_manifest(manifest, override), upto, only, echo=click.echo, **options)
 
 
 @main.command()
 @stage_options
-def prepare(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
+def prepare(manifest: str, override: tuple[str, ...], **options: Any) -> None:
     """Make a dataset's cache: ingest, parse, encode; resumes."""
-    _prepare(manifest, override, rebuild, dry_run, "encode", only=False)
+    _prepare(manifest, override, "encode", only=False, **options)
 
 
 @main.command()
 @stage_options
-def ingest(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
+def ingest(manifest: str, override: tuple[str, ...], **options: Any) -> None:
     """Only check, crop and key images and captions."""
-    _prepare(manifest, override, rebuild, dry_run, "ingest", only=True)
+    _prepare(manifest, override, "ingest", only=True, **options)
 
 
 @main.command()
 @stage_options
-def parse(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
+def parse(manifest: str, override: tuple[str, ...], **options: Any) -> None:
     """Only turn captions into concepts and scene graphs."""
-    _prepare(manifest, override, rebuild, dry_run, "parse", only=True)
+    _prepare(manifest, override, "parse", only=True, **options)
 
 
 @main.command()
 @stage_options
-def encode(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
+def encode(manifest: str, override: tuple[str, ...], **options: Any) -> None:
     """Only encode captions and phrases, and finish the cache."""
-    _prepare(manifest, override, rebuild, dry_run, "encode", only=True)
+    _prepare(manifest, override, "encode", only=True, **options)
 
 
 @main.command()
@@ -118,8 +124,9 @@ def validate(cache: Path) -> None:
 @main.command()
 @CacheFolder
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--parquet", is_flag=True, default=True, help="As Parquet, which is the only format so far.")
 @click.option("--tokens", is_flag=True, help="With the token features of each caption (large).")
-def export(cache: Path, folder: Path, tokens: bool) -> None:
+def export(cache: Path, folder: Path, parquet: bool, tokens: bool) -> None:
     """Write concepts and features as plain Parquet into FOLDER."""
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.export import export as write

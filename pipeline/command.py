@@ -1,5 +1,6 @@
 """How commands of `hspcgan` behave at the edge: lazily loaded, refusals one clear message, bugs a traceback."""
 
+import errno
 import importlib.metadata
 from typing import Any
 
@@ -16,6 +17,9 @@ EXTRAS = {
     "ray": "ray",
 }
 """Import names of optional packages by the extra that installs them."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, a used-up quota, a file beyond the allowed size."""
 
 
 class RootGroup(click.Group):
@@ -58,6 +62,12 @@ class RootGroup(click.Group):
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno not in NO_ROOM or ctx.params.get("debug"):
+                raise
+            raise click.ClickException(
+                f"{error}; what is finished is kept: make room and run the same command again"
+            ) from error
         except ModuleNotFoundError as error:
             extra = EXTRAS.get((error.name or "").split(".")[0])
             if extra is None or ctx.params.get("debug"):

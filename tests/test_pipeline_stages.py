@@ -255,6 +255,21 @@ def test_a_mappers_error_arrives_and_a_dead_worker_is_named():
         list(engines.run(make, [[0], [-2], [1]], processes=2))
 
 
+def _pid(batch: int) -> int:
+    return os.getpid()
+
+
+def _make_pid() -> engines.Mapper:
+    return _pid
+
+
+def test_workers_are_replaced_by_new_ones_after_a_while(monkeypatch):
+    monkeypatch.setattr(engines, "RECYCLE_AFTER", 2)
+    pids = [pid for pid, _ in engines.run(_make_pid, iter(range(8)), processes=2)]
+    assert len(pids) == 8
+    assert set(pids[:4]).isdisjoint(pids[4:])
+
+
 def test_toybirds_become_a_cache_with_no_refusals(tmp_path, tiny_clip_path):
     content = {
         "name": "birds", "cache": str(tmp_path / "cache"),
