@@ -136,6 +136,21 @@ def export(cache: Path, folder: Path, parquet: bool, tokens: bool) -> None:
 
 
 @main.command()
+@click.argument("manifest")
+@click.option("--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key: bench.captions=500.")
+def bench(manifest: str, override: tuple[str, ...]) -> None:
+    """Measure a stage against the naive way; exit code 1 when a bar is missed.
+
+    Shipped manifests: bench/graphs, bench/stanza, bench/encode, bench/scale.
+    """
+    from hspcgan.pipeline.bench.run import run
+    from hspcgan.pipeline.manifest import load_manifest
+
+    if not run(load_manifest(manifest, override), echo=click.echo):
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
 def doctor() -> None:
     """Say what is installed and what each missing piece needs."""
     from hspcgan.pipeline.doctor import report

@@ -15,6 +15,7 @@ EXTRAS = {
     "jinja2": "evaluate",
     "matplotlib": "evaluate",
     "ray": "ray",
+    "upath": "remote",
 }
 """Import names of optional packages by the extra that installs them."""
 
@@ -31,7 +32,7 @@ class RootGroup(click.Group):
     """
 
     order = ("demo", "prepare", "ingest", "parse", "encode", "inspect", "stats", "validate", "export",
-             "train", "sample", "evaluate", "report", "doctor")  # fmt: skip
+             "train", "sample", "evaluate", "report", "bench", "doctor")  # fmt: skip
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-KEYS = ("name", "description", "cache", "run", "data", "parse", "encode", "model", "train", "evaluate")
+KEYS = ("name", "description", "cache", "run", "data", "parse", "encode", "model", "train", "evaluate", "bench")
 SECTIONS = KEYS[4:]
 Section = TypeVar("Section", bound=BaseModel)
 

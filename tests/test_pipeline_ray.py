@@ -1,6 +1,7 @@
 """The Ray engine: the same bytes as local, on a Ray of two processes; skipped where ray is not installed."""
 
 import functools
+from pathlib import Path
 
 import pytest
 from pipeline_world import file_bytes, folder_dataset, manifest
@@ -14,7 +15,9 @@ ray = pytest.importorskip("ray")
 
 @pytest.fixture(scope="module", autouse=True)
 def two_processes():
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # for workers, which import this file's mappers
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 

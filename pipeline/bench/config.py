@@ -14,14 +14,16 @@ class BenchConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["graphs", "annotate", "encode", "scale"] = Field(
-        description="graphs: captions to concepts and scene graphs; annotate: the annotator alone; encode: captions with "
-        "their phrases to features; scale: ingest, concepts, writer and reader on many captions."
+        description="graphs: captions to concepts and scene graphs; annotate: the annotator alone; encode: captions "
+        "with their phrases to features; scale: ingest, concepts, writer and reader on many captions."
     )
     captions: int = Field(ge=2, description="How many captions go our way.")
     compared: int = Field(ge=1, description="How many of them also go the naive way; scale: the smaller size.")
     processes: int = Field(1, ge=1, description="graphs: workers of the measurement with several processes.")
     file: Path | None = Field(None, description="Captions to use, one a line; empty: synthetic ones.")
     seed: int = Field(0, ge=0, description="Of the synthetic captions.")
+    clip_width: int = Field(512, ge=64, multiple_of=64, description="encode: the text tower's width; ViT-B/32's: 512.")
+    clip_layers: int = Field(12, ge=1, description="encode: the text tower's layers; ViT-B/32's: 12.")
     width: int = Field(64, ge=8, description="scale: width of the stand-in features; CLIP ViT-B/32's are 512 wide.")
     folder: Path | None = Field(None, description="scale: where the data and the caches go; empty: a temporary folder.")
     bars: dict[str, float] = Field(default={}, description="What figures are held against, by their names.")
@@ -55,5 +57,7 @@ def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]
             kept = figure.keeps(bar)
             holds &= kept
             verdict = f"{'≤' if figure.is_most else '≥'} {bar:g}  {'kept' if kept else 'MISSED'}"
-        lines.append(f"  {figure.name:<12} {figure.value:>12,.4g} {figure.unit:<14} {verdict:<18} {figure.what}".rstrip())
+        lines.append(
+            f"  {figure.name:<12} {figure.value:>12,.4g} {figure.unit:<14} {verdict:<18} {figure.what}".rstrip()
+        )
     return "\n".join(lines), holds

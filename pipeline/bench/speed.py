@@ -28,7 +28,9 @@ def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     together, batched = _clocked(lambda: parser.parse(texts))
     naive_rate, batched_rate = bench.compared / naive, len(texts) / batched
     yield Figure("naive_rate", f"one by one, {bench.compared:,} captions", naive_rate, "captions/s")
-    yield Figure("batched_rate", f"batches of {config.batch_size}, one core, {len(texts):,}", batched_rate, "captions/s")
+    yield Figure(
+        "batched_rate", f"batches of {config.batch_size}, one core, {len(texts):,}", batched_rate, "captions/s"
+    )
     yield Figure("batched", "batches to one by one", batched_rate / naive_rate, "×")
     if bench.processes > 1:
         workers_rate = _workers_rate(texts, config, bench.processes)
@@ -58,20 +60,19 @@ def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 
 def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     """
-    Captions and their phrases through a text tower of ViT-B/32's size with random weights.
+    Captions and their phrases through a text tower with random weights, by default of ViT-B/32's size.
 
     The naive way is OpenAI's own: each text alone, at the full context of 77 tokens, phrases again for each caption.
     Ours: unique texts, by length, in batches trimmed to their longest, float16. One torch thread both ways.
     """
     import torch
 
-    from hspcgan.model.clip import load_clip
-
     texts = load_captions(bench.file, bench.captions, bench.seed)
     rows = [parse.concept_row(concepts) for concepts in Parser(config).parse(texts)]
     prompts = [_prompts(row) for row in rows]
     with tempfile.TemporaryDirectory() as folder:
-        clip = load_clip(_random_clip(Path(folder) / "random-b32.pt"))
+        path = _random_clip(Path(folder) / "random.pt", bench.clip_width, bench.clip_layers)
+        clip = encode.cached_clip(path, False, "cpu")
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -81,7 +82,7 @@ def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
             naive, naive_sec = _clocked(lambda: [[naive_of(t) for t in (text, *more)] for text, more in jobs])
             captions = sorted(set(texts))
             others = sorted({prompt for found in prompts for prompt in found} - set(captions))
-            ours, ours_sec = _clocked(lambda: encode.encode_all(clip, captions, others))
+            ours, ours_sec = _clocked(lambda: _ours(path, captions, others))
         finally:
             torch.set_num_threads(threads)
     naive_each, ours_each = naive_sec / len(jobs), ours_sec / len(texts)
@@ -102,6 +103,18 @@ def _prompts(row: dict[str, Any]) -> list[str]:
     return [templates[kind].format(item["phrase"]) for kind, column in columns.items() for item in row[column]]
 
 
+def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.ndarray]:
+    """float16 [d] by text, as the encode stage makes them."""
+    batch = encode.by_length(encode.cached_clip(path, False, "cpu"), captions, prompts)
+    found: dict[str, np.ndarray] = {}
+    for at in range(0, len(batch), encode.SHARD_TEXTS):
+        part = batch[at : at + encode.SHARD_TEXTS]
+        found.update(
+            zip((text for text, _ in part), encode.encode_shard(path, False, "cpu", part).sentence, strict=True)
+        )
+    return found
+
+
 def _full_context(clip: Any, text: str) -> np.ndarray:
     """float32 [d] by OpenAI's own tokenizer and text encoder."""
     import clip as openai
@@ -111,8 +124,8 @@ def _full_context(clip: Any, text: str) -> np.ndarray:
         return clip.network.encode_text(openai.tokenize([text], truncate=True))[0].float().numpy()
 
 
-def _random_clip(path: Path) -> Path:
-    """A CLIP file whose text tower has the size of ViT-B/32's; its image tower, unused here, is small."""
+def _random_clip(path: Path, width: int, layers: int) -> Path:
+    """A CLIP file with a random text tower of this size; its image tower, unused here, is small."""
     import torch
 
     with warnings.catch_warnings():
@@ -121,8 +134,8 @@ def _random_clip(path: Path) -> Path:
 
     torch.manual_seed(0)
     network = CLIP(
-        embed_dim=512, image_resolution=56, vision_layers=12, vision_width=64, vision_patch_size=8, context_length=77,
-        vocab_size=49408, transformer_width=512, transformer_heads=8, transformer_layers=12,
+        embed_dim=width, image_resolution=56, vision_layers=12, vision_width=64, vision_patch_size=8, context_length=77,
+        vocab_size=49408, transformer_width=width, transformer_heads=width // 64, transformer_layers=layers,
     )  # fmt: skip
     torch.save(network.state_dict(), path)
     return path
@@ -133,7 +146,7 @@ def _workers_rate(texts: Sequence[str], config: ParseConfig, processes: int) -> 
     size = min(config.batch_size, max(1, len(texts) // (8 * processes)))
     batches = [list(texts[at : at + size]) for at in range(0, len(texts), size)]
     start, counted = 0.0, 0
-    results = engines.run(functools.partial(parse._make_mapper, config), batches, processes)
+    results = engines.run(functools.partial(parse.make_mapper, config), batches, processes)
     for number, (rows, _) in enumerate(results):
         if number < 2 * processes:
             start = time.perf_counter()

@@ -153,7 +153,8 @@ def _concepts(cache: Cache) -> Iterator[str]:
 def _spans(cache: Cache) -> Iterator[str]:
     lengths = np.array([len(text) for text in cache.captions["text"].to_pylist()])
     column = cache.captions["entities"].combine_chunks()
-    start, end, word = (column.flatten().field(name).to_numpy(zero_copy_only=False) for name in ("start", "end", "word"))
+    items = column.flatten()
+    start, end, word = (items.field(name).to_numpy(zero_copy_only=False) for name in ("start", "end", "word"))
     if ((start < 0) | (end < start) | (end > lengths[_owner(column)]) | (word < 0)).any():
         yield "entities: a span or a word index outside its caption"
     tokens, context = cache.captions["n_tokens"].to_numpy(), cache.info["clip"]["context_length"]
