@@ -34,7 +34,7 @@ class Checked:
 
     def reject(self, where: str, what: str, why: str) -> None:
         """Adds one refused row."""
-        self.rejects.append({"stage": "ingest", "where": where, "what": what, "why": why})
+        self.rejects.append({"stage": "ingest", "where": _writable(where), "what": what, "why": _writable(why)})
 
 
 def check_items(size: int, items: Sequence[Item]) -> Checked:

@@ -7,6 +7,7 @@ import tarfile
 import pytest
 from pipeline_world import picture, tar_shard, webdataset, write
 
+from hspcgan.pipeline.ingest import check_items, pack
 from hspcgan.pipeline.sources import DataConfig, open_source
 
 
@@ -105,6 +106,21 @@ def test_a_file_that_is_no_tar_is_a_reject(tmp_path):
     assert found["00000.tar:000000001"].problem is None
     assert "not a whole tar" in found["00001.tar:?"].problem
     assert "not a whole tar" in found["00002.tar:?"].problem
+
+
+def test_names_that_are_no_unicode_become_rejects_that_parquet_can_hold(tmp_path):
+    members = {"\udcff.jpg": picture(), "\udcff.txt": b"a bird", "b.\udcfe": b"x"}
+    members |= {"c.jpg": picture(), "c.txt": b"a cat"}
+    source = opened(tar_shard(tmp_path / "0.tar", members).parent)
+    checked = check_items(16, [source.read(entry) for entry in source.entries()])
+    tables = pack(16, checked).tables
+    assert tables["samples"]["key"].to_pylist() == ["c"]
+    assert {(row["where"], row["why"]) for row in tables["rejects"].to_pylist()} == {
+        ("0.tar:\\udcff", "its name is not valid Unicode; rename it"),
+        ("\\udcff#0", "its image was refused: its name is not valid Unicode; rename it"),
+        ("0.tar:b", "no image among .\\udcfe"),
+    }
+    assert source.signature()
 
 
 def test_a_key_in_two_shards_is_refused(tmp_path):

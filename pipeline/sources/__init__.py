@@ -187,7 +187,7 @@ def with_test_split(entries: Sequence[Entry], fraction: float) -> list[Entry]:
     """
     if fraction == 0 or len(entries) < 2 or any(entry.split == "test" for entry in entries):
         return list(entries)
-    draws = [int.from_bytes(hashlib.sha256(entry.key.encode()).digest()[:8], "big") / 2**64 for entry in entries]
+    draws = [int(hash_lines([entry.key])[:16], 16) / 2**64 for entry in entries]
     limit = max(fraction, min(draws) * (1 + 1e-12))
     return [
         Entry(e.key, "test" if draw < limit else "train", e.where, e.ref)
