@@ -147,6 +147,7 @@ def stage(config: DataConfig) -> Stage:
     return Stage("ingest", "images", inputs, plan, open_job)
 
 
+@functools.cache
 def _rules_sha256() -> str:
     """Of the sources that decide what is kept and how: a changed rule makes another cache."""
     modules = (images, texts, sys.modules[__name__])
