@@ -1,18 +1,20 @@
 """Runs `prepare` in forked children that a test kills: python kill_server.py MANIFEST, then a line of seconds each.
 
-The models are loaded once, before the forks, so that a killed run costs its own work alone. For each line on stdin a
-child starts, and is killed (SIGKILL) after so many seconds if it is not done; "killed" or "done SECONDS" is printed.
+A whole run comes before the forks, so that models are loaded and a killed run costs its own work alone. For each line
+on stdin a child starts, and is killed (SIGKILL) after so many seconds if it is not done; "killed" or "done SECONDS" is
+printed.
 """
 
 import os
 import select
 import signal
 import sys
+import tempfile
 import time
 
 from hspcgan.pipeline import encode, ingest
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.pipeline.prepare import Recipe, _stages, prepare
+from hspcgan.pipeline.prepare import prepare
 
 
 def child(manifest_path: str) -> None:
@@ -23,8 +25,8 @@ def child(manifest_path: str) -> None:
 
 def main() -> None:
     ingest.SHARD_IMAGES, encode.SHARD_TEXTS = 1, 4
-    recipe = Recipe.of(load_manifest(sys.argv[1]))
-    _stages(recipe, "encode")  # loads the models
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(load_manifest(sys.argv[1], [f"cache={folder}/cache"]), echo=lambda _: None)
     print("ready", flush=True)
     for line in sys.stdin:
         start = time.monotonic()
