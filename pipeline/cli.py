@@ -29,6 +29,12 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key: data.seed=1."
             ),
             click.option("--rebuild", is_flag=True, help="Make the cache anew and then replace the present one."),
+            click.option(
+                "--engine",
+                type=click.Choice(["local", "ray"]),
+                default="local",
+                help="Where mappers run: on this machine, or on the Ray cluster of RAY_ADDRESS.",
+            ),
             click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing."),
         )
     ):
@@ -36,27 +42,27 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _prepare(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool, upto: str, only: bool) -> None:
+def _prepare(manifest: str, override: tuple[str, ...], upto: str, only: bool, **options: Any) -> None:
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.prepare import prepare as run
 
-    run(load_manifest(manifest, override), upto, only, rebuild, dry_run, echo=click.echo)
+    run(load_manifest(manifest, override), upto, only, echo=click.echo, **options)
 
 
 @main.command()
 @click.argument("manifest")
 @stage_options
-def prepare(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
+def prepare(manifest: str, override: tuple[str, ...], **options: Any) -> None:
     """Make a dataset's cache: ingest, parse, encode; resumes."""
-    _prepare(manifest, override, rebuild, dry_run, "encode", only=False)
+    _prepare(manifest, override, "encode", only=False, **options)
 
 
 @main.command()
 @click.argument("manifest")
 @stage_options
-def ingest(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
+def ingest(manifest: str, override: tuple[str, ...], **options: Any) -> None:
     """Only check, crop and key images and captions."""
-    _prepare(manifest, override, rebuild, dry_run, "ingest", only=True)
+    _prepare(manifest, override, "ingest", only=True, **options)
 
 
 @main.command()
@@ -71,9 +77,11 @@ def ingest(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: boo
 def parse(
     manifest: str | None,
     override: tuple[str, ...],
-    rebuild: bool,
-    dry_run: bool,
     jsonl: tuple[Path, Path] | None,
+    annotator: str,
+    model: str,
+    batch_size: int,
+    processes: int,
     **options: Any,
 ) -> None:
     """Only turn captions into concepts and scene graphs.
@@ -84,16 +92,17 @@ def parse(
     if (manifest is None) == (jsonl is None):
         raise click.UsageError("give a MANIFEST or --jsonl IN OUT")
     if jsonl is None:
-        _prepare(str(manifest), override, rebuild, dry_run, "parse", only=True)
+        _prepare(str(manifest), override, "parse", only=True, **options)
         return
     from hspcgan.pipeline.caption_file import parse_file
     from hspcgan.pipeline.concepts import ParseConfig
 
     source, target = jsonl
-    if dry_run:
-        click.echo(f"{source} → {target}, {options['annotator']}. Dry run: nothing is written.")
+    if options["dry_run"]:
+        click.echo(f"{source} → {target}, {annotator}. Dry run: nothing is written.")
         return
-    outcome = parse_file(source, target, ParseConfig(**options))
+    config = ParseConfig(annotator=annotator, model=model, batch_size=batch_size, processes=processes)
+    outcome = parse_file(source, target, config)
     click.echo(f"{outcome.captions:,} captions, {outcome.empty:,} of them with an empty graph → {target}")
     if outcome.rejects:
         click.echo(f"{len(outcome.rejects):,} lines refused, listed in {target}.rejects.jsonl")
@@ -122,9 +131,9 @@ def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
 @main.command()
 @click.argument("manifest")
 @stage_options
-def encode(manifest: str, override: tuple[str, ...], rebuild: bool, dry_run: bool) -> None:
+def encode(manifest: str, override: tuple[str, ...], **options: Any) -> None:
     """Only encode captions and phrases, and finish the cache."""
-    _prepare(manifest, override, rebuild, dry_run, "encode", only=True)
+    _prepare(manifest, override, "encode", only=True, **options)
 
 
 @main.command()
@@ -173,14 +182,30 @@ def validate(cache: Path) -> None:
 @main.command()
 @CacheFolder
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--parquet", is_flag=True, default=True, help="As Parquet, which is the only format so far.")
 @click.option("--tokens", is_flag=True, help="With the token features of each caption (large).")
-def export(cache: Path, folder: Path, tokens: bool) -> None:
+def export(cache: Path, folder: Path, parquet: bool, tokens: bool) -> None:
     """Write concepts and features as plain Parquet into FOLDER."""
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.export import export as write
 
     for path in write(Cache(cache), folder, tokens):
         click.echo(str(path))
+
+
+@main.command()
+@click.argument("manifest")
+@click.option("--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key: bench.captions=500.")
+def bench(manifest: str, override: tuple[str, ...]) -> None:
+    """Measure a stage against the naive way; exit code 1 when a bar is missed.
+
+    Shipped manifests: bench/graphs, bench/stanza, bench/encode, bench/scale.
+    """
+    from hspcgan.pipeline.bench.run import run
+    from hspcgan.pipeline.manifest import load_manifest
+
+    if not run(load_manifest(manifest, override), echo=click.echo):
+        raise click.exceptions.Exit(1)
 
 
 @main.command()

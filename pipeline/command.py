@@ -1,5 +1,6 @@
 """How commands of `hspcgan` behave at the edge: lazily loaded, refusals one clear message, bugs a traceback."""
 
+import errno
 import importlib.metadata
 from typing import Any
 
@@ -14,8 +15,12 @@ EXTRAS = {
     "jinja2": "evaluate",
     "matplotlib": "evaluate",
     "ray": "ray",
+    "upath": "remote",
 }
 """Import names of optional packages by the extra that installs them."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, a used-up quota, a file beyond the allowed size."""
 
 
 class RootGroup(click.Group):
@@ -27,7 +32,7 @@ class RootGroup(click.Group):
     """
 
     order = ("demo", "prepare", "ingest", "parse", "encode", "inspect", "stats", "validate", "export",
-             "graphs", "train", "sample", "evaluate", "report", "doctor")  # fmt: skip
+             "graphs", "train", "sample", "interpolate", "edit", "evaluate", "report", "bench", "doctor")  # fmt: skip
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}
@@ -58,6 +63,12 @@ class RootGroup(click.Group):
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno not in NO_ROOM or ctx.params.get("debug"):
+                raise
+            raise click.ClickException(
+                f"{error}; what is finished is kept: make room and run the same command again"
+            ) from error
         except ModuleNotFoundError as error:
             extra = EXTRAS.get((error.name or "").split(".")[0])
             if extra is None or ctx.params.get("debug"):

@@ -30,6 +30,7 @@ PACKAGES = {
     "pipeline": ("stanza", "SceneGraphParser", "spacy"),
     "evaluate": ("clean-fid", "scipy", "Jinja2", "matplotlib"),
     "ray": ("ray",),
+    "remote": ("universal_pathlib",),
 }
 """Distribution names by the extra that brings them."""
 

@@ -98,15 +98,15 @@ def encode_texts(clip: "FrozenClip", texts: Sequence[str], device: str = "cpu") 
 
 
 @functools.lru_cache(maxsize=1)
-def _clip(path: Path, allow_unverified: bool, device: str) -> "FrozenClip":
+def cached_clip(path: Path, allow_unverified: bool, device: str) -> "FrozenClip":
     from hspcgan.model.clip import load_clip
 
     return load_clip(path, allow_unverified=allow_unverified).to(device)
 
 
-def _encode_shard(path: Path, allow_unverified: bool, device: str, batch: list[tuple[str, bool]]) -> Encoded:
+def encode_shard(path: Path, allow_unverified: bool, device: str, batch: list[tuple[str, bool]]) -> Encoded:
     """The stage's mapper: (text, is a caption) pairs, sorted by length, in batches of fixed composition."""
-    clip = _clip(path, allow_unverified, device)
+    clip = cached_clip(path, allow_unverified, device)
     sentences, tokens, lengths, truncated = [], [], [], []
     sizes = [0]
     for start in range(0, len(batch), BATCH_TEXTS):
@@ -128,7 +128,7 @@ def _encode_shard(path: Path, allow_unverified: bool, device: str, batch: list[t
     )
 
 
-def _pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
+def pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
     table = pa.table(
         {"text": [text for text, _ in batch], "n_tokens": encoded.n_tokens, "truncated": encoded.truncated},
         schema=schema.TEXTS,
@@ -140,7 +140,7 @@ def _pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
 def stage(config: EncodeConfig) -> Stage:
     """The encode stage of an `encode` section; raises ValueError when the CLIP weights are missing or damaged."""
     path, device = weights_path(config.clip), pick_device(config.device)
-    clip = _clip(path, config.allow_unverified, device)  # now, so that damaged weights are noticed before the work
+    clip = cached_clip(path, config.allow_unverified, device)  # now, to notice damaged weights before the work
     templates = config.templates.model_dump()
 
     def plan() -> str:
@@ -149,13 +149,13 @@ def stage(config: EncodeConfig) -> Stage:
     def open_job(partial: PartialCache) -> Job:
         captions, prompts = partial.texts(templates)
         warn_unknown([*captions, *prompts], path)
-        batch = _by_length(clip, captions, prompts)
+        batch = by_length(clip, captions, prompts)
         shards = [batch[start : start + SHARD_TEXTS] for start in range(0, len(batch), SHARD_TEXTS)]
         return Job(
             sizes=[len(shard) for shard in shards],
             read=lambda index: shards[index],
-            make_mapper=functools.partial(functools.partial, _encode_shard, path, config.allow_unverified, device),
-            pack=lambda index, encoded: _pack(shards[index], encoded),
+            make_mapper=functools.partial(functools.partial, encode_shard, path, config.allow_unverified, device),
+            pack=lambda index, encoded: pack(shards[index], encoded),
             processes=config.processes,
         )
 
@@ -175,7 +175,7 @@ def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
 
 def describe(config: EncodeConfig) -> dict[str, Any]:
     """What cache.json says of the CLIP: name, sha256, embed_dim, context_length."""
-    clip = _clip(weights_path(config.clip), config.allow_unverified, pick_device(config.device))
+    clip = cached_clip(weights_path(config.clip), config.allow_unverified, pick_device(config.device))
     return {
         "name": clip.name,
         "sha256": clip.sha256,
@@ -193,7 +193,7 @@ def pick_device(wanted: str) -> str:
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def _by_length(clip: "FrozenClip", captions: list[str], prompts: list[str]) -> list[tuple[str, bool]]:
+def by_length(clip: "FrozenClip", captions: list[str], prompts: list[str]) -> list[tuple[str, bool]]:
     """(text, is a caption) by number of tokens, then text, so that batches waste little and never change."""
     texts = [(text, True) for text in captions] + [(text, False) for text in prompts]
     lengths, overlong = [], 0

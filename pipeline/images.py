@@ -35,7 +35,8 @@ def decode(data: bytes) -> Image.Image:
 
     EXIF orientation is applied; alpha is laid over white; palettes, grey, CMYK and YCbCr become RGB; 16-bit grey is
     scaled by 255/65535 (Pillow would clip it); colour profiles are ignored; of an animation the first frame counts.
-    Raises ValueError with the reason for anything that is not a whole JPEG, PNG, WebP or BMP of bearable size.
+    Raises ValueError with the reason for anything that is not a JPEG, PNG, WebP or BMP of bearable size with all its
+    pixels (a PNG that lacks its end mark alone has them).
     """
     if not data:
         raise ValueError("empty file (0 bytes)")
@@ -63,6 +64,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         wide = np.asarray(image).astype(np.int64)
         if wide.min() < 0 or wide.max() > 65535:
             raise ValueError(f"grey values {wide.min()}…{wide.max()} outside 16 bit")
+        wide[wide == image.info.get("transparency", -1)] = 65535  # white, as other alpha
         return Image.fromarray(np.rint(wide / 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         layer = image.convert("RGBA")
@@ -76,6 +78,22 @@ def center_box(width: int, height: int) -> tuple[int, int, int, int]:
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     return left, top, left + side, top + side
+
+
+def around(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """
+    An object with its surroundings, the crop of the text-to-image literature on CUB (since StackGAN).
+
+    A square about the box's centre that reaches ¾ of the box's longer side to each direction, cut off at the image's
+    borders. Raises ValueError for a box (x0, y0, x1, y1 in pixels) without area inside the image.
+    """
+    x0, y0, x1, y1 = box
+    inside = (max(0, x0), max(0, y0), min(image.width, x1), min(image.height, y1))
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise ValueError(f"its box {box} has no area inside the image of {image.width}×{image.height} pixels")
+    reach = max(1, int(max(x1 - x0, y1 - y0) * 0.75))
+    x, y = (x0 + x1) // 2, (y0 + y1) // 2
+    return image.crop((max(0, x - reach), max(0, y - reach), min(image.width, x + reach), min(image.height, y + reach)))
 
 
 def fit(image: Image.Image, size: int) -> np.ndarray:

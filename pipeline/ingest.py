@@ -2,17 +2,18 @@
 
 import functools
 import hashlib
-import unicodedata
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from hspcgan.pipeline import images
+from hspcgan.pipeline import images, texts
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.runner import Job, Shard, Stage
@@ -33,29 +34,7 @@ class Checked:
 
     def reject(self, where: str, what: str, why: str) -> None:
         """Adds one refused row."""
-        self.rejects.append({"stage": "ingest", "where": where, "what": what, "why": why})
-
-
-def clean_caption(text: str | bytes) -> str:
-    """
-    A caption with control characters and runs of white space turned into single spaces.
-
-    Raises ValueError with the reason for text that is not valid Unicode, is empty, or has no letter or digit.
-    """
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from error
-    if any(unicodedata.category(char) == "Cs" for char in text):
-        raise ValueError("not valid Unicode: a lone surrogate")
-    visible = "".join(" " if unicodedata.category(char) == "Cc" else char for char in text.replace("\ufeff", ""))
-    clean = " ".join(visible.split())
-    if not clean:
-        raise ValueError("empty" if not text.strip() else "only control characters")
-    if not any(char.isalnum() for char in clean):
-        raise ValueError(f"no letter or digit: {clean[:40]!r}")
-    return clean
+        self.rejects.append({"stage": "ingest", "where": _writable(where), "what": what, "why": _writable(why)})
 
 
 def check_items(size: int, items: Sequence[Item]) -> Checked:
@@ -70,18 +49,20 @@ def check_items(size: int, items: Sequence[Item]) -> Checked:
 
 
 def _check_item(item: Item, size: int, checked: Checked) -> None:
-    key, where = item.entry.key, item.entry.where
+    key, where = _writable(item.entry.key), _writable(item.entry.where)
     checked.rows_in += 1 + len(item.captions)
     captions = []
     refused: list[tuple[str, str]] = []
     for number, text in enumerate(item.captions):
         try:
-            captions.append({"caption_id": f"{key}#{number}", "key": key, "text": clean_caption(text)})
+            captions.append({"caption_id": f"{key}#{number}", "key": key, "text": texts.clean_caption(text)})
         except ValueError as error:
             refused.append((f"{key}#{number}", str(error)))
     for caption_id, why in refused:
         checked.reject(caption_id, "caption", why)
     try:
+        if key != item.entry.key or where != item.entry.where:
+            raise ValueError("its name is not valid Unicode; rename it")
         sample, pixels = _check_image(item, size)
         if not captions:
             raise ValueError("all its captions were refused")
@@ -93,6 +74,11 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
     checked.samples.append(sample)
     checked.captions += captions
     checked.pixels.append(pixels)
+
+
+def _writable(name: str) -> str:
+    """A name in which what Parquet cannot hold (bytes that are no UTF-8) is spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
@@ -111,10 +97,10 @@ def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
         "path": item.entry.where,
         "width": image.width,
         "height": image.height,
-        "box": None,
+        "box": None if item.box is None else list(item.box),
         "sha256": digest,
     }
-    return row, images.fit(image, size)
+    return row, images.fit(image if item.box is None else images.around(image, item.box), size)
 
 
 def pack(size: int, checked: Checked) -> Shard:
@@ -132,9 +118,10 @@ def stage(config: DataConfig) -> Stage:
     """The ingest stage of a `data` section; raises ValueError when the dataset is not of the layout named."""
     source = open_source(config)
     inputs = {
-        "data": config.model_dump(mode="json", exclude={"path", "processes"}),
+        "data": config.inputs(),
         "source": source.signature(),
         "shard_images": SHARD_IMAGES,
+        "rules": _rules_sha256(),
         "tools": {"pillow": version("pillow")},
     }
 
@@ -158,3 +145,10 @@ def stage(config: DataConfig) -> Stage:
         )
 
     return Stage("ingest", "images", inputs, plan, open_job)
+
+
+@functools.cache
+def _rules_sha256() -> str:
+    """Of the sources that decide what is kept and how: a changed rule makes another cache."""
+    modules = (images, texts, sys.modules[__name__])
+    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()

@@ -1,6 +1,7 @@
 """Looks into a finished cache: a caption's parse as a terminal table, its graph as SVG, and the cache's statistics."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -107,25 +108,38 @@ def statistics(cache: Cache) -> str:
     )
     lines.append("")
     lines += _table(
-        ("phrases", "unique", "commonest"),
-        [
-            (kind, kinds.count(kind), ", ".join([f"{text} {count}" for count, own, text in common if own == kind][:8]))
-            for kind in ("entity", "attribute", "relation")
-        ],
-    )
+        ("phrases", "unique", "mentions", "only once", "commonest"),
+        [_frequencies(kind, [(count, text) for count, own, text in common if own == kind])
+         for kind in ("entity", "attribute", "relation")],
+    )  # fmt: skip
     if alignment:
         lines += ["", *_table(("rules and sng_parser, over unique captions", "count"), sorted(alignment.items()))]
     if cache.rejects.num_rows:
-        reasons = Counter(
-            zip(
-                cache.rejects["stage"].to_pylist(),
-                cache.rejects["what"].to_pylist(),
-                cache.rejects["why"].to_pylist(),
-                strict=True,
-            )
-        )
-        lines += ["", *_table(("refused", "stage", "what", "why"), [(n, *key) for key, n in reasons.most_common(12)])]
+        lines += ["", *_table(("refused", "stage", "what", "why"), reasons(cache))]
     return "\n".join(lines)
+
+
+def _frequencies(kind: str, phrases: list[tuple[int, str]]) -> tuple[Any, ...]:
+    counts = [count for count, _ in phrases]
+    shown = ", ".join(f"{text} {count}" for count, text in phrases[:8])
+    return kind, len(counts), sum(counts), counts.count(1), shown
+
+
+def reasons(cache: Cache) -> list[tuple[int, str, str, str]]:
+    """
+    Refusals as (count, stage, what, why), the commonest first.
+
+    Reasons that differ in their details alone (what follows a colon, numbers) are counted together.
+    """
+    groups: dict[tuple[str, str, str], Counter[str]] = {}
+    for row in cache.rejects.to_pylist():
+        kind = re.sub(r"\d[\d,.]*", "N", row["why"].partition(": ")[0])
+        groups.setdefault((row["stage"], row["what"], kind), Counter())[row["why"]] += 1
+    counted = [
+        (whys.total(), stage, what, next(iter(whys)) if len(whys) == 1 else f"{kind}: {len(whys)} variants")
+        for (stage, what, kind), whys in groups.items()
+    ]
+    return sorted(counted, key=lambda group: (-group[0], group[1:]))
 
 
 def _spread(cache: Cache, kind: str) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-KEYS = ("name", "description", "base", "cache", "run", "data", "parse", "encode", "model", "train", "evaluate")
+KEYS = ("name", "description", "base", "cache", "run", "data", "parse", "encode", "model", "train", "evaluate", "bench")
 SECTIONS = KEYS[5:]
 Section = TypeVar("Section", bound=BaseModel)
 

@@ -3,7 +3,7 @@
 import functools
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.concepts.tokens import Concepts
+from hspcgan.pipeline.engines import Mapper
 from hspcgan.pipeline.runner import Job, Shard, Stage
 
 
@@ -74,39 +75,41 @@ def _parser(config: ParseConfig) -> Parser:
     return Parser(config)
 
 
-def _make_mapper(config: ParseConfig) -> functools.partial:
+def make_mapper(config: ParseConfig) -> functools.partial:
     return functools.partial(_parse_texts, _parser(config))
+
+
+def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache) -> Job:
+    """The work on a cache's captions; `make_mapper` makes the mapper of texts to rows and notes."""
+    plan = _plan(partial)
+
+    @functools.lru_cache(maxsize=32)
+    def written(shard: int) -> pa.Table:
+        return partial.read("parse", shard, only=["concepts"])[0]["concepts"]
+
+    def pack(index: int, parsed: tuple[list[dict[str, Any]], Counter[str]]) -> Shard:
+        fresh = dict(zip(plan.fresh[index], parsed[0], strict=True))
+        rows = []
+        for caption_id, text in plan.captions[index]:
+            if text not in fresh:
+                shard, row = plan.home[text]
+                fresh[text] = written(shard).slice(row, 1).to_pylist()[0]
+            rows.append({**fresh[text], "caption_id": caption_id})
+        table = pa.Table.from_pylist(rows, schema=schema.CONCEPTS)
+        return Shard({"concepts": table}, stats={"notes": dict(parsed[1])})
+
+    return Job(
+        sizes=[len(texts) for texts in plan.fresh],
+        read=lambda index: plan.fresh[index],
+        make_mapper=make_mapper,
+        pack=pack,
+        processes=processes,
+    )
 
 
 def stage(config: ParseConfig) -> Stage:
     """The parse stage of a `parse` section; raises ValueError when the annotator's model is missing."""
-
-    def open_job(partial: PartialCache) -> Job:
-        plan = _plan(partial)
-
-        @functools.lru_cache(maxsize=32)
-        def written(shard: int) -> pa.Table:
-            return partial.read("parse", shard, only=["concepts"])[0]["concepts"]
-
-        def pack(index: int, parsed: tuple[list[dict[str, Any]], Counter[str]]) -> Shard:
-            fresh = dict(zip(plan.fresh[index], parsed[0], strict=True))
-            rows = []
-            for caption_id, text in plan.captions[index]:
-                if text not in fresh:
-                    shard, row = plan.home[text]
-                    fresh[text] = written(shard).slice(row, 1).to_pylist()[0]
-                rows.append({**fresh[text], "caption_id": caption_id})
-            table = pa.Table.from_pylist(rows, schema=schema.CONCEPTS)
-            return Shard({"concepts": table}, stats={"notes": dict(parsed[1])})
-
-        return Job(
-            sizes=[len(texts) for texts in plan.fresh],
-            read=lambda index: plan.fresh[index],
-            make_mapper=functools.partial(_make_mapper, config),
-            pack=pack,
-            processes=config.processes,
-        )
-
+    open_job = functools.partial(job, functools.partial(make_mapper, config), config.processes)
     inputs = {"parse": config.model_dump(mode="json", exclude={"processes", "model"}), "tools": versions(config)}
     return Stage("parse", "captions", inputs, lambda: plan_line(config), open_job)
 

@@ -50,6 +50,7 @@ def prepare(
     only: bool = False,
     rebuild: bool = False,
     dry_run: bool = False,
+    engine: str = "local",
     echo: Callable[[str], None] = print,
 ) -> None:
     """
@@ -57,6 +58,7 @@ def prepare(
 
     Stages and shards that are there already are kept; a complete cache from the same inputs is left alone. `rebuild`
     makes a new cache beside a complete one and then takes its place. `dry_run` prints the plan and writes nothing.
+    `engine`: one of engines.ENGINES.
     Raises ValueError for anything that a user can mend, before the first expensive step where that is possible.
     """
     start = time.perf_counter()
@@ -79,7 +81,10 @@ def prepare(
             if only and stage.name != upto:
                 _demand(partial, stage, upto)
             else:
-                echo(run_stage(partial, stage).line())
+                report = run_stage(partial, stage, engine)
+                echo(report.line())
+                if stage.name == "ingest" and report.rows:
+                    _refuse_moved(recipe.data, stage)
             if stage.name == "ingest":
                 _refuse_empty(partial)
         if upto == "encode":
@@ -129,6 +134,12 @@ def _demand(partial: PartialCache, stage: Stage, wanted: str) -> None:
             f"{wanted} needs a complete {stage.name} stage of this manifest, and {partial.path} has none; "
             f"run `hspcgan {stage.name} MANIFEST` first, or `hspcgan prepare MANIFEST` for all stages"
         )
+
+
+def _refuse_moved(data: DataConfig, stage: Stage) -> None:
+    """Raises ValueError when the data changed while it was read; the next run then starts ingest anew."""
+    if ingest.stage(data).inputs != stage.inputs:
+        raise ValueError(f"{data.path} changed while it was read; run the same command again, which reads it anew")
 
 
 def _refuse_empty(partial: PartialCache) -> None:

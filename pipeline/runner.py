@@ -74,7 +74,7 @@ def say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-def run_stage(partial: PartialCache, stage: Stage) -> Report:
+def run_stage(partial: PartialCache, stage: Stage, engine: str = "local") -> Report:
     """Does what is left of a stage and marks it complete; a stage whose inputs changed starts anew."""
     start = time.perf_counter()
     partial.begin(stage.name, stage.inputs)
@@ -100,7 +100,8 @@ def run_stage(partial: PartialCache, stage: Stage) -> Report:
         disable=None,
         mininterval=0.5,
     ) as bar:
-        for index, (result, map_sec) in zip(todo, engines.run(job.make_mapper, batches(), job.processes), strict=True):
+        results = engines.run(job.make_mapper, batches(), job.processes, engine)
+        for index, (result, map_sec) in zip(todo, results, strict=True):
             begun = time.perf_counter()
             shard = job.pack(index, result)
             partial.write(stage.name, index, shard.tables, shard.arrays, {**shard.stats, "map_sec": map_sec})

@@ -96,7 +96,7 @@ class World:
         return world
 
     def _sample(self, key: str) -> dict[str, Any]:
-        box = self.draw.integers(0, 9, 4).tolist() if self.draw.random() < 0.5 else None
+        box = [0, 0, *self.draw.integers(1, 7, 2).tolist()] if self.draw.random() < 0.5 else None
         digest = hashlib.sha256(key.encode()).hexdigest()
         split = "test" if self.draw.random() < 0.3 else "train"
         return {"key": key, "split": split, "path": key, "width": 9, "height": 7, "box": box, "sha256": digest}

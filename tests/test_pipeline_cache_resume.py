@@ -1,5 +1,6 @@
 """A cache under construction: killed and resumed, made from changed inputs, locked, replaced."""
 
+import fcntl
 import json
 import os
 import random
@@ -174,6 +175,32 @@ def test_what_a_run_killed_after_its_cache_was_complete_left_is_cleared_away(tmp
     (spent / "ingest").mkdir(parents=True)
     assert is_current(target, INPUTS)
     assert sorted(tmp_path.iterdir()) == [target]
+
+
+def test_a_lock_taken_while_its_holder_finished_is_no_lock(tmp_path, world, monkeypatch):
+    late, real = PartialCache(tmp_path / "cache", replace=True), fcntl.flock
+
+    def finish_first(file, how):
+        monkeypatch.setattr(fcntl, "flock", real)
+        (tmp_path / "cache.partial").rename(tmp_path / ".cache.spent")  # as the holder's finish does, then lets go
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", finish_first)
+    with pytest.raises(ValueError, match="another process is at work"), late:
+        pass
+
+
+def test_two_processes_may_clear_away_the_spent_shards(tmp_path, world, monkeypatch):
+    remove, spent = shutil.rmtree, tmp_path / ".cache.spent"
+
+    def another_is_quicker(folder, *options, **more):
+        if Path(folder) == spent and spent.exists():
+            remove(spent)
+        remove(folder, *options, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", another_is_quicker)
+    make_cache(tmp_path / "cache", world)
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "cache"]
 
 
 def test_an_existing_cache_stays_whole_until_its_replacement_is(tmp_path):

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 import click
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from pipeline_world import folder_dataset, manifest, write
@@ -141,6 +143,23 @@ def test_stats_balance_rows_in_and_out(cache):
     output = hspcgan("stats", cache).output
     assert "18 offered = 6 images + 12 captions + 0 refused" in output
     assert "beak 6" in output
+    rows = {line.split()[0]: line.split()[1:] for line in output.splitlines() if line.strip()}
+    assert rows["entity"][:3] == ["3", "24", "0"]  # by hand: bird 12, branch 6, beak 6, each more than once
+    assert int(rows["attribute"][2]) >= 6  # each of six colours is there once
+
+
+def test_stats_count_refusals_that_differ_in_details_together(tmp_path, tiny_clip_path):
+    folder_dataset(tmp_path / "data", 2)
+    write(tmp_path / "data" / "img000.txt", b"a bird\n...\n!!\n???\n\ncaf\xe9\n")
+    path = manifest(tmp_path / "mine.yaml", tmp_path / "data", tiny_clip_path)
+    assert hspcgan("prepare", path).exit_code == 0
+    lines = [line.split(maxsplit=3) for line in hspcgan("stats", path.with_suffix(".cache")).output.splitlines()]
+    refused = [line for line in lines if line[1:3] == ["ingest", "caption"]]
+    assert refused == [
+        ["3", "ingest", "caption", "no letter or digit: 3 variants"],
+        ["1", "ingest", "caption", "empty"],
+        ["1", "ingest", "caption", "not UTF-8: unexpected end of data at byte 3"],
+    ]
 
 
 def test_validate_accepts_a_good_cache_and_refuses_what_is_none(cache, tmp_path):
@@ -157,6 +176,25 @@ def test_export_is_plain_parquet_with_the_caches_values(cache, tmp_path):
     assert np.array_equal(np.stack(phrases["feature"].tolist()), opened.phrase_text.astype(np.float32))
     assert np.array_equal(np.stack(captions["token_features"][5].tolist()), opened.tokens(5).astype(np.float32))
     assert "exists already" in refused("export", cache, tmp_path / "plain")
+
+
+def test_duckdb_reads_the_export_and_its_fixed_size_lists(cache, tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    assert hspcgan("export", "--parquet", cache, tmp_path / "plain").exit_code == 0
+    opened = Cache(cache)
+    ask = duckdb.connect().execute
+    found = ask(
+        f"select caption_id, list_dot_product(sentence, sentence), len(sentence), entities[1].head "
+        f"from '{tmp_path}/plain/captions.parquet' order by caption_id"
+    ).fetchall()
+    vectors = opened.sentence.astype(np.float64)
+    assert [row[0] for row in found] == opened.captions["caption_id"].to_pylist()
+    np.testing.assert_allclose([row[1] for row in found], (vectors**2).sum(axis=1), rtol=1e-5)
+    assert {row[2:] for row in found} == {(32, "bird")}
+    total = ask(f"select sum(count) from '{tmp_path}/plain/phrases.parquet' where kind = 'entity'").fetchone()
+    assert total == (24,)  # by hand: bird 12, branch 6, beak 6
+    width = pq.read_schema(tmp_path / "plain" / "phrases.parquet").field("feature").type
+    assert width == pa.list_(pa.float32(), 32)
 
 
 def test_doctor_reports_and_always_succeeds():
@@ -178,6 +216,21 @@ def test_an_optional_package_that_is_missing_is_named_with_its_extra():
     result = CliRunner().invoke(root, ["draw"])
     assert result.exit_code == 1
     assert "pip install 'hspcgan[evaluate]'" in result.output
+
+
+def test_a_full_disk_is_a_message_not_a_traceback():
+    @click.group(cls=RootGroup)
+    def root() -> None:
+        pass
+
+    @root.command()
+    def write() -> None:
+        with open("/dev/full", "w") as file:
+            file.write("x")
+
+    result = CliRunner().invoke(root, ["write"])
+    assert result.exit_code == 1
+    assert "No space left on device; what is finished is kept" in result.output
 
 
 def test_bugs_keep_their_traceback():

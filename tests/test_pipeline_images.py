@@ -55,6 +55,53 @@ def test_sixteen_bit_grey_is_scaled_not_clipped():
     assert pixels[0, :, 0].tolist() == [0, 0, 1, 128, 255]  # round(v · 255 / 65535)
 
 
+def png(width: int, height: int, depth: int, colour: int, *samples: int, more: bytes = b"") -> bytes:
+    """A PNG by hand, one row, as Pillow does not write 16-bit colour."""
+    pixels = b"\0" + struct.pack(f">{len(samples)}{'H' if depth == 16 else 'B'}", *samples)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = chunk(b"IHDR", header) + more + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.mark.parametrize(("data", "pixels"), [
+    (png(2, 1, 16, 2, 0, 128, 257, 32768, 65535, 255), [[0, 0, 1], [128, 255, 1]]),  # round(v · 255 / 65535)
+    (png(1, 1, 16, 6, 65535, 32768, 0, 65535), [[255, 128, 0]]),
+    (png(2, 1, 16, 4, 0, 0, 0, 65535), [[255, 255, 255], [0, 0, 0]]),
+    (png(2, 1, 16, 0, 65535, 300, more=chunk(b"tRNS", struct.pack(">H", 300))), [[255, 255, 255], [255, 255, 255]]),
+    (png(2, 1, 8, 2, 9, 8, 7, 1, 2, 3, more=chunk(b"tRNS", struct.pack(">3H", 9, 8, 7))), [[255] * 3, [1, 2, 3]]),
+], ids=["rgb", "rgba", "grey with alpha", "transparent grey", "transparent colour"])  # fmt: skip
+def test_sixteen_bit_colour_and_transparency_come_out_right(data, pixels):
+    assert np.abs(np.asarray(decode(data))[0].astype(int) - pixels).max() <= 1
+
+
+@pytest.mark.parametrize(("kind", "options"), [
+    ("PNG", {}), ("PNG", {"default_image": True}), ("WEBP", {"lossless": True}),
+])  # fmt: skip
+def test_of_an_animation_the_first_frame_counts(kind, options):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ((250, 0, 0), (0, 250, 0), (0, 0, 250))]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert np.asarray(decode(data))[0, 0].tolist() == [250, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_lossy_formats_are_turned_upright_and_broken_exif_is_no_reason_to_refuse(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(noise(8, 4), kind, exif=exif)).size == (4, 8)
+    assert decode(encoded(noise(8, 4), kind, exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff")).size == (8, 4)
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_bomb_in_the_metadata_is_refused(kind):
+    bomb = chunk(kind, b"a\0\0" + zlib.compress(bytes(20_000_000)))
+    with pytest.raises(ValueError, match="unreadable header: Decompressed data too large"):
+        decode(png(1, 1, 8, 2, 1, 2, 3, more=bomb))
+
+
 def test_alpha_is_laid_over_white():
     image = Image.new("RGBA", (2, 1))
     image.putpixel((0, 0), (200, 100, 0, 0))
@@ -97,9 +144,6 @@ def test_what_is_no_image_is_refused_with_the_reason(data, reason):
 
 
 def test_a_bomb_is_refused_before_its_pixels_are_decoded():
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
     with pytest.raises(ValueError, match=r"50000×50000 pixels|exceeds limit"):

@@ -16,7 +16,7 @@ from pipeline_world import file_bytes, folder_dataset, manifest, picture, write
 from hspcgan.pipeline import engines, ingest
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.images import fit
-from hspcgan.pipeline.ingest import check_items, clean_caption
+from hspcgan.pipeline.ingest import check_items
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.prepare import prepare
 from hspcgan.pipeline.sources import DataConfig, open_source
@@ -39,29 +39,6 @@ def run(path: Path, *overrides: str, **options) -> str:
     lines: list[str] = []
     prepare(load_manifest(str(path), overrides), echo=lines.append, **options)
     return "\n".join(lines)
-
-
-@pytest.mark.parametrize(("given", "kept"), [
-    ("a bird", "a bird"),
-    ("  A  Bird\n on\ta\x00branch ", "A Bird on a branch"),
-    (b"\xef\xbb\xbfein V\xc3\xb6gelchen", "ein Vögelchen"),
-    ("鳥", "鳥"),
-])  # fmt: skip
-def test_captions_are_cleaned(given, kept):
-    assert clean_caption(given) == kept
-
-
-@pytest.mark.parametrize(("given", "reason"), [
-    ("", "empty"),
-    (" \n\t ", "empty"),
-    ("\x00\x07", "only control characters"),
-    ("... !?", "no letter or digit"),
-    (b"caf\xe9", "not UTF-8: invalid continuation byte at byte 3|not UTF-8: unexpected end of data at byte 3"),
-    ("\ud800", "lone surrogate"),
-])  # fmt: skip
-def test_useless_captions_are_refused_with_the_reason(given, reason):
-    with pytest.raises(ValueError, match=reason):
-        clean_caption(given)
 
 
 def test_ingest_gives_every_refusal_a_row_and_loses_none(tmp_path):
@@ -276,6 +253,21 @@ def test_a_mappers_error_arrives_and_a_dead_worker_is_named():
         list(engines.run(make, [[0], [-1]], processes=2))
     with pytest.raises(ValueError, match="worker processes died"):
         list(engines.run(make, [[0], [-2], [1]], processes=2))
+
+
+def _pid(batch: int) -> int:
+    return os.getpid()
+
+
+def _make_pid() -> engines.Mapper:
+    return _pid
+
+
+def test_workers_are_replaced_by_new_ones_after_a_while(monkeypatch):
+    monkeypatch.setattr(engines, "RECYCLE_AFTER", 2)
+    pids = [pid for pid, _ in engines.run(_make_pid, iter(range(8)), processes=2)]
+    assert len(pids) == 8
+    assert set(pids[:4]).isdisjoint(pids[4:])
 
 
 def test_toybirds_become_a_cache_with_no_refusals(tmp_path, tiny_clip_path):

@@ -4,7 +4,9 @@ One folder; it is complete or it does not exist. Files of the finished cache, on
 `samples.parquet` image · `captions.parquet` caption · `phrases.parquet` unique phrase · `rejects.parquet` refused
 input · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
 `caption/offsets` [C+1]; float16, raw (not L2-normalised) · `images.h5`: `image` [S, 3, H, W] uint8 · `cache.json`:
-format, fingerprint, counts, … All HDF5 datasets are contiguous and uncompressed: readers map them into memory.
+format, fingerprint, counts, … All HDF5 datasets are contiguous and uncompressed: readers map them into memory. An image
+takes 3·H·W bytes, 150,528 at 224 px; in return nothing is decoded, resized or lost in training.
+A sample's `box` is the object's place in the original, x0, y0, x1, y1 in pixels; the kept image is the crop around it.
 """
 
 from dataclasses import dataclass, field

@@ -60,7 +60,7 @@ def read_shard(stage_folder: Path, index: int, only: Iterable[str] | None = None
     """Tables, and arrays mapped into memory; all of them or `only` those named."""
     folder = shard_folder(stage_folder, index)
     paths = sorted(p for p in folder.iterdir() if p.name != STATS and (only is None or p.stem in set(only)))
-    tables = {p.stem: pq.read_table(p) for p in paths if p.suffix == ".parquet"}
+    tables = {p.stem: pq.read_table(p, use_threads=False) for p in paths if p.suffix == ".parquet"}
     arrays = {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in paths if p.suffix == ".npy"}
     return tables, arrays
 

@@ -1,5 +1,7 @@
 """Checks every promise of the cache format, and names all that are broken."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pyarrow as pa
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.assemble import count
 from hspcgan.pipeline.cache.reader import MEND, Cache
+from hspcgan.pipeline.cache.writer import fingerprint
 
 BLOCK = 65536  # rows read at a time
 NEEDED = {"fingerprint", "counts", "clip", "templates", "tools", "parser", "normalised", "image_size", "stages"}
@@ -18,7 +21,7 @@ CLIP_KEYS = {"name", "sha256", "embed_dim", "context_length"}
 def validate(path: Path | str) -> None:
     """ValueError that lists each broken promise; returns nothing when all are kept."""
     cache = Cache(path)
-    for checks in ((_info, _nulls), (_counts, _keys, _shapes), (_phrases, _concepts, _finite)):
+    for checks in ((_info, _nulls), (_counts, _keys, _samples, _shapes), (_phrases, _concepts, _spans, _finite)):
         problems = [problem for check in checks for problem in check(cache)]
         if problems:  # the checks after these rely on what is broken here
             raise ValueError(f"{path} breaks the cache format:\n  " + "\n  ".join(problems) + f"\nTo mend: {MEND}")
@@ -32,6 +35,15 @@ def _info(cache: Cache) -> Iterator[str]:
         yield f"cache.json lacks {', '.join(sorted(missing))}"
     elif cache.info["normalised"] is not False:
         yield "cache.json says that features are normalised; format 1 holds raw ones"
+    elif cache.info["fingerprint"] != _chained(cache.info["stages"]):
+        yield "cache.json: the fingerprint is not that of the inputs under `stages`"
+
+
+def _chained(stages: dict) -> str:
+    so_far = ""
+    for stage in schema.STAGES:
+        so_far = fingerprint(stages.get(stage, {}), so_far)
+    return so_far
 
 
 def _tables(cache: Cache) -> dict[str, pa.Table]:
@@ -68,6 +80,24 @@ def _keys(cache: Cache) -> Iterator[str]:
     ids = cache.captions["caption_id"].to_pylist()
     if len(set(ids)) != len(ids):
         yield "captions.parquet: caption ids are not unique"
+
+
+def _samples(cache: Cache) -> Iterator[str]:
+    for row in cache.samples.to_pylist():
+        if not re.fullmatch("[0-9a-f]{64}", row["sha256"]) or row["width"] < 1 or row["height"] < 1:
+            yield f"samples.parquet: {row['key']} has size {row['width']}×{row['height']}, sha256 {row['sha256']!r}"
+            return
+        box = row["box"]
+        if box is None:
+            continue
+        if (
+            len(box) != 4
+            or None in box
+            or max(0, box[0]) >= min(row["width"], box[2])
+            or (max(0, box[1]) >= min(row["height"], box[3]))
+        ):
+            yield f"samples.parquet: the box {box} of {row['key']} has no area inside its image"
+            return
 
 
 def _shapes(cache: Cache) -> Iterator[str]:
@@ -121,6 +151,26 @@ def _concepts(cache: Cache) -> Iterator[str]:
                 yield f"{name}: {edge} points at an entity that is not there"
     if (counts != cache.phrases["count"].to_numpy()).any():
         yield "phrases.parquet: counts do not agree with the captions"
+
+
+def _spans(cache: Cache) -> Iterator[str]:
+    lengths = np.array([len(text) for text in cache.captions["text"].to_pylist()])
+    column = cache.captions["entities"].combine_chunks()
+    items = column.flatten()
+    start, end, word = (items.field(name).to_numpy(zero_copy_only=False) for name in ("start", "end", "word"))
+    if ((start < 0) | (end < start) | (end > lengths[_owner(column)]) | (word < 0)).any():
+        yield "entities: a span or a word index outside its caption"
+    tokens, context = cache.captions["n_tokens"].to_numpy(), cache.info["clip"]["context_length"]
+    if (tokens < 2).any() or (tokens > context).any():
+        yield f"captions.parquet: n_tokens outside 2 … {context}, the context of {cache.info['clip']['name']}"
+    for row, graph in enumerate(cache.captions["graph"].to_pylist()):
+        try:
+            is_graph = isinstance(json.loads(graph), dict)
+        except ValueError:
+            is_graph = False
+        if not is_graph:
+            yield f"captions.parquet: graph in row {row} is no JSON object"
+            return
 
 
 def _owner(column: pa.ListArray) -> np.ndarray:

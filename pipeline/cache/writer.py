@@ -66,8 +66,8 @@ class PartialCache:
         self._lock = open(self.path / "lock", "w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(self._lock.fileno()).st_nlink == 0:
-                raise BlockingIOError  # its holder has finished since, and removed the folder
+            if not self._is_in_place(self._lock):
+                raise BlockingIOError  # its holder has finished since, and moved the folder away
             self._refuse_existing()
         except BlockingIOError:
             self._lock.close()
@@ -77,6 +77,12 @@ class PartialCache:
             raise
         shutil.rmtree(_spent(self.target), ignore_errors=True)
         return self
+
+    def _is_in_place(self, lock: IO[str]) -> bool:
+        try:
+            return os.path.samestat(os.fstat(lock.fileno()), os.stat(self.path / "lock"))
+        except FileNotFoundError:
+            return False
 
     def __exit__(self, *exception: object) -> None:
         assert self._lock is not None
@@ -197,7 +203,7 @@ class PartialCache:
         os.replace(final, self.target)
         spent = _spent(self.target)
         os.replace(self.path, spent)  # so that a kill from here on leaves nothing that looks like work to resume
-        shutil.rmtree(spent)
+        shutil.rmtree(spent, ignore_errors=True)  # another process may be clearing it away too, in is_current
         return self.target
 
 

@@ -5,10 +5,39 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+
+def _place(value: Any) -> Any:
+    """A local path, or for a URL such as s3://bucket/data an object of the same use, which fsspec stands behind."""
+    if not isinstance(value, str) or "://" not in value:
+        return value if value is None else Path(value)
+    try:
+        from upath import UPath
+    except ModuleNotFoundError:
+        raise ValueError(f"{value} is a URL, which needs universal_pathlib: pip install 'hspcgan[remote]'") from None
+    try:
+        return UPath(value)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"{value}: {error}; install fsspec's package for that protocol, as s3fs or gcsfs") from error
+
+
+Place = Annotated[Path | None, PlainValidator(_place)]
+OWN_FIELDS = {
+    "toybirds": {"scenes", "seed"},
+    "folder": {"path", "test_fraction"},
+    "coco": {"path", "test_fraction", "year"},
+    "cub": {"path", "split"},
+    "table": {"path", "test_fraction", "images", "image_column", "caption_columns", "split_column"},
+    "webdataset": {"path", "test_fraction"},
+}
+"""What each source reads of the `data` section, beside what all of them share."""
+SHARED_FIELDS = {"source", "image_size", "processes"}
+TEST_NAMES = {"test", "val", "valid", "validation"}
+"""Folders, files or values of a column that stand for the test split."""
 
 
 class DataConfig(BaseModel):
@@ -16,33 +45,51 @@ class DataConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: Literal["toybirds", "folder", "coco"] = Field(
-        description="Dataset layout: toybirds (drawn), folder (images with NAME.txt or NAME.json), coco (its own tree)."
+    source: Literal["toybirds", "folder", "coco", "cub", "table", "webdataset"] = Field(
+        description="Dataset layout: toybirds (drawn), folder (images with NAME.txt or NAME.json), coco, cub (their "
+        "own trees), table (JSONL, CSV or Parquet that name images), webdataset (tar shards)."
     )
-    path: Path | None = Field(None, description="The dataset's folder, relative to where the command runs.")
+    path: Place = Field(
+        None,
+        description="The dataset's folder, relative to where the command runs; table and webdataset also take a URL.",
+    )
     image_size: int = Field(56, ge=8, le=2048, description="Side of the square images kept in the cache, in pixels.")
     test_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of keys (by hash) put into the test split when the data has none."
     )
     year: int | None = Field(None, description="coco: which annotation year to read when the tree holds several.")
+    split: Literal["classes", "images"] = Field(
+        "classes", description="cub: unseen classes are the test split (testclasses.txt), or CUB's own list of images."
+    )
+    images: Place = Field(None, description="table: the folder that image paths start from; empty: the table's.")
+    image_column: str = Field("image", description="table: the column that holds an image's path.")
+    caption_columns: tuple[str, ...] = Field(
+        ("caption",), min_length=1, description="table: columns that hold captions, a text or a list of texts each."
+    )
+    split_column: str | None = Field(None, description="table: the column that says train or test (or val).")
     scenes: int = Field(1500, ge=1, description="toybirds: how many scenes are drawn.")
     seed: int = Field(0, ge=0, description="toybirds: the seed from which scenes are sampled.")
     processes: int = Field(1, ge=1, description="Worker processes that decode and resize; results do not depend on it.")
 
     @model_validator(mode="after")
     def _fields_fit_source(self) -> "DataConfig":
-        needs_path = self.source != "toybirds"
-        if needs_path and self.path is None:
+        own = OWN_FIELDS[self.source]
+        if "path" in own and self.path is None:
             raise ValueError(f"source {self.source!r} needs `path`, the dataset's folder")
-        foreign = {
-            "toybirds": ["path", "year", "test_fraction"],
-            "folder": ["year", "scenes", "seed"],
-            "coco": ["scenes", "seed"],
-        }[self.source]
-        typed = [name for name in foreign if name in self.model_fields_set]
+        if self.source not in ("table", "webdataset") and not isinstance(self.path, Path | None):
+            raise ValueError(f"source {self.source!r} reads local folders; copy or mount {self.path}")
+        typed = sorted(self.model_fields_set - own - SHARED_FIELDS)
         if typed:
             raise ValueError(f"{', '.join(typed)}: without meaning for source {self.source!r}; remove it")
         return self
+
+    def inputs(self) -> dict[str, Any]:
+        """What the samples depend on beside the data itself: no places, no number of workers."""
+        wanted = (OWN_FIELDS[self.source] | SHARED_FIELDS) - {"path", "images", "processes"}
+        return self.model_dump(mode="json", include=wanted)
+
+
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -63,6 +110,7 @@ class Item:
     image: bytes | Image.Image | None  # encoded file, or RGB pixels where the source draws
     captions: tuple[str | bytes, ...]  # bytes are UTF-8, yet to be checked
     problem: str | None = None
+    box: Box | None = None  # the object's place, x0, y0, x1, y1 in pixels of the image; the crop follows it
 
 
 class Source(Protocol):
@@ -85,16 +133,39 @@ def open_source(config: DataConfig) -> Source:
 
         return ToyBirdsSource(config)
     assert config.path is not None
-    if not config.path.is_dir():
+    if not config.path.is_dir() and not (config.source == "table" and config.path.is_file()):
         kind = "is a file" if config.path.exists() else "does not exist"
         raise ValueError(f"data.path {config.path} {kind}; expected the folder of a {config.source!r} dataset")
     if config.source == "coco":
         from hspcgan.pipeline.sources.coco import CocoSource
 
         return CocoSource(config)
+    if config.source == "cub":
+        from hspcgan.pipeline.sources.cub import CubSource
+
+        return CubSource(config)
+    if config.source == "table":
+        from hspcgan.pipeline.sources.table import TableSource
+
+        return TableSource(config)
+    if config.source == "webdataset":
+        from hspcgan.pipeline.sources.webdataset import WebDatasetSource
+
+        return WebDatasetSource(config)
     from hspcgan.pipeline.sources.folder import FolderSource
 
     return FolderSource(config)
+
+
+def show_folders(*folders: Path) -> str:
+    """What folders hold, the first eight names of each, for a message on a wrong tree."""
+    shown = []
+    for folder in folders:
+        if folder.is_dir():
+            names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+            more = f" … {len(names) - 8} more" if len(names) > 8 else ""
+            shown.append(f"{folder}: {', '.join(names[:8]) or 'nothing'}{more}")
+    return "; ".join(shown) or "nothing"
 
 
 def refuse_duplicates(entries: Sequence[Entry]) -> None:
@@ -116,7 +187,7 @@ def with_test_split(entries: Sequence[Entry], fraction: float) -> list[Entry]:
     """
     if fraction == 0 or len(entries) < 2 or any(entry.split == "test" for entry in entries):
         return list(entries)
-    draws = [int.from_bytes(hashlib.sha256(entry.key.encode()).digest()[:8], "big") / 2**64 for entry in entries]
+    draws = [int(hash_lines([entry.key])[:16], 16) / 2**64 for entry in entries]
     limit = max(fraction, min(draws) * (1 + 1e-12))
     return [
         Entry(e.key, "test" if draw < limit else "train", e.where, e.ref)
@@ -125,5 +196,5 @@ def with_test_split(entries: Sequence[Entry], fraction: float) -> list[Entry]:
 
 
 def hash_lines(lines: Sequence[str]) -> str:
-    """sha256 (hex) of lines in their order; surrogates from undecodable file names are kept apart, not refused."""
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    """sha256 (hex) of lines in their order; surrogates, as in undecodable file names, are kept apart, not refused."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hspcgan.pipeline.sources import DataConfig, Entry, Item, hash_lines, refuse_duplicates, with_test_split
+from hspcgan.pipeline.sources import (
+    DataConfig,
+    Entry,
+    Item,
+    hash_lines,
+    refuse_duplicates,
+    show_folders,
+    with_test_split,
+)
 
 _ANNOTATIONS = re.compile(r"captions_(train|val)(\d{4})\.json")
 
@@ -55,14 +63,9 @@ class CocoSource:
         return parts
 
     def _wrong_tree(self, missing: str) -> str:
-        folders = [self.root, *(self.root / name for name in ("annotations", "images") if (self.root / name).is_dir())]
-        shown = []
-        for folder in folders:
-            names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
-            more = f" … {len(names) - 8} more" if len(names) > 8 else ""
-            shown.append(f"{folder}: {', '.join(names[:8]) or 'nothing'}{more}")
+        found = show_folders(self.root, self.root / "annotations", self.root / "images")
         return (
-            f"not COCO's tree: no {missing}; found {'; '.join(shown)}; expected PATH/annotations/"
+            f"not COCO's tree: no {missing}; found {found}; expected PATH/annotations/"
             "captions_{train,val}YEAR.json and PATH/images/{train,val}YEAR/*.jpg; set data.path to that PATH"
         )
 

@@ -8,13 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hspcgan.pipeline.sources import DataConfig, Entry, Item, hash_lines, refuse_duplicates, with_test_split
+from hspcgan.pipeline.sources import (
+    TEST_NAMES,
+    DataConfig,
+    Entry,
+    Item,
+    hash_lines,
+    refuse_duplicates,
+    with_test_split,
+)
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 OTHER_IMAGES = {".gif", ".tif", ".tiff", ".heic", ".avif", ".jp2"}
 """Not read, but listed, so that they end in rejects with a reason instead of vanishing."""
 CAPTION_SUFFIXES = {".txt", ".json"}
-TEST_FOLDERS = {"test", "val", "valid", "validation"}
 _EXPECTED = "PATH/[train/|test/]NAME.{jpg,jpeg,png,webp,bmp} with NAME.txt (a caption a line) or NAME.json beside it"
 
 
@@ -60,7 +67,7 @@ class FolderSource:
 
     def _entry(self, path: Path, files: _Files) -> Entry:
         inside = path.relative_to(self.root)
-        split = "test" if len(inside.parts) > 1 and inside.parts[0].lower() in TEST_FOLDERS else "train"
+        split = "test" if len(inside.parts) > 1 and inside.parts[0].lower() in TEST_NAMES else "train"
         return Entry(inside.with_suffix("").as_posix(), split, inside.as_posix(), files)
 
     def read(self, entry: Entry) -> Item:

@@ -1,0 +1,63 @@
+"""What a bench manifest says, what a benchmark measures, and the table of both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class BenchConfig(BaseModel):
+    """The manifest's `bench` section."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["graphs", "annotate", "encode", "scale"] = Field(
+        description="graphs: captions to concepts and scene graphs; annotate: the annotator alone; encode: captions "
+        "with their phrases to features; scale: ingest, concepts, writer and reader on many captions."
+    )
+    captions: int = Field(ge=2, description="How many captions go our way.")
+    compared: int = Field(ge=1, description="How many of them also go the naive way; scale: the smaller size.")
+    processes: int = Field(1, ge=1, description="graphs: workers of the measurement with several processes.")
+    file: Path | None = Field(None, description="Captions to use, one a line; empty: synthetic ones.")
+    seed: int = Field(0, ge=0, description="Of the synthetic captions.")
+    clip_width: int = Field(512, ge=64, multiple_of=64, description="encode: the text tower's width; ViT-B/32's: 512.")
+    clip_layers: int = Field(12, ge=1, description="encode: the text tower's layers; ViT-B/32's: 12.")
+    width: int = Field(64, ge=8, description="scale: width of the stand-in features; CLIP ViT-B/32's are 512 wide.")
+    folder: Path | None = Field(None, description="scale: where the data and the caches go; empty: a temporary folder.")
+    bars: dict[str, float] = Field(default={}, description="What figures are held against, by their names.")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure; `name` is what bars call it, and `is_most` whether a bar is an upper limit."""
+
+    name: str
+    what: str
+    value: float
+    unit: str = ""
+    is_most: bool = False
+
+    def keeps(self, bar: float) -> bool:
+        """Whether the figure is on the right side of a bar."""
+        return self.value <= bar if self.is_most else self.value >= bar
+
+
+def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]:
+    """The figures as text for a terminal, and whether all bars hold; ValueError for a bar that names no figure."""
+    unknown = bars.keys() - {figure.name for figure in figures}
+    if unknown:
+        raise ValueError(f"bench.bars: {', '.join(sorted(unknown))}; known: {', '.join(f.name for f in figures)}")
+    lines, holds = [], True
+    for figure in figures:
+        bar = bars.get(figure.name)
+        verdict = ""
+        if bar is not None:
+            kept = figure.keeps(bar)
+            holds &= kept
+            verdict = f"{'≤' if figure.is_most else '≥'} {bar:g}  {'kept' if kept else 'MISSED'}"
+        lines.append(
+            f"  {figure.name:<12} {figure.value:>12,.4g} {figure.unit:<14} {verdict:<18} {figure.what}".rstrip()
+        )
+    return "\n".join(lines), holds

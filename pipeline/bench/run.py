@@ -1,0 +1,35 @@
+"""Runs the benchmark of a manifest and prints its table."""
+
+import functools
+import os
+import platform
+from collections.abc import Callable, Iterator
+
+from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
+from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.manifest import Manifest
+
+
+def run(manifest: Manifest, echo: Callable[[str], None] = print) -> bool:
+    """Whether all bars hold; raises ValueError when the manifest has no valid `bench` section."""
+    if not manifest.raw.get("bench"):
+        raise ValueError(f"{manifest.path} has no `bench` section; shipped benchmarks are bench/graphs, bench/scale, …")
+    bench, parse = manifest.section("bench", BenchConfig), manifest.section("parse", ParseConfig)
+    source = bench.file or f"synthetic, seed {bench.seed}"
+    echo(f"{manifest.name}: {bench.captions:,} captions ({source}), Python {platform.python_version()}, "
+         f"{os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}")  # fmt: skip
+    figures = list(_kind(bench.kind)(bench, parse))
+    text, holds = table(figures, bench.bars)
+    echo(text)
+    if bench.kind == "scale":
+        from hspcgan.pipeline.bench.scale import CAVEAT
+
+        echo(CAVEAT.format(width=bench.width))
+    return holds
+
+
+def _kind(name: str) -> Callable[[BenchConfig, ParseConfig], Iterator[Figure]]:
+    from hspcgan.pipeline.bench import scale, speed
+
+    kinds = {"graphs": speed.graphs, "annotate": speed.annotate, "encode": speed.features, "scale": scale.scale}
+    return functools.partial(kinds[name])

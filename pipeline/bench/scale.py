@@ -1,0 +1,160 @@
+"""Scale: a small and a large dataset through ingest, concept storage, the cache's writer and its reader.
+
+Each size runs in a process of its own, so that the peak of its memory is its own.
+"""
+
+import functools
+import io
+import itertools
+import json
+import multiprocessing
+import resource
+import tarfile
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from hspcgan.pipeline import encode, ingest, parse
+from hspcgan.pipeline.bench.captions import REPEATED, load_captions
+from hspcgan.pipeline.bench.config import BenchConfig, Figure
+from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.concepts import Parser
+from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.runner import Job, Stage, run_stage
+from hspcgan.pipeline.sources import DataConfig
+
+RECORDED, PER_IMAGE, PER_TAR, PER_SHARD = 400, 5, 5000, 2048
+CAVEAT = (
+    f"  The parser is replaced by recorded results: {RECORDED} captions were parsed for real, and every caption of\n"
+    "  the dataset is one of them with a number behind it; one in eight brings a phrase of its own. CLIP is replaced\n"
+    "  by pseudo-random features of width {width}. Ingest, storage, writer, validation and reader are the real ones."
+)
+WARM_UP = 500
+Rows = dict[str, dict[str, Any]]
+
+
+def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
+    """Memory and cost per caption of `captions`, and the cost beside that of `compared`."""
+    texts = load_captions(bench.file, min(RECORDED, bench.captions), bench.seed)
+    recorded = {t: parse.concept_row(c) for t, c in zip(texts, Parser(config).parse(texts), strict=True)}
+    costs = {}
+    for count in (bench.compared, bench.captions):
+        with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+            write_shards(Path(folder) / "data", texts, count)
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(1, mp_context=context) as pool:  # new, so that its peak is of this size alone
+                spent = pool.submit(measure, Path(folder), recorded, count, bench.width).result()
+        costs[count] = sum(spent["seconds"].values()) / count
+        parts = ", ".join(f"{name} {1e6 * sec / count:,.0f}" for name, sec in spent["seconds"].items())
+        yield Figure(f"us_{count}", f"µs a caption at {count:,}: {parts}", 1e6 * costs[count], "µs/caption")
+    yield Figure("memory_gb", f"peak of the process at {bench.captions:,} captions", spent["peak_gb"], "GB", True)
+    ratio = costs[bench.captions] / costs[bench.compared]
+    yield Figure("cost_ratio", f"cost a caption at {bench.captions:,} to that at {bench.compared:,}", ratio, "×", True)
+
+
+def write_shards(folder: Path, texts: Sequence[str], count: int) -> None:
+    """`count` captions, five an image, as WebDataset shards; the images are 8 × 8 pixels."""
+    folder.mkdir()
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(buffer, "PNG")
+    captions = (_caption(texts, number) for number in range(count))
+    images = iter(lambda: list(itertools.islice(captions, PER_IMAGE)), [])
+    for shard in itertools.count():
+        part = list(itertools.islice(images, PER_TAR))
+        if not part:
+            return
+        with tarfile.open(folder / f"{shard:05d}.tar", "w") as archive:
+            for number, found in enumerate(part):
+                key = f"{shard:05d}{number:04d}"
+                for name, data in ((f"{key}.png", buffer.getvalue()), (f"{key}.json", json.dumps({"captions": found}))):
+                    content = data if isinstance(data, bytes) else data.encode()
+                    member = tarfile.TarInfo(name)
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+
+
+def _caption(texts: Sequence[str], number: int) -> str:
+    own = number - (number % REPEATED == REPEATED - 1)  # the last of so many repeats the one before it
+    return f"{texts[own % len(texts)]} {own}"
+
+
+def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, Any]:
+    """Seconds by part and the peak memory of this process; a small run before warms it up."""
+    write_shards(folder / "warm", list(recorded), min(WARM_UP, count))
+    _through(folder / "warm", folder / "warm.cache", recorded, width)
+    seconds = _through(folder / "data", folder / "cache", recorded, width)
+    found = Cache(folder / "cache").info["counts"]["captions"]
+    if found != count:
+        raise AssertionError(f"{count} captions went in, {found} came out")
+    return {"seconds": seconds, "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
+
+
+def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, float]:
+    templates = encode.Templates().model_dump()
+    seconds, start = {}, time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal start
+        now = time.perf_counter()
+        seconds[name], start = now - start, now
+
+    with PartialCache(path) as partial:
+        made = ingest.stage(DataConfig.model_validate({"source": "webdataset", "path": data, "image_size": 8}))
+        run_stage(partial, made)
+        lap("ingest")
+        open_job = functools.partial(parse.job, functools.partial(functools.partial, _recorded, recorded), 1)
+        run_stage(partial, Stage("parse", "captions", {"recorded": True}, lambda: "", open_job))
+        lap("concepts")
+        run_stage(partial, Stage("encode", "texts", {"width": width}, lambda: "", functools.partial(_features, width)))
+        lap("features")
+        clip = {"name": "none", "sha256": "0" * 64, "embed_dim": width, "context_length": 77}
+        partial.finish({"clip": clip, "templates": templates, "tools": {}, "parser": {"recorded": True}})
+        lap("writer")
+    cache = Cache(path)
+    for row in range(0, len(cache.captions), 64):
+        collate(cache, np.arange(row, min(row + 64, len(cache.captions))))
+    lap("reader")
+    return seconds
+
+
+def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """In place of the parser: what was recorded for the text before its number."""
+    rows = []
+    for text in texts:
+        base, _, number = text.rpartition(" ")
+        row = recorded[base]
+        if int(number) % 8 == 0 and row["entities"]:
+            first, *others = row["entities"]
+            row = {**row, "entities": [{**first, "phrase": f"{first['phrase']} {number}"}, *others]}
+        rows.append(row)
+    return rows, Counter()
+
+
+def _features(width: int, partial: PartialCache) -> Job:
+    """In place of CLIP: features that cost next to nothing, as many token rows as words and two marks."""
+    captions, prompts = partial.texts(encode.Templates().model_dump())
+    batch = [(text, True) for text in captions] + [(text, False) for text in prompts]
+    shards = [batch[at : at + PER_SHARD] for at in range(0, len(batch), PER_SHARD)]
+    return Job(
+        sizes=[len(shard) for shard in shards],
+        read=lambda index: shards[index],
+        make_mapper=functools.partial(functools.partial, _stand_in, width),
+        pack=lambda index, encoded: encode.pack(shards[index], encoded),
+    )
+
+
+def _stand_in(width: int, batch: list[tuple[str, bool]]) -> encode.Encoded:
+    lengths = np.array([min(77, text.count(" ") + 3) for text, _ in batch], np.int32)
+    rows = lengths * np.array([is_caption for _, is_caption in batch])
+    noise = np.random.default_rng(len(batch)).standard_normal((len(batch) + int(rows.sum()), width)).astype(np.float16)
+    offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+    return encode.Encoded(lengths, np.zeros(len(batch), bool), noise[: len(batch)], noise[len(batch) :], offsets)

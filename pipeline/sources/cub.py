@@ -1,0 +1,132 @@
+"""CUB-200-2011 with the ten captions of Reed et al. (CVPR 2016) and the birds' boxes.
+
+The tree, where PATH is also allowed to be the folder CUB_200_2011 itself:
+
+    PATH/CUB_200_2011/images.txt              ID CLASS/NAME.jpg, a line each
+    PATH/CUB_200_2011/bounding_boxes.txt      ID X Y WIDTH HEIGHT
+    PATH/CUB_200_2011/train_test_split.txt    ID 1|0, read for `split: images` alone
+    PATH/CUB_200_2011/images/CLASS/NAME.jpg
+    PATH/text_c10/CLASS/NAME.txt              a caption a line; PATH/text/ as repackaged for GANs is read as well
+    PATH/testclasses.txt                      CLASS a line, from Reed et al.'s archive, for `split: classes`
+
+The captions' folder and testclasses.txt may also lie inside CUB_200_2011 or inside PATH/cvpr2016_cub.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from hspcgan.pipeline.sources import Box, DataConfig, Entry, Item, hash_lines, refuse_duplicates, show_folders
+
+_EXPECTED = (
+    "PATH/CUB_200_2011/{images.txt, bounding_boxes.txt, images/CLASS/NAME.jpg}, PATH/text_c10/CLASS/NAME.txt "
+    "(or text/) and PATH/testclasses.txt"
+)
+
+
+@dataclass(frozen=True)
+class _Files:
+    image: Path
+    captions: Path
+    box: Box | None
+    problem: str | None = None
+
+
+class CubSource:
+    """CUB's birds; keys are CLASS/NAME. By default the classes of testclasses.txt, unseen in training, are the test."""
+
+    def __init__(self, config: DataConfig) -> None:
+        assert config.path is not None
+        self.root, self.split = config.path, config.split
+        home = next((h for h in (self.root / "CUB_200_2011", self.root) if (h / "images.txt").is_file()), None)
+        if home is None:
+            raise ValueError(self._wrong_tree("CUB_200_2011/images.txt"))
+        self.home = home
+        for name in ("bounding_boxes.txt", "images"):
+            if not (home / name).exists():
+                raise ValueError(self._wrong_tree(f"{home.name}/{name}"))
+        self.texts = self._beside("text_c10", "text")
+        wanted = "testclasses.txt" if self.split == "classes" else "train_test_split.txt"
+        self.split_file = self._beside(wanted)
+
+    def _beside(self, *names: str) -> Path:
+        places = (self.root, self.home, self.root / "cvpr2016_cub")
+        found = next((place / name for name in names for place in places if (place / name).exists()), None)
+        if found is not None:
+            return found
+        missing = self._wrong_tree(" or ".join(names))
+        if names == ("testclasses.txt",):
+            missing += "; without that list, data.split: images takes CUB's own split, in which no class is unseen"
+        raise ValueError(missing)
+
+    def _wrong_tree(self, missing: str) -> str:
+        found = show_folders(self.root, self.root / "CUB_200_2011")
+        return f"not CUB's tree: no {missing}; found {found}; expected {_EXPECTED}; set data.path to that PATH"
+
+    def entries(self) -> Sequence[Entry]:
+        boxes = {number: self._box(number, rest) for number, rest in _numbered(self.home / "bounding_boxes.txt")}
+        lines = self.split_file.read_text("utf-8").split()
+        if self.split == "classes":
+            test_classes, trained = set(lines), {}
+        else:
+            test_classes, trained = set(), dict(_numbered(self.split_file))
+        entries = []
+        for number, name in _numbered(self.home / "images.txt"):
+            inside = PurePosixPath(name)
+            problem = None if number in boxes else f"bounding_boxes.txt has no line {number}"
+            if inside.is_absolute() or ".." in inside.parts or len(inside.parts) != 2:
+                problem = f"images.txt names {name!r}, expected CLASS/NAME.jpg"
+            key = inside.with_suffix("").as_posix()
+            is_test = inside.parts[0] in test_classes if self.split == "classes" else trained.get(number) == "0"
+            files = _Files(self.home / "images" / name, self.texts / f"{key}.txt", boxes.get(number), problem)
+            entries.append(Entry(key, "test" if is_test else "train", f"images/{name}", files))
+        unknown = test_classes - {entry.key.split("/")[0] for entry in entries}
+        if unknown:
+            raise ValueError(f"{self.split_file}: {sorted(unknown)[:3]} are no classes of {self.home}/images.txt")
+        refuse_duplicates(entries)
+        return entries
+
+    def _box(self, number: str, text: str) -> Box:
+        try:
+            x, y, width, height = (int(float(word)) for word in text.split())
+        except ValueError:
+            raise ValueError(f"{self.home}/bounding_boxes.txt: {number} {text}: expected ID X Y WIDTH HEIGHT") from None
+        return x, y, x + width, y + height
+
+    def read(self, entry: Entry) -> Item:
+        files: _Files = entry.ref
+        if files.problem is not None:
+            return Item(entry, None, (), files.problem)
+        captions: tuple[bytes, ...] = ()
+        try:
+            captions = tuple(files.captions.read_bytes().rstrip(b"\r\n").splitlines())
+            problem = None if captions else f"no captions: {files.captions} is empty"
+        except OSError as error:
+            problem = f"no captions: {files.captions}: {error.strerror or error}"
+        try:
+            return Item(entry, files.image.read_bytes(), captions, problem, files.box)
+        except OSError as error:
+            return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
+
+    def signature(self) -> str:
+        lists = (self.home / "images.txt", self.home / "bounding_boxes.txt", self.split_file)
+        lines = [hashlib.sha256(path.read_bytes()).hexdigest() for path in lists]
+        for entry in self.entries():
+            files: _Files = entry.ref
+            if files.problem is None:
+                size = files.image.stat().st_size if files.image.is_file() else "missing"
+                text = files.captions.read_bytes() if files.captions.is_file() else b""
+                lines.append(f"{entry.key}\t{size}\t{hashlib.sha256(text).hexdigest()}")
+        return hash_lines(lines)
+
+
+def _numbered(path: Path) -> list[tuple[str, str]]:
+    """Lines "ID REST" as pairs; raises ValueError naming a line of another form."""
+    pairs = []
+    for place, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        number, _, rest = line.strip().partition(" ")
+        if not number.isdigit() or not rest:
+            raise ValueError(f"{path}, line {place}: got {line[:60]!r}, expected a number, a space and more")
+        pairs.append((number, rest.strip()))
+    return pairs

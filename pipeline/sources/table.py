@@ -1,0 +1,229 @@
+"""Tables that name images: JSONL, CSV, TSV or Parquet with a column of paths and columns of captions.
+
+`data.path` is a table, or a folder of tables of one kind (a table named test or val, as test.csv, is the test split).
+Paths start from `data.images`, by default the table's folder, and may not lead out of it. Rows that name the same
+image are joined; a caption column holds a text or, in JSONL and Parquet, a list of texts.
+"""
+
+import csv
+import hashlib
+import json
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hspcgan.pipeline.sources import (
+    TEST_NAMES,
+    DataConfig,
+    Entry,
+    Item,
+    hash_lines,
+    refuse_duplicates,
+    show_folders,
+    with_test_split,
+)
+
+SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
+_EXPECTED = "a .jsonl, .csv, .tsv or .parquet file, or a folder of such files of one kind"
+Row = dict[str, Any] | str
+"""A row by column, or what is wrong with it."""
+
+
+@dataclass
+class _Record:
+    path: Path | None
+    captions: list[str | bytes] = field(default_factory=list)
+    problem: str | None = None
+
+
+class TableSource:
+    """Images listed in tables; keys are paths without suffix."""
+
+    def __init__(self, config: DataConfig) -> None:
+        assert config.path is not None
+        self.config = config
+        self.folder = config.path if config.path.is_dir() else config.path.parent
+        self.tables = _find_tables(config.path)
+        self.images = config.images or self.folder
+        if not self.images.is_dir():
+            raise ValueError(f"data.images {self.images} is no folder; expected the one that image paths start from")
+
+    def entries(self) -> Sequence[Entry]:
+        return self._entries
+
+    @cached_property
+    def _entries(self) -> list[Entry]:
+        listed: dict[str, tuple[str, _Record]] = {}  # path below `images` → split, record
+        strays = []
+        for table in self.tables:
+            for number, row in _rows(table, self._columns()):
+                where = f"{table.name}#{number}"
+                try:
+                    name, split, captions = self._checked(table, row)
+                except ValueError as error:
+                    strays.append(Entry(where, "train", where, _Record(None, [], str(error))))
+                    continue
+                if listed.setdefault(name, (split, _Record(self.images / name)))[0] != split:
+                    raise ValueError(f"{where}: {name} is in the train and in the test split; keep it in one of them")
+                listed[name][1].captions.extend(captions)
+        entries = [
+            Entry(PurePosixPath(name).with_suffix("").as_posix(), split, name, record)
+            for name, (split, record) in sorted(listed.items())
+        ]
+        refuse_duplicates(entries)
+        return with_test_split(entries, self.config.test_fraction) + strays
+
+    def _checked(self, table: Path, row: Row) -> tuple[str, str, list[str | bytes]]:
+        """Path, split and captions of a row; ValueError with the reason when it cannot be used."""
+        if isinstance(row, str):
+            raise ValueError(row)
+        captions = [text for name in self.config.caption_columns for text in _texts(name, row[name])]
+        return self._place(row[self.config.image_column]), self._split(table, row), captions
+
+    def _columns(self) -> list[str]:
+        split = [self.config.split_column] if self.config.split_column else []
+        return [self.config.image_column, *self.config.caption_columns, *split]
+
+    def _place(self, value: Any) -> str:
+        """The image's path inside `images`, normalised; ValueError for one that leads out."""
+        text = _decoded(value)
+        if not isinstance(text, str) or not text or "\0" in text:
+            raise ValueError(f"{self.config.image_column} is {text!r}, expected the path of an image")
+        path = PurePosixPath(text)
+        home = self.images.absolute().as_posix()
+        if path.is_absolute() and path.is_relative_to(home):
+            path = path.relative_to(home)
+        inside = posixpath.normpath(path)
+        if inside.split("/")[0] in ("..", ".", ""):
+            raise ValueError(f"path {text!r} leads out of {self.images}; set data.images to a folder above it")
+        return inside
+
+    def _split(self, table: Path, row: dict[str, Any]) -> str:
+        if self.config.split_column is None:
+            return "test" if table.stem.lower() in TEST_NAMES else "train"
+        value = str(_decoded(row[self.config.split_column])).lower()
+        if value not in {"train", *TEST_NAMES}:
+            raise ValueError(f"{self.config.split_column} is {value!r}, expected train, test or val")
+        return "train" if value == "train" else "test"
+
+    def read(self, entry: Entry) -> Item:
+        record: _Record = entry.ref
+        captions = tuple(record.captions)
+        problem = record.problem or (None if captions else "no captions in its rows")
+        if record.path is None:
+            return Item(entry, None, captions, problem)
+        try:
+            return Item(entry, record.path.read_bytes(), captions, problem)
+        except (OSError, ValueError) as error:  # a name that is no valid Unicode is a ValueError
+            return Item(entry, None, captions, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+
+    def signature(self) -> str:
+        lines = [f"{table.name}\t{hashlib.sha256(table.read_bytes()).hexdigest()}" for table in self.tables]
+        for entry in self._entries:
+            path = entry.ref.path
+            if path is not None:
+                lines.append(f"{entry.where}\t{path.stat().st_size if path.is_file() else 'missing'}")
+        return hash_lines(lines)
+
+
+def _find_tables(path: Path) -> list[Path]:
+    tables = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    kinds = {table.suffix.lower() for table in tables}
+    if len(kinds) != 1 or kinds - set(SUFFIXES):
+        raise ValueError(f"{path}: not one kind of table; found {show_folders(path) if path.is_dir() else path.name}; "
+                         f"expected {_EXPECTED}")  # fmt: skip
+    return tables
+
+
+def _rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    """(row number from 1, row) of a table; ValueError when it cannot be read at all or lacks a column."""
+    readers = {".jsonl": _jsonl, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
+    return readers[table.suffix.lower()](table, columns)
+
+
+def _need(table: Path, there: Sequence[str], columns: list[str]) -> None:
+    missing = [name for name in columns if name not in there]
+    if missing:
+        raise ValueError(
+            f"{table}: no column {', '.join(missing)}; found {', '.join(there) or 'none'}; name them by "
+            "data.image_column, data.caption_columns, data.split_column"
+        )
+
+
+def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    with table.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if line.strip():
+                    yield number, f"not JSON: {error}"
+                continue
+            if not isinstance(row, dict):
+                yield number, f"got {str(row)[:60]!r}, expected an object with {', '.join(columns)}"
+                continue
+            if number == 1:
+                _need(table, list(row), columns)
+            missing = [name for name in columns if name not in row]
+            yield number, f"lacks {', '.join(missing)}" if missing else row
+
+
+def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    # Bytes that are no UTF-8 become surrogates here, so that the row's own caption is refused and not the table.
+    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, delimiter="\t" if table.suffix.lower() == ".tsv" else ",")
+        header = next(reader, [])
+        _need(table, header, columns)
+        number = 0
+        try:
+            for number, cells in enumerate(reader, start=1):
+                if len(cells) == len(header):
+                    yield number, dict(zip(header, cells, strict=True))
+                elif cells:
+                    yield number, f"{len(cells)} cells, expected {len(header)} as in the header"
+        except csv.Error as error:
+            raise ValueError(f"{table}, row {number + 1}, line {reader.line_num}: {error}") from error
+
+
+def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    try:
+        with table.open("rb") as stream, pq.ParquetFile(stream) as file:
+            _need(table, file.schema_arrow.names, columns)
+            number = 0
+            for batch in file.iter_batches(columns=columns):
+                rows = pa.table({name: batch[name].cast(_as_bytes(batch[name].type)) for name in columns})
+                for row in rows.to_pylist():
+                    number += 1
+                    yield number, row
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{table} is not whole Parquet: {error}") from error
+
+
+def _as_bytes(kind: pa.DataType) -> pa.DataType:
+    """Texts as bytes, so that one that is no UTF-8 costs its caption and not the table."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_as_bytes(kind.value_type))
+    return pa.large_binary() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
+
+
+def _decoded(value: Any) -> Any:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+
+
+def _texts(name: str, value: Any) -> list[str | bytes]:
+    """The captions in a cell; a cell or an item without text becomes an empty caption, which ingest refuses."""
+    items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
+    if not all(isinstance(item, str | bytes) for item in items):
+        raise ValueError(f"{name} is {str(value)[:60]!r}, expected a text or a list of texts")
+    return [_restored(item) if isinstance(item, str) else item for item in items]
+
+
+def _restored(text: str) -> str | bytes:
+    """The bytes of a CSV cell that was no UTF-8; any other text as it is."""
+    return text.encode("utf-8", "surrogateescape") if any("\udc80" <= char <= "\udcff" for char in text) else text

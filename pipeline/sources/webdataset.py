@@ -1,0 +1,165 @@
+"""WebDataset tar shards, as img2dataset writes them.
+
+    PATH/[train/|test/]00000.tar    KEY.jpg (or png, webp), KEY.txt (one caption) and KEY.json beside each other
+    PATH/00000.parquet, PATH/00000_stats.json    not read
+
+A key is a member's path up to the first dot of its name. The caption is KEY.txt, else `caption` (a text) or `captions`
+(a list) in KEY.json. Members are read in place by offset and never unpacked, so no name can lead anywhere.
+"""
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from hspcgan.pipeline.sources import (
+    TEST_NAMES,
+    DataConfig,
+    Entry,
+    Item,
+    hash_lines,
+    refuse_duplicates,
+    show_folders,
+    with_test_split,
+)
+from hspcgan.pipeline.sources.folder import IMAGE_SUFFIXES, OTHER_IMAGES
+
+_EXPECTED = "PATH/[train/|test/]NNNNN.tar, uncompressed, holding KEY.jpg and KEY.txt or KEY.json"
+_CAPTIONS = (".txt", ".json")
+MAX_CAPTION_BYTES = 2**20
+Span = tuple[int, int]
+"""Offset and length of a member's content in its tar, in bytes."""
+
+
+@dataclass
+class _Members:
+    tar: Path
+    files: dict[str, Span] = field(default_factory=dict)  # by suffix, lower case, from the first dot on
+    problem: str | None = None
+
+
+class WebDatasetSource:
+    """Samples of tar shards, in the shards' order; a shard cut short gives what is whole, and a reject for the rest."""
+
+    def __init__(self, config: DataConfig) -> None:
+        assert config.path is not None
+        self.root, self.fraction = config.path, config.test_fraction
+        self.shards = sorted(self.root.rglob("*.tar"))
+        if not self.shards:
+            raise ValueError(f"no tar shards: found {show_folders(self.root)}; expected {_EXPECTED}; set data.path")
+
+    @cached_property
+    def _listed(self) -> list[tuple[str, _Members]]:
+        return [sample for shard in self.shards for sample in _list(shard)]
+
+    def entries(self) -> Sequence[Entry]:
+        entries: list[Entry] = []
+        strays: list[Entry] = []
+        for key, members in self._listed:
+            shard = members.tar.relative_to(self.root)
+            split = "test" if shard.parts[0].lower() in TEST_NAMES else "train"
+            is_sample = members.problem is None and _image(members) is not None
+            (entries if is_sample else strays).append(Entry(key, split, f"{shard.as_posix()}:{key}", members))
+        refuse_duplicates(entries)
+        return with_test_split(entries, self.fraction) + strays
+
+    def read(self, entry: Entry) -> Item:
+        members: _Members = entry.ref
+        suffix = _image(members)
+        if members.problem is not None or suffix is None:
+            return Item(entry, None, (), members.problem or f"no image among {', '.join(members.files)}")
+        problem: str | None = None
+        captions: tuple[str | bytes, ...] = ()
+        try:
+            captions = _read_captions(members)
+        except ValueError as error:
+            problem = str(error)
+        try:
+            return Item(entry, _content(members, suffix), captions, problem)
+        except OSError as error:
+            return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
+
+    def signature(self) -> str:
+        lines = []
+        for key, members in self._listed:
+            lines.append(f"{members.tar.relative_to(self.root).as_posix()}\t{key}\t{members.problem}")
+            for suffix, (_, size) in sorted(members.files.items()):
+                if suffix in _CAPTIONS and size <= MAX_CAPTION_BYTES:
+                    lines.append(f"{suffix}\t{hashlib.sha256(_content(members, suffix)).hexdigest()}")
+                else:
+                    lines.append(f"{suffix}\t{size}")
+        return hash_lines(lines)
+
+
+def _list(tar: Path) -> list[tuple[str, _Members]]:
+    """(key, members) of a shard in order; what is refused in it is listed with its problem."""
+    samples: dict[str, _Members] = {}
+    refused = []
+    size = tar.stat().st_size
+    try:
+        with tar.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+            for member in archive:
+                if member.isdir():
+                    continue
+                key, suffix = _split_name(member.name)
+                problem = None
+                if not member.isreg() or member.issparse():
+                    problem = "a link, a device or a sparse file; expected plain files"
+                elif member.offset_data + member.size > size:
+                    problem = "the tar ends inside this member"
+                elif suffix in samples.get(key, _Members(tar)).files:
+                    problem = "its name is there twice"
+                if problem is not None:
+                    refused.append((member.name, _Members(tar, problem=problem)))
+                else:
+                    samples.setdefault(key, _Members(tar)).files[suffix] = (member.offset_data, member.size)
+            # tarfile takes a damaged header for the end; the true end is marked by blocks of zeros.
+            file.seek(archive.offset)
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError(f"no end mark, a damaged or cut header at byte {archive.offset:,}")
+    except (tarfile.TarError, OSError) as error:
+        refused.append(("?", _Members(tar, problem=f"not a whole tar: {error}; was its download cut short?")))
+    return [*samples.items(), *refused]
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    path = PurePosixPath(name)
+    stem, dot, suffix = path.name.partition(".")
+    return path.with_name(stem or path.name).as_posix(), (dot + suffix).lower()
+
+
+def _image(members: _Members) -> str | None:
+    return next((s for s in members.files if s in IMAGE_SUFFIXES), None) or next(
+        (s for s in members.files if s in OTHER_IMAGES), None
+    )
+
+
+def _content(members: _Members, suffix: str) -> bytes:
+    offset, size = members.files[suffix]
+    with members.tar.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)
+
+
+def _read_captions(members: _Members) -> tuple[str | bytes, ...]:
+    """A sample's captions; raises ValueError with the reason when there are none."""
+    suffix = next((suffix for suffix in _CAPTIONS if suffix in members.files), None)
+    if suffix is None:
+        raise ValueError(f"no captions: neither .txt nor .json among {', '.join(members.files)}")
+    if members.files[suffix][1] > MAX_CAPTION_BYTES:
+        raise ValueError(f"{suffix} of {members.files[suffix][1]:,} bytes, more than {MAX_CAPTION_BYTES:,}")
+    data = _content(members, suffix)
+    if suffix == ".txt":
+        return (data,)
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f".json is not valid JSON: {error}") from error
+    caption = content.get("captions", content.get("caption")) if isinstance(content, dict) else None
+    captions = [caption] if isinstance(caption, str) else caption
+    if not isinstance(captions, list) or not captions or not all(isinstance(text, str) for text in captions):
+        raise ValueError(f"no captions: .json has neither `caption` nor `captions`, got {str(content)[:60]!r}")
+    return tuple(captions)

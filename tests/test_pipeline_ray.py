@@ -1,0 +1,50 @@
+"""The Ray engine: the same bytes as local, on a Ray of two processes; skipped where ray is not installed."""
+
+import functools
+from pathlib import Path
+
+import pytest
+from pipeline_world import file_bytes, folder_dataset, manifest
+
+from hspcgan.pipeline import engines, ingest
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.pipeline.prepare import prepare
+
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_processes():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # for workers, which import this file's mappers
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def _double(offset: int, batch: list[int]) -> list[int]:
+    if -1 in batch:
+        raise ValueError("minus one")
+    return [2 * value + offset for value in batch]
+
+
+def _make_double(offset: int) -> engines.Mapper:
+    return functools.partial(_double, offset)
+
+
+def test_results_come_in_order_and_a_mappers_error_is_its_own():
+    make = functools.partial(_make_double, 5)
+    results = engines.run(make, iter([[i, i + 1] for i in range(9)]), processes=2, engine="ray")
+    assert [result for result, _ in results] == [[2 * i + 5, 2 * i + 7] for i in range(9)]
+    with pytest.raises(ValueError, match=r"^minus one$"):
+        list(engines.run(make, [[0], [-1]], processes=2, engine="ray"))
+
+
+def test_a_cache_made_on_ray_has_the_bytes_of_a_local_one(tmp_path, tiny_clip_path, monkeypatch):
+    monkeypatch.setattr(ingest, "SHARD_IMAGES", 2)
+    data = folder_dataset(tmp_path / "data", 6)
+    for engine in engines.ENGINES:
+        path = manifest(tmp_path / f"{engine}.yaml", data, tiny_clip_path)
+        two = [f"{stage}.processes=2" for stage in ("data", "parse", "encode")] if engine == "ray" else []
+        prepare(load_manifest(str(path), two), engine=engine, echo=lambda _: None)
+    assert file_bytes(tmp_path / "ray.cache") == file_bytes(tmp_path / "local.cache")

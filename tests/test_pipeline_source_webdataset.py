@@ -1,0 +1,166 @@
+"""Tar shards as img2dataset writes them: read in place, nothing unpacked, broken ones kept as far as they are whole."""
+
+import io
+import json
+import tarfile
+
+import pytest
+from pipeline_world import picture, tar_shard, webdataset, write
+
+from hspcgan.pipeline.ingest import check_items, pack
+from hspcgan.pipeline.sources import DataConfig, open_source
+
+
+def opened(path, **options):
+    return open_source(DataConfig(source="webdataset", path=path, image_size=16, **options))
+
+
+def items(source):
+    return {entry.where: source.read(entry) for entry in source.entries()}
+
+
+def test_samples_come_in_the_order_of_the_shards(tmp_path):
+    source = opened(webdataset(tmp_path), test_fraction=0)
+    entries = source.entries()
+    assert [(e.key, e.where) for e in entries] == [
+        ("000000000", "00000.tar:000000000"), ("000000001", "00000.tar:000000001"),
+        ("000010000", "00001.tar:000010000"), ("000010001", "00001.tar:000010001"),
+    ]  # fmt: skip
+    item = source.read(entries[3])
+    assert item.image == picture(3, kind="JPEG")
+    assert item.captions == (b"a photo of bird 000010001",)
+    assert item.problem is None
+
+
+def test_folders_named_test_are_the_test_split(tmp_path):
+    tar_shard(tmp_path / "train" / "00000.tar", {"a.jpg": picture(1), "a.txt": b"x"})
+    tar_shard(tmp_path / "val" / "00000.tar", {"b.jpg": picture(1), "b.txt": b"x"})
+    assert {entry.key: entry.split for entry in opened(tmp_path).entries()} == {"a": "train", "b": "test"}
+
+
+@pytest.mark.parametrize(("about", "captions"), [
+    ({"caption": "one"}, ("one",)),
+    ({"captions": ["one", "two"], "caption": "three"}, ("one", "two")),
+])  # fmt: skip
+def test_without_a_txt_the_json_holds_the_captions(tmp_path, about, captions):
+    members = {"dir/a.b.png": picture(), "dir/c.png": picture(1), "dir/c.json": json.dumps(about).encode()}
+    found = items(opened(tar_shard(tmp_path / "0.tar", members).parent))
+    assert found["0.tar:dir/c"].captions == captions
+    assert found["0.tar:dir/a"].problem == "no image among .b.png"
+
+
+@pytest.mark.parametrize(("members", "reason"), [
+    ({"a.txt": b"x"}, "no image among .txt"),
+    ({"a.jpg": b"x"}, "no captions: neither .txt nor .json among .jpg"),
+    ({"a.jpg": b"x", "a.json": b"{"}, ".json is not valid JSON"),
+    ({"a.jpg": b"x", "a.json": b'{"caption": null}'}, "no captions: .json has neither"),
+    ({"a.jpg": b"x", "a.txt": b"x" * (2**20 + 1)}, ".txt of 1,048,577 bytes, more than 1,048,576"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_sample_is_named(tmp_path, members, reason):
+    found = items(opened(tar_shard(tmp_path / "0.tar", members).parent))
+    assert reason in found["0.tar:a"].problem
+
+
+def test_links_devices_and_names_that_lead_out_touch_nothing(tmp_path):
+    secret = write(tmp_path / "secret.txt", "secret")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, kind, target in (("a.txt", tarfile.SYMTYPE, str(secret)), ("b.txt", tarfile.LNKTYPE, "../secret.txt"),
+                                   ("c.jpg", tarfile.FIFOTYPE, "")):  # fmt: skip
+            header = tarfile.TarInfo(name)
+            header.type, header.linkname = kind, target
+            archive.addfile(header)
+        for name, content in (("../../up.jpg", picture()), ("../../up.txt", b"a bird"), ("/etc/root.jpg", picture())):
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
+    write(tmp_path / "data" / "0.tar", buffer.getvalue())
+    found = items(opened(tmp_path / "data"))
+    for name in ("a.txt", "b.txt", "c.jpg"):
+        assert found[f"0.tar:{name}"].problem.startswith("a link, a device")
+        assert found[f"0.tar:{name}"].image is None
+    assert found["0.tar:../../up"].image == picture()  # a strange key, read from inside the tar
+    assert found["0.tar:../../up"].captions == (b"a bird",)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["0.tar", "data", "secret.txt"]
+
+
+@pytest.mark.parametrize("cut", [700, 512, 100, 0])
+def test_a_shard_cut_short_gives_what_is_whole_and_a_reject_for_the_rest(tmp_path, cut):
+    first = {"a.txt": b"a bird", "a.jpg": b"x" * 600}
+    whole = tar_shard(tmp_path / "0.tar", first).read_bytes()[: 512 * (2 + 3)]
+    second = tar_shard(tmp_path / "1.tar", {"b.jpg": b"y" * 600}).read_bytes()
+    write(tmp_path / "0.tar", whole + second[:cut])  # cut in the content, behind the header, in the header, before it
+    (tmp_path / "1.tar").unlink()
+    found = items(opened(tmp_path))
+    assert found["0.tar:a"].problem is None
+    problems = [item.problem for where, item in found.items() if where != "0.tar:a"]
+    assert problems
+    assert all("ends inside this member" in text or "was its download cut short?" in text for text in problems)
+
+
+def test_a_file_that_is_no_tar_is_a_reject(tmp_path):
+    webdataset(tmp_path)
+    write(tmp_path / "00001.tar", b"<html>404</html>" * 100)
+    write(tmp_path / "00002.tar", b"")
+    found = items(opened(tmp_path))
+    assert found["00000.tar:000000001"].problem is None
+    assert "not a whole tar" in found["00001.tar:?"].problem
+    assert "not a whole tar" in found["00002.tar:?"].problem
+
+
+def test_names_that_are_no_unicode_become_rejects_that_parquet_can_hold(tmp_path):
+    members = {"\udcff.jpg": picture(), "\udcff.txt": b"a bird", "b.\udcfe": b"x"}
+    members |= {"c.jpg": picture(), "c.txt": b"a cat"}
+    source = opened(tar_shard(tmp_path / "0.tar", members).parent)
+    checked = check_items(16, [source.read(entry) for entry in source.entries()])
+    tables = pack(16, checked).tables
+    assert tables["samples"]["key"].to_pylist() == ["c"]
+    assert {(row["where"], row["why"]) for row in tables["rejects"].to_pylist()} == {
+        ("0.tar:\\udcff", "its name is not valid Unicode; rename it"),
+        ("\\udcff#0", "its image was refused: its name is not valid Unicode; rename it"),
+        ("0.tar:b", "no image among .\\udcfe"),
+    }
+    assert source.signature()
+
+
+def test_a_key_in_two_shards_is_refused(tmp_path):
+    for shard in (0, 1):
+        tar_shard(tmp_path / f"{shard}.tar", {"a.jpg": picture(), "a.txt": b"x"})
+    with pytest.raises(ValueError, match=r"a: 0\.tar:a, 1\.tar:a"):
+        opened(tmp_path).entries()
+
+
+def test_another_tree_shows_what_was_found_and_expected(tmp_path):
+    write(tmp_path / "00000.tar.gz", b"")
+    with pytest.raises(ValueError, match=r"no tar shards: found .*00000\.tar\.gz; expected PATH/.*uncompressed"):
+        opened(tmp_path)
+
+
+def test_the_signature_moves_with_captions_and_sizes_not_with_times(tmp_path):
+    before = opened(webdataset(tmp_path)).signature()
+    content = (tmp_path / "00000.tar").read_bytes()
+    write(tmp_path / "00000.tar", content.replace(b"a photo of bird 000000001", b"a photo of bird 000000002"))
+    assert opened(tmp_path).signature() != before
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        members = {member.name: archive.extractfile(member).read() for member in archive}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in members.items():
+            header = tarfile.TarInfo(name)
+            header.size, header.mtime = len(data), 12345
+            archive.addfile(header, io.BytesIO(data))
+    write(tmp_path / "00000.tar", buffer.getvalue())
+    assert opened(tmp_path).signature() == before
+
+
+def test_shards_at_a_url_are_read_through_fsspec(tmp_path):
+    upath = pytest.importorskip("upath")
+    webdataset(tmp_path)
+    home = upath.UPath("memory://bucket/shards")
+    home.mkdir(parents=True, exist_ok=True)
+    for path in tmp_path.glob("*.tar"):
+        (home / path.name).write_bytes(path.read_bytes())
+    there, here = opened("memory://bucket/shards"), opened(tmp_path)
+    assert there.signature() == here.signature()
+    read = {where: (item.image, item.captions) for where, item in items(there).items()}
+    assert read == {where: (item.image, item.captions) for where, item in items(here).items()}
