@@ -11,8 +11,8 @@ from typing import Any
 
 from hspcgan.pipeline import engines
 from hspcgan.pipeline.concepts import ParseConfig, Parser
+from hspcgan.pipeline.texts import clean_caption
 
-LONGEST = 100_000  # characters; spaCy refuses a text of a million
 LINES = 4096  # in one batch, whatever the number of processes
 
 
@@ -71,9 +71,7 @@ def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:
 
 
 def _caption(line: bytes) -> str:
-    """A line's caption; ValueError says what is wrong with the line."""
-    from hspcgan.pipeline.ingest import clean_caption
-
+    """A line's caption as it stands; ValueError says what is wrong with the line."""
     try:
         row = json.loads(line)
     except UnicodeDecodeError as error:
@@ -85,8 +83,6 @@ def _caption(line: bytes) -> str:
         found = f"the keys {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__
         raise ValueError(f'expected {{"caption": "…"}}, found {found}')
     clean_caption(caption)
-    if len(caption) > LONGEST:
-        raise ValueError(f"{len(caption):,} characters; a caption has at most {LONGEST:,}")
     return caption
 
 
@@ -96,7 +92,7 @@ def _mapper(config: ParseConfig) -> engines.Mapper:
 
     def graphs(captions: list[str]) -> tuple[list[str], dict[str, list[list[str]]]]:
         unique = list(dict.fromkeys(captions))
-        return captions, dict(zip(unique, parser.tuples(unique), strict=True))
+        return captions, dict(zip(unique, parser.tuples([clean_caption(caption) for caption in unique]), strict=True))
 
     return graphs
 

@@ -101,8 +101,8 @@ def parse(
     if options["dry_run"]:
         click.echo(f"{source} → {target}, {annotator}. Dry run: nothing is written.")
         return
-    config = ParseConfig(annotator=annotator, model=model, batch_size=batch_size, processes=processes)
-    outcome = parse_file(source, target, config)
+    settings = {"annotator": annotator, "model": model, "batch_size": batch_size, "processes": processes}
+    outcome = parse_file(source, target, ParseConfig.model_validate(settings))
     click.echo(f"{outcome.captions:,} captions, {outcome.empty:,} of them with an empty graph → {target}")
     if outcome.rejects:
         click.echo(f"{len(outcome.rejects):,} lines refused, listed in {target}.rejects.jsonl")
