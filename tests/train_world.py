@@ -1,5 +1,6 @@
 """A cache of random images and features, and a manifest of a small model on it, for the trainer's tests."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,15 @@ def make_cache(path: Path, clip_path: Path, train: int = 13, test: int = 3, repe
     for i, key in enumerate(keys):
         split = "train" if i < train else "test"
         samples.append(
-            {"key": key, "split": split, "path": key, "width": SIZE, "height": SIZE, "box": None, "sha256": key}
+            {
+                "key": key,
+                "split": split,
+                "path": key,
+                "width": SIZE,
+                "height": SIZE,
+                "box": None,
+                "sha256": hashlib.sha256(key.encode()).hexdigest(),
+            }
         )
         for n in range(2):
             text = "the same words" if repeat_text and i < 2 and n == 0 else f"caption {n} of bird {i}"
