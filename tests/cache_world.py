@@ -114,7 +114,7 @@ class World:
             return int(self.draw.integers(-1, count))
 
         return {
-            "entities": [entity(word(), 2 * i, "PERSON" if i == 1 else "") for i in range(count)],
+            "entities": [entity(word(), i, "PERSON" if i == 1 else "") for i in range(count)],
             "attributes": [attribute(word(), end(), i) for i in some(2 * most)],
             "relations": [relation(word(), end(), end(), i) for i in some(2 * most)],
             "graph": '{"entities": []}',

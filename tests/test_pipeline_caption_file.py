@@ -31,7 +31,7 @@ BAD = {
     b'{"caption": "\xff"}': "not UTF-8",
     b'{"caption": "\\ud800 bird"}': "lone surrogate",
     b'{"caption": "!!!"}': "no letter or digit",
-    b'{"caption": "' + b"bird " * 30_000 + b'"}': "150,000 characters",
+    b'{"caption": "' + b"bird " * 30_000 + b'"}': "30,000 words",
 }
 
 
