@@ -1,6 +1,7 @@
 """The shipped weights: each built from nothing by its own recipe, listed with its sha256 and checked against it."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -37,11 +38,17 @@ def build_stanza(name: str, folder: Path) -> None:
 
 
 def build_checkpoint(name: str, folder: Path) -> None:
-    """Prepares and trains the checkpoint's manifest by command, then packs the averaged generator in half precision."""
+    """Prepares and trains the checkpoint's manifest by command, then packs the averaged generator in half precision.
+
+    In another folder than that of the shipped weights, the parser and CLIP that lie there are used.
+    """
     from hspcgan.pipeline.cli import main
 
+    own = {"parse.model": folder / "toy-stanza", "encode.clip": folder / "toy-clip.pt"}
+    used = {key: path for key, path in own.items() if folder != weights_folder() and path.exists()}
+    override = [word for key, path in used.items() for word in ("-o", f"{key}={path}")]
     for command in ("prepare", "train"):
-        main.main([command, CHECKPOINT], prog_name="hspcgan", standalone_mode=False)
+        main.main([command, CHECKPOINT, *override], prog_name="hspcgan", standalone_mode=False)
     checkpoints = Path(load_manifest(CHECKPOINT).raw["run"]) / "checkpoints"
     latest = checkpoints / (checkpoints / "latest").read_text().strip()
     main.main(["models", "pack", str(latest), str(folder / name)], prog_name="hspcgan", standalone_mode=False)
@@ -80,7 +87,9 @@ def sums(folder: Path) -> dict[str, str]:
 
 def write_sums(folder: Path) -> None:
     """Writes the list, in the format of the sha256sum tool."""
-    (folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sums(folder).items()))
+    partial = folder / f"{SUMS}.partial"
+    partial.write_text("".join(f"{digest}  {name}\n" for name, digest in sums(folder).items()))
+    os.replace(partial, folder / SUMS)
 
 
 def verify(folder: Path | None = None) -> list[str]:

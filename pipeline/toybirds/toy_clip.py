@@ -17,6 +17,7 @@ with random weights a third of all patterns in a patch would be invisible, and g
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,8 +209,9 @@ def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Lesson,
 def _optimizers(model: "CLIP", others: list[Tensor], recipe: Recipe) -> list[tuple[torch.optim.Optimizer, float]]:
     """Muon for the matrices of the blocks, AdamW for all else but the patch transform, each with its highest rate."""
     if not hasattr(torch.optim, "Muon"):
-        raise RuntimeError(
-            f"toy CLIPs are trained with torch.optim.Muon, of torch 2.9 or later; this is {torch.__version__}"
+        raise ValueError(
+            f"toy CLIPs are trained with torch.optim.Muon, of torch 2.9 or later; this is {torch.__version__}; "
+            f"run `pip install --upgrade torch`"
         )
     blocks = [p for name, p in model.named_parameters() if "resblocks" in name and p.ndim == 2]
     known = {id(p) for p in (*blocks, model.visual.conv1.weight)}
@@ -235,5 +237,7 @@ def save(model: "CLIP", path: Path) -> None:
     embedding = torch.zeros_like(state["token_embedding.weight"])
     embedding[used] = state["token_embedding.weight"][used]
     state["token_embedding.weight"] = embedding
-    torch.save(state, path)
     path.with_suffix(".json").write_text(json.dumps({"vocabulary": words}, indent=1) + "\n")
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
