@@ -21,7 +21,7 @@ def text_features(scorer: FrozenClip, texts: list[str]) -> np.ndarray:
 
 @torch.inference_mode()
 def test_the_held_out_scorer_prefers_the_caption_to_one_with_a_colour_swapped():
-    scenes = [scene for scene in sample_scenes(200, UNSEEN) if scene.split == "test"]
+    scenes = [scene for scene in sample_scenes(400, UNSEEN) if scene.split == "test"]
     said = [captions(scene)[i % 5].text for i, scene in enumerate(scenes)]
     pairs = [(text, swapped) for text in said if (swapped := swap_colour(text)) is not None][:40]
     own, other = ([pair[side] for pair in pairs] for side in (0, 1))
