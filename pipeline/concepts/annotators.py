@@ -37,6 +37,14 @@ def _with_shorthand(nlp: Any) -> Any:
     return nlp
 
 
+def stanza_english() -> tuple[Path, Path]:
+    """Where stanza looks for its English models, and the list of them, without which it does not start."""
+    from stanza.resources.common import DEFAULT_MODEL_DIR
+
+    home = Path(DEFAULT_MODEL_DIR)
+    return home / "en", home / "resources.json"
+
+
 class Stanza:
     """A stanza pipeline that needs no network, and turns its output into tokens."""
 
@@ -88,12 +96,11 @@ class Stanza:
 
     def _english(self) -> Any:
         import stanza
-        from stanza.resources.common import DEFAULT_MODEL_DIR
 
-        home = Path(DEFAULT_MODEL_DIR) / "en"
-        if not home.is_dir() or not (home.parent / "resources.json").is_file():
+        home, listing = stanza_english()
+        if not home.is_dir() or not listing.is_file():
             raise ValueError(
-                f"{home}: stanza's English models are not here. Fetch them on a machine with network access "
+                f"{home}, {listing}: stanza's English models are not here. Fetch them on a machine with network access "
                 "(python -c \"import stanza; stanza.download('en')\") and point STANZA_RESOURCES_DIR to them, or set "
                 "parse.annotator: spacy, or parse.model: toy-stanza for toy birds"
             )
