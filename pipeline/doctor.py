@@ -56,6 +56,7 @@ def examine() -> Iterator[Finding]:
         if extra == "core":
             yield _clip_import()
     yield from _shipped_weights()
+    yield _openai_clip()
     yield _stanza_english()
     yield _spacy_model()
     yield _inception()
@@ -128,6 +129,22 @@ def _shipped_weights() -> Iterator[Finding]:
 def _size_mb(path: Path) -> float:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files) / 1e6
+
+
+def _openai_clip() -> Finding:
+    """The CLIP of full-size manifests; its address is OpenAI's own, and has the file's sha256 as its last folder."""
+    path = Path("weights/ViT-B-32.pt")
+    if path.is_file():
+        return Finding("weights, fetched", "OpenAI's CLIP", True, f"{path}, {_size_mb(path):.1f} MB")
+    use = f"manifests other than the toy birds' need it: put OpenAI's file there as {path}"
+    try:
+        from hspcgan.model.clip_file import openai_clip
+
+        url = openai_clip().clip._MODELS["ViT-B/32"]
+        mend = f"{use}; from clip.clip._MODELS: {url} (sha256 {url.split('/')[-2]})"
+    except ImportError:
+        mend = f"{use}; the clip package, once it imports, has its address in clip.clip._MODELS"
+    return Finding("weights, fetched", "OpenAI's CLIP", False, f"absent ({path.absolute()})", mend)
 
 
 def _stanza_english() -> Finding:
