@@ -84,8 +84,8 @@ def _package(name: str, extra: str) -> Finding:
     try:
         return Finding(group, name, True, version(name))
     except PackageNotFoundError:
-        target = "hspcgan" if extra == "core" else f"hspcgan[{extra}]"
-        return Finding(group, name, False, "not installed", f"pip install '{target}'")
+        target = "." if extra == "core" else f"'.[{extra}]'"
+        return Finding(group, name, False, "not installed", f"pip install {target} in hspcgan's checkout")
 
 
 def _gpu() -> Finding:
@@ -178,7 +178,7 @@ def _spacy_model() -> Finding:
         "spaCy English",
         False,
         "absent",
-        "scene graphs need it: pip install 'hspcgan[pipeline]' brings en_core_web_sm",
+        "scene graphs need it: pip install '.[pipeline]' in hspcgan's checkout brings en_core_web_sm",
     )
 
 
