@@ -29,8 +29,21 @@ def find_checkpoint(name: str | Path) -> Path:
             raise ValueError(f"{pointer} names {found.name}, which is missing; write a complete one's name into it")
         return found
     if path.is_dir():
-        raise ValueError(f"{path} is neither a checkpoint ({CARD} is missing) nor a run with one in checkpoints/")
-    return weights_path(str(name))
+        raise ValueError(
+            f"{path} is neither a checkpoint ({CARD} is missing) nor a run with one in checkpoints/; "
+            "`hspcgan train` makes one"
+        )
+    try:
+        found = weights_path(str(name))
+    except ValueError as error:
+        raise ValueError(
+            f"no checkpoint {str(name)!r}: neither a run, which `hspcgan train` makes, nor a checkpoint's folder, "
+            "nor the shipped toy-hspcgan"
+        ) from error
+    if not (found / CARD).is_file():
+        raise ValueError(f"{found} is no checkpoint: that is a folder with {CARD} and the networks' weights, such as "
+                         "RUN/checkpoints/step-…, which `hspcgan train` makes, or toy-hspcgan")  # fmt: skip
+    return found
 
 
 def open_checkpoint(name: str | Path, clip: FrozenClip | None = None, clip_path: str | None = None) -> Loaded:

@@ -34,6 +34,8 @@ class Request:
 
 def read_texts(path: Path) -> list[str]:
     """The lines of a UTF-8 file that are not blank. ValueError where there are none."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; give a file with a text a line")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

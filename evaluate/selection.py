@@ -32,9 +32,10 @@ def select(cache: Cache, config: EvaluateConfig) -> Selection:
         most = min(len(drawn), len(others))
     n = most if config.samples is None else config.samples
     if n > most or n < 2:
+        wanted = 2 if config.samples is None else config.samples
         raise ValueError(
-            f"evaluate.samples is {config.samples}, but {cache.path} has at most {most} for two disjoint sets of equal "
-            f"size (split {config.split}: {len(drawn)} images, reference {reference_split}: {len(others)}); "
+            f"{cache.path}: the {config.split} split has {len(drawn)} images, the reference split {reference_split} "
+            f"{len(others)}: at most {most} for two disjoint sets of equal size, which need {wanted} images each; "
             + ("lower evaluate.samples" if most >= 2 else "prepare a cache with more images in the split")
         )
     samples = drawn[:n]

@@ -1,14 +1,17 @@
 """The root command `hspcgan` and the commands of the offline stages; each parses its options and calls one function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from hspcgan.pipeline.command import RootGroup
 
 CacheFolder = click.argument("cache", type=click.Path(path_type=Path))
+FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("override", "rebuild", "engine")
+"""Options of `parse` that only one of its two uses has."""
 
 
 @click.group(cls=RootGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -65,6 +68,14 @@ def ingest(manifest: str, override: tuple[str, ...], **options: Any) -> None:
     _prepare(manifest, override, "ingest", only=True, **options)
 
 
+def _refuse_given(names: Sequence[str], where: str) -> None:
+    """Options that would be ignored are refused."""
+    source = click.get_current_context().get_parameter_source
+    given = [f"--{name.replace('_', '-')}" for name in names if source(name) is not ParameterSource.DEFAULT]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: {where}")
+
+
 @main.command()
 @click.argument("manifest", required=False)
 @stage_options
@@ -92,8 +103,12 @@ def parse(
     if (manifest is None) == (jsonl is None):
         raise click.UsageError("give a MANIFEST or --jsonl IN OUT")
     if jsonl is None:
+        _refuse_given(FOR_JSONL, "with --jsonl alone; for a MANIFEST set its keys, such as -o parse.annotator=spacy")
         _prepare(str(manifest), override, "parse", only=True, **options)
         return
+    _refuse_given(
+        FOR_MANIFEST, "with a MANIFEST alone; for --jsonl give --annotator, --model, --batch-size, --processes"
+    )
     from hspcgan.pipeline.caption_file import parse_file
     from hspcgan.pipeline.concepts import ParseConfig
 

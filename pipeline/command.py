@@ -73,7 +73,9 @@ class RootGroup(click.Group):
             extra = EXTRAS.get((error.name or "").split(".")[0])
             if extra is None or ctx.params.get("debug"):
                 raise
-            raise click.ClickException(f"{error.name} is not installed; pip install 'hspcgan[{extra}]'") from error
+            raise click.ClickException(
+                f"{error.name} is not installed; pip install '.[{extra}]' in hspcgan's checkout"
+            ) from error
 
 
 def _unavailable(name: str, error: ImportError) -> click.Command:

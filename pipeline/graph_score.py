@@ -158,12 +158,12 @@ def score(predicted: dict[str, list], gold: Sequence[tuple[str, list]], wordnet:
 
 def read_predictions(path: Path) -> dict[str, list]:
     """A file of {"caption", "tuples"} lines; raises ValueError with the line that is none."""
-    return dict(_read_jsonl(path))
+    return dict(_read_jsonl(_existing(path)))
 
 
 def read_gold(path: Path) -> list[tuple[str, list]]:
     """FACTUAL's CSV (columns caption, scene_graph: "( man , ride , wave ) , …"), or lines as in predictions."""
-    if path.suffix.lower() != ".csv":
+    if _existing(path).suffix.lower() != ".csv":
         return _read_jsonl(path)
     with open(path, encoding="utf8", newline="") as file:
         reader = csv.DictReader(file)
@@ -172,6 +172,14 @@ def read_gold(path: Path) -> list[tuple[str, list]]:
             raise ValueError(f"{path}: columns {', '.join(columns) or 'none'}; expected caption and scene_graph")
         rows = [(row["caption"].strip(), _tuples(row["scene_graph"])) for row in reader]
     return _not_empty(path, rows)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: no such file; hspcgan parse --jsonl IN OUT makes predictions, gold is FACTUAL's CSV or such lines"
+        )
+    return path
 
 
 def _tuples(graph: str) -> list[list[str]]:

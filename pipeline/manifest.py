@@ -87,7 +87,7 @@ def weights_path(name_or_path: str) -> Path:
     if name_or_path and path.exists():
         return path
     raise ValueError(f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
-                     "`hspcgan doctor` says what each needs")  # fmt: skip
+                     "`hspcgan doctor` says what each needs, and where OpenAI's ViT-B-32.pt is from")  # fmt: skip
 
 
 def _find(name_or_path: str) -> Path:

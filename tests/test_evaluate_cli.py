@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import evaluate_world as world
 import numpy as np
+import pyarrow as pa
 import pytest
 import train_world
 import yaml
@@ -76,6 +78,12 @@ def test_another_split_can_be_the_reference(cache):
 def test_what_the_cache_cannot_give_is_refused(cache, settings, message):
     with pytest.raises(ValueError, match=message):
         select(cache, EvaluateConfig(**settings))
+
+
+def test_a_split_too_small_for_two_sets_is_refused_in_images():
+    few = SimpleNamespace(path="here", samples=pa.table({"key": ["a", "b", "c"]}), split_rows=lambda split: [0, 1, 2])
+    with pytest.raises(ValueError, match=r"test split has 3 images.*at most 1 for two.*need 2 images each; prepare"):
+        select(few, EvaluateConfig())
 
 
 def test_untrained_checkpoint_and_floor_are_scored_side_by_side(manifest, checkpoint, cache):

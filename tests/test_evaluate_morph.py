@@ -131,7 +131,7 @@ def test_texts_come_from_a_file_too(checkpoint, tmp_path):
     assert run("sample").exit_code == 2
     (tmp_path / "empty.txt").write_text("\n \n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\xff")
-    for name, says in (("empty", "holds no text"), ("binary", "UTF-8"), ("none", "cannot be read")):
+    for name, says in (("empty", "holds no text"), ("binary", "UTF-8"), ("none", "no such file")):
         with pytest.raises(ValueError, match=says):
             read_texts(tmp_path / f"{name}.txt")
 

@@ -167,6 +167,19 @@ def test_a_run_folder_stands_for_its_latest_checkpoint(tmp_path, tiny_clip_path)
         find_checkpoint(tmp_path / "checkpoints")
 
 
+@pytest.mark.parametrize("name", ["toy-clip", "toy-stanza", __file__])
+def test_weights_that_are_no_checkpoint_are_refused(name):
+    with pytest.raises(ValueError, match=r"is no checkpoint: that is a folder with model\.json.*hspcgan train"):
+        find_checkpoint(name)
+
+
+def test_a_missing_run_is_refused_with_the_command_that_makes_one(tmp_path):
+    with pytest.raises(ValueError, match=r"no checkpoint '.*nowhere'.*`hspcgan train` makes"):
+        find_checkpoint(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"neither a checkpoint.*nor a run.*`hspcgan train` makes"):
+        find_checkpoint(tmp_path)
+
+
 def test_how_texts_were_read_comes_from_the_card_or_from_the_runs_manifest(tmp_path, tiny_clip_path):
     card = reading(world.write_checkpoint(tmp_path / "shipped", tiny_clip_path))
     assert (card.parse.annotator, card.templates) == ("spacy", world.TEMPLATES)

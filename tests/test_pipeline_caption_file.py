@@ -103,6 +103,22 @@ def test_wrong_paths_and_arguments_are_refused(source, tmp_path):
     assert "no_such_model" in missing.output
 
 
+@pytest.mark.parametrize(
+    "option", [("--annotator", "spacy"), ("--model", "en"), ("--batch-size", 256), ("--processes", 1)]
+)
+def test_options_of_a_file_are_refused_with_a_manifest(option):
+    result = hspcgan("parse", "toybirds", *option, "--dry-run")
+    assert (result.exit_code, f"{option[0]}: with --jsonl alone" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize("option", [("-o", "data.foo=1"), ("--engine", "local"), ("--rebuild",)])
+def test_options_of_a_manifest_are_refused_with_a_file(source, tmp_path, option):
+    result = hspcgan("parse", "--jsonl", source, tmp_path / "out", *option)
+    name = {"-o": "--override"}.get(option[0], option[0])
+    assert (result.exit_code, f"{name}: with a MANIFEST alone" in result.output) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_dry_run_writes_nothing(source, tmp_path):
     assert hspcgan("parse", "--jsonl", source, tmp_path / "out", "--dry-run").exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]

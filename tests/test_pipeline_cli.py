@@ -215,7 +215,7 @@ def test_an_optional_package_that_is_missing_is_named_with_its_extra():
 
     result = CliRunner().invoke(root, ["draw"])
     assert result.exit_code == 1
-    assert "pip install 'hspcgan[evaluate]'" in result.output
+    assert "pip install '.[evaluate]' in hspcgan's checkout" in result.output
 
 
 def test_a_full_disk_is_a_message_not_a_traceback():

@@ -104,6 +104,13 @@ def test_files_that_are_no_scene_graphs_are_refused(tmp_path, name, content, mes
         graph_score.read_gold(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["none", "none.csv"])
+def test_a_missing_file_is_refused_with_the_command_that_makes_one(tmp_path, name):
+    for read in (graph_score.read_predictions, graph_score.read_gold):
+        with pytest.raises(ValueError, match=rf"{name}: no such file; hspcgan parse --jsonl"):
+            read(tmp_path / name)
+
+
 def test_a_folder_without_wordnet_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"english\.synsets and english\.exceptions missing.*--wordnet"):
         graph_score.WordNet.load(tmp_path)

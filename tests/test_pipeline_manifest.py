@@ -280,3 +280,11 @@ def test_shipped_manifests_load_and_their_sections_are_valid(name, tmp_path, mon
     sections = {"bench": BenchConfig, "parse": ParseConfig} if name.startswith("bench/") else SECTIONS
     for key, model in sections.items():
         loaded.section(key, model)
+
+
+@pytest.mark.parametrize("name", ["coco", "cub", "webdataset", "toybirds"])
+def test_an_emptied_model_is_the_annotators_own(name):
+    emptied = load_manifest(name, ["parse.annotator=spacy", "parse.model="]).section("parse", ParseConfig)
+    assert (emptied.annotator, emptied.model) == ("spacy", "")
+    if name != "toybirds":
+        assert load_manifest(name, ["parse.annotator=spacy"]).section("parse", ParseConfig).model == ""

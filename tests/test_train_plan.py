@@ -127,3 +127,10 @@ def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
     assert (unknown.exit_code, "no weights 'weights/own.pt'" in unknown.output) == (1, True)
     wrong = CliRunner().invoke(main, ["train", "paper/galip_cub", "--dry-run", "-o", "model.locals=0"])
     assert (wrong.exit_code, "model.locals" in wrong.output) == (1, True)
+
+
+def test_a_slip_in_the_evaluate_section_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    slip = CliRunner().invoke(main, ["train", "paper/galip_cub", "-o", "evaluate.sampels=100"])
+    assert slip.exit_code == 1
+    assert "evaluate.sampels: unknown key (did you mean 'samples'?)" in slip.output

