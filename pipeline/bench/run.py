@@ -34,9 +34,13 @@ def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterat
     from hspcgan.pipeline.bench.world import prepared
     from hspcgan.pipeline.concepts import Parser
 
-    (point,) = importlib.metadata.entry_points(group="hspcgan.benches", name="train")
+    points = list(importlib.metadata.entry_points(group="hspcgan.benches", name="train"))
+    if not points:
+        raise ValueError(
+            "the installed package lacks the entry point hspcgan.benches; install it anew: pip install -e ."
+        )
     with prepared(manifest, bench) as made:
-        yield from point.load()(made, bench, Parser(parse))
+        yield from points[0].load()(made, bench, Parser(parse))
 
 
 def _kind(name: str) -> Callable[[BenchConfig, ParseConfig], Iterator[Figure]]:

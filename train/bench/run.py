@@ -154,10 +154,9 @@ def profile(run: Run, rounds: int) -> Iterator[Figure]:
     names = {"wait": "waiting for the next batch", "fake": "G, CLIP of its images", "D": "D's step", "G": "G's step"}
     for part, what in names.items():
         yield Figure(f"{part}_share", f"of a step: {what}", 100 * parts.get(part, 0.0) / whole, "%", True)
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    activities += [torch.profiler.ProfilerActivity.CUDA] if run.world.device.type == "cuda" else []
     batch = run.batches.at(0).to(run.world.device)
-    with torch.profiler.profile(activities=activities) as recorded:
+    device = "cuda" if run.world.device.type == "cuda" else None
+    with torch.autograd.profiler.profile(use_device=device, use_kineto=False) as recorded:
         clocked(run, partial(train_step, run, batch, Clock()))
     spent = {event.key: event.self_device_time_total or event.self_cpu_time_total for event in recorded.key_averages()}
     total = sum(spent.values())
