@@ -32,8 +32,8 @@ class Fuse(nn.Module):
         scale0, shift0, scale1, shift1 = torch.baddbmm(  # each [B, C, 1, 1]
             self.offset[:, None], hidden, self.second.transpose(1, 2)
         )[..., None, None].unbind(0)
-        x = F.leaky_relu(torch.addcmul(shift0, scale0, x), SLOPE)
-        return F.leaky_relu(torch.addcmul(shift1, scale1, x), SLOPE)
+        x = F.leaky_relu(torch.addcmul(shift0, scale0, x), SLOPE, inplace=True)
+        return F.leaky_relu(torch.addcmul(shift1, scale1, x), SLOPE, inplace=True)
 
 
 class AdapterBlock(nn.Module):

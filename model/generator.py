@@ -42,7 +42,7 @@ class Generator(nn.Module):
             GeneratorBlock(modulation, before, after, size)
             for (before, after), size in zip(pairwise(channels), sizes, strict=True)
         )
-        self.to_rgb = nn.Sequential(nn.LeakyReLU(SLOPE), nn.Conv2d(channels[-1], 3, 3, padding=1))
+        self.to_rgb = nn.Sequential(nn.LeakyReLU(SLOPE, inplace=True), nn.Conv2d(channels[-1], 3, 3, padding=1))
 
     def forward(self, noise: Tensor, condition: Condition | Tensor) -> Tensor:
         """Noise [B, noise_dim] and captions -> images NCHW, nominally in [-1, 1], unbounded.
@@ -76,6 +76,8 @@ class Generator(nn.Module):
         modulation = torch.cat([noise, sentence], dim=1)  # [B, noise_dim + d]
         code = self.fc_code(noise).unflatten(1, (-1, self.shape.grid, self.shape.grid))
         x = self.adapter(code, modulation, prompts, active)  # [B, C, g, g]
+        if x.is_cpu:  # convolutions take this layout there, and pass it on, without reordering each map
+            x = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             x = block(x, modulation)
         return self.to_rgb(x)

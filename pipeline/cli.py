@@ -214,7 +214,7 @@ def export(cache: Path, folder: Path, parquet: bool, tokens: bool) -> None:
 def bench(manifest: str, override: tuple[str, ...]) -> None:
     """Measure a stage against the naive way; exit code 1 when a bar is missed.
 
-    Shipped manifests: bench/graphs, bench/stanza, bench/encode, bench/scale.
+    Shipped manifests: bench/graphs, bench/stanza, bench/encode, bench/scale, bench/train.
     """
     from hspcgan.pipeline.bench.run import run
     from hspcgan.pipeline.manifest import load_manifest

@@ -1,6 +1,5 @@
 """Checkpoints of the original GALIP: read, compared with its networks written out plainly, refused where unfit."""
 
-import galip_world
 import pytest
 import torch
 from click.testing import CliRunner
@@ -9,6 +8,7 @@ from hspcgan.model.checkpoint import load
 from hspcgan.model.clip_file import openai_clip
 from hspcgan.model.galip import import_galip
 from hspcgan.pipeline.cli import main
+from hspcgan.train.bench.plain_networks import networks
 
 SIZES = {"noise": 10, "code": 8, "middle": 4, "channels": (16, 16, 16, 8, 6), "sizes": (8, 16, 32, 56),
          "features": 12, "hidden": 8}  # fmt: skip
@@ -17,7 +17,7 @@ SIZES = {"noise": 10, "code": 8, "middle": 4, "channels": (16, 16, 16, 8, 6), "s
 @pytest.fixture(scope="module")
 def original(tiny_clip_path):
     clip = openai_clip().model.build_model(torch.load(tiny_clip_path, weights_only=True)).float()
-    return galip_world.networks(clip.visual, 32, **SIZES)
+    return networks(clip.visual, 32, **SIZES)
 
 
 def states(original, prefix="") -> dict:
@@ -47,7 +47,7 @@ def test_images_features_and_scores_are_those_of_the_original(original, prefix, 
     net_g, net_d, net_c = original
     with torch.no_grad():
         images = net_g(noise, sentence)
-        taps = net_g.mapping.CLIP_ViT.taps(images, 56)
+        taps = net_g.mapping.CLIP_ViT.look(images, 56)[0]
         features = net_d(taps)
         assert images.std() > 0.1
         torch.testing.assert_close(loaded.generator(noise, sentence), images, atol=1e-4, rtol=0)
@@ -66,7 +66,7 @@ def test_images_of_another_size_reach_clip_by_nearest_pixels(original, tiny_clip
     assert loaded.card["extra"]["imported"]["file"] == "state_epoch_220.pth"
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        expected = original[0].mapping.CLIP_ViT.taps(images, 56)
+        expected = original[0].mapping.CLIP_ViT.look(images, 56)[0]
         for got, tap in zip(loaded.clip.taps_only(images), expected, strict=True):
             torch.testing.assert_close(got, tap, atol=1e-4, rtol=0)
 

@@ -3,7 +3,6 @@
 import functools
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from hspcgan.pipeline import encode, engines, parse
 from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
+from hspcgan.pipeline.bench.world import random_clip
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
 
@@ -71,7 +71,7 @@ def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     rows = [parse.concept_row(concepts) for concepts in Parser(config).parse(texts)]
     prompts = [_prompts(row) for row in rows]
     with tempfile.TemporaryDirectory() as folder:
-        path = _random_clip(Path(folder) / "random.pt", bench.clip_width, bench.clip_layers)
+        path = random_clip(Path(folder) / "random.pt", bench)
         clip = encode.cached_clip(path, False, "cpu")
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -122,23 +122,6 @@ def _full_context(clip: Any, text: str) -> np.ndarray:
 
     with torch.inference_mode():
         return clip.network.encode_text(openai.tokenize([text], truncate=True))[0].float().numpy()
-
-
-def _random_clip(path: Path, width: int, layers: int) -> Path:
-    """A CLIP file with a random text tower of this size; its image tower, unused here, is small."""
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-        from clip.model import CLIP
-
-    torch.manual_seed(0)
-    network = CLIP(
-        embed_dim=width, image_resolution=56, vision_layers=12, vision_width=64, vision_patch_size=8, context_length=77,
-        vocab_size=49408, transformer_width=width, transformer_heads=width // 64, transformer_layers=layers,
-    )  # fmt: skip
-    torch.save(network.state_dict(), path)
-    return path
 
 
 def _workers_rate(texts: Sequence[str], config: ParseConfig, processes: int) -> float:

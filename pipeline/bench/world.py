@@ -1,0 +1,42 @@
+"""What benchmarks of models stand on: a CLIP with random weights, and a cache made around it."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from hspcgan.pipeline.bench.config import BenchConfig
+from hspcgan.pipeline.manifest import Manifest
+from hspcgan.pipeline.prepare import prepare
+
+
+def random_clip(path: Path, bench: BenchConfig) -> Path:
+    """A CLIP file of the manifest's sizes with random weights."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        from clip.model import CLIP
+
+    torch.manual_seed(0)
+    network = CLIP(
+        embed_dim=bench.clip_width, image_resolution=bench.resolution, vision_layers=12, vision_width=bench.image_width,
+        vision_patch_size=bench.patch, context_length=77, vocab_size=49408, transformer_width=bench.clip_width,
+        transformer_heads=bench.clip_width // 64, transformer_layers=bench.clip_layers,
+    )  # fmt: skip
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@contextmanager
+def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
+    """The manifest with a random CLIP and its cache in a temporary folder, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(dir=bench.folder) as name:
+        folder = Path(name)
+        encode = (manifest.raw.get("encode") or {}) | {"clip": str(random_clip(folder / "random.pt", bench))}
+        places = {"cache": str(folder / "cache"), "run": str(folder / "run"), "encode": encode}
+        made = replace(manifest, raw=manifest.raw | places)
+        prepare(made, echo=lambda line: None)
+        yield made

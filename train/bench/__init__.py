@@ -1,0 +1,1 @@
+"""Benchmark of the trainer: GALIP computed the plain way beside this package's, in one run."""

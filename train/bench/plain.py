@@ -1,0 +1,84 @@
+"""A training step of GALIP the plain way, which the trainer's speed and results are measured against.
+
+Texts are encoded in the loop, at CLIP's full context; the generator upsamples before it modulates and convolves;
+gradients flow through CLIP down to the pixels of the real images, and into the discriminator's weights while the
+generator learns.
+
+Legend: B batch, d text width.
+"""
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hspcgan.train.bench.plain_networks import NetC, NetD, NetG
+
+
+@dataclass
+class Plain:
+    """Networks, the whole of OpenAI's CLIP, and optimizers as torch makes them by default."""
+
+    generator: NetG
+    discriminator: NetD
+    head: NetC
+    clip: Any
+    optimizer_g: torch.optim.Optimizer
+    optimizer_d: torch.optim.Optimizer
+
+    @classmethod
+    def of(cls, made: tuple[NetG, NetD, NetC], clip: Any) -> "Plain":
+        """With the paper's learning rates; ``clip`` is frozen."""
+        generator, discriminator, head = made
+        return cls(
+            *made,
+            clip=clip,
+            optimizer_g=_adam(generator.parameters(), 1e-4),
+            optimizer_d=_adam(chain(discriminator.parameters(), head.parameters()), 4e-4),
+        )
+
+    def step(self, real: Tensor, tokens: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """One update of discriminator and head, one of the generator; images [B, 3, H, W], tokens [B, 77], noise.
+
+        Returns the two losses, without history.
+        """
+        with torch.no_grad():
+            sentence = self.clip.encode_text(tokens)  # [B, d]
+        real, sentence = real.detach().requires_grad_(), sentence.detach().requires_grad_()
+        real_taps, _ = self.see(real)
+        features = self.discriminator(real_taps)
+        matched = self.head(features, sentence)  # [B]
+        mismatched = self.head(features, sentence.roll(-1, dims=0))
+        fake_taps, seen = self.see(self.generator(noise, sentence))
+        drawn = self.head(self.discriminator([tap.detach() for tap in fake_taps]), sentence)
+        loss_d = F.relu(1 - matched).mean() + (F.relu(1 + drawn).mean() + F.relu(1 + mismatched).mean()) / 2
+        loss_d = loss_d + _penalty(matched, [*real_taps, sentence])
+        self.optimizer_d.zero_grad()
+        loss_d.backward()
+        self.optimizer_d.step()
+
+        score = self.head(self.discriminator(fake_taps), sentence)
+        loss_g = -score.mean() - 4 * F.cosine_similarity(seen, sentence).mean()
+        self.optimizer_g.zero_grad()
+        loss_g.backward()
+        self.optimizer_g.step()
+        return loss_d.detach(), loss_g.detach()
+
+    def see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Taps and image features of images; gradients pass through."""
+        visual = self.clip.visual
+        taps, cls = self.generator.mapping.CLIP_ViT.look(images, visual.input_resolution)
+        return taps, visual.ln_post(cls) @ visual.proj
+
+
+def _penalty(matched: Tensor, inputs: list[Tensor]) -> Tensor:
+    """2 · mean ‖∇‖⁶, one norm over taps and sentence together."""
+    gradients = torch.autograd.grad(matched.sum(), inputs, create_graph=True)
+    return 2 * torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1).pow(6).mean()
+
+
+def _adam(parameters: Any, lr: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam([p for p in parameters if p.requires_grad], lr=lr, betas=(0.0, 0.9))

@@ -1,0 +1,218 @@
+"""The trainer's benchmark: each part of its work the plain way and ours, alternating in one process.
+
+Figures are medians. Both GALIPs start from the same weights; their images and scores are compared before any timing.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.condition import Condition
+from hspcgan.model.galip import import_galip
+from hspcgan.pipeline.bench.config import BenchConfig, Figure
+from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.manifest import Manifest
+from hspcgan.train import distributed, losses
+from hspcgan.train.bench.plain import Plain
+from hspcgan.train.bench.plain_networks import networks
+from hspcgan.train.config import TrainConfig
+from hspcgan.train.journal import Clock
+from hspcgan.train.loop import train_step
+from hspcgan.train.setup import Run, assemble
+
+GALIP: dict[str, dict[str, Any]] = {
+    "model": {"kind": "galip", "clip_input": "galip", "adapter_blocks": 4},
+    "train": {"loss": "hinge", "mining": "none", "penalty_norm": "joint"},
+}
+DEAREST = 6  # operations named in the profile
+
+
+def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
+    """All figures of a manifest whose cache is made; ``parser`` is the pipeline's, for parsing in the loop."""
+    world = distributed.start(manifest.section("train", TrainConfig).device)
+    run = assemble(manifest, world)
+    yield from conditioning(run, bench, parser)
+    galip, plain = twins(manifest, world)
+    yield Figure(
+        "error", "plain GALIP and ours: images, scores; largest difference", difference(galip, plain), "", True
+    )
+    seconds = steps(run, galip, plain, bench.rounds)
+    of_plain = {name: seconds[name] / seconds["plain"] for name in ("galip", "hspcgan")}
+    yield Figure("plain_sec", f"a step of GALIP the plain way, batch {run.config.batch_size}", seconds["plain"], "s")
+    yield Figure("galip_sec", "a step of GALIP by the trainer", seconds["galip"], "s")
+    yield Figure("hspcgan_sec", f"a step of {run.model_config.kind} by the trainer", seconds["hspcgan"], "s")
+    yield Figure("galip", "GALIP by the trainer to the plain way", of_plain["galip"], "×", True)
+    yield Figure("hspcgan", f"{run.model_config.kind} to GALIP the plain way", of_plain["hspcgan"], "×", True)
+    yield from profile(run, bench.rounds)
+    yield from mining(run, seconds["hspcgan"], bench.rounds)
+    yield from sampling(run, galip, plain, bench.rounds, parser)
+
+
+def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
+    """Conditions of a batch read from the cache, and made of its captions by parsing and encoding."""
+    from hspcgan.evaluate.texts import conditions_from_texts
+
+    cache, slots, size = run.cache, run.model_config.locals, run.config.batch_size
+    texts = cache.captions["text"].to_pylist()
+
+    def read(rows: np.ndarray) -> Condition:
+        return Condition.from_arrays(collate(cache, rows, n_entities=slots)).to(run.world.device)
+
+    def make(rows: np.ndarray) -> Condition:
+        chosen = [texts[row] for row in rows]
+        return conditions_from_texts(chosen, run.clip, cache.info["templates"], parser, slots).to(run.world.device)
+
+    def cost(conditions: Callable[[np.ndarray], Condition], captions: int) -> float:
+        batches = [np.arange(at, at + size) % len(texts) for at in range(0, captions, size)]
+        return median(clocked(run, partial(conditions, rows)) for rows in batches)
+
+    rows = np.arange(size) % len(texts)
+    ours, loop = read(rows), make(rows)  # warms both up
+    error = (ours.sentence - loop.sentence).norm(dim=1) / loop.sentence.norm(dim=1)
+    ours_sec, loop_sec = cost(read, bench.captions), cost(make, bench.compared)
+    yield Figure("loop_ms", "a batch of captions parsed and encoded in the loop", 1e3 * loop_sec, "ms")
+    yield Figure("cache_ms", "the same from the cache", 1e3 * ours_sec, "ms")
+    yield Figure("condition", "in the loop to from the cache", loop_sec / ours_sec, "×")
+    yield Figure("stored", "largest relative difference of a sentence both ways", float(error.max()), "", True)
+
+
+def twins(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
+    """The trainer in GALIP mode and plain GALIP with the same random weights."""
+    sections = {key: (manifest.raw.get(key) or {}) | values for key, values in GALIP.items()}
+    run = assemble(replace(manifest, raw=manifest.raw | sections), world)
+    config, shape, clip = run.model_config, run.clip.shape, run.clip.network
+    made = networks(
+        clip.visual, shape.embed_dim, noise=config.noise_dim, code=config.code_width, middle=config.middle_width,
+        channels=config.block_channels(shape.grid), sizes=config.upsample_sizes(shape.grid),
+        features=config.discriminator_width, hidden=config.head_width,
+    )  # fmt: skip
+    path = Path(manifest.raw["run"]).with_name("galip.pth")
+    names = ("netG", "netD", "netC")
+    torch.save({"model": {n: network.state_dict() for n, network in zip(names, made, strict=True)}}, path)
+    imported = import_galip(path, run.clip, config.image_size)[:3]
+    path.unlink()
+    for ours, weights in zip((run.generator, run.discriminator, run.head), imported, strict=True):
+        ours.load_state_dict(weights.state_dict())
+    for network in made:
+        network.to(world.device)
+    return run, Plain.of(made, clip)
+
+
+@torch.no_grad()
+def difference(run: Run, plain: Plain) -> float:
+    """Largest difference of images and scores, each relative to the largest value."""
+    batch = run.batches.at(0).to(run.world.device)
+    noise, sentence = batch.noise, batch.condition.sentence
+    expected, images = plain.generator(noise, sentence), run.generator(noise, sentence)
+    taps, _ = plain.see(expected)
+    score = plain.head(plain.discriminator(taps), sentence)
+    got = run.head(run.discriminator(run.clip.taps_only(expected, run.tap_blocks)), sentence)
+    pairs = ((images, expected), (got, score))
+    return max(float((ours - theirs).abs().max() / theirs.abs().max()) for ours, theirs in pairs)
+
+
+def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
+    """Median seconds of a step of each, a round's batch being the same for all; the first round is not counted."""
+    seconds: dict[str, list[float]] = {"plain": [], "galip": [], "hspcgan": []}
+    for number in range(rounds + 1):
+        images = galip.batches.images(galip.batches.choose(number)[0], np.zeros(galip.config.batch_size, bool))
+        images, tokens = images.to(run.world.device), tokens_of(galip, number)
+        first, second = (one.batches.at(number).to(run.world.device) for one in (galip, run))
+        seconds["plain"].append(clocked(run, partial(plain.step, images, tokens, first.noise)))
+        seconds["galip"].append(clocked(run, partial(train_step, galip, first, Clock())))
+        seconds["hspcgan"].append(clocked(run, partial(train_step, run, second, Clock())))
+    return {name: median(values[1:]) for name, values in seconds.items()}
+
+
+def tokens_of(run: Run, step: int) -> Tensor:
+    """OpenAI's tokens [B, 77] of a step's captions."""
+    texts = run.cache.captions["text"].take(run.batches.choose(step)[1]).to_pylist()
+    return openai_clip().clip.tokenize(texts, truncate=True).to(run.world.device)
+
+
+def profile(run: Run, rounds: int) -> Iterator[Figure]:
+    """Where steps go that are fed as in training: the loader's wait, the parts, the dearest operations."""
+    clock, began = Clock(), 0.0
+    for batch in run.batches.stream(0, rounds + 1, run.config.prefetch):
+        batch = batch.to(run.world.device)
+        clock.lap("wait")
+        train_step(run, batch, clock)
+        if batch.step == 0:  # its batch had no step before it to be prepared behind
+            clock.read()
+            began = time.perf_counter()
+    parts = clock.read()
+    whole = time.perf_counter() - began
+    names = {"wait": "waiting for the next batch", "fake": "G, CLIP of its images", "D": "D's step", "G": "G's step"}
+    for part, what in names.items():
+        yield Figure(f"{part}_share", f"of a step: {what}", 100 * parts.get(part, 0.0) / whole, "%", True)
+    batch = run.batches.at(0).to(run.world.device)
+    device = "cuda" if run.world.device.type == "cuda" else None
+    with torch.autograd.profiler.profile(use_device=device, use_kineto=False) as recorded:
+        clocked(run, partial(train_step, run, batch, Clock()))
+    spent = {event.key: event.self_device_time_total or event.self_cpu_time_total for event in recorded.key_averages()}
+    total = sum(spent.values())
+    dearest = sorted(spent, key=lambda key: -spent[key])[:DEAREST]
+    what = ", ".join(f"{key.removeprefix('aten::')} {100 * spent[key] / total:.0f}" for key in dearest)
+    yield Figure(
+        "dearest", f"of a step in its dearest operations: {what}", sum(spent[k] for k in dearest) / total * 100, "%"
+    )
+
+
+@torch.no_grad()
+def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
+    """Hard mining over all pairs of a batch, and the same pairs scored one by one."""
+    batch = run.batches.at(0).to(run.world.device)
+    features, sentences = run.discriminator(run.real_taps(batch)), batch.sentences
+    pairs = run.head.pairs(features, sentences)  # [B, B]
+    one_by_one = torch.stack([run.head(features, e.expand(len(features), -1)) for e in sentences], dim=1)
+    times = [
+        clocked(run, lambda: losses.hardest(run.head.pairs(features, sentences), batch.negatives))
+        for _ in range(10 * rounds)
+    ]
+    yield Figure("mining_share", "of a step: all-pairs mining", 100 * median(times) / step_sec, "%", True)
+    yield Figure("pairs_error", "all pairs and one by one", float((pairs - one_by_one).abs().max()), "", True)
+
+
+def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> Iterator[Figure]:
+    """Images a second from features, both ways; seconds from one text to one image."""
+    from hspcgan.evaluate.sample import generate
+    from hspcgan.evaluate.texts import conditions_from_texts
+
+    batch = run.batches.at(0).to(run.world.device)
+    noise, sentence = batch.noise, batch.condition.sentence
+    theirs, ours, whole = [], [], []
+    text = run.cache.captions["text"][0].as_py()
+
+    def draw() -> np.ndarray:
+        templates = run.cache.info["templates"]
+        condition = conditions_from_texts([text], run.clip, templates, parser, run.model_config.locals)
+        return generate(run.generator, condition, [text])
+
+    for _ in range(rounds + 1):
+        with torch.inference_mode():
+            theirs.append(clocked(run, lambda: plain.generator(noise, sentence)))
+            ours.append(clocked(run, lambda: galip.generator(noise, sentence)))
+        whole.append(clocked(run, draw))
+    plain_sec, ours_sec = median(theirs[1:]), median(ours[1:])
+    yield Figure("plain_rate", "sampling by GALIP the plain way", len(noise) / plain_sec, "images/s")
+    yield Figure("ours_rate", "sampling by GALIP here", len(noise) / ours_sec, "images/s")
+    yield Figure("sampling", "ours to the plain way", plain_sec / ours_sec, "×")
+    yield Figure("text_sec", "one text parsed, encoded, drawn, alone", median(whole[1:]), "s", True)
+
+
+def clocked(run: Run, work: Callable[[], Any]) -> float:
+    """Seconds that work takes, the device's part included."""
+    started = time.perf_counter()
+    work()
+    if run.world.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
