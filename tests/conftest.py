@@ -82,3 +82,12 @@ def random_condition(batch: int, *, width: int = 32, slots: int = 6, seed: int =
         relation_subject=row(0, length=3),
         relation_object=row(1, length=3),
     )
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Networks this small are slowed down by threads, most of all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -120,7 +120,7 @@ def test_paragraphs_hold_every_text_once_and_do_not_depend_on_scene_order():
 
 
 # stanza's scorer leaves the file of gold trees to the garbage collector.
-@pytest.mark.filterwarnings("ignore")  # once, pos.pt was not saved: stanza logs why, and goes on
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_training_writes_models_that_load_by_path(tmp_path, monkeypatch):
     few = {"tokenize": " --steps 2 --eval_steps 2", "lemma": "", "pos": " --max_steps 2 --eval_interval 2"}
     few["depparse"] = few["pos"]

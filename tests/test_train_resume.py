@@ -20,14 +20,7 @@ from hspcgan.train import loop, state
 from hspcgan.train.distributed import start
 from hspcgan.train.setup import assemble
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Networks this small are slowed down by threads, most of all on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
