@@ -3,12 +3,16 @@
 import itertools
 import multiprocessing
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 Mapper = Callable[[Any], Any]
 ENGINES = ("local", "ray")
@@ -26,7 +30,7 @@ def run(
 
     `make_mapper` is called once per process (models are loaded there) and must be picklable for `processes` > 1 and for
     Ray, where it is called for each batch and has to keep its models itself. Every batch is mapped whole by one mapper
-    with one torch thread, so results depend neither on `processes` nor on the engine. At most `processes` + 1 batches
+    with one thread, so results depend neither on `processes` nor on the engine. At most `processes` + 1 batches
     are in flight, so batches may be a generator that reads them. A mapper's exception is raised here; a worker that
     dies (out of memory, killed) raises ValueError saying so.
     """
@@ -109,7 +113,7 @@ def _local(make_mapper: Callable[[], Mapper], batches: Iterable[Any]) -> Iterato
         start = time.perf_counter()
         if mapper is None:
             mapper = make_mapper()
-        with _OneThread():
+        with one_thread():
             result = mapper(batch)
         yield result, time.perf_counter() - start
 
@@ -122,22 +126,21 @@ def _start(make_mapper: Callable[[], Mapper]) -> None:
 def _call(batch: Any) -> tuple[Any, float]:
     assert _mapper is not None
     start = time.perf_counter()
-    with _OneThread():
+    with one_thread():
         result = _mapper(batch)
     return result, time.perf_counter() - start
 
 
-class _OneThread:
-    """One torch thread inside, the former number after; nothing when the mapper brought no torch along."""
-
-    def __enter__(self) -> None:
-        import sys
-
-        self.torch = sys.modules.get("torch")
-        if self.torch is not None:
-            self.threads = self.torch.get_num_threads()
-            self.torch.set_num_threads(1)
-
-    def __exit__(self, *exc: object) -> None:
-        if self.torch is not None:
-            self.torch.set_num_threads(self.threads)
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, one thread for torch, if it is imported, and for numpy's BLAS; after it as many as before."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    if torch:
+        torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        if torch:
+            torch.set_num_threads(threads)

@@ -8,7 +8,7 @@ import stanza.utils.conll
 from concepts_world import spoken
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, clear_to_ud, concepts_from_tokens
-from hspcgan.pipeline.concepts.annotators import Stanza, _tokens, load_spacy
+from hspcgan.pipeline.concepts.annotators import Stanza, load_spacy, tokens
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +104,15 @@ def conllu(rows: str) -> str:
 
 
 def test_stanza_sentences_are_joined_and_read_by_the_same_rules():
-    tokens = _tokens(stanza.utils.conll.CoNLL.conll2doc(input_str=conllu(TREEBANK)))
-    assert [t.head for t in tokens] == [5, 3, 3, 0, 5, -1, 8, 8, 5, 5, 11, 14, 14, 14, -1, 17, 17, 14]
-    assert tokens[17] == Token("hill", "hill", "NOUN", "NN", 14, "obl", 77, 81)
-    assert tokens[0].ner == "PERSON"
-    found = spoken(concepts_from_tokens(tokens))
-    assert found["entities"] == ["person john", "wife", "party", "party", "hill"]
-    assert found["attributes"] == ["cocktail (party)", "not loud (party)"]
+    found = tokens(stanza.utils.conll.CoNLL.conll2doc(input_str=conllu(TREEBANK)))
+    assert [t.head for t in found] == [5, 3, 3, 0, 5, -1, 8, 8, 5, 5, 11, 14, 14, 14, -1, 17, 17, 14]
+    assert found[17] == Token("hill", "hill", "NOUN", "NN", 14, "obl", 77, 81)
+    assert found[0].ner == "PERSON"
+    read = spoken(concepts_from_tokens(found))
+    assert read["entities"] == ["person john", "wife", "party", "party", "hill"]
+    assert read["attributes"] == ["cocktail (party)", "not loud (party)"]
     attending = ["attend (john, party)", "attend (wife, party)"]
-    assert found["relations"] == ["and (john, wife)", *attending, "on (party, hill)"]
+    assert read["relations"] == ["and (john, wife)", *attending, "on (party, hill)"]
 
 
 def test_toy_stanza_loads_by_path_without_network(monkeypatch):

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from pipeline_world import write
 
 from hspcgan.pipeline.bench.captions import load_captions, synthetic
-from hspcgan.pipeline.bench.config import Figure, table
+from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
 from hspcgan.pipeline.cli import main
 
 
@@ -32,9 +32,11 @@ def test_synthetic_captions_have_cocos_lengths_and_repetition():
 
 def test_captions_come_from_a_file_where_one_is_named(tmp_path):
     file = write(tmp_path / "captions.txt", "a bird\n\na tree\n")
-    assert load_captions(file, 2, 0) == ["a bird", "a tree"]
+    config = {"kind": "graphs", "compared": 1, "file": file}
+    assert load_captions(BenchConfig(captions=2, **config)) == ["a bird", "a tree"]
+    assert load_captions(BenchConfig(captions=3, **config), most=1) == ["a bird"]
     with pytest.raises(ValueError, match=r"holds 2 captions, bench\.captions asks for 3"):
-        load_captions(file, 3, 0)
+        load_captions(BenchConfig(captions=3, **config))
 
 
 def test_the_table_judges_by_the_bars_and_refuses_bars_of_nothing():

@@ -4,6 +4,8 @@ import random
 from itertools import accumulate
 from pathlib import Path
 
+from hspcgan.pipeline.bench.config import BenchConfig
+
 WORDS = {
     kind: words
     for kind, *words in map(str.split, Path(__file__).with_name("words.txt").read_text("utf-8").splitlines())
@@ -14,14 +16,24 @@ REPEATED = 250
 """One caption in so many is an earlier one: COCO val2017 has 25,014 captions, 24,790 of them unique."""
 
 
-def load_captions(file: Path | None, count: int, seed: int) -> list[str]:
-    """`count` captions; ValueError when the file holds fewer."""
-    if file is None:
-        return synthetic(count, seed)
-    lines = [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
+def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
+    """The bench's captions, at most so many; ValueError when its file holds fewer than it asks for."""
+    count = min(bench.captions, most or bench.captions)
+    if bench.file is None:
+        return synthetic(count, bench.seed) if bench.words == "coco" else birds(count, bench.seed)
+    lines = [line.strip() for line in bench.file.read_text("utf-8").splitlines() if line.strip()]
     if len(lines) < count:
-        raise ValueError(f"{file} holds {len(lines):,} captions, bench.captions asks for {count:,}; set it lower")
+        raise ValueError(f"{bench.file} holds {len(lines):,} captions, bench.captions asks for {count:,}; set it lower")
     return lines[:count]
+
+
+def birds(count: int, seed: int) -> list[str]:
+    """Toy birds' captions, of 12.6 words in the mean."""
+    from hspcgan.pipeline.toybirds.captions import captions
+    from hspcgan.pipeline.toybirds.scene import sample_scenes
+
+    scenes = sample_scenes(-(-count // 5), seed)
+    return [caption.text for scene in scenes for caption in captions(scene)][:count]
 
 
 def synthetic(count: int, seed: int = 0) -> list[str]:

@@ -22,6 +22,9 @@ class BenchConfig(BaseModel):
     compared: int = Field(ge=1, description="How many of them also go the naive way; scale: the smaller size.")
     processes: int = Field(1, ge=1, description="graphs: workers of the measurement with several processes.")
     file: Path | None = Field(None, description="Captions to use, one a line; empty: synthetic ones.")
+    words: Literal["coco", "toybirds"] = Field(
+        "coco", description="Synthetic captions with COCO's lengths and repetition, or those of toy birds."
+    )
     seed: int = Field(0, ge=0, description="Of the synthetic captions.")
     rounds: int = Field(3, ge=1, description="train: how often each way is timed; figures are medians.")
     clip_width: int = Field(512, ge=64, multiple_of=64, description="The random CLIP's text tower; ViT-B/32's: 512.")

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 
+from hspcgan.pipeline import engines
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
@@ -16,10 +17,16 @@ def run(manifest: Manifest, echo: Callable[[str], None] = print) -> bool:
     if not manifest.raw.get("bench"):
         raise ValueError(f"{manifest.path} has no `bench` section; shipped benchmarks are bench/graphs, bench/train, …")
     bench, parse = manifest.section("bench", BenchConfig), manifest.section("parse", ParseConfig)
-    source = bench.file or ("toy birds" if bench.kind == "train" else f"synthetic, seed {bench.seed}")
+    source = bench.file or (
+        "toy birds" if bench.kind == "train" or bench.words == "toybirds" else f"synthetic, seed {bench.seed}"
+    )
     echo(f"{manifest.name}: {bench.captions:,} captions ({source}), Python {platform.python_version()}, "
          f"{os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}")  # fmt: skip
-    figures = list(_train(manifest, bench, parse) if bench.kind == "train" else _kind(bench.kind)(bench, parse))
+    if bench.kind == "train":
+        figures = list(_train(manifest, bench, parse))
+    else:
+        with engines.one_thread():  # ratios of one core to one core
+            figures = list(_kind(bench.kind)(bench, parse))
     text, holds = table(figures, bench.bars)
     echo(text)
     if bench.kind == "scale":

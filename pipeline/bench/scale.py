@@ -44,7 +44,7 @@ Rows = dict[str, dict[str, Any]]
 
 def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     """Memory and cost per caption of `captions`, and the cost beside that of `compared`."""
-    texts = load_captions(bench.file, min(RECORDED, bench.captions), bench.seed)
+    texts = load_captions(bench, RECORDED)
     recorded = {t: parse.concept_row(c) for t, c in zip(texts, Parser(config).parse(texts), strict=True)}
     costs = {}
     for count in (bench.compared, bench.captions):

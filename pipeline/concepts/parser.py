@@ -1,7 +1,10 @@
 """The parse stage's mapper: captions → concept sets with the edges of their scene graphs."""
 
+import atexit
+import gc
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +16,15 @@ from hspcgan.pipeline.concepts.tokens import Concepts, Token
 
 
 class Parser:
-    """Parses captions in batches. Models load at the first call, once; a caption's result depends on it alone."""
+    """
+    Parses captions in batches. Models load at the first call, once; a caption's result depends on it alone.
 
-    def __init__(self, config: ParseConfig) -> None:
-        self.config = config
+    `lean=False` is what a script would do, for benchmarks to compare with: spaCy as it comes. Results are the same.
+    """
+
+    def __init__(self, config: ParseConfig, lean: bool = True) -> None:
+        self.config, self.lean = config, lean
+        self._is_loaded = False
 
     @cached_property
     def nlp(self) -> Any:
@@ -24,7 +32,7 @@ class Parser:
         from hspcgan.pipeline.concepts.annotators import load_spacy
 
         is_annotator = self.config.annotator == "spacy"
-        return load_spacy(self.config.spacy_model or (self.config.model if is_annotator else ""))
+        return load_spacy(self.config.spacy_model or (self.config.model if is_annotator else ""), self.lean)
 
     @cached_property
     def repaired(self) -> Any:
@@ -56,33 +64,57 @@ class Parser:
         return [tuples(concepts, tokens) for concepts, tokens in self._analyse(texts)]
 
     def _analyse(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
+        self.load()
         for at in range(0, len(texts), self.config.batch_size):
             yield from self._batch(texts[at : at + self.config.batch_size])
+
+    def load(self) -> None:
+        """Loads all models, and keeps Python's garbage collector from walking through them again and again."""
+        if self._is_loaded:
+            return
+        _ = self.repaired, self.stanza if self.config.annotator == "stanza" else None
+        self._is_loaded = True
+        if self.lean:
+            gc.collect()
+            gc.freeze()
+            atexit.register(gc.unfreeze)  # or libraries complain at the end that their objects are still there
 
     def _batch(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
         from hspcgan.pipeline.concepts.clear_to_ud import to_ud
         from hspcgan.pipeline.concepts.scene_graph import add_graph, from_noun_chunks
 
         texts = [quiet(text) for text in texts]
-        docs = [self.repaired(doc) for doc in self._docs(texts)]
         if self.config.annotator == "spacy":
+            docs = [self.repaired(doc) for doc in self._docs(texts)]
             analyses = [to_ud(doc) for doc in docs]
         else:
             analyses = self.stanza.annotate(texts)
+            named = {n for n, tokens in enumerate(analyses) if any(t.upos == "PROPN" for t in tokens)}
+            docs = [self.repaired(doc) for doc in self._docs(texts, named)]
             analyses = [with_entity_types(tokens, doc) for tokens, doc in zip(analyses, docs, strict=True)]
         for tokens, doc in zip(analyses, docs, strict=True):
             concepts = concepts_from_tokens(tokens)
             yield add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens), tokens
 
-    def _docs(self, texts: Sequence[str]) -> list[Any]:
+    def _docs(self, texts: Sequence[str], named: Collection[int] = ()) -> list[Any]:
         """spaCy's Docs; captions that it misread for want of an article are read again with one, and lose it again."""
         from hspcgan.pipeline.concepts.telegram import lacks_article
 
-        docs = list(self.nlp.pipe(texts, batch_size=self.config.batch_size))
+        docs = self._read(texts, named)
         bare = [n for n, doc in enumerate(docs) if lacks_article(doc)]
-        again = self.nlp.pipe(["the " + texts[n] for n in bare], batch_size=self.config.batch_size)
+        again = self._read(["the " + texts[n] for n in bare], [k for k, n in enumerate(bare) if n in named])
         for n, doc in zip(bare, again, strict=True):
             docs[n] = doc[1:].as_doc()
+        return docs
+
+    def _read(self, texts: Sequence[str], named: Collection[int]) -> list[Any]:
+        """spaCy's Docs, with entity types where a rule may ask for them: in those named, and where a name is seen."""
+        from hspcgan.pipeline.concepts.telegram import lacks_article
+
+        docs = list(self.nlp.pipe(texts, batch_size=self.config.batch_size))
+        if "ner" in self.nlp.disabled:
+            wanted = [doc for n, doc in enumerate(docs) if n in named or has_name(doc) or lacks_article(doc)]
+            deque(self.nlp.get_pipe("ner").pipe(wanted, batch_size=self.config.batch_size), maxlen=0)
         return docs
 
     def versions(self) -> dict[str, str]:
@@ -103,6 +135,11 @@ def quiet(text: str) -> str:
     """A caption in capitals in lower case, which taggers know better; any other as it is. Offsets stay."""
     lowered = text.lower()
     return lowered if text.isupper() and len(lowered) == len(text) else text
+
+
+def has_name(doc: Any) -> bool:
+    """Whether the rules may take a word for a name; to them, one in lower case never is."""
+    return any(t.pos_ == "PROPN" and not t.text.islower() for t in doc)
 
 
 def with_entity_types(tokens: list[Token], doc: Any) -> list[Token]:

@@ -2,6 +2,7 @@
 
 from bisect import insort
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.tokens import Token
@@ -17,9 +18,10 @@ SIDES = ("side", "edge", "top", "bottom", "corner", "end", "center", "middle")
 NEAR = ("next", "close", "adjacent", "near")
 
 
+@cache
 def is_label(deprel: str, *labels: str) -> bool:
     """Whether a relation is one of the labels or a subtype of it: acl:relcl is an acl."""
-    return any(deprel == label or deprel.startswith(label + ":") for label in labels)
+    return deprel in labels or deprel.partition(":")[0] in labels
 
 
 class Tree:
@@ -57,7 +59,8 @@ class Tree:
 
     def children(self, i: int, *labels: str) -> list[int]:
         """Dependents in caption order, those with one of the labels if any are given."""
-        return [c for c in self._kids[i] if not labels or self.is_a(c, *labels)]
+        kids = self._kids[i]
+        return [c for c in kids if is_label(self.deprel[c], *labels)] if labels and kids else kids.copy()
 
     def with_conjuncts(self, i: int) -> list[int]:
         """The word and those coordinated with it."""
