@@ -153,6 +153,13 @@ def test_the_signature_moves_with_captions_and_sizes_not_with_times(tmp_path):
     assert opened(tmp_path).signature() == before
 
 
+def test_the_signature_moves_with_an_image_that_keeps_its_size(tmp_path):
+    before = opened(webdataset(tmp_path)).signature()
+    content = (tmp_path / "00000.tar").read_bytes()
+    write(tmp_path / "00000.tar", content.replace(b"JFIF", b"JFIG", 1))
+    assert opened(tmp_path).signature() != before
+
+
 def test_shards_at_a_url_are_read_through_fsspec(tmp_path):
     upath = pytest.importorskip("upath")
     webdataset(tmp_path)

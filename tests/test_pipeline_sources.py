@@ -1,12 +1,14 @@
 """Dataset layouts: what each lists and reads, and how a wrong tree or a broken file is named."""
 
+import hashlib
+import io
 import json
 
 import pytest
 from pipeline_world import coco_dataset, folder_dataset, picture, write
 from pydantic import ValidationError
 
-from hspcgan.pipeline.sources import DataConfig, Entry, open_source, with_test_split
+from hspcgan.pipeline.sources import DataConfig, Entry, glimpse, open_source, with_test_split
 
 
 def opened(kind: str, path, **options):
@@ -162,6 +164,27 @@ def test_the_signature_moves_with_contents_and_not_with_place_or_time(tmp_path):
     assert opened("folder", first).signature() == same
     write(first / "img000.txt", "another caption\n")
     assert opened("folder", first).signature() != same
+
+
+@pytest.mark.parametrize("byte", [5, -5])
+@pytest.mark.parametrize(("source", "make"), [("folder", folder_dataset), ("coco", coco_dataset)])
+def test_the_signature_moves_with_an_image_that_keeps_its_size(tmp_path, source, make, byte):
+    make(tmp_path)
+    options = {"year": 2017} if source == "coco" else {}
+    before = opened(source, tmp_path, **options).signature()
+    image = sorted(path for path in tmp_path.rglob("*") if path.suffix in (".png", ".jpg"))[-1]
+    content = bytearray(image.read_bytes())
+    content[byte] ^= 1
+    image.write_bytes(content)
+    assert opened(source, tmp_path, **options).signature() != before
+
+
+def test_a_glimpse_is_of_the_size_and_both_edges():
+    content = bytes(range(250)) * 200
+    seen = glimpse(io.BytesIO(content), 0, len(content))
+    assert seen == f"50000 {hashlib.sha256(content[:16384] + content[-16384:]).hexdigest()}"
+    assert glimpse(io.BytesIO(b"ab" + content + b"cd"), 2, len(content)) == seen
+    assert glimpse(io.BytesIO(b"short"), 0, 5) == f"5 {hashlib.sha256(b'shortshort').hexdigest()}"
 
 
 def test_test_split_by_hash_is_stable_when_data_is_added():

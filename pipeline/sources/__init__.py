@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, BinaryIO, Literal, Protocol
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
@@ -38,6 +38,7 @@ OWN_FIELDS = {
 }
 """What each source reads of the `data` section, beside what all of them share."""
 SHARED_FIELDS = {"source", "image_size", "processes"}
+EDGE = 16 * 1024
 TEST_NAMES = {"test", "val", "valid", "validation"}
 """Folders, files or values of a column that stand for the test split."""
 
@@ -125,7 +126,7 @@ class Source(Protocol):
         """The entry's image and captions; trouble with one entry is its `problem`, never an exception."""
 
     def signature(self) -> str:
-        """sha256 of what would be read (names, sizes, caption contents), cheap enough to ask on every run."""
+        """sha256 of what would be read: names, images by `state`, captions whole; cheap enough to ask on every run."""
 
 
 def open_source(config: DataConfig) -> Source:
@@ -195,6 +196,27 @@ def with_test_split(entries: Sequence[Entry], fraction: float) -> list[Entry]:
         Entry(e.key, "test" if draw < limit else "train", e.where, e.ref)
         for e, draw in zip(entries, draws, strict=True)
     ]
+
+
+def glimpse(file: BinaryIO, start: int, size: int) -> str:
+    """Of `size` bytes from `start` on: how many, and the sha256 (hex) of the first and the last 16 KB."""
+    digest = hashlib.sha256()
+    for at in (start, start + max(0, size - EDGE)):
+        file.seek(at)
+        digest.update(file.read(min(size, EDGE)))
+    return f"{size} {digest.hexdigest()}"
+
+
+def state(path: Path) -> str:
+    """What tells an image file from another without reading it whole: its `glimpse`; behind a URL its size alone."""
+    try:
+        size = path.stat().st_size
+        if getattr(path, "protocol", "") not in ("", "file", "local"):
+            return str(size)
+        with path.open("rb") as file:
+            return glimpse(file, 0, size)
+    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
+        return f"unreadable: {getattr(error, 'strerror', None) or error}"
 
 
 def hash_lines(lines: Sequence[str]) -> str:

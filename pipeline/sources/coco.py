@@ -15,6 +15,7 @@ from hspcgan.pipeline.sources import (
     hash_lines,
     refuse_duplicates,
     show_folders,
+    state,
     with_test_split,
 )
 
@@ -98,7 +99,7 @@ class CocoSource:
         lines = []
         for _, annotations, folder in self._parts:
             lines.append(f"{annotations.name}\t{hashlib.sha256(annotations.read_bytes()).hexdigest()}")
-            lines += [f"{folder.name}/{path.name}\t{path.stat().st_size}" for path in sorted(folder.iterdir())]
+            lines += [f"{folder.name}/{path.name}\t{state(path)}" for path in sorted(folder.iterdir())]
         return hash_lines(lines)
 
 

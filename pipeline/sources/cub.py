@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hspcgan.pipeline.sources import Box, DataConfig, Entry, Item, hash_lines, refuse_duplicates, show_folders
+from hspcgan.pipeline.sources import Box, DataConfig, Entry, Item, hash_lines, refuse_duplicates, show_folders, state
 
 _EXPECTED = (
     "PATH/CUB_200_2011/{images.txt, bounding_boxes.txt, images/CLASS/NAME.jpg}, PATH/text_c10/CLASS/NAME.txt "
@@ -115,9 +115,8 @@ class CubSource:
         for entry in self.entries():
             files: _Files = entry.ref
             if files.problem is None:
-                size = files.image.stat().st_size if files.image.is_file() else "missing"
                 text = files.captions.read_bytes() if files.captions.is_file() else b""
-                lines.append(f"{entry.key}\t{size}\t{hashlib.sha256(text).hexdigest()}")
+                lines.append(f"{entry.key}\t{state(files.image)}\t{hashlib.sha256(text).hexdigest()}")
         return hash_lines(lines)
 
 

@@ -15,6 +15,7 @@ from hspcgan.pipeline.sources import (
     Item,
     hash_lines,
     refuse_duplicates,
+    state,
     with_test_split,
 )
 
@@ -92,12 +93,12 @@ class FolderSource:
         for path in self._files:
             suffix = path.suffix.lower()
             if suffix in IMAGE_SUFFIXES | OTHER_IMAGES:
-                state = str(path.stat().st_size) if path.exists() else "missing"
+                seen = state(path)
             elif suffix in CAPTION_SUFFIXES:
-                state = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
+                seen = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
             else:
                 continue
-            lines.append(f"{path.relative_to(self.root).as_posix()}\t{state}")
+            lines.append(f"{path.relative_to(self.root).as_posix()}\t{seen}")
         return hash_lines(lines)
 
 

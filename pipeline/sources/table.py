@@ -26,6 +26,7 @@ from hspcgan.pipeline.sources import (
     hash_lines,
     refuse_duplicates,
     show_folders,
+    state,
     with_test_split,
 )
 
@@ -128,7 +129,7 @@ class TableSource:
         for entry in self._entries:
             path = entry.ref.path
             if path is not None:
-                lines.append(f"{entry.where}\t{path.stat().st_size if path.is_file() else 'missing'}")
+                lines.append(f"{entry.where}\t{state(path)}")
         return hash_lines(lines)
 
 

@@ -20,6 +20,7 @@ from hspcgan.pipeline.sources import (
     DataConfig,
     Entry,
     Item,
+    glimpse,
     hash_lines,
     refuse_duplicates,
     show_folders,
@@ -38,6 +39,7 @@ Span = tuple[int, int]
 class _Members:
     tar: Path
     files: dict[str, Span] = field(default_factory=dict)  # by suffix, lower case, from the first dot on
+    seen: dict[str, str] = field(default_factory=dict)  # their `glimpse`, by suffix
     problem: str | None = None
 
 
@@ -90,7 +92,7 @@ class WebDatasetSource:
                 if suffix in _CAPTIONS and size <= MAX_CAPTION_BYTES:
                     lines.append(f"{suffix}\t{hashlib.sha256(_content(members, suffix)).hexdigest()}")
                 else:
-                    lines.append(f"{suffix}\t{size}")
+                    lines.append(f"{suffix}\t{members.seen[suffix]}")
         return hash_lines(lines)
 
 
@@ -115,7 +117,9 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
                 if problem is not None:
                     refused.append((member.name, _Members(tar, problem=problem)))
                 else:
-                    samples.setdefault(key, _Members(tar)).files[suffix] = (member.offset_data, member.size)
+                    members = samples.setdefault(key, _Members(tar))
+                    members.files[suffix] = (member.offset_data, member.size)
+                    members.seen[suffix] = glimpse(file, member.offset_data, member.size)
             # tarfile takes a damaged header for the end; the true end is marked by blocks of zeros.
             file.seek(archive.offset)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
