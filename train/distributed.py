@@ -7,6 +7,7 @@ from the same seed, computes its own rows of the global batch, and averages grad
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -43,7 +44,8 @@ def start(device: str) -> World:
     where = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if on_gpu else torch.device("cpu")
     if on_gpu:
         torch.cuda.set_device(where)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    # The first process evaluates alone while the others wait for its next step; ten minutes, the default, can be short.
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(hours=6))
     return World(dist.get_rank(), size, where)
 
 
