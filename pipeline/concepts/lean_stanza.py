@@ -20,7 +20,10 @@ def greedy_trees() -> Iterator[None]:
     """
     from stanza.models.depparse import model
 
-    search = model.chuliu_edmonds_one_root
+    search = getattr(model, "chuliu_edmonds_one_root", None)
+    if search is None:  # another stanza than those known searches by another name: slower, not wrong
+        yield
+        return
     model.chuliu_edmonds_one_root = lambda scores: best_tree(scores, search)
     try:
         yield
