@@ -124,7 +124,7 @@ def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
     """Median seconds of a step of each, a round's batch being the same for all; the first round is not counted."""
     seconds: dict[str, list[float]] = {"plain": [], "galip": [], "hspcgan": []}
     for number in range(rounds + 1):
-        images = galip.batches.images(galip.batches.choose(number)[0], np.zeros(galip.config.batch_size, bool))
+        images = galip.batches.images(galip.batches.choose(number)[0], np.zeros(galip.config.batch_size, int))
         images, tokens = images.to(run.world.device), tokens_of(galip, number)
         first, second = (one.batches.at(number).to(run.world.device) for one in (galip, run))
         seconds["plain"].append(clocked(run, partial(plain.step, images, tokens, first.noise)))
