@@ -45,7 +45,7 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _prepare(manifest: str, override: tuple[str, ...], upto: str, only: bool, **options: Any) -> None:
+def _prepare(manifest: str, override: tuple[str, ...], upto: str | None, only: bool, **options: Any) -> None:
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.prepare import prepare as run
 
@@ -56,8 +56,11 @@ def _prepare(manifest: str, override: tuple[str, ...], upto: str, only: bool, **
 @click.argument("manifest")
 @stage_options
 def prepare(manifest: str, override: tuple[str, ...], **options: Any) -> None:
-    """Make a dataset's cache: ingest, parse, encode; resumes."""
-    _prepare(manifest, override, "encode", only=False, **options)
+    """Make a dataset's cache: ingest, parse, encode; resumes.
+
+    Where taps.views names views of the images, their CLIP features are kept as well (taps).
+    """
+    _prepare(manifest, override, None, only=False, **options)
 
 
 @main.command()
@@ -147,8 +150,22 @@ def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
 @click.argument("manifest")
 @stage_options
 def encode(manifest: str, override: tuple[str, ...], **options: Any) -> None:
-    """Only encode captions and phrases, and finish the cache."""
+    """Only encode captions and phrases; finish the cache.
+
+    Where taps.views names views, `hspcgan taps` finishes it.
+    """
     _prepare(manifest, override, "encode", only=True, **options)
+
+
+@main.command()
+@click.argument("manifest")
+@stage_options
+def taps(manifest: str, override: tuple[str, ...], **options: Any) -> None:
+    """Only keep CLIP features of the images' views.
+
+    For taps.views that names some, such as [whole, whole-flipped]; finishes the cache.
+    """
+    _prepare(manifest, override, "taps", only=True, **options)
 
 
 @main.command()

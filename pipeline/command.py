@@ -31,7 +31,7 @@ class RootGroup(click.Group):
     anything else is a bug and keeps its traceback, as do all errors under --debug.
     """
 
-    order = ("demo", "prepare", "ingest", "parse", "encode", "inspect", "stats", "validate", "export",
+    order = ("demo", "prepare", "ingest", "parse", "encode", "taps", "inspect", "stats", "validate", "export",
              "graphs", "train", "sample", "interpolate", "edit", "evaluate", "report", "bench", "doctor")  # fmt: skip
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:

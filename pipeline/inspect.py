@@ -92,6 +92,7 @@ def statistics(cache: Cache) -> str:
         f"images  {info['image_size']} × {info['image_size']} px",
         f"texts   {counts['tokens']:,} tokens, {counts['truncated']:,} captions truncated",
         f"CLIP    {info['clip']['name']} ({info['clip']['sha256'][:12]}…), {info['clip']['embed_dim']} wide",
+        *(f"taps    {line}" for line in taps_lines(cache)),
         f"graphs  {counts['empty_graphs']:,} captions without an entity "
         f"({counts['empty_graphs'] / max(1, counts['captions']):.2%}); "
         f"{alignment.get('noun_chunk_fallback', 0):,} unique captions, empty by the rules, have noun chunks",
@@ -117,6 +118,15 @@ def statistics(cache: Cache) -> str:
     if cache.rejects.num_rows:
         lines += ["", *_table(("refused", "stage", "what", "why"), reasons(cache))]
     return "\n".join(lines)
+
+
+def taps_lines(cache: Cache) -> list[str]:
+    """A line on the views whose CLIP features the cache holds and their size; none where it holds none."""
+    if "taps" not in cache.info:
+        return []
+    views, size = cache.info["taps"]["views"], cache.taps.nbytes
+    shown = f"CLIP features of {len(views)} views ({', '.join(views)}) after blocks {cache.info['taps']['blocks']}"
+    return [f"{shown}: {size / max(1, len(cache.taps)) / 1e3:,.0f} KB an image, {size / 1e6:,.1f} MB"]
 
 
 def _frequencies(kind: str, phrases: list[tuple[int, str]]) -> tuple[Any, ...]:

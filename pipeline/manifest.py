@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-KEYS = ("name", "description", "base", "cache", "run", "data", "parse", "encode", "model", "train", "evaluate", "bench")
+KEYS = ("name", "description", "base", "cache", "run",
+        "data", "parse", "encode", "taps", "model", "train", "evaluate", "bench")  # fmt: skip
 SECTIONS = KEYS[5:]
 Section = TypeVar("Section", bound=BaseModel)
 

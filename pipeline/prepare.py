@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from hspcgan.pipeline import encode, ingest, parse
+from hspcgan.pipeline import encode, ingest, parse, taps
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.writer import PartialCache, is_current
 from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.inspect import taps_lines
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.runner import Stage, run_stage
 from hspcgan.pipeline.sources import DataConfig
 
-STAGES = ("ingest", "parse", "encode")
 TOOLS = ("hspcgan", "torch", "openai-clip", "pillow", "numpy", "h5py", "pyarrow")
 
 
@@ -29,6 +29,7 @@ class Recipe:
     data: DataConfig
     parse: ParseConfig
     encode: encode.EncodeConfig
+    taps: taps.TapsConfig
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Recipe":
@@ -41,12 +42,18 @@ class Recipe:
             manifest.section("data", DataConfig),
             manifest.section("parse", ParseConfig),
             manifest.section("encode", encode.EncodeConfig),
+            manifest.section("taps", taps.TapsConfig),
         )
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages that make this cache."""
+        return schema.STAGES if self.taps.views else schema.STAGES[:-1]
 
 
 def prepare(
     manifest: Manifest,
-    upto: str = "encode",
+    upto: str | None = None,
     only: bool = False,
     rebuild: bool = False,
     dry_run: bool = False,
@@ -54,7 +61,7 @@ def prepare(
     echo: Callable[[str], None] = print,
 ) -> None:
     """
-    Runs the stages up to and with `upto` (`only`: that one alone, the earlier ones must be complete).
+    Runs the stages up to and with `upto`, all by default (`only`: that one alone, the earlier ones must be complete).
 
     Stages and shards that are there already are kept; a complete cache from the same inputs is left alone. `rebuild`
     makes a new cache beside a complete one and then takes its place. `dry_run` prints the plan and writes nothing.
@@ -64,11 +71,16 @@ def prepare(
     start = time.perf_counter()
     recipe = Recipe.of(manifest)
     _refuse_foreign(recipe.cache)
+    upto = upto or recipe.stages[-1]
+    finishes = upto == recipe.stages[-1]
     stages = _stages(recipe, upto)
     echo(f"{recipe.name} → {recipe.cache}")
     for stage in stages:
         echo(f"  {stage.name:<7} {stage.plan()}")
-    if not rebuild and is_current(recipe.cache, {stage.name: stage.inputs for stage in stages}):
+    inputs = {stage.name: stage.inputs for stage in stages}
+    if finishes:
+        inputs.setdefault("taps", {})  # a cache with taps is not what a manifest without views makes
+    if not rebuild and is_current(recipe.cache, inputs):
         _check_whole(Cache(recipe.cache))
         echo(f"Nothing to do: {recipe.cache} is complete and made from exactly this.")
         return
@@ -87,25 +99,31 @@ def prepare(
                     _refuse_moved(recipe.data, stage)
             if stage.name == "ingest":
                 _refuse_empty(partial)
-        if upto == "encode":
+        if finishes:
             partial.finish(describe(recipe, partial))
-    if upto == "encode":
+    if finishes:
         echo(f"total   {time.perf_counter() - start:.1f} s, with loading the models")
         for line in summary(Cache(recipe.cache)):
             echo(line)
         echo(f"The cache is {recipe.cache}. Look at it: hspcgan inspect {recipe.cache}")
     else:
-        echo(f"Next: hspcgan {STAGES[STAGES.index(upto) + 1]}, or hspcgan prepare for all that is left.")
+        echo(f"Next: hspcgan {recipe.stages[recipe.stages.index(upto) + 1]}, or hspcgan prepare for all that is left.")
 
 
 def _stages(recipe: Recipe, upto: str) -> list[Stage]:
     """The stages up to `upto`, each with its inputs read: missing data, models or weights are noticed here."""
-    makers: list[Callable[[], Stage]] = [
-        lambda: ingest.stage(recipe.data),
-        lambda: parse.stage(recipe.parse),
-        lambda: encode.stage(recipe.encode),
-    ]
-    return [make() for make in makers[: STAGES.index(upto) + 1]]
+    if upto not in recipe.stages:
+        raise ValueError(
+            f"{recipe.name}: taps.views names no view of the images to keep CLIP features of; set it, such as "
+            "-o 'taps.views=[whole, whole-flipped]'"
+        )
+    makers: dict[str, Callable[[], Stage]] = {
+        "ingest": lambda: ingest.stage(recipe.data),
+        "parse": lambda: parse.stage(recipe.parse),
+        "encode": lambda: encode.stage(recipe.encode),
+        "taps": lambda: taps.stage(recipe.taps, recipe.encode),
+    }
+    return [makers[name]() for name in recipe.stages[: recipe.stages.index(upto) + 1]]
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -160,6 +178,7 @@ def describe(recipe: Recipe, partial: PartialCache) -> dict:
         "templates": recipe.encode.templates.model_dump(),
         "tools": {**{name: version(name) for name in TOOLS}, **parse.versions(recipe.parse)},
         "parser": {**recipe.parse.model_dump(mode="json", exclude={"processes"}), "alignment": parse.notes(partial)},
+        **({"taps": taps.describe(recipe.taps, recipe.encode)} if recipe.taps.views else {}),
     }
 
 
@@ -171,6 +190,7 @@ def summary(cache: Cache) -> list[str]:
         f"{counts['samples']:,} images ({splits['train']:,} train, {splits['test']:,} test), "
         f"{counts['captions']:,} captions, {counts['phrases']:,} unique phrases, {counts['tokens']:,} tokens"
     ]
+    lines += taps_lines(cache)
     if cache.rejects.num_rows:
         kinds = Counter(zip(cache.rejects["what"].to_pylist(), cache.rejects["why"].to_pylist(), strict=True))
         lines.append(f"{cache.rejects.num_rows} rows refused (rejects.parquet):")

@@ -36,7 +36,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Stage:
-    """One of ingest, parse, encode; `inputs` is all that its result depends on, `open` lays out the work lazily."""
+    """A stage of schema.STAGES; `inputs` is all that its result depends on, `open` lays out the work lazily."""
 
     name: str
     unit: str

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,9 @@ def webdataset(root: Path) -> Path:
     return root
 
 
-def manifest(path: Path, dataset: Path, clip: Path, source: str = "folder", **data: object) -> Path:
+def manifest(
+    path: Path, dataset: Path, clip: Path, source: str = "folder", views: Sequence[str] = (), **data: object
+) -> Path:
     """A manifest file for the offline stages, with the spaCy annotator; its cache is `path` with suffix .cache."""
     content = {
         "name": "small",
@@ -103,6 +106,7 @@ def manifest(path: Path, dataset: Path, clip: Path, source: str = "folder", **da
         "data": {"source": source, "path": str(dataset), "image_size": 16, **data},
         "parse": {"annotator": "spacy"},
         "encode": {"clip": str(clip), "device": "cpu"},
+        "taps": {"views": list(views)},
     }
     return write(path, json.dumps(content))  # JSON is YAML
 

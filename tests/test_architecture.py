@@ -60,8 +60,8 @@ def test_model_imports_nothing_of_ours(path):
 
 
 @pytest.mark.parametrize("path", sources("pipeline"), ids=module_name)
-def test_pipeline_imports_of_the_model_only_clip(path):
-    allowed = ("hspcgan.pipeline", "hspcgan.model.clip", "hspcgan.model.clip_file")
+def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
+    allowed = ("hspcgan.pipeline", *(f"hspcgan.model.{name}" for name in ("clip", "clip_file", "config", "views")))
     assert [name for name, _ in ours(path) if not within(name, *allowed)] == []
 
 

@@ -40,7 +40,7 @@ def test_finish_refuses_stages_that_are_not_complete(tmp_path, world):
 
 def test_finish_refuses_data_without_a_single_caption(tmp_path):
     with PartialCache(tmp_path / "cache") as partial:
-        for stage in schema.STAGES:
+        for stage in INPUTS:
             partial.begin(stage, INPUTS[stage])
             partial.complete(stage, 0)
         with pytest.raises(ValueError, match="not one caption"):

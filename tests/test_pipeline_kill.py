@@ -50,7 +50,7 @@ def dataset(tmp_path) -> Path:
 
 @pytest.fixture
 def server(tmp_path, dataset, tiny_clip_path) -> Iterator[Server]:
-    started = Server(manifest(tmp_path / "small.yaml", dataset, tiny_clip_path))
+    started = Server(manifest(tmp_path / "small.yaml", dataset, tiny_clip_path, views=["whole", "top-left-flipped"]))
     yield started
     started.process.kill()
     started.process.communicate()

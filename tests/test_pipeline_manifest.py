@@ -63,7 +63,7 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant(tmp_path):
     told = refusal(tmp_path, TEXT + "trian: {steps: 3}\n")
     assert "unknown key 'trian' (did you mean 'train'?)" in told
     assert "small.yaml" in told
-    assert "Known keys: name, description, base, cache, run, data, parse, encode, model, train, evaluate" in told
+    assert "Known keys: name, description, base, cache, run, data, parse, encode, taps, model, train, evaluate" in told
     assert "did you mean" not in refusal(tmp_path, TEXT + "xyzzy: 1\n")
 
 

@@ -58,4 +58,13 @@ def test_the_benchmark_measures_every_part_and_a_missed_bar_fails():
     assert "MISSED" in rows["sampling"]
     for name in ("error", "pairs_error", "stored"):
         assert "kept" in rows[name], result.output
-    assert {"condition", "wait_share", "galip", "hspcgan", "mining_share", "text_sec", "dearest"} <= rows.keys()
+    assert {
+        "condition",
+        "wait_share",
+        "galip",
+        "hspcgan",
+        "mining_share",
+        "taps_saved",
+        "text_sec",
+        "dearest",
+    } <= rows.keys()

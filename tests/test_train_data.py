@@ -5,8 +5,9 @@ import pytest
 import torch
 from train_world import SIZE, make_cache
 
+from hspcgan.model.views import to_signed
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.train.data import Batches, epoch_order, keyed_hash, noise_rows, to_signed
+from hspcgan.train.data import Batches, epoch_order, keyed_hash, noise_rows
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A cache of random images and features, and a manifest of a small model on it, for the trainer's tests."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,24 @@ import pyarrow as pa
 import yaml
 
 from hspcgan.model.clip import load_clip
+from hspcgan.pipeline import taps
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.encode import EncodeConfig
+from hspcgan.pipeline.runner import run_stage
+from hspcgan.pipeline.taps import TapsConfig
 
 SIZE, WIDTH = 56, 32
 TEMPLATES = {"entity": "a photo of a {}", "attribute": "a photo of something {}", "relation": "{}"}
 
 
-def make_cache(path: Path, clip_path: Path, train: int = 13, test: int = 3, repeat_text: bool = True) -> Path:
-    """`train` + `test` samples with two captions each; with `repeat_text` samples 0 and 1 share one caption's text."""
+def make_cache(
+    path: Path, clip_path: Path, train: int = 13, test: int = 3, repeat_text: bool = True, views: Sequence[str] = ()
+) -> Path:
+    """`train` + `test` samples with two captions each; with `repeat_text` samples 0 and 1 share one caption's text.
+
+    With `views` the cache holds CLIP features of these.
+    """
     draw = np.random.default_rng(0)
     keys = [f"bird-{i:03d}" for i in range(train + test)]
     samples, captions, concepts = [], [], []
@@ -50,7 +60,7 @@ def make_cache(path: Path, clip_path: Path, train: int = 13, test: int = 3, repe
                 "rejects": pa.Table.from_pylist([], schema=schema.REJECTS),
             },
             {"image": draw.integers(0, 256, (len(samples), 3, SIZE, SIZE), dtype=np.uint8)},
-            {"rows_in": len(samples) + len(captions)},
+            {"rows_in": len(samples) + len(captions), "samples": len(samples)},
         )
         partial.complete("ingest", 1)
         partial.begin("parse", {})
@@ -71,14 +81,22 @@ def make_cache(path: Path, clip_path: Path, train: int = 13, test: int = 3, repe
             },
         )
         partial.complete("encode", 1)
+        about = {"taps": _keep_taps(partial, clip_path, views)} if views else {}
         return partial.finish(
             {
                 "clip": {"name": clip.name, "sha256": clip.sha256, "embed_dim": WIDTH, "context_length": 77},
                 "templates": TEMPLATES,
                 "tools": {},
                 "parser": {},
+                **about,
             }
         )
+
+
+def _keep_taps(partial: PartialCache, clip_path: Path, views: Sequence[str]) -> dict:
+    config, encode = TapsConfig(views=tuple(views)), EncodeConfig(clip=str(clip_path), device="cpu")
+    run_stage(partial, taps.stage(config, encode))
+    return taps.describe(config, encode)
 
 
 def _concepts(caption_id: str) -> dict:

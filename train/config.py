@@ -22,7 +22,7 @@ class TrainConfig(BaseModel):
     accumulate: int = Field(
         1, ge=1, description="Parts that a process computes its rows in, one after the other: less memory, same step."
     )
-    seed: int = Field(0, ge=0, description="Seeds weights, order of images, choice of captions, flips and noise.")
+    seed: int = Field(0, ge=0, description="Seeds weights, order of images, choice of captions, flips or views, noise.")
 
     loss: Literal["hinge", "margin"] = Field("margin", description="Eq. 3, or the last line of eq. 4.")
     margin: float = Field(2.0, gt=0, description="α of eq. 4 and 5; only with loss: margin.")
@@ -46,8 +46,10 @@ class TrainConfig(BaseModel):
     )
 
     flip: bool = Field(False, description="Mirror half of the images; only where captions know no left and right.")
-    cache_taps: bool = Field(
-        False, description="Compute the frozen CLIP features of all training images once, hold them in RAM (float16)."
+    cache_taps: Literal[False, True, "disk"] = Field(
+        False,
+        description="true: compute the frozen CLIP features of all training images at each start, hold them in RAM "
+        "(float16); disk: read those of the views that taps.views named, one drawn for each showing of an image.",
     )
     prefetch: bool = Field(True, description="Prepare the next batch in a thread while the current one is trained on.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one.")
@@ -71,6 +73,11 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _one_view_per_cached_image(self) -> "TrainConfig":
+        if self.cache_taps == "disk" and self.flip:
+            raise ValueError(
+                "with cache_taps: disk the cache's views are the augmentation: set flip: false, and name flipped views "
+                "in taps.views, such as [whole, whole-flipped]"
+            )
         if self.cache_taps and self.flip:
             raise ValueError("cache_taps holds one unflipped view per image: set flip: false or cache_taps: false")
         return self

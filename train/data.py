@@ -1,9 +1,10 @@
 """Training batches out of a cache: which row comes when is a pure function of (seed, step), so nothing needs saving.
 
-Legend: b rows of this process, B rows of the global batch, S training images, d text width, D tap width, g grid.
+Legend: b rows of this process, B rows of the global batch, S training images, d text width, V views, T taps,
+D tap width, g grid.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -13,11 +14,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hspcgan.model.condition import Condition
+from hspcgan.model.views import view_pixels
 from hspcgan.pipeline.cache.conditions import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.train.losses import valid_negatives
 
-ORDER, CAPTION, FLIP = range(3)  # streams of random numbers drawn from one seed
+ORDER, CAPTION, VIEW = range(3)  # streams of random numbers drawn from one seed
 GRID = -1  # the "step" whose noise sample grids are drawn from
 
 
@@ -41,11 +43,6 @@ def noise_rows(seed: int, step: int, rows: int, noise_dim: int) -> np.ndarray:
     """Standard normal noise of a step's global batch, float32 [rows, noise_dim]; processes take their slice of it."""
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, step - GRID], dtype=np.uint64)))
     return generator.standard_normal((rows, noise_dim), dtype=np.float32)
-
-
-def to_signed(images: np.ndarray) -> np.ndarray:
-    """uint8 [0, 255] → float32 [−1, 1], any shape."""
-    return images.astype(np.float32) / 127.5 - 1
 
 
 @dataclass
@@ -123,7 +120,8 @@ class Batches:
                 f"train.batch_size is {batch_size}, which {size} processes in {parts} parts each (train.accumulate) "
                 f"cannot share evenly; make it a multiple of {size * parts}"
             )
-        self.cache, self.batch_size, self.seed, self.noise_dim, self.flip = cache, batch_size, seed, noise_dim, flip
+        self.cache, self.batch_size, self.seed, self.noise_dim = cache, batch_size, seed, noise_dim
+        self.views: Sequence[str] = ("whole", "whole-flipped") if flip else ("whole",)
         self.slots = slots or {}
         self.rows = slice(rank * batch_size // size, (rank + 1) * batch_size // size)
         self.samples = np.asarray(cache.split_rows("train"))
@@ -133,38 +131,39 @@ class Batches:
         self.first_caption = np.array([captions.start for captions in first_to_last])
         self.captions = np.array([len(captions) for captions in first_to_last])
         self.text_id, self.own_texts = _text_ids(cache, self.first_caption, self.captions)
-        self.taps: np.ndarray | None = None
+        self.taps: np.ndarray | None = None  # float16 [rows, V, T, D, g, g], in RAM or mapped
+        self.tap_rows = np.arange(len(self.samples))  # place in the training split → row of taps
 
     def __len__(self) -> int:
         """Whole steps in an epoch."""
         return len(self.samples) // self.batch_size
 
     def choose(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Global batch of a step: places in the training split, caption rows of the cache, flips; [B] each."""
+        """Global batch of a step: places in the training split, caption rows of the cache, views; [B] each."""
         position = step * self.batch_size + np.arange(self.batch_size)
         epochs = position // len(self.samples)
-        places, captions, flips = (np.empty(self.batch_size, dtype=np.int64) for _ in range(3))
+        places, captions, views = (np.empty(self.batch_size, dtype=np.int64) for _ in range(3))
         for epoch in np.unique(epochs):
             here = epochs == epoch
             chosen = epoch_order(self.seed, int(epoch), len(self.samples))[position[here] % len(self.samples)]
             draw = keyed_hash(self.seed, CAPTION, int(epoch), chosen) % self.captions[chosen].astype(np.uint64)
             places[here] = chosen
             captions[here] = self.first_caption[chosen] + draw.astype(np.int64)
-            flips[here] = (keyed_hash(self.seed, FLIP, int(epoch), chosen) % np.uint64(2)) * np.uint64(self.flip)
-        return places, captions, flips.astype(bool)
+            views[here] = keyed_hash(self.seed, VIEW, int(epoch), chosen) % np.uint64(len(self.views))
+        return places, captions, views
 
     def at(self, step: int) -> Batch:
         """This process's rows of global batch `step` (from 0), on the CPU."""
-        places, captions, flips = self.choose(step)
+        places, captions, views = self.choose(step)
         texts = torch.from_numpy(self.text_id[captions])
         negatives = valid_negatives(torch.from_numpy(self.own_texts[places]), texts)  # [B, B]
         with_negative = int(negatives.any(dim=1).sum())
-        mine = places[self.rows]
+        mine, seen = places[self.rows], views[self.rows]
         return Batch(
             step=step,
             samples=self.samples[mine],
-            images=None if self.taps is not None else self.images(mine, flips[self.rows]),
-            taps=None if self.taps is None else list(torch.from_numpy(self.taps[mine].astype(np.float32)).unbind(1)),
+            images=self.images(mine, seen) if self.taps is None else None,
+            taps=None if self.taps is None else _each_tap(self.taps[self.tap_rows[mine], seen]),
             condition=Condition.from_arrays(collate(self.cache, captions[self.rows], **self.slots)),
             noise=torch.from_numpy(noise_rows(self.seed, step, self.batch_size, self.noise_dim)[self.rows]),
             sentences=torch.from_numpy(np.asarray(self.cache.sentence)[captions].astype(np.float32)),
@@ -173,14 +172,17 @@ class Batches:
             first_row=self.rows.start,
         )
 
-    def images(self, places: np.ndarray, flips: np.ndarray) -> Tensor:
-        """Images at places of the training split, flipped left to right where asked; float32 in [−1, 1]."""
+    def images(self, places: np.ndarray, views: np.ndarray) -> Tensor:
+        """Images at places of the training split, each in one of `self.views` by its number; float32 in [−1, 1]."""
         images = self.cache.images[self.samples[places]]  # [b, 3, H, W] uint8
-        images = np.where(flips[:, None, None, None], images[..., ::-1], images) if flips.any() else images
-        return torch.from_numpy(to_signed(images))
+        shown = torch.empty(images.shape)
+        for number in np.unique(views):
+            rows = views == number
+            shown[torch.from_numpy(rows)] = view_pixels(images[rows], self.views[number])
+        return shown
 
     def hold_taps(self, compute: Callable[[Tensor], list[Tensor]], block: int = 64) -> None:
-        """Compute the frozen CLIP taps of every training image once; float16 [S, 3, D, g, g] from then on in RAM.
+        """Compute the frozen CLIP taps of every whole training image once; float16 from then on in RAM.
 
         Batches then carry these instead of images. They differ from taps computed in the step by float16's rounding
         alone, at most one part in 2,048 of each value.
@@ -188,11 +190,20 @@ class Batches:
         held: np.ndarray | None = None
         for start in tqdm(range(0, len(self.samples), block), desc="CLIP features", disable=None, leave=False):
             places = np.arange(start, min(start + block, len(self.samples)))
-            taps = torch.stack(compute(self.images(places, np.zeros(len(places), dtype=bool))), dim=1)
+            taps = torch.stack(compute(self.images(places, np.zeros_like(places))), dim=1)
             if held is None:
-                held = np.empty((len(self.samples), *taps.shape[1:]), dtype=np.float16)
-            held[places] = taps.to("cpu", torch.float16).numpy()
+                held = np.empty((len(self.samples), 1, *taps.shape[1:]), dtype=np.float16)
+            held[places, 0] = taps.to("cpu", torch.float16).numpy()
         self.taps = held
+
+    def read_taps(self, blocks: Sequence[int]) -> None:
+        """From then on batches carry the cache's taps instead of images, in a view drawn anew for each showing.
+
+        Raises:
+            ValueError: the cache has none, or those of other CLIP blocks.
+        """
+        self.cache.require_taps(blocks)
+        self.taps, self.tap_rows, self.views = self.cache.taps, self.samples, self.cache.info["taps"]["views"]
 
     def stream(self, start: int, stop: int, prefetch: bool = True) -> Iterator[Batch]:
         """Batches start … stop − 1; with `prefetch` a thread prepares the next one during each step."""
@@ -206,6 +217,11 @@ class Batches:
                 batch = ahead.result()
                 ahead = thread.submit(self.at, step + 1) if step + 1 < stop else None
                 yield batch
+
+
+def _each_tap(taps: np.ndarray) -> list[Tensor]:
+    """Float16 [b, T, D, g, g] → T float32 [b, D, g, g]."""
+    return list(torch.from_numpy(taps.astype(np.float32)).unbind(1))
 
 
 def _text_ids(cache: Cache, first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -42,7 +42,7 @@ def train(run: Run) -> Outcome:
     """
     began, config = time.monotonic(), run.config
     step = state.resume(run)
-    if config.cache_taps:
+    if config.cache_taps is True:
         run.batches.hold_taps(run.image_taps)
     if run.world.leads:
         run.folder.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,11 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
     networks, memory = sketch(model, clip), step_memory(model, config, clip, world.size)
     g, d, head = (f"{_parameters(network) / 1e6:.2f} M" for network in networks)
     rows, images = config.batch_size // world.size // config.accumulate, config.steps * config.batch_size
-    extras = [config.precision] + ["EMA"] * (config.ema > 0) + ["cached taps"] * config.cache_taps
+    extras = (
+        [config.precision]
+        + ["EMA"] * (config.ema > 0)
+        + {False: [], True: ["cached taps"], "disk": ["taps from disk"]}[config.cache_taps]
+    )
     parts = f", in {config.accumulate} parts" if config.accumulate > 1 else ""
     hardest = f" ({config.hardest})" if "mis" in config.mining else ""
     lines = [
@@ -78,6 +82,8 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
         lines[-1:-1] = [
             f"data: {count} training images, {int(run.batches.captions.sum())} captions from {run.cache.path}; "
             f"{count / config.batch_size:.1f} steps an epoch, {images / count:.1f} epochs"
+            + f"; views {', '.join(run.batches.views)}"
+            * (len(run.batches.views) > 1)
         ]
     return lines
 

@@ -102,6 +102,14 @@ def assemble(manifest: Manifest, world: World) -> Run:
         size=world.size,
         parts=config.accumulate,
     )
+    tap_blocks = model_config.tap_blocks(clip.layers)
+    if config.cache_taps == "disk":
+        if model_config.clip_input != "exact":
+            raise ValueError(
+                f"model.clip_input is {model_config.clip_input}, but the cache's taps are of images shown exactly; set "
+                "train.cache_taps: true or false"
+            )
+        batches.read_taps(tap_blocks)
 
     torch.manual_seed(config.seed)
     generator, discriminator, head = build(model_config, clip, cache.phrase_mean)
@@ -123,7 +131,7 @@ def assemble(manifest: Manifest, world: World) -> Run:
         optimizer_g=_adam([generator], config.lr_generator, config),
         optimizer_d=_adam([discriminator, head], config.lr_discriminator, config),
         batches=batches,
-        tap_blocks=model_config.tap_blocks(clip.layers),
+        tap_blocks=tap_blocks,
     )
 
 

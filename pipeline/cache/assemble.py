@@ -79,7 +79,9 @@ def assemble(partial: "PartialCache", final: Path, info: Mapping[str, Any]) -> N
     _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(partial, "samples"))
     _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(partial, "rejects"))
     _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(partial, encoded, ids))
-    _write_images(final / schema.IMAGES_FILE, partial)
+    _write_array(final / schema.IMAGES_FILE, partial, "ingest", "image")
+    if "taps" in info:
+        _write_array(final / schema.TAPS_FILE, partial, "taps", "taps")
     _write_features(final / schema.FEATURES_FILE, partial, encoded, phrases["prompt"].to_pylist())
     counts = _checked_counts(partial, final, phrases)
     size = partial.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
@@ -129,16 +131,17 @@ def _write_parquet(path: Path, columns: pa.Schema, tables: Iterator[pa.Table]) -
                 writer.write_table(table, row_group_size=len(table))
 
 
-def _write_images(path: Path, partial: "PartialCache") -> None:
-    shards = partial.shards("ingest")
-    shapes = [partial.read("ingest", shard, only=["image"])[1]["image"].shape for shard in shards]
+def _write_array(path: Path, partial: "PartialCache", stage: str, name: str) -> None:
+    """A stage's array of one row a sample, as the only dataset of its file."""
+    shards = partial.shards(stage)
+    shapes = [partial.read(stage, shard, only=[name])[1][name].shape for shard in shards]
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
         shape = (sum(s[0] for s in shapes), *shapes[0][1:])
-        images = file.create_dataset("image", shape, "uint8", track_times=False)
+        rows = file.create_dataset(name, shape, schema.SHARDS[stage].arrays[name][0], track_times=False)
         start = 0
         for shard, shape in zip(shards, shapes, strict=True):
             if shape[0]:
-                images[start : start + shape[0]] = partial.read("ingest", shard, only=["image"])[1]["image"]
+                rows[start : start + shape[0]] = partial.read(stage, shard, only=[name])[1][name]
             start += shape[0]
 
 

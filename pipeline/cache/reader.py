@@ -1,6 +1,7 @@
 """Reads a finished cache: Parquet tables, HDF5 datasets mapped into memory; safe to pickle and to open in workers."""
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,13 @@ class Cache:
         got = self.info.get("format") if isinstance(self.info, dict) else None
         if got != schema.FORMAT:
             raise ValueError(f"{self.path} has format {got}, this version reads {schema.FORMAT}; {MEND}")
-        missing = [name for name in schema.FILES if not (self.path / name).is_file()]
+        missing = [name for name in schema.files_of(self.info) if not (self.path / name).is_file()]
         if missing:
             raise ValueError(f"{self.path} lacks {', '.join(missing)}; {MEND}")
-        for name, dataset in ((schema.FEATURES_FILE, "caption/tokens"), (schema.IMAGES_FILE, "image")):
-            self._map(name, dataset)  # a truncated file is refused now, not in the middle of a training run
+        last = {schema.FEATURES_FILE: "caption/tokens", schema.IMAGES_FILE: "image", schema.TAPS_FILE: "taps"}
+        for name in schema.files_of(self.info):
+            if name in last:
+                self._map(name, last[name])  # a truncated file is refused now, not in the middle of a training run
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "info": self.info}
@@ -64,6 +67,11 @@ class Cache:
     def images(self) -> np.ndarray:
         """uint8 [S, 3, H, W], RGB."""
         return self._map(schema.IMAGES_FILE, "image")
+
+    @cached_property
+    def taps(self) -> np.ndarray:
+        """float16 [S, V, T, D, g, g], CLIP's patch features of each image's views; only after `require_taps`."""
+        return self._map(schema.TAPS_FILE, "taps")
 
     @cached_property
     def phrase_text(self) -> np.ndarray:
@@ -127,6 +135,20 @@ class Cache:
             raise ValueError(
                 f"{self.path} was encoded by CLIP {own['name']} (sha256 {own['sha256']}), but the CLIP in use has "
                 f"sha256 {sha256}; set encode.clip to the former, or {MEND}"
+            )
+
+    def require_taps(self, blocks: Sequence[int]) -> None:
+        """ValueError when the cache holds no CLIP features of views, or such after other blocks than these."""
+        own = self.info.get("taps")
+        if own is None:
+            raise ValueError(
+                f"{self.path} has no {schema.TAPS_FILE}, the CLIP features that train.cache_taps: disk reads; set "
+                f"taps.views, such as [whole, whole-flipped], and {MEND}; or set train.cache_taps: true or false"
+            )
+        if own["blocks"] != list(blocks):
+            raise ValueError(
+                f"{self.path / schema.TAPS_FILE} has features of CLIP's blocks {own['blocks']}, but the model reads "
+                f"{list(blocks)}; set model.taps so, or taps.blocks to model.taps and {MEND}"
             )
 
     def _table(self, name: str, columns: pa.Schema) -> pa.Table:

@@ -4,21 +4,25 @@ One folder; it is complete or it does not exist. Files of the finished cache, on
 `samples.parquet` image · `captions.parquet` caption · `phrases.parquet` unique phrase · `rejects.parquet` refused
 input · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
 `caption/offsets` [C+1]; float16, raw (not L2-normalised) · `images.h5`: `image` [S, 3, H, W] uint8 · `cache.json`:
-format, fingerprint, counts, … All HDF5 datasets are contiguous and uncompressed: readers map them into memory. An image
-takes 3·H·W bytes, 150,528 at 224 px; in return nothing is decoded, resized or lost in training.
+format, fingerprint, counts, … · where cache.json has `taps` {clip_sha256, views, blocks}, also `taps.h5`: `taps`
+[S, V, T, D, g, g] float16, the frozen CLIP's patch features of each image's V views after T blocks. All HDF5 datasets
+are contiguous and uncompressed: readers map them into memory. An image takes 3·H·W bytes, 150,528 at 224 px; in return
+nothing is decoded, resized or lost in training. A view's taps take 2·T·D·g² bytes, 225,792 of ViT-B/32's.
 A sample's `box` is the object's place in the original, x0, y0, x1, y1 in pixels; the kept image is the crop around it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 FORMAT = 1
 INFO, SAMPLES_FILE, CAPTIONS_FILE = "cache.json", "samples.parquet", "captions.parquet"
 PHRASES_FILE, REJECTS_FILE = "phrases.parquet", "rejects.parquet"
-FEATURES_FILE, IMAGES_FILE = "features.h5", "images.h5"
-FILES = (INFO, SAMPLES_FILE, CAPTIONS_FILE, PHRASES_FILE, REJECTS_FILE, FEATURES_FILE, IMAGES_FILE)
-STAGES = ("ingest", "parse", "encode")
+FEATURES_FILE, IMAGES_FILE, TAPS_FILE = "features.h5", "images.h5", "taps.h5"
+FILES = (INFO, SAMPLES_FILE, CAPTIONS_FILE, PHRASES_FILE, REJECTS_FILE, FEATURES_FILE, IMAGES_FILE, TAPS_FILE)
+STAGES = ("ingest", "parse", "encode", "taps")
 SPLITS = ("train", "test")
 KINDS = ("entity", "attribute", "relation")
 COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relations"}
@@ -56,6 +60,16 @@ PHRASES = pa.schema([
 ])  # fmt: skip
 
 
+def files_of(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The files of the cache that has this cache.json: taps only where views were asked for."""
+    return FILES if "taps" in info else FILES[:-1]
+
+
+def stages_of(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The stages that the cache with this cache.json was made in."""
+    return STAGES if "taps" in info else STAGES[:-1]
+
+
 @dataclass(frozen=True)
 class ShardFormat:
     """What a stage's shards hold: tables by schema; arrays by numpy type and number of axes.
@@ -80,6 +94,7 @@ SHARDS = {
         {"sentence": ("float16", 2), "tokens": ("float16", 2), "offsets": ("int64", 1)},
         {"sentence": ("texts", 0), "offsets": ("texts", 1)},
     ),
+    "taps": ShardFormat({}, {"taps": ("float16", 6)}),
 }
 
 

@@ -13,9 +13,10 @@ from hspcgan.pipeline.cache.assemble import count
 from hspcgan.pipeline.cache.reader import MEND, Cache
 from hspcgan.pipeline.cache.writer import fingerprint
 
-BLOCK = 65536  # rows read at a time
+BLOCK_BYTES = 2**26  # read at a time
 NEEDED = {"fingerprint", "counts", "clip", "templates", "tools", "parser", "normalised", "image_size", "stages"}
 CLIP_KEYS = {"name", "sha256", "embed_dim", "context_length"}
+TAPS_KEYS = {"clip_sha256", "views", "blocks"}
 
 
 def validate(path: Path | str) -> None:
@@ -31,18 +32,22 @@ def _info(cache: Cache) -> Iterator[str]:
     missing = NEEDED - cache.info.keys()
     missing |= {f"clip.{key}" for key in CLIP_KEYS - cache.info.get("clip", {}).keys()}
     missing |= {f"templates.{kind}" for kind in set(schema.KINDS) - cache.info.get("templates", {}).keys()}
+    if "taps" in cache.info:
+        missing |= {f"taps.{key}" for key in TAPS_KEYS - cache.info["taps"].keys()}
     if missing:
         yield f"cache.json lacks {', '.join(sorted(missing))}"
     elif cache.info["normalised"] is not False:
         yield "cache.json says that features are normalised; format 1 holds raw ones"
-    elif cache.info["fingerprint"] != _chained(cache.info["stages"]):
+    elif cache.info["fingerprint"] != _chained(cache.info):
         yield "cache.json: the fingerprint is not that of the inputs under `stages`"
+    elif "taps" in cache.info and cache.info["taps"]["clip_sha256"] != cache.info["clip"]["sha256"]:
+        yield f"cache.json: the taps are of another CLIP, sha256 {cache.info['taps']['clip_sha256']!r}"
 
 
-def _chained(stages: dict) -> str:
+def _chained(info: dict) -> str:
     so_far = ""
-    for stage in schema.STAGES:
-        so_far = fingerprint(stages.get(stage, {}), so_far)
+    for stage in schema.stages_of(info):
+        so_far = fingerprint(info["stages"].get(stage, {}), so_far)
     return so_far
 
 
@@ -113,6 +118,11 @@ def _shapes(cache: Cache) -> Iterator[str]:
         found = getattr(cache, name)
         if found.shape != shape or found.dtype != dtype:
             yield f"{name} is {found.dtype} {found.shape}, expected {dtype} {shape}"
+    if "taps" in cache.info:
+        rows = (samples, len(cache.info["taps"]["views"]), len(cache.info["taps"]["blocks"]))
+        taps = cache.taps
+        if taps.ndim != 6 or taps.shape[:3] != rows or taps.shape[4] != taps.shape[5] or taps.dtype != "float16":
+            yield f"taps is {taps.dtype} {taps.shape}, expected float16 {(*rows, 'D', 'g', 'g')}"
     if len(cache.offsets) == captions + 1 and not np.array_equal(cache.offsets, offsets):
         yield "features.h5: caption/offsets do not agree with n_tokens"
 
@@ -179,9 +189,11 @@ def _owner(column: pa.ListArray) -> np.ndarray:
 
 
 def _finite(cache: Cache) -> Iterator[str]:
-    for name in ("phrase_text", "sentence", "token_rows"):
+    for name in ("phrase_text", "sentence", "token_rows", *(["taps"] if "taps" in cache.info else [])):
         array = getattr(cache, name)
-        for start in range(0, len(array), BLOCK):
-            if not np.isfinite(array[start : start + BLOCK]).all():
-                yield f"features.h5: {name} holds values that are not finite near row {start}"
+        block = max(1, BLOCK_BYTES // max(1, array[:1].nbytes))
+        for start in range(0, len(array), block):
+            if not np.isfinite(array[start : start + block]).all():
+                file = schema.TAPS_FILE if name == "taps" else schema.FEATURES_FILE
+                yield f"{file}: {name} holds values that are not finite near row {start}"
                 break

@@ -179,19 +179,21 @@ class PartialCache:
     def finish(self, info: Mapping[str, Any]) -> Path:
         """Assembles, validates and renames the cache, and removes what it was made from.
 
-        `info`: clip {name, sha256, embed_dim, context_length}, templates, tools, parser; the rest is added here.
+        `info`: clip {name, sha256, embed_dim, context_length}, templates, tools, parser, and, where views were asked
+        for, taps {clip_sha256, views, blocks}; the rest is added here.
         """
         from hspcgan.pipeline.cache.validate import validate
 
-        unfinished = [stage for stage in schema.STAGES if not self.is_complete(stage)]
+        stages = schema.stages_of(info)
+        unfinished = [stage for stage in stages if not self.is_complete(stage)]
         if unfinished:
             raise ValueError(f"{self.path}: not complete: {', '.join(unfinished)}; run `hspcgan prepare MANIFEST`")
-        plans = {stage: self._plan(stage) for stage in schema.STAGES}
+        plans = {stage: self._plan(stage) for stage in stages}
         final = self.path / "final"
         shutil.rmtree(final, ignore_errors=True)
         final.mkdir()
         assemble(self, final, {
-            "format": schema.FORMAT, "fingerprint": plans["encode"]["fingerprint"], "normalised": False, **info,
+            "format": schema.FORMAT, "fingerprint": plans[stages[-1]]["fingerprint"], "normalised": False, **info,
             "stages": {stage: plan["inputs"] for stage, plan in plans.items()},
         })  # fmt: skip
         validate(final)

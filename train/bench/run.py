@@ -5,7 +5,7 @@ Figures are medians. Both GALIPs start from the same weights; their images and s
 
 import time
 from collections.abc import Callable, Iterator
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from hspcgan.train import distributed, losses
 from hspcgan.train.bench.plain import Plain
 from hspcgan.train.bench.plain_networks import networks
 from hspcgan.train.config import TrainConfig
+from hspcgan.train.data import Batches
 from hspcgan.train.journal import Clock
 from hspcgan.train.loop import train_step
 from hspcgan.train.setup import Run, assemble
@@ -55,6 +56,7 @@ def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Fig
     yield Figure("hspcgan", f"{run.model_config.kind} to GALIP the plain way", of_plain["hspcgan"], "×", True)
     yield from profile(run, bench.rounds)
     yield from mining(run, seconds["hspcgan"], bench.rounds)
+    yield from taps(run, seconds["hspcgan"], bench.rounds)
     yield from sampling(run, galip, plain, bench.rounds, parser)
 
 
@@ -125,7 +127,7 @@ def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
     """Median seconds of a step of each, a round's batch being the same for all; the first round is not counted."""
     seconds: dict[str, list[float]] = {"plain": [], "galip": [], "hspcgan": []}
     for number in range(rounds + 1):
-        images = galip.batches.images(galip.batches.choose(number)[0], np.zeros(galip.config.batch_size, bool))
+        images = galip.batches.images(galip.batches.choose(number)[0], np.zeros(galip.config.batch_size, int))
         images, tokens = images.to(run.world.device), tokens_of(galip, number)
         first, second = (one.batches.at(number).to(run.world.device) for one in (galip, run))
         seconds["plain"].append(clocked(run, partial(plain.step, images, tokens, first.noise)))
@@ -184,6 +186,23 @@ def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
     yield Figure(
         "pairs_error", "all pairs, and one by one in float64", float((pairs - one_by_one).abs().max()), "", True
     )
+
+
+def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
+    """Batches whose real images' CLIP features are computed, and such with those of the cache's views."""
+    stored, computed_sec, read_sec = copy(run.batches), [], []
+    stored.read_taps(run.tap_blocks)
+
+    def load(batches: Batches, number: int) -> None:
+        run.real_taps(batches.at(number).to(run.world.device))
+
+    for number in range(rounds + 1):
+        computed_sec.append(clocked(run, partial(load, run.batches, number)))
+        read_sec.append(clocked(run, partial(load, stored, number)))
+    computed, read = median(computed_sec[1:]), median(read_sec[1:])
+    yield Figure("images_ms", "a batch loaded, its images' CLIP features computed", 1e3 * computed, "ms")
+    yield Figure("taps_ms", "a batch loaded with those features from the cache", 1e3 * read, "ms")
+    yield Figure("taps_saved", "of a step: features read, not computed", 100 * (computed - read) / step_sec, "%")
 
 
 def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> Iterator[Figure]:

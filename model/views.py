@@ -1,0 +1,33 @@
+"""Views of images: the crops and flips that training is shown, and that CLIP's cached features are computed of."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CROPS = ("whole", "top-left", "top-right", "bottom-left", "bottom-right")
+FLIPPED = "-flipped"
+VIEWS = (*CROPS, *(crop + FLIPPED for crop in CROPS))
+
+
+def to_signed(images: np.ndarray) -> np.ndarray:
+    """uint8 [0, 255] → float32 [−1, 1], any shape."""
+    return images.astype(np.float32) / 127.5 - 1
+
+
+def view_pixels(images: np.ndarray, view: str) -> Tensor:
+    """A view of square images uint8 [b, 3, H, H], one of VIEWS; float32 in [−1, 1] of the same size.
+
+    A corner's crop is 7/8 of each side, scaled back by Pillow's bicubic filter (antialiased) and clamped, but not
+    rounded to whole numbers; "-flipped" then mirrors it left to right.
+    """
+    crop, flipped = view.removesuffix(FLIPPED), view.endswith(FLIPPED)
+    size = images.shape[-1]
+    side = size if crop == "whole" else size * 7 // 8
+    top = size - side if crop.startswith("bottom") else 0
+    left = size - side if crop.endswith("right") else 0
+    pixels = torch.from_numpy(to_signed(images[..., top : top + side, left : left + side]))
+    if side != size:
+        pixels = F.interpolate(pixels, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
+        pixels = pixels.clamp(-1, 1)
+    return pixels.flip(-1) if flipped else pixels
