@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from hspcgan.model.checkpoint import CARD, Loaded, load, read_card
 from hspcgan.model.clip import FrozenClip
 from hspcgan.pipeline.concepts.config import ParseConfig
@@ -50,13 +48,6 @@ def open_checkpoint(name: str | Path, clip: FrozenClip | None = None, clip_path:
     """The networks of a checkpoint; its CLIP is the one given, or of ``clip_path`` (path or shipped name), or found."""
     path = find_checkpoint(name)
     return load(path, clip, clip_path=None if clip_path is None else weights_path(clip_path))
-
-
-def pick_device(wanted: str) -> torch.device:
-    """The device of the config's word. ValueError when a GPU is demanded and none is there."""
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda is asked for, but torch sees no GPU; use auto or cpu")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from hspcgan.evaluate.checkpoints import pick_device
 from hspcgan.evaluate.clip_score import ClipScorer
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.fid import find_inception
@@ -22,7 +21,7 @@ from hspcgan.evaluate.sample import generate
 from hspcgan.evaluate.selection import Selection, select
 from hspcgan.evaluate.subjects import REAL, Subject, open_generator, provenance
 from hspcgan.evaluate.verify import Verdict, verify
-from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.clip import FrozenClip, load_clip, pick_device
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache.conditions import collate
 from hspcgan.pipeline.cache.reader import Cache
@@ -80,7 +79,7 @@ def prepare(manifest: Manifest) -> Bench:
     name, trusted = encode.get("clip"), bool(encode.get("allow_unverified"))
     if not name:
         raise ValueError(f"{manifest.name}: encode.clip is missing; drawing needs the CLIP that encoded the cache")
-    device = pick_device(config.device)
+    device = pick_device(config.device, "evaluate.device")
     selection = select(cache, config)
     paths = {label: weights_path(weights).resolve() for label, weights in config.scorers.items()}
     own = weights_path(name).resolve()

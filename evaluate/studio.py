@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, pick_device, reading
+from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
 from hspcgan.evaluate.texts import conditions_from_texts, doubts
 from hspcgan.model.checkpoint import Loaded
+from hspcgan.model.clip import pick_device
 from hspcgan.model.condition import Condition
 
 Warn = Callable[[str], None]
@@ -35,6 +36,7 @@ def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Lo
     empty = [i + 1 for i, text in enumerate(texts) if not text.strip()]
     if empty:
         raise ValueError(f"text {empty[0]} of {len(texts)} is empty; describe what to draw")
+    device = pick_device(weights.device, "--device")
     folder = find_checkpoint(weights.checkpoint)
     loaded = open_checkpoint(folder, clip_path=weights.clip_path)
     parser, templates = None, {}
@@ -44,7 +46,7 @@ def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Lo
     for line in doubts(texts, loaded.clip):
         warn(line)
     condition = conditions_from_texts(texts, loaded.clip, templates, parser, n_entities=loaded.config.locals)
-    loaded.generator.to(pick_device(weights.device))
+    loaded.generator.to(device)
     return loaded, condition
 
 

@@ -232,3 +232,13 @@ def load_clip(path: str | Path, allow_unverified: bool = False) -> FrozenClip:
     except (RuntimeError, KeyError) as error:
         raise ValueError(f"{path} does not fit OpenAI's CLIP: {error}") from error
     return FrozenClip(network, name, sha256, path.resolve())
+
+
+def pick_device(wanted: str, key: str) -> torch.device:
+    """Where CLIP and the networks compute: "auto" (a GPU if any), "cpu" or "cuda", which the setting ``key`` says.
+
+    ValueError when a GPU is demanded and torch sees none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"{key} is cuda, but torch sees no GPU; use auto or cpu")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")

@@ -139,7 +139,7 @@ def pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
 
 def stage(config: EncodeConfig) -> Stage:
     """The encode stage of an `encode` section; raises ValueError when the CLIP weights are missing or damaged."""
-    path, device = weights_path(config.clip), pick_device(config.device)
+    path, device = weights_path(config.clip), _device(config)
     clip = cached_clip(path, config.allow_unverified, device)  # now, to notice damaged weights before the work
     templates = config.templates.model_dump()
 
@@ -175,7 +175,7 @@ def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
 
 def describe(config: EncodeConfig) -> dict[str, Any]:
     """What cache.json says of the CLIP: name, sha256, embed_dim, context_length."""
-    clip = cached_clip(weights_path(config.clip), config.allow_unverified, pick_device(config.device))
+    clip = cached_clip(weights_path(config.clip), config.allow_unverified, _device(config))
     return {
         "name": clip.name,
         "sha256": clip.sha256,
@@ -184,13 +184,10 @@ def describe(config: EncodeConfig) -> dict[str, Any]:
     }
 
 
-def pick_device(wanted: str) -> str:
-    """ "cpu" or "cuda"; raises ValueError when a GPU is demanded and none is there."""
-    import torch
+def _device(config: EncodeConfig) -> str:
+    from hspcgan.model.clip import pick_device
 
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ValueError("encode.device is cuda, but torch sees no GPU; use auto or cpu")
-    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+    return str(pick_device(config.device, "encode.device"))
 
 
 def by_length(clip: "FrozenClip", captions: list[str], prompts: list[str]) -> list[tuple[str, bool]]:

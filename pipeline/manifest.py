@@ -26,14 +26,23 @@ class Manifest:
     name: str
     raw: dict[str, Any]
     path: Path
+    overridden: tuple[str, ...] = ()  # keys that overrides set, such as "train.batch_size"
 
     def section(self, key: str, model: type[Section]) -> Section:
         """The section as the typed model of the room that uses it. ValueError names all its problems at once."""
         try:
             return model.model_validate(self.raw.get(key) or {})
         except ValidationError as error:
-            problems = [_problem(key, dict(found), model) for found in error.errors()]
-            raise ValueError(f"{self.path}:\n  " + "\n  ".join(problems)) from error
+            blamed: dict[str, list[str]] = {}
+            for found in error.errors():
+                where = ".".join([key, *map(str, found["loc"])])
+                source = "--override" if self._is_overridden(where) else str(self.path)
+                blamed.setdefault(source, []).append(_problem(where, dict(found), model))
+            told = ["\n  ".join([f"{source}:", *problems]) for source, problems in blamed.items()]
+            raise ValueError("\n".join(told)) from error
+
+    def _is_overridden(self, where: str) -> bool:
+        return any(f"{where}.".startswith(f"{key}.") or key.startswith(f"{where}.") for key in self.overridden)
 
     def fingerprint(self, *keys: str) -> str:
         """sha256 of these sections as sorted JSON."""
@@ -64,8 +73,8 @@ def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
     raw.setdefault("name", path.stem)
     for key in ("cache", "run"):
         raw.setdefault(key, f"runs/{raw['name']}/{key}")
-    _refuse(path, problems + _no_text(raw))
-    return Manifest(raw["name"], raw, path)
+    _refuse("--override", problems + _no_text(raw))  # the files' own problems are refused as they are read
+    return Manifest(raw["name"], raw, path, tuple(override.partition("=")[0] for override in overrides))
 
 
 def shipped_manifests() -> list[str]:
@@ -150,9 +159,9 @@ def _no_text(raw: dict[str, Any]) -> list[str]:
     return [f"{key} is {raw[key]!r}, expected text" for key in KEYS[:5] if not isinstance(raw.get(key, ""), str)]
 
 
-def _refuse(path: Path, problems: Sequence[str]) -> None:
+def _refuse(source: Path | str, problems: Sequence[str]) -> None:
     if problems:
-        raise ValueError(f"{path}:\n  " + "\n  ".join(problems) + f"\nKnown keys: {', '.join(KEYS)}")
+        raise ValueError(f"{source}:\n  " + "\n  ".join(problems) + f"\nKnown keys: {', '.join(KEYS)}")
 
 
 def _repeated(node: yaml.Node | None) -> Iterator[str]:
@@ -193,8 +202,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
         raise ValueError(f"override {override!r}: the value is not YAML: {error}") from error
 
 
-def _problem(section: str, found: dict[str, Any], model: type[BaseModel]) -> str:
-    where = ".".join([section, *map(str, found["loc"])])
+def _problem(where: str, found: dict[str, Any], model: type[BaseModel]) -> str:
     if found["type"] == "extra_forbidden":
         *parents, last = found["loc"]
         return f"{where}: unknown key{_suggest(str(last), _fields(model, parents))}"

@@ -110,7 +110,8 @@ def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache
 def stage(config: ParseConfig) -> Stage:
     """The parse stage of a `parse` section; raises ValueError when the annotator's model is missing."""
     open_job = functools.partial(job, functools.partial(make_mapper, config), config.processes)
-    inputs = {"parse": config.model_dump(mode="json", exclude={"processes", "model"}), "tools": versions(config)}
+    settings = config.model_dump(mode="json", exclude={"processes", "model", "spacy_model"})  # tools tell the models
+    inputs = {"parse": settings, "tools": versions(config)}
     return Stage("parse", "captions", inputs, lambda: plan_line(config), open_job)
 
 

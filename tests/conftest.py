@@ -84,6 +84,14 @@ def random_condition(batch: int, *, width: int = 32, slots: int = 6, seed: int =
     )
 
 
+def randomised(module):
+    """Every parameter random, those that start at zero or one included."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(std=0.3)
+    return module
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """Networks this small are slowed down by threads, most of all on a busy machine."""

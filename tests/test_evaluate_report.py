@@ -8,6 +8,7 @@ from pathlib import Path
 import evaluate_world as world
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 
@@ -95,6 +96,26 @@ def page(tmp_path_factory) -> Page:
 def test_every_text_is_escaped(page):
     assert "script" not in page.tags
     assert sum("alert('x')" in text for text in page.texts) >= 8
+
+
+def test_absolute_paths_of_the_machine_stay_off_the_page(tmp_path):
+    run, elsewhere = write_run(tmp_path / "mine" / "run"), tmp_path / "datasets" / "birds"
+    (run / "manifest.yaml").write_text(
+        f"run: {run}\ncache: {tmp_path}/mine/cache\ndata: {{path: {elsewhere}}}\n"
+        f"evaluate: {{scorers: {{own: [{elsewhere}/b.pt, weights/c.pt]}}}}\n"
+    )
+    for label, path in (("trained", run / "checkpoints" / "step-000010"), ("untrained", elsewhere / "toy")):
+        record = _record(label, 1.0)
+        record["subject"] |= {"kind": "checkpoint", "path": str(path)}
+        (run / "evaluation" / f"{label}.json").write_text(json.dumps(record))
+    texts = Page(render(run)).texts
+    assert not [text for text in texts if str(tmp_path) in text]
+    assert {"run/checkpoints/step-000010", "…/toy"} <= set(texts)
+    (manifest,) = (text for text in texts if "scorers:" in text)
+    assert yaml.safe_load(manifest) == {
+        "run": "run", "cache": "cache", "data": {"path": "…/birds"},
+        "evaluate": {"scorers": {"own": ["…/b.pt", "weights/c.pt"]}},
+    }  # fmt: skip
 
 
 def test_the_page_is_well_formed_and_needs_nothing_from_outside(page):

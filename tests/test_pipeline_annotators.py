@@ -1,14 +1,20 @@
 """Annotators: spaCy's trees as UD against UD's guidelines, stanza by path and offline, one form of token from both."""
 
+import json
+import re
+import shutil
 import socket
 from importlib import resources
+from pathlib import Path
 
 import pytest
 import stanza.utils.conll
+import torch
 from concepts_world import spoken
+from stanza.resources import common
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, clear_to_ud, concepts_from_tokens
-from hspcgan.pipeline.concepts.annotators import Stanza, load_spacy, tokens
+from hspcgan.pipeline.concepts.annotators import Stanza, load_spacy, spacy_identity, tokens
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +144,40 @@ def test_stanza_folder_without_its_files_is_refused(tmp_path):
     (tmp_path / "pos.pt").write_bytes(b"")
     with pytest.raises(ValueError, match=r"tokenize\.pt, lemma\.pt, depparse\.pt missing"):
         Stanza(str(tmp_path))
+
+
+def test_stanzas_english_is_known_by_the_contents_of_what_it_loads_wherever_that_lies(tmp_path, monkeypatch):
+    toy = Path(str(resources.files("hspcgan.pipeline.assets") / "toy-stanza"))
+    names = ("tokenize", "pos", "lemma", "depparse")
+    for name in names:
+        (tmp_path / "en" / name).mkdir(parents=True)
+        shutil.copy(toy / f"{name}.pt", tmp_path / "en" / name / "toy.pt")
+    listing = {"lang_name": "English", "packages": {"default": dict.fromkeys(names, "toy")}}
+    listing |= {name: {"toy": {}} for name in names}
+    (tmp_path / "resources.json").write_text(json.dumps({"en": listing}))
+    monkeypatch.setattr(common, "DEFAULT_MODEL_DIR", str(tmp_path))
+    before = Stanza("en").sha256()
+    assert before == Stanza(str(toy)).sha256()
+    (tmp_path / "en" / "lemma" / "unused.pt").write_bytes(b"x")
+    assert Stanza("en").sha256() == before
+    lemma = tmp_path / "en" / "lemma" / "toy.pt"
+    torch.save({**torch.load(lemma, weights_only=True), "trained": "again"}, lemma)
+    assert Stanza("en").sha256() != before
+
+
+def test_a_spacy_folder_is_known_by_its_contents_a_package_by_its_version(tmp_path):
+    package = load_spacy()
+    assert re.fullmatch(r"en_\w+ [\d.]+", spacy_identity(package, ""))
+    package.to_disk(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    folders = [str(tmp_path / "one"), str(tmp_path / "two")]
+    one, two = (load_spacy(folder) for folder in folders)
+    known = spacy_identity(one, folders[0])
+    assert known.startswith(spacy_identity(package, "") + " ")
+    assert known == spacy_identity(two, folders[1])
+    with open(tmp_path / "two" / "parser" / "model", "ab") as file:
+        file.write(b"x")
+    assert known != spacy_identity(two, folders[1])
 
 
 def test_unknown_spacy_model_is_refused_with_the_mending_command():

@@ -1,6 +1,5 @@
 """The offline stages: rows in and out, each text once, resumed to the same bytes, refusals that say how to mend."""
 
-import functools
 import json
 import os
 import signal
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from pipeline_world import file_bytes, folder_dataset, manifest, picture, write
 
-from hspcgan.pipeline import engines, ingest
+from hspcgan.pipeline import ingest
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.images import fit
 from hspcgan.pipeline.ingest import check_items
@@ -225,49 +224,6 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, tiny_clip_path, monkey
     assert "kept from before" in out
     run(whole)
     assert file_bytes(tmp_path / "killed.cache") == file_bytes(tmp_path / "whole.cache")
-
-
-def _double(offset: int, batch: list[int]) -> list[int]:
-    if -1 in batch:
-        raise ValueError("minus one")
-    if -2 in batch:
-        os._exit(1)
-    return [2 * value + offset for value in batch]
-
-
-def _make_double(offset: int) -> functools.partial:
-    return functools.partial(_double, offset)
-
-
-def test_workers_give_the_same_results_in_the_same_order_as_this_process():
-    batches = [[i, i + 1] for i in range(9)]
-    make = functools.partial(_make_double, 5)
-    here = [result for result, _ in engines.run(make, iter(batches))]
-    there = [result for result, _ in engines.run(make, iter(batches), processes=2)]
-    assert here == there == [[2 * i + 5, 2 * i + 7] for i in range(9)]
-
-
-def test_a_mappers_error_arrives_and_a_dead_worker_is_named():
-    make = functools.partial(_make_double, 0)
-    with pytest.raises(ValueError, match="minus one"):
-        list(engines.run(make, [[0], [-1]], processes=2))
-    with pytest.raises(ValueError, match="worker processes died"):
-        list(engines.run(make, [[0], [-2], [1]], processes=2))
-
-
-def _pid(batch: int) -> int:
-    return os.getpid()
-
-
-def _make_pid() -> engines.Mapper:
-    return _pid
-
-
-def test_workers_are_replaced_by_new_ones_after_a_while(monkeypatch):
-    monkeypatch.setattr(engines, "RECYCLE_AFTER", 2)
-    pids = [pid for pid, _ in engines.run(_make_pid, iter(range(8)), processes=2)]
-    assert len(pids) == 8
-    assert set(pids[:4]).isdisjoint(pids[4:])
 
 
 def test_toybirds_become_a_cache_with_no_refusals(tmp_path, tiny_clip_path):

@@ -14,13 +14,7 @@ from hspcgan.train.distributed import start
 from hspcgan.train.journal import Clock
 from hspcgan.train.loop import train_step
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from hspcgan.model.clip import pick_device
+
 
 @dataclass(frozen=True)
 class World:
@@ -35,14 +37,13 @@ def start(device: str) -> World:
     Raises:
         ValueError: cuda is asked for and absent.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("train.device is cuda, but torch finds no CUDA device; set it to auto or cpu")
-    on_gpu = device != "cpu" and torch.cuda.is_available()
+    where = pick_device(device, "train.device")
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return World(0, 1, torch.device("cuda" if on_gpu else "cpu"))
-    where = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if on_gpu else torch.device("cpu")
+        return World(0, 1, where)
+    on_gpu = where.type == "cuda"
     if on_gpu:
+        where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(where)
     # The first process evaluates alone while the others wait for its next step; ten minutes, the default, can be short.
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(hours=6))

@@ -37,7 +37,7 @@ class Run:
 
     folder: Path
     manifest: dict[str, Any]
-    manifest_text: str
+    manifest_text: str  # for readers: absolute paths as `shown_path` has them
     log: list[dict[str, Any]]
     evaluations: list[Evaluation]  # untrained, trained, others by label, real
     history: list[tuple[str, np.ndarray]]  # ("real" or step, a row of images as one uint8 HWC strip)
@@ -52,13 +52,30 @@ def read_run(folder: Path) -> Run:
     path = folder / "manifest.yaml"
     if not path.is_file():
         raise ValueError(f"{folder} is not a run: manifest.yaml is missing; give the folder that `hspcgan train` wrote")
-    text = path.read_text(encoding="utf-8")
-    manifest = yaml.safe_load(text)
+    manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(manifest, dict):
         raise ValueError(f"{path} holds {type(manifest).__name__}, expected the sections of a manifest; train again")
+    text = yaml.safe_dump(_with_shown_paths(manifest, folder), sort_keys=False, allow_unicode=True)
     evaluations = _evaluations(folder / FOLDER)
     size = (manifest.get("model") or {}).get("image_size")
     return Run(folder, manifest, text, _log(folder / "log.jsonl"), evaluations, _history(folder / "grids", size))
+
+
+def shown_path(path: str, run: Path) -> str:
+    """A path as a page that others read may have it: an absolute one from the run's parent folder on, or its name."""
+    if not Path(path).is_absolute():
+        return path
+    home = run.resolve().parent
+    found = Path(path).resolve()
+    return found.relative_to(home).as_posix() if found.is_relative_to(home) else f"…/{found.name}"
+
+
+def _with_shown_paths(value: Any, run: Path) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_shown_paths(item, run) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_shown_paths(item, run) for item in value]
+    return shown_path(value, run) if isinstance(value, str) else value
 
 
 def _log(path: Path) -> list[dict[str, Any]]:

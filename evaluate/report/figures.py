@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hspcgan.evaluate.fid import progress
-from hspcgan.evaluate.report.data import Evaluation, Run
+from hspcgan.evaluate.report.data import Evaluation, Run, shown_path
 from hspcgan.evaluate.subjects import REAL, UNTRAINED
 
 TITLES = {"untrained": "untrained", "trained": "trained here", "real": "real images"}
@@ -102,7 +102,7 @@ def _modes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def provenance(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """Groups of (what, value): weights, data, settings and versions that the figures came from."""
-    groups = [(title(one.label), _weights(one)) for one in run.evaluations if one.kind == "checkpoint"]
+    groups = [(title(one.label), _weights(one, run)) for one in run.evaluations if one.kind == "checkpoint"]
     if not run.evaluations:
         return groups
     record = run.evaluations[0].record
@@ -128,10 +128,10 @@ def provenance(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
-def _weights(one: Evaluation) -> list[tuple[str, str]]:
+def _weights(one: Evaluation, run: Run) -> list[tuple[str, str]]:
     subject, timings = one.record["subject"], one.record["timings"]
     return [
-        ("checkpoint", str(subject["path"])),
+        ("checkpoint", shown_path(subject["path"], run.folder)),
         ("step", f"{subject['step']:,}" if subject.get("step") is not None else "–"),
         ("weights sha256", str(subject.get("sha256"))),
         ("parameters", f"{sum((subject.get('parameters') or {}).values()):,}"),

@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,15 @@ def _with_shorthand(nlp: Any) -> Any:
     for typed, meant in pairs("typing").items():
         nlp.tokenizer.add_special_case(typed, [{"ORTH": typed, "NORM": meant}])
     return nlp
+
+
+def spacy_identity(nlp: Any, model: str) -> str:
+    """Which model `load_spacy(model)` gave: name and version, and of a folder, which these do not fix, its sha256."""
+    named = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
+    folder = Path(model)
+    if nlp.path != folder:
+        return named
+    return f"{named} {_sha256({p.relative_to(folder).as_posix(): p for p in folder.rglob('*') if p.is_file()})}"
 
 
 def stanza_english() -> tuple[Path, Path]:
@@ -117,6 +126,7 @@ class Stanza:
         wanted = [*STANZA_FILES, *(name for name in ("mwt", "ner") if (home / name).is_dir())]
         return stanza.Pipeline(
             lang="en",
+            dir=str(home.parent),
             processors=",".join(wanted),
             download_method=None,
             use_gpu=False,
@@ -137,11 +147,30 @@ class Stanza:
         return result
 
     def sha256(self) -> str:
-        """Of the model files' contents, in the order of their names; "" for stanza's "en", which its version fixes."""
-        digest = hashlib.sha256()
-        for name, path in sorted(self.files.items()):
-            digest.update(name.encode() + path.read_bytes())
-        return digest.hexdigest() if self.files else ""
+        """Of the files that the processors were loaded from, by what each is for, wherever they lie."""
+        return _sha256(dict(_model_files(self.pipeline.config)))
+
+
+def _model_files(config: Any, name: str = "") -> Iterator[tuple[str, Path]]:
+    """What stands under a "…_path" of a pipeline's settings; NER has lists of models and of what these are built on."""
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield from _model_files(value, f"{name}/{key}")
+    elif isinstance(config, list):
+        for number, value in enumerate(config):
+            yield from _model_files(value, f"{name}/{number}")
+    elif "_path" in name and Path(config or "").is_file():
+        yield name, Path(config)
+
+
+def _sha256(files: Mapping[str, Path]) -> str:
+    """Of files' names here and contents."""
+    from hspcgan.model.clip_file import file_sha256
+
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        digest.update(f"{name}\0{file_sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def tokens(document: Any) -> list[Token]:

@@ -31,8 +31,12 @@ class Parser:
         """The spaCy pipeline: sng_parser reads its Docs, and it is the annotator where the config says so."""
         from hspcgan.pipeline.concepts.annotators import load_spacy
 
+        return load_spacy(self._spacy_model, self.lean)
+
+    @property
+    def _spacy_model(self) -> str:
         is_annotator = self.config.annotator == "spacy"
-        return load_spacy(self.config.spacy_model or (self.config.model if is_annotator else ""), self.lean)
+        return self.config.spacy_model or (self.config.model if is_annotator else "")
 
     @cached_property
     def repaired(self) -> Any:
@@ -119,14 +123,13 @@ class Parser:
 
     def versions(self) -> dict[str, str]:
         """What the result depends on beside the config: tools, models, and these rules (a hash of their sources)."""
-        from hspcgan.pipeline.concepts.annotators import tool_versions
+        from hspcgan.pipeline.concepts.annotators import spacy_identity, tool_versions
 
-        meta = self.nlp.meta
         versions = tool_versions("spacy", "SceneGraphParser")
-        versions["spacy_model"] = f"{meta['lang']}_{meta['name']} {meta['version']}"
+        versions["spacy_model"] = spacy_identity(self.nlp, self._spacy_model)
         if self.config.annotator == "stanza":
             versions |= tool_versions("stanza")
-            versions["stanza_model"] = self.stanza.sha256() or self.stanza.model
+            versions["stanza_model"] = self.stanza.sha256()
         versions["rules"] = rules_sha256()
         return versions
 
