@@ -9,7 +9,9 @@ takes 3·H·W bytes, 150,528 at 224 px; in return nothing is decoded, resized or
 A sample's `box` is the object's place in the original, x0, y0, x1, y1 in pixels; the kept image is the crop around it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,6 +24,11 @@ STAGES = ("ingest", "parse", "encode")
 SPLITS = ("train", "test")
 KINDS = ("entity", "attribute", "relation")
 COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relations"}
+
+
+def files_of(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The files of the cache that has this cache.json."""
+    return FILES
 
 
 def _concepts(phrase: pa.DataType) -> list[pa.Field]:
