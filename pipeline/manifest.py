@@ -91,8 +91,10 @@ def weights_path(name_or_path: str) -> Path:
     path = Path(name_or_path).expanduser()
     if name_or_path and path.exists():
         return path
-    raise ValueError(f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
-                     "`hspcgan doctor` says what each needs, and where OpenAI's ViT-B-32.pt is from")  # fmt: skip
+    raise ValueError(
+        f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
+        "`hspcgan doctor` says what each needs, `hspcgan models fetch` brings OpenAI's ViT-B-32.pt"
+    )
 
 
 def _find(name_or_path: str) -> Path:
