@@ -91,7 +91,7 @@ def _is_there(goal: Path, raw: bytes, sizes: dict[str, int], replace: bool) -> b
     if replace or not names or (schema.INFO not in names and not isinstance(goal, Path)):
         return False  # the last: what an interrupted copy to a URL leaves
     there = (goal / schema.INFO).read_bytes() if schema.INFO in names else b""
-    own, wanted = _parsed(there).get("fingerprint", "unknown"), _parsed(raw)["fingerprint"]
+    own, wanted = _parsed(there).get("fingerprint", "unknown"), _parsed(raw).get("fingerprint")
     if own != wanted:
         raise ValueError(
             f"{goal} holds another cache (fingerprint {own}, that of the source is {wanted}); give another TARGET, "
@@ -99,7 +99,9 @@ def _is_there(goal: Path, raw: bytes, sizes: dict[str, int], replace: bool) -> b
         )
     differing = [name for name in sizes if name not in names or (goal / name).stat().st_size != sizes[name]]
     if differing:
-        raise ValueError(f"{goal} holds this cache, but {', '.join(differing)} missing or of other size; --replace it")
+        raise ValueError(
+            f"{goal} holds this cache, but lacks or has in other size: {', '.join(differing)}; --replace it"
+        )
     return True
 
 

@@ -114,8 +114,12 @@ def test_an_interrupted_copy_to_a_folder_leaves_nothing(path, tmp_path, url, mon
         with pytest.raises(type(error)):
             copy_cache(url, str(tmp_path / "back"))
     assert leftovers(tmp_path) == []
+    shutil.copytree(path, tmp_path / "back.partial" / "copy")  # what a kill leaves
+    with pytest.raises(ValueError, match=r"not finished; .*`hspcgan copy`"):
+        Cache(tmp_path / "back")
     copy_cache(url, str(tmp_path / "back"))
     assert file_bytes(tmp_path / "back") == file_bytes(path)
+    assert leftovers(tmp_path) == ["back"]
 
 
 def test_an_interrupted_replacement_of_a_folder_leaves_the_old_one(path, other, tmp_path, monkeypatch):
@@ -157,7 +161,7 @@ def test_the_very_same_cache_is_left_alone_and_another_kept_without_replace(path
 def test_a_same_cache_with_a_file_cut_short_is_not_taken_for_whole(path, url):
     copy_cache(str(path), url)
     (upath.UPath(url) / schema.IMAGES_FILE).write_bytes(b"cut")
-    with pytest.raises(ValueError, match=r"images\.h5 missing or of other size; --replace"):
+    with pytest.raises(ValueError, match=r"lacks or has in other size: images\.h5; --replace"):
         copy_cache(str(path), url)
     copy_cache(str(path), url, replace=True)
     assert stored(url) == file_bytes(path)
