@@ -26,11 +26,6 @@ KINDS = ("entity", "attribute", "relation")
 COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relations"}
 
 
-def files_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The files of the cache that has this cache.json."""
-    return FILES
-
-
 def _concepts(phrase: pa.DataType) -> list[pa.Field]:
     """The concept columns; `phrase` is the phrase's id in the finished cache, its text in shards of the parse stage.
 
@@ -61,6 +56,11 @@ PHRASES = pa.schema([
     ("phrase", pa.int32()), ("kind", pa.string()), ("text", pa.string()), ("prompt", pa.string()),
     ("count", pa.int64()),
 ])  # fmt: skip
+
+
+def files_of(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The files of the cache that has this cache.json."""
+    return FILES
 
 
 @dataclass(frozen=True)
