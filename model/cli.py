@@ -7,7 +7,23 @@ import click
 
 @click.group()
 def models() -> None:
-    """Pack checkpoints for sharing, read those of the original GALIP."""
+    """Fetch CLIP, pack checkpoints, read the original GALIP's."""
+
+
+@models.command()
+@click.argument("name")
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("weights"),
+              show_default=True, help="The folder to put the file into.")  # fmt: skip
+def fetch(name: str, folder: Path) -> None:
+    """Download OpenAI's weights of the CLIP NAME, such as ViT-B/32, and check their sha256.
+
+    The address is the clip package's own; no other command downloads weights.
+    """
+    from hspcgan.model.fetch import fetch as download
+
+    path, fetched = download(name, folder)
+    what = f"fetched, {path.stat().st_size / 1e6:,.1f} MB" if fetched else "already there"
+    click.echo(f"{path}: {what}, its sha256 is OpenAI's")
 
 
 @models.command()

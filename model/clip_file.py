@@ -12,11 +12,15 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+RESNET = "it has no class token and no transformer blocks to tap or to prompt"
+"""Why half of OpenAI's published weights cannot be used."""
+
 
 def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor], str, str]:
     """State dict, sha256 and name of a file of CLIP weights; see ``hspcgan.model.clip.load_clip``."""
     if not path.is_file():
-        raise ValueError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive")
+        raise ValueError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive, "
+                         "which `hspcgan models fetch` downloads")  # fmt: skip
     sha256 = file_sha256(path)
     published = _published()
     if _is_torchscript(path):
@@ -55,10 +59,7 @@ def openai_clip() -> ModuleType:
 
 def _check(path: Path, state: dict[str, Tensor]) -> None:
     if "visual.layer1.0.conv1.weight" in state:
-        raise ValueError(
-            f"{path} is a CLIP with a ResNet: it has no class token and no transformer blocks to tap or to prompt; "
-            f"use a ViT, for example ViT-B/32"
-        )
+        raise ValueError(f"{path} is a CLIP with a ResNet: {RESNET}; use a ViT, for example ViT-B/32")
     if "visual.proj" not in state or "text_projection" not in state:
         raise ValueError(
             f"{path} is not a CLIP state dict: visual.proj and text_projection expected, "

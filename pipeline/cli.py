@@ -226,6 +226,21 @@ def export(cache: Path, folder: Path, parquet: bool, tokens: bool) -> None:
 
 
 @main.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--replace", is_flag=True, help="Overwrite another cache that TARGET holds.")
+def copy(source: str, target: str, replace: bool) -> None:
+    """Copy a finished cache, to or from an object store.
+
+    SOURCE and TARGET are each a local folder or a URL that fsspec knows, such as s3://bucket/cache.
+    """
+    from hspcgan.pipeline.copying import copy_cache
+
+    copied = copy_cache(source, target, replace)
+    click.echo(f"{target}: {copied / 1e6:,.1f} MB copied" if copied else f"{target}: this very cache is already there")
+
+
+@main.command()
 @click.argument("manifest")
 @click.option("--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key: bench.captions=500.")
 def bench(manifest: str, override: tuple[str, ...]) -> None:

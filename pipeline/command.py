@@ -32,7 +32,8 @@ class RootGroup(click.Group):
     """
 
     order = ("demo", "prepare", "ingest", "parse", "encode", "taps", "inspect", "stats", "validate", "export",
-             "graphs", "train", "sample", "interpolate", "edit", "evaluate", "report", "bench", "doctor")  # fmt: skip
+             "copy", "graphs", "train", "sample", "interpolate", "edit", "evaluate", "report", "bench",
+             "doctor")  # fmt: skip
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}

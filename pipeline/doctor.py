@@ -136,7 +136,10 @@ def _openai_clip() -> Finding:
     path = Path("weights/ViT-B-32.pt")
     if path.is_file():
         return Finding("weights, fetched", "OpenAI's CLIP", True, f"{path}, {_size_mb(path):.1f} MB")
-    use = f"manifests other than the toy birds' need it: put OpenAI's file there as {path}"
+    use = (
+        "manifests other than the toy birds' need it: `hspcgan models fetch ViT-B/32`, or, without a network, put "
+        f"OpenAI's file there as {path}"
+    )
     try:
         from hspcgan.model.clip_file import openai_clip
 

@@ -139,7 +139,7 @@ def pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
 
 def stage(config: EncodeConfig) -> Stage:
     """The encode stage of an `encode` section; raises ValueError when the CLIP weights are missing or damaged."""
-    path, device = weights_path(config.clip), _device(config)
+    path, device = weights_path(config.clip), device_of(config)
     clip = cached_clip(path, config.allow_unverified, device)  # now, to notice damaged weights before the work
     templates = config.templates.model_dump()
 
@@ -175,7 +175,7 @@ def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
 
 def describe(config: EncodeConfig) -> dict[str, Any]:
     """What cache.json says of the CLIP: name, sha256, embed_dim, context_length."""
-    clip = cached_clip(weights_path(config.clip), config.allow_unverified, _device(config))
+    clip = cached_clip(weights_path(config.clip), config.allow_unverified, device_of(config))
     return {
         "name": clip.name,
         "sha256": clip.sha256,
@@ -184,7 +184,8 @@ def describe(config: EncodeConfig) -> dict[str, Any]:
     }
 
 
-def _device(config: EncodeConfig) -> str:
+def device_of(config: EncodeConfig) -> str:
+    """ "cpu" or "cuda", as `encode.device` says."""
     from hspcgan.model.clip import pick_device
 
     return str(pick_device(config.device, "encode.device"))

@@ -16,6 +16,11 @@ from pydantic import BaseModel, ValidationError
 KEYS = ("name", "description", "base", "cache", "run",
         "data", "parse", "encode", "taps", "model", "train", "evaluate", "bench")  # fmt: skip
 SECTIONS = KEYS[5:]
+LOCAL = {
+    "cache": "the cache is mapped into memory; give a local folder, and `hspcgan copy` it there or from there",
+    "run": "a run writes its checkpoints and logs in place; give a local folder",
+}
+"""Keys that name local folders, and why."""
 Section = TypeVar("Section", bound=BaseModel)
 
 
@@ -69,7 +74,7 @@ def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
     raw = _read(path)
     for override in overrides:
         _override(raw, override)
-    problems = _misplaced(raw) + ["base is no override: write it into a manifest"] * ("base" in raw)
+    problems = _misplaced(raw) + _remote(raw) + ["base is no override: write it into a manifest"] * ("base" in raw)
     raw.setdefault("name", path.stem)
     for key in ("cache", "run"):
         raw.setdefault(key, f"runs/{raw['name']}/{key}")
@@ -96,8 +101,10 @@ def weights_path(name_or_path: str) -> Path:
     path = Path(name_or_path).expanduser()
     if name_or_path and path.exists():
         return path
-    raise ValueError(f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
-                     "`hspcgan doctor` says what each needs, and where OpenAI's ViT-B-32.pt is from")  # fmt: skip
+    raise ValueError(
+        f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
+        "`hspcgan doctor` says what each needs, `hspcgan models fetch` brings OpenAI's ViT-B-32.pt"
+    )
 
 
 def _find(name_or_path: str) -> Path:
@@ -152,6 +159,15 @@ def _misplaced(raw: dict[str, Any]) -> list[str]:
         f"{key} is {raw[key]!r}, expected keys below it"
         for key in SECTIONS
         if raw.get(key) is not None and not isinstance(raw[key], dict)
+    ]
+
+
+def _remote(raw: dict[str, Any]) -> list[str]:
+    """Places that are URLs, of which pathlib would make local folders with odd names."""
+    return [
+        f"{key} is the URL {raw[key]}: {why}"
+        for key, why in LOCAL.items()
+        if isinstance(raw.get(key), str) and "://" in raw[key]
     ]
 
 

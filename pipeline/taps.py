@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.pipeline.cache.writer import PartialCache
-from hspcgan.pipeline.encode import EncodeConfig, cached_clip, pick_device
+from hspcgan.pipeline.encode import EncodeConfig, cached_clip, device_of
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.runner import Job, Shard, Stage
 
@@ -87,7 +87,7 @@ def tap_shard(
 
 def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
     """The taps stage of a `taps` section with views; raises ValueError for blocks that the CLIP does not have."""
-    path, device = weights_path(encode.clip), pick_device(encode.device)
+    path, device = weights_path(encode.clip), device_of(encode)
     clip, about = cached_clip(path, encode.allow_unverified, device), describe(config, encode)
     kilobytes = 2 * len(config.views) * len(about["blocks"]) * clip.width * clip.grid**2 / 1e3
 
@@ -116,6 +116,6 @@ def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
     """What cache.json says of the taps: clip_sha256, views, blocks (0-based, of this CLIP)."""
     from hspcgan.model.config import ModelConfig
 
-    clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, pick_device(encode.device))
+    clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
     blocks = ModelConfig.model_validate({"taps": config.blocks}).tap_blocks(clip.layers)
     return {"clip_sha256": clip.sha256, "views": list(config.views), "blocks": blocks}

@@ -102,6 +102,12 @@ def test_an_absent_cache_is_refused_with_the_command_that_makes_it(tmp_path):
         Cache(tmp_path / "cache")
 
 
+@pytest.mark.parametrize("url", ["s3://bucket/cache", Path("s3://bucket/cache")])
+def test_a_url_is_refused_with_the_command_that_copies(url):
+    with pytest.raises(ValueError, match=r"is a URL, and a cache is mapped into memory: .*`hspcgan copy"):
+        Cache(url)
+
+
 def test_an_unfinished_cache_is_refused_with_the_command_that_resumes(tmp_path):
     (tmp_path / "cache.partial").mkdir()
     with pytest.raises(ValueError, match="not finished; run `hspcgan prepare MANIFEST` again, it resumes"):

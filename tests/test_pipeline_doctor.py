@@ -54,6 +54,7 @@ def test_openais_clip_is_asked_for_by_its_address_and_hash(tmp_path, monkeypatch
     assert str(tmp_path / "weights" / "ViT-B-32.pt") in found.detail
     # as published with the weights
     sha256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+    assert "`hspcgan models fetch ViT-B/32`" in found.mend
     assert f"{sha256}/ViT-B-32.pt (sha256 {sha256})" in found.mend
     with pytest.raises(ValueError, match=r"hspcgan doctor.*OpenAI's ViT-B-32\.pt"):
         weights_path("weights/ViT-B-32.pt")

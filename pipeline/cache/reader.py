@@ -1,6 +1,7 @@
 """Reads a finished cache: Parquet tables, HDF5 datasets mapped into memory; safe to pickle and to open in workers."""
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 from hspcgan.pipeline.cache import schema
 
 MEND = "make it anew with `hspcgan prepare MANIFEST --rebuild`"
+COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
+URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other
 
 
 class Cache:
@@ -26,8 +29,12 @@ class Cache:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not (self.path / schema.INFO).is_file():
+            if URL.match(str(path)):
+                raise ValueError(f"{path} is a URL, and a cache is mapped into memory: {COPY}")
             if self.path.with_name(self.path.name + ".partial").exists():
-                raise ValueError(f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again, it resumes")
+                raise ValueError(
+                    f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again, it resumes, or `hspcgan copy`"
+                )
             raise ValueError(f"no cache in {self.path} ({schema.INFO}); make one with `hspcgan prepare MANIFEST`")
         try:
             self.info: dict[str, Any] = json.loads((self.path / schema.INFO).read_text())

@@ -197,9 +197,13 @@ class PartialCache:
             "stages": {stage: plan["inputs"] for stage, plan in plans.items()},
         })  # fmt: skip
         validate(final)
+        return self.install(final)
+
+    def install(self, final: Path) -> Path:
+        """Renames a finished cache, a folder inside `self.path`, to its place, and removes all that is left."""
         old = self.path / "replaced"
         if self.target.exists():
-            if old.exists():  # an earlier run was killed on the last lines of this function
+            if old.exists():  # an earlier run was killed on these lines
                 shutil.rmtree(old)
             os.replace(self.target, old)
         os.replace(final, self.target)

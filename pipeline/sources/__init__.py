@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
 
-def _place(value: Any) -> Any:
+def place(value: Any) -> Any:
     """A local path, or for a URL such as s3://bucket/data an object of the same use, which fsspec stands behind."""
     if not isinstance(value, str) or "://" not in value:
         return value if value is None else Path(value)
@@ -27,7 +27,7 @@ def _place(value: Any) -> Any:
         raise ValueError(f"{value}: {error}; install fsspec's package for that protocol, as s3fs or gcsfs") from error
 
 
-Place = Annotated[Path | None, PlainValidator(_place)]
+Place = Annotated[Path | None, PlainValidator(place)]
 OWN_FIELDS = {
     "toybirds": {"scenes", "seed"},
     "folder": {"path", "test_fraction"},

@@ -1,0 +1,82 @@
+"""OpenAI's published CLIP weights from their own addresses: the one place that downloads weights."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import URLError
+
+import torch.hub
+
+from hspcgan.model.clip_file import RESNET, file_sha256, openai_clip
+
+TIMEOUT_SEC = 30
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of OpenAI's list; ``sha256`` is the last folder of its address."""
+
+    name: str
+    url: str
+
+    @property
+    def sha256(self) -> str:
+        return self.url.split("/")[-2]
+
+    @property
+    def file(self) -> str:
+        return self.url.split("/")[-1]
+
+
+def published(name: str) -> Published:
+    """The file that clip's own table lists under a name, or under the file's stem; ValueError for what is unusable."""
+    known = [Published(*row) for row in openai_clip().clip._MODELS.items()]
+    usable = [one.name for one in known if one.name.startswith("ViT")]
+    found = next((one for one in known if name in (one.name, Path(one.file).stem)), None)
+    if found is None:
+        raise ValueError(f"OpenAI published no CLIP {name!r}; give one of {', '.join(usable)}")
+    if found.name not in usable:
+        raise ValueError(f"{name} is a CLIP with a ResNet: {RESNET}; give one of {', '.join(usable)}")
+    return found
+
+
+def fetch(name: str, folder: Path) -> tuple[Path, bool]:
+    """
+    Downloads a CLIP's weights into a folder, under another name until their sha256 is OpenAI's.
+
+    Returns the file, and whether it had to be fetched. ValueError: an unknown name, a CLIP with a ResNet, another file
+    in its place, an address that cannot be reached, a download that is not what was published.
+    """
+    wanted = published(name)
+    path = folder / wanted.file
+    if path.is_file():
+        _demand(path, wanted)
+        return path, False
+    folder.mkdir(parents=True, exist_ok=True)
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_SEC)  # torch.hub sets none: a firewall that drops packets would hang for minutes
+    try:
+        torch.hub.download_url_to_file(wanted.url, str(path), wanted.sha256, progress=sys.stderr.isatty())
+    except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
+        raise ValueError(
+            f"{wanted.url} cannot be fetched ({error}); fetch it where there is a network, and put it here as {path} "
+            f"(sha256 {wanted.sha256})"
+        ) from error
+    except RuntimeError as error:  # torch.hub's for a sha256 that differs
+        raise ValueError(f"{wanted.url} did not give what was published ({error}); run the command again") from error
+    finally:
+        socket.setdefaulttimeout(before)
+    return path, True
+
+
+def _demand(path: Path, wanted: Published) -> None:
+    got = file_sha256(path)
+    if got != wanted.sha256:
+        raise ValueError(
+            f"{path} is there with sha256 {got}, OpenAI's {wanted.name} has {wanted.sha256}; move it away, or give "
+            "another folder with --to"
+        )
