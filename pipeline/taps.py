@@ -87,6 +87,9 @@ def tap_shard(
 
 def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
     """The taps stage of a `taps` section with views; raises ValueError for blocks that the CLIP does not have."""
+    from hspcgan.model import views
+    from hspcgan.model.clip_file import file_sha256
+
     path, device = weights_path(encode.clip), device_of(encode)
     clip, about = cached_clip(path, encode.allow_unverified, device), describe(config, encode)
     kilobytes = 2 * len(config.views) * len(about["blocks"]) * clip.width * clip.grid**2 / 1e3
@@ -108,8 +111,13 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
             processes=encode.processes,
         )
 
-    tools = {name: version(name) for name in ("openai-clip", "torch")}
-    return Stage("taps", "images", {**about, "batch_images": BATCH_IMAGES, "tools": tools}, plan, open_job)
+    inputs = {
+        **about,
+        "batch_images": BATCH_IMAGES,
+        "rules": file_sha256(Path(views.__file__)),  # a changed crop is another view
+        "tools": {name: version(name) for name in ("openai-clip", "torch")},
+    }
+    return Stage("taps", "images", inputs, plan, open_job)
 
 
 def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
