@@ -15,8 +15,8 @@ class ParseConfig(BaseModel):
     )
     model: str = Field(
         "",
-        description="stanza: toy-stanza, en, or a folder of .pt files; spacy: a package or folder; factual: a folder as "
-        "Hugging Face has it (lizhuang144/flan-t5-base-VG-factual-sg), with model.safetensors. "
+        description="stanza: toy-stanza, en, or a folder of .pt files; spacy: a package or folder; "
+        "factual: a folder as Hugging Face has it (lizhuang144/flan-t5-base-VG-factual-sg), with model.safetensors. "
         "Empty: stanza's en, or the first installed of spaCy's small English models.",
     )
     spacy_model: str = Field("", description="spaCy model that sng_parser and factual read; empty: as above.")

@@ -16,12 +16,12 @@ from typing import Any
 
 PROMPT = "Generate Scene Graph: "
 LENGTH = 200  # tokens, of the prompt and of the answer
-BATCH = 32  # texts generated together; keys and values of Flan-T5-base then take 0.5 GB at most
+BATCH = 32  # texts generated together; Flan-T5-base's keys and values then take 0.94 GB at most
 WEIGHTS = "model.safetensors"
 TOKENIZERS = ("tokenizer.json", "spiece.model")
 SETTINGS = ("config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 CONVERT = (
-    'python -c "import torch; from safetensors.torch import save_file; s = torch.load(\'pytorch_model.bin\', '
+    "python -c \"import torch; from safetensors.torch import save_file; s = torch.load('pytorch_model.bin', "
     "weights_only=True); save_file({k: v.clone() for k, v in s.items()}, 'model.safetensors', {'format': 'pt'})\""
 )
 
@@ -41,14 +41,16 @@ class Factual:
     def __init__(self, model: str) -> None:
         self.folder = Path(model)
         if not model:
-            raise ValueError("parse.annotator: factual needs parse.model (parse --jsonl: --model), a Hugging Face folder")
+            raise ValueError(
+                "parse.annotator: factual needs parse.model (parse --jsonl: --model), a Hugging Face folder"
+            )
+        if problem := missing(self.folder):
+            raise ValueError(f"{self.folder}: no FACTUAL parser, {problem}")
         if importlib.util.find_spec("transformers") is None:
             raise ValueError(
                 "parse.annotator: factual needs transformers, which is not installed: "
                 "pip install '.[factual]' in hspcgan's checkout"
             )
-        if problem := missing(self.folder):
-            raise ValueError(f"{self.folder}: no FACTUAL parser, {problem}")
 
     def graphs(self, texts: Sequence[str]) -> list[list[list[str]]]:
         """Each text's tuples as the model writes them: [s, r, o], [entity, "is", attribute], [entity]."""
@@ -127,7 +129,9 @@ def missing(folder: Path) -> str:
         absent.append(" or ".join(TOKENIZERS))
     advice = "; all are on the model's page on Hugging Face"
     if WEIGHTS in absent and any(folder.glob("*.bin")):
-        advice = f"; .bin files are pickles and are not read: take {WEIGHTS} from the model's page, or make it: {CONVERT}"
+        advice = (
+            f"; .bin files are pickles and are not read: take {WEIGHTS} from the model's page, or make it: {CONVERT}"
+        )
     return f"{', '.join(absent)} missing{advice}" if absent else ""
 
 

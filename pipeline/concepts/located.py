@@ -1,4 +1,4 @@
-"""FACTUAL's tuples → concept sets: every name is looked for in the caption, since a prompt needs its entities' places."""
+"""FACTUAL's tuples → concept sets: every name is looked for in the caption, since prompts need entities' places."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,19 +25,19 @@ def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
     concepts = Concepts(entities=[caption.entity(name, runs[name]) for name in names], empty=not names)
     notes = {"factual_unlocated": len(runs) - len(names), "factual_dropped": 0, "factual_unworded": 0}
     for one, text, other in edges:
-        ends = [slots.get(name, -1) for name in (one, other)]
+        subject, object_ = slots.get(one, -1), slots.get(other, -1)
         if not text:
             continue
-        if max(ends) < 0:
+        if max(subject, object_) < 0:
             notes["factual_dropped"] += 1
             continue
-        home = concepts.entities[max(ends) if min(ends) < 0 else ends[1]].word
+        home = concepts.entities[object_ if object_ >= 0 else subject].word
         word = caption.nearest([text] if not other else text.split(), home)
         notes["factual_unworded"] += word < 0
         if other:
-            concepts.relations.append(Relation(text, *ends, word if word >= 0 else home))
+            concepts.relations.append(Relation(text, subject, object_, word if word >= 0 else home))
         else:
-            concepts.attributes.append(Attribute(caption.quality(text, word), ends[0], word if word >= 0 else home))
+            concepts.attributes.append(Attribute(caption.quality(text, word), subject, word if word >= 0 else home))
     concepts.attributes.sort(key=lambda a: a.word)
     concepts.relations.sort(key=lambda r: r.word)
     return replace(concepts, notes=notes)
@@ -79,7 +79,7 @@ class _Caption:
         """Where free words say a text: joined or apart ("cell phone"), its last in any form or FACTUAL's spelling."""
         wanted, count = _letters(text), len(self.words)
         for i in range(count):
-            for j in range(i, min(i + len(text.split()) + 1, count)):
+            for j in range(i, min(i + len(text.split()) + 2, count)):
                 run = range(i, j + 1)
                 before = "".join(self.words[k].lower_ for k in run[:-1])
                 said = {_letters(before + form) for form in self._forms(j)}
