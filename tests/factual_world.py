@@ -30,7 +30,7 @@ def build(folder: Path) -> Path:
     torch.manual_seed(0)
     config = T5Config(
         vocab_size=len(tokenizer), d_model=64, d_kv=32, d_ff=128, num_layers=2, num_heads=2, dropout_rate=0.0,
-        decoder_start_token_id=0, tie_word_embeddings=False,
+        decoder_start_token_id=0, tie_word_embeddings=False, feed_forward_proj="gated-gelu",  # as Flan-T5
     )  # fmt: skip
     model = T5ForConditionalGeneration(config)
     optimizer = torch.optim.AdamW(model.parameters())

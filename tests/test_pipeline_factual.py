@@ -7,10 +7,16 @@ import socket
 import pytest
 from click.testing import CliRunner
 from concepts_world import spoken
+from pipeline_world import manifest, picture, write
 
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.cli import main
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.concepts.factual import CONVERT, Factual, Graph
+from hspcgan.pipeline.inspect import statistics
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.pipeline.prepare import prepare
 
 pytest.importorskip("transformers", reason="the extra [factual] is not installed")
 pytest.importorskip("sentencepiece", reason="the extra [factual] is not installed")
@@ -137,3 +143,21 @@ def test_jsonl_by_the_command(folder, tmp_path):
     refused = CliRunner().invoke(main, [*arguments, str(tmp_path)])
     assert refused.exit_code == 1
     assert "config.json, model.safetensors" in refused.output
+
+
+def test_a_cache_is_prepared_and_keeps_its_promises(folder, tmp_path, tiny_clip_path):
+    for n, caption in enumerate(world.TAUGHT):
+        write(tmp_path / "data" / f"{n}.png", picture(n))
+        write(tmp_path / "data" / f"{n}.txt", caption.encode())
+    path = manifest(tmp_path / "small.yaml", tmp_path / "data", tiny_clip_path)
+    own = ["parse.annotator=factual", f"parse.model={folder}"]
+    prepare(load_manifest(str(path), own), echo=lambda _: None)
+    cache = path.with_suffix(".cache")
+    validate(cache)
+    parser = Cache(cache).info["parser"]
+    assert parser["annotator"] == "factual"
+    assert parser["alignment"] == {
+        "factual_cut": 0, "factual_dropped": 0, "factual_malformed": 1, "factual_unlocated": 1,
+        "factual_unworded": 1, "noun_chunk_fallback": 1,
+    }  # fmt: skip
+    assert "of the parser, over unique captions" in statistics(Cache(cache))

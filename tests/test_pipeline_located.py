@@ -119,6 +119,12 @@ def test_what_the_caption_does_not_name_is_left_out_and_counted(nlp):
     assert concepts.relations[0].word == concepts.entities[0].word == 3
 
 
+def test_a_relation_without_words_is_dropped_and_counted(nlp):
+    concepts = concepts_from_tuples([["man", "v:", "hat"]], nlp("a man and a hat"))
+    assert spoken(concepts) == {"entities": ["man", "hat"], "attributes": [], "relations": []}
+    assert concepts.notes["factual_dropped"] == 1
+
+
 def test_two_nodes_for_one_word_leave_one_end_open(nlp):
     concepts = concepts_from_tuples([["bus", "next to", "bus"]], nlp("two buses next to each other"))
     assert spoken(concepts)["relations"] == ["next to (bus, –)"]

@@ -13,9 +13,9 @@ from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relati
 def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
     """The concept sets that tuples say of a caption, which spaCy's Doc holds; in the order of their words.
 
-    An entity that the caption does not name is left out; a relation keeps its other end, and what has no end left is
-    dropped. Attributes and relations that no word says ("wear" of "in a shirt") take their entity's word. `notes`
-    counts `factual_unlocated` (entities), `factual_dropped` (attributes, relations) and `factual_unworded` (both).
+    An entity that the caption does not name is left out; a relation keeps its other end, and what has no end left, or
+    no words, is dropped. Attributes and relations that no word says ("wear" of "in a shirt") take their entity's word.
+    `notes` counts `factual_unlocated` (entities), `factual_dropped` (attributes, relations), `factual_unworded` (both).
     """
     caption = _Caption(doc)
     edges = list(_edges(tuples))
@@ -26,9 +26,9 @@ def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
     notes = {"factual_unlocated": len(runs) - len(names), "factual_dropped": 0, "factual_unworded": 0}
     for one, text, other in edges:
         subject, object_ = slots.get(one, -1), slots.get(other, -1)
-        if not text:
+        if not text and not other:
             continue
-        if max(subject, object_) < 0:
+        if not text or max(subject, object_) < 0:
             notes["factual_dropped"] += 1
             continue
         home = concepts.entities[object_ if object_ >= 0 else subject].word
