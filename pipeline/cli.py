@@ -83,9 +83,10 @@ def _refuse_given(names: Sequence[str], where: str) -> None:
 @click.argument("manifest", required=False)
 @stage_options
 @click.option("--jsonl", nargs=2, type=click.Path(path_type=Path), metavar="IN OUT", help="Scene graphs of a file.")
-@click.option("--annotator", type=click.Choice(["spacy", "stanza"]), default="spacy", show_default=True,
+@click.option("--annotator", type=click.Choice(["spacy", "stanza", "factual"]), default="spacy", show_default=True,
               help="For --jsonl: who analyses the words.")  # fmt: skip
-@click.option("--model", default="", help="For --jsonl: the annotator's model; empty: its small English one.")
+@click.option("--model", default="",
+              help="For --jsonl: the annotator's model; empty: its small English one; factual: a folder.")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="For --jsonl.")
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="For --jsonl.")
 def parse(

@@ -10,6 +10,7 @@ EXTRAS = {
     "stanza": "pipeline",
     "spacy": "pipeline",
     "sng_parser": "pipeline",
+    "transformers": "factual",
     "cleanfid": "evaluate",
     "scipy": "evaluate",
     "jinja2": "evaluate",

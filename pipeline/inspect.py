@@ -114,7 +114,7 @@ def statistics(cache: Cache) -> str:
          for kind in ("entity", "attribute", "relation")],
     )  # fmt: skip
     if alignment:
-        lines += ["", *_table(("rules and sng_parser, over unique captions", "count"), sorted(alignment.items()))]
+        lines += ["", *_table(("of the parser, over unique captions", "count"), sorted(alignment.items()))]
     if cache.rejects.num_rows:
         lines += ["", *_table(("refused", "stage", "what", "why"), reasons(cache))]
     return "\n".join(lines)

@@ -67,3 +67,18 @@ def test_openais_clip_is_a_finding_where_clip_does_not_import(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "clip", None)
     assert "once it imports" in finding("OpenAI's CLIP").mend
+
+
+def test_factuals_parser_is_present_with_its_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "weights" / "factual"
+    assert "no such folder" in finding("FACTUAL parser").detail
+    folder.mkdir(parents=True)
+    (folder / "pytorch_model.bin").write_bytes(b"")
+    found = finding("FACTUAL parser")
+    assert not found.present
+    assert "model.safetensors" in found.detail
+    assert "pickles" in found.detail
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (folder / name).write_bytes(b"")
+    assert finding("FACTUAL parser").present

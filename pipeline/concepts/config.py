@@ -10,13 +10,16 @@ class ParseConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    annotator: Literal["stanza", "spacy"] = Field("stanza", description="Who analyses the words for the concept sets.")
+    annotator: Literal["stanza", "spacy", "factual"] = Field(
+        "stanza", description="Who analyses the words for the concept sets; factual: a T5 that writes scene graphs."
+    )
     model: str = Field(
         "",
-        description="stanza: toy-stanza, en, or a folder of .pt files; spacy: a package or folder. "
+        description="stanza: toy-stanza, en, or a folder of .pt files; spacy: a package or folder; "
+        "factual: a folder as Hugging Face has it (lizhuang144/flan-t5-base-VG-factual-sg), with model.safetensors. "
         "Empty: stanza's en, or the first installed of spaCy's small English models.",
     )
-    spacy_model: str = Field("", description="spaCy model that sng_parser reads; empty: as above.")
+    spacy_model: str = Field("", description="spaCy model that sng_parser and factual read; empty: as above.")
     batch_size: int = Field(256, ge=1, description="Captions analysed together; changes speed, not results.")
     processes: int = Field(1, ge=1, description="Worker processes, each with its own models.")
 

@@ -57,6 +57,13 @@ class Parser:
             model = str(weights_path(model))
         return Stanza(model)
 
+    @cached_property
+    def factual(self) -> Any:
+        """The FACTUAL parser: a model that writes scene graphs."""
+        from hspcgan.pipeline.concepts.factual import Factual
+
+        return Factual(self.config.model)
+
     def parse(self, texts: Sequence[str]) -> list[Concepts]:
         """Concept sets of each caption, in order. A caption without words has none, and counts as empty."""
         return [concepts for concepts, _ in self._analyse(texts)]
@@ -65,6 +72,8 @@ class Parser:
         """Each caption's scene graph as FACTUAL writes it: [s, r, o], [entity, "is", attribute], [entity]."""
         from hspcgan.pipeline.concepts.tuples import tuples
 
+        if self.config.annotator == "factual":
+            return self.factual.graphs([quiet(text) for text in texts])
         return [tuples(concepts, tokens) for concepts, tokens in self._analyse(texts)]
 
     def _analyse(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
@@ -77,6 +86,7 @@ class Parser:
         if self._is_loaded:
             return
         _ = self.repaired, self.stanza if self.config.annotator == "stanza" else None
+        _ = self.factual.loaded if self.config.annotator == "factual" else None
         self._is_loaded = True
         if self.lean:
             gc.collect()
@@ -88,6 +98,9 @@ class Parser:
         from hspcgan.pipeline.concepts.scene_graph import add_graph, from_noun_chunks
 
         texts = [quiet(text) for text in texts]
+        if self.config.annotator == "factual":
+            yield from ((concepts, []) for concepts in self._generated(texts))
+            return
         if self.config.annotator == "spacy":
             docs = [self.repaired(doc) for doc in self._docs(texts)]
             analyses = [to_ud(doc) for doc in docs]
@@ -99,6 +112,17 @@ class Parser:
         for tokens, doc in zip(analyses, docs, strict=True):
             concepts = concepts_from_tokens(tokens)
             yield add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens), tokens
+
+    def _generated(self, texts: Sequence[str]) -> Iterator[Concepts]:
+        """Concept sets of what FACTUAL writes, whose graph stands as it is; spaCy only says where its words are."""
+        from hspcgan.pipeline.concepts.located import concepts_from_tuples
+        from hspcgan.pipeline.concepts.scene_graph import drawing, from_noun_chunks
+
+        for graph, doc in zip(self.factual.read(texts), map(self.repaired, self._docs(texts)), strict=True):
+            concepts = concepts_from_tuples(graph.tuples, doc)
+            notes = {**concepts.notes, "factual_malformed": graph.malformed, "factual_cut": int(graph.is_cut)}
+            whole = from_noun_chunks(doc) if concepts.empty else concepts
+            yield replace(whole, graph=drawing(whole), notes=notes)
 
     def _docs(self, texts: Sequence[str], named: Collection[int] = ()) -> list[Any]:
         """spaCy's Docs; captions that it misread for want of an article are read again with one, and lose it again."""
@@ -130,6 +154,8 @@ class Parser:
         if self.config.annotator == "stanza":
             versions |= tool_versions("stanza")
             versions["stanza_model"] = self.stanza.sha256()
+        if self.config.annotator == "factual":
+            versions |= {"factual_model": self.factual.sha256(), **tool_versions("transformers", "tokenizers")}
         versions["rules"] = rules_sha256()
         return versions
 

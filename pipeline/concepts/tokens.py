@@ -62,7 +62,7 @@ class Concepts:
 
     `graph` repeats them for drawing: {"entities": [{"head", "attributes", "start", "end"}], "relations":
     [[subject, text, object]]}. `empty`: the rules found no entity, so noun chunks were taken. `notes`: how the edges
-    compare with sng_parser's graph, counts by name.
+    compare with sng_parser's graph, or what of FACTUAL's answer could not be used; counts by name.
     """
 
     entities: list[Entity] = field(default_factory=list)

@@ -1,0 +1,124 @@
+"""FACTUAL's tuples → concept sets: every name is looked for in the caption, since prompts need entities' places."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hspcgan.pipeline.concepts.lexicons import pairs
+from hspcgan.pipeline.concepts.naming import NUMBERS
+from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation
+
+
+def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
+    """The concept sets that tuples say of a caption, which spaCy's Doc holds; in the order of their words.
+
+    An entity that the caption does not name is left out; a relation keeps its other end, and what has no end left, or
+    no words, is dropped. Attributes and relations that no word says ("wear" of "in a shirt") take their entity's word.
+    `notes` counts `factual_unlocated` (entities), `factual_dropped` (attributes, relations), `factual_unworded` (both).
+    """
+    caption = _Caption(doc)
+    edges = list(_edges(tuples))
+    runs = caption.locate(dict.fromkeys(name for edge in edges for name in (edge[0], edge[2]) if name))
+    names = sorted((name for name, run in runs.items() if run), key=lambda name: runs[name][-1])
+    slots = {name: n for n, name in enumerate(names)}
+    concepts = Concepts(entities=[caption.entity(name, runs[name]) for name in names], empty=not names)
+    notes = {"factual_unlocated": len(runs) - len(names), "factual_dropped": 0, "factual_unworded": 0}
+    for one, text, other in edges:
+        subject, object_ = slots.get(one, -1), slots.get(other, -1)
+        if not text and not other:
+            continue
+        if not text or max(subject, object_) < 0:
+            notes["factual_dropped"] += 1
+            continue
+        home = concepts.entities[object_ if object_ >= 0 else subject].word
+        word = caption.nearest([text] if not other else text.split(), home)
+        notes["factual_unworded"] += word < 0
+        if other:
+            concepts.relations.append(Relation(text, subject, object_, word if word >= 0 else home))
+        else:
+            concepts.attributes.append(Attribute(caption.quality(text, word), subject, word if word >= 0 else home))
+    concepts.attributes.sort(key=lambda a: a.word)
+    concepts.relations.sort(key=lambda r: r.word)
+    return replace(concepts, notes=notes)
+
+
+def _edges(tuples: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, str]]:
+    """(subject, relation, object), (entity, attribute, ""), (entity, "", ""); the marks of verbs are left out.
+
+    two buses are next to each other, (bus, next to, bus) → bus and bus:1, as "-id" models write it
+    """
+    for one, *rest in tuples:
+        text, other = rest or ("", "")
+        if text == "is":
+            yield one, other.lower(), ""
+        else:
+            yield one, re.sub(r"\b(?:pv|v|p):\s*", "", text.lower()), f"{other}:1" if other == one else other
+
+
+class _Caption:
+    """A caption's words, and which of them entities have taken."""
+
+    def __init__(self, doc: Any) -> None:
+        self.words = [token for token in doc if not token.is_space]
+        self.taken: set[int] = set()
+
+    def locate(self, names: Sequence[str] | dict[str, None]) -> dict[str, range]:
+        """Name → its words, empty where there are none left; names of many words choose first, then by their number.
+
+        white bed spread on bed, (bed spread, on, bed) → bed spread at 1–2, bed at 4
+        """
+        runs = {}
+        for name in sorted(names, key=lambda name: (-len(name.split()), _number(name))):
+            spoken = _bare(name)
+            runs[name] = next(iter([*self._runs(spoken), *self._runs(spoken.split()[-1])]), range(0))
+            self.taken.update(runs[name])
+        return runs
+
+    def _runs(self, text: str) -> Iterator[range]:
+        """Where free words say a text: joined or apart ("cell phone"), its last in any form or FACTUAL's spelling."""
+        wanted, count = _letters(text), len(self.words)
+        for i in range(count):
+            for j in range(i, min(i + len(text.split()) + 2, count)):
+                run = range(i, j + 1)
+                before = "".join(self.words[k].lower_ for k in run[:-1])
+                said = {_letters(before + form) for form in self._forms(j)}
+                if wanted and wanted in said and self.taken.isdisjoint(run):
+                    yield run
+
+    def _forms(self, i: int) -> tuple[str, ...]:
+        word = self.words[i]
+        return word.lower_, word.lemma_.lower(), pairs("spellings").get(word.lower_, word.lower_)
+
+    def entity(self, name: str, run: range) -> Entity:
+        """The name with its last word's lemma; a name that is not written so in the caption stays as it is."""
+        first, last = self.words[run[0]], self.words[run[-1]]
+        *others, noun = _bare(name).split()
+        head = " ".join([*others, last.lemma_.lower() if noun == last.lower_ else noun])
+        return Entity(head, head, first.idx, last.idx + len(last.text), run[-1])
+
+    def nearest(self, texts: Sequence[str], home: int) -> int:
+        """The word nearest to `home` that says the first of `texts` said at all; -1 if none does. "2" is also "two"."""
+        for text in texts:
+            number = NUMBERS[int(text)] if text.isdecimal() and int(text) < len(NUMBERS) else text
+            ends = [run[-1] for form in (text, number) for run in self._runs(form)]
+            if ends:
+                return min(ends, key=lambda end: (abs(end - home), end))
+        return -1
+
+    def quality(self, text: str, word: int) -> str:
+        """An attribute's text: the model's, but numbers as the caption writes them."""
+        return self.words[word].lower_ if text.isdecimal() and word >= 0 else text
+
+
+def _bare(name: str) -> str:
+    """bowl:1 → bowl"""
+    return re.sub(r"(?<=\w)\s*:\d+$", "", name.lower())
+
+
+def _number(name: str) -> int:
+    return int(found[1]) if (found := re.search(r":(\d+)$", name)) else 0
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text)
