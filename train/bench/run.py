@@ -3,6 +3,7 @@
 Figures are medians. Both GALIPs start from the same weights; their images and scores are compared before any timing.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from copy import copy, deepcopy
@@ -159,6 +160,7 @@ def profile(run: Run, rounds: int) -> Iterator[Figure]:
         yield Figure(f"{part}_share", f"of a step: {what}", 100 * parts.get(part, 0.0) / whole, "%", True)
     batch = run.batches.at(0).to(run.world.device)
     device = "cuda" if run.world.device.type == "cuda" else None
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # or it tells its every step, and that there is no GPU
     with torch.autograd.profiler.profile(use_device=device, use_kineto=False) as recorded:
         clocked(run, partial(train_step, run, batch, Clock()))
     spent = {event.key: event.self_device_time_total or event.self_cpu_time_total for event in recorded.key_averages()}
