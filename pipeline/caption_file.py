@@ -78,6 +78,8 @@ def _caption(line: bytes) -> str:
         raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at character {error.pos}" if line.strip() else "empty line") from error
+    except RecursionError as error:
+        raise ValueError("not JSON that can be read: too many brackets inside brackets") from error
     caption = row.get("caption") if isinstance(row, dict) else None
     if not isinstance(caption, str):
         found = f"the keys {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__
@@ -101,4 +103,4 @@ def _write_rejects(path: Path, rejects: list[dict[str, Any]]) -> None:
     path.unlink(missing_ok=True)
     if rejects:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejects)
-        path.write_text(text, encoding="utf8")
+        path.write_text(text, encoding="utf8", errors="backslashreplace")  # lone surrogates, as JSON writes them

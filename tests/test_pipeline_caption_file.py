@@ -30,6 +30,8 @@ BAD = {
     b'{"caption": 7}': "found the keys caption",
     b'{"caption": "\xff"}': "not UTF-8",
     b'{"caption": "\\ud800 bird"}': "lone surrogate",
+    b'{"\\ud800": 1}': "found the keys \ud800",
+    b"[" * 100_000: "too many brackets",
     b'{"caption": "!!!"}': "no letter or digit",
     b'{"caption": "' + b"bird " * 30_000 + b'"}': "30,000 words",
 }
