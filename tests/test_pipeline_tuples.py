@@ -50,6 +50,11 @@ CAPTIONS = {
     "a boy and a girl ride a bus": {("boy", "ride", "bus"), ("girl", "ride", "bus")},
     "a horse is running": {("horse", "is", "running")},
     "a field without trees": {("field",)},
+    "the bird is not red": {("bird",)},
+    "a bird that never flies": {("bird",)},
+    "a bed not made": {("bed",)},
+    "the roses are not fully opened": {("roses",)},
+    "the trees do not have leaves": {("trees",)},
 }
 
 

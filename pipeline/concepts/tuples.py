@@ -10,6 +10,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.naming import Naming, respelt
 from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
 
+DENIED = "not "
 PARTICLES = ("up", "down", "back", "forward", "straight", "together")
 POSTURES = ("sit", "stand", "walk", "play", "pose", "lie", "run")
 PICTURES = ("picture", "photo", "photograph")
@@ -39,9 +40,13 @@ class _View:
         self.tops = self._bare_tops()
 
     def _absent(self) -> Iterator[int]:
-        """a tree with no leaves beside a pole without a sign → (tree, beside, pole)"""
+        """What a caption says is not there.
+
+        a tree with no leaves beside a pole without a sign → (tree, beside, pole)
+        a tree that does not have leaves beside a pole → (tree, beside, pole)
+        """
         yield from (a.entity for a in self.concepts.attributes if a.text == "no" and a.entity >= 0)
-        yield from (r.object for r in self.concepts.relations if r.text == "without")
+        yield from (r.object for r in self.concepts.relations if r.text in ("without", "not have"))
 
     def _bare_tops(self) -> dict[int, int]:
         """For each entity after "with", the "top" behind it that belongs to the noun before: {entity: top}."""
@@ -55,9 +60,19 @@ class _View:
         return with_top
 
     def attributes(self) -> Iterator[Triple]:
-        """a black haired boy → (boy, have, hair), (hair, is, black)"""
+        """What is denied is left out.
+
+        a black haired boy → (boy, have, hair), (hair, is, black)
+        the small bird is not red → (bird, is, small)
+        """
         for a in self.concepts.attributes:
-            if a.entity < 0 or a.entity in self.left_out or self.naming.in_name(a) or self.naming.owner(a):
+            if (
+                a.entity < 0
+                or a.text.startswith(DENIED)
+                or a.entity in self.left_out
+                or self.naming.in_name(a)
+                or self.naming.owner(a)
+            ):
                 continue
             text = self.naming.quality(a)
             words = text.replace("-", " ").split()
@@ -74,9 +89,13 @@ class _View:
                 yield self.naming.owner(a), "have", self.names[a.entity]
 
     def relations(self) -> Iterator[Triple]:
-        """a man takes a picture → (man, is, taking photo)"""
+        """a man takes a picture → (man, is, taking photo)
+
+        a yellow bird that never flies → (bird, is, yellow)
+        a tall man not holding a bat → (man, is, tall)
+        """
         for r in self.concepts.relations:
-            if r.text == "and" or r.subject < 0 or {r.subject, r.object} & self.left_out:
+            if r.text == "and" or r.text.startswith(DENIED) or r.subject < 0 or {r.subject, r.object} & self.left_out:
                 continue
             if r.object >= 0:
                 yield from self._edge(r)
