@@ -20,6 +20,10 @@ EXTRAS = {
 }
 """Import names of optional packages by the extra that installs them."""
 
+NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
+"""A name too long, links in a circle, a disk that cannot be written: like `NO_PATH`, but without a class of its own."""
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a used-up quota, a file beyond the allowed size."""
 
@@ -61,13 +65,15 @@ class RootGroup(click.Group):
         """Runs the command; the one place where refusals become messages."""
         try:
             return super().invoke(ctx)
-        except (ValueError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        except (ValueError, *NO_PATH) as error:
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if error.errno not in NO_ROOM or ctx.params.get("debug"):
+            if error.errno not in NO_NAME + NO_ROOM or ctx.params.get("debug"):
                 raise
+            if error.errno in NO_NAME:
+                raise click.ClickException(str(error)) from error
             raise click.ClickException(
                 f"{error}; what is finished is kept: make room and run the same command again"
             ) from error

@@ -233,6 +233,15 @@ def test_a_full_disk_is_a_message_not_a_traceback():
     assert "No space left on device; what is finished is kept" in result.output
 
 
+@pytest.mark.parametrize("out", ["captions.jsonl/out", "x" * 300])
+def test_a_place_that_cannot_be_written_is_a_message_not_a_traceback(tmp_path, out):
+    write(tmp_path / "captions.jsonl", '{"caption": "a bird"}')
+    result = hspcgan("parse", "--jsonl", tmp_path / "captions.jsonl", tmp_path / out)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert out[:14] in result.output
+
+
 def test_bugs_keep_their_traceback():
     @click.group(cls=RootGroup)
     def root() -> None:
