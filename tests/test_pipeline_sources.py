@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import random
 
 import pytest
 from pipeline_world import coco_dataset, folder_dataset, picture, write
@@ -179,12 +180,13 @@ def test_the_signature_moves_with_an_image_that_keeps_its_size(tmp_path, source,
     assert opened(source, tmp_path, **options).signature() != before
 
 
-def test_a_glimpse_is_of_the_size_and_both_edges():
-    content = bytes(range(250)) * 200
-    seen = glimpse(io.BytesIO(content), 0, len(content))
-    assert seen == f"50000 {hashlib.sha256(content[:16384] + content[-16384:]).hexdigest()}"
-    assert glimpse(io.BytesIO(b"ab" + content + b"cd"), 2, len(content)) == seen
-    assert glimpse(io.BytesIO(b"short"), 0, 5) == f"5 {hashlib.sha256(b'shortshort').hexdigest()}"
+@pytest.mark.parametrize("size", [0, 5, 262_144, 262_145, 500_000])
+def test_a_glimpse_is_of_the_size_and_of_all_bytes_or_both_edges(size):
+    content = random.Random(0).randbytes(size)
+    read = content if size <= 262_144 else content[:131_072] + content[-131_072:]
+    seen = f"{size} {hashlib.sha256(read).hexdigest()}"
+    assert glimpse(io.BytesIO(content), 0, size) == seen
+    assert glimpse(io.BytesIO(b"ab" + content + b"cd"), 2, size) == seen
 
 
 def test_test_split_by_hash_is_stable_when_data_is_added():
