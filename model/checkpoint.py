@@ -1,9 +1,9 @@
 """Weights to share: a folder with ``model.safetensors`` (all trainable networks) and ``model.json`` (their card).
 
-The card, JSON: ``format`` 1 · ``config``, the ModelConfig · ``clip`` {name, sha256, embed_dim, path_hint}, the path
-relative to the folder · ``weights`` {sha256, dtype, parameters per network} · ``extra``, what the writer adds
-(fingerprints, step, metrics). Tensors are named ``generator/…``, ``discriminator/…``, ``head/…``; the frozen CLIP is
-not among them.
+The card, JSON: ``format`` 1 · ``config``, the ModelConfig · ``clip`` {name, sha256, embed_dim, path_hint, rounded}:
+the path relative to the folder, and ``load_clip``'s ``rounded`` · ``weights`` {sha256, dtype, parameters per network} ·
+``extra``, what the writer adds (fingerprints, step, metrics). Tensors are named ``generator/…``, ``discriminator/…``,
+``head/…``; the frozen CLIP is not among them.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ def save_weights(
             "sha256": clip.sha256,
             "embed_dim": clip.embed_dim,
             "path_hint": clip.path and os.path.relpath(clip.path, path.resolve()),
+            "rounded": clip.rounded,
         },
         "weights": {
             "dtype": str(dtype).removeprefix("torch."),
@@ -110,7 +111,8 @@ def load(path: str | Path, clip: FrozenClip | None = None, clip_path: str | Path
     except ValidationError as error:
         raise ValueError(f"{path / CARD}: {error}") from error
     if clip is None:
-        clip = load_clip(clip_path if clip_path is not None else _hinted_clip(path, card))
+        place = clip_path if clip_path is not None else _hinted_clip(path, card)
+        clip = load_clip(place, rounded=card["clip"].get("rounded", True))
     if clip.sha256 != card["clip"]["sha256"]:
         raise ValueError(
             f"{path} was trained with CLIP {card['clip']['name']} (sha256 {card['clip']['sha256']}), "

@@ -63,13 +63,12 @@ def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverifie
     """
     from hspcgan.model import galip
     from hspcgan.model.checkpoint import save_weights
-    from hspcgan.model.clip import load_clip
     from hspcgan.model.clip_file import file_sha256
 
     target = out or state.with_suffix("")
     if target.exists():
         raise click.ClickException(f"{target} is there already; remove it, or name another OUT")
-    clip = load_clip(clip_path, allow_unverified)
+    clip = galip.clip_of(state, clip_path, allow_unverified)
     generator, discriminator, head, config = galip.import_galip(state, clip, image_size)
     origin = {"imported": {"from": "GALIP", "file": state.name, "sha256": file_sha256(state)}}
     save_weights(target, generator, discriminator, head, config, clip, extra=origin)

@@ -26,16 +26,25 @@ class FrozenClip(nn.Module):
     """OpenAI's CLIP with an image transformer, float32, without gradients to its weights.
 
     ``name`` is OpenAI's for its published weights, else the file's stem; ``sha256`` is that of the file.
-    ``clip_input`` is that of ModelConfig.
+    ``clip_input`` is that of ModelConfig, ``rounded`` that of load_clip.
     """
 
     pixel_mean: Tensor
     pixel_std: Tensor
 
-    def __init__(self, network: Any, name: str, sha256: str, path: Path | None = None, clip_input: str = "exact"):
+    def __init__(
+        self,
+        network: Any,
+        name: str,
+        sha256: str,
+        path: Path | None = None,
+        clip_input: str = "exact",
+        rounded: bool = True,
+    ):
         super().__init__()
         self.network = network.eval().requires_grad_(False)
         self.name, self.sha256, self.path, self.clip_input = name, sha256, path, clip_input
+        self.rounded = rounded
         visual: Any = network.visual
         self.patch: int = visual.conv1.kernel_size[0]
         self.context_length: int = network.context_length
@@ -76,7 +85,7 @@ class FrozenClip(nn.Module):
         """The same weights, shown images in another way (``ModelConfig.clip_input``)."""
         if clip_input == self.clip_input:
             return self
-        return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input)
+        return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input, self.rounded)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """OpenAI's tokens of texts, int64 [B, L], trimmed to the longest, and a bool [B]: did not fit the context.
@@ -218,20 +227,22 @@ def _key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:
     return mask if mask.dtype == torch.bool else mask.log().to(x.dtype)
 
 
-def load_clip(path: str | Path, allow_unverified: bool = False) -> FrozenClip:
+def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = True) -> FrozenClip:
     """CLIP from a state dict (``torch.save``) or one of OpenAI's TorchScript archives, in float32 on the CPU.
 
     An archive holds code, so it is opened only when its sha256 is in OpenAI's list or ``allow_unverified`` is given.
-    As in OpenAI's own loader, matrices pass through float16. ValueError for files that are neither, for other
-    networks and for CLIP's ResNets.
+    ``rounded``: matrices pass through float16, as in OpenAI's own loader; OpenAI's files hold such ones. ValueError for
+    files that are neither, for other networks and for CLIP's ResNets.
     """
     path = Path(path)
     state, sha256, name = read_clip_file(path, allow_unverified)
     try:
         network = openai_clip().model.build_model(state).float()
+        if not rounded:
+            network.load_state_dict(state)
     except (RuntimeError, KeyError) as error:
         raise ValueError(f"{path} does not fit OpenAI's CLIP: {error}") from error
-    return FrozenClip(network, name, sha256, path.resolve())
+    return FrozenClip(network, name, sha256, path.resolve(), rounded=rounded)
 
 
 def pick_device(wanted: str, key: str) -> torch.device:

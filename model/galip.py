@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hspcgan.model.build import build
-from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
 from hspcgan.model.generator import Generator
@@ -24,7 +24,9 @@ State = Mapping[str, Tensor]
 Join = Callable[[list[Tensor]], Tensor]
 NETWORKS = ("netG", "netD", "netC")
 FROZEN = "mapping.CLIP_ViT."
-HALF_ROUNDING = 1e-3  # relative; CLIP's matrices pass through float16 in OpenAI's loader and in ours
+HALF_ROUNDING = 1e-3  # relative; CLIP's matrices pass through float16 in OpenAI's loader and, if asked to, in ours
+LAYOUT = (("adapter_blocks", "mapping.FBlocks", 4), ("global_prompts", "prompts in mapping.fc_prompt", 8))
+"""Sizes that the original fixes: ours, what holds them there, how many."""
 
 # Own names → the original's; the first that matches counts. Digits are block numbers.
 RENAMED = {
@@ -62,6 +64,23 @@ def import_galip(
     return *networks, config
 
 
+def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -> FrozenClip:
+    """The CLIP of a file, with the very weights of the one inside a state file: rounded to float16 as OpenAI's loader
+    leaves them, or as they are in the file; rounded where neither is the same."""
+    inside = _frozen(_read(Path(path))["netG"])
+    rounded = load_clip(clip_path, allow_unverified)
+    for clip in (rounded, load_clip(clip_path, allow_unverified, rounded=False)):
+        tower = clip.network.visual.state_dict()
+        if all(key in tower and torch.equal(value, tower[key]) for key, value in inside.items()):
+            return clip
+    return rounded
+
+
+def _frozen(generator: State) -> State:
+    """The image tower inside the generator, by CLIP's own names."""
+    return {key.removeprefix(FROZEN): value.float() for key, value in generator.items() if key.startswith(FROZEN)}
+
+
 def _read(path: Path) -> dict[str, State]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -92,6 +111,9 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
             "discriminator_width": d["main.conv_r.0.weight"].shape[0],
             "head_width": c["joint_conv.0.weight"].shape[0],
         }
+        for name, key, wanted in LAYOUT:
+            if sizes[name] != wanted:
+                raise ValueError(f"{path} does not fit GALIP's layout: {wanted} {key}, found {sizes[name]}")
         return ModelConfig.model_validate({"kind": "galip", "clip_input": "galip", "image_size": image_size, **sizes})
     except KeyError as error:
         raise ValueError(f"{path} is no GALIP state: {error.args[0]} is missing") from error
@@ -140,10 +162,13 @@ def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], J
 def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
     """ValueError where the frozen image tower inside the generator is not that of the CLIP given."""
     ours = clip.network.visual.state_dict()
-    theirs = {key.removeprefix(FROZEN): value.float() for key, value in generator.items() if key.startswith(FROZEN)}
+    theirs = _frozen(generator)
     unknown = sorted(theirs.keys() - ours.keys())
     if unknown:
         raise ValueError(f"{path}, netG has unknown tensors of CLIP: {[FROZEN + key for key in unknown]}")
+    missing = sorted(key for key in ours.keys() - theirs.keys() if not key.startswith(("ln_post", "proj")))
+    if theirs and missing:
+        raise ValueError(f"{path}, netG lacks tensors of CLIP: {[FROZEN + key for key in missing]}")
     for key, value in theirs.items():
         same_shape = value.shape == ours[key].shape
         if not same_shape or not torch.allclose(value, ours[key].float(), rtol=HALF_ROUNDING, atol=1e-6):

@@ -14,9 +14,13 @@ SIZES = {"noise": 10, "code": 8, "middle": 4, "channels": (16, 16, 16, 8, 6), "s
          "features": 12, "hidden": 8}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def original(tiny_clip_path):
-    clip = openai_clip().model.build_model(torch.load(tiny_clip_path, weights_only=True)).float()
+@pytest.fixture(scope="module", params=["rounded", "unrounded"])
+def original(tiny_clip_path, request):
+    """The original's networks, around a CLIP as OpenAI's loader leaves it or with the file's own float32."""
+    state = torch.load(tiny_clip_path, weights_only=True)
+    clip = openai_clip().model.build_model(state).float()
+    if request.param == "unrounded":
+        clip.load_state_dict(state)
     return networks(clip.visual, 32, **SIZES)
 
 
@@ -78,6 +82,9 @@ def test_images_of_another_size_reach_clip_by_nearest_pixels(original, tiny_clip
         (lambda model: model["netG"].pop("fc_code.weight"), r"fc_code\.weight is missing"),
         (lambda model: model["netG"].pop("GBlocks.2.fuse1.affine0.fc_beta.linear1.bias"),
          r"netG.*missing \['GBlocks\.2\.fuse1\.affine0\.fc_beta\.linear1\.bias'\], unknown none"),
+        (lambda model: [model["netG"].pop(key) for key in list(model["netG"]) if "FBlocks.3." in key],
+         r"4 mapping\.FBlocks, found 3"),
+        (lambda model: model["netG"].pop("mapping.CLIP_ViT.ln_pre.bias"), r"lacks tensors of CLIP: .*ln_pre\.bias"),
         (lambda model: model["netD"].update(extra=torch.ones(1)), r"netD.*missing none, unknown \['extra'\]"),
         (lambda model: model["netC"].update({"joint_conv.2.weight": torch.ones(1, 8, 3, 3)}),
          r"netC: joint_conv\.2\.weight \(1, 8, 3, 3\) do not make up the \(1, 8, 4, 4\) of last\.weight"),
