@@ -96,6 +96,20 @@ def test_a_signal_finishes_the_step_saves_and_the_rest_follows(make_run):
     assert_equal(read(whole.folder), read(resumed.folder))
 
 
+def test_a_signal_before_the_first_step_ends_the_run_without_one(make_run, monkeypatch):
+    run = make_run("early", steps=4, cache_taps=True)
+    hold_taps = run.batches.hold_taps
+
+    def interrupted(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        hold_taps(*arguments, **options)
+
+    monkeypatch.setattr(run.batches, "hold_taps", interrupted)
+    outcome = loop.train(run)
+    assert (outcome.step, outcome.reason, run.batches.taps) == (0, "SIGTERM", None)
+    assert not (run.folder / "checkpoints").exists()
+
+
 def test_a_crash_while_saving_leaves_the_checkpoint_before(make_run):
     run = make_run("a", steps=3)
     loop.train(run)

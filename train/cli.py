@@ -45,7 +45,8 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
     finally:
         distributed.end(world)
     if world.leads:
-        click.echo(f"{_ending(outcome.reason, outcome.step, run.config.steps)}; {outcome.checkpoint}")
+        where = f"; {outcome.checkpoint}" if outcome.step else ""
+        click.echo(_ending(outcome.reason, outcome.step, run.config.steps) + where)
 
 
 def _check_evaluation(manifest: Manifest) -> None:
@@ -59,4 +60,5 @@ def _ending(reason: str, step: int, steps: int) -> str:
     if reason == "done":
         return f"complete: {step} steps"
     cause = "max_seconds is over" if reason == "time" else f"stopped by {reason}"
-    return f"{cause} at step {step} of {steps}, saved; the same command resumes"
+    saved = ", saved; the same command resumes" if step else ", before the first; there was nothing to save"
+    return f"{cause} at step {step} of {steps}{saved}"

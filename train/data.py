@@ -7,6 +7,7 @@ D tap width, g grid.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ def keyed_hash(seed: int, stream: int, epoch: int, items: np.ndarray) -> np.ndar
     return state
 
 
+@lru_cache(maxsize=2)
 def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
     """Permutation of range(count), keyed by seed and epoch."""
     return np.argsort(keyed_hash(seed, ORDER, epoch, np.arange(count)), kind="stable")
@@ -181,11 +183,13 @@ class Batches:
             shown[torch.from_numpy(rows)] = view_pixels(images[rows], self.views[number])
         return shown
 
-    def hold_taps(self, compute: Callable[[Tensor], list[Tensor]], block: int = 64) -> None:
+    def hold_taps(
+        self, compute: Callable[[Tensor], list[Tensor]], block: int = 64, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         """Compute the frozen CLIP taps of every whole training image once; float16 from then on in RAM.
 
         Batches then carry these instead of images. They differ from taps computed in the step by float16's rounding
-        alone, at most one part in 2,048 of each value.
+        alone, at most one part in 2,048 of each value. Where `stop` says so, the work ends and nothing is held.
         """
         held: np.ndarray | None = None
         for start in tqdm(range(0, len(self.samples), block), desc="CLIP features", disable=None, leave=False):
@@ -194,6 +198,8 @@ class Batches:
             if held is None:
                 held = np.empty((len(self.samples), 1, *taps.shape[1:]), dtype=np.float16)
             held[places, 0] = taps.to("cpu", torch.float16).numpy()
+            if stop():
+                return
         self.taps = held
 
     def read_taps(self, blocks: Sequence[int]) -> None:

@@ -1,14 +1,11 @@
 """The trainer: discriminator step, generator step, moving average, log, save; the same command again resumes."""
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +15,7 @@ from hspcgan.train.data import Batch
 from hspcgan.train.journal import Clock, Journal
 from hspcgan.train.judge import Judge
 from hspcgan.train.setup import Run
+from hspcgan.train.signals import noted_signals
 
 Report = dict[str, Tensor]  # scalars by name
 
@@ -40,47 +38,64 @@ def train(run: Run) -> Outcome:
         ValueError: the checkpoint in the run folder was made with other settings.
         FloatingPointError: a loss or a gradient is not finite; no weight has been touched by it.
     """
-    began, config = time.monotonic(), run.config
-    step = state.resume(run)
+    began = time.monotonic()
+    with noted_signals() as noted:
+        return _train(run, state.resume(run), began, noted)
+
+
+def _train(run: Run, step: int, began: float, noted: list[str]) -> Outcome:
+    """From a step on; `noted` names the signals that came, which stop it after the step at work."""
+    config, reason = run.config, "done"
     if config.cache_taps is True:
-        run.batches.hold_taps(run.image_taps)
+        run.batches.hold_taps(run.image_taps, stop=lambda: bool(noted))
+        if distributed.any_of(bool(noted), run.world):
+            return Outcome(_checkpoint(run, step), step, _signal(noted))
     if run.world.leads:
         run.folder.mkdir(parents=True, exist_ok=True)
         run.manifest.save(run.folder / "manifest.yaml")
     judge = Judge(run) if config.evaluate_every and run.world.leads else None
-    journal, clock, reason = Journal(run, step), Clock(), "done"
+    journal, clock = Journal(run, step), Clock()
     try:
         if step == 0:
             journal.grid(step)
             clock.lap("tell")
-        with _noted_signals() as noted:
-            for batch in run.batches.stream(step, config.steps, config.prefetch):
-                batch = batch.to(run.world.device)
-                clock.lap("data")
-                report = train_step(run, batch, clock)
-                step += 1
-                journal.note(report)
+        for batch in run.batches.stream(step, config.steps, config.prefetch):
+            batch = batch.to(run.world.device)
+            clock.lap("data")
+            report = train_step(run, batch, clock)
+            step += 1
+            journal.note(report)
 
-                stopped = distributed.any_of(bool(noted), run.world)
-                late = config.max_seconds is not None and time.monotonic() - began > config.max_seconds
-                late = distributed.any_of(late, run.world)
-                last = stopped or late or step == config.steps
-                if step % config.log_every == 0 or last:
-                    journal.tell(step, clock)
-                if step % config.grid_every == 0 or (last and not stopped):
-                    journal.grid(step)
-                if (step % config.checkpoint_every == 0 or last) and run.world.leads:
-                    state.save(run, step)
-                clock.lap("tell")
-                if judge and config.evaluate_every and step % config.evaluate_every == 0:
-                    journal.scalars(step, judge.score(step))
-                    clock.forget()
-                if last and step < config.steps:
-                    reason = (noted[0] if noted else "signal") if stopped else "time"
-                    break
+            stopped = distributed.any_of(bool(noted), run.world)
+            late = config.max_seconds is not None and time.monotonic() - began > config.max_seconds
+            late = distributed.any_of(late, run.world)
+            last = stopped or late or step == config.steps
+            if step % config.log_every == 0 or last:
+                journal.tell(step, clock)
+            if step % config.grid_every == 0 or (last and not stopped):
+                journal.grid(step)
+            if (step % config.checkpoint_every == 0 or last) and run.world.leads:
+                state.save(run, step)
+            clock.lap("tell")
+            # Whoever sent a signal soon kills; the evaluation can be asked for later.
+            if judge and config.evaluate_every and step % config.evaluate_every == 0 and not stopped:
+                journal.scalars(step, judge.score(step))
+                clock.forget()
+            if last and step < config.steps:
+                reason = _signal(noted) if stopped else "time"
+                break
     finally:
         journal.close()
-    return Outcome(run.folder / "checkpoints" / f"step-{step:06d}", step, reason)
+    return Outcome(_checkpoint(run, step), step, reason)
+
+
+def _checkpoint(run: Run, step: int) -> Path:
+    return run.folder / "checkpoints" / f"step-{step:06d}"
+
+
+def _signal(noted: list[str]) -> str:
+    """Name of the signal; another process may have got it."""
+    return noted[0] if noted else "signal"
 
 
 def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
@@ -223,25 +238,3 @@ def constant(*networks: nn.Module) -> Iterator[None]:
     finally:
         for network in networks:
             network.requires_grad_(True)
-
-
-@contextmanager
-def _noted_signals() -> Iterator[list[str]]:
-    """Collects the names of SIGTERM and SIGINT instead of dying of them; a second one has its usual effect."""
-    noted: list[str] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(signal.Signals(number).name)
-        signal.signal(number, previous[signal.Signals(number)])
-
-    for number in previous:
-        signal.signal(number, note)
-    try:
-        yield noted
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
