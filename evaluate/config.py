@@ -57,8 +57,8 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
         description="What a paper prints for this row (fid, clip_score): shown beside, never judged, since another "
         "Inception and another CLIP measured it.",
     )
-    expect: dict[str, Bound] = Field(
-        {}, description="A figure's name, or its first parts (`fid/held-out-clip`) → bounds; outside: exit code 1."
+    expect: dict[str, Bound] | None = Field(
+        None, description="A figure's name, or its first parts (`fid/held-out-clip`) → bounds; outside: exit code 1."
     )
 
     @field_validator("metrics")

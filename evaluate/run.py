@@ -130,7 +130,7 @@ def _score(bench: Bench, subject: Subject, tell: Callable[[str], None]) -> Resul
         seed=bench.config.seed,
     )
     figures = compute(bench.config.metrics, scored)
-    verdicts = verify(figures, bench.config.expect) if subject.expected else []
+    verdicts = verify(figures, bench.config.expect or {}) if subject.expected else []
     timings = {"draw_sec": round(drawn - began, 2), "score_sec": round(time.perf_counter() - drawn, 2)}
     path = bench.folder / f"{subject.label}.json"
     write_bytes(path.with_suffix(".png"), png(_picture(bench, subject, images[: bench.config.shown])))

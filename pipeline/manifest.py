@@ -222,7 +222,11 @@ def _problem(where: str, found: dict[str, Any], model: type[BaseModel]) -> str:
     if found["type"] == "extra_forbidden":
         *parents, last = found["loc"]
         return f"{where}: unknown key{_suggest(str(last), _fields(model, parents))}"
-    return f"{where}: {found['msg']} (got {found['input']!r})" if found["type"] != "missing" else f"{where}: is missing"
+    if found["type"] == "missing":
+        return f"{where}: is missing"
+    # A whole section that was got tells nothing.
+    got = "" if isinstance(found["input"], dict) else f" (got {found['input']!r})"
+    return f"{where}: {found['msg']}{got}"
 
 
 def _fields(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
