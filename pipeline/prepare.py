@@ -80,6 +80,8 @@ def prepare(
     inputs = {stage.name: stage.inputs for stage in stages}
     if finishes:
         inputs.setdefault("taps", {})  # a cache with taps is not what a manifest without views makes
+    if inputs.get("taps"):
+        taps.warn_other_blocks(recipe.taps, recipe.encode, manifest.raw.get("model"))
     if not rebuild and is_current(recipe.cache, inputs):
         Cache(recipe.cache).check()
         echo(f"Nothing to do: {recipe.cache} is complete and made from exactly this.")
