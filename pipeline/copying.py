@@ -19,12 +19,12 @@ def copy_cache(source: str, target: str, replace: bool = False) -> int:
     """
     Copies a finished cache; source and target are local folders or URLs that fsspec opens, such as s3://bucket/cache.
 
-    A local target is filled beside its place, under the lock that `prepare` takes, and renamed when it opens as a
+    A local target is filled beside its place, under the lock that `prepare` takes, and renamed when it is a whole
     cache. At a URL cache.json is written last, and removed first where `replace` overwrites a cache.
 
     Returns the bytes copied, 0 when the very same cache (fingerprint and sizes of files) is there already. Raises
-    ValueError when the source is no finished cache or changes meanwhile, when the target holds anything else (another
-    cache, without `replace`), and when a file's size differs after the copy.
+    ValueError when the source is no finished cache, is damaged or changes meanwhile, when the target holds anything
+    else (another cache, without `replace`), and when a file's size differs after the copy.
     """
     origin, goal = _place(source), _place(target)
     if str(origin).rstrip("/") == str(goal).rstrip("/") or _same_folder(origin, goal):
@@ -52,7 +52,7 @@ def _same_folder(origin: Path, goal: Path) -> bool:
 def _finished(origin: Path) -> tuple[bytes, dict[str, int]]:
     """cache.json of a finished cache, and the sizes of its files in bytes."""
     if isinstance(origin, Path):
-        Cache(origin)  # a local folder is opened, which notices more
+        Cache(origin).check()  # a local folder is opened, which notices more
     if not (origin / schema.INFO).is_file():
         raise ValueError(f"no finished cache at {origin}: {schema.INFO} is missing, which `hspcgan copy` writes last")
     raw = (origin / schema.INFO).read_bytes()
@@ -118,7 +118,7 @@ def _into_folder(origin: Path, goal: Path, info: bytes, sizes: dict[str, int], r
         work.mkdir()
         try:
             _copy_files(origin, work, info, sizes)
-            _open(work, origin)
+            _check(work, origin)
         except BaseException:
             shutil.rmtree(work)
             if [path.name for path in partial.path.iterdir()] == ["lock"]:
@@ -127,9 +127,9 @@ def _into_folder(origin: Path, goal: Path, info: bytes, sizes: dict[str, int], r
         partial.install(work)
 
 
-def _open(work: Path, origin: Path) -> None:
+def _check(work: Path, origin: Path) -> None:
     try:
-        Cache(work)
+        Cache(work).check()
     except ValueError as error:
         raise ValueError(f"{origin} is damaged, its copy does not open as a cache: {error}") from error
 

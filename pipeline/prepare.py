@@ -80,8 +80,10 @@ def prepare(
     inputs = {stage.name: stage.inputs for stage in stages}
     if finishes:
         inputs.setdefault("taps", {})  # a cache with taps is not what a manifest without views makes
+    if inputs.get("taps"):
+        taps.warn_other_blocks(recipe.taps, recipe.encode, manifest.raw.get("model"))
     if not rebuild and is_current(recipe.cache, inputs):
-        _check_whole(Cache(recipe.cache))
+        Cache(recipe.cache).check()
         echo(f"Nothing to do: {recipe.cache} is complete and made from exactly this.")
         return
     if dry_run:
@@ -135,14 +137,6 @@ def _refuse_foreign(path: Path) -> None:
             raise ValueError(
                 f"{path} holds what is no cache's ({', '.join(foreign[:5])}); give another folder as `cache:`"
             )
-
-
-def _check_whole(cache: Cache) -> None:
-    """Raises ValueError, with what mends it, when a file of a finished cache was damaged or cut short since."""
-    for table in (cache.samples, cache.captions, cache.phrases, cache.rejects):
-        table.num_rows  # noqa: B018 (reading it is the check)
-    for array in (cache.images, cache.phrase_text, cache.sentence, cache.token_rows, cache.offsets):
-        array.shape  # noqa: B018
 
 
 def _demand(partial: PartialCache, stage: Stage, wanted: str) -> None:

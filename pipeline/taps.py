@@ -4,7 +4,7 @@ Legend: n images of a shard, V views, T taps, D width of the image tower, g patc
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.encode import EncodeConfig, cached_clip, device_of
 from hspcgan.pipeline.manifest import weights_path
-from hspcgan.pipeline.runner import Job, Shard, Stage
+from hspcgan.pipeline.runner import Job, Shard, Stage, say
 
 if TYPE_CHECKING:
     from hspcgan.model.clip import FrozenClip
@@ -121,9 +121,39 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
 
 
 def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
-    """What cache.json says of the taps: clip_sha256, views, blocks (0-based, of this CLIP)."""
+    """What cache.json says of the taps: clip_sha256, views, blocks (0-based, of this CLIP); ValueError as `stage`."""
+    clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
+    try:
+        blocks = _scaled(config.blocks, clip)
+    except ValueError as error:
+        raise ValueError(
+            f"taps.blocks is {list(config.blocks)}, expected numbers that rise within 0..11: written for 12 blocks, "
+            f"they are scaled to the {clip.layers} of CLIP {clip.name}, where no two may meet; set it as model.taps is"
+        ) from error
+    return {"clip_sha256": clip.sha256, "views": list(config.views), "blocks": blocks}
+
+
+def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[str, Any] | None) -> None:
+    """One warning line when the manifest's `model` section, if it has one, reads other blocks than `taps` keeps."""
     from hspcgan.model.config import ModelConfig
 
+    if model is None:
+        return
+    read = model.get("taps", list(ModelConfig.model_fields["taps"].default))
     clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
-    blocks = ModelConfig.model_validate({"taps": config.blocks}).tap_blocks(clip.layers)
-    return {"clip_sha256": clip.sha256, "views": list(config.views), "blocks": blocks}
+    try:
+        same = _scaled(read, clip) == _scaled(config.blocks, clip)
+    except ValueError:  # of model.taps, which `train` refuses in full
+        same = False
+    if not same:
+        say(
+            f"warning: taps.blocks is {list(config.blocks)}, but model.taps is {read}: training with "
+            "train.cache_taps: disk will refuse this cache; set taps.blocks to model.taps"
+        )
+
+
+def _scaled(blocks: Any, clip: "FrozenClip") -> list[int]:
+    """0-based blocks of this CLIP by their numbers for 12 layers; ValueError where there are none such."""
+    from hspcgan.model.config import ModelConfig
+
+    return ModelConfig.model_validate({"taps": blocks}).tap_blocks(clip.layers)

@@ -79,6 +79,22 @@ def test_a_half_written_shard_is_done_again(tmp_path, world):
         assert partial.is_complete("ingest")
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 60, b'{"sizes": {', b"[]", b"{}", b'{"sizes": 3, "stats": {}}', b"\xff"])
+def test_a_shard_whose_marker_a_power_cut_damaged_is_done_again(path, tmp_path, world, left):
+    target = tmp_path / "cache"
+    with PartialCache(target) as partial:
+        run_stages(partial, world, "ingest")
+        (partial.folder("ingest") / "000001" / "stats.json").write_bytes(left)
+    with PartialCache(target) as partial:
+        assert partial.shards("ingest") == [0, 2, 3]
+        steps: list[str] = []
+        run_stages(partial, world, "ingest", steps.append)
+        assert steps == ["ingest 1"]
+        run_stages(partial, world)
+        partial.finish(INFO)
+    assert file_bytes(target) == file_bytes(path)
+
+
 @pytest.mark.parametrize("changed", INPUTS)
 def test_changed_inputs_discard_their_stage_and_the_later_ones_and_no_other(tmp_path, world, changed, capsys):
     stages = list(INPUTS)

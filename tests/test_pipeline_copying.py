@@ -201,6 +201,22 @@ def test_a_source_that_is_no_finished_cache_is_refused(path, tmp_path, url):
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", [schema.SAMPLES_FILE, schema.CAPTIONS_FILE, schema.PHRASES_FILE, schema.REJECTS_FILE])
+def test_a_damaged_table_is_refused_from_a_folder_and_from_a_url(path, tmp_path, url, name):
+    damaged = Path(shutil.copytree(path, tmp_path / "damaged"))
+    cut = (path / name).read_bytes()[:1000]
+    copy_cache(str(path), f"{url}-0")
+    (upath.UPath(f"{url}-0") / name).write_bytes(cut)
+    (damaged / name).write_bytes(cut)
+    for target in (url, str(tmp_path / "copy")):
+        with pytest.raises(ValueError, match=rf"{name} is damaged .*--rebuild"):
+            copy_cache(str(damaged), target)
+    with pytest.raises(ValueError, match=rf"damaged, its copy does not open as a cache: .*{name} is damaged"):
+        copy_cache(f"{url}-0", str(tmp_path / "copy"))
+    assert stored(url) == {}
+    assert leftovers(tmp_path) == ["damaged"]
+
+
 def test_a_size_that_differs_after_the_copy_names_both(path, url, monkeypatch):
     cls = type(upath.UPath(url))
     whole = cls.write_bytes

@@ -176,13 +176,38 @@ def test_single_commands_finish_with_taps(made, tmp_path, tiny_clip_path):
     [
         ("taps.views=[middle]", r"taps\.views: .*top-left, .*each at most once"),
         ("taps.views=[whole, whole]", r"taps\.views: .*each at most once"),
-        ("taps.blocks=[8, 4]", r"taps must rise within 0\.\.11, got \[8, 4\]"),
+        (
+            "taps.blocks=[8, 4]",
+            r"^taps\.blocks is \[8, 4\], expected numbers that rise within 0\.\.11: .* the 12 of CLIP",
+        ),
+        (
+            "taps.blocks=[1, 40]",
+            r"^taps\.blocks is \[1, 40\], expected numbers that rise within 0\.\.11: .* model\.taps",
+        ),
+        ("taps.blocks=[]", r"^taps\.blocks is \[\], expected"),
         ("taps.view=[whole]", r"taps\.view: unknown key \(did you mean 'views'\?\)"),
     ],
 )
 def test_views_and_blocks_that_there_are_not_are_refused(made, override, message):
     with pytest.raises(ValueError, match=message):
         run(made, override)
+
+
+@pytest.mark.parametrize(
+    ("model", "warned"),
+    [("{}", ""), ("{taps: [1, 4, 8]}", ""), (None, ""), ("{taps: [2, 4]}", r"[2, 4]"), ("{taps: [40]}", "[40]")],
+)
+def test_blocks_that_the_model_does_not_read_are_told_before_the_work(made, capsys, model, warned):
+    run(made, *([] if model is None else [f"model={model}"]), dry_run=True)
+    err = capsys.readouterr().err
+    assert err.count("warning") == bool(warned)
+    assert not warned or f"taps.blocks is [1, 4, 8], but model.taps is {warned}" in err
+
+
+def test_the_models_default_blocks_are_compared_too(made, capsys):
+    with pytest.raises(ValueError, match=r"--rebuild"):  # of the cache, made after other blocks
+        run(made, "taps.blocks=[2]", "model={}")
+    assert "taps.blocks is [2], but model.taps is [1, 4, 8]" in capsys.readouterr().err
 
 
 def test_a_crop_never_leaves_the_range_of_pixels():

@@ -54,6 +54,13 @@ class Cache:
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "info": self.info}
 
+    def check(self) -> None:
+        """Reads the tables and maps the arrays. ValueError, with what mends it, for a file damaged or cut short."""
+        for table in (self.samples, self.captions, self.phrases, self.rejects):
+            table.num_rows  # noqa: B018 (reading it is the check)
+        for array in (self.images, self.phrase_text, self.sentence, self.token_rows, self.offsets):
+            array.shape  # noqa: B018
+
     @cached_property
     def samples(self) -> pa.Table:
         return self._table(schema.SAMPLES_FILE, schema.SAMPLES)

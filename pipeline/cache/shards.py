@@ -48,12 +48,14 @@ def write_shard(
 
 
 def shard_complete(stage_folder: Path, index: int) -> bool:
-    """Whether the shard is there with all its bytes."""
+    """Whether the shard is there with all its bytes; False, so that it is made again, when its marker is damaged."""
     folder = shard_folder(stage_folder, index)
-    if not (folder / STATS).is_file():
+    try:
+        marker = json.loads((folder / STATS).read_bytes())
+        sizes, _ = marker["sizes"].items(), marker["stats"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # absent, or what a power cut leaves of it
         return False
-    sizes = json.loads((folder / STATS).read_text())["sizes"]
-    return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items())
+    return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes)
 
 
 def read_shard(stage_folder: Path, index: int, only: Iterable[str] | None = None) -> tuple[Tables, Arrays]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from hspcgan.pipeline.sources import (
     TEST_NAMES,
@@ -39,7 +40,7 @@ Span = tuple[int, int]
 class _Members:
     tar: Path
     files: dict[str, Span] = field(default_factory=dict)  # by suffix, lower case, from the first dot on
-    seen: dict[str, str] = field(default_factory=dict)  # their `glimpse`, by suffix
+    seen: dict[str, str] = field(default_factory=dict)  # by suffix: a caption's sha256, of others the `glimpse`
     problem: str | None = None
 
 
@@ -88,11 +89,7 @@ class WebDatasetSource:
         lines = []
         for key, members in self._listed:
             lines.append(f"{members.tar.relative_to(self.root).as_posix()}\t{key}\t{members.problem}")
-            for suffix, (_, size) in sorted(members.files.items()):
-                if suffix in _CAPTIONS and size <= MAX_CAPTION_BYTES:
-                    lines.append(f"{suffix}\t{hashlib.sha256(_content(members, suffix)).hexdigest()}")
-                else:
-                    lines.append(f"{suffix}\t{members.seen[suffix]}")
+            lines += [f"{suffix}\t{members.seen[suffix]}" for suffix in sorted(members.files)]
         return hash_lines(lines)
 
 
@@ -119,7 +116,7 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
                 else:
                     members = samples.setdefault(key, _Members(tar))
                     members.files[suffix] = (member.offset_data, member.size)
-                    members.seen[suffix] = glimpse(file, member.offset_data, member.size)
+                    members.seen[suffix] = _seen(file, suffix, member.offset_data, member.size)
             # tarfile takes a damaged header for the end; the true end is marked by blocks of zeros.
             file.seek(archive.offset)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -127,6 +124,14 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
     except (tarfile.TarError, OSError) as error:
         refused.append(("?", _Members(tar, problem=f"not a whole tar: {error}; was its download cut short?")))
     return [*samples.items(), *refused]
+
+
+def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
+    """What the signature says of a member, asked while its tar is open: behind a URL, opening it again costs MBs."""
+    if suffix not in _CAPTIONS or size > MAX_CAPTION_BYTES:
+        return glimpse(file, offset, size)
+    file.seek(offset)
+    return hashlib.sha256(file.read(size)).hexdigest()
 
 
 def _split_name(name: str) -> tuple[str, str]:
@@ -143,6 +148,11 @@ def _image(members: _Members) -> str | None:
 
 def _content(members: _Members, suffix: str) -> bytes:
     offset, size = members.files[suffix]
+    if size == 0:
+        return b""  # no range of bytes is empty
+    if getattr(members.tar, "protocol", "") not in ("", "file", "local"):
+        remote: Any = members.tar  # one request for these bytes: an opened file would read megabytes ahead
+        return remote.fs.cat_file(remote.path, start=offset, end=offset + size)
     with members.tar.open("rb") as file:
         file.seek(offset)
         return file.read(size)
