@@ -1,5 +1,6 @@
 """Ends of every kind: signals, kill -9, parts of a batch, several processes, evaluation on the way."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -63,6 +64,36 @@ def test_parts_are_the_rows_in_order_and_mine_among_the_whole_batch(make_run):
     assert torch.equal(torch.cat([part.noise for part in parts]), batch.noise)
     assert torch.equal(torch.cat([part.condition.sentence for part in parts]), batch.condition.sentence)
     assert all(part.negatives.shape == (2, 6) and part.sentences is batch.sentences for part in parts)
+
+
+def in_float64(value):
+    """A batch, or what it is made of, with float64 in place of float32."""
+    if isinstance(value, torch.Tensor):
+        return value.double() if value.is_floating_point() else value
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: in_float64(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **fields)
+    return value
+
+
+def test_in_float64_parts_give_the_weights_of_the_whole_step_after_step(make_run, monkeypatch):
+    """Rounding, which Adam without momentum magnifies from step to step, is all that parts differ by."""
+    settings = {"batch_size": 6, "lr_generator": 4e-4, "lr_discriminator": 4e-4, "ema": 0}
+    runs = [make_run("a", **settings), make_run("b", accumulate=3, **settings)]
+    cast = torch.Tensor.type
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    monkeypatch.setattr(torch.Tensor, "type", lambda x, kind: cast(x, torch.float64 if kind == torch.float32 else kind))
+    for run in runs:
+        for network in (run.clip, run.generator, run.discriminator, run.head):
+            network.double()
+    for step in range(6):
+        for run in runs:
+            loop.train_step(run, in_float64(run.batches.at(step)), Clock())
+    for network in ("generator", "discriminator", "head"):
+        pairs = zip(*(getattr(run, network).parameters() for run in runs), strict=True)
+        for one, other in pairs:
+            assert one.dtype == torch.float64
+            torch.testing.assert_close(other, one, rtol=0, atol=1e-10)
 
 
 def test_what_cannot_be_split_is_refused(make_run):
