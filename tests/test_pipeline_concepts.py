@@ -12,8 +12,10 @@ from hspcgan.pipeline.concepts import (
     ParseConfig,
     Parser,
     Token,
+    compounds,
     concept_sets,
     concepts_from_tokens,
+    loose_nouns,
     roles,
     telegram,
     tree,
@@ -28,7 +30,7 @@ def parser() -> Parser:
     return Parser(ParseConfig(annotator="spacy"))
 
 
-MODULES = (concept_sets, relation_rules, roles, telegram, tree)
+MODULES = (compounds, concept_sets, loose_nouns, relation_rules, roles, telegram, tree)
 RULES = [case for module in MODULES for case in examples(module)]
 
 

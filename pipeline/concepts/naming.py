@@ -41,8 +41,10 @@ class Naming:
         return " " in entity.head or self.tokens[entity.word].upos == "PRON"
 
     def _is_compound(self, attribute: Attribute) -> bool:
-        colour = attribute.text.split()[-1] in {*lexicon("colours"), *COLOURED}
-        return self.tokens[attribute.word].deprel == "compound" and not colour
+        last = attribute.text.split()[-1]
+        part = " " in attribute.text and last in pairs("bearers")
+        colour = last in {*lexicon("colours"), *COLOURED}
+        return self.tokens[attribute.word].deprel == "compound" and not (colour or part)
 
     def _parts_of_name(self, n: int) -> list[Attribute]:
         return [a for a in self.concepts.attributes if a.entity == n and self.in_name(a)]
@@ -54,8 +56,10 @@ class Naming:
         """
         if attribute.entity < 0 or self.owner(attribute):
             return False
-        head = self.concepts.entities[attribute.entity].word
-        if self._written(attribute.word) in lexicon("name_openers") and attribute.word + 1 == head:
+        entity, written = self.concepts.entities[attribute.entity], self._written(attribute.word)
+        head = entity.word
+        named = written in lexicon("name_openers") or f"{written} {entity.head}" in lexicon("compounds")
+        if named and attribute.word + 1 == head:
             return True
         kind = attribute.text.split()[-1] in lexicon("describing_nouns")
         return self._is_compound(attribute) and attribute.word < head and not kind

@@ -125,6 +125,17 @@ class Parser:
             yield replace(whole, graph=drawing(whole), notes=notes)
 
     def _docs(self, texts: Sequence[str], named: Collection[int] = ()) -> list[Any]:
+        """spaCy's Docs; captions with a compound torn apart are read again with one noun in its place."""
+        from hspcgan.pipeline.concepts.compounds import restored, simpler, torn
+
+        docs = self._with_articles(texts, named)
+        places = {n: found for n, doc in enumerate(docs) if (found := torn(doc))}
+        again = self._with_articles([simpler(docs[n], found) for n, found in places.items()], ())
+        for (n, found), doc in zip(places.items(), again, strict=True):
+            docs[n] = restored(docs[n], doc, found)
+        return docs
+
+    def _with_articles(self, texts: Sequence[str], named: Collection[int]) -> list[Any]:
         """spaCy's Docs; captions that it misread for want of an article are read again with one, and lose it again."""
         from hspcgan.pipeline.concepts.telegram import lacks_article
 

@@ -87,6 +87,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     a flag hanging from a pole → hang from (flag, pole)
     a bird is flying → fly (bird, –)
     a pond surrounded by trees → surround (tree, pond)
+    the plate has food on it → have (plate, food), on (food, plate)
     """
     if not is_predicate_verb(tree, i):
         return
@@ -100,7 +101,10 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
         if not agents:
             yield from _pairs(text, ones, others, i)
         for preposition, word, places in phrases:
-            yield from _links(preposition, ones, places, word)
+            if tree.lemma(i) == "have" and tree.lemma(tree.head[word]) in ("it", "they"):
+                yield from _links(preposition, others, ones, word)
+            else:
+                yield from _links(preposition, ones, places, word)
         return
     if roles.stranded(tree, i):
         return

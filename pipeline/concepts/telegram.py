@@ -11,7 +11,8 @@ from spacy.tokens import Doc, Token
 
 from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tree import COLOURED, NEAR, NOMINAL
+from hspcgan.pipeline.concepts.loose_nouns import regroup
+from hspcgan.pipeline.concepts.tree import NEAR, NOMINAL
 
 ATTACHED = ("compound", "amod", "nmod", "nsubj", "npadvmod", "poss")
 
@@ -52,15 +53,15 @@ class Nouns:
         for t in doc:
             if self._is_noun(t):
                 _noun(draft, t.i)
+            elif self._is_adjective(t):
+                _adjective(draft, t.i)
             elif t.i > 0 and self._is_participle(t):
                 _participle(draft, t.i, verb_lemma(t))
             elif t.tag_ == "VB" and t.i > 1 and t.nbor(-1).lower_ == "to" and self._after_to(t):
                 _place(draft, t.i)
             elif t.lemma_ == "have":
                 _having(draft, t)
-        _verbless(draft)
-        _side_by_side(draft)
-        _relative(draft)
+        regroup(draft)
         return draft.doc()
 
     def _is_noun(self, t: Token) -> bool:
@@ -78,6 +79,12 @@ class Nouns:
         if kind is None or (not after and kind == "adj" and t.dep_ in ("amod", "acomp", "compound", "nmod")):
             return False
         return word in self.known["noun"] and word not in self.known[kind] and len(word) > 3
+
+    def _is_adjective(self, t: Token) -> bool:
+        """A "noun" before a noun that is none by the lists."""
+        known = t.lower_ in self.known["adj"] and t.lower_ not in self.known["noun"]
+        noun = t.pos_ in NOMINAL and t.text.islower()  # "New York" stays a name
+        return known and noun and t.dep_ in ("compound", "nmod") and t.head.i > t.i
 
     def _is_participle(self, t: Token) -> bool:
         """A "noun" in -ing, or one that was made to describe what follows, after the noun that it says something of."""
@@ -117,6 +124,18 @@ def _noun(draft: Draft, i: int) -> None:
         for child in draft.children(head):
             draft.heads[child] = i
         draft.deps[head] = "compound"
+
+
+def _adjective(draft: Draft, i: int) -> None:
+    """What was taken for a noun before a noun; adjectives before it are the noun's.
+
+    a green grassy field → green (field), grassy (field)
+    """
+    draft.word(i, "JJ", "ADJ", draft.source[i].lower_)
+    draft.deps[i] = "amod"
+    for child in draft.children(i):
+        if draft.deps[child] in ("amod", "det", "nummod"):
+            draft.heads[child] = draft.heads[i]
 
 
 def _participle(draft: Draft, i: int, lemma: str) -> None:
@@ -177,62 +196,3 @@ def _having(draft: Draft, have: Token) -> None:
     draft.heads[part.i], draft.deps[part.i] = have.i, "dobj"
     draft.heads[state.i], draft.deps[state.i] = part.i, "acl"
     draft.word(state.i, "VBN" if state.pos_ == "VERB" else state.tag_, state.pos_, state.lemma_)
-
-
-def _verbless(draft: Draft) -> None:
-    """Nouns that were made the predicate of others in a caption without a verb.
-
-    man wearing red shirt and khaki shorts → wear (man, shirt), wear (man, short)
-    two teddy bears standing → teddy (bear)
-    """
-    for i, dep in enumerate(draft.deps):
-        top = draft.heads[i]
-        if dep != "nsubj" or draft.pos[top] not in NOMINAL or draft.pos[i] not in NOMINAL or top < i:
-            continue
-        if any(draft.deps[c] in ("cop", "aux") or draft.lemmas[c] == "be" for c in draft.children(top)):
-            continue
-        if top == i + 1:
-            draft.deps[i], draft.changed = "compound", True
-            continue
-        links = [c for c in range(i, top) if draft.deps[c] == "cc" and draft.pos[draft.heads[c]] in NOMINAL]
-        if links:
-            draft.swap(i, top)
-            draft.heads[top], draft.deps[top] = draft.heads[links[-1]], "conj"
-
-
-def _side_by_side(draft: Draft) -> None:
-    """Two phrases without a word between them: what stands before an adjective is no part of the noun after it.
-
-    red bird black wings → red (bird), black (wing)
-    """
-    for i, dep in enumerate(draft.deps):
-        top = draft.heads[i]
-        if (
-            dep not in ("compound", "nmod")
-            or draft.pos[i] not in NOMINAL
-            or draft.source[i].lower_ in lexicon("shades")
-        ):
-            continue
-        between = [c for c in draft.children(top) if i < c < top]
-        if between and between[0] == i + 1 and draft.pos[i + 1] == "ADJ" and draft.source[i + 1].lower_ not in COLOURED:
-            draft.swap(i, top)
-            draft.deps[top] = "appos"
-            for child in draft.children(top):
-                if child < i:
-                    draft.heads[child] = i
-
-
-def _relative(draft: Draft) -> None:
-    """A noun before another verb's subject is what the clause describes.
-
-    the table the vase is on → on (vase, table)
-    a shirt the man is wearing → wear (man, shirt)
-    """
-    for i in range(len(draft.heads)):
-        ones = [c for c in draft.children(i) if c < i and draft.deps[c] in ("nsubj", "nsubjpass")]
-        if draft.heads[i] != i or len(ones) != 2 or any(draft.pos[c] not in NOMINAL for c in ones):
-            continue
-        ending = [c for c in draft.children(i) if draft.deps[c] in ("dobj", "attr", "acomp")]
-        if not ending:
-            draft.swap(ones[0], i)
-            draft.deps[i] = "relcl"

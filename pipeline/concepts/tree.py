@@ -8,7 +8,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.tokens import Token
 
 NOMINAL = ("NOUN", "PROPN")
-COLOURED = ("colored", "coloured")
+COLOURED = ("colored", "coloured", "color", "colour")
 # What a pronoun stands for where nothing is named.
 PERSONS = {"he": "man", "him": "man", "she": "woman", "her": "woman", "they": "people", "them": "people"}
 PERSONS |= dict.fromkeys(("someone", "somebody", "anyone", "anybody"), "person")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.naming import Naming, respelt
 from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
+from hspcgan.pipeline.concepts.tree import COLOURED
 
 DENIED = "not "
 PARTICLES = ("up", "down", "back", "forward", "straight", "together")
@@ -40,13 +41,15 @@ class _View:
         self.tops = self._bare_tops()
 
     def _absent(self) -> Iterator[int]:
-        """What a caption says is not there.
+        """What a caption says is not there, and the word "color" after one.
 
+        a cart that is gray in color → (cart, is, gray)
         a tree with no leaves beside a pole without a sign → (tree, beside, pole)
         a tree that does not have leaves beside a pole → (tree, beside, pole)
         """
         yield from (a.entity for a in self.concepts.attributes if a.text == "no" and a.entity >= 0)
         yield from (r.object for r in self.concepts.relations if r.text in ("without", "not have"))
+        yield from (r.object for r in self.concepts.relations if r.text == "in" and self.heads[r.object] in COLOURED)
 
     def _bare_tops(self) -> dict[int, int]:
         """For each entity after "with", the "top" behind it that belongs to the noun before: {entity: top}."""
@@ -63,6 +66,8 @@ class _View:
         """What is denied is left out.
 
         a black haired boy → (boy, have, hair), (hair, is, black)
+        a framed mirror → (mirror, have, frame)
+        a tiled floor → (tile, on, floor)
         the small bird is not red → (bird, is, small)
         """
         for a in self.concepts.attributes:
@@ -76,10 +81,12 @@ class _View:
                 continue
             text = self.naming.quality(a)
             words = text.replace("-", " ").split()
-            if len(words) == 2 and words[1] in pairs("bearers"):
-                part = pairs("bearers")[words[1]]
+            if words and words[-1] in pairs("bearers"):
+                part = pairs("bearers")[words[-1]]
                 yield self.names[a.entity], "have", part
-                yield part, "is", words[0]
+                yield from ((part, "is", word) for word in words[:-1])
+            elif text == "tiled":
+                yield "tile", "on", self.names[a.entity]
             elif text:
                 yield self.names[a.entity], "is", text
 
@@ -89,7 +96,7 @@ class _View:
                 yield self.naming.owner(a), "have", self.names[a.entity]
 
     def relations(self) -> Iterator[Triple]:
-        """a man takes a picture → (man, is, taking photo)
+        """What is denied is left out.
 
         a yellow bird that never flies → (bird, is, yellow)
         a tall man not holding a bat → (man, is, tall)
@@ -103,31 +110,46 @@ class _View:
                 yield self.names[r.subject], "is", self.tokens[r.word].text.lower()
 
     def _edge(self, r: Relation) -> Iterator[Triple]:
+        """The tuples of one relation, by what its preposition, verb and object say."""
         one, other, kind = self.names[r.subject], self.names[r.object], self.heads[r.object]
         first, *_, last = [r.text.split()[0], *r.text.split()]
         verb = first if self.tokens[r.word].upos == "VERB" else ""
-        if r.text == "with":
+        state = self._state(r)
+        if state:
+            self.left_out.add(r.object)
+            yield one, "is", state
+        elif r.text == "have" and self._says_where(r):
+            return
+        elif r.text == "with":
             yield from self._with(r)
         elif r.text == "of":
             yield from self._of(r)
         elif last == "in" and kind in lexicon("clothes") and verb in ("", "dress", *POSTURES):
             yield from self._dressed(r, verb)
-        elif r.text == "be":
-            self.left_out.add(r.object)
-            yield one, "is", other
-        elif kind in ("left", "right") and r.text in ("on", "to"):
-            self.left_out.add(r.object)
-            yield one, "is", f"on the {kind}"
-        elif r.text == "take" and kind in PICTURES:
-            self.left_out.add(r.object)
-            yield one, "is", "taking photo"
+        elif r.text in ("have", "have on") and kind in lexicon("clothes") and self._has_on(r):
+            yield one, "wear", other
         elif verb in ("cover", "surround") and last in ("in", "with", "by"):
             yield other, verb, one
         else:
             yield self._actor(r), self._wording(r.text, verb), other
 
+    def _state(self, r: Relation) -> str:
+        """What a relation says of its subject alone, its object being no thing of its own; "" for others.
+
+        a man takes a picture → (man, is, taking photo)
+        buildings in the distance → (buildings, is, in the distance)
+        """
+        kind = self.heads[r.object]
+        if r.text == "be":
+            return self.names[r.object]
+        if kind in ("left", "right") and r.text in ("on", "to"):
+            return f"on the {kind}"
+        if kind == "distance" and r.text == "in":
+            return "in the distance"
+        return "taking photo" if r.text == "take" and kind in PICTURES else ""
+
     def _with(self, r: Relation) -> Iterator[Triple]:
-        """What something has on it is said to be there; a part of one's own is had, glasses are worn.
+        """What something has on it is said to be there; a part of one's own is had, glasses and shirts are worn.
 
         a table with a vase on it → (vase, on, table)
         a box with apples on top → (apples, on top of, box)
@@ -137,10 +159,22 @@ class _View:
         one, other = self.names[r.subject], self.names[r.object]
         if r.object in self.tops:
             yield other, "on top of", one
-        elif not any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations):
-            worn = self.heads[r.object] in ("glass", "glasses", "sunglass", "sunglasses")
+        elif not self._says_where(r):
+            worn = self.heads[r.object] in ("glass", "glasses", "sunglass", "sunglasses", "shirt")
             wears = worn and self.heads[r.subject] in lexicon("persons")
             yield one, "wear" if wears else "have" if self._is_own(r.object) else "with", other
+
+    def _says_where(self, r: Relation) -> bool:
+        """Whether the caption says where on its owner a thing is, which says that it has it.
+
+        the ground has snow on it → (snow, on, ground)
+        """
+        return any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations)
+
+    def _has_on(self, r: Relation) -> bool:
+        """the woman has a pink shirt on → (woman, wear, shirt), (shirt, is, pink)"""
+        after = self.tokens[self.concepts.entities[r.object].word + 1 :][:2]
+        return bool(after) and after[0].text == "on" and all(t.upos == "PUNCT" for t in after[1:])
 
     def _of(self, r: Relation) -> Iterator[Triple]:
         """A part is had by its whole; what a container holds is in it; a picture is what it shows.
