@@ -62,39 +62,6 @@ def test_killed_at_any_moment_and_resumed_the_bytes_are_those_of_an_uninterrupte
     assert len(steps) <= len(set(steps)) + 3  # what was finished is not done again: a kill costs one shard at most
 
 
-def test_a_half_written_shard_is_done_again(tmp_path, world):
-    target = tmp_path / "cache"
-    with PartialCache(target) as partial:
-        run_stages(partial, world, "ingest")
-        table = partial.folder("ingest") / "000002" / "samples.parquet"
-        table.write_bytes(table.read_bytes()[:-1])
-        assert [partial.has("ingest", i) for i in range(4)] == [True, True, False, True]
-        assert partial.shards("ingest") == [0, 1, 3]
-        assert not partial.is_complete("ingest")
-        with pytest.raises(ValueError, match="needs the ingest stage"):
-            partial.begin("parse", INPUTS["parse"])
-        steps: list[str] = []
-        run_stages(partial, world, "ingest", steps.append)
-        assert steps == ["ingest 2"]
-        assert partial.is_complete("ingest")
-
-
-@pytest.mark.parametrize("left", [b"", b"\0" * 60, b'{"sizes": {', b"[]", b"{}", b'{"sizes": 3, "stats": {}}', b"\xff"])
-def test_a_shard_whose_marker_a_power_cut_damaged_is_done_again(path, tmp_path, world, left):
-    target = tmp_path / "cache"
-    with PartialCache(target) as partial:
-        run_stages(partial, world, "ingest")
-        (partial.folder("ingest") / "000001" / "stats.json").write_bytes(left)
-    with PartialCache(target) as partial:
-        assert partial.shards("ingest") == [0, 2, 3]
-        steps: list[str] = []
-        run_stages(partial, world, "ingest", steps.append)
-        assert steps == ["ingest 1"]
-        run_stages(partial, world)
-        partial.finish(INFO)
-    assert file_bytes(target) == file_bytes(path)
-
-
 @pytest.mark.parametrize("changed", INPUTS)
 def test_changed_inputs_discard_their_stage_and_the_later_ones_and_no_other(tmp_path, world, changed, capsys):
     stages = list(INPUTS)
