@@ -1,6 +1,5 @@
-"""A cache under construction: killed and resumed, made from changed inputs, locked, replaced."""
+"""A cache under construction: killed and resumed, made from changed inputs, replaced."""
 
-import fcntl
 import json
 import os
 import random
@@ -119,37 +118,6 @@ def test_is_current_refuses_a_cache_of_another_format(path, tmp_path):
         is_current(tmp_path / "cache", INPUTS)
 
 
-HOLD = """
-import sys
-from hspcgan.pipeline.cache.writer import PartialCache
-with PartialCache(sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
-    holder = [sys.executable, "-c", HOLD, str(tmp_path / "cache")]
-    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        with pytest.raises(ValueError, match="another process is at work"), PartialCache(tmp_path / "cache"):
-            pass
-        os.kill(process.pid, signal.SIGKILL)
-    with PartialCache(tmp_path / "cache") as partial:
-        assert partial.path.is_dir()
-    with PartialCache(tmp_path / "cache"):
-        pass
-
-
-def test_a_cache_that_another_process_finished_meanwhile_is_not_made_again(tmp_path, world):
-    late = PartialCache(tmp_path / "cache")
-    before = file_bytes(make_cache(tmp_path / "cache", world))
-    with pytest.raises(ValueError, match="exists already"), late:
-        pass
-    assert file_bytes(tmp_path / "cache") == before
-
-
 def test_what_a_run_killed_after_its_cache_was_complete_left_is_cleared_away(tmp_path, world):
     target, spent = tmp_path / "cache", tmp_path / ".cache.spent"
     (spent / "ingest").mkdir(parents=True)
@@ -158,32 +126,6 @@ def test_what_a_run_killed_after_its_cache_was_complete_left_is_cleared_away(tmp
     (spent / "ingest").mkdir(parents=True)
     assert is_current(target, INPUTS)
     assert sorted(tmp_path.iterdir()) == [target]
-
-
-def test_a_lock_taken_while_its_holder_finished_is_no_lock(tmp_path, world, monkeypatch):
-    late, real = PartialCache(tmp_path / "cache", replace=True), fcntl.flock
-
-    def finish_first(file, how):
-        monkeypatch.setattr(fcntl, "flock", real)
-        (tmp_path / "cache.partial").rename(tmp_path / ".cache.spent")  # as the holder's finish does, then lets go
-        real(file, how)
-
-    monkeypatch.setattr(fcntl, "flock", finish_first)
-    with pytest.raises(ValueError, match="another process is at work"), late:
-        pass
-
-
-def test_two_processes_may_clear_away_the_spent_shards(tmp_path, world, monkeypatch):
-    remove, spent = shutil.rmtree, tmp_path / ".cache.spent"
-
-    def another_is_quicker(folder, *options, **more):
-        if Path(folder) == spent and spent.exists():
-            remove(spent)
-        remove(folder, *options, **more)
-
-    monkeypatch.setattr(shutil, "rmtree", another_is_quicker)
-    make_cache(tmp_path / "cache", world)
-    assert sorted(tmp_path.iterdir()) == [tmp_path / "cache"]
 
 
 def test_an_existing_cache_stays_whole_until_its_replacement_is(tmp_path):

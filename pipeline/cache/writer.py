@@ -1,6 +1,5 @@
 """The cache under construction: `CACHE.partial`, locked, filled shard by shard, assembled and renamed at the end."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.assemble import assemble
+from hspcgan.pipeline.cache.lock import lock
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.shards import Arrays, Tables, read_shard, shard_complete, shard_stats, write_shard
 
@@ -63,26 +63,14 @@ class PartialCache:
 
     def __enter__(self) -> "PartialCache":
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.path / "lock", "w")
+        self._lock = lock(self.path)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not self._is_in_place(self._lock):
-                raise BlockingIOError  # its holder has finished since, and moved the folder away
             self._refuse_existing()
-        except BlockingIOError:
-            self._lock.close()
-            raise ValueError(f"another process is at work on {self.path}; wait for it, or stop it") from None
         except ValueError:
             self._lock.close()
             raise
         shutil.rmtree(_spent(self.target), ignore_errors=True)
         return self
-
-    def _is_in_place(self, lock: IO[str]) -> bool:
-        try:
-            return os.path.samestat(os.fstat(lock.fileno()), os.stat(self.path / "lock"))
-        except FileNotFoundError:
-            return False
 
     def __exit__(self, *exception: object) -> None:
         assert self._lock is not None
