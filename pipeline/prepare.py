@@ -92,10 +92,11 @@ def prepare(
         left = recipe.cache.with_name(recipe.cache.name + ".partial")
         echo(f"Dry run: nothing is written. {'An unfinished run would be resumed.' if left.exists() else ''}".rstrip())
         return
+    again = " --rebuild" * rebuild  # without it, the next command would look at the cache that is to be replaced
     with PartialCache(recipe.cache, replace=rebuild) as partial:
         for stage in stages:
             if only and stage.name != upto:
-                _demand(partial, stage, upto)
+                _demand(partial, stage, upto, again)
             else:
                 report = run_stage(partial, stage, engine)
                 echo(report.line())
@@ -111,7 +112,8 @@ def prepare(
             echo(line)
         echo(f"The cache is {recipe.cache}. Look at it: hspcgan inspect {recipe.cache}")
     else:
-        echo(f"Next: hspcgan {recipe.stages[recipe.stages.index(upto) + 1]}, or hspcgan prepare for all that is left.")
+        following = recipe.stages[recipe.stages.index(upto) + 1]
+        echo(f"Next: hspcgan {following}{again}, or hspcgan prepare{again} for all that is left.")
 
 
 def _stages(recipe: Recipe, upto: str) -> list[Stage]:
@@ -141,12 +143,12 @@ def _refuse_foreign(path: Path) -> None:
             )
 
 
-def _demand(partial: PartialCache, stage: Stage, wanted: str) -> None:
+def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> None:
     partial.begin(stage.name, stage.inputs)
     if not partial.is_complete(stage.name):
         raise ValueError(
             f"{wanted} needs a complete {stage.name} stage of this manifest, and {partial.path} has none; "
-            f"run `hspcgan {stage.name} MANIFEST` first, or `hspcgan prepare MANIFEST` for all stages"
+            f"run `hspcgan {stage.name} MANIFEST{again}` first, or `hspcgan prepare MANIFEST{again}` for all stages"
         )
 
 

@@ -173,6 +173,18 @@ def test_single_stages_make_the_same_cache_and_refuse_to_run_out_of_order(small,
     assert file_bytes(path.with_suffix(".cache")) == file_bytes(small.with_suffix(".cache"))
 
 
+def test_single_stages_of_a_rebuild_name_commands_that_go_on_with_it(small):
+    before = file_bytes(small.with_suffix(".cache"))
+    with pytest.raises(ValueError, match="`hspcgan ingest MANIFEST --rebuild` first, or `hspcgan prepare MANIFEST -"):
+        run(small, upto="parse", only=True, rebuild=True)
+    out = run(small, upto="ingest", only=True, rebuild=True)
+    assert "Next: hspcgan parse --rebuild, or hspcgan prepare --rebuild for all" in out
+    assert "Nothing to do" in run(small, upto="parse", only=True)  # of the present cache
+    assert "Next: hspcgan encode --rebuild" in run(small, upto="parse", only=True, rebuild=True)
+    run(small, upto="encode", only=True, rebuild=True)
+    assert file_bytes(small.with_suffix(".cache")) == before
+
+
 def test_refusals_and_truncations_are_told_at_the_end(tmp_path, tiny_clip_path):
     folder_dataset(tmp_path / "data", 2)
     write(tmp_path / "data" / "bad.png", b"")
