@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hspcgan.model.clip_block import key_mask, run_block
 from hspcgan.model.clip_file import openai_clip, read_clip_file
 from hspcgan.model.config import ClipShape
 
@@ -113,7 +114,7 @@ class FrozenClip(nn.Module):
             raise ValueError(f"tokens of length {length} exceed CLIP's context of {self.context_length}")
         x = clip.token_embedding(tokens) + clip.positional_embedding[:length]  # [B, L, W]
         for block in clip.transformer.resblocks:
-            x = _run(block, x, causal=True)
+            x = run_block(block, x, causal=True)
         features = clip.ln_final(x) @ clip.text_projection  # [B, L, d]
         rows = torch.arange(len(tokens), device=tokens.device)
         return features[rows, tokens.argmax(dim=-1)], features
@@ -155,25 +156,25 @@ class FrozenClip(nn.Module):
         for number, block in enumerate(self.network.visual.transformer.resblocks):
             i = slots.get(number)
             if i is None:
-                x = _run(block, x)
+                x = run_block(block, x)
                 continue
             real = None if active is None else active[:, i, None]  # [B, 1]
             if gate is None:
-                x = _run(block, torch.cat([x, prompts[:, i, None]], dim=1), _key_mask(x, real))[:, :-1]
+                x = run_block(block, torch.cat([x, prompts[:, i, None]], dim=1), key_mask(x, real))[:, :-1]
             else:
                 cls, prompt = x[:, 0], prompts[:, i]  # [B, D]
                 share = gate(i, cls, prompt)  # [B, 1]
                 if real is not None:
                     share = share * real
                 cls = (1 - share) * cls + share * prompt
-                x = _run(block, torch.cat([cls[:, None], x[:, 1:]], dim=1))
+                x = run_block(block, torch.cat([cls[:, None], x[:, 1:]], dim=1))
         return self._to_grid(x)
 
     def _image_pass(self, images: Tensor, blocks: Sequence[int], stop: int) -> tuple[list[Tensor], Tensor]:
         x = self._embed(self.network.visual.conv1(self._pixels(images)))
         kept = {}
         for number, block in enumerate(self.network.visual.transformer.resblocks[:stop]):
-            x = _run(block, x)
+            x = run_block(block, x)
             if number in blocks:
                 kept[number] = self._to_grid(x)
         return [kept[number] for number in blocks], x
@@ -195,36 +196,6 @@ class FrozenClip(nn.Module):
 
     def _to_grid(self, x: Tensor) -> Tensor:
         return x[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))
-
-
-def _run(block: Any, x: Tensor, key_mask: Tensor | None = None, causal: bool = False) -> Tensor:
-    """One of CLIP's residual attention blocks on [B, L, D]; ``key_mask`` broadcasts to [B, heads, L, L]."""
-    attention = block.attn
-    heads = attention.num_heads
-    qkv = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)  # [B, L, 3D]
-    q, k, v = qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)  # [B, heads, L, D/heads]
-    mixed = _attend(q, k, v, key_mask, causal)
-    x = x + attention.out_proj(mixed.transpose(1, 2).flatten(2))
-    return x + block.mlp(block.ln_2(x))
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: bool) -> Tensor:
-    if q.device.type == "cpu":  # half precision has no fused attention there: a third of the time of a whole pass
-        with torch.autocast("cpu", enabled=False):
-            return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), key_mask, is_causal=causal)
-    return F.scaled_dot_product_attention(q, k, v, key_mask, is_causal=causal)
-
-
-def _key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:
-    """Hides the appended token as a key where its slot is empty: an empty token would still change the softmax.
-
-    A slot of influence a counts in the softmax as a tokens would: log a is added to its logits.
-    """
-    if real is None:
-        return None
-    keys = torch.ones(x.shape[:2], dtype=real.dtype, device=x.device)
-    mask = torch.cat([keys, real], dim=1)[:, None, None]  # [B, 1, 1, L + 1]
-    return mask if mask.dtype == torch.bool else mask.log().to(x.dtype)
 
 
 def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = True) -> FrozenClip:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.graph_svg import graph_svg
@@ -116,7 +117,7 @@ def statistics(cache: Cache) -> str:
     if alignment:
         lines += ["", *_table(("of the parser, over unique captions", "count"), sorted(alignment.items()))]
     if cache.rejects.num_rows:
-        lines += ["", *_table(("refused", "stage", "what", "why"), reasons(cache))]
+        lines += ["", *_table(("refused", "stage", "what", "why"), reasons(cache.rejects))]
     return "\n".join(lines)
 
 
@@ -135,21 +136,24 @@ def _frequencies(kind: str, phrases: list[tuple[int, str]]) -> tuple[Any, ...]:
     return kind, len(counts), sum(counts), counts.count(1), shown
 
 
-def reasons(cache: Cache) -> list[tuple[int, str, str, str]]:
+def reasons(rejects: pa.Table) -> list[tuple[int, str, str, str]]:
     """
-    Refusals as (count, stage, what, why), the commonest first.
+    Refusals, rows of schema.REJECTS, as (count, stage, what, why), the commonest first.
 
-    Reasons that differ in their details alone (what follows a colon, numbers) are counted together.
+    Reasons that differ in their details alone (what follows a colon, numbers) are counted together, under the
+    commonest of them.
     """
     groups: dict[tuple[str, str, str], Counter[str]] = {}
-    for row in cache.rejects.to_pylist():
-        kind = re.sub(r"\d[\d,.]*", "N", row["why"].partition(": ")[0])
+    for row in rejects.to_pylist():
+        kind = re.sub(r"-?\d[\d,.]*", "N", row["why"].partition(": ")[0])
         groups.setdefault((row["stage"], row["what"], kind), Counter())[row["why"]] += 1
-    counted = [
-        (whys.total(), stage, what, next(iter(whys)) if len(whys) == 1 else f"{kind}: {len(whys)} variants")
-        for (stage, what, kind), whys in groups.items()
-    ]
+    counted = [(whys.total(), stage, what, _example(whys)) for (stage, what, _), whys in groups.items()]
     return sorted(counted, key=lambda group: (-group[0], group[1:]))
+
+
+def _example(whys: Counter[str]) -> str:
+    why = whys.most_common(1)[0][0]
+    return why if len(whys) == 1 else f"{why} (one of {len(whys):,} variants)"
 
 
 def _spread(cache: Cache, kind: str) -> tuple[Any, ...]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import pyarrow as pa
+
 from hspcgan.pipeline import encode, ingest, parse, taps
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.writer import PartialCache, is_current
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.inspect import taps_lines
+from hspcgan.pipeline.inspect import reasons, taps_lines
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.runner import Stage, run_stage
 from hspcgan.pipeline.sources import DataConfig
@@ -90,10 +92,11 @@ def prepare(
         left = recipe.cache.with_name(recipe.cache.name + ".partial")
         echo(f"Dry run: nothing is written. {'An unfinished run would be resumed.' if left.exists() else ''}".rstrip())
         return
+    again = " --rebuild" * rebuild  # without it, the next command would look at the cache that is to be replaced
     with PartialCache(recipe.cache, replace=rebuild) as partial:
         for stage in stages:
             if only and stage.name != upto:
-                _demand(partial, stage, upto)
+                _demand(partial, stage, upto, again)
             else:
                 report = run_stage(partial, stage, engine)
                 echo(report.line())
@@ -109,7 +112,8 @@ def prepare(
             echo(line)
         echo(f"The cache is {recipe.cache}. Look at it: hspcgan inspect {recipe.cache}")
     else:
-        echo(f"Next: hspcgan {recipe.stages[recipe.stages.index(upto) + 1]}, or hspcgan prepare for all that is left.")
+        following = recipe.stages[recipe.stages.index(upto) + 1]
+        echo(f"Next: hspcgan {following}{again}, or hspcgan prepare{again} for all that is left.")
 
 
 def _stages(recipe: Recipe, upto: str) -> list[Stage]:
@@ -139,12 +143,12 @@ def _refuse_foreign(path: Path) -> None:
             )
 
 
-def _demand(partial: PartialCache, stage: Stage, wanted: str) -> None:
+def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> None:
     partial.begin(stage.name, stage.inputs)
     if not partial.is_complete(stage.name):
         raise ValueError(
             f"{wanted} needs a complete {stage.name} stage of this manifest, and {partial.path} has none; "
-            f"run `hspcgan {stage.name} MANIFEST` first, or `hspcgan prepare MANIFEST` for all stages"
+            f"run `hspcgan {stage.name} MANIFEST{again}` first, or `hspcgan prepare MANIFEST{again}` for all stages"
         )
 
 
@@ -158,10 +162,9 @@ def _refuse_empty(partial: PartialCache) -> None:
     """Raises ValueError, with the commonest reasons, when not one sample came through ingest."""
     if any(stats["samples"] for stats in partial.stats("ingest")):
         return
-    reasons: Counter[str] = Counter()
-    for index in partial.shards("ingest"):
-        reasons.update(partial.read("ingest", index, only=["rejects"])[0]["rejects"]["why"].to_pylist())
-    shown = "; ".join(f"{why} ({count})" for why, count in reasons.most_common(3)) or "the source lists nothing"
+    tables = [partial.read("ingest", index, only=["rejects"])[0]["rejects"] for index in partial.shards("ingest")]
+    counted = reasons(pa.concat_tables([schema.REJECTS.empty_table(), *tables]))
+    shown = "; ".join(f"{count:,} {what}: {why}" for count, _, what, why in counted[:3]) or "the source lists nothing"
     raise ValueError(f"not one usable sample: {shown}; mend the data, then run the same command again")
 
 
@@ -186,10 +189,10 @@ def summary(cache: Cache) -> list[str]:
     ]
     lines += taps_lines(cache)
     if cache.rejects.num_rows:
-        kinds = Counter(zip(cache.rejects["what"].to_pylist(), cache.rejects["why"].to_pylist(), strict=True))
+        counted = reasons(cache.rejects)
         lines.append(f"{cache.rejects.num_rows} rows refused (rejects.parquet):")
-        lines += [f"  {count:>5} {what}: {why}" for (what, why), count in kinds.most_common(5)]
-        lines += [f"  … and {len(kinds) - 5} other reasons"] * (len(kinds) > 5)
+        lines += [f"  {count:>5} {what}: {why}" for count, _, what, why in counted[:5]]
+        lines += [f"  … and {len(counted) - 5} other reasons"] * (len(counted) > 5)
     if counts["truncated"]:
         lines.append(f"warning: {counts['truncated']} captions are longer than CLIP's context and were truncated")
     if counts["empty_graphs"]:

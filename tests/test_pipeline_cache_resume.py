@@ -1,6 +1,5 @@
-"""A cache under construction: killed and resumed, made from changed inputs, locked, replaced."""
+"""A cache under construction: killed and resumed, made from changed inputs, replaced."""
 
-import fcntl
 import json
 import os
 import random
@@ -62,39 +61,6 @@ def test_killed_at_any_moment_and_resumed_the_bytes_are_those_of_an_uninterrupte
     assert len(steps) <= len(set(steps)) + 3  # what was finished is not done again: a kill costs one shard at most
 
 
-def test_a_half_written_shard_is_done_again(tmp_path, world):
-    target = tmp_path / "cache"
-    with PartialCache(target) as partial:
-        run_stages(partial, world, "ingest")
-        table = partial.folder("ingest") / "000002" / "samples.parquet"
-        table.write_bytes(table.read_bytes()[:-1])
-        assert [partial.has("ingest", i) for i in range(4)] == [True, True, False, True]
-        assert partial.shards("ingest") == [0, 1, 3]
-        assert not partial.is_complete("ingest")
-        with pytest.raises(ValueError, match="needs the ingest stage"):
-            partial.begin("parse", INPUTS["parse"])
-        steps: list[str] = []
-        run_stages(partial, world, "ingest", steps.append)
-        assert steps == ["ingest 2"]
-        assert partial.is_complete("ingest")
-
-
-@pytest.mark.parametrize("left", [b"", b"\0" * 60, b'{"sizes": {', b"[]", b"{}", b'{"sizes": 3, "stats": {}}', b"\xff"])
-def test_a_shard_whose_marker_a_power_cut_damaged_is_done_again(path, tmp_path, world, left):
-    target = tmp_path / "cache"
-    with PartialCache(target) as partial:
-        run_stages(partial, world, "ingest")
-        (partial.folder("ingest") / "000001" / "stats.json").write_bytes(left)
-    with PartialCache(target) as partial:
-        assert partial.shards("ingest") == [0, 2, 3]
-        steps: list[str] = []
-        run_stages(partial, world, "ingest", steps.append)
-        assert steps == ["ingest 1"]
-        run_stages(partial, world)
-        partial.finish(INFO)
-    assert file_bytes(target) == file_bytes(path)
-
-
 @pytest.mark.parametrize("changed", INPUTS)
 def test_changed_inputs_discard_their_stage_and_the_later_ones_and_no_other(tmp_path, world, changed, capsys):
     stages = list(INPUTS)
@@ -152,37 +118,6 @@ def test_is_current_refuses_a_cache_of_another_format(path, tmp_path):
         is_current(tmp_path / "cache", INPUTS)
 
 
-HOLD = """
-import sys
-from hspcgan.pipeline.cache.writer import PartialCache
-with PartialCache(sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
-    holder = [sys.executable, "-c", HOLD, str(tmp_path / "cache")]
-    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        with pytest.raises(ValueError, match="another process is at work"), PartialCache(tmp_path / "cache"):
-            pass
-        os.kill(process.pid, signal.SIGKILL)
-    with PartialCache(tmp_path / "cache") as partial:
-        assert partial.path.is_dir()
-    with PartialCache(tmp_path / "cache"):
-        pass
-
-
-def test_a_cache_that_another_process_finished_meanwhile_is_not_made_again(tmp_path, world):
-    late = PartialCache(tmp_path / "cache")
-    before = file_bytes(make_cache(tmp_path / "cache", world))
-    with pytest.raises(ValueError, match="exists already"), late:
-        pass
-    assert file_bytes(tmp_path / "cache") == before
-
-
 def test_what_a_run_killed_after_its_cache_was_complete_left_is_cleared_away(tmp_path, world):
     target, spent = tmp_path / "cache", tmp_path / ".cache.spent"
     (spent / "ingest").mkdir(parents=True)
@@ -191,32 +126,6 @@ def test_what_a_run_killed_after_its_cache_was_complete_left_is_cleared_away(tmp
     (spent / "ingest").mkdir(parents=True)
     assert is_current(target, INPUTS)
     assert sorted(tmp_path.iterdir()) == [target]
-
-
-def test_a_lock_taken_while_its_holder_finished_is_no_lock(tmp_path, world, monkeypatch):
-    late, real = PartialCache(tmp_path / "cache", replace=True), fcntl.flock
-
-    def finish_first(file, how):
-        monkeypatch.setattr(fcntl, "flock", real)
-        (tmp_path / "cache.partial").rename(tmp_path / ".cache.spent")  # as the holder's finish does, then lets go
-        real(file, how)
-
-    monkeypatch.setattr(fcntl, "flock", finish_first)
-    with pytest.raises(ValueError, match="another process is at work"), late:
-        pass
-
-
-def test_two_processes_may_clear_away_the_spent_shards(tmp_path, world, monkeypatch):
-    remove, spent = shutil.rmtree, tmp_path / ".cache.spent"
-
-    def another_is_quicker(folder, *options, **more):
-        if Path(folder) == spent and spent.exists():
-            remove(spent)
-        remove(folder, *options, **more)
-
-    monkeypatch.setattr(shutil, "rmtree", another_is_quicker)
-    make_cache(tmp_path / "cache", world)
-    assert sorted(tmp_path.iterdir()) == [tmp_path / "cache"]
 
 
 def test_an_existing_cache_stays_whole_until_its_replacement_is(tmp_path):

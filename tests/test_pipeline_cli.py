@@ -148,20 +148,6 @@ def test_stats_balance_rows_in_and_out(cache):
     assert int(rows["attribute"][2]) >= 6  # each of six colours is there once
 
 
-def test_stats_count_refusals_that_differ_in_details_together(tmp_path, tiny_clip_path):
-    folder_dataset(tmp_path / "data", 2)
-    write(tmp_path / "data" / "img000.txt", b"a bird\n...\n!!\n???\n\ncaf\xe9\n")
-    path = manifest(tmp_path / "mine.yaml", tmp_path / "data", tiny_clip_path)
-    assert hspcgan("prepare", path).exit_code == 0
-    lines = [line.split(maxsplit=3) for line in hspcgan("stats", path.with_suffix(".cache")).output.splitlines()]
-    refused = [line for line in lines if line[1:3] == ["ingest", "caption"]]
-    assert refused == [
-        ["3", "ingest", "caption", "no letter or digit: 3 variants"],
-        ["1", "ingest", "caption", "empty"],
-        ["1", "ingest", "caption", "not UTF-8: unexpected end of data at byte 3"],
-    ]
-
-
 def test_validate_accepts_a_good_cache_and_refuses_what_is_none(cache, tmp_path):
     assert hspcgan("validate", cache).exit_code == 0
     assert "hspcgan prepare" in refused("validate", tmp_path)

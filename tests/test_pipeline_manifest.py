@@ -133,6 +133,12 @@ def test_what_is_no_mapping_in_yaml_is_refused(tmp_path, content, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("key", ["cache", "run"])
+def test_a_manifest_names_local_folders(key):
+    with pytest.raises(ValueError, match=rf"{key} is the URL s3://bucket/x: .*local folder"):
+        load_manifest("toybirds", [f"{key}=s3://bucket/x"])
+
+
 def test_the_fingerprint_is_the_sha256_of_sorted_json(tmp_path):
     # echo -n '{"data": {"path": "images", "source": "folder"}, "parse": null}' | sha256sum
     literal = "cd34f7ed783cd622ba501faf8e02fd363052deeef784fa0392699b90bafe24e8"

@@ -78,7 +78,7 @@ def test_what_is_wrong_with_a_bird_is_named(tmp_path):
     assert "no captions: " in problems[1]
     assert problems[2].endswith("is empty")
     assert problems[5] == "bounding_boxes.txt has no line 6"
-    assert problems[6] == "images.txt names '../../secret.jpg', expected CLASS/NAME.jpg"
+    assert problems[6] == "images.txt names no CLASS/NAME.jpg: '../../secret.jpg'"
 
 
 @pytest.mark.parametrize(("gone", "reason"), [

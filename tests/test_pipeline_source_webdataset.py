@@ -46,11 +46,11 @@ def test_without_a_txt_the_json_holds_the_captions(tmp_path, about, captions):
     members = {"dir/a.b.png": picture(), "dir/c.png": picture(1), "dir/c.json": json.dumps(about).encode()}
     found = items(opened(tar_shard(tmp_path / "0.tar", members).parent))
     assert found["0.tar:dir/c"].captions == captions
-    assert found["0.tar:dir/a"].problem == "no image among .b.png"
+    assert found["0.tar:dir/a"].problem == "no image: its files are .b.png"
 
 
 @pytest.mark.parametrize(("members", "reason"), [
-    ({"a.txt": b"x"}, "no image among .txt"),
+    ({"a.txt": b"x"}, "no image: its files are .txt"),
     ({"a.jpg": b"x"}, "no captions: neither .txt nor .json among .jpg"),
     ({"a.jpg": b"x", "a.json": b"{"}, ".json is not valid JSON"),
     ({"a.jpg": b"x", "a.json": b'{"caption": null}'}, "no captions: .json has neither"),
@@ -118,7 +118,7 @@ def test_names_that_are_no_unicode_become_rejects_that_parquet_can_hold(tmp_path
     assert {(row["where"], row["why"]) for row in tables["rejects"].to_pylist()} == {
         ("0.tar:\\udcff", "its name is not valid Unicode; rename it"),
         ("\\udcff#0", "its image was refused: its name is not valid Unicode; rename it"),
-        ("0.tar:b", "no image among .\\udcfe"),
+        ("0.tar:b", "no image: its files are .\\udcfe"),
     }
     assert source.signature()
 

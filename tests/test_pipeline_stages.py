@@ -70,7 +70,7 @@ def test_ingest_gives_every_refusal_a_row_and_loses_none(tmp_path):
     assert why["page.png", "image"].startswith("not an image")
     assert why["mute.png", "image"] == "all its captions were refused"
     assert why["bare.png", "image"].startswith("no captions")
-    assert why["broken.png", "image"].startswith("broken.json is not valid JSON")
+    assert why["broken.png", "image"].startswith("not valid JSON: broken.json")
     assert why["lost.txt", "image"] == "captions without an image of the same name"
 
 
@@ -173,11 +173,16 @@ def test_single_stages_make_the_same_cache_and_refuse_to_run_out_of_order(small,
     assert file_bytes(path.with_suffix(".cache")) == file_bytes(small.with_suffix(".cache"))
 
 
-def test_a_dataset_of_which_nothing_is_usable_is_refused_with_the_reasons(tmp_path, tiny_clip_path):
-    write(tmp_path / "data" / "a.png", b"junk")
-    write(tmp_path / "data" / "a.txt", "a bird")
-    with pytest.raises(ValueError, match=r"not one usable sample: .*not an image.*\(1\)"):
-        run(manifest(tmp_path / "none.yaml", tmp_path / "data", tiny_clip_path))
+def test_single_stages_of_a_rebuild_name_commands_that_go_on_with_it(small):
+    before = file_bytes(small.with_suffix(".cache"))
+    with pytest.raises(ValueError, match="`hspcgan ingest MANIFEST --rebuild` first, or `hspcgan prepare MANIFEST -"):
+        run(small, upto="parse", only=True, rebuild=True)
+    out = run(small, upto="ingest", only=True, rebuild=True)
+    assert "Next: hspcgan parse --rebuild, or hspcgan prepare --rebuild for all" in out
+    assert "Nothing to do" in run(small, upto="parse", only=True)  # of the present cache
+    assert "Next: hspcgan encode --rebuild" in run(small, upto="parse", only=True, rebuild=True)
+    run(small, upto="encode", only=True, rebuild=True)
+    assert file_bytes(small.with_suffix(".cache")) == before
 
 
 def test_refusals_and_truncations_are_told_at_the_end(tmp_path, tiny_clip_path):

@@ -1,4 +1,4 @@
-"""CLIP features of image views: the pixels against Pillow, the same bytes however made, optional, refusals, damage."""
+"""CLIP features of image views in the cache: the same bytes however made, optional, refusals, damage."""
 
 import hashlib
 import json
@@ -11,10 +11,9 @@ import pytest
 import torch
 from click.testing import CliRunner
 from conftest import random_clip_state
-from PIL import Image
 from pipeline_world import file_bytes, folder_dataset, manifest
+from test_model_views import SIZE, by_pillow
 
-from hspcgan.model.views import CROPS, VIEWS, view_pixels
 from hspcgan.pipeline import ingest, taps
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
@@ -26,21 +25,7 @@ from hspcgan.pipeline.prepare import prepare
 from hspcgan.pipeline.taps import TapsConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SIZE, SIDE = 56, 49  # 7/8 of 56 is 49
-CORNERS = {"top-left": (0, 0), "top-right": (0, 7), "bottom-left": (7, 0), "bottom-right": (7, 7)}  # row, column
 ASKED = ["whole", "bottom-left-flipped"]
-
-
-def by_pillow(image: np.ndarray, view: str) -> np.ndarray:
-    """The view of an image uint8 [3, H, H] in Pillow's way, rounded to uint8; float32 in [-1, 1]."""
-    pixels = image.transpose(1, 2, 0)
-    name = view.replace("-flipped", "")
-    if name != "whole":
-        row, column = CORNERS[name]
-        part = Image.fromarray(pixels[row : row + SIDE, column : column + SIDE])
-        pixels = np.asarray(part.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-    pixels = pixels[:, ::-1] if view.endswith("flipped") else pixels
-    return pixels.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1
 
 
 def run(path: Path, *overrides: str, **options) -> str:
@@ -68,19 +53,6 @@ def made(tmp_path_factory, tiny_clip_path) -> Path:
 @pytest.fixture
 def copy(made, tmp_path) -> Path:
     return Path(shutil.copytree(made.with_suffix(".cache"), tmp_path / "cache"))
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_views_pixels_are_pillows(view):
-    images = np.random.default_rng(0).integers(64, 192, (2, 3, SIZE, SIZE), dtype=np.uint8)  # overshoots stay inside
-    expected = np.stack([by_pillow(image, view) for image in images])
-    shown = view_pixels(images, view).numpy()
-    assert shown.dtype == np.float32
-    # Pillow rounds to whole numbers after each of its two passes; other corners' pixels are shifted, and far off.
-    np.testing.assert_allclose(shown, expected, rtol=0, atol=0 if "whole" in view else 1.5 / 127.5)
-    others = [other for other in VIEWS if other != view]
-    assert all(np.abs(shown - view_pixels(images, other).numpy()).max() > 0.3 for other in others)
-    assert set(CROPS) == {"whole", *CORNERS}
 
 
 def test_kept_features_are_clips_of_the_same_pixels(made, tiny_clip):
@@ -208,12 +180,6 @@ def test_the_models_default_blocks_are_compared_too(made, capsys):
     with pytest.raises(ValueError, match=r"--rebuild"):  # of the cache, made after other blocks
         run(made, "taps.blocks=[2]", "model={}")
     assert "taps.blocks is [2], but model.taps is [1, 4, 8]" in capsys.readouterr().err
-
-
-def test_a_crop_never_leaves_the_range_of_pixels():
-    edges = np.tile(np.array([0, 0, 255, 255], np.uint8), 14)[None, None, None].repeat(SIZE, 2).repeat(3, 1)
-    shown = view_pixels(edges, "top-left")
-    assert (shown.min().item(), shown.max().item()) == (-1.0, 1.0)  # bicubic interpolation overshoots at edges
 
 
 def test_features_that_are_not_finite_name_the_image_and_the_view(tmp_path):

@@ -175,13 +175,3 @@ def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, tin
     assert find_checkpoint(run.folder / "checkpoints" / "best").name == top
     with pytest.raises(ValueError, match=r"train.best is 'fid', but the figures will be clip_score/"):
         loop.train(make_run("other", evaluate, evaluate_every=2))
-
-
-def test_wandb_is_asked_for_only_where_it_is_installed(make_run):
-    try:
-        import wandb  # noqa: F401
-    except ModuleNotFoundError:
-        with pytest.raises(ValueError, match="wandb is not installed"):
-            loop.train(make_run(wandb="birds"))
-    else:
-        pytest.skip("wandb is installed here")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import start
 from hspcgan.train.journal import Clock, tile
+from hspcgan.train.plan import missing
 from hspcgan.train.setup import assemble
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -222,3 +224,11 @@ def test_bad_input_is_refused_in_words(tmp_path, cache_path, tiny_clip_path, oth
     assert "batchsize" in output(path, "--override", "train.batchsize=5")
     assert "model.image_size is 64" in output(path, "--override", "model.image_size=64")
     assert "sha256" in output(write_manifest(tmp_path, cache_path, other_clip_path))
+
+
+def test_wandb_is_missed_before_anything_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # as where it is not installed
+    loaded = load_manifest(str(write_manifest(tmp_path, tmp_path / "cache", tmp_path / "clip.pt", wandb="birds")))
+    with pytest.raises(ValueError, match=r"train.wandb is set, .* not installed; `pip install wandb`"):
+        assemble(loaded, start("cpu"))
+    assert [line.split()[0] for line in missing(loaded)] == ["no", "no", "train.wandb"]

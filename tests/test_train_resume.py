@@ -17,7 +17,7 @@ from hspcgan.model.checkpoint import load
 from hspcgan.model.clip import load_clip
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop, state
-from hspcgan.train.distributed import start
+from hspcgan.train.distributed import World, start
 from hspcgan.train.setup import assemble
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -116,7 +116,8 @@ def test_a_crash_while_saving_leaves_the_checkpoint_before(make_run):
     root = run.folder / "checkpoints"
     kept = state.latest(run.folder)
     assert kept == root / "step-000003"
-    shutil.copytree(kept, root / ".step-000006.partial")  # killed before the rename
+    for torn in (".step-000006.partial", ".step-000002.partial", "..step-000002.partial.partial"):
+        shutil.copytree(kept, root / torn)  # killed before the rename; that step may not be saved again
     shutil.copytree(kept, root / "step-000006")  # killed between the rename and the pointer
     (root / "step-000006" / "state.pt").write_bytes(b"torn")
     assert state.latest(run.folder) == kept
@@ -179,6 +180,29 @@ def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path,
     alone = make_run("alone", steps=2, **settings)
     loop.train(alone)
     path = write_manifest(tmp_path / "pair", cache_path, tiny_clip_path, steps=2, accumulate=parts, **settings)
+    processes, outputs = two_processes(path)
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "2 × cpu" in outputs[0][0]
+    assert outputs[1][0] == ""
+    one, two = read(alone.folder), read(tmp_path / "pair" / "run")
+    for network in {"generator", "discriminator", "head", "average"} & one.keys():
+        for name, value in one[network].items():
+            torch.testing.assert_close(two[network][name], value, rtol=0, atol=1e-5)
+
+
+def test_of_two_processes_each_names_its_own_rows_when_a_loss_is_not_finite(tmp_path, cache_path, tiny_clip_path):
+    path = write_manifest(tmp_path, cache_path, tiny_clip_path, batch_size=6, lr_discriminator=1e38)
+    batches = [assemble(load_manifest(str(path)), World(rank, 2, torch.device("cpu"))).batches for rank in (0, 1)]
+    processes, outputs = two_processes(path)
+    assert [process.returncode for process in processes] == [1, 1], outputs
+    for rank, (_, said) in enumerate(outputs):
+        keys = ", ".join(f"bird-{row:03d}" for row in batches[rank].at(0).samples)
+        assert "Error: step 1: generator loss is nan" in said
+        assert f"Rows of rank {rank} of 2 (if its loss is finite, see the others'): {keys}." in said
+
+
+def two_processes(path) -> tuple[list[subprocess.Popen], list[tuple[str, str]]]:
+    """The command `train`, as torchrun starts it twice, run to its end; standard output and error of each."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -195,11 +219,4 @@ def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path,
         )
         for rank in (0, 1)
     ]
-    outputs = [process.communicate(timeout=600) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    assert "2 × cpu" in outputs[0][0]
-    assert outputs[1][0] == ""
-    one, two = read(alone.folder), read(tmp_path / "pair" / "run")
-    for network in {"generator", "discriminator", "head", "average"} & one.keys():
-        for name, value in one[network].items():
-            torch.testing.assert_close(two[network][name], value, rtol=0, atol=1e-5)
+    return processes, [process.communicate(timeout=600) for process in processes]

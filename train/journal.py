@@ -169,10 +169,8 @@ def tile(above: np.ndarray, below: np.ndarray, columns: int = 8, gap: int = 2) -
 
 def _follow_by_wandb(run: Run, project: str) -> None:
     """Weights & Biases takes over what goes to TensorBoard, under an id that a resumed run shares."""
-    try:
-        import wandb
-    except ModuleNotFoundError as error:
-        raise ValueError("train.wandb is set, but wandb is not installed; pip install wandb, or remove it") from error
+    import wandb
+
     identity = hashlib.sha256(str(run.folder.resolve()).encode()).hexdigest()[:12]
     wandb.init(project=project, name=run.manifest.name, id=identity, resume="allow", dir=run.folder,
                config=run.manifest.raw, sync_tensorboard=True)  # fmt: skip

@@ -212,9 +212,11 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
     value, size = torch.stack([loss.detach(), norm]).tolist()
     if not (math.isfinite(value) and math.isfinite(size)):
         keys = run.cache.samples["key"].take(batch.samples.tolist()).to_pylist()
+        shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the others')"
+        whose = "Batch" if run.world.size == 1 else shared
         raise FloatingPointError(
             f"step {batch.step + 1}: {what} loss is {value}, its gradient's norm {size}; stopped before the update. "
-            f"Batch: {', '.join(keys)}. Last good checkpoint: {state.latest(run.folder) or 'none'}. "
+            f"{whose}: {', '.join(keys)}. Last good checkpoint: {state.latest(run.folder) or 'none'}. "
             f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
         )
     optimizer.step()

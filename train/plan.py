@@ -15,7 +15,7 @@ from hspcgan.pipeline.manifest import Manifest, weights_path
 from hspcgan.train import losses
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import World
-from hspcgan.train.setup import Run, clip_name
+from hspcgan.train.setup import Run, clip_name, require_wandb
 
 STATE_BYTES = 16  # of a trainable parameter: weight, gradient, Adam's two moments, float32 each
 GB = 1e9
@@ -39,10 +39,12 @@ def missing(manifest: Manifest) -> list[str]:
     lines = []
     if not (Path(manifest.raw["cache"]) / "cache.json").is_file():
         lines.append(f"no cache at {manifest.raw['cache']}: `hspcgan prepare {manifest.path}` makes it")
-    try:
-        weights_path(clip_name(manifest))
-    except ValueError as error:
-        lines.append(str(error))
+    config = manifest.section("train", TrainConfig)
+    for check in (lambda: weights_path(clip_name(manifest)), lambda: require_wandb(config)):
+        try:
+            check()
+        except ValueError as error:
+            lines.append(str(error))
     return lines
 
 

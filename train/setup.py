@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -77,9 +78,12 @@ def assemble(manifest: Manifest, world: World) -> Run:
     """Load, check and build what the manifest names, for this process.
 
     Raises:
-        ValueError: a bad section, a missing or damaged cache, a cache encoded by another CLIP, sizes that do not fit.
+        ValueError: a bad section, a missing package, a missing or damaged cache, a cache encoded by another CLIP, sizes
+            that do not fit.
     """
     config = manifest.section("train", TrainConfig)
+    if world.leads:
+        require_wandb(config)
     model_config = manifest.section("model", ModelConfig)
     cache = Cache(Path(manifest.raw["cache"]))
     encode = manifest.raw.get("encode") or {}
@@ -141,6 +145,12 @@ def clip_name(manifest: Manifest) -> str:
     if not name:
         raise ValueError(f"{manifest.name}: encode.clip is missing; training needs the CLIP that encoded the cache")
     return name
+
+
+def require_wandb(config: TrainConfig) -> None:
+    """ValueError where Weights & Biases is asked for and not installed."""
+    if config.wandb and find_spec("wandb") is None:
+        raise ValueError("train.wandb is set, but wandb is not installed; `pip install wandb`, or remove train.wandb")
 
 
 def _adam(networks: list[nn.Module], lr: float, config: TrainConfig) -> torch.optim.Optimizer:

@@ -52,12 +52,14 @@ def save(run: Run, step: int) -> Path:
 
 
 def prune(run: Run) -> None:
-    """Drop all but the newest `train.keep` checkpoints, the one to resume from and the best one."""
-    top = best(run.folder)
+    """Drop half-saved checkpoints, and all but the newest `train.keep`, the one to resume from and the best one."""
+    root, top = run.folder / "checkpoints", best(run.folder)
     spared = {latest(run.folder), top and top[0]}
-    for old in sorted((run.folder / "checkpoints").glob("step-*"), key=_step)[: -run.config.keep]:
+    for old in sorted(root.glob("step-*"), key=_step)[: -run.config.keep]:
         if old not in spared:
             shutil.rmtree(old)
+    for torn in root.glob(".*step-*.partial"):  # two dots and two endings: the weights alone
+        shutil.rmtree(torn)
 
 
 def latest(folder: Path) -> Path | None:

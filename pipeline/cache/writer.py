@@ -1,6 +1,5 @@
 """The cache under construction: `CACHE.partial`, locked, filled shard by shard, assembled and renamed at the end."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.assemble import assemble
+from hspcgan.pipeline.cache.lock import lock
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.shards import Arrays, Tables, read_shard, shard_complete, shard_stats, write_shard
 
@@ -63,26 +63,14 @@ class PartialCache:
 
     def __enter__(self) -> "PartialCache":
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.path / "lock", "w")
+        self._lock = lock(self.path)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not self._is_in_place(self._lock):
-                raise BlockingIOError  # its holder has finished since, and moved the folder away
             self._refuse_existing()
-        except BlockingIOError:
-            self._lock.close()
-            raise ValueError(f"another process is at work on {self.path}; wait for it, or stop it") from None
         except ValueError:
             self._lock.close()
             raise
         shutil.rmtree(_spent(self.target), ignore_errors=True)
         return self
-
-    def _is_in_place(self, lock: IO[str]) -> bool:
-        try:
-            return os.path.samestat(os.fstat(lock.fileno()), os.stat(self.path / "lock"))
-        except FileNotFoundError:
-            return False
 
     def __exit__(self, *exception: object) -> None:
         assert self._lock is not None
@@ -102,16 +90,17 @@ class PartialCache:
             raise ValueError(f"{stage} needs the {before} stage, which is not complete in {self.path}; run it first")
         so_far = self._plan(before)["fingerprint"] if before else ""
         plan = {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
-        if self.folder(stage).exists() and self._plan(stage).get("fingerprint") != plan["fingerprint"]:
-            print(f"{stage}: inputs changed, discarding it and later stages in {self.path}", file=sys.stderr)
+        left = self._plan(stage)
+        if self.folder(stage).exists() and left.get("fingerprint") != plan["fingerprint"]:
+            why = "inputs changed" if left else "its plan.json is missing or damaged"
+            print(f"{stage}: {why}, discarding it and later stages in {self.path}", file=sys.stderr)
             for later in filter(Path.exists, map(self.folder, schema.STAGES[position:])):
                 shutil.rmtree(later)
         self.folder(stage).mkdir(exist_ok=True)
         _write_json(self.folder(stage) / "plan.json", plan)
 
     def _plan(self, stage: str) -> dict[str, Any]:
-        file = self.folder(stage) / "plan.json"
-        return json.loads(file.read_text()) if file.is_file() else {}
+        return _read_json(self.folder(stage) / "plan.json", {"fingerprint", "inputs"})
 
     def has(self, stage: str, index: int) -> bool:
         return shard_complete(self.folder(stage), index)
@@ -149,9 +138,9 @@ class PartialCache:
         _write_json(self.folder(stage) / "complete.json", {"shards": shards})
 
     def is_complete(self, stage: str) -> bool:
-        """Whether the stage was marked as done and all its shards are still there."""
-        marker = self.folder(stage) / "complete.json"
-        return marker.is_file() and self.shards(stage) == list(range(json.loads(marker.read_text())["shards"]))
+        """Whether the stage was marked as done and its plan and all its shards are still there."""
+        marker = _read_json(self.folder(stage) / "complete.json", {"shards"})
+        return bool(marker and self._plan(stage)) and self.shards(stage) == list(range(marker["shards"]))
 
     def phrases(self, templates: Mapping[str, str]) -> pa.Table:
         """Unique phrases of the parse stage as schema.PHRASES: by kind, then text; ids are row numbers."""
@@ -222,6 +211,15 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     temporary = path.with_suffix(".partial")
     temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
     os.replace(temporary, path)
+
+
+def _read_json(path: Path, keys: set[str]) -> dict[str, Any]:
+    """The object in a file that `_write_json` wrote; empty where it is absent, or what a power cut left of it."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) and keys <= value.keys() else {}
 
 
 def _plain(value: Any) -> Any:

@@ -109,7 +109,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """One entry as read from the disk, unchecked: `problem` says why it cannot be used, when the source knows."""
+    """One entry as read from the disk, unchecked.
+
+    `problem` says why it cannot be used, when the source knows, as "kind: detail": summaries count by kind.
+    """
 
     entry: Entry
     image: bytes | Image.Image | None  # encoded file, or RGB pixels where the source draws

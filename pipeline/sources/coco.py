@@ -91,7 +91,7 @@ class CocoSource:
                 None if record.captions else "no captions in the annotations",
             )
         except FileNotFoundError:
-            return Item(entry, None, record.captions, f"missing image file {record.image}")
+            return Item(entry, None, record.captions, f"missing image file: {record.image}")
         except OSError as error:
             return Item(entry, None, record.captions, f"cannot be read: {error.strerror or error}")
 
@@ -128,7 +128,7 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
         record = _Record(
             folder / name if inside else None,
             tuple(captions[image["id"]]),
-            None if inside else f"file_name {str(name)!r} leads out of {folder.name}/",
+            None if inside else f"file_name leads out of {folder.name}/: {str(name)!r}",
         )
         where = (folder.relative_to(root) / name).as_posix() if inside else f"{annotations.name}: image {image['id']}"
         entries.append(Entry(name.with_suffix("").as_posix(), split, where, record))

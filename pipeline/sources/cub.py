@@ -76,7 +76,7 @@ class CubSource:
             inside = PurePosixPath(name)
             problem = None if number in boxes else f"bounding_boxes.txt has no line {number}"
             if inside.is_absolute() or ".." in inside.parts or len(inside.parts) != 2:
-                problem = f"images.txt names {name!r}, expected CLASS/NAME.jpg"
+                problem = f"images.txt names no CLASS/NAME.jpg: {name!r}"
             key = inside.with_suffix("").as_posix()
             is_test = inside.parts[0] in test_classes if self.split == "classes" else trained.get(number) == "0"
             files = _Files(self.home / "images" / name, self.texts / f"{key}.txt", boxes.get(number), problem)

@@ -107,12 +107,12 @@ def _read_captions(paths: tuple[Path, ...]) -> tuple[str | bytes, ...]:
     if not paths:
         return ()
     if len(paths) > 1:
-        raise ValueError(f"two caption files ({', '.join(path.name for path in paths)}); keep one")
+        raise ValueError(f"two caption files, keep one: {', '.join(path.name for path in paths)}")
     path = paths[0]
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror or error}") from error
+        raise ValueError(f"unreadable captions: {path.name}: {error.strerror or error}") from error
     if path.suffix.lower() == ".txt":
         if not data.strip():
             raise ValueError(f"no captions: {path.name} is empty")
@@ -120,8 +120,8 @@ def _read_captions(paths: tuple[Path, ...]) -> tuple[str | bytes, ...]:
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path.name} is not valid JSON: {error}") from error
+        raise ValueError(f"not valid JSON: {path.name}: {error}") from error
     captions = content.get("captions") if isinstance(content, dict) else None
     if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
-        raise ValueError(f'{path.name}: expected {{"captions": ["…", …]}}, got {str(content)[:60]!r}')
+        raise ValueError(f'no {{"captions": ["…", …]}}: {path.name} holds {str(content)[:60]!r}')
     return tuple(captions)

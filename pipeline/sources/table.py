@@ -95,14 +95,16 @@ class TableSource:
         """The image's path inside `images`, normalised; ValueError for one that leads out."""
         text = _decoded(value)
         if not isinstance(text, str) or not text or "\0" in text:
-            raise ValueError(f"{self.config.image_column} is {text!r}, expected the path of an image")
+            raise ValueError(f"{self.config.image_column} is not the path of an image: {text!r}")
         path = PurePosixPath(text)
         home = self.images.absolute().as_posix()
         if path.is_absolute() and path.is_relative_to(home):
             path = path.relative_to(home)
         inside = posixpath.normpath(path)
         if inside.split("/")[0] in ("..", ".", ""):
-            raise ValueError(f"path {text!r} leads out of {self.images}; set data.images to a folder above it")
+            raise ValueError(
+                f"path leads out of data.images: {text!r} is not below {self.images}; set a folder above it"
+            )
         return inside
 
     def _split(self, table: Path, row: dict[str, Any]) -> str:
@@ -110,7 +112,7 @@ class TableSource:
             return "test" if table.stem.lower() in TEST_NAMES else "train"
         value = str(_decoded(row[self.config.split_column])).lower()
         if value not in {"train", *TEST_NAMES}:
-            raise ValueError(f"{self.config.split_column} is {value!r}, expected train, test or val")
+            raise ValueError(f"{self.config.split_column} is not train, test or val: {value!r}")
         return "train" if value == "train" else "test"
 
     def read(self, entry: Entry) -> Item:
@@ -167,7 +169,7 @@ def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                     yield number, f"not JSON: {error}"
                 continue
             if not isinstance(row, dict):
-                yield number, f"got {str(row)[:60]!r}, expected an object with {', '.join(columns)}"
+                yield number, f"not an object with {', '.join(columns)}: {str(row)[:60]!r}"
                 continue
             if number == 1:
                 _need(table, list(row), columns)
@@ -221,7 +223,7 @@ def _texts(name: str, value: Any) -> list[str | bytes]:
     """The captions in a cell; a cell or an item without text becomes an empty caption, which ingest refuses."""
     items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
     if not all(isinstance(item, str | bytes) for item in items):
-        raise ValueError(f"{name} is {str(value)[:60]!r}, expected a text or a list of texts")
+        raise ValueError(f"{name} is neither a text nor a list of texts: {str(value)[:60]!r}")
     return [_restored(item) if isinstance(item, str) else item for item in items]
 
 

@@ -73,7 +73,7 @@ class WebDatasetSource:
         members: _Members = entry.ref
         suffix = _image(members)
         if members.problem is not None or suffix is None:
-            return Item(entry, None, (), members.problem or f"no image among {', '.join(members.files)}")
+            return Item(entry, None, (), members.problem or f"no image: its files are {', '.join(members.files)}")
         problem: str | None = None
         captions: tuple[str | bytes, ...] = ()
         try:

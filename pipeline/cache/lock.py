@@ -1,0 +1,31 @@
+"""One process at a time in a folder of shards: a lock on its file `lock`, which ends with the process that holds it."""
+
+import errno
+import fcntl
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def lock(folder: Path) -> IO[str]:
+    """The locked file; closing it lets go. ValueError when another process holds it or nothing can be locked there."""
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(open(folder / "lock", "w"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(file.fileno()), os.stat(folder / "lock")):
+                raise BlockingIOError  # its holder has finished since and moved the folder away, and this file with it
+        except (BlockingIOError, FileNotFoundError):
+            raise ValueError(f"another process is at work on {folder}; wait for it, or stop it") from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            raise ValueError(
+                f"{folder / 'lock'} cannot be locked ({error.strerror}), so two processes could mix their work; give a "
+                "`cache:` on a file system with locks (Lustre has them when mounted with -o flock)"
+            ) from error
+        opened.pop_all()
+    return file
