@@ -44,10 +44,12 @@ def find_checkpoint(name: str | Path) -> Path:
     return found
 
 
-def open_checkpoint(name: str | Path, clip: FrozenClip | None = None, clip_path: str | None = None) -> Loaded:
+def open_checkpoint(
+    name: str | Path, clip: FrozenClip | None = None, clip_path: str | None = None, allow_unverified: bool = False
+) -> Loaded:
     """The networks of a checkpoint; its CLIP is the one given, or of ``clip_path`` (path or shipped name), or found."""
     path = find_checkpoint(name)
-    return load(path, clip, clip_path=None if clip_path is None else weights_path(clip_path))
+    return load(path, clip, None if clip_path is None else weights_path(clip_path), allow_unverified)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def read_texts(path: Path) -> list[str]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give a file with a text a line")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as UTF-8 text ({error}); give a file with a text a line") from error
     texts = [line.strip() for line in lines if line.strip()]

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from hspcgan.evaluate.studio import Weights
+
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which weights draw, where, and where to."""
+    """Which weights draw, where, and where to; the command gets the former as `weights`."""
+
+    @functools.wraps(command)
+    def drawing(checkpoint: str, clip_path: str | None, device: str, allow_unverified: bool, **rest: Any) -> None:
+        from hspcgan.evaluate.studio import Weights
+
+        command(weights=Weights(checkpoint, clip_path, device, allow_unverified), **rest)
+
     for decorate in reversed(
         (
             click.option("--checkpoint", default="toy-hspcgan", show_default=True, metavar="PATH",
                          help="A run, a checkpoint folder, RUN/checkpoints/best or a shipped name."),
             click.option("--clip", "clip_path", metavar="PATH",
                          help="The checkpoint's CLIP, where it is not found by itself."),
+            click.option("--allow-unverified", is_flag=True,
+                         help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."),
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="(First) seed."),
             click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("samples"),
                          show_default=True, help="Folder to write to."),
@@ -25,8 +38,8 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--dry-run", is_flag=True, help="Print the files that would be written, write nothing."),
         )
     ):  # fmt: skip
-        command = decorate(command)
-    return command
+        drawing = decorate(drawing)
+    return drawing
 
 
 _count = click.option(
@@ -51,22 +64,21 @@ def _show(paths: Iterable[Path]) -> None:
 )
 @_shared
 def sample(
-    texts: tuple[str, ...], file: Path | None, count: int, grid: bool, checkpoint: str, clip_path: str | None,
-    seed: int, out: Path, device: str, dry_run: bool,
+    texts: tuple[str, ...], file: Path | None, count: int, grid: bool, weights: Weights, seed: int, out: Path,
+    dry_run: bool,
 ) -> None:  # fmt: skip
     """Draw images of your own texts.
 
     Each TEXT is one caption, such as "a large yellow bird with a blue belly".
     """
     from hspcgan.evaluate.draw import Request, draw, read_texts
-    from hspcgan.evaluate.studio import Weights
 
     if file is not None:
         texts = (*texts, *read_texts(file))
     if not texts:
         raise click.UsageError("give a TEXT, or --texts FILE")
     request = Request(texts, tuple(range(seed, seed + count)), out, grid)
-    _show(request.files() if dry_run else draw(request, Weights(checkpoint, clip_path, device), _warn))
+    _show(request.files() if dry_run else draw(request, weights, _warn))
 
 
 @click.command()
@@ -75,18 +87,16 @@ def sample(
 @click.option("--frames", type=click.IntRange(min=2), default=9, show_default=True, help="Pictures, ends included.")
 @_shared
 def interpolate(
-    texts: tuple[str, ...], to_seed: int | None, frames: int, checkpoint: str, clip_path: str | None,
-    seed: int, out: Path, device: str, dry_run: bool,
-) -> None:  # fmt: skip
+    texts: tuple[str, ...], to_seed: int | None, frames: int, weights: Weights, seed: int, out: Path, dry_run: bool
+) -> None:
     """Draw the way between texts, between noises, or both.
 
     Through the TEXTs in turn, from --seed to --to-seed; as a strip (PNG) and, there and back, as a GIF.
     """
     from hspcgan.evaluate.morph import Way, interpolate
-    from hspcgan.evaluate.studio import Weights
 
     way = Way(texts, (seed, seed if to_seed is None else to_seed), frames, out)
-    _show(way.files() if dry_run else interpolate(way, Weights(checkpoint, clip_path, device), _warn))
+    _show(way.files() if dry_run else interpolate(way, weights, _warn))
 
 
 @click.command()
@@ -96,15 +106,19 @@ def interpolate(
 @_count
 @_shared
 def edit(
-    text: str, replacements: tuple[tuple[str, str], ...], count: int, checkpoint: str, clip_path: str | None,
-    seed: int, out: Path, device: str, dry_run: bool,
-) -> None:  # fmt: skip
+    text: str,
+    replacements: tuple[tuple[str, str], ...],
+    count: int,
+    weights: Weights,
+    seed: int,
+    out: Path,
+    dry_run: bool,
+) -> None:
     """Draw a text and the same with words replaced.
 
-    The noise is kept, as in the paper's Fig. 6: hspcgan edit "a bird with a white body" --replace white yellow
+    The noise is kept, as in the paper's Fig. 6: hspcgan edit "a bird with a white belly" --replace white yellow
     """
     from hspcgan.evaluate.morph import Edits, edit
-    from hspcgan.evaluate.studio import Weights
 
     edits = Edits(text, replacements, tuple(range(seed, seed + count)), out)
-    _show(edits.files() if dry_run else edit(edits, Weights(checkpoint, clip_path, device), _warn))
+    _show(edits.files() if dry_run else edit(edits, weights, _warn))

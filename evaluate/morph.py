@@ -41,7 +41,7 @@ def interpolate(way: Way, weights: Weights, warn: Warn) -> list[Path]:
 
     ValueError where nothing would change, for an empty text and for weights that do not belong together.
     """
-    if len(way.texts) == 1 and way.seeds[0] == way.seeds[1]:
+    if len(set(way.texts)) == 1 and way.seeds[0] == way.seeds[1]:
         raise ValueError("one text and one noise: nothing lies between; give a second text or --to-seed")
     if way.frames < len(way.texts):
         raise ValueError(f"{way.frames} frames for {len(way.texts)} texts; give --frames {len(way.texts)} or more")

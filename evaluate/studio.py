@@ -23,6 +23,7 @@ class Weights:
     checkpoint: str
     clip_path: str | None = None
     device: str = "auto"
+    allow_unverified: bool = False  # open a TorchScript CLIP that is not one of OpenAI's
 
 
 def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Loaded, Condition]:
@@ -38,7 +39,7 @@ def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Lo
         raise ValueError(f"text {empty[0]} of {len(texts)} is empty; describe what to draw")
     device = pick_device(weights.device, "--device")
     folder = find_checkpoint(weights.checkpoint)
-    loaded = open_checkpoint(folder, clip_path=weights.clip_path)
+    loaded = open_checkpoint(folder, clip_path=weights.clip_path, allow_unverified=weights.allow_unverified)
     parser, templates = None, {}
     if loaded.config.prompts != "fc":
         how = reading(folder)

@@ -98,11 +98,17 @@ def save_weights(
     return path
 
 
-def load(path: str | Path, clip: FrozenClip | None = None, clip_path: str | Path | None = None) -> Loaded:
-    """Networks of a folder written by ``save_weights``.
+def load(
+    path: str | Path,
+    clip: FrozenClip | None = None,
+    clip_path: str | Path | None = None,
+    allow_unverified: bool = False,
+) -> Loaded:
+    """Networks of a folder written by ``save_weights``, in evaluation mode on the CPU.
 
     The CLIP is the one given, or read from ``clip_path``, or from where the card saw it; it must have the card's
-    sha256. ValueError where anything is missing, damaged or of another kind.
+    sha256. ``allow_unverified`` as in ``load_clip``: a card alone does not make an archive trusted. ValueError where
+    anything is missing, damaged or of another kind.
     """
     path = Path(path)
     card = read_card(path)
@@ -110,9 +116,13 @@ def load(path: str | Path, clip: FrozenClip | None = None, clip_path: str | Path
         config = ModelConfig.model_validate(card["config"])
     except ValidationError as error:
         raise ValueError(f"{path / CARD}: {error}") from error
+    rounded = card["clip"].get("rounded", True)
     if clip is None:
         place = clip_path if clip_path is not None else _hinted_clip(path, card)
-        clip = load_clip(place, rounded=card["clip"].get("rounded", True))
+        clip = load_clip(place, allow_unverified, rounded)
+    elif clip.rounded != rounded and clip.path is not None:
+        device = next(clip.parameters()).device
+        clip = load_clip(clip.path, True, rounded).to(device)  # the file was opened before: whoever gave it trusts it
     if clip.sha256 != card["clip"]["sha256"]:
         raise ValueError(
             f"{path} was trained with CLIP {card['clip']['name']} (sha256 {card['clip']['sha256']}), "
@@ -157,6 +167,7 @@ def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) 
     save_file(tensors, work / WEIGHTS)
     card["weights"]["sha256"] = file_sha256(work / WEIGHTS)
     (work / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    shutil.copymode(work / CARD, work / WEIGHTS)  # safetensors' own leaves others, on shared disks too, no access
     if path.exists():
         old = path.with_name(f".{path.name}.old")
         shutil.rmtree(old, ignore_errors=True)

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import click
 
+_allow_unverified = click.option(
+    "--allow-unverified", is_flag=True, help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."
+)
+
 
 @click.group()
 def models() -> None:
@@ -30,11 +34,12 @@ def fetch(name: str, folder: Path) -> None:
 @click.argument("checkpoint", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--clip", "clip_path", type=click.Path(path_type=Path, dir_okay=False), help="Its CLIP, where not found.")
-def pack(checkpoint: Path, out: Path, clip_path: Path | None) -> None:
+@_allow_unverified
+def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: bool) -> None:
     """Write CHECKPOINT's weights in half precision to the folder OUT, without what only a resumed run needs."""
     from hspcgan.model.checkpoint import load, save_weights
 
-    found = load(checkpoint, clip_path=clip_path)
+    found = load(checkpoint, clip_path=clip_path, allow_unverified=allow_unverified)
     networks = (found.generator, found.discriminator, found.head)
     save_weights(out, *networks, found.config, found.clip, extra=found.card.get("extra"), half=True)
     click.echo(f"{out}: {sum(path.stat().st_size for path in out.iterdir()) / 1e6:.1f} MB")
@@ -51,7 +56,7 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None) -> None:
     show_default=True,
     help="The CLIP that STATE was trained with.",
 )
-@click.option("--allow-unverified", is_flag=True, help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's.")
+@_allow_unverified
 @click.option(
     "--image-size", type=click.IntRange(min=16), default=224, show_default=True, help="Pixels a side it draws."
 )

@@ -28,7 +28,7 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
             raise ValueError(
                 f"{path} is a TorchScript archive, which can hold code, and its sha256 {sha256} is not one of "
                 f"OpenAI's; download it again, convert it to a state dict, or, if you trust it, set "
-                f"encode.allow_unverified: true"
+                f"encode.allow_unverified: true in the manifest or give --allow-unverified"
             )
         state = _torchscript_state(path)
     else:

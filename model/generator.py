@@ -80,7 +80,7 @@ class Generator(nn.Module):
             x = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             x = block(x, modulation)
-        return self.to_rgb(x)
+        return self.to_rgb(x).contiguous()  # [B, 3, H, W] in the usual layout, whatever the blocks' was
 
     def _check(self, noise: Tensor, condition: Condition) -> None:
         got = (tuple(noise.shape), tuple(condition.sentence.shape))

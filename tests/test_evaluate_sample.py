@@ -121,6 +121,16 @@ def test_the_command_writes_an_image_for_each_text_and_seed_and_a_grid(checkpoin
     assert not (tmp_path / "again" / "grid.png").exists()
 
 
+def test_texts_of_a_file_are_those_typed_with_and_without_a_byte_order_mark(checkpoint, tmp_path):
+    (tmp_path / "texts.txt").write_bytes("\ufeffa red bird\n\na blue bird\n".encode())
+    result = run("sample", "--texts", tmp_path / "texts.txt", "--checkpoint", checkpoint, "--out", tmp_path / "file")
+    assert result.exit_code == 0, result.output
+    typed = run("sample", "a red bird", "a blue bird", "--checkpoint", checkpoint, "--out", tmp_path / "typed")
+    assert typed.exit_code == 0, typed.output
+    for path in (tmp_path / "typed").iterdir():
+        assert path.read_bytes() == (tmp_path / "file" / path.name).read_bytes()
+
+
 def test_a_dry_run_names_the_files_and_writes_none(checkpoint, tmp_path):
     result = run("sample", "a red bird", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--dry-run")
     assert result.stdout.split() == [str(tmp_path / "out" / "a-red-bird_seed0.png"), str(tmp_path / "out" / "grid.png")]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from conftest import random_condition
 
 from hspcgan.model.build import build
 from hspcgan.model.checkpoint import load, read_card, save_weights
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip import load_clip, openai_clip
 from hspcgan.model.config import ModelConfig
 
 CONFIG = ModelConfig(
@@ -77,6 +78,32 @@ def test_saving_again_replaces_the_folder(saved, networks, tiny_clip):
     save_weights(saved, *networks, CONFIG, tiny_clip, extra={"step": 8})
     assert load(saved, clip=tiny_clip).card["extra"] == {"step": 8}
     assert [file.name for file in saved.parent.iterdir()] == ["step"]
+
+
+def test_weights_are_as_readable_as_their_card(saved):
+    """safetensors writes files that their owner alone can read."""
+    assert (saved / "model.safetensors").stat().st_mode == (saved / "model.json").stat().st_mode
+
+
+def test_an_unverified_archive_as_clip_is_opened_where_the_caller_trusts_it(networks, tiny_clip_path, tmp_path):
+    network = openai_clip().model.build_model(torch.load(tiny_clip_path, weights_only=True)).float()
+    example = (torch.zeros(1, 3, 56, 56), openai_clip().tokenize("a"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(network, example).save(str(tmp_path / "traced.pt"))
+    clip = load_clip(tmp_path / "traced.pt", allow_unverified=True)
+    path = save_weights(tmp_path / "step", *networks, CONFIG, clip)
+    with pytest.raises(ValueError, match="give --allow-unverified"):
+        load(path)
+    assert load(path, allow_unverified=True).clip.sha256 == clip.sha256
+
+
+def test_a_given_clip_is_read_again_where_the_networks_saw_it_unrounded(networks, tiny_clip, tiny_clip_path, tmp_path):
+    unrounded = load_clip(tiny_clip_path, rounded=False)
+    assert not torch.equal(unrounded.network.text_projection, tiny_clip.network.text_projection)
+    path = save_weights(tmp_path / "step", *networks, CONFIG, unrounded)
+    found = load(path, clip=tiny_clip).clip.network.text_projection
+    assert torch.equal(found, unrounded.network.text_projection)
 
 
 def test_another_clip_is_refused_naming_both(saved, other_clip_path, tiny_clip):

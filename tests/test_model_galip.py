@@ -54,6 +54,7 @@ def test_images_features_and_scores_are_those_of_the_original(original, prefix, 
         taps = net_g.mapping.CLIP_ViT.look(images, 56)[0]
         features = net_d(taps)
         assert images.std() > 0.1
+        assert loaded.generator(noise, sentence).is_contiguous()
         torch.testing.assert_close(loaded.generator(noise, sentence), images, atol=1e-4, rtol=0)
         for got, expected in zip(loaded.clip.taps_only(images), taps, strict=True):
             torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)

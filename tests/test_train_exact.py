@@ -169,9 +169,13 @@ def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, tin
     assert scores.keys() == {"step-000002", "step-000004", "step-000006"}
     top = max(scores, key=scores.get)
     found = state.best(run.folder)
-    assert found == (run.folder / "checkpoints" / top, scores[top])
+    assert found[:2] == (run.folder / "checkpoints" / top, scores[top])
     kept = {path.name for path in (run.folder / "checkpoints").glob("step-*")}
     assert kept == {top, "step-000006"}
     assert find_checkpoint(run.folder / "checkpoints" / "best").name == top
+    longer = make_run("judged", evaluate, steps=8, evaluate_every=8, best="clip_score/held-out-clip", keep=1)
+    loop.train(longer)
+    again = state.best(run.folder)
+    assert (again.path.name, again.figure.split("/")[1]) == ("step-000008", "held-out-clip")  # another measure
     with pytest.raises(ValueError, match=r"train.best is 'fid', but the figures will be clip_score/"):
         loop.train(make_run("other", evaluate, evaluate_every=2))

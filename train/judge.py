@@ -58,7 +58,9 @@ class Judge:
         if figure is None:
             raise ValueError(f"train.best is {wanted!r}, but the figures are {', '.join(one.name for one in figures)}")
         before = state.best(self.run.folder)
+        if before is not None and before.figure != figure.name:
+            before = None  # another measure, sample or scorer than the last time
         sign = 1 if figure.better == "higher" else -1
-        if before is None or sign * figure.value > sign * before[1]:
+        if before is None or sign * figure.value > sign * before.value:
             state.write_atomic(path.parent / state.BEST, f"{path.name}\n{figure.value!r} {figure.name}\n")
             state.prune(self.run)

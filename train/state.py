@@ -9,7 +9,7 @@ checkpoints are scored on the way, names the best one and its figure; that one i
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -54,7 +54,7 @@ def save(run: Run, step: int) -> Path:
 def prune(run: Run) -> None:
     """Drop half-saved checkpoints, and all but the newest `train.keep`, the one to resume from and the best one."""
     root, top = run.folder / "checkpoints", best(run.folder)
-    spared = {latest(run.folder), top and top[0]}
+    spared = {latest(run.folder), top and top.path}
     for old in sorted(root.glob("step-*"), key=_step)[: -run.config.keep]:
         if old not in spared:
             shutil.rmtree(old)
@@ -77,13 +77,22 @@ def latest(folder: Path) -> Path | None:
     return path
 
 
-def best(folder: Path) -> tuple[Path, float] | None:
-    """The run folder's best scored checkpoint and its figure; None where none was scored."""
+class Best(NamedTuple):
+    """A run's best scored checkpoint: its figure, and that figure's whole name."""
+
+    path: Path
+    value: float
+    figure: str
+
+
+def best(folder: Path) -> Best | None:
+    """The run folder's best scored checkpoint; None where none was scored."""
     pointer = folder / "checkpoints" / BEST
     if not pointer.is_file():
         return None
-    name, figure = pointer.read_text().splitlines()[:2]
-    return pointer.parent / name, float(figure.split()[0])
+    name, line = pointer.read_text().splitlines()[:2]
+    value, _, figure = line.partition(" ")
+    return Best(pointer.parent / name, float(value), figure)
 
 
 def resume(run: Run) -> int:
