@@ -35,8 +35,10 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     """
     if source.resolve() == target.resolve():
         raise ValueError(f"{target} is the file to read; give another one to write")
-    if not source.is_file():
+    if source.is_dir() or not source.exists():
         raise ValueError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
+    if target.is_dir():
+        raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
     outcome = Outcome()
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
@@ -83,6 +85,7 @@ def _caption(line: bytes) -> str:
     caption = row.get("caption") if isinstance(row, dict) else None
     if not isinstance(caption, str):
         found = f"the keys {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__
+        found = f"a caption that is {type(caption).__name__}" if caption is not None else found
         raise ValueError(f'expected {{"caption": "…"}}, found {found}')
     clean_caption(caption)
     return caption

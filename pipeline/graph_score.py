@@ -5,10 +5,11 @@ match asks for the same tuples. Words are compared as noun lemmas, in SPICE by s
 """
 
 import csv
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
 
 Graph = set[tuple[str, ...]]
 WORDNET_FILES = ("english.synsets", "english.exceptions")
@@ -186,17 +187,24 @@ def _tuples(graph: str) -> list[list[str]]:
     return [[part.strip() for part in chunk.strip("() ").split(",")] for chunk in graph.split(") ,")]
 
 
+class _Prediction(BaseModel):
+    """A line of predictions."""
+
+    caption: str
+    tuples: list[list[str | int | float]]
+
+
 def _read_jsonl(path: Path) -> list[tuple[str, list]]:
     rows = []
-    with open(path, encoding="utf8") as file:
+    with open(path, "rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                row = json.loads(line)
-                tuples = [[str(part) for part in row_tuple] for row_tuple in row["tuples"]]
-                rows.append((row["caption"].strip(), tuples))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                expected = '{"caption": "…", "tuples": [["man", "ride", "wave"], …]}'
-                raise ValueError(f"{path}, line {number}: expected {expected}, got {line.strip()[:80]!r}") from error
+                row = _Prediction.model_validate_json(line)
+            except ValidationError as error:
+                expected = '{"caption": "…", "tuples": [["man", "ride", "wave"], ["wave", "is", "big"], ["sky"]]}'
+                got = line.decode("utf8", "backslashreplace").strip()[:80]
+                raise ValueError(f"{path}, line {number}: expected {expected}, got {got!r}") from error
+            rows.append((row.caption.strip(), [[str(part) for part in parts] for parts in row.tuples]))
     return _not_empty(path, rows)
 
 

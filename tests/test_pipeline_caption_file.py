@@ -27,7 +27,7 @@ BAD = {
     b"{": "not JSON",
     b'"a bird"': "found str",
     b'{"text": "a bird"}': "found the keys text",
-    b'{"caption": 7}': "found the keys caption",
+    b'{"caption": 7}': "found a caption that is int",
     b'{"caption": "\xff"}': "not UTF-8",
     b'{"caption": "\\ud800 bird"}': "lone surrogate",
     b'{"\\ud800": 1}': "found the keys \ud800",
@@ -98,6 +98,7 @@ def test_stanza_annotates_where_it_is_asked_for(tmp_path):
 def test_wrong_paths_and_arguments_are_refused(source, tmp_path):
     assert "is the file to read" in hspcgan("parse", "--jsonl", source, source).output
     assert "no such file" in hspcgan("parse", "--jsonl", tmp_path / "none", tmp_path / "out").output
+    assert "is a folder; name the file" in hspcgan("parse", "--jsonl", source, tmp_path).output
     assert "give a MANIFEST or --jsonl" in hspcgan("parse").output
     assert "give a MANIFEST or --jsonl" in hspcgan("parse", "toybirds", "--jsonl", source, tmp_path / "out").output
     missing = hspcgan("parse", "--jsonl", source, tmp_path / "out", "--model", "no_such_model")

@@ -95,11 +95,13 @@ def test_gold_may_be_lines_like_predictions(tmp_path):
         ("gold.csv", "caption,scene_graph\n", "no scene graph"),
         ("gold.jsonl", '{"caption": "a"}\n', r"line 1: expected"),
         ("gold.jsonl", '{"caption": "a", "tuples": []}\nnonsense\n', r"line 2: expected .*got 'nonsense'"),
+        ("gold.jsonl", '{"caption": "a", "tuples": "xyz"}\n', r"line 1: expected"),
+        ("gold.jsonl", '{"caption": "\udcff", "tuples": []}\n', r"gold.jsonl, line 1: expected .*xff"),
         ("gold.jsonl", "", "no scene graph"),
     ],
 )
 def test_files_that_are_no_scene_graphs_are_refused(tmp_path, name, content, message):
-    (tmp_path / name).write_text(content, encoding="utf8")
+    (tmp_path / name).write_bytes(content.encode("utf8", "surrogateescape"))
     with pytest.raises(ValueError, match=message):
         graph_score.read_gold(tmp_path / name)
 

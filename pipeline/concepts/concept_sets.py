@@ -41,7 +41,8 @@ def entity(tree: Tree, i: int) -> Entity:
     """
     parts = name_parts(tree, i)
     head = tree.persons.get(i) or " ".join(tree.lemma(p) for p in parts)
-    kind = entity_type(tree.tokens[i].ner) if tree.upos(i) == "PROPN" else ""
+    latin = any("a" <= letter <= "z" for letter in head.lower())  # of other scripts the models know nothing
+    kind = entity_type(tree.tokens[i].ner) if tree.upos(i) == "PROPN" and latin else ""
     start, end = tree.tokens[parts[0]].start, tree.tokens[parts[-1]].end
     return Entity(head, f"{kind} {head}".strip(), start, end, i, kind)
 
@@ -63,7 +64,8 @@ def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:
     """(text, entity's token or -1, word) of each attribute of a caption."""
     for i in range(len(tree)):
         if i in tree.quantities:
-            yield tree.lemma(i), tree.head[i], i
+            if tree.upos(i) not in ("DET", "PRON"):
+                yield tree.lemma(i), tree.head[i], i
         elif tree.is_a(i, "amod", "nummod", "compound", "det"):
             yield from modifier(tree, i)
         else:
@@ -89,7 +91,7 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
         if tree.upos(word) == "VERB" and rules.is_predicate_verb(tree, word):
             continue
         if tree.upos(word) not in ("PUNCT", "SYM") and not is_shade(tree, word):
-            yield attribute_text(tree, word), noun, word
+            yield denied_or(tree, word), noun, word
 
 
 def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
@@ -113,10 +115,14 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
         return
     if not (state or quality or rules.is_colour_predicate(tree, i)):
         return
-    negated = any(tree.lemma(c) in ("not", "n't", "never") for c in tree.children(i, "advmod"))
-    text = ("not " if negated else "") + attribute_text(tree, i)
+    text = denied_or(tree, i)
     for owner in roles.subjects(tree, i) or [-1]:
         yield text, owner, i
+
+
+def denied_or(tree: Tree, i: int) -> str:
+    """An attribute's text, "not" in front of what is denied."""
+    return ("not " if roles.is_denied(tree, i) else "") + attribute_text(tree, i)
 
 
 def is_position(tree: Tree, i: int) -> bool:

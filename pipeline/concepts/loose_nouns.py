@@ -10,7 +10,8 @@ def regroup(draft: Draft) -> None:
     _verbless(draft)
     _side_by_side(draft)
     _relative(draft)
-    _worn_together(draft)
+    _all_subjects(draft)
+    _alike_together(draft)
 
 
 def _verbless(draft: Draft) -> None:
@@ -38,22 +39,25 @@ def _side_by_side(draft: Draft) -> None:
     """Two phrases without a word between them: what stands before an adjective is no part of the noun after it.
 
     red bird black wings → red (bird), black (wing)
+    small bird red crown black eyebrow → small (bird), red (crown), black (eyebrow)
     """
-    for i, dep in enumerate(draft.deps):
-        top = draft.heads[i]
-        if (
-            dep not in ("compound", "nmod")
-            or draft.pos[i] not in NOMINAL
-            or draft.source[i].lower_ in lexicon("shades")
-        ):
-            continue
-        between = [c for c in draft.children(top) if i < c < top]
-        if between and between[0] == i + 1 and draft.pos[i + 1] == "ADJ" and draft.source[i + 1].lower_ not in COLOURED:
+    for i in range(len(draft.heads)):
+        while _stands_apart(draft, i):
+            top = draft.heads[i]
             draft.swap(i, top)
             draft.deps[top] = "appos"
             for child in draft.children(top):
                 if child < i:
                     draft.heads[child] = i
+
+
+def _stands_apart(draft: Draft, i: int) -> bool:
+    """Whether a noun that was made part of a later one's name has an adjective right after it."""
+    top, after = draft.heads[i], i + 1
+    if draft.deps[i] not in ("compound", "nmod") or draft.pos[i] not in NOMINAL or after >= top:
+        return False
+    shades = draft.source[i].lower_ in lexicon("shades") or draft.source[after].lower_ in COLOURED
+    return not shades and draft.pos[after] == "ADJ" and after < draft.heads[after] <= top
 
 
 def _relative(draft: Draft) -> None:
@@ -72,19 +76,44 @@ def _relative(draft: Draft) -> None:
             draft.deps[i] = "relcl"
 
 
-def _worn_together(draft: Draft) -> None:
-    """A piece of clothing after "and" stands beside the one before it.
+def _all_subjects(draft: Draft) -> None:
+    """A clause said to describe a noun, whose subject "and" or a comma joins to that noun, speaks of both.
+
+    a man with a beard and a woman with long hair are dancing → dance (man, –), dance (woman, –)
+    a man, a woman and a child are walking → walk (man, –), walk (woman, –), walk (child, –)
+    """
+    for verb, dep in enumerate(draft.deps):
+        noun = draft.heads[verb]
+        ones = [c for c in draft.children(verb) if draft.deps[c] == "nsubj" and noun < c < verb]
+        plural = (
+            any(draft.source[c].lower_ in ("are", "were") for c in draft.children(verb)) or draft.tags[verb] == "VBP"
+        )
+        if dep != "relcl" or draft.heads[noun] != noun or len(ones) != 1 or not plural:
+            continue
+        first = ones[0]
+        while first > noun and (draft.heads[first - 1] == ones[0] or draft.heads[first - 1] == first):
+            first -= 1
+        link = first - 1
+        if draft.deps[link] != "cc" and draft.source[link].lower_ != ",":
+            continue
+        draft.swap(verb, noun)
+        draft.deps[noun] = "nsubj"
+        draft.heads[ones[0]], draft.deps[ones[0]], draft.heads[link] = noun, "conj", noun
+
+
+def _alike_together(draft: Draft) -> None:
+    """A piece of clothing, or a part of the body, after "and" or a comma stands beside the one before it.
 
     a man in a black shirt and shorts → in (man, shirt), in (man, short)
     a figure wearing a suit and tie → wear (figure, suit), wear (figure, tie)
+    a bird that has a white belly, grey wings and a red crown → have (bird, wing), have (bird, crown)
     """
     for link in range(1, len(draft.heads) - 1):
-        before, i = link - 1, link + 1
-        while i + 1 < len(draft.heads) and draft.deps[i] in ("det", "amod", "compound") and draft.heads[i] > i:
-            i += 1
-        if draft.deps[link] != "cc" or not (_is_clothing(draft, before) and _is_clothing(draft, i)):
+        if draft.deps[link] != "cc" and draft.source[link].lower_ != ",":
             continue
-        if draft.heads[i] == before:
+        before = link - 1 if draft.source[link - 1].lower_ != "," else link - 2
+        i = _noun_after(draft, link)
+        if not _alike(draft, before, i) or draft.heads[i] == before or draft.heads[before] == i:
             continue
         if draft.pos[i] not in NOMINAL:
             draft.word(i, "NN", "NOUN", draft.lemmas[i])
@@ -98,5 +127,15 @@ def _worn_together(draft: Draft) -> None:
         draft.changed = True
 
 
-def _is_clothing(draft: Draft, i: int) -> bool:
-    return bool({draft.lemmas[i], draft.source[i].lower_} & lexicon("clothes"))
+def _noun_after(draft: Draft, link: int) -> int:
+    """The noun whose phrase begins after a conjunction or comma, as far as its modifiers say."""
+    i = link + 1
+    while i + 1 < len(draft.heads) and draft.deps[i] in ("det", "amod", "compound", "cc") and draft.heads[i] > link:
+        i += 1
+    return i
+
+
+def _alike(draft: Draft, one: int, other: int) -> bool:
+    """Whether both are clothes, or both parts of a body."""
+    words = [{draft.lemmas[i], draft.source[i].lower_} for i in (one, other)]
+    return any(all(word & lexicon(kind) for word in words) for kind in ("clothes", "body_parts"))

@@ -65,7 +65,7 @@ def verb_text(tree: Tree, i: int) -> str:
     a man picks up a ball → pick up (man, ball)
     the bird does not fly → not fly (bird, –)
     """
-    negated = ["not"] if any(tree.lemma(c) in ("not", "n't", "never") for c in tree.children(i, "advmod")) else []
+    negated = ["not"] if roles.is_denied(tree, i) else []
     particles = [tree.lemma(c) for c in tree.children(i, "compound:prt")]
     return " ".join([*negated, tree.lemma(i), *particles])
 
@@ -88,6 +88,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     a bird is flying → fly (bird, –)
     a pond surrounded by trees → surround (tree, pond)
     the plate has food on it → have (plate, food), on (food, plate)
+    a man taking picture of a horse → take (man, picture), of (picture, horse)
     """
     if not is_predicate_verb(tree, i):
         return
@@ -104,7 +105,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
             if tree.lemma(i) == "have" and tree.lemma(tree.head[word]) in ("it", "they"):
                 yield from _links(preposition, others, ones, word)
             else:
-                yield from _links(preposition, ones, places, word)
+                yield from _links(preposition, (preposition == "of" and others) or ones, places, word)
         return
     if roles.stranded(tree, i):
         return
@@ -209,10 +210,14 @@ def coordination(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def possession(tree: Tree, i: int) -> Iterator[Edge]:
-    """The owner that a noun names; "his" names none.
+    """The owner that a noun or "whose" names; "his" names none.
 
     a man's hat → have (man, hat)
+    a bird whose wings are black → have (bird, wing), black (wing)
     """
+    if tree.lemma(i) == "whose" and tree.is_entity(tree.head[i]):
+        owners = roles.referents(tree, i, tree.head[i])
+        yield from _links("have", owners, [tree.head[i]], i)
     if tree.is_a(i, "nmod:poss") and tree.is_entity(i) and tree.is_entity(tree.head[i]):
         marks = tree.children(i, "case")
         yield "have", i, tree.head[i], marks[0] if marks else i

@@ -23,6 +23,7 @@ class Repairer:
 
     def __call__(self, doc: Doc) -> Doc:
         """The Doc with mistaken verbs and lemmas mended in place; a copy where its tree had to change."""
+        _join_close_ups(doc)
         for token in doc:
             if token.dep_ == "acl" and token.pos_ == "NOUN" and token.lower_.endswith("ing"):
                 self._participle(token)
@@ -68,6 +69,20 @@ class Repairer:
         if singular and noun.head == verb and noun.dep_ == "compound" and _clause_noun(verb).dep_ == "ROOT":
             return noun
         return None
+
+
+def _join_close_ups(doc: Doc) -> None:
+    """A close up of a flower is a picture, and no thing that is close: one noun of its two words or three.
+
+    a close up of a flower → of (close-up, flower)
+    a close-up of a cat → of (close-up, cat)
+    """
+    with doc.retokenize() as retokenizer:
+        for token in doc[:-2]:
+            up = token.i + 2 if token.nbor(1).lower_ == "-" else token.i + 1
+            if token.lower_ == "close" and up + 1 < len(doc) and doc[up].lower_ == "up" and doc[up + 1].lower_ == "of":
+                noun: dict[str | int, Any] = {"LEMMA": "close-up", "POS": "NOUN", "TAG": "NN"}
+                retokenizer.merge(doc[token.i : up + 1], attrs=noun)
 
 
 def silent_e(form: str, lemma: str, verbs: frozenset[str]) -> str:

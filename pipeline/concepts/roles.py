@@ -4,6 +4,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.tree import NOMINAL, Tree
 
 RELATIVE = ("that", "which", "who", "whom", "whose")
+DENYING = ("not", "n't", "never", "neither", "nor")
 PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
 
 
@@ -59,8 +60,14 @@ def _is_plural(tree: Tree, i: int) -> bool:
 
 
 def antecedent(tree: Tree, clause: int) -> list[int]:
-    """The noun that a relative clause or participle describes, if it is one, and those that share it."""
+    """The noun that a relative clause or participle describes, if it is one, and those that share it.
+
+    a dog and a cat sleeping on a sofa → sleep on (dog, sofa), sleep on (cat, sofa)
+    """
     noun = tree.head[clause]
+    if noun >= 0 and tree.is_a(noun, "conj") and tree.tokens[clause].xpos == "VBG":
+        first = tree.head[noun]
+        noun = first if tree.is_entity(first) and not tree.case(first) else noun
     return shared(tree, noun, clause) if noun >= 0 and tree.is_entity(noun) else []
 
 
@@ -97,6 +104,17 @@ def subjects(tree: Tree, i: int) -> list[int]:
             return [thing for word in held for thing in things(tree, word, above)]
         i = above
     return []
+
+
+def is_denied(tree: Tree, i: int) -> bool:
+    """Whether a predicate or modifier is said not to hold.
+
+    a bird that never flies → not fly (bird, –)
+    no one is sitting on the bench → not sit on (–, bench)
+    a bird neither red nor blue → not red (bird), not blue (bird)
+    """
+    words = tree.children(i, "advmod", "cc")
+    return any(tree.lemma(c) in DENYING for c in words) or any(map(tree.is_nobody, tree.children(i, "nsubj")))
 
 
 def is_passive(tree: Tree, i: int) -> bool:

@@ -74,6 +74,9 @@ class Nouns:
             return any(c.dep_ == "prep" for c in t.rights) and not any(c.dep_ in ("nsubj", "aux") for c in t.children)
         if t.tag_ == "MD" and word == "can":
             return t.i > 0 and t.nbor(-1).pos_ in ("NOUN", "ADJ", "DET") and not any(c.tag_ == "VB" for c in t.rights)
+        if t.dep_ == "advmod" and t.head.i == t.i - 1 and word in lexicon("body_parts"):
+            described = t.head.pos_ == "ADJ" or t.head.lower_ in lexicon("colours")
+            return described and any(c.dep_ == "det" for c in t.head.lefts)
         kind = {"ADV": "adv", "ADJ": "adj"}.get(t.pos_)
         after = t.dep_ == "amod" and t.head.i == t.i - 1 and t.head.pos_ in NOMINAL
         if kind is None or (not after and kind == "adj" and t.dep_ in ("amod", "acomp", "compound", "nmod")):
@@ -112,6 +115,7 @@ def _noun(draft: Draft, i: int) -> None:
 
     a man grabbing skateboard → grab (man, skateboard)
     large sign on building → on (sign, building)
+    the bird has black eyes, orange feet and a brown back → brown (back), have (bird, back)
     """
     draft.word(i, "NN", "NOUN", draft.source[i].lower_)
     head = draft.heads[i]
@@ -119,11 +123,12 @@ def _noun(draft: Draft, i: int) -> None:
         draft.deps[i] = "pobj"
     elif draft.deps[i] == "advmod" and head == i - 1 and draft.pos[head] == "VERB":
         draft.deps[i] = "dobj"
-    elif draft.deps[i] in ("advmod", "amod") and head == i - 1 and draft.pos[head] in NOMINAL:
+    elif draft.deps[i] in ("advmod", "amod") and head == i - 1 and draft.pos[head] in (*NOMINAL, "ADJ"):
         draft.swap(i, head)
         for child in draft.children(head):
             draft.heads[child] = i
-        draft.deps[head] = "compound"
+        quality = draft.pos[head] == "ADJ" or draft.source[head].lower_ in lexicon("colours")
+        draft.deps[head] = "amod" if quality else "compound"
 
 
 def _adjective(draft: Draft, i: int) -> None:

@@ -79,8 +79,13 @@ class Tree:
         """Nouns and names that head a phrase: "party" of "a cocktail party", "york" of "new york"; unnamed persons."""
         if i in self.persons:
             return True
-        apart = ("compound", "amod", "flat", "fixed", "case", "goeswith", "cc", "mark", "obl:tmod")
-        return self.upos(i) in NOMINAL and not self.is_a(i, *apart)
+        apart = ("compound", "amod", "nummod", "flat", "fixed", "case", "goeswith", "cc", "mark", "obl:tmod")
+        return self.upos(i) in NOMINAL and not self.is_a(i, *apart) and not self.is_nobody(i)
+
+    def is_nobody(self, i: int) -> bool:
+        """nobody · no one"""
+        no_one = self.lemma(i) == "one" and any(self.lemma(c) == "no" for c in self.children(i, "det"))
+        return no_one or self.lemma(i) in ("nobody", "nothing", "none")
 
     def _hang(self, i: int, head: int) -> None:
         """Moves a word, with what hangs on it, under another head (-1: none)."""
@@ -180,8 +185,11 @@ class Tree:
         """The thing counted is the entity, the noun of quantity its attribute; also in "a pile of", "a slice of".
 
         a group of people standing on a hill → group (people), stand on (people, hill)
+        one of the boys wears a hat → one (boy), wear (boy, hat)
+        some of the apples are green → green (apple)
         """
-        for i in self._nouns("quantity_nouns"):
+        partitives = (i for i in range(len(self)) if self.upos(i) in ("DET", "PRON", "NUM"))
+        for i in sorted([*self._nouns("quantity_nouns"), *partitives]):
             noun = self._complement(i, "of")
             if noun < 0:
                 continue

@@ -5,6 +5,7 @@ well. The captions in the docstrings are the rules' tests: caption → (subject,
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.naming import Naming, respelt
@@ -39,6 +40,7 @@ class _View:
         self.heads = [entity.head for entity in concepts.entities]
         self.left_out = set(self._absent())
         self.tops = self._bare_tops()
+        self.shown = self._shown()
 
     def _absent(self) -> Iterator[int]:
         """What a caption says is not there, and the word "color" after one.
@@ -50,6 +52,17 @@ class _View:
         yield from (a.entity for a in self.concepts.attributes if a.text == "no" and a.entity >= 0)
         yield from (r.object for r in self.concepts.relations if r.text in ("without", "not have"))
         yield from (r.object for r in self.concepts.relations if r.text == "in" and self.heads[r.object] in COLOURED)
+
+    def _shown(self) -> dict[int, int]:
+        """What a picture shows, by the picture, whose places are those of what it shows.
+
+        a picture of a dog → (dog)
+        a close up of a bowl of soup on a table → (bowl, have, soup), (bowl, on, table)
+        """
+        ofs = [r for r in self.concepts.relations if r.text == "of" and min(r.subject, r.object) >= 0]
+        shown = {r.subject: r.object for r in ofs if pairs("containers").get(self.heads[r.subject]) == ""}
+        self.left_out |= set(shown)
+        return shown
 
     def _bare_tops(self) -> dict[int, int]:
         """For each entity after "with", the "top" behind it that belongs to the noun before: {entity: top}."""
@@ -102,7 +115,11 @@ class _View:
         a tall man not holding a bat → (man, is, tall)
         """
         for r in self.concepts.relations:
-            if r.text == "and" or r.text.startswith(DENIED) or r.subject < 0 or {r.subject, r.object} & self.left_out:
+            if r.subject in self.shown and r.text != "of" and self.tokens[r.word].upos == "ADP":
+                r = replace(r, subject=self.shown[r.subject])
+            taken = r.text == "take" and r.object in self.shown
+            absent = {r.subject, *(() if taken else (r.object,))} & self.left_out
+            if r.text == "and" or r.text.startswith(DENIED) or r.subject < 0 or absent:
                 continue
             if r.object >= 0:
                 yield from self._edge(r)
@@ -184,9 +201,7 @@ class _View:
         """
         one, other = self.names[r.subject], self.names[r.object]
         link = pairs("containers").get(self.heads[r.subject], "of")
-        if not link:
-            self.left_out.add(r.subject)
-        elif link in ("of", "have"):
+        if link in ("of", "have"):
             yield (other, "have", one) if link == "of" else (one, "have", other)
         else:
             yield other, link, one
