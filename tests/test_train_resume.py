@@ -190,6 +190,19 @@ def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path,
             torch.testing.assert_close(two[network][name], value, rtol=0, atol=1e-5)
 
 
+def test_two_processes_give_the_bits_of_one_that_computes_their_parts(tmp_path, make_run, cache_path, tiny_clip_path):
+    """Whatever two processes differ from one by is the rounding of sums over parts, and nothing else."""
+    settings = {"steps": 4, "batch_size": 8, "mining": "mis", "lr_generator": 1e-4, "lr_discriminator": 4e-4}
+    alone = make_run("alone", accumulate=2, **settings)
+    loop.train(alone)
+    path = write_manifest(tmp_path / "pair", cache_path, tiny_clip_path, **settings)
+    processes, outputs = two_processes(path)
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    one, two = read(alone.folder), read(tmp_path / "pair" / "run")
+    for network in {"generator", "discriminator", "head", "average"} & one.keys():
+        assert_equal(one[network], two[network])
+
+
 def test_of_two_processes_each_names_its_own_rows_when_a_loss_is_not_finite(tmp_path, cache_path, tiny_clip_path):
     path = write_manifest(tmp_path, cache_path, tiny_clip_path, batch_size=6, lr_discriminator=1e38)
     batches = [assemble(load_manifest(str(path)), World(rank, 2, torch.device("cpu"))).batches for rank in (0, 1)]
