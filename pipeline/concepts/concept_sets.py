@@ -36,6 +36,7 @@ def entity(tree: Tree, i: int) -> Entity:
     a cocktail party → party
     this small bird has red wings → bird, wing
     two birds sit beside a bird → bird, bird
+    a man in shorts with two glasses of water and a woman wearing glasses → man, shorts, glass, water, woman, glasses
     Many people are walking in New York. → people, location new york
     John and his wife are attending a cocktail party → person john, wife, party
     """

@@ -17,7 +17,7 @@ def regroup(draft: Draft) -> None:
 def _verbless(draft: Draft) -> None:
     """Nouns that were made the predicate of others in a caption without a verb.
 
-    man wearing red shirt and khaki shorts → wear (man, shirt), wear (man, short)
+    man wearing red shirt and khaki shorts → wear (man, shirt), wear (man, shorts)
     two teddy bears standing → teddy (bear)
     """
     for i, dep in enumerate(draft.deps):
@@ -104,7 +104,7 @@ def _all_subjects(draft: Draft) -> None:
 def _alike_together(draft: Draft) -> None:
     """A piece of clothing, or a part of the body, after "and" or a comma stands beside the one before it.
 
-    a man in a black shirt and shorts → in (man, shirt), in (man, short)
+    a man in a black shirt and shorts → in (man, shirt), in (man, shorts)
     a figure wearing a suit and tie → wear (figure, suit), wear (figure, tie)
     a bird that has a white belly, grey wings and a red crown → have (bird, wing), have (bird, crown)
     """

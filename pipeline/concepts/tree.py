@@ -49,7 +49,17 @@ class Tree:
         return len(self.tokens)
 
     def lemma(self, i: int) -> str:
-        return (self.tokens[i].lemma or self.tokens[i].text).lower()
+        """In lower case; of "shorts" and their like the plural, since one short is another thing."""
+        written = self.tokens[i].text.lower()
+        kept = written in lexicon("plural_only") or (written == "glasses" and self._are_worn(i))
+        return written if kept else (self.tokens[i].lemma or written).lower()
+
+    def _are_worn(self, i: int) -> bool:
+        """a man wearing glasses · a woman with glasses · a man with a hat and glasses"""
+        above = self.head[i]
+        lemma = self.tokens[above].lemma.lower() if above >= 0 else ""
+        beside = self.is_a(i, "conj") and lemma in lexicon("clothes")
+        return lemma == "wear" or beside or (self.is_a(i, "nmod") and lemma in lexicon("persons"))
 
     def upos(self, i: int) -> str:
         return self.tokens[i].upos
