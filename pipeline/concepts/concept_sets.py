@@ -144,6 +144,7 @@ def attribute_text(tree: Tree, i: int) -> str:
     a white colored truck → white
     a rust colored wall → rust colored
     a black haired boy → black haired
+    a medium sized bird → medium sized
     """
     start, tokens = i, tree.tokens
     while start > 0 and tokens[start - 1].end == tokens[start].start and _hyphenated(tree, start, i):
@@ -170,7 +171,7 @@ def is_shade(tree: Tree, i: int) -> bool:
     if tree.upos(i) not in ("ADJ", "NOUN", "ADV", "VERB", "NUM"):
         return False
     return (
-        after in COLOURED
+        after in (*COLOURED, "sized", "shaped")
         or after in pairs("bearers")
         or (tree.lemma(i) in lexicon("shades") and after in lexicon("colours"))
     )

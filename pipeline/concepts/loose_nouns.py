@@ -111,14 +111,20 @@ def _alike_together(draft: Draft) -> None:
     for link in range(1, len(draft.heads) - 1):
         if draft.deps[link] != "cc" and draft.source[link].lower_ != ",":
             continue
-        before = link - 1 if draft.source[link - 1].lower_ != "," else link - 2
         i = _noun_after(draft, link)
-        if not _alike(draft, before, i) or draft.heads[i] == before or draft.heads[before] == i:
+        before = link - 1 if draft.source[link - 1].lower_ != "," else link - 2
+        before = draft.heads[i] if draft.deps[i] == "appos" else before
+        if not _alike(draft, before, i) or (draft.heads[i], draft.deps[i]) == (before, "conj"):
             continue
-        if draft.pos[i] not in NOMINAL:
-            draft.word(i, "NN", "NOUN", draft.lemmas[i])
+        for word in (before, i):
+            if draft.pos[word] not in NOMINAL:
+                draft.word(word, "NN", "NOUN", draft.lemmas[word])
         ones = [c for c in draft.children(i) if c < before]
-        if ones:
+        if draft.heads[before] == i:
+            draft.swap(before, i)
+            for child in ones:
+                draft.heads[child] = before
+        elif ones:
             draft.swap(ones[0], i)
             for child in draft.children(i):
                 if child < link or child > i:

@@ -93,9 +93,10 @@ class Tree:
         return self.upos(i) in NOMINAL and not self.is_a(i, *apart) and not self.is_nobody(i)
 
     def is_nobody(self, i: int) -> bool:
-        """nobody · no one"""
+        """nobody · no one · the color in "black in color", which the adjective names"""
         no_one = self.lemma(i) == "one" and any(self.lemma(c) == "no" for c in self.children(i, "det"))
-        return no_one or self.lemma(i) in ("nobody", "nothing", "none")
+        in_color = self.lemma(i) in COLOURED and [self.lemma(c) for c in self.children(i)] == ["in"]
+        return no_one or in_color or self.lemma(i) in ("nobody", "nothing", "none")
 
     def _hang(self, i: int, head: int) -> None:
         """Moves a word, with what hangs on it, under another head (-1: none)."""
@@ -123,9 +124,10 @@ class Tree:
         return -1
 
     def _lift_modifiers(self) -> None:
-        """An adjective or colour before a compound is said of the whole.
+        """An adjective or colour before a compound, or before another adjective, is said of the whole.
 
         a white table cloth → white (cloth), table (cloth)
+        a bird with a short pointy bill → short (bill), pointy (bill)
         """
         for i in range(len(self)):
             noun = self.head[i]
@@ -135,7 +137,10 @@ class Tree:
                 continue
             if self.is_a(i, "compound"):
                 self.deprel[i] = "amod"
-            while self.is_a(noun, "compound") and self.head[noun] > noun and self.upos(noun) in NOMINAL:
+            while self.head[noun] > noun and (
+                (self.is_a(noun, "compound") and self.upos(noun) in NOMINAL)
+                or (self.is_a(noun, "amod") and self.is_a(i, "amod") and self.upos(noun) in ("ADJ", "VERB"))
+            ):
                 noun = self.head[noun]
             self._hang(i, noun)
 
