@@ -143,6 +143,15 @@ def test_coco_names_the_broken_file_and_the_place(tmp_path, content, reason):
         opened("coco", tmp_path).entries()
 
 
+def test_coco_refuses_two_images_of_one_id(tmp_path):
+    path = coco_dataset(tmp_path) / "annotations" / "captions_train2017.json"
+    content = json.loads(path.read_text())
+    content["images"].append({"id": 2, "file_name": "000000000009.jpg"})
+    write(path, json.dumps(content))
+    with pytest.raises(ValueError, match=r"train2017\.json: 1 id.*\(2: 000000000002\.jpg, 000000000009\.jpg\)"):
+        opened("coco", tmp_path).entries()
+
+
 def test_coco_of_several_years_needs_the_year(tmp_path):
     coco_dataset(tmp_path)
     for split in ("train", "val"):
