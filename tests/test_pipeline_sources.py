@@ -39,7 +39,7 @@ def test_folder_reads_lines_of_txt_and_the_list_of_json(tmp_path):
     ({"a.png": picture(), "a.json": b'{"captions": ["x"'}, "a.png", "not valid JSON: a.json: Expecting .* column 18"),
     ({"a.png": picture(), "a.json": b"\xff\xfe{}"}, "a.png", "not valid JSON: a.json"),
     ({"a.png": picture(), "a.json": b'["x"]'}, "a.png", "no {\"captions\": .* holds"),
-    ({"a.png": picture(), "a.json": b'{"captions": [1]}'}, "a.png", "no {\"captions\": .* holds"),
+    ({"a.png": picture(), "a.json": b'{"captions": "x"}'}, "a.png", "no {\"captions\": .* holds"),
     ({"a.png": picture(), "a.json": b'{"captions": []}'}, "a.png", "no captions"),
     ({"a.png": picture(), "a.txt": b"x", "a.json": b"{}"}, "a.png", "two caption files"),
     ({"b.png": picture(), "a.txt": b"x"}, "a.txt", "captions without an image"),
