@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from hspcgan.pipeline.sources import (
     state,
     with_test_split,
 )
+from hspcgan.pipeline.sources.walk import walk
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"}
 OTHER_IMAGES = {
@@ -44,34 +45,16 @@ class FolderSource:
     """
     Own data in the simplest layout; subfolders are walked, and a top folder train/ or test/ (val/) is the split.
 
-    Links are followed, except back into a folder that they lie in. Names that start with a dot are left out.
+    `walk` says which files those are: links are followed, hidden names left out.
     """
 
     def __init__(self, config: DataConfig) -> None:
         assert config.path is not None
         self.root, self.fraction = config.path, config.test_fraction
-        self._closed: dict[Path, str] = {}  # folders and links that are not walked, and why
-        self._files = sorted(self._walk(self.root, ()))
-
-    def _walk(self, folder: Path, around: tuple[Path, ...]) -> Iterator[Path]:
-        real = folder.resolve()
-        if real in around:
-            self._closed[folder] = f"a link back to a folder that it lies in: {real}"
-            return
-        try:
-            with os.scandir(folder) as listing:
-                inside = [entry for entry in listing if not entry.name.startswith(".")]
-        except OSError as error:
-            self._closed[folder] = f"cannot be listed: {error.strerror or error}"
-            return
-        for entry in inside:
-            path = folder / entry.name
-            if entry.is_symlink() and path.suffix.lower() not in _KNOWN and not path.exists():
+        self._files, self._closed = walk(self.root)
+        for path in self._files:
+            if path.suffix.lower() not in _KNOWN and path.is_symlink() and not path.exists():
                 self._closed[path] = f"a link to nothing: {os.readlink(path)}"
-            elif path.is_dir() if entry.is_symlink() else entry.is_dir():
-                yield from self._walk(path, (*around, real))
-            else:
-                yield path
 
     def entries(self) -> Sequence[Entry]:
         captions: dict[Path, list[Path]] = {}
