@@ -4,11 +4,13 @@ import hashlib
 import io
 import json
 import random
+from pathlib import Path
 
 import pytest
 from pipeline_world import coco_dataset, folder_dataset, picture, write
 from pydantic import ValidationError
 
+from hspcgan.pipeline import ingest
 from hspcgan.pipeline.sources import DataConfig, Entry, glimpse, open_source, with_test_split
 
 
@@ -196,6 +198,15 @@ def test_a_glimpse_is_of_the_size_and_of_all_bytes_or_both_edges(size):
     seen = f"{size} {hashlib.sha256(read).hexdigest()}"
     assert glimpse(io.BytesIO(content), 0, size) == seen
     assert glimpse(io.BytesIO(b"ab" + content + b"cd"), 2, size) == seen
+
+
+@pytest.mark.parametrize("name", ["rows.py", "folder.py", "texts.py", "images.py"])
+def test_another_rule_makes_another_cache(monkeypatch, name):
+    read, rules = Path.read_bytes, ingest._rules_sha256.__wrapped__
+    before = rules()
+    assert rules() == before
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path.name == name))
+    assert rules() != before
 
 
 def test_test_split_by_hash_is_stable_when_data_is_added():
