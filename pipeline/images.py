@@ -11,6 +11,8 @@ from PIL import Image, ImageOps
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MAX_PIXELS = 2**27
 """Larger images are refused as decompression bombs before their pixels are decoded (134 megapixels)."""
+MIN_SIDE = 8
+"""Pixels, the least `data.image_size`; what is kept of a thinner image would be a pixel or a few, enlarged."""
 
 _BROKEN = (
     OSError,
@@ -101,8 +103,10 @@ def fit(image: Image.Image, size: int) -> np.ndarray:
     The centred square of an RGB image at `size`, uint8 [3, size, size], 0..255.
 
     Resized with Pillow's bicubic filter, whose support grows with the scale (antialiased), as clean-fid
-    and CLIP's own preprocessing do. Smaller images are enlarged.
+    and CLIP's own preprocessing do. Smaller images are enlarged; raises ValueError below MIN_SIDE on either side.
     """
+    if min(image.size) < MIN_SIDE:
+        raise ValueError(f"{image.width}×{image.height} pixels, fewer than {MIN_SIDE} on a side")
     square = image.crop(center_box(*image.size))
     if square.size != (size, size):
         square = square.resize((size, size), Image.Resampling.BICUBIC)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hspcgan.pipeline import images, texts
+from hspcgan.pipeline import images, sources, texts
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.runner import Job, Shard, Stage
@@ -151,4 +151,5 @@ def stage(config: DataConfig) -> Stage:
 def _rules_sha256() -> str:
     """Of the sources that decide what is kept and how: a changed rule makes another cache."""
     modules = (images, texts, sys.modules[__name__])
-    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
+    files = [*(Path(str(module.__file__)) for module in modules), *sorted(Path(sources.__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -73,6 +73,7 @@ def prepare(
     start = time.perf_counter()
     recipe = Recipe.of(manifest)
     _refuse_foreign(recipe.cache)
+    _refuse_inside(manifest, recipe.data)
     upto = upto or recipe.stages[-1]
     finishes = upto == recipe.stages[-1]
     stages = _stages(recipe, upto)
@@ -140,6 +141,23 @@ def _refuse_foreign(path: Path) -> None:
         if foreign:
             raise ValueError(
                 f"{path} holds what is no cache's ({', '.join(foreign[:5])}); give another folder as `cache:`"
+            )
+
+
+def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
+    """Raises ValueError when the cache or the run would be read as data, and so change the data that made it."""
+    if data.source != "folder" or data.path is None:
+        return
+    home = data.path.resolve()
+    for name in ("cache", "run"):
+        place = manifest.raw.get(name)
+        inside = Path(place).resolve() if place else None
+        if inside is None or not inside.is_relative_to(home):
+            continue
+        if not any(part.startswith(".") for part in inside.relative_to(home).parts):  # hidden folders are no data
+            raise ValueError(
+                f"{name} {place} lies inside data.path {data.path}, where every file is read as data; name a folder "
+                f"outside of it, such as -o {name}=runs/{manifest.name}/{name}"
             )
 
 

@@ -12,23 +12,26 @@ _JOINERS = "\u200c\u200d"
 """Invisible, but they shape Persian words and hold emoji together."""
 
 
-def clean_caption(text: str | bytes) -> str:
+def clean_caption(text: object) -> str:
     """
     A caption in NFC on one line.
 
     HTML tags become spaces and entities their characters; control characters, U+FFFD and runs of white space become
     single spaces; invisible format characters (byte order marks, direction overrides, soft hyphens) go. Emoji,
-    right-to-left and any other script stay. Raises ValueError with the reason for text that is not valid Unicode, is
-    empty, has no letter or digit, or is longer than 1,000 words or 10,000 characters.
+    right-to-left and any other script stay. Conceptual 12M's <PERSON>, which stands for a name, becomes "person".
+    Raises ValueError with the reason for what is no text (bytes are read as UTF-8), is not valid Unicode, is empty, has
+    no letter or digit, or is longer than 1,000 words or 10,000 characters.
     """
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from error
+    if not isinstance(text, str):
+        raise ValueError(f"not a text: {str(text)[:40]!r}")
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise ValueError("not valid Unicode: a lone surrogate")
-    plain = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(" ", text))
+    plain = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(_word, text))
     clean = " ".join(unicodedata.normalize("NFC", "".join(map(_visible, plain))).split())
     if not clean:
         raise ValueError("only control characters or markup" if text.strip() else "empty")
@@ -39,6 +42,10 @@ def clean_caption(text: str | bytes) -> str:
         raise ValueError(f"{words:,} words, {len(clean):,} characters; a caption has {MAX_WORDS:,} words at most, and "
                          f"{MAX_CHARACTERS:,} characters")  # fmt: skip
     return clean
+
+
+def _word(tag: re.Match[str]) -> str:
+    return " person" if tag[0] == "<PERSON>" else " "
 
 
 def _visible(char: str) -> str:

@@ -183,5 +183,11 @@ def test_fit_is_antialiased():
 
 
 def test_fit_enlarges_small_images():
-    flat = fit(Image.new("RGB", (3, 5), (9, 8, 7)), 12)
+    flat = fit(Image.new("RGB", (8, 9), (9, 8, 7)), 12)
     assert np.array_equal(flat, np.broadcast_to(np.array([9, 8, 7], np.uint8)[:, None, None], (3, 12, 12)))
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (7, 8), (300, 7)])
+def test_a_sliver_is_refused(size):
+    with pytest.raises(ValueError, match=f"{size[0]}×{size[1]} pixels, fewer than 8 on a side"):
+        fit(Image.new("RGB", size), 16)

@@ -102,3 +102,27 @@ def test_a_dataset_of_which_nothing_is_usable_is_refused_with_the_commonest_kind
         "not one usable sample: 3 image: no captions: expected b.txt or b.json beside it (one of 3 variants); " in said
     )
     assert "1 image: not an image in a format read here" in said
+
+
+@pytest.mark.parametrize("name", ["cache", "run"])
+@pytest.mark.parametrize("place", ["made", "deep/down/made", ""])
+def test_a_cache_or_a_run_inside_the_folder_of_data_is_refused_at_the_start(tmp_path, tiny_clip_path, name, place):
+    data = folder_dataset(tmp_path / "data", 2)
+    (tmp_path / "link").symlink_to(data)
+    before = sorted(data.rglob("*"))
+    path = manifest(tmp_path / "mine.yaml", data, tiny_clip_path)
+    said = hspcgan("prepare", path, "-o", f"{name}={tmp_path / 'link' / place}", "--dry-run")
+    if (name, place) == ("cache", ""):
+        assert "holds what is no cache's" in said
+    else:
+        assert f"{name} {tmp_path / 'link' / place} lies inside data.path {data}" in said
+        assert f"such as -o {name}=runs/small/{name}" in said
+    assert sorted(data.rglob("*")) == before
+
+
+def test_a_cache_in_a_hidden_folder_of_the_data_is_made_once(tmp_path, tiny_clip_path):
+    data = folder_dataset(tmp_path / "data", 2)
+    path = manifest(tmp_path / "mine.yaml", data, tiny_clip_path)
+    inside = f"cache={data / '.hspcgan' / 'cache'}"
+    assert "2 images" in hspcgan("prepare", path, "-o", inside)
+    assert "Nothing to do" in hspcgan("prepare", path, "-o", inside)

@@ -33,6 +33,10 @@ def test_birds_come_with_ten_captions_their_box_and_the_split_of_classes(tmp_pat
 def test_the_split_of_images_is_cubs_own_list(tmp_path):
     splits = [entry.split for entry in opened(cub_dataset(tmp_path), split="images").entries()]
     assert splits == ["train", "test"] * 3
+    listed = (tmp_path / "CUB_200_2011" / "train_test_split.txt").read_text().splitlines()
+    write(tmp_path / "CUB_200_2011" / "train_test_split.txt", "\n".join(listed[1:]))
+    source = opened(tmp_path, split="images")
+    assert source.read(source.entries()[0]).problem == "train_test_split.txt has no line 1"
 
 
 @pytest.mark.parametrize(("box", "region"), [
@@ -81,6 +85,21 @@ def test_what_is_wrong_with_a_bird_is_named(tmp_path):
     assert problems[6] == "images.txt names no CLASS/NAME.jpg: '../../secret.jpg'"
 
 
+def test_captions_are_counted_whatever_is_wrong_with_the_bird(tmp_path):
+    home = cub_dataset(tmp_path) / "CUB_200_2011"
+    boxes = (home / "bounding_boxes.txt").read_text().splitlines()
+    write(home / "bounding_boxes.txt", "\n".join(["1 5.0 5.0 0.0 0.0", *boxes[2:]]))  # of no area, and none
+    write(tmp_path / "text_c10" / "999.Dodo" / "Dodo_1.txt", "a bird\nno bird\n")
+    source = opened(tmp_path)
+    checked = check_items(16, [source.read(entry) for entry in source.entries()])
+    assert len(checked.samples) == 4
+    assert len(checked.rejects) == 11 + 11 + 3
+    assert checked.rows_in == 6 * 11 + 3
+    why = {row["where"]: row["why"] for row in checked.rejects}
+    assert why["text_c10/999.Dodo/Dodo_1.txt"] == "captions without an image in images.txt"
+    assert why["999.Dodo/Dodo_1.txt#1"] == "its image was refused: captions without an image in images.txt"
+
+
 @pytest.mark.parametrize(("gone", "reason"), [
     ("CUB_200_2011/images.txt", r"no CUB_200_2011/images\.txt; found .*bounding_boxes\.txt.*expected PATH/CUB_200"),
     ("CUB_200_2011/bounding_boxes.txt", r"no CUB_200_2011/bounding_boxes\.txt; found"),
@@ -97,6 +116,7 @@ def test_another_tree_shows_what_was_found_and_expected(tmp_path, gone, reason):
 @pytest.mark.parametrize(("name", "content", "reason"), [
     ("CUB_200_2011/images.txt", "one.jpg\n", r"images\.txt, line 1: got 'one\.jpg'"),
     ("CUB_200_2011/bounding_boxes.txt", "1 2 3\n", r"1 2 3: expected ID X Y WIDTH HEIGHT"),
+    ("CUB_200_2011/images.txt", "1 a/b.jpg\n1 a/c.jpg\n", r"images\.txt, line 2: 1 stands for 'a/b\.jpg' already"),
     ("testclasses.txt", "999.Dodo\n", r"\['999\.Dodo'\] are no classes"),
 ])  # fmt: skip
 def test_a_broken_list_is_named_with_the_line(tmp_path, name, content, reason):
@@ -114,4 +134,7 @@ def test_the_signature_moves_with_boxes_captions_and_split(tmp_path):
         write(path, text.replace("4.0", "5.0").replace("002.Laysan_Albatross", "004.Groove_billed_Ani"))
         assert opened(tmp_path).signature() != before
         write(path, text)
+    orphan = write(tmp_path / "text_c10" / "999.Dodo" / "Dodo_1.txt", "a bird")
+    assert opened(tmp_path).signature() != before
+    orphan.unlink()
     assert opened(tmp_path).signature() == before

@@ -12,7 +12,7 @@ from hspcgan.pipeline.sources import DataConfig, open_source
 
 ROWS = [
     {"image": "a.png", "caption": "a red bird", "more": "it sits"},
-    {"image": "sub/b.png", "caption": 'a, "quoted"\nbird', "more": "it flies"},
+    {"image": "sub/b.png", "caption": 'a, "quoted" bird', "more": "it flies"},
     {"image": "a.png", "caption": "a bird again", "more": "ein Vögelchen"},
 ]
 
@@ -23,11 +23,12 @@ def write_table(path, rows):
         pq.write_table(pa.Table.from_pylist(rows), path)
     elif path.suffix == ".jsonl":
         write(path, "".join(json.dumps(row) + "\n" for row in rows))
+    elif path.suffix == ".tsv":
+        write(path, "".join("\t".join(line) + "\n" for line in [list(rows[0]), *(row.values() for row in rows)]))
     else:
-        between = "\t" if path.suffix == ".tsv" else ","
         lines = [list(rows[0]), *(row.values() for row in rows)]
         quoted = [[cell.replace('"', '""') for cell in line] for line in lines]
-        write(path, "".join(between.join(f'"{cell}"' for cell in row) + "\r\n" for row in quoted))
+        write(path, "".join(",".join(f'"{cell}"' for cell in row) + "\r\n" for row in quoted))
     return path
 
 
@@ -55,7 +56,7 @@ def test_rows_of_one_image_are_joined(folder, suffix):
     found = items(opened(write_table(folder / f"all{suffix}", ROWS), caption_columns=["caption", "more"]))
     assert list(found) == ["a.png", "sub/b.png"]
     assert texts(found["a.png"]) == ["a red bird", "it sits", "a bird again", "ein Vögelchen"]
-    assert texts(found["sub/b.png"]) == ['a, "quoted"\nbird', "it flies"]
+    assert texts(found["sub/b.png"]) == ['a, "quoted" bird', "it flies"]
     assert found["sub/b.png"].entry.key == "sub/b"
     assert found["a.png"].image == picture(1)
     assert all(item.problem is None for item in found.values())
@@ -104,7 +105,8 @@ def test_a_path_that_leads_out_is_refused(folder, suffix, path):
     ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n\n["a.png"]\n', 3, "not an object with image, caption"),
     ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n{"image": "b.png"}\n', 2, "lacks caption"),
     ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n{"image": "b.png", "caption": "\xff"}\n', 2, "not JSON: .*utf-8"),
-    ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n{"image": "b.png", "caption": 3}\n', 2, "neither a text .*: '3'"),
+    ("t.jsonl", b'{"image": "b.png"}\n{"image": "a.png", "caption": "x"}\n', 1, "lacks caption"),
+    ("t.csv", b"image,caption\na.png,x\nhttp://x/y.jpg,y\n", 2, "image is a URL: 'http"),
     ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n{"image": null, "caption": "x"}\n', 2, "not the path .*: None"),
     ("t.csv", b"image,caption\na.png,x\nb.png,too,many\n", 2, "3 cells, expected 2"),
 ])  # fmt: skip
@@ -136,7 +138,9 @@ def test_missing_images_and_rows_without_text_are_named(folder):
     ({"t.jsonl": b'{"file": 1}\n'}, "t.jsonl", "no column image, caption; found file"),
     ({"t.csv": b""}, "t.csv", "no column image, caption; found none"),
     ({"t.parquet": b"PAR1 cut short"}, "t.parquet", "is not whole Parquet"),
-    ({"t.csv": b'image,caption\na.png,"' + b"x" * 200_000}, "t.csv", "row 1, line 2: field larger than"),
+    ({"t.jsonl": b'{"image": "a"}\n{"image": "b", "text": 1}\n'}, "t.jsonl", "no column caption; found image, text"),
+    ({"t.csv": b"image,caption,caption\na.png,x,y\n"}, "t.csv", "several columns are called caption; rename"),
+    ({"t.csv": b'image,"caption\na.png,x\n'}, "t.csv", "line 1, the header: a quote is opened and not closed"),
     ({"t.xlsx": b""}, "t.xlsx", "found t.xlsx"),
 ])  # fmt: skip
 def test_a_wrong_table_shows_what_was_found_and_expected(tmp_path, files, path, reason):
@@ -164,6 +168,17 @@ def test_a_url_is_read_through_fsspec():
     assert found["a.png"].image == picture(1)
     assert found["a.png"].captions == ("a bird",)
     assert "leads out" in found["all.csv#2"].problem
+
+
+@pytest.mark.parametrize("name", ["http://x/y.jpg", "http:/x/y.jpg", "data:image/png;base64,AAAA"])
+def test_an_image_of_another_protocol_costs_its_row_at_a_url_too(folder, name):
+    pytest.importorskip("upath")
+    write(folder / "t.jsonl", "".join(json.dumps({"image": n, "caption": "x"}) + "\n" for n in ("a.png", name)))
+    found = items(opened((folder / "t.jsonl").as_uri()))
+    assert found.pop("a.png").problem is None
+    ((_, refused),) = found.items()
+    assert refused.problem
+    assert refused.captions == ("x",)
 
 
 def test_a_url_for_a_source_of_local_folders_is_refused():

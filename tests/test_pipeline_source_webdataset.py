@@ -1,7 +1,10 @@
 """Tar shards as img2dataset writes them: read in place, nothing unpacked, broken ones kept as far as they are whole."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import tarfile
 
 import pytest
@@ -106,6 +109,45 @@ def test_a_file_that_is_no_tar_is_a_reject(tmp_path):
     assert found["00000.tar:000000001"].problem is None
     assert "not a whole tar" in found["00001.tar:?"].problem
     assert "not a whole tar" in found["00002.tar:?"].problem
+
+
+@pytest.mark.parametrize("name", ["00001.tar", "00002.tar.gz", "00002.TGZ", "00002.tar.xz"])
+@pytest.mark.parametrize(
+    ("compress", "kind"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")]
+)
+def test_a_compressed_shard_is_a_reject_that_says_so(tmp_path, name, compress, kind):
+    webdataset(tmp_path)
+    plain = opened(tmp_path).signature()
+    write(tmp_path / name, compress((tmp_path / "00001.tar").read_bytes()))
+    source = opened(tmp_path)
+    found = items(source)
+    assert found["00000.tar:000000001"].problem is None
+    assert found[f"{name}:?"].problem.startswith(f"compressed by {kind}, ")
+    assert source.signature() != plain
+
+
+def test_linked_folders_of_shards_are_read(tmp_path):
+    webdataset(tmp_path / "elsewhere")
+    tar_shard(tmp_path / "data" / "0.TAR", {"a.jpg": picture(), "a.txt": b"x"})
+    (tmp_path / "data" / "test").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "up").symlink_to(tmp_path / "data")
+    found = items(opened(tmp_path / "data"))
+    assert {item.entry.split for where, item in found.items() if where.startswith("test/")} == {"test"}
+    assert len(found) == 1 + 4 + 1
+    assert "a link back to a folder" in found["up:?"].problem
+
+
+def test_captions_are_counted_one_by_one(tmp_path):
+    about = b'{"captions": ["a bird", 3]}'
+    tar_shard(tmp_path / "0.tar", {"a.jpg": picture(), "a.json": about, "b.json": about})
+    checked = check_items(16, list(items(opened(tmp_path)).values()))
+    assert [row["text"] for row in checked.captions] == ["a bird"]
+    assert [(row["where"], row["why"]) for row in checked.rejects] == [
+        ("a#1", "not a text: '3'"),
+        ("b#1", "not a text: '3'"),
+        ("0.tar:b", "no image: its files are .json"),
+        ("b#0", "its image was refused: no image: its files are .json"),
+    ]
 
 
 def test_names_that_are_no_unicode_become_rejects_that_parquet_can_hold(tmp_path):

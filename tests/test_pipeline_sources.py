@@ -4,11 +4,13 @@ import hashlib
 import io
 import json
 import random
+from pathlib import Path
 
 import pytest
 from pipeline_world import coco_dataset, folder_dataset, picture, write
 from pydantic import ValidationError
 
+from hspcgan.pipeline import ingest
 from hspcgan.pipeline.sources import DataConfig, Entry, glimpse, open_source, with_test_split
 
 
@@ -39,7 +41,7 @@ def test_folder_reads_lines_of_txt_and_the_list_of_json(tmp_path):
     ({"a.png": picture(), "a.json": b'{"captions": ["x"'}, "a.png", "not valid JSON: a.json: Expecting .* column 18"),
     ({"a.png": picture(), "a.json": b"\xff\xfe{}"}, "a.png", "not valid JSON: a.json"),
     ({"a.png": picture(), "a.json": b'["x"]'}, "a.png", "no {\"captions\": .* holds"),
-    ({"a.png": picture(), "a.json": b'{"captions": [1]}'}, "a.png", "no {\"captions\": .* holds"),
+    ({"a.png": picture(), "a.json": b'{"captions": "x"}'}, "a.png", "no {\"captions\": .* holds"),
     ({"a.png": picture(), "a.json": b'{"captions": []}'}, "a.png", "no captions"),
     ({"a.png": picture(), "a.txt": b"x", "a.json": b"{}"}, "a.png", "two caption files"),
     ({"b.png": picture(), "a.txt": b"x"}, "a.txt", "captions without an image"),
@@ -143,6 +145,15 @@ def test_coco_names_the_broken_file_and_the_place(tmp_path, content, reason):
         opened("coco", tmp_path).entries()
 
 
+def test_coco_refuses_two_images_of_one_id(tmp_path):
+    path = coco_dataset(tmp_path) / "annotations" / "captions_train2017.json"
+    content = json.loads(path.read_text())
+    content["images"].append({"id": 2, "file_name": "000000000009.jpg"})
+    write(path, json.dumps(content))
+    with pytest.raises(ValueError, match=r"train2017\.json: 1 id.*\(2: 000000000002\.jpg, 000000000009\.jpg\)"):
+        opened("coco", tmp_path).entries()
+
+
 def test_coco_of_several_years_needs_the_year(tmp_path):
     coco_dataset(tmp_path)
     for split in ("train", "val"):
@@ -187,6 +198,15 @@ def test_a_glimpse_is_of_the_size_and_of_all_bytes_or_both_edges(size):
     seen = f"{size} {hashlib.sha256(read).hexdigest()}"
     assert glimpse(io.BytesIO(content), 0, size) == seen
     assert glimpse(io.BytesIO(b"ab" + content + b"cd"), 2, size) == seen
+
+
+@pytest.mark.parametrize("name", ["rows.py", "folder.py", "texts.py", "images.py"])
+def test_another_rule_makes_another_cache(monkeypatch, name):
+    read, rules = Path.read_bytes, ingest._rules_sha256.__wrapped__
+    before = rules()
+    assert rules() == before
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path.name == name))
+    assert rules() != before
 
 
 def test_test_split_by_hash_is_stable_when_data_is_added():

@@ -58,8 +58,8 @@ def test_ingest_gives_every_refusal_a_row_and_loses_none(tmp_path):
     checked = check_items(16, [source.read(entry) for entry in source.entries()])
     assert [row["key"] for row in checked.samples] == ["good"]
     assert [(row["caption_id"], row["text"]) for row in checked.captions] == [("good#0", "a bird")]
-    # By hand: 8 entries; 3 + 2 + 1 + 1 + 2 captions were readable.
-    assert checked.rows_in == 8 + 9
+    # By hand: 8 entries; 3 + 2 + 1 + 1 + 2 + 1 captions were readable.
+    assert checked.rows_in == 8 + 10
     assert checked.rows_in == len(checked.samples) + len(checked.captions) + len(checked.rejects)
     why = {(row["where"], row["what"]): row["why"] for row in checked.rejects}
     assert why["good#1", "caption"] == "empty"
@@ -71,6 +71,7 @@ def test_ingest_gives_every_refusal_a_row_and_loses_none(tmp_path):
     assert why["mute.png", "image"] == "all its captions were refused"
     assert why["bare.png", "image"].startswith("no captions")
     assert why["broken.png", "image"].startswith("not valid JSON: broken.json")
+    assert why["lost.txt#0", "caption"].startswith("its image was refused: captions without")
     assert why["lost.txt", "image"] == "captions without an image of the same name"
 
 

@@ -20,6 +20,8 @@ from hspcgan.pipeline.texts import clean_caption
     ("black &amp; white, caf&eacute; &#128038; &lt;tag&gt;", "black & white, café 🐦 <tag>"),
     ("a bell&#0;bird&#x7;s &#xD800; song", "a bell birds song"),
     ("I <3 birds & 2 < 3 > 1, AT&T; R&not", "I <3 birds & 2 < 3 > 1, AT&T; R&not"),
+    ("<PERSON> rides a horse, <PERSON>'s<br>own", "person rides a horse, person's own"),  # as in Conceptual 12M
+    ("a photo of<PERSON><PERSON> <P>", "a photo of person person"),
     ("word " * 1000, ("word " * 1000).strip()),
     ("😀 5", "😀 5"),
 ])  # fmt: skip
@@ -42,6 +44,8 @@ def test_captions_are_cleaned(given, kept):
     ("a" * 10_001, "1 words, 10,001 characters"),
     ("<!--" * 500_000 + "a", "2,000,001 characters"),
     ("<a " * 500_000, "500,000 words"),
+    (3.5, "not a text: '3.5'"),
+    (None, "not a text: 'None'"),
 ])  # fmt: skip
 def test_useless_captions_are_refused_with_the_reason(given, reason):
     with pytest.raises(ValueError, match=reason):

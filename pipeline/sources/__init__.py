@@ -116,7 +116,7 @@ class Item:
 
     entry: Entry
     image: bytes | Image.Image | None  # encoded file, or RGB pixels where the source draws
-    captions: tuple[str | bytes, ...]  # bytes are UTF-8, yet to be checked
+    captions: tuple[object, ...]  # texts, or bytes that should be UTF-8; ingest refuses anything else, one by one
     problem: str | None = None
     box: Box | None = None  # the object's place, x0, y0, x1, y1 in pixels of the image; the crop follows it
 

@@ -106,6 +106,7 @@ class CocoSource:
 def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple[list[Entry], list[Entry]]:
     """Entries of one annotation file in the order of their keys, and those for captions that belong to no image."""
     content = _load(annotations)
+    _refuse_repeated(annotations, content["images"])
     captions: dict[Any, list[str | bytes]] = {image["id"]: [] for image in content["images"]}
     strays = []
     for row in sorted(content["annotations"], key=lambda row: row["id"]):
@@ -133,6 +134,17 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
         where = (folder.relative_to(root) / name).as_posix() if inside else f"{annotations.name}: image {image['id']}"
         entries.append(Entry(name.with_suffix("").as_posix(), split, where, record))
     return sorted(entries, key=lambda entry: entry.key), strays
+
+
+def _refuse_repeated(path: Path, images: list[dict]) -> None:
+    """Raises ValueError for an id of several images: whose captions are its annotations'?"""
+    names: dict[int, list[str]] = {}
+    for image in images:
+        names.setdefault(image["id"], []).append(image["file_name"])
+    twice = {number: files for number, files in names.items() if len(files) > 1}
+    if twice:
+        shown = "; ".join(f"{number}: {', '.join(files)}" for number, files in list(twice.items())[:5])
+        raise ValueError(f"{path}: {len(twice)} id(s) stand for several `images` ({shown}); keep one of each")
 
 
 def _load(path: Path) -> dict:

@@ -27,8 +27,8 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class _Files:
-    image: Path
-    captions: Path
+    image: Path | None  # none where the name leads elsewhere, or where captions are all there is
+    captions: Path | None
     box: Box | None
     problem: str | None = None
 
@@ -74,18 +74,31 @@ class CubSource:
         entries = []
         for number, name in _numbered(self.home / "images.txt"):
             inside = PurePosixPath(name)
-            problem = None if number in boxes else f"bounding_boxes.txt has no line {number}"
-            if inside.is_absolute() or ".." in inside.parts or len(inside.parts) != 2:
-                problem = f"images.txt names no CLASS/NAME.jpg: {name!r}"
             key = inside.with_suffix("").as_posix()
+            if inside.is_absolute() or ".." in inside.parts or len(inside.parts) != 2:
+                files = _Files(None, None, None, f"images.txt names no CLASS/NAME.jpg: {name!r}")
+            else:
+                problem = None if number in boxes else f"bounding_boxes.txt has no line {number}"
+                if self.split == "images" and number not in trained:
+                    problem = f"{self.split_file.name} has no line {number}"
+                files = _Files(self.home / "images" / name, self.texts / f"{key}.txt", boxes.get(number), problem)
             is_test = inside.parts[0] in test_classes if self.split == "classes" else trained.get(number) == "0"
-            files = _Files(self.home / "images" / name, self.texts / f"{key}.txt", boxes.get(number), problem)
             entries.append(Entry(key, "test" if is_test else "train", f"images/{name}", files))
         unknown = test_classes - {entry.key.split("/")[0] for entry in entries}
         if unknown:
             raise ValueError(f"{self.split_file}: {sorted(unknown)[:3]} are no classes of {self.home}/images.txt")
         refuse_duplicates(entries)
-        return entries
+        return entries + self._orphans({entry.ref.captions for entry in entries})
+
+    def _orphans(self, known: set[Path | None]) -> list[Entry]:
+        """Caption files whose image is not listed; a reader turns each into a reject."""
+        orphans = []
+        for path in sorted(self.texts.rglob("*.txt")):
+            if path not in known and not path.name.startswith("."):
+                where = path.relative_to(self.texts)
+                files = _Files(None, path, None, "captions without an image in images.txt")
+                orphans.append(Entry(where.as_posix(), "train", f"{self.texts.name}/{where.as_posix()}", files))
+        return orphans
 
     def _box(self, number: str, text: str) -> Box:
         try:
@@ -96,14 +109,16 @@ class CubSource:
 
     def read(self, entry: Entry) -> Item:
         files: _Files = entry.ref
-        if files.problem is not None:
-            return Item(entry, None, (), files.problem)
         captions: tuple[bytes, ...] = ()
-        try:
-            captions = tuple(files.captions.read_bytes().rstrip(b"\r\n").splitlines())
-            problem = None if captions else f"no captions: {files.captions} is empty"
-        except OSError as error:
-            problem = f"no captions: {files.captions}: {error.strerror or error}"
+        problem = files.problem
+        if files.captions is not None:
+            try:
+                captions = tuple(files.captions.read_bytes().rstrip(b"\r\n").splitlines())
+                problem = problem or (None if captions else f"no captions: {files.captions} is empty")
+            except OSError as error:
+                problem = problem or f"no captions: {files.captions}: {error.strerror or error}"
+        if files.image is None:
+            return Item(entry, None, captions, problem)
         try:
             return Item(entry, files.image.read_bytes(), captions, problem, files.box)
         except OSError as error:
@@ -114,18 +129,22 @@ class CubSource:
         lines = [hashlib.sha256(path.read_bytes()).hexdigest() for path in lists]
         for entry in self.entries():
             files: _Files = entry.ref
-            if files.problem is None:
-                text = files.captions.read_bytes() if files.captions.is_file() else b""
-                lines.append(f"{entry.key}\t{state(files.image)}\t{hashlib.sha256(text).hexdigest()}")
+            seen = "" if files.image is None else state(files.image)
+            text = files.captions.read_bytes() if files.captions is not None and files.captions.is_file() else b""
+            lines.append(f"{entry.key}\t{seen}\t{hashlib.sha256(text).hexdigest()}")
         return hash_lines(lines)
 
 
 def _numbered(path: Path) -> list[tuple[str, str]]:
-    """Lines "ID REST" as pairs; raises ValueError naming a line of another form."""
-    pairs = []
+    """Lines "ID REST" as pairs; raises ValueError naming a line of another form, or with an ID that was there."""
+    pairs: dict[str, str] = {}
     for place, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         number, _, rest = line.strip().partition(" ")
         if not number.isdigit() or not rest:
             raise ValueError(f"{path}, line {place}: got {line[:60]!r}, expected a number, a space and more")
-        pairs.append((number, rest.strip()))
-    return pairs
+        if number in pairs:
+            raise ValueError(
+                f"{path}, line {place}: {number} stands for {pairs[number]!r} already; keep one of the lines"
+            )
+        pairs[number] = rest.strip()
+    return list(pairs.items())

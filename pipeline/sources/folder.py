@@ -18,69 +18,88 @@ from hspcgan.pipeline.sources import (
     state,
     with_test_split,
 )
+from hspcgan.pipeline.sources.walk import walk
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-OTHER_IMAGES = {".gif", ".tif", ".tiff", ".heic", ".avif", ".jp2"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"}
+OTHER_IMAGES = {
+    *(".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".apng", ".dib", ".ico", ".tga"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".psd", ".svg", ".eps", ".exr", ".hdr"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
+}
 """Not read, but listed, so that they end in rejects with a reason instead of vanishing."""
 CAPTION_SUFFIXES = {".txt", ".json"}
-_EXPECTED = "PATH/[train/|test/]NAME.{jpg,jpeg,png,webp,bmp} with NAME.txt (a caption a line) or NAME.json beside it"
+_KNOWN = IMAGE_SUFFIXES | OTHER_IMAGES | CAPTION_SUFFIXES
+_EXPECTED = (
+    "PATH/[train/|test/]NAME.{jpg,jpeg,jfif,png,webp,bmp} with NAME.txt (a caption a line) or NAME.json beside it"
+)
 
 
 @dataclass(frozen=True)
 class _Files:
     image: Path | None
     captions: tuple[Path, ...]
+    problem: str | None = None
 
 
 class FolderSource:
-    """Own data in the simplest layout; subfolders are walked, and a top folder train/ or test/ (val/) is the split."""
+    """
+    Own data in the simplest layout; subfolders are walked, and a top folder train/ or test/ (val/) is the split.
+
+    `walk` says which files those are: links are followed, hidden names left out.
+    """
 
     def __init__(self, config: DataConfig) -> None:
         assert config.path is not None
         self.root, self.fraction = config.path, config.test_fraction
-        self._files = sorted(self._walk())
-
-    def _walk(self) -> list[Path]:
-        found = []
-        for folder, folders, names in os.walk(self.root):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            found += [Path(folder, name) for name in names if not name.startswith(".")]
-        return found
+        self._files, self._closed = walk(self.root)
+        for path in self._files:
+            if path.suffix.lower() not in _KNOWN and path.is_symlink() and not path.exists():
+                self._closed[path] = f"a link to nothing: {os.readlink(path)}"
 
     def entries(self) -> Sequence[Entry]:
-        images: list[Path] = []
         captions: dict[Path, list[Path]] = {}
         for path in self._files:
-            suffix = path.suffix.lower()
-            if suffix in IMAGE_SUFFIXES | OTHER_IMAGES:
-                images.append(path)
-            elif suffix in CAPTION_SUFFIXES:
+            if path.suffix.lower() in CAPTION_SUFFIXES:
                 captions.setdefault(path.with_suffix(""), []).append(path)
-        if not any(path.suffix.lower() in IMAGE_SUFFIXES for path in images):
+        images = [path for path in self._files if path.suffix.lower() in IMAGE_SUFFIXES]
+        if not images:
             kinds = Counter(path.suffix.lower() or "no suffix" for path in self._files)
             found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6)) or "nothing"
             raise ValueError(f"no images in {self.root}; found {found}; expected {_EXPECTED}")
         entries = [self._entry(path, _Files(path, tuple(captions.pop(path.with_suffix(""), ())))) for path in images]
         refuse_duplicates(entries)
-        # Caption files whose image is missing come last; a reader turns each into a reject.
-        orphans = [self._entry(paths[0], _Files(None, tuple(paths))) for _, paths in sorted(captions.items())]
-        return with_test_split(entries, self.fraction) + orphans
+        # What cannot be used comes last; a reader turns each into a reject.
+        strays = [self._entry(path, _Files(None, (), problem)) for path, problem in sorted(self._closed.items())]
+        for path in self._files:
+            if path.suffix.lower() in OTHER_IMAGES:
+                problem = (
+                    f"not an image in a format read here: {path.suffix}, expected {', '.join(sorted(IMAGE_SUFFIXES))}"
+                )
+                strays.append(self._entry(path, _Files(None, tuple(captions.pop(path.with_suffix(""), ())), problem)))
+        without_image = "captions without an image of the same name"
+        strays += [
+            self._entry(path, _Files(None, (path,), without_image))
+            for _, paths in sorted(captions.items())
+            for path in paths
+        ]
+        return with_test_split(entries, self.fraction) + strays
 
     def _entry(self, path: Path, files: _Files) -> Entry:
         inside = path.relative_to(self.root)
         split = "test" if len(inside.parts) > 1 and inside.parts[0].lower() in TEST_NAMES else "train"
-        return Entry(inside.with_suffix("").as_posix(), split, inside.as_posix(), files)
+        key = inside if files.image is None else inside.with_suffix("")  # that of a stray may not be an image's too
+        return Entry(key.as_posix(), split, inside.as_posix(), files)
 
     def read(self, entry: Entry) -> Item:
         files: _Files = entry.ref
-        if files.image is None:
-            return Item(entry, None, (), "captions without an image of the same name")
-        problem: str | None = None
-        captions: tuple[str | bytes, ...] = ()
+        problem = files.problem
+        captions: tuple[object, ...] = ()
         try:
             captions = _read_captions(files.captions)
         except ValueError as error:
-            problem = str(error)
+            problem = problem or str(error)
+        if files.image is None:
+            return Item(entry, None, captions, problem)
         if problem is None and not captions:
             problem = f"no captions: expected {files.image.stem}.txt or {files.image.stem}.json beside it"
         try:
@@ -89,7 +108,7 @@ class FolderSource:
             return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
 
     def signature(self) -> str:
-        lines = []
+        lines = [f"{path.relative_to(self.root).as_posix()}\t{why}" for path, why in sorted(self._closed.items())]
         for path in self._files:
             suffix = path.suffix.lower()
             if suffix in IMAGE_SUFFIXES | OTHER_IMAGES:
@@ -102,7 +121,7 @@ class FolderSource:
         return hash_lines(lines)
 
 
-def _read_captions(paths: tuple[Path, ...]) -> tuple[str | bytes, ...]:
+def _read_captions(paths: tuple[Path, ...]) -> tuple[object, ...]:
     """The captions of one image; raises ValueError with the reason when its caption file cannot be used."""
     if not paths:
         return ()
@@ -122,6 +141,6 @@ def _read_captions(paths: tuple[Path, ...]) -> tuple[str | bytes, ...]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not valid JSON: {path.name}: {error}") from error
     captions = content.get("captions") if isinstance(content, dict) else None
-    if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
+    if not isinstance(captions, list):
         raise ValueError(f'no {{"captions": ["…", …]}}: {path.name} holds {str(content)[:60]!r}')
     return tuple(captions)

@@ -2,21 +2,16 @@
 
 `data.path` is a table, or a folder of tables of one kind (a table named test or val, as test.csv, is the test split).
 Paths start from `data.images`, by default the table's folder, and may not lead out of it. Rows that name the same
-image are joined; a caption column holds a text or, in JSONL and Parquet, a list of texts.
+image are joined; a caption column holds a text or, in JSONL and Parquet, a list of texts. `rows` says what a row is.
 """
 
-import csv
 import hashlib
-import json
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hspcgan.pipeline.sources import (
     TEST_NAMES,
@@ -29,17 +24,15 @@ from hspcgan.pipeline.sources import (
     state,
     with_test_split,
 )
+from hspcgan.pipeline.sources.rows import SUFFIXES, Row, read_rows
 
-SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 _EXPECTED = "a .jsonl, .csv, .tsv or .parquet file, or a folder of such files of one kind"
-Row = dict[str, Any] | str
-"""A row by column, or what is wrong with it."""
 
 
 @dataclass
 class _Record:
     path: Path | None
-    captions: list[str | bytes] = field(default_factory=list)
+    captions: list[object] = field(default_factory=list)
     problem: str | None = None
 
 
@@ -63,14 +56,16 @@ class TableSource:
         listed: dict[str, tuple[str, _Record]] = {}  # path below `images` → split, record
         strays = []
         for table in self.tables:
-            for number, row in _rows(table, self._columns()):
+            for number, row in read_rows(table, self._columns()):
                 where = f"{table.name}#{number}"
+                captions = [] if isinstance(row, str) else self._captions(row)
                 try:
-                    name, split, captions = self._checked(table, row)
+                    name, split = self._checked(table, row)
+                    record = _Record(self.images / name)
                 except ValueError as error:
-                    strays.append(Entry(where, "train", where, _Record(None, [], str(error))))
+                    strays.append(Entry(where, "train", where, _Record(None, captions, str(error))))
                     continue
-                if listed.setdefault(name, (split, _Record(self.images / name)))[0] != split:
+                if listed.setdefault(name, (split, record))[0] != split:
                     raise ValueError(f"{where}: {name} is in the train and in the test split; keep it in one of them")
                 listed[name][1].captions.extend(captions)
         entries = [
@@ -80,12 +75,14 @@ class TableSource:
         refuse_duplicates(entries)
         return with_test_split(entries, self.config.test_fraction) + strays
 
-    def _checked(self, table: Path, row: Row) -> tuple[str, str, list[str | bytes]]:
-        """Path, split and captions of a row; ValueError with the reason when it cannot be used."""
+    def _checked(self, table: Path, row: Row) -> tuple[str, str]:
+        """Path and split of a row; ValueError with the reason when it cannot be used."""
         if isinstance(row, str):
             raise ValueError(row)
-        captions = [text for name in self.config.caption_columns for text in _texts(name, row[name])]
-        return self._place(row[self.config.image_column]), self._split(table, row), captions
+        return self._place(row[self.config.image_column]), self._split(table, row)
+
+    def _captions(self, row: dict[str, Any]) -> list[object]:
+        return [text for name in self.config.caption_columns for text in _texts(row[name])]
 
     def _columns(self) -> list[str]:
         split = [self.config.split_column] if self.config.split_column else []
@@ -96,6 +93,8 @@ class TableSource:
         text = _decoded(value)
         if not isinstance(text, str) or not text or "\0" in text:
             raise ValueError(f"{self.config.image_column} is not the path of an image: {text!r}")
+        if "://" in text:
+            raise ValueError(f"{self.config.image_column} is a URL: {text!r}; download it below {self.images}")
         path = PurePosixPath(text)
         home = self.images.absolute().as_posix()
         if path.is_absolute() and path.is_relative_to(home):
@@ -144,86 +143,13 @@ def _find_tables(path: Path) -> list[Path]:
     return tables
 
 
-def _rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
-    """(row number from 1, row) of a table; ValueError when it cannot be read at all or lacks a column."""
-    readers = {".jsonl": _jsonl, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
-    return readers[table.suffix.lower()](table, columns)
-
-
-def _need(table: Path, there: Sequence[str], columns: list[str]) -> None:
-    missing = [name for name in columns if name not in there]
-    if missing:
-        raise ValueError(
-            f"{table}: no column {', '.join(missing)}; found {', '.join(there) or 'none'}; name them by "
-            "data.image_column, data.caption_columns, data.split_column"
-        )
-
-
-def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
-    with table.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                if line.strip():
-                    yield number, f"not JSON: {error}"
-                continue
-            if not isinstance(row, dict):
-                yield number, f"not an object with {', '.join(columns)}: {str(row)[:60]!r}"
-                continue
-            if number == 1:
-                _need(table, list(row), columns)
-            missing = [name for name in columns if name not in row]
-            yield number, f"lacks {', '.join(missing)}" if missing else row
-
-
-def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
-    # Bytes that are no UTF-8 become surrogates here, so that the row's own caption is refused and not the table.
-    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if table.suffix.lower() == ".tsv" else ",")
-        header = next(reader, [])
-        _need(table, header, columns)
-        number = 0
-        try:
-            for number, cells in enumerate(reader, start=1):
-                if len(cells) == len(header):
-                    yield number, dict(zip(header, cells, strict=True))
-                elif cells:
-                    yield number, f"{len(cells)} cells, expected {len(header)} as in the header"
-        except csv.Error as error:
-            raise ValueError(f"{table}, row {number + 1}, line {reader.line_num}: {error}") from error
-
-
-def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
-    try:
-        with table.open("rb") as stream, pq.ParquetFile(stream) as file:
-            _need(table, file.schema_arrow.names, columns)
-            number = 0
-            for batch in file.iter_batches(columns=columns):
-                rows = pa.table({name: batch[name].cast(_as_bytes(batch[name].type)) for name in columns})
-                for row in rows.to_pylist():
-                    number += 1
-                    yield number, row
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{table} is not whole Parquet: {error}") from error
-
-
-def _as_bytes(kind: pa.DataType) -> pa.DataType:
-    """Texts as bytes, so that one that is no UTF-8 costs its caption and not the table."""
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.list_(_as_bytes(kind.value_type))
-    return pa.large_binary() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
-
-
 def _decoded(value: Any) -> Any:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
-def _texts(name: str, value: Any) -> list[str | bytes]:
-    """The captions in a cell; a cell or an item without text becomes an empty caption, which ingest refuses."""
+def _texts(value: Any) -> list[object]:
+    """The captions in a cell; what is no text stays as it is, and ingest refuses it, as it does an empty cell."""
     items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
-    if not all(isinstance(item, str | bytes) for item in items):
-        raise ValueError(f"{name} is neither a text nor a list of texts: {str(value)[:60]!r}")
     return [_restored(item) if isinstance(item, str) else item for item in items]
 
 

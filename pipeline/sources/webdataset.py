@@ -2,6 +2,7 @@
 
     PATH/[train/|test/]00000.tar    KEY.jpg (or png, webp), KEY.txt (one caption) and KEY.json beside each other
     PATH/00000.parquet, PATH/00000_stats.json    not read
+    PATH/00001.tar.gz               refused: shards are read where they lie, so they are not compressed
 
 A key is a member's path up to the first dot of its name. The caption is KEY.txt, else `caption` (a text) or `captions`
 (a list) in KEY.json. Members are read in place by offset and never unpacked, so no name can lead anywhere.
@@ -9,6 +10,7 @@ A key is a member's path up to the first dot of its name. The caption is KEY.txt
 
 import hashlib
 import json
+import re
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,8 +30,14 @@ from hspcgan.pipeline.sources import (
     with_test_split,
 )
 from hspcgan.pipeline.sources.folder import IMAGE_SUFFIXES, OTHER_IMAGES
+from hspcgan.pipeline.sources.walk import walk
 
 _EXPECTED = "PATH/[train/|test/]NNNNN.tar, uncompressed, holding KEY.jpg and KEY.txt or KEY.json"
+_SHARD = re.compile(r"\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4",
+}  # fmt: skip
+"""How compressed files start."""
 _CAPTIONS = (".txt", ".json")
 MAX_CAPTION_BYTES = 2**20
 Span = tuple[int, int]
@@ -50,13 +58,15 @@ class WebDatasetSource:
     def __init__(self, config: DataConfig) -> None:
         assert config.path is not None
         self.root, self.fraction = config.path, config.test_fraction
-        self.shards = sorted(self.root.rglob("*.tar"))
-        if not self.shards:
+        files, self._closed = walk(self.root) if isinstance(self.root, Path) else (sorted(self.root.rglob("*")), {})
+        self.shards = [path for path in files if _SHARD.search(path.name)]
+        if not any(shard.suffix.lower() == ".tar" for shard in self.shards):
             raise ValueError(f"no tar shards: found {show_folders(self.root)}; expected {_EXPECTED}; set data.path")
 
     @cached_property
     def _listed(self) -> list[tuple[str, _Members]]:
-        return [sample for shard in self.shards for sample in _list(shard)]
+        closed = [("?", _Members(path, problem=why)) for path, why in sorted(self._closed.items())]
+        return [*(sample for shard in self.shards for sample in _list(shard)), *closed]
 
     def entries(self) -> Sequence[Entry]:
         entries: list[Entry] = []
@@ -71,15 +81,17 @@ class WebDatasetSource:
 
     def read(self, entry: Entry) -> Item:
         members: _Members = entry.ref
-        suffix = _image(members)
-        if members.problem is not None or suffix is None:
-            return Item(entry, None, (), members.problem or f"no image: its files are {', '.join(members.files)}")
+        if members.problem is not None:
+            return Item(entry, None, (), members.problem)
         problem: str | None = None
-        captions: tuple[str | bytes, ...] = ()
+        captions: tuple[object, ...] = ()
         try:
             captions = _read_captions(members)
         except ValueError as error:
             problem = str(error)
+        suffix = _image(members)
+        if suffix is None:
+            return Item(entry, None, captions, f"no image: its files are {', '.join(members.files)}")
         try:
             return Item(entry, _content(members, suffix), captions, problem)
         except OSError as error:
@@ -122,8 +134,20 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError(f"no end mark, a damaged or cut header at byte {archive.offset:,}")
     except (tarfile.TarError, OSError) as error:
-        refused.append(("?", _Members(tar, problem=f"not a whole tar: {error}; was its download cut short?")))
+        refused.append(("?", _Members(tar, problem=_broken(tar, error))))
     return [*samples.items(), *refused]
+
+
+def _broken(tar: Path, error: Exception) -> str:
+    try:
+        with tar.open("rb") as file:
+            start = file.read(6)
+    except OSError:
+        start = b""
+    for mark, kind in _COMPRESSED.items():
+        if start.startswith(mark):
+            return f"compressed by {kind}, while members are read in place; unpack it to a plain .tar beside the others"
+    return f"not a whole tar: {error}; was its download cut short?"
 
 
 def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
@@ -158,7 +182,7 @@ def _content(members: _Members, suffix: str) -> bytes:
         return file.read(size)
 
 
-def _read_captions(members: _Members) -> tuple[str | bytes, ...]:
+def _read_captions(members: _Members) -> tuple[object, ...]:
     """A sample's captions; raises ValueError with the reason when there are none."""
     suffix = next((suffix for suffix in _CAPTIONS if suffix in members.files), None)
     if suffix is None:
@@ -174,6 +198,6 @@ def _read_captions(members: _Members) -> tuple[str | bytes, ...]:
         raise ValueError(f".json is not valid JSON: {error}") from error
     caption = content.get("captions", content.get("caption")) if isinstance(content, dict) else None
     captions = [caption] if isinstance(caption, str) else caption
-    if not isinstance(captions, list) or not captions or not all(isinstance(text, str) for text in captions):
+    if not isinstance(captions, list) or not captions:
         raise ValueError(f"no captions: .json has neither `caption` nor `captions`, got {str(content)[:60]!r}")
     return tuple(captions)

@@ -1,0 +1,117 @@
+"""The rows of a table, one at a time: JSONL, CSV, TSV or Parquet; a row that cannot be read is said, not skipped.
+
+In JSONL, CSV and TSV a line is a row. So a quote that is never closed costs its own line and cannot swallow those that
+follow; a text with line breaks needs JSONL or Parquet. TSV has no quotes: what stands between tabs is the cell.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
+MAX_CELL = 2**24
+"""Characters; csv's own limit, 2**17, is below what other columns hold, and longer captions are refused one by one."""
+Row = dict[str, Any] | str
+"""A row by column, or what is wrong with it."""
+
+
+def read_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    """(row number from 1, row) of a table; ValueError when it cannot be read at all or lacks a column."""
+    readers = {".jsonl": _jsonl, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
+    return readers[table.suffix.lower()](table, columns)
+
+
+def _need(table: Path, there: list[str], columns: list[str]) -> None:
+    twice = sorted({name for name in columns if there.count(name) > 1})
+    if twice:
+        raise ValueError(f"{table}: several columns are called {', '.join(twice)}; rename all but one of each")
+    missing = [name for name in columns if name not in there]
+    if missing:
+        raise ValueError(
+            f"{table}: no column {', '.join(missing)}; found {', '.join(there) or 'none'}; name them by "
+            "data.image_column, data.caption_columns, data.split_column"
+        )
+
+
+def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    seen: dict[str, None] = {}  # every row's columns, in their order: one that no row has is a wrong name
+    with table.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if line.strip():
+                    yield number, f"not JSON: {error}"
+                continue
+            if not isinstance(row, dict):
+                yield number, f"not an object with {', '.join(columns)}: {str(row)[:60]!r}"
+                continue
+            seen.update(dict.fromkeys(row))
+            missing = [name for name in columns if name not in row]
+            yield number, f"lacks {', '.join(missing)}" if missing else row
+    if seen:
+        _need(table, list(seen), columns)
+
+
+def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    csv.field_size_limit(MAX_CELL)
+    # Bytes that are no UTF-8 become surrogates here, so that the row's own caption is refused and not the table.
+    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        try:
+            header = _cells(table, next(file, ""))
+        except csv.Error as error:
+            raise ValueError(f"{table}, line 1, the header: {_reason(error)}") from error
+        _need(table, header, columns)
+        opened = 0  # the line whose quote was never closed
+        for number, line in enumerate(file, start=1):
+            try:
+                cells = _cells(table, line)
+            except csv.Error as error:
+                opened = opened or number + 1
+                yield number, f"line {number + 1} is no row: {_reason(error)}"
+                continue
+            if opened and line.count('"') % 2:  # a text with line breaks ends so: not a row of its own
+                yield number, f"line {number + 1} is no row: it seems to close the quote of line {opened}"
+                opened = 0
+            elif len(cells) == len(header):
+                yield number, dict(zip(header, cells, strict=True))
+            elif cells:
+                yield number, f"{len(cells)} cells, expected {len(header)} as in the header: {line[:60]!r}"
+
+
+def _cells(table: Path, line: str) -> list[str]:
+    if table.suffix.lower() == ".tsv":
+        return next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE), [])
+    return next(csv.reader([line], strict=True), [])
+
+
+def _reason(error: csv.Error) -> str:
+    if "unexpected end" not in str(error):
+        return str(error)
+    return 'a quote is opened and not closed; inside quotes it is "", and texts with line breaks need JSONL or Parquet'
+
+
+def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    try:
+        with table.open("rb") as stream, pq.ParquetFile(stream) as file:
+            _need(table, file.schema_arrow.names, columns)
+            number = 0
+            for batch in file.iter_batches(columns=columns):
+                rows = pa.table({name: batch[name].cast(_as_bytes(batch[name].type)) for name in columns})
+                for row in rows.to_pylist():
+                    number += 1
+                    yield number, row
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{table} is not whole Parquet: {error}") from error
+
+
+def _as_bytes(kind: pa.DataType) -> pa.DataType:
+    """Texts as bytes, so that one that is no UTF-8 costs its caption and not the table."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_as_bytes(kind.value_type))
+    return pa.large_binary() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind

@@ -1,0 +1,35 @@
+"""The files below a local folder, through links; what cannot be walked is said, not skipped."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def walk(root: Path) -> tuple[list[Path], dict[Path, str]]:
+    """
+    Files below a folder, sorted, and the folders that were not walked, each with the reason.
+
+    Linked folders are walked where they are linked, except those that lead back into a folder on the way to them. Names
+    that start with a dot are left out.
+    """
+    closed: dict[Path, str] = {}
+    return sorted(_walk(root, (), closed)), closed
+
+
+def _walk(folder: Path, around: tuple[Path, ...], closed: dict[Path, str]) -> Iterator[Path]:
+    real = folder.resolve()
+    if real in around:
+        closed[folder] = f"a link back to a folder that it lies in: {real}"
+        return
+    try:
+        with os.scandir(folder) as listing:
+            inside = [entry for entry in listing if not entry.name.startswith(".")]
+    except OSError as error:
+        closed[folder] = f"cannot be listed: {error.strerror or error}"
+        return
+    for entry in inside:
+        path = folder / entry.name
+        if path.is_dir() if entry.is_symlink() else entry.is_dir():
+            yield from _walk(path, (*around, real), closed)
+        else:
+            yield path
