@@ -4,12 +4,14 @@ import itertools
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -32,7 +34,7 @@ def run(
     Ray, where it is called for each batch and has to keep its models itself. Every batch is mapped whole by one mapper
     with one thread, so results depend neither on `processes` nor on the engine. At most `processes` + 1 batches
     are in flight, so batches may be a generator that reads them. A mapper's exception is raised here; a worker that
-    dies (out of memory, killed) raises ValueError saying so.
+    dies (out of memory, killed) raises ValueError saying so. Local workers end with this process, even if it is killed.
     """
     if engine == "ray":
         return _ray(make_mapper, batches, processes)
@@ -50,7 +52,7 @@ def _generation(
 ) -> Iterator[tuple[Any, float]]:
     context = multiprocessing.get_context("spawn")
     waiting: deque[Future] = deque()
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(make_mapper,)) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(make_mapper,)) as pool:
         try:
             for batch in batches:
                 waiting.append(pool.submit(_call, batch))
@@ -116,6 +118,20 @@ def _local(make_mapper: Callable[[], Mapper], batches: Iterable[Any]) -> Iterato
         with one_thread():
             result = mapper(batch)
         yield result, time.perf_counter() - start
+
+
+def _begin(make_mapper: Callable[[], Mapper]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()  # first: models take long to load
+    _start(make_mapper)
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when the process that started it is gone: the pipe of batches, which each worker holds open for
+    the others, never says so."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _start(make_mapper: Callable[[], Mapper]) -> None:

@@ -1,6 +1,5 @@
 """Looks into a finished cache: a caption's parse as a terminal table, its graph as SVG, and the cache's statistics."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.info import MEND
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.graph_svg import graph_svg
 
@@ -75,9 +76,13 @@ def describe(cache: Cache, row: int) -> str:
 
 
 def svg(cache: Cache, row: int) -> str:
-    """The caption's scene graph as an SVG document."""
+    """The caption's scene graph as an SVG document. ValueError when it is damaged."""
     record = cache.captions.slice(row, 1).to_pylist()[0]
-    return graph_svg(record["text"], json.loads(record["graph"]))
+    try:
+        graph = schema.read_graph(record["graph"])
+    except ValueError as error:
+        raise ValueError(f"{cache.path / schema.CAPTIONS_FILE}: graph in row {row}: {error}; {MEND}") from error
+    return graph_svg(record["text"], graph)
 
 
 def statistics(cache: Cache) -> str:

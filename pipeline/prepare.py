@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from hspcgan.pipeline import encode, ingest, parse, taps
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.foreign import refuse_foreign
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.writer import PartialCache, is_current
 from hspcgan.pipeline.concepts.config import ParseConfig
@@ -72,7 +73,7 @@ def prepare(
     """
     start = time.perf_counter()
     recipe = Recipe.of(manifest)
-    _refuse_foreign(recipe.cache)
+    refuse_foreign(recipe.cache)
     _refuse_inside(manifest, recipe.data)
     upto = upto or recipe.stages[-1]
     finishes = upto == recipe.stages[-1]
@@ -133,17 +134,6 @@ def _stages(recipe: Recipe, upto: str) -> list[Stage]:
     return [makers[name]() for name in recipe.stages[: recipe.stages.index(upto) + 1]]
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Raises ValueError when the cache's place holds other things: --rebuild would remove them with the old cache."""
-    if path.exists():
-        names = [entry.name for entry in path.iterdir()] if path.is_dir() else [path.name]
-        foreign = sorted(set(names).difference(schema.FILES))
-        if foreign:
-            raise ValueError(
-                f"{path} holds what is no cache's ({', '.join(foreign[:5])}); give another folder as `cache:`"
-            )
-
-
 def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
     """Raises ValueError when the cache or the run would be read as data, and so change the data that made it."""
     if data.source != "folder" or data.path is None:
@@ -162,8 +152,7 @@ def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
 
 
 def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> None:
-    partial.begin(stage.name, stage.inputs)
-    if not partial.is_complete(stage.name):
+    if not partial.is_made_from(stage.name, stage.inputs):  # begin would discard what is there of other inputs
         raise ValueError(
             f"{wanted} needs a complete {stage.name} stage of this manifest, and {partial.path} has none; "
             f"run `hspcgan {stage.name} MANIFEST{again}` first, or `hspcgan prepare MANIFEST{again}` for all stages"

@@ -5,6 +5,7 @@ step, so that a test knows when to kill it.
 """
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.info import sealed, stamp
 from hspcgan.pipeline.cache.writer import PartialCache, is_current
 
 WIDTH, SIZE = 8, 6
@@ -29,6 +31,7 @@ INFO = {
     "tools": {"spacy": "3.8"},
     "parser": {"annotator": "spacy"},
 }
+GRAPH = '{"entities": [], "relations": []}'
 Shard = tuple[dict[str, pa.Table], dict[str, np.ndarray], dict[str, int]]  # tables, arrays, stats
 WORDS = ["bird", "branch", "tree", "Straße", "red", "{odd}", "person john", "on", "beak", "sky"]
 
@@ -90,7 +93,7 @@ class World:
         world = cls(sizes=(1,))
         texts = [f"caption {n}" for n in range(len(concepts))]
         world.captions = [[{"caption_id": f"k0/0#{n}", "key": "k0/0", "text": text} for n, text in enumerate(texts)]]
-        empty = {"entities": [], "attributes": [], "relations": [], "graph": "{}"}
+        empty = {"entities": [], "attributes": [], "relations": [], "graph": GRAPH}
         world.concepts = [[{"caption_id": f"k0/0#{n}", **empty, **row} for n, row in enumerate(concepts)]]
         world.rejects = [[]]
         return world
@@ -117,7 +120,7 @@ class World:
             "entities": [entity(word(), i, "PERSON" if i == 1 else "") for i in range(count)],
             "attributes": [attribute(word(), end(), i) for i in some(2 * most)],
             "relations": [relation(word(), end(), end(), i) for i in some(2 * most)],
-            "graph": '{"entities": []}',
+            "graph": GRAPH,
         }
 
     @property
@@ -212,6 +215,14 @@ def make_cache(path: Path, world: World, replace: bool = False, step: Callable[[
         run_stages(partial, world, step=step)
         step("finish")
         return partial.finish(INFO)
+
+
+def reseal(folder: Path, change: Callable[[dict[str, Any]], Any] = dict) -> None:
+    """cache.json changed, and stating the files as they are now: a cache that was made wrong, not damaged later."""
+    info = json.loads((folder / schema.INFO).read_text())
+    info["files"] = {name: stamp(folder / name) for name in info["files"]}
+    change(info)
+    (folder / schema.INFO).write_text(json.dumps(sealed(info)))
 
 
 def file_bytes(folder: Path) -> dict[str, bytes]:

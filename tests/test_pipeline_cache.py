@@ -1,5 +1,7 @@
 """What the stages put into a cache comes out of it, with ids, prompts, counts and fingerprint as promised."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import cache_world
@@ -68,7 +70,18 @@ def test_cache_json_tells_how_the_cache_was_made(cache, world):
     }
     told = {"format": 1, "normalised": False, "image_size": cache_world.SIZE, "stages": INPUTS, **INFO}
     assert {key: cache.info[key] for key in told} == told
-    assert set(cache.info) == {*told, "counts", "fingerprint"}
+    assert set(cache.info) == {*told, "counts", "fingerprint", "files", "sha256"}
+
+
+def test_cache_json_answers_for_every_byte_beside_it_and_for_itself(path, cache):
+    """As sha256sum and `jq -S` would: own sums, read whole."""
+    contents = file_bytes(path)
+    raw = contents.pop("cache.json")
+    sums = {name: {"size": len(b), "sha256": hashlib.sha256(b).hexdigest()} for name, b in contents.items()}
+    assert cache.info["files"] == sums
+    fields = json.loads(raw)
+    own = fields.pop("sha256")
+    assert own == hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def test_the_fingerprint_is_that_of_the_inputs_alone(cache):

@@ -1,7 +1,10 @@
 """A cache under construction of which a kill or a power cut left damaged files: what they spoil is made again."""
 
+import errno
 from pathlib import Path
 
+import cache_world
+import numpy as np
 import pytest
 from cache_world import INFO, INPUTS, World, file_bytes, make_cache, run_stages
 
@@ -79,3 +82,43 @@ def test_a_stage_whose_mark_of_completeness_a_power_cut_damaged_keeps_its_shards
         run_stages(partial, world, "ingest", steps.append)
         assert steps == []
         assert partial.is_complete("ingest")
+
+
+def test_a_disk_that_is_full_leaves_nothing_of_a_shard_and_says_so(tmp_path, world, monkeypatch):
+    save = np.save
+
+    def partly(path, array, **options):
+        save(path, array[:1], **options)
+        raise OSError("12042240 requested and 6250368 written")  # as numpy, without an errno
+
+    with PartialCache(tmp_path / "cache") as partial:
+        partial.begin("ingest", INPUTS["ingest"])
+        before = file_bytes(partial.path)
+        with monkeypatch.context() as patch:
+            patch.setattr(np, "save", partly)
+            with pytest.raises(OSError, match=r"No space left on device \(12042240 requested") as full:
+                partial.write("ingest", 0, *cache_world.ingest_shard(world, 0))
+            patch.setattr(np, "save", lambda *_, **__: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+            with pytest.raises(OSError, match="broken") as broken:
+                partial.write("ingest", 0, *cache_world.ingest_shard(world, 0))
+        assert (full.value.errno, broken.value.errno) == (errno.ENOSPC, errno.EIO)
+        assert file_bytes(partial.path) == before
+        partial.write("ingest", 0, *cache_world.ingest_shard(world, 0))
+        assert partial.has("ingest", 0)
+
+
+def test_what_killed_processes_left_unfinished_goes_when_the_next_one_starts(tmp_path, world):
+    with PartialCache(tmp_path / "cache") as partial:
+        run_stages(partial, world, "parse")
+        before = file_bytes(partial.path)
+    for left in (
+        "ingest/.000007.123.partial/image.npy",
+        "parse/.000000.99.partial/concepts.parquet",
+        "final/x",
+        "copy/x",
+    ):
+        path = partial.path / left
+        path.parent.mkdir()
+        path.touch()
+    with PartialCache(tmp_path / "cache") as partial:
+        assert file_bytes(partial.path) == before

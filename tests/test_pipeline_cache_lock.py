@@ -49,6 +49,7 @@ def test_a_cache_that_another_process_finished_meanwhile_is_not_made_again(tmp_p
     with pytest.raises(ValueError, match="exists already"), late:
         pass
     assert file_bytes(tmp_path / "cache") == before
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "cache"]
 
 
 def test_a_lock_taken_while_its_holder_finished_is_no_lock(tmp_path, world, monkeypatch):
@@ -106,3 +107,16 @@ def test_a_disk_without_room_for_the_lock_keeps_its_own_error(tmp_path, monkeypa
     monkeypatch.setattr(fcntl, "flock", full)
     with pytest.raises(OSError, match="No space left"):
         PartialCache(tmp_path / "cache").__enter__()
+
+
+def test_a_process_that_did_nothing_leaves_no_folder_but_never_takes_anothers_lock(tmp_path, world):
+    with PartialCache(tmp_path / "cache"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    first = PartialCache(tmp_path / "cache").__enter__()
+    (tmp_path / "cache.partial").rename(tmp_path / "elsewhere")  # as its finish does
+    with PartialCache(tmp_path / "cache"):
+        first.__exit__()
+        assert (tmp_path / "cache.partial" / "lock").exists()
+        with pytest.raises(ValueError, match="another process is at work"), PartialCache(tmp_path / "cache"):
+            pass

@@ -11,7 +11,7 @@ import cache_world
 import h5py
 import numpy as np
 import pytest
-from cache_world import World, flat, make_cache
+from cache_world import World, flat, make_cache, reseal
 
 from hspcgan.pipeline.cache.reader import Cache
 
@@ -117,9 +117,9 @@ def test_an_unfinished_cache_is_refused_with_the_command_that_resumes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is not JSON"),
+        ("", "is not JSON.*move its folder away"),
         ('{"format": 1', "is not JSON"),
-        ("[]", "has format None"),
+        ("[]", "is not JSON .no object, but a list"),
         ("{}", "has format None"),
         ('{"format": 2}', "has format 2, this version reads 1"),
     ],
@@ -133,6 +133,42 @@ def test_another_format_or_a_damaged_cache_json_is_refused(copy, text, message):
 def test_a_cache_json_that_is_no_text_is_refused(copy):
     (copy / "cache.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="is not JSON"):
+        Cache(copy)
+
+
+FIELDS = ("fingerprint", "sha256", "normalised", "image_size", "tools", "parser", "counts", "templates", "clip",
+          "stages", "files")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("value", [None, 3.5, ["x"]])
+def test_a_field_of_another_type_is_named(copy, name, value):
+    for change in (lambda info: info.update({name: value}), lambda info: info.pop(name)):
+        info = json.loads((copy / "cache.json").read_text())
+        change(info)
+        (copy / "cache.json").write_text(json.dumps(info))
+        with pytest.raises(ValueError, match=rf"cache\.json is damaged: {name} is .*--rebuild"):
+            Cache(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda info: info["clip"].update(context_length=None), "clip.context_length is null, expected a whole number"),
+        (lambda info: info["clip"].pop("sha256"), "clip.sha256 is missing"),
+        (lambda info: info["counts"].update(samples=True), "counts.samples is true, expected a whole number"),
+        (lambda info: info["templates"].pop("relation"), "templates.relation is missing"),
+        (lambda info: info["stages"].update(parse=[]), r"stages.parse is \[\], expected an object"),
+        (lambda info: info["files"].pop("images.h5"), "files.images.h5 is missing"),
+        (lambda info: info["files"]["images.h5"].update(size="7"), 'files.images.h5.size is "7", expected a whole'),
+        (lambda info: info["clip"].update(name="another"), "a field was changed since the cache was made"),
+    ],
+)
+def test_a_field_inside_another_that_is_damaged_is_named(copy, change, message):
+    info = json.loads((copy / "cache.json").read_text())
+    change(info)
+    (copy / "cache.json").write_text(json.dumps(info))
+    with pytest.raises(ValueError, match=rf"cache\.json is damaged: {message}.*--rebuild"):
         Cache(copy)
 
 
@@ -155,6 +191,7 @@ def test_truncated_hdf5_is_refused_on_opening(copy, name, keep):
 def test_hdf5_without_the_dataset_is_refused(copy):
     with h5py.File(copy / "images.h5", "w") as file:
         file["other"] = np.zeros(3)
+    reseal(copy)
     with pytest.raises(ValueError, match=r"images\.h5 is truncated or damaged: image cannot be read"):
         Cache(copy)
 
@@ -165,12 +202,13 @@ def test_damaged_parquet_is_refused(copy, table):
     whole = path.read_bytes()
     for damaged in (whole[:-1], whole[: len(whole) // 2], b"", whole[:-12] + bytes(8) + whole[-4:]):
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=rf"{table}\.parquet is damaged (?s:.)*--rebuild"):
+        with pytest.raises(ValueError, match=rf"{table}\.parquet is (truncated or )?damaged(?s:.)*--rebuild"):
             getattr(Cache(copy), table)
 
 
 def test_parquet_with_other_columns_is_refused(copy):
     shutil.copy(copy / "phrases.parquet", copy / "samples.parquet")
+    reseal(copy)
     with pytest.raises(ValueError, match=r"samples\.parquet has columns .*'prompt'.*expected .*'sha256'"):
         _ = Cache(copy).samples
 

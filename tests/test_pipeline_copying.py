@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cache_world import World, file_bytes, make_cache
+from cache_world import World, file_bytes, make_cache, reseal
 from click.testing import CliRunner
 from copying_world import leftovers, stored, upath
 
@@ -29,8 +29,7 @@ def path(tmp_path_factory) -> Path:
 def other(tmp_path_factory) -> Path:
     """Another cache of the same shape: another fingerprint."""
     made = make_cache(tmp_path_factory.mktemp("other") / "cache", World(0))
-    info = made / schema.INFO
-    info.write_text(info.read_text().replace(Cache(made).info["fingerprint"], "f" * 64))
+    reseal(made, lambda info: info.update(fingerprint="f" * 64))
     return made
 
 
@@ -103,6 +102,7 @@ def test_an_interrupted_copy_to_a_folder_leaves_nothing(path, tmp_path, url, mon
             copy_cache(url, str(tmp_path / "back"))
     assert leftovers(tmp_path) == []
     shutil.copytree(path, tmp_path / "back.partial" / "copy")  # what a kill leaves
+    (tmp_path / "back.partial" / "lock").touch()
     with pytest.raises(ValueError, match=r"not finished; .*`hspcgan copy`"):
         Cache(tmp_path / "back")
     copy_cache(url, str(tmp_path / "back"))
@@ -129,6 +129,7 @@ def test_an_interrupted_copy_to_a_url_is_no_cache_and_is_overwritten(path, other
             copy_cache(str(path), url, replace=before)
     assert stored(url)
     assert schema.INFO not in stored(url)
+    assert copying.BEGUN in stored(url)
     with pytest.raises(ValueError, match=r"no finished cache at memory.*cache\.json is missing"):
         copy_cache(url, str(tmp_path / "back"))
     copy_cache(str(path), url)
@@ -139,7 +140,7 @@ def test_the_very_same_cache_is_left_alone_and_another_kept_without_replace(path
     for target in (url, str(tmp_path / "copy")):
         copy_cache(str(path), target)
         assert copy_cache(str(path), target) == 0
-        with pytest.raises(ValueError, match=r"holds another cache \(fingerprint .*, that of the source is f{64}\)"):
+        with pytest.raises(ValueError, match=r"holds another cache, whose cache\.json differs; .*--replace"):
             copy_cache(str(other), target)
         copy_cache(str(other), target, replace=True)
     assert stored(url) == file_bytes(tmp_path / "copy") == file_bytes(other)

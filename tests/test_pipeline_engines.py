@@ -2,6 +2,11 @@
 
 import functools
 import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
 
@@ -49,3 +54,39 @@ def test_workers_are_replaced_by_new_ones_after_a_while(monkeypatch):
     pids = [pid for pid, _ in engines.run(_make_pid, iter(range(8)), processes=2)]
     assert len(pids) == 8
     assert set(pids[:4]).isdisjoint(pids[4:])
+
+
+def _talk(batch: int) -> bytes:
+    os.write(1, f"{os.getpid()}\n".encode())
+    return bytes(2**20)  # more than a pipe holds: whoever sends this waits until the parent reads it
+
+
+def _make_talk() -> engines.Mapper:
+    return _talk
+
+
+WORK = """
+import test_pipeline_engines as here
+if __name__ == "__main__":
+    list(here.engines.run(here._make_talk, iter(range(10**6)), processes=2))
+"""
+
+
+def test_workers_end_with_the_process_that_started_them_when_it_is_killed():
+    script, own = [sys.executable, "-c", WORK], {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    with subprocess.Popen(script, env=own, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pids: set[int] = set()
+        while len(pids) < 2:
+            pids.add(int(process.stdout.readline()))
+        ended = [os.pidfd_open(pid) for pid in pids]
+        os.kill(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        try:
+            for worker in ended:
+                assert select.select([worker], [], [], 20)[0], "a worker outlives its parent"
+        finally:
+            for worker in ended:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(worker, signal.SIGKILL)
+                os.close(worker)

@@ -128,6 +128,16 @@ def test_what_changed_since_an_unfinished_run_is_never_mixed_in(path, dataset, o
     assert run(path, *overrides) == fresh(path, *overrides)
 
 
+def test_a_single_stage_that_is_refused_for_changed_inputs_discards_nothing(path, dataset):
+    run(path, upto="parse")
+    before = file_bytes(path.with_suffix(".cache.partial"))
+    write(dataset / "img003.txt", "a purple bird\n")
+    for stage in ("parse", "encode"):
+        with pytest.raises(ValueError, match=rf"{stage} needs a complete ingest stage(?s:.)*hspcgan ingest"):
+            run(path, upto=stage, only=True)
+    assert file_bytes(path.with_suffix(".cache.partial")) == before
+
+
 def test_data_that_changes_while_it_is_read_is_noticed(path, dataset, monkeypatch):
     read = FolderSource.read
 

@@ -108,7 +108,7 @@ def _concepts(caption_id: str) -> dict:
         ],
         "attributes": [{"phrase": "red", "text": "red", "entity": 0, "word": 0}],
         "relations": [{"phrase": "on", "text": "on", "subject": 0, "object": 1, "word": 2}],
-        "graph": "{}",
+        "graph": '{"entities": [], "relations": []}',
     }
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.info import sealed, stamp
 from hspcgan.pipeline.cache.shards import Arrays
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def assemble(partial: "PartialCache", final: Path, info: Mapping[str, Any]) -> N
     _write_features(final / schema.FEATURES_FILE, partial, encoded, phrases["prompt"].to_pylist())
     counts = _checked_counts(partial, final, phrases)
     size = partial.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
-    whole = {**info, "counts": counts, "image_size": size}
+    files = {name: stamp(final / name) for name in schema.contents_of(info)}
+    whole = sealed({**info, "counts": counts, "image_size": size, "files": files})
     (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
 
 

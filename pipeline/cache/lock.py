@@ -3,9 +3,11 @@
 import errno
 import fcntl
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
+
+from hspcgan.pipeline.cache.foreign import LOCK
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -14,9 +16,9 @@ def lock(folder: Path) -> IO[str]:
     """The locked file; closing it lets go. ValueError when another process holds it or nothing can be locked there."""
     with ExitStack() as opened:
         try:
-            file = opened.enter_context(open(folder / "lock", "w"))
+            file = opened.enter_context(open(folder / LOCK, "w"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not os.path.samestat(os.fstat(file.fileno()), os.stat(folder / "lock")):
+            if not _is_at(file, folder):
                 raise BlockingIOError  # its holder has finished since and moved the folder away, and this file with it
         except (BlockingIOError, FileNotFoundError):
             raise ValueError(f"another process is at work on {folder}; wait for it, or stop it") from None
@@ -29,3 +31,16 @@ def lock(folder: Path) -> IO[str]:
             ) from error
         opened.pop_all()
     return file
+
+
+def unlock(file: IO[str], folder: Path) -> None:
+    """Lets go of the lock; a folder in which nothing else is goes with it."""
+    with suppress(OSError):  # moved away by whoever held the lock, or no longer empty
+        if _is_at(file, folder) and os.listdir(folder) == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
+    file.close()
+
+
+def _is_at(file: IO[str], folder: Path) -> bool:
+    return os.path.samestat(os.fstat(file.fileno()), os.stat(folder / LOCK))

@@ -1,6 +1,5 @@
 """Reads a finished cache: Parquet tables, HDF5 datasets mapped into memory; safe to pickle and to open in workers."""
 
-import json
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.info import MEND, read_info
 
-MEND = "make it anew with `hspcgan prepare MANIFEST --rebuild`"
 COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other
 
@@ -22,8 +21,8 @@ URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost 
 class Cache:
     """A finished cache. Files are opened on first use, and not carried along when the object is pickled.
 
-    ValueError when there is none, it is not finished, a file is missing, an HDF5 file is truncated, or the cache is of
-    another format version; a damaged table is refused on first use.
+    ValueError when there is none, it is not finished, cache.json is damaged or of another format version, or a file is
+    missing or of another size; a damaged table is refused on first use. Checksums are `validate`'s, not looked at here.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -36,20 +35,20 @@ class Cache:
                     f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again, it resumes, or `hspcgan copy`"
                 )
             raise ValueError(f"no cache in {self.path} ({schema.INFO}); make one with `hspcgan prepare MANIFEST`")
-        try:
-            self.info: dict[str, Any] = json.loads((self.path / schema.INFO).read_text())
-        except ValueError as error:
-            raise ValueError(f"{self.path / schema.INFO} is not JSON ({error}); {MEND}") from error
-        got = self.info.get("format") if isinstance(self.info, dict) else None
-        if got != schema.FORMAT:
-            raise ValueError(f"{self.path} has format {got}, this version reads {schema.FORMAT}; {MEND}")
-        missing = [name for name in schema.files_of(self.info) if not (self.path / name).is_file()]
+        self.info: dict[str, Any] = read_info(self.path / schema.INFO)
+        names = schema.contents_of(self.info)
+        missing = [name for name in names if not (self.path / name).is_file()]
         if missing:
             raise ValueError(f"{self.path} lacks {', '.join(missing)}; {MEND}")
+        for name in names:  # a truncated file is refused now, not in the middle of a training run
+            got, size = (self.path / name).stat().st_size, self.info["files"][name]["size"]
+            if got != size:
+                raise ValueError(
+                    f"{self.path / name} is truncated or damaged: {got:,} bytes, expected {size:,}; {MEND}"
+                )
         last = {schema.FEATURES_FILE: "caption/tokens", schema.IMAGES_FILE: "image", schema.TAPS_FILE: "taps"}
-        for name in schema.files_of(self.info):
-            if name in last:
-                self._map(name, last[name])  # a truncated file is refused now, not in the middle of a training run
+        for name in last.keys() & set(names):
+            self._map(name, last[name])
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "info": self.info}

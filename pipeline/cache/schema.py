@@ -9,8 +9,14 @@ format, fingerprint, counts, … · where cache.json has `taps` {clip_sha256, vi
 are contiguous and uncompressed: readers map them into memory. An image takes 3·H·W bytes, 150,528 at 224 px; in return
 nothing is decoded, resized or lost in training. A view's taps take 2·T·D·g² bytes, 225,792 of ViT-B/32's.
 A sample's `box` is the object's place in the original, x0, y0, x1, y1 in pixels; the kept image is the crop around it.
+
+cache.json's `files` states the size in bytes and the sha256 of every other file, its own `sha256` is that of its other
+fields as sorted JSON. Opening a cache compares sizes, `hspcgan validate` and `hspcgan copy` the checksums too.
+A caption's `graph` is JSON, {"entities": [{"head", "attributes": [text], "start", "end"}], "relations": [[subject,
+text, object]]}, with subject and object as in the columns.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +71,11 @@ def files_of(info: Mapping[str, Any]) -> tuple[str, ...]:
     return FILES if "taps" in info else FILES[:-1]
 
 
+def contents_of(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The files that this cache.json answers for: all but itself."""
+    return tuple(name for name in files_of(info) if name != INFO)
+
+
 def stages_of(info: Mapping[str, Any]) -> tuple[str, ...]:
     """The stages that the cache with this cache.json was made in."""
     return STAGES if "taps" in info else STAGES[:-1]
@@ -96,6 +107,19 @@ SHARDS = {
     ),
     "taps": ShardFormat({}, {"taps": ("float16", 6)}),
 }
+
+
+def read_graph(text: str) -> dict[str, Any]:
+    """A caption's `graph`. ValueError when it is not as the format has it."""
+    try:
+        graph = json.loads(text)
+        whole = all(isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"])
+        whole = whole and all((type(s), type(t), type(o)) == (int, str, int) for s, t, o in graph["relations"])
+    except (ValueError, TypeError, KeyError):
+        whole = False
+    if not whole:
+        raise ValueError(f"{text[:60]!r} is no scene graph with `entities` and `relations`")
+    return graph
 
 
 def null_columns(table: pa.Table) -> list[str]:

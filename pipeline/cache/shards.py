@@ -1,5 +1,6 @@
 """One shard of a stage on disk: a folder of Parquet tables and .npy arrays that is complete or absent."""
 
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from hspcgan.pipeline.cache.schema import SHARDS, null_columns
 
 STATS = "stats.json"
+UNFINISHED = ".*.partial"
 Tables = dict[str, pa.Table]
 Arrays = dict[str, np.ndarray]
 
@@ -30,21 +32,38 @@ def write_shard(
     arrays: Mapping[str, np.ndarray] | None = None,
     stats: Mapping[str, Any] | None = None,
 ) -> None:
-    """Checks and writes a shard under a temporary name, then renames it. ValueError for what the format forbids."""
+    """Checks and writes a shard under a temporary name, then renames it; leaves nothing where that fails.
+
+    ValueError for what the format forbids, OSError with its errno for a disk that is full.
+    """
     arrays = arrays or {}
     _check(stage, tables, arrays)
     target = shard_folder(stage_folder, index)
-    work = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    work = target.with_name(UNFINISHED.replace("*", f"{target.name}.{os.getpid()}"))
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    for name, table in tables.items():
-        pq.write_table(table, work / f"{name}.parquet")
-    for name, array in arrays.items():
-        np.save(work / f"{name}.npy", array, allow_pickle=False)
-    sizes = {path.name: path.stat().st_size for path in work.iterdir()}
-    (work / STATS).write_text(json.dumps({"sizes": sizes, "stats": dict(stats or {})}))
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(work, target)
+    try:
+        for name, table in tables.items():
+            pq.write_table(table, work / f"{name}.parquet")
+        for name, array in arrays.items():
+            _save(work / f"{name}.npy", array)
+        sizes = {path.name: path.stat().st_size for path in work.iterdir()}
+        (work / STATS).write_text(json.dumps({"sizes": sizes, "stats": dict(stats or {})}))
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(work, target)
+    except BaseException:  # on a full disk what is left of it would keep the disk full
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    try:
+        np.save(path, array, allow_pickle=False)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # numpy says how many items were written, not that the disk is full
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({error})", str(path)) from error
 
 
 def shard_complete(stage_folder: Path, index: int) -> bool:

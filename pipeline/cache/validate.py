@@ -1,6 +1,5 @@
 """Checks every promise of the cache format, and names all that are broken."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,44 +9,55 @@ import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.assemble import count
-from hspcgan.pipeline.cache.reader import MEND, Cache
-from hspcgan.pipeline.cache.writer import fingerprint
+from hspcgan.pipeline.cache.info import MEND, fingerprint, stamp
+from hspcgan.pipeline.cache.reader import Cache
 
 BLOCK_BYTES = 2**26  # read at a time
-NEEDED = {"fingerprint", "counts", "clip", "templates", "tools", "parser", "normalised", "image_size", "stages"}
-CLIP_KEYS = {"name", "sha256", "embed_dim", "context_length"}
-TAPS_KEYS = {"clip_sha256", "views", "blocks"}
 
 
-def validate(path: Path | str) -> None:
-    """ValueError that lists each broken promise; returns nothing when all are kept."""
+def validate(path: Path | str, checksums: bool = True) -> None:
+    """ValueError that lists each broken promise; returns nothing when all are kept.
+
+    `checksums`: False leaves out the files' sha256, for the writer, who has taken them a moment ago.
+    """
     cache = Cache(path)
-    for checks in ((_info, _nulls), (_counts, _keys, _samples, _shapes), (_phrases, _concepts, _spans, _finite)):
+    for checks in (
+        (_checksums,) * checksums,
+        (_info, _nulls),
+        (_counts, _keys, _samples, _shapes),
+        (_phrases, _concepts, _spans, _finite),
+    ):
         problems = [problem for check in checks for problem in check(cache)]
         if problems:  # the checks after these rely on what is broken here
             raise ValueError(f"{path} breaks the cache format:\n  " + "\n  ".join(problems) + f"\nTo mend: {MEND}")
 
 
+def _checksums(cache: Cache) -> Iterator[str]:
+    for name in schema.contents_of(cache.info):
+        wanted, got = cache.info["files"][name]["sha256"], stamp(cache.path / name)["sha256"]
+        if got != wanted:
+            yield f"{name} was damaged or changed since the cache was made: sha256 {got}, expected {wanted}"
+
+
 def _info(cache: Cache) -> Iterator[str]:
-    missing = NEEDED - cache.info.keys()
-    missing |= {f"clip.{key}" for key in CLIP_KEYS - cache.info.get("clip", {}).keys()}
-    missing |= {f"templates.{kind}" for kind in set(schema.KINDS) - cache.info.get("templates", {}).keys()}
-    if "taps" in cache.info:
-        missing |= {f"taps.{key}" for key in TAPS_KEYS - cache.info["taps"].keys()}
-    if missing:
-        yield f"cache.json lacks {', '.join(sorted(missing))}"
-    elif cache.info["normalised"] is not False:
+    info, encoded = cache.info, cache.info["stages"]["encode"]
+    clip = info["clip"]["sha256"]
+    if info["normalised"]:
         yield "cache.json says that features are normalised; format 1 holds raw ones"
-    elif cache.info["fingerprint"] != _chained(cache.info):
+    if info["fingerprint"] != _chained(info):
         yield "cache.json: the fingerprint is not that of the inputs under `stages`"
-    elif "taps" in cache.info and cache.info["taps"]["clip_sha256"] != cache.info["clip"]["sha256"]:
-        yield f"cache.json: the taps are of another CLIP, sha256 {cache.info['taps']['clip_sha256']!r}"
+    if encoded.get("clip_sha256", clip) != clip:
+        yield f"cache.json: `clip` has sha256 {clip!r}, the texts were encoded by {encoded['clip_sha256']!r}"
+    if encoded.get("templates", info["templates"]) != info["templates"]:
+        yield f"cache.json: `templates` are {info['templates']}, the prompts were made by {encoded['templates']}"
+    if "taps" in info and info["taps"]["clip_sha256"] != clip:
+        yield f"cache.json: the taps are of another CLIP, sha256 {info['taps']['clip_sha256']!r}"
 
 
 def _chained(info: dict) -> str:
     so_far = ""
     for stage in schema.stages_of(info):
-        so_far = fingerprint(info["stages"].get(stage, {}), so_far)
+        so_far = fingerprint(info["stages"][stage], so_far)
     return so_far
 
 
@@ -175,11 +185,9 @@ def _spans(cache: Cache) -> Iterator[str]:
         yield f"captions.parquet: n_tokens outside 2 … {context}, the context of {cache.info['clip']['name']}"
     for row, graph in enumerate(cache.captions["graph"].to_pylist()):
         try:
-            is_graph = isinstance(json.loads(graph), dict)
-        except ValueError:
-            is_graph = False
-        if not is_graph:
-            yield f"captions.parquet: graph in row {row} is no JSON object"
+            schema.read_graph(graph)
+        except ValueError as error:
+            yield f"captions.parquet: graph in row {row}: {error}"
             return
 
 

@@ -1,6 +1,5 @@
 """The cache under construction: `CACHE.partial`, locked, filled shard by shard, assembled and renamed at the end."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,18 +12,15 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
-from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache import schema, shards
 from hspcgan.pipeline.cache.assemble import assemble
-from hspcgan.pipeline.cache.lock import lock
+from hspcgan.pipeline.cache.foreign import refuse_foreign, refuse_mounted, work_folder
+from hspcgan.pipeline.cache.info import fingerprint
+from hspcgan.pipeline.cache.lock import lock, unlock
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.shards import Arrays, Tables, read_shard, shard_complete, shard_stats, write_shard
 
 MEND = "`hspcgan prepare MANIFEST --rebuild`, or give another `cache:`"
-
-
-def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
-    """sha256 over the fingerprint of the stage before and the inputs as sorted JSON."""
-    return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
 
 
 def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
@@ -35,8 +31,9 @@ def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
     """
     if not (Path(path) / schema.INFO).is_file():
         return False
-    stages = Cache(path).info.get("stages", {})
-    changes = [line for stage in inputs for line in _differences(stage, stages.get(stage, {}), _plain(inputs[stage]))]
+    stages = Cache(path).info["stages"]
+    asked = json.loads(json.dumps(inputs))
+    changes = [line for stage in asked for line in _differences(stage, stages.get(stage, {}), asked[stage])]
     if changes:
         raise ValueError(f"{path} was made from other inputs:\n  " + "\n  ".join(changes) + f"\nTo mend: {MEND}")
     shutil.rmtree(_spent(Path(path)), ignore_errors=True)
@@ -49,16 +46,20 @@ class PartialCache:
     Args:
         path: where the finished cache will be.
         replace: swap out a finished cache there in `finish`; without it, one being there is a ValueError.
+
+    ValueError, too, for what `refuse_foreign` and `refuse_mounted` name.
     """
 
     def __init__(self, path: Path | str, replace: bool = False) -> None:
         self.target, self.replace = Path(path), replace
-        self.path = self.target.with_name(self.target.name + ".partial")
+        self.path = work_folder(self.target)
         self._lock: IO[str] | None = None
         self._refuse_existing()
 
     def _refuse_existing(self) -> None:
-        if self.target.exists() and not self.replace:
+        refuse_foreign(self.target)
+        refuse_mounted(self.target)
+        if (self.target / schema.INFO).exists() and not self.replace:
             raise ValueError(f"{self.target} exists already; to mend: {MEND}")
 
     def __enter__(self) -> "PartialCache":
@@ -67,14 +68,20 @@ class PartialCache:
         try:
             self._refuse_existing()
         except ValueError:
-            self._lock.close()
+            self.__exit__()
             raise
         shutil.rmtree(_spent(self.target), ignore_errors=True)
+        self._clear()
         return self
 
     def __exit__(self, *exception: object) -> None:
         assert self._lock is not None
-        self._lock.close()
+        unlock(self._lock, self.path)
+
+    def _clear(self) -> None:
+        """Removes what earlier processes were killed over, or had no room for, and no later one would go on with."""
+        for left in (self.path / "final", self.path / "copy", *self.path.glob(f"*/{shards.UNFINISHED}")):
+            shutil.rmtree(left, ignore_errors=True)
 
     def folder(self, stage: str) -> Path:
         return self.path / stage
@@ -84,20 +91,27 @@ class PartialCache:
 
         `inputs`: JSON-able, all that the stage's result depends on; no paths, no times.
         """
+        plan = self._asked(stage, inputs)
+        left = self._plan(stage)
+        if self.folder(stage).exists() and left.get("fingerprint") != plan["fingerprint"]:
+            why = "inputs changed" if left else "its plan.json is missing or damaged"
+            print(f"{stage}: {why}, discarding it and later stages in {self.path}", file=sys.stderr)
+            for later in filter(Path.exists, map(self.folder, schema.STAGES[schema.STAGES.index(stage) :])):
+                shutil.rmtree(later)
+        self.folder(stage).mkdir(exist_ok=True)
+        _write_json(self.folder(stage) / "plan.json", plan)
+
+    def _asked(self, stage: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         position = schema.STAGES.index(stage)
         before = schema.STAGES[position - 1] if position else None
         if before and not self.is_complete(before):
             raise ValueError(f"{stage} needs the {before} stage, which is not complete in {self.path}; run it first")
         so_far = self._plan(before)["fingerprint"] if before else ""
-        plan = {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
-        left = self._plan(stage)
-        if self.folder(stage).exists() and left.get("fingerprint") != plan["fingerprint"]:
-            why = "inputs changed" if left else "its plan.json is missing or damaged"
-            print(f"{stage}: {why}, discarding it and later stages in {self.path}", file=sys.stderr)
-            for later in filter(Path.exists, map(self.folder, schema.STAGES[position:])):
-                shutil.rmtree(later)
-        self.folder(stage).mkdir(exist_ok=True)
-        _write_json(self.folder(stage) / "plan.json", plan)
+        return {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
+
+    def is_made_from(self, stage: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether the stage is complete, from these inputs; the stages before it must be. Nothing is discarded."""
+        return self.is_complete(stage) and self._plan(stage)["fingerprint"] == self._asked(stage, inputs)["fingerprint"]
 
     def _plan(self, stage: str) -> dict[str, Any]:
         return _read_json(self.folder(stage) / "plan.json", {"fingerprint", "inputs"})
@@ -185,7 +199,7 @@ class PartialCache:
             "format": schema.FORMAT, "fingerprint": plans[stages[-1]]["fingerprint"], "normalised": False, **info,
             "stages": {stage: plan["inputs"] for stage, plan in plans.items()},
         })  # fmt: skip
-        validate(final)
+        validate(final, checksums=False)  # taken a moment ago
         return self.install(final)
 
     def install(self, final: Path) -> Path:
@@ -220,10 +234,6 @@ def _read_json(path: Path, keys: set[str]) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) and keys <= value.keys() else {}
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value))
 
 
 def _differences(name: str, old: Any, new: Any) -> list[str]:

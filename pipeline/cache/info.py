@@ -1,0 +1,96 @@
+"""cache.json, which is written last and answers for all files beside it: made, sealed, and read with suspicion."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hspcgan.pipeline.cache import schema
+
+MEND = "make it anew with `hspcgan prepare MANIFEST --rebuild`"
+BLOCK = 8 * 2**20  # bytes in memory at a time
+COUNTS = ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "empty_graphs", "truncated")
+NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
+
+
+def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
+    """sha256 over the fingerprint of the stage before and the inputs as sorted JSON."""
+    return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
+
+
+def sealed(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with their own sha256 among them, as sorted JSON, so that a changed one is noticed."""
+    fields = {name: value for name, value in info.items() if name != "sha256"}
+    return {**fields, "sha256": fingerprint(fields)}
+
+
+def stamp(path: Path) -> dict[str, Any]:
+    """A file's size in bytes and sha256, as `files` in cache.json has them."""
+    size, digest = 0, hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            size += len(block)
+            digest.update(block)
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
+def is_cache(folder: Path) -> bool:
+    """Whether the folder, local or at a URL, has a cache.json of ours, be it damaged or of another format version."""
+    try:
+        return "fingerprint" in _object((folder / schema.INFO).read_bytes())
+    except (OSError, ValueError):
+        return False
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """A cache.json, local or at a URL. ValueError, with what mends it, when it is damaged or of another format."""
+    return parse_info(path.read_bytes(), path)
+
+
+def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
+    """As `read_info`, of what was read from `path`."""
+    try:
+        info = _object(raw)
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); move its folder away, and {MEND}") from error
+    if info.get("format") != schema.FORMAT:
+        raise ValueError(f"{path.parent} has format {info.get('format')}, this version reads {schema.FORMAT}; {MEND}")
+    wrong = list(_misfits(info, _shape(info)))
+    if wrong:
+        raise ValueError(f"{path} is damaged: {'; '.join(wrong)}; {MEND}")
+    if sealed(info) != info:
+        raise ValueError(f"{path} is damaged: a field was changed since the cache was made (sha256); {MEND}")
+    return info
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    value = json.loads(raw)
+    if not isinstance(value, dict):
+        raise ValueError(f"no object, but {NAMES.get(type(value), 'a value')}")
+    return value
+
+
+def _shape(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of format 1 with their types; a dict stands for an object that has at least these fields."""
+    taps = {"taps": {"clip_sha256": str, "views": list, "blocks": list}} if "taps" in info else {}
+    return {
+        "fingerprint": str, "sha256": str, "normalised": bool, "image_size": int, "tools": {}, "parser": {},
+        "counts": dict.fromkeys(COUNTS, int), "templates": dict.fromkeys(schema.KINDS, str),
+        "clip": {"name": str, "sha256": str, "embed_dim": int, "context_length": int}, **taps,
+        "stages": {stage: {} for stage in schema.stages_of(info)},
+        "files": {name: {"size": int, "sha256": str} for name in schema.contents_of(info)},
+    }  # fmt: skip
+
+
+def _misfits(value: Any, shape: Any, name: str = "") -> Iterator[str]:
+    kind = dict if isinstance(shape, dict) else shape
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+        yield f"{name} is {json.dumps(value)[:40]}, expected {NAMES[kind]}"
+    elif isinstance(shape, dict):
+        for key, inner in shape.items():
+            path = f"{name}.{key}" if name else key
+            if key in value:
+                yield from _misfits(value[key], inner, path)
+            else:
+                yield f"{path} is missing"
