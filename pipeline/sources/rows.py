@@ -1,12 +1,16 @@
 """The rows of a table, one at a time: JSONL, CSV, TSV or Parquet; a row that cannot be read is said, not skipped.
 
-In JSONL, CSV and TSV a line is a row. So a quote that is never closed costs its own line and cannot swallow those that
-follow; a text with line breaks needs JSONL or Parquet. TSV has no quotes: what stands between tabs is the cell.
+In JSONL and TSV a line is a row, and in CSV too but for quoted texts with line breaks. A quote that is never closed
+costs its own line and cannot swallow those that follow: lines that are rows by themselves stay rows. TSV has no quotes:
+what stands between tabs is the cell.
 """
 
 import csv
+import io
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,8 @@ import pyarrow.parquet as pq
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 MAX_CELL = 2**24
 """Characters; csv's own limit, 2**17, is below what other columns hold, and longer captions are refused one by one."""
+MAX_BREAKS = 20
+"""Line breaks in one quoted text."""
 Row = dict[str, Any] | str
 """A row by column, or what is wrong with it."""
 
@@ -68,14 +74,19 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
             raise ValueError(f"{table}, line 1, the header: {_reason(error)}") from error
         _need(table, header, columns)
         opened = 0  # the line whose quote was never closed
-        for number, line in enumerate(file, start=1):
+        lines = _Lines(file)
+        for number, line in lines:
             try:
                 cells = _cells(table, line)
             except csv.Error as error:
-                opened = opened or number + 1
-                yield number, f"line {number + 1} is no row: {_reason(error)}"
+                whole = _joined(table, lines, line, len(header))
+                if whole is None:
+                    opened = opened or number + 1
+                    yield number, f"line {number + 1} is no row: {_reason(error)}"
+                else:
+                    yield number, dict(zip(header, whole, strict=True))
                 continue
-            if opened and line.count('"') % 2:  # a text with line breaks ends so: not a row of its own
+            if opened and line.count('"') % 2:  # what may be the end of a text with line breaks is no row of its own
                 yield number, f"line {number + 1} is no row: it seems to close the quote of line {opened}"
                 opened = 0
             elif len(cells) == len(header):
@@ -84,16 +95,57 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                 yield number, f"{len(cells)} cells, expected {len(header)} as in the header: {line[:60]!r}"
 
 
+class _Lines:
+    """The lines of a file with their numbers from 1, of which some can be looked at ahead."""
+
+    def __init__(self, file: Iterable[str]) -> None:
+        self.file, self.ahead, self.number = iter(file), deque[str](), 0
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        while line := self.ahead.popleft() if self.ahead else next(self.file, ""):
+            self.number += 1
+            yield self.number, line
+
+    def peek(self, count: int) -> list[str]:
+        """The next lines, at most so many."""
+        self.ahead.extend(islice(self.file, max(0, count - len(self.ahead))))
+        return list(islice(self.ahead, count))
+
+    def skip(self, count: int) -> None:
+        for _ in range(count):
+            self.ahead.popleft()
+        self.number += count
+
+
+def _joined(table: Path, lines: _Lines, line: str, count: int) -> list[str] | None:
+    """The cells of a row whose quoted text has line breaks; None where a line behind it looks like a row of its own."""
+    for extra, following in enumerate(lines.peek(MAX_BREAKS), start=1):
+        line += following
+        if following.count('"') % 2 == 0 and len(_cells(table, following)) == count:
+            return None
+        try:
+            cells = _cells(table, line)
+        except csv.Error as error:
+            if "unexpected end" not in str(error):
+                return None
+            continue
+        if len(cells) != count:
+            return None
+        lines.skip(extra)
+        return cells
+    return None
+
+
 def _cells(table: Path, line: str) -> list[str]:
     if table.suffix.lower() == ".tsv":
         return next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE), [])
-    return next(csv.reader([line], strict=True), [])
+    return next(csv.reader(io.StringIO(line, newline=""), strict=True), [])
 
 
 def _reason(error: csv.Error) -> str:
     if "unexpected end" not in str(error):
         return str(error)
-    return 'a quote is opened and not closed; inside quotes it is "", and texts with line breaks need JSONL or Parquet'
+    return 'a quote is opened and not closed; inside quotes it is ""'
 
 
 def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
