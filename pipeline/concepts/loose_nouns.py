@@ -11,6 +11,7 @@ def regroup(draft: Draft) -> None:
     _side_by_side(draft)
     _relative(draft)
     _all_subjects(draft)
+    _agreeing(draft)
     _alike_together(draft)
 
 
@@ -99,6 +100,22 @@ def _all_subjects(draft: Draft) -> None:
         draft.swap(verb, noun)
         draft.deps[noun] = "nsubj"
         draft.heads[ones[0]], draft.deps[ones[0]], draft.heads[link] = noun, "conj", noun
+
+
+def _agreeing(draft: Draft) -> None:
+    """After a relative clause, a verb in the singular is not said of a noun in the plural, but of the main subject.
+
+    this bird has wings that are brown and has a yellow belly → brown (wing), have (bird, belly)
+    """
+    for verb, dep in enumerate(draft.deps):
+        clause = draft.heads[verb]
+        noun = draft.heads[clause]
+        main = draft.heads[noun]
+        agrees = draft.tags[verb] == draft.tags[main] == "VBZ" and draft.tags[noun] == "NNS"
+        if agrees and (dep, draft.deps[clause]) == ("conj", "relcl"):
+            links = [c for c in draft.children(clause) if draft.deps[c] == "cc" and c < verb]
+            for word in (verb, *links[-1:]):
+                draft.heads[word], draft.changed = main, True
 
 
 def _alike_together(draft: Draft) -> None:
