@@ -33,12 +33,13 @@ def torn(doc: Doc) -> list[int]:
     """
     known = compounds()
     found: list[int] = []
-    for first, second in pairwise(doc):
-        if (first.lower_, second.lower_) not in known or (found and found[-1] == first.i - 1):
+    for i, words in enumerate(pairwise(t.lower_ for t in doc)):
+        if words not in known or (found and found[-1] == i - 1):
             continue
+        first, second = doc[i], doc[i + 1]
         beside = first.head == second or (first.head == second.head and first.head.i > second.i)
         if not (beside and second.pos_ in NOMINAL):
-            found.append(first.i)
+            found.append(i)
     return found
 
 

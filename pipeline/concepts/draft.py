@@ -8,8 +8,10 @@ class Draft:
 
     def __init__(self, doc: Doc) -> None:
         self.source = doc
-        self.heads, self.deps = [t.head.i for t in doc], [t.dep_ for t in doc]
-        self.tags, self.pos, self.lemmas = [t.tag_ for t in doc], [t.pos_ for t in doc], [t.lemma_ for t in doc]
+        tokens = list(doc)  # walking through a Doc makes its tokens anew each time
+        self.heads, self.deps = [t.head.i for t in tokens], [t.dep_ for t in tokens]
+        self.tags, self.pos = [t.tag_ for t in tokens], [t.pos_ for t in tokens]
+        self.lemmas = [t.lemma_ for t in tokens]
         self.changed = False
 
     def children(self, i: int) -> list[int]:

@@ -24,12 +24,13 @@ class Repairer:
     def __call__(self, doc: Doc) -> Doc:
         """The Doc with mistaken verbs and lemmas mended in place; a copy where its tree had to change."""
         _join_close_ups(doc)
-        for token in doc:
+        tokens = list(doc)
+        for token in tokens:
             if token.dep_ == "acl" and token.pos_ == "NOUN" and token.lower_.endswith("ing"):
                 self._participle(token)
             if token.pos_ == "VERB":
                 token.lemma_ = silent_e(token.lower_, token.lemma_, self.verbs)
-        for token in doc:
+        for token in tokens:
             subject = self._mistaken_subject(token)
             if subject is not None:
                 doc = _as_verb(doc, token, subject, self._third_person(token.lower_))
@@ -77,12 +78,15 @@ def _join_close_ups(doc: Doc) -> None:
     a close up of a flower → of (close-up, flower)
     a close-up of a cat → of (close-up, cat)
     """
+    words = [t.lower_ for t in doc]
+    if "close" not in words:
+        return
+    noun: dict[str | int, Any] = {"LEMMA": "close-up", "POS": "NOUN", "TAG": "NN"}
     with doc.retokenize() as retokenizer:
-        for token in doc[:-2]:
-            up = token.i + 2 if token.nbor(1).lower_ == "-" else token.i + 1
-            if token.lower_ == "close" and up + 1 < len(doc) and doc[up].lower_ == "up" and doc[up + 1].lower_ == "of":
-                noun: dict[str | int, Any] = {"LEMMA": "close-up", "POS": "NOUN", "TAG": "NN"}
-                retokenizer.merge(doc[token.i : up + 1], attrs=noun)
+        for i, word in enumerate(words):
+            up = i + 2 if words[i + 1 : i + 2] == ["-"] else i + 1
+            if word == "close" and words[up : up + 2] == ["up", "of"]:
+                retokenizer.merge(doc[i : up + 1], attrs=noun)
 
 
 def silent_e(form: str, lemma: str, verbs: frozenset[str]) -> str:

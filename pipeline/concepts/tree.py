@@ -37,6 +37,7 @@ class Tree:
         for i, head in enumerate(self.head):
             if head >= 0:
                 self._kids[head].append(i)
+        self._lemmas = [self._lemma(i) for i in range(len(tokens))]
         self._lift_modifiers()
         self._fold_quantities()
         self._fold_places()
@@ -49,6 +50,9 @@ class Tree:
         return len(self.tokens)
 
     def lemma(self, i: int) -> str:
+        return self._lemmas[i]
+
+    def _lemma(self, i: int) -> str:
         """In lower case; of "shorts" and their like the plural, since one short is another thing."""
         written = self.tokens[i].text.lower()
         kept = written in lexicon("plural_only") or (written == "glasses" and self._are_worn(i))
