@@ -127,6 +127,9 @@ def test_training_writes_models_that_load_by_path(tmp_path, monkeypatch):
     stages = {name: (module, options + few[name]) for name, (module, options) in toy_stanza.STAGES.items()}
     monkeypatch.setattr(toy_stanza, "STAGES", stages)
     monkeypatch.setattr(socket, "socket", _refused)
+    work = tmp_path / "tmp__of_any_name"  # stanza makes one "_" of "__" in the name of what it saves
+    work.mkdir()
+    monkeypatch.setattr(toy_stanza.tempfile, "tempdir", str(work))
     level = logging.getLogger("stanza").level
     toy_stanza.train(tmp_path / "models", scenes=8, seed=1)
     assert logging.getLogger("stanza").level == level

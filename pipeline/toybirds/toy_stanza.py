@@ -28,7 +28,8 @@ from hspcgan.pipeline.toybirds.treebank import Sentence, paragraphs
 SCENES, SEED, DEV_SHARE = 1200, 17, 0.1
 
 # Sizes and steps, as each of stanza's training scripts names them. What is not set is stanza's default.
-COMMON = "--cpu --seed {seed} --save_dir {folder} --save_name {folder}/{name}.pt --shorthand en_toybirds"
+# The saved name holds no folder: stanza takes "__" in it for "_".
+COMMON = "--cpu --seed {seed} --save_dir {folder} --save_name {saved} --shorthand en_toybirds"
 TREES = "--train_file {folder}/train.conllu --eval_file {folder}/dev.conllu"
 STAGES = {
     "tokenize": (
@@ -70,9 +71,10 @@ def train(out: Path, scenes: int = SCENES, seed: int = SEED) -> None:
         write_treebank(folder, "train", whole[len(dev) :])
         write_treebank(folder, "dev", dev)
         for name, (module, options) in tqdm(STAGES.items(), "toy stanza", disable=None):
-            words = [word.format(folder=folder, name=name, seed=seed) for word in f"{COMMON} {options}".split()]
+            saved = f"en_toybirds.{name}.pt"
+            words = [word.format(folder=folder, saved=saved, seed=seed) for word in f"{COMMON} {options}".split()]
             importlib.import_module(module).main(words)
-            slim(folder / f"{name}.pt", out / f"{name}.pt")
+            slim(folder / saved, out / f"{name}.pt")
     _write_card(out, scenes, seed, sum(map(len, whole)))
 
 
