@@ -25,7 +25,7 @@ from hspcgan.model.clip import FrozenClip, load_clip, pick_device
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache.conditions import collate
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.manifest import Manifest, weights_path
+from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
 FORMAT = 1
 FOLDER = "evaluation"
@@ -75,15 +75,13 @@ def prepare(manifest: Manifest) -> Bench:
     """Loads and checks all that the manifest names, before anything is drawn. ValueError for what does not fit."""
     config = manifest.section("evaluate", EvaluateConfig)
     cache = Cache(Path(manifest.raw["cache"]))
-    encode = manifest.raw.get("encode") or {}
-    name, trusted = encode.get("clip"), bool(encode.get("allow_unverified"))
-    if not name:
-        raise ValueError(f"{manifest.name}: encode.clip is missing; drawing needs the CLIP that encoded the cache")
+    chosen = manifest.section("encode", ClipChoice)
     device = pick_device(config.device, "evaluate.device")
     selection = select(cache, config)
     paths = {label: weights_path(weights).resolve() for label, weights in config.scorers.items()}
-    own = weights_path(name).resolve()
-    clips = {path: load_clip(path, trusted) for path in dict.fromkeys([own, *paths.values()])}  # each file once
+    own = weights_path(chosen.clip).resolve()
+    files = dict.fromkeys([own, *paths.values()])  # each once
+    clips = {path: load_clip(path, chosen.allow_unverified) for path in files}
     cache.require_clip(clips[own].sha256)
     scorers: list[TextTower] = [
         ClipScorer(label, clips[path].to(device), config.batch_size) for label, path in paths.items()

@@ -58,10 +58,10 @@ def save_weights(
     extra: Mapping[str, Any] | None = None,
     half: bool = False,
 ) -> Path:
-    """Writes the folder ``path``, whole or not at all; one that is there already is replaced.
+    """Writes the folder ``path``, whole or not at all; weights that are there already are replaced.
 
-    ``half`` stores float16, for shipping. ValueError for weights that are not finite (in float16) and for an
-    ``extra`` that is not JSON.
+    ``half`` stores float16, for shipping. ValueError for weights that are not finite (in float16), for an ``extra``
+    that is not JSON, and where the folder holds anything else.
     """
     path = Path(path)
     try:
@@ -160,6 +160,9 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 
 def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> None:
+    others = sorted({entry.name for entry in path.iterdir()} - {WEIGHTS, CARD}) if path.is_dir() else []
+    if others:
+        raise ValueError(f"{path} holds what is no checkpoint's ({', '.join(others[:5])}); name another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(f".{path.name}.partial")
     shutil.rmtree(work, ignore_errors=True)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.writer import PartialCache
-from hspcgan.pipeline.manifest import weights_path
+from hspcgan.pipeline.manifest import ClipChoice, weights_path
 from hspcgan.pipeline.runner import Job, Shard, Stage, say
 
 if TYPE_CHECKING:
@@ -46,18 +46,14 @@ class Templates(BaseModel):
         return text
 
 
-class EncodeConfig(BaseModel):
+class EncodeConfig(ClipChoice):
     """The manifest's `encode` section: which CLIP reads the texts, and how phrases are worded for it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    clip: str = Field("toy-clip", description="CLIP weights: a shipped name or the path of a .pt file.")
     templates: Templates = Field(default=Templates(), description="Prompt templates by kind of phrase.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the text tower runs; auto: a GPU if any.")
     processes: int = Field(1, ge=1, description="Worker processes, each with its own CLIP on one thread.")
-    allow_unverified: bool = Field(
-        False, description="Open a TorchScript archive that is not one of OpenAI's published files (it can hold code)."
-    )
 
 
 @dataclass(frozen=True)

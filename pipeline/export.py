@@ -23,7 +23,7 @@ def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
     """
     if folder.exists():
         raise ValueError(f"{folder} exists already; give another folder, or remove it")
-    work = folder.with_name(folder.name + ".partial")
+    work = folder.with_name(f".{folder.name}.export")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     pq.write_table(cache.samples, work / "samples.parquet")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 KEYS = ("name", "description", "base", "cache", "run",
         "data", "parse", "encode", "taps", "model", "train", "evaluate", "bench")  # fmt: skip
@@ -22,6 +22,17 @@ LOCAL = {
 }
 """Keys that name local folders, and why."""
 Section = TypeVar("Section", bound=BaseModel)
+
+
+class ClipChoice(BaseModel):
+    """The CLIP that encodes the cache: what the trainer and the evaluation read of the `encode` section."""
+
+    model_config = ConfigDict(frozen=True)
+
+    clip: str = Field("toy-clip", description="CLIP weights: a shipped name or the path of a .pt file.")
+    allow_unverified: bool = Field(
+        False, description="Open a TorchScript archive that is not one of OpenAI's published files (it can hold code)."
+    )
 
 
 @dataclass(frozen=True)
@@ -213,7 +224,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict):
             raise ValueError(f"override {override!r}: {parent} holds a value, not keys")
     try:
-        place[last] = yaml.safe_load(value)
+        place[last] = (value or None) if key in LOCAL else yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"override {override!r}: the value is not YAML: {error}") from error
 

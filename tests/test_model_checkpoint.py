@@ -80,6 +80,14 @@ def test_saving_again_replaces_the_folder(saved, networks, tiny_clip):
     assert [file.name for file in saved.parent.iterdir()] == ["step"]
 
 
+def test_a_folder_with_other_things_in_it_is_not_replaced(saved, networks, tiny_clip):
+    (saved / "thesis.tex").write_text("the only copy")
+    with pytest.raises(ValueError, match=r"holds what is no checkpoint's \(thesis\.tex\); name another folder"):
+        save_weights(saved, *networks, CONFIG, tiny_clip)
+    assert (saved / "thesis.tex").read_text() == "the only copy"
+    assert [file.name for file in saved.parent.iterdir()] == ["step"]
+
+
 def test_weights_are_as_readable_as_their_card(saved):
     """safetensors writes files that their owner alone can read."""
     assert (saved / "model.safetensors").stat().st_mode == (saved / "model.json").stat().st_mode

@@ -164,6 +164,13 @@ def test_export_is_plain_parquet_with_the_caches_values(cache, tmp_path):
     assert "exists already" in refused("export", cache, tmp_path / "plain")
 
 
+def test_export_leaves_an_unfinished_cache_of_that_name_alone(cache, tmp_path):
+    work = tmp_path / "other.partial" / "parse"
+    work.mkdir(parents=True)
+    assert hspcgan("export", cache, tmp_path / "other").exit_code == 0
+    assert work.is_dir()
+
+
 def test_duckdb_reads_the_export_and_its_fixed_size_lists(cache, tmp_path):
     duckdb = pytest.importorskip("duckdb")
     assert hspcgan("export", "--parquet", cache, tmp_path / "plain").exit_code == 0

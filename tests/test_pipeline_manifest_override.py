@@ -65,6 +65,11 @@ def test_overrides_reach_any_depth_make_what_is_missing_and_the_last_one_wins(tm
     assert loaded.raw["train"]["batch_size"] == 32
 
 
+@pytest.mark.parametrize("folder", ["runs/my #1 try/cache", "5", "{a: b}", "- x", "2024-13-45"])
+def test_a_folder_is_taken_as_it_is_written(tmp_path, folder):
+    assert manifest(tmp_path, TEXT, f"cache={folder}").raw["cache"] == folder
+
+
 def test_the_name_given_as_an_override_names_the_folders(tmp_path):
     assert manifest(tmp_path, "train: {}", "name=other").raw["run"] == "runs/other/run"
 
@@ -82,7 +87,8 @@ def test_the_name_given_as_an_override_names_the_folders(tmp_path):
         ("train.steps=2024-13-45", "the value is not YAML: month must be in"),
         ("trian.steps=3", "unknown key 'trian' (did you mean 'train'?)"),
         ("train=5", "train is 5, expected keys below it"),
-        ("cache=5", "cache is 5, expected text"),
+        ("name=5", "name is 5, expected text"),
+        ("cache=", "cache is None, expected text"),
     ],
 )
 def test_bad_overrides_are_refused(tmp_path, override, message):

@@ -11,11 +11,11 @@ from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.sketch import OPENAI, sketch, sketch_clip, sketch_of
-from hspcgan.pipeline.manifest import Manifest, weights_path
+from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train import losses
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import World
-from hspcgan.train.setup import Run, clip_name, require_wandb
+from hspcgan.train.setup import Run, require_wandb
 
 STATE_BYTES = 16  # of a trainable parameter: weight, gradient, Adam's two moments, float32 each
 GB = 1e9
@@ -40,7 +40,8 @@ def missing(manifest: Manifest) -> list[str]:
     if not (Path(manifest.raw["cache"]) / "cache.json").is_file():
         lines.append(f"no cache at {manifest.raw['cache']}: `hspcgan prepare {manifest.path}` makes it")
     config = manifest.section("train", TrainConfig)
-    for check in (lambda: weights_path(clip_name(manifest)), lambda: require_wandb(config)):
+    chosen = manifest.section("encode", ClipChoice)
+    for check in (lambda: weights_path(chosen.clip), lambda: require_wandb(config)):
         try:
             check()
         except ValueError as error:
@@ -138,11 +139,10 @@ def kept_bytes(compute: Callable[[], object], networks: list[nn.Module]) -> int:
 
 
 def _sizes(manifest: Manifest) -> FrozenClip:
-    name = clip_name(manifest)
-    if Path(name).stem in OPENAI:
-        return sketch_clip(Path(name).stem)
-    encode = manifest.raw.get("encode") or {}
-    return sketch_of(load_clip(weights_path(name), bool(encode.get("allow_unverified", False))))
+    chosen = manifest.section("encode", ClipChoice)
+    if Path(chosen.clip).stem in OPENAI:
+        return sketch_clip(Path(chosen.clip).stem)
+    return sketch_of(load_clip(weights_path(chosen.clip), chosen.allow_unverified))
 
 
 def _parameters(network: nn.Module) -> int:

@@ -15,7 +15,7 @@ from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
 from hspcgan.model.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.manifest import Manifest, weights_path
+from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.data import Batch, Batches
 from hspcgan.train.distributed import World
@@ -86,8 +86,8 @@ def assemble(manifest: Manifest, world: World) -> Run:
         require_wandb(config)
     model_config = manifest.section("model", ModelConfig)
     cache = Cache(Path(manifest.raw["cache"]))
-    encode = manifest.raw.get("encode") or {}
-    clip = load_clip(weights_path(clip_name(manifest)), bool(encode.get("allow_unverified", False)))
+    chosen = manifest.section("encode", ClipChoice)
+    clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified)
     clip = clip.shown(model_config.clip_input)
     cache.require_clip(clip.sha256)
     if cache.images.shape[-1] != model_config.image_size:
@@ -137,14 +137,6 @@ def assemble(manifest: Manifest, world: World) -> Run:
         batches=batches,
         tap_blocks=tap_blocks,
     )
-
-
-def clip_name(manifest: Manifest) -> str:
-    """The manifest's CLIP, a path or a shipped name. ValueError where it names none."""
-    name = (manifest.raw.get("encode") or {}).get("clip")
-    if not name:
-        raise ValueError(f"{manifest.name}: encode.clip is missing; training needs the CLIP that encoded the cache")
-    return name
 
 
 def require_wandb(config: TrainConfig) -> None:

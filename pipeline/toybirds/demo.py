@@ -1,5 +1,6 @@
 """The demo: the whole path on toy birds, by the same commands that a user would type."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ def run(root: click.Group, folder: Path, seconds: float, dry_run: bool) -> None:
     todo = steps(seconds, folder)
     for number, (title, arguments) in enumerate(todo, start=1):
         click.secho(f"\n[{number}/{len(todo)}] {title}", bold=True)
-        click.echo(f"$ hspcgan {' '.join(arguments)}")
+        click.echo(f"$ hspcgan {shlex.join(arguments)}")
         if not dry_run:
             _call(root, arguments)
     if not dry_run:
