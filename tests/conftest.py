@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,16 @@ def random_clip_state(
         transformer_layers=2,
     )
     return network.state_dict()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bare_machine(tmp_path_factory) -> Iterator[None]:
+    """What the machine has counts for nothing: clean-fid's Inception, variables of launchers and clusters."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
+        for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "RAY_ADDRESS"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

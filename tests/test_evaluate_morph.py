@@ -64,7 +64,7 @@ def test_interpolate_writes_a_strip_and_a_gif_there_and_back(checkpoint, tmp_pat
     result = run(*command, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     stem = "a-red-bird-to-a-blue-bird-on-a-branch_seed2-to-3"
-    assert result.stdout.split() == [str(tmp_path / "out" / f"{stem}{end}") for end in (".png", ".gif")]
+    assert result.stdout.splitlines() == [str(tmp_path / "out" / f"{stem}{end}") for end in (".png", ".gif")]
     with Image.open(tmp_path / "out" / f"{stem}.gif") as gif:
         assert (gif.n_frames, gif.size) == (8, (56, 56))  # 5 frames there, 3 back
     with Image.open(tmp_path / "out" / f"{stem}.png") as strip:
@@ -92,7 +92,7 @@ def test_edit_keeps_the_noise_and_changes_the_words(checkpoint, tmp_path):
     names = [
         f"{text}_seed{seed}.png" for text in ("00-a-red-bird", "01-a-blue-bird", "02-a-red-branch") for seed in (0, 1)
     ]
-    assert result.stdout.split() == [str(tmp_path / name) for name in [*names, "a-red-bird_edits.png"]]
+    assert result.stdout.splitlines() == [str(tmp_path / name) for name in [*names, "a-red-bird_edits.png"]]
     images = {name: np.asarray(Image.open(tmp_path / name)).astype(int) for name in names}
     assert len({image.tobytes() for image in images.values()}) == 6
     plain = run("sample", TEXTS[0], "--checkpoint", checkpoint, "--out", tmp_path / "plain", "--no-grid")
@@ -125,7 +125,7 @@ def test_texts_come_from_a_file_too(checkpoint, tmp_path):
     (tmp_path / "texts.txt").write_text("a red bird\n\n  a blue bird \n", encoding="utf-8")
     result = run("sample", "a bird", "--texts", tmp_path / "texts.txt", "--checkpoint", checkpoint, "--out", tmp_path,
                  "--no-grid", "--dry-run")  # fmt: skip
-    assert result.stdout.split() == [
+    assert result.stdout.splitlines() == [
         str(tmp_path / f"{name}_seed0.png") for name in ("a-bird", "a-red-bird", "a-blue-bird")
     ]
     assert run("sample").exit_code == 2
@@ -142,4 +142,4 @@ def test_galip_needs_no_parser(tmp_path, tiny_clip_path):
     path = save_weights(tmp_path / "galip", *build(config, clip), config, clip)
     result = run("sample", *TEXTS, "--checkpoint", path, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert len(result.stdout.split()) == 3
+    assert len(result.stdout.splitlines()) == 3

@@ -120,7 +120,7 @@ def test_another_clip_is_refused_naming_both(saved, other_clip_path, tiny_clip):
         load(saved, clip=other)
 
 
-def test_a_clip_that_has_moved_is_asked_for(saved, tiny_clip_path, tmp_path):
+def test_a_clip_that_has_moved_is_asked_for(saved, tmp_path):
     moved = tmp_path / "elsewhere" / "deep" / "down" / "step"
     shutil.copytree(saved, moved)
     with pytest.raises(ValueError, match=r"tiny-clip, is not at .*give its path"):

@@ -52,7 +52,7 @@ def test_a_cache_that_another_process_finished_meanwhile_is_not_made_again(tmp_p
     assert sorted(tmp_path.iterdir()) == [tmp_path / "cache"]
 
 
-def test_a_lock_taken_while_its_holder_finished_is_no_lock(tmp_path, world, monkeypatch):
+def test_a_lock_taken_while_its_holder_finished_is_no_lock(tmp_path, monkeypatch):
     late, real = PartialCache(tmp_path / "cache", replace=True), fcntl.flock
 
     def finish_first(file, how):
@@ -109,7 +109,7 @@ def test_a_disk_without_room_for_the_lock_keeps_its_own_error(tmp_path, monkeypa
         PartialCache(tmp_path / "cache").__enter__()
 
 
-def test_a_process_that_did_nothing_leaves_no_folder_but_never_takes_anothers_lock(tmp_path, world):
+def test_a_process_that_did_nothing_leaves_no_folder_but_never_takes_anothers_lock(tmp_path):
     with PartialCache(tmp_path / "cache"):
         pass
     assert list(tmp_path.iterdir()) == []

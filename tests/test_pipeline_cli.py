@@ -130,9 +130,16 @@ def test_inspect_finds_captions(cache, options, ids):
     assert [line.split()[0] for line in output.splitlines() if "#" in line] == ids
 
 
-@pytest.mark.parametrize("options", [("--caption", "nobody"), ("--search", "zebra"), ("--number", "99")])
-def test_inspect_says_when_nothing_is_found(cache, options):
-    refused("inspect", cache, *options)
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--caption", "nobody"), "no caption or sample"),
+        (("--search", "zebra"), "holds 'zebra'"),
+        (("--number", "99"), "no caption row 99"),
+    ],
+)
+def test_inspect_says_when_nothing_is_found(cache, options, reason):
+    assert reason in refused("inspect", cache, *options)
 
 
 def test_inspect_takes_one_way_of_choosing(cache):

@@ -72,7 +72,7 @@ def test_rules_on_gold_annotations_give_the_gold_concept_sets(spoken):
         assert toy_stanza.found_sets(concepts_from_tokens(tokens)) == toy_stanza.gold_sets(caption)
 
 
-def test_gold_sets_of_one_caption_by_hand(spoken):
+def test_gold_sets_of_one_caption_by_hand():
     pattern = re.compile(r"this (\w+) bird has (\w+) wings and a crest")
     caption = next(c for scene in sample_scenes(3000, 9) for c in captions(scene) if pattern.fullmatch(c.text))
     said, colour = pattern.fullmatch(caption.text).groups()

@@ -3,14 +3,12 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
 
 import pytest
 import torch
+from torch.distributed import TCPStore
 from train_world import make_cache, write_manifest
 
 from hspcgan.model.checkpoint import load
@@ -73,23 +71,22 @@ def test_resumed_equals_uninterrupted_bit_for_bit(make_run, cache_taps):
     assert steps == ['{"step": 2', '{"step": 3', '{"step": 4', '{"step": 6']
 
 
-def test_a_signal_finishes_the_step_saves_and_the_rest_follows(make_run):
+def test_a_signal_finishes_the_step_saves_and_the_rest_follows(make_run, monkeypatch):
     whole = make_run("whole", steps=16, checkpoint_every=100, grid_every=100)
     loop.train(whole)
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     run = make_run("cut", steps=16, checkpoint_every=100, grid_every=100)
+    train_step = loop.train_step
 
-    def interrupt():
-        while not (run.folder / "log.jsonl").is_file():
-            time.sleep(0.001)
-        os.kill(os.getpid(), signal.SIGTERM)
+    def interrupted(run, batch, *rest):
+        if batch.step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train_step(run, batch, *rest)
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
+    monkeypatch.setattr(loop, "train_step", interrupted)
     outcome = loop.train(run)
-    thread.join()
-    assert outcome.reason == "SIGTERM"
-    assert 2 <= outcome.step < 16
+    assert (outcome.step, outcome.reason) == (5, "SIGTERM")
+    monkeypatch.undo()
     assert handlers == [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     resumed = make_run("cut", steps=16, checkpoint_every=100, grid_every=100)
     loop.train(resumed)
@@ -216,16 +213,14 @@ def test_of_two_processes_each_names_its_own_rows_when_a_loss_is_not_finite(tmp_
 
 def two_processes(path) -> tuple[list[subprocess.Popen], list[tuple[str, str]]]:
     """The command `train`, as torchrun starts it twice, run to its end; standard output and error of each."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # holds the port that it was given
     command = [sys.executable, "-c", "from hspcgan.train.cli import train; train()", str(path)]
     processes = [
         subprocess.Popen(
             command,
             env=os.environ
             | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
