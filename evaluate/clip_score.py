@@ -9,6 +9,7 @@ import torch
 
 from hspcgan.evaluate.metrics import Figure, Scored, figure, metric
 from hspcgan.model.clip import FrozenClip
+from hspcgan.model.views import to_signed
 
 CROWD = 100  # captions among which an image must find its own
 
@@ -28,9 +29,8 @@ class ClipScorer:
         device = self.clip.pixel_mean.device
         parts = []
         for start in range(0, len(images), self.batch_size):
-            batch = torch.from_numpy(images[start : start + self.batch_size]).to(device)
-            pixels = batch.permute(0, 3, 1, 2).float() / 127.5 - 1  # [b, 3, H, W] in [-1, 1]
-            parts.append(self.clip.image_features(pixels).cpu().numpy())
+            pixels = torch.from_numpy(to_signed(images[start : start + self.batch_size])).permute(0, 3, 1, 2)
+            parts.append(self.clip.image_features(pixels.to(device)).cpu().numpy())
         return np.concatenate(parts)
 
     @torch.inference_mode()

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from hspcgan.evaluate.pictures import captioned, png, slug, write_bytes
-from hspcgan.evaluate.sample import generate, noise, to_uint8
+from hspcgan.evaluate.sample import generate, noise
 from hspcgan.evaluate.studio import Warn, Weights, device_of, open_weights
+from hspcgan.model.views import to_uint8
 
 FRAME_MS = 120
 BATCH = 16

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 GAP = 2  # px between the tiles of a sheet
 COLUMNS = 8
+LEAST = 168  # px across an image of a captioned grid
 MARGIN, LETTER, LINE = 12, 13, 17  # of a captioned grid, px
 INK, PAPER = (31, 41, 51), (255, 255, 255)
 
@@ -59,10 +60,10 @@ def pairs(canvas: np.ndarray, count: int, size: tuple[int, int]) -> tuple[np.nda
     return cells[:, 0].reshape(-1, *size, 3)[:count], cells[:, 1].reshape(-1, *size, 3)[:count]
 
 
-def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 4, least: int = 168) -> np.ndarray:
-    """Images uint8 [N, H, W, 3] with their captions below, enlarged to ``least`` pixels or more → uint8 HWC."""
+def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 4) -> np.ndarray:
+    """Images uint8 [N, H, W, 3] with their captions below, enlarged to LEAST pixels across or more → uint8 HWC."""
     n, height, width, _ = images.shape
-    factor = max(1, -(-least // width))
+    factor = max(1, -(-LEAST // width))
     tile = (width * factor, height * factor)
     columns = min(columns, n)
     font = ImageFont.load_default(LETTER)

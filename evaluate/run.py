@@ -187,12 +187,12 @@ def _record(
         "timings": timings,
         "grid": {
             "image": [size, size],
-            "captions": [_described(bench.cache, caption) for caption in bench.captions[: config.shown]],
+            "captions": [_described(caption) for caption in bench.captions[: config.shown]],
         },
     }
 
 
-def _described(cache: Cache, caption: dict[str, Any]) -> dict[str, Any]:
+def _described(caption: dict[str, Any]) -> dict[str, Any]:
     """A caption with its concepts and graph, phrase ids left out."""
     concepts = {
         kind: [{key: value for key, value in row.items() if key != "phrase"} for row in caption[kind]]

@@ -1,4 +1,4 @@
-"""Images from captions: noise that depends on seed and sample alone, uint8 images, conditions from anyone's own text.
+"""Images from captions: noise that depends on seed and sample alone, uint8 images.
 
 Legend: B captions, H height, W width.
 """
@@ -13,6 +13,7 @@ import torch
 
 from hspcgan.model.condition import Condition
 from hspcgan.model.generator import Generator
+from hspcgan.model.views import to_uint8
 
 
 def noise(seeds: Sequence[int], sample_ids: Sequence[str], noise_dim: int) -> np.ndarray:
@@ -22,16 +23,6 @@ def noise(seeds: Sequence[int], sample_ids: Sequence[str], noise_dim: int) -> np
         key = np.frombuffer(hashlib.sha256(f"{seed}/{sample_id}".encode()).digest()[:16], dtype="<u8")
         rows.append(np.random.Generator(np.random.Philox(key=key)).standard_normal(noise_dim, dtype=np.float32))
     return np.stack(rows)
-
-
-def to_uint8(images: torch.Tensor) -> np.ndarray:
-    """Images NCHW float, nominally in [-1, 1] → uint8 NHWC: rounded to the nearest level, clamped.
-
-    ValueError for images that are not finite.
-    """
-    if not images.isfinite().all():
-        raise ValueError("the generator gave pixels that are not finite; take an earlier checkpoint")
-    return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 @torch.inference_mode()

@@ -58,7 +58,7 @@ def subjects(
         found = [Subject(label, found[0].kind, found[0].path)]
     labels = [subject.label for subject in found]
     for name in labels:
-        if labels.count(name) > 1 or "/" in name or name.startswith("."):
+        if not name or labels.count(name) > 1 or "/" in name or name.startswith("."):
             raise ValueError(
                 f"label {name!r} is no file name or means several subjects; score one by one, with --label"
             )

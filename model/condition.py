@@ -61,9 +61,9 @@ class Condition:
             relation_object=nowhere,
         )
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Condition:
+    def to(self, device: torch.device | str) -> Condition:
         """The same batch on another device."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return self._map(lambda tensor: tensor.to(device))
 
     def __len__(self) -> int:
         return self.sentence.shape[0]

@@ -22,13 +22,13 @@ HEAD_WIDTH = 64
 
 
 class Attention(nn.Module):
-    """Residual attention ``x + W_o · attend(W_q x, W_k y, W_v y)`` with heads of 64, as in CLIP."""
+    """Residual attention ``x + W_o · attend(W_q x, W_k y, W_v y)`` with heads of 64 as in CLIP, or a narrower one."""
 
     def __init__(self, features: int, width: int):
         super().__init__()
+        if width > HEAD_WIDTH and width % HEAD_WIDTH:
+            raise ValueError(f"model.prompt_width is {width}, expected {HEAD_WIDTH}, a multiple of it, or less")
         self.heads = max(1, width // HEAD_WIDTH)
-        if width % self.heads:
-            raise ValueError(f"prompt_width {width} is not a multiple of {HEAD_WIDTH}")
         self.query = nn.Linear(features, width)
         self.key_value = nn.Linear(features, 2 * width)
         self.out = nn.Linear(width, features)

@@ -15,6 +15,16 @@ def to_signed(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / 127.5 - 1
 
 
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Images NCHW float, nominally in [−1, 1] → uint8 NHWC: rounded to the nearest level, clamped.
+
+    ValueError for images that are not finite.
+    """
+    if not images.isfinite().all():
+        raise ValueError("the generator gave pixels that are not finite; take an earlier checkpoint")
+    return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
 def view_pixels(images: np.ndarray, view: str) -> Tensor:
     """A view of square images uint8 [b, 3, H, H], one of VIEWS; float32 in [−1, 1] of the same size.
 

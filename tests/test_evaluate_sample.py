@@ -15,6 +15,7 @@ from PIL import Image
 from hspcgan.evaluate import sample as sampling
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
 from hspcgan.evaluate.pictures import captioned, paired, pairs, sheet, slug, tiles
+from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cli import main
 
 
@@ -46,14 +47,14 @@ def test_noise_is_standard_normal():
 def test_pixels_are_rounded_to_the_nearest_level_and_clamped():
     levels = torch.tensor([-1.0, -0.999, -2.0, 0.0, 0.9999, 1.0, 7.0])
     pixels = levels.expand(1, 3, 1, 7)
-    assert sampling.to_uint8(pixels)[0, 0, :, 0].tolist() == [0, 0, 0, 128, 255, 255, 255]
+    assert to_uint8(pixels)[0, 0, :, 0].tolist() == [0, 0, 0, 128, 255, 255, 255]
     half_way = (torch.tensor([100.4, 100.6]) / 127.5 - 1).expand(1, 3, 1, 2)
-    assert sampling.to_uint8(half_way)[0, 0, :, 0].tolist() == [100, 101]
+    assert to_uint8(half_way)[0, 0, :, 0].tolist() == [100, 101]
 
 
 def test_pixels_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="not finite"):
-        sampling.to_uint8(torch.full((1, 3, 2, 2), torch.nan))
+        to_uint8(torch.full((1, 3, 2, 2), torch.nan))
 
 
 def test_images_do_not_depend_on_the_batch_they_are_drawn_in(generator):
@@ -110,7 +111,7 @@ def test_the_command_writes_an_image_for_each_text_and_seed_and_a_grid(checkpoin
     assert result.exit_code == 0, result.output
     names = ["a-red-bird_seed5.png", "a-red-bird_seed6.png", "a-blue-bird-on-a-branch_seed5.png",
              "a-blue-bird-on-a-branch_seed6.png", "grid.png"]  # fmt: skip
-    assert result.stdout.split() == [str(tmp_path / "out" / name) for name in names]
+    assert result.stdout.splitlines() == [str(tmp_path / "out" / name) for name in names]
     images = [np.asarray(Image.open(tmp_path / "out" / name)) for name in names]
     assert [image.shape for image in images[:4]] == [(56, 56, 3)] * 4
     assert len({image.tobytes() for image in images}) == 5
@@ -133,7 +134,10 @@ def test_texts_of_a_file_are_those_typed_with_and_without_a_byte_order_mark(chec
 
 def test_a_dry_run_names_the_files_and_writes_none(checkpoint, tmp_path):
     result = run("sample", "a red bird", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--dry-run")
-    assert result.stdout.split() == [str(tmp_path / "out" / "a-red-bird_seed0.png"), str(tmp_path / "out" / "grid.png")]
+    assert result.stdout.splitlines() == [
+        str(tmp_path / "out" / "a-red-bird_seed0.png"),
+        str(tmp_path / "out" / "grid.png"),
+    ]
     assert not (tmp_path / "out").exists()
 
 
@@ -206,6 +210,13 @@ def test_a_sheet_is_cut_into_the_tiles_it_was_made_of():
     np.testing.assert_array_equal(tiles(sheet(images[:3]), 3, (5, 7)), images[:3])
     with pytest.raises(ValueError, match="does not hold 20 tiles"):
         tiles(sheet(images), 20, (5, 7))
+
+
+def test_pairs_stand_one_above_the_other():
+    canvas = paired(*(np.full((9, 4, 4, 3), shade, dtype=np.uint8) for shade in (10, 20)))
+    assert canvas.shape == (4 * 6 + 2, 8 * 6 + 2, 3)
+    assert [canvas[row, 2, 0] for row in (2, 8, 14, 20)] == [10, 20, 10, 20]
+    assert canvas[20, 8, 0] == 255
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 11])

@@ -100,8 +100,10 @@ def test_a_whole_cache_breaks_nothing(whole):
         ("samples", lambda r: set_in(r[0], height=0), "has size 9×0"),
         ("samples", lambda r: set_in(r[0], box=[9, 0, 12, 5]), "the box [9, 0, 12, 5] of k0/0 has no area"),
         ("samples", lambda r: set_in(r[0], box=[0, 0, 5]), "the box [0, 0, 5] of k0/0 has no area"),
-        ("captions", lambda r: set_in(r[0]["entities"][0], end=999), "a span or a word index outside"),
-        ("captions", lambda r: set_in(r[0]["entities"][0], start=-1), "a span or a word index outside"),
+        ("captions", lambda r: set_in(r[0]["entities"][0], end=999), "a span outside its caption"),
+        ("captions", lambda r: set_in(r[0]["entities"][0], start=-1), "a span outside its caption"),
+        ("captions", lambda r: set_in(r[0]["entities"][0], word=-1), "entities: a word index below 0"),
+        ("captions", lambda r: set_in(r[0]["attributes"][0], word=-1), "attributes: a word index below 0"),
         *[
             ("captions", lambda r, graph=graph: set_in(r[0], graph=graph), f"row 0: {graph!r} is no scene graph")
             for graph in GRAPHS

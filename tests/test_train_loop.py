@@ -16,7 +16,7 @@ from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import start
-from hspcgan.train.journal import Clock, tile
+from hspcgan.train.journal import Clock
 from hspcgan.train.plan import missing
 from hspcgan.train.setup import assemble
 
@@ -168,14 +168,6 @@ def test_a_run_leaves_logs_grids_and_checkpoints(make_run):
     assert (run.folder / "manifest.yaml").is_file()
     again = loop.train(make_run())
     assert (again.step, again.reason) == (6, "done")
-
-
-def test_tiles_stand_in_pairs_of_rows():
-    above, below = np.full((9, 3, 4, 4), 10, dtype=np.uint8), np.full((9, 3, 4, 4), 20, dtype=np.uint8)
-    canvas = tile(above, below, columns=8, gap=2)
-    assert canvas.shape == (4 * 6 + 2, 8 * 6 + 2, 3)
-    assert [canvas[row, 2, 0] for row in (2, 8, 14, 20)] == [10, 20, 10, 20]
-    assert canvas[20, 8, 0] == 255
 
 
 def test_a_run_stops_after_its_time_with_a_checkpoint(make_run):

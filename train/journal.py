@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from hspcgan.model.condition import Condition
+from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.conditions import collate
 from hspcgan.train import distributed
 from hspcgan.train.data import GRID, noise_rows
@@ -85,7 +86,7 @@ class Journal:
         if not self.writes:
             return
         line = {"step": step, "images_per_sec": round(rate, 2), **means, **self._gpu(), "sec_per_step": parts}
-        with open(self.run.folder / "log.jsonl", "a") as file:
+        with open(self.run.folder / "log.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         self.scalars(step, {**means, "images_per_sec": rate, **self._gpu()})
         status = f"D {means['loss_d']:.3f}  G {means['loss_g']:.3f}  cos {means['cosine']:.3f}  {rate:.1f} images/s"
@@ -146,25 +147,12 @@ class _Showcase:
 
     @torch.no_grad()
     def draw(self) -> np.ndarray:
-        """uint8 [rows · (H + 2) + 2, columns · (W + 2) + 2, 3]."""
+        """Real images above generated ones: uint8 [rows · (H + 2) + 2, columns · (W + 2) + 2, 3]."""
+        from hspcgan.evaluate.pictures import paired
+
         with self.run.autocast():
             images = self.run.shown(self.noise, self.condition).float()
-        fake = ((images + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
-        return tile(self.real, fake)
-
-
-def tile(above: np.ndarray, below: np.ndarray, columns: int = 8, gap: int = 2) -> np.ndarray:
-    """Two lists of images, uint8 [n, 3, H, W], in pairs one above the other, up to `columns` side by side → HWC."""
-    count, _, height, width = above.shape
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    canvas = np.full((rows * 2 * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, dtype=np.uint8)
-    for i in range(count):
-        left = gap + i % columns * (width + gap)
-        for half, images in enumerate((above, below)):
-            top = gap + (2 * (i // columns) + half) * (height + gap)
-            canvas[top : top + height, left : left + width] = images[i].transpose(1, 2, 0)
-    return canvas
+        return paired(self.real.transpose(0, 2, 3, 1), to_uint8(images))
 
 
 def _follow_by_wandb(run: Run, project: str) -> None:
@@ -180,5 +168,5 @@ def _keep_until(path: Path, step: int) -> None:
     """Drop log lines of steps after `step`, and a line cut short by a crash."""
     if not path.is_file():
         return
-    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
     write_atomic(path, "".join(line for line in whole if json.loads(line)["step"] <= step))

@@ -117,7 +117,7 @@ def resume(run: Run) -> int:
 def write_atomic(path: Path, text: str) -> None:
     """Write a text file so that it is complete or unchanged."""
     temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     _to_disk(temporary)
     os.replace(temporary, path)
 

@@ -76,8 +76,8 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def label(value: float) -> str:
-    """A number with at most three digits, thousands apart, a true minus."""
-    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}").replace("-", "−")
+    """A number with three digits below 1,000 and whole above, thousands apart, a true minus."""
+    return (f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}").replace("-", "−")
 
 
 def _trimmed(values: list[float]) -> list[float]:

@@ -9,6 +9,7 @@ import itertools
 import json
 import multiprocessing
 import resource
+import sys
 import tarfile
 import tempfile
 import threading
@@ -100,7 +101,8 @@ def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, A
     found = Cache(folder / "cache").info["counts"]["captions"]
     if found != count:
         raise AssertionError(f"{count} captions went in, {found} came out")
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
     return {"seconds": seconds, "own_gb": peak.gb or resident, "resident_gb": resident}
 
 

@@ -165,6 +165,8 @@ def _concepts(cache: Cache) -> Iterator[str]:
         counts += np.bincount(phrase, minlength=len(kinds))
         if any(kinds[p] != kind for p in np.unique(phrase)):
             yield f"{name}: phrases of another kind"
+        if (items.field("word").to_numpy(zero_copy_only=False) < 0).any():
+            yield f"{name}: a word index below 0"
         for edge in {"entity", "subject", "object"} & {f.name for f in items.type}:
             ends = items.field(edge).to_numpy(zero_copy_only=False)
             if ((ends < -1) | (ends >= entities[owner])).any():
@@ -177,9 +179,9 @@ def _spans(cache: Cache) -> Iterator[str]:
     lengths = np.array([len(text) for text in cache.captions["text"].to_pylist()])
     column = cache.captions["entities"].combine_chunks()
     items = column.flatten()
-    start, end, word = (items.field(name).to_numpy(zero_copy_only=False) for name in ("start", "end", "word"))
-    if ((start < 0) | (end < start) | (end > lengths[_owner(column)]) | (word < 0)).any():
-        yield "entities: a span or a word index outside its caption"
+    start, end = (items.field(name).to_numpy(zero_copy_only=False) for name in ("start", "end"))
+    if ((start < 0) | (end < start) | (end > lengths[_owner(column)])).any():
+        yield "entities: a span outside its caption"
     tokens, context = cache.captions["n_tokens"].to_numpy(), cache.info["clip"]["context_length"]
     if (tokens < 2).any() or (tokens > context).any():
         yield f"captions.parquet: n_tokens outside 2 … {context}, the context of {cache.info['clip']['name']}"

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hspcgan.model.clip import FrozenClip
+from hspcgan.model.views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.draw import draw
 from hspcgan.pipeline.toybirds.scene import COLOURS, PARTS, Scene, sample_scenes
@@ -31,7 +32,7 @@ def bars(clip: FrozenClip, scenes: int = 1000) -> dict[str, float]:
 def image_features(clip: FrozenClip, scenes: Sequence[Scene]) -> Tensor:
     """Unit image features [S, d] of the scenes' pictures."""
     pictures = np.stack([np.asarray(draw(scene, clip.resolution)) for scene in scenes])
-    images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    images = torch.from_numpy(to_signed(pictures)).permute(0, 3, 1, 2)
     with torch.no_grad():
         return F.normalize(torch.cat([clip.image_features(part) for part in images.split(250)]), dim=1)
 

@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.lessons import LOCATED, Lesson, Pictures, lessons
 from hspcgan.pipeline.toybirds.scene import COLOURS, sample_scenes
@@ -158,20 +159,20 @@ def locating_loss(guesses: Tensor, places: Tensor, colours: Tensor) -> Tensor:
     return named + F.binary_cross_entropy_with_logits(guesses[..., 0], shares)
 
 
-def train(recipe: Recipe, device: str = "cpu") -> "CLIP":
+def train(recipe: Recipe) -> "CLIP":
     """A trained toy CLIP in float32; its passes are those of FrozenClip, here with gradients."""
     pictures = Pictures(recipe.scenes, recipe.seed, recipe.resolution, recipe.patch)
     model = build(recipe)
-    tower = FrozenClip(model, "in training", sha256="").requires_grad_(True).to(device)
-    offset = torch.zeros(len(phrases()), requires_grad=True, device=device)  # how similar a true phrase's picture is
-    locator = nn.Linear(recipe.vision_width, len(LOCATED) * (1 + len(COLOURS))).to(device)
+    tower = FrozenClip(model, "in training", sha256="").requires_grad_(True)
+    offset = torch.zeros(len(phrases()), requires_grad=True)  # how similar a true phrase's picture is
+    locator = nn.Linear(recipe.vision_width, len(LOCATED) * (1 + len(COLOURS)))
     optimizers = _optimizers(model, [offset, *locator.parameters()], recipe)
     stream = lessons(pictures, recipe.batch, recipe.seed + 1)
     for step in tqdm(range(recipe.steps), "toy CLIP", disable=None):
         for optimizer, rate in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * min((step + 1) / 50, 0.5 + 0.5 * math.cos(math.pi * step / recipe.steps))
-        loss = _loss(tower, offset, locator, next(stream), device)
+        loss = _loss(tower, offset, locator, next(stream))
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, _ in optimizers:
@@ -195,15 +196,15 @@ def quieten(visual: "VisionTransformer", factor: float = 0.25) -> None:
         part.bias.data *= factor
 
 
-def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Lesson, device: str) -> Tensor:
-    images = lesson.images.to(device).float() / 127.5 - 1
-    with torch.autocast(torch.device(device).type, torch.bfloat16):
+def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Lesson) -> Tensor:
+    images = torch.from_numpy(to_signed(lesson.images.numpy()))
+    with torch.autocast("cpu", torch.bfloat16):
         (patches,), seen = tower.image_taps(images, blocks=(2 * tower.layers // 3,))
-        read = tower.encode_text(tower.tokenize(lesson.texts)[0].to(device))[0]
+        read = tower.encode_text(tower.tokenize(lesson.texts)[0])[0]
         guesses = locator(patches.permute(0, 2, 3, 1))
     scale = tower.network.logit_scale
-    matched = matching_loss(seen.float(), read.float(), lesson.held.to(device), lesson.captions, scale, offset)
-    return matched + locating_loss(guesses.float(), lesson.places.to(device), lesson.colours.to(device))
+    matched = matching_loss(seen.float(), read.float(), lesson.held, lesson.captions, scale, offset)
+    return matched + locating_loss(guesses.float(), lesson.places, lesson.colours)
 
 
 def _optimizers(model: "CLIP", others: list[Tensor], recipe: Recipe) -> list[tuple[torch.optim.Optimizer, float]]:

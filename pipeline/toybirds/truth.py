@@ -81,13 +81,13 @@ def without(scene: Scene, absent: Sequence[str]) -> Scene:
 
 def value_bits(scenes: Sequence[Scene]) -> np.ndarray:
     """Each scene's values as one set bit per field [S, F] uint32, for `truth`."""
-    return np.array([[_bits(name, getattr(scene, name)) for name in FIELDS] for scene in scenes], dtype=np.uint32)
+    return np.array([[_bits(getattr(scene, name)) for name in FIELDS] for scene in scenes], dtype=np.uint32)
 
 
 VOCABULARY = (*COLOURS, *SIZES, *LENGTHS, *PLACES, "beside", "under", "above", True)
 
 
-def _bits(name: str, value: object) -> int:
+def _bits(value: object) -> int:
     return 0 if value in (ABSENT, False) else 1 << VOCABULARY.index(value)  # type: ignore[arg-type]
 
 
@@ -99,7 +99,7 @@ def truth(statements: Sequence[Statement], bits: np.ndarray) -> np.ndarray:
             held = np.ones(len(bits), dtype=bool)
             for name, value in _implied(facts).items():
                 column = bits[:, FIELDS.index(name)]
-                held &= column != 0 if value == PRESENT else column == _bits(name, value)
+                held &= column != 0 if value == PRESENT else column == _bits(value)
             row |= held
     return result
 
