@@ -31,17 +31,22 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
 
     Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
     in TARGET.rejects.jsonl as {"line", "why", "text"}, which is absent when there are none. `target` appears when it is
-    complete. Raises ValueError when source and target are one file, or where a model is missing.
+    complete; a link stays, its file is written. Raises ValueError where the source would be written over, where the
+    target is no plain file, or where a model is missing.
     """
-    if source.resolve() == target.resolve():
-        raise ValueError(f"{target} is the file to read; give another one to write")
+    target = target.resolve()
+    refused = target.with_name(target.name + ".rejects.jsonl")
+    if source.resolve() in (target, refused):
+        raise ValueError(f"{source} would be written over, by {target.name} or its rejects; give another file to write")
     if source.is_dir() or not source.exists():
         raise ValueError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
     if target.is_dir():
         raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{target} is no plain file, which appears when it is complete; name one to write")
     outcome = Outcome()
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")  # its own, where two processes write one file
     try:
         with open(source, "rb") as lines, open(partial, "w", encoding="utf8") as out:
             for (captions, graphs), _ in engines.run(
@@ -55,7 +60,7 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
-    _write_rejects(target.with_name(target.name + ".rejects.jsonl"), outcome.rejects)
+    _write_rejects(refused, outcome.rejects)
     return outcome
 
 

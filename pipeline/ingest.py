@@ -69,7 +69,7 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
     except ValueError as error:
         checked.reject(where, "image", str(error))
         for row in captions:
-            checked.reject(row["caption_id"], "caption", f"its image was refused: {error}")
+            checked.reject(row["caption_id"], "caption", f"{schema.IMAGE_REFUSED}{error}")
         return
     checked.samples.append(sample)
     checked.captions += captions

@@ -150,7 +150,8 @@ def reasons(rejects: pa.Table) -> list[tuple[int, str, str, str]]:
     """
     groups: dict[tuple[str, str, str], Counter[str]] = {}
     for row in rejects.to_pylist():
-        kind = re.sub(r"-?\d[\d,.]*", "N", row["why"].partition(": ")[0])
+        _, image, why = row["why"].rpartition(schema.IMAGE_REFUSED)
+        kind = image + re.sub(r"-?\d[\d,.]*", "N", why.partition(": ")[0])
         groups.setdefault((row["stage"], row["what"], kind), Counter())[row["why"]] += 1
     counted = [(whys.total(), stage, what, _example(whys)) for (stage, what, _), whys in groups.items()]
     return sorted(counted, key=lambda group: (-group[0], group[1:]))

@@ -1,6 +1,7 @@
 """`hspcgan parse --jsonl`: any file of captions, line for line, with what cannot be read listed."""
 
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -44,6 +45,38 @@ def source(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_bytes(b"\n".join([*good[:2], *BAD, *good[2:]]) + b"\n")
     return path
+
+
+def test_only_a_plain_file_is_replaced_and_a_links_is_written_in_its_place(source, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is no plain file"):
+        parse_file(source, tmp_path / "pipe", SPACY)
+    (tmp_path / "real.jsonl").write_text("old")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
+    parse_file(source, tmp_path / "link.jsonl", SPACY)
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert len(lines(tmp_path / "real.jsonl")) == 4
+    assert (tmp_path / "real.jsonl.rejects.jsonl").is_file()
+
+
+def test_the_rejects_do_not_write_over_the_source(source, tmp_path):
+    named = source.rename(tmp_path / "out.jsonl.rejects.jsonl")
+    with pytest.raises(ValueError, match="would be written over"):
+        parse_file(named, tmp_path / "out.jsonl", SPACY)
+
+
+def test_another_process_that_writes_the_same_file_meanwhile_disturbs_neither(source, tmp_path, monkeypatch):
+    run, target = caption_file.engines.run, tmp_path / "out.jsonl"
+    others = tmp_path / ".out.jsonl.1.partial"
+
+    def meanwhile(*arguments):
+        others.write_text("of another process")
+        yield from run(*arguments)
+
+    monkeypatch.setattr(caption_file.engines, "run", meanwhile)
+    parse_file(source, target, SPACY)
+    assert [row["caption"] for row in lines(target)] == GOOD
+    assert others.read_text() == "of another process"
 
 
 def test_every_line_ends_in_the_output_or_in_the_rejects(source, tmp_path):
@@ -96,7 +129,7 @@ def test_stanza_annotates_where_it_is_asked_for(tmp_path):
 
 
 def test_wrong_paths_and_arguments_are_refused(source, tmp_path):
-    assert "is the file to read" in hspcgan("parse", "--jsonl", source, source).output
+    assert "would be written over" in hspcgan("parse", "--jsonl", source, source).output
     assert "no such file" in hspcgan("parse", "--jsonl", tmp_path / "none", tmp_path / "out").output
     assert "is a folder; name the file" in hspcgan("parse", "--jsonl", source, tmp_path).output
     assert "give a MANIFEST or --jsonl" in hspcgan("parse").output

@@ -171,6 +171,11 @@ def test_export_is_plain_parquet_with_the_caches_values(cache, tmp_path):
     assert "exists already" in refused("export", cache, tmp_path / "plain")
 
 
+def test_export_writes_nothing_into_a_cache(cache):
+    assert "lies inside another cache" in refused("export", cache, cache / "plain")
+    assert not (cache / "plain").exists()
+
+
 def test_export_leaves_an_unfinished_cache_of_that_name_alone(cache, tmp_path):
     work = tmp_path / "other.partial" / "parse"
     work.mkdir(parents=True)

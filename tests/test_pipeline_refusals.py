@@ -37,6 +37,18 @@ def test_details_and_numbers_do_not_tell_kinds_apart():
     ]  # fmt: skip
 
 
+def test_captions_that_go_with_their_image_are_told_apart_by_its_reason():
+    image = "its image was refused: "
+    assert counted(
+        ("caption", f"{image}empty file (0 bytes)"), ("caption", f"{image}unreadable header: a"),
+        ("caption", f"{image}empty file (0 bytes)"), ("caption", f"{image}unreadable header: b"),
+        ("caption", f"{image}unreadable header: b"),
+    ) == [
+        (3, "ingest", "caption", f"{image}unreadable header: b (one of 2 variants)"),
+        (2, "ingest", "caption", f"{image}empty file (0 bytes)"),
+    ]  # fmt: skip
+
+
 FAULTS: dict[str, dict[str, bytes]] = {
     "no captions": {"{}.png": picture()},
     "not valid JSON": {"{}.png": picture(), "{}.json": b"{"},

@@ -36,9 +36,10 @@ def test_samples_come_in_the_order_of_the_shards(tmp_path):
 
 
 def test_folders_named_test_are_the_test_split(tmp_path):
-    tar_shard(tmp_path / "train" / "00000.tar", {"a.jpg": picture(1), "a.txt": b"x"})
-    tar_shard(tmp_path / "val" / "00000.tar", {"b.jpg": picture(1), "b.txt": b"x"})
-    assert {entry.key: entry.split for entry in opened(tmp_path).entries()} == {"a": "train", "b": "test"}
+    for folder in ("train", "val"):  # img2dataset counts from 0 in each run
+        tar_shard(tmp_path / folder / "00000.tar", {"000000000.jpg": picture(1), "000000000.txt": b"x"})
+    split = {entry.key: entry.split for entry in opened(tmp_path).entries()}
+    assert split == {"train/000000000": "train", "val/000000000": "test"}
 
 
 @pytest.mark.parametrize(("about", "captions"), [
@@ -168,7 +169,7 @@ def test_names_that_are_no_unicode_become_rejects_that_parquet_can_hold(tmp_path
 def test_a_key_in_two_shards_is_refused(tmp_path):
     for shard in (0, 1):
         tar_shard(tmp_path / f"{shard}.tar", {"a.jpg": picture(), "a.txt": b"x"})
-    with pytest.raises(ValueError, match=r"a: 0\.tar:a, 1\.tar:a"):
+    with pytest.raises(ValueError, match=r"a: 0\.tar:a, 1\.tar:a\); give each run's shards a folder of their own"):
         opened(tmp_path).entries()
 
 

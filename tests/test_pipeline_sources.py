@@ -106,11 +106,14 @@ def test_coco_names_missing_images_and_stray_captions(tmp_path):
     path = tmp_path / "annotations" / "captions_val2017.json"
     content = json.loads(path.read_text())
     content["annotations"].append({"id": 99, "image_id": 77, "caption": "of nothing"})
+    content["annotations"].append({"id": 100, "image_id": 4, "caption": None})
     content["images"].append({"id": 5, "file_name": "../../secret.jpg"})
     content["images"].append({"id": 6, "file_name": "000000000006.jpg"})
     write(path, json.dumps(content))
     write(tmp_path / "images" / "val2017" / "000000000006.jpg", picture(6, kind="JPEG"))
-    problems = {item.entry.where: item.problem for item in items(opened("coco", tmp_path)).values() if item.problem}
+    found = items(opened("coco", tmp_path))
+    assert found["images/val2017/000000000004.jpg"].captions[-1] is None  # ingest refuses it alone
+    problems = {item.entry.where: item.problem for item in found.values() if item.problem}
     assert "missing image file: " in problems.pop("images/train2017/000000000002.jpg")
     assert problems == {
         "captions_val2017.json#99": "annotation 99 names image 77, which is not in `images`",
@@ -136,6 +139,7 @@ def test_coco_without_its_image_folder_is_refused_at_once(tmp_path):
     ('{"images": [\n{"id": 1,, }', "not valid JSON.*line 2, column 10"),
     ('{"annotations": []}', "no list `images`; got annotations"),
     ('{"images": [{"id": 1}], "annotations": []}', r"images\[0\] lacks a valid file_name"),
+    ('{"images": [], "annotations": [{"id": 1, "image_id": 2}]}', r"annotations\[0\] lacks a valid caption"),
     ("[]", "no list `images`; got list"),
 ])  # fmt: skip
 def test_coco_names_the_broken_file_and_the_place(tmp_path, content, reason):
@@ -176,6 +180,18 @@ def test_the_signature_moves_with_contents_and_not_with_place_or_time(tmp_path):
     assert opened("folder", first).signature() == same
     write(first / "img000.txt", "another caption\n")
     assert opened("folder", first).signature() != same
+
+
+def test_coco_images_in_folders_below_are_noticed_when_they_change(tmp_path):
+    path = coco_dataset(tmp_path) / "annotations" / "captions_train2017.json"
+    content = json.loads(path.read_text())
+    image = tmp_path / "images" / "train2017" / content["images"][0]["file_name"]
+    below = write(image.parent / "sub" / image.name, image.read_bytes())
+    content["images"][0]["file_name"] = f"sub/{image.name}"
+    path.write_text(json.dumps(content))
+    before = opened("coco", tmp_path, year=2017).signature()
+    below.write_bytes(below.read_bytes()[:-1] + b"x")
+    assert opened("coco", tmp_path, year=2017).signature() != before
 
 
 @pytest.mark.parametrize("byte", [5, -5])

@@ -19,11 +19,16 @@ def refuse_foreign(target: Path) -> None:
 
     An empty folder is no obstacle; a finished cache is none here.
     """
+    refuse_inside_cache(target)
+    refuse_others(target, schema.FILES, is_cache)
+    refuse_others(work_folder(target), WORK, lambda folder: (folder / LOCK).is_file())
+
+
+def refuse_inside_cache(target: Path) -> None:
+    """ValueError for a place inside a cache, which holds its own files alone."""
     around = next(filter(is_cache, target.absolute().parents), None)
     if around:
         raise ValueError(f"{target} lies inside another cache, {around}; give another folder")
-    refuse_others(target, schema.FILES, is_cache)
-    refuse_others(work_folder(target), WORK, lambda folder: (folder / LOCK).is_file())
 
 
 def refuse_mounted(target: Path) -> None:

@@ -55,6 +55,8 @@ SAMPLES = pa.schema([
 ])  # fmt: skip
 CAPTION_TEXTS = pa.schema([("caption_id", pa.string()), ("key", pa.string()), ("text", pa.string())])
 REJECTS = pa.schema([("stage", pa.string()), ("where", pa.string()), ("what", pa.string()), ("why", pa.string())])
+IMAGE_REFUSED = "its image was refused: "
+"""How the reason begins where a caption goes with its image; the image's own reason follows."""
 CONCEPTS = pa.schema([pa.field("caption_id", pa.string()), *_concepts(pa.string())])
 TEXTS = pa.schema([("text", pa.string()), ("n_tokens", pa.int32()), ("truncated", pa.bool_())])
 CAPTIONS = pa.schema([

@@ -176,14 +176,14 @@ def show_folders(*folders: Path) -> str:
     return "; ".join(shown) or "nothing"
 
 
-def refuse_duplicates(entries: Sequence[Entry]) -> None:
-    """Raises ValueError naming the keys that several entries share, with the files that claim them."""
+def refuse_duplicates(entries: Sequence[Entry], mend: str = "rename or remove all but one of each") -> None:
+    """Raises ValueError naming the keys that several entries share, with the files that claim them and the `mend`."""
     counts = Counter(entry.key for entry in entries)
     twice = [key for key, count in counts.items() if count > 1]
     if not twice:
         return
     shown = "; ".join(f"{key}: {', '.join(e.where for e in entries if e.key == key)}" for key in twice[:5])
-    raise ValueError(f"{len(twice)} key(s) stand for several images ({shown}); rename or remove all but one of each")
+    raise ValueError(f"{len(twice)} key(s) stand for several images ({shown}); {mend}")
 
 
 def with_test_split(entries: Sequence[Entry], fraction: float) -> list[Entry]:

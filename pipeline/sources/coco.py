@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,7 +26,7 @@ _ANNOTATIONS = re.compile(r"captions_(train|val)(\d{4})\.json")
 @dataclass(frozen=True)
 class _Record:
     image: Path | None
-    captions: tuple[str | bytes, ...]
+    captions: tuple[object, ...]
     problem: str | None = None
 
 
@@ -70,12 +71,14 @@ class CocoSource:
             "captions_{train,val}YEAR.json and PATH/images/{train,val}YEAR/*.jpg; set data.path to that PATH"
         )
 
+    @cached_property
+    def _listed(self) -> tuple[list[Entry], list[Entry]]:
+        """Images, and what stands for captions without one."""
+        parts = [_read_part(*part, self.root) for part in self._parts]
+        return [entry for images, _ in parts for entry in images], [entry for _, strays in parts for entry in strays]
+
     def entries(self) -> Sequence[Entry]:
-        images, strays = [], []
-        for split, annotations, folder in self._parts:
-            found, lost = _read_part(split, annotations, folder, self.root)
-            images += found
-            strays += lost
+        images, strays = self._listed
         refuse_duplicates(images)
         return with_test_split(images, self.fraction) + strays
 
@@ -96,10 +99,8 @@ class CocoSource:
             return Item(entry, None, record.captions, f"cannot be read: {error.strerror or error}")
 
     def signature(self) -> str:
-        lines = []
-        for _, annotations, folder in self._parts:
-            lines.append(f"{annotations.name}\t{hashlib.sha256(annotations.read_bytes()).hexdigest()}")
-            lines += [f"{folder.name}/{path.name}\t{state(path)}" for path in sorted(folder.iterdir())]
+        lines = [f"{path.name}\t{hashlib.sha256(path.read_bytes()).hexdigest()}" for _, path, _ in self._parts]
+        lines += [f"{entry.where}\t{state(entry.ref.image)}" for entry in self._listed[0] if entry.ref.image]
         return hash_lines(lines)
 
 
@@ -107,7 +108,7 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
     """Entries of one annotation file in the order of their keys, and those for captions that belong to no image."""
     content = _load(annotations)
     _refuse_repeated(annotations, content["images"])
-    captions: dict[Any, list[str | bytes]] = {image["id"]: [] for image in content["images"]}
+    captions: dict[Any, list[object]] = {image["id"]: [] for image in content["images"]}
     strays = []
     for row in sorted(content["annotations"], key=lambda row: row["id"]):
         if row["image_id"] in captions:
@@ -148,7 +149,10 @@ def _refuse_repeated(path: Path, images: list[dict]) -> None:
 
 
 def _load(path: Path) -> dict:
-    """The annotation file's content, checked for the fields used; raises ValueError naming the file and the place."""
+    """The annotation file's content, checked for the fields used; raises ValueError naming the file and the place.
+
+    A caption may be anything: ingest refuses what is no text.
+    """
     try:
         content = json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
@@ -158,7 +162,7 @@ def _load(path: Path) -> dict:
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
-    needed = {"images": {"id": int, "file_name": str}, "annotations": {"id": int, "image_id": int, "caption": str}}
+    needed = {"images": {"id": int, "file_name": str}, "annotations": {"id": int, "image_id": int, "caption": object}}
     for part, fields in needed.items():
         rows = content.get(part) if isinstance(content, dict) else None
         if not isinstance(rows, list):
@@ -168,7 +172,7 @@ def _load(path: Path) -> dict:
             bad = [
                 name
                 for name, kind in fields.items()
-                if not isinstance(row, dict) or not isinstance(row.get(name), kind)
+                if not isinstance(row, dict) or name not in row or not isinstance(row[name], kind)
             ]
             if bad:
                 raise ValueError(f"{path}: {part}[{index}] lacks a valid {', '.join(bad)}; got {str(row)[:80]}")

@@ -135,7 +135,11 @@ class TableSource:
 
 
 def _find_tables(path: Path) -> list[Path]:
-    tables = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    inside = [] if path.is_file() else [p for p in path.iterdir() if not p.name.startswith(".")]  # macOS's ._x.csv
+    tables = sorted(p for p in inside or [path] if p.suffix.lower() in SUFFIXES)
+    folder = next((table for table in tables if table.is_dir()), None)
+    if folder is not None:
+        raise ValueError(f"{folder} is a folder; set data.path to it to read the tables inside")
     kinds = {table.suffix.lower() for table in tables}
     if len(kinds) != 1 or kinds - set(SUFFIXES):
         raise ValueError(f"{path}: not one kind of table; found {show_folders(path) if path.is_dir() else path.name}; "

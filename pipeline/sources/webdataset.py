@@ -4,8 +4,9 @@
     PATH/00000.parquet, PATH/00000_stats.json    not read
     PATH/00001.tar.gz               refused: shards are read where they lie, so they are not compressed
 
-A key is a member's path up to the first dot of its name. The caption is KEY.txt, else `caption` (a text) or `captions`
-(a list) in KEY.json. Members are read in place by offset and never unpacked, so no name can lead anywhere.
+A key is a member's path up to the first dot of its name, below the shard's folder: train/000000000. The caption is
+KEY.txt, else `caption` (a text) or `captions` (a list) in KEY.json. Members are read in place by offset and never
+unpacked, so no name can lead anywhere.
 """
 
 import hashlib
@@ -75,8 +76,10 @@ class WebDatasetSource:
             shard = members.tar.relative_to(self.root)
             split = "test" if shard.parts[0].lower() in TEST_NAMES else "train"
             is_sample = members.problem is None and _image(members) is not None
-            (entries if is_sample else strays).append(Entry(key, split, f"{shard.as_posix()}:{key}", members))
-        refuse_duplicates(entries)
+            folder = shard.parent.as_posix()
+            own = key if folder == "." else f"{folder}/{key}"
+            (entries if is_sample else strays).append(Entry(own, split, f"{shard.as_posix()}:{key}", members))
+        refuse_duplicates(entries, "give each run's shards a folder of their own")
         return with_test_split(entries, self.fraction) + strays
 
     def read(self, entry: Entry) -> Item:
