@@ -129,6 +129,39 @@ def test_a_crash_while_saving_leaves_the_checkpoint_before(make_run):
     assert len((run.folder / "log.jsonl").read_text().splitlines()) == 4
 
 
+def test_without_the_pointer_the_newest_checkpoint_is_the_last(make_run):
+    assert state.latest(make_run("none").folder) is None
+    run = make_run("a", steps=4)
+    loop.train(run)
+    (run.folder / "checkpoints" / "latest").unlink()
+    assert state.latest(run.folder).name == "step-000004"
+    assert loop.train(make_run("a", steps=5)).step == 5
+
+
+def test_folders_of_other_names_beside_the_checkpoints_are_left_alone(make_run):
+    run = make_run("a", steps=3)
+    loop.train(run)
+    kept = run.folder / "checkpoints" / "step-000003-good"
+    shutil.copytree(state.latest(run.folder), kept)
+    assert loop.train(make_run("a", keep=1)).step == 6
+    assert (kept / "state.pt").is_file()
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "one bit"])
+def test_a_damaged_state_is_refused_with_the_checkpoint_to_take(make_run, damage):
+    run = make_run("a")
+    loop.train(run)
+    file = state.latest(run.folder) / "state.pt"
+    weights = torch.load(file, weights_only=True)["discriminator"]["main.conv_s.weight"]
+    content = bytearray(file.read_bytes())
+    content[content.index(weights.numpy().tobytes())] ^= 1
+    file.write_bytes({"empty": b"", "cut": content[:5000], "one bit": content}[damage])
+    with pytest.raises(ValueError, match=r"step-000006/state\.pt is damaged .*; write step-000003 into .*latest"):
+        loop.train(make_run("a", steps=7))
+    (run.folder / "checkpoints" / "latest").write_text("step-000003\n")
+    assert loop.train(make_run("a", steps=7)).step == 7
+
+
 def test_only_the_newest_checkpoints_are_kept(make_run):
     run = make_run("a", checkpoint_every=1, keep=2)
     loop.train(run)
@@ -187,12 +220,14 @@ def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path,
             torch.testing.assert_close(two[network][name], value, rtol=0, atol=1e-5)
 
 
-def test_two_processes_give_the_bits_of_one_that_computes_their_parts(tmp_path, make_run, cache_path, tiny_clip_path):
+def test_two_processes_give_the_bits_of_one_that_computes_their_parts(tmp_path, tiny_clip_path):
     """Whatever two processes differ from one by is the rounding of sums over parts, and nothing else."""
+    cache = make_cache(tmp_path / "cache", tiny_clip_path, n_tokens=(3, 9, 4, 6, 12))
     settings = {"steps": 4, "batch_size": 8, "mining": "mis", "lr_generator": 1e-4, "lr_discriminator": 4e-4}
-    alone = make_run("alone", accumulate=2, **settings)
+    path = write_manifest(tmp_path / "alone", cache, tiny_clip_path, accumulate=2, **settings)
+    alone = assemble(load_manifest(str(path)), start("cpu"))
     loop.train(alone)
-    path = write_manifest(tmp_path / "pair", cache_path, tiny_clip_path, **settings)
+    path = write_manifest(tmp_path / "pair", cache, tiny_clip_path, **settings)
     processes, outputs = two_processes(path)
     assert [process.returncode for process in processes] == [0, 0], outputs
     one, two = read(alone.folder), read(tmp_path / "pair" / "run")

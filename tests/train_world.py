@@ -21,11 +21,17 @@ TEMPLATES = {"entity": "a photo of a {}", "attribute": "a photo of something {}"
 
 
 def make_cache(
-    path: Path, clip_path: Path, train: int = 13, test: int = 3, repeat_text: bool = True, views: Sequence[str] = ()
+    path: Path,
+    clip_path: Path,
+    train: int = 13,
+    test: int = 3,
+    repeat_text: bool = True,
+    views: Sequence[str] = (),
+    n_tokens: Sequence[int] = (4,),
 ) -> Path:
     """`train` + `test` samples with two captions each; with `repeat_text` samples 0 and 1 share one caption's text.
 
-    With `views` the cache holds CLIP features of these.
+    With `views` the cache holds CLIP features of these. Captions have `n_tokens` in turn.
     """
     draw = np.random.default_rng(0)
     keys = [f"bird-{i:03d}" for i in range(train + test)]
@@ -68,8 +74,10 @@ def make_cache(
         partial.complete("parse", 1)
         partial.begin("encode", {})
         texts, prompts = partial.texts(TEMPLATES)
-        lengths = [4] * len(texts) + [0] * len(prompts)
-        rows = [{"text": text, "n_tokens": 4, "truncated": False} for text in texts + prompts]
+        counts = [n_tokens[i % len(n_tokens)] for i in range(len(texts) + len(prompts))]
+        lengths = counts[: len(texts)] + [0] * len(prompts)
+        rows = [{"text": text, "n_tokens": n, "truncated": False}
+                for text, n in zip(texts + prompts, counts, strict=True)]  # fmt: skip
         partial.write(
             "encode",
             0,
@@ -87,7 +95,7 @@ def make_cache(
                 "clip": {"name": clip.name, "sha256": clip.sha256, "embed_dim": WIDTH, "context_length": 77},
                 "templates": TEMPLATES,
                 "tools": {},
-                "parser": {},
+                "parser": {"annotator": "spacy", "model": "", "spacy_model": "", "batch_size": 256, "alignment": {}},
                 **about,
             }
         )

@@ -166,13 +166,18 @@ class Batches:
             samples=self.samples[mine],
             images=self.images(mine, seen) if self.taps is None else None,
             taps=None if self.taps is None else _each_tap(self.taps[self.tap_rows[mine], seen]),
-            condition=Condition.from_arrays(collate(self.cache, captions[self.rows], **self.slots)),
+            condition=self._condition(captions),
             noise=torch.from_numpy(noise_rows(self.seed, step, self.batch_size, self.noise_dim)[self.rows]),
             sentences=torch.from_numpy(np.asarray(self.cache.sentence)[captions].astype(np.float32)),
             negatives=negatives[self.rows],
             balance=self.batch_size / with_negative if with_negative else 0.0,
             first_row=self.rows.start,
         )
+
+    def _condition(self, captions: np.ndarray) -> Condition:
+        """Of this process's rows, padded as the global batch is: attention over less padding rounds differently."""
+        longest = int((self.cache.offsets[captions + 1] - self.cache.offsets[captions]).max())
+        return Condition.from_arrays(collate(self.cache, captions[self.rows], n_tokens=longest, **self.slots))
 
     def images(self, places: np.ndarray, views: np.ndarray) -> Tensor:
         """Images at places of the training split, each in one of `self.views` by its number; float32 in [−1, 1]."""

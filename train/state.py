@@ -8,6 +8,7 @@ checkpoints are scored on the way, names the best one and its figure; that one i
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ def save(run: Run, step: int) -> Path:
         "averaged": run.average is not None,
         "manifest": run.manifest.name,
         "cache": run.cache.info["fingerprint"],
-        "texts": {"parse": run.manifest.raw.get("parse") or {}, "templates": run.cache.info["templates"]},
+        "texts": {"parse": _parser(run.cache.info), "templates": run.cache.info["templates"]},
         "train": run.config.model_dump(mode="json"),
     }
     save_weights(temporary, run.shown, run.discriminator, run.head, run.model_config, run.clip, extra)
@@ -55,7 +56,7 @@ def prune(run: Run) -> None:
     """Drop half-saved checkpoints, and all but the newest `train.keep`, the one to resume from and the best one."""
     root, top = run.folder / "checkpoints", best(run.folder)
     spared = {latest(run.folder), top and top.path}
-    for old in sorted(root.glob("step-*"), key=_step)[: -run.config.keep]:
+    for old in _checkpoints(root)[: -run.config.keep]:
         if old not in spared:
             shutil.rmtree(old)
     for torn in root.glob(".*step-*.partial"):  # two dots and two endings: the weights alone
@@ -63,14 +64,14 @@ def prune(run: Run) -> None:
 
 
 def latest(folder: Path) -> Path | None:
-    """The run folder's last complete checkpoint.
+    """The run folder's last complete checkpoint; without the pointer the one of most steps.
 
     Raises:
         ValueError: the pointer names a checkpoint that is not there.
     """
     pointer = folder / "checkpoints" / "latest"
     if not pointer.is_file():
-        return None
+        return next(reversed(_checkpoints(pointer.parent)), None)
     path = pointer.parent / pointer.read_text().strip()
     if not (path / "state.pt").is_file():
         raise ValueError(f"{pointer} names {path.name}, which is missing; write the name of a complete one into it")
@@ -86,24 +87,28 @@ class Best(NamedTuple):
 
 
 def best(folder: Path) -> Best | None:
-    """The run folder's best scored checkpoint; None where none was scored."""
+    """The run folder's best scored checkpoint; None where none was scored. ValueError for a damaged pointer."""
     pointer = folder / "checkpoints" / BEST
     if not pointer.is_file():
         return None
-    name, line = pointer.read_text().splitlines()[:2]
-    value, _, figure = line.partition(" ")
-    return Best(pointer.parent / name, float(value), figure)
+    try:
+        name, line = pointer.read_text(encoding="utf-8").splitlines()
+        value, figure = line.split(" ", 1)
+        return Best(pointer.parent / name, float(value), figure)
+    except ValueError as error:
+        raise ValueError(f"{pointer} is damaged; expected a checkpoint's name, then its figure; remove it") from error
 
 
 def resume(run: Run) -> int:
     """Bring the run to its last checkpoint and return the steps done; 0 without one.
 
     Raises:
-        ValueError: the checkpoint was made with other settings, each of which is named.
+        ValueError: the checkpoint was made with other settings, each of which is named, or it is damaged.
     """
     path = latest(run.folder)
     if path is None:
         return 0
+    _require_whole(path / "state.pt")
     state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
     _require_same(state["fixed"], run.fixed(), path)
     for name, part in _parts(run).items():
@@ -128,6 +133,11 @@ def _state(run: Run, step: int) -> dict[str, Any]:
     if run.world.device.type == "cuda":
         state["random_cuda"] = torch.cuda.get_rng_state()
     return state
+
+
+def _parser(info: dict[str, Any]) -> dict[str, Any]:
+    """How the cache's captions were parsed, without what came of it."""
+    return {key: value for key, value in info["parser"].items() if key != "alignment"}
 
 
 def _parts(run: Run) -> dict[str, nn.Module | torch.optim.Optimizer]:
@@ -156,8 +166,23 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
         )
 
 
-def _step(path: Path) -> int:
-    return int(path.name.removeprefix("step-"))
+def _require_whole(file: Path) -> None:
+    """torch writes a checksum of each tensor, and reads none."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    except zipfile.BadZipFile as error:
+        damaged = str(error)
+    if damaged:
+        others = [path.name for path in _checkpoints(file.parent.parent) if path != file.parent]
+        mend = f"write {others[-1]} into {file.parent.with_name('latest')}" if others else "remove the run, train anew"
+        raise ValueError(f"{file} is damaged ({damaged}); {mend}")
+
+
+def _checkpoints(root: Path) -> list[Path]:
+    """Checkpoints in the order of their steps; folders of other names are their owners'."""
+    found = [path for path in root.glob("step-*/state.pt") if path.parent.name.removeprefix("step-").isdecimal()]
+    return sorted((path.parent for path in found), key=lambda path: int(path.name.removeprefix("step-")))
 
 
 def _to_disk(path: Path) -> None:

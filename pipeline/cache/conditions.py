@@ -29,12 +29,18 @@ _FLAT: "WeakKeyDictionary[Cache, dict[str, Ragged]]" = WeakKeyDictionary()
 
 
 def collate(
-    cache: Cache, caption_rows: np.ndarray, n_entities: int = 6, n_attributes: int = 12, n_relations: int = 12
+    cache: Cache,
+    caption_rows: np.ndarray,
+    n_entities: int = 6,
+    n_attributes: int = 12,
+    n_relations: int = 12,
+    n_tokens: int = 1,
 ) -> dict[str, np.ndarray]:
     """The captions' raw features and scene graph edges, padded; features are float32 and zero in padding.
 
     Keys and shapes are those of Condition. More than `n_entities` entities: those with most edges stay, then those that
-    come first; attributes and relations of dropped entities, and what exceeds their slots, are left out.
+    come first; attributes and relations of dropped entities, and what exceeds their slots, are left out. Tokens are
+    padded to the longest caption, and to `n_tokens` at least.
     """
     flat = _flat(cache)
     texts = _Builder(cache, len(caption_rows), n_entities, n_attributes, n_relations)
@@ -53,7 +59,7 @@ def collate(
         whole = ((slot[subject] >= 0) | (subject < 0)) & ((slot[object_] >= 0) | (object_ < 0))
         ends = {"relation_subject": slot[subject][whole], "relation_object": slot[object_][whole]}
         texts.put("relations", place, relation[whole], **ends)
-    return texts.arrays | _tokens(cache, caption_rows)
+    return texts.arrays | _tokens(cache, caption_rows, n_tokens)
 
 
 class _Builder:
@@ -80,9 +86,9 @@ class _Builder:
             self.arrays[edge][place, :n] = values[:n]
 
 
-def _tokens(cache: Cache, rows: np.ndarray) -> dict[str, np.ndarray]:
+def _tokens(cache: Cache, rows: np.ndarray, least: int) -> dict[str, np.ndarray]:
     starts, stops = cache.offsets[rows], cache.offsets[np.asarray(rows) + 1]
-    longest = int((stops - starts).max(initial=1))
+    longest = int((stops - starts).max(initial=least))
     tokens = np.zeros((len(rows), longest, cache.sentence.shape[1]), np.float32)
     mask = np.arange(longest) < (stops - starts)[:, None]
     for place, (start, stop) in enumerate(zip(starts, stops, strict=True)):
