@@ -69,6 +69,14 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
             raise ValueError(f"unknown metrics {unknown}; known: {', '.join(METRICS)}")
         return names
 
+    @field_validator("expect")
+    @classmethod
+    def _of_known(cls, expect: dict[str, Bound] | None) -> dict[str, Bound] | None:
+        unknown = sorted(name for name in expect or {} if name.split("/")[0] not in METRICS)
+        if unknown:
+            raise ValueError(f"figures of unknown metrics {unknown}; known: {', '.join(METRICS)}")
+        return expect
+
     @field_validator("scorers")
     @classmethod
     def _plain_names(cls, scorers: dict[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from hspcgan.evaluate.pictures import paired, png, sheet, write_bytes
 from hspcgan.evaluate.sample import generate
 from hspcgan.evaluate.selection import Selection, select
 from hspcgan.evaluate.subjects import REAL, Subject, open_generator, provenance
-from hspcgan.evaluate.verify import Verdict, verify
+from hspcgan.evaluate.verify import Verdict, require_one_each, verify
 from hspcgan.model.clip import FrozenClip, load_clip, pick_device
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache.conditions import collate
@@ -29,6 +29,7 @@ from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
 FORMAT = 1
 FOLDER = "evaluation"
+DISTANCES = {"fid", "kid"}  # metrics that Inception sees too
 PACKAGES = ("hspcgan", "torch", "clean-fid", "scipy", "numpy", "openai-clip")
 
 
@@ -67,6 +68,12 @@ class Bench:
         return [*self.scorers, *([self.inception] if self.inception else [])]
 
     @property
+    def heads(self) -> list[str]:
+        """How the names of the figures to come begin: metric/tower."""
+        return [f"{metric}/{tower.label}" for metric in self.config.metrics
+                for tower in (self.towers if metric in DISTANCES else self.scorers)]  # fmt: skip
+
+    @property
     def folder(self) -> Path:
         return Path(self.manifest.raw["run"]) / FOLDER / self.subfolder
 
@@ -87,9 +94,9 @@ def prepare(manifest: Manifest) -> Bench:
         ClipScorer(label, clips[path].to(device), config.batch_size) for label, path in paths.items()
     ]
     inception, note = (None, "")
-    if {"fid", "kid"} & set(config.metrics):
+    if DISTANCES & set(config.metrics):
         inception, note = find_inception(config.inception, config.batch_size)
-    return Bench(
+    bench = Bench(
         manifest,
         config,
         cache,
@@ -101,6 +108,8 @@ def prepare(manifest: Manifest) -> Bench:
         inception,
         [note] if note else [],
     )
+    require_one_each(config.expect or {}, bench.heads)
+    return bench
 
 
 def evaluate(

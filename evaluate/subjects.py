@@ -66,14 +66,16 @@ def subjects(
 
 
 def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: FrozenClip) -> Generator:
-    """The subject's generator. ValueError where its CLIP, its text features or its image size are not the cache's."""
+    """The subject's generator. ValueError where its CLIP, parser, templates or image size are not the cache's."""
     if subject.path is not None:
         loaded = open_checkpoint(subject.path, clip)
-        generator = loaded.generator
+        generator, texts = loaded.generator, loaded.card.get("extra", {}).get("texts", {})
     else:
         config = manifest.section("model", ModelConfig)
         torch.manual_seed(int((manifest.raw.get("train") or {}).get("seed", 0)))
-        generator = build(config, clip, cache.phrase_mean)[0]
+        generator, texts = build(config, clip, cache.phrase_mean)[0], manifest.texts
+    if generator.config.prompts != "fc":
+        cache.require_texts(texts, subject.label)
     size = cache.images.shape[-1]
     if generator.config.image_size != size:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hspcgan.evaluate.config import Bound
@@ -31,14 +31,20 @@ class Verdict:
         return " and ".join(f"{sign} {end:g}" for sign, end in ends if end is not None)
 
 
+def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
+    """ValueError where an expectation's shortened name fits more than one of the figures' names, or of their heads."""
+    for name in expect:
+        found = [figure for figure in names if figure == name or figure.startswith(name + "/")]
+        if len(found) > 1:
+            raise ValueError(f"evaluate.expect: {name} fits {len(found)} figures ({', '.join(found)}); give more of it")
+
+
 def verify(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdict]:
     """A verdict per expectation. ValueError where a shortened name fits more than one figure."""
+    require_one_each(expect, [figure.name for figure in figures])
     verdicts = []
     for name, bound in expect.items():
         found = [figure for figure in figures if figure.name == name or figure.name.startswith(name + "/")]
-        if len(found) > 1:
-            names = ", ".join(figure.name for figure in found)
-            raise ValueError(f"evaluate.expect: {name} fits {len(found)} figures ({names}); give more of the name")
         verdicts.append(Verdict(found[0].name if found else name, found[0].value if found else None, bound))
     return verdicts
 

@@ -57,6 +57,11 @@ class Manifest:
             told = ["\n  ".join([f"{source}:", *problems]) for source, problems in blamed.items()]
             raise ValueError("\n".join(told)) from error
 
+    @property
+    def texts(self) -> dict[str, Any]:
+        """How captions are parsed and phrases worded, as far as it is said: see `Cache.require_texts`."""
+        return {"parse": self.raw.get("parse"), "templates": (self.raw.get("encode") or {}).get("templates")}
+
     def _is_overridden(self, where: str) -> bool:
         return any(f"{where}.".startswith(f"{key}.") or key.startswith(f"{where}.") for key in self.overridden)
 

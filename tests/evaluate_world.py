@@ -11,8 +11,6 @@ from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.clip import load_clip
 from hspcgan.model.config import ModelConfig
 
-TEMPLATES = {"entity": "a photo of a {}", "attribute": "a photo of something {}", "relation": "{} something"}
-
 
 def write_manifest(folder: Path, clip: Path, scorer: Path, **evaluate: object) -> Path:
     """A manifest over a cache of 3 training and 10 test images; keyword arguments go into its evaluate section."""
@@ -31,5 +29,5 @@ def write_checkpoint(path: Path, clip_path: Path, seed: int = 0, **extra: object
     """A checkpoint of a freshly initialised small model."""
     clip, config = load_clip(clip_path), ModelConfig(**train_world.MODEL)
     torch.manual_seed(seed)
-    texts = {"parse": {"annotator": "spacy"}, "templates": TEMPLATES}
+    texts = {"parse": {"annotator": "spacy"}, "templates": train_world.TEMPLATES}
     return save_weights(path, *build(config, clip), config, clip, {"step": 7, "texts": texts, **extra})

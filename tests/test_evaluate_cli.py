@@ -189,6 +189,29 @@ def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
     assert (result.exit_code, "--label names one subject" in result.output) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ({"parse": {"annotator": "stanza"}}, "was made with parse.annotator 'spacy', other with 'stanza'"),
+        ({"templates": {"relation": "it {}"}}, "was made with encode.templates.relation '{}', other with 'it {}'"),
+    ],
+)
+def test_a_checkpoint_that_read_its_texts_otherwise_is_refused(manifest, tmp_path, tiny_clip_path, texts, said):
+    other = world.write_checkpoint(tmp_path / "other", tiny_clip_path, texts=texts)
+    result = run("evaluate", manifest, "--checkpoint", other)
+    assert (result.exit_code, said in result.output) == (1, True), result.output
+
+
+def test_expectations_of_no_metric_or_of_several_figures_are_refused_before_anything_is_drawn(manifest):
+    several = run("evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fid: {max: 1}}")
+    assert several.exit_code == 1
+    assert "fid fits 2 figures (fid/held-out-clip, fid/trainer-clip); give more of it" in several.output
+    unknown = run(
+        "evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fdi/trainer-clip: {max: 1}}"
+    )
+    assert (unknown.exit_code, "unknown metrics ['fdi/trainer-clip']" in unknown.output) == (1, True)
+
+
 def test_an_unknown_key_and_a_missing_scorer_are_refused_before_anything_is_drawn(manifest):
     result = run("evaluate", manifest, "--untrained", "-o", "evaluate.sampels=3")
     assert (result.exit_code, "did you mean 'samples'" in result.output) == (1, True)

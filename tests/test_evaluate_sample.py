@@ -8,6 +8,7 @@ import numpy as np
 import pipeline_world
 import pytest
 import torch
+import train_world
 from click.testing import CliRunner
 from conftest import random_condition
 from PIL import Image
@@ -196,7 +197,7 @@ def test_a_missing_run_is_refused_with_the_command_that_makes_one(tmp_path):
 
 def test_how_texts_were_read_comes_from_the_card_or_from_the_runs_manifest(tmp_path, tiny_clip_path):
     card = reading(world.write_checkpoint(tmp_path / "shipped", tiny_clip_path))
-    assert (card.parse.annotator, card.templates) == ("spacy", world.TEMPLATES)
+    assert (card.parse.annotator, card.templates) == ("spacy", train_world.TEMPLATES)
     bare = world.write_checkpoint(tmp_path / "run" / "checkpoints" / "step-000001", tiny_clip_path, texts=None)
     with pytest.raises(ValueError, match=r"does not say how texts were parsed"):
         reading(bare)

@@ -154,9 +154,10 @@ def test_a_setting_younger_than_the_checkpoint_counts_as_its_default(make_run):
         loop.train(make_run("a", steps=2, accumulate=2))
 
 
-def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, tiny_clip_path, other_clip_path):
+def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, tiny_clip_path, other_clip_path, capsys):
     scorers = {"held-out": str(other_clip_path), "trainer": str(tiny_clip_path)}
     evaluate = {"scorers": scorers, "metrics": ["clip_score"], "samples": 4, "device": "cpu"}
+    evaluate["expect"] = {"clip_score/trainer-clip": {"min": 2}}  # of a cosine
     run = make_run("judged", evaluate, evaluate_every=2, best="clip_score/trainer-clip", keep=1)
     loop.train(run)
     plain = make_run("plain")
@@ -168,6 +169,13 @@ def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, tin
         scores[path.stem] = next(one["value"] for one in figures if one["name"].startswith("clip_score/trainer"))
     assert scores.keys() == {"step-000002", "step-000004", "step-000006"}
     top = max(scores, key=scores.get)
+    told = [json.loads(line) for line in (run.folder / "evaluations.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in told] == [2, 4, 6]
+    assert [line["figures"][line["counts"]] for line in told] == list(dict(sorted(scores.items())).values())
+    assert (told[0]["best"], told[-1]["best"]) == ("step-000002", top)
+    assert told[-1]["drift"][0].startswith("clip_score/trainer-clip/")
+    said = capsys.readouterr().out
+    assert f"step 6: {told[-1]['counts']} {scores['step-000006']:.4g}, the best is {top}; DRIFT: clip_score/" in said
     found = state.best(run.folder)
     assert found[:2] == (run.folder / "checkpoints" / top, scores[top])
     kept = {path.name for path in (run.folder / "checkpoints").glob("step-*")}

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import sys
 
 import numpy as np
@@ -11,9 +12,11 @@ from click.testing import CliRunner
 from PIL import Image
 from train_world import SIZE, make_cache, write_manifest
 
+from hspcgan.evaluate.checkpoints import reading
+from hspcgan.model.checkpoint import read_card
 from hspcgan.pipeline.cli import main
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.train import loop
+from hspcgan.train import loop, state
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import start
 from hspcgan.train.journal import Clock
@@ -174,6 +177,29 @@ def test_a_run_stops_after_its_time_with_a_checkpoint(make_run):
     outcome = loop.train(make_run(steps=10000, max_seconds=0.01))
     assert (outcome.step, outcome.reason) == (1, "time")
     assert (outcome.checkpoint / "state.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("parse.annotator=stanza", "was made with parse.annotator 'spacy', tiny with 'stanza'"),
+        ("encode.templates.entity=a {}", "was made with encode.templates.entity 'a photo of a {}', tiny with 'a {}'"),
+    ],
+)
+def test_a_cache_whose_captions_were_read_otherwise_is_refused(tmp_path, cache_path, tiny_clip_path, override, said):
+    path = write_manifest(tmp_path, cache_path, tiny_clip_path)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        assemble(load_manifest(str(path), [override]), start("cpu"))
+    galip = ["model.kind=galip", "model.prompts=fc", "model.gate=append"]  # reads sentences alone
+    assemble(load_manifest(str(path), [override, *galip]), start("cpu"))
+
+
+def test_the_card_says_how_the_caches_captions_were_parsed(make_run):
+    run = make_run(steps=1)
+    loop.train(run)
+    texts = read_card(state.latest(run.folder))["extra"]["texts"]
+    assert texts["parse"] == {"annotator": "spacy", "model": "", "spacy_model": "", "batch_size": 256}
+    assert reading(state.latest(run.folder)).parse.annotator == "spacy"
 
 
 @pytest.mark.parametrize("network", ["head", "generator"])

@@ -24,20 +24,25 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.train import distributed, loop, plan
     from hspcgan.train.config import TrainConfig
+    from hspcgan.train.judge import Judge
     from hspcgan.train.setup import assemble
 
     loaded = load_manifest(manifest, overrides)
     _check_evaluation(loaded)
-    world = distributed.start(loaded.section("train", TrainConfig).device)
+    config = loaded.section("train", TrainConfig)
+    world = distributed.start(config.device)
     try:
         absent = plan.missing(loaded) if dry_run else []
-        if absent:
+        if absent and world.leads:
             click.echo("\n".join([*plan.describe(loaded, world), "before it can run:", *absent]))
+        if absent:
             return
         run = assemble(loaded, world)
         if world.leads:
             click.echo("\n".join(plan.describe(loaded, world, run)))
         if dry_run:
+            if config.evaluate_every and world.leads:
+                Judge(run)
             return
         outcome = loop.train(run)
     except FloatingPointError as error:

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import sys
 import time
 from collections import defaultdict
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,8 +22,11 @@ from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.conditions import collate
 from hspcgan.train import distributed
 from hspcgan.train.data import GRID, noise_rows
+from hspcgan.train.judge import Judgement
 from hspcgan.train.setup import Run
 from hspcgan.train.state import write_atomic
+
+LOG, JUDGED = "log.jsonl", "evaluations.jsonl"
 
 
 class Clock:
@@ -60,7 +65,8 @@ class Journal:
         self.writes = run.world.leads
         if self.writes:
             (run.folder / "grids").mkdir(parents=True, exist_ok=True)
-            _keep_until(run.folder / "log.jsonl", start)
+            for name in (LOG, JUDGED):
+                _keep_until(run.folder / name, start)
             if self.config.wandb:
                 _follow_by_wandb(run, self.config.wandb)
             self.board = SummaryWriter(run.folder / "tensorboard", purge_step=start + 1 if start else None)
@@ -86,20 +92,32 @@ class Journal:
         if not self.writes:
             return
         line = {"step": step, "images_per_sec": round(rate, 2), **means, **self._gpu(), "sec_per_step": parts}
-        with open(self.run.folder / "log.jsonl", "a", encoding="utf-8") as file:
+        with open(self.run.folder / LOG, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        self.scalars(step, {**means, "images_per_sec": rate, **self._gpu()})
+        self._scalars(step, {**means, "images_per_sec": rate, **self._gpu()})
         status = f"D {means['loss_d']:.3f}  G {means['loss_g']:.3f}  cos {means['cosine']:.3f}  {rate:.1f} images/s"
         status += "".join(f"  {gb:.1f} GB GPU" for gb in self._gpu().values())
         if self.bar.disable:
-            print(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}", flush=True)
+            self._say(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}")
         else:
             self.bar.set_postfix_str(status)
 
-    def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Numbers for TensorBoard alone."""
+    def judged(self, step: int, found: Judgement) -> None:
+        """Tell an evaluation: a line here and in evaluations.jsonl, all its figures to TensorBoard."""
+        with open(self.run.folder / JUDGED, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **asdict(found)}, ensure_ascii=False) + "\n")
+        self._scalars(step, found.figures)
+        line = f"step {step}: {found.counts} {found.figures[found.counts]:.4g}, the best is {found.best}"
+        self._say("; DRIFT: ".join([line, *found.drift]))
+
+    def _scalars(self, step: int, values: dict[str, float]) -> None:
         for name, value in values.items():
             self.board.add_scalar(name, value, step)
+
+    def _say(self, line: str) -> None:
+        """Above the progress bar where there is one."""
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
 
     def grid(self, step: int) -> None:
         """Draw the fixed captions with the generator as it is; real images above, generated ones below."""

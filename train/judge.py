@@ -1,6 +1,9 @@
 """Periodic evaluation: a checkpoint scored by the manifest's `evaluate` section, the best one so far kept."""
 
+from __future__ import annotations
+
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,16 @@ import torch
 
 from hspcgan.train import state
 from hspcgan.train.setup import Run
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an evaluation on the way found: figures by name, the one that counts, the best checkpoint by it so far."""
+
+    figures: dict[str, float]
+    counts: str
+    best: str
+    drift: list[str]  # expectations that do not hold, in words
 
 
 class Judge:
@@ -24,17 +37,14 @@ class Judge:
         self.run = run
         with self._aside():
             self.bench = prepare(run.manifest)
-        known = [f"{metric}/{tower.label}" for metric in self.bench.config.metrics for tower in self.bench.towers]
-        wanted = run.config.best
-        if not any(f"{name}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{name}/") for name in known):
-            raise ValueError(f"train.best is {wanted!r}, but the figures will be {', '.join(known)}; name one of them")
+        wanted, heads = run.config.best, self.bench.heads
+        if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
+            raise ValueError(f"train.best is {wanted!r}, but the figures will be {', '.join(heads)}; name one of them")
         self.bench.subfolder = "steps"
 
-    def score(self, step: int) -> dict[str, float]:
+    def score(self, step: int) -> Judgement:
         """Save the state after `step` steps, score it, and point `checkpoints/best` at it where it is the best.
 
-        Returns:
-            Figures by name.
         Raises:
             ValueError: no figure's name begins with `train.best`.
         """
@@ -43,16 +53,18 @@ class Judge:
 
         path = state.save(self.run, step)
         with self._aside():
-            figures = evaluate(self.bench, [Subject(path.name, "checkpoint", path)])[0].figures
-        self._compare(path, figures)
-        return {figure.name: figure.value for figure in figures}
+            result = evaluate(self.bench, [Subject(path.name, "checkpoint", path)])[0]
+        figure, best = self._compare(path, result.figures)
+        drift = [f"{one.name} is {one.got}, expected {one.expected}" for one in result.verdicts if not one.passed]
+        return Judgement({one.name: one.value for one in result.figures}, figure.name, best.path.name, drift)
 
     def _aside(self) -> AbstractContextManager:
         """Leaves the run's random state as it is: loading networks draws from it."""
         device = self.run.world.device
         return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
-    def _compare(self, path: Path, figures: list[Any]) -> None:
+    def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, state.Best]:
+        """The figure that counts, and the best checkpoint by it, now that this one is scored."""
         wanted = self.run.config.best
         figure = next((one for one in figures if one.name == wanted or one.name.startswith(wanted + "/")), None)
         if figure is None:
@@ -61,6 +73,8 @@ class Judge:
         if before is not None and before.figure != figure.name:
             before = None  # another measure, sample or scorer than the last time
         sign = 1 if figure.better == "higher" else -1
-        if before is None or sign * figure.value > sign * before.value:
-            state.write_atomic(path.parent / state.BEST, f"{path.name}\n{figure.value!r} {figure.name}\n")
-            state.prune(self.run)
+        if before is not None and sign * figure.value <= sign * before.value:
+            return figure, before
+        state.write_atomic(path.parent / state.BEST, f"{path.name}\n{figure.value!r} {figure.name}\n")
+        state.prune(self.run)
+        return figure, state.Best(path, figure.value, figure.name)

@@ -79,7 +79,7 @@ def _train(run: Run, step: int, began: float, noted: list[str]) -> Outcome:
             clock.lap("tell")
             # Whoever sent a signal soon kills; the evaluation can be asked for later.
             if judge and config.evaluate_every and step % config.evaluate_every == 0 and not stopped:
-                journal.scalars(step, judge.score(step))
+                journal.judged(step, judge.score(step))
                 clock.forget()
             if last and step < config.steps:
                 reason = _signal(noted) if stopped else "time"

@@ -90,6 +90,8 @@ def assemble(manifest: Manifest, world: World) -> Run:
     clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified)
     clip = clip.shown(model_config.clip_input)
     cache.require_clip(clip.sha256)
+    if model_config.prompts != "fc":
+        cache.require_texts(manifest.texts, manifest.name)
     if cache.images.shape[-1] != model_config.image_size:
         raise ValueError(
             f"model.image_size is {model_config.image_size}, but the images in {cache.path} have "

@@ -1,7 +1,7 @@
 """Reads a finished cache: Parquet tables, HDF5 datasets mapped into memory; safe to pickle and to open in workers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,20 @@ class Cache:
                 f"{self.path} was encoded by CLIP {own['name']} (sha256 {own['sha256']}), but the CLIP in use has "
                 f"sha256 {sha256}; set encode.clip to the former, or {MEND}"
             )
+
+    def require_texts(self, texts: Mapping[str, Any], whose: str) -> None:
+        """ValueError when the cache has another annotator or other templates than `whose` (a name, to be told).
+
+        `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; what is not said there is not compared.
+        """
+        said = {"parse.annotator": (texts.get("parse") or {}).get("annotator")}
+        said |= {f"encode.templates.{kind}": worded for kind, worded in (texts.get("templates") or {}).items()}
+        own = {"parse.annotator": self.info["parser"].get("annotator")}
+        own |= {f"encode.templates.{kind}": worded for kind, worded in self.info["templates"].items()}
+        for key in said.keys() & own.keys():
+            if None not in (said[key], own[key]) and said[key] != own[key]:
+                raise ValueError(f"{self.path} was made with {key} {own[key]!r}, {whose} with {said[key]!r}; use the "
+                                 f"former with this cache, or {MEND}")  # fmt: skip
 
     def require_taps(self, blocks: Sequence[int]) -> None:
         """ValueError when the cache holds no CLIP features of views, or such after other blocks than these."""
