@@ -14,7 +14,6 @@ EXTRAS = {
     "cleanfid": "evaluate",
     "scipy": "evaluate",
     "jinja2": "evaluate",
-    "matplotlib": "evaluate",
     "ray": "ray",
     "upath": "remote",
 }

@@ -18,7 +18,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cli import main
 from hspcgan.pipeline.command import RootGroup
 
-HEAVY = {"torch", "numpy", "pyarrow", "h5py", "spacy", "stanza", "PIL", "pydantic", "yaml", "cleanfid", "matplotlib"}
+HEAVY = {"torch", "numpy", "pyarrow", "h5py", "spacy", "stanza", "PIL", "pydantic", "yaml", "cleanfid", "jinja2"}
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_an_optional_package_that_is_missing_is_named_with_its_extra():
 
     @root.command()
     def draw() -> None:
-        raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+        raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
 
     result = CliRunner().invoke(root, ["draw"])
     assert result.exit_code == 1
