@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from hspcgan.pipeline.concepts import relations as rules
 from hspcgan.pipeline.concepts import roles
+from hspcgan.pipeline.concepts.folds import folded
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation, Token
 from hspcgan.pipeline.concepts.tree import COLOURED, NOMINAL, Tree
@@ -17,7 +18,7 @@ def concepts_from_tokens(tokens: Sequence[Token]) -> Concepts:
 
     Entities, attributes and relations come in the order of their words. Phrases are lemmas in lower case.
     """
-    tree = Tree(tokens)
+    tree = folded(tokens)
     heads = [i for i in range(len(tree)) if tree.is_entity(i) and not rules.is_colour_predicate(tree, i)]
     slot = {i: n for n, i in enumerate(heads)}
     found = sorted({(word, owner, text) for text, owner, word in attributes(tree)})
@@ -147,7 +148,7 @@ def attribute_text(tree: Tree, i: int) -> str:
     a medium sized bird → medium sized
     """
     start, tokens = i, tree.tokens
-    while start > 0 and tokens[start - 1].end == tokens[start].start and _hyphenated(tree, start, i):
+    while start > 0 and tokens[start - 1].end == tokens[start].start and _hyphenated(tree, start):
         start -= 1
     if start < i:
         return "".join(token.text for token in tokens[start : i + 1]).lower()
@@ -177,6 +178,6 @@ def is_shade(tree: Tree, i: int) -> bool:
     )
 
 
-def _hyphenated(tree: Tree, start: int, i: int) -> bool:
+def _hyphenated(tree: Tree, start: int) -> bool:
     """Whether the word at `start` or the one before is a hyphen, inside one modifier."""
     return "-" in (tree.tokens[start].text, tree.tokens[start - 1].text)

@@ -4,6 +4,10 @@ from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.tree import COLOURED, NOMINAL
 
+SUBJECTS = ("nsubj", "nsubjpass")
+BE = ("is", "are", "was", "were")
+POSSESSIVES = {"its", "his", "her", "their"}
+
 
 def regroup(draft: Draft) -> None:
     """Applies all rules in turn."""
@@ -12,7 +16,9 @@ def regroup(draft: Draft) -> None:
     _relative(draft)
     _all_subjects(draft)
     _agreeing(draft)
+    _listed(draft)
     _alike_together(draft)
+    _own_predicate(draft)
 
 
 def _verbless(draft: Draft) -> None:
@@ -118,12 +124,35 @@ def _agreeing(draft: Draft) -> None:
                 draft.heads[word], draft.changed = main, True
 
 
+def _listed(draft: Draft) -> None:
+    """The rest of a list that was broken off at its first comma.
+
+    a bathroom with a toilet, a sink and a mirror → with (bathroom, sink), with (bathroom, mirror)
+    """
+    for i in range(2, len(draft.heads)):
+        top = draft.heads[i]
+        comma = next((c for c in range(i - 1, top, -1) if draft.source[c].lower_ == ","), 0)
+        if (
+            draft.deps[i] != "appos"
+            or draft.source[i].lower_.endswith("ing")
+            or comma < 2
+            or any(draft.heads[c] != i for c in range(comma + 1, i))
+        ):
+            continue
+        last = comma - 1
+        goes_on = {draft.deps[c] for c in draft.children(i) if c > i} >= {"cc", "conj"}
+        with_it = draft.deps[last] == "pobj" and draft.lemmas[draft.heads[last]] == "with"
+        if goes_on and draft.pos[last] in NOMINAL and (with_it or draft.deps[last] == "dobj"):
+            draft.heads[i], draft.deps[i], draft.heads[comma], draft.changed = last, "conj", last, True
+
+
 def _alike_together(draft: Draft) -> None:
     """A piece of clothing, or a part of the body, after "and" or a comma stands beside the one before it.
 
     a man in a black shirt and shorts → in (man, shirt), in (man, shorts)
     a figure wearing a suit and tie → wear (figure, suit), wear (figure, tie)
     a bird that has a white belly, grey wings and a red crown → have (bird, wing), have (bird, crown)
+    a small bird with a gray breast and brown back → gray (breast), brown (back)
     """
     for link in range(1, len(draft.heads) - 1):
         if draft.deps[link] != "cc" and draft.source[link].lower_ != ",":
@@ -131,7 +160,7 @@ def _alike_together(draft: Draft) -> None:
         i = _noun_after(draft, link)
         before = link - 1 if draft.source[link - 1].lower_ != "," else link - 2
         before = draft.heads[i] if draft.deps[i] == "appos" else before
-        if not _alike(draft, before, i) or (draft.heads[i], draft.deps[i]) == (before, "conj"):
+        if not _alike(draft, before, i) or (draft.heads[i], draft.deps[i]) == (before, "conj") or _is_subject(draft, i):
             continue
         for word in (before, i):
             if draft.pos[word] not in NOMINAL:
@@ -146,16 +175,68 @@ def _alike_together(draft: Draft) -> None:
             for child in draft.children(i):
                 if child < link or child > i:
                     draft.heads[child] = ones[0]
+        for quality in (c for c in range(link + 1, i) if _is_joined(draft, c, link)):
+            draft.heads[quality], draft.deps[quality] = i, "amod"
         draft.heads[i], draft.deps[i], draft.heads[link] = before, "conj", before
         draft.changed = True
+
+
+def _is_subject(draft: Draft, i: int) -> bool:
+    return draft.deps[i] in SUBJECTS and draft.pos[draft.heads[i]] in ("AUX", "VERB") and i < draft.heads[i]
+
+
+def _own_predicate(draft: Draft) -> None:
+    """A noun between "and its" or "and the" and "is" begins a clause of its own.
+
+    the bird has a red head and its body is black → red (head), black (body), have (bird, head)
+    a bird with a yellow crown and the wings are grey → yellow (crown), grey (wing), with (bird, crown)
+    the man and his dog are brown → brown (man), brown (dog)
+    """
+    for be in range(2, len(draft.heads)):
+        noun = be - 1
+        if draft.source[be].lower_ not in BE or draft.pos[noun] not in NOMINAL:
+            continue
+        clause = draft.heads[be] if draft.deps[be] in ("aux", "auxpass") else be
+        above = [c for c in draft.children(clause) if draft.deps[c] in (*SUBJECTS, "expl") and c < noun]
+        joined = draft.deps[noun] == "conj" or (draft.deps[noun] in SUBJECTS and above)
+        links = [c for c in range(noun) if draft.deps[c] == "cc" and draft.heads[c] in (draft.heads[noun], *above)]
+        if not joined or not links or not _speaks_alone(draft, noun, be, above):
+            continue
+        if above:
+            draft.swap(above[0], clause)
+            draft.deps[clause] = "conj"
+        draft.heads[noun], draft.deps[noun], draft.heads[links[-1]] = clause, "nsubj", draft.heads[clause]
+        draft.changed = True
+
+
+def _speaks_alone(draft: Draft, noun: int, be: int, above: list[int]) -> bool:
+    """Whether "its NOUN is" fits the noun alone, which is joined to no subject."""
+    plural = draft.source[be].lower_ in ("are", "were")
+    first = noun
+    while draft.deps[first] == "conj":
+        first = draft.heads[first]
+    beside_subject = first != noun and draft.deps[first] in (*SUBJECTS, "ROOT")
+    if (draft.tags[noun] == "NNS") != plural or beside_subject:
+        return False
+    owners = {draft.source[c].lower_ for c in draft.children(noun) if c < noun}
+    both = plural and any(draft.tags[c] == "NNS" or draft.deps[c] == "expl" for c in above)
+    return bool(owners & POSSESSIVES) or ("the" in owners and not both)
 
 
 def _noun_after(draft: Draft, link: int) -> int:
     """The noun whose phrase begins after a conjunction or comma, as far as its modifiers say."""
     i = link + 1
-    while i + 1 < len(draft.heads) and draft.deps[i] in ("det", "amod", "compound", "cc") and draft.heads[i] > link:
+    while i + 1 < len(draft.heads) and (
+        (draft.deps[i] in ("det", "amod", "compound", "cc") and draft.heads[i] > link) or _is_joined(draft, i, link)
+    ):
         i += 1
     return i
+
+
+def _is_joined(draft: Draft, i: int, link: int) -> bool:
+    """Whether a quality before a noun was joined to the noun before "and" instead."""
+    quality = draft.pos[i] == "ADJ" or draft.source[i].lower_ in lexicon("colours")
+    return quality and (draft.deps[i], draft.heads[i]) == ("conj", link - 1) and draft.pos[i + 1] in NOMINAL
 
 
 def _alike(draft: Draft, one: int, other: int) -> bool:

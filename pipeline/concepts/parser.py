@@ -125,11 +125,11 @@ class Parser:
             yield replace(whole, graph=drawing(whole), notes=notes)
 
     def _docs(self, texts: Sequence[str], named: Collection[int] = ()) -> list[Any]:
-        """spaCy's Docs; captions with a compound torn apart are read again with one noun in its place."""
-        from hspcgan.pipeline.concepts.compounds import restored, simpler, torn
+        """spaCy's Docs; captions with nouns that were torn apart or taken for adverbs are read again with easy ones."""
+        from hspcgan.pipeline.concepts.misread import misread, restored, simpler
 
         docs = self._with_articles(texts, named)
-        places = {n: found for n, doc in enumerate(docs) if (found := torn(doc))}
+        places = {n: found for n, doc in enumerate(docs) if (found := misread(doc))}
         again = self._with_articles([simpler(docs[n], found) for n, found in places.items()], ())
         for (n, found), doc in zip(places.items(), again, strict=True):
             docs[n] = restored(docs[n], doc, found)

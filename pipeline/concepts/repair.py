@@ -4,6 +4,7 @@ from typing import Any
 
 from spacy.tokens import Doc, Token
 
+from hspcgan.pipeline.concepts.draft import rebuilt
 from hspcgan.pipeline.concepts.telegram import Nouns
 
 SINGULAR = ("a", "an", "this", "that", "each", "every")
@@ -115,17 +116,7 @@ def _as_verb(doc: Doc, verb: Token, noun: Token, lemma: str) -> Doc:
     if noun.dep_ == "compound":
         _lift(verb, noun, heads, deps)
     tags[verb.i], kinds[verb.i], lemmas[verb.i] = "VBZ", "VERB", lemma
-    return Doc(
-        doc.vocab,
-        words=[t.text for t in doc],
-        spaces=[bool(t.whitespace_) for t in doc],
-        tags=tags,
-        pos=kinds,
-        lemmas=lemmas,
-        heads=heads,
-        deps=deps,
-        ents=[f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc],
-    )
+    return rebuilt(doc, tags=tags, pos=kinds, lemmas=lemmas, heads=heads, deps=deps)
 
 
 def _lift(verb: Token, noun: Token, heads: list[int], deps: list[str]) -> None:

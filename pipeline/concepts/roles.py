@@ -30,6 +30,8 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
     a bird that has red wings → have (bird, wing)
     the bird is small and it has a black beak → have (bird, beak)
     a white sink with two bottles sitting on it → sit on (bottle, sink)
+    a table with a plate and a cup on it → with (table, cup), on (cup, table)
+    there is a large bowl with vegetables and broccoli in it → in (broccoli, bowl)
     """
     if tree.lemma(pronoun) in RELATIVE:
         clause = predicate
@@ -46,10 +48,15 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
         own.add(tree.head[predicate])
     before = [i for i in range(pronoun - 1, -1, -1) if tree.is_entity(i) and i not in own]
     fitting = [i for i in before if _is_plural(tree, i) == plural]
-    if tree.is_a(pronoun, "nmod") and tree.is_entity(tree.head[pronoun]):
-        own |= set(tree.with_conjuncts(tree.head[pronoun]))
-        fitting = [i for i in before if i < tree.head[pronoun] and tree.lemma(i) not in lexicon("persons")]
-        return fitting[:1]
+    first = tree.head[pronoun]
+    if tree.is_a(pronoun, "nmod") and tree.is_entity(first):
+        while tree.is_a(first, "conj") and tree.is_entity(tree.head[first]):
+            first = tree.head[first]
+        own = set(tree.with_conjuncts(first))
+        things_before = (i for i in range(first - 1, -1, -1) if tree.is_entity(i) and i not in own)
+        fitting = [i for i in things_before if tree.lemma(i) not in lexicon("persons")]
+        fitting.sort(key=lambda i: _is_plural(tree, i) != plural)
+        return fitting[:1] or [first] * (first != tree.head[pronoun])
     chosen = [i for i in fitting if tree.is_a(i, "nsubj", "root")] or fitting
     return shared(tree, chosen[0], pronoun) if chosen and plural else chosen[:1]
 

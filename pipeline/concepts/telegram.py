@@ -10,9 +10,9 @@ from typing import Any
 from spacy.tokens import Doc, Token
 
 from hspcgan.pipeline.concepts.draft import Draft
-from hspcgan.pipeline.concepts.lexicons import lexicon
+from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.loose_nouns import regroup
-from hspcgan.pipeline.concepts.tree import NEAR, NOMINAL
+from hspcgan.pipeline.concepts.tree import COLOURED, NEAR, NOMINAL
 
 ATTACHED = ("compound", "amod", "nmod", "nsubj", "npadvmod", "poss")
 
@@ -55,6 +55,10 @@ class Nouns:
                 _noun(draft, t.i)
             elif self._is_adjective(t):
                 _adjective(draft, t.i)
+            elif _is_worn(t):
+                _worn(draft, t.i)
+            elif _is_quality(t):
+                draft.heads[t.i], draft.deps[t.i], draft.changed = t.head.head.i, "amod", True
             elif t.i > 0 and self._is_participle(t):
                 _participle(draft, t.i, verb_lemma(t))
             elif t.tag_ == "VB" and t.i > 1 and t.nbor(-1).lower_ == "to" and self._after_to(t):
@@ -74,9 +78,6 @@ class Nouns:
             return any(c.dep_ == "prep" for c in t.rights) and not any(c.dep_ in ("nsubj", "aux") for c in t.children)
         if t.tag_ == "MD" and word == "can":
             return t.i > 0 and t.nbor(-1).pos_ in ("NOUN", "ADJ", "DET") and not any(c.tag_ == "VB" for c in t.rights)
-        if t.dep_ == "advmod" and t.head.i == t.i - 1 and word in lexicon("body_parts"):
-            described = t.head.pos_ == "ADJ" or t.head.lower_ in lexicon("colours")
-            return described and any(c.dep_ == "det" for c in t.head.lefts)
         kind = {"ADV": "adv", "ADJ": "adj"}.get(t.pos_)
         after = t.dep_ == "amod" and t.head.i == t.i - 1 and t.head.pos_ in NOMINAL
         if kind is None or (not after and kind == "adj" and t.dep_ in ("amod", "acomp", "compound", "nmod")):
@@ -110,6 +111,19 @@ class Nouns:
         return known and (t.nbor(-2).lower_ in NEAR or t.nbor(-2).tag_ == "VBN")
 
 
+def _is_quality(t: Token) -> bool:
+    """An adjective said to describe the next one, where the two are no shade ("dark blue") and no compound.
+
+    this bird has a long pointed bill → long (bill), pointed (bill), have (bird, bill)
+    a short sleeved shirt → short sleeved (shirt)
+    """
+    if t.tag_ != "JJ" or t.dep_ != "advmod" or t.head.i != t.i + 1 or t.head.dep_ != "amod":
+        return False
+    after = t.head.lower_
+    shade = t.lower_ in lexicon("shades") and after in lexicon("colours")
+    return not shade and after not in (*COLOURED, "sized", "shaped") and after not in pairs("bearers")
+
+
 def _noun(draft: Draft, i: int) -> None:
     """What is no verb, adverb or adjective, as a noun in its place.
 
@@ -129,6 +143,25 @@ def _noun(draft: Draft, i: int) -> None:
             draft.heads[child] = i
         quality = draft.pos[head] == "ADJ" or draft.source[head].lower_ in lexicon("colours")
         draft.deps[head] = "amod" if quality else "compound"
+
+
+def _is_worn(t: Token) -> bool:
+    """A colour after "in", of no noun after it."""
+    if t.pos_ != "ADJ" or t.head.lower_ != "in" or t.head.i > t.i or t.lower_ not in lexicon("colours"):
+        return False
+    return t.i + 1 == len(t.doc) or (t.nbor(1).pos_ not in (*NOMINAL, "ADJ", "ADV") and t.nbor(1).tag_ != "VBN")
+
+
+def _worn(draft: Draft, i: int) -> None:
+    """A colour that someone is in stands for clothes.
+
+    a man in white walking down a path → in (man, white), walk down (man, path)
+    a figure dressed in red and blue → dress in (figure, red), dress in (figure, blue)
+    """
+    joined = [c for c in draft.children(i) if draft.deps[c] == "conj" and draft.source[c].lower_ in lexicon("colours")]
+    for word in (i, *joined):
+        draft.word(word, "NN", "NOUN", draft.source[word].lower_)
+    draft.deps[i] = "pobj"
 
 
 def _adjective(draft: Draft, i: int) -> None:

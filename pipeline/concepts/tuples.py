@@ -129,7 +129,8 @@ class _View:
     def _edge(self, r: Relation) -> Iterator[Triple]:
         """The tuples of one relation, by what its preposition, verb and object say."""
         one, other, kind = self.names[r.subject], self.names[r.object], self.heads[r.object]
-        first, *_, last = [r.text.split()[0], *r.text.split()]
+        words = r.text.split()
+        first, last = words[0], words[-1]
         verb = first if self.tokens[r.word].upos == "VERB" else ""
         state = self._state(r)
         if state:
@@ -141,7 +142,7 @@ class _View:
             yield from self._with(r)
         elif r.text == "of":
             yield from self._of(r)
-        elif last == "in" and kind in lexicon("clothes") and verb in ("", "dress", *POSTURES):
+        elif last == "in" and (verb == "dress" or (kind in lexicon("clothes") and verb in ("", *POSTURES))):
             yield from self._dressed(r, verb)
         elif r.text in ("have", "have on") and kind in lexicon("clothes") and self._has_on(r):
             yield one, "wear", other
@@ -207,7 +208,10 @@ class _View:
             yield other, link, one
 
     def _dressed(self, r: Relation, verb: str) -> Iterator[Triple]:
-        """a man in a white shirt → (man, wear, shirt), (shirt, is, white)"""
+        """
+        a man in a white shirt → (man, wear, shirt), (shirt, is, white)
+        a man dressed in black → (man, wear, black)
+        """
         if verb in POSTURES:
             yield self.names[r.subject], "is", self.tokens[r.word].text.lower()
         yield self.names[r.subject], "wear", self.names[r.object]
