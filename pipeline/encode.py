@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.engines import maker
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
 from hspcgan.pipeline.runner import Job, Shard, Stage, say
 
@@ -150,7 +151,7 @@ def stage(config: EncodeConfig) -> Stage:
         return Job(
             sizes=[len(shard) for shard in shards],
             read=lambda index: shards[index],
-            make_mapper=functools.partial(functools.partial, encode_shard, path, config.allow_unverified, device),
+            make_mapper=maker(encode_shard, path, config.allow_unverified, device),
             pack=lambda index, encoded: pack(shards[index], encoded),
             processes=config.processes,
         )

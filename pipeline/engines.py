@@ -1,5 +1,6 @@
 """Where mappers run: in this process, in spawned workers, or as tasks of a Ray cluster; results come in order."""
 
+import functools
 import itertools
 import multiprocessing
 import os
@@ -22,6 +23,11 @@ RECYCLE_AFTER = 256
 """Batches for each worker of a generation; then new workers take over, so that no library's memory grows for ever."""
 
 _mapper: Mapper | None = None  # a worker process's own, built by _start
+
+
+def maker(mapper: Callable[..., Any], *bound: Any) -> Callable[[], Mapper]:
+    """A picklable `make_mapper`: each process that calls it gets `mapper` with these first arguments."""
+    return functools.partial(functools.partial, mapper, *bound)
 
 
 def run(

@@ -16,6 +16,7 @@ import pyarrow as pa
 from hspcgan.pipeline import images, sources, texts
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.engines import maker
 from hspcgan.pipeline.runner import Job, Shard, Stage
 from hspcgan.pipeline.sources import DataConfig, Item, open_source
 
@@ -139,7 +140,7 @@ def stage(config: DataConfig) -> Stage:
         return Job(
             sizes=[len(part) for part in parts],
             read=lambda index: [source.read(entry) for entry in parts[index]],
-            make_mapper=functools.partial(functools.partial, check_items, config.image_size),
+            make_mapper=maker(check_items, config.image_size),
             pack=lambda _, checked: pack(config.image_size, checked),
             processes=config.processes,
         )

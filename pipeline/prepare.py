@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from hspcgan.pipeline import encode, ingest, parse, taps
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.foreign import refuse_foreign
+from hspcgan.pipeline.cache.foreign import refuse_foreign, work_folder
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.writer import PartialCache, is_current
 from hspcgan.pipeline.concepts.config import ParseConfig
@@ -91,7 +91,7 @@ def prepare(
         echo(f"Nothing to do: {recipe.cache} is complete and made from exactly this.")
         return
     if dry_run:
-        left = recipe.cache.with_name(recipe.cache.name + ".partial")
+        left = work_folder(recipe.cache)
         echo(f"Dry run: nothing is written. {'An unfinished run would be resumed.' if left.exists() else ''}".rstrip())
         return
     again = " --rebuild" * rebuild  # without it, the next command would look at the cache that is to be replaced

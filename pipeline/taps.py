@@ -3,7 +3,6 @@
 Legend: n images of a shard, V views, T taps, D width of the image tower, g patches per side.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.encode import EncodeConfig, cached_clip, device_of
+from hspcgan.pipeline.engines import maker
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.runner import Job, Shard, Stage, say
 
@@ -102,11 +102,10 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
             tables, arrays = partial.read("ingest", index, only=["samples", "image"])
             return tables["samples"]["key"].to_pylist(), np.array(arrays["image"])
 
-        mapper = functools.partial(tap_shard, path, encode.allow_unverified, device, config.views, about["blocks"])
         return Job(
             sizes=[stats["samples"] for stats in partial.stats("ingest")],
             read=read,
-            make_mapper=functools.partial(functools.partial, mapper),
+            make_mapper=maker(tap_shard, path, encode.allow_unverified, device, config.views, about["blocks"]),
             pack=lambda _, taps: Shard({}, {"taps": taps}),
             processes=encode.processes,
         )

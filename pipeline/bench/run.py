@@ -1,6 +1,5 @@
 """Runs the benchmark of a manifest and prints its table."""
 
-import functools
 import importlib.metadata
 import os
 import platform
@@ -54,4 +53,4 @@ def _kind(name: str) -> Callable[[BenchConfig, ParseConfig], Iterator[Figure]]:
     from hspcgan.pipeline.bench import scale, speed
 
     kinds = {"graphs": speed.graphs, "annotate": speed.annotate, "encode": speed.features, "scale": scale.scale}
-    return functools.partial(kinds[name])
+    return kinds[name]

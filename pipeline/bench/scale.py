@@ -31,6 +31,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.engines import maker
 from hspcgan.pipeline.runner import Job, Stage, run_stage
 from hspcgan.pipeline.sources import DataConfig
 
@@ -144,7 +145,7 @@ def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, fl
         made = ingest.stage(DataConfig.model_validate({"source": "webdataset", "path": data, "image_size": 8}))
         run_stage(partial, made)
         lap("ingest")
-        open_job = functools.partial(parse.job, functools.partial(functools.partial, _recorded, recorded), 1)
+        open_job = functools.partial(parse.job, maker(_recorded, recorded), 1)
         run_stage(partial, Stage("parse", "captions", {"recorded": True}, lambda: "", open_job))
         lap("concepts")
         run_stage(partial, Stage("encode", "texts", {"width": width}, lambda: "", functools.partial(_features, width)))
@@ -180,7 +181,7 @@ def _features(width: int, partial: PartialCache) -> Job:
     return Job(
         sizes=[len(shard) for shard in shards],
         read=lambda index: shards[index],
-        make_mapper=functools.partial(functools.partial, _stand_in, width),
+        make_mapper=maker(_stand_in, width),
         pack=lambda index, encoded: encode.pack(shards[index], encoded),
     )
 

@@ -13,6 +13,7 @@ from hspcgan.pipeline import encode, engines, parse
 from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.bench.world import random_clip
+from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.concepts import Parser, annotators
 from hspcgan.pipeline.concepts.config import ParseConfig
 
@@ -110,8 +111,7 @@ def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 
 def _prompts(row: dict[str, Any]) -> list[str]:
     templates = encode.Templates().model_dump()
-    columns = {"entity": "entities", "attribute": "attributes", "relation": "relations"}
-    return [templates[kind].format(item["phrase"]) for kind, column in columns.items() for item in row[column]]
+    return [templates[kind].format(item["phrase"]) for kind, column in schema.COLUMNS.items() for item in row[column]]
 
 
 def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.ndarray]:

@@ -1,12 +1,12 @@
 """What benchmarks of models stand on: a CLIP with random weights, and a cache made around it."""
 
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from hspcgan.model.clip_file import openai_clip
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.prepare import prepare
@@ -16,12 +16,8 @@ def random_clip(path: Path, bench: BenchConfig) -> Path:
     """A CLIP file of the manifest's sizes with random weights."""
     import torch
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-        from clip.model import CLIP
-
     torch.manual_seed(0)
-    network = CLIP(
+    network = openai_clip().model.CLIP(
         embed_dim=bench.clip_width, image_resolution=bench.resolution, vision_layers=12, vision_width=bench.image_width,
         vision_patch_size=bench.patch, context_length=77, vocab_size=49408, transformer_width=bench.clip_width,
         transformer_heads=bench.clip_width // 64, transformer_layers=bench.clip_layers,

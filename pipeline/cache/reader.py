@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.foreign import work_folder
 from hspcgan.pipeline.cache.info import MEND, read_info
 
 COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
@@ -30,7 +31,7 @@ class Cache:
         if not (self.path / schema.INFO).is_file():
             if URL.match(str(path)):
                 raise ValueError(f"{path} is a URL, and a cache is mapped into memory: {COPY}")
-            if self.path.with_name(self.path.name + ".partial").exists():
+            if work_folder(self.path).exists():
                 raise ValueError(
                     f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again, it resumes, or `hspcgan copy`"
                 )
