@@ -10,8 +10,9 @@ from hspcgan.model.config import ModelConfig
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.encode import EncodeConfig
-from hspcgan.pipeline.manifest import SECTIONS as KEYS_OF_SECTIONS
-from hspcgan.pipeline.manifest import load_manifest, shipped_manifests, weights_path
+from hspcgan.pipeline.manifest import load_manifest, weights_path
+from hspcgan.pipeline.manifest_file import SECTIONS as KEYS_OF_SECTIONS
+from hspcgan.pipeline.manifest_file import shipped_manifests
 from hspcgan.pipeline.sources import DataConfig
 from hspcgan.pipeline.taps import TapsConfig
 from hspcgan.train.config import TrainConfig

@@ -10,7 +10,8 @@ from torch import nn
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.sketch import sketch_clip
 from hspcgan.pipeline.cli import main
-from hspcgan.pipeline.manifest import load_manifest, shipped_manifests
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.pipeline.manifest_file import shipped_manifests
 from hspcgan.train import plan
 from hspcgan.train.config import TrainConfig
 
