@@ -66,15 +66,14 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
         + {False: [], True: ["cached taps"], "disk": ["taps from disk"]}[config.cache_taps]
     )
     parts = f", in {config.accumulate} parts" if config.accumulate > 1 else ""
+    kind = ", in float32; bf16 takes less" if config.precision == "bf16" else ""
     hardest = f" ({config.hardest})" if "mis" in config.mining else ""
     lines = [
         f"{manifest.name}: {model.kind} at {model.image_size} px, frozen CLIP {clip.name}",
         f"prompts: {model.prompts}, {model.slots} from block {model.prompted_blocks(clip.layers)[0]} on, {model.gate}",
         f"parameters: G {g}, D {d}, head {head}",
         f"memory: about {memory.total / GB:.1f} GB a process: {memory.training / GB:.1f} weights, gradients and "
-        f"optimizer, {memory.frozen / GB:.1f} CLIP, {memory.activations / GB:.1f} activations of {rows} images"
-        + ", in float32; bf16 takes less"
-        * (config.precision == "bf16"),
+        f"optimizer, {memory.frozen / GB:.1f} CLIP, {memory.activations / GB:.1f} activations of {rows} images{kind}",
         f"steps: {config.steps} of {config.batch_size} images on {world.size} × {world.device.type}{parts}: "
         f"{images} images in all",
         f"loss: {config.loss}, mining {config.mining}{hardest}; {', '.join(extras)}",
@@ -85,8 +84,7 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
         lines[-1:-1] = [
             f"data: {count} training images, {int(run.batches.captions.sum())} captions from {run.cache.path}; "
             f"{count / config.batch_size:.1f} steps an epoch, {images / count:.1f} epochs"
-            + f"; views {', '.join(run.batches.views)}"
-            * (len(run.batches.views) > 1)
+            + (f"; views {', '.join(run.batches.views)}" if len(run.batches.views) > 1 else "")
         ]
     return lines
 

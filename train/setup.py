@@ -90,13 +90,7 @@ def assemble(manifest: Manifest, world: World) -> Run:
     clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified)
     clip = clip.shown(model_config.clip_input)
     cache.require_clip(clip.sha256)
-    if model_config.prompts != "fc":
-        cache.require_texts(manifest.texts, manifest.name)
-    if cache.images.shape[-1] != model_config.image_size:
-        raise ValueError(
-            f"model.image_size is {model_config.image_size}, but the images in {cache.path} have "
-            f"{cache.images.shape[-1]} pixels a side; set model.image_size to that, or prepare another cache"
-        )
+    _require_fit(manifest, cache, config, model_config)
     batches = Batches(
         cache,
         config.batch_size,
@@ -110,11 +104,6 @@ def assemble(manifest: Manifest, world: World) -> Run:
     )
     tap_blocks = model_config.tap_blocks(clip.layers)
     if config.cache_taps == "disk":
-        if model_config.clip_input != "exact":
-            raise ValueError(
-                f"model.clip_input is {model_config.clip_input}, but the cache's taps are of images shown exactly; set "
-                "train.cache_taps: true or false"
-            )
         batches.read_taps(tap_blocks)
 
     torch.manual_seed(config.seed)
@@ -139,6 +128,22 @@ def assemble(manifest: Manifest, world: World) -> Run:
         batches=batches,
         tap_blocks=tap_blocks,
     )
+
+
+def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_config: ModelConfig) -> None:
+    """ValueError for a cache whose texts were read, or whose images or taps shown, in another way."""
+    if model_config.prompts != "fc":
+        cache.require_texts(manifest.texts, manifest.name)
+    if cache.images.shape[-1] != model_config.image_size:
+        raise ValueError(
+            f"model.image_size is {model_config.image_size}, but the images in {cache.path} have "
+            f"{cache.images.shape[-1]} pixels a side; set model.image_size to that, or prepare another cache"
+        )
+    if config.cache_taps == "disk" and model_config.clip_input != "exact":
+        raise ValueError(
+            f"model.clip_input is {model_config.clip_input}, but the cache's taps are of images shown exactly; set "
+            "train.cache_taps: true or false"
+        )
 
 
 def require_wandb(config: TrainConfig) -> None:
