@@ -16,7 +16,7 @@ Folder = click.Path(path_type=Path, file_okay=False)
     help="Folder for the cache, the run and the report; what an earlier demo finished there is kept.",
 )
 @click.option(
-    "--train-seconds", type=click.FloatRange(min=1), default=200.0, show_default=True, help="Longest training."
+    "--train-seconds", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Longest training."
 )
 @click.option("--dry-run", is_flag=True, help="Print the commands, run nothing.")
 @click.pass_context
