@@ -69,7 +69,7 @@ def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: Fro
     """The subject's generator. ValueError where its CLIP, parser, templates or image size are not the cache's."""
     if subject.path is not None:
         loaded = open_checkpoint(subject.path, clip)
-        generator, texts = loaded.generator, loaded.card.get("extra", {}).get("texts", {})
+        generator, texts = loaded.generator, loaded.card.get("extra", {}).get("texts") or {}
     else:
         config = manifest.section("model", ModelConfig)
         torch.manual_seed(int((manifest.raw.get("train") or {}).get("seed", 0)))

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -46,9 +47,9 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
         raise ValueError(f"{target} is no plain file, which appears when it is complete; name one to write")
     outcome = Outcome()
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")  # its own, where two processes write one file
+    partial = _own_partial(target)
     try:
-        with open(source, "rb") as lines, open(partial, "w", encoding="utf8") as out:
+        with open(source, "rb") as lines, open(partial, "x", encoding="utf8") as out:
             for (captions, graphs), _ in engines.run(
                 functools.partial(_mapper, config), _batches(lines, outcome), config.processes
             ):
@@ -108,7 +109,15 @@ def _mapper(config: ParseConfig) -> engines.Mapper:
 
 
 def _write_rejects(path: Path, rejects: list[dict[str, Any]]) -> None:
-    path.unlink(missing_ok=True)
-    if rejects:
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejects)
-        path.write_text(text, encoding="utf8", errors="backslashreplace")  # lone surrogates, as JSON writes them
+    if not rejects:
+        path.unlink(missing_ok=True)
+        return
+    partial = _own_partial(path)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejects)
+    partial.write_text(text, encoding="utf8", errors="backslashreplace")  # lone surrogates, as JSON writes them
+    os.replace(partial, path)
+
+
+def _own_partial(path: Path) -> Path:
+    """A name for work on a file that another process, on another machine too, may be writing as well."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")

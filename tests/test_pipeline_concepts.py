@@ -1,5 +1,6 @@
 """The concept rules, each against the caption in its docstring, and whole captions against sets written by hand."""
 
+import random
 import re
 import subprocess
 import sys
@@ -203,6 +204,35 @@ def test_unknown_names_in_the_section_are_refused():
 def test_tokens_without_any_word_give_an_empty_concept():
     assert concepts_from_tokens([]).empty
     assert spoken(concepts_from_tokens([Token("bird", "bird", "NOUN", "NN", -1, "root", 0, 4)]))["entities"] == ["bird"]
+
+
+WORDS = re.findall(
+    r"\S+",
+    "and its the is are back grey in white wearing with a bird wings long pointed , on it them red that of has holding "
+    "crown tail shirt . cat it's two dressed",
+)
+
+
+def test_no_caption_of_the_rules_own_words_stops_a_run(parser):
+    draw = random.Random(4)
+    salads = [" ".join(draw.choices(WORDS, k=draw.randint(1, 14))) for _ in range(1500)]
+    salads += [*WORDS, ", and a short tail", ", , crown", ", , in red that is of in them in two red is short"]
+    salads += ["that pointed no and of top holding tail white and its of wearing black-and-white crown"]
+    for caption, found in zip(salads, parser.parse(salads), strict=True):
+        ends = [e for r in found.relations for e in (r.subject, r.object)] + [a.entity for a in found.attributes]
+        assert all(-1 <= end < len(found.entities) for end in ends), caption
+        assert all(0 <= e.start <= e.end <= len(caption) for e in found.entities), caption
+
+
+def test_colours_and_backs_that_are_none_of_anyones(parser):
+    def heads(caption):
+        return [entity.head for entity in parser.parse([caption])[0].entities]
+
+    assert heads("a photo in black and white of a bird") == ["photo", "bird"]
+    assert heads("a cat looking curious back at the camera") == ["cat", "camera"]
+    assert heads("a dog is running wet back to shore")[0] == "dog"
+    assert "back" not in heads("a man is naked back to the camera")
+    assert heads("a black back door") == ["door"]
 
 
 COLOURS = ("grey", "black", "white", "brown", "yellow", "red", "blue", "green")

@@ -135,6 +135,8 @@ def test_without_the_pointer_the_newest_checkpoint_is_the_last(make_run):
     loop.train(run)
     (run.folder / "checkpoints" / "latest").unlink()
     assert state.latest(run.folder).name == "step-000004"
+    loop.train(make_run("a", steps=4))
+    assert (run.folder / "checkpoints" / "latest").read_text() == "step-000004\n"  # for those who ask by it
     assert loop.train(make_run("a", steps=5)).step == 5
 
 

@@ -56,7 +56,7 @@ def prune(run: Run) -> None:
     """Drop half-saved checkpoints, and all but the newest `train.keep`, the one to resume from and the best one."""
     root, top = run.folder / "checkpoints", best(run.folder)
     spared = {latest(run.folder), top and top.path}
-    for old in _checkpoints(root)[: -run.config.keep]:
+    for old in _steps(root)[: -run.config.keep]:
         if old not in spared:
             shutil.rmtree(old)
     for torn in root.glob(".*step-*.partial"):  # two dots and two endings: the weights alone
@@ -71,7 +71,7 @@ def latest(folder: Path) -> Path | None:
     """
     pointer = folder / "checkpoints" / "latest"
     if not pointer.is_file():
-        return next(reversed(_checkpoints(pointer.parent)), None)
+        return next(reversed(_whole(pointer.parent)), None)
     path = pointer.parent / pointer.read_text().strip()
     if not (path / "state.pt").is_file():
         raise ValueError(f"{pointer} names {path.name}, which is missing; write the name of a complete one into it")
@@ -108,8 +108,9 @@ def resume(run: Run) -> int:
     path = latest(run.folder)
     if path is None:
         return 0
-    _require_whole(path / "state.pt")
-    state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
+    state = _read(path)
+    if run.world.leads and not path.with_name("latest").is_file():
+        write_atomic(path.with_name("latest"), path.name + "\n")
     _require_same(state["fixed"], run.fixed(), path)
     for name, part in _parts(run).items():
         part.load_state_dict(state[name])
@@ -166,23 +167,33 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
         )
 
 
-def _require_whole(file: Path) -> None:
-    """torch writes a checksum of each tensor, and reads none."""
+def _read(checkpoint: Path) -> dict[str, Any]:
+    """Its state.pt, checked: torch writes a checksum of each tensor, and reads none."""
+    file = checkpoint / "state.pt"
     try:
         with zipfile.ZipFile(file) as archive:
             damaged = archive.testzip()
-    except zipfile.BadZipFile as error:
-        damaged = str(error)
-    if damaged:
-        others = [path.name for path in _checkpoints(file.parent.parent) if path != file.parent]
-        mend = f"write {others[-1]} into {file.parent.with_name('latest')}" if others else "remove the run, train anew"
-        raise ValueError(f"{file} is damaged ({damaged}); {mend}")
+        if damaged:
+            raise ValueError(damaged)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged zip raises, zipfile and torch do not say
+        before = [path.name for path in _whole(checkpoint.parent) if _step(path) < _step(checkpoint)]
+        mend = f"write {before[-1]} into {checkpoint.with_name('latest')}" if before else "remove the run, train anew"
+        raise ValueError(f"{file} is damaged ({error}); {mend}") from error
 
 
-def _checkpoints(root: Path) -> list[Path]:
-    """Checkpoints in the order of their steps; folders of other names are their owners'."""
-    found = [path for path in root.glob("step-*/state.pt") if path.parent.name.removeprefix("step-").isdecimal()]
-    return sorted((path.parent for path in found), key=lambda path: int(path.name.removeprefix("step-")))
+def _whole(root: Path) -> list[Path]:
+    """Complete checkpoints in the order of their steps."""
+    return [path for path in _steps(root) if (path / "state.pt").is_file()]
+
+
+def _steps(root: Path) -> list[Path]:
+    """Checkpoints in the order of their steps, torn ones too; folders of other names are their owners'."""
+    return sorted((path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal()), key=_step)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def _to_disk(path: Path) -> None:

@@ -156,14 +156,19 @@ class Cache:
 
         `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; what is not said there is not compared.
         """
-        said = {"parse.annotator": (texts.get("parse") or {}).get("annotator")}
-        said |= {f"encode.templates.{kind}": worded for kind, worded in (texts.get("templates") or {}).items()}
-        own = {"parse.annotator": self.info["parser"].get("annotator")}
-        own |= {f"encode.templates.{kind}": worded for kind, worded in self.info["templates"].items()}
-        for key in said.keys() & own.keys():
-            if None not in (said[key], own[key]) and said[key] != own[key]:
-                raise ValueError(f"{self.path} was made with {key} {own[key]!r}, {whose} with {said[key]!r}; use the "
-                                 f"former with this cache, or {MEND}")  # fmt: skip
+        parse, templates = texts.get("parse") or {}, texts.get("templates") or {}
+        if not isinstance(templates, Mapping):
+            raise ValueError(
+                f"encode.templates of {whose} is {templates!r}, expected a template for each kind of phrase"
+            )
+        pairs = [("parse.annotator", self.info["parser"].get("annotator"), parse.get("annotator"))]
+        pairs += [
+            (f"encode.templates.{kind}", own, templates.get(kind)) for kind, own in self.info["templates"].items()
+        ]
+        differing = [f"{key} {own!r}, {whose} with {said!r}" for key, own, said in pairs
+                     if None not in (own, said) and own != said]  # fmt: skip
+        if differing:
+            raise ValueError(f"{self.path} was made with {'; '.join(differing)}; use the former with it, or {MEND}")
 
     def require_taps(self, blocks: Sequence[int]) -> None:
         """ValueError when the cache holds no CLIP features of views, or such after other blocks than these."""

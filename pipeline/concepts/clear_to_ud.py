@@ -88,6 +88,7 @@ def to_ud(doc: Doc) -> list[Token]:
     _prepositions(tree)
     _copulas(tree)
     _particle_objects(tree)
+    _open_circles(tree)
     words = [t for t in doc if not t.is_space]
     place = {t.i: n for n, t in enumerate(words)}
     return [
@@ -104,6 +105,18 @@ def to_ud(doc: Doc) -> list[Token]:
         )
         for t in words
     ]
+
+
+def _open_circles(tree: _Tree) -> None:
+    """Words that the steps before left hanging on each other hang on the root: captions need make no sense."""
+    root = next((i for i, head in enumerate(tree.head) if head < 0), -1)
+    for i in range(len(tree.head)):
+        seen, above = {i}, tree.head[i]
+        while above >= 0 and above not in seen:
+            seen.add(above)
+            above = tree.head[above]
+        if above >= 0:
+            tree.head[i] = root
 
 
 def _upos(tree: _Tree, t: SpacyToken) -> str:

@@ -121,6 +121,8 @@ def _hang_pronouns(tree: Tree) -> None:
         if tree.upos(i) != "PRON" or not tree.is_a(i, "nmod", "obl") or tree.lemma(i) not in ("it", "they"):
             continue
         above, near = tree.head[i], first - 1
+        if near < 0:
+            continue
         while near > above and not tree.is_entity(near):
             near -= 1
         while tree.is_a(near, "conj") and tree.head[near] > above:

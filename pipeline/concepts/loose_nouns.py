@@ -160,6 +160,8 @@ def _alike_together(draft: Draft) -> None:
         i = _noun_after(draft, link)
         before = link - 1 if draft.source[link - 1].lower_ != "," else link - 2
         before = draft.heads[i] if draft.deps[i] == "appos" else before
+        if before < 0 or before == i:
+            continue
         if not _alike(draft, before, i) or (draft.heads[i], draft.deps[i]) == (before, "conj") or _is_subject(draft, i):
             continue
         for word in (before, i):
@@ -213,8 +215,8 @@ def _speaks_alone(draft: Draft, noun: int, be: int, above: list[int]) -> bool:
     """Whether "its NOUN is" fits the noun alone, which is joined to no subject."""
     plural = draft.source[be].lower_ in ("are", "were")
     first = noun
-    while draft.deps[first] == "conj":
-        first = draft.heads[first]
+    for _ in draft.heads:  # no longer: rules before this one may have left a circle
+        first = draft.heads[first] if draft.deps[first] == "conj" else first
     beside_subject = first != noun and draft.deps[first] in (*SUBJECTS, "ROOT")
     if (draft.tags[noun] == "NNS") != plural or beside_subject:
         return False

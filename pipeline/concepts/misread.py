@@ -15,6 +15,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.tree import NOMINAL
 
 STAND_INS = {False: "window", True: "windows"}  # singular, plural: nouns that the model takes for nothing else
+OPENERS = ("DET", "CCONJ", "PUNCT", "ADP")
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,16 @@ def misread(doc: Doc) -> list[Misread]:
 
 
 def _is_body(back: Token) -> bool:
-    """Whether the word "back", taken for no noun, follows a quality and describes no noun ("black back door")."""
-    if back.i == 0 or back.pos_ in NOMINAL:
+    """Whether "back", taken for no noun, is one: after a quality that opens its phrase, and before no noun of its own.
+
+    a cat looking curious back at the camera → look back at (cat, camera)
+    the man is happy back home → happy (man)
+    """
+    if back.i == 0 or back.pos_ in NOMINAL or (back.dep_ in ("amod", "compound") and back.head.i > back.i):
         return False
     before = back.nbor(-1)
-    described = before.lower_ in lexicon("colours") or before.tag_ == "JJ"
-    return described and not (back.dep_ in ("amod", "compound") and back.head.i > back.i)
+    opened = before.i > 0 and (before.nbor(-1).pos_ in OPENERS or before.nbor(-1).lemma_ == "have")
+    return before.lower_ in lexicon("colours") or (before.tag_ == "JJ" and opened)
 
 
 def simpler(doc: Doc, places: Sequence[Misread]) -> str:

@@ -14,6 +14,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.loose_nouns import regroup
 from hspcgan.pipeline.concepts.tree import COLOURED, NEAR, NOMINAL
 
+MADE = ("baked", "boiled", "cooked", "cut", "fried", "made")  # "deep fried", "soft boiled": the first word says how
 ATTACHED = ("compound", "amod", "nmod", "nsubj", "npadvmod", "poss")
 
 
@@ -116,12 +117,13 @@ def _is_quality(t: Token) -> bool:
 
     this bird has a long pointed bill → long (bill), pointed (bill), have (bird, bill)
     a short sleeved shirt → short sleeved (shirt)
+    a deep fried chicken → fried (chicken)
     """
     if t.tag_ != "JJ" or t.dep_ != "advmod" or t.head.i != t.i + 1 or t.head.dep_ != "amod":
         return False
     after = t.head.lower_
     shade = t.lower_ in lexicon("shades") and after in lexicon("colours")
-    return not shade and after not in (*COLOURED, "sized", "shaped") and after not in pairs("bearers")
+    return not shade and after not in (*COLOURED, "sized", "shaped", *MADE) and after not in pairs("bearers")
 
 
 def _noun(draft: Draft, i: int) -> None:
@@ -146,8 +148,10 @@ def _noun(draft: Draft, i: int) -> None:
 
 
 def _is_worn(t: Token) -> bool:
-    """A colour after "in", of no noun after it."""
+    """A colour that someone is in or dressed in, of no noun after it; "a photo in black and white" is none."""
     if t.pos_ != "ADJ" or t.head.lower_ != "in" or t.head.i > t.i or t.lower_ not in lexicon("colours"):
+        return False
+    if t.head.head.lemma_ not in ("dress", "wear") and t.head.head.lemma_ not in lexicon("persons"):
         return False
     return t.i + 1 == len(t.doc) or (t.nbor(1).pos_ not in (*NOMINAL, "ADJ", "ADV") and t.nbor(1).tag_ != "VBN")
 

@@ -93,7 +93,12 @@ class Tree:
         return no_one or in_color or self.lemma(i) in ("nobody", "nothing", "none")
 
     def hang(self, i: int, head: int) -> None:
-        """Moves a word, with what hangs on it, under another head (-1: none)."""
+        """Moves a word, with what hangs on it, under another head (-1: none); not under what hangs on itself."""
+        above = head
+        while above >= 0:
+            if above == i:
+                return
+            above = self.head[above]
         if self.head[i] >= 0:
             self._kids[self.head[i]].remove(i)
         self.head[i] = head
