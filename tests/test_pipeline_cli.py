@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-import click
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -16,7 +15,6 @@ from pipeline_world import folder_dataset, manifest, write
 
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cli import main
-from hspcgan.pipeline.command import RootGroup
 
 HEAVY = {"torch", "numpy", "pyarrow", "h5py", "spacy", "stanza", "PIL", "pydantic", "yaml", "cleanfid", "jinja2"}
 
@@ -207,53 +205,3 @@ def test_doctor_reports_and_always_succeeds():
     assert result.exit_code == 0
     for name in ("torch", "stanza", "toy-clip", "Inception", "spaCy English"):
         assert name in result.output
-
-
-def test_an_optional_package_that_is_missing_is_named_with_its_extra():
-    @click.group(cls=RootGroup)
-    def root() -> None:
-        pass
-
-    @root.command()
-    def draw() -> None:
-        raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
-
-    result = CliRunner().invoke(root, ["draw"])
-    assert result.exit_code == 1
-    assert "pip install '.[evaluate]' in hspcgan's checkout" in result.output
-
-
-def test_a_full_disk_is_a_message_not_a_traceback():
-    @click.group(cls=RootGroup)
-    def root() -> None:
-        pass
-
-    @root.command()
-    def write() -> None:
-        with open("/dev/full", "w") as file:
-            file.write("x")
-
-    result = CliRunner().invoke(root, ["write"])
-    assert result.exit_code == 1
-    assert "No space left on device; what is finished is kept" in result.output
-
-
-@pytest.mark.parametrize("out", ["captions.jsonl/out", "x" * 300])
-def test_a_place_that_cannot_be_written_is_a_message_not_a_traceback(tmp_path, out):
-    write(tmp_path / "captions.jsonl", '{"caption": "a bird"}')
-    result = hspcgan("parse", "--jsonl", tmp_path / "captions.jsonl", tmp_path / out)
-    assert result.exit_code == 1
-    assert isinstance(result.exception, SystemExit)
-    assert out[:14] in result.output
-
-
-def test_bugs_keep_their_traceback():
-    @click.group(cls=RootGroup)
-    def root() -> None:
-        pass
-
-    @root.command()
-    def fail() -> None:
-        raise KeyError("a bug")
-
-    assert isinstance(CliRunner().invoke(root, ["fail"]).exception, KeyError)

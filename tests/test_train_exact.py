@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from test_train_resume import assert_equal, read
-from train_world import make_cache, write_manifest
+from train_world import assert_equal, make_cache, read, write_manifest
 
 from hspcgan.evaluate.checkpoints import find_checkpoint
 from hspcgan.pipeline.manifest import load_manifest

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_train_resume import assert_equal, read
-from train_world import make_cache, write_manifest
+from train_world import assert_equal, make_cache, read, write_manifest
 
 from hspcgan.pipeline import taps
 from hspcgan.pipeline.cache.reader import Cache

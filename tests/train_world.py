@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 import yaml
 
 from hspcgan.model.clip import load_clip
@@ -15,6 +16,7 @@ from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.encode import EncodeConfig
 from hspcgan.pipeline.runner import run_stage
 from hspcgan.pipeline.taps import TapsConfig
+from hspcgan.train import state
 
 SIZE, WIDTH = 56, 32
 TEMPLATES = {"entity": "a photo of a {}", "attribute": "a photo of something {}", "relation": "{}"}
@@ -158,3 +160,27 @@ def write_manifest(folder: Path, cache: Path, clip_path: Path, **train: object) 
     }
     path.write_text(yaml.safe_dump(sections))
     return path
+
+
+def read(folder: Path) -> dict:
+    """The state of a run folder's last checkpoint."""
+    path = state.latest(folder)
+    assert path is not None
+    return torch.load(path / "state.pt", weights_only=True)
+
+
+def assert_equal(a: object, b: object) -> None:
+    """Equal types, keys and values; tensors bit for bit."""
+    assert type(a) is type(b)
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for left, right in zip(a, b, strict=True):
+            assert_equal(left, right)
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    else:
+        assert a == b
