@@ -1,19 +1,6 @@
 """A spaCy analysis that repair rules may change: lists instead of a Doc, and a new Doc of what they made of them."""
 
-from typing import Any
-
 from spacy.tokens import Doc
-
-
-def rebuilt(doc: Doc, **analysis: Any) -> Doc:
-    """The same words and entities under another analysis: tags, pos, lemmas, heads and deps, a list each, by word."""
-    return Doc(
-        doc.vocab,
-        words=[t.text for t in doc],
-        spaces=[bool(t.whitespace_) for t in doc],
-        ents=[f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc],
-        **analysis,
-    )
 
 
 class Draft:
@@ -44,7 +31,18 @@ class Draft:
         """The changed analysis; the source where nothing was changed, or where rules together left no tree."""
         if not self.changed or not self._is_tree():
             return self.source
-        return rebuilt(self.source, tags=self.tags, pos=self.pos, lemmas=self.lemmas, heads=self.heads, deps=self.deps)
+        doc = self.source
+        return Doc(
+            doc.vocab,
+            words=[t.text for t in doc],
+            spaces=[bool(t.whitespace_) for t in doc],
+            tags=self.tags,
+            pos=self.pos,
+            lemmas=self.lemmas,
+            heads=self.heads,
+            deps=self.deps,
+            ents=[f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc],
+        )
 
     def _is_tree(self) -> bool:
         above = self.heads

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from spacy.tokens import Doc, Token
 
-from hspcgan.pipeline.concepts.draft import rebuilt
+from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.tree import NOMINAL
 
@@ -95,14 +95,13 @@ def restored(doc: Doc, read: Doc, places: Sequence[Misread]) -> Doc:
     at = [i for i in range(len(doc)) if i not in firsts]  # the token of `doc` for each of `read`
     if len(at) != len(read):
         return doc
-    heads, deps = [t.head.i for t in doc], [t.dep_ for t in doc]
-    tags, kinds, lemmas = [t.tag_ for t in doc], [t.pos_ for t in doc], [t.lemma_ for t in doc]
+    draft = Draft(doc)
     for i, token in zip(at, read, strict=True):
-        heads[i], deps[i] = at[token.head.i], token.dep_
-        tags[i], kinds[i], lemmas[i] = token.tag_, token.pos_, token.lemma_
+        draft.heads[i], draft.deps[i] = at[token.head.i], token.dep_
+        draft.word(i, token.tag_, token.pos_, token.lemma_)
     for i in firsts:
-        heads[i], deps[i], tags[i], kinds[i], lemmas[i] = i + 1, "compound", "NN", "NOUN", doc[i].lower_
+        draft.heads[i], draft.deps[i] = i + 1, "compound"
+        draft.word(i, "NN", "NOUN", doc[i].lower_)
     for one in places:
-        last = one.start + one.words - 1
-        tags[last], kinds[last], lemmas[last] = "NNS" if one.plural else "NN", "NOUN", one.lemma
-    return rebuilt(doc, tags=tags, pos=kinds, lemmas=lemmas, heads=heads, deps=deps)
+        draft.word(one.start + one.words - 1, "NNS" if one.plural else "NN", "NOUN", one.lemma)
+    return draft.doc()

@@ -4,7 +4,7 @@ from typing import Any
 
 from spacy.tokens import Doc, Token
 
-from hspcgan.pipeline.concepts.draft import rebuilt
+from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.telegram import Nouns
 
 SINGULAR = ("a", "an", "this", "that", "each", "every")
@@ -111,12 +111,11 @@ def _clause_noun(token: Token) -> Token:
 
 def _as_verb(doc: Doc, verb: Token, noun: Token, lemma: str) -> Doc:
     """A copy of the Doc where `verb` is a verb at the root; `noun`, were it part of its phrase, stands in its place."""
-    heads, deps = [t.head.i for t in doc], [t.dep_ for t in doc]
-    tags, kinds, lemmas = [t.tag_ for t in doc], [t.pos_ for t in doc], [t.lemma_ for t in doc]
+    draft = Draft(doc)
     if noun.dep_ == "compound":
-        _lift(verb, noun, heads, deps)
-    tags[verb.i], kinds[verb.i], lemmas[verb.i] = "VBZ", "VERB", lemma
-    return rebuilt(doc, tags=tags, pos=kinds, lemmas=lemmas, heads=heads, deps=deps)
+        _lift(verb, noun, draft.heads, draft.deps)
+    draft.word(verb.i, "VBZ", "VERB", lemma)
+    return draft.doc()
 
 
 def _lift(verb: Token, noun: Token, heads: list[int], deps: list[str]) -> None:
