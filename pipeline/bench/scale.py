@@ -51,7 +51,7 @@ def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     recorded = {t: parse.concept_row(c) for t, c in zip(texts, Parser(config).parse(texts), strict=True)}
     costs = {}
     for count in (bench.compared, bench.captions):
-        with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+        with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as folder:
             write_shards(Path(folder) / "data", texts, count)
             context = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(1, mp_context=context) as pool:  # new, so that its peak is of this size alone

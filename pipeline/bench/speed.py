@@ -87,7 +87,7 @@ def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     texts = load_captions(bench)
     rows = [parse.concept_row(concepts) for concepts in Parser(config).parse(texts)]
     prompts = [_prompts(row) for row in rows]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="hspcgan-bench-") as folder:
         path = random_clip(Path(folder) / "random.pt", bench)
         clip = encode.cached_clip(path, False, "cpu")
         naive_of = functools.partial(_full_context, clip)

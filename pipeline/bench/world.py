@@ -29,7 +29,7 @@ def random_clip(path: Path, bench: BenchConfig) -> Path:
 @contextmanager
 def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
     """The manifest with a random CLIP and its cache in a temporary folder, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(dir=bench.folder) as name:
+    with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as name:
         folder = Path(name)
         encode = (manifest.raw.get("encode") or {}) | {"clip": str(random_clip(folder / "random.pt", bench))}
         places = {"cache": str(folder / "cache"), "run": str(folder / "run"), "encode": encode}
