@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
-from hspcgan.evaluate.texts import conditions_from_texts, doubts
+from hspcgan.evaluate.texts import clean_texts, conditions_from_texts, doubts
 from hspcgan.model.checkpoint import Loaded
 from hspcgan.model.clip import pick_device
 from hspcgan.model.condition import Condition
@@ -29,14 +29,12 @@ class Weights:
 def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Loaded, Condition]:
     """The networks on their device, and a condition per text; ``warn`` gets a line for each doubtful text.
 
-    Where prompts are made of the sentence alone (GALIP), texts are not parsed. ValueError for an empty text, and for
-    weights that are missing or do not belong together.
+    Where prompts are made of the sentence alone (GALIP), texts are not parsed. ValueError for a text that ingest would
+    refuse too, such as an empty one, and for weights that are missing or do not belong together.
     """
     from hspcgan.pipeline.concepts import Parser
 
-    empty = [i + 1 for i, text in enumerate(texts) if not text.strip()]
-    if empty:
-        raise ValueError(f"text {empty[0]} of {len(texts)} is empty; describe what to draw")
+    texts = clean_texts(texts)
     device = pick_device(weights.device, "--device")
     folder = find_checkpoint(weights.checkpoint)
     loaded = open_checkpoint(folder, clip_path=weights.clip_path, allow_unverified=weights.allow_unverified)

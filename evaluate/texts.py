@@ -1,4 +1,4 @@
-"""Anyone's own captions → conditions: parsed and encoded as the cache's were, held in memory instead of on disk."""
+"""Anyone's own captions → conditions: cleaned, parsed and encoded as the cache's were, held in memory."""
 
 from __future__ import annotations
 
@@ -28,10 +28,23 @@ class OwnTexts:
     offsets: np.ndarray  # int64 [C + 1]
 
 
+def clean_texts(texts: Sequence[str]) -> list[str]:
+    """Each as ingest would keep it (``clean_caption``). ValueError for one that it would refuse, with its number."""
+    from hspcgan.pipeline.texts import clean_caption
+
+    clean = []
+    for number, text in enumerate(texts, 1):
+        try:
+            clean.append(clean_caption(text))
+        except ValueError as error:
+            raise ValueError(f"text {number} of {len(texts)}: {error}; describe what to draw in words") from error
+    return clean
+
+
 def conditions_from_texts(
     texts: Sequence[str], clip: FrozenClip, templates: Mapping[str, str], parser: Parser | None, n_entities: int = 6
 ) -> Condition:
-    """A condition per text: concepts by ``parser``, features by ``clip``, phrases worded by their kind's template.
+    """A condition per clean text: concepts by ``parser``, features by ``clip``, phrases worded by their template.
 
     Without a parser no text has concepts.
     Texts beyond CLIP's context are represented by their beginning; ``doubts`` says so. ValueError where CLIP gives

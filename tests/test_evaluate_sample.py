@@ -1,6 +1,7 @@
 """Noise by seed and sample alone, uint8 images, own texts that become what the cache holds, the command `sample`."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import evaluate_world as world
@@ -16,6 +17,7 @@ from PIL import Image
 from hspcgan.evaluate import sample as sampling
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
 from hspcgan.evaluate.pictures import captioned, paired, pairs, sheet, slug, tiles
+from hspcgan.evaluate.studio import Weights, open_weights
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cli import main
 
@@ -102,6 +104,15 @@ def test_own_texts_become_the_conditions_that_a_cache_of_them_holds(tmp_path, ti
         torch.testing.assert_close(getattr(own, name), getattr(expected, name), atol=2e-3, rtol=2e-3)
 
 
+def test_own_texts_lose_markup_and_invisible_characters_as_captions_of_a_cache_do(checkpoint):
+    raw = ["a <b>red</b> bird with a blue&nbsp;belly", "a red bi\u00adrd with\u200b a blue\tbelly"]
+    plain = ["a red bird with a blue belly"] * 2
+    got, expected = (open_weights(Weights(str(checkpoint)), texts, print)[1] for texts in (raw, plain))
+    assert int(expected.entity_mask.sum()) == 4
+    for field in fields(expected):
+        assert torch.equal(getattr(got, field.name), getattr(expected, field.name)), field.name
+
+
 def run(*arguments: object):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
@@ -163,7 +174,9 @@ def test_overlong_texts_and_unknown_words_are_warned_of(checkpoint, tmp_path, ti
 
 def test_an_empty_text_and_a_missing_checkpoint_are_refused(checkpoint, tmp_path):
     empty = run("sample", "a red bird", " ", "--checkpoint", checkpoint, "--out", tmp_path)
-    assert (empty.exit_code, "text 2 of 2 is empty" in empty.output) == (1, True)
+    assert (empty.exit_code, "text 2 of 2: empty; describe what to draw" in empty.output) == (1, True)
+    torn = run("sample", "a red \udcff bird", "--checkpoint", checkpoint, "--out", tmp_path)
+    assert (torn.exit_code, "text 1 of 1: not valid Unicode" in torn.output) == (1, True)
     missing = run("sample", "a red bird", "--checkpoint", tmp_path / "nowhere", "--out", tmp_path)
     assert (missing.exit_code, "nowhere" in missing.output) == (1, True)
     assert not list(tmp_path.iterdir())
@@ -199,8 +212,10 @@ def test_how_texts_were_read_comes_from_the_card_or_from_the_runs_manifest(tmp_p
     card = reading(world.write_checkpoint(tmp_path / "shipped", tiny_clip_path))
     assert (card.parse.annotator, card.templates) == ("spacy", train_world.TEMPLATES)
     bare = world.write_checkpoint(tmp_path / "run" / "checkpoints" / "step-000001", tiny_clip_path, texts=None)
-    with pytest.raises(ValueError, match=r"does not say how texts were parsed"):
-        reading(bare)
+    for texts in (None, {"parse": {"annotator": "spacy"}}, {"templates": train_world.TEMPLATES}):
+        world.write_checkpoint(bare, tiny_clip_path, texts=texts)
+        with pytest.raises(ValueError, match=r"does not say how texts were parsed"):
+            reading(bare)
     (tmp_path / "run" / "manifest.yaml").write_text("parse: {annotator: spacy}\nencode: {clip: x}\n")
     assert reading(bare).templates["entity"] == "a photo of a {}"
 
