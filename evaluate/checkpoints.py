@@ -8,7 +8,7 @@ from pathlib import Path
 from hspcgan.model.checkpoint import CARD, Loaded, load, read_card
 from hspcgan.model.clip import FrozenClip
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.encode import EncodeConfig
+from hspcgan.pipeline.encode import EncodeConfig, Templates
 from hspcgan.pipeline.manifest import load_manifest, weights_path
 
 
@@ -63,11 +63,12 @@ class Reading:
 def reading(checkpoint: Path) -> Reading:
     """From the checkpoint's card (``extra.texts``: parse, templates), or from the manifest of the run that it lies in.
 
-    ValueError where neither says it: words parsed or wrapped in another way give other images.
+    ValueError where neither says both: words parsed or wrapped in another way give other images.
     """
-    texts = read_card(checkpoint).get("extra", {}).get("texts")
-    if texts:
-        return Reading(ParseConfig.model_validate(texts["parse"]), dict(texts["templates"]))
+    texts = read_card(checkpoint).get("extra", {}).get("texts") or {}
+    if texts.get("parse") and texts.get("templates"):
+        templates = Templates.model_validate(texts["templates"])
+        return Reading(ParseConfig.model_validate(texts["parse"]), templates.model_dump())
     resolved = checkpoint.resolve().parent.parent / "manifest.yaml"
     if not resolved.is_file():
         raise ValueError(
