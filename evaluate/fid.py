@@ -83,7 +83,7 @@ class Inception:
 
     label = "inception-clean"
 
-    def __init__(self, folder: Path, batch_size: int = 32):
+    def __init__(self, folder: Path, batch_size: int = 32, device: torch.device | str = "cpu"):
         from cleanfid.inception_torchscript import InceptionV3W
         from cleanfid.resize import build_resizer
 
@@ -95,7 +95,7 @@ class Inception:
         self.sha256 = file_sha256(path)
         if self.sha256 != INCEPTION_SHA256:
             raise ValueError(f"{path} has sha256 {self.sha256}, expected {INCEPTION_SHA256}; remove or replace it")
-        self.network = InceptionV3W(str(folder), download=False).eval()
+        self.network, self.device = InceptionV3W(str(folder), download=False).eval().to(device), device
         self.resize, self.batch_size = build_resizer("clean"), batch_size
         self.mode = "clean-fid mode clean: resized to 299 px"
 
@@ -105,16 +105,19 @@ class Inception:
         parts = []
         for start in range(0, len(images), self.batch_size):
             resized = np.stack([self.resize(image) for image in images[start : start + self.batch_size]])
-            parts.append(self.network(torch.from_numpy(resized).permute(0, 3, 1, 2)).numpy())
+            pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).to(self.device)
+            parts.append(self.network(pixels).cpu().numpy())
         return np.concatenate(parts).astype(np.float32)
 
 
-def find_inception(folder: str | None, batch_size: int = 32) -> tuple[Inception | None, str]:
+def find_inception(
+    folder: str | None, batch_size: int = 32, device: torch.device | str = "cpu"
+) -> tuple[Inception | None, str]:
     """The Inception tower, or None and the reason in a line; a folder named by the manifest must hold it."""
     place = Path(folder) if folder else Path(tempfile.gettempdir())
     if folder is None and not (place / INCEPTION_FILE).is_file():
         return None, f"no Inception weights ({place / INCEPTION_FILE}): FID and KID by the CLIP scorers alone"
-    return Inception(place, batch_size), ""
+    return Inception(place, batch_size, device), ""
 
 
 def _distances(name: str, scored: Scored, distance: Callable[[np.ndarray, np.ndarray], float]) -> list[Figure]:

@@ -95,7 +95,7 @@ def prepare(manifest: Manifest) -> Bench:
     ]
     inception, note = (None, "")
     if DISTANCES & set(config.metrics):
-        inception, note = find_inception(config.inception, config.batch_size)
+        inception, note = find_inception(config.inception, config.batch_size, device)
     bench = Bench(
         manifest,
         config,
