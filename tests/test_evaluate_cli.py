@@ -2,11 +2,9 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import evaluate_world as world
 import numpy as np
-import pyarrow as pa
 import pytest
 import train_world
 import yaml
@@ -80,8 +78,8 @@ def test_what_the_cache_cannot_give_is_refused(cache, settings, message):
         select(cache, EvaluateConfig(**settings))
 
 
-def test_a_split_too_small_for_two_sets_is_refused_in_images():
-    few = SimpleNamespace(path="here", samples=pa.table({"key": ["a", "b", "c"]}), split_rows=lambda split: [0, 1, 2])
+def test_a_split_too_small_for_two_sets_is_refused_in_images(tmp_path, tiny_clip_path):
+    few = Cache(train_world.make_cache(tmp_path / "cache", tiny_clip_path, train=2, test=3))
     with pytest.raises(ValueError, match=r"test split has 3 images.*at most 1 for two.*need 2 images each; prepare"):
         select(few, EvaluateConfig())
 

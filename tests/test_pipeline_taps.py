@@ -103,10 +103,14 @@ def test_two_processes_and_an_interruption_leave_the_same_bytes(made, tmp_path, 
 
 def test_other_views_cost_an_unfinished_run_its_features_alone(made, tmp_path, tiny_clip_path, monkeypatch, capsys):
     other = manifest(tmp_path / "some.yaml", made.parent / "data", tiny_clip_path, views=["whole"], image_size=SIZE)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(PartialCache, "finish", lambda *_: None)
-        patch.setattr("hspcgan.pipeline.prepare.Cache", lambda _: Cache(made.with_suffix(".cache")))
-        run(other)
+        patch.setattr(PartialCache, "finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(other)
     out = run(other, f"taps.views={json.dumps(ASKED)}")
     assert "taps: inputs changed, discarding it" in capsys.readouterr().err
     assert out.count("already complete") == 3
