@@ -43,7 +43,8 @@ def colour_swap(scored: Scored) -> list[Figure]:
 
 
 def swap_colour(text: str) -> str | None:
-    """The text with one of its colours replaced by one that it does not name, a/an mended; None without a colour.
+    """The text with one of its colours replaced by one that it does not name, a/an mended; None where there is none
+    of either.
 
     Which colour goes and which comes depends on the text alone.
     "a red bird with an orange beak" → for instance "a red bird with a blue beak".

@@ -86,7 +86,7 @@ def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: Fro
 
 
 def provenance(subject: Subject) -> dict[str, Any]:
-    """What the result file says of the subject: kind and, of a checkpoint, its path, step, weights and training."""
+    """What the result file says of the subject: kind and, of a checkpoint, its path, step and weights."""
     if subject.path is None:
         return {"kind": subject.kind}
     card = read_card(subject.path)
@@ -97,5 +97,4 @@ def provenance(subject: Subject) -> dict[str, Any]:
         "step": extra.get("step"),
         "sha256": card["weights"].get("sha256"),
         "parameters": card["weights"].get("parameters"),
-        "clip": card["clip"],
     }

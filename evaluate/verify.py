@@ -19,7 +19,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        if self.got is None or self.got != self.got:
+        if self.got is None:
             return False
         above = self.bound.min is None or self.got >= self.bound.min
         below = self.bound.max is None or self.got <= self.bound.max

@@ -2,8 +2,8 @@
 
 The card, JSON: ``format`` 1 · ``config``, the ModelConfig · ``clip`` {name, sha256, embed_dim, path_hint, rounded}:
 the path relative to the folder, and ``load_clip``'s ``rounded`` · ``weights`` {sha256, dtype, parameters per network} ·
-``extra``, what the writer adds (fingerprints, step, metrics). Tensors are named ``generator/…``, ``discriminator/…``,
-``head/…``; the frozen CLIP is not among them.
+``extra``, what the writer adds (the trainer: step, cache, how texts were read, its settings). Tensors are named
+``generator/…``, ``discriminator/…``, ``head/…``; the frozen CLIP is not among them.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from hspcgan.pipeline.cache_cli import copy, export, inspect, stats, validate
 from hspcgan.pipeline.command import RootGroup
+from hspcgan.pipeline.engines import ENGINES
 
 FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("override", "rebuild", "engine")
 """Options of `parse` that only one of its two uses has."""
@@ -34,7 +35,7 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--rebuild", is_flag=True, help="Make the cache anew and then replace the present one."),
             click.option(
                 "--engine",
-                type=click.Choice(["local", "ray"]),
+                type=click.Choice(ENGINES),
                 default="local",
                 help="Where mappers run: on this machine, or on the Ray cluster of RAY_ADDRESS.",
             ),

@@ -73,13 +73,6 @@ def test_images_do_not_depend_on_the_batch_they_are_drawn_in(generator):
     assert not np.array_equal(together, sampling.generate(generator, condition, ids, seeds=4))
 
 
-def test_generating_leaves_the_generators_mode_as_it_was(generator):
-    generator.train()
-    sampling.generate(generator, random_condition(1), ["x"])
-    assert generator.training
-    generator.eval()
-
-
 def test_own_texts_become_the_conditions_that_a_cache_of_them_holds(tmp_path, tiny_clip_path, tiny_clip):
     from hspcgan.evaluate.texts import conditions_from_texts
     from hspcgan.model.condition import Condition

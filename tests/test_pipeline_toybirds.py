@@ -5,13 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hspcgan.pipeline.toybirds.captions import CAPTIONS, captions, matches
+from hspcgan.pipeline.toybirds.captions import CAPTIONS, PRESENT, captions
 from hspcgan.pipeline.toybirds.draw import RGB, draw
 from hspcgan.pipeline.toybirds.grammar import conllu
-from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, LENGTHS, PARTS, SIZES, held_out, sample_scenes
+from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, LENGTHS, PARTS, SIZES, Scene, held_out, sample_scenes
 from hspcgan.pipeline.toybirds.truth import descriptions, phrases, spoken, truth, value_bits, without
 
 SCENES = sample_scenes(300, seed=3)
+
+
+def matches(facts: dict[str, str], scene: Scene) -> bool:
+    """Whether all the facts hold in the scene."""
+    for name, value in facts.items():
+        actual = getattr(scene, name)
+        if actual in (ABSENT, False) or (value != PRESENT and actual != value):
+            return False
+    return True
 
 
 def test_a_longer_list_of_scenes_begins_with_the_shorter():

@@ -98,7 +98,7 @@ class Batches:
     the next epoch, so every step has all its rows and no image is skipped.
 
     Args:
-        slots: keyword arguments of `collate` (n_entities, …).
+        n_entities: entity slots of a condition.
         rank, size: this process takes rows [rank · b, (rank + 1) · b) of each global batch, b = batch_size / size.
         parts: that a process computes its rows in.
     Raises:
@@ -112,7 +112,7 @@ class Batches:
         seed: int,
         noise_dim: int,
         flip: bool = False,
-        slots: dict[str, int] | None = None,
+        n_entities: int = 6,
         rank: int = 0,
         size: int = 1,
         parts: int = 1,
@@ -124,7 +124,7 @@ class Batches:
             )
         self.cache, self.batch_size, self.seed, self.noise_dim = cache, batch_size, seed, noise_dim
         self.views: Sequence[str] = ("whole", "whole-flipped") if flip else ("whole",)
-        self.slots = slots or {}
+        self.n_entities = n_entities
         self.rows = slice(rank * batch_size // size, (rank + 1) * batch_size // size)
         self.samples = np.asarray(cache.split_rows("train"))
         if len(self.samples) == 0:
@@ -135,10 +135,6 @@ class Batches:
         self.text_id, self.own_texts = _text_ids(cache, self.first_caption, self.captions)
         self.taps: np.ndarray | None = None  # float16 [rows, V, T, D, g, g], in RAM or mapped
         self.tap_rows = np.arange(len(self.samples))  # place in the training split → row of taps
-
-    def __len__(self) -> int:
-        """Whole steps in an epoch."""
-        return len(self.samples) // self.batch_size
 
     def choose(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Global batch of a step: places in the training split, caption rows of the cache, views; [B] each."""
@@ -177,7 +173,8 @@ class Batches:
     def _condition(self, captions: np.ndarray) -> Condition:
         """Of this process's rows, padded as the global batch is: attention over less padding rounds differently."""
         longest = int((self.cache.offsets[captions + 1] - self.cache.offsets[captions]).max())
-        return Condition.from_arrays(collate(self.cache, captions[self.rows], n_tokens=longest, **self.slots))
+        arrays = collate(self.cache, captions[self.rows], self.n_entities, n_tokens=longest)
+        return Condition.from_arrays(arrays)
 
     def images(self, places: np.ndarray, views: np.ndarray) -> Tensor:
         """Images at places of the training split, each in one of `self.views` by its number; float32 in [−1, 1]."""

@@ -97,7 +97,7 @@ def assemble(manifest: Manifest, world: World) -> Run:
         config.seed,
         model_config.noise_dim,
         flip=config.flip,
-        slots={"n_entities": model_config.locals},
+        n_entities=model_config.locals,
         rank=world.rank,
         size=world.size,
         parts=config.accumulate,

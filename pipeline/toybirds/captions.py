@@ -1,7 +1,7 @@
 """Five natural captions a scene, each with its gold tree, its gold meaning and the facts that it states.
 
 Every pattern below carries an example. A fact fixes one field of the scene (or says that a thing is there), so which
-pictures a caption is true of is known exactly: `matches` tells, and the toy CLIP is trained and measured with it.
+pictures a caption is true of is known exactly: the toy CLIP is trained and measured with it (`truth.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -237,12 +237,3 @@ def captions(scene: Scene) -> list[Caption]:
 def _parts(scene: Scene, rng: np.random.Generator) -> list[str]:
     parts = ["belly", "wing", "crown", "beak"] + ["crest"] * scene.crest + ["collar"] * (scene.collar != ABSENT)
     return [parts[i] for i in rng.permutation(len(parts))]
-
-
-def matches(facts: dict[str, str], scene: Scene) -> bool:
-    """Whether all the facts hold in the scene."""
-    for name, value in facts.items():
-        actual = getattr(scene, name)
-        if actual in (ABSENT, False) or (value != PRESENT and actual != value):
-            return False
-    return True

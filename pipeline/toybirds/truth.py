@@ -28,7 +28,8 @@ PLACE_RELATIONS = {
 
 @dataclass(frozen=True)
 class Statement:
-    """A text that is true where any of its alternatives holds; each alternative is facts as in captions.matches."""
+    """A text that is true where any of its alternatives holds; each alternative is facts: fields of the scene and their
+    values, or PRESENT."""
 
     text: str
     alternatives: tuple[dict[str, str], ...]
