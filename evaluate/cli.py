@@ -69,11 +69,11 @@ def report(run: Path, out: Path | None, dry_run: bool) -> None:
 
     RUN/report.html is self-contained: images, figures, curves and where they come from.
     """
-    from hspcgan.evaluate.pictures import write_bytes
     from hspcgan.evaluate.report.build import render
+    from hspcgan.pipeline.cache.files import write_whole
 
     page = render(run).encode()
     target = out or run / "report.html"
     if not dry_run:
-        write_bytes(target, page)
+        write_whole(target, page)
     click.echo(f"{'would write' if dry_run else 'wrote'} {target} ({len(page) / 1e6:.1f} MB)")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hspcgan.evaluate.pictures import captioned, png, slug, write_bytes
+from hspcgan.evaluate.pictures import captioned, png, slug
 from hspcgan.evaluate.sample import generate
 from hspcgan.evaluate.studio import Warn, Weights, open_weights
+from hspcgan.pipeline.cache.files import write_whole
 
 GRID = "grid.png"
 
@@ -58,9 +59,9 @@ def draw(request: Request, weights: Weights, warn: Warn) -> list[Path]:
     images = generate(loaded.generator, condition[rows], texts, seeds)
     paths = request.files()
     for path, image in zip(paths, images, strict=False):  # the grid's path comes after the images'
-        write_bytes(path, png(image))
+        write_whole(path, png(image))
     if request.grid:
         many = len(request.seeds) > 1
         labels = [f"{text}  (seed {seed})" if many else text for text, seed in zip(texts, seeds, strict=True)]
-        write_bytes(paths[-1], png(captioned(images, labels, columns=min(len(request.seeds), 8) if many else 4)))
+        write_whole(paths[-1], png(captioned(images, labels, columns=min(len(request.seeds), 8) if many else 4)))
     return paths

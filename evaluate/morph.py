@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hspcgan.evaluate.pictures import captioned, png, slug, write_bytes
+from hspcgan.evaluate.pictures import captioned, png, slug
 from hspcgan.evaluate.sample import generate, noise
 from hspcgan.evaluate.studio import Warn, Weights, device_of, open_weights
 from hspcgan.model.views import to_uint8
+from hspcgan.pipeline.cache.files import write_whole
 
 FRAME_MS = 120
 BATCH = 16
@@ -48,8 +49,8 @@ def interpolate(way: Way, weights: Weights, warn: Warn) -> list[Path]:
         raise ValueError(f"{way.frames} frames for {len(way.texts)} texts; give --frames {len(way.texts)} or more")
     images = _frames(way, weights, warn)
     strip, gif = way.files()
-    write_bytes(strip, png(captioned(images, _labels(way), columns=len(images))))
-    write_bytes(gif, _gif([*images, *images[-2:0:-1]]))
+    write_whole(strip, png(captioned(images, _labels(way), columns=len(images))))
+    write_whole(gif, _gif([*images, *images[-2:0:-1]]))
     return [strip, gif]
 
 
@@ -133,9 +134,9 @@ def edit(edits: Edits, weights: Weights, warn: Warn) -> list[Path]:
     images = generate(loaded.generator, condition[rows], [edits.text] * len(rows), list(edits.seeds) * len(texts))
     paths = edits.files()
     for path, image in zip(paths, images, strict=False):  # the grid's path comes after the images'
-        write_bytes(path, png(image))
+        write_whole(path, png(image))
     by_seed = images.reshape(len(texts), count, *images.shape[1:]).swapaxes(0, 1).reshape(images.shape)
-    write_bytes(paths[-1], png(captioned(by_seed, texts * count, columns=len(texts))))
+    write_whole(paths[-1], png(captioned(by_seed, texts * count, columns=len(texts))))
     return paths
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import textwrap
 from collections.abc import Sequence
@@ -97,15 +96,6 @@ def read_png(path: Path) -> np.ndarray:
             return np.asarray(image.convert("RGB"))
     except OSError as error:
         raise ValueError(f"{path} cannot be read as an image ({error}); evaluate again") from error
-
-
-def write_bytes(path: Path, data: bytes) -> Path:
-    """A file that is complete or unchanged."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
-    return path
 
 
 def slug(text: str, longest: int = 60) -> str:

@@ -16,7 +16,7 @@ from hspcgan.evaluate.clip_score import ClipScorer
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.fid import find_inception
 from hspcgan.evaluate.metrics import Figure, ImageSet, Scored, TextTower, Tower, compute
-from hspcgan.evaluate.pictures import paired, png, sheet, write_bytes
+from hspcgan.evaluate.pictures import paired, png, sheet
 from hspcgan.evaluate.sample import generate
 from hspcgan.evaluate.selection import Selection, select
 from hspcgan.evaluate.subjects import REAL, Subject, open_generator, provenance
@@ -24,6 +24,7 @@ from hspcgan.evaluate.verify import Verdict, require_one_each, verify
 from hspcgan.model.clip import FrozenClip, load_clip, pick_device
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.cache.files import write_whole
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
@@ -140,9 +141,9 @@ def _score(bench: Bench, subject: Subject, tell: Callable[[str], None]) -> Resul
     verdicts = verify(figures, bench.config.expect or {}) if subject.expected else []
     timings = {"draw_sec": round(drawn - began, 2), "score_sec": round(time.perf_counter() - drawn, 2)}
     path = bench.folder / f"{subject.label}.json"
-    write_bytes(path.with_suffix(".png"), png(_picture(bench, subject, images[: bench.config.shown])))
+    write_whole(path.with_suffix(".png"), png(_picture(bench, subject, images[: bench.config.shown])))
     record = _record(bench, subject, figures, verdicts, timings)
-    write_bytes(path, (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_whole(path, (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     return Result(subject, figures, verdicts, path)
 
 

@@ -31,22 +31,25 @@ class Verdict:
         return " and ".join(f"{sign} {end:g}" for sign, end in ends if end is not None)
 
 
+def named(names: Sequence[str], short: str) -> list[str]:
+    """Those that are this name, or that it shortens: `fid/held-out-clip` for `fid/held-out-clip/n191/test/…`."""
+    return [name for name in names if name == short or name.startswith(short + "/")]
+
+
 def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
     """ValueError where an expectation's shortened name fits more than one of the figures' names, or of their heads."""
     for name in expect:
-        found = [figure for figure in names if figure == name or figure.startswith(name + "/")]
+        found = named(names, name)
         if len(found) > 1:
             raise ValueError(f"evaluate.expect: {name} fits {len(found)} figures ({', '.join(found)}); give more of it")
 
 
 def verify(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdict]:
     """A verdict per expectation. ValueError where a shortened name fits more than one figure."""
-    require_one_each(expect, [figure.name for figure in figures])
-    verdicts = []
-    for name, bound in expect.items():
-        found = [figure for figure in figures if figure.name == name or figure.name.startswith(name + "/")]
-        verdicts.append(Verdict(found[0].name if found else name, found[0].value if found else None, bound))
-    return verdicts
+    values = {figure.name: figure.value for figure in figures}
+    require_one_each(expect, list(values))
+    full = {name: next(iter(named(list(values), name)), name) for name in expect}
+    return [Verdict(full[name], values.get(full[name]), bound) for name, bound in expect.items()]
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hspcgan.pipeline.cache.files import write_whole
 from hspcgan.pipeline.manifest_file import resolved, suggest
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -65,9 +65,7 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Writes the resolved manifest, whole or not at all."""
-        temporary = path.with_name(path.name + ".partial")
-        temporary.write_text(yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True))
 
 
 def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:

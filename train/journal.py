@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections import defaultdict
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -20,11 +18,11 @@ from tqdm import tqdm
 from hspcgan.model.condition import Condition
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.cache.files import write_whole
 from hspcgan.train import distributed
 from hspcgan.train.data import GRID, noise_rows
 from hspcgan.train.judge import Judgement
 from hspcgan.train.setup import Run
-from hspcgan.train.state import write_atomic
 
 LOG, JUDGED = "log.jsonl", "evaluations.jsonl"
 
@@ -123,11 +121,10 @@ class Journal:
         """Draw the fixed captions with the generator as it is; real images above, generated ones below."""
         if not self.writes:
             return
+        from hspcgan.evaluate.pictures import png
+
         picture = self.show.draw()
-        path = self.run.folder / "grids" / f"step-{step:06d}.png"
-        temporary = path.with_suffix(".partial")
-        Image.fromarray(picture).save(temporary, format="PNG")
-        os.replace(temporary, path)
+        write_whole(self.run.folder / "grids" / f"step-{step:06d}.png", png(picture))
         self.board.add_image("grid", picture, step, dataformats="HWC")
 
     def close(self) -> None:
@@ -161,7 +158,7 @@ class _Showcase:
         self.real = np.stack([run.cache.images[row] for row in samples])  # [n, 3, H, W] uint8
         texts, keys = run.cache.captions["text"], run.cache.samples["key"]
         lines = (f"{keys[int(s)].as_py()}\t{texts[int(c)].as_py()}\n" for s, c in zip(samples, captions, strict=True))
-        write_atomic(run.folder / "grids" / "captions.tsv", "".join(lines))
+        write_whole(run.folder / "grids" / "captions.tsv", "".join(lines))
 
     @torch.no_grad()
     def draw(self) -> np.ndarray:
@@ -187,4 +184,4 @@ def _keep_until(path: Path, step: int) -> None:
     if not path.is_file():
         return
     whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    write_atomic(path, "".join(line for line in whole if json.loads(line)["step"] <= step))
+    write_whole(path, "".join(line for line in whole if json.loads(line)["step"] <= step))

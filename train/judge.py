@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from hspcgan.pipeline.cache.files import write_whole
 from hspcgan.train import state
 from hspcgan.train.setup import Run
 
@@ -65,16 +66,18 @@ class Judge:
 
     def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, state.Best]:
         """The figure that counts, and the best checkpoint by it, now that this one is scored."""
-        wanted = self.run.config.best
-        figure = next((one for one in figures if one.name == wanted or one.name.startswith(wanted + "/")), None)
-        if figure is None:
-            raise ValueError(f"train.best is {wanted!r}, but the figures are {', '.join(one.name for one in figures)}")
+        from hspcgan.evaluate.verify import named
+
+        wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}
+        if not named(list(by_name), wanted):
+            raise ValueError(f"train.best is {wanted!r}, but the figures are {', '.join(by_name)}")
+        figure = by_name[named(list(by_name), wanted)[0]]
         before = state.best(self.run.folder)
         if before is not None and before.figure != figure.name:
             before = None  # another measure, sample or scorer than the last time
         sign = 1 if figure.better == "higher" else -1
         if before is not None and sign * figure.value <= sign * before.value:
             return figure, before
-        state.write_atomic(path.parent / state.BEST, f"{path.name}\n{figure.value!r} {figure.name}\n")
+        write_whole(path.parent / state.BEST, f"{path.name}\n{figure.value!r} {figure.name}\n")
         state.prune(self.run)
         return figure, state.Best(path, figure.value, figure.name)

@@ -17,6 +17,7 @@ from torch import nn
 
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.config import ModelConfig
+from hspcgan.pipeline.cache.files import to_disk, write_whole
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.setup import Run
 
@@ -44,10 +45,10 @@ def save(run: Run, step: int) -> Path:
     save_weights(temporary, run.shown, run.discriminator, run.head, run.model_config, run.clip, extra)
     torch.save(_state(run, step), temporary / "state.pt")
     for path in [*temporary.iterdir(), temporary]:
-        _to_disk(path)
+        to_disk(path)
     os.replace(temporary, target)
-    write_atomic(root / "latest", target.name + "\n")
-    _to_disk(root)
+    write_whole(root / "latest", target.name + "\n")
+    to_disk(root)
     prune(run)
     return target
 
@@ -110,7 +111,7 @@ def resume(run: Run) -> int:
         return 0
     state = _read(path)
     if run.world.leads and not path.with_name("latest").is_file():
-        write_atomic(path.with_name("latest"), path.name + "\n")
+        write_whole(path.with_name("latest"), path.name + "\n")
     _require_same(state["fixed"], run.fixed(), path)
     for name, part in _parts(run).items():
         part.load_state_dict(state[name])
@@ -118,14 +119,6 @@ def resume(run: Run) -> int:
     if run.world.device.type == "cuda" and "random_cuda" in state:
         torch.cuda.set_rng_state(state["random_cuda"])
     return state["step"]
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file so that it is complete or unchanged."""
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    _to_disk(temporary)
-    os.replace(temporary, path)
 
 
 def _state(run: Run, step: int) -> dict[str, Any]:
@@ -194,11 +187,3 @@ def _steps(root: Path) -> list[Path]:
 
 def _step(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

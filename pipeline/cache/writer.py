@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema, shards
 from hspcgan.pipeline.cache.assemble import assemble
+from hspcgan.pipeline.cache.files import write_whole
 from hspcgan.pipeline.cache.foreign import refuse_foreign, refuse_mounted, work_folder
 from hspcgan.pipeline.cache.info import fingerprint
 from hspcgan.pipeline.cache.lock import lock, unlock
@@ -222,9 +223,7 @@ def _spent(target: Path) -> Path:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
 def _read_json(path: Path, keys: set[str]) -> dict[str, Any]:

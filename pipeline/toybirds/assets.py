@@ -1,12 +1,12 @@
 """The shipped weights: each built from nothing by its own recipe, listed with its sha256 and checked against it."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
 
+from hspcgan.pipeline.cache.files import write_whole
 from hspcgan.pipeline.manifest import load_manifest
 
 SUMS = "SHA256SUMS"
@@ -87,9 +87,7 @@ def sums(folder: Path) -> dict[str, str]:
 
 def write_sums(folder: Path) -> None:
     """Writes the list, in the format of the sha256sum tool."""
-    partial = folder / f"{SUMS}.partial"
-    partial.write_text("".join(f"{digest}  {name}\n" for name, digest in sums(folder).items()))
-    os.replace(partial, folder / SUMS)
+    write_whole(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums(folder).items()))
 
 
 def verify(folder: Path | None = None) -> list[str]:
