@@ -26,11 +26,10 @@ class ClipScorer:
     @torch.inference_mode()
     def image_features(self, images: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, 3] → raw float32 [N, d]."""
-        device = self.clip.pixel_mean.device
         parts = []
         for start in range(0, len(images), self.batch_size):
             pixels = torch.from_numpy(to_signed(images[start : start + self.batch_size])).permute(0, 3, 1, 2)
-            parts.append(self.clip.image_features(pixels.to(device)).cpu().numpy())
+            parts.append(self.clip.image_features(pixels.to(self.clip.device)).cpu().numpy())
         return np.concatenate(parts)
 
     @torch.inference_mode()
@@ -40,7 +39,7 @@ class ClipScorer:
         for start in range(0, len(missing), self.batch_size):
             part = missing[start : start + self.batch_size]
             ids, _ = self.clip.tokenize(part)
-            sentence, _ = self.clip.encode_text(ids.to(self.clip.pixel_mean.device))
+            sentence, _ = self.clip.encode_text(ids.to(self.clip.device))
             self._texts.update(zip(part, sentence.cpu().numpy(), strict=True))
         return np.stack([self._texts[text] for text in texts])
 

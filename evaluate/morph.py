@@ -14,7 +14,7 @@ from PIL import Image
 
 from hspcgan.evaluate.pictures import captioned, png, slug
 from hspcgan.evaluate.sample import generate, noise
-from hspcgan.evaluate.studio import Warn, Weights, device_of, open_weights
+from hspcgan.evaluate.studio import Warn, Weights, open_weights
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.files import write_whole
 
@@ -58,7 +58,7 @@ def interpolate(way: Way, weights: Weights, warn: Warn) -> list[Path]:
 def _frames(way: Way, weights: Weights, warn: Warn) -> np.ndarray:
     """uint8 [frames, H, W, 3]."""
     loaded, condition = open_weights(weights, way.texts, warn)
-    generator, device = loaded.generator, device_of(loaded)
+    generator, device = loaded.generator, loaded.generator.device
     places = np.linspace(0, 1, way.frames)
     start, end = noise(way.seeds, [way.texts[0]] * 2, loaded.config.noise_dim)
     z = torch.from_numpy(np.stack([slerp(start, end, place) for place in places]).astype(np.float32)).to(device)

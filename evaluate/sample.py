@@ -40,9 +40,8 @@ def generate(
     """
     seeds = [seeds] * len(condition) if isinstance(seeds, int) else list(seeds)
     z = torch.from_numpy(noise(seeds, sample_ids, generator.config.noise_dim))
-    device = next(generator.parameters()).device
     parts = []
     for start in range(0, len(condition), batch_size):
         rows = slice(start, start + batch_size)
-        parts.append(to_uint8(generator(z[rows].to(device), condition[rows].to(device)).float()))
+        parts.append(to_uint8(generator(z[rows].to(generator.device), condition[rows].to(generator.device)).float()))
     return np.concatenate(parts)

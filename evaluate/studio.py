@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
 from hspcgan.evaluate.texts import clean_texts, conditions_from_texts, doubts
 from hspcgan.model.checkpoint import Loaded
@@ -47,7 +45,3 @@ def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Lo
     condition = conditions_from_texts(texts, loaded.clip, templates, parser, n_entities=loaded.config.locals)
     loaded.generator.to(device)
     return loaded, condition
-
-
-def device_of(loaded: Loaded) -> torch.device:
-    return next(loaded.generator.parameters()).device

@@ -60,10 +60,9 @@ def conditions_from_texts(
         for kind, column in schema.COLUMNS.items():
             for item in row[column]:
                 item["phrase"] = phrases.setdefault((kind, item["phrase"]), len(phrases))
-    device = str(clip.pixel_mean.device)
-    sentence, tokens = encode_texts(clip, texts, device)
+    sentence, tokens = encode_texts(clip, texts)
     prompts = [templates[kind].format(phrase) for kind, phrase in phrases]
-    features = encode_texts(clip, prompts, device)[0] if prompts else np.zeros((0, clip.embed_dim), np.float32)
+    features = encode_texts(clip, prompts)[0] if prompts else np.zeros((0, clip.embed_dim), np.float32)
     columns = pa.schema([schema.CAPTIONS.field(column) for column in schema.COLUMNS.values()])
     own = OwnTexts(
         captions=pa.Table.from_pylist([{name: row[name] for name in columns.names} for row in rows], schema=columns),

@@ -121,8 +121,8 @@ def load(
         place = clip_path if clip_path is not None else _hinted_clip(path, card)
         clip = load_clip(place, allow_unverified, rounded)
     elif clip.rounded != rounded and clip.path is not None:
-        device = next(clip.parameters()).device
-        clip = load_clip(clip.path, True, rounded).to(device)  # the file was opened before: whoever gave it trusts it
+        # The file was opened before: whoever gave it trusts it.
+        clip = load_clip(clip.path, allow_unverified=True, rounded=rounded).to(clip.device)
     if clip.sha256 != card["clip"]["sha256"]:
         raise ValueError(
             f"{path} was trained with CLIP {card['clip']['name']} (sha256 {card['clip']['sha256']}), "

@@ -82,6 +82,10 @@ class FrozenClip(nn.Module):
     def resolution(self) -> int:
         return self.shape.resolution
 
+    @property
+    def device(self) -> torch.device:
+        return self.pixel_mean.device
+
     def shown(self, clip_input: str) -> FrozenClip:
         """The same weights, shown images in another way (``ModelConfig.clip_input``)."""
         if clip_input == self.clip_input:

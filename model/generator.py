@@ -44,6 +44,10 @@ class Generator(nn.Module):
         )
         self.to_rgb = nn.Sequential(nn.LeakyReLU(SLOPE, inplace=True), nn.Conv2d(channels[-1], 3, 3, padding=1))
 
+    @property
+    def device(self) -> torch.device:
+        return self.fc_code.weight.device
+
     def forward(self, noise: Tensor, condition: Condition | Tensor) -> Tensor:
         """Noise [B, noise_dim] and captions -> images NCHW, nominally in [-1, 1], unbounded.
 

@@ -68,7 +68,7 @@ class Encoded:
     offsets: np.ndarray  # [n + 1] int64; a prompt has no rows
 
 
-def encode_texts(clip: "FrozenClip", texts: Sequence[str], device: str = "cpu") -> tuple[np.ndarray, list[np.ndarray]]:
+def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
     """
     Raw sentence features float32 [n, d] and, for each text, its token features float32 [tokens, d].
 
@@ -80,7 +80,7 @@ def encode_texts(clip: "FrozenClip", texts: Sequence[str], device: str = "cpu") 
     ids, _ = clip.tokenize(texts)
     lengths = (ids.argmax(dim=-1) + 1).tolist()
     with torch.inference_mode():
-        sentence, tokens = clip.encode_text(ids.to(device))  # [n, d], [n, L, d]
+        sentence, tokens = clip.encode_text(ids.to(clip.device))  # [n, d], [n, L, d]
     rows, table = sentence.float().cpu().numpy(), tokens.float().cpu().numpy()
     features = [table[i, :length] for i, length in enumerate(lengths)]
     limit = np.finfo(np.float16).max
@@ -109,7 +109,7 @@ def encode_shard(path: Path, allow_unverified: bool, device: str, batch: list[tu
     for start in range(0, len(batch), BATCH_TEXTS):
         part = batch[start : start + BATCH_TEXTS]
         texts = [text for text, _ in part]
-        rows, features = encode_texts(clip, texts, device)
+        rows, features = encode_texts(clip, texts)
         sentences.append(rows)
         lengths += [len(feature) for feature in features]
         truncated += clip.tokenize(texts)[1].tolist()
