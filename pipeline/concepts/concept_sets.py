@@ -105,6 +105,7 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     the beak is curved → curved (beak)
     the bird is not red → not red (bird)
     a toilet with the seat up → up (seat)
+    a man is about to hit a ball → hit (man, ball)
     """
     if i > 0 and is_position(tree, i):
         yield tree.lemma(i), i - 1, i
@@ -112,7 +113,7 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
         return
     state = tree.upos(i) == "VERB" and roles.is_passive(tree, i) and not rules.is_predicate_verb(tree, i)
     governed = tree.is_a(i, "root", "conj", "xcomp", "acl", "advcl", "ccomp", "parataxis")
-    quality = tree.upos(i) == "ADJ" and (governed or bool(tree.children(i, "cop")))
+    quality = tree.upos(i) == "ADJ" and (governed or bool(tree.children(i, "cop"))) and tree.lemma(i) != "about"
     if tree.is_a(i, "conj") and tree.is_a(tree.head[i], "amod"):
         return
     if not (state or quality or rules.is_colour_predicate(tree, i)):

@@ -50,8 +50,15 @@ class _View:
         a tree that does not have leaves beside a pole → (tree, beside, pole)
         """
         yield from (a.entity for a in self.concepts.attributes if a.text == "no" and a.entity >= 0)
-        yield from (r.object for r in self.concepts.relations if r.text in ("without", "not have"))
+        yield from (r.object for r in self.concepts.relations if r.text == "without" or self._is_denied_thing(r))
         yield from (r.object for r in self.concepts.relations if r.text == "in" and self.heads[r.object] in COLOURED)
+
+    def _is_denied_thing(self, r: Relation) -> bool:
+        """a dog not wearing a collar, which is not there; but the bus that it is not touching is"""
+        if not r.text.startswith(DENIED) or min(r.subject, r.object) < 0:
+            return False
+        noun = self.concepts.entities[r.object].word
+        return not any(t.head == noun and (t.text.lower() == "the" or t.deprel == "nmod:poss") for t in self.tokens)
 
     def _shown(self) -> dict[int, int]:
         """What a picture shows, by the picture, whose places are those of what it shows.
@@ -82,11 +89,14 @@ class _View:
         a framed mirror → (mirror, have, frame)
         a tiled floor → (tile, on, floor)
         the small bird is not red → (bird, is, small)
+        a bucket full of apples → (bucket, have, apples)
         """
+        filled = {r.subject for r in self.concepts.relations if r.text == "full of"}
         for a in self.concepts.attributes:
             if (
                 a.entity < 0
                 or a.text.startswith(DENIED)
+                or (a.text == "full" and a.entity in filled)
                 or a.entity in self.left_out
                 or self.naming.in_name(a)
                 or self.naming.owner(a)
@@ -113,6 +123,8 @@ class _View:
 
         a yellow bird that never flies → (bird, is, yellow)
         a tall man not holding a bat → (man, is, tall)
+        a small dog not wearing a collar → (dog, is, small)
+        a red bus that is not touching the pole → (bus, is, red), (pole)
         """
         for r in self.concepts.relations:
             if r.subject in self.shown and r.text != "of" and self.tokens[r.word].upos == "ADP":
