@@ -153,7 +153,7 @@ def _images(bench: Bench, subject: Subject) -> np.ndarray:
         return _real(bench.cache, bench.selection.sample_rows)
     generator = open_generator(subject, bench.manifest, bench.cache, bench.clip)
     generator.to(bench.clip.device)
-    arrays = collate(bench.cache, bench.selection.caption_rows, n_entities=generator.config.locals)
+    arrays = collate(bench.cache.texts, bench.selection.caption_rows, n_entities=generator.config.locals)
     ids = [caption["caption_id"] for caption in bench.captions]
     return generate(generator, Condition.from_arrays(arrays), ids, bench.config.seed, bench.config.batch_size)
 

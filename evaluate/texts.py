@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -13,19 +11,8 @@ from hspcgan.model.clip import FrozenClip
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.conditions import collate
-from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.texts import Texts, flattened
 from hspcgan.pipeline.concepts import Parser
-
-
-@dataclass(eq=False)
-class OwnTexts:
-    """What ``collate`` reads of a cache, for a few captions; float16 like a cache, so the same words give one image."""
-
-    captions: pa.Table
-    phrase_text: np.ndarray  # float16 [P, d]
-    sentence: np.ndarray  # float16 [C, d]
-    token_rows: np.ndarray  # float16 [ΣT, d]
-    offsets: np.ndarray  # int64 [C + 1]
 
 
 def clean_texts(texts: Sequence[str]) -> list[str]:
@@ -64,14 +51,15 @@ def conditions_from_texts(
     prompts = [templates[kind].format(phrase) for kind, phrase in phrases]
     features = encode_texts(clip, prompts)[0] if prompts else np.zeros((0, clip.embed_dim), np.float32)
     columns = pa.schema([schema.CAPTIONS.field(column) for column in schema.COLUMNS.values()])
-    own = OwnTexts(
-        captions=pa.Table.from_pylist([{name: row[name] for name in columns.names} for row in rows], schema=columns),
+    table = pa.Table.from_pylist([{name: row[name] for name in columns.names} for row in rows], schema=columns)
+    own = Texts(
+        concepts=flattened(table),
         phrase_text=features.astype(np.float16),
         sentence=sentence.astype(np.float16),
         token_rows=np.concatenate(tokens).astype(np.float16),
         offsets=np.cumsum([0, *map(len, tokens)], dtype=np.int64),
     )
-    arrays = collate(cast(Cache, own), np.arange(len(texts)), n_entities=n_entities)
+    arrays = collate(own, np.arange(len(texts)), n_entities=n_entities)
     return Condition.from_arrays(arrays)
 
 

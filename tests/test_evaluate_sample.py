@@ -87,7 +87,7 @@ def test_own_texts_become_the_conditions_that_a_cache_of_them_holds(tmp_path, ti
     prepare(manifest, echo=lambda line: None)
     cache = Cache(manifest.raw["cache"])
     rows = np.arange(4)
-    expected = Condition.from_arrays(collate(cache, rows))
+    expected = Condition.from_arrays(collate(cache.texts, rows))
     texts = cache.captions["text"].to_pylist()[:4]
     own = conditions_from_texts(texts, tiny_clip, cache.info["templates"], Parser(ParseConfig(annotator="spacy")))
     assert own.entity_mask.any()

@@ -58,7 +58,7 @@ def plainly(row: dict[str, Any], n_entities: int, n_attributes: int, n_relations
 @pytest.mark.parametrize("slots", [(6, 12, 12), (9, 20, 20), (3, 4, 5), (1, 1, 1)])
 def test_collating_is_what_a_plain_loop_gives(cache, world, slots):
     order = np.random.default_rng(0).permutation(len(world.rows))
-    found = collate(cache, order, *slots)
+    found = collate(cache.texts, order, *slots)
     captions = [plainly(world.rows[row], *slots) for row in order]
     longest = max(len(caption["tokens"]) for caption in captions)
     mask = [padded([True] * len(caption["tokens"]), longest, False) for caption in captions]
@@ -87,7 +87,7 @@ def test_entities_with_most_edges_stay_in_caption_order_and_ties_go_to_the_earli
         attributes=[attribute("red", 2), attribute("big", -1)],
         relations=[relation("of", 1, 4), relation("on", 3, 2), relation("in", 2, -1), relation("by", -1, 4)],
     )
-    found = collate(cache, np.array([0]), n_entities=3, n_attributes=3, n_relations=3)
+    found = collate(cache.texts, np.array([0]), n_entities=3, n_attributes=3, n_relations=3)
     assert found["entity_word"].tolist() == [[1, 2, 4]]
     assert found["entity_mask"].tolist() == [[True] * 3]
     assert found["attribute_entity"].tolist() == [[1, -1, -1]]
@@ -106,7 +106,7 @@ def test_what_hangs_on_dropped_entities_is_dropped(tmp_path):
         attributes=[attribute("red", 0), attribute("big", 2), attribute("old", 2)],
         relations=[relation("on", 0, 2), relation("of", 2, 2)],
     )
-    found = collate(cache, np.array([0]), n_entities=1, n_attributes=2, n_relations=2)
+    found = collate(cache.texts, np.array([0]), n_entities=1, n_attributes=2, n_relations=2)
     assert found["entity_word"].tolist() == [[2]]
     assert found["attribute_entity"].tolist() == [[0, 0]]
     np.testing.assert_array_equal(found["attributes"][0, 0], sentence("a photo of something big").astype(np.float32))
@@ -118,7 +118,7 @@ def test_what_hangs_on_dropped_entities_is_dropped(tmp_path):
 
 def test_captions_without_concepts_are_padding_and_their_text(tmp_path):
     cache = Cache(make_cache(tmp_path / "cache", World.of({}, {"attributes": [attribute("red")]})))
-    found = collate(cache, np.array([0, 1, 0]), n_entities=2, n_attributes=2, n_relations=2)
+    found = collate(cache.texts, np.array([0, 1, 0]), n_entities=2, n_attributes=2, n_relations=2)
     assert not found["entity_mask"].any()
     assert not found["entities"].any()
     assert found["attribute_entity"].tolist() == [[-1, -1]] * 3
@@ -130,11 +130,11 @@ def test_captions_without_concepts_are_padding_and_their_text(tmp_path):
 
 def test_a_cache_without_any_phrase_and_a_batch_without_rows_can_be_collated(tmp_path):
     cache = hand_made(tmp_path)
-    found = collate(cache, np.array([0]))
+    found = collate(cache.texts, np.array([0]))
     assert found["entities"].shape == (1, 6, WIDTH)
     assert found["attributes"].shape == found["relations"].shape == (1, 12, WIDTH)
     assert not any(found[name].any() for name in ("entities", "attributes", "relations", "entity_mask"))
-    empty = collate(cache, np.array([], dtype=np.int64))
+    empty = collate(cache.texts, np.array([], dtype=np.int64))
     assert all(len(array) == 0 for array in empty.values())
 
 
@@ -142,14 +142,14 @@ def test_two_caches_open_at_once_are_kept_apart(tmp_path, cache, world):
     other_world = World(5, sizes=(3,))
     other = Cache(make_cache(tmp_path / "cache", other_world))
     for one, own in ((cache, world), (other, other_world), (cache, world)):
-        found = collate(one, np.array([2]), 6, 12, 12)
+        found = collate(one.texts, np.array([2]), 6, 12, 12)
         expected = plainly(own.rows[2], 6, 12, 12)
         for name in ("entities", "attribute_entity", "relation_object", "sentence"):
             np.testing.assert_array_equal(found[name][0], expected[name])
 
 
 def test_features_are_the_raw_ones(cache):
-    lengths = np.linalg.norm(collate(cache, np.arange(8))["sentence"], axis=1)
+    lengths = np.linalg.norm(collate(cache.texts, np.arange(8))["sentence"], axis=1)
     rows = [np.linalg.norm(sentence(text).astype(np.float64)) for text in cache.captions["text"][:8].to_pylist()]
     np.testing.assert_allclose(lengths, rows, rtol=1e-6)
     assert np.ptp(rows) > 0.5

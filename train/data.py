@@ -173,7 +173,7 @@ class Batches:
     def _condition(self, captions: np.ndarray) -> Condition:
         """Of this process's rows, padded as the global batch is: attention over less padding rounds differently."""
         longest = int((self.cache.offsets[captions + 1] - self.cache.offsets[captions]).max())
-        arrays = collate(self.cache, captions[self.rows], self.n_entities, n_tokens=longest)
+        arrays = collate(self.cache.texts, captions[self.rows], self.n_entities, n_tokens=longest)
         return Condition.from_arrays(arrays)
 
     def images(self, places: np.ndarray, views: np.ndarray) -> Tensor:

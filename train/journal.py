@@ -151,7 +151,7 @@ class _Showcase:
         samples = np.asarray(run.cache.split_rows(split))
         samples = samples[np.linspace(0, len(samples) - 1, min(run.config.grid_images, len(samples))).astype(int)]
         captions = np.array([run.cache.captions_of(int(row)).start for row in samples])
-        arrays = collate(run.cache, captions, n_entities=run.model_config.locals)
+        arrays = collate(run.cache.texts, captions, n_entities=run.model_config.locals)
         self.condition = Condition.from_arrays(arrays).to(run.world.device)
         noise = noise_rows(run.config.seed, GRID, len(samples), run.model_config.noise_dim)
         self.noise = torch.from_numpy(noise).to(run.world.device)

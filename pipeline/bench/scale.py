@@ -155,7 +155,7 @@ def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, fl
         lap("writer")
     cache = Cache(path)
     for row in range(0, len(cache.captions), 64):
-        collate(cache, np.arange(row, min(row + 64, len(cache.captions))))
+        collate(cache.texts, np.arange(row, min(row + 64, len(cache.captions))))
     lap("reader")
     return seconds
 

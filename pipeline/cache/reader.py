@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.foreign import work_folder
 from hspcgan.pipeline.cache.info import MEND, read_info
+from hspcgan.pipeline.cache.texts import Texts, flattened
 
 COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other
@@ -106,6 +107,11 @@ class Cache:
     def token_rows(self) -> np.ndarray:
         """float16 [ΣT, d], token features of all captions."""
         return self._map(schema.FEATURES_FILE, "caption/tokens")
+
+    @cached_property
+    def texts(self) -> Texts:
+        """What `collate` cuts batches out of."""
+        return Texts(flattened(self.captions), self.phrase_text, self.sentence, self.token_rows, self.offsets)
 
     def tokens(self, row: int) -> np.ndarray:
         """Token features of a caption row, float16 [T, d]."""

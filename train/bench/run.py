@@ -69,7 +69,7 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
     texts = cache.captions["text"].to_pylist()
 
     def read(rows: np.ndarray) -> Condition:
-        return Condition.from_arrays(collate(cache, rows, n_entities=slots)).to(run.world.device)
+        return Condition.from_arrays(collate(cache.texts, rows, n_entities=slots)).to(run.world.device)
 
     def make(rows: np.ndarray) -> Condition:
         chosen = [texts[row] for row in rows]

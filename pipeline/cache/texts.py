@@ -1,0 +1,48 @@
+"""What batches are cut out of: features and concepts of captions, a cache's or anyone's own, as flat arrays.
+
+Legend: C captions, P phrases, T tokens, d text width.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from hspcgan.pipeline.cache.schema import COLUMNS
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A list<struct> column as flat integer arrays: row i holds items offsets[i] … offsets[i + 1] − 1."""
+
+    offsets: np.ndarray
+    fields: dict[str, np.ndarray]
+
+    def rows(self, row: int, *names: str) -> list[np.ndarray]:
+        span = slice(self.offsets[row], self.offsets[row + 1])
+        return [self.fields[name][span] for name in names]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What `collate` reads of captions; float16 for one's own as in a cache, so that the same words give one image."""
+
+    concepts: dict[str, Ragged]  # entities, attributes and relations of each caption, by kind
+    phrase_text: np.ndarray  # float16 [P, d]
+    sentence: np.ndarray  # float16 [C, d]
+    token_rows: np.ndarray  # float16 [ΣT, d]
+    offsets: np.ndarray  # int64 [C + 1]
+
+
+def flattened(captions: pa.Table) -> dict[str, Ragged]:
+    """The concepts of a captions table by kind; int64 arrays, text fields are left out."""
+    return {kind: _ragged(captions[column]) for kind, column in COLUMNS.items()}
+
+
+def _ragged(column: pa.ChunkedArray) -> Ragged:
+    whole = column.combine_chunks()
+    lengths = whole.value_lengths().to_numpy(zero_copy_only=False)
+    items = whole.flatten()
+    numbers = [field.name for field in items.type if pa.types.is_integer(field.type)]
+    fields = {name: items.field(name).to_numpy(zero_copy_only=False).astype(np.int64) for name in numbers}
+    return Ragged(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), fields)
