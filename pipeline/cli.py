@@ -138,10 +138,10 @@ def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
 
     PREDICTIONS are lines as `hspcgan parse --jsonl` writes them; GOLD is FACTUAL's CSV, or such lines.
     """
-    from hspcgan.pipeline import graph_score
+    from hspcgan.pipeline import graph_files, graph_score
 
     words = graph_score.WordNet.load(wordnet) if wordnet else graph_score.WordNet()
-    result = graph_score.score(graph_score.read_predictions(predictions), graph_score.read_gold(gold), words)
+    result = graph_score.score(graph_files.read_predictions(predictions), graph_files.read_gold(gold), words)
     click.echo(
         f"{result.captions:,} captions, {result.missing:,} without prediction, SPICE F1 {result.spice:.2f}, "
         f"set match {result.set_match:.2f} ({'WordNet lemmas and synonyms' if wordnet else 'words as written'})"

@@ -4,12 +4,9 @@ SPICE (Anderson et al., ECCV 2016) compares the propositions that graphs assert:
 match asks for the same tuples. Words are compared as noun lemmas, in SPICE by synonyms too, where WordNet is given.
 """
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from pydantic import BaseModel, ValidationError
 
 Graph = set[tuple[str, ...]]
 WORDNET_FILES = ("english.synsets", "english.exceptions")
@@ -155,60 +152,3 @@ def score(predicted: dict[str, list], gold: Sequence[tuple[str, list]], wordnet:
         total += spice(ours, theirs, wordnet)
         same += ours == theirs
     return Score(len(gold), missing, 100 * total / len(gold), 100 * same / len(gold))
-
-
-def read_predictions(path: Path) -> dict[str, list]:
-    """A file of {"caption", "tuples"} lines; raises ValueError with the line that is none."""
-    return dict(_read_jsonl(_existing(path)))
-
-
-def read_gold(path: Path) -> list[tuple[str, list]]:
-    """FACTUAL's CSV (columns caption, scene_graph: "( man , ride , wave ) , …"), or lines as in predictions."""
-    if _existing(path).suffix.lower() != ".csv":
-        return _read_jsonl(path)
-    with open(path, encoding="utf8", newline="") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        if not {"caption", "scene_graph"} <= set(columns):
-            raise ValueError(f"{path}: columns {', '.join(columns) or 'none'}; expected caption and scene_graph")
-        rows = [(row["caption"].strip(), _tuples(row["scene_graph"])) for row in reader]
-    return _not_empty(path, rows)
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError(
-            f"{path}: no such file; hspcgan parse --jsonl IN OUT makes predictions, gold is FACTUAL's CSV or such lines"
-        )
-    return path
-
-
-def _tuples(graph: str) -> list[list[str]]:
-    return [[part.strip() for part in chunk.strip("() ").split(",")] for chunk in graph.split(") ,")]
-
-
-class _Prediction(BaseModel):
-    """A line of predictions."""
-
-    caption: str
-    tuples: list[list[str | int | float]]
-
-
-def _read_jsonl(path: Path) -> list[tuple[str, list]]:
-    rows = []
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = _Prediction.model_validate_json(line)
-            except ValidationError as error:
-                expected = '{"caption": "…", "tuples": [["man", "ride", "wave"], ["wave", "is", "big"], ["sky"]]}'
-                got = line.decode("utf8", "backslashreplace").strip()[:80]
-                raise ValueError(f"{path}, line {number}: expected {expected}, got {got!r}") from error
-            rows.append((row.caption.strip(), [[str(part) for part in parts] for parts in row.tuples]))
-    return _not_empty(path, rows)
-
-
-def _not_empty(path: Path, rows: list[tuple[str, list]]) -> list[tuple[str, list]]:
-    if not rows:
-        raise ValueError(f"{path} holds no scene graph; make predictions with hspcgan parse --jsonl IN OUT")
-    return rows

@@ -1,0 +1,115 @@
+"""Files of scene graphs for `hspcgan graphs`: predictions as `parse --jsonl` writes them, gold as FACTUAL does."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+Tuples = list[list[str]]
+_TUPLE = re.compile(r"\(([^()]*)\)")
+_GRAPH = re.compile(rf"\s*({_TUPLE.pattern}(\s*,\s*{_TUPLE.pattern})*)?\s*")
+_MARK = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark, which Excel puts before everything."""
+
+
+def read_predictions(path: Path) -> dict[str, Tuples]:
+    """
+    Tuples by caption of a file of {"caption", "tuples"} lines.
+
+    ValueError names the line that is none, or that gives a caption other tuples than a line before it.
+    """
+    found: dict[str, tuple[int, Tuples]] = {}
+    for number, (caption, tuples) in enumerate(_jsonl(_existing(path)), start=1):
+        first, known = found.setdefault(caption, (number, tuples))
+        if set(map(tuple, known)) != set(map(tuple, tuples)):
+            raise ValueError(
+                f"{path}, line {number}: line {first} has other tuples for {caption[:60]!r}; keep one line"
+            )
+    if not found:
+        raise ValueError(f"{path} holds no scene graph; make predictions with hspcgan parse --jsonl IN OUT")
+    return {caption: tuples for caption, (_, tuples) in found.items()}
+
+
+def read_gold(path: Path) -> list[tuple[str, Tuples]]:
+    """
+    FACTUAL's CSV (columns caption, scene_graph: "( man , ride , wave ) , …"), or lines as in predictions.
+
+    ValueError names the line that cannot be read. A caption may stand there several times, as it does in FACTUAL.
+    """
+    rows = list(_csv(path) if _existing(path).suffix.lower() == ".csv" else _jsonl(path))
+    if not rows:
+        raise ValueError(f"{path} holds no scene graph; expected rows of FACTUAL's CSV below its header, or lines such "
+                         "as hspcgan parse --jsonl writes")  # fmt: skip
+    return rows
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: no such file; hspcgan parse --jsonl IN OUT makes predictions, gold is FACTUAL's CSV or such lines"
+        )
+    return path
+
+
+def _csv(path: Path) -> Iterator[tuple[str, Tuples]]:
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    line = 1  # at which the row begins
+    try:
+        columns = next(reader, [])
+        if not {"caption", "scene_graph"} <= set(columns):
+            raise ValueError(f"columns {', '.join(columns) or 'none'}; expected caption and scene_graph")
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                yield _row(columns, cells)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {line}: {error}; is a quote opened here and not closed?") from error
+    except ValueError as error:
+        raise ValueError(f"{path}, line {line}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    data = path.read_bytes().removeprefix(_MARK)
+    try:
+        return data.decode("utf8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}, line {line}: not UTF-8: {error.reason}") from error
+
+
+def _row(columns: list[str], cells: list[str]) -> tuple[str, Tuples]:
+    if len(cells) != len(columns):
+        raise ValueError(f"{len(cells)} cells, expected {len(columns)} as in the header")
+    row = dict(zip(columns, cells, strict=True))
+    return row["caption"].strip(), _tuples(row["scene_graph"])
+
+
+def _tuples(graph: str) -> Tuples:
+    """ "( man , ride , wave ) , ( sky )" → [["man", "ride", "wave"], ["sky"]]; an empty text has none."""
+    tuples = [[part.strip() for part in inside.split(",")] for inside in _TUPLE.findall(graph)]
+    if not _GRAPH.fullmatch(graph) or not all(map(all, tuples)):
+        raise ValueError(f"expected a scene_graph such as '( man , ride , wave ) , ( sky )', got {graph[:60]!r}")
+    return tuples
+
+
+class _Prediction(BaseModel):
+    """A line of predictions."""
+
+    caption: str
+    tuples: list[list[str | int | float]]
+
+
+def _jsonl(path: Path) -> Iterator[tuple[str, Tuples]]:
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = _Prediction.model_validate_json(line.removeprefix(_MARK))
+            except ValidationError as error:
+                expected = '{"caption": "…", "tuples": [["man", "ride", "wave"], ["wave", "is", "big"], ["sky"]]}'
+                got = line.decode("utf8", "backslashreplace").strip()[:80]
+                raise ValueError(f"{path}, line {number}: expected {expected}, got {got!r}") from error
+            yield row.caption.strip(), [[str(part) for part in parts] for parts in row.tuples]
