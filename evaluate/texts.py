@@ -47,7 +47,7 @@ def conditions_from_texts(
         for kind, column in schema.COLUMNS.items():
             for item in row[column]:
                 item["phrase"] = phrases.setdefault((kind, item["phrase"]), len(phrases))
-    sentence, tokens = encode_texts(clip, texts)
+    sentence, tokens, _ = encode_texts(clip, texts)
     prompts = [templates[kind].format(phrase) for kind, phrase in phrases]
     features = encode_texts(clip, prompts)[0] if prompts else np.zeros((0, clip.embed_dim), np.float32)
     columns = pa.schema([schema.CAPTIONS.field(column) for column in schema.COLUMNS.values()])

@@ -68,16 +68,16 @@ class Encoded:
     offsets: np.ndarray  # [n + 1] int64; a prompt has no rows
 
 
-def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
+def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """
-    Raw sentence features float32 [n, d] and, for each text, its token features float32 [tokens, d].
+    Raw sentence features float32 [n, d], each text's token features float32 [tokens, d], and bool [n]: cut off.
 
     The context is trimmed to the longest text given, which is exact because CLIP's text attention is causal. Raises
     ValueError naming the first text whose features are not finite.
     """
     import torch
 
-    ids, _ = clip.tokenize(texts)
+    ids, truncated = clip.tokenize(texts)
     lengths = (ids.argmax(dim=-1) + 1).tolist()
     with torch.inference_mode():
         sentence, tokens = clip.encode_text(ids.to(clip.device))  # [n, d], [n, L, d]
@@ -91,7 +91,7 @@ def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, 
                 f"CLIP {clip.name} gave features that are NaN, infinite or beyond float16 for {text[:80]!r}; "
                 "its weights are damaged or not CLIP's"
             )
-    return rows, features
+    return rows, features, truncated.numpy()
 
 
 @functools.lru_cache(maxsize=1)
@@ -108,17 +108,16 @@ def encode_shard(path: Path, allow_unverified: bool, device: str, batch: list[tu
     sizes = [0]
     for start in range(0, len(batch), BATCH_TEXTS):
         part = batch[start : start + BATCH_TEXTS]
-        texts = [text for text, _ in part]
-        rows, features = encode_texts(clip, texts)
+        rows, features, cut = encode_texts(clip, [text for text, _ in part])
         sentences.append(rows)
         lengths += [len(feature) for feature in features]
-        truncated += clip.tokenize(texts)[1].tolist()
+        truncated.append(cut)
         for feature, (_, is_caption) in zip(features, part, strict=True):
             sizes.append(len(feature) if is_caption else 0)
             tokens.append(feature[: sizes[-1]])
     return Encoded(
         np.array(lengths, np.int32),
-        np.array(truncated, bool),
+        np.concatenate(truncated),
         np.concatenate(sentences).astype(np.float16),
         np.concatenate(tokens).astype(np.float16),
         np.cumsum(sizes, dtype=np.int64),

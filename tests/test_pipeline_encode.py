@@ -38,22 +38,27 @@ def reference(tiny_clip_path):
 
 
 def test_sentence_features_equal_openais_at_full_context(tiny_clip, reference):
-    sentences, _ = encode_texts(tiny_clip, TEXTS)
+    sentences, _, _ = encode_texts(tiny_clip, TEXTS)
     assert sentences.dtype == np.float32
     for text, row in zip(TEXTS, sentences, strict=True):
         assert np.abs(row - reference(text)).max() < 1e-5
 
 
 def test_token_features_run_from_begin_to_end_of_text_whose_row_is_the_sentence(tiny_clip):
-    sentences, tokens = encode_texts(tiny_clip, TEXTS)
+    sentences, tokens, _ = encode_texts(tiny_clip, TEXTS)
     for text, sentence, features in zip(TEXTS, sentences, tokens, strict=True):
         ids = openai.tokenize([text], truncate=True)[0]
         assert len(features) == int(ids.argmax()) + 1
         assert np.abs(features[-1] - sentence).max() < 1e-6
 
 
+def test_texts_that_clip_reads_the_beginning_of_are_told(tiny_clip):
+    _, _, truncated = encode_texts(tiny_clip, TEXTS)
+    assert truncated.tolist() == [False, False, False, False, True]
+
+
 def test_features_do_not_depend_on_the_other_texts_of_the_batch(tiny_clip):
-    _, together = encode_texts(tiny_clip, TEXTS)
+    _, together, _ = encode_texts(tiny_clip, TEXTS)
     for text, features in zip(TEXTS, together, strict=True):
         alone = encode_texts(tiny_clip, [text])[1][0]
         assert np.abs(alone - features).max() < 1e-5
