@@ -33,8 +33,12 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
     in TARGET.rejects.jsonl as {"line", "why", "text"}, which is absent when there are none. `target` appears when it is
     complete; a link stays, its file is written. Raises ValueError where the source would be written over, where the
-    target is no plain file, or where a model is missing.
+    target is no plain file or what another process has open (/dev/stdout), or where a model is missing.
     """
+    if "-" in (str(source), str(target)):
+        raise ValueError("- is no file's name: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
+    if _is_open_file(target):
+        raise ValueError(f"{target} is a file that is open already, which would be replaced; name one to write")
     target = target.resolve()
     refused = target.with_name(target.name + ".rejects.jsonl")
     if source.resolve() in (target, refused):
@@ -63,6 +67,14 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
         partial.unlink(missing_ok=True)
     _write_rejects(refused, outcome.rejects)
     return outcome
+
+
+def _is_open_file(path: Path) -> bool:
+    """Whether a name such as /dev/stdout leads through /proc, to an open file of which `resolve` tells the path alone."""
+    path = path.parent.resolve() / path.name
+    if path.is_relative_to("/proc"):
+        return True
+    return path.exists() and path.is_symlink() and _is_open_file(path.parent / os.readlink(path))
 
 
 def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:

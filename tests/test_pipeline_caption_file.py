@@ -5,6 +5,7 @@ import os
 
 import pytest
 from click.testing import CliRunner
+from pipeline_world import write
 
 from hspcgan.pipeline import caption_file
 from hspcgan.pipeline.caption_file import parse_file
@@ -57,6 +58,26 @@ def test_only_a_plain_file_is_replaced_and_a_links_is_written_in_its_place(sourc
     assert (tmp_path / "link.jsonl").is_symlink()
     assert len(lines(tmp_path / "real.jsonl")) == 4
     assert (tmp_path / "real.jsonl.rejects.jsonl").is_file()
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/{0}", "/proc/self/fd/{0}", "{1}/to-dev", "{1}/../{2}/to-dev"])
+def test_an_open_file_such_as_that_of_dev_stdout_is_not_replaced(source, tmp_path, name):
+    with open(write(tmp_path / "log", "kept\n"), "a") as file:
+        (tmp_path / "to-dev").symlink_to(f"/dev/fd/{file.fileno()}")
+        target = name.format(file.fileno(), tmp_path, tmp_path.name)
+        result = hspcgan("parse", "--jsonl", source, target)
+    assert (result.exit_code, f"{target} is a file that is open already" in result.output) == (1, True)
+    assert (tmp_path / "log").read_text() == "kept\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "log", "to-dev"]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_hyphen_is_no_file(source, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    paths = [source, tmp_path / "out"]
+    paths[place] = "-"
+    assert "- is no file's name: IN may be /dev/stdin" in hspcgan("parse", "--jsonl", *paths).output
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_the_rejects_do_not_write_over_the_source(source, tmp_path):
