@@ -141,8 +141,13 @@ def agents(tree: Tree, i: int) -> list[int]:
 
     a pond surrounded by trees → surround (tree, pond)
     a bird is perched by a window → perch by (bird, window)
+    a snow covered roof → cover (snow, roof)
     """
-    if not is_passive(tree, i) or tree.lemma(i) in lexicon("posture_verbs"):
+    if not is_passive(tree, i):
+        return []
+    if tree.is_a(i, "amod") and tree.lemma(i) in lexicon("covering_verbs"):
+        return [c for c in tree.children(i, "obl:npmod") if c == i - 1]
+    if tree.lemma(i) in lexicon("posture_verbs"):
         return []
     return [c for c in tree.children(i, "obl") if tree.is_a(c, "obl:agent") or tree.case_text(c) == "by"]
 

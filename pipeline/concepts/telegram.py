@@ -12,6 +12,7 @@ from spacy.tokens import Doc, Token
 from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.loose_nouns import regroup
+from hspcgan.pipeline.concepts.premodifiers import premodified
 from hspcgan.pipeline.concepts.tree import COLOURED, NEAR, NOMINAL
 
 MADE = ("baked", "boiled", "cooked", "cut", "fried", "made")  # "deep fried", "soft boiled": the first word says how
@@ -66,6 +67,7 @@ class Nouns:
                 _place(draft, t.i)
             elif t.lemma_ == "have":
                 _having(draft, t)
+        premodified(draft)
         regroup(draft)
         return draft.doc()
 
