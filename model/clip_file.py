@@ -1,4 +1,4 @@
-"""Files of CLIP weights: which kinds are read, what is checked before, and what each refusal says."""
+"""Files of CLIP weights: which OpenAI published, which kinds are read, what is checked before, and what each refusal says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import pickle
 import warnings
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -16,15 +17,43 @@ RESNET = "it has no class token and no transformer blocks to tap or to prompt"
 """Why half of OpenAI's published weights cannot be used."""
 
 
+@dataclass(frozen=True)
+class Published:
+    """A file of OpenAI's list; ``sha256`` is the last folder of its address."""
+
+    name: str
+    url: str
+
+    @property
+    def sha256(self) -> str:
+        return self.url.split("/")[-2]
+
+    @property
+    def file(self) -> str:
+        return self.url.split("/")[-1]
+
+
+def published(name: str) -> Published:
+    """The file that clip's own table lists under a name, or under the file's stem; ValueError for what is unusable."""
+    known = _all_published()
+    usable = [one.name for one in known if one.name.startswith("ViT")]
+    found = next((one for one in known if name in (one.name, Path(one.file).stem)), None)
+    if found is None:
+        raise ValueError(f"OpenAI published no CLIP {name!r}; give one of {', '.join(usable)}")
+    if found.name not in usable:
+        raise ValueError(f"{name} is a CLIP with a ResNet: {RESNET}; give one of {', '.join(usable)}")
+    return found
+
+
 def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor], str, str]:
     """State dict, sha256 and name of a file of CLIP weights; see ``hspcgan.model.clip.load_clip``."""
     if not path.is_file():
         raise ValueError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive, "
                          "which `hspcgan models fetch` downloads")  # fmt: skip
     sha256 = file_sha256(path)
-    published = _published()
+    names = {one.sha256: one.name for one in _all_published()}
     if _is_torchscript(path):
-        if sha256 not in published and not allow_unverified:
+        if sha256 not in names and not allow_unverified:
             raise ValueError(
                 f"{path} is a TorchScript archive, which can hold code, and its sha256 {sha256} is not one of "
                 f"OpenAI's; download it again, convert it to a state dict, or, if you trust it, set "
@@ -34,7 +63,7 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
     else:
         state = _pickled_state(path)
     _check(path, state)
-    return state, sha256, published.get(sha256, path.stem)
+    return state, sha256, names.get(sha256, path.stem)
 
 
 def file_sha256(path: Path) -> str:
@@ -67,9 +96,8 @@ def _check(path: Path, state: dict[str, Tensor]) -> None:
         )
 
 
-def _published() -> dict[str, str]:
-    """sha256 -> name of OpenAI's published weights; their download addresses carry the hash."""
-    return {url.split("/")[-2]: name for name, url in openai_clip().clip._MODELS.items()}
+def _all_published() -> list[Published]:
+    return [Published(*row) for row in openai_clip().clip._MODELS.items()]
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -4,44 +4,15 @@ from __future__ import annotations
 
 import socket
 import sys
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
 import torch.hub
 
-from hspcgan.model.clip_file import RESNET, file_sha256, openai_clip
+from hspcgan.model.clip_file import Published, file_sha256, published
 
 TIMEOUT_SEC = 30
-
-
-@dataclass(frozen=True)
-class Published:
-    """A file of OpenAI's list; ``sha256`` is the last folder of its address."""
-
-    name: str
-    url: str
-
-    @property
-    def sha256(self) -> str:
-        return self.url.split("/")[-2]
-
-    @property
-    def file(self) -> str:
-        return self.url.split("/")[-1]
-
-
-def published(name: str) -> Published:
-    """The file that clip's own table lists under a name, or under the file's stem; ValueError for what is unusable."""
-    known = [Published(*row) for row in openai_clip().clip._MODELS.items()]
-    usable = [one.name for one in known if one.name.startswith("ViT")]
-    found = next((one for one in known if name in (one.name, Path(one.file).stem)), None)
-    if found is None:
-        raise ValueError(f"OpenAI published no CLIP {name!r}; give one of {', '.join(usable)}")
-    if found.name not in usable:
-        raise ValueError(f"{name} is a CLIP with a ResNet: {RESNET}; give one of {', '.join(usable)}")
-    return found
 
 
 def fetch(name: str, folder: Path) -> tuple[Path, bool]:

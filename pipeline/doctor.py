@@ -134,7 +134,7 @@ def _size_mb(path: Path) -> float:
 
 
 def _openai_clip() -> Finding:
-    """The CLIP of full-size manifests; its address is OpenAI's own, and has the file's sha256 as its last folder."""
+    """The CLIP of full-size manifests; its address is OpenAI's own."""
     path = Path("weights/ViT-B-32.pt")
     if path.is_file():
         return Finding("weights, fetched", "OpenAI's CLIP", True, f"{path}, {_size_mb(path):.1f} MB")
@@ -143,10 +143,10 @@ def _openai_clip() -> Finding:
         f"OpenAI's file there as {path}"
     )
     try:
-        from hspcgan.model.clip_file import openai_clip
+        from hspcgan.model.clip_file import published
 
-        url = openai_clip().clip._MODELS["ViT-B/32"]
-        mend = f"{use}; from clip.clip._MODELS: {url} (sha256 {url.split('/')[-2]})"
+        one = published("ViT-B/32")
+        mend = f"{use}; from clip.clip._MODELS: {one.url} (sha256 {one.sha256})"
     except ImportError:
         mend = f"{use}; the clip package, once it imports, has its address in clip.clip._MODELS"
     return Finding("weights, fetched", "OpenAI's CLIP", False, f"absent ({path.absolute()})", mend)

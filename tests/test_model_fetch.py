@@ -7,8 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hspcgan.model.clip import load_clip
-from hspcgan.model.clip_file import openai_clip
-from hspcgan.model.fetch import published
+from hspcgan.model.clip_file import openai_clip, published
 from hspcgan.pipeline.cli import main
 
 
