@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,6 +76,15 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def read_saved(path: Path, what: str) -> Any:
+    """What ``torch.save`` wrote, on the CPU, tensors and plain data alone. ValueError where it is no such file."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{path} cannot be read as {what} ({reason}): damaged, or of another kind") from error
+
+
 def openai_clip() -> ModuleType:
     """OpenAI's package, imported on first use: it takes a second and warns about pkg_resources."""
     with warnings.catch_warnings():
@@ -117,11 +127,7 @@ def _torchscript_state(path: Path) -> dict[str, Tensor]:
 
 
 def _pickled_state(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{path} cannot be read as CLIP weights ({reason}): damaged, or of another kind") from error
+    state = read_saved(path, "CLIP weights")
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} holds a {type(state).__name__}, expected a state dict of tensors")
     return dict(state)

@@ -6,7 +6,6 @@ it (optimizers, epoch) is left alone. The frozen CLIP inside netG is compared wi
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from hspcgan.model.build import build
 from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.clip_file import read_saved
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
 from hspcgan.model.generator import Generator
@@ -82,13 +82,9 @@ def _frozen(generator: State) -> State:
 
 
 def _read(path: Path) -> dict[str, State]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ValueError(f"no state file at {path}; give the .pth file of a GALIP release") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{path} cannot be read as tensors ({reason}): damaged, or of another kind") from error
+    if not path.exists():
+        raise ValueError(f"no state file at {path}; give the .pth file of a GALIP release")
+    content = read_saved(path, "tensors")
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict) or not all(isinstance(model.get(name), dict) for name in NETWORKS):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
