@@ -32,23 +32,10 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
 
     Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
     in TARGET.rejects.jsonl as {"line", "why", "text"}, which is absent when there are none. `target` appears when it is
-    complete; a link stays, its file is written. Raises ValueError where the source would be written over, where the
-    target is no plain file or what another process has open (/dev/stdout), or where a model is missing.
+    complete; a link stays, its file is written. Raises ValueError as `check` does, before anything is written.
     """
-    if "-" in (str(source), str(target)):
-        raise ValueError("- is no file's name: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
-    if _is_open_file(target):
-        raise ValueError(f"{target} is a file that is open already, which would be replaced; name one to write")
+    check(source, target, config)
     target = target.resolve()
-    refused = target.with_name(target.name + ".rejects.jsonl")
-    if source.resolve() in (target, refused):
-        raise ValueError(f"{source} would be written over, by {target.name} or its rejects; give another file to write")
-    if source.is_dir() or not source.exists():
-        raise ValueError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
-    if target.is_dir():
-        raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
-    if target.exists() and not target.is_file():
-        raise ValueError(f"{target} is no plain file, which appears when it is complete; name one to write")
     outcome = Outcome()
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = _own_partial(target)
@@ -65,12 +52,42 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
-    _write_rejects(refused, outcome.rejects)
+    _write_rejects(_refused(target), outcome.rejects)
     return outcome
 
 
+def check(source: Path, target: Path, config: ParseConfig) -> None:
+    """
+    Asks all that can be asked before the work: whether `source` is there, `target` can be written, the models load.
+
+    Raises ValueError where it would be written over the source, where the target is no plain file or what another
+    process has open (/dev/stdout), where its folder cannot be written, or where a model is missing.
+    """
+    if "-" in (str(source), str(target)):
+        raise ValueError("- is no file's name: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
+    if _is_open_file(target):
+        raise ValueError(f"{target} is a file that is open already, which would be replaced; name one to write")
+    target = target.resolve()
+    if source.resolve() in (target, _refused(target)):
+        raise ValueError(f"{source} would be written over, by {target.name} or its rejects; give another file to write")
+    if source.is_dir() or not source.exists():
+        raise ValueError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
+    if target.is_dir():
+        raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{target} is no plain file, which appears when it is complete; name one to write")
+    folder = next(parent for parent in target.parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{folder} is no folder that can be written, and {target} lies in it; name another file")
+    _parser(config)
+
+
+def _refused(target: Path) -> Path:
+    return target.with_name(target.name + ".rejects.jsonl")
+
+
 def _is_open_file(path: Path) -> bool:
-    """Whether a name such as /dev/stdout leads through /proc, to an open file of which `resolve` tells the path alone."""
+    """Whether a name leads through /proc, as /dev/stdout does, to an open file: `resolve` tells that file's path."""
     path = path.parent.resolve() / path.name
     if path.is_relative_to("/proc"):
         return True
@@ -109,9 +126,16 @@ def _caption(line: bytes) -> str:
     return caption
 
 
+@functools.lru_cache(maxsize=1)
+def _parser(config: ParseConfig) -> Parser:
+    parser = Parser(config)
+    parser.load()
+    return parser
+
+
 def _mapper(config: ParseConfig) -> engines.Mapper:
     """Captions → themselves and the tuples of each different one."""
-    parser = Parser(config)
+    parser = _parser(config)
 
     def graphs(captions: list[str]) -> tuple[list[str], dict[str, list[list[str]]]]:
         unique = list(dict.fromkeys(captions))

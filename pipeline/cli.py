@@ -114,15 +114,17 @@ def parse(
     _refuse_given(
         FOR_MANIFEST, "with a MANIFEST alone; for --jsonl give --annotator, --model, --batch-size, --processes"
     )
-    from hspcgan.pipeline.caption_file import parse_file
+    from hspcgan.pipeline.caption_file import check, parse_file
     from hspcgan.pipeline.concepts import ParseConfig
 
     source, target = jsonl
+    settings = {"annotator": annotator, "model": model, "batch_size": batch_size, "processes": processes}
+    config = ParseConfig.model_validate(settings)
     if options["dry_run"]:
+        check(source, target, config)
         click.echo(f"{source} → {target}, {annotator}. Dry run: nothing is written.")
         return
-    settings = {"annotator": annotator, "model": model, "batch_size": batch_size, "processes": processes}
-    outcome = parse_file(source, target, ParseConfig.model_validate(settings))
+    outcome = parse_file(source, target, config)
     click.echo(f"{outcome.captions:,} captions, {outcome.empty:,} of them with an empty graph → {target}")
     if outcome.rejects:
         click.echo(f"{len(outcome.rejects):,} lines refused, listed in {target.resolve()}.rejects.jsonl")

@@ -149,15 +149,27 @@ def test_stanza_annotates_where_it_is_asked_for(tmp_path):
     assert sorted(lines(tmp_path / "out.jsonl")[0]["tuples"]) == [["bird", "is", "red"], ["bird", "swim on", "water"]]
 
 
-def test_wrong_paths_and_arguments_are_refused(source, tmp_path):
-    assert "would be written over" in hspcgan("parse", "--jsonl", source, source).output
-    assert "no such file" in hspcgan("parse", "--jsonl", tmp_path / "none", tmp_path / "out").output
-    assert "is a folder; name the file" in hspcgan("parse", "--jsonl", source, tmp_path).output
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path, dry):
+    out = tmp_path / "out"
+    for arguments, message in {
+        (source, source): "would be written over",
+        (tmp_path / "none", out): "no such file",
+        (source, tmp_path): "is a folder; name the file",
+        (source, source / "deep" / "out"): f"{source} is no folder that can be written",
+        (source, "/dev/stdout"): "is a file that is open already",
+        (source, out, "--model", "no_such_model"): "looked for no_such_model",
+        (source, out, "--model", "no_such_model", "--processes", "2"): "looked for no_such_model",
+        (source, out, "--annotator", "stanza", "--model", "none"): "no weights 'none'",
+    }.items():
+        result = hspcgan("parse", "--jsonl", *arguments, *dry)
+        assert (result.exit_code, message in result.output) == (1, True), result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_manifest_or_a_file_is_asked_for(source, tmp_path):
     assert "give a MANIFEST or --jsonl" in hspcgan("parse").output
     assert "give a MANIFEST or --jsonl" in hspcgan("parse", "toybirds", "--jsonl", source, tmp_path / "out").output
-    missing = hspcgan("parse", "--jsonl", source, tmp_path / "out", "--model", "no_such_model")
-    assert missing.exit_code == 1
-    assert "no_such_model" in missing.output
 
 
 @pytest.mark.parametrize(
@@ -177,5 +189,5 @@ def test_options_of_a_manifest_are_refused_with_a_file(source, tmp_path, option)
 
 
 def test_a_dry_run_writes_nothing(source, tmp_path):
-    assert hspcgan("parse", "--jsonl", source, tmp_path / "out", "--dry-run").exit_code == 0
+    assert hspcgan("parse", "--jsonl", source, tmp_path / "new" / "out", "--dry-run").exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
