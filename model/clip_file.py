@@ -1,4 +1,4 @@
-"""Files of CLIP weights: which OpenAI published, which kinds are read, what is checked before, and what each refusal says."""
+"""Files of CLIP weights: those that OpenAI published, which kinds are read, what is checked and what refusals say."""
 
 from __future__ import annotations
 
