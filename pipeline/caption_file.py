@@ -32,7 +32,8 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
 
     Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
     in TARGET.rejects.jsonl as {"line", "why", "text"}, which is absent when there are none. `target` appears when it is
-    complete; a link stays, its file is written. Raises ValueError as `check` does, before anything is written.
+    complete; a link stays, its file is written. Raises ValueError as `check` does, and where each line is refused;
+    then nothing is written.
     """
     check(source, target, config)
     target = target.resolve()
@@ -49,6 +50,7 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
                     outcome.empty += not graphs[caption]
                     row = {"caption": caption, "tuples": graphs[caption]}
                     out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        _refuse_none(source, outcome)
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
@@ -60,8 +62,8 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     """
     Asks all that can be asked before the work: whether `source` is there, `target` can be written, the models load.
 
-    Raises ValueError where it would be written over the source, where the target is no plain file or what another
-    process has open (/dev/stdout), where its folder cannot be written, or where a model is missing.
+    Raises ValueError where the source is compressed or would be written over, where the target is no plain file or what
+    another process has open (/dev/stdout), where its folder cannot be written, or where a model is missing.
     """
     if "-" in (str(source), str(target)):
         raise ValueError("- is no file's name: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
@@ -72,6 +74,7 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
         raise ValueError(f"{source} would be written over, by {target.name} or its rejects; give another file to write")
     if source.is_dir() or not source.exists():
         raise ValueError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
+    _refuse_gzip(source)
     if target.is_dir():
         raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
     if target.exists() and not target.is_file():
@@ -80,6 +83,20 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError(f"{folder} is no folder that can be written, and {target} lies in it; name another file")
     _parser(config)
+
+
+def _refuse_gzip(source: Path) -> None:
+    if source.is_file():  # what a pipe gives can be read once only
+        with open(source, "rb") as file:
+            if file.read(2) == b"\x1f\x8b":
+                raise ValueError(f"{source} is compressed by gzip; unpack it with gunzip, or give <(zcat {source})")
+
+
+def _refuse_none(source: Path, outcome: Outcome) -> None:
+    if outcome.rejects and not outcome.captions:
+        first = outcome.rejects[0]
+        raise ValueError(f"{source}: not one usable caption in {len(outcome.rejects):,} lines; "
+                         f"line {first['line']}: {first['why']}")  # fmt: skip
 
 
 def _refused(target: Path) -> Path:

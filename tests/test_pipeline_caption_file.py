@@ -1,5 +1,6 @@
 """`hspcgan parse --jsonl`: any file of captions, line for line, with what cannot be read listed."""
 
+import gzip
 import json
 import os
 
@@ -149,12 +150,22 @@ def test_stanza_annotates_where_it_is_asked_for(tmp_path):
     assert sorted(lines(tmp_path / "out.jsonl")[0]["tuples"]) == [["bird", "is", "red"], ["bird", "swim on", "water"]]
 
 
+def test_a_file_without_one_caption_leaves_what_was_there(tmp_path):
+    source, target = write(tmp_path / "in", '\n{"text": "a bird"}\n'), write(tmp_path / "out", "old")
+    result = hspcgan("parse", "--jsonl", source, target)
+    assert (result.exit_code, "not one usable caption in 2 lines; line 1: empty line" in result.output) == (1, True)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"in": source.read_text(), "out": "old"}
+    assert hspcgan("parse", "--jsonl", write(source, ""), target).exit_code == 0
+    assert target.read_text() == ""
+
+
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path, dry):
-    out = tmp_path / "out"
+    out, packed = tmp_path / "out", write(tmp_path / "in.gz", gzip.compress(source.read_bytes()))
     for arguments, message in {
         (source, source): "would be written over",
         (tmp_path / "none", out): "no such file",
+        (packed, out): f"{packed} is compressed by gzip; unpack it",
         (source, tmp_path): "is a folder; name the file",
         (source, source / "deep" / "out"): f"{source} is no folder that can be written",
         (source, "/dev/stdout"): "is a file that is open already",
@@ -164,7 +175,7 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
     }.items():
         result = hspcgan("parse", "--jsonl", *arguments, *dry)
         assert (result.exit_code, message in result.output) == (1, True), result.output
-    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.gz", "in.jsonl"]
 
 
 def test_a_manifest_or_a_file_is_asked_for(source, tmp_path):
