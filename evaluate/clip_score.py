@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hspcgan.evaluate.metrics import Figure, Scored, figure, metric
+from hspcgan.evaluate.metrics import Figure, Scored, figure
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.views import to_signed
 
@@ -49,7 +49,6 @@ def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("nd,nd->n", _unit(a), _unit(b))
 
 
-@metric("clip_score")
 def clip_score(scored: Scored) -> list[Figure]:
     """Mean raw cosine of each image with its caption (Hessel et al. 2021, without their factor 2.5)."""
     return [
@@ -66,7 +65,6 @@ def clip_score(scored: Scored) -> list[Figure]:
     ]
 
 
-@metric("retrieval")
 def retrieval(scored: Scored) -> list[Figure]:
     """R-precision (AttnGAN's): share of images that find their own caption first among 100."""
     n = len(scored.images)

@@ -6,14 +6,13 @@ import hashlib
 import re
 
 from hspcgan.evaluate.clip_score import cosine
-from hspcgan.evaluate.metrics import Figure, Scored, figure, metric
+from hspcgan.evaluate.metrics import Figure, Scored, figure
 
 # English's eleven basic colour terms (Berlin and Kay 1969), gray in both spellings.
 COLOURS = ("black", "white", "red", "green", "yellow", "blue", "brown", "orange", "pink", "purple", "gray")
 _SPELLED = re.compile(rf"\b(?:(an?) )?({'|'.join(COLOURS)}|grey)\b", re.IGNORECASE)
 
 
-@metric("colour_swap")
 def colour_swap(scored: Scored) -> list[Figure]:
     """Share of images with a higher cosine to their caption than to the caption with one colour swapped.
 

@@ -16,20 +16,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hspcgan.evaluate.metrics import Figure, Scored, figure, metric
+from hspcgan.evaluate.metrics import Figure, Scored, figure
 
 INCEPTION_FILE = "inception-2015-12-05.pt"
 INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's defaults
 
 
-@metric("fid")
 def fid(scored: Scored) -> list[Figure]:
     """Fréchet distance by every tower."""
     return _distances("fid", scored, frechet)
 
 
-@metric("kid")
 def kid(scored: Scored) -> list[Figure]:
     """Kernel distance by every tower; unbiased, so small sets can give values below zero."""
     return _distances("kid", scored, lambda a, b: kernel(a, b, scored.seed))

@@ -1,8 +1,8 @@
-"""The registry of metrics: small functions from scored images to named figures."""
+"""What the metrics share, small functions each: scored images, what towers see in them, and named figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -78,20 +78,6 @@ class Figure:
         return dict(self.__dict__)
 
 
-Metric = Callable[[Scored], list[Figure]]
-_REGISTRY: dict[str, Metric] = {}
-
-
-def metric(name: str) -> Callable[[Metric], Metric]:
-    """Registers a metric under the name that manifests call it by."""
-
-    def register(function: Metric) -> Metric:
-        _REGISTRY[name] = function
-        return function
-
-    return register
-
-
 def figure(
     metric: str, tower: Tower, value: float, n: int, split: str, better: Literal["lower", "higher"], mode: str
 ) -> Figure:
@@ -100,13 +86,3 @@ def figure(
     if not np.isfinite(value):
         raise ValueError(f"{name} is {value}: images or features are degenerate; look at the images")
     return Figure(name, metric, tower.label, float(value), n, better, mode)
-
-
-def compute(names: Sequence[str], scored: Scored) -> list[Figure]:
-    """The figures of these metrics, in order. ValueError for one that is not registered."""
-    from hspcgan.evaluate import clip_score, colour_swap, fid  # noqa: F401  (they register themselves)
-
-    unknown = [name for name in names if name not in _REGISTRY]
-    if unknown:
-        raise ValueError(f"unknown metrics {unknown}; known: {', '.join(_REGISTRY)}")
-    return [found for name in names for found in _REGISTRY[name](scored)]

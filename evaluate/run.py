@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from hspcgan.evaluate.clip_score import ClipScorer
+from hspcgan.evaluate.clip_score import ClipScorer, clip_score, retrieval
+from hspcgan.evaluate.colour_swap import colour_swap
 from hspcgan.evaluate.config import EvaluateConfig
-from hspcgan.evaluate.fid import find_inception
-from hspcgan.evaluate.metrics import Figure, ImageSet, Scored, TextTower, Tower, compute
+from hspcgan.evaluate.fid import fid, find_inception, kid
+from hspcgan.evaluate.metrics import Figure, ImageSet, Scored, TextTower, Tower
 from hspcgan.evaluate.pictures import paired, png, sheet
 from hspcgan.evaluate.sample import generate
 from hspcgan.evaluate.selection import Selection, select
@@ -30,6 +31,7 @@ from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
 FORMAT = 1
 FOLDER = "evaluation"
+MEASURES = {"fid": fid, "kid": kid, "clip_score": clip_score, "retrieval": retrieval, "colour_swap": colour_swap}
 DISTANCES = {"fid", "kid"}  # metrics that Inception sees too
 PACKAGES = ("hspcgan", "torch", "clean-fid", "scipy", "numpy", "openai-clip")
 
@@ -137,7 +139,7 @@ def _score(bench: Bench, subject: Subject, tell: Callable[[str], None]) -> Resul
         inception=bench.inception,
         seed=bench.config.seed,
     )
-    figures = compute(bench.config.metrics, scored)
+    figures = [figure for metric in bench.config.metrics for figure in MEASURES[metric](scored)]
     verdicts = verify(figures, bench.config.expect or {}) if subject.expected else []
     timings = {"draw_sec": round(drawn - began, 2), "score_sec": round(time.perf_counter() - drawn, 2)}
     path = bench.folder / f"{subject.label}.json"

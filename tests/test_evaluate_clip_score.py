@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from hspcgan.evaluate import clip_score as scores
 from hspcgan.evaluate.colour_swap import COLOURS, colour_swap, swap_colour
-from hspcgan.evaluate.metrics import ImageSet, Scored, compute
+from hspcgan.evaluate.config import METRICS, EvaluateConfig
+from hspcgan.evaluate.metrics import ImageSet, Scored
+from hspcgan.evaluate.run import MEASURES
 
 PAINT = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -118,8 +121,12 @@ def test_a_swap_leaves_texts_without_a_colour_and_words_that_hold_one():
     assert swap_colour(" ".join(COLOURS)) is None
 
 
-def test_unknown_metrics_and_degenerate_figures_are_refused():
-    with pytest.raises(ValueError, match=r"unknown metrics \['isc'\]; known: .*fid"):
-        compute(["isc"], scored(painted("red"), ["red"]))
+def test_manifests_may_name_what_can_be_measured_alone():
+    assert tuple(MEASURES) == METRICS
+    with pytest.raises(ValidationError, match=r"unknown metrics \['isc'\]; known: fid, kid,"):
+        EvaluateConfig(metrics=("isc",))
+
+
+def test_degenerate_figures_are_refused():
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="is nan: images or features are degenerate"):
-        compute(["clip_score"], scored(np.zeros((1, 4, 4, 3), np.uint8), ["red"]))
+        scores.clip_score(scored(np.zeros((1, 4, 4, 3), np.uint8), ["red"]))
