@@ -44,11 +44,11 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real:
 
     loaded = load_manifest(manifest, overrides)
     subjects = named(loaded, list(checkpoints), untrained, real, label)
-    bench = run.prepare(loaded)
-    click.echo("\n".join(describe(bench, subjects)))
+    setting = run.prepare(loaded)
+    click.echo("\n".join(describe(setting, subjects)))
     if dry_run:
         return
-    results = run.evaluate(bench, subjects, click.echo)
+    results = run.evaluate(setting, subjects, click.echo)
     click.echo("\n" + figure_table(results))
     for line in way(results):
         click.echo("\n" + line)

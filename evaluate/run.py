@@ -51,7 +51,7 @@ class Result:
 
 
 @dataclass
-class Bench:
+class Setting:
     """What all subjects of one evaluation share: the chosen captions and real images, scorers, frozen CLIP."""
 
     manifest: Manifest
@@ -81,7 +81,7 @@ class Bench:
         return Path(self.manifest.raw["run"]) / FOLDER / self.subfolder
 
 
-def prepare(manifest: Manifest) -> Bench:
+def prepare(manifest: Manifest) -> Setting:
     """Loads and checks all that the manifest names, before anything is drawn. ValueError for what does not fit."""
     config = manifest.section("evaluate", EvaluateConfig)
     cache = Cache(Path(manifest.raw["cache"]))
@@ -99,7 +99,7 @@ def prepare(manifest: Manifest) -> Bench:
     inception, note = (None, "")
     if DISTANCES & set(config.metrics):
         inception, note = find_inception(config.inception, config.batch_size, device)
-    bench = Bench(
+    setting = Setting(
         manifest,
         config,
         cache,
@@ -111,60 +111,60 @@ def prepare(manifest: Manifest) -> Bench:
         inception,
         [note] if note else [],
     )
-    require_one_each(config.expect or {}, bench.heads)
-    return bench
+    require_one_each(config.expect or {}, setting.heads)
+    return setting
 
 
 def evaluate(
-    bench: Bench, subjects: Sequence[Subject], tell: Callable[[str], None] = lambda line: None
+    setting: Setting, subjects: Sequence[Subject], tell: Callable[[str], None] = lambda line: None
 ) -> list[Result]:
     """Scores the subjects in turn and writes their files; ``tell`` gets a line before each long part."""
-    return [_score(bench, subject, tell) for subject in subjects]
+    return [_score(setting, subject, tell) for subject in subjects]
 
 
-def _score(bench: Bench, subject: Subject, tell: Callable[[str], None]) -> Result:
+def _score(setting: Setting, subject: Subject, tell: Callable[[str], None]) -> Result:
     began = time.perf_counter()
-    n = len(bench.captions)
+    n = len(setting.captions)
     tell(f"{subject.label}: {n} {'real images' if subject.kind == REAL else 'images to draw'} …")
-    images = _images(bench, subject)
+    images = _images(setting, subject)
     drawn = time.perf_counter()
-    tell(f"{subject.label}: scoring by {', '.join(tower.label for tower in bench.scorers)} …")
+    tell(f"{subject.label}: scoring by {', '.join(tower.label for tower in setting.scorers)} …")
     scored = Scored(
         images=ImageSet(images),
-        texts=[caption["text"] for caption in bench.captions],
-        reference=bench.reference,
-        split=bench.config.split,
-        reference_split=bench.selection.reference_split,
-        scorers=bench.scorers,
-        inception=bench.inception,
-        seed=bench.config.seed,
+        texts=[caption["text"] for caption in setting.captions],
+        reference=setting.reference,
+        split=setting.config.split,
+        reference_split=setting.selection.reference_split,
+        scorers=setting.scorers,
+        inception=setting.inception,
+        seed=setting.config.seed,
     )
-    figures = [figure for metric in bench.config.metrics for figure in MEASURES[metric](scored)]
-    verdicts = verify(figures, bench.config.expect or {}) if subject.expected else []
+    figures = [figure for metric in setting.config.metrics for figure in MEASURES[metric](scored)]
+    verdicts = verify(figures, setting.config.expect or {}) if subject.expected else []
     timings = {"draw_sec": round(drawn - began, 2), "score_sec": round(time.perf_counter() - drawn, 2)}
-    path = bench.folder / f"{subject.label}.json"
-    write_whole(path.with_suffix(".png"), png(_picture(bench, subject, images[: bench.config.shown])))
-    record = _record(bench, subject, figures, verdicts, timings)
+    path = setting.folder / f"{subject.label}.json"
+    write_whole(path.with_suffix(".png"), png(_picture(setting, subject, images[: setting.config.shown])))
+    record = _record(setting, subject, figures, verdicts, timings)
     write_whole(path, (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     return Result(subject, figures, verdicts, path)
 
 
-def _images(bench: Bench, subject: Subject) -> np.ndarray:
+def _images(setting: Setting, subject: Subject) -> np.ndarray:
     """uint8 [N, H, W, 3]: drawn from the selected captions, or the real images that they describe."""
     if subject.kind == REAL:
-        return _real(bench.cache, bench.selection.sample_rows)
-    generator = open_generator(subject, bench.manifest, bench.cache, bench.clip)
-    generator.to(bench.clip.device)
-    arrays = collate(bench.cache.texts, bench.selection.caption_rows, n_entities=generator.config.locals)
-    ids = [caption["caption_id"] for caption in bench.captions]
-    return generate(generator, Condition.from_arrays(arrays), ids, bench.config.seed, bench.config.batch_size)
+        return _real(setting.cache, setting.selection.sample_rows)
+    generator = open_generator(subject, setting.manifest, setting.cache, setting.clip)
+    generator.to(setting.clip.device)
+    arrays = collate(setting.cache.texts, setting.selection.caption_rows, n_entities=generator.config.locals)
+    ids = [caption["caption_id"] for caption in setting.captions]
+    return generate(generator, Condition.from_arrays(arrays), ids, setting.config.seed, setting.config.batch_size)
 
 
-def _picture(bench: Bench, subject: Subject, images: np.ndarray) -> np.ndarray:
+def _picture(setting: Setting, subject: Subject, images: np.ndarray) -> np.ndarray:
     """The first images with the real ones above them, row by row."""
     if subject.kind == REAL:
         return sheet(images)
-    return paired(_real(bench.cache, bench.selection.sample_rows[: len(images)]), images)
+    return paired(_real(setting.cache, setting.selection.sample_rows[: len(images)]), images)
 
 
 def _real(cache: Cache, rows: np.ndarray) -> np.ndarray:
@@ -172,34 +172,34 @@ def _real(cache: Cache, rows: np.ndarray) -> np.ndarray:
 
 
 def _record(
-    bench: Bench, subject: Subject, figures: list[Figure], verdicts: list[Verdict], timings: dict[str, float]
+    setting: Setting, subject: Subject, figures: list[Figure], verdicts: list[Verdict], timings: dict[str, float]
 ) -> dict[str, Any]:
     """The result file, format 1: enough to compare figures, and to draw the report without cache or weights."""
-    config, info = bench.config, bench.cache.info
-    size = bench.cache.images.shape[-1]
+    config, info = setting.config, setting.cache.info
+    size = setting.cache.images.shape[-1]
     return {
         "format": FORMAT,
         "label": subject.label,
         "subject": provenance(subject),
-        "n": len(bench.captions),
+        "n": len(setting.captions),
         "split": config.split,
-        "reference": bench.selection.reference_split,
+        "reference": setting.selection.reference_split,
         "seed": config.seed,
         "caption": config.caption,
         "figures": [figure.as_json() for figure in figures],
         "expect": [{"name": v.name, "got": v.got, "expected": v.expected, "passed": v.passed} for v in verdicts],
-        "notes": bench.notes,
-        "scorers": {tower.label: tower.sha256 for tower in bench.towers},
+        "notes": setting.notes,
+        "scorers": {tower.label: tower.sha256 for tower in setting.towers},
         "manifest": {
-            "name": bench.manifest.name,
-            "fingerprint": bench.manifest.fingerprint("model", "train", "evaluate"),
+            "name": setting.manifest.name,
+            "fingerprint": setting.manifest.fingerprint("model", "train", "evaluate"),
         },
         "cache": {"fingerprint": info["fingerprint"], "clip": info["clip"], "templates": info["templates"]},
         "versions": {name: version(name) for name in PACKAGES},
         "timings": timings,
         "grid": {
             "image": [size, size],
-            "captions": [_described(caption) for caption in bench.captions[: config.shown]],
+            "captions": [_described(caption) for caption in setting.captions[: config.shown]],
         },
     }
 

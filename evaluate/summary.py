@@ -6,23 +6,23 @@ from collections.abc import Sequence
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.fid import progress
-from hspcgan.evaluate.run import Bench, Result
+from hspcgan.evaluate.run import Result, Setting
 from hspcgan.evaluate.subjects import REAL, UNTRAINED, Subject
 from hspcgan.evaluate.verify import table
 
 
-def describe(bench: Bench, subjects: Sequence[Subject]) -> list[str]:
+def describe(setting: Setting, subjects: Sequence[Subject]) -> list[str]:
     """The plan, a line each."""
-    n, config = len(bench.captions), bench.config
+    n, config = len(setting.captions), setting.config
     places = [f"{subject.label} ({subject.path})" if subject.path else subject.label for subject in subjects]
     return [
-        f"{bench.manifest.name}: scoring {', '.join(places)}",
+        f"{setting.manifest.name}: scoring {', '.join(places)}",
         f"images: {n} captions of split {config.split} ({config.caption} caption, seed {config.seed}) against {n} "
-        f"other real images of split {bench.selection.reference_split}, from {bench.cache.path}",
-        f"scorers: {', '.join(f'{tower.label} {tower.sha256[:8]}' for tower in bench.towers)}",
+        f"other real images of split {setting.selection.reference_split}, from {setting.cache.path}",
+        f"scorers: {', '.join(f'{tower.label} {tower.sha256[:8]}' for tower in setting.towers)}",
         *published(config),
-        *bench.notes,
-        f"results: {bench.folder}",
+        *setting.notes,
+        f"results: {setting.folder}",
     ]
 
 

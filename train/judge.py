@@ -37,11 +37,11 @@ class Judge:
 
         self.run = run
         with self._aside():
-            self.bench = prepare(run.manifest)
-        wanted, heads = run.config.best, self.bench.heads
+            self.setting = prepare(run.manifest)
+        wanted, heads = run.config.best, self.setting.heads
         if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
             raise ValueError(f"train.best is {wanted!r}, but the figures will be {', '.join(heads)}; name one of them")
-        self.bench.subfolder = "steps"
+        self.setting.subfolder = "steps"
 
     def score(self, step: int) -> Judgement:
         """Save the state after `step` steps, score it, and point `checkpoints/best` at it where it is the best.
@@ -54,7 +54,7 @@ class Judge:
 
         path = state.save(self.run, step)
         with self._aside():
-            result = evaluate(self.bench, [Subject(path.name, "checkpoint", path)])[0]
+            result = evaluate(self.setting, [Subject(path.name, "checkpoint", path)])[0]
         figure, best = self._compare(path, result.figures)
         drift = [f"{one.name} is {one.got}, expected {one.expected}" for one in result.verdicts if not one.passed]
         return Judgement({one.name: one.value for one in result.figures}, figure.name, best.path.name, drift)
