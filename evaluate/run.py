@@ -140,7 +140,7 @@ def _score(setting: Setting, subject: Subject, tell: Callable[[str], None]) -> R
         seed=setting.config.seed,
     )
     figures = [figure for metric in setting.config.metrics for figure in MEASURES[metric](scored)]
-    verdicts = verify(figures, setting.config.expect or {}) if subject.expected else []
+    verdicts = verify(figures, setting.config.expect or {}) if subject.judged else []
     timings = {"draw_sec": round(drawn - began, 2), "score_sec": round(time.perf_counter() - drawn, 2)}
     path = setting.folder / f"{subject.label}.json"
     write_whole(path.with_suffix(".png"), png(_picture(setting, subject, images[: setting.config.shown])))

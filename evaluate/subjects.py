@@ -16,20 +16,21 @@ from hspcgan.model.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import Manifest
 
-REAL, UNTRAINED, TRAINED = "real", "untrained", "trained"
+CHECKPOINT, REAL, UNTRAINED = "checkpoint", "real", "untrained"  # kinds
+TRAINED = "trained"  # label of the run's own checkpoint
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One column of an evaluation; ``expected`` says whether the manifest's bounds hold for it."""
+    """One column of an evaluation; ``judged`` says whether the manifest's bounds hold for it."""
 
     label: str
-    kind: str  # REAL, UNTRAINED or "checkpoint"
+    kind: str  # CHECKPOINT, REAL or UNTRAINED
     path: Path | None = None
 
     @property
-    def expected(self) -> bool:
-        return self.kind == "checkpoint"
+    def judged(self) -> bool:
+        return self.kind == CHECKPOINT
 
 
 def subjects(
@@ -49,7 +50,7 @@ def subjects(
     for name in checkpoints:
         path = find_checkpoint(name)
         own = path.resolve().is_relative_to(Path(manifest.raw["run"]).resolve())
-        found.append(Subject(TRAINED if own else Path(name).name, "checkpoint", path))
+        found.append(Subject(TRAINED if own else Path(name).name, CHECKPOINT, path))
     if real:
         found.append(Subject(REAL, REAL))
     if label is not None:

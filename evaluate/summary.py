@@ -50,7 +50,7 @@ def way(results: Sequence[Result]) -> list[str]:
     start, floor = (_fid(by_kind[kind]) for kind in (UNTRAINED, REAL))
     lines = []
     for result in results:
-        if result.subject.expected:
+        if result.subject.judged:
             for name, value in _fid(result).items():
                 if start[name] <= floor[name]:
                     lines.append(f"{name}: the untrained generator is not above the floor; this scorer is blind to it")

@@ -50,11 +50,11 @@ class Judge:
             ValueError: no figure's name begins with `train.best`.
         """
         from hspcgan.evaluate.run import evaluate
-        from hspcgan.evaluate.subjects import Subject
+        from hspcgan.evaluate.subjects import CHECKPOINT, Subject
 
         path = state.save(self.run, step)
         with self._aside():
-            result = evaluate(self.setting, [Subject(path.name, "checkpoint", path)])[0]
+            result = evaluate(self.setting, [Subject(path.name, CHECKPOINT, path)])[0]
         figure, best = self._compare(path, result.figures)
         drift = [f"{one.name} is {one.got}, expected {one.expected}" for one in result.verdicts if not one.passed]
         return Judgement({one.name: one.value for one in result.figures}, figure.name, best.path.name, drift)

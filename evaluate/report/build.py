@@ -16,7 +16,7 @@ from hspcgan.evaluate.report import figures
 from hspcgan.evaluate.report.captions import marked
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.data import Evaluation, Run, read_run
-from hspcgan.evaluate.subjects import UNTRAINED
+from hspcgan.evaluate.subjects import CHECKPOINT, UNTRAINED
 from hspcgan.pipeline.graph_svg import graph_svg
 
 CARDS_SMALL, CARDS_LARGE, LARGE = 24, 12, 128  # fewer cards where images are large, so that the page stays light
@@ -67,7 +67,7 @@ def data_url(image: np.ndarray) -> str:
 
 def _drawn(run: Run) -> list[Evaluation]:
     """Evaluations whose images stand beside the real ones: checkpoints, or the untrained one where it is alone."""
-    checkpoints = [one for one in run.evaluations if one.kind == "checkpoint"]
+    checkpoints = [one for one in run.evaluations if one.kind == CHECKPOINT]
     return checkpoints or [one for one in run.evaluations if one.kind == UNTRAINED]
 
 

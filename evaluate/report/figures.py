@@ -7,7 +7,7 @@ from typing import Any
 
 from hspcgan.evaluate.fid import progress
 from hspcgan.evaluate.report.data import Evaluation, Run, shown_path
-from hspcgan.evaluate.subjects import REAL, UNTRAINED
+from hspcgan.evaluate.subjects import CHECKPOINT, REAL, UNTRAINED
 
 TITLES = {"untrained": "untrained", "trained": "trained here", "real": "real images"}
 METRICS = {
@@ -46,7 +46,7 @@ def headline(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
     bars = []
     for one, figure in fids:
         way = None
-        if one.kind == "checkpoint" and start is not None and floor is not None and start > floor:
+        if one.kind == CHECKPOINT and start is not None and floor is not None and start > floor:
             way = f"{progress(start, figure['value'], floor):.0%}".replace("-", "−")
         share = max(0.0, figure["value"]) / longest if longest > 0 else 0.0
         bars.append({"label": title(one.label), "kind": one.kind, "value": shown("fid", figure["value"]),
@@ -102,7 +102,7 @@ def _modes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def provenance(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """Groups of (what, value): weights, data, settings and versions that the figures came from."""
-    groups = [(title(one.label), _weights(one, run)) for one in run.evaluations if one.kind == "checkpoint"]
+    groups = [(title(one.label), _weights(one, run)) for one in run.evaluations if one.kind == CHECKPOINT]
     if not run.evaluations:
         return groups
     record = run.evaluations[0].record
