@@ -105,7 +105,9 @@ def test_what_cannot_be_split_is_refused(make_run):
 
 
 def command(path: Path, **environment: str) -> subprocess.Popen:
-    code = "from hspcgan.pipeline.cli import main; main()"
+    """The command, which at its very end sends itself another SIGTERM, as launchers do that have waited."""
+    late = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGTERM)"
+    code = f"{late}; from hspcgan.pipeline.cli import main; main()"
     return subprocess.Popen([sys.executable, "-c", code, "train", str(path)], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, env=os.environ | environment)  # fmt: skip
 

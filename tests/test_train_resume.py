@@ -1,8 +1,6 @@
 """Interrupted and resumed equals uninterrupted; a checkpoint is complete or absent."""
 
-import os
 import shutil
-import signal
 
 import pytest
 import torch
@@ -44,42 +42,6 @@ def test_resumed_equals_uninterrupted_bit_for_bit(make_run, cache_taps):
     assert_equal(dict(shared[0].generator.state_dict()), dict(shared[1].generator.state_dict()))
     steps = [line.split(",")[0] for line in (resumed.folder / "log.jsonl").read_text().splitlines()]
     assert steps == ['{"step": 2', '{"step": 3', '{"step": 4', '{"step": 6']
-
-
-def test_a_signal_finishes_the_step_saves_and_the_rest_follows(make_run, monkeypatch):
-    whole = make_run("whole", steps=16, checkpoint_every=100, grid_every=100)
-    loop.train(whole)
-    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    run = make_run("cut", steps=16, checkpoint_every=100, grid_every=100)
-    train_step = loop.train_step
-
-    def interrupted(run, batch, *rest):
-        if batch.step == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return train_step(run, batch, *rest)
-
-    monkeypatch.setattr(loop, "train_step", interrupted)
-    outcome = loop.train(run)
-    assert (outcome.step, outcome.reason) == (5, "SIGTERM")
-    monkeypatch.undo()
-    assert handlers == [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    resumed = make_run("cut", steps=16, checkpoint_every=100, grid_every=100)
-    loop.train(resumed)
-    assert_equal(read(whole.folder), read(resumed.folder))
-
-
-def test_a_signal_before_the_first_step_ends_the_run_without_one(make_run, monkeypatch):
-    run = make_run("early", steps=4, cache_taps=True)
-    hold_taps = run.batches.hold_taps
-
-    def interrupted(*arguments, **options):
-        os.kill(os.getpid(), signal.SIGTERM)
-        hold_taps(*arguments, **options)
-
-    monkeypatch.setattr(run.batches, "hold_taps", interrupted)
-    outcome = loop.train(run)
-    assert (outcome.step, outcome.reason, run.batches.taps) == (0, "SIGTERM", None)
-    assert not (run.folder / "checkpoints").exists()
 
 
 def test_a_crash_while_saving_leaves_the_checkpoint_before(make_run):

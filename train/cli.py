@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import signal
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from hspcgan.pipeline.manifest import Manifest
+    from hspcgan.train.config import TrainConfig
 
 
 @click.command()
@@ -21,30 +25,54 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
 
     Under torchrun every process runs this command; the batch is shared between them.
     """
+    from hspcgan.train.signals import noted_signals
+
+    if dry_run:
+        _plan(manifest, overrides)
+        return
+    with noted_signals() as noted:  # before what takes seconds to import and to load
+        _train(manifest, overrides, noted)
+    # Putting torch away takes a second, in which a late SIGTERM is not to make a failure of what is saved and told.
+    atexit.register(signal.signal, signal.SIGTERM, signal.SIG_IGN)
+
+
+def _plan(path: str, overrides: Sequence[str]) -> None:
+    """Tell what a run would be, as far as what it needs is there."""
     from hspcgan.pipeline.manifest import load_manifest
-    from hspcgan.train import distributed, loop, plan
-    from hspcgan.train.config import TrainConfig
+    from hspcgan.train import distributed, plan
     from hspcgan.train.judge import Judge
     from hspcgan.train.setup import assemble
 
-    loaded = load_manifest(manifest, overrides)
-    _check_evaluation(loaded)
-    config = loaded.section("train", TrainConfig)
+    manifest = load_manifest(path, overrides)
+    config = _checked(manifest)
     world = distributed.start(config.device)
     try:
-        absent = plan.missing(loaded) if dry_run else []
-        if absent and world.leads:
-            click.echo("\n".join([*plan.describe(loaded, world), "before it can run:", *absent]))
-        if absent:
+        absent = plan.missing(manifest)
+        run = None if absent else assemble(manifest, world)
+        if not world.leads:
             return
-        run = assemble(loaded, world)
+        click.echo("\n".join(plan.describe(manifest, world, run)))
+        if run is None:
+            click.echo("\n".join(["before it can run:", *absent]))
+        elif config.evaluate_every:
+            Judge(run)
+    finally:
+        distributed.end(world)
+
+
+def _train(path: str, overrides: Sequence[str], noted: Sequence[str]) -> None:
+    """Print the plan, train, and tell how it ended."""
+    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.train import distributed, loop, plan
+    from hspcgan.train.setup import assemble
+
+    manifest = load_manifest(path, overrides)
+    world = distributed.start(_checked(manifest).device)
+    try:
+        run = assemble(manifest, world)
         if world.leads:
-            click.echo("\n".join(plan.describe(loaded, world, run)))
-        if dry_run:
-            if config.evaluate_every and world.leads:
-                Judge(run)
-            return
-        outcome = loop.train(run)
+            click.echo("\n".join(plan.describe(manifest, world, run)))
+        outcome = loop.train(run, noted)
     except FloatingPointError as error:
         raise click.ClickException(str(error)) from error
     finally:
@@ -54,11 +82,13 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
         click.echo(_ending(outcome.reason, outcome.step, run.config.steps) + where)
 
 
-def _check_evaluation(manifest: Manifest) -> None:
-    """A slip in the evaluate section is refused now, and not by `hspcgan evaluate` after days of training."""
+def _checked(manifest: Manifest) -> TrainConfig:
+    """The train section; slips in the evaluate section are refused now, not by `evaluate` after days of training."""
     from hspcgan.evaluate.config import EvaluateConfig
+    from hspcgan.train.config import TrainConfig
 
     manifest.section("evaluate", EvaluateConfig)
+    return manifest.section("train", TrainConfig)
 
 
 def _ending(reason: str, step: int, steps: int) -> str:

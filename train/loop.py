@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from hspcgan.train.data import Batch
 from hspcgan.train.journal import Clock, Journal
 from hspcgan.train.judge import Judge
 from hspcgan.train.setup import Run
-from hspcgan.train.signals import noted_signals
 
 Report = dict[str, Tensor]  # scalars by name
 
@@ -29,27 +28,23 @@ class Outcome:
     reason: str
 
 
-def train(run: Run) -> Outcome:
+def train(run: Run, noted: Sequence[str] = ()) -> Outcome:
     """Train from the run's last checkpoint, or from the start, until its steps, its time or a signal end it.
 
     Every end leaves a checkpoint of the last finished step.
 
+    Args:
+        noted: names of the signals that came, as `noted_signals` adds them; one ends the run after the step at work.
     Raises:
         ValueError: the checkpoint in the run folder was made with other settings.
         FloatingPointError: a loss or a gradient is not finite; no weight has been touched by it.
     """
-    began = time.monotonic()
-    with noted_signals() as noted:
-        return _train(run, state.resume(run), began, noted)
-
-
-def _train(run: Run, step: int, began: float, noted: list[str]) -> Outcome:
-    """From a step on; `noted` names the signals that came, which stop it after the step at work."""
+    began, step = time.monotonic(), state.resume(run)
     config, reason = run.config, "done"
     if config.cache_taps is True:
         run.batches.hold_taps(run.image_taps, stop=lambda: bool(noted))
-        if distributed.any_of(bool(noted), run.world):
-            return Outcome(_checkpoint(run, step), step, _signal(noted))
+    if distributed.any_of(bool(noted), run.world):
+        return Outcome(_checkpoint(run, step), step, _signal(noted))
     if run.world.leads:
         run.folder.mkdir(parents=True, exist_ok=True)
         run.manifest.save(run.folder / "manifest.yaml")
@@ -93,7 +88,7 @@ def _checkpoint(run: Run, step: int) -> Path:
     return run.folder / "checkpoints" / f"step-{step:06d}"
 
 
-def _signal(noted: list[str]) -> str:
+def _signal(noted: Sequence[str]) -> str:
     """Name of the signal; another process may have got it."""
     return noted[0] if noted else "signal"
 

@@ -9,7 +9,11 @@ from types import FrameType
 
 @contextmanager
 def noted_signals() -> Iterator[list[str]]:
-    """Collects the names of SIGTERM and SIGINT instead of dying of them; a second one has its usual effect."""
+    """Collects the names of SIGTERM and SIGINT instead of dying of them.
+
+    A second SIGINT has its usual effect. A second SIGTERM has none: launchers and schedulers send several, and SIGKILL
+    when they have waited long enough.
+    """
     noted: list[str] = []
     if threading.current_thread() is not threading.main_thread():
         yield noted
@@ -18,7 +22,8 @@ def noted_signals() -> Iterator[list[str]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         noted.append(signal.Signals(number).name)
-        signal.signal(number, previous[signal.Signals(number)])
+        if number == signal.SIGINT:
+            signal.signal(number, previous[signal.SIGINT])
 
     for number in previous:
         signal.signal(number, note)
