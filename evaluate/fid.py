@@ -62,15 +62,13 @@ def kernel(features: np.ndarray, reference: np.ndarray, seed: int = 0) -> float:
         )
 
 
-def progress(untrained: float, trained: float, floor: float) -> float:
+def progress(untrained: float, trained: float, floor: float) -> float | None:
     """How much of the way from the untrained generator to real images is done: 1 is the floor.
 
-    All three are distances to the same reference with the same N. ValueError when the untrained one is no worse than
-    the floor, where there is no way to go.
+    All three are distances to the same reference with the same N. None when the untrained one is no worse than the
+    floor, where there is no way to go: the scorer is blind to images.
     """
-    if untrained <= floor:
-        raise ValueError(f"untrained {untrained:.4g} is not above the floor {floor:.4g}: the scorer is blind to images")
-    return (untrained - trained) / (untrained - floor)
+    return (untrained - trained) / (untrained - floor) if untrained > floor else None
 
 
 class Inception:

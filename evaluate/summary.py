@@ -52,10 +52,10 @@ def way(results: Sequence[Result]) -> list[str]:
     for result in results:
         if result.subject.judged:
             for name, value in _fid(result).items():
-                if start[name] <= floor[name]:
+                share = progress(start[name], value, floor[name])
+                if share is None:
                     lines.append(f"{name}: the untrained generator is not above the floor; this scorer is blind to it")
                     continue
-                share = progress(start[name], value, floor[name])
                 lines.append(
                     f"{result.subject.label}, {name}: (untrained − trained) / (untrained − floor) = "
                     f"({start[name]:.4g} − {value:.4g}) / ({start[name]:.4g} − {floor[name]:.4g}) = {share:.3f}"

@@ -45,9 +45,10 @@ def headline(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
     floor = next((figure["value"] for one, figure in fids if one.kind == REAL), None)
     bars = []
     for one, figure in fids:
-        way = None
-        if one.kind == CHECKPOINT and start is not None and floor is not None and start > floor:
-            way = f"{progress(start, figure['value'], floor):.0%}".replace("-", "−")
+        made = None
+        if one.kind == CHECKPOINT and start is not None and floor is not None:
+            made = progress(start, figure["value"], floor)
+        way = None if made is None else f"{made:.0%}".replace("-", "−")
         share = max(0.0, figure["value"]) / longest if longest > 0 else 0.0
         bars.append({"label": title(one.label), "kind": one.kind, "value": shown("fid", figure["value"]),
                      "width": f"{share:.1%}", "way": way})  # fmt: skip
