@@ -13,7 +13,7 @@ from hspcgan.pipeline.manifest import load_manifest, weights_path
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """The checkpoint folder that ``name`` means: itself, a run's latest, RUN/checkpoints/best, or a shipped one.
+    """The checkpoint folder that `name` means: itself, a run's latest, RUN/checkpoints/best, or a shipped one.
 
     ValueError where there is none.
     """
@@ -47,7 +47,7 @@ def find_checkpoint(name: str | Path) -> Path:
 def open_checkpoint(
     name: str | Path, clip: FrozenClip | None = None, clip_path: str | None = None, allow_unverified: bool = False
 ) -> Loaded:
-    """The networks of a checkpoint; its CLIP is the one given, or of ``clip_path`` (path or shipped name), or found."""
+    """The networks of a checkpoint; its CLIP is the one given, or of `clip_path` (path or shipped name), or found."""
     path = find_checkpoint(name)
     return load(path, clip, None if clip_path is None else weights_path(clip_path), allow_unverified)
 
@@ -61,7 +61,7 @@ class Reading:
 
 
 def reading(checkpoint: Path) -> Reading:
-    """From the checkpoint's card (``extra.texts``: parse, templates), or from the manifest of the run that it lies in.
+    """From the checkpoint's card (`extra.texts`: parse, templates), or from the manifest of the run that it lies in.
 
     ValueError where neither says both: words parsed or wrapped in another way give other images.
     """

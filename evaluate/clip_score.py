@@ -84,7 +84,7 @@ def retrieval(scored: Scored) -> list[Figure]:
 
 
 def first_among(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], crowd: int) -> float:
-    """Share of image features [N, d] whose own caption beats those of the ``crowd - 1`` rows after it, wrapping round.
+    """Share of image features [N, d] whose own caption beats those of the `crowd - 1` rows after it, wrapping round.
 
     A caption with the same words as the image's own is no rival.
     """

@@ -1,4 +1,4 @@
-"""What a manifest's ``evaluate`` section may say: which images are scored, by whom, and what is expected of them."""
+"""What a manifest's `evaluate` section may say: which images are scored, by whom, and what is expected of them."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def read_texts(path: Path) -> list[str]:
 
 
 def draw(request: Request, weights: Weights, warn: Warn) -> list[Path]:
-    """Writes the images and returns their paths; ``warn`` gets a line for each text that may come out wrong.
+    """Writes the images and returns their paths; `warn` gets a line for each text that may come out wrong.
 
     ValueError for an empty text, and for weights that are missing or do not belong together.
     """

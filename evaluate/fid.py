@@ -34,7 +34,7 @@ def kid(scored: Scored) -> list[Figure]:
 
 
 def frechet(features: np.ndarray, reference: np.ndarray) -> float:
-    """Fréchet distance of two feature sets [N, d] as Gaussians (clean-fid's ``fid_from_feats``).
+    """Fréchet distance of two feature sets [N, d] as Gaussians (clean-fid's `fid_from_feats`).
 
     ValueError for fewer than two rows, which have no covariance.
     """
@@ -45,7 +45,7 @@ def frechet(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def kernel(features: np.ndarray, reference: np.ndarray, seed: int = 0) -> float:
-    """Kernel distance (polynomial, degree 3) of two feature sets [N, d] (clean-fid's ``kernel_distance``).
+    """Kernel distance (polynomial, degree 3) of two feature sets [N, d] (clean-fid's `kernel_distance`).
 
     clean-fid averages over random subsets of up to 1,000 rows; sets no larger than that are taken whole, once.
     """

@@ -64,7 +64,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number. ``name`` is ``metric/tower/nN/split/first 8 digits of the weights' sha256``."""
+    """One number. `name` is `metric/tower/nN/split/first 8 digits of the weights' sha256`."""
 
     name: str
     metric: str

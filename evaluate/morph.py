@@ -24,7 +24,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Way:
-    """Through texts in turn, and from one seed's noise to another's; ``frames`` pictures in all, ends included."""
+    """Through texts in turn, and from one seed's noise to another's; `frames` pictures in all, ends included."""
 
     texts: tuple[str, ...]
     seeds: tuple[int, int]
@@ -126,7 +126,7 @@ class Edits:
 def edit(edits: Edits, weights: Weights, warn: Warn) -> list[Path]:
     """Writes an image for each text and seed, and a grid with a row per seed; returns the paths.
 
-    ValueError as ``Edits.texts``, and for weights that are missing or do not belong together.
+    ValueError as `Edits.texts`, and for weights that are missing or do not belong together.
     """
     texts, count = edits.texts(), len(edits.seeds)
     loaded, condition = open_weights(weights, texts, warn)
@@ -141,7 +141,7 @@ def edit(edits: Edits, weights: Weights, warn: Warn) -> list[Path]:
 
 
 def replaced(text: str, old: str, new: str) -> str:
-    """The text with every whole-word ``old`` made ``new``. ValueError where it does not hold ``old``."""
+    """The text with every whole-word `old` made `new`. ValueError where it does not hold `old`."""
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:
         raise ValueError(f"--replace {old!r}: not a word of {text!r}; give words that stand in it")

@@ -19,7 +19,7 @@ INK, PAPER = (31, 41, 51), (255, 255, 255)
 
 
 def sheet(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
-    """Images uint8 [N, H, W, 3] row by row, white between them → uint8 HWC; ``tiles`` takes it apart."""
+    """Images uint8 [N, H, W, 3] row by row, white between them → uint8 HWC; `tiles` takes it apart."""
     n, height, width, _ = images.shape
     columns = min(columns, n)
     rows = -(-n // columns)
@@ -31,7 +31,7 @@ def sheet(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
 
 
 def tiles(canvas: np.ndarray, count: int, size: tuple[int, int], columns: int = COLUMNS) -> np.ndarray:
-    """The first ``count`` images [count, H, W, 3] of a sheet of tiles of ``size`` (H, W).
+    """The first `count` images [count, H, W, 3] of a sheet of tiles of `size` (H, W).
 
     ValueError where the sheet is too small to hold them.
     """
@@ -45,7 +45,7 @@ def tiles(canvas: np.ndarray, count: int, size: tuple[int, int], columns: int = 
 
 
 def paired(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Two lists of images [N, H, W, 3] as a sheet, rows of one above rows of the other; ``pairs`` takes it apart."""
+    """Two lists of images [N, H, W, 3] as a sheet, rows of one above rows of the other; `pairs` takes it apart."""
     columns = min(COLUMNS, len(above))
     rows = [part for i in range(0, len(above), columns) for part in (above[i : i + columns], below[i : i + columns])]
     blank = np.full((columns, *above.shape[1:]), 255, dtype=np.uint8)
@@ -53,7 +53,7 @@ def paired(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def pairs(canvas: np.ndarray, count: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The two lists [count, H, W, 3] of a ``paired`` sheet. ValueError where it is too small to hold them."""
+    """The two lists [count, H, W, 3] of a `paired` sheet. ValueError where it is too small to hold them."""
     columns = min(COLUMNS, count)
     cells = tiles(canvas, 2 * columns * -(-count // columns), size, columns).reshape(-1, 2, columns, *size, 3)
     return cells[:, 0].reshape(-1, *size, 3)[:count], cells[:, 1].reshape(-1, *size, 3)[:count]

@@ -118,7 +118,7 @@ def prepare(manifest: Manifest) -> Setting:
 def evaluate(
     setting: Setting, subjects: Sequence[Subject], tell: Callable[[str], None] = lambda line: None
 ) -> list[Result]:
-    """Scores the subjects in turn and writes their files; ``tell`` gets a line before each long part."""
+    """Scores the subjects in turn and writes their files; `tell` gets a line before each long part."""
     return [_score(setting, subject, tell) for subject in subjects]
 
 

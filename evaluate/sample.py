@@ -35,7 +35,7 @@ def generate(
 ) -> np.ndarray:
     """Images uint8 [B, H, W, 3] of B captions, on the generator's device.
 
-    Image i depends on caption i, ``seeds[i]`` (one seed: for all) and ``sample_ids[i]``; the batch it is computed in
+    Image i depends on caption i, `seeds[i]` (one seed: for all) and `sample_ids[i]`; the batch it is computed in
     can move it by rounding alone.
     """
     seeds = [seeds] * len(condition) if isinstance(seeds, int) else list(seeds)

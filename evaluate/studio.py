@@ -25,7 +25,7 @@ class Weights:
 
 
 def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Loaded, Condition]:
-    """The networks on their device, and a condition per text; ``warn`` gets a line for each doubtful text.
+    """The networks on their device, and a condition per text; `warn` gets a line for each doubtful text.
 
     Where prompts are made of the sentence alone (GALIP), texts are not parsed. ValueError for a text that ingest would
     refuse too, such as an empty one, and for weights that are missing or do not belong together.

@@ -22,7 +22,7 @@ TRAINED = "trained"  # label of the run's own checkpoint
 
 @dataclass(frozen=True)
 class Subject:
-    """One column of an evaluation; ``judged`` says whether the manifest's bounds hold for it."""
+    """One column of an evaluation; `judged` says whether the manifest's bounds hold for it."""
 
     label: str
     kind: str  # CHECKPOINT, REAL or UNTRAINED

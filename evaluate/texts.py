@@ -16,7 +16,7 @@ from hspcgan.pipeline.concepts import Parser
 
 
 def clean_texts(texts: Sequence[str]) -> list[str]:
-    """Each as ingest would keep it (``clean_caption``). ValueError for one that it would refuse, with its number."""
+    """Each as ingest would keep it (`clean_caption`). ValueError for one that it would refuse, with its number."""
     from hspcgan.pipeline.texts import clean_caption
 
     clean = []
@@ -31,10 +31,10 @@ def clean_texts(texts: Sequence[str]) -> list[str]:
 def conditions_from_texts(
     texts: Sequence[str], clip: FrozenClip, templates: Mapping[str, str], parser: Parser | None, n_entities: int = 6
 ) -> Condition:
-    """A condition per clean text: concepts by ``parser``, features by ``clip``, phrases worded by their template.
+    """A condition per clean text: concepts by `parser`, features by `clip`, phrases worded by their template.
 
     Without a parser no text has concepts.
-    Texts beyond CLIP's context are represented by their beginning; ``doubts`` says so. ValueError where CLIP gives
+    Texts beyond CLIP's context are represented by their beginning; `doubts` says so. ValueError where CLIP gives
     features that are not finite.
     """
     from hspcgan.pipeline.encode import encode_texts

@@ -11,7 +11,7 @@ from hspcgan.evaluate.metrics import Figure
 
 @dataclass(frozen=True)
 class Verdict:
-    """One expectation; ``got`` is None where no figure of that name was measured, which fails."""
+    """One expectation; `got` is None where no figure of that name was measured, which fails."""
 
     name: str
     got: float | None

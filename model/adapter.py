@@ -19,9 +19,9 @@ from hspcgan.model.prompts import LinearPrompts, PromptModule
 
 
 class PromptGate(nn.Module):
-    """How far a prompt replaces the class token: ``γ = σ(w · [cls; p])``, one w per prompted block.
+    """How far a prompt replaces the class token: `γ = σ(w · [cls; p])`, one w per prompted block.
 
-    ``hard`` rounds γ to 0 or 1 and passes gradients as if it had not (straight-through).
+    `hard` rounds γ to 0 or 1 and passes gradients as if it had not (straight-through).
     """
 
     def __init__(self, prompts: int, width: int, hard: bool):
@@ -41,7 +41,7 @@ class Adapter(nn.Module):
     """Code -> bridge features -> frozen CLIP under prompts -> features for the generator blocks.
 
     The CLIP is held outside the module tree: it moves with the adapter, but is neither among its parameters nor in
-    its state dict. Without one (``clip=None``) the module can be counted and loaded, but not run.
+    its state dict. Without one (`clip=None`) the module can be counted and loaded, but not run.
     """
 
     def __init__(

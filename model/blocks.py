@@ -37,7 +37,7 @@ class Fuse(nn.Module):
 
 
 class AdapterBlock(nn.Module):
-    """``x + fuse2(conv2(fuse1(conv1 x)))`` at a fixed size, with fewer channels in the middle."""
+    """`x + fuse2(conv2(fuse1(conv1 x)))` at a fixed size, with fewer channels in the middle."""
 
     def __init__(self, condition: int, channels: int, middle: int):
         super().__init__()
@@ -53,7 +53,7 @@ class AdapterBlock(nn.Module):
 
 
 class GeneratorBlock(nn.Module):
-    """Nearest upsampling to ``size`` pixels, then ``shortcut(x) + c2(fuse2(c1(fuse1 x)))``.
+    """Nearest upsampling to `size` pixels, then `shortcut(x) + c2(fuse2(c1(fuse1 x)))`.
 
     Modulation, activation and the 1×1 shortcut act on pixels alone, so they run before the upsampling, exactly.
     """

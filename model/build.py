@@ -17,7 +17,7 @@ def build(
 ) -> tuple[Generator, Discriminator, Head]:
     """Freshly initialised networks from torch's global random state.
 
-    ``phrase_mean``: the cache's mean raw phrase feature [d] per kind (entity, attribute, relation); missing ones are
+    `phrase_mean`: the cache's mean raw phrase feature [d] per kind (entity, attribute, relation); missing ones are
     zero. ValueError where configuration and CLIP do not fit.
     """
     generator = Generator(config, clip.shape, clip, phrase_mean)

@@ -1,9 +1,9 @@
-"""Weights to share: a folder with ``model.safetensors`` (all trainable networks) and ``model.json`` (their card).
+"""Weights to share: a folder with `model.safetensors` (all trainable networks) and `model.json` (their card).
 
-The card, JSON: ``format`` 1 · ``config``, the ModelConfig · ``clip`` {name, sha256, embed_dim, path_hint, rounded}:
-the path relative to the folder, and ``load_clip``'s ``rounded`` · ``weights`` {sha256, dtype, parameters per network} ·
-``extra``, what the writer adds (the trainer: step, cache, how texts were read, its settings). Tensors are named
-``generator/…``, ``discriminator/…``, ``head/…``; the frozen CLIP is not among them.
+The card, JSON: `format` 1 · `config`, the ModelConfig · `clip` {name, sha256, embed_dim, path_hint, rounded}:
+the path relative to the folder, and `load_clip`'s `rounded` · `weights` {sha256, dtype, parameters per network} ·
+`extra`, what the writer adds (the trainer: step, cache, how texts were read, its settings). Tensors are named
+`generator/…`, `discriminator/…`, `head/…`; the frozen CLIP is not among them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WEIGHTS, CARD = "model.safetensors", "model.json"
 class Loaded:
     """A checkpoint's networks in float32 on the CPU, in eval mode, with what they were made from.
 
-    ``clip`` is shown images as the networks were trained to see them.
+    `clip` is shown images as the networks were trained to see them.
     """
 
     generator: Generator
@@ -58,9 +58,9 @@ def save_weights(
     extra: Mapping[str, Any] | None = None,
     half: bool = False,
 ) -> Path:
-    """Writes the folder ``path``, whole or not at all; weights that are there already are replaced.
+    """Writes the folder `path`, whole or not at all; weights that are there already are replaced.
 
-    ``half`` stores float16, for shipping. ValueError for weights that are not finite (in float16), for an ``extra``
+    `half` stores float16, for shipping. ValueError for weights that are not finite (in float16), for an `extra`
     that is not JSON, and where the folder holds anything else.
     """
     path = Path(path)
@@ -104,10 +104,10 @@ def load(
     clip_path: str | Path | None = None,
     allow_unverified: bool = False,
 ) -> Loaded:
-    """Networks of a folder written by ``save_weights``, in evaluation mode on the CPU.
+    """Networks of a folder written by `save_weights`, in evaluation mode on the CPU.
 
-    The CLIP is the one given, or read from ``clip_path``, or from where the card saw it; it must have the card's
-    sha256. ``allow_unverified`` as in ``load_clip``: a card alone does not make an archive trusted. ValueError where
+    The CLIP is the one given, or read from `clip_path`, or from where the card saw it; it must have the card's
+    sha256. `allow_unverified` as in `load_clip`: a card alone does not make an archive trusted. ValueError where
     anything is missing, damaged or of another kind.
     """
     path = Path(path)

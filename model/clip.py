@@ -26,8 +26,8 @@ Gate = Callable[[int, Tensor, Tensor], Tensor]
 class FrozenClip(nn.Module):
     """OpenAI's CLIP with an image transformer, float32, without gradients to its weights.
 
-    ``name`` is OpenAI's for its published weights, else the file's stem; ``sha256`` is that of the file.
-    ``clip_input`` is that of ModelConfig, ``rounded`` that of load_clip.
+    `name` is OpenAI's for its published weights, else the file's stem; `sha256` is that of the file.
+    `clip_input` is that of ModelConfig, `rounded` that of load_clip.
     """
 
     pixel_mean: Tensor
@@ -87,7 +87,7 @@ class FrozenClip(nn.Module):
         return self.pixel_mean.device
 
     def shown(self, clip_input: str) -> FrozenClip:
-        """The same weights, shown images in another way (``ModelConfig.clip_input``)."""
+        """The same weights, shown images in another way (`ModelConfig.clip_input`)."""
         if clip_input == self.clip_input:
             return self
         return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input, self.rounded)
@@ -95,7 +95,7 @@ class FrozenClip(nn.Module):
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """OpenAI's tokens of texts, int64 [B, L], trimmed to the longest, and a bool [B]: did not fit the context.
 
-        A text that does not fit keeps its beginning and the end-of-text token, as ``clip.tokenize(truncate=True)``.
+        A text that does not fit keeps its beginning and the end-of-text token, as `clip.tokenize(truncate=True)`.
         """
         tokenizer = openai_clip().clip._tokenizer
         begin, end = tokenizer.encoder["<|startoftext|>"], tokenizer.encoder["<|endoftext|>"]
@@ -110,7 +110,7 @@ class FrozenClip(nn.Module):
     def encode_text(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Sentence features [B, d] and token features [B, L, d] of int tokens [B, L], raw.
 
-        Token features are ``ln_final(x) @ text_projection``; the sentence is the row of the end-of-text token. L may
+        Token features are `ln_final(x) @ text_projection`; the sentence is the row of the end-of-text token. L may
         be below the context length: attention is causal, so padding behind the end changes nothing.
         """
         clip, length = self.network, tokens.shape[1]
@@ -137,7 +137,7 @@ class FrozenClip(nn.Module):
         return taps, visual.ln_post(x[:, 0]) @ visual.proj
 
     def taps_only(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> list[Tensor]:
-        """``image_taps`` without the image features: the blocks after the last tap are not run."""
+        """`image_taps` without the image features: the blocks after the last tap are not run."""
         return self._image_pass(images, blocks, max(blocks) + 1)[0]
 
     def prompted(
@@ -148,10 +148,10 @@ class FrozenClip(nn.Module):
         blocks: Sequence[int],
         gate: Gate | None,
     ) -> Tensor:
-        """Bridge features [B, D, g, g] through the image tower, prompt i of [B, P, D] entering block ``blocks[i]``.
+        """Bridge features [B, D, g, g] through the image tower, prompt i of [B, P, D] entering block `blocks[i]`.
 
-        ``gate(i, cls, prompt) -> [B, 1]`` says how far the prompt replaces the class token [B, D] before its block;
-        without a gate the prompt is an extra token of that block, dropped after it (GALIP). ``active`` [B, P] is
+        `gate(i, cls, prompt) -> [B, 1]` says how far the prompt replaces the class token [B, D] before its block;
+        without a gate the prompt is an extra token of that block, dropped after it (GALIP). `active` [B, P] is
         False for empty slots, which have no influence, or a number in [0, 1], how much influence a slot has; None: all
         are active. Returns the patches, [B, D, g, g].
         """
@@ -203,10 +203,10 @@ class FrozenClip(nn.Module):
 
 
 def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = True) -> FrozenClip:
-    """CLIP from a state dict (``torch.save``) or one of OpenAI's TorchScript archives, in float32 on the CPU.
+    """CLIP from a state dict (`torch.save`) or one of OpenAI's TorchScript archives, in float32 on the CPU.
 
-    An archive holds code, so it is opened only when its sha256 is in OpenAI's list or ``allow_unverified`` is given.
-    ``rounded``: matrices pass through float16, as in OpenAI's own loader; OpenAI's files hold such ones. ValueError for
+    An archive holds code, so it is opened only when its sha256 is in OpenAI's list or `allow_unverified` is given.
+    `rounded`: matrices pass through float16, as in OpenAI's own loader; OpenAI's files hold such ones. ValueError for
     files that are neither, for other networks and for CLIP's ResNets.
     """
     path = Path(path)
@@ -221,7 +221,7 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
 
 
 def pick_device(wanted: str, key: str) -> torch.device:
-    """Where CLIP and the networks compute: "auto" (a GPU if any), "cpu" or "cuda", which the setting ``key`` says.
+    """Where CLIP and the networks compute: "auto" (a GPU if any), "cpu" or "cuda", which the setting `key` says.
 
     ValueError when a GPU is demanded and torch sees none.
     """

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
-    """One of CLIP's residual attention blocks on [B, L, D]; ``mask`` broadcasts to [B, heads, L, L]."""
+    """One of CLIP's residual attention blocks on [B, L, D]; `mask` broadcasts to [B, heads, L, L]."""
     attention = block.attn
     heads = attention.num_heads
     qkv = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)  # [B, L, 3D]

@@ -20,7 +20,7 @@ RESNET = "it has no class token and no transformer blocks to tap or to prompt"
 
 @dataclass(frozen=True)
 class Published:
-    """A file of OpenAI's list; ``sha256`` is the last folder of its address."""
+    """A file of OpenAI's list; `sha256` is the last folder of its address."""
 
     name: str
     url: str
@@ -47,7 +47,7 @@ def published(name: str) -> Published:
 
 
 def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor], str, str]:
-    """State dict, sha256 and name of a file of CLIP weights; see ``hspcgan.model.clip.load_clip``."""
+    """State dict, sha256 and name of a file of CLIP weights; see `hspcgan.model.clip.load_clip`."""
     if not path.is_file():
         raise ValueError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive, "
                          "which `hspcgan models fetch` downloads")  # fmt: skip
@@ -77,7 +77,7 @@ def file_sha256(path: Path) -> str:
 
 
 def read_saved(path: Path, what: str) -> Any:
-    """What ``torch.save`` wrote, on the CPU, tensors and plain data alone. ValueError where it is no such file."""
+    """What `torch.save` wrote, on the CPU, tensors and plain data alone. ValueError where it is no such file."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:

@@ -34,7 +34,7 @@ class Condition:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Condition:
-        """From the arrays of ``pipeline.cache.conditions.collate``; features of any float type become float32."""
+        """From the arrays of `pipeline.cache.conditions.collate`; features of any float type become float32."""
         names = [field.name for field in fields(cls)]
         missing, unknown = set(names) - set(arrays), set(arrays) - set(names)
         if missing or unknown:

@@ -1,4 +1,4 @@
-"""What a model is made of: read from a manifest's ``model`` section, written into every checkpoint's card."""
+"""What a model is made of: read from a manifest's `model` section, written into every checkpoint's card."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
 
     @property
     def slots(self) -> str:
-        """One letter per prompted block: ``GLLLLLLG`` for the defaults, eight ``G`` without locals."""
+        """One letter per prompted block: `GLLLLLLG` for the defaults, eight `G` without locals."""
         if self.prompts == "fc" or self.order == "G":
             return "G" * self.global_prompts
         return self.order.replace("L", "L" * self.locals)

@@ -19,7 +19,7 @@ PAIR_ELEMENTS = 1 << 24  # most values that scoring all pairs holds at a time
 
 
 class _TapBlock(nn.Module):
-    """``shortcut(x) + γ·r(x) [+ β·tap]``, r two 3×3 convolutions each with a LeakyReLU."""
+    """`shortcut(x) + γ·r(x) [+ β·tap]`, r two 3×3 convolutions each with a LeakyReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, reads_tap: bool):
         super().__init__()

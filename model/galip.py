@@ -1,6 +1,6 @@
 """State files of the original GALIP code → this project's networks, equal to the original's in images and scores.
 
-A file holds ``{"model": {"netG": …, "netD": …, "netC": …}}``, names with or without ``module.``; what stands beside
+A file holds `{"model": {"netG": …, "netD": …, "netC": …}}`, names with or without `module.`; what stands beside
 it (optimizers, epoch) is left alone. The frozen CLIP inside netG is compared with the one given, not taken over.
 """
 
@@ -51,7 +51,7 @@ def import_galip(
 ) -> tuple[Generator, Discriminator, Head, ModelConfig]:
     """Networks in eval mode with the weights of a state file, and the configuration that its shapes tell.
 
-    ``image_size``, in pixels a side, is not among what shapes tell. ValueError for a file of another kind, for tensors
+    `image_size`, in pixels a side, is not among what shapes tell. ValueError for a file of another kind, for tensors
     that are missing, unknown (all are named) or of other shapes, and where the CLIP inside is not the one given.
     """
     path = Path(path)

@@ -22,7 +22,7 @@ from hspcgan.model.config import ClipShape, ModelConfig
 class Generator(nn.Module):
     """Images from noise and captions; rows of a batch are independent of each other.
 
-    ``clip`` may be None to build the trainable part from sizes alone (to count or to compare it).
+    `clip` may be None to build the trainable part from sizes alone (to count or to compare it).
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Generator(nn.Module):
     def blend(self, noise: Tensor, first: Condition, second: Condition, share: Tensor) -> Tensor:
         """Images on the way from one caption to another: at share 0 of the first, at 1 of the second, smooth between.
 
-        Noise [B, noise_dim], B captions each, share [B] -> images as ``forward`` gives them. Sentences and prompts are
+        Noise [B, noise_dim], B captions each, share [B] -> images as `forward` gives them. Sentences and prompts are
         mixed; a prompt that only one caption has keeps its direction and fades with that caption.
         """
         self._check(noise, first)

@@ -22,7 +22,7 @@ HEAD_WIDTH = 64
 
 
 class Attention(nn.Module):
-    """Residual attention ``x + W_o · attend(W_q x, W_k y, W_v y)`` with heads of 64 as in CLIP, or a narrower one."""
+    """Residual attention `x + W_o · attend(W_q x, W_k y, W_v y)` with heads of 64 as in CLIP, or a narrower one."""
 
     def __init__(self, features: int, width: int):
         super().__init__()
@@ -83,7 +83,7 @@ class GraphFusion(nn.Module):
 
 
 class WordOrder(nn.Module):
-    """Complex word-order embedding (Wang et al., ICLR 2020), real part: ``r · cos(ω · pos + θ)`` (g_i of eq. 2).
+    """Complex word-order embedding (Wang et al., ICLR 2020), real part: `r · cos(ω · pos + θ)` (g_i of eq. 2).
 
     Amplitude r, frequency ω and phase θ of each dimension are functions of the entity vector.
     """

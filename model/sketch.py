@@ -22,7 +22,7 @@ OPENAI = {
 
 
 def sketch_clip(name: str) -> FrozenClip:
-    """One of OpenAI's image transformers without values; KeyError for a name that is not in ``OPENAI``."""
+    """One of OpenAI's image transformers without values; KeyError for a name that is not in `OPENAI`."""
     return _clip(OPENAI[name], name)
 
 

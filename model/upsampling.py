@@ -12,10 +12,10 @@ MERGED = (((1.0, 1.0, 0.0), (0.0, 0.0, 1.0)), ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0))
 
 
 def upsampled(conv: nn.Conv2d, x: Tensor, size: tuple[int, int]) -> Tensor:
-    """``conv(F.interpolate(x, size))`` of a 3×3 convolution with padding 1; [B, C, h, w] -> [B, C', *size].
+    """`conv(F.interpolate(x, size))` of a 3×3 convolution with padding 1; [B, C, h, w] -> [B, C', *size].
 
     Doubled pixels are equal, so each quarter of the outputs (even or odd row, even or odd column) is a 2×2 convolution
-    of ``x`` itself, borders included: 4/9 of the products, and nothing of the doubled size but the result.
+    of `x` itself, borders included: 4/9 of the products, and nothing of the doubled size but the result.
     """
     height, width = x.shape[2:]
     if size != (2 * height, 2 * width):

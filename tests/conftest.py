@@ -55,7 +55,7 @@ def tiny_clip_path(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def other_clip_path(tmp_path_factory) -> Path:
-    """Like ``tiny_clip_path``, with other weights."""
+    """Like `tiny_clip_path`, with other weights."""
     path = tmp_path_factory.mktemp("clip") / "other-clip.pt"
     torch.save(random_clip_state(seed=1), path)
     return path
@@ -63,7 +63,7 @@ def other_clip_path(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_clip(tiny_clip_path):
-    """The loaded ``tiny_clip_path``; shared, so tests must not move or change it."""
+    """The loaded `tiny_clip_path`; shared, so tests must not move or change it."""
     from hspcgan.model.clip import load_clip
 
     return load_clip(tiny_clip_path)

@@ -21,7 +21,7 @@ def official(tiny_clip_path):
 
 
 def official_patches(network, x, edit=None):
-    """OpenAI's modules on patch features [B, D, g, g]; ``edit`` maps block numbers to functions around a block."""
+    """OpenAI's modules on patch features [B, D, g, g]; `edit` maps block numbers to functions around a block."""
     visual = network.visual
     x = x.flatten(2).permute(0, 2, 1)
     x = torch.cat([visual.class_embedding.repeat(len(x), 1, 1), x], dim=1) + visual.positional_embedding

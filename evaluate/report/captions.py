@@ -11,7 +11,7 @@ REACH = 6  # tokens: how far a word may lie from the index that the parser gave 
 
 
 def marked(caption: dict[str, Any]) -> Markup:
-    """The text with a ``<mark>`` of class entity, attribute or relation around each word that says one."""
+    """The text with a `<mark>` of class entity, attribute or relation around each word that says one."""
     text = caption["text"]
     kinds = _kinds(caption)
     parts, at = [], 0

@@ -65,7 +65,7 @@ def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """About ``count`` round numbers that reach from below ``low`` to above ``high``."""
+    """About `count` round numbers that reach from below `low` to above `high`."""
     if high <= low:
         low, high = low - max(abs(low), 1e-6) * 0.1, high + max(abs(high), 1e-6) * 0.1
     raw = (high - low) / count

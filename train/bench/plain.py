@@ -31,7 +31,7 @@ class Plain:
 
     @classmethod
     def of(cls, made: tuple[NetG, NetD, NetC], clip: Any) -> "Plain":
-        """With the paper's learning rates; ``clip`` is frozen."""
+        """With the paper's learning rates; `clip` is frozen."""
         generator, discriminator, head = made
         return cls(
             *made,

@@ -40,7 +40,7 @@ DEAREST = 6  # operations named in the profile
 
 
 def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
-    """All figures of a manifest whose cache is made; ``parser`` is the pipeline's, for parsing in the loop."""
+    """All figures of a manifest whose cache is made; `parser` is the pipeline's, for parsing in the loop."""
     world = distributed.start(manifest.section("train", TrainConfig).device)
     run = assemble(manifest, world)
     yield from conditioning(run, bench, parser)
