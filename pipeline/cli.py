@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from hspcgan.pipeline.cache_cli import copy, export, inspect, stats, validate
-from hspcgan.pipeline.command import RootGroup
+from hspcgan.pipeline.command import RootGroup, tidy_end
 from hspcgan.pipeline.engines import ENGINES
 
 FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("override", "rebuild", "engine")
@@ -103,7 +103,8 @@ def parse(
     """Only turn captions into concepts and scene graphs.
 
     Of a MANIFEST's cache; or, with --jsonl, of any file of {"caption": …} lines, without a cache: OUT has one
-    {"caption", "tuples"} a line, bad lines are listed in OUT.rejects.jsonl.
+    {"caption", "tuples"} a line, bad lines are listed in OUT.rejects.jsonl. OUT appears when it is complete: a run that
+    was ended starts anew.
     """
     if (manifest is None) == (jsonl is None):
         raise click.UsageError("give a MANIFEST or --jsonl IN OUT")
@@ -124,7 +125,8 @@ def parse(
         check(source, target, config)
         click.echo(f"{source} → {target}, {annotator}. Dry run: nothing is written.")
         return
-    outcome = parse_file(source, target, config)
+    with tidy_end():
+        outcome = parse_file(source, target, config)
     click.echo(f"{outcome.captions:,} captions, {outcome.empty:,} of them with an empty graph → {target}")
     if outcome.rejects:
         click.echo(f"{len(outcome.rejects):,} lines refused, listed in {target.resolve()}.rejects.jsonl")

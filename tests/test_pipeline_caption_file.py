@@ -3,6 +3,10 @@
 import gzip
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -148,6 +152,21 @@ def test_stanza_annotates_where_it_is_asked_for(tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert sorted(lines(tmp_path / "out.jsonl")[0]["tuples"]) == [["bird", "is", "red"], ["bird", "swim on", "water"]]
+
+
+@pytest.mark.parametrize(("number", "code", "processes"), [(signal.SIGTERM, 143, 1), (signal.SIGHUP, 129, 2)])
+def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path, number, code, processes):
+    target = write(tmp_path / "out", "old")
+    command = [sys.executable, "-c", "from hspcgan.pipeline.cli import main; main()"]
+    command += ["parse", "--jsonl", "/dev/stdin", str(target), "--processes", str(processes)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        process.stdin.write(b'{"caption": "a red bird"}\n' * 5000)  # more than a batch, and more may come
+        process.stdin.flush()
+        while len(list(tmp_path.iterdir())) == 1:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(60) == code
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"out": "old"}
 
 
 def test_a_file_without_one_caption_leaves_what_was_there(tmp_path):
