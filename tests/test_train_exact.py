@@ -1,4 +1,4 @@
-"""Ends of every kind: signals, kill -9, parts of a batch, several processes, evaluation on the way."""
+"""Ends of every kind: signals, kill -9, parts of a batch."""
 
 import dataclasses
 import json
@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from train_world import assert_equal, make_cache, read, write_manifest
 
-from hspcgan.evaluate.checkpoints import find_checkpoint
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop, state
 from hspcgan.train.config import TrainConfig
@@ -32,10 +30,8 @@ def cache_path(tmp_path_factory, tiny_clip_path):
 
 @pytest.fixture
 def make_run(tmp_path, cache_path, tiny_clip_path):
-    def make(name="a", evaluate=None, **train):
+    def make(name="a", **train):
         path = write_manifest(tmp_path / name, cache_path, tiny_clip_path, **train)
-        if evaluate is not None:
-            path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"evaluate": evaluate}))
         return assemble(load_manifest(str(path)), start("cpu"))
 
     return make
@@ -153,38 +149,3 @@ def test_a_setting_younger_than_the_checkpoint_counts_as_its_default(make_run):
     torch.save(saved, state.latest(run.folder) / "state.pt")
     with pytest.raises(ValueError, match=r"train.accumulate: 1 then, 2 now"):
         loop.train(make_run("a", steps=2, accumulate=2))
-
-
-def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, tiny_clip_path, other_clip_path, capsys):
-    scorers = {"held-out": str(other_clip_path), "trainer": str(tiny_clip_path)}
-    evaluate = {"scorers": scorers, "metrics": ["clip_score"], "samples": 4, "device": "cpu"}
-    evaluate["expect"] = {"clip_score/trainer-clip": {"min": 2}}  # of a cosine
-    run = make_run("judged", evaluate, evaluate_every=2, best="clip_score/trainer-clip", keep=1)
-    loop.train(run)
-    plain = make_run("plain")
-    loop.train(plain)
-    assert_equal(read(run.folder), read(plain.folder))
-    scores = {}
-    for path in (run.folder / "evaluation" / "steps").glob("*.json"):
-        figures = json.loads(path.read_text())["figures"]
-        scores[path.stem] = next(one["value"] for one in figures if one["name"].startswith("clip_score/trainer"))
-    assert scores.keys() == {"step-000002", "step-000004", "step-000006"}
-    top = max(scores, key=scores.get)
-    told = [json.loads(line) for line in (run.folder / "evaluations.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in told] == [2, 4, 6]
-    assert [line["figures"][line["counts"]] for line in told] == list(dict(sorted(scores.items())).values())
-    assert (told[0]["best"], told[-1]["best"]) == ("step-000002", top)
-    assert told[-1]["drift"][0].startswith("clip_score/trainer-clip/")
-    said = capsys.readouterr().out
-    assert f"step 6: {told[-1]['counts']} {scores['step-000006']:.4g}, the best is {top}; DRIFT: clip_score/" in said
-    found = state.best(run.folder)
-    assert found[:2] == (run.folder / "checkpoints" / top, scores[top])
-    kept = {path.name for path in (run.folder / "checkpoints").glob("step-*")}
-    assert kept == {top, "step-000006"}
-    assert find_checkpoint(run.folder / "checkpoints" / "best").name == top
-    longer = make_run("judged", evaluate, steps=8, evaluate_every=8, best="clip_score/held-out-clip", keep=1)
-    loop.train(longer)
-    again = state.best(run.folder)
-    assert (again.path.name, again.figure.split("/")[1]) == ("step-000008", "held-out-clip")  # another measure
-    with pytest.raises(ValueError, match=r"train.best is 'fid', but the figures will be clip_score/"):
-        loop.train(make_run("other", evaluate, evaluate_every=2))

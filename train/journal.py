@@ -61,10 +61,11 @@ class Journal:
         self.count = 0
         self.began, self.start = time.perf_counter(), start
         self.writes = run.world.leads
+        self.scored: list[int] = []  # steps of evaluations told before
         if self.writes:
             (run.folder / "grids").mkdir(parents=True, exist_ok=True)
-            for name in (LOG, JUDGED):
-                _keep_until(run.folder / name, start)
+            _keep_until(run.folder / LOG, start)
+            self.scored = _keep_until(run.folder / JUDGED, start)
             if self.config.wandb:
                 _follow_by_wandb(run, self.config.wandb)
             self.board = SummaryWriter(run.folder / "tensorboard", purge_step=start + 1 if start else None)
@@ -179,9 +180,11 @@ def _follow_by_wandb(run: Run, project: str) -> None:
                config=run.manifest.raw, sync_tensorboard=True)  # fmt: skip
 
 
-def _keep_until(path: Path, step: int) -> None:
-    """Drop log lines of steps after `step`, and a line cut short by a crash."""
+def _keep_until(path: Path, step: int) -> list[int]:
+    """Drop log lines of steps after `step`, and a line cut short by a crash; the steps of those kept."""
     if not path.is_file():
-        return
+        return []
     whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    write_whole(path, "".join(line for line in whole if json.loads(line)["step"] <= step))
+    kept = [line for line in whole if json.loads(line)["step"] <= step]
+    write_whole(path, "".join(kept))
+    return [json.loads(line)["step"] for line in kept]

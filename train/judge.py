@@ -43,6 +43,11 @@ class Judge:
             raise ValueError(f"train.best is {wanted!r}, but the figures will be {', '.join(heads)}; name one of them")
         self.setting.subfolder = "steps"
 
+    def due(self, step: int) -> bool:
+        """Whether `train.evaluate_every` asks for an evaluation after `step` steps."""
+        every = self.run.config.evaluate_every
+        return every is not None and step > 0 and step % every == 0
+
     def score(self, step: int) -> Judgement:
         """Save the state after `step` steps, score it, and point `checkpoints/best` at it where it is the best.
 

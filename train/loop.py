@@ -54,6 +54,9 @@ def train(run: Run, noted: Sequence[str] = ()) -> Outcome:
         if step == 0:
             journal.grid(step)
             clock.lap("tell")
+        if judge and judge.due(step) and step not in journal.scored:  # what ended the run came before its evaluation
+            journal.judged(step, judge.score(step))
+            clock.forget()
         for batch in run.batches.stream(step, config.steps, config.prefetch):
             batch = batch.to(run.world.device)
             clock.lap("data")
@@ -72,8 +75,8 @@ def train(run: Run, noted: Sequence[str] = ()) -> Outcome:
             if (step % config.checkpoint_every == 0 or last) and run.world.leads:
                 state.save(run, step)
             clock.lap("tell")
-            # Whoever sent a signal soon kills; the evaluation can be asked for later.
-            if judge and config.evaluate_every and step % config.evaluate_every == 0 and not stopped:
+            # Whoever sent a signal soon kills; the evaluation is made up for when the run is resumed.
+            if judge and judge.due(step) and not stopped:
                 journal.judged(step, judge.score(step))
                 clock.forget()
             if last and step < config.steps:
