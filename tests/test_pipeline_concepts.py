@@ -12,11 +12,14 @@ from hspcgan.pipeline.concepts import (
     ParseConfig,
     Parser,
     Token,
+    clauses,
     concept_sets,
     concepts_from_tokens,
     folds,
     loose_nouns,
     misread,
+    own_parts,
+    premodifiers,
     roles,
     telegram,
     tree,
@@ -31,7 +34,10 @@ def parser() -> Parser:
     return Parser(ParseConfig(annotator="spacy"))
 
 
-MODULES = (concept_sets, folds, loose_nouns, misread, relation_rules, roles, telegram, tree)
+MODULES = (
+    *(clauses, concept_sets, folds, loose_nouns, misread, own_parts, premodifiers),
+    *(relation_rules, roles, telegram, tree),
+)
 RULES = [case for module in MODULES for case in examples(module)]
 
 

@@ -8,7 +8,7 @@ in CLEAR, a star in UD).
 from spacy.tokens import Doc
 from spacy.tokens import Token as SpacyToken
 
-from hspcgan.pipeline.concepts.lexicons import pairs
+from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.tokens import Token
 
 LIFTED = "lifted"  # in place of the CLEAR label of a noun that has left its preposition
@@ -193,6 +193,14 @@ def _particle_objects(tree: _Tree) -> None:
             tree.deprel[i] = "obj" if particles else tree.deprel[i]
 
 
+def _states(tree: _Tree, be: int) -> list[int]:
+    """the lights are off · a lamp that is on: what stands behind "be" alone, but for "the table the vase is on" """
+    if tree.clear[be] == "relcl" and not any(tree.doc[c].tag_ in ("WDT", "WP") for c in tree.children(be, "nsubj")):
+        return []
+    words = [c for c in tree.children(be) if c > be and tree.doc[c].lower_ in {"on", "off", *lexicon("positions")}]
+    return words if not any(tree.children(c) for c in words) else []
+
+
 def _copulas(tree: _Tree) -> None:
     """the bird is yellow: the predicate takes the place of "be". With "there" the noun is the subject instead."""
     for i, t in enumerate(tree.doc):
@@ -204,7 +212,7 @@ def _copulas(tree: _Tree) -> None:
                 tree.deprel[noun] = "nsubj"
             continue
         if not predicates and tree.children(i, "nsubj"):
-            predicates = [c for c in tree.children(i) if tree.deprel[c] == "obl"]
+            predicates = [c for c in tree.children(i) if tree.deprel[c] == "obl"] or _states(tree, i)
         if predicates:
             label = tree.deprel[i]
             tree.promote(predicates[0], i)

@@ -83,17 +83,24 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     a cocktail party → cocktail (party)
     a dining room table → dining room (table)
     a bird with no crest → no (crest)
+    a no parking sign on a wall → no parking (sign)
     """
     noun = tree.head[i]
     if not tree.is_entity(noun) or i in name_parts(tree, noun) or tree.is_a(i, "compound:prt"):
         return
-    if tree.is_a(i, "det") and tree.lemma(i) != "no":
+    if tree.is_a(i, "det") and (tree.lemma(i) != "no" or forbids(tree, i + 1)):
         return
     for word in tree.with_conjuncts(i):
         if tree.upos(word) == "VERB" and rules.is_predicate_verb(tree, word):
             continue
         if tree.upos(word) not in ("PUNCT", "SYM") and not is_shade(tree, word):
             yield denied_or(tree, word), noun, word
+
+
+def forbids(tree: Tree, i: int) -> bool:
+    """Whether a sign says "no" to what stands before it; "no stop sign" says that there is none."""
+    after = i > 0 and tree.lemma(i - 1) == "no" and i + 1 < len(tree) and tree.lemma(i + 1) == "sign"
+    return after and tree.head[i] == i + 1 and f"{tree.lemma(i)} sign" not in lexicon("compounds")
 
 
 def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
@@ -105,6 +112,7 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     the beak is curved → curved (beak)
     the bird is not red → not red (bird)
     a toilet with the seat up → up (seat)
+    the lid is up and the light is off → up (lid), off (light)
     a man is about to hit a ball → hit (man, ball)
     """
     if i > 0 and is_position(tree, i):
@@ -113,7 +121,9 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
         return
     state = tree.upos(i) == "VERB" and roles.is_passive(tree, i) and not rules.is_predicate_verb(tree, i)
     governed = tree.is_a(i, "root", "conj", "xcomp", "acl", "advcl", "ccomp", "parataxis")
-    quality = tree.upos(i) == "ADJ" and (governed or bool(tree.children(i, "cop"))) and tree.lemma(i) != "about"
+    cop = bool(tree.children(i, "cop"))
+    quality = tree.upos(i) == "ADJ" and (governed or cop) and tree.lemma(i) != "about"
+    quality |= cop and tree.lemma(i) in {"on", "off", *lexicon("positions")}
     if tree.is_a(i, "conj") and tree.is_a(tree.head[i], "amod"):
         return
     if not (state or quality or rules.is_colour_predicate(tree, i)):
@@ -149,6 +159,8 @@ def attribute_text(tree: Tree, i: int) -> str:
     a medium sized bird → medium sized
     """
     start, tokens = i, tree.tokens
+    if forbids(tree, i):
+        return f"no {tokens[i].text.lower()}"
     while start > 0 and tokens[start - 1].end == tokens[start].start and _hyphenated(tree, start):
         start -= 1
     if start < i:

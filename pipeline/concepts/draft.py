@@ -27,6 +27,12 @@ class Draft:
         self.deps[new], self.heads[old] = self.deps[old], new
         self.changed = True
 
+    def doings_to(self, i: int, doer: int) -> None:
+        """Hangs the participles in -ing that follow a word on who does that: "in white holding a bat"."""
+        for child in self.children(i):
+            if child > i and self.tags[child] == "VBG":
+                self.heads[child], self.deps[child], self.changed = doer, "acl", True
+
     def doc(self) -> Doc:
         """The changed analysis; the source where nothing was changed, or where rules together left no tree."""
         if not self.changed or not self._is_tree():

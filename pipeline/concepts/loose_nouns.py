@@ -1,24 +1,23 @@
 """Repairs of which nouns belong together, on a draft of spaCy's analysis; the captions are the rules' tests."""
 
+from hspcgan.pipeline.concepts import clauses
 from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.tree import COLOURED, NOMINAL
-
-SUBJECTS = ("nsubj", "nsubjpass")
-BE = ("is", "are", "was", "were")
-POSSESSIVES = {"its", "his", "her", "their"}
 
 
 def regroup(draft: Draft) -> None:
     """Applies all rules in turn."""
     _verbless(draft)
     _side_by_side(draft)
-    _relative(draft)
-    _all_subjects(draft)
-    _agreeing(draft)
+    clauses.relative(draft)
+    clauses.bare_relative(draft)
+    clauses.compared(draft)
+    clauses.all_subjects(draft)
+    clauses.agreeing(draft)
     _listed(draft)
     _alike_together(draft)
-    _own_predicate(draft)
+    clauses.own_predicate(draft)
 
 
 def _verbless(draft: Draft) -> None:
@@ -65,63 +64,6 @@ def _stands_apart(draft: Draft, i: int) -> bool:
         return False
     shades = draft.source[i].lower_ in lexicon("shades") or draft.source[after].lower_ in COLOURED
     return not shades and draft.pos[after] == "ADJ" and after < draft.heads[after] <= top
-
-
-def _relative(draft: Draft) -> None:
-    """A noun before another verb's subject is what the clause describes.
-
-    the table the vase is on → on (vase, table)
-    a shirt the man is wearing → wear (man, shirt)
-    """
-    for i in range(len(draft.heads)):
-        ones = [c for c in draft.children(i) if c < i and draft.deps[c] in ("nsubj", "nsubjpass")]
-        if draft.heads[i] != i or len(ones) != 2 or any(draft.pos[c] not in NOMINAL for c in ones):
-            continue
-        ending = [c for c in draft.children(i) if draft.deps[c] in ("dobj", "attr", "acomp")]
-        if not ending:
-            draft.swap(ones[0], i)
-            draft.deps[i] = "relcl"
-
-
-def _all_subjects(draft: Draft) -> None:
-    """A clause said to describe a noun, whose subject "and" or a comma joins to that noun, speaks of both.
-
-    a man with a beard and a woman with long hair are dancing → dance (man, –), dance (woman, –)
-    a man, a woman and a child are walking → walk (man, –), walk (woman, –), walk (child, –)
-    """
-    for verb, dep in enumerate(draft.deps):
-        noun = draft.heads[verb]
-        ones = [c for c in draft.children(verb) if draft.deps[c] == "nsubj" and noun < c < verb]
-        plural = (
-            any(draft.source[c].lower_ in ("are", "were") for c in draft.children(verb)) or draft.tags[verb] == "VBP"
-        )
-        if dep != "relcl" or draft.heads[noun] != noun or len(ones) != 1 or not plural:
-            continue
-        first = ones[0]
-        while first > noun and (draft.heads[first - 1] == ones[0] or draft.heads[first - 1] == first):
-            first -= 1
-        link = first - 1
-        if draft.deps[link] != "cc" and draft.source[link].lower_ != ",":
-            continue
-        draft.swap(verb, noun)
-        draft.deps[noun] = "nsubj"
-        draft.heads[ones[0]], draft.deps[ones[0]], draft.heads[link] = noun, "conj", noun
-
-
-def _agreeing(draft: Draft) -> None:
-    """After a relative clause, a verb in the singular is not said of a noun in the plural, but of the main subject.
-
-    this bird has wings that are brown and has a yellow belly → brown (wing), have (bird, belly)
-    """
-    for verb, dep in enumerate(draft.deps):
-        clause = draft.heads[verb]
-        noun = draft.heads[clause]
-        main = draft.heads[noun]
-        agrees = draft.tags[verb] == draft.tags[main] == "VBZ" and draft.tags[noun] == "NNS"
-        if agrees and (dep, draft.deps[clause]) == ("conj", "relcl"):
-            links = [c for c in draft.children(clause) if draft.deps[c] == "cc" and c < verb]
-            for word in (verb, *links[-1:]):
-                draft.heads[word], draft.changed = main, True
 
 
 def _listed(draft: Draft) -> None:
@@ -184,45 +126,7 @@ def _alike_together(draft: Draft) -> None:
 
 
 def _is_subject(draft: Draft, i: int) -> bool:
-    return draft.deps[i] in SUBJECTS and draft.pos[draft.heads[i]] in ("AUX", "VERB") and i < draft.heads[i]
-
-
-def _own_predicate(draft: Draft) -> None:
-    """A noun between "and its" or "and the" and "is" begins a clause of its own.
-
-    the bird has a red head and its body is black → red (head), black (body), have (bird, head)
-    a bird with a yellow crown and the wings are grey → yellow (crown), grey (wing), with (bird, crown)
-    the man and his dog are brown → brown (man), brown (dog)
-    """
-    for be in range(2, len(draft.heads)):
-        noun = be - 1
-        if draft.source[be].lower_ not in BE or draft.pos[noun] not in NOMINAL:
-            continue
-        clause = draft.heads[be] if draft.deps[be] in ("aux", "auxpass") else be
-        above = [c for c in draft.children(clause) if draft.deps[c] in (*SUBJECTS, "expl") and c < noun]
-        joined = draft.deps[noun] == "conj" or (draft.deps[noun] in SUBJECTS and above)
-        links = [c for c in range(noun) if draft.deps[c] == "cc" and draft.heads[c] in (draft.heads[noun], *above)]
-        if not joined or not links or not _speaks_alone(draft, noun, be, above):
-            continue
-        if above:
-            draft.swap(above[0], clause)
-            draft.deps[clause] = "conj"
-        draft.heads[noun], draft.deps[noun], draft.heads[links[-1]] = clause, "nsubj", draft.heads[clause]
-        draft.changed = True
-
-
-def _speaks_alone(draft: Draft, noun: int, be: int, above: list[int]) -> bool:
-    """Whether "its NOUN is" fits the noun alone, which is joined to no subject."""
-    plural = draft.source[be].lower_ in ("are", "were")
-    first = noun
-    for _ in draft.heads:  # no longer: rules before this one may have left a circle
-        first = draft.heads[first] if draft.deps[first] == "conj" else first
-    beside_subject = first != noun and draft.deps[first] in (*SUBJECTS, "ROOT")
-    if (draft.tags[noun] == "NNS") != plural or beside_subject:
-        return False
-    owners = {draft.source[c].lower_ for c in draft.children(noun) if c < noun}
-    both = plural and any(draft.tags[c] == "NNS" or draft.deps[c] == "expl" for c in above)
-    return bool(owners & POSSESSIVES) or ("the" in owners and not both)
+    return draft.deps[i] in clauses.SUBJECTS and draft.pos[draft.heads[i]] in ("AUX", "VERB") and i < draft.heads[i]
 
 
 def _noun_after(draft: Draft, link: int) -> int:

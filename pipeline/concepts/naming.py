@@ -10,6 +10,8 @@ from hspcgan.pipeline.concepts.tree import COLOURED
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
+ROOMS, FIXTURES = ("bathroom", "bedroom", "kitchen"), ("floor", "sink", "wall")
+
 
 @dataclass
 class Naming:
@@ -54,7 +56,7 @@ class Naming:
 
         a wooden bench beside a brick wall → (bench, is, wooden), (wall, is, brick)
         """
-        if attribute.entity < 0 or self.owner(attribute):
+        if attribute.entity < 0 or self.owner(attribute) or self.room(attribute) or attribute.text.startswith("no "):
             return False
         entity, written = self.concepts.entities[attribute.entity], self._written(attribute.word)
         head = entity.word
@@ -74,6 +76,14 @@ class Naming:
         describes = attribute.text in lexicon("describing_nouns") or attribute.text in lexicon("name_openers")
         part = self._is_compound(attribute) and entity.head in lexicon("parts") and beside and not describes
         return attribute.text if part else ""
+
+    def room(self, attribute: Attribute) -> bool:
+        """Whether a noun says in which room a part of it is.
+
+        a bathroom sink → (sink, in, bathroom)
+        """
+        head = self.concepts.entities[attribute.entity].head
+        return attribute.text in ROOMS and head in FIXTURES and self._is_compound(attribute)
 
     def quality(self, attribute: Attribute) -> str:
         """An attribute as written; "" for those that FACTUAL leaves out: articles, "many", "a pair of", "one".

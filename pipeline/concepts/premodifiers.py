@@ -25,7 +25,7 @@ def _kind(draft: Draft, i: int) -> None:
     a woman in blue holding bags → in (woman, blue), hold (woman, bag)
     """
     colour, noun = i - 1, i + 1
-    worn = colour > 0 and draft.source[colour - 1].lower_ == "in"
+    worn = colour > 0 and (draft.source[colour - 1].lower_ == "in" or draft.lemmas[colour - 1] == "wear")
     if draft.source[colour].lower_ not in lexicon("colours") or worn or draft.pos[noun] not in NOMINAL:
         return
     if (draft.heads[i], draft.deps[i]) != (colour, "acl") or (draft.heads[noun], draft.deps[noun]) != (i, "dobj"):

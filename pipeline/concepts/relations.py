@@ -144,10 +144,13 @@ def adjective(tree: Tree, i: int) -> Iterator[Edge]:
 
     a shelf full of books → full of (shelf, book)
     the bird is black with white wings → with (bird, wing)
+    a dog that is bigger than the cat → bigger than (dog, cat), big (dog)
     """
     if tree.upos(i) == "ADJ" and not tree.is_a(i, "case"):
         for preposition, word, places in obliques(tree, i):
-            joined = f"{tree.lemma(i)} {preposition}" if preposition in BOUND else preposition
+            compared = preposition == "than"
+            opener = tree.tokens[i].text.lower() if compared else tree.lemma(i)
+            joined = f"{opener} {preposition}" if compared or preposition in BOUND else preposition
             yield from _links(joined, roles.subjects(tree, i), places, word)
 
 

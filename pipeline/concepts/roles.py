@@ -156,6 +156,8 @@ def stranded(tree: Tree, i: int) -> list[int]:
     """The preposition that a relative clause leaves behind: "on" in "the table the vase is on"."""
     if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl"):
         return []
+    if is_passive(tree, i) and any(tree.lemma(c) in RELATIVE for c in tree.children(i, "nsubj")):
+        return []  # "a lamp that is turned on"
     return [c for c in tree.children(i, "advmod", "compound:prt") if c > i and tree.upos(c) == "ADP"][-1:]
 
 

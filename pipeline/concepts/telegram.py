@@ -12,6 +12,7 @@ from spacy.tokens import Doc, Token
 from hspcgan.pipeline.concepts.draft import Draft
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.loose_nouns import regroup
+from hspcgan.pipeline.concepts.own_parts import having, with_parts
 from hspcgan.pipeline.concepts.premodifiers import premodified
 from hspcgan.pipeline.concepts.tree import COLOURED, NEAR, NOMINAL
 
@@ -66,8 +67,9 @@ class Nouns:
             elif t.tag_ == "VB" and t.i > 1 and t.nbor(-1).lower_ == "to" and self._after_to(t):
                 _place(draft, t.i)
             elif t.lemma_ == "have":
-                _having(draft, t)
+                having(draft, t)
         premodified(draft)
+        with_parts(draft)
         regroup(draft)
         return draft.doc()
 
@@ -151,23 +153,29 @@ def _noun(draft: Draft, i: int) -> None:
 
 def _is_worn(t: Token) -> bool:
     """A colour that someone is in or dressed in, of no noun after it; "a photo in black and white" is none."""
-    if t.pos_ != "ADJ" or t.head.lower_ != "in" or t.head.i > t.i or t.lower_ not in lexicon("colours"):
+    if t.pos_ != "ADJ" or t.head.i > t.i or t.lower_ not in lexicon("colours"):
         return False
-    if t.head.head.lemma_ not in ("dress", "wear") and t.head.head.lemma_ not in lexicon("persons"):
+    clothed = t.head.lower_ == "in" and t.head.head.lemma_ in {"dress", "wear", *lexicon("persons")}
+    if not clothed and not (t.dep_ == "dobj" and t.head.lemma_ == "wear"):
         return False
     return t.i + 1 == len(t.doc) or (t.nbor(1).pos_ not in (*NOMINAL, "ADJ", "ADV") and t.nbor(1).tag_ != "VBN")
 
 
 def _worn(draft: Draft, i: int) -> None:
-    """A colour that someone is in stands for clothes.
+    """A colour that someone is in or wears stands for clothes.
 
     a man in white walking down a path → in (man, white), walk down (man, path)
     a figure dressed in red and blue → dress in (figure, red), dress in (figure, blue)
+    woman wearing black → wear (woman, black)
     """
     joined = [c for c in draft.children(i) if draft.deps[c] == "conj" and draft.source[c].lower_ in lexicon("colours")]
     for word in (i, *joined):
         draft.word(word, "NN", "NOUN", draft.source[word].lower_)
-    draft.deps[i] = "pobj"
+    governor = draft.heads[i]
+    draft.deps[i] = "dobj" if draft.pos[governor] == "VERB" else "pobj"
+    if draft.deps[i] == "dobj" and draft.deps[governor] == "acl":
+        for word in (i, governor):
+            draft.doings_to(word, draft.heads[governor])
 
 
 def _adjective(draft: Draft, i: int) -> None:
@@ -215,28 +223,3 @@ def _place(draft: Draft, i: int) -> None:
     if draft.heads[i] != i:
         draft.heads[to], draft.deps[to] = anchor, "prep"
         draft.heads[i], draft.deps[i] = to, "pobj"
-
-
-def _having(draft: Draft, have: Token) -> None:
-    """A part in a state is had.
-
-    the woman has her arms raised → have (woman, arm), raised (arm)
-    man has hand raised → have (man, hand), raised (hand)
-    """
-    state = next((c for c in have.rights if c.dep_ == "ccomp" and c.tag_ in ("VBN", "VBD", "JJ")), None)
-    if state is not None:
-        part = next((c for c in state.lefts if c.dep_ in ("nsubj", "nsubjpass")), None)
-    elif have.dep_ == "aux" and have.head.tag_ in ("VBN", "VBD") and have.i + 1 < have.head.i:
-        state = have.head
-        part = next((c for c in state.doc[have.i + 1 : state.i] if c.pos_ in NOMINAL and c.head in (have, state)), None)
-    if state is None or part is None:
-        return
-    if have.dep_ == "aux":
-        draft.swap(have.i, state.i)
-        for child in draft.children(state.i):
-            if child < have.i:
-                draft.heads[child] = have.i
-        draft.word(have.i, have.tag_, "VERB", "have")
-    draft.heads[part.i], draft.deps[part.i] = have.i, "dobj"
-    draft.heads[state.i], draft.deps[state.i] = part.i, "acl"
-    draft.word(state.i, "VBN" if state.pos_ == "VERB" else state.tag_, state.pos_, state.lemma_)

@@ -7,12 +7,11 @@ well. The captions in the docstrings are the rules' tests: caption → (subject,
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from hspcgan.pipeline.concepts import unsaid
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.naming import Naming, respelt
 from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
-from hspcgan.pipeline.concepts.tree import COLOURED
 
-DENIED = "not "
 PARTICLES = ("up", "down", "back", "forward", "straight", "together")
 POSTURES = ("sit", "stand", "walk", "play", "pose", "lie", "run")
 PICTURES = ("picture", "photo", "photograph")
@@ -38,49 +37,8 @@ class _View:
         self.naming = Naming(concepts, tokens)
         self.names = self.naming.names
         self.heads = [entity.head for entity in concepts.entities]
-        self.left_out = set(self._absent())
-        self.tops = self._bare_tops()
-        self.shown = self._shown()
-
-    def _absent(self) -> Iterator[int]:
-        """What a caption says is not there, and the word "color" after one.
-
-        a cart that is gray in color → (cart, is, gray)
-        a tree with no leaves beside a pole without a sign → (tree, beside, pole)
-        a tree that does not have leaves beside a pole → (tree, beside, pole)
-        """
-        yield from (a.entity for a in self.concepts.attributes if a.text == "no" and a.entity >= 0)
-        yield from (r.object for r in self.concepts.relations if r.text == "without" or self._is_denied_thing(r))
-        yield from (r.object for r in self.concepts.relations if r.text == "in" and self.heads[r.object] in COLOURED)
-
-    def _is_denied_thing(self, r: Relation) -> bool:
-        """a dog not wearing a collar, which is not there; but the bus that it is not touching is"""
-        if not r.text.startswith(DENIED) or min(r.subject, r.object) < 0:
-            return False
-        noun = self.concepts.entities[r.object].word
-        return not any(t.head == noun and (t.text.lower() == "the" or t.deprel == "nmod:poss") for t in self.tokens)
-
-    def _shown(self) -> dict[int, int]:
-        """What a picture shows, by the picture, whose places are those of what it shows.
-
-        a picture of a dog → (dog)
-        a close up of a bowl of soup on a table → (bowl, have, soup), (bowl, on, table)
-        """
-        ofs = [r for r in self.concepts.relations if r.text == "of" and min(r.subject, r.object) >= 0]
-        shown = {r.subject: r.object for r in ofs if pairs("containers").get(self.heads[r.subject]) == ""}
-        self.left_out |= set(shown)
-        return shown
-
-    def _bare_tops(self) -> dict[int, int]:
-        """For each entity after "with", the "top" behind it that belongs to the noun before: {entity: top}."""
-        with_top = {}
-        ends = [r.object for r in self.concepts.relations if r.text in ("on", "at") and r.object >= 0]
-        for r in self.concepts.relations:
-            after = [n for n in ends if n > r.object and self.heads[n] == "top"]
-            if r.text == "with" and r.object >= 0 and after:
-                with_top[r.object] = after[0]
-        self.left_out |= set(with_top.values())
-        return with_top
+        self.tops, self.shown = unsaid.tops(concepts), unsaid.shown(concepts)
+        self.left_out = {*unsaid.absent(concepts, tokens), *self.tops.values(), *self.shown}
 
     def attributes(self) -> Iterator[Triple]:
         """What is denied is left out.
@@ -90,16 +48,19 @@ class _View:
         a tiled floor → (tile, on, floor)
         the small bird is not red → (bird, is, small)
         a bucket full of apples → (bucket, have, apples)
+        the dog is bigger than the cat → (dog, bigger than, cat)
         """
-        filled = {r.subject for r in self.concepts.relations if r.text == "full of"}
+        joined = {(r.subject, r.text) for r in self.concepts.relations}
         for a in self.concepts.attributes:
             if (
                 a.entity < 0
-                or a.text.startswith(DENIED)
-                or (a.text == "full" and a.entity in filled)
+                or a.text.startswith(unsaid.DENIED)
+                or (a.entity, f"{a.text} of") in joined
+                or (a.entity, f"{self.naming.quality(a)} than") in joined
                 or a.entity in self.left_out
                 or self.naming.in_name(a)
                 or self.naming.owner(a)
+                or self.naming.room(a)
             ):
                 continue
             text = self.naming.quality(a)
@@ -117,26 +78,28 @@ class _View:
         for a in self.concepts.attributes:
             if a.entity >= 0 and self.naming.owner(a):
                 yield self.naming.owner(a), "have", self.names[a.entity]
+            elif a.entity >= 0 and self.naming.room(a):
+                yield self.names[a.entity], "in", a.text
 
     def relations(self) -> Iterator[Triple]:
         """What is denied is left out.
 
         a yellow bird that never flies → (bird, is, yellow)
         a tall man not holding a bat → (man, is, tall)
-        a small dog not wearing a collar → (dog, is, small)
-        a red bus that is not touching the pole → (bus, is, red), (pole)
+        a lamp that is turned on → (lamp, is, turned on)
         """
         for r in self.concepts.relations:
             if r.subject in self.shown and r.text != "of" and self.tokens[r.word].upos == "ADP":
                 r = replace(r, subject=self.shown[r.subject])
             taken = r.text == "take" and r.object in self.shown
             absent = {r.subject, *(() if taken else (r.object,))} & self.left_out
-            if r.text == "and" or r.text.startswith(DENIED) or r.subject < 0 or absent:
+            if r.text in ("and", "or") or r.text.startswith(unsaid.DENIED) or r.subject < 0 or absent:
                 continue
             if r.object >= 0:
                 yield from self._edge(r)
             elif self.tokens[r.word].upos == "VERB" and not self._governs(r.word, "xcomp"):
-                yield self.names[r.subject], "is", self.tokens[r.word].text.lower()
+                switched = r.text.split()[1:] if r.text in ("turn on", "turn off") else []
+                yield self.names[r.subject], "is", " ".join([self.tokens[r.word].text.lower(), *switched])
 
     def _edge(self, r: Relation) -> Iterator[Triple]:
         """The tuples of one relation, by what its preposition, verb and object say."""
