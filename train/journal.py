@@ -75,7 +75,7 @@ class Journal:
     def note(self, report: dict[str, Tensor]) -> None:
         """Add one step's report; its scalars stay on their device until they are told."""
         for name, value in report.items():
-            self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.count += 1
         if self.writes:
             self.bar.update()

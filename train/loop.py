@@ -126,7 +126,7 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
             scores = run.head(run.discriminator(taps), sentence)  # [b]
         loss_g = losses.generator_loss(scores, features, sentence, run.config.similarity)
         (loss_g / len(parts)).backward()
-        report |= {"loss_g": loss_g, "cosine": losses.image_text_cosine(features.detach(), sentence)}
+        report |= {"loss_g": loss_g.detach(), "cosine": losses.image_text_cosine(features.detach(), sentence)}
         clock.lap("G")
     grad_g = update(run, mean_of(reports, "loss_g"), run.optimizer_g, "generator", batch)
     clock.lap("G")
@@ -144,8 +144,8 @@ def draw(run: Run, batch: Batch) -> tuple[list[Tensor], Tensor]:
 
 
 def mean_of(reports: list[Report], name: str) -> Tensor:
-    """Mean of one scalar over the parts of a batch, without history."""
-    return torch.stack([report[name].detach() for report in reports]).mean()
+    """Mean of one scalar over the parts of a batch."""
+    return torch.stack([report[name] for report in reports]).mean()
 
 
 def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple[Tensor, Report]:
@@ -207,7 +207,7 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     distributed.average_gradients(parameters, run.world)
     norm = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None])).norm()
-    value, size = torch.stack([loss.detach(), norm]).tolist()
+    value, size = torch.stack([loss, norm]).tolist()
     if not (math.isfinite(value) and math.isfinite(size)):
         keys = run.cache.samples["key"].take(batch.samples.tolist()).to_pylist()
         shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the others')"
