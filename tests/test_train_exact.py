@@ -143,9 +143,25 @@ def test_a_setting_younger_than_the_checkpoint_counts_as_its_default(make_run):
     loop.train(run)
     path = state.latest(run.folder) / "state.pt"
     saved = torch.load(path, weights_only=True)
-    del saved["fixed"]["model.clip_input"], saved["fixed"]["train.accumulate"]
+    del saved["fixed"]["model.clip_input"], saved["fixed"]["train.penalty_norm"]
     torch.save(saved, path)
     assert loop.train(make_run("a", steps=2)).step == 2
     torch.save(saved, state.latest(run.folder) / "state.pt")
-    with pytest.raises(ValueError, match=r"train.accumulate: 1 then, 2 now"):
-        loop.train(make_run("a", steps=2, accumulate=2))
+    with pytest.raises(ValueError, match=r"train.penalty_norm: summed then, joint now"):
+        loop.train(make_run("a", steps=2, penalty_norm="joint"))
+
+
+def test_a_run_goes_on_in_other_parts(make_run):
+    """As it may in other numbers of processes, which give the same bits."""
+    settings = {"batch_size": 6, "lr_generator": 1e-4, "lr_discriminator": 1e-4}  # Adam magnifies rounding
+    whole = make_run("whole", steps=2, **settings)
+    loop.train(whole)
+    loop.train(make_run("parts", steps=1, **settings))
+    path = state.latest(make_run("parts", **settings).folder) / "state.pt"
+    saved = torch.load(path, weights_only=True)
+    torch.save(saved | {"fixed": saved["fixed"] | {"train.accumulate": 1}}, path)  # as when it was not free
+    parts = make_run("parts", steps=2, accumulate=3, **settings)
+    loop.train(parts)
+    for network in ("generator", "discriminator", "head"):
+        for name, value in read(whole.folder)[network].items():
+            torch.testing.assert_close(read(parts.folder)[network][name], value, rtol=0, atol=1e-5)

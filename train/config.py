@@ -4,10 +4,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# A run may be resumed with other values of these: they change when it ends and what it tells, not what it computes.
+# A run may be resumed with other values of these: they change when it ends, what it tells, where and in what parts it
+# computes, but, rounding aside, not what.
 FREE_ON_RESUME = frozenset(
     {"steps", "max_seconds", "log_every", "grid_every", "grid_images", "checkpoint_every", "keep", "device", "prefetch"}
-    | {"evaluate_every", "best", "wandb"}
+    | {"accumulate", "evaluate_every", "best", "wandb"}
 )
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.config import ModelConfig
 from hspcgan.pipeline.cache.files import to_disk, write_whole
-from hspcgan.train.config import TrainConfig
+from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.setup import Run
 
 BEST = "best"
@@ -152,6 +152,7 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
     }
     unsaid = {key: defaults.get(key.split(".")[0], {}).get(key.split(".")[-1]) for key in now.keys() - then.keys()}
     then = then | unsaid  # a setting younger than the checkpoint was as its default is
+    then = {key: value for key, value in then.items() if key.removeprefix("train.") not in FREE_ON_RESUME}
     differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
     if differing:
         changes = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differing)
