@@ -58,11 +58,11 @@ def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, sco
     top = max(scores, key=scores.get)
     lines = told(run)
     assert [line["step"] for line in lines] == [2, 4, 6]
-    assert [line["figures"][line["counts"]] for line in lines] == list(dict(sorted(scores.items())).values())
+    assert [line["figures"][line["deciding"]] for line in lines] == list(dict(sorted(scores.items())).values())
     assert (lines[0]["best"], lines[-1]["best"]) == ("step-000002", top)
     assert lines[-1]["drift"][0].startswith("clip_score/trainer-clip/")
     said = capsys.readouterr().out
-    assert f"step 6: {lines[-1]['counts']} {scores['step-000006']:.4g}, the best is {top}; DRIFT: clip_score/" in said
+    assert f"step 6: {lines[-1]['deciding']} {scores['step-000006']:.4g}, the best is {top}; DRIFT: clip_score/" in said
     found = state.best(run.folder)
     assert found[:2] == (run.folder / "checkpoints" / top, scores[top])
     kept = {path.name for path in (run.folder / "checkpoints").glob("step-*")}

@@ -106,7 +106,7 @@ class Journal:
         with open(self.run.folder / JUDGED, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **asdict(found)}, ensure_ascii=False) + "\n")
         self._scalars(step, found.figures)
-        line = f"step {step}: {found.counts} {found.figures[found.counts]:.4g}, the best is {found.best}"
+        line = f"step {step}: {found.deciding} {found.figures[found.deciding]:.4g}, the best is {found.best}"
         self._say("; DRIFT: ".join([line, *found.drift]))
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:

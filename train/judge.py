@@ -16,10 +16,10 @@ from hspcgan.train.setup import Run
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an evaluation on the way found: figures by name, the one that counts, the best checkpoint by it so far."""
+    """What an evaluation on the way found: figures by name, the one that decides, the best checkpoint by it so far."""
 
     figures: dict[str, float]
-    counts: str
+    deciding: str
     best: str
     drift: list[str]  # expectations that do not hold, in words
 
@@ -70,7 +70,7 @@ class Judge:
         return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
     def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, state.Best]:
-        """The figure that counts, and the best checkpoint by it, now that this one is scored."""
+        """The figure that decides, and the best checkpoint by it, now that this one is scored."""
         from hspcgan.evaluate.verify import named
 
         wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}
