@@ -67,7 +67,9 @@ class DataConfig(BaseModel):
         "classes", description="cub: unseen classes are the test split (testclasses.txt), or CUB's own list of images."
     )
     images: Place = Field(None, description="table: the folder that image paths start from; empty: the table's.")
-    image_column: str = Field("image", description="table: the column that holds an image's path.")
+    image_column: str = Field(
+        "image", description="table: the column of images' paths; in Parquet also of images, {bytes, path} each."
+    )
     caption_columns: tuple[str, ...] = Field(
         ("caption",), min_length=1, description="table: columns that hold captions, a text or a list of texts each."
     )
@@ -163,6 +165,12 @@ def open_source(config: DataConfig) -> Source:
     from hspcgan.pipeline.sources.folder import FolderSource
 
     return FolderSource(config)
+
+
+def quoted(value: object) -> str:
+    """A value as a message shows it, its first 60 characters: a cell may hold a book, or an image."""
+    shown = repr(value[:100] if isinstance(value, str | bytes) else value)
+    return shown if len(shown) <= 62 else f"{shown[:60]} …"
 
 
 def show_folders(*folders: Path) -> str:

@@ -14,6 +14,7 @@ from hspcgan.pipeline.sources import (
     Entry,
     Item,
     hash_lines,
+    quoted,
     refuse_duplicates,
     show_folders,
     state,
@@ -130,7 +131,7 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
         record = _Record(
             folder / name if inside else None,
             tuple(captions[image["id"]]),
-            None if inside else f"file_name leads out of {folder.name}/: {str(name)!r}",
+            None if inside else f"file_name leads out of {folder.name}/: {quoted(str(name))}",
         )
         where = (folder.relative_to(root) / name).as_posix() if inside else f"{annotations.name}: image {image['id']}"
         entries.append(Entry(name.with_suffix("").as_posix(), split, where, record))

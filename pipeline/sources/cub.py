@@ -17,7 +17,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hspcgan.pipeline.sources import Box, DataConfig, Entry, Item, hash_lines, refuse_duplicates, show_folders, state
+from hspcgan.pipeline.sources import (
+    Box,
+    DataConfig,
+    Entry,
+    Item,
+    hash_lines,
+    quoted,
+    refuse_duplicates,
+    show_folders,
+    state,
+)
 
 _EXPECTED = (
     "PATH/CUB_200_2011/{images.txt, bounding_boxes.txt, images/CLASS/NAME.jpg}, PATH/text_c10/CLASS/NAME.txt "
@@ -76,7 +86,7 @@ class CubSource:
             inside = PurePosixPath(name)
             key = inside.with_suffix("").as_posix()
             if inside.is_absolute() or ".." in inside.parts or len(inside.parts) != 2:
-                files = _Files(None, None, None, f"images.txt names no CLASS/NAME.jpg: {name!r}")
+                files = _Files(None, None, None, f"images.txt names no CLASS/NAME.jpg: {quoted(name)}")
             else:
                 problem = None if number in boxes else f"bounding_boxes.txt has no line {number}"
                 if self.split == "images" and number not in trained:

@@ -10,6 +10,7 @@ import io
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
         with table.open("rb") as stream, pq.ParquetFile(stream) as file:
             _need(table, file.schema_arrow.names, columns)
             number = 0
-            for batch in file.iter_batches(columns=columns):
+            for batch in file.iter_batches(1024, columns=columns):  # few, since images may lie in them
                 rows = pa.table({name: batch[name].cast(_as_bytes(batch[name].type)) for name in columns})
                 for row in rows.to_pylist():
                     number += 1
@@ -166,4 +167,38 @@ def _as_bytes(kind: pa.DataType) -> pa.DataType:
     """Texts as bytes, so that one that is no UTF-8 costs its caption and not the table."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return pa.list_(_as_bytes(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(part.name, _as_bytes(part.type)) for part in kind])
     return pa.large_binary() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
+
+
+@dataclass
+class ImageGroup:
+    """The images in one row group of a Parquet table, {bytes, path} each; `first` is the number of its first row."""
+
+    table: Path
+    first: int
+    cells: pa.ChunkedArray
+
+    def has(self, table: Path, number: int) -> bool:
+        """Whether a row of a table is in it."""
+        return table == self.table and 0 <= number - self.first < len(self.cells)
+
+    def image(self, number: int) -> bytes | None:
+        """The image file in a row."""
+        return self.cells[number - self.first]["bytes"].as_py()
+
+
+def read_images(table: Path, column: str, number: int) -> ImageGroup:
+    """The row group that holds a row (number from 1) of a Parquet table; ValueError when it has none or is damaged."""
+    try:
+        with table.open("rb") as stream, pq.ParquetFile(stream) as file:
+            first = 1
+            for group in range(file.num_row_groups):
+                count = file.metadata.row_group(group).num_rows
+                if number < first + count:
+                    return ImageGroup(table, first, file.read_row_group(group, columns=[column])[column])
+                first += count
+    except pa.ArrowException as error:
+        raise ValueError(f"{table.name} is not whole Parquet: {error}") from error
+    raise ValueError(f"{table.name} ends before row {number}")

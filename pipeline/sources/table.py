@@ -1,8 +1,10 @@
 """Tables that name images: JSONL, CSV, TSV or Parquet with a column of paths and columns of captions.
 
 `data.path` is a table, or a folder of tables of one kind (a table named test or val, as test.csv, is the test split).
-Paths start from `data.images`, by default the table's folder, and may not lead out of it. Rows that name the same
-image are joined; a caption column holds a text or, in JSONL and Parquet, a list of texts. `rows` says what a row is.
+Paths start from `data.images`, by default the table's folder, and may not lead out of it. In Parquet the image itself
+may lie in the table, as Hugging Face keeps it: a column of {bytes, path}, where `path` counts if `bytes` is null. Rows
+of the same image, by path or by bytes, are joined; a caption column holds a text or, in JSONL and Parquet, a list of
+texts. `rows` says what a row is.
 """
 
 import hashlib
@@ -19,25 +21,27 @@ from hspcgan.pipeline.sources import (
     Entry,
     Item,
     hash_lines,
+    quoted,
     refuse_duplicates,
     show_folders,
     state,
     with_test_split,
 )
-from hspcgan.pipeline.sources.rows import SUFFIXES, Row, read_rows
+from hspcgan.pipeline.sources.rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
 
 _EXPECTED = "a .jsonl, .csv, .tsv or .parquet file, or a folder of such files of one kind"
 
 
 @dataclass
 class _Record:
-    path: Path | None
+    path: Path | None = None
+    cell: tuple[Path, int] | None = None  # the table and the row that hold the image itself
     captions: list[object] = field(default_factory=list)
     problem: str | None = None
 
 
 class TableSource:
-    """Images listed in tables; keys are paths without suffix."""
+    """Images of tables; keys are paths without suffix, and of images in the table the sha256 of their bytes."""
 
     def __init__(self, config: DataConfig) -> None:
         assert config.path is not None
@@ -45,6 +49,7 @@ class TableSource:
         self.folder = config.path if config.path.is_dir() else config.path.parent
         self.tables = _find_tables(config.path)
         self.images = config.images or self.folder
+        self._group: ImageGroup | None = None  # the one read last
         if not self.images.is_dir():
             raise ValueError(f"data.images {self.images} is no folder; expected the one that image paths start from")
 
@@ -53,33 +58,39 @@ class TableSource:
 
     @cached_property
     def _entries(self) -> list[Entry]:
-        listed: dict[str, tuple[str, _Record]] = {}  # path below `images` → split, record
+        listed: dict[str, Entry] = {}  # by path below `images`, or by sha256
         strays = []
         for table in self.tables:
             for number, row in read_rows(table, self._columns()):
                 where = f"{table.name}#{number}"
                 captions = [] if isinstance(row, str) else self._captions(row)
                 try:
-                    name, split = self._checked(table, row)
-                    record = _Record(self.images / name)
+                    name, entry = self._checked(table, number, row)
                 except ValueError as error:
-                    strays.append(Entry(where, "train", where, _Record(None, captions, str(error))))
+                    strays.append(Entry(where, "train", where, _Record(captions=captions, problem=str(error))))
                     continue
-                if listed.setdefault(name, (split, record))[0] != split:
-                    raise ValueError(f"{where}: {name} is in the train and in the test split; keep it in one of them")
-                listed[name][1].captions.extend(captions)
-        entries = [
-            Entry(PurePosixPath(name).with_suffix("").as_posix(), split, name, record)
-            for name, (split, record) in sorted(listed.items())
-        ]
+                known = listed.setdefault(name, entry)
+                if known.split != entry.split:
+                    raise ValueError(f"{where}: its image {known.where} is in the train and in the test split; keep it "
+                                     "in one of them")  # fmt: skip
+                known.ref.captions.extend(captions)
+        # By path; images in tables stay in the order of their rows, in which a row group is read once.
+        entries = sorted(listed.values(), key=lambda entry: "" if entry.ref.path is None else entry.where)
         refuse_duplicates(entries)
         return with_test_split(entries, self.config.test_fraction) + strays
 
-    def _checked(self, table: Path, row: Row) -> tuple[str, str]:
-        """Path and split of a row; ValueError with the reason when it cannot be used."""
+    def _checked(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
+        """What a row's image is told apart by, and its entry; ValueError with the reason when it cannot be used."""
         if isinstance(row, str):
             raise ValueError(row)
-        return self._place(row[self.config.image_column]), self._split(table, row)
+        image = row[self.config.image_column]
+        content, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (None, image)
+        split = self._split(table, row)
+        if isinstance(content, bytes):
+            key = hashlib.sha256(content).hexdigest()
+            return key, Entry(key, split, f"{table.name}#{number}", _Record(cell=(table, number)))
+        name = self._place(path)
+        return name, Entry(PurePosixPath(name).with_suffix("").as_posix(), split, name, _Record(self.images / name))
 
     def _captions(self, row: dict[str, Any]) -> list[object]:
         return [text for name in self.config.caption_columns for text in _texts(row[name])]
@@ -92,9 +103,9 @@ class TableSource:
         """The image's path inside `images`, normalised; ValueError for one that leads out."""
         text = _decoded(value)
         if not isinstance(text, str) or not text or "\0" in text:
-            raise ValueError(f"{self.config.image_column} is not the path of an image: {text!r}")
+            raise ValueError(f"{self.config.image_column} is not the path of an image: {quoted(text)}")
         if "://" in text:
-            raise ValueError(f"{self.config.image_column} is a URL: {text!r}; download it below {self.images}")
+            raise ValueError(f"{self.config.image_column} is a URL: {quoted(text)}; download it below {self.images}")
         path = PurePosixPath(text)
         home = self.images.absolute().as_posix()
         if path.is_absolute() and path.is_relative_to(home):
@@ -102,7 +113,7 @@ class TableSource:
         inside = posixpath.normpath(path)
         if inside.split("/")[0] in ("..", ".", ""):
             raise ValueError(
-                f"path leads out of data.images: {text!r} is not below {self.images}; set a folder above it"
+                f"path leads out of data.images: {quoted(text)} is not below {self.images}; set a folder above it"
             )
         return inside
 
@@ -111,27 +122,44 @@ class TableSource:
             return "test" if table.stem.lower() in TEST_NAMES else "train"
         value = str(_decoded(row[self.config.split_column])).lower()
         if value not in {"train", *TEST_NAMES}:
-            raise ValueError(f"{self.config.split_column} is not train, test or val: {value!r}")
+            raise ValueError(f"{self.config.split_column} is not train, test or val: {quoted(value)}")
         return "train" if value == "train" else "test"
 
     def read(self, entry: Entry) -> Item:
         record: _Record = entry.ref
         captions = tuple(record.captions)
         problem = record.problem or (None if captions else "no captions in its rows")
-        if record.path is None:
-            return Item(entry, None, captions, problem)
         try:
-            return Item(entry, record.path.read_bytes(), captions, problem)
+            return Item(entry, self._image(record), captions, problem)
         except (OSError, ValueError) as error:  # a name that is no valid Unicode is a ValueError
             return Item(entry, None, captions, f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
+    def _image(self, record: _Record) -> bytes | None:
+        if record.path is not None:
+            return record.path.read_bytes()
+        if record.cell is None:
+            return None
+        table, number = record.cell
+        if self._group is None or not self._group.has(table, number):
+            self._group = read_images(table, self.config.image_column, number)
+        return self._group.image(number)
+
     def signature(self) -> str:
-        lines = [f"{table.name}\t{hashlib.sha256(table.read_bytes()).hexdigest()}" for table in self.tables]
+        lines = [f"{table.name}\t{_sha256(table)}" for table in self.tables]
         for entry in self._entries:
             path = entry.ref.path
             if path is not None:
                 lines.append(f"{entry.where}\t{state(path)}")
         return hash_lines(lines)
+
+
+def _sha256(table: Path) -> str:
+    """Of the file's bytes; a table with images in it need not fit into memory."""
+    digest = hashlib.sha256()
+    with table.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _find_tables(path: Path) -> list[Path]:
