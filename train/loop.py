@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from hspcgan.train import distributed, losses, state
 from hspcgan.train.data import Batch
 from hspcgan.train.journal import Clock, Journal
 from hspcgan.train.judge import Judge
+from hspcgan.train.lock import locked
 from hspcgan.train.setup import Run
 
 Report = dict[str, Tensor]  # scalars by name
@@ -36,17 +37,22 @@ def train(run: Run, noted: Sequence[str] = ()) -> Outcome:
     Args:
         noted: names of the signals that came, as `noted_signals` adds them; one ends the run after the step at work.
     Raises:
-        ValueError: the checkpoint in the run folder was made with other settings.
+        ValueError: the checkpoint in the run folder was made with other settings, or another process trains there.
         FloatingPointError: a loss or a gradient is not finite; no weight has been touched by it.
     """
-    began, step = time.monotonic(), state.resume(run)
+    began = time.monotonic()
+    with locked(run.folder) if run.world.leads else nullcontext():
+        return _train(run, state.resume(run), began, noted)
+
+
+def _train(run: Run, step: int, began: float, noted: Sequence[str]) -> Outcome:
+    """`train` from a step on, in a folder that no other process works in."""
     config, reason = run.config, "done"
     if config.cache_taps is True:
         run.batches.hold_taps(run.image_taps, stop=lambda: bool(noted))
     if distributed.any_of(bool(noted), run.world):
         return Outcome(_checkpoint(run, step), step, _signal(noted))
     if run.world.leads:
-        run.folder.mkdir(parents=True, exist_ok=True)
         run.manifest.save(run.folder / "manifest.yaml")
     judge = Judge(run) if config.evaluate_every and run.world.leads else None
     journal, clock = Journal(run, step), Clock()
