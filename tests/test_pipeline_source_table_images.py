@@ -80,6 +80,14 @@ def test_an_image_in_both_splits_is_refused(tmp_path):
         opened(tmp_path).entries()
 
 
+def test_the_parts_of_a_split_are_known_by_its_name(tmp_path):
+    parts = ["test-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002", "validation-00000-of-00001"]
+    for seed, part in enumerate([*parts, "latest-00000-of-00001"]):
+        table(tmp_path / f"{part}.parquet", [(inside(seed), ["x"])])
+    test = [entry.where for entry in opened(tmp_path).entries() if entry.split == "test"]
+    assert test == ["test-00000-of-00001.parquet#1", "validation-00000-of-00001.parquet#1"]
+
+
 def test_the_signature_moves_with_an_image_in_the_table(tmp_path):
     before = opened(table(tmp_path / "t.parquet", [(inside(1), ["x"])])).signature()
     assert opened(table(tmp_path / "t.parquet", [(inside(1), ["x"])])).signature() == before

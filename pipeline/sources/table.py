@@ -1,6 +1,7 @@
 """Tables that name images: JSONL, CSV, TSV or Parquet with a column of paths and columns of captions.
 
-`data.path` is a table, or a folder of tables of one kind (a table named test or val, as test.csv, is the test split).
+`data.path` is a table, or a folder of tables of one kind (a table named test or val, as test.csv or
+test-00000-of-00002.parquet, is the test split).
 Paths start from `data.images`, by default the table's folder, and may not lead out of it. In Parquet the image itself
 may lie in the table, as Hugging Face keeps it: a column of {bytes, path}, where `path` counts if `bytes` is null. Rows
 of the same image, by path or by bytes, are joined; a caption column holds a text or, in JSONL and Parquet, a list of
@@ -9,6 +10,7 @@ texts. `rows` says what a row is.
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,6 +31,7 @@ from hspcgan.pipeline.sources import (
 )
 from hspcgan.pipeline.sources.rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
 
+_PART = re.compile(r"-\d+-of-\d+$")
 _EXPECTED = "a .jsonl, .csv, .tsv or .parquet file, or a folder of such files of one kind"
 
 
@@ -119,7 +122,7 @@ class TableSource:
 
     def _split(self, table: Path, row: dict[str, Any]) -> str:
         if self.config.split_column is None:
-            return "test" if table.stem.lower() in TEST_NAMES else "train"
+            return "test" if _PART.sub("", table.stem.lower()) in TEST_NAMES else "train"
         value = str(_decoded(row[self.config.split_column])).lower()
         if value not in {"train", *TEST_NAMES}:
             raise ValueError(f"{self.config.split_column} is not train, test or val: {quoted(value)}")
