@@ -68,7 +68,7 @@ class Journal:
             self.scored = _keep_until(run.folder / JUDGED, start)
             if self.config.wandb:
                 _follow_by_wandb(run, self.config.wandb)
-            self.board = SummaryWriter(run.folder / "tensorboard", purge_step=start + 1 if start else None)
+            self.board = SummaryWriter(run.folder / "tensorboard", purge_step=start + 1 if start else 0)
             self.bar = tqdm(total=self.config.steps, initial=start, unit="step", disable=None, dynamic_ncols=True)
             self.show = _Showcase(run)
 

@@ -1,0 +1,52 @@
+"""What a run tells holds each step once, whatever ended the run before and whatever happened to its files."""
+
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from train_world import make_cache, write_manifest
+
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.train import loop
+from hspcgan.train.distributed import start
+from hspcgan.train.setup import assemble
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def cache_path(tmp_path_factory, tiny_clip_path):
+    return make_cache(tmp_path_factory.mktemp("world") / "cache", tiny_clip_path)
+
+
+@pytest.fixture
+def make_run(tmp_path, cache_path, tiny_clip_path):
+    def make(name="a", **train):
+        path = write_manifest(tmp_path / name, cache_path, tiny_clip_path, **train)
+        return assemble(load_manifest(str(path)), start("cpu"))
+
+    return make
+
+
+class Killed(BaseException):
+    """Like SIGKILL, nothing that a run could answer to."""
+
+
+@pytest.mark.parametrize("at", [2, 5])
+def test_tensorboard_shows_each_step_once_after_a_kill(make_run, monkeypatch, at):
+    """Killed before the checkpoint of step 3, and after it."""
+    train_step = loop.train_step
+
+    def killed(run, batch, *rest):
+        if batch.step == at:
+            raise Killed
+        return train_step(run, batch, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", killed)
+        with pytest.raises(Killed):
+            loop.train(make_run(log_every=1, grid_every=2))
+    run = make_run(log_every=1, grid_every=2)
+    loop.train(run)
+    seen = EventAccumulator(str(run.folder / "tensorboard")).Reload()
+    assert [event.step for event in seen.Scalars("loss_d")] == [1, 2, 3, 4, 5, 6]
+    assert [event.step for event in seen.Images("grid")] == [0, 2, 4, 6]
