@@ -16,6 +16,8 @@ def premodified(draft: Draft) -> None:
             _decker(draft, i)
         elif draft.deps[i] == "cc":
             _two_colours(draft, i)
+        elif draft.deps[i] == "amod" and draft.pos[i] == "NOUN" and i < draft.heads[i]:
+            _of_the_whole(draft, i)
 
 
 def _kind(draft: Draft, i: int) -> None:
@@ -80,6 +82,16 @@ def _decker(draft: Draft, i: int) -> None:
     draft.heads[count], draft.deps[count] = i, "compound"
     draft.deps[i] = "amod"
     draft.word(i, "JJ", "ADJ", "decker")
+
+
+def _of_the_whole(draft: Draft, i: int) -> None:
+    """What stands before a noun before a noun says how the whole is.
+
+    this bird has a long wing span → long (span), wing (span)
+    """
+    for child in draft.children(i):
+        if child < i and draft.deps[child] == "amod":
+            draft.heads[child], draft.changed = draft.heads[i], True
 
 
 def _headed(draft: Draft, noun: int, old: int) -> None:
