@@ -5,8 +5,8 @@
     PATH/00001.tar.gz               refused: shards are read where they lie, so they are not compressed
 
 A key is a member's path up to the first dot of its name, below the shard's folder: train/000000000. The caption is
-KEY.txt, else `caption` (a text) or `captions` (a list) in KEY.json. Members are read in place by offset and never
-unpacked, so no name can lead anywhere.
+KEY.txt, else `caption` (a text) or `captions` (a list) in KEY.json; a key has one image, and several are refused.
+Members are read in place by offset and never unpacked, so no name can lead anywhere.
 """
 
 import hashlib
@@ -75,11 +75,14 @@ class WebDatasetSource:
         for key, members in self._listed:
             shard = members.tar.relative_to(self.root)
             split = "test" if shard.parts[0].lower() in TEST_NAMES else "train"
-            is_sample = members.problem is None and _image(members) is not None
-            folder = shard.parent.as_posix()
+            folder, where = shard.parent.as_posix(), f"{shard.as_posix()}:{key}"
             own = key if folder == "." else f"{folder}/{key}"
-            (entries if is_sample else strays).append(Entry(own, split, f"{shard.as_posix()}:{key}", members))
-        refuse_duplicates(entries, "give each run's shards a folder of their own")
+            images = _images(members)
+            (entries if images else strays).append(Entry(own, split, where, members))
+            # A second image claims the same key, which is refused below.
+            entries += [Entry(own, split, where + suffix) for suffix in images[1:] if suffix in IMAGE_SUFFIXES]
+        mend = "rename or remove all but one of each, or give each run's shards a folder of their own"
+        refuse_duplicates(entries, mend)
         return with_test_split(entries, self.fraction) + strays
 
     def read(self, entry: Entry) -> Item:
@@ -92,11 +95,11 @@ class WebDatasetSource:
             captions = _read_captions(members)
         except ValueError as error:
             problem = str(error)
-        suffix = _image(members)
-        if suffix is None:
+        images = _images(members)
+        if not images:
             return Item(entry, None, captions, f"no image: its files are {', '.join(members.files)}")
         try:
-            return Item(entry, _content(members, suffix), captions, problem)
+            return Item(entry, _content(members, images[0]), captions, problem)
         except OSError as error:
             return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
 
@@ -138,6 +141,9 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
                 raise tarfile.ReadError(f"no end mark, a damaged or cut header at byte {archive.offset:,}")
     except (tarfile.TarError, OSError) as error:
         refused.append(("?", _Members(tar, problem=_broken(tar, error))))
+    for key, sample in samples.items():
+        beside = [suffix for suffix in _images(sample)[1:] if suffix in OTHER_IMAGES]
+        refused += [(key + s, _Members(tar, problem=f"not an image in a format read here: {s}")) for s in beside]
     return [*samples.items(), *refused]
 
 
@@ -167,10 +173,9 @@ def _split_name(name: str) -> tuple[str, str]:
     return path.with_name(stem or path.name).as_posix(), (dot + suffix).lower()
 
 
-def _image(members: _Members) -> str | None:
-    return next((s for s in members.files if s in IMAGE_SUFFIXES), None) or next(
-        (s for s in members.files if s in OTHER_IMAGES), None
-    )
+def _images(members: _Members) -> list[str]:
+    """Suffixes of a sample's images, those in a format read here first."""
+    return [s for kind in (IMAGE_SUFFIXES, OTHER_IMAGES) for s in members.files if s in kind]
 
 
 def _content(members: _Members, suffix: str) -> bytes:
