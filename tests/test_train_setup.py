@@ -66,6 +66,23 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, cache_path, tiny_c
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_says_where_the_run_goes_on_or_why_it_cannot(tmp_path, make_run):
+    def dry(*overrides):
+        options = [option for override in overrides for option in ("-o", override)]
+        return CliRunner().invoke(main, ["train", str(tmp_path / "manifest.yaml"), "--dry-run", *options])
+
+    run = make_run(steps=2)
+    assert dry().output.splitlines()[-1] == f"run folder: {run.folder}"
+    loop.train(run)
+    (run.folder / "checkpoints" / "latest").unlink()  # which a real run mends
+    before = sorted(run.folder.rglob("*"))
+    assert "resumes at step 2 of 6" in dry("train.steps=6").output
+    assert "complete already: 2 steps" in dry().output
+    refused = dry("train.seed=1")
+    assert (refused.exit_code, "train.seed: 0 then, 1 now" in refused.output) == (1, True)
+    assert sorted(run.folder.rglob("*")) == before
+
+
 def test_bad_input_is_refused_in_words(tmp_path, cache_path, tiny_clip_path, other_clip_path):
     def output(path, *arguments) -> str:
         result = CliRunner().invoke(main, ["train", str(path), "--dry-run", *arguments])

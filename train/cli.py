@@ -51,10 +51,9 @@ def _plan(path: str, overrides: Sequence[str]) -> None:
         run = None if absent else assemble(manifest, world)
         if not world.leads:
             return
-        click.echo("\n".join(plan.describe(manifest, world, run)))
-        if run is None:
-            click.echo("\n".join(["before it can run:", *absent]))
-        elif config.evaluate_every:
+        standing = plan.standing(run) if run else ["before it can run:", *absent]
+        click.echo("\n".join([*plan.describe(manifest, world, run), *standing]))
+        if run and config.evaluate_every:
             Judge(run)
     finally:
         distributed.end(world)

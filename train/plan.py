@@ -12,7 +12,7 @@ from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.sketch import OPENAI, sketch, sketch_clip, sketch_of
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
-from hspcgan.train import losses
+from hspcgan.train import losses, state
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import World
 from hspcgan.train.setup import Run, require_wandb
@@ -87,6 +87,15 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
             + (f"; views {', '.join(run.batches.views)}" if len(run.batches.views) > 1 else "")
         ]
     return lines
+
+
+def standing(run: Run) -> list[str]:
+    """Where the run goes on, a line, where it has a checkpoint; ValueError for one that it cannot go on from."""
+    path, steps = state.latest(run.folder), run.config.steps
+    if path is None:
+        return []
+    step = state.read(path, run)["step"]
+    return [f"resumes at step {step} of {steps}" if step < steps else f"complete already: {step} steps"]
 
 
 def step_memory(model: ModelConfig, config: TrainConfig, clip: FrozenClip, processes: int = 1) -> Memory:

@@ -109,16 +109,22 @@ def resume(run: Run) -> int:
     path = latest(run.folder)
     if path is None:
         return 0
-    state = _read(path)
+    state = read(path, run)
     if run.world.leads and not path.with_name("latest").is_file():
         write_whole(path.with_name("latest"), path.name + "\n")
-    _require_same(state["fixed"], run.fixed(), path)
     for name, part in _parts(run).items():
         part.load_state_dict(state[name])
     torch.set_rng_state(state["random"])
     if run.world.device.type == "cuda" and "random_cuda" in state:
         torch.cuda.set_rng_state(state["random_cuda"])
     return state["step"]
+
+
+def read(path: Path, run: Run) -> dict[str, Any]:
+    """A checkpoint's state, for a run to go on from; ValueError as of `resume`."""
+    state = _read(path)
+    _require_same(state["fixed"], run.fixed(), path)
+    return state
 
 
 def _state(run: Run, step: int) -> dict[str, Any]:
