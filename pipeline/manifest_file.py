@@ -1,6 +1,7 @@
 """Manifest files as YAML: found by path or shipped name, laid over their base, overridden, their keys checked."""
 
 import difflib
+import os
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -32,7 +33,7 @@ def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Path, di
     for key in ("cache", "run"):
         raw.setdefault(key, f"runs/{raw['name']}/{key}")
     _refuse("--override", problems + _no_text(raw))  # the files' own problems are refused as they are read
-    return path, raw
+    return path, raw | {key: os.path.expanduser(raw[key]) for key in LOCAL}
 
 
 def shipped_manifests() -> list[str]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hspcgan.pipeline.encode import EncodeConfig
 from hspcgan.pipeline.manifest import Manifest, load_manifest
+from hspcgan.pipeline.sources import DataConfig
 
 TEXT = """\
 name: small
@@ -50,6 +51,21 @@ def test_name_and_folders_have_defaults(tmp_path):
         "train": {}, "name": "small", "cache": "runs/small/cache", "run": "runs/small/run"
     }  # fmt: skip
     assert manifest(tmp_path, "name: other").raw["cache"] == "runs/other/cache"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = "cache: ~/c\ndata: {source: table, path: ~/all.csv, images: ~/photos}\n"
+    loaded = manifest(tmp_path, text, "run=~/r")
+    assert (loaded.raw["cache"], loaded.raw["run"]) == (f"{tmp_path}/c", f"{tmp_path}/r")
+    data = loaded.section("data", DataConfig)
+    assert (data.path, data.images) == (tmp_path / "all.csv", tmp_path / "photos")
+
+
+def test_a_path_that_is_no_text_is_refused(tmp_path):
+    loaded = manifest(tmp_path, "data: {source: folder, path: 7}\n")
+    with pytest.raises(ValueError, match=r"data\.path: .*expected a path, as text \(got 7\)"):
+        loaded.section("data", DataConfig)
 
 
 def test_an_unknown_key_is_refused_with_the_one_that_was_meant(tmp_path):

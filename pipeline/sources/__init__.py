@@ -1,6 +1,7 @@
 """Dataset layouts, one file each: every source lists its entries cheaply and reads one entry at a time for ingest."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validat
 
 
 def place(value: Any) -> Any:
-    """A local path, or for a URL such as s3://bucket/data an object of the same use, which fsspec stands behind."""
+    """A local path, ~ the home folder; for a URL, as s3://bucket/data, an object of the same use by fsspec."""
+    if not isinstance(value, str | Path | None):
+        raise ValueError("expected a path, as text")
     if not isinstance(value, str) or "://" not in value:
-        return value if value is None else Path(value)
+        return value if value is None else Path(os.path.expanduser(value))
     try:
         from upath import UPath
     except ModuleNotFoundError:
