@@ -115,6 +115,14 @@ def test_memory_of_the_full_baseline():
     assert plan.step_memory(model, parts, clip) == half
 
 
+def test_ram_of_cached_taps_by_hand():
+    of_one = plan.tap_bytes(ModelConfig(kind="galip"), sketch_clip("ViT-B-32"))
+    assert of_one == 3 * 768 * 7 * 7 * 2
+    coco, cub = (plan.held_taps(of_one, images) for images in (118_287, 8_855))
+    assert coco.startswith("cached taps: + 26.7 GB, 0.226 MB an image, RAM of each process; cache_taps: disk")
+    assert cub == "cached taps: + 2.0 GB, 0.226 MB an image, RAM of each process"
+
+
 def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["train", "paper/table2_cub_max_mis_16", "--dry-run"])
@@ -123,6 +131,9 @@ def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
                  "mining mis", "no cache at runs/cub/cache", "no weights 'weights/ViT-B-32.pt'"):  # fmt: skip
         assert part in result.output
     assert not list(tmp_path.iterdir())
+    held = CliRunner().invoke(main, ["train", "paper/galip_cub", "--dry-run", "-o", "train.cache_taps=true",
+                                     "-o", "train.flip=false"])  # fmt: skip
+    assert "cached taps: + 0.226 MB an image, RAM of each process; cache_taps: disk" in held.output
     unknown = CliRunner().invoke(main, ["train", "paper/galip_cub", "--dry-run", "-o", "encode.clip=weights/own.pt"])
     assert (unknown.exit_code, "no weights 'weights/own.pt'" in unknown.output) == (1, True)
     wrong = CliRunner().invoke(main, ["train", "paper/galip_cub", "--dry-run", "-o", "model.locals=0"])

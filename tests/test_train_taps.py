@@ -8,11 +8,10 @@ from train_world import assert_equal, make_cache, read, write_manifest
 from hspcgan.pipeline import taps
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.train import loop
+from hspcgan.train import loop, plan
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.data import Batches
 from hspcgan.train.distributed import start
-from hspcgan.train.plan import describe
 from hspcgan.train.setup import assemble
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -94,9 +93,17 @@ def test_resumed_on_three_views_equals_uninterrupted_bit_for_bit(make_run):
 
 def test_the_plan_names_the_views(make_run):
     run = make_run("three", cache_taps="disk")
-    plan = "\n".join(describe(run.manifest, run.world, run))
-    assert "taps from disk" in plan
-    assert "views whole, whole-flipped, top-right" in plan
+    said = "\n".join(plan.describe(run.manifest, run.world, run))
+    assert "taps from disk" in said
+    assert "views whole, whole-flipped, top-right" in said
+
+
+def test_the_plan_counts_the_ram_of_held_taps(make_run):
+    run = make_run("whole", cache_taps=True)
+    run.batches.hold_taps(run.image_taps)
+    assert plan.tap_bytes(run.model_config, run.clip) * 13 == run.batches.taps.nbytes
+    said = plan.describe(run.manifest, run.world, run)
+    assert "cached taps: + 0.0 GB, 0.019 MB an image, RAM of each process" in said
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from hspcgan.train.setup import Run, require_wandb
 
 STATE_BYTES = 16  # of a trainable parameter: weight, gradient, Adam's two moments, float32 each
 GB = 1e9
+MUCH = 8 * GB  # RAM for cached taps from which on another way is named
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,15 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
     parts = f", in {config.accumulate} parts" if config.accumulate > 1 else ""
     kind = ", in float32; bf16 takes less" if config.precision == "bf16" else ""
     hardest = f" ({config.hardest})" if "mis" in config.mining else ""
+    images_known = None if run is None else len(run.batches.samples)
+    held = [held_taps(tap_bytes(model, clip), images_known)] if config.cache_taps is True else []
     lines = [
         f"{manifest.name}: {model.kind} at {model.image_size} px, frozen CLIP {clip.name}",
         f"prompts: {model.prompts}, {model.slots} from block {model.prompted_blocks(clip.layers)[0]} on, {model.gate}",
         f"parameters: G {g}, D {d}, head {head}",
         f"memory: about {memory.total / GB:.1f} GB a process: {memory.training / GB:.1f} weights, gradients and "
         f"optimizer, {memory.frozen / GB:.1f} CLIP, {memory.activations / GB:.1f} activations of {rows} images{kind}",
+        *held,
         f"steps: {config.steps} of {config.batch_size} images on {world.size} × {world.device.type}{parts}: "
         f"{images} images in all",
         f"loss: {config.loss}, mining {config.mining}{hardest}; {', '.join(extras)}",
@@ -87,6 +91,18 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
             + (f"; views {', '.join(run.batches.views)}" if len(run.batches.views) > 1 else "")
         ]
     return lines
+
+
+def tap_bytes(model: ModelConfig, clip: FrozenClip) -> int:
+    """RAM that `cache_taps: true` takes for one image: float16 [T, D, g, g]."""
+    return 2 * len(model.tap_blocks(clip.layers)) * clip.width * clip.grid**2
+
+
+def held_taps(of_one: int, images: int | None) -> str:
+    """What `cache_taps: true` adds by the bytes of one image; None: of how many is not known, and may be much."""
+    total = "" if images is None else f"{images * of_one / GB:.1f} GB, "
+    mend = "; cache_taps: disk, with taps.views, takes none" if images is None or images * of_one > MUCH else ""
+    return f"cached taps: + {total}{of_one / 1e6:.3f} MB an image, RAM of each process{mend}"
 
 
 def standing(run: Run) -> list[str]:
