@@ -117,7 +117,7 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     """
     if i > 0 and is_position(tree, i):
         yield tree.lemma(i), i - 1, i
-    if tree.is_a(i, "case", "amod", "advmod", "fixed", "compound"):
+    if tree.is_a(i, "case", "amod", "advmod", "fixed", "compound") or tree.is_mutual(i):
         return
     state = tree.upos(i) == "VERB" and roles.is_passive(tree, i) and not rules.is_predicate_verb(tree, i)
     governed = tree.is_a(i, "root", "conj", "xcomp", "acl", "advcl", "ccomp", "parataxis")

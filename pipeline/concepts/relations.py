@@ -159,10 +159,11 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
 
     the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
     the bird is a sparrow → be (bird, sparrow)
+    the house and the barn are near each other → near (house, barn)
     """
     cop, own = tree.children(i, "cop"), tree.children(i, "nsubj")
     joined = tree.is_a(i, "conj") and (cop or (tree.case(i) and tree.children(tree.head[i], "nsubj")))
-    if not tree.is_entity(i) or not (own or joined or (cop and tree.is_a(i, "acl"))):
+    if not (tree.is_entity(i) or tree.is_mutual(i)) or not (own or joined or (cop and tree.is_a(i, "acl"))):
         return
     if tree.case(i):
         yield from _links(tree.case_text(i), roles.subjects(tree, i), roles.things(tree, i, i), tree.case(i)[0])

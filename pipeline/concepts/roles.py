@@ -9,13 +9,20 @@ PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
 
 
 def things(tree: Tree, i: int, predicate: int) -> list[int]:
-    """The entities that a noun or pronoun in a predicate's argument stands for, coordinated ones included."""
+    """The entities that a noun or pronoun in a predicate's argument stands for, coordinated ones included.
+
+    a man and woman leaning against each other → lean against (man, woman)
+    a boy and a girl are looking at one another → look at (boy, girl)
+    """
     found = []
     for word in tree.with_conjuncts(i):
         if word != i and tree.case(word):
             continue  # "on a branch and under a leaf": the second has its own preposition
         if tree.is_entity(word):
             found.append(word)
+        elif tree.is_mutual(word):
+            ones = shared(tree, tree.head[word], word) if tree.is_a(word, "nmod") else subjects(tree, predicate)
+            found.extend(ones[1:])
         elif tree.upos(word) in ("PRON", "DET", "SCONJ"):
             found.extend(referents(tree, word, predicate))
     return found
