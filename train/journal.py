@@ -181,10 +181,24 @@ def _follow_by_wandb(run: Run, project: str) -> None:
 
 
 def _keep_until(path: Path, step: int) -> list[int]:
-    """Drop log lines of steps after `step`, and a line cut short by a crash; the steps of those kept."""
+    """Drop log lines of steps after `step`, and those that cannot be read, as one cut short by a crash; the steps kept.
+
+    A log is no state: what is wrong with it is told, and stops nothing.
+    """
     if not path.is_file():
         return []
-    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    kept = [line for line in whole if json.loads(line)["step"] <= step]
-    write_whole(path, "".join(kept))
-    return [json.loads(line)["step"] for line in kept]
+    lines = path.read_bytes().splitlines()
+    steps = [_step_of(line) for line in lines]
+    if unread := steps.count(None):
+        print(f"{path}: {unread} of {len(lines)} lines cannot be read; dropped", file=sys.stderr)
+    kept = [(at, line) for at, line in zip(steps, lines, strict=True) if at is not None and at <= step]
+    write_whole(path, b"".join(line + b"\n" for _, line in kept))
+    return [at for at, _ in kept]
+
+
+def _step_of(line: bytes) -> int | None:
+    """The step that a line of a log is of; None where that cannot be read."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, TypeError, KeyError):
+        return None
