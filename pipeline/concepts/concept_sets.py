@@ -84,6 +84,7 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     a dining room table → dining room (table)
     a bird with no crest → no (crest)
     a no parking sign on a wall → no parking (sign)
+    an orange-red car → orange-red (car)
     """
     noun = tree.head[i]
     if not tree.is_entity(noun) or i in name_parts(tree, noun) or tree.is_a(i, "compound:prt"):
@@ -93,7 +94,7 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     for word in tree.with_conjuncts(i):
         if tree.upos(word) == "VERB" and rules.is_predicate_verb(tree, word):
             continue
-        if tree.upos(word) not in ("PUNCT", "SYM") and not is_shade(tree, word):
+        if tree.is_spoken(word) and not (is_shade(tree, word) or goes_on(tree, word)):
             yield denied_or(tree, word), noun, word
 
 
@@ -189,6 +190,14 @@ def is_shade(tree: Tree, i: int) -> bool:
         or after in pairs("bearers")
         or (tree.lemma(i) in lexicon("shades") and after in lexicon("colours"))
     )
+
+
+def goes_on(tree: Tree, i: int) -> bool:
+    """Whether a hyphen joins a word to the next one, which is no entity: "orange" of "orange-red"."""
+    if i + 2 >= len(tree) or tree.is_entity(i + 2):
+        return False
+    one, hyphen, other = tree.tokens[i : i + 3]
+    return hyphen.text == "-" and one.end == hyphen.start and hyphen.end == other.start
 
 
 def _hyphenated(tree: Tree, start: int) -> bool:

@@ -84,13 +84,16 @@ class Tree:
         if i in self.persons:
             return True
         apart = ("compound", "amod", "nummod", "flat", "fixed", "case", "goeswith", "cc", "mark", "obl:tmod")
-        spoken = any(letter.isalnum() for letter in self.tokens[i].text)  # taggers call "|" and "%" nouns
-        return spoken and self.upos(i) in NOMINAL and not self.is_a(i, *apart) and not self.is_nobody(i)
+        return self.is_spoken(i) and self.upos(i) in NOMINAL and not self.is_a(i, *apart) and not self.is_nobody(i)
 
     def is_mutual(self, i: int) -> bool:
         """each other · one another"""
         words = {self.lemma(i), *(self.lemma(c) for c in self.children(i, "det"))}
         return words in ({"each", "other"}, {"one", "another"})
+
+    def is_spoken(self, i: int) -> bool:
+        """Whether a word has a letter or digit; taggers call "|" and "%" nouns, hyphens adjectives."""
+        return any(letter.isalnum() for letter in self.tokens[i].text)
 
     def is_nobody(self, i: int) -> bool:
         """nobody · no one · the color in "black in color", which the adjective names"""
