@@ -11,7 +11,9 @@ class ParseConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     annotator: Literal["stanza", "spacy", "factual"] = Field(
-        "stanza", description="Who analyses the words for the concept sets; factual: a T5 that writes scene graphs."
+        "spacy",
+        description="Who analyses the words for the concept sets; spacy: installed with the package; stanza: finer, its "
+        "models must be fetched; factual: a T5 that writes scene graphs.",
     )
     model: str = Field(
         "",
