@@ -6,9 +6,11 @@ import sys
 
 import pytest
 import torch
+from click.testing import CliRunner
 from torch.distributed import TCPStore
 from train_world import assert_equal, make_cache, read, write_manifest
 
+from hspcgan.pipeline.cli import main
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop
 from hspcgan.train.distributed import World, start
@@ -77,6 +79,21 @@ def test_of_two_processes_each_names_its_own_rows_when_a_loss_is_not_finite(tmp_
         keys = ", ".join(f"bird-{row:03d}" for row in batches[rank].at(0).samples)
         assert "Error: step 1: generator loss is nan" in said
         assert f"Rows of rank {rank} of 2 (if its loss is finite, see the others'): {keys}." in said
+
+
+def test_a_dry_run_of_two_processes_meets_no_other_and_the_run_itself_asks_for_torchrun(
+    tmp_path, cache_path, tiny_clip_path, monkeypatch
+):
+    path = write_manifest(tmp_path, cache_path, tiny_clip_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    dry = CliRunner().invoke(main, ["train", str(path), "--dry-run"])
+    assert (dry.exit_code, "6 of 4 images on 2 × cpu" in dry.output) == (0, True), dry.output
+    bare = CliRunner().invoke(main, ["train", str(path)])
+    assert bare.exit_code == 1
+    said = "WORLD_SIZE is 2 without RANK, MASTER_ADDR, MASTER_PORT; start with torchrun, or unset WORLD_SIZE"
+    assert said in bare.output
+    monkeypatch.setenv("RANK", "1")
+    assert CliRunner().invoke(main, ["train", str(path), "--dry-run"]).output == ""
 
 
 def two_processes(path) -> tuple[list[subprocess.Popen], list[tuple[str, str]]]:

@@ -45,18 +45,15 @@ def _plan(path: str, overrides: Sequence[str]) -> None:
 
     manifest = load_manifest(path, overrides)
     config = _checked(manifest)
-    world = distributed.start(config.device)
-    try:
-        absent = plan.missing(manifest)
-        run = None if absent else assemble(manifest, world)
-        if not world.leads:
-            return
-        standing = plan.standing(run) if run else ["before it can run:", *absent]
-        click.echo("\n".join([*plan.describe(manifest, world, run), *standing]))
-        if run and config.evaluate_every:
-            Judge(run)
-    finally:
-        distributed.end(world)
+    world = distributed.place(config.device)
+    absent = plan.missing(manifest)
+    run = None if absent else assemble(manifest, world)
+    if not world.leads:
+        return
+    standing = plan.standing(run) if run else ["before it can run:", *absent]
+    click.echo("\n".join([*plan.describe(manifest, world, run), *standing]))
+    if run and config.evaluate_every:
+        Judge(run)
 
 
 def _train(path: str, overrides: Sequence[str], noted: Sequence[str]) -> None:

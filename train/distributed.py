@@ -29,25 +29,41 @@ class World:
         return self.rank == 0
 
 
+LAUNCHED = ("RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets beside WORLD_SIZE
+
+
 def start(device: str) -> World:
     """Join the processes named by torchrun's environment variables, or be the only one.
 
     Args:
         device: "auto", "cpu" or "cuda".
     Raises:
-        ValueError: cuda is asked for and absent.
+        ValueError: cuda is asked for and absent, or there are several processes and not what they need to meet.
     """
-    where = pick_device(device, "train.device")
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        return World(0, 1, where)
-    on_gpu = where.type == "cuda"
+    world = place(device)
+    if world.size == 1:
+        return world
+    absent = [name for name in LAUNCHED if name not in os.environ]
+    if absent:
+        raise ValueError(
+            f"WORLD_SIZE is {world.size} without {', '.join(absent)}; start with torchrun, or unset WORLD_SIZE"
+        )
+    on_gpu = world.device.type == "cuda"
     if on_gpu:
-        where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(where)
+        torch.cuda.set_device(world.device)
     # The first process evaluates alone while the others wait for its next step; ten minutes, the default, can be short.
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(hours=6))
-    return World(dist.get_rank(), size, where)
+    return world
+
+
+def place(device: str) -> World:
+    """Where this process stands by those variables, without meeting the others; ValueError where cuda is absent."""
+    where, size = pick_device(device, "train.device"), int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return World(0, 1, where)
+    if where.type == "cuda":
+        where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return World(int(os.environ.get("RANK", "0")), size, where)
 
 
 def end(world: World) -> None:
