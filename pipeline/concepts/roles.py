@@ -20,7 +20,7 @@ def things(tree: Tree, i: int, predicate: int) -> list[int]:
             continue  # "on a branch and under a leaf": the second has its own preposition
         if tree.is_entity(word):
             found.append(word)
-        elif tree.is_mutual(word):
+        elif tree.is_mutual(word) and not tree.is_a(i, "nsubj"):
             ones = shared(tree, tree.head[word], word) if tree.is_a(word, "nmod") else subjects(tree, predicate)
             found.extend(ones[1:])
         elif tree.upos(word) in ("PRON", "DET", "SCONJ"):
