@@ -22,9 +22,11 @@ def relative(draft: Draft) -> None:
     for i in range(len(draft.heads)):
         if draft.deps[i] == "acl" and draft.tags[i] in ("VBZ", "VBP") and _leaves_out(draft, i):
             draft.deps[i], draft.changed = "relcl", True
+        if draft.heads[i] != i:
+            continue
         loose = ("npadvmod", "dep") if _leaves_out(draft, i) else ()
         ones = [c for c in draft.children(i) if c < i and draft.deps[c] in (*SUBJECTS, *loose)]
-        if draft.heads[i] != i or len(ones) != 2 or any(draft.pos[c] not in NOMINAL for c in ones):
+        if len(ones) != 2 or any(draft.pos[c] not in NOMINAL for c in ones):
             continue
         ending = [c for c in draft.children(i) if draft.deps[c] in ("dobj", "attr", "acomp")]
         if not ending:
@@ -46,11 +48,11 @@ def bare_relative(draft: Draft) -> None:
     police man is standing → police (man), stand (man, –)
     """
     for verb in range(3, len(draft.heads)):
+        if draft.tags[verb] != "VBG" or draft.heads[verb] != verb or draft.source[verb - 1].lower_ not in BE:
+            continue
         person = verb - 2
         rest = [draft.deps[i] for i in range(verb + 1, len(draft.heads)) if draft.deps[i] != "punct"]
         left_out = rest == ["prep"] or (not rest and draft.lemmas[verb] in HANDLED)
-        if draft.tags[verb] != "VBG" or draft.heads[verb] != verb or draft.source[verb - 1].lower_ not in BE:
-            continue
         parts = [c for c in draft.children(person) if draft.deps[c] == "compound"]
         is_subject = (draft.heads[person], draft.deps[person]) == (verb, "nsubj")
         if left_out and is_subject and parts and draft.lemmas[person] in lexicon("persons"):
