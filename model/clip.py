@@ -6,6 +6,7 @@ Legend: B batch, L text positions, d embedding width, D image-tower width, g pat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,12 @@ class FrozenClip(nn.Module):
         self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD)[:, None, None], persistent=False)
 
-    def __deepcopy__(self, memo: dict) -> FrozenClip:
-        return self  # never trained, so copies of a generator share it
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenClip:
+        """A copy with weights in the same memory, since none are trained; one that is cast or moved takes its own."""
+        weights = {id(p): nn.Parameter(p.data, requires_grad=False) for p in self.network.parameters()}
+        network = deepcopy(self.network, memo | weights)
+        copy = FrozenClip(network, self.name, self.sha256, self.path, self.clip_input, self.rounded)
+        return copy.to(self.pixel_mean)
 
     @property
     def embed_dim(self) -> int:

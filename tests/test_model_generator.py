@@ -215,9 +215,22 @@ def test_the_clip_is_no_part_of_the_generator_but_moves_with_it(tiny_clip_path):
     frozen = {id(p) for p in clip.parameters()}
     assert not frozen & {id(p) for p in generator.parameters()}
     assert not any("resblocks" in key for key in generator.state_dict())
-    assert copy.deepcopy(generator).adapter.clip is clip
     generator.to(torch.float64)
     assert next(clip.parameters()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_copy_takes_no_memory_for_the_clip_and_leaves_the_original_alone_when_it_is_cast(tiny_clip_path, dtype):
+    generator, noise, condition = make(load_clip(tiny_clip_path)), torch.randn(2, 100), random_condition(2)
+    with torch.no_grad():
+        images = generator(noise, condition)
+        other = copy.deepcopy(generator)
+        places = [{p.data_ptr() for p in each.adapter.clip.parameters()} for each in (generator, other)]
+        assert places[0] == places[1]
+        assert torch.equal(other(noise, condition), images)
+        for cast in (dtype, torch.float32):
+            other.to(cast)
+            assert torch.equal(generator(noise, condition), images)
 
 
 def test_a_generator_of_sizes_alone_says_why_it_cannot_draw():
