@@ -6,6 +6,7 @@ import pytest
 import yaml
 from train_world import assert_equal, make_cache, read, write_manifest
 
+from hspcgan.evaluate import run as evaluation
 from hspcgan.evaluate.checkpoints import find_checkpoint
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop, state
@@ -85,12 +86,12 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(make_run, scorers, mo
     settings = {"evaluate_every": 2, "best": "clip_score/trainer-clip", "keep": 1}
     whole, noted = make_run("whole", scorers, **settings), []
     loop.train(whole)
-    score, train_step = Judge.score, loop.train_step
+    evaluate, train_step = evaluation.evaluate, loop.train_step
 
-    def killed(judge, at):
-        if at == step:
+    def killed(setting, subjects):
+        if subjects[0].label == f"step-{step:06d}":
             raise Killed
-        return score(judge, at)
+        return evaluate(setting, subjects)
 
     def signalled(run, batch, *rest):
         noted.extend(["SIGTERM"] * (batch.step + 1 == step))
@@ -98,7 +99,7 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(make_run, scorers, mo
 
     with monkeypatch.context() as patch:
         if how == "killed":
-            patch.setattr(Judge, "score", killed)
+            patch.setattr(evaluation, "evaluate", killed)
             with pytest.raises(Killed):
                 loop.train(make_run("cut", scorers, **settings))
         else:
