@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hspcgan.model.clip_block import key_mask, run_block
+from hspcgan.model.clip_block import key_mask, normalized, run_block
 from hspcgan.model.clip_file import openai_clip, read_clip_file
 from hspcgan.model.config import ClipShape
 
@@ -124,7 +124,7 @@ class FrozenClip(nn.Module):
         x = clip.token_embedding(tokens) + clip.positional_embedding[:length]  # [B, L, W]
         for block in clip.transformer.resblocks:
             x = run_block(block, x, causal=True)
-        features = clip.ln_final(x) @ clip.text_projection  # [B, L, d]
+        features = normalized(clip.ln_final, x) @ clip.text_projection  # [B, L, d]
         rows = torch.arange(len(tokens), device=tokens.device)
         return features[rows, tokens.argmax(dim=-1)], features
 
@@ -139,7 +139,7 @@ class FrozenClip(nn.Module):
         """
         taps, x = self._image_pass(images, blocks, self.layers)
         visual = self.network.visual
-        return taps, visual.ln_post(x[:, 0]) @ visual.proj
+        return taps, normalized(visual.ln_post, x[:, 0]) @ visual.proj
 
     def taps_only(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> list[Tensor]:
         """`image_taps` without the image features: the blocks after the last tap are not run."""
@@ -201,7 +201,7 @@ class FrozenClip(nn.Module):
         visual = self.network.visual
         x = patches.flatten(2).transpose(1, 2)  # [B, g², D]
         cls = visual.class_embedding.expand(len(x), 1, -1)  # [B, 1, D]
-        return visual.ln_pre(torch.cat([cls, x], dim=1) + visual.positional_embedding)
+        return normalized(visual.ln_pre, torch.cat([cls, x], dim=1) + visual.positional_embedding)
 
     def _to_grid(self, x: Tensor) -> Tensor:
         return x[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))

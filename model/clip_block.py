@@ -14,18 +14,26 @@ def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = 
     """One of CLIP's residual attention blocks on [B, L, D]; `mask` broadcasts to [B, heads, L, L]."""
     attention = block.attn
     heads = attention.num_heads
-    qkv = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)  # [B, L, 3D]
+    qkv = F.linear(normalized(block.ln_1, x), attention.in_proj_weight, attention.in_proj_bias)  # [B, L, 3D]
     q, k, v = qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)  # [B, heads, L, D/heads]
     mixed = _attend(q, k, v, mask, causal)
     x = x + attention.out_proj(mixed.transpose(1, 2).flatten(2))
-    return x + block.mlp(block.ln_2(x))
+    return x + block.mlp(normalized(block.ln_2, x))
+
+
+def normalized(norm: Any, x: Tensor) -> Tensor:
+    """`norm`'s layer norm in the type of `x`; OpenAI's own computes in float32, which weights of other types refuse."""
+    return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-    if q.device.type == "cpu":  # half precision has no fused attention there: a third of the time of a whole pass
-        with torch.autocast("cpu", enabled=False):
-            return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, is_causal=causal)
-    return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
+    if not (q.is_cpu and q.dtype.itemsize == 2):
+        return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
+    # Half precision has no fused attention on a CPU: a third of the time of a whole pass.
+    if mask is not None and mask.is_floating_point():
+        mask = mask.float()
+    with torch.autocast("cpu", enabled=False):
+        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, is_causal=causal).to(q.dtype)
 
 
 def key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:

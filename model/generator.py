@@ -22,6 +22,7 @@ from hspcgan.model.config import ClipShape, ModelConfig
 class Generator(nn.Module):
     """Images from noise and captions; rows of a batch are independent of each other.
 
+    Noise and captions come in the type of the weights, float32 at first; any float type will do, on a CPU too.
     `clip` may be None to build the trainable part from sizes alone (to count or to compare it).
     """
 
