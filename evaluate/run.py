@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache.conditions import collate
 from hspcgan.pipeline.cache.files import write_whole
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.texts import Texts
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
 FORMAT = 1
@@ -155,9 +156,21 @@ def _images(setting: Setting, subject: Subject) -> np.ndarray:
         return _real(setting.cache, setting.selection.sample_rows)
     generator = open_generator(subject, setting.manifest, setting.cache, setting.clip)
     generator.to(setting.clip.device)
-    arrays = collate(setting.cache.texts, setting.selection.caption_rows, n_entities=generator.config.locals)
-    ids = [caption["caption_id"] for caption in setting.captions]
-    return generate(generator, Condition.from_arrays(arrays), ids, setting.config.seed, setting.config.batch_size)
+    size, ids = setting.config.batch_size, [caption["caption_id"] for caption in setting.captions]
+    batches = conditions(setting.cache.texts, setting.selection.caption_rows, generator.config.locals, size)
+    images = np.empty((len(ids), *setting.cache.images.shape[2:], 3), np.uint8)
+    for start, batch in zip(range(0, len(ids), size), batches, strict=True):
+        part = slice(start, start + size)
+        images[part] = generate(generator, batch, ids[part], setting.config.seed, size)
+    return images
+
+
+def conditions(texts: Texts, rows: np.ndarray, n_entities: int, batch_size: int) -> Iterator[Condition]:
+    """The captions of these rows batch by batch, since one takes 0.1 MB; tokens are padded to the longest of all."""
+    longest = int((texts.offsets[rows + 1] - texts.offsets[rows]).max())
+    for start in range(0, len(rows), batch_size):
+        part = rows[start : start + batch_size]
+        yield Condition.from_arrays(collate(texts, part, n_entities=n_entities, n_tokens=longest))
 
 
 def _picture(setting: Setting, subject: Subject, images: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """`hspcgan evaluate` end to end on a small cache: what is chosen, written, expected and refused."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import evaluate_world as world
@@ -12,7 +13,9 @@ from click.testing import CliRunner
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.pictures import read_png, tiles
+from hspcgan.evaluate.run import conditions
 from hspcgan.evaluate.selection import select
+from hspcgan.pipeline.cache.conditions import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cli import main
 
@@ -132,6 +135,17 @@ def test_the_same_evaluation_gives_the_same_figures_whatever_the_batch_size(mani
     assert values[0].keys() == values[1].keys()
     for name, value in values[0].items():
         assert values[1][name] == pytest.approx(value, rel=1e-2, abs=1e-4), name
+
+
+def test_captions_are_collated_batch_by_batch_as_parts_of_the_whole(cache):
+    rows = np.random.default_rng(0).permutation(len(cache.captions))[:11]
+    arrays = collate(cache.texts, rows, n_entities=2)
+    batches = conditions(cache.texts, rows, n_entities=2, batch_size=4)
+    for part in (slice(0, 4), slice(4, 8), slice(8, 11)):
+        batch = next(batches)
+        for field in fields(batch):
+            np.testing.assert_array_equal(getattr(batch, field.name).numpy(), arrays[field.name][part], field.name)
+    assert next(batches, None) is None
 
 
 def test_drift_exits_with_1_and_a_table_and_holds_for_checkpoints_alone(manifest, checkpoint):
