@@ -1,7 +1,7 @@
 """`hspcgan evaluate` end to end on a small cache: what is chosen, written, expected and refused."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import evaluate_world as world
@@ -138,9 +138,12 @@ def test_the_same_evaluation_gives_the_same_figures_whatever_the_batch_size(mani
 
 
 def test_captions_are_collated_batch_by_batch_as_parts_of_the_whole(cache):
-    rows = np.random.default_rng(0).permutation(len(cache.captions))[:11]
-    arrays = collate(cache.texts, rows, n_entities=2)
-    batches = conditions(cache.texts, rows, n_entities=2, batch_size=4)
+    lengths = np.arange(len(cache.captions)) % 7 + 1
+    texts = replace(cache.texts, offsets=np.concatenate([[0], np.cumsum(lengths)]))
+    rows = np.array([0, 14, 7, 8, 6, 3, 1, 25, 2, 9, 16])  # the longest, of 7 tokens, is in the second batch
+    arrays = collate(texts, rows, n_entities=2)
+    assert arrays["tokens"].shape[1] == 7
+    batches = conditions(texts, rows, n_entities=2, batch_size=4)
     for part in (slice(0, 4), slice(4, 8), slice(8, 11)):
         batch = next(batches)
         for field in fields(batch):
