@@ -69,3 +69,18 @@ def test_an_emptied_model_is_the_annotators_own(name):
     assert (emptied.annotator, emptied.model) == ("spacy", "")
     if name != "toybirds":
         assert load_manifest(name, ["parse.annotator=spacy"]).section("parse", ParseConfig).model == ""
+
+
+def test_the_papers_rows_of_coco_are_of_2014_and_score_more_images_than_inception_has_dimensions():
+    rows = [name for name in SHIPPED if name.startswith("paper/") and "_coco" in name]
+    assert rows
+    training, test = 82_783, 40_504  # images of train2014 and val2014, by their annotations
+    for name in rows:
+        loaded = load_manifest(name)
+        data, train, evaluate = (loaded.section(key, SECTIONS[key]) for key in ("data", "train", "evaluate"))
+        assert (data.source, data.path, data.year) == ("coco", Path("data/coco2014"), 2014)
+        assert loaded.raw["cache"] == "runs/coco2014/cache"
+        assert loaded.raw["run"] not in ("runs/coco/run", "runs/coco2014/run")
+        assert round(train.steps * train.batch_size / training) == 155
+        assert evaluate.split == "test"
+        assert 2048 < (evaluate.samples or test // 2) <= test // 2
