@@ -10,6 +10,7 @@ import numpy as np
 from hspcgan.evaluate.pictures import captioned, png, slug
 from hspcgan.evaluate.sample import generate
 from hspcgan.evaluate.studio import Warn, Weights, open_weights
+from hspcgan.evaluate.texts import clean_texts
 from hspcgan.pipeline.cache.files import write_whole
 
 GRID = "grid.png"
@@ -25,7 +26,8 @@ class Request:
     grid: bool
 
     def files(self) -> list[Path]:
-        """Those that are written: text by text, seed by seed, the grid last."""
+        """Those that are written: text by text, seed by seed, the grid last. ValueError as `clean_texts`."""
+        clean_texts(self.texts)
         names = [slug(text) for text in self.texts]
         if len(set(names)) < len(names):
             names = [f"{i + 1:02d}-{name}" for i, name in enumerate(names)]
@@ -52,12 +54,12 @@ def draw(request: Request, weights: Weights, warn: Warn) -> list[Path]:
 
     ValueError for an empty text, and for weights that are missing or do not belong together.
     """
+    paths = request.files()
     loaded, condition = open_weights(weights, request.texts, warn)
     rows = np.repeat(np.arange(len(request.texts)), len(request.seeds))
     texts = [request.texts[row] for row in rows]
     seeds = list(request.seeds) * len(request.texts)
     images = generate(loaded.generator, condition[rows], texts, seeds)
-    paths = request.files()
     for path, image in zip(paths, images, strict=False):  # the grid's path comes after the images'
         write_whole(path, png(image))
     if request.grid:

@@ -15,6 +15,7 @@ from PIL import Image
 from hspcgan.evaluate.pictures import captioned, png, slug
 from hspcgan.evaluate.sample import generate, noise
 from hspcgan.evaluate.studio import Warn, Weights, open_weights
+from hspcgan.evaluate.texts import clean_texts
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.files import write_whole
 
@@ -32,7 +33,14 @@ class Way:
     out: Path
 
     def files(self) -> tuple[Path, Path]:
-        """Strip and GIF."""
+        """Strip and GIF. ValueError as `clean_texts`, where nothing would change, and for fewer frames than texts."""
+        clean_texts(self.texts)
+        if len(set(self.texts)) == 1 and self.seeds[0] == self.seeds[1]:
+            raise ValueError("one text and one noise: nothing lies between; give a second text or --to-seed")
+        if self.frames < len(self.texts):
+            raise ValueError(
+                f"{self.frames} frames for {len(self.texts)} texts; give --frames {len(self.texts)} or more"
+            )
         ends = "-to-".join(dict.fromkeys(slug(text, 40) for text in (self.texts[0], self.texts[-1])))
         seeds = "-to-".join(map(str, dict.fromkeys(self.seeds)))
         return self.out / f"{ends}_seed{seeds}.png", self.out / f"{ends}_seed{seeds}.gif"
@@ -41,14 +49,10 @@ class Way:
 def interpolate(way: Way, weights: Weights, warn: Warn) -> list[Path]:
     """Writes the strip and the GIF (there and back) and returns their paths.
 
-    ValueError where nothing would change, for an empty text and for weights that do not belong together.
+    ValueError as `Way.files`, and for weights that are missing or do not belong together.
     """
-    if len(set(way.texts)) == 1 and way.seeds[0] == way.seeds[1]:
-        raise ValueError("one text and one noise: nothing lies between; give a second text or --to-seed")
-    if way.frames < len(way.texts):
-        raise ValueError(f"{way.frames} frames for {len(way.texts)} texts; give --frames {len(way.texts)} or more")
-    images = _frames(way, weights, warn)
     strip, gif = way.files()
+    images = _frames(way, weights, warn)
     write_whole(strip, png(captioned(images, _labels(way), columns=len(images))))
     write_whole(gif, _gif([*images, *images[-2:0:-1]]))
     return [strip, gif]
@@ -117,8 +121,10 @@ class Edits:
         return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]
 
     def files(self) -> list[Path]:
-        """Text by text, seed by seed, the grid last."""
-        names = [f"{i:02d}-{slug(text)}" for i, text in enumerate(self.texts())]
+        """Text by text, seed by seed, the grid last. ValueError as `texts` and `clean_texts`."""
+        texts = self.texts()
+        clean_texts(texts)
+        names = [f"{i:02d}-{slug(text)}" for i, text in enumerate(texts)]
         images = [self.out / f"{name}_seed{seed}.png" for name in names for seed in self.seeds]
         return [*images, self.out / f"{slug(self.text)}_edits.png"]
 
@@ -126,13 +132,12 @@ class Edits:
 def edit(edits: Edits, weights: Weights, warn: Warn) -> list[Path]:
     """Writes an image for each text and seed, and a grid with a row per seed; returns the paths.
 
-    ValueError as `Edits.texts`, and for weights that are missing or do not belong together.
+    ValueError as `Edits.files`, and for weights that are missing or do not belong together.
     """
-    texts, count = edits.texts(), len(edits.seeds)
+    paths, texts, count = edits.files(), edits.texts(), len(edits.seeds)
     loaded, condition = open_weights(weights, texts, warn)
     rows = np.repeat(np.arange(len(texts)), count)
     images = generate(loaded.generator, condition[rows], [edits.text] * len(rows), list(edits.seeds) * len(texts))
-    paths = edits.files()
     for path, image in zip(paths, images, strict=False):  # the grid's path comes after the images'
         write_whole(path, png(image))
     by_seed = images.reshape(len(texts), count, *images.shape[1:]).swapaxes(0, 1).reshape(images.shape)
