@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Sequence
@@ -41,9 +42,12 @@ class Way:
             raise ValueError(
                 f"{self.frames} frames for {len(self.texts)} texts; give --frames {len(self.texts)} or more"
             )
-        ends = "-to-".join(dict.fromkeys(slug(text, 40) for text in (self.texts[0], self.texts[-1])))
+        ends = "-to-".join(dict.fromkeys(slug(text, 30) for text in (self.texts[0], self.texts[-1])))
+        # Other texts can have these ends, and others yet begin like them.
+        told_apart = hashlib.sha256("\n".join(self.texts).encode()).hexdigest()[:8]
         seeds = "-to-".join(map(str, dict.fromkeys(self.seeds)))
-        return self.out / f"{ends}_seed{seeds}.png", self.out / f"{ends}_seed{seeds}.gif"
+        name = f"{ends}_{told_apart}_seed{seeds}"
+        return self.out / f"{name}.png", self.out / f"{name}.gif"
 
 
 def interpolate(way: Way, weights: Weights, warn: Warn) -> list[Path]:

@@ -63,7 +63,7 @@ def test_interpolate_writes_a_strip_and_a_gif_there_and_back(checkpoint, tmp_pat
     command = ("interpolate", *TEXTS, "--checkpoint", checkpoint, "--frames", 5, "--seed", 2, "--to-seed", 3)
     result = run(*command, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    stem = "a-red-bird-to-a-blue-bird-on-a-branch_seed2-to-3"
+    stem = "a-red-bird-to-a-blue-bird-on-a-branch_041464cc_seed2-to-3"  # sha256 of the texts, a line each
     assert result.stdout.splitlines() == [str(tmp_path / "out" / f"{stem}{end}") for end in (".png", ".gif")]
     with Image.open(tmp_path / "out" / f"{stem}.gif") as gif:
         assert (gif.n_frames, gif.size) == (8, (56, 56))  # 5 frames there, 3 back
@@ -71,6 +71,16 @@ def test_interpolate_writes_a_strip_and_a_gif_there_and_back(checkpoint, tmp_pat
         assert strip.width == 5 * 180 + 12
     dry = run(*command, "--out", tmp_path / "dry", "--dry-run")
     assert (dry.exit_code, (tmp_path / "dry").exists()) == (0, False)
+
+
+def test_ways_through_other_texts_have_other_files(tmp_path):
+    a, b, c = TEXTS[0], TEXTS[1], "a bird"
+    long = "a large yellow bird with a blue belly is perched on a "
+    ways = [(a, b), (a, b, a), (a, c, a), (b, a), (a, a + "!"), (a, "A red bird"), (a, long + "hand"), (a, long + "bed")]
+    names = {path.name for texts in ways for path in Way(texts, (0, 0), 9, tmp_path).files()}
+    assert len(names) == 2 * len(ways)
+    (longest, _) = Way(("鳥" * 90, "木" * 90), (0, 2**31), 9, tmp_path).files()
+    assert len((longest.name + ".partial").encode()) <= 255  # what file systems take
 
 
 def test_between_two_noises_the_text_stays_and_ends_are_the_seeds_own_images(checkpoint):
