@@ -158,6 +158,7 @@ def attribute_text(tree: Tree, i: int) -> str:
     a rust colored wall → rust colored
     a black haired boy → black haired
     a medium sized bird → medium sized
+    a king size bed → king size
     """
     start, tokens = i, tree.tokens
     if forbids(tree, i):
@@ -186,7 +187,7 @@ def is_shade(tree: Tree, i: int) -> bool:
     if tree.upos(i) not in ("ADJ", "NOUN", "ADV", "VERB", "NUM"):
         return False
     return (
-        after in (*COLOURED, "sized", "shaped")
+        after in (*COLOURED, "size", "sized", "shaped")
         or after in pairs("bearers")
         or (tree.lemma(i) in lexicon("shades") and after in lexicon("colours"))
     )
