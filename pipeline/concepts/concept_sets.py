@@ -158,7 +158,7 @@ def attribute_text(tree: Tree, i: int) -> str:
     a rust colored wall → rust colored
     a black haired boy → black haired
     a medium sized bird → medium sized
-    a king size bed → king size
+    a medium size dog → medium size
     """
     start, tokens = i, tree.tokens
     if forbids(tree, i):
