@@ -9,7 +9,7 @@ import numpy as np
 
 from hspcgan.evaluate.pictures import captioned, png, slug
 from hspcgan.evaluate.sample import generate
-from hspcgan.evaluate.studio import Warn, Weights, open_weights
+from hspcgan.evaluate.studio import Warn, Weights, make_folder, open_weights
 from hspcgan.evaluate.texts import clean_texts
 from hspcgan.pipeline.cache.files import write_whole
 
@@ -52,9 +52,10 @@ def read_texts(path: Path) -> list[str]:
 def draw(request: Request, weights: Weights, warn: Warn) -> list[Path]:
     """Writes the images and returns their paths; `warn` gets a line for each text that may come out wrong.
 
-    ValueError for an empty text, and for weights that are missing or do not belong together.
+    ValueError as `Request.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     paths = request.files()
+    make_folder(request.out)
     loaded, condition = open_weights(weights, request.texts, warn)
     rows = np.repeat(np.arange(len(request.texts)), len(request.seeds))
     texts = [request.texts[row] for row in rows]

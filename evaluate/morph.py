@@ -15,7 +15,7 @@ from PIL import Image
 
 from hspcgan.evaluate.pictures import captioned, png, slug
 from hspcgan.evaluate.sample import generate, noise
-from hspcgan.evaluate.studio import Warn, Weights, open_weights
+from hspcgan.evaluate.studio import Warn, Weights, make_folder, open_weights
 from hspcgan.evaluate.texts import clean_texts
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.files import write_whole
@@ -53,9 +53,10 @@ class Way:
 def interpolate(way: Way, weights: Weights, warn: Warn) -> list[Path]:
     """Writes the strip and the GIF (there and back) and returns their paths.
 
-    ValueError as `Way.files`, and for weights that are missing or do not belong together.
+    ValueError as `Way.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     strip, gif = way.files()
+    make_folder(way.out)
     images = _frames(way, weights, warn)
     write_whole(strip, png(captioned(images, _labels(way), columns=len(images))))
     write_whole(gif, _gif([*images, *images[-2:0:-1]]))
@@ -136,9 +137,10 @@ class Edits:
 def edit(edits: Edits, weights: Weights, warn: Warn) -> list[Path]:
     """Writes an image for each text and seed, and a grid with a row per seed; returns the paths.
 
-    ValueError as `Edits.files`, and for weights that are missing or do not belong together.
+    ValueError as `Edits.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     paths, texts, count = edits.files(), edits.texts(), len(edits.seeds)
+    make_folder(edits.out)
     loaded, condition = open_weights(weights, texts, warn)
     rows = np.repeat(np.arange(len(texts)), count)
     images = generate(loaded.generator, condition[rows], [edits.text] * len(rows), list(edits.seeds) * len(texts))

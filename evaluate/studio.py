@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
 
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
 from hspcgan.evaluate.texts import clean_texts, conditions_from_texts, doubts
@@ -22,6 +24,15 @@ class Weights:
     clip_path: str | None = None
     device: str = "auto"
     allow_unverified: bool = False  # open a TorchScript CLIP that is not one of OpenAI's
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder that pictures go to, before they are drawn. ValueError where nothing can be written to it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise ValueError(f"--out {out} cannot be written to ({error.strerror}); name another folder") from error
 
 
 def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Loaded, Condition]:

@@ -32,3 +32,15 @@ def test_a_dry_run_refuses_the_texts_that_the_command_refuses(checkpoint, tmp_pa
         result = run(*command, *flags, "--checkpoint", checkpoint, "--out", tmp_path / "out")
         assert (result.exit_code, said in result.output) == (1, True), result.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("sample", "a bird"), ("interpolate", "a bird", "a cat"), ("edit", "a bird", "--replace", "bird", "cat")],
+)
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_weights_are_opened(tmp_path, command):
+    (tmp_path / "file").write_text("x")
+    out = tmp_path / "file" / "out"
+    result = run(*command, "--checkpoint", tmp_path / "nowhere", "--out", out)
+    assert result.exit_code == 1
+    assert f"--out {out} cannot be written to (Not a directory); name another folder" in result.output
