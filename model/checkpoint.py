@@ -31,6 +31,7 @@ from hspcgan.model.generator import Generator
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
+NEEDED = (("config", "kind"), ("clip", "name"), ("clip", "sha256"), ("weights", "sha256"))  # texts in every card
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def load(
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of a checkpoint folder, without its weights. ValueError when it is absent or of another format."""
+    """The card of a checkpoint folder, not its weights. ValueError when it is absent, damaged or of another format."""
     file = Path(path) / CARD
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
@@ -153,9 +154,10 @@ def read_card(path: str | Path) -> dict[str, Any]:
     found = card.get("format") if isinstance(card, dict) else None
     if found != FORMAT:
         raise ValueError(f"{file} has format {found}, this version reads {FORMAT}")
-    missing = [key for key in ("config", "clip", "weights") if not isinstance(card.get(key), dict)]
+    sections = {key: value for key, value in card.items() if isinstance(value, dict)}
+    missing = [f"{section}.{key}" for section, key in NEEDED if not isinstance(sections.get(section, {}).get(key), str)]
     if missing:
-        raise ValueError(f"{file} lacks {missing}; the checkpoint is damaged, take another one")
+        raise ValueError(f"{file} lacks {', '.join(missing)}; the checkpoint is damaged, take another one")
     return card
 
 

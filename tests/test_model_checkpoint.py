@@ -151,7 +151,11 @@ def rewrite(folder, change):
     ("change", "says"),
     [
         (lambda card: card.update(format=9), "format 9, this version reads 1"),
-        (lambda card: card.pop("clip"), r"lacks \['clip'\]"),
+        (lambda card: card.pop("clip"), r"lacks clip\.name, clip\.sha256; the checkpoint is damaged"),
+        (lambda card: card.update(clip=[], weights={}), r"lacks clip\.name, clip\.sha256, weights\.sha256; .* damaged"),
+        (lambda card: card["clip"].pop("sha256"), r"lacks clip\.sha256; the checkpoint is damaged"),
+        (lambda card: card["weights"].update(sha256=None), r"lacks weights\.sha256; the checkpoint is damaged"),
+        (lambda card: card.update(config={}), r"lacks config\.kind; the checkpoint is damaged"),
         (lambda card: card["config"].update(widht=1), "Extra inputs"),
         (lambda card: card["config"].update(head_width=5), "does not fit its card"),
     ],
