@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hspcgan.model.checkpoint import CARD, Loaded, load, read_card
+from hspcgan.model.checkpoint import CARD, Loaded, hinted_clip, load, read_card
 from hspcgan.model.clip import FrozenClip
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.encode import EncodeConfig, Templates
-from hspcgan.pipeline.manifest import load_manifest, weights_path
+from hspcgan.pipeline.manifest import load_manifest, shipped_weights, weights_path
 
 
 def find_checkpoint(name: str | Path) -> Path:
@@ -47,9 +47,18 @@ def find_checkpoint(name: str | Path) -> Path:
 def open_checkpoint(
     name: str | Path, clip: FrozenClip | None = None, clip_path: str | None = None, allow_unverified: bool = False
 ) -> Loaded:
-    """The networks of a checkpoint; its CLIP is the one given, or of `clip_path` (path or shipped name), or found."""
+    """The networks of a checkpoint; its CLIP is the one given, or of `clip_path` (path or shipped name), or found.
+
+    Found is it where the card saw it, or, in a run that was moved, as a shipped one of that name. ValueError as `load`.
+    """
     path = find_checkpoint(name)
-    return load(path, clip, None if clip_path is None else weights_path(clip_path), allow_unverified)
+    place = _found_clip(path) if clip_path is None else weights_path(clip_path)
+    return load(path, clip, place, allow_unverified)
+
+
+def _found_clip(checkpoint: Path) -> Path | None:
+    card = read_card(checkpoint)
+    return hinted_clip(checkpoint, card) or shipped_weights().get(card["clip"]["name"])
 
 
 @dataclass(frozen=True)

@@ -117,16 +117,22 @@ def load(
         config = ModelConfig.model_validate(card["config"])
     except ValidationError as error:
         raise ValueError(f"{path / CARD}: {error}") from error
-    rounded = card["clip"].get("rounded", True)
+    seen = card["clip"]
+    rounded = seen.get("rounded", True)
     if clip is None:
-        place = clip_path if clip_path is not None else _hinted_clip(path, card)
+        place = clip_path if clip_path is not None else hinted_clip(path, card)
+        if place is None:
+            raise ValueError(
+                f"the CLIP of {path}, {seen['name']} (sha256 {seen['sha256']}), is not at {seen.get('path_hint')} "
+                "from there; give its path by --clip"
+            )
         clip = load_clip(place, allow_unverified, rounded)
     elif clip.rounded != rounded and clip.path is not None:
         # The file was opened before: whoever gave it trusts it.
         clip = load_clip(clip.path, allow_unverified=True, rounded=rounded).to(clip.device)
-    if clip.sha256 != card["clip"]["sha256"]:
+    if clip.sha256 != seen["sha256"]:
         raise ValueError(
-            f"{path} was trained with CLIP {card['clip']['name']} (sha256 {card['clip']['sha256']}), "
+            f"{path} was trained with CLIP {seen['name']} (sha256 {seen['sha256']}), "
             f"got {clip.name} (sha256 {clip.sha256}); give the path of the former"
         )
     tensors = _read_tensors(path, card)
@@ -159,6 +165,12 @@ def read_card(path: str | Path) -> dict[str, Any]:
     if missing:
         raise ValueError(f"{file} lacks {', '.join(missing)}; the checkpoint is damaged, take another one")
     return card
+
+
+def hinted_clip(path: Path, card: dict[str, Any]) -> Path | None:
+    """The file where a checkpoint's card saw its CLIP, if it is still there."""
+    hint = card["clip"].get("path_hint")
+    return path / hint if hint and (path / hint).is_file() else None
 
 
 def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> None:
@@ -194,14 +206,3 @@ def _read_tensors(path: Path, card: dict[str, Any]) -> dict[str, Tensor]:
         return load_file(file)
     except SafetensorError as error:
         raise ValueError(f"{file} is not a safetensors file: {error}; take another checkpoint") from error
-
-
-def _hinted_clip(path: Path, card: dict[str, Any]) -> Path:
-    hint = card["clip"].get("path_hint")
-    found = path / hint if hint else None
-    if found is None or not found.is_file():
-        raise ValueError(
-            f"the CLIP of {path}, {card['clip'].get('name')}, is not at {found}; give its path "
-            f"(sha256 {card['clip'].get('sha256')})"
-        )
-    return found

@@ -81,14 +81,19 @@ def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
     return Manifest(raw["name"], raw, path, tuple(override.partition("=")[0] for override in overrides))
 
 
-def weights_path(name_or_path: str) -> Path:
-    """The file or folder of weights: a shipped name ("toy-clip") or a path. ValueError when there is neither."""
+def shipped_weights() -> dict[str, Path]:
+    """Files and folders of weights that are part of the package, by the name that stands for a path."""
     folder = Path(str(resources.files("hspcgan.pipeline.assets")))
-    shipped = {
+    return {
         path.stem: path
         for path in sorted(folder.iterdir(), reverse=True)
         if path.suffix == ".pt" or (path.is_dir() and path.name.startswith("toy-"))
     }
+
+
+def weights_path(name_or_path: str) -> Path:
+    """The file or folder of weights: a shipped name ("toy-clip") or a path. ValueError when there is neither."""
+    shipped = shipped_weights()
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path).expanduser()

@@ -1,10 +1,15 @@
 """What `sample`, `interpolate` and `edit` refuse before anything is drawn, and what their messages say."""
 
+import json
+import shutil
+
 import evaluate_world as world
 import pytest
 from click.testing import CliRunner
 
+from hspcgan.evaluate.checkpoints import open_checkpoint
 from hspcgan.pipeline.cli import main
+from hspcgan.pipeline.manifest import weights_path
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +49,19 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_the_weights_are_opene
     result = run(*command, "--checkpoint", tmp_path / "nowhere", "--out", out)
     assert result.exit_code == 1
     assert f"--out {out} cannot be written to (Not a directory); name another folder" in result.output
+
+
+def test_a_run_that_was_moved_is_drawn_with_a_shipped_clip_and_asks_for_another_one(tmp_path, checkpoint):
+    moved = tmp_path / "deep" / "down" / "step-000001"
+    shutil.copytree(weights_path("toy-hspcgan"), moved)
+    clip = open_checkpoint(moved).clip
+    assert clip.path == weights_path("toy-clip").resolve()
+    card = json.loads((moved / "model.json").read_text())
+    card["clip"]["sha256"] = "0" * 64
+    (moved / "model.json").write_text(json.dumps(card))
+    other = run("sample", "a red bird", "--checkpoint", moved, "--out", tmp_path / "out")
+    assert (other.exit_code, f"got toy-clip (sha256 {clip.sha256})" in other.output) == (1, True), other.output
+    shutil.rmtree(moved)
+    shutil.copytree(checkpoint, moved)
+    asked = run("sample", "a red bird", "--checkpoint", moved, "--out", tmp_path / "out")
+    assert (asked.exit_code, "tiny-clip.pt from there; give its path by --clip" in asked.output) == (1, True)

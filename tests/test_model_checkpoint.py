@@ -123,7 +123,9 @@ def test_another_clip_is_refused_naming_both(saved, other_clip_path, tiny_clip):
 def test_a_clip_that_has_moved_is_asked_for(saved, tmp_path):
     moved = tmp_path / "elsewhere" / "deep" / "down" / "step"
     shutil.copytree(saved, moved)
-    with pytest.raises(ValueError, match=r"tiny-clip, is not at .*give its path"):
+    with pytest.raises(
+        ValueError, match=r"tiny-clip \(sha256 .*\), is not at .*tiny-clip\.pt from there; give its path by --clip"
+    ):
         load(moved)
 
 
