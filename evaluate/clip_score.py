@@ -88,13 +88,11 @@ def first_among(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], 
 
     A caption with the same words as the image's own is no rival.
     """
-    scores = _unit(images) @ _unit(texts).T  # [N, N]
-    n = len(scores)
-    rivals = (np.arange(n)[:, None] + np.arange(1, crowd)) % n  # [N, crowd - 1]
-    words = np.array(captions, dtype=object)
-    honest = words[rivals] != words[:, None]
-    beaten = np.take_along_axis(scores, rivals, axis=1) >= np.diagonal(scores)[:, None]
-    return float(1 - (beaten & honest).any(axis=1).mean())
+    own, words, beaten = cosine(images, texts), np.array(captions, dtype=object), np.zeros(len(texts), dtype=bool)
+    for step in range(1, crowd):  # one rival of every image at a time: N × N scores would not fit for a large N
+        rival = np.roll(np.arange(len(texts)), -step)
+        beaten |= (cosine(images, texts[rival]) >= own) & (words[rival] != words)
+    return float(1 - beaten.mean())
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
