@@ -12,8 +12,8 @@ class ParseConfig(BaseModel):
 
     annotator: Literal["stanza", "spacy", "factual"] = Field(
         "spacy",
-        description="Who analyses the words for the concept sets; spacy: installed with the package; stanza: finer, its "
-        "models must be fetched; factual: a T5 that writes scene graphs.",
+        description="Who analyses the words for the concept sets; spacy: installed with the package; stanza: finer, "
+        "its models must be fetched; factual: a T5 that writes scene graphs.",
     )
     model: str = Field(
         "",
