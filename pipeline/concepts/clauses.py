@@ -46,21 +46,31 @@ def bare_relative(draft: Draft) -> None:
     hat man is wearing → wear (man, hat)
     silver bike man is riding → silver (bike), ride (man, bike)
     police man is standing → police (man), stand (man, –)
+    walkway bench is on → on (bench, walkway)
+    bathroom light is on → bathroom (light), on (light)
     """
-    for verb in range(3, len(draft.heads)):
-        if draft.tags[verb] != "VBG" or draft.heads[verb] != verb or draft.source[verb - 1].lower_ not in BE:
+    for verb in range(2, len(draft.heads)):
+        acts = draft.tags[verb] == "VBG" and draft.source[verb - 1].lower_ in BE
+        one = verb - 2 if acts else verb - 1
+        if draft.heads[verb] != verb or not (acts or draft.source[verb].lower_ in BE):
             continue
-        person = verb - 2
-        rest = [draft.deps[i] for i in range(verb + 1, len(draft.heads)) if draft.deps[i] != "punct"]
-        left_out = rest == ["prep"] or (not rest and draft.lemmas[verb] in HANDLED)
-        parts = [c for c in draft.children(person) if draft.deps[c] == "compound"]
-        is_subject = (draft.heads[person], draft.deps[person]) == (verb, "nsubj")
-        if left_out and is_subject and parts and draft.lemmas[person] in lexicon("persons"):
+        if (draft.heads[one], draft.deps[one]) != (verb, "nsubj") or not _someone(draft, one, acts):
+            continue
+        parts = [c for c in draft.children(one) if draft.deps[c] == "compound"]
+        last = verb + 1 == len(draft.heads) or draft.source[verb + 1].is_punct
+        if parts and (_leaves_out(draft, verb) or (last and draft.lemmas[verb] in HANDLED)):
             noun = parts[-1]
             draft.heads[noun], draft.deps[noun] = noun, "ROOT"
             draft.heads[verb], draft.deps[verb], draft.changed = noun, "relcl", True
-            for child in draft.children(person):
+            for child in draft.children(one):
                 draft.heads[child] = noun
+
+
+def _someone(draft: Draft, i: int, acts: bool) -> bool:
+    """Whether the last of several nouns may speak for itself: a person who acts; a thing that is somewhere, not on."""
+    if acts:
+        return draft.lemmas[i] in lexicon("persons")
+    return draft.lemmas[i] not in lexicon("switched") and not any(draft.deps[c] == "det" for c in draft.children(i))
 
 
 def all_subjects(draft: Draft) -> None:

@@ -197,8 +197,9 @@ def _states(tree: _Tree, be: int) -> list[int]:
     """the lights are off · a lamp that is on: what stands behind "be" alone, but for "the table the vase is on" """
     if tree.clear[be] == "relcl" and not any(tree.doc[c].tag_ in ("WDT", "WP") for c in tree.children(be, "nsubj")):
         return []
-    words = [c for c in tree.children(be) if c > be and tree.doc[c].lower_ in {"on", "off", *lexicon("positions")}]
-    return words if not any(tree.children(c) for c in words) else []
+    after = [c for c in tree.children(be, "prep", "advmod", "prt") if c > be]
+    alone = all(tree.doc[c].lower_ in {"on", "off", *lexicon("positions")} and not tree.children(c) for c in after)
+    return after if alone else []
 
 
 def _copulas(tree: _Tree) -> None:

@@ -57,6 +57,7 @@ def _fold_quantities(tree: Tree) -> None:
     a group of people standing on a hill → group (people), stand on (people, hill)
     one of the boys wears a hat → one (boy), wear (boy, hat)
     some of the apples are green → green (apple)
+    a cheese covered slice of pizza → cover (cheese, pizza), slice (pizza)
     """
     partitives = (i for i in range(len(tree)) if tree.upos(i) in ("DET", "PRON", "NUM"))
     for i in sorted([*_nouns(tree, "quantity_nouns"), *partitives]):
@@ -66,7 +67,8 @@ def _fold_quantities(tree: Tree) -> None:
         for case in tree.children(noun, "case"):
             tree.hang(case, i)
             tree.deprel[case] = "fixed"
-        tree.replace(i, noun, keep=tree.children(i, "amod", "fixed", "compound"))
+        own = tree.children(i, "amod", "fixed", "compound")
+        tree.replace(i, noun, keep=[c for c in own if not tree.children(c, "obl:npmod")])
         tree.deprel[i] = "amod"
         tree.quantities.add(i)
 

@@ -75,10 +75,15 @@ def _covered(draft: Draft, i: int) -> None:
 
 
 def _decker(draft: Draft, i: int) -> None:
-    """a red double decker bus → red (bus), double decker (bus)"""
+    """
+    a red double decker bus → red (bus), double decker (bus)
+    a green double decker bus sits at the front of a row of buses → green (bus), double decker (bus)
+    """
     count, bus = i - 1, i + 1
     if draft.deps[i] != "compound" or draft.heads[i] != bus or draft.heads[count] not in (i, bus):
         return
+    for child in draft.children(count):
+        draft.heads[child] = bus
     draft.heads[count], draft.deps[count] = i, "compound"
     draft.deps[i] = "amod"
     draft.word(i, "JJ", "ADJ", "decker")

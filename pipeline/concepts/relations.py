@@ -70,6 +70,12 @@ def verb_text(tree: Tree, i: int) -> str:
     return " ".join([*negated, tree.lemma(i), *particles])
 
 
+def _bare(tree: Tree, noun: int) -> list[int]:
+    """snow covered trees and houses: what shares the words before the first"""
+    found = [c for c in tree.children(noun, "conj") if tree.is_entity(c) and not tree.case(c)]
+    return [c for c in found if not tree.children(c, "det", "amod", "nmod:poss", "nummod")]
+
+
 def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
     """Prepositional phrases of a predicate: (preposition, its first word, the entities)."""
     for first in tree.children(i, "obl"):
@@ -95,6 +101,8 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     text, ones, agents = verb_text(tree, i), roles.subjects(tree, i), roles.agents(tree, i)
     others = [] if roles.is_passive(tree, i) else roles.objects(tree, i)
     if agents:
+        if tree.is_a(i, "amod"):
+            ones = [c for one in ones for c in tree.with_conjuncts(one) if c in (one, *_bare(tree, one))]
         doers = [thing for agent in agents for thing in roles.things(tree, agent, i)]
         yield from _pairs(text, doers, ones, i)
     phrases = [p for p in obliques(tree, i) if not (agents and p[0] == "by") and p[2]]

@@ -117,9 +117,10 @@ def drawing(concepts: Concepts) -> dict:
 
 def from_noun_chunks(doc: Doc) -> Concepts:
     """The fallback where the rules found nothing: the heads of spaCy's noun chunks as entities, without edges."""
-    roots = [chunk.root for chunk in doc.noun_chunks if chunk.root.pos_ not in ("PRON", "DET")]
+    spoken = [t for t in doc if re.search(r"\w", t.text)]
+    roots = [c.root for c in doc.noun_chunks if c.root.pos_ not in ("PRON", "DET") and c.root in spoken]
     if not roots:
-        roots = [t for t in doc if re.search(r"\w", t.text) and not (t.is_stop or t.is_punct)]
+        roots = [t for t in spoken if not (t.is_stop or t.is_punct)]
     words = [t for t in doc if not t.is_space]
     place = {t.i: n for n, t in enumerate(words)}
     entities = [Entity(t.lemma_.lower(), t.lemma_.lower(), t.idx, t.idx + len(t.text), place[t.i]) for t in roots]

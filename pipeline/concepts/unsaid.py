@@ -35,7 +35,8 @@ def _is_denied(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool
     if not r.text.startswith(DENIED) or min(r.subject, r.object) < 0:
         return False
     noun = concepts.entities[r.object].word
-    return not any(t.head == noun and (t.text.lower() == "the" or t.deprel == "nmod:poss") for t in tokens)
+    named = ("the", "this", "that", "these", "those")
+    return not any(t.head == noun and (t.text.lower() in named or t.deprel == "nmod:poss") for t in tokens)
 
 
 def shown(concepts: Concepts) -> dict[int, int]:
