@@ -67,6 +67,15 @@ def test_what_cannot_be_used_is_refused_row_by_row_and_in_few_words(tmp_path):
     assert checked.rows_in == 6 + 5
 
 
+def test_images_that_are_texts_are_refused_row_by_row(tmp_path):
+    images = pa.array([{"bytes": "iVBORw0KGgo=", "path": "a.png"}])
+    pq.write_table(pa.table({"image": images, "caption": ["a bird"]}), tmp_path / "all.parquet")
+    source = opened(tmp_path / "all.parquet")
+    checked = check_items(16, [source.read(entry) for entry in source.entries()])
+    assert not checked.captions
+    assert "not an image in a format read here" in checked.rejects[0]["why"]
+
+
 def test_bytes_without_their_struct_are_refused_in_few_words(tmp_path):
     pq.write_table(pa.table({"image": [picture(1)], "caption": ["a bird"]}), tmp_path / "all.parquet")
     [stray] = opened(tmp_path / "all.parquet").entries()

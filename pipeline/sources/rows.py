@@ -186,7 +186,8 @@ class ImageGroup:
 
     def image(self, number: int) -> bytes | None:
         """The image file in a row."""
-        return self.cells[number - self.first]["bytes"].as_py()
+        content = self.cells[number - self.first]["bytes"].as_py()
+        return content.encode() if isinstance(content, str) else content  # a text is no image, as ingest then says
 
 
 def read_images(table: Path, column: str, number: int) -> ImageGroup:
