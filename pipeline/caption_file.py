@@ -36,7 +36,7 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     then nothing is written.
     """
     check(source, target, config)
-    target = target.resolve()
+    target = _behind_links(target)
     outcome = Outcome()
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = _own_partial(target)
@@ -69,8 +69,8 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
         raise ValueError("- is no file's name: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
     if _is_open_file(target):
         raise ValueError(f"{target} is a file that is open already, which would be replaced; name one to write")
-    target = target.resolve()
-    if source.resolve() in (target, _refused(target)):
+    target = _behind_links(target)
+    if _behind_links(source) in (target, _refused(target)):
         raise ValueError(f"{source} would be written over, by {target.name} or its rejects; give another file to write")
     if source.is_dir() or not source.exists():
         raise ValueError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
@@ -83,6 +83,10 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError(f"{folder} is no folder that can be written, and {target} lies in it; name another file")
     _parser(config)
+
+
+def _behind_links(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a link to itself
 
 
 def _refuse_gzip(source: Path) -> None:

@@ -221,3 +221,9 @@ def test_options_of_a_manifest_are_refused_with_a_file(source, tmp_path, option)
 def test_a_dry_run_writes_nothing(source, tmp_path):
     assert hspcgan("parse", "--jsonl", source, tmp_path / "new" / "out", "--dry-run").exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_link_to_itself_is_no_file(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ValueError, match="loop: no such file"):
+        parse_file(tmp_path / "loop", tmp_path / "out.jsonl", ParseConfig(annotator="spacy"))
