@@ -55,6 +55,13 @@ class Manifest:
         """How captions are parsed and phrases worded, as far as it is said: see `Cache.require_texts`."""
         return {"parse": self.raw.get("parse"), "templates": (self.raw.get("encode") or {}).get("templates")}
 
+    @property
+    def called(self) -> str:
+        """What a command names it by: a shipped manifest's name, or its path."""
+        home = Path(str(resources.files("hspcgan.manifests")))
+        inside = self.path.is_relative_to(home)
+        return self.path.relative_to(home).with_suffix("").as_posix() if inside else str(self.path)
+
     def _is_overridden(self, where: str) -> bool:
         return any(f"{where}.".startswith(f"{key}.") or key.startswith(f"{where}.") for key in self.overridden)
 

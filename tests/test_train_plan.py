@@ -128,7 +128,8 @@ def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
     result = CliRunner().invoke(main, ["train", "paper/table2_cub_max_mis_16", "--dry-run"])
     assert result.exit_code == 0, result.output
     for part in ("parameters: G 51.83 M, D 27.53 M, head 2.10 M", "memory: about", "steps: 741600 of 16 images",
-                 "mining mis", "no cache at runs/cub/cache", "no weights 'weights/ViT-B-32.pt'"):  # fmt: skip
+                 "mining mis", "no cache at runs/cub/cache: `hspcgan prepare paper/table2_cub_max_mis_16`",
+                 "no weights 'weights/ViT-B-32.pt'"):  # fmt: skip
         assert part in result.output
     assert not list(tmp_path.iterdir())
     held = CliRunner().invoke(main, ["train", "paper/galip_cub", "--dry-run", "-o", "train.cache_taps=true",

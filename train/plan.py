@@ -39,7 +39,7 @@ def missing(manifest: Manifest) -> list[str]:
     """What must be there before the manifest can be trained, a line each with the command that makes it."""
     lines = []
     if not (Path(manifest.raw["cache"]) / "cache.json").is_file():
-        lines.append(f"no cache at {manifest.raw['cache']}: `hspcgan prepare {manifest.path}` makes it")
+        lines.append(f"no cache at {manifest.raw['cache']}: `hspcgan prepare {manifest.called}` makes it")
     config = manifest.section("train", TrainConfig)
     chosen = manifest.section("encode", ClipChoice)
     for check in (lambda: weights_path(chosen.clip), lambda: require_wandb(config)):
@@ -84,11 +84,13 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
         f"run folder: {manifest.raw['run']}",
     ]
     if run is not None:
-        count = len(run.batches.samples)
+        count, unseen = len(run.batches.samples), len(run.cache.split_rows("test"))
+        few = f"; test images: {unseen}, and `hspcgan evaluate` needs 4" if unseen < 4 else ""
         lines[-1:-1] = [
             f"data: {count} training images, {int(run.batches.captions.sum())} captions from {run.cache.path}; "
             f"{count / config.batch_size:.1f} steps an epoch, {images / count:.1f} epochs"
             + (f"; views {', '.join(run.batches.views)}" if len(run.batches.views) > 1 else "")
+            + few
         ]
     return lines
 
