@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections import Counter
@@ -240,4 +241,9 @@ def _differences(name: str, old: Any, new: Any) -> list[str]:
         keys = sorted(old.keys() | new.keys())
         pairs = [(f"{name}.{key}", old.get(key, "nothing"), new.get(key, "nothing")) for key in keys]
         return [line for pair in pairs for line in _differences(*pair)]
-    return [] if old == new else [f"{name}: {old} in the cache, {new} asked for"]
+    return [] if old == new else [f"{name}: {_shortened(old)} in the cache, {_shortened(new)} asked for"]
+
+
+def _shortened(value: Any) -> Any:
+    """A sha256 by its first digits, as `stats` tells it."""
+    return value[:12] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else value
