@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
     """Train a manifest's model from its cache; resumes.
 
-    Under torchrun every process runs this command; the batch is shared between them.
+    On several GPUs: torchrun --no-python --nproc_per_node 8 hspcgan train MANIFEST. Every process then runs this
+    command, and the batch is shared between them.
     """
     from hspcgan.train.signals import noted_signals
 
