@@ -22,6 +22,9 @@ ENGINES = ("local", "ray")
 RECYCLE_AFTER = 256
 """Batches for each worker of a generation; then new workers take over, so that no library's memory grows for ever."""
 
+AHEAD = 2
+"""Batches in flight for each worker: results come in order, and a slow batch is not to keep other workers waiting."""
+
 _mapper: Mapper | None = None  # a worker process's own, built by _start
 
 
@@ -38,7 +41,7 @@ def run(
 
     `make_mapper` is called once per process (models are loaded there) and must be picklable for `processes` > 1 and for
     Ray, where it is called for each batch and has to keep its models itself. Every batch is mapped whole by one mapper
-    with one thread, so results depend neither on `processes` nor on the engine. At most `processes` + 1 batches
+    with one thread, so results depend neither on `processes` nor on the engine. At most 2 · `processes` batches
     are in flight, so batches may be a generator that reads them. A mapper's exception is raised here; a worker that
     dies (out of memory, killed) raises ValueError saying so. Local workers end with this process, even if it is killed.
     """
@@ -62,7 +65,7 @@ def _generation(
         try:
             for batch in batches:
                 waiting.append(pool.submit(_call, batch))
-                if len(waiting) > processes:
+                if len(waiting) >= AHEAD * processes:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -88,7 +91,7 @@ def _ray(make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: i
     try:
         for batch in batches:
             waiting.append(task.remote(make, batch))
-            if len(waiting) > processes:
+            if len(waiting) >= AHEAD * processes:
                 yield ray.get(waiting.popleft())
         while waiting:
             yield ray.get(waiting.popleft())
