@@ -27,13 +27,14 @@ def lacks_article(doc: Doc) -> bool:
     left ear of a cow → left (ear), of (ear, cow)
     draw a picture of a green dragon → of (picture, dragon), green (dragon)
     """
+    first = next((t for t in doc if not t.is_space), None)
+    if first is None or first.pos_ in ("DET", "PRON", "NUM", "ADP", "SCONJ", "CCONJ", "PUNCT"):
+        return False  # most captions end here, before their words are walked through
     words = [t for t in doc if not t.is_space]
-    if len(words) < 2:
+    if len(words) < 2 or first.ent_type_ == "PERSON":
         return False
-    first, root = words[0], next(t for t in words if t.head == t)
+    root = next(t for t in words if t.head == t)
     if first.lower_ in lexicon("orders") and words[1].pos_ in ("DET", "NUM"):
-        return False
-    if first.pos_ in ("DET", "PRON", "NUM", "ADP", "SCONJ", "CCONJ", "PUNCT") or first.ent_type_ == "PERSON":
         return False
     if first.tag_ == "VBG" and first.lower_ not in lexicon("ing_nouns"):
         return False

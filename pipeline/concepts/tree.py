@@ -84,16 +84,19 @@ class Tree:
         if i in self.persons:
             return True
         apart = ("compound", "amod", "nummod", "flat", "fixed", "case", "goeswith", "cc", "mark", "obl:tmod")
-        return self.is_spoken(i) and self.upos(i) in NOMINAL and not self.is_a(i, *apart) and not self.is_nobody(i)
+        if self.upos(i) not in NOMINAL or self.is_a(i, *apart):
+            return False
+        return self.is_spoken(i) and not self.is_nobody(i)
 
     def is_mutual(self, i: int) -> bool:
         """each other · one another"""
-        words = {self.lemma(i), *(self.lemma(c) for c in self.children(i, "det"))}
-        return words in ({"each", "other"}, {"one", "another"})
+        before = {"other": "each", "one": "another"}.get(self.lemma(i))
+        return before is not None and before in (self.lemma(c) for c in self.children(i, "det"))
 
     def is_spoken(self, i: int) -> bool:
         """Whether a word has a letter or digit; taggers call "|" and "%" nouns, hyphens adjectives."""
-        return any(letter.isalnum() for letter in self.tokens[i].text)
+        text = self.tokens[i].text
+        return text.isalpha() or any(map(str.isalnum, text))
 
     def is_nobody(self, i: int) -> bool:
         """nobody · no one · the color in "black in color", which the adjective names"""
