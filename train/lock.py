@@ -1,13 +1,12 @@
 """One trainer at a time in a run folder: a lock on its file `lock`, which ends with the process that holds it."""
 
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hspcgan.pipeline.cache.lock import NO_LOCKS
+from hspcgan.pipeline.cache.lock import take
 
 
 @contextmanager
@@ -20,20 +19,13 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "a+", encoding="utf-8") as file:  # not "w": what it says is the holder's
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(file, "run")
         except BlockingIOError:
             file.seek(0)
             raise ValueError(
                 f"{file.read() or 'another process'} is training in {folder}; wait for it, stop it, or give this run "
                 "another `run:` folder"
             ) from None
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            raise ValueError(
-                f"{file.name} cannot be locked ({error.strerror}), so two trainers could mix their work; give a `run:` "
-                "folder on a file system with locks (Lustre has them when mounted with -o flock)"
-            ) from error
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()

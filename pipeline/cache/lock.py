@@ -17,20 +17,29 @@ def lock(folder: Path) -> IO[str]:
     with ExitStack() as opened:
         try:
             file = opened.enter_context(open(folder / LOCK, "w"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(file, "cache")
             if not _is_at(file, folder):
                 raise BlockingIOError  # its holder has finished since and moved the folder away, and this file with it
         except (BlockingIOError, FileNotFoundError):
             raise ValueError(f"another process is at work on {folder}; wait for it, or stop it") from None
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            raise ValueError(
-                f"{folder / 'lock'} cannot be locked ({error.strerror}), so two processes could mix their work; give a "
-                "`cache:` on a file system with locks (Lustre has them when mounted with -o flock)"
-            ) from error
         opened.pop_all()
     return file
+
+
+def take(file: IO[str], key: str) -> None:
+    """Locks an open file, in the folder that the manifest's `key` names, for as long as it is open.
+
+    BlockingIOError when another process holds it, ValueError when nothing can be locked there.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise ValueError(
+            f"{file.name} cannot be locked ({error.strerror}), so two processes could mix their work; give a `{key}:` "
+            "folder on a file system with locks (Lustre has them when mounted with -o flock)"
+        ) from error
 
 
 def unlock(file: IO[str], folder: Path) -> None:
