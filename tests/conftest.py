@@ -111,3 +111,27 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def cache_path(tmp_path_factory, tiny_clip_path):
+    """A small cache to train from, one for the tests of a file."""
+    from train_world import make_cache
+
+    return make_cache(tmp_path_factory.mktemp("world") / "cache", tiny_clip_path)
+
+
+@pytest.fixture
+def make_run(tmp_path, cache_path, tiny_clip_path):
+    """Makes runs of that cache, each in a folder NAME of its own; keyword arguments go into the train section."""
+    from train_world import write_manifest
+
+    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.train.distributed import start
+    from hspcgan.train.setup import assemble
+
+    def make(name="a", **train):
+        path = write_manifest(tmp_path / name, cache_path, tiny_clip_path, **train)
+        return assemble(load_manifest(str(path)), start("cpu"))
+
+    return make

@@ -13,12 +13,9 @@ import pytest
 import torch
 from train_world import assert_equal, make_cache, read, write_manifest
 
-from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop, state
 from hspcgan.train.config import TrainConfig
-from hspcgan.train.distributed import start
 from hspcgan.train.journal import Clock
-from hspcgan.train.setup import assemble
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -26,15 +23,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def cache_path(tmp_path_factory, tiny_clip_path):
     return make_cache(tmp_path_factory.mktemp("world") / "cache", tiny_clip_path, test=8)
-
-
-@pytest.fixture
-def make_run(tmp_path, cache_path, tiny_clip_path):
-    def make(name="a", **train):
-        path = write_manifest(tmp_path / name, cache_path, tiny_clip_path, **train)
-        return assemble(load_manifest(str(path)), start("cpu"))
-
-    return make
 
 
 @pytest.mark.parametrize("settings", [{"mining": "mis", "loss": "margin"}, {"mining": "none", "loss": "hinge"}])

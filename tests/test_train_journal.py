@@ -4,28 +4,10 @@ import json
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from train_world import make_cache, write_manifest
 
-from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop
-from hspcgan.train.distributed import start
-from hspcgan.train.setup import assemble
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def cache_path(tmp_path_factory, tiny_clip_path):
-    return make_cache(tmp_path_factory.mktemp("world") / "cache", tiny_clip_path)
-
-
-@pytest.fixture
-def make_run(tmp_path, cache_path, tiny_clip_path):
-    def make(name="a", **train):
-        path = write_manifest(tmp_path / name, cache_path, tiny_clip_path, **train)
-        return assemble(load_manifest(str(path)), start("cpu"))
-
-    return make
 
 
 class Killed(BaseException):

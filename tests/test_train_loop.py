@@ -7,30 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from train_world import SIZE, make_cache, write_manifest
+from train_world import SIZE
 
-from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
-from hspcgan.train.distributed import start
 from hspcgan.train.journal import Clock
-from hspcgan.train.setup import assemble
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def cache_path(tmp_path_factory, tiny_clip_path):
-    return make_cache(tmp_path_factory.mktemp("world") / "cache", tiny_clip_path)
-
-
-@pytest.fixture
-def make_run(tmp_path, cache_path, tiny_clip_path):
-    def make(**train):
-        path = write_manifest(tmp_path, cache_path, tiny_clip_path, **train)
-        return assemble(load_manifest(str(path)), start("cpu"))
-
-    return make
 
 
 def weights(*networks) -> list[torch.Tensor]:

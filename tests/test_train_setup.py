@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from train_world import make_cache, write_manifest
+from train_world import write_manifest
 
 from hspcgan.evaluate.checkpoints import reading
 from hspcgan.model.checkpoint import read_card
@@ -17,20 +17,6 @@ from hspcgan.train.plan import missing
 from hspcgan.train.setup import assemble
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def cache_path(tmp_path_factory, tiny_clip_path):
-    return make_cache(tmp_path_factory.mktemp("world") / "cache", tiny_clip_path)
-
-
-@pytest.fixture
-def make_run(tmp_path, cache_path, tiny_clip_path):
-    def make(**train):
-        path = write_manifest(tmp_path, cache_path, tiny_clip_path, **train)
-        return assemble(load_manifest(str(path)), start("cpu"))
-
-    return make
 
 
 @pytest.mark.parametrize(
@@ -70,7 +56,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, cache_path, tiny_c
 def test_a_dry_run_says_where_the_run_goes_on_or_why_it_cannot(tmp_path, make_run):
     def dry(*overrides):
         options = [option for override in overrides for option in ("-o", override)]
-        return CliRunner().invoke(main, ["train", str(tmp_path / "manifest.yaml"), "--dry-run", *options])
+        return CliRunner().invoke(main, ["train", str(tmp_path / "a" / "manifest.yaml"), "--dry-run", *options])
 
     run = make_run(steps=2)
     assert dry().output.splitlines()[-1] == f"run folder: {run.folder}"
