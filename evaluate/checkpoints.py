@@ -8,8 +8,8 @@ from pathlib import Path
 from hspcgan.model.checkpoint import CARD, Loaded, hinted_clip, load, read_card
 from hspcgan.model.clip import FrozenClip
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.encode import EncodeConfig, Templates
 from hspcgan.pipeline.manifest import load_manifest, shipped_weights, weights_path
+from hspcgan.pipeline.stages.encode import EncodeConfig, Templates
 
 
 def find_checkpoint(name: str | Path) -> Path:

@@ -37,9 +37,9 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real:
     Writes RUN/evaluation/LABEL.json and LABEL.png. Exit code 1 when a checkpoint's figure leaves its bounds.
     """
     from hspcgan.evaluate import run
+    from hspcgan.evaluate.expectations import verdict_table
     from hspcgan.evaluate.subjects import subjects as named
     from hspcgan.evaluate.summary import describe, figure_table, way
-    from hspcgan.evaluate.verify import verdict_table
     from hspcgan.pipeline.manifest import load_manifest
 
     loaded = load_manifest(manifest, overrides)
@@ -70,7 +70,7 @@ def report(run: Path, out: Path | None, dry_run: bool) -> None:
     RUN/report.html is self-contained: images, figures, curves and where they come from.
     """
     from hspcgan.evaluate.report.build import render
-    from hspcgan.pipeline.cache.files import write_whole
+    from hspcgan.pipeline.cache.atomic import write_whole
 
     page = render(run).encode()
     target = out or run / "report.html"

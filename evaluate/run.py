@@ -12,22 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from hspcgan.evaluate.clip_score import ClipScorer, clip_score, retrieval
-from hspcgan.evaluate.colour_swap import colour_swap
 from hspcgan.evaluate.config import EvaluateConfig
-from hspcgan.evaluate.fid import fid, find_inception, kid
-from hspcgan.evaluate.metrics import Figure, ImageSet, Scored, TextTower, Tower
-from hspcgan.evaluate.pictures import paired, png, sheet
-from hspcgan.evaluate.sample import generate
+from hspcgan.evaluate.draw.generate import generate
+from hspcgan.evaluate.draw.pictures import paired, png, sheet
+from hspcgan.evaluate.expectations import Verdict, require_one_each, verify
+from hspcgan.evaluate.metrics.base import Figure, ImageSet, Scored, TextTower, Tower
+from hspcgan.evaluate.metrics.clip_score import ClipScorer, clip_score, retrieval
+from hspcgan.evaluate.metrics.colour_swap import colour_swap
+from hspcgan.evaluate.metrics.fid import fid, find_inception, kid
 from hspcgan.evaluate.selection import Selection, select
 from hspcgan.evaluate.subjects import REAL, Subject, open_generator, provenance
-from hspcgan.evaluate.verify import Verdict, require_one_each, verify
 from hspcgan.model.clip import FrozenClip, load_clip, pick_device
 from hspcgan.model.condition import Condition
-from hspcgan.pipeline.cache.conditions import collate
-from hspcgan.pipeline.cache.files import write_whole
+from hspcgan.pipeline.cache.atomic import write_whole
+from hspcgan.pipeline.cache.caption_features import Texts
+from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cache.texts import Texts
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
 FORMAT = 1

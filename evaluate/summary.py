@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hspcgan.evaluate.config import EvaluateConfig
-from hspcgan.evaluate.fid import progress
+from hspcgan.evaluate.expectations import table
+from hspcgan.evaluate.metrics.fid import progress
 from hspcgan.evaluate.run import Result, Setting
 from hspcgan.evaluate.subjects import REAL, UNTRAINED, Subject
-from hspcgan.evaluate.verify import table
 
 
 def describe(setting: Setting, subjects: Sequence[Subject]) -> list[str]:

@@ -66,15 +66,15 @@ def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverifie
     STATE is a released .pth file; OUT is the folder to write, by default STATE without its suffix. Images and scores
     are the original's, with its way of showing images to CLIP.
     """
-    from hspcgan.model import galip
+    from hspcgan.model import import_galip
     from hspcgan.model.checkpoint import save_weights
     from hspcgan.model.clip_file import file_sha256
 
     target = out or state.with_suffix("")
     if target.exists():
         raise click.ClickException(f"{target} is there already; remove it, or name another OUT")
-    clip = galip.clip_of(state, clip_path, allow_unverified)
-    generator, discriminator, head, config = galip.import_galip(state, clip, image_size)
+    clip = import_galip.clip_of(state, clip_path, allow_unverified)
+    generator, discriminator, head, config = import_galip.import_galip(state, clip, image_size)
     origin = {"imported": {"from": "GALIP", "file": state.name, "sha256": file_sha256(state)}}
     save_weights(target, generator, discriminator, head, config, clip, extra=origin)
     counts = [sum(p.numel() for p in network.parameters()) for network in (generator, discriminator, head)]

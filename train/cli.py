@@ -41,7 +41,7 @@ def _plan(path: str, overrides: Sequence[str]) -> None:
     """Tell what a run would be, as far as what it needs is there."""
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.train import distributed, plan
-    from hspcgan.train.judge import Judge
+    from hspcgan.train.periodic_eval import Judge
     from hspcgan.train.setup import assemble
 
     manifest = load_manifest(path, overrides)

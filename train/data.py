@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from hspcgan.model.condition import Condition
 from hspcgan.model.views import view_pixels
-from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.train.losses import valid_negatives
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hspcgan.train import distributed, losses, state
+from hspcgan.train import checkpoints, distributed, losses
 from hspcgan.train.data import Batch
-from hspcgan.train.journal import Clock, Journal
-from hspcgan.train.judge import Judge
-from hspcgan.train.lock import locked
+from hspcgan.train.periodic_eval import Judge
+from hspcgan.train.run_lock import locked
+from hspcgan.train.run_log import Clock, Journal
 from hspcgan.train.setup import Run
 
 Report = dict[str, Tensor]  # scalars by name
@@ -42,7 +42,7 @@ def train(run: Run, noted: Sequence[str] = ()) -> Outcome:
     """
     began = time.monotonic()
     with locked(run.folder) if run.world.leads else nullcontext():
-        return _train(run, state.resume(run), began, noted)
+        return _train(run, checkpoints.resume(run), began, noted)
 
 
 def _train(run: Run, step: int, began: float, noted: Sequence[str]) -> Outcome:
@@ -79,7 +79,7 @@ def _train(run: Run, step: int, began: float, noted: Sequence[str]) -> Outcome:
             if step % config.grid_every == 0 or (last and not stopped):
                 journal.grid(step)
             if (step % config.checkpoint_every == 0 or last) and run.world.leads:
-                state.save(run, step)
+                checkpoints.save(run, step)
             clock.lap("tell")
             # Whoever sent a signal soon kills; the evaluation is made up for when the run is resumed.
             if judge and judge.due(step) and not stopped:
@@ -220,7 +220,7 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
         whose = "Batch" if run.world.size == 1 else shared
         raise FloatingPointError(
             f"step {batch.step + 1}: {what} loss is {value}, its gradient's norm {size}; stopped before the update. "
-            f"{whose}: {', '.join(keys)}. Last good checkpoint: {state.latest(run.folder) or 'none'}. "
+            f"{whose}: {', '.join(keys)}. Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. "
             f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
         )
     optimizer.step()

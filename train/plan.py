@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.sketch import OPENAI, sketch, sketch_clip, sketch_of
+from hspcgan.model.meta import OPENAI, sketch, sketch_clip, sketch_of
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
-from hspcgan.train import losses, state
+from hspcgan.train import checkpoints, losses
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import World
 from hspcgan.train.setup import Run, require_wandb
@@ -39,7 +39,7 @@ def missing(manifest: Manifest) -> list[str]:
     """What must be there before the manifest can be trained, a line each with the command that makes it."""
     lines = []
     if not (Path(manifest.raw["cache"]) / "cache.json").is_file():
-        lines.append(f"no cache at {manifest.raw['cache']}: `hspcgan prepare {manifest.called}` makes it")
+        lines.append(f"no cache at {manifest.raw['cache']}: `hspcgan prepare {manifest.ref}` makes it")
     config = manifest.section("train", TrainConfig)
     chosen = manifest.section("encode", ClipChoice)
     for check in (lambda: weights_path(chosen.clip), lambda: require_wandb(config)):
@@ -109,10 +109,10 @@ def held_taps(of_one: int, images: int | None) -> str:
 
 def standing(run: Run) -> list[str]:
     """Where the run goes on, a line, where it has a checkpoint; ValueError for one that it cannot go on from."""
-    path, steps = state.latest(run.folder), run.config.steps
+    path, steps = checkpoints.latest(run.folder), run.config.steps
     if path is None:
         return []
-    step = state.read(path, run)["step"]
+    step = checkpoints.read(path, run)["step"]
     return [f"resumes at step {step} of {steps}" if step < steps else f"complete already: {step} steps"]
 
 

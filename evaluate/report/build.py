@@ -11,13 +11,13 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from hspcgan.evaluate.pictures import png
+from hspcgan.evaluate.draw.pictures import png
 from hspcgan.evaluate.report import figures
 from hspcgan.evaluate.report.captions import marked
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.data import Evaluation, Run, read_run
 from hspcgan.evaluate.subjects import CHECKPOINT, UNTRAINED
-from hspcgan.pipeline.graph_svg import graph_svg
+from hspcgan.pipeline.graphs.svg import graph_svg
 
 CARDS_SMALL, CARDS_LARGE, LARGE = 24, 12, 128  # fewer cards where images are large, so that the page stays light
 CARDS_OPEN = {1: 16, 2: 12, 3: 8}  # by number of images a card; the rest is folded

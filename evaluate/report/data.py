@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from hspcgan.evaluate.pictures import COLUMNS, GAP, pairs, read_png, tiles
+from hspcgan.evaluate.draw.pictures import COLUMNS, GAP, pairs, read_png, tiles
 from hspcgan.evaluate.run import FOLDER, FORMAT
 from hspcgan.evaluate.subjects import REAL, TRAINED, UNTRAINED
 

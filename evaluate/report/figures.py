@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hspcgan.evaluate.fid import progress
+from hspcgan.evaluate.metrics.fid import progress
 from hspcgan.evaluate.report.data import Evaluation, Run, shown_path
 from hspcgan.evaluate.subjects import CHECKPOINT, REAL, UNTRAINED
 

@@ -5,10 +5,10 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 
-from hspcgan.pipeline import engines
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
+from hspcgan.pipeline.stages import engines
 
 
 def run(manifest: Manifest, echo: Callable[[str], None] = print) -> bool:

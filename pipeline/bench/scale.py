@@ -23,17 +23,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hspcgan.pipeline import encode, ingest, parse
 from hspcgan.pipeline.bench.captions import REPEATED, load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
-from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.engines import maker
-from hspcgan.pipeline.runner import Job, Stage, run_stage
 from hspcgan.pipeline.sources import DataConfig
+from hspcgan.pipeline.stages import encode, ingest, parse
+from hspcgan.pipeline.stages.engines import maker
+from hspcgan.pipeline.stages.runner import Job, Stage, run_stage
 
 RECORDED, PER_IMAGE, PER_TAR, PER_SHARD = 400, 5, 5000, 2048
 CAVEAT = (

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from hspcgan.pipeline import encode, engines, parse
 from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.bench.world import random_clip
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.concepts import Parser, annotators
 from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.stages import encode, engines, parse
 
 WARM_UP = 32  # captions, so that neither way pays for lazy loading
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hspcgan.model.clip_file import openai_clip
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.manifest import Manifest
-from hspcgan.pipeline.prepare import prepare
+from hspcgan.pipeline.stages.prepare import prepare
 
 
 def random_clip(path: Path, bench: BenchConfig) -> Path:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
-from hspcgan.pipeline.cache.foreign import LOCK
+from hspcgan.pipeline.cache.ownership import LOCK
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 

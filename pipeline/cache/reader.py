@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.foreign import work_folder
+from hspcgan.pipeline.cache.caption_features import Texts, flattened
 from hspcgan.pipeline.cache.info import MEND, read_info
-from hspcgan.pipeline.cache.texts import Texts, flattened
+from hspcgan.pipeline.cache.ownership import work_folder
 
 COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other

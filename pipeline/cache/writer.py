@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema, shards
 from hspcgan.pipeline.cache.assemble import assemble
-from hspcgan.pipeline.cache.files import write_whole
-from hspcgan.pipeline.cache.foreign import refuse_foreign, refuse_mounted, work_folder
+from hspcgan.pipeline.cache.atomic import write_whole
 from hspcgan.pipeline.cache.info import fingerprint
 from hspcgan.pipeline.cache.lock import lock, unlock
+from hspcgan.pipeline.cache.ownership import refuse_foreign, refuse_mounted, work_folder
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.shards import Arrays, Tables, read_shard, shard_complete, shard_stats, write_shard
 

@@ -18,7 +18,7 @@ from hspcgan.pipeline.sources import (
     state,
     with_test_split,
 )
-from hspcgan.pipeline.sources.walk import walk
+from hspcgan.pipeline.sources.files_below import walk
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"}
 OTHER_IMAGES = {

@@ -29,7 +29,7 @@ from hspcgan.pipeline.sources import (
     state,
     with_test_split,
 )
-from hspcgan.pipeline.sources.rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
+from hspcgan.pipeline.sources.table_rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
 
 _PART = re.compile(r"-\d+-of-\d+$")
 _EXPECTED = "a .jsonl, .csv, .tsv or .parquet file, or a folder of such files of one kind"

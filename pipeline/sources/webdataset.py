@@ -30,8 +30,8 @@ from hspcgan.pipeline.sources import (
     show_folders,
     with_test_split,
 )
+from hspcgan.pipeline.sources.files_below import walk
 from hspcgan.pipeline.sources.folder import IMAGE_SUFFIXES, OTHER_IMAGES
-from hspcgan.pipeline.sources.walk import walk
 
 _EXPECTED = "PATH/[train/|test/]NNNNN.tar, uncompressed, holding KEY.jpg and KEY.txt or KEY.json"
 _SHARD = re.compile(r"\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)

@@ -39,7 +39,7 @@ def assets() -> None:
 @click.option("--out", type=Folder, help="Folder; default: where the shipped ones are.")
 def build(names: tuple[str, ...], out: Path | None) -> None:
     """Build weights from nothing: toy-stanza, toy-clip, toy-scorer, toy-hspcgan (default: all, in this order)."""
-    from hspcgan.pipeline.toybirds import assets as weights
+    from hspcgan.pipeline.toybirds.weights import build as weights
 
     unknown = sorted(set(names) - set(weights.BUILDERS))
     if unknown:
@@ -50,7 +50,7 @@ def build(names: tuple[str, ...], out: Path | None) -> None:
 @assets.command()
 def verify() -> None:
     """Hold the shipped weights against their sha256 list."""
-    from hspcgan.pipeline.toybirds import assets as weights
+    from hspcgan.pipeline.toybirds.weights import build as weights
 
     wrong = weights.verify()
     if wrong:

@@ -19,17 +19,17 @@ from torch import Tensor
 
 from hspcgan.model.clip_file import openai_clip
 from hspcgan.model.condition import Condition
-from hspcgan.model.galip import import_galip
+from hspcgan.model.import_galip import import_galip
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
-from hspcgan.pipeline.cache.conditions import collate
+from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.train import distributed, losses
 from hspcgan.train.bench.plain import Plain
 from hspcgan.train.bench.plain_networks import networks
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.data import Batches
-from hspcgan.train.journal import Clock
 from hspcgan.train.loop import train_step
+from hspcgan.train.run_log import Clock
 from hspcgan.train.setup import Run, assemble
 
 GALIP: dict[str, dict[str, Any]] = {
@@ -63,7 +63,7 @@ def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Fig
 
 def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
     """Conditions of a batch read from the cache, and made of its captions by parsing and encoding."""
-    from hspcgan.evaluate.texts import conditions_from_texts
+    from hspcgan.evaluate.draw.texts import conditions_from_texts
 
     cache, slots, size = run.cache, run.model_config.locals, run.config.batch_size
     texts = cache.captions["text"].to_pylist()
@@ -209,8 +209,8 @@ def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
 
 def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> Iterator[Figure]:
     """Images a second from features, both ways; seconds from one text to one image."""
-    from hspcgan.evaluate.sample import generate
-    from hspcgan.evaluate.texts import conditions_from_texts
+    from hspcgan.evaluate.draw.generate import generate
+    from hspcgan.evaluate.draw.texts import conditions_from_texts
 
     batch = run.batches.at(0).to(run.world.device)
     noise, sentence = batch.noise, batch.condition.sentence

@@ -1,0 +1,1 @@
+"""Images of own texts: sample, interpolate, edit."""

@@ -1,0 +1,58 @@
+"""An opened checkpoint that own texts can be drawn with: what `sample`, `interpolate` and `edit` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
+from hspcgan.evaluate.draw.texts import clean_texts, conditions_from_texts, doubts
+from hspcgan.model.checkpoint import Loaded
+from hspcgan.model.clip import pick_device
+from hspcgan.model.condition import Condition
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights draw, and where: a checkpoint, its CLIP where it is not found by itself, a device's word."""
+
+    checkpoint: str
+    clip_path: str | None = None
+    device: str = "auto"
+    allow_unverified: bool = False  # open a TorchScript CLIP that is not one of OpenAI's
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder that pictures go to, before they are drawn. ValueError where nothing can be written to it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise ValueError(f"--out {out} cannot be written to ({error.strerror}); name another folder") from error
+
+
+def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Loaded, Condition]:
+    """The networks on their device, and a condition per text; `warn` gets a line for each doubtful text.
+
+    Where prompts are made of the sentence alone (GALIP), texts are not parsed. ValueError for a text that ingest would
+    refuse too, such as an empty one, and for weights that are missing or do not belong together.
+    """
+    from hspcgan.pipeline.concepts import Parser
+
+    texts = clean_texts(texts)
+    device = pick_device(weights.device, "--device")
+    folder = find_checkpoint(weights.checkpoint)
+    loaded = open_checkpoint(folder, clip_path=weights.clip_path, allow_unverified=weights.allow_unverified)
+    parser, templates = None, {}
+    if loaded.config.prompts != "fc":
+        how = reading(folder)
+        parser, templates = Parser(how.parse), how.templates
+    for line in doubts(texts, loaded.clip):
+        warn(line)
+    condition = conditions_from_texts(texts, loaded.clip, templates, parser, n_entities=loaded.config.locals)
+    loaded.generator.to(device)
+    return loaded, condition

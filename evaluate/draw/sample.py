@@ -1,0 +1,70 @@
+"""Own texts → images on disk: what `hspcgan sample` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hspcgan.evaluate.draw.checkpoint import Warn, Weights, make_folder, open_weights
+from hspcgan.evaluate.draw.generate import generate
+from hspcgan.evaluate.draw.pictures import captioned, png, slug
+from hspcgan.evaluate.draw.texts import clean_texts
+from hspcgan.pipeline.cache.atomic import write_whole
+
+GRID = "grid.png"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to draw, and where to put it."""
+
+    texts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    out: Path
+    grid: bool
+
+    def files(self) -> list[Path]:
+        """Those that are written: text by text, seed by seed, the grid last. ValueError as `clean_texts`."""
+        clean_texts(self.texts)
+        names = [slug(text) for text in self.texts]
+        if len(set(names)) < len(names):
+            names = [f"{i + 1:02d}-{name}" for i, name in enumerate(names)]
+        images = [self.out / f"{name}_seed{seed}.png" for name in names for seed in self.seeds]
+        return [*images, self.out / GRID] if self.grid else images
+
+
+def read_texts(path: Path) -> list[str]:
+    """The lines of a UTF-8 file that are not blank. ValueError where there are none."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; give a file with a text a line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as UTF-8 text ({error}); give a file with a text a line") from error
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise ValueError(f"{path} holds no text; write a text a line")
+    return texts
+
+
+def draw(request: Request, weights: Weights, warn: Warn) -> list[Path]:
+    """Writes the images and returns their paths; `warn` gets a line for each text that may come out wrong.
+
+    ValueError as `Request.files` and `make_folder`, and for weights that are missing or do not belong together.
+    """
+    paths = request.files()
+    make_folder(request.out)
+    loaded, condition = open_weights(weights, request.texts, warn)
+    rows = np.repeat(np.arange(len(request.texts)), len(request.seeds))
+    texts = [request.texts[row] for row in rows]
+    seeds = list(request.seeds) * len(request.texts)
+    images = generate(loaded.generator, condition[rows], texts, seeds)
+    for path, image in zip(paths, images, strict=False):  # the grid's path comes after the images'
+        write_whole(path, png(image))
+    if request.grid:
+        many = len(request.seeds) > 1
+        labels = [f"{text}  (seed {seed})" if many else text for text, seed in zip(texts, seeds, strict=True)]
+        write_whole(paths[-1], png(captioned(images, labels, columns=min(len(request.seeds), 8) if many else 4)))
+    return paths

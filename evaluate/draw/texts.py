@@ -1,0 +1,81 @@
+"""Anyone's own captions → conditions: cleaned, parsed and encoded as the cache's were, held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from hspcgan.model.clip import FrozenClip
+from hspcgan.model.condition import Condition
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.caption_features import Texts, flattened
+from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.concepts import Parser
+
+
+def clean_texts(texts: Sequence[str]) -> list[str]:
+    """Each as ingest would keep it (`clean_caption`). ValueError for one that it would refuse, with its number."""
+    from hspcgan.pipeline.stages.caption_text import clean_caption
+
+    clean = []
+    for number, text in enumerate(texts, 1):
+        try:
+            clean.append(clean_caption(text))
+        except ValueError as error:
+            raise ValueError(f"text {number} of {len(texts)}: {error}; describe what to draw in words") from error
+    return clean
+
+
+def conditions_from_texts(
+    texts: Sequence[str], clip: FrozenClip, templates: Mapping[str, str], parser: Parser | None, n_entities: int = 6
+) -> Condition:
+    """A condition per clean text: concepts by `parser`, features by `clip`, phrases worded by their template.
+
+    Without a parser no text has concepts.
+    Texts beyond CLIP's context are represented by their beginning; `doubts` says so. ValueError where CLIP gives
+    features that are not finite.
+    """
+    from hspcgan.pipeline.stages.encode import encode_texts
+    from hspcgan.pipeline.stages.parse import concept_row
+
+    empty: dict[str, list] = {column: [] for column in schema.COLUMNS.values()}
+    rows = [concept_row(concepts) for concepts in parser.parse(texts)] if parser else [empty for _ in texts]
+    phrases: dict[tuple[str, str], int] = {}  # (kind, phrase) → id
+    for row in rows:
+        for kind, column in schema.COLUMNS.items():
+            for item in row[column]:
+                item["phrase"] = phrases.setdefault((kind, item["phrase"]), len(phrases))
+    sentence, tokens, _ = encode_texts(clip, texts)
+    prompts = [templates[kind].format(phrase) for kind, phrase in phrases]
+    features = encode_texts(clip, prompts)[0] if prompts else np.zeros((0, clip.embed_dim), np.float32)
+    columns = pa.schema([schema.CAPTIONS.field(column) for column in schema.COLUMNS.values()])
+    table = pa.Table.from_pylist([{name: row[name] for name in columns.names} for row in rows], schema=columns)
+    own = Texts(
+        concepts=flattened(table),
+        phrase_text=features.astype(np.float16),
+        sentence=sentence.astype(np.float16),
+        token_rows=np.concatenate(tokens).astype(np.float16),
+        offsets=np.cumsum([0, *map(len, tokens)], dtype=np.int64),
+    )
+    arrays = collate(own, np.arange(len(texts)), n_entities=n_entities)
+    return Condition.from_arrays(arrays)
+
+
+def doubts(texts: Sequence[str], clip: FrozenClip) -> list[str]:
+    """A line for each reason why an image may not show its text: too long for CLIP, or words that it never read."""
+    from hspcgan.pipeline.stages.encode import unknown_words
+
+    lines = [
+        f"{text[:60]!r}… has more than CLIP's {clip.context_length} tokens: only its beginning is drawn; shorten it"
+        for text, cut in zip(texts, clip.tokenize(texts)[1].tolist(), strict=True)
+        if cut
+    ]
+    unknown = sorted(unknown_words(texts, clip.path)) if clip.path else []
+    if unknown:
+        lines.append(
+            f"{clip.name} was never trained on {', '.join(map(repr, unknown))}: these words will not be drawn; "
+            "use the words it knows, or a checkpoint of a CLIP that knows yours"
+        )
+    return lines

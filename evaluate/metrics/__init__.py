@@ -1,0 +1,1 @@
+"""The metrics: small functions of images, texts and features."""

@@ -1,0 +1,158 @@
+"""Copy: a finished cache between folders and object stores; what an interrupted copy leaves is never taken for one."""
+
+import contextlib
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.info import BLOCK, is_cache, parse_info
+from hspcgan.pipeline.cache.ownership import refuse_foreign, refuse_others
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.sources import place
+
+BEGUN = "copy.partial"
+"""At a URL, where nothing can be renamed, the mark that the files beside it are a copy's."""
+
+
+def copy_cache(source: str, target: str, replace: bool = False) -> int:
+    """
+    Copies a finished cache; source and target are local folders or URLs that fsspec opens, such as s3://bucket/cache.
+
+    A local target is filled beside its place, under the lock that `prepare` takes, and renamed when it is a whole
+    cache. At a URL cache.json is written last, and removed first where `replace` overwrites a cache; until then a file
+    `copy.partial` says whose the others are.
+
+    Returns the bytes copied, 0 when the very same cache (cache.json and sizes of files) is there already. Raises
+    ValueError when the source is no finished cache, is damaged (what is read has another checksum than cache.json says)
+    or changes meanwhile, when the target holds anything else (another cache, without `replace`) or lies inside a cache,
+    and when a file's size differs after the copy.
+    """
+    origin, goal = _place(source), _place(target)
+    if str(origin).rstrip("/") == str(goal).rstrip("/") or _same_folder(origin, goal):
+        raise ValueError(f"{source} and {target} are the same place; give another TARGET")
+    raw, info = _finished(origin)
+    if _is_there(goal, raw, info, replace):
+        return 0
+    if isinstance(goal, Path):
+        _into_folder(origin, goal, raw, info, replace)
+    else:
+        _into_url(origin, goal, raw, info)
+    return len(raw) + _size(info)
+
+
+def _size(info: dict[str, Any]) -> int:
+    """Bytes of all files but cache.json."""
+    return sum(info["files"][name]["size"] for name in schema.contents_of(info))
+
+
+def _place(text: str) -> Path:
+    found = place(text)
+    return Path(found.path) if getattr(found, "protocol", "") in ("file", "local") else found
+
+
+def _same_folder(origin: Path, goal: Path) -> bool:
+    local = isinstance(origin, Path) and isinstance(goal, Path)
+    return local and origin.exists() and goal.exists() and origin.samefile(goal)
+
+
+def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
+    """cache.json of a finished cache, as it is and read."""
+    if isinstance(origin, Path):
+        Cache(origin)  # which notices more of what may be wrong with a folder
+    if not (origin / schema.INFO).is_file():
+        raise ValueError(f"no finished cache at {origin}: {schema.INFO} is missing, which `hspcgan copy` writes last")
+    raw = (origin / schema.INFO).read_bytes()
+    info = parse_info(raw, origin / schema.INFO)
+    differing = _differing(origin, info)
+    if differing:
+        raise ValueError(f"{origin} lacks or has in other size: {', '.join(differing)}; copy or prepare it again")
+    return raw, info
+
+
+def _differing(folder: Path, info: dict[str, Any]) -> list[str]:
+    """Files that are missing in a folder or not of the size that cache.json states."""
+    files = {name: folder / name for name in schema.contents_of(info)}
+    return [n for n, path in files.items() if not path.is_file() or path.stat().st_size != info["files"][n]["size"]]
+
+
+def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bool:
+    """Whether the target holds the very same cache. ValueError when it holds what must not be overwritten."""
+    if isinstance(goal, Path):
+        refuse_foreign(goal)
+    else:
+        refuse_others(goal, (BEGUN, *schema.FILES), lambda url: is_cache(url) or (url / BEGUN).exists())
+    if replace or not (goal / schema.INFO).exists():
+        return False
+    if (goal / schema.INFO).read_bytes() != raw:
+        raise ValueError(f"{goal} holds another cache, whose {schema.INFO} differs; give another TARGET, or --replace")
+    differing = _differing(goal, info)
+    if differing:
+        raise ValueError(
+            f"{goal} holds this cache, but lacks or has in other size: {', '.join(differing)}; --replace it"
+        )
+    return True
+
+
+def _into_folder(origin: Path, goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> None:
+    with PartialCache(goal, replace) as partial:
+        if any(partial.folder(stage).exists() for stage in schema.STAGES):
+            raise ValueError(
+                f"{partial.path} is an unfinished `hspcgan prepare`; finish it, remove it, or give another TARGET"
+            )
+        work = partial.path / "copy"
+        work.mkdir()
+        try:
+            _copy_files(origin, work, raw, info)
+        except BaseException:
+            shutil.rmtree(work)
+            raise
+        partial.install(work)
+
+
+def _into_url(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> None:
+    try:
+        (goal / BEGUN).write_bytes(b"hspcgan copy\n")
+        for name in (schema.INFO, *schema.FILES):  # without cache.json, the rest is no cache any more
+            with contextlib.suppress(FileNotFoundError):
+                (goal / name).unlink()
+        _copy_files(origin, goal, raw, info)
+        (goal / BEGUN).unlink()
+    except NotImplementedError:
+        raise ValueError(f"{goal} cannot be written to: its protocol only reads; give another TARGET") from None
+
+
+def _copy_files(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> None:
+    with tqdm(total=_size(info), desc="copy", unit="B", unit_scale=True, disable=None) as bar:
+        for name in schema.contents_of(info):
+            stated, digest = info["files"][name], hashlib.sha256()
+            with (origin / name).open("rb") as reader, (goal / name).open("wb") as writer:
+                while block := reader.read(BLOCK):
+                    writer.write(block)
+                    digest.update(block)
+                    bar.update(len(block))
+            if digest.hexdigest() != stated["sha256"]:
+                _refuse_replaced(origin, raw)
+                raise ValueError(
+                    f"{origin / name} is damaged: sha256 {digest.hexdigest()}, expected {stated['sha256']}; "
+                    "copy it from elsewhere, or prepare the cache again"
+                )
+            _check_size(goal / name, stated["size"])
+        _refuse_replaced(origin, raw)
+        (goal / schema.INFO).write_bytes(raw)
+        _check_size(goal / schema.INFO, len(raw))
+
+
+def _refuse_replaced(origin: Path, raw: bytes) -> None:
+    if (origin / schema.INFO).read_bytes() != raw:
+        raise ValueError(f"{origin} was replaced while it was copied; run the same command again")
+
+
+def _check_size(path: Path, expected: int) -> None:
+    got = path.stat().st_size
+    if got != expected:
+        raise ValueError(f"{path} has {got:,} bytes after the copy, expected {expected:,}; run the same command again")

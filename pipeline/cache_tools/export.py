@@ -1,0 +1,59 @@
+"""Export: a cache's concepts and features as plain Parquet, for pandas, DuckDB, Ray and whatever else reads tables."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hspcgan.pipeline.cache.ownership import refuse_inside_cache
+from hspcgan.pipeline.cache.reader import Cache
+
+ROWS = 4096  # captions or phrases turned into a row group at a time
+
+
+def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
+    """
+    Writes samples.parquet, captions.parquet (with `sentence`, float32 [d]), phrases.parquet (with `feature`, float32
+    [d]) and rejects.parquet into a new folder; `tokens` adds captions' token features, a list of [d] rows each.
+
+    Features are widened from float16, which not every reader knows. Returns the files; raises ValueError when the
+    folder exists or lies inside a cache. The folder appears whole or not at all.
+    """
+    if folder.exists():
+        raise ValueError(f"{folder} exists already; give another folder, or remove it")
+    refuse_inside_cache(folder)
+    work = folder.with_name(f".{folder.name}.export")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    pq.write_table(cache.samples, work / "samples.parquet")
+    pq.write_table(cache.rejects, work / "rejects.parquet")
+    _with_vectors(cache.phrases, "feature", cache.phrase_text, work / "phrases.parquet")
+    _with_vectors(cache.captions, "sentence", cache.sentence, work / "captions.parquet", cache if tokens else None)
+    os.replace(work, folder)
+    return sorted(folder.iterdir())
+
+
+def _with_vectors(table: pa.Table, name: str, vectors: np.ndarray, path: Path, tokens_of: Cache | None = None) -> None:
+    """The table with a column of float32 vectors [rows, d], written in row groups so that memory stays flat."""
+    width = vectors.shape[1]
+    schema = table.schema.append(pa.field(name, pa.list_(pa.float32(), width)))
+    if tokens_of is not None:
+        schema = schema.append(pa.field("token_features", pa.list_(pa.list_(pa.float32(), width))))
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, table.num_rows, ROWS):
+            part = table.slice(start, ROWS)
+            block = np.asarray(vectors[start : start + ROWS], dtype=np.float32)  # [rows, d]
+            columns = [*part.columns, _vectors(block)]
+            if tokens_of is not None:
+                rows = [tokens_of.tokens(row) for row in range(start, start + part.num_rows)]
+                offsets = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+                flat = _vectors(np.concatenate(rows).astype(np.float32))
+                columns.append(pa.ListArray.from_arrays(offsets, flat))
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+
+
+def _vectors(block: np.ndarray) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(block.ravel()), block.shape[1])

@@ -1,0 +1,176 @@
+"""Looks into a finished cache: a caption's parse as a terminal table, its graph as SVG, and the cache's statistics."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.info import MEND
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.graphs.svg import graph_svg
+
+
+def find(cache: Cache, caption: str | None = None, search: str | None = None, number: int | None = None) -> list[int]:
+    """
+    Rows of captions.parquet: that of a caption id (or all of a sample's key), those whose text holds `search`
+    (case-insensitive; the first ten), the row `number` itself, or, with nothing asked, the first three rows.
+
+    Raises ValueError when nothing answers.
+    """
+    total = cache.captions.num_rows
+    if caption is not None:
+        ids, keys = cache.captions["caption_id"].to_pylist(), cache.captions["key"].to_pylist()
+        rows = [row for row in range(total) if caption in (ids[row], keys[row])]
+        if not rows:
+            raise ValueError(f"no caption or sample {caption!r} here; ids are like {ids[0]!r}, keys like {keys[0]!r}")
+        return rows
+    if search is not None:
+        texts = cache.captions["text"].to_pylist()
+        rows = [row for row, text in enumerate(texts) if search.lower() in text.lower()]
+        if not rows:
+            raise ValueError(f"none of the {total} captions holds {search!r}")
+        return rows[:10]
+    if number is not None:
+        if not 0 <= number < total:
+            raise ValueError(f"no caption row {number}; the cache has rows 0 … {total - 1}")
+        return [number]
+    return list(range(min(3, total)))
+
+
+def describe(cache: Cache, row: int) -> str:
+    """A caption with its entities, attributes and relations, and the graph's edges, as text for a terminal."""
+    record = cache.captions.slice(row, 1).to_pylist()[0]
+    split = cache.samples["split"][int(cache.caption_sample[row])].as_py()
+    cut = ", truncated" if record["truncated"] else ""
+    title = f"{record['caption_id']}  ({split}, row {row}, {record['n_tokens']} tokens{cut})"
+    lines = [title, f"  {record['text']}", ""]
+    heads = [entity["head"] for entity in record["entities"]]
+
+    def name(index: int) -> str:
+        return heads[index] if index >= 0 else "–"
+
+    phrases = cache.phrases["text"]
+    rows = []
+    for e in record["entities"]:
+        place = f"“{record['text'][e['start'] : e['end']]}” {e['type']}".strip()
+        rows.append(("entity", phrases[e["phrase"]].as_py(), e["word"], place))
+    for a in record["attributes"]:
+        rows.append(("attribute", a["text"], a["word"], f"of {name(a['entity'])}"))
+    for r in record["relations"]:
+        rows.append(("relation", r["text"], r["word"], f"{name(r['subject'])} → {name(r['object'])}"))
+    if not rows:
+        return "\n".join([*lines, "  nothing was found in it: the global prompt alone carries the caption", ""])
+    lines += _table(("kind", "phrase", "word", "edge or place"), rows)
+    edges = [f"{a['text']} ⊕ {name(a['entity'])}" for a in record["attributes"] if a["entity"] >= 0]
+    edges += [
+        f"{name(r['subject'])} ─{r['text']}→ {name(r['object'])}"
+        for r in record["relations"]
+        if r["subject"] >= 0 and r["object"] >= 0
+    ]
+    lines += ["", f"  graph: {' · '.join(edges) or 'no edges'}", ""]
+    return "\n".join(lines)
+
+
+def svg(cache: Cache, row: int) -> str:
+    """The caption's scene graph as an SVG document. ValueError when it is damaged."""
+    record = cache.captions.slice(row, 1).to_pylist()[0]
+    try:
+        graph = schema.read_graph(record["graph"])
+    except ValueError as error:
+        raise ValueError(f"{cache.path / schema.CAPTIONS_FILE}: graph in row {row}: {error}; {MEND}") from error
+    return graph_svg(record["text"], graph)
+
+
+def statistics(cache: Cache) -> str:
+    """Counts, rows in and out, refusals by reason, concepts per caption and the commonest phrases, as text."""
+    counts, info = cache.info["counts"], cache.info
+    offered = counts["samples"] + counts["captions"] + counts["rejects"]
+    splits = Counter(cache.samples["split"].to_pylist())
+    alignment = info["parser"].get("alignment", {})
+    lines = [
+        f"rows    {offered:,} offered = {counts['samples']:,} images + {counts['captions']:,} captions + "
+        f"{counts['rejects']:,} refused",
+        f"splits  {', '.join(f'{split} {count:,}' for split, count in sorted(splits.items(), reverse=True))}",
+        f"images  {info['image_size']} × {info['image_size']} px",
+        f"texts   {counts['tokens']:,} tokens, {counts['truncated']:,} captions truncated",
+        f"CLIP    {info['clip']['name']} ({info['clip']['sha256'][:12]}…), {info['clip']['embed_dim']} wide",
+        *(f"taps    {line}" for line in taps_lines(cache)),
+        f"graphs  {counts['empty_graphs']:,} captions without an entity "
+        f"({counts['empty_graphs'] / max(1, counts['captions']):.2%}); "
+        f"{alignment.get('noun_chunk_fallback', 0):,} unique captions, empty by the rules, have noun chunks",
+        "",
+    ]
+    lines += _table(
+        ("per caption", "mean", "median", "most", "none"),
+        [_spread(cache, kind) for kind in ("entities", "attributes", "relations")],
+    )
+    kinds = cache.phrases["kind"].to_pylist()
+    common = sorted(
+        zip(cache.phrases["count"].to_pylist(), kinds, cache.phrases["text"].to_pylist(), strict=True),
+        key=lambda phrase: (-phrase[0], phrase[2]),
+    )
+    lines.append("")
+    lines += _table(
+        ("phrases", "unique", "mentions", "only once", "commonest"),
+        [_frequencies(kind, [(count, text) for count, own, text in common if own == kind])
+         for kind in ("entity", "attribute", "relation")],
+    )  # fmt: skip
+    if alignment:
+        lines += ["", *_table(("of the parser, over unique captions", "count"), sorted(alignment.items()))]
+    if cache.rejects.num_rows:
+        lines += ["", *_table(("refused", "stage", "what", "why"), reasons(cache.rejects))]
+    return "\n".join(lines)
+
+
+def taps_lines(cache: Cache) -> list[str]:
+    """A line on the views whose CLIP features the cache holds and their size; none where it holds none."""
+    if "taps" not in cache.info:
+        return []
+    views, size = cache.info["taps"]["views"], cache.taps.nbytes
+    shown = f"CLIP features of {len(views)} views ({', '.join(views)}) after blocks {cache.info['taps']['blocks']}"
+    return [f"{shown}: {size / max(1, len(cache.taps)) / 1e3:,.0f} KB an image, {size / 1e6:,.1f} MB"]
+
+
+def _frequencies(kind: str, phrases: list[tuple[int, str]]) -> tuple[Any, ...]:
+    counts = [count for count, _ in phrases]
+    shown = ", ".join(f"{text} {count}" for count, text in phrases[:8])
+    return kind, len(counts), sum(counts), counts.count(1), shown
+
+
+def reasons(rejects: pa.Table) -> list[tuple[int, str, str, str]]:
+    """
+    Refusals, rows of schema.REJECTS, as (count, stage, what, why), the commonest first.
+
+    Reasons that differ in their details alone (what follows a colon, numbers) are counted together, under the
+    commonest of them.
+    """
+    groups: dict[tuple[str, str, str], Counter[str]] = {}
+    for row in rejects.to_pylist():
+        _, image, why = row["why"].rpartition(schema.IMAGE_REFUSED)
+        kind = image + re.sub(r"-?\d[\d,.]*", "N", why.partition(": ")[0])
+        groups.setdefault((row["stage"], row["what"], kind), Counter())[row["why"]] += 1
+    counted = [(whys.total(), stage, what, _example(whys)) for (stage, what, _), whys in groups.items()]
+    return sorted(counted, key=lambda group: (-group[0], group[1:]))
+
+
+def _example(whys: Counter[str]) -> str:
+    why = whys.most_common(1)[0][0]
+    return why if len(whys) == 1 else f"{why} (one of {len(whys):,} variants)"
+
+
+def _spread(cache: Cache, kind: str) -> tuple[Any, ...]:
+    sizes = np.array(cache.captions[kind].combine_chunks().value_lengths())
+    return kind, f"{sizes.mean():.2f}", int(np.median(sizes)), int(sizes.max()), f"{(sizes == 0).mean():.1%}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Left-aligned columns under a rule."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    lines = ["  " + "  ".join(row).rstrip() for row in padded]
+    return [lines[0], "  " + "  ".join("─" * width for width in widths), *lines[1:]]

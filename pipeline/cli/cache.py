@@ -1,0 +1,79 @@
+"""The commands on a finished cache: what is in it, whether it is whole, and taking it elsewhere."""
+
+from pathlib import Path
+
+import click
+
+CacheFolder = click.argument("cache", type=click.Path(path_type=Path))
+
+
+@click.command()
+@CacheFolder
+@click.option("--caption", metavar="ID", help="A caption id (KEY#0), or a KEY for all captions of its image.")
+@click.option("--search", metavar="TEXT", help="Captions that hold this text (the first ten).")
+@click.option("--number", type=int, metavar="K", help="The caption in row K.")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the first caption's graph here.")
+def inspect(cache: Path, caption: str | None, search: str | None, number: int | None, svg: Path | None) -> None:
+    """Show captions with their concepts and scene graphs."""
+    from hspcgan.pipeline.cache.reader import Cache
+    from hspcgan.pipeline.cache_tools import show as look
+
+    if sum(choice is not None for choice in (caption, search, number)) > 1:
+        raise click.UsageError("give one of --caption, --search and --number")
+    opened = Cache(cache)
+    rows = look.find(opened, caption, search, number)
+    for row in rows:
+        click.echo(look.describe(opened, row))
+    if svg is not None:
+        svg.parent.mkdir(parents=True, exist_ok=True)
+        svg.write_text(look.svg(opened, rows[0]), encoding="utf-8")
+        click.echo(f"The graph of the first is drawn in {svg}.")
+
+
+@click.command()
+@CacheFolder
+def stats(cache: Path) -> None:
+    """Count rows in and out, refusals, concepts, phrases."""
+    from hspcgan.pipeline.cache.reader import Cache
+    from hspcgan.pipeline.cache_tools.show import statistics
+
+    click.echo(statistics(Cache(cache)))
+
+
+@click.command()
+@CacheFolder
+def validate(cache: Path) -> None:
+    """Check every promise of the cache format."""
+    from hspcgan.pipeline.cache.validate import validate as check
+
+    check(cache)
+    click.echo(f"{cache} keeps every promise of the format.")
+
+
+@click.command()
+@CacheFolder
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--parquet", is_flag=True, default=True, help="As Parquet, which is the only format so far.")
+@click.option("--tokens", is_flag=True, help="With the token features of each caption (large).")
+def export(cache: Path, folder: Path, parquet: bool, tokens: bool) -> None:
+    """Write concepts and features as plain Parquet into FOLDER."""
+    from hspcgan.pipeline.cache.reader import Cache
+    from hspcgan.pipeline.cache_tools.export import export as write
+
+    for path in write(Cache(cache), folder, tokens):
+        click.echo(str(path))
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--replace", is_flag=True, help="Overwrite another cache that TARGET holds.")
+def copy(source: str, target: str, replace: bool) -> None:
+    """Copy a finished cache, to or from an object store.
+
+    SOURCE and TARGET are each a local folder or a URL that fsspec knows, such as s3://bucket/cache.
+    """
+    from hspcgan.pipeline.cache_tools.copy import copy_cache
+
+    copied = copy_cache(source, target, replace)
+    click.echo(f"{target}: {copied / 1e6:,.1f} MB copied" if copied else f"{target}: this very cache is already there")

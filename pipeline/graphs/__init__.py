@@ -1,0 +1,1 @@
+"""Scene graphs as files, as drawings, and scored against gold."""

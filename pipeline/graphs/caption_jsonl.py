@@ -1,0 +1,180 @@
+"""Captions of any file → scene graphs as FACTUAL writes them, without a cache: `hspcgan parse --jsonl IN OUT`."""
+
+import functools
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from hspcgan.pipeline.concepts import ParseConfig, Parser
+from hspcgan.pipeline.stages import engines
+from hspcgan.pipeline.stages.caption_text import clean_caption
+
+LINES = 4096  # in one batch, whatever the number of processes
+
+
+@dataclass
+class Outcome:
+    """Lines in = captions out + rejects; `empty` counts captions in which nothing was found."""
+
+    captions: int = 0
+    empty: int = 0
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+
+
+def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
+    """
+    Writes one {"caption", "tuples"} a line of `target` for each {"caption"} of `source`, in order, captions unchanged.
+
+    Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
+    in TARGET.rejects.jsonl as {"line", "why", "text"}, which is absent when there are none. `target` appears when it is
+    complete; a link stays, its file is written. Raises ValueError as `check` does, and where each line is refused;
+    then nothing is written.
+    """
+    check(source, target, config)
+    target = _behind_links(target)
+    outcome = Outcome()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = _own_partial(target)
+    try:
+        with open(source, "rb") as lines, open(partial, "x", encoding="utf8") as out:
+            for (captions, graphs), _ in engines.run(
+                functools.partial(_mapper, config), _batches(lines, outcome), config.processes
+            ):
+                for caption in captions:
+                    outcome.captions += 1
+                    outcome.empty += not graphs[caption]
+                    row = {"caption": caption, "tuples": graphs[caption]}
+                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        _refuse_none(source, outcome)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    _write_rejects(_refused(target), outcome.rejects)
+    return outcome
+
+
+def check(source: Path, target: Path, config: ParseConfig) -> None:
+    """
+    Asks all that can be asked before the work: whether `source` is there, `target` can be written, the models load.
+
+    Raises ValueError where the source is compressed or would be written over, where the target is no plain file or what
+    another process has open (/dev/stdout), where its folder cannot be written, or where a model is missing.
+    """
+    if "-" in (str(source), str(target)):
+        raise ValueError("- is no file's name: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
+    if _is_open_file(target):
+        raise ValueError(f"{target} is a file that is open already, which would be replaced; name one to write")
+    target = _behind_links(target)
+    if _behind_links(source) in (target, _refused(target)):
+        raise ValueError(f"{source} would be written over, by {target.name} or its rejects; give another file to write")
+    if source.is_dir() or not source.exists():
+        raise ValueError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
+    _refuse_gzip(source)
+    if target.is_dir():
+        raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{target} is no plain file, which appears when it is complete; name one to write")
+    folder = next(parent for parent in target.parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{folder} is no folder that can be written, and {target} lies in it; name another file")
+    _parser(config)
+
+
+def _behind_links(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a link to itself
+
+
+def _refuse_gzip(source: Path) -> None:
+    if source.is_file():  # what a pipe gives can be read once only
+        with open(source, "rb") as file:
+            if file.read(2) == b"\x1f\x8b":
+                raise ValueError(f"{source} is compressed by gzip; unpack it with gunzip, or give <(zcat {source})")
+
+
+def _refuse_none(source: Path, outcome: Outcome) -> None:
+    if outcome.rejects and not outcome.captions:
+        first = outcome.rejects[0]
+        raise ValueError(f"{source}: not one usable caption in {len(outcome.rejects):,} lines; "
+                         f"line {first['line']}: {first['why']}")  # fmt: skip
+
+
+def _refused(target: Path) -> Path:
+    return target.with_name(target.name + ".rejects.jsonl")
+
+
+def _is_open_file(path: Path) -> bool:
+    """Whether a name leads through /proc, as /dev/stdout does, to an open file: `resolve` tells that file's path."""
+    path = path.parent.resolve() / path.name
+    if path.is_relative_to("/proc"):
+        return True
+    return path.exists() and path.is_symlink() and _is_open_file(path.parent / os.readlink(path))
+
+
+def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:
+    numbered = enumerate(lines, start=1)
+    while block := list(islice(numbered, LINES)):
+        captions = []
+        for number, line in block:
+            try:
+                captions.append(_caption(line))
+            except ValueError as error:
+                text = line.decode("utf8", "backslashreplace").rstrip("\n")
+                outcome.rejects.append({"line": number, "why": str(error), "text": text[:1000]})
+        yield captions
+
+
+def _caption(line: bytes) -> str:
+    """A line's caption as it stands; ValueError says what is wrong with the line."""
+    try:
+        row = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos}" if line.strip() else "empty line") from error
+    except RecursionError as error:
+        raise ValueError("not JSON that can be read: too many brackets inside brackets") from error
+    caption = row.get("caption") if isinstance(row, dict) else None
+    if not isinstance(caption, str):
+        found = f"the keys {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__
+        found = f"a caption that is {type(caption).__name__}" if caption is not None else found
+        raise ValueError(f'expected {{"caption": "…"}}, found {found}')
+    clean_caption(caption)
+    return caption
+
+
+@functools.lru_cache(maxsize=1)
+def _parser(config: ParseConfig) -> Parser:
+    parser = Parser(config)
+    parser.load()
+    return parser
+
+
+def _mapper(config: ParseConfig) -> engines.Mapper:
+    """Captions → themselves and the tuples of each different one."""
+    parser = _parser(config)
+
+    def graphs(captions: list[str]) -> tuple[list[str], dict[str, list[list[str]]]]:
+        unique = list(dict.fromkeys(captions))
+        return captions, dict(zip(unique, parser.tuples([clean_caption(caption) for caption in unique]), strict=True))
+
+    return graphs
+
+
+def _write_rejects(path: Path, rejects: list[dict[str, Any]]) -> None:
+    if not rejects:
+        path.unlink(missing_ok=True)
+        return
+    partial = _own_partial(path)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejects)
+    partial.write_text(text, encoding="utf8", errors="backslashreplace")  # lone surrogates, as JSON writes them
+    os.replace(partial, path)
+
+
+def _own_partial(path: Path) -> Path:
+    """A name for work on a file that another process, on another machine too, may be writing as well."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")

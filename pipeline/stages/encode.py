@@ -1,0 +1,237 @@
+"""Encode: every unique caption and phrase prompt once through the frozen CLIP's text tower → float16 features.
+
+Legend: n texts of a batch, L tokens of the longest, d CLIP's embedding width.
+"""
+
+import functools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.manifest import ClipChoice, weights_path
+from hspcgan.pipeline.stages.engines import maker
+from hspcgan.pipeline.stages.runner import Job, Shard, Stage, say
+
+if TYPE_CHECKING:
+    from hspcgan.model.clip import FrozenClip
+
+BATCH_TEXTS = 128
+SHARD_TEXTS = 16 * BATCH_TEXTS
+
+
+class Templates(BaseModel):
+    """The prompt patch around a phrase of each kind; {} stands for the phrase."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    entity: str = Field(default="a photo of a {}", description="Around an entity's lemmatised head (the paper's own).")
+    attribute: str = Field(default="a photo of something {}", description="Around an attribute.")
+    relation: str = Field(default="a photo of something {} something", description="Around a relation.")
+
+    @field_validator("entity", "attribute", "relation")
+    @classmethod
+    def _has_one_slot(cls, text: str) -> str:
+        if text.count("{}") != 1 or "{" in text.replace("{}", "") or "}" in text.replace("{}", ""):
+            raise ValueError(f"a template holds {{}} exactly once and no other brace; got {text!r}")
+        return text
+
+
+class EncodeConfig(ClipChoice):
+    """The manifest's `encode` section: which CLIP reads the texts, and how phrases are worded for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    templates: Templates = Field(default=Templates(), description="Prompt templates by kind of phrase.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the text tower runs; auto: a GPU if any.")
+    processes: int = Field(1, ge=1, description="Worker processes, each with its own CLIP on one thread.")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Features of texts in order, float16: sentence [n, d]; token features of the captions alone, [Σ, d] by offsets."""
+
+    n_tokens: np.ndarray  # [n] int32, begin and end of text included
+    truncated: np.ndarray  # [n] bool
+    sentence: np.ndarray  # [n, d] float16
+    tokens: np.ndarray  # [Σ, d] float16
+    offsets: np.ndarray  # [n + 1] int64; a prompt has no rows
+
+
+def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """
+    Raw sentence features float32 [n, d], each text's token features float32 [tokens, d], and bool [n]: cut off.
+
+    The context is trimmed to the longest text given, which is exact because CLIP's text attention is causal. Raises
+    ValueError naming the first text whose features are not finite.
+    """
+    import torch
+
+    ids, truncated = clip.tokenize(texts)
+    lengths = (ids.argmax(dim=-1) + 1).tolist()
+    with torch.inference_mode():
+        sentence, tokens = clip.encode_text(ids.to(clip.device))  # [n, d], [n, L, d]
+    rows, table = sentence.float().cpu().numpy(), tokens.float().cpu().numpy()
+    features = [table[i, :length] for i, length in enumerate(lengths)]
+    limit = np.finfo(np.float16).max
+    for text, row, part in zip(texts, rows, features, strict=True):
+        # Comparisons with NaN are false, so this catches NaN, infinity and what float16 cannot hold.
+        if not ((np.abs(row) <= limit).all() and (np.abs(part) <= limit).all()):
+            raise ValueError(
+                f"CLIP {clip.name} gave features that are NaN, infinite or beyond float16 for {text[:80]!r}; "
+                "its weights are damaged or not CLIP's"
+            )
+    return rows, features, truncated.numpy()
+
+
+@functools.lru_cache(maxsize=1)
+def cached_clip(path: Path, allow_unverified: bool, device: str) -> "FrozenClip":
+    from hspcgan.model.clip import load_clip
+
+    return load_clip(path, allow_unverified=allow_unverified).to(device)
+
+
+def encode_shard(path: Path, allow_unverified: bool, device: str, batch: list[tuple[str, bool]]) -> Encoded:
+    """The stage's mapper: (text, is a caption) pairs, sorted by length, in batches of fixed composition."""
+    clip = cached_clip(path, allow_unverified, device)
+    sentences, tokens, lengths, truncated = [], [], [], []
+    sizes = [0]
+    for start in range(0, len(batch), BATCH_TEXTS):
+        part = batch[start : start + BATCH_TEXTS]
+        rows, features, cut = encode_texts(clip, [text for text, _ in part])
+        sentences.append(rows)
+        lengths += [len(feature) for feature in features]
+        truncated.append(cut)
+        for feature, (_, is_caption) in zip(features, part, strict=True):
+            sizes.append(len(feature) if is_caption else 0)
+            tokens.append(feature[: sizes[-1]])
+    return Encoded(
+        np.array(lengths, np.int32),
+        np.concatenate(truncated),
+        np.concatenate(sentences).astype(np.float16),
+        np.concatenate(tokens).astype(np.float16),
+        np.cumsum(sizes, dtype=np.int64),
+    )
+
+
+def pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
+    table = pa.table(
+        {"text": [text for text, _ in batch], "n_tokens": encoded.n_tokens, "truncated": encoded.truncated},
+        schema=schema.TEXTS,
+    )
+    arrays = {"sentence": encoded.sentence, "tokens": encoded.tokens, "offsets": encoded.offsets}
+    return Shard({"texts": table}, arrays)
+
+
+def stage(config: EncodeConfig) -> Stage:
+    """The encode stage of an `encode` section; raises ValueError when the CLIP weights are missing or damaged."""
+    path, device = weights_path(config.clip), device_of(config)
+    clip = cached_clip(path, config.allow_unverified, device)  # now, to notice damaged weights before the work
+    templates = config.templates.model_dump()
+
+    def plan() -> str:
+        return f"{config.clip} on {device}; " + " · ".join(f"“{text}”" for text in templates.values())
+
+    def open_job(partial: PartialCache) -> Job:
+        captions, prompts = partial.texts(templates)
+        warn_unknown([*captions, *prompts], path)
+        batch = by_length(clip, captions, prompts)
+        shards = [batch[start : start + SHARD_TEXTS] for start in range(0, len(batch), SHARD_TEXTS)]
+        return Job(
+            sizes=[len(shard) for shard in shards],
+            read=lambda index: shards[index],
+            make_mapper=maker(encode_shard, path, config.allow_unverified, device),
+            pack=lambda index, encoded: pack(shards[index], encoded),
+            processes=config.processes,
+        )
+
+    return Stage("encode", "texts", inputs(config, clip), plan, open_job)
+
+
+def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
+    """All that the features depend on; the kind of device is left out, since it moves them by rounding alone."""
+    return {
+        "clip_sha256": clip.sha256,
+        "templates": config.templates.model_dump(),
+        "batch_texts": BATCH_TEXTS,
+        "shard_texts": SHARD_TEXTS,
+        "tools": {"openai-clip": version("openai-clip"), "torch": version("torch")},
+    }
+
+
+def describe(config: EncodeConfig) -> dict[str, Any]:
+    """What cache.json says of the CLIP: name, sha256, embed_dim, context_length."""
+    clip = cached_clip(weights_path(config.clip), config.allow_unverified, device_of(config))
+    return {
+        "name": clip.name,
+        "sha256": clip.sha256,
+        "embed_dim": clip.embed_dim,
+        "context_length": clip.context_length,
+    }
+
+
+def device_of(config: EncodeConfig) -> str:
+    """ "cpu" or "cuda", as `encode.device` says."""
+    from hspcgan.model.clip import pick_device
+
+    return str(pick_device(config.device, "encode.device"))
+
+
+def by_length(clip: "FrozenClip", captions: list[str], prompts: list[str]) -> list[tuple[str, bool]]:
+    """(text, is a caption) by number of tokens, then text, so that batches waste little and never change."""
+    texts = [(text, True) for text in captions] + [(text, False) for text in prompts]
+    lengths, overlong = [], 0
+    for start in range(0, len(texts), 4096):
+        part = texts[start : start + 4096]
+        ids, truncated = clip.tokenize([text for text, _ in part])
+        lengths += (ids.argmax(dim=-1) + 1).tolist()
+        overlong += sum(cut and is_caption for cut, (_, is_caption) in zip(truncated.tolist(), part, strict=True))
+    if overlong:
+        say(
+            f"warning: {overlong} of {len(captions)} unique captions exceed CLIP's {clip.context_length} tokens; "
+            "their features cover the beginning (`truncated` in captions.parquet)"
+        )
+    return [text for _, text in sorted(zip(lengths, texts, strict=True))]
+
+
+def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:
+    """
+    Words that the CLIP was never trained on, with how many texts hold them.
+
+    Known from a file beside the weights (NAME.json for NAME.pt: {"vocabulary": [words]}), as the toy CLIPs have; a
+    CLIP without one is taken to know every word.
+    """
+    sidecar = clip_path.with_suffix(".json")
+    if not sidecar.is_file():
+        return Counter()
+    vocabulary = _words(" ".join(json.loads(sidecar.read_text("utf-8")).get("vocabulary", [])))
+    if not vocabulary:
+        return Counter()
+    return Counter(word for text in texts for word in _words(text) - vocabulary)
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", text.lower()))
+
+
+def warn_unknown(texts: Sequence[str], clip_path: Path) -> None:
+    """One warning line when texts hold words that the CLIP's vocabulary lacks."""
+    unknown = unknown_words(texts, clip_path)
+    if unknown:
+        common = sorted(unknown.items(), key=lambda pair: (-pair[1], pair[0]))[:12]
+        shown = ", ".join(f"{word} ({count})" for word, count in common)
+        more = f" and {len(unknown) - 12} more" if len(unknown) > 12 else ""
+        say(
+            f"warning: {clip_path.stem} was never trained on {len(unknown)} of these texts' words, whose features mean "
+            f"little: {shown}{more}; use another encode.clip for other texts than its own"
+        )

@@ -1,0 +1,133 @@
+"""Parse: each unique caption once through the concept parser; repeated captions take over what the first one got."""
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.concepts import Parser
+from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.concepts.tokens import Concepts
+from hspcgan.pipeline.stages.engines import Mapper
+from hspcgan.pipeline.stages.runner import Job, Shard, Stage
+
+
+@dataclass
+class _Plan:
+    """Which captions each shard holds, and which texts are met there first and so are parsed there."""
+
+    captions: list[list[tuple[str, str]]] = field(default_factory=list)  # per shard: (caption id, text)
+    fresh: list[list[str]] = field(default_factory=list)
+    home: dict[str, tuple[int, int]] = field(default_factory=dict)  # text → its first (shard, row)
+
+
+def _plan(partial: PartialCache) -> _Plan:
+    plan = _Plan()
+    for index in partial.shards("ingest"):
+        table = partial.read("ingest", index, only=["captions"])[0]["captions"]
+        rows = list(zip(table["caption_id"].to_pylist(), table["text"].to_pylist(), strict=True))
+        plan.captions.append(rows)
+        plan.fresh.append([])
+        for row, (_, text) in enumerate(rows):
+            if text not in plan.home:
+                plan.home[text] = (index, row)
+                plan.fresh[-1].append(text)
+    return plan
+
+
+def concept_row(concepts: Concepts) -> dict[str, Any]:
+    """A parsed caption as a row of schema.CONCEPTS, without its id."""
+    return {
+        "entities": [
+            {"phrase": e.text, "head": e.head, "start": e.start, "end": e.end, "word": e.word, "type": e.type}
+            for e in concepts.entities
+        ],
+        "attributes": [
+            {"phrase": a.text, "text": a.text, "entity": a.entity, "word": a.word} for a in concepts.attributes
+        ],
+        "relations": [
+            {"phrase": r.text, "text": r.text, "subject": r.subject, "object": r.object, "word": r.word}
+            for r in concepts.relations
+        ],
+        "graph": json.dumps(concepts.graph, ensure_ascii=False, sort_keys=True),
+    }
+
+
+def _parse_texts(parser: Parser, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """The stage's mapper: texts → rows of schema.CONCEPTS without ids; how rules and graphs compare, counts by name."""
+    notes: Counter[str] = Counter()
+    rows = []
+    for concepts in parser.parse(texts):
+        rows.append(concept_row(concepts))
+        notes.update(concepts.notes)
+        notes["noun_chunk_fallback"] += concepts.empty
+    return rows, notes
+
+
+@functools.lru_cache(maxsize=1)
+def _parser(config: ParseConfig) -> Parser:
+    return Parser(config)
+
+
+def make_mapper(config: ParseConfig) -> functools.partial:
+    return functools.partial(_parse_texts, _parser(config))
+
+
+def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache) -> Job:
+    """The work on a cache's captions; `make_mapper` makes the mapper of texts to rows and notes."""
+    plan = _plan(partial)
+
+    @functools.lru_cache(maxsize=32)
+    def written(shard: int) -> pa.Table:
+        return partial.read("parse", shard, only=["concepts"])[0]["concepts"]
+
+    def pack(index: int, parsed: tuple[list[dict[str, Any]], Counter[str]]) -> Shard:
+        fresh = dict(zip(plan.fresh[index], parsed[0], strict=True))
+        rows = []
+        for caption_id, text in plan.captions[index]:
+            if text not in fresh:
+                shard, row = plan.home[text]
+                fresh[text] = written(shard).slice(row, 1).to_pylist()[0]
+            rows.append({**fresh[text], "caption_id": caption_id})
+        table = pa.Table.from_pylist(rows, schema=schema.CONCEPTS)
+        return Shard({"concepts": table}, stats={"notes": dict(parsed[1])})
+
+    return Job(
+        sizes=[len(texts) for texts in plan.fresh],
+        read=lambda index: plan.fresh[index],
+        make_mapper=make_mapper,
+        pack=pack,
+        processes=processes,
+    )
+
+
+def stage(config: ParseConfig) -> Stage:
+    """The parse stage of a `parse` section; raises ValueError when the annotator's model is missing."""
+    open_job = functools.partial(job, functools.partial(make_mapper, config), config.processes)
+    settings = config.model_dump(mode="json", exclude={"processes", "model", "spacy_model"})  # tools tell the models
+    inputs = {"parse": settings, "tools": versions(config)}
+    return Stage("parse", "captions", inputs, lambda: plan_line(config), open_job)
+
+
+def plan_line(config: ParseConfig) -> str:
+    """What the stage will do, in a line."""
+    return f"{config.annotator} {config.model or '(default model)'}, processes {config.processes}"
+
+
+def versions(config: ParseConfig) -> dict[str, str]:
+    """Versions of the tools, and the hash of the model, on which a parse depends."""
+    return _parser(config).versions()
+
+
+def notes(partial: PartialCache) -> dict[str, int]:
+    """Over all unique captions: how the rules' edges and sng_parser's compare, and how often noun chunks stood in."""
+    total: Counter[str] = Counter()
+    for stats in partial.stats("parse"):
+        total.update(stats["notes"])
+    return dict(sorted(total.items()))

@@ -1,0 +1,212 @@
+"""Prepare: the offline stages in order, from a manifest to a finished cache; resumes, or does nothing when done."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.ownership import refuse_foreign, work_folder
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.writer import PartialCache, is_current
+from hspcgan.pipeline.cache_tools.show import reasons, taps_lines
+from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.manifest import Manifest
+from hspcgan.pipeline.sources import DataConfig
+from hspcgan.pipeline.stages import encode, ingest, parse, taps
+from hspcgan.pipeline.stages.runner import Stage, run_stage
+
+TOOLS = ("hspcgan", "torch", "openai-clip", "pillow", "numpy", "h5py", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The parts of a manifest that make a cache, checked."""
+
+    name: str
+    cache: Path
+    data: DataConfig
+    parse: ParseConfig
+    encode: encode.EncodeConfig
+    taps: taps.TapsConfig
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Recipe":
+        """Raises ValueError when the manifest names no cache or one of its sections is wrong."""
+        if not manifest.raw.get("cache"):
+            raise ValueError(f"{manifest.name}: no `cache`; name the folder to make: cache: runs/{manifest.name}/cache")
+        return cls(
+            manifest.name,
+            Path(manifest.raw["cache"]),
+            manifest.section("data", DataConfig),
+            manifest.section("parse", ParseConfig),
+            manifest.section("encode", encode.EncodeConfig),
+            manifest.section("taps", taps.TapsConfig),
+        )
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages that make this cache."""
+        return schema.STAGES if self.taps.views else schema.STAGES[:-1]
+
+
+def prepare(
+    manifest: Manifest,
+    upto: str | None = None,
+    only: bool = False,
+    rebuild: bool = False,
+    dry_run: bool = False,
+    engine: str = "local",
+    echo: Callable[[str], None] = print,
+) -> None:
+    """
+    Runs the stages up to and with `upto`, all by default (`only`: that one alone, the earlier ones must be complete).
+
+    Stages and shards that are there already are kept; a complete cache from the same inputs is left alone. `rebuild`
+    makes a new cache beside a complete one and then takes its place. `dry_run` prints the plan and writes nothing.
+    `engine`: one of engines.ENGINES.
+    Raises ValueError for anything that a user can mend, before the first expensive step where that is possible.
+    """
+    start = time.perf_counter()
+    recipe = Recipe.of(manifest)
+    refuse_foreign(recipe.cache)
+    _refuse_inside(manifest, recipe.data)
+    upto = upto or recipe.stages[-1]
+    finishes = upto == recipe.stages[-1]
+    stages = _stages(recipe, upto)
+    echo(f"{recipe.name} → {recipe.cache}")
+    for stage in stages:
+        echo(f"  {stage.name:<7} {stage.plan()}")
+    inputs = {stage.name: stage.inputs for stage in stages}
+    if finishes:
+        inputs.setdefault("taps", {})  # a cache with taps is not what a manifest without views makes
+    if inputs.get("taps"):
+        taps.warn_other_blocks(recipe.taps, recipe.encode, manifest.raw.get("model"))
+    if not rebuild and is_current(recipe.cache, inputs):
+        Cache(recipe.cache).check()
+        echo(f"Nothing to do: {recipe.cache} is complete and made from exactly this.")
+        return
+    if dry_run:
+        left = work_folder(recipe.cache)
+        echo(f"Dry run: nothing is written. {'An unfinished run would be resumed.' if left.exists() else ''}".rstrip())
+        return
+    again = " --rebuild" * rebuild  # without it, the next command would look at the cache that is to be replaced
+    with PartialCache(recipe.cache, replace=rebuild) as partial:
+        for stage in stages:
+            if only and stage.name != upto:
+                _demand(partial, stage, upto, again)
+            else:
+                report = run_stage(partial, stage, engine)
+                echo(report.line())
+                if stage.name == "ingest" and report.rows:
+                    _refuse_moved(recipe.data, stage)
+            if stage.name == "ingest":
+                _refuse_empty(partial)
+        if finishes:
+            partial.finish(describe(recipe, partial))
+    if finishes:
+        echo(f"total   {time.perf_counter() - start:.1f} s, with loading the models")
+        for line in summary(Cache(recipe.cache)):
+            echo(line)
+        echo(f"The cache is {recipe.cache}. Look at it: hspcgan inspect {recipe.cache}")
+    else:
+        following = recipe.stages[recipe.stages.index(upto) + 1]
+        echo(f"Next: hspcgan {following}{again}, or hspcgan prepare{again} for all that is left.")
+
+
+def _stages(recipe: Recipe, upto: str) -> list[Stage]:
+    """The stages up to `upto`, each with its inputs read: missing data, models or weights are noticed here."""
+    if upto not in recipe.stages:
+        raise ValueError(
+            f"{recipe.name}: taps.views names no view of the images to keep CLIP features of; set it, such as "
+            "-o 'taps.views=[whole, whole-flipped]'"
+        )
+    makers: dict[str, Callable[[], Stage]] = {
+        "ingest": lambda: ingest.stage(recipe.data),
+        "parse": lambda: parse.stage(recipe.parse),
+        "encode": lambda: encode.stage(recipe.encode),
+        "taps": lambda: taps.stage(recipe.taps, recipe.encode),
+    }
+    return [makers[name]() for name in recipe.stages[: recipe.stages.index(upto) + 1]]
+
+
+def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
+    """Raises ValueError when the cache or the run would be read as data, and so change the data that made it."""
+    if data.source != "folder" or data.path is None:
+        return
+    home = data.path.resolve()
+    for name in ("cache", "run"):
+        place = manifest.raw.get(name)
+        inside = Path(place).resolve() if place else None
+        if inside is None or not inside.is_relative_to(home):
+            continue
+        if not any(part.startswith(".") for part in inside.relative_to(home).parts):  # hidden folders are no data
+            raise ValueError(
+                f"{name} {place} lies inside data.path {data.path}, where every file is read as data; name a folder "
+                f"outside of it, such as -o {name}=runs/{manifest.name}/{name}"
+            )
+
+
+def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> None:
+    if not partial.is_made_from(stage.name, stage.inputs):  # begin would discard what is there of other inputs
+        raise ValueError(
+            f"{wanted} needs a complete {stage.name} stage of this manifest, and {partial.path} has none; "
+            f"run `hspcgan {stage.name} MANIFEST{again}` first, or `hspcgan prepare MANIFEST{again}` for all stages"
+        )
+
+
+def _refuse_moved(data: DataConfig, stage: Stage) -> None:
+    """Raises ValueError when the data changed while it was read; the next run then starts ingest anew."""
+    if ingest.stage(data).inputs != stage.inputs:
+        raise ValueError(f"{data.path} changed while it was read; run the same command again, which reads it anew")
+
+
+def _refuse_empty(partial: PartialCache) -> None:
+    """Raises ValueError, with the commonest reasons, when not one sample came through ingest."""
+    if any(stats["samples"] for stats in partial.stats("ingest")):
+        return
+    tables = [partial.read("ingest", index, only=["rejects"])[0]["rejects"] for index in partial.shards("ingest")]
+    counted = reasons(pa.concat_tables([schema.REJECTS.empty_table(), *tables]))
+    shown = "; ".join(f"{count:,} {what}: {why}" for count, _, what, why in counted[:3]) or "the source lists nothing"
+    raise ValueError(f"not one usable sample: {shown}; mend the data, then run the same command again")
+
+
+def describe(recipe: Recipe, partial: PartialCache) -> dict:
+    """What cache.json says of its making, beside what the writer adds."""
+    return {
+        "clip": encode.describe(recipe.encode),
+        "templates": recipe.encode.templates.model_dump(),
+        "tools": {**{name: version(name) for name in TOOLS}, **parse.versions(recipe.parse)},
+        "parser": {**recipe.parse.model_dump(mode="json", exclude={"processes"}), "alignment": parse.notes(partial)},
+        **({"taps": taps.describe(recipe.taps, recipe.encode)} if recipe.taps.views else {}),
+    }
+
+
+def summary(cache: Cache) -> list[str]:
+    """What a user should know of a finished cache, a line each: sizes, what was refused and why, what to beware of."""
+    counts = cache.info["counts"]
+    splits = Counter(cache.samples["split"].to_pylist())
+    lines = [
+        f"{counts['samples']:,} images ({splits['train']:,} train, {splits['test']:,} test), "
+        f"{counts['captions']:,} captions, {counts['phrases']:,} unique phrases, {counts['tokens']:,} tokens"
+    ]
+    lines += taps_lines(cache)
+    if cache.rejects.num_rows:
+        counted = reasons(cache.rejects)
+        lines.append(f"{cache.rejects.num_rows} rows refused (rejects.parquet):")
+        lines += [f"  {count:>5} {what}: {why}" for count, _, what, why in counted[:5]]
+        lines += [f"  … and {len(counted) - 5} other reasons"] * (len(counted) > 5)
+    if counts["truncated"]:
+        lines.append(f"warning: {counts['truncated']} captions are longer than CLIP's context and were truncated")
+    if counts["empty_graphs"]:
+        share = counts["empty_graphs"] / counts["captions"]
+        lines.append(f"{counts['empty_graphs']:,} captions ({share:.1%}) have no entity")
+    if not splits["test"]:
+        lines.append("warning: no test sample, so nothing to evaluate on; set data.test_fraction or add a test split")
+    if not splits["train"]:
+        lines.append("warning: no training sample; every image is in the test split")
+    return lines

@@ -1,0 +1,1 @@
+"""How the shipped toy weights are trained and measured."""

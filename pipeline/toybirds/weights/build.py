@@ -1,0 +1,99 @@
+"""The shipped weights: each built from nothing by its own recipe, listed with its sha256 and checked against it."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+
+from hspcgan.pipeline.cache.atomic import write_whole
+from hspcgan.pipeline.manifest import load_manifest
+
+SUMS = "SHA256SUMS"
+CHECKPOINT = "toybirds_checkpoint"
+
+
+def build_clip(name: str, folder: Path) -> None:
+    """Trains a toy CLIP and prints the measures of `clip_bars`."""
+    from hspcgan.model.clip import load_clip
+    from hspcgan.pipeline.toybirds.weights.clip_measures import bars
+    from hspcgan.pipeline.toybirds.weights.toy_clip import RECIPES, save, train
+
+    path = folder / f"{name}.pt"
+    save(train(RECIPES[name]), path)
+    for measure, value in bars(load_clip(path)).items():
+        click.echo(f"  {measure:22} {value:.3f}")
+
+
+def build_stanza(name: str, folder: Path) -> None:
+    """Trains the toy stanza models and prints how many unseen captions come out with exactly their gold sets."""
+    from hspcgan.pipeline.concepts import ParseConfig, Parser
+    from hspcgan.pipeline.toybirds.scene import sample_scenes
+    from hspcgan.pipeline.toybirds.weights.toy_stanza import accuracy, train
+
+    train(folder / name)
+    unseen = [scene for scene in sample_scenes(1000, seed=31) if scene.split == "test"]
+    parser = Parser(ParseConfig.model_validate({"annotator": "stanza", "model": str(folder / name)}))
+    click.echo(f"  gold concept sets: {accuracy(parser, unseen):.4f} of {5 * len(unseen)} unseen captions")
+
+
+def build_checkpoint(name: str, folder: Path) -> None:
+    """Prepares and trains the checkpoint's manifest by command, then packs the averaged generator in half precision.
+
+    In another folder than that of the shipped weights, the parser and CLIP that lie there are used.
+    """
+    from hspcgan.pipeline.cli.root import main
+
+    own = {"parse.model": folder / "toy-stanza", "encode.clip": folder / "toy-clip.pt"}
+    used = {key: path for key, path in own.items() if folder != weights_folder() and path.exists()}
+    override = [word for key, path in used.items() for word in ("-o", f"{key}={path}")]
+    for command in ("prepare", "train"):
+        main.main([command, CHECKPOINT, *override], prog_name="hspcgan", standalone_mode=False)
+    checkpoints = Path(load_manifest(CHECKPOINT).raw["run"]) / "checkpoints"
+    latest = checkpoints / (checkpoints / "latest").read_text().strip()
+    main.main(["models", "pack", str(latest), str(folder / name)], prog_name="hspcgan", standalone_mode=False)
+
+
+BUILDERS: dict[str, Callable[[str, Path], None]] = {
+    "toy-stanza": build_stanza,
+    "toy-clip": build_clip,
+    "toy-scorer": build_clip,
+    "toy-hspcgan": build_checkpoint,
+}
+
+
+def build(names: Iterable[str], folder: Path | None) -> None:
+    """Builds these weights (all without names) into `folder`, by default where shipped ones lie; lists their sha256."""
+    target = folder or weights_folder()
+    target.mkdir(parents=True, exist_ok=True)
+    for name in tuple(names) or BUILDERS:
+        click.secho(f"{name} → {target}", bold=True)
+        BUILDERS[name](name, target)
+        write_sums(target)
+
+
+def weights_folder() -> Path:
+    """Where the shipped weights lie."""
+    import hspcgan.pipeline.assets
+
+    return Path(hspcgan.pipeline.assets.__path__[0])
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """sha256 of each weights file below the folder, by its relative path."""
+    files = (p for p in sorted(folder.rglob("*")) if p.suffix in {".pt", ".safetensors", ".json"})
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def write_sums(folder: Path) -> None:
+    """Writes the list, in the format of the sha256sum tool."""
+    write_whole(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums(folder).items()))
+
+
+def verify(folder: Path | None = None) -> list[str]:
+    """Names of files that are missing, damaged or not listed."""
+    target = folder or weights_folder()
+    lines = (target / SUMS).read_text().splitlines() if (target / SUMS).is_file() else []
+    listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    found = sums(target)
+    return sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))

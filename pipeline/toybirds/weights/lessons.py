@@ -1,0 +1,90 @@
+"""What a toy CLIP is taught: pictures with captions, phrases, which are true of which, and where things are seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from hspcgan.pipeline.toybirds.captions import captions
+from hspcgan.pipeline.toybirds.draw import draw
+from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, PARTS, Scene, sample_scenes
+from hspcgan.pipeline.toybirds.weights.truth import descriptions, phrases, spoken, truth, value_bits, without
+
+LOCATED = ("belly", "wing", "crown", "beak", "collar", "flower", "second")  # what patches are asked about
+
+
+class Pictures:
+    """The training scenes among `count`, some lacking parts: uint8 pictures [S, 3, H, W], captions and their truth.
+
+    `places` [S, P, g, g] is the share of each patch in which each of LOCATED is to be seen, `colours` [S, P] its index
+    in COLOURS.
+    """
+
+    def __init__(self, count: int, seed: int, size: int, patch: int) -> None:
+        rng = np.random.default_rng(seed)
+        whole = [scene for scene in sample_scenes(count, seed * 1000) if scene.split == "train"]
+        self.captions = [[spoken(caption) for caption in captions(scene)] for scene in whole]
+        scenes = [without(scene, _lacking(rng)) for scene in whole]
+        self.images = torch.stack([_tensor(draw(s, size)) for s in tqdm(scenes, "drawing", disable=None)])
+        drawn = zip(tqdm(scenes, "locating", disable=None), self.images, strict=True)
+        self.places = torch.stack([_places(scene, image, patch) for scene, image in drawn])
+        self.colours = torch.tensor([[_colour(getattr(scene, name)) for name in LOCATED] for scene in scenes])
+        self.bits = value_bits(scenes)
+        self.own = [np.flatnonzero(truth(said, self.bits[i : i + 1])[:, 0]) for i, said in enumerate(self.captions)]
+
+
+def _lacking(rng: np.random.Generator) -> list[str]:
+    if rng.random() < 0.5:
+        return []
+    return [part for part in PARTS if rng.random() < (0.06 if part == "body" else 0.25)]
+
+
+def _tensor(image: object) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def _colour(name: str) -> int:
+    return 0 if name == ABSENT else COLOURS.index(name)
+
+
+def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
+    """Share of each patch that changes visibly when a thing is left out of the drawing, [P, g, g]; zero if absent."""
+    size = image.shape[1]
+    shares = torch.zeros(len(LOCATED), size // patch, size // patch)
+    for row, name in zip(shares, LOCATED, strict=True):
+        if getattr(scene, name) != ABSENT:
+            change = (_tensor(draw(without(scene, [name]), size)).int() - image.int()).abs().sum(0) > 24
+            row.copy_(change.float().unfold(0, patch, patch).unfold(1, patch, patch).mean((2, 3)))
+    return shares
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A batch: images uint8 [B, 3, H, W]; texts, first captions, then descriptions, then phrases; truth [T, B].
+
+    `places` [B, P, g, g] and `colours` [B, P] as in Pictures.
+    """
+
+    images: Tensor
+    texts: list[str]
+    held: Tensor
+    captions: int
+    places: Tensor
+    colours: Tensor
+
+
+def lessons(data: Pictures, batch: int, seed: int) -> Iterator[Lesson]:
+    """Batches, endlessly; each picture that any of its captions fits brings one."""
+    rng = np.random.default_rng(seed)
+    fixed = [*descriptions(), *phrases()]
+    while True:
+        order = rng.permutation(len(data.images))
+        for start in range(0, len(order) - batch + 1, batch):
+            rows = order[start : start + batch]
+            said = [data.captions[row][rng.choice(data.own[row])] for row in rows if len(data.own[row])]
+            held = torch.from_numpy(truth([*said, *fixed], data.bits[rows]))
+            texts = [statement.text for statement in (*said, *fixed)]
+            yield Lesson(data.images[rows], texts, held, len(said), data.places[rows], data.colours[rows])

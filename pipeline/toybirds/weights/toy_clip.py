@@ -1,0 +1,244 @@
+"""Trains the toy CLIPs: OpenAI's architecture on toy birds, saved as a state dict that `clip.model.build_model` loads.
+
+A contrastive loss as in CLIP (Radford et al. 2021), but since it is known which texts are true of which pictures, every
+true pair in the batch counts as positive. Beside whole captions, short descriptions must name the right one of eleven
+colours, and single phrases in the three prompt templates must be told true from false, on pictures some of which lack
+parts: without that, "a photo of a beak" and "a photo of a belly" would be true of all pictures alike and come out as
+the same vector.
+
+Three things let hours become minutes: during training a linear layer, thrown away afterwards, names the part and the
+colour that each patch shows, from a block late enough to know and early enough for the class token to read it; the
+matrices of the blocks learn by Muon (Jordan et al. 2024); and the image tower's positions start as sines and cosines
+(Vaswani et al. 2017), as in Beyer et al. 2022, not at random.
+
+The first convolution is a fixed cosine transform. What it cannot see, no discriminator on CLIP's features sees either:
+with random weights a third of all patterns in a patch would be invisible, and generated birds would stay full of them.
+"""
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.views import to_signed
+from hspcgan.pipeline.toybirds.captions import captions
+from hspcgan.pipeline.toybirds.scene import COLOURS, sample_scenes
+from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, Lesson, Pictures, lessons
+from hspcgan.pipeline.toybirds.weights.truth import descriptions, phrases
+
+if TYPE_CHECKING:
+    from clip.model import CLIP, VisionTransformer
+
+PHRASE_WEIGHT = 4.0  # most phrases are easy; that a belly is missing shows in nothing but colours being equal
+PHRASE_SCALE = 30.0  # 35 phrases share 64 dimensions: the cosines of true and false ones cannot lie far apart
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes and training of one toy CLIP."""
+
+    seed: int
+    vision_width: int
+    vision_layers: int
+    text_width: int = 64
+    embed_dim: int = 64
+    text_layers: int = 6
+    patch: int = 8
+    resolution: int = 56
+    scenes: int = 16000
+    steps: int = 3000
+    batch: int = 128
+    rate: float = 1e-3
+    muon_rate: float = 0.02
+
+
+RECIPES = {
+    "toy-clip": Recipe(seed=11, vision_width=128, vision_layers=12),
+    "toy-scorer": Recipe(seed=29, vision_width=192, vision_layers=4),
+}
+
+
+def build(recipe: Recipe) -> "CLIP":
+    torch.manual_seed(recipe.seed)
+    model = openai_clip().model.CLIP(
+        recipe.embed_dim, recipe.resolution, recipe.vision_layers, recipe.vision_width, recipe.patch,
+        77, 49408, recipe.text_width, recipe.text_width // 64, recipe.text_layers,
+    )  # fmt: skip
+    visual = model.visual
+    visual.positional_embedding.data[1:] = _positions(recipe.resolution // recipe.patch, recipe.vision_width)
+    visual.conv1.weight.data = _cosines(recipe.patch, recipe.vision_width)
+    return model
+
+
+def _cosines(patch: int, width: int) -> Tensor:
+    """The patch transform, [width, 3, patch, patch]: cosines of brightness and two colour differences, as in JPEG.
+
+    All frequencies of the brightness are kept and as many of the lowest of the colours as there is room for. Amplitudes
+    grow with the frequency, as those of drawn patches fall: each feature then varies about alike.
+    """
+    place = torch.arange(patch)
+    waves = torch.cos(math.pi * (place + 0.5) * place[:, None] / patch) * math.sqrt(2 / patch)  # [frequency, pixel]
+    waves[0] /= math.sqrt(2)
+    mixes = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])
+    mixes = mixes / mixes.norm(dim=1, keepdim=True) * torch.tensor([[1.0], [2.0], [3.0]])
+    order = (place[:, None] + place).flatten()  # of a frequency pair
+    basis = torch.einsum("oc,uy,vx->uvocyx", mixes, waves, waves).flatten(0, 1)  # [patch², 3, 3, patch, patch]
+    basis = basis * ((1 + order) / patch)[:, None, None, None, None]
+    lowest = order.argsort(stable=True)
+    colours = basis[lowest, 1:].flatten(0, 1)[: width - patch**2]
+    return torch.cat([basis[:, 0], colours])
+
+
+def _positions(grid: int, width: int) -> Tensor:
+    """Sines and cosines of each patch's row and column, [grid², width], of wavelengths from a few patches up."""
+    rates = 1.5 / 100 ** torch.linspace(0, 1, width // 4 + 1)[:-1]
+    row, column = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
+    angles = [place.flatten()[:, None] * rates for place in (row, column)]
+    return 0.5 * torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], dim=1)
+
+
+def matching_loss(seen: Tensor, read: Tensor, held: Tensor, captions: int, scale: Tensor, offset: Tensor) -> Tensor:
+    """Captions retrieved both ways, colours named, phrases told true from false; seen [B, d], read [T, d]."""
+    cosine = F.normalize(read, dim=1) @ F.normalize(seen, dim=1).T  # [T, B]
+    logits = scale.exp() * cosine
+    colours = slice(captions, captions + len(descriptions()))
+    loss = retrieval_loss(logits[:captions], held[:captions])
+    loss = loss + naming_loss(logits[colours], held[colours])
+    phrases_told = phrase_loss(PHRASE_SCALE * (cosine[colours.stop :] - offset[:, None]), held[colours.stop :])
+    return loss + PHRASE_WEIGHT * phrases_told
+
+
+def retrieval_loss(logits: Tensor, held: Tensor) -> Tensor:
+    """−log of the probability that all true partners have together, captions → pictures and back; [T, B]."""
+    total = torch.zeros(())
+    for scores, true in ((logits, held), (logits.T, held.T)):
+        some = true.any(1)
+        right = scores[some].masked_fill(~true[some], -torch.inf)
+        total = total + (scores[some].logsumexp(1) - right.logsumexp(1)).mean() / 2
+    return total
+
+
+def phrase_loss(logits: Tensor, held: Tensor) -> Tensor:
+    """Whether each phrase is true of each picture; the true and the false ones of a phrase count alike; [P, B]."""
+    losses = F.binary_cross_entropy_with_logits(logits, held.float(), reduction="none")
+    share = held.float().mean(1, keepdim=True)  # [P, 1]
+    weights = torch.where(held, 0.5 / share.clamp(min=0.02), 0.5 / (1 - share).clamp(min=0.02))
+    return (losses * weights).mean()
+
+
+def naming_loss(logits: Tensor, held: Tensor) -> Tensor:
+    """Cross-entropy over the eleven colours, mean over parts of the mean over pictures that have the part.
+
+    Rows of [T, B] in order of colours, then parts.
+    """
+    losses = []
+    for scores, true in zip(
+        *(x.unflatten(0, (len(COLOURS), -1)).permute(1, 2, 0) for x in (logits, held)), strict=True
+    ):
+        there = true.any(1)  # [B]
+        if there.any():
+            losses.append(F.cross_entropy(scores[there], true[there].int().argmax(1)))
+    return torch.stack(losses).mean()
+
+
+def locating_loss(guesses: Tensor, places: Tensor, colours: Tensor) -> Tensor:
+    """What each patch shows [B, g, g, P × (1 + colours)]: how much of each thing, and its colour where it is seen."""
+    guesses = guesses.unflatten(-1, (len(LOCATED), 1 + len(COLOURS)))  # [B, g, g, P, 12]
+    shares = places.permute(0, 2, 3, 1)  # [B, g, g, P]
+    seen = shares > 0.1
+    named = F.cross_entropy(guesses[..., 1:][seen], colours[:, None, None].expand_as(seen)[seen])
+    return named + F.binary_cross_entropy_with_logits(guesses[..., 0], shares)
+
+
+def train(recipe: Recipe) -> "CLIP":
+    """A trained toy CLIP in float32; its passes are those of FrozenClip, here with gradients."""
+    pictures = Pictures(recipe.scenes, recipe.seed, recipe.resolution, recipe.patch)
+    model = build(recipe)
+    tower = FrozenClip(model, "in training", sha256="").requires_grad_(True)
+    offset = torch.zeros(len(phrases()), requires_grad=True)  # how similar a true phrase's picture is
+    locator = nn.Linear(recipe.vision_width, len(LOCATED) * (1 + len(COLOURS)))
+    optimizers = _optimizers(model, [offset, *locator.parameters()], recipe)
+    stream = lessons(pictures, recipe.batch, recipe.seed + 1)
+    for step in tqdm(range(recipe.steps), "toy CLIP", disable=None):
+        for optimizer, rate in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * min((step + 1) / 50, 0.5 + 0.5 * math.cos(math.pi * step / recipe.steps))
+        loss = _loss(tower, offset, locator, next(stream))
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer, _ in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        if step % 50 == 0:
+            tqdm.write(f"step {step} loss {loss.item():.4f} scale {model.logit_scale.exp().item():.1f}")
+    model.requires_grad_(False).cpu()
+    quieten(model.visual)
+    return model
+
+
+def quieten(visual: "VisionTransformer", factor: float = 0.25) -> None:
+    """Scales the image tower's residual stream; its outputs stay the same, since every reader of it normalises first.
+
+    Muon lets the stream grow to several times what it is in OpenAI's CLIP, and discriminators read it as it is.
+    """
+    parts = [visual.ln_pre, *(layer for b in visual.transformer.resblocks for layer in (b.attn.out_proj, b.mlp.c_proj))]
+    for part in parts:
+        part.weight.data *= factor
+        part.bias.data *= factor
+
+
+def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Lesson) -> Tensor:
+    images = torch.from_numpy(to_signed(lesson.images.numpy()))
+    with torch.autocast("cpu", torch.bfloat16):
+        (patches,), seen = tower.image_taps(images, blocks=(2 * tower.layers // 3,))
+        read = tower.encode_text(tower.tokenize(lesson.texts)[0])[0]
+        guesses = locator(patches.permute(0, 2, 3, 1))
+    scale = tower.network.logit_scale
+    matched = matching_loss(seen.float(), read.float(), lesson.held, lesson.captions, scale, offset)
+    return matched + locating_loss(guesses.float(), lesson.places, lesson.colours)
+
+
+def _optimizers(model: "CLIP", others: list[Tensor], recipe: Recipe) -> list[tuple[torch.optim.Optimizer, float]]:
+    """Muon for the matrices of the blocks, AdamW for all else but the patch transform, each with its highest rate."""
+    if not hasattr(torch.optim, "Muon"):
+        raise ValueError(
+            f"toy CLIPs are trained with torch.optim.Muon, of torch 2.9 or later; this is {torch.__version__}; "
+            f"run `pip install --upgrade torch`"
+        )
+    blocks = [p for name, p in model.named_parameters() if "resblocks" in name and p.ndim == 2]
+    known = {id(p) for p in (*blocks, model.visual.conv1.weight)}
+    rest = [*(p for p in model.parameters() if id(p) not in known), *others]
+    muon = torch.optim.Muon(blocks, lr=recipe.muon_rate, weight_decay=0.05)
+    adam = torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    return [(muon, recipe.muon_rate), (adam, recipe.rate)]
+
+
+def vocabulary() -> list[str]:
+    """Every word that toy texts are made of, sorted."""
+    texts = [s.text for s in (*phrases(), *descriptions())]
+    texts += [c.text for scene in sample_scenes(2000, 0) for c in captions(scene)]
+    texts += ["have", "of"]  # lemmas that appear in relation phrases alone
+    return sorted({word for text in texts for word in text.replace(",", " ").split()})
+
+
+def save(model: "CLIP", path: Path) -> None:
+    """Half-precision state dict beside its vocabulary; embeddings of tokens outside the toy world are zero."""
+    words = vocabulary()
+    used = openai_clip().tokenize([*words, ",", "."]).unique()
+    state = {name: tensor.detach().cpu().half() for name, tensor in model.state_dict().items()}
+    embedding = torch.zeros_like(state["token_embedding.weight"])
+    embedding[used] = state["token_embedding.weight"][used]
+    state["token_embedding.weight"] = embedding
+    path.with_suffix(".json").write_text(json.dumps({"vocabulary": words}, indent=1) + "\n")
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)

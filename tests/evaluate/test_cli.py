@@ -1,0 +1,234 @@
+"""`hspcgan evaluate` end to end on a small cache: what is chosen, written, expected and refused."""
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from helpers import runs
+from helpers import scored_runs as world
+
+from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.evaluate.draw.pictures import read_png, tiles
+from hspcgan.evaluate.run import conditions
+from hspcgan.evaluate.selection import select
+from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cli.root import main
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory, tiny_clip_path, other_clip_path) -> Path:
+    return world.write_manifest(tmp_path_factory.mktemp("evaluate"), tiny_clip_path, other_clip_path)
+
+
+@pytest.fixture(scope="module")
+def cache(manifest) -> Cache:
+    return Cache(manifest.parent / "cache")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(manifest, tiny_clip_path) -> Path:
+    return world.write_checkpoint(manifest.parent / "elsewhere", tiny_clip_path)
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def record(manifest: Path, label: str) -> dict:
+    return json.loads((manifest.parent / "run" / "evaluation" / f"{label}.json").read_text())
+
+
+def test_the_drawn_and_the_reference_images_are_disjoint_equally_many_and_of_the_split(cache):
+    chosen = select(cache, EvaluateConfig(samples=5))
+    assert len(chosen.sample_rows) == len(chosen.reference_rows) == len(chosen.caption_rows) == 5
+    together = {*chosen.sample_rows.tolist(), *chosen.reference_rows.tolist()}
+    assert together == set(cache.split_rows("test").tolist())
+    assert cache.caption_sample[chosen.caption_rows].tolist() == chosen.sample_rows.tolist()
+    assert all(row in [cache.captions_of(s)[0] for s in chosen.sample_rows] for row in chosen.caption_rows)
+
+
+def test_the_choice_depends_on_the_seed_and_a_smaller_one_is_part_of_a_larger_one(cache):
+    first = select(cache, EvaluateConfig(samples=5)).sample_rows.tolist()
+    assert select(cache, EvaluateConfig(samples=3)).sample_rows.tolist() == first[:3]
+    assert select(cache, EvaluateConfig(samples=5, seed=1)).sample_rows.tolist() != first
+    assert select(cache, EvaluateConfig()).sample_rows.tolist() == first
+
+
+def test_keyed_captions_are_not_all_the_first(cache):
+    rows = select(cache, EvaluateConfig(samples=5, caption="keyed")).caption_rows
+    numbers = {int(row) - cache.captions_of(int(cache.caption_sample[row])).start for row in rows}
+    assert numbers == {0, 1}
+
+
+def test_another_split_can_be_the_reference(cache):
+    chosen = select(cache, EvaluateConfig(samples=3, reference="train"))
+    assert set(chosen.reference_rows.tolist()) == set(cache.split_rows("train").tolist())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"samples": 6}, "at most 5 for two disjoint sets.*lower evaluate.samples"),
+     ({"samples": 4, "reference": "train"}, "at most 3"),
+     ({"split": "val"}, "split val has no images.*there are: test, train")],
+)  # fmt: skip
+def test_what_the_cache_cannot_give_is_refused(cache, settings, message):
+    with pytest.raises(ValueError, match=message):
+        select(cache, EvaluateConfig(**settings))
+
+
+def test_a_split_too_small_for_two_sets_is_refused_in_images(tmp_path, tiny_clip_path):
+    few = Cache(runs.make_cache(tmp_path / "cache", tiny_clip_path, train=2, test=3))
+    with pytest.raises(ValueError, match=r"test split has 3 images.*at most 1 for two.*need 2 images each; prepare"):
+        select(few, EvaluateConfig())
+
+
+def test_untrained_checkpoint_and_floor_are_scored_side_by_side(manifest, checkpoint, cache):
+    result = run("evaluate", manifest, "--untrained", "--checkpoint", checkpoint, "--real")
+    assert result.exit_code == 0, result.output
+    drawn, real = record(manifest, "elsewhere"), record(manifest, "real")
+    names = {figure["name"] for figure in drawn["figures"]}
+    sha = {label: sha256[:8] for label, sha256 in drawn["scorers"].items()}
+    assert {f"{metric}/{tower}/n5/test/{sha[tower]}" for metric in ("fid", "kid", "clip_score", "retrieval")
+            for tower in ("held-out-clip", "trainer-clip")} == names  # fmt: skip
+    assert drawn["subject"]["step"] == 7
+    assert drawn["cache"]["fingerprint"] == cache.info["fingerprint"]
+    assert real["n"] == drawn["n"] == 5
+    assert all(name in result.output for name in names)
+    assert "wrote" in result.output
+
+
+def test_the_floor_is_the_distance_of_the_captions_own_images_to_the_reference(manifest, cache, other_clip_path):
+    from hspcgan.evaluate.metrics.clip_score import ClipScorer
+    from hspcgan.evaluate.metrics.fid import frechet
+    from hspcgan.model.clip import load_clip
+
+    assert run("evaluate", manifest, "--real").exit_code == 0
+    chosen = select(cache, EvaluateConfig(samples=5))
+    scorer = ClipScorer("x", load_clip(other_clip_path))
+    own, other = (scorer.image_features(np.asarray(cache.images)[rows].transpose(0, 2, 3, 1))
+                  for rows in (chosen.sample_rows, chosen.reference_rows))  # fmt: skip
+    values = {figure["name"]: figure["value"] for figure in record(manifest, "real")["figures"]}
+    (name,) = [name for name in values if name.startswith("fid/held-out-clip/")]
+    assert values[name] == pytest.approx(frechet(own, other), rel=1e-4)
+
+
+def test_the_picture_holds_the_first_images_and_the_record_their_captions(manifest, cache):
+    assert run("evaluate", manifest, "--real").exit_code == 0
+    grid = record(manifest, "real")["grid"]
+    chosen = select(cache, EvaluateConfig(samples=5))
+    assert [row["id"] for row in grid["captions"]] == cache.captions["caption_id"].take(chosen.caption_rows).to_pylist()
+    picture = tiles(read_png(manifest.parent / "run" / "evaluation" / "real.png"), 5, tuple(grid["image"]))
+    np.testing.assert_array_equal(picture[3].transpose(2, 0, 1), cache.images[int(chosen.sample_rows[3])])
+
+
+def test_the_same_evaluation_gives_the_same_figures_whatever_the_batch_size(manifest):
+    values = []
+    for size in (5, 2):
+        arguments = ("evaluate", manifest, "--untrained", "--label", "again", "-o", f"evaluate.batch_size={size}")
+        assert run(*arguments).exit_code == 0
+        values.append({figure["name"]: figure["value"] for figure in record(manifest, "again")["figures"]})
+    assert values[0].keys() == values[1].keys()
+    for name, value in values[0].items():
+        assert values[1][name] == pytest.approx(value, rel=1e-2, abs=1e-4), name
+
+
+def test_captions_are_collated_batch_by_batch_as_parts_of_the_whole(cache):
+    lengths = np.arange(len(cache.captions)) % 7 + 1
+    texts = replace(cache.texts, offsets=np.concatenate([[0], np.cumsum(lengths)]))
+    rows = np.array([0, 14, 7, 8, 6, 3, 1, 25, 2, 9, 16])  # the longest, of 7 tokens, is in the second batch
+    arrays = collate(texts, rows, n_entities=2)
+    assert arrays["tokens"].shape[1] == 7
+    batches = conditions(texts, rows, n_entities=2, batch_size=4)
+    for part in (slice(0, 4), slice(4, 8), slice(8, 11)):
+        batch = next(batches)
+        for field in fields(batch):
+            np.testing.assert_array_equal(getattr(batch, field.name).numpy(), arrays[field.name][part], field.name)
+    assert next(batches, None) is None
+
+
+def test_drift_exits_with_1_and_a_table_and_holds_for_checkpoints_alone(manifest, checkpoint):
+    expect = "evaluate.expect={clip_score/held-out-clip: {min: 2}, fid/held-out-clip: {min: -1}}"
+    fine = run("evaluate", manifest, "--untrained", "--real", "-o", expect)
+    assert fine.exit_code == 0, fine.output
+    drift = run("evaluate", manifest, "--checkpoint", checkpoint, "-o", expect)
+    assert drift.exit_code == 1
+    (line,) = [line for line in drift.output.splitlines() if "DRIFT" in line]
+    assert line.startswith("clip_score/held-out-clip/n5/test/")
+    assert "≥ 2" in line
+    verdicts = record(manifest, "elsewhere")["expect"]
+    assert [verdict["passed"] for verdict in verdicts] == [False, True]
+
+
+def test_without_a_subject_the_runs_own_checkpoint_is_scored_as_trained(tmp_path, manifest, tiny_clip_path):
+    sections = yaml.safe_load(manifest.read_text())
+    own = tmp_path / "m.yaml"
+    own.write_text(yaml.safe_dump(sections | {"run": str(tmp_path / "run")}))
+    missing = run("evaluate", own)
+    assert missing.exit_code == 1
+    assert "nothing is trained in" in missing.output
+    world.write_checkpoint(tmp_path / "run" / "checkpoints" / "step-000003", tiny_clip_path, step=3)
+    (tmp_path / "run" / "checkpoints" / "latest").write_text("step-000003\n")
+    result = run("evaluate", own, "-o", "evaluate.metrics=[clip_score]")
+    assert result.exit_code == 0, result.output
+    written = json.loads((tmp_path / "run" / "evaluation" / "trained.json").read_text())
+    assert (written["label"], written["subject"]["step"]) == ("trained", 3)
+    assert {figure["metric"] for figure in written["figures"]} == {"clip_score"}
+
+
+def test_a_dry_run_says_the_plan_and_writes_nothing(tmp_path, tiny_clip_path, other_clip_path):
+    path = world.write_manifest(tmp_path, tiny_clip_path, other_clip_path)
+    result = run("evaluate", path, "--untrained", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "5 captions of split test" in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
+    manifest, checkpoint, tmp_path, other_clip_path, monkeypatch, tiny_clip_path
+):
+    foreign = world.write_checkpoint(tmp_path / "foreign", other_clip_path)
+    result = run("evaluate", manifest, "--checkpoint", foreign)
+    assert (result.exit_code, "was trained with CLIP" in result.output) == (1, True)
+    monkeypatch.setitem(runs.MODEL, "image_size", 64)
+    large = world.write_checkpoint(tmp_path / "large", tiny_clip_path)
+    result = run("evaluate", manifest, "--checkpoint", large)
+    assert (result.exit_code, "draws 64 px" in result.output) == (1, True)
+    result = run("evaluate", manifest, "--checkpoint", checkpoint, "--checkpoint", checkpoint)
+    assert (result.exit_code, "means several subjects" in result.output) == (1, True)
+    result = run("evaluate", manifest, "--real", "--untrained", "--label", "x")
+    assert (result.exit_code, "--label names one subject" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ({"parse": {"annotator": "stanza"}}, "was made with parse.annotator 'spacy', other with 'stanza'"),
+        ({"templates": {"relation": "it {}"}}, "was made with encode.templates.relation '{}', other with 'it {}'"),
+    ],
+)
+def test_a_checkpoint_that_read_its_texts_otherwise_is_refused(manifest, tmp_path, tiny_clip_path, texts, said):
+    other = world.write_checkpoint(tmp_path / "other", tiny_clip_path, texts=texts)
+    result = run("evaluate", manifest, "--checkpoint", other)
+    assert (result.exit_code, said in result.output) == (1, True), result.output
+
+
+def test_expectations_of_no_metric_or_of_several_figures_are_refused_before_anything_is_drawn(manifest):
+    several = run("evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fid: {max: 1}}")
+    assert several.exit_code == 1
+    assert "fid fits 2 figures (fid/held-out-clip, fid/trainer-clip); give more of it" in several.output
+    unknown = run(
+        "evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fdi/trainer-clip: {max: 1}}"
+    )
+    assert (unknown.exit_code, "unknown metrics ['fdi/trainer-clip']" in unknown.output) == (1, True)
+
+
+def test_an_unknown_key_and_a_missing_scorer_are_refused_before_anything_is_drawn(manifest):
+    result = run("evaluate", manifest, "--untrained", "-o", "evaluate.sampels=3")
+    assert (result.exit_code, "did you mean 'samples'" in result.output) == (1, True)
+    result = run("evaluate", manifest, "--untrained", "-o", "evaluate.scorers={held-out: nowhere.pt}")
+    assert (result.exit_code, "nowhere.pt" in result.output) == (1, True)

@@ -1,0 +1,240 @@
+"""The report: one self-contained page, every text escaped, curves and marks that say what the files say."""
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from helpers import scored_runs as world
+from PIL import Image
+
+from hspcgan.evaluate.draw.pictures import paired, pairs, read_png, sheet
+from hspcgan.evaluate.report.build import render
+from hspcgan.evaluate.report.captions import marked
+from hspcgan.evaluate.report.charts import Curve, chart, smoothed, ticks
+from hspcgan.pipeline.cli.root import main
+
+EVIL = "<script>alert('x')</script> \"&amp; bird"
+
+
+def write_run(folder: Path) -> Path:
+    """A run folder written by hand: a log, two grids, a checkpoint and the real images scored on three captions."""
+    (folder / "grids").mkdir(parents=True)
+    (folder / "evaluation").mkdir()
+    (folder / "manifest.yaml").write_text(
+        f"name: {json.dumps('run ' + EVIL)}\ndescription: {json.dumps(EVIL)}\nmodel: {{image_size: 8}}\n"
+    )
+    lines = [{"step": i, "loss_d": 2 - i / 10, "loss_g": i / 7, "cosine": i / 20, "sec_per_step": {}} for i in range(9)]
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    draw = np.random.default_rng(0)
+    for step in (0, 10):
+        grid = draw.integers(0, 256, (22, 42, 3), dtype=np.uint8)
+        Image.fromarray(grid).save(folder / "grids" / f"step-{step:06d}.png")
+    for label, value in (("untrained", 100.0), ("trained", 28.0), ("real", 10.0)):
+        real, drawn = draw.integers(0, 256, (2, 3, 8, 8, 3), dtype=np.uint8)
+        picture = sheet(real) if label == "real" else paired(real, drawn)
+        Image.fromarray(picture).save(folder / "evaluation" / f"{label}.png")
+        (folder / "evaluation" / f"{label}.json").write_text(json.dumps(_record(label, value)))
+    return folder
+
+
+def _record(label: str, value: float) -> dict:
+    kind = "checkpoint" if label == "trained" else label
+    name = "fid/held-out-clip/n5/test/0a0a0a0a"
+    captions = [{"id": f"k{i}#0", "text": text, "entities": [], "attributes": [], "relations": [],
+                 "graph": {"entities": [{"head": text, "attributes": [EVIL]}], "relations": []}}
+                for i, text in enumerate(("a red bird", EVIL, "a blue bird"))]  # fmt: skip
+    figure = {"name": name, "metric": "fid", "tower": "held-out-clip", "value": value, "n": 5, "better": "lower",
+              "mode": f"clean-fid 0.1.35; CLIP {EVIL}"}  # fmt: skip
+    verdicts = [{"name": name, "got": value, "expected": "≤ 20", "passed": False}] if kind == "checkpoint" else []
+    return {
+        "format": 1, "label": label, "subject": {"kind": kind, "path": "run/step", "step": 10}, "n": 5, "split": "test",
+        "reference": "test", "seed": 0, "caption": "first", "figures": [figure], "expect": verdicts, "notes": [EVIL],
+        "scorers": {"held-out-clip": "0a" * 32}, "manifest": {"name": "x", "fingerprint": "1b" * 32},
+        "cache": {"fingerprint": "2c" * 32, "clip": {"name": "c", "sha256": "3d" * 32}, "templates": {"entity": EVIL}},
+        "versions": {"torch": "2"}, "timings": {"draw_sec": 1.5}, "grid": {"image": [8, 8], "captions": captions},
+    }  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Tags, addresses and texts of a page; counts what is opened and not closed."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.cards: list[list[tuple[str, np.ndarray]]] = []  # (label, pixels) of each captioned figure
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "action", "xlink:href")]
+        assert not [name for name, _ in attributes if name.startswith("on")]
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+        if tag == "figure" and "card" in dict(attributes).get("class", "").split():
+            self.cards.append([])
+        if tag == "img" and "figure" in self.open:
+            self.cards[-1].append(("", decoded(dict(attributes)["src"])))
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, self.getpos()
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self.open[-2:] == ["div", "span"] and "figure" in self.open:
+            self.cards[-1][-1] = (data, self.cards[-1][-1][1])
+
+
+def decoded(address: str) -> np.ndarray:
+    """Pixels of a data URL, uint8 HWC."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Page:
+    return Page(render(write_run(tmp_path_factory.mktemp("report") / "run")))
+
+
+def test_every_text_is_escaped(page):
+    assert "script" not in page.tags
+    assert sum("alert('x')" in text for text in page.texts) >= 8
+
+
+def test_absolute_paths_of_the_machine_stay_off_the_page(tmp_path):
+    run, elsewhere = write_run(tmp_path / "mine" / "run"), tmp_path / "datasets" / "birds"
+    (run / "manifest.yaml").write_text(
+        f"run: {run}\ncache: {tmp_path}/mine/cache\ndata: {{path: {elsewhere}}}\n"
+        f"evaluate: {{scorers: {{own: [{elsewhere}/b.pt, weights/c.pt]}}}}\n"
+    )
+    for label, path in (("trained", run / "checkpoints" / "step-000010"), ("untrained", elsewhere / "toy")):
+        record = _record(label, 1.0)
+        record["subject"] |= {"kind": "checkpoint", "path": str(path)}
+        (run / "evaluation" / f"{label}.json").write_text(json.dumps(record))
+    texts = Page(render(run)).texts
+    assert not [text for text in texts if str(tmp_path) in text]
+    assert {"run/checkpoints/step-000010", "…/toy"} <= set(texts)
+    (manifest,) = (text for text in texts if "scorers:" in text)
+    assert yaml.safe_load(manifest) == {
+        "run": "run", "cache": "cache", "data": {"path": "…/birds"},
+        "evaluate": {"scorers": {"own": ["…/b.pt", "weights/c.pt"]}},
+    }  # fmt: skip
+
+
+def test_the_page_is_well_formed_and_needs_nothing_from_outside(page):
+    assert page.open == []
+    assert page.addresses
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert not {"link", "iframe", "object", "script"} & set(page.tags)
+    style = "".join(page.texts)
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_the_page_says_how_far_the_checkpoint_has_come_and_which_bound_it_missed(page):
+    text = re.sub(r"\s+", " ", " ".join(page.texts))
+    assert "80% of the way" in text  # (100 − 28) / (100 − 10)
+    assert "a network that no generator here was trained with" in text
+    assert "drift" in text
+    assert "≤ 20" in text
+
+
+def test_each_caption_shows_its_real_and_its_drawn_image(tmp_path):
+    run = write_run(tmp_path / "run")
+    real, drawn = pairs(read_png(run / "evaluation" / "trained.png"), 3, (8, 8))
+    cards = Page(render(run)).cards
+    assert [[label for label, _ in card] for card in cards] == [["real", "trained here"]] * 3
+    np.testing.assert_array_equal([[pixels for _, pixels in card] for card in cards], np.stack([real, drawn], axis=1))
+
+
+def test_a_run_that_is_not_scored_yet_says_what_to_do(tmp_path):
+    (tmp_path / "manifest.yaml").write_text("name: young\n")
+    page = Page(render(tmp_path))
+    assert any("Not scored yet" in text for text in page.texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [("manifest.yaml", None, "is not a run"), ("log.jsonl", '{"step": 1', "resume the run"),
+     ("evaluation/real.json", "{", "is not JSON"), ("evaluation/real.json", '{"format": 9}', "has format 9"),
+     ("evaluation/real.png", "no image", "cannot be read as an image")],
+)  # fmt: skip
+def test_damaged_files_are_named(tmp_path, name, content, message):
+    run = write_run(tmp_path / "run")
+    if content is None:
+        (run / name).unlink()
+    else:
+        (run / name).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        render(run)
+
+
+def test_the_command_writes_the_page_of_a_real_evaluation(tmp_path, tiny_clip_path, other_clip_path):
+    path = world.write_manifest(tmp_path, tiny_clip_path, other_clip_path, metrics=["fid", "clip_score"])
+    run = tmp_path / "run"
+    assert CliRunner().invoke(main, ["evaluate", str(path), "--untrained", "--real"]).exit_code == 0
+    (run / "manifest.yaml").write_text(path.read_text())
+    dry = CliRunner().invoke(main, ["report", str(run), "--dry-run"])
+    assert (dry.exit_code, (run / "report.html").exists()) == (0, False)
+    result = CliRunner().invoke(main, ["report", str(run)])
+    assert result.exit_code == 0, result.output
+    page = Page((run / "report.html").read_text())
+    assert page.tags.count("figure") == 5
+
+
+def test_words_are_marked_where_they_stand():
+    text = "a small bird's wings, perched on the branch"
+    caption = {
+        "text": text,
+        "entities": [{"start": 15, "end": 20}, {"start": 37, "end": 43}],
+        "attributes": [{"text": "small", "word": 1}],
+        "relations": [{"text": "perch on", "word": 6}],
+    }
+    assert marked(caption) == (
+        'a <mark class="attribute">small</mark> bird&#39;s <mark class="entity">wings</mark>, '
+        '<mark class="relation">perched on</mark> the <mark class="entity">branch</mark>'
+    )
+
+
+def test_a_lemma_marks_the_nearest_of_several_words():
+    attributes = [{"text": "red", "word": 5}]
+    caption = {"text": "a red bird and a red nest", "entities": [], "relations": [], "attributes": attributes}
+    assert marked(caption) == 'a red bird and a <mark class="attribute">red</mark> nest'
+
+
+@pytest.mark.parametrize(("low", "high", "expected"), [
+    (0, 1, [0, 0.25, 0.5, 0.75, 1]), (-0.3, 1.7, [-0.5, 0, 0.5, 1, 1.5, 2]), (1000, 1000, None), (0, 0, None),
+])  # fmt: skip
+def test_ticks_are_round_and_enclose_the_values(low, high, expected):
+    found = ticks(low, high, 4)
+    assert found[0] <= low
+    assert found[-1] >= high
+    assert len(found) >= 2
+    if expected is not None:
+        assert found == pytest.approx(expected)
+
+
+def test_curves_are_averaged_over_what_came_before():
+    points = [(float(i), float(i % 2)) for i in range(50)]  # window: 8 % of 50 = 4
+    assert smoothed(points)[0] == (0.0, 0.0)
+    assert smoothed(points)[10] == (10.0, 0.5)
+
+
+def test_a_chart_is_svg_with_a_line_for_each_curve_and_stays_inside_its_frame():
+    svg = chart([Curve("a", "a", [(0, 1), (10, 5)]), Curve("b", "b", [(0, 2), (10, 900)])])
+    page = Page(str(svg))
+    assert page.tags.count("polyline") == 4
+    numbers = [float(y) for points in re.findall(r'points="([^"]+)"', svg) for y in re.findall(r",(-?[\d.]+)", points)]
+    assert min(numbers) >= 0
+    assert max(numbers) <= 210

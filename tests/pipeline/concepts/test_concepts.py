@@ -1,0 +1,210 @@
+"""The concept rules, each against the caption in its docstring, and whole captions against sets written by hand."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import spacy
+from helpers.concepts import examples, spoken
+
+from hspcgan.pipeline.concepts import (
+    ParseConfig,
+    Parser,
+    Token,
+    clauses,
+    concept_sets,
+    concepts_from_tokens,
+    folds,
+    loose_nouns,
+    misread,
+    own_parts,
+    premodifiers,
+    roles,
+    telegram,
+    tree,
+)
+from hspcgan.pipeline.concepts import relations as relation_rules
+from hspcgan.pipeline.concepts.draft import Draft
+from hspcgan.pipeline.concepts.repair import silent_e
+
+
+@pytest.fixture(scope="module")
+def parser() -> Parser:
+    return Parser(ParseConfig(annotator="spacy"))
+
+
+MODULES = (
+    *(clauses, concept_sets, folds, loose_nouns, misread, own_parts, premodifiers),
+    *(relation_rules, roles, telegram, tree),
+)
+RULES = [case for module in MODULES for case in examples(module)]
+
+
+def test_rules_have_examples():
+    assert len(RULES) > 60
+
+
+def items_of(text: str) -> list[str]:
+    """An item is "text" or "text (ends)"."""
+    return [item.strip() for item in re.findall(r"[^,()]+ \(.*?\)|[^,()]+", text)]
+
+
+@pytest.mark.parametrize(("caption", "items"), RULES, ids=[caption for caption, _ in RULES])
+def test_rule_says_of_its_example_what_its_docstring_says(parser, caption, items):
+    found = spoken(parser.parse([caption])[0])
+    wanted = items_of(items)
+    if not any("(" in item for item in wanted):
+        assert wanted in (found["entities"], [text.rpartition(" (")[0] for text in found["attributes"]])
+    else:
+        assert set(wanted) <= {*found["attributes"], *found["relations"]}
+
+
+def test_worked_example_of_the_paper(parser):
+    concepts = parser.parse(["John and his wife are attending a cocktail party"])[0]
+    assert [e.text for e in concepts.entities] == ["person john", "wife", "party"]
+    assert [a.text for a in concepts.attributes] == ["cocktail"]
+    assert list(dict.fromkeys(r.text for r in concepts.relations)) == ["and", "attend"]
+
+
+CAPTIONS = {
+    "a large yellow bird with a blue belly is perched on a branch": (
+        ["bird", "belly", "branch"],
+        ["large (bird)", "yellow (bird)", "blue (belly)"],
+        ["with (bird, belly)", "perch on (bird, branch)"],
+    ),
+    "this small bird has red wings and a long black beak": (
+        ["bird", "wing", "beak"],
+        ["small (bird)", "red (wing)", "long (beak)", "black (beak)"],
+        ["have (bird, wing)", "have (bird, beak)", "and (wing, beak)"],
+    ),
+    "a bird with a white crown swims on the water beside a purple flower": (
+        ["bird", "crown", "water", "flower"],
+        ["white (crown)", "purple (flower)"],
+        ["with (bird, crown)", "swim on (bird, water)", "beside (bird, flower)"],
+    ),
+    "the belly of the yellow bird is white and its wings are red": (
+        ["belly", "bird", "wing"],
+        ["yellow (bird)", "white (belly)", "red (wing)"],
+        ["of (belly, bird)"],
+    ),
+    "the small bird flies in the sky and has red wings": (
+        ["bird", "sky", "wing"],
+        ["small (bird)", "red (wing)"],
+        ["fly in (bird, sky)", "have (bird, wing)"],
+    ),
+    "A bed and window in a small room.": (
+        ["bed", "window", "room"],
+        ["small (room)"],
+        ["and (bed, window)", "in (bed, room)", "in (window, room)"],
+    ),
+    "THERE IS A RED FLOWER UNDER THE BIRD": (["flower", "bird"], ["red (flower)"], ["under (flower, bird)"]),
+}
+
+
+@pytest.mark.parametrize("caption", CAPTIONS)
+def test_whole_captions(parser, caption):
+    assert tuple(spoken(parser.parse([caption])[0]).values()) == CAPTIONS[caption]
+
+
+# What people type: without articles and verbs, in fragments, misspelt, run together.
+TELEGRAPHIC = {
+    "small bird, yellow belly, short beak": (["bird", "belly", "beak"], ["small (bird)", "yellow (belly)"]),
+    "black and white bird w/ long tail": (["bird", "tail"], ["black (bird)", "white (bird)", "long (tail)"]),
+    "brid with a yelow belly": (["brid", "belly"], ["yelow (belly)"]),
+    "RED BIRD BLACK WINGS": (["bird", "wing"], ["black (wing)"]),
+    "a bird wiht red wings and a crest": (["bird", "wing", "crest"], ["red (wing)"]),
+}
+
+
+@pytest.mark.parametrize("caption", TELEGRAPHIC)
+def test_telegraphic_and_misspelt_captions_give_something_useful(parser, caption):
+    found = spoken(parser.parse([caption])[0])
+    entities, attributes = TELEGRAPHIC[caption]
+    assert set(entities) <= set(found["entities"])
+    assert set(attributes) <= set(found["attributes"])
+
+
+def test_equal_heads_are_separate_entities_with_spans_and_word_indices(parser):
+    caption = "a small bird sits beside a large bird"
+    first, second = parser.parse([caption])[0].entities
+    assert (first.word, second.word) == (2, 7)
+    assert [caption[e.start : e.end] for e in (first, second)] == ["bird", "bird"]
+    assert first.start != second.start
+
+
+def test_result_of_a_caption_does_not_depend_on_its_batch(parser):
+    texts = [*CAPTIONS, *(caption for caption, _ in RULES), "", "x" * 300, "bird"]
+    together = parser.parse(texts)
+    small = Parser(ParseConfig(annotator="spacy", batch_size=3))
+    small.nlp = parser.nlp
+    assert small.parse(texts) == together
+    assert [parser.parse([text])[0] for text in texts] == together
+
+
+@pytest.mark.parametrize("text", ["", "  \n ", "!!!", "\u200b", "🐦", "is", "of of of", "طائر أحمر"])
+def test_texts_without_a_caption_in_them_give_no_edges_and_no_error(parser, text):
+    concepts = parser.parse([text])[0]
+    assert concepts.relations == [] or all(min(r.subject, r.object) < 0 for r in concepts.relations)
+    assert all(0 <= e.start < e.end <= len(text) for e in concepts.entities)
+
+
+def test_white_space_is_no_word(parser):
+    concepts = parser.parse(["a   red \n bird"])[0]
+    assert [(e.head, e.word) for e in concepts.entities] == [("bird", 2)]
+
+
+def test_docs_of_a_model_without_verb_tables_are_left_as_they_are():
+    from hspcgan.pipeline.concepts.repair import Repairer
+
+    nlp = spacy.blank("en")
+    doc = nlp("a bird swims")
+    assert Repairer(nlp)(doc) is doc
+
+
+def test_repairs_that_would_leave_no_tree_are_not_made(parser):
+    doc = parser.nlp("a bird swims")
+    draft = Draft(doc)
+    draft.heads, draft.changed = [1, 2, 1], True
+    assert draft.doc() is doc
+    draft.heads, draft.deps[1], draft.deps[2] = [1, 1, 1], "ROOT", "acl"
+    assert [t.head.i for t in draft.doc()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("form", "lemma", "mended"),
+    [
+        ("riding", "rid", "ride"),
+        ("rides", "rid", "ride"),
+        ("staring", "star", "stare"),
+        ("striped", "strip", "stripe"),
+        ("sitting", "sit", "sit"),
+        ("eating", "eat", "eat"),
+        ("passes", "pass", "pass"),
+        ("visiting", "visit", "visit"),
+    ],
+)
+def test_lemmas_keep_their_silent_e(form, lemma, mended):
+    assert silent_e(form, lemma, frozenset({"ride", "stare", "stripe", "site", "visite", "passe"})) == mended
+
+
+def test_versions_name_the_tools_models_and_rules(parser):
+    versions = parser.versions()
+    assert set(versions) == {"spacy", "SceneGraphParser", "spacy_model", "rules"}
+    assert re.fullmatch("[0-9a-f]{64}", versions["rules"])
+
+
+def test_importing_the_parser_loads_no_nlp_library():
+    heavy = "{'spacy', 'stanza', 'torch', 'sng_parser'}"
+    code = f"import sys, hspcgan.pipeline.concepts; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_unknown_names_in_the_section_are_refused():
+    with pytest.raises(ValueError, match="annotatr"):
+        ParseConfig.model_validate({"annotatr": "spacy"})
+
+
+def test_tokens_without_any_word_give_an_empty_concept():
+    assert concepts_from_tokens([]).empty
+    assert spoken(concepts_from_tokens([Token("bird", "bird", "NOUN", "NN", -1, "root", 0, 4)]))["entities"] == ["bird"]

@@ -1,0 +1,229 @@
+"""`hspcgan parse --jsonl`: any file of captions, line for line, with what cannot be read listed."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+from helpers.datasets import write
+
+from hspcgan.pipeline.cli.root import main
+from hspcgan.pipeline.concepts import ParseConfig
+from hspcgan.pipeline.graphs import caption_jsonl
+from hspcgan.pipeline.graphs.caption_jsonl import parse_file
+
+SPACY = ParseConfig(annotator="spacy")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
+
+
+def hspcgan(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+GOOD = ["a red bird on a branch", " two cats .", "a red bird on a branch", "ein Vögelchen 🐦"]
+BAD = {
+    b"": "empty line",
+    b"{": "not JSON",
+    b'"a bird"': "found str",
+    b'{"text": "a bird"}': "found the keys text",
+    b'{"caption": 7}': "found a caption that is int",
+    b'{"caption": "\xff"}': "not UTF-8",
+    b'{"caption": "\\ud800 bird"}': "lone surrogate",
+    b'{"\\ud800": 1}': "found the keys \ud800",
+    b"[" * 100_000: "too many brackets",
+    b'{"caption": "!!!"}': "no letter or digit",
+    b'{"caption": "' + b"bird " * 30_000 + b'"}': "30,000 words",
+}
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Good lines with bad ones between them."""
+    good = [json.dumps({"caption": caption, "image": 3}).encode() for caption in GOOD]
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b"\n".join([*good[:2], *BAD, *good[2:]]) + b"\n")
+    return path
+
+
+def test_only_a_plain_file_is_replaced_and_a_links_is_written_in_its_place(source, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is no plain file"):
+        parse_file(source, tmp_path / "pipe", SPACY)
+    (tmp_path / "real.jsonl").write_text("old")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
+    parse_file(source, tmp_path / "link.jsonl", SPACY)
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert len(lines(tmp_path / "real.jsonl")) == 4
+    assert (tmp_path / "real.jsonl.rejects.jsonl").is_file()
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/{0}", "/proc/self/fd/{0}", "{1}/to-dev", "{1}/../{2}/to-dev"])
+def test_an_open_file_such_as_that_of_dev_stdout_is_not_replaced(source, tmp_path, name):
+    with open(write(tmp_path / "log", "kept\n"), "a") as file:
+        (tmp_path / "to-dev").symlink_to(f"/dev/fd/{file.fileno()}")
+        target = name.format(file.fileno(), tmp_path, tmp_path.name)
+        result = hspcgan("parse", "--jsonl", source, target)
+    assert (result.exit_code, f"{target} is a file that is open already" in result.output) == (1, True)
+    assert (tmp_path / "log").read_text() == "kept\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "log", "to-dev"]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_hyphen_is_no_file(source, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    paths = [source, tmp_path / "out"]
+    paths[place] = "-"
+    assert "- is no file's name: IN may be /dev/stdin" in hspcgan("parse", "--jsonl", *paths).output
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_the_rejects_do_not_write_over_the_source(source, tmp_path):
+    named = source.rename(tmp_path / "out.jsonl.rejects.jsonl")
+    with pytest.raises(ValueError, match="would be written over"):
+        parse_file(named, tmp_path / "out.jsonl", SPACY)
+
+
+def test_another_process_that_writes_the_same_file_meanwhile_disturbs_neither(source, tmp_path, monkeypatch):
+    run, target = caption_jsonl.engines.run, tmp_path / "out.jsonl"
+    others = tmp_path / ".out.jsonl.1.partial"
+
+    def meanwhile(*arguments):
+        others.write_text("of another process")
+        yield from run(*arguments)
+
+    monkeypatch.setattr(caption_jsonl.engines, "run", meanwhile)
+    parse_file(source, target, SPACY)
+    assert [row["caption"] for row in lines(target)] == GOOD
+    assert others.read_text() == "of another process"
+
+
+def test_every_line_ends_in_the_output_or_in_the_rejects(source, tmp_path):
+    target = tmp_path / "new" / "out.jsonl"
+    result = hspcgan("parse", "--jsonl", source, target)
+    assert result.exit_code == 0, result.output
+    assert "4 captions, 0 of them with an empty graph" in result.output
+    assert f"{len(BAD)} lines refused" in result.output
+    rows = lines(target)
+    assert [row["caption"] for row in rows] == GOOD
+    assert sorted(rows[0]["tuples"]) == [["bird", "is", "red"], ["bird", "on", "branch"]]
+    assert rows[2] == rows[0]
+    assert rows[1]["tuples"] == [["cats", "is", "2"]]
+    rejects = lines(target.with_name("out.jsonl.rejects.jsonl"))
+    assert [row["line"] for row in rejects] == list(range(3, 3 + len(BAD)))
+    for reject, why in zip(rejects, BAD.values(), strict=True):
+        assert why in reject["why"]
+
+
+def test_a_second_run_without_bad_lines_leaves_no_old_rejects(source, tmp_path):
+    target = tmp_path / "out.jsonl"
+    parse_file(source, target, SPACY)
+    source.write_text('{"caption": "a bird"}\n')
+    assert parse_file(source, target, SPACY).rejects == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_batches_and_processes_do_not_change_the_bytes(source, tmp_path, monkeypatch):
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    parse_file(source, one, SPACY)
+    monkeypatch.setattr(caption_jsonl, "LINES", 3)
+    parse_file(source, two, ParseConfig(annotator="spacy", batch_size=1, processes=2))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_stanza_annotates_where_it_is_asked_for(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"caption": "a red bird swims on the water"}\n')
+    result = hspcgan(
+        "parse",
+        "--jsonl",
+        tmp_path / "in.jsonl",
+        tmp_path / "out.jsonl",
+        "--annotator",
+        "stanza",
+        "--model",
+        "toy-stanza",
+    )
+    assert result.exit_code == 0, result.output
+    assert sorted(lines(tmp_path / "out.jsonl")[0]["tuples"]) == [["bird", "is", "red"], ["bird", "swim on", "water"]]
+
+
+@pytest.mark.parametrize(("number", "code", "processes"), [(signal.SIGTERM, 143, 1), (signal.SIGHUP, 129, 2)])
+def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path, number, code, processes):
+    target = write(tmp_path / "out", "old")
+    command = [sys.executable, "-c", "from hspcgan.pipeline.cli.root import main; main()"]
+    command += ["parse", "--jsonl", "/dev/stdin", str(target), "--processes", str(processes)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        process.stdin.write(b'{"caption": "a red bird"}\n' * 5000)  # more than a batch, and more may come
+        process.stdin.flush()
+        while len(list(tmp_path.iterdir())) == 1:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(60) == code
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"out": "old"}
+
+
+def test_a_file_without_one_caption_leaves_what_was_there(tmp_path):
+    source, target = write(tmp_path / "in", '\n{"text": "a bird"}\n'), write(tmp_path / "out", "old")
+    result = hspcgan("parse", "--jsonl", source, target)
+    assert (result.exit_code, "not one usable caption in 2 lines; line 1: empty line" in result.output) == (1, True)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"in": source.read_text(), "out": "old"}
+    assert hspcgan("parse", "--jsonl", write(source, ""), target).exit_code == 0
+    assert target.read_text() == ""
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path, dry):
+    out, packed = tmp_path / "out", write(tmp_path / "in.gz", gzip.compress(source.read_bytes()))
+    for arguments, message in {
+        (source, source): "would be written over",
+        (tmp_path / "none", out): "no such file",
+        (packed, out): f"{packed} is compressed by gzip; unpack it",
+        (source, tmp_path): "is a folder; name the file",
+        (source, source / "deep" / "out"): f"{source} is no folder that can be written",
+        (source, "/dev/stdout"): "is a file that is open already",
+        (source, out, "--model", "no_such_model"): "looked for no_such_model",
+        (source, out, "--model", "no_such_model", "--processes", "2"): "looked for no_such_model",
+        (source, out, "--annotator", "stanza", "--model", "none"): "no weights 'none'",
+    }.items():
+        result = hspcgan("parse", "--jsonl", *arguments, *dry)
+        assert (result.exit_code, message in result.output) == (1, True), result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.gz", "in.jsonl"]
+
+
+def test_a_manifest_or_a_file_is_asked_for(source, tmp_path):
+    assert "give a MANIFEST or --jsonl" in hspcgan("parse").output
+    assert "give a MANIFEST or --jsonl" in hspcgan("parse", "toybirds", "--jsonl", source, tmp_path / "out").output
+
+
+@pytest.mark.parametrize(
+    "option", [("--annotator", "spacy"), ("--model", "en"), ("--batch-size", 256), ("--processes", 1)]
+)
+def test_options_of_a_file_are_refused_with_a_manifest(option):
+    result = hspcgan("parse", "toybirds", *option, "--dry-run")
+    assert (result.exit_code, f"{option[0]}: with --jsonl alone" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize("option", [("-o", "data.foo=1"), ("--engine", "local"), ("--rebuild",)])
+def test_options_of_a_manifest_are_refused_with_a_file(source, tmp_path, option):
+    result = hspcgan("parse", "--jsonl", source, tmp_path / "out", *option)
+    name = {"-o": "--override"}.get(option[0], option[0])
+    assert (result.exit_code, f"{name}: with a MANIFEST alone" in result.output) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_writes_nothing(source, tmp_path):
+    assert hspcgan("parse", "--jsonl", source, tmp_path / "new" / "out", "--dry-run").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_link_to_itself_is_no_file(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ValueError, match="loop: no such file"):
+        parse_file(tmp_path / "loop", tmp_path / "out.jsonl", ParseConfig(annotator="spacy"))

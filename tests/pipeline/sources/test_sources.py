@@ -1,0 +1,173 @@
+"""Dataset layouts: what each lists and reads, and how a wrong tree or a broken file is named."""
+
+import hashlib
+import io
+import json
+import random
+from pathlib import Path
+
+import pytest
+from helpers.datasets import coco_dataset, folder_dataset, picture, write
+from pydantic import ValidationError
+
+from hspcgan.pipeline.sources import DataConfig, Entry, glimpse, open_source, with_test_split
+from hspcgan.pipeline.stages import ingest
+
+
+def opened(kind: str, path, **options):
+    return open_source(DataConfig(source=kind, path=path, image_size=16, **options))
+
+
+def items(source) -> dict:
+    return {entry.where: source.read(entry) for entry in source.entries()}
+
+
+def test_folder_reads_lines_of_txt_and_the_list_of_json(tmp_path):
+    write(tmp_path / "a.jpg", picture(kind="JPEG"))
+    write(tmp_path / "a.txt", "\ufeffone bird\r\n\r\ntwo birds\r\n")
+    write(tmp_path / "sub" / "b.WEBP", picture(kind="WEBP"))
+    write(tmp_path / "sub" / "b.json", json.dumps({"captions": ["ein Vogel", "鳥"]}))
+    found = items(opened("folder", tmp_path))
+    assert found["a.jpg"].captions == (b"one bird", b"", b"two birds")
+    assert found["sub/b.WEBP"].captions == ("ein Vogel", "鳥")
+    assert found["sub/b.WEBP"].entry.key == "sub/b"
+    assert found["a.jpg"].image == picture(kind="JPEG")
+    assert all(item.problem is None for item in found.values())
+
+
+@pytest.mark.parametrize(("files", "where", "reason"), [
+    ({"a.png": picture()}, "a.png", "no captions: expected a.txt or a.json"),
+    ({"a.png": picture(), "a.txt": b" \n"}, "a.png", "no captions: a.txt is empty"),
+    ({"a.png": picture(), "a.json": b'{"captions": ["x"'}, "a.png", "not valid JSON: a.json: Expecting .* column 18"),
+    ({"a.png": picture(), "a.json": b"\xff\xfe{}"}, "a.png", "not valid JSON: a.json"),
+    ({"a.png": picture(), "a.json": b'["x"]'}, "a.png", "no {\"captions\": .* holds"),
+    ({"a.png": picture(), "a.json": b'{"captions": "x"}'}, "a.png", "no {\"captions\": .* holds"),
+    ({"a.png": picture(), "a.json": b'{"captions": []}'}, "a.png", "no captions"),
+    ({"a.png": picture(), "a.txt": b"x", "a.json": b"{}"}, "a.png", "two caption files"),
+    ({"b.png": picture(), "a.txt": b"x"}, "a.txt", "captions without an image"),
+])  # fmt: skip
+def test_folder_names_what_is_wrong_with_an_entry(tmp_path, files, where, reason):
+    import re
+
+    for name, content in files.items():
+        write(tmp_path / name, content)
+    assert re.search(reason, items(opened("folder", tmp_path))[where].problem)
+
+
+def test_folder_lists_formats_it_cannot_read_and_skips_hidden_files(tmp_path):
+    folder_dataset(tmp_path, 2)
+    write(tmp_path / "photo.tiff", b"II*\x00")
+    write(tmp_path / "photo.txt", "a photo")
+    write(tmp_path / "._img000.png", b"junk")
+    write(tmp_path / ".cache" / "x.png", b"junk")
+    assert set(items(opened("folder", tmp_path))) == {"img000.png", "img001.png", "photo.tiff"}
+
+
+def test_folder_refuses_two_images_of_one_key(tmp_path):
+    write(tmp_path / "a.png", picture())
+    write(tmp_path / "a.jpg", picture(kind="JPEG"))
+    with pytest.raises(ValueError, match=r"a: a\.jpg, a\.png.*rename"):
+        opened("folder", tmp_path).entries()
+
+
+def test_folder_without_images_says_what_was_found_and_expected(tmp_path):
+    write(tmp_path / "captions.csv", "x")
+    with pytest.raises(ValueError, match=r"no images in .*found 1 \.csv; expected PATH"):
+        opened("folder", tmp_path).entries()
+
+
+@pytest.mark.parametrize("name", ["test", "val", "valid"])
+def test_split_folders_decide_the_split(tmp_path, name):
+    folder_dataset(tmp_path / "train", 2)
+    folder_dataset(tmp_path / name, 1)
+    splits = {entry.where: entry.split for entry in opened("folder", tmp_path).entries()}
+    assert splits == {"train/img000.png": "train", "train/img001.png": "train", f"{name}/img000.png": "test"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "coco"])
+def test_a_missing_folder_is_named(tmp_path, kind):
+    with pytest.raises(ValueError, match="nowhere does not exist"):
+        opened(kind, tmp_path / "nowhere")
+
+
+def test_the_signature_moves_with_contents_and_not_with_place_or_time(tmp_path):
+    import os
+    import shutil
+
+    first = folder_dataset(tmp_path / "a", 3)
+    shutil.copytree(first, tmp_path / "b")
+    for path in (tmp_path / "b").iterdir():
+        os.utime(path, (1, 1))
+    same = opened("folder", tmp_path / "b").signature()
+    assert opened("folder", first).signature() == same
+    write(first / "img000.txt", "another caption\n")
+    assert opened("folder", first).signature() != same
+
+
+@pytest.mark.parametrize("byte", [5, -5])
+@pytest.mark.parametrize(("source", "make"), [("folder", folder_dataset), ("coco", coco_dataset)])
+def test_the_signature_moves_with_an_image_that_keeps_its_size(tmp_path, source, make, byte):
+    make(tmp_path)
+    options = {"year": 2017} if source == "coco" else {}
+    before = opened(source, tmp_path, **options).signature()
+    image = sorted(path for path in tmp_path.rglob("*") if path.suffix in (".png", ".jpg"))[-1]
+    content = bytearray(image.read_bytes())
+    content[byte] ^= 1
+    image.write_bytes(content)
+    assert opened(source, tmp_path, **options).signature() != before
+
+
+@pytest.mark.parametrize("size", [0, 5, 262_144, 262_145, 500_000])
+def test_a_glimpse_is_of_the_size_and_of_all_bytes_or_both_edges(size):
+    content = random.Random(0).randbytes(size)
+    read = content if size <= 262_144 else content[:131_072] + content[-131_072:]
+    seen = f"{size} {hashlib.sha256(read).hexdigest()}"
+    assert glimpse(io.BytesIO(content), 0, size) == seen
+    assert glimpse(io.BytesIO(b"ab" + content + b"cd"), 2, size) == seen
+
+
+@pytest.mark.parametrize("name", ["rows.py", "folder.py", "texts.py", "images.py"])
+def test_another_rule_makes_another_cache(monkeypatch, name):
+    read, rules = Path.read_bytes, ingest._rules_sha256.__wrapped__
+    before = rules()
+    assert rules() == before
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path.name == name))
+    assert rules() != before
+
+
+def test_test_split_by_hash_is_stable_when_data_is_added():
+    entries = [Entry(f"k{i}", "train", f"k{i}.png") for i in range(2000)]
+    split = {entry.key: entry.split for entry in with_test_split(entries, 0.1)}
+    assert 150 < sum(value == "test" for value in split.values()) < 250  # binomial: 200 ± 13
+    part = with_test_split(entries[:300], 0.1)
+    assert all(split[entry.key] == entry.split for entry in part)
+
+
+def test_a_small_dataset_gets_one_test_sample_and_an_own_split_is_respected():
+    few = with_test_split([Entry(f"k{i}", "train", "") for i in range(3)], 1e-6)
+    assert [entry.split for entry in few].count("test") == 1
+    own = [Entry("a", "train", ""), Entry("b", "test", ""), Entry("c", "train", "")]
+    assert with_test_split(own, 0.9) == own
+
+
+@pytest.mark.parametrize(("fields", "reason"), [
+    ({"source": "folder"}, "needs `path`"),
+    ({"source": "coco", "path": "x", "scenes": 3}, "scenes: without meaning for source 'coco'"),
+    ({"source": "toybirds", "path": "x"}, "path: without meaning"),
+    ({"source": "folder", "path": "x", "image_sise": 3}, "image_sise"),
+])  # fmt: skip
+def test_config_refuses_fields_that_do_not_fit_the_source(fields, reason):
+    with pytest.raises(ValidationError, match=reason):
+        DataConfig(**fields)
+
+
+def test_toybirds_draws_at_the_asked_size_with_five_captions():
+    source = open_source(DataConfig(source="toybirds", scenes=4, seed=3, image_size=32))
+    entries = source.entries()
+    assert len({entry.key for entry in entries}) == 4
+    assert {entry.split for entry in entries} <= {"train", "test"}
+    item = source.read(entries[0])
+    assert item.image.size == (32, 32)
+    assert len(item.captions) == 5
+    assert source.signature() == open_source(DataConfig(source="toybirds", scenes=4, seed=3, image_size=32)).signature()
+    assert source.signature() != open_source(DataConfig(source="toybirds", scenes=4, seed=4, image_size=32)).signature()

@@ -1,0 +1,121 @@
+"""Parquet tables that hold the images themselves, {bytes, path} each, as Hugging Face's data sets do."""
+
+import hashlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers.datasets import picture, write
+
+from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.stages.ingest import check_items
+
+KIND = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""How `datasets` stores its feature Image()."""
+
+
+def table(path, rows, group=2):
+    """A table of ({bytes, path}, captions) rows in row groups of two."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images, captions = pa.array([image for image, _ in rows], KIND), pa.array([captions for _, captions in rows])
+    pq.write_table(pa.table({"image": images, "caption": captions}), path, row_group_size=group)
+    return path
+
+
+def opened(path, **options):
+    return open_source(DataConfig(source="table", path=path, image_size=16, test_fraction=0, **options))
+
+
+def inside(seed, path=None):
+    return {"bytes": picture(seed), "path": path}
+
+
+def key(seed):
+    return hashlib.sha256(picture(seed)).hexdigest()
+
+
+def test_images_in_the_table_are_read_and_equal_ones_joined(tmp_path):
+    write(tmp_path / "b.png", picture(9))
+    rows = [(inside(seed, "same.png"), [f"caption {seed}"]) for seed in (3, 1, 4, 1, 5)]
+    rows.insert(2, ({"bytes": None, "path": "b.png"}, ["by path"]))
+    source = opened(table(tmp_path / "all.parquet", rows))
+    items = [source.read(entry) for entry in source.entries()]
+    assert {item.entry.key: (item.image, item.captions, item.problem) for item in items} == {
+        key(3): (picture(3), (b"caption 3",), None),
+        key(1): (picture(1), (b"caption 1", b"caption 1"), None),
+        key(4): (picture(4), (b"caption 4",), None),
+        key(5): (picture(5), (b"caption 5",), None),
+        "b": (picture(9), (b"by path",), None),
+    }
+    assert [item.entry.where for item in items] == [*(f"all.parquet#{row}" for row in (1, 2, 4, 6)), "b.png"]
+    assert [source.read(item.entry).image for item in reversed(items)] == [item.image for item in reversed(items)]
+
+
+def test_what_cannot_be_used_is_refused_row_by_row_and_in_few_words(tmp_path):
+    huge = {"bytes": b"\x00\xff" * 50_000, "path": None}
+    rows = [(inside(1), ["fine"]), (huge, ["no image"]), ({"bytes": None, "path": None}, ["nothing"]), (None, ["none"]),
+            ({"bytes": None, "path": "x" * 5000 + "\0"}, ["long"]), (inside(2), [])]  # fmt: skip
+    source = opened(table(tmp_path / "all.parquet", rows))
+    checked = check_items(16, [source.read(entry) for entry in source.entries()])
+    assert [row["text"] for row in checked.captions] == ["fine"]
+    why = {row["where"]: row["why"] for row in checked.rejects if row["what"] == "image"}
+    assert sorted(why) == [f"all.parquet#{row}" for row in (2, 3, 4, 5, 6)]
+    assert "not an image in a format read here" in why["all.parquet#2"]
+    assert why["all.parquet#3"] == why["all.parquet#4"] == "image is not the path of an image: None"
+    assert why["all.parquet#5"] == f"image is not the path of an image: '{'x' * 59} …"
+    assert why["all.parquet#6"] == "no captions in its rows"
+    assert checked.rows_in == 6 + 5
+
+
+def test_images_that_are_texts_are_refused_row_by_row(tmp_path):
+    images = pa.array([{"bytes": "iVBORw0KGgo=", "path": "a.png"}])
+    pq.write_table(pa.table({"image": images, "caption": ["a bird"]}), tmp_path / "all.parquet")
+    source = opened(tmp_path / "all.parquet")
+    checked = check_items(16, [source.read(entry) for entry in source.entries()])
+    assert not checked.captions
+    assert "not an image in a format read here" in checked.rejects[0]["why"]
+
+
+def test_bytes_without_their_struct_are_refused_in_few_words(tmp_path):
+    pq.write_table(pa.table({"image": [picture(1)], "caption": ["a bird"]}), tmp_path / "all.parquet")
+    [stray] = opened(tmp_path / "all.parquet").entries()
+    assert len(stray.ref.problem) < 120
+
+
+def test_an_image_in_both_splits_is_refused(tmp_path):
+    for name in ("test", "train"):
+        table(tmp_path / f"{name}.parquet", [(inside(1), ["x"])])
+    with pytest.raises(ValueError, match=r"train.parquet#1: its image test.parquet#1 is in the train and in the test"):
+        opened(tmp_path).entries()
+
+
+def test_the_parts_of_a_split_are_known_by_its_name(tmp_path):
+    parts = ["test-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002", "validation-00000-of-00001"]
+    for seed, part in enumerate([*parts, "latest-00000-of-00001"]):
+        table(tmp_path / f"{part}.parquet", [(inside(seed), ["x"])])
+    test = [entry.where for entry in opened(tmp_path).entries() if entry.split == "test"]
+    assert test == ["test-00000-of-00001.parquet#1", "validation-00000-of-00001.parquet#1"]
+
+
+def test_the_signature_moves_with_an_image_in_the_table(tmp_path):
+    before = opened(table(tmp_path / "t.parquet", [(inside(1), ["x"])])).signature()
+    assert opened(table(tmp_path / "t.parquet", [(inside(1), ["x"])])).signature() == before
+    assert opened(table(tmp_path / "t.parquet", [(inside(2), ["x"])])).signature() != before
+
+
+def test_a_table_that_was_cut_meanwhile_costs_its_rows(tmp_path):
+    source = opened(table(tmp_path / "t.parquet", [(inside(seed), ["x"]) for seed in range(4)]))
+    last = source.entries()[-1]
+    table(tmp_path / "t.parquet", [(inside(1), ["x"])])
+    assert source.read(last).problem == "cannot be read: t.parquet ends before row 4"
+    write(tmp_path / "t.parquet", b"PAR1")
+    assert source.read(last).problem.startswith("cannot be read: t.parquet is not whole Parquet")
+
+
+def test_images_in_a_table_at_a_url_are_read(tmp_path):
+    upath = pytest.importorskip("upath")
+    home = upath.UPath("memory://bucket/images")
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "t.parquet").write_bytes(table(tmp_path / "t.parquet", [(inside(7), ["x"])]).read_bytes())
+    source = opened("memory://bucket/images/t.parquet")
+    assert [source.read(entry).image for entry in source.entries()] == [picture(7)]

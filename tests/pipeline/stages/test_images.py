@@ -1,0 +1,193 @@
+"""Image files become upright RGB squares; whatever is not a whole, bearable image is refused with its reason."""
+
+import contextlib
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hspcgan.pipeline.stages.images import center_box, decode, fit
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def noise(width: int = 40, height: int = 30, mode: str = "RGB") -> Image.Image:
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    pixels = np.random.default_rng(3).integers(0, 256, (height, width, bands), dtype=np.uint8)
+    return Image.frombytes(mode, (width, height), pixels.tobytes())
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP"])
+def test_lossless_formats_decode_to_the_same_pixels(kind):
+    image = noise()
+    assert np.array_equal(np.asarray(decode(encoded(image, kind))), np.asarray(image))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation):
+    upright = np.asarray(noise(8, 6))
+    # How a camera with this orientation tag stores the upright picture: the inverse of what a viewer does.
+    stored = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+              5: upright.transpose(1, 0, 2), 6: np.rot90(upright), 7: upright[::-1, ::-1].transpose(1, 0, 2),
+              8: np.rot90(upright, -1)}[orientation]  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
+    assert np.array_equal(np.asarray(decode(data)), upright)
+
+
+def test_grey_becomes_three_equal_channels():
+    grey = noise(mode="L")
+    pixels = np.asarray(decode(encoded(grey)))
+    assert np.array_equal(pixels, np.repeat(np.asarray(grey)[..., None], 3, axis=2))
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped():
+    wide = np.array([[0, 128, 257, 32768, 65535]], dtype=np.uint16)
+    pixels = np.asarray(decode(encoded(Image.fromarray(wide))))
+    assert pixels[0, :, 0].tolist() == [0, 0, 1, 128, 255]  # round(v · 255 / 65535)
+
+
+def png(width: int, height: int, depth: int, colour: int, *samples: int, more: bytes = b"") -> bytes:
+    """A PNG by hand, one row, as Pillow does not write 16-bit colour."""
+    pixels = b"\0" + struct.pack(f">{len(samples)}{'H' if depth == 16 else 'B'}", *samples)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = chunk(b"IHDR", header) + more + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.mark.parametrize(("data", "pixels"), [
+    (png(2, 1, 16, 2, 0, 128, 257, 32768, 65535, 255), [[0, 0, 1], [128, 255, 1]]),  # round(v · 255 / 65535)
+    (png(1, 1, 16, 6, 65535, 32768, 0, 65535), [[255, 128, 0]]),
+    (png(2, 1, 16, 4, 0, 0, 0, 65535), [[255, 255, 255], [0, 0, 0]]),
+    (png(2, 1, 16, 0, 65535, 300, more=chunk(b"tRNS", struct.pack(">H", 300))), [[255, 255, 255], [255, 255, 255]]),
+    (png(2, 1, 8, 2, 9, 8, 7, 1, 2, 3, more=chunk(b"tRNS", struct.pack(">3H", 9, 8, 7))), [[255] * 3, [1, 2, 3]]),
+], ids=["rgb", "rgba", "grey with alpha", "transparent grey", "transparent colour"])  # fmt: skip
+def test_sixteen_bit_colour_and_transparency_come_out_right(data, pixels):
+    assert np.abs(np.asarray(decode(data))[0].astype(int) - pixels).max() <= 1
+
+
+@pytest.mark.parametrize(("kind", "options"), [
+    ("PNG", {}), ("PNG", {"default_image": True}), ("WEBP", {"lossless": True}),
+])  # fmt: skip
+def test_of_an_animation_the_first_frame_counts(kind, options):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ((250, 0, 0), (0, 250, 0), (0, 0, 250))]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert np.asarray(decode(data))[0, 0].tolist() == [250, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_lossy_formats_are_turned_upright_and_broken_exif_is_no_reason_to_refuse(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(noise(8, 4), kind, exif=exif)).size == (4, 8)
+    assert decode(encoded(noise(8, 4), kind, exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff")).size == (8, 4)
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_bomb_in_the_metadata_is_refused(kind):
+    bomb = chunk(kind, b"a\0\0" + zlib.compress(bytes(20_000_000)))
+    with pytest.raises(ValueError, match="unreadable header: Decompressed data too large"):
+        decode(png(1, 1, 8, 2, 1, 2, 3, more=bomb))
+
+
+def test_alpha_is_laid_over_white():
+    image = Image.new("RGBA", (2, 1))
+    image.putpixel((0, 0), (200, 100, 0, 0))
+    image.putpixel((1, 0), (200, 100, 0, 255))
+    pixels = np.asarray(decode(encoded(image)))
+    assert pixels[0].tolist() == [[255, 255, 255], [200, 100, 0]]
+
+
+def test_palette_with_transparency_is_laid_over_white():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putdata([0, 1])
+    pixels = np.asarray(decode(encoded(image, transparency=1)))
+    assert pixels[0].tolist() == [[10, 20, 30], [255, 255, 255]]
+
+
+def test_cmyk_jpeg_becomes_rgb():
+    pixels = np.asarray(decode(encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95)))
+    assert pixels.shape == (16, 16, 3)
+    red, green, blue = pixels.reshape(-1, 3).mean(axis=0)
+    assert red > 200
+    assert max(green, blue) < 60
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+def test_truncated_files_are_refused(kind):
+    data = encoded(noise(64, 64), kind)
+    with pytest.raises(ValueError, match=r"truncated|corrupt|unreadable|not an image"):
+        decode(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(("data", "reason"), [
+    (b"", "empty file"),
+    (b"<html>404</html>", "not an image in a format read here"),
+    (encoded(noise(), "GIF"), "not an image in a format read here"),
+])  # fmt: skip
+def test_what_is_no_image_is_refused_with_the_reason(data, reason):
+    with pytest.raises(ValueError, match=reason):
+        decode(data)
+
+
+def test_a_bomb_is_refused_before_its_pixels_are_decoded():
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    with pytest.raises(ValueError, match=r"50000×50000 pixels|exceeds limit"):
+        decode(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+def test_damaged_bytes_never_raise_anything_but_value_errors(kind):
+    data = encoded(noise(24, 24), kind)
+    rng = np.random.default_rng(7)
+    for _ in range(150):
+        broken = bytearray(data[: rng.integers(1, len(data) + 1)])
+        for place in rng.integers(0, len(broken), 4):
+            broken[place] = rng.integers(0, 256)
+        with contextlib.suppress(ValueError):
+            assert decode(bytes(broken)).mode == "RGB"
+
+
+@pytest.mark.parametrize(("size", "box"), [((10, 6), (2, 0, 8, 6)), ((5, 8), (0, 1, 5, 6)), ((7, 7), (0, 0, 7, 7))])
+def test_the_crop_is_the_centred_square(size, box):
+    assert center_box(*size) == box
+
+
+def test_fit_keeps_pixels_of_an_image_of_the_right_size():
+    image = noise(16, 16)
+    assert np.array_equal(fit(image, 16), np.asarray(image).transpose(2, 0, 1))
+
+
+def test_fit_is_antialiased():
+    # One-pixel stripes, quartered: a filter without antialiasing picks stripes, an antialiased one greys them.
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    small = fit(Image.fromarray(stripes), 16)
+    assert small.shape == (3, 16, 16)
+    assert small.dtype == np.uint8
+    assert np.abs(small.astype(int) - 127.5).max() < 20
+
+
+def test_fit_enlarges_small_images():
+    flat = fit(Image.new("RGB", (8, 9), (9, 8, 7)), 12)
+    assert np.array_equal(flat, np.broadcast_to(np.array([9, 8, 7], np.uint8)[:, None, None], (3, 12, 12)))
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (7, 8), (300, 7)])
+def test_a_sliver_is_refused(size):
+    with pytest.raises(ValueError, match=f"{size[0]}×{size[1]} pixels, fewer than 8 on a side"):
+        fit(Image.new("RGB", size), 16)

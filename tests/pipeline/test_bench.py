@@ -1,0 +1,82 @@
+"""Benchmarks at tiny sizes: they run, their table judges by the bars, and the captions are like COCO's."""
+
+import statistics
+
+import pytest
+from click.testing import CliRunner
+from helpers.datasets import write
+
+from hspcgan.pipeline.bench.captions import load_captions, synthetic
+from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
+from hspcgan.pipeline.cli.root import main
+
+
+def hspcgan(*arguments: object):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def figures(output: str) -> dict[str, float]:
+    rows = [line.split() for line in output.splitlines() if line.startswith("  ")]
+    return {row[0]: float(row[1].replace(",", "")) for row in rows if row[1:] and row[1][0].isdigit()}
+
+
+def test_synthetic_captions_have_cocos_lengths_and_repetition():
+    captions = synthetic(10_000)
+    assert captions == synthetic(10_000)
+    lengths = [len(caption.split()) for caption in captions]
+    # Of 10,007 captions of COCO val2017: mean 10.46, deviation 2.31, 9,963 unique.
+    assert abs(statistics.mean(lengths) - 10.46) < 1
+    assert abs(statistics.stdev(lengths) - 2.31) < 1
+    assert 9_900 < len(set(captions)) <= 9_960
+
+
+def test_captions_come_from_a_file_where_one_is_named(tmp_path):
+    file = write(tmp_path / "captions.txt", "a bird\n\na tree\n")
+    config = {"kind": "graphs", "compared": 1, "file": file}
+    assert load_captions(BenchConfig(captions=2, **config)) == ["a bird", "a tree"]
+    assert load_captions(BenchConfig(captions=3, **config), most=1) == ["a bird"]
+    with pytest.raises(ValueError, match=r"holds 2 captions, bench\.captions asks for 3"):
+        load_captions(BenchConfig(captions=3, **config))
+
+
+def test_the_table_judges_by_the_bars_and_refuses_bars_of_nothing():
+    measured = [Figure("ratio", "ours to theirs", 3.0, "×"), Figure("memory", "peak", 3.0, "GB", is_most=True)]
+    for bars in ({}, {"ratio": 3, "memory": 3}, {"ratio": 3.1}, {"memory": 2.9}):
+        text, holds = table(measured, bars)
+        assert holds is (bars.get("ratio", 3) <= 3 <= bars.get("memory", 3))
+        assert ("MISSED" in text) is not holds
+    with pytest.raises(ValueError, match=r"bench\.bars: ratios; known: ratio, memory"):
+        table(measured, {"ratios": 1})
+
+
+def test_parsing_is_the_same_both_ways_and_a_missed_bar_fails():
+    result = hspcgan("bench", "bench/graphs", "-o", "bench.captions=40", "-o", "bench.compared=10",
+                     "-o", "bench.processes=1", "-o", "bench.bars={identical: 1, batched: 1000000}")  # fmt: skip
+    assert result.exit_code == 1
+    assert figures(result.output)["identical"] == 1
+    assert "MISSED" in result.output
+
+
+def test_encoding_agrees_with_openais_own_way():
+    result = hspcgan("bench", "bench/encode", "-o", "bench.captions=12", "-o", "bench.compared=3",
+                     "-o", "bench.clip_width=64", "-o", "bench.clip_layers=2",
+                     "-o", "bench.bars={error: 1.0e-3}")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert 0 < figures(result.output)["error"] < 1e-3
+
+
+def test_scale_says_what_was_recorded_and_measures_memory(tmp_path):
+    result = hspcgan("bench", "bench/scale", "-o", "bench.captions=1300", "-o", "bench.compared=300",
+                     "-o", f"bench.folder={tmp_path}", "-o", "bench.bars={memory_gb: 4}")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "parser is replaced by recorded results" in result.output
+    found = figures(result.output)
+    assert {"us_300", "us_1300", "memory_gb", "cost_ratio"} <= found.keys()
+    assert 0.05 < found["memory_gb"] < 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_without_a_bench_section_is_refused():
+    result = hspcgan("bench", "toybirds")
+    assert result.exit_code == 1
+    assert "has no `bench` section" in result.output

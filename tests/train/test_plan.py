@@ -1,0 +1,148 @@
+"""The plan of a run and the paper's rows: counted by hand, and every row against its line in the paper."""
+
+from collections import defaultdict
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+from hspcgan.model.config import ModelConfig
+from hspcgan.model.meta import sketch_clip
+from hspcgan.pipeline.cli.root import main
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.pipeline.manifest.files import shipped_manifests
+from hspcgan.train import plan
+from hspcgan.train.config import TrainConfig
+
+DATASETS = ("toybirds", "cub", "coco")
+ROWS = [name for name in shipped_manifests() if name.startswith("paper/")]
+
+# Switches of each row: kind, prompts, order, locals, gate, loss, mining, batch.
+GALIP = ("galip", "fc", "GLG", 6, "append")
+TABLES = {
+    "table2_base_32": (*GALIP, "hinge", "none", 32),
+    "table2_base_64": (*GALIP, "hinge", "none", 64),
+    "table2_max_fake_32": (*GALIP, "margin", "fake", 32),
+    "table2_max_fake_mis_32": (*GALIP, "margin", "mis+fake", 32),
+    "table2_max_mis_16": (*GALIP, "margin", "mis", 16),
+    "table2_max_mis_32": (*GALIP, "margin", "mis", 32),
+    "table2_max_mis_64": (*GALIP, "margin", "mis", 64),
+    "table3_baseline": (*GALIP, "hinge", "none", 32),
+    "table3_local_6": ("hspcgan", "local", "GLG", 6, "append", "hinge", "none", 32),
+    "table3_local_4": ("hspcgan", "local", "GLG", 4, "append", "hinge", "none", 32),
+    "table3_hierarchical_6": ("hspcgan", "hierarchical", "GLG", 6, "append", "hinge", "none", 32),
+    "table3_hmma": (*GALIP, "margin", "mis", 32),
+    "table3_hierarchical_6_adaptor": ("hspcgan", "hierarchical", "GLG", 6, "soft", "hinge", "none", 32),
+    "table3_hierarchical_6_adaptor_hmma": ("hspcgan", "hierarchical", "GLG", 6, "soft", "margin", "mis", 32),
+    **{f"table4_{order.lower()}": ("hspcgan", "hierarchical", order, 6, "soft", "margin", "mis", 32)
+       for order in ("G", "L", "LG", "GL", "GLG")},
+    **{f"fig5_base_{batch}": (*GALIP, "hinge", "none", batch) for batch in (16, 32, 64)},
+    **{f"fig5_max_mis_{batch}": (*GALIP, "margin", "mis", batch) for batch in (16, 32, 64)},
+}  # fmt: skip
+SWITCHES = {
+    "worst_pair": ("train", "hardest", "worst-pair"),
+    "hinge_mis": ("train", "loss", "hinge"),
+    "penalty_joint": ("train", "penalty_norm", "joint"),
+    "gate_hard": ("model", "gate", "hard"),
+    "context_sentence": ("model", "context", "sentence"),
+    "raw_phrases": ("model", "subtract_mean", False),
+}
+
+
+def settings(name: str) -> tuple[ModelConfig, TrainConfig]:
+    loaded = load_manifest(name)
+    return loaded.section("model", ModelConfig), loaded.section("train", TrainConfig)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("row", TABLES)
+def test_every_row_of_the_paper_has_its_switches(row, dataset):
+    model, train = settings(f"paper/{dataset}/{row}")
+    switches = (model.kind, model.prompts, model.order, model.locals, model.gate, train.loss, train.mining)
+    assert (*switches, train.batch_size) == TABLES[row]
+    assert (train.ema, train.hardest, train.penalty_k, train.penalty_p, train.similarity) == (0, "per-image", 2, 6, 4)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("row", SWITCHES)
+def test_a_switch_is_the_whole_method_but_for_one_setting(row, dataset):
+    raw, whole = (load_manifest(f"paper/{name}").raw for name in (f"{dataset}/switch_{row}", f"{dataset}/hspcgan"))
+    section, key, value = SWITCHES[row]
+    assert raw[section] == whole[section] | {key: value}
+    assert {**raw, section: 0, "name": 0, "description": 0, "run": 0} == {
+        **whole, section: 0, "name": 0, "description": 0, "run": 0
+    }  # fmt: skip
+    settings(f"paper/{dataset}/switch_{row}")
+
+
+def test_no_manifest_is_beyond_rows_and_switches():
+    beside = ("table1", "galip", "hspcgan")
+    rows = [name for name in ROWS if not name.rpartition("/")[2].startswith(beside)]
+    assert len(rows) == 3 * (len(TABLES) + len(SWITCHES))
+
+
+def test_rows_share_a_run_folder_exactly_where_they_are_the_same_experiment():
+    by_run, by_settings = defaultdict(set), defaultdict(set)
+    for name in ROWS:
+        raw = load_manifest(name).raw
+        model, train = settings(name)
+        by_run[raw["run"]].add((raw["cache"], model, train))
+        by_settings[raw["cache"], model, train].add(raw["run"])
+    assert all(len(found) == 1 for found in by_run.values())
+    assert all(len(found) == 1 for found in by_settings.values())
+    assert len(by_run) == 3 * (17 + len(SWITCHES))
+
+
+def test_kept_bytes_of_a_layer_by_hand():
+    layer = nn.Sequential(nn.Linear(3, 5), nn.ReLU())
+    x = torch.ones(4, 3, requires_grad=True)
+    assert plan.kept_bytes(lambda: layer(x), [layer]) == 4 * (4 * 3 + 4 * 5)  # input and activation, not the weight
+    assert plan.kept_bytes(lambda: layer(x), []) == 4 * (4 * 3 + 4 * 5 + 3 * 5)
+    with torch.no_grad():
+        assert plan.kept_bytes(lambda: layer(x), [layer]) == 0
+
+
+def test_memory_of_the_full_baseline():
+    model, clip = ModelConfig(kind="galip"), sketch_clip("ViT-B-32")
+    memory = plan.step_memory(model, TrainConfig(steps=1, batch_size=32), clip)
+    assert memory.training == 16 * (51_830_211 + 27_525_637 + 2_099_200)
+    assert memory.frozen == 4 * 151_277_313
+    assert memory.total / 1e9 == pytest.approx(9.3, abs=0.05)  # as the README says; 24 GB is the limit
+    half = plan.step_memory(model, TrainConfig(steps=1, batch_size=16), clip)
+    assert half.activations == pytest.approx(memory.activations / 2, rel=0.02)
+    parts = TrainConfig(steps=1, batch_size=32, accumulate=2)
+    assert plan.step_memory(model, parts, clip) == half
+
+
+def test_ram_of_cached_taps_by_hand():
+    of_one = plan.tap_bytes(ModelConfig(kind="galip"), sketch_clip("ViT-B-32"))
+    assert of_one == 3 * 768 * 7 * 7 * 2
+    coco, cub = (plan.held_taps(of_one, images) for images in (118_287, 8_855))
+    assert coco.startswith("cached taps: + 26.7 GB, 0.226 MB an image, RAM of each process; cache_taps: disk")
+    assert cub == "cached taps: + 2.0 GB, 0.226 MB an image, RAM of each process"
+
+
+def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["train", "paper/cub/table2_max_mis_16", "--dry-run"])
+    assert result.exit_code == 0, result.output
+    for part in ("parameters: G 51.83 M, D 27.53 M, head 2.10 M", "memory: about", "steps: 741600 of 16 images",
+                 "mining mis", "no cache at runs/cub/cache: `hspcgan prepare paper/cub/table2_max_mis_16`",
+                 "no weights 'weights/ViT-B-32.pt'"):  # fmt: skip
+        assert part in result.output
+    assert not list(tmp_path.iterdir())
+    held = CliRunner().invoke(main, ["train", "paper/cub/galip", "--dry-run", "-o", "train.cache_taps=true",
+                                     "-o", "train.flip=false"])  # fmt: skip
+    assert "cached taps: + 0.226 MB an image, RAM of each process; cache_taps: disk" in held.output
+    unknown = CliRunner().invoke(main, ["train", "paper/cub/galip", "--dry-run", "-o", "encode.clip=weights/own.pt"])
+    assert (unknown.exit_code, "no weights 'weights/own.pt'" in unknown.output) == (1, True)
+    wrong = CliRunner().invoke(main, ["train", "paper/cub/galip", "--dry-run", "-o", "model.locals=0"])
+    assert (wrong.exit_code, "model.locals" in wrong.output) == (1, True)
+
+
+def test_a_slip_in_the_evaluate_section_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    slip = CliRunner().invoke(main, ["train", "paper/cub/galip", "-o", "evaluate.sampels=100"])
+    assert slip.exit_code == 1
+    assert "evaluate.sampels: unknown key (did you mean 'samples'?)" in slip.output

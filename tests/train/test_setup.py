@@ -1,0 +1,90 @@
+"""What a run is assembled from: caches that do not fit and settings that are wrong are refused before any step."""
+
+import re
+import sys
+
+import pytest
+from click.testing import CliRunner
+from helpers.runs import write_manifest
+
+from hspcgan.evaluate.checkpoints import reading
+from hspcgan.model.checkpoint import read_card
+from hspcgan.pipeline.cli.root import main
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.train import checkpoints, loop
+from hspcgan.train.distributed import start
+from hspcgan.train.plan import missing
+from hspcgan.train.setup import assemble
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("parse.annotator=stanza", "was made with parse.annotator 'spacy', tiny with 'stanza'"),
+        ("encode.templates.entity=a {}", "was made with encode.templates.entity 'a photo of a {}', tiny with 'a {}'"),
+    ],
+)
+def test_a_cache_whose_captions_were_read_otherwise_is_refused(tmp_path, cache_path, tiny_clip_path, override, said):
+    path = write_manifest(tmp_path, cache_path, tiny_clip_path)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        assemble(load_manifest(str(path), [override]), start("cpu"))
+    galip = ["model.kind=galip", "model.prompts=fc", "model.gate=append"]  # reads sentences alone
+    assemble(load_manifest(str(path), [override, *galip]), start("cpu"))
+
+
+def test_the_card_says_how_the_caches_captions_were_parsed(make_run):
+    run = make_run(steps=1)
+    loop.train(run)
+    texts = read_card(checkpoints.latest(run.folder))["extra"]["texts"]
+    assert texts["parse"] == {"annotator": "spacy", "model": "", "spacy_model": "", "batch_size": 256}
+    assert reading(checkpoints.latest(run.folder)).parse.annotator == "spacy"
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, cache_path, tiny_clip_path):
+    path = write_manifest(tmp_path, cache_path, tiny_clip_path)
+    result = CliRunner().invoke(main, ["train", str(path), "--dry-run", "--override", "train.batch_size=5"])
+    assert result.exit_code == 0, result.output
+    assert "6 of 5 images" in result.output
+    assert "13 training images, 26 captions" in result.output
+    assert "test images: 3, and `hspcgan evaluate` needs 4" in result.output
+    assert "parameters: G" in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_says_where_the_run_goes_on_or_why_it_cannot(tmp_path, make_run):
+    def dry(*overrides):
+        options = [option for override in overrides for option in ("-o", override)]
+        return CliRunner().invoke(main, ["train", str(tmp_path / "a" / "manifest.yaml"), "--dry-run", *options])
+
+    run = make_run(steps=2)
+    assert dry().output.splitlines()[-1] == f"run folder: {run.folder}"
+    loop.train(run)
+    (run.folder / "checkpoints" / "latest").unlink()  # which a real run mends
+    before = sorted(run.folder.rglob("*"))
+    assert "resumes at step 2 of 6" in dry("train.steps=6").output
+    assert "complete already: 2 steps" in dry().output
+    refused = dry("train.seed=1")
+    assert (refused.exit_code, "train.seed: 0 then, 1 now" in refused.output) == (1, True)
+    assert sorted(run.folder.rglob("*")) == before
+
+
+def test_bad_input_is_refused_in_words(tmp_path, cache_path, tiny_clip_path, other_clip_path):
+    def output(path, *arguments) -> str:
+        result = CliRunner().invoke(main, ["train", str(path), "--dry-run", *arguments])
+        assert result.exit_code == 1, result.output
+        return result.output
+
+    path = write_manifest(tmp_path, cache_path, tiny_clip_path)
+    assert "batchsize" in output(path, "--override", "train.batchsize=5")
+    assert "model.image_size is 64" in output(path, "--override", "model.image_size=64")
+    assert "sha256" in output(write_manifest(tmp_path, cache_path, other_clip_path))
+
+
+def test_wandb_is_missed_before_anything_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # as where it is not installed
+    loaded = load_manifest(str(write_manifest(tmp_path, tmp_path / "cache", tmp_path / "clip.pt", wandb="birds")))
+    with pytest.raises(ValueError, match=r"train.wandb is set, .* not installed; `pip install wandb`"):
+        assemble(loaded, start("cpu"))
+    assert [line.split()[0] for line in missing(loaded)] == ["no", "no", "train.wandb"]

@@ -1,0 +1,88 @@
+"""Periodic evaluation: a checkpoint scored by the manifest's `evaluate` section, the best one so far kept."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hspcgan.pipeline.cache.atomic import write_whole
+from hspcgan.train import checkpoints
+from hspcgan.train.setup import Run
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an evaluation on the way found: figures by name, the one that decides, the best checkpoint by it so far."""
+
+    figures: dict[str, float]
+    deciding: str
+    best: str
+    drift: list[str]  # expectations that do not hold, in words
+
+
+class Judge:
+    """Scores the run's checkpoints; results lie in RUN/evaluation/steps.
+
+    Raises:
+        ValueError: the evaluate section, its scorers or the cache do not fit; before any training.
+        ModuleNotFoundError: the package's `evaluate` extra is not installed.
+    """
+
+    def __init__(self, run: Run):
+        from hspcgan.evaluate.run import prepare
+
+        self.run = run
+        with self._aside():
+            self.setting = prepare(run.manifest)
+        wanted, heads = run.config.best, self.setting.heads
+        if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
+            raise ValueError(f"train.best is {wanted!r}, but the figures will be {', '.join(heads)}; name one of them")
+        self.setting.subfolder = "steps"
+
+    def due(self, step: int) -> bool:
+        """Whether `train.evaluate_every` asks for an evaluation after `step` steps."""
+        every = self.run.config.evaluate_every
+        return every is not None and step > 0 and step % every == 0
+
+    def score(self, step: int) -> Judgement:
+        """Save the state after `step` steps, score it, and point `checkpoints/best` at it where it is the best.
+
+        Raises:
+            ValueError: no figure's name begins with `train.best`.
+        """
+        from hspcgan.evaluate.run import evaluate
+        from hspcgan.evaluate.subjects import CHECKPOINT, Subject
+
+        path = checkpoints.save(self.run, step)
+        with self._aside():
+            result = evaluate(self.setting, [Subject(path.name, CHECKPOINT, path)])[0]
+        figure, best = self._compare(path, result.figures)
+        drift = [f"{one.name} is {one.got}, expected {one.expected}" for one in result.verdicts if not one.passed]
+        return Judgement({one.name: one.value for one in result.figures}, figure.name, best.path.name, drift)
+
+    def _aside(self) -> AbstractContextManager:
+        """Leaves the run's random state as it is: loading networks draws from it."""
+        device = self.run.world.device
+        return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+    def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, checkpoints.Best]:
+        """The figure that decides, and the best checkpoint by it, now that this one is scored."""
+        from hspcgan.evaluate.expectations import named
+
+        wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}
+        if not named(list(by_name), wanted):
+            raise ValueError(f"train.best is {wanted!r}, but the figures are {', '.join(by_name)}")
+        figure = by_name[named(list(by_name), wanted)[0]]
+        before = checkpoints.best(self.run.folder)
+        if before is not None and before.figure != figure.name:
+            before = None  # another measure, sample or scorer than the last time
+        sign = 1 if figure.better == "higher" else -1
+        if before is not None and sign * figure.value <= sign * before.value:
+            return figure, before
+        write_whole(path.parent / checkpoints.BEST, f"{path.name}\n{figure.value!r} {figure.name}\n")
+        checkpoints.prune(self.run)
+        return figure, checkpoints.Best(path, figure.value, figure.name)

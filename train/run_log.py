@@ -1,0 +1,204 @@
+"""What a run tells: JSON lines, TensorBoard, sample grids, one status line."""
+
+import hashlib
+import json
+import sys
+import time
+from collections import defaultdict
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from hspcgan.model.condition import Condition
+from hspcgan.model.views import to_uint8
+from hspcgan.pipeline.cache.atomic import write_whole
+from hspcgan.pipeline.cache.collate import collate
+from hspcgan.train import distributed
+from hspcgan.train.data import GRID, noise_rows
+from hspcgan.train.periodic_eval import Judgement
+from hspcgan.train.setup import Run
+
+LOG, JUDGED = "log.jsonl", "evaluations.jsonl"
+
+
+class Clock:
+    """Seconds spent in each part of a step, summed until read."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._last = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """Count the time since the last lap as spent in `part`."""
+        now = time.perf_counter()
+        self.seconds[part] += now - self._last
+        self._last = now
+
+    def forget(self) -> None:
+        """Leave out the time since the last lap."""
+        self._last = time.perf_counter()
+
+    def read(self) -> dict[str, float]:
+        seconds, self.seconds = dict(self.seconds), defaultdict(float)
+        return seconds
+
+
+class Journal:
+    """Means of what the steps report, told every `log_every` steps; only the leading process writes.
+
+    Resuming drops what an interrupted run told after the checkpoint that it resumes from.
+    """
+
+    def __init__(self, run: Run, start: int):
+        self.run, self.config = run, run.config
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+        self.began, self.start = time.perf_counter(), start
+        self.writes = run.world.leads
+        self.scored: list[int] = []  # steps of evaluations told before
+        if self.writes:
+            (run.folder / "grids").mkdir(parents=True, exist_ok=True)
+            _keep_until(run.folder / LOG, start)
+            self.scored = _keep_until(run.folder / JUDGED, start)
+            if self.config.wandb:
+                _follow_by_wandb(run, self.config.wandb)
+            self.board = SummaryWriter(run.folder / "tensorboard", purge_step=start + 1 if start else 0)
+            self.bar = tqdm(total=self.config.steps, initial=start, unit="step", disable=None, dynamic_ncols=True)
+            self.show = _Showcase(run)
+
+    def note(self, report: dict[str, Tensor]) -> None:
+        """Add one step's report; its scalars stay on their device until they are told."""
+        for name, value in report.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.count += 1
+        if self.writes:
+            self.bar.update()
+
+    def tell(self, step: int, clock: Clock) -> None:
+        """Write the means since the last line; `step` counts steps done."""
+        names, seconds = sorted(self.sums), clock.read()
+        local = [float(self.sums[name]) / self.count for name in names]
+        means = dict(zip(names, distributed.mean(local, self.run.world), strict=True))
+        rate = self.count * self.config.batch_size / sum(seconds.values())
+        parts = {part: round(spent / self.count, 5) for part, spent in seconds.items()}
+        self.sums, self.count = {}, 0
+        if not self.writes:
+            return
+        line = {"step": step, "images_per_sec": round(rate, 2), **means, **self._gpu(), "sec_per_step": parts}
+        with open(self.run.folder / LOG, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        self._scalars(step, {**means, "images_per_sec": rate, **self._gpu()})
+        status = f"D {means['loss_d']:.3f}  G {means['loss_g']:.3f}  cos {means['cosine']:.3f}  {rate:.1f} images/s"
+        status += "".join(f"  {gb:.1f} GB GPU" for gb in self._gpu().values())
+        if self.bar.disable:
+            self._say(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}")
+        else:
+            self.bar.set_postfix_str(status)
+
+    def judged(self, step: int, found: Judgement) -> None:
+        """Tell an evaluation: a line here and in evaluations.jsonl, all its figures to TensorBoard."""
+        with open(self.run.folder / JUDGED, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **asdict(found)}, ensure_ascii=False) + "\n")
+        self._scalars(step, found.figures)
+        line = f"step {step}: {found.deciding} {found.figures[found.deciding]:.4g}, the best is {found.best}"
+        self._say("; DRIFT: ".join([line, *found.drift]))
+
+    def _scalars(self, step: int, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self.board.add_scalar(name, value, step)
+
+    def _say(self, line: str) -> None:
+        """Above the progress bar where there is one."""
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+
+    def grid(self, step: int) -> None:
+        """Draw the fixed captions with the generator as it is; real images above, generated ones below."""
+        if not self.writes:
+            return
+        from hspcgan.evaluate.draw.pictures import png
+
+        picture = self.show.draw()
+        write_whole(self.run.folder / "grids" / f"step-{step:06d}.png", png(picture))
+        self.board.add_image("grid", picture, step, dataformats="HWC")
+
+    def close(self) -> None:
+        if self.writes:
+            self.bar.close()
+            self.board.close()
+
+    def _gpu(self) -> dict[str, float]:
+        """Most GPU memory that tensors have taken so far; nothing on a CPU."""
+        device = self.run.world.device
+        return {"gpu_gb": round(torch.cuda.max_memory_allocated(device) / 1e9, 2)} if device.type == "cuda" else {}
+
+    def _eta(self, step: int) -> timedelta:
+        per_step = (time.perf_counter() - self.began) / max(1, step - self.start)
+        return timedelta(seconds=round(per_step * (self.config.steps - step)))
+
+
+class _Showcase:
+    """Captions of the test split (of the training split where there is none), spread over it, and their noise."""
+
+    def __init__(self, run: Run):
+        self.run = run
+        split = next(name for name in ("test", "train") if len(run.cache.split_rows(name)))
+        samples = np.asarray(run.cache.split_rows(split))
+        samples = samples[np.linspace(0, len(samples) - 1, min(run.config.grid_images, len(samples))).astype(int)]
+        captions = np.array([run.cache.captions_of(int(row)).start for row in samples])
+        arrays = collate(run.cache.texts, captions, n_entities=run.model_config.locals)
+        self.condition = Condition.from_arrays(arrays).to(run.world.device)
+        noise = noise_rows(run.config.seed, GRID, len(samples), run.model_config.noise_dim)
+        self.noise = torch.from_numpy(noise).to(run.world.device)
+        self.real = np.stack([run.cache.images[row] for row in samples])  # [n, 3, H, W] uint8
+        texts, keys = run.cache.captions["text"], run.cache.samples["key"]
+        lines = (f"{keys[int(s)].as_py()}\t{texts[int(c)].as_py()}\n" for s, c in zip(samples, captions, strict=True))
+        write_whole(run.folder / "grids" / "captions.tsv", "".join(lines))
+
+    @torch.no_grad()
+    def draw(self) -> np.ndarray:
+        """Real images above generated ones: uint8 [rows · (H + 2) + 2, columns · (W + 2) + 2, 3]."""
+        from hspcgan.evaluate.draw.pictures import paired
+
+        with self.run.autocast():
+            images = self.run.shown(self.noise, self.condition).float()
+        return paired(self.real.transpose(0, 2, 3, 1), to_uint8(images))
+
+
+def _follow_by_wandb(run: Run, project: str) -> None:
+    """Weights & Biases takes over what goes to TensorBoard, under an id that a resumed run shares."""
+    import wandb
+
+    identity = hashlib.sha256(str(run.folder.resolve()).encode()).hexdigest()[:12]
+    wandb.init(project=project, name=run.manifest.name, id=identity, resume="allow", dir=run.folder,
+               config=run.manifest.raw, sync_tensorboard=True)  # fmt: skip
+
+
+def _keep_until(path: Path, step: int) -> list[int]:
+    """Drop log lines of steps after `step`, and those that cannot be read, as one cut short by a crash; the steps kept.
+
+    A log is no state: what is wrong with it is told, and stops nothing.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().splitlines()
+    steps = [_step_of(line) for line in lines]
+    if unread := steps.count(None):
+        print(f"{path}: {unread} of {len(lines)} lines cannot be read; dropped", file=sys.stderr)
+    kept = [(at, line) for at, line in zip(steps, lines, strict=True) if at is not None and at <= step]
+    write_whole(path, b"".join(line + b"\n" for _, line in kept))
+    return [at for at, _ in kept]
+
+
+def _step_of(line: bytes) -> int | None:
+    """The step that a line of a log is of; None where that cannot be read."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, TypeError, KeyError):
+        return None
