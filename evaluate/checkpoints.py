@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hspcgan.model.checkpoint import CARD, Loaded, hinted_clip, load, read_card
 from hspcgan.model.clip import FrozenClip
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, shipped_weights, weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, Templates
@@ -15,7 +16,7 @@ from hspcgan.pipeline.stages.encode import EncodeConfig, Templates
 def find_checkpoint(name: str | Path) -> Path:
     """The checkpoint folder that `name` means: itself, a run's latest, RUN/checkpoints/best, or a shipped one.
 
-    ValueError where there is none.
+    UserError where there is none.
     """
     path = Path(name)
     if (path / CARD).is_file():
@@ -24,22 +25,22 @@ def find_checkpoint(name: str | Path) -> Path:
     if pointer.is_file():
         found = pointer.parent / pointer.read_text(encoding="utf-8").partition("\n")[0]
         if not (found / CARD).is_file():
-            raise ValueError(f"{pointer} names {found.name}, which is missing; write a complete one's name into it")
+            raise UserError(f"{pointer} names {found.name}, which is missing; write a complete one's name into it")
         return found
     if path.is_dir():
-        raise ValueError(
+        raise UserError(
             f"{path} is neither a checkpoint ({CARD} is missing) nor a run with one in checkpoints/; "
             "`hspcgan train` makes one"
         )
     try:
         found = weights_path(str(name))
     except ValueError as error:
-        raise ValueError(
+        raise UserError(
             f"no checkpoint {str(name)!r}: neither a run, which `hspcgan train` makes, nor a checkpoint's folder, "
             "nor the shipped toy-hspcgan"
         ) from error
     if not (found / CARD).is_file():
-        raise ValueError(f"{found} is no checkpoint: that is a folder with {CARD} and the networks' weights, such as "
+        raise UserError(f"{found} is no checkpoint: that is a folder with {CARD} and the networks' weights, such as "
                          "RUN/checkpoints/step-…, which `hspcgan train` makes, or toy-hspcgan")  # fmt: skip
     return found
 
@@ -49,7 +50,7 @@ def open_checkpoint(
 ) -> Loaded:
     """The networks of a checkpoint; its CLIP is the one given, or of `clip_path` (path or shipped name), or found.
 
-    Found is it where the card saw it, or, in a run that was moved, as a shipped one of that name. ValueError as `load`.
+    Found is it where the card saw it, or, in a run that was moved, as a shipped one of that name. UserError as `load`.
     """
     path = find_checkpoint(name)
     place = _found_clip(path) if clip_path is None else weights_path(clip_path)
@@ -72,7 +73,7 @@ class Reading:
 def reading(checkpoint: Path) -> Reading:
     """From the checkpoint's card (`extra.texts`: parse, templates), or from the manifest of the run that it lies in.
 
-    ValueError where neither says both: words parsed or wrapped in another way give other images.
+    UserError where neither says both: words parsed or wrapped in another way give other images.
     """
     texts = read_card(checkpoint).get("extra", {}).get("texts") or {}
     if texts.get("parse") and texts.get("templates"):
@@ -80,7 +81,7 @@ def reading(checkpoint: Path) -> Reading:
         return Reading(ParseConfig.model_validate(texts["parse"]), templates.model_dump())
     resolved = checkpoint.resolve().parent.parent / "manifest.yaml"
     if not resolved.is_file():
-        raise ValueError(
+        raise UserError(
             f"{checkpoint / CARD} does not say how texts were parsed and worded (extra.texts), and there is no "
             f"{resolved}; keep the checkpoint in its run folder"
         )

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from hspcgan.model.errors import UserError
+
 METRICS = ("fid", "kid", "clip_score", "retrieval", "colour_swap")
 
 
@@ -18,9 +20,9 @@ class Bound(BaseModel, extra="forbid", frozen=True):
     @model_validator(mode="after")
     def _says_something(self) -> Bound:
         if self.min is None and self.max is None:
-            raise ValueError("give min, max or both")
+            raise UserError("give min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} exceeds max {self.max}")
+            raise UserError(f"min {self.min} exceeds max {self.max}")
         return self
 
 
@@ -66,7 +68,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         unknown = sorted(set(names) - set(METRICS))
         if unknown:
-            raise ValueError(f"unknown metrics {unknown}; known: {', '.join(METRICS)}")
+            raise UserError(f"unknown metrics {unknown}; known: {', '.join(METRICS)}")
         return names
 
     @field_validator("expect")
@@ -74,7 +76,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
     def _of_known(cls, expect: dict[str, Bound] | None) -> dict[str, Bound] | None:
         unknown = sorted(name for name in expect or {} if name.split("/")[0] not in METRICS)
         if unknown:
-            raise ValueError(f"figures of unknown metrics {unknown}; known: {', '.join(METRICS)}")
+            raise UserError(f"figures of unknown metrics {unknown}; known: {', '.join(METRICS)}")
         return expect
 
     @field_validator("scorers")
@@ -82,5 +84,5 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
     def _plain_names(cls, scorers: dict[str, str]) -> dict[str, str]:
         bad = [name for name in scorers if not name or "/" in name]
         if bad:
-            raise ValueError(f"scorer names are parts of figure names and hold no slash: {bad}")
+            raise UserError(f"scorer names are parts of figure names and hold no slash: {bad}")
         return scorers

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hspcgan.evaluate.config import Bound
 from hspcgan.evaluate.metrics.base import Figure
+from hspcgan.model.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,15 @@ def named(names: Sequence[str], short: str) -> list[str]:
 
 
 def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
-    """ValueError where an expectation's shortened name fits more than one of the figures' names, or of their heads."""
+    """UserError where an expectation's shortened name fits more than one of the figures' names, or of their heads."""
     for name in expect:
         found = named(names, name)
         if len(found) > 1:
-            raise ValueError(f"evaluate.expect: {name} fits {len(found)} figures ({', '.join(found)}); give more of it")
+            raise UserError(f"evaluate.expect: {name} fits {len(found)} figures ({', '.join(found)}); give more of it")
 
 
 def verify(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdict]:
-    """A verdict per expectation. ValueError where a shortened name fits more than one figure."""
+    """A verdict per expectation. UserError where a shortened name fits more than one figure."""
     values = {figure.name: figure.value for figure in figures}
     require_one_each(expect, list(values))
     full = {name: next(iter(named(list(values), name)), name) for name in expect}

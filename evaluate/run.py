@@ -83,7 +83,7 @@ class Setting:
 
 
 def prepare(manifest: Manifest) -> Setting:
-    """Loads and checks all that the manifest names, before anything is drawn. ValueError for what does not fit."""
+    """Loads and checks all that the manifest names, before anything is drawn. UserError for what does not fit."""
     config = manifest.section("evaluate", EvaluateConfig)
     cache = Cache(Path(manifest.raw["cache"]))
     chosen = manifest.section("encode", ClipChoice)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.reader import Cache
 
 
@@ -22,7 +23,7 @@ class Selection:
 
 
 def select(cache: Cache, config: EvaluateConfig) -> Selection:
-    """ValueError where the cache has too few images for two disjoint sets of N."""
+    """UserError where the cache has too few images for two disjoint sets of N."""
     reference_split = config.reference or config.split
     drawn = _shuffled(cache, config.split, config.seed)
     if reference_split == config.split:
@@ -33,7 +34,7 @@ def select(cache: Cache, config: EvaluateConfig) -> Selection:
     n = most if config.samples is None else config.samples
     if n > most or n < 2:
         wanted = 2 if config.samples is None else config.samples
-        raise ValueError(
+        raise UserError(
             f"{cache.path}: the {config.split} split has {len(drawn)} images, the reference split {reference_split} "
             f"{len(others)}: at most {most} for two disjoint sets of equal size, which need {wanted} images each; "
             + ("lower evaluate.samples" if most >= 2 else "prepare a cache with more images in the split")
@@ -48,7 +49,7 @@ def _shuffled(cache: Cache, split: str, seed: int) -> np.ndarray:
     rows = np.asarray(cache.split_rows(split))
     if not len(rows):
         known = ", ".join(sorted(set(cache.samples["split"].to_pylist())))
-        raise ValueError(f"split {split} has no images in {cache.path}; there are: {known}")
+        raise UserError(f"split {split} has no images in {cache.path}; there are: {known}")
     keys = cache.samples["key"]
     return np.array(sorted(rows, key=lambda row: _digest(seed, keys[int(row)].as_py())))
 

@@ -12,6 +12,7 @@ from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, read_
 from hspcgan.model.build import build
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.config import ModelConfig
+from hspcgan.model.errors import UserError
 from hspcgan.model.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import Manifest
@@ -38,13 +39,13 @@ def subjects(
 ) -> list[Subject]:
     """The subjects that a command line names; nothing named: the run's latest checkpoint.
 
-    The run's own checkpoint is labelled "trained", others by their name. ValueError for a label that would be used
+    The run's own checkpoint is labelled "trained", others by their name. UserError for a label that would be used
     twice or that is given to several.
     """
     if not checkpoints and not untrained and not real:
         run = Path(manifest.raw["run"])
         if not run.is_dir():
-            raise ValueError(f"nothing is trained in {run} yet: `hspcgan train MANIFEST`, or name a --checkpoint")
+            raise UserError(f"nothing is trained in {run} yet: `hspcgan train MANIFEST`, or name a --checkpoint")
         checkpoints = [str(run)]
     found = [Subject(UNTRAINED, UNTRAINED)] if untrained else []
     for name in checkpoints:
@@ -55,19 +56,17 @@ def subjects(
         found.append(Subject(REAL, REAL))
     if label is not None:
         if len(found) != 1:
-            raise ValueError(f"--label names one subject, but {len(found)} are to be scored; score them one by one")
+            raise UserError(f"--label names one subject, but {len(found)} are to be scored; score them one by one")
         found = [Subject(label, found[0].kind, found[0].path)]
     labels = [subject.label for subject in found]
     for name in labels:
         if not name or labels.count(name) > 1 or "/" in name or name.startswith("."):
-            raise ValueError(
-                f"label {name!r} is no file name or means several subjects; score one by one, with --label"
-            )
+            raise UserError(f"label {name!r} is no file name or means several subjects; score one by one, with --label")
     return found
 
 
 def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: FrozenClip) -> Generator:
-    """The subject's generator. ValueError where its CLIP, parser, templates or image size are not the cache's."""
+    """The subject's generator. UserError where its CLIP, parser, templates or image size are not the cache's."""
     if subject.path is not None:
         loaded = open_checkpoint(subject.path, clip)
         generator, texts = loaded.generator, loaded.card.get("extra", {}).get("texts") or {}
@@ -79,7 +78,7 @@ def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: Fro
         cache.require_texts(texts, subject.label)
     size = cache.images.shape[-1]
     if generator.config.image_size != size:
-        raise ValueError(
+        raise UserError(
             f"{subject.label} draws {generator.config.image_size} px, but the real images in {cache.path} have {size}; "
             "compare with a cache of that size"
         )

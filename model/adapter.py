@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from hspcgan.model.blocks import AdapterBlock
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.config import ClipShape, ModelConfig
+from hspcgan.model.errors import UserError
 from hspcgan.model.prompts import LinearPrompts, PromptModule
 
 
@@ -72,10 +73,10 @@ class Adapter(nn.Module):
 
     @property
     def clip(self) -> FrozenClip:
-        """The frozen CLIP. ValueError when the adapter was built from sizes alone."""
+        """The frozen CLIP. UserError when the adapter was built from sizes alone."""
         clip = self._clip[0]
         if clip is None:
-            raise ValueError("this generator was built from sizes alone; build it with a FrozenClip to run it")
+            raise UserError("this generator was built from sizes alone; build it with a FrozenClip to run it")
         return clip
 
     def _apply(self, fn: Any, recurse: bool = True) -> Adapter:

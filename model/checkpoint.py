@@ -27,6 +27,7 @@ from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.clip_file import file_sha256
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
+from hspcgan.model.errors import UserError
 from hspcgan.model.generator import Generator
 
 FORMAT = 1
@@ -61,14 +62,14 @@ def save_weights(
 ) -> Path:
     """Writes the folder `path`, whole or not at all; weights that are there already are replaced.
 
-    `half` stores float16, for shipping. ValueError for weights that are not finite (in float16), for an `extra`
+    `half` stores float16, for shipping. UserError for weights that are not finite (in float16), for an `extra`
     that is not JSON, and where the folder holds anything else.
     """
     path = Path(path)
     try:
         json.dumps(dict(extra or {}), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"not saving {path}: extra must be plain JSON ({error})") from error
+        raise UserError(f"not saving {path}: extra must be plain JSON ({error})") from error
     dtype = torch.float16 if half else torch.float32
     networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "head": head}
     tensors = {
@@ -78,7 +79,7 @@ def save_weights(
     }
     broken = [key for key, value in tensors.items() if not value.isfinite().all()]
     if broken:
-        raise ValueError(f"not saving {path}: {len(broken)} tensors are not finite in {dtype}, such as {broken[0]}")
+        raise UserError(f"not saving {path}: {len(broken)} tensors are not finite in {dtype}, such as {broken[0]}")
     card = {
         "format": FORMAT,
         "config": config.model_dump(mode="json"),
@@ -108,7 +109,7 @@ def load(
     """Networks of a folder written by `save_weights`, in evaluation mode on the CPU.
 
     The CLIP is the one given, or read from `clip_path`, or from where the card saw it; it must have the card's
-    sha256. `allow_unverified` as in `load_clip`: a card alone does not make an archive trusted. ValueError where
+    sha256. `allow_unverified` as in `load_clip`: a card alone does not make an archive trusted. UserError where
     anything is missing, damaged or of another kind.
     """
     path = Path(path)
@@ -116,13 +117,13 @@ def load(
     try:
         config = ModelConfig.model_validate(card["config"])
     except ValidationError as error:
-        raise ValueError(f"{path / CARD}: {error}") from error
+        raise UserError(f"{path / CARD}: {error}") from error
     seen = card["clip"]
     rounded = seen.get("rounded", True)
     if clip is None:
         place = clip_path if clip_path is not None else hinted_clip(path, card)
         if place is None:
-            raise ValueError(
+            raise UserError(
                 f"the CLIP of {path}, {seen['name']} (sha256 {seen['sha256']}), is not at {seen.get('path_hint')} "
                 "from there; give its path by --clip"
             )
@@ -131,7 +132,7 @@ def load(
         # The file was opened before: whoever gave it trusts it.
         clip = load_clip(clip.path, allow_unverified=True, rounded=rounded).to(clip.device)
     if clip.sha256 != seen["sha256"]:
-        raise ValueError(
+        raise UserError(
             f"{path} was trained with CLIP {seen['name']} (sha256 {seen['sha256']}), "
             f"got {clip.name} (sha256 {clip.sha256}); give the path of the former"
         )
@@ -143,27 +144,27 @@ def load(
         try:
             network.load_state_dict(own)
         except RuntimeError as error:
-            raise ValueError(f"{path / WEIGHTS} does not fit its card: {error}") from error
+            raise UserError(f"{path / WEIGHTS} does not fit its card: {error}") from error
         network.eval()
     return Loaded(generator, discriminator, head, config, clip, card)
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of a checkpoint folder, not its weights. ValueError when it is absent, damaged or of another format."""
+    """The card of a checkpoint folder, not its weights. UserError when it is absent, damaged or of another format."""
     file = Path(path) / CARD
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ValueError(f"no checkpoint in {path}: {CARD} is missing; give the folder that holds it") from error
+        raise UserError(f"no checkpoint in {path}: {CARD} is missing; give the folder that holds it") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is not JSON ({error}); the checkpoint is damaged, take another one") from error
+        raise UserError(f"{file} is not JSON ({error}); the checkpoint is damaged, take another one") from error
     found = card.get("format") if isinstance(card, dict) else None
     if found != FORMAT:
-        raise ValueError(f"{file} has format {found}, this version reads {FORMAT}")
+        raise UserError(f"{file} has format {found}, this version reads {FORMAT}")
     sections = {key: value for key, value in card.items() if isinstance(value, dict)}
     missing = [f"{section}.{key}" for section, key in NEEDED if not isinstance(sections.get(section, {}).get(key), str)]
     if missing:
-        raise ValueError(f"{file} lacks {', '.join(missing)}; the checkpoint is damaged, take another one")
+        raise UserError(f"{file} lacks {', '.join(missing)}; the checkpoint is damaged, take another one")
     return card
 
 
@@ -176,7 +177,7 @@ def hinted_clip(path: Path, card: dict[str, Any]) -> Path | None:
 def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> None:
     others = sorted({entry.name for entry in path.iterdir()} - {WEIGHTS, CARD}) if path.is_dir() else []
     if others:
-        raise ValueError(f"{path} holds what is no checkpoint's ({', '.join(others[:5])}); name another folder")
+        raise UserError(f"{path} holds what is no checkpoint's ({', '.join(others[:5])}); name another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(f".{path.name}.partial")
     shutil.rmtree(work, ignore_errors=True)
@@ -198,11 +199,11 @@ def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) 
 def _read_tensors(path: Path, card: dict[str, Any]) -> dict[str, Tensor]:
     file = path / WEIGHTS
     if not file.is_file():
-        raise ValueError(f"{file} is missing; the checkpoint is damaged, take another one")
+        raise UserError(f"{file} is missing; the checkpoint is damaged, take another one")
     expected, got = card["weights"].get("sha256"), file_sha256(file)
     if got != expected:
-        raise ValueError(f"{file} is damaged: sha256 {got}, its card says {expected}; take another checkpoint")
+        raise UserError(f"{file} is damaged: sha256 {got}, its card says {expected}; take another checkpoint")
     try:
         return load_file(file)
     except SafetensorError as error:
-        raise ValueError(f"{file} is not a safetensors file: {error}; take another checkpoint") from error
+        raise UserError(f"{file} is not a safetensors file: {error}; take another checkpoint") from error

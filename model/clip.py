@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from hspcgan.model.clip_block import key_mask, normalized, run_block
 from hspcgan.model.clip_file import openai_clip, read_clip_file
 from hspcgan.model.config import ClipShape
+from hspcgan.model.errors import UserError
 
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -120,7 +121,7 @@ class FrozenClip(nn.Module):
         """
         clip, length = self.network, tokens.shape[1]
         if length > self.context_length:
-            raise ValueError(f"tokens of length {length} exceed CLIP's context of {self.context_length}")
+            raise UserError(f"tokens of length {length} exceed CLIP's context of {self.context_length}")
         x = clip.token_embedding(tokens) + clip.positional_embedding[:length]  # [B, L, W]
         for block in clip.transformer.resblocks:
             x = run_block(block, x, causal=True)
@@ -211,7 +212,7 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
     """CLIP from a state dict (`torch.save`) or one of OpenAI's TorchScript archives, in float32 on the CPU.
 
     An archive holds code, so it is opened only when its sha256 is in OpenAI's list or `allow_unverified` is given.
-    `rounded`: matrices pass through float16, as in OpenAI's own loader; OpenAI's files hold such ones. ValueError for
+    `rounded`: matrices pass through float16, as in OpenAI's own loader; OpenAI's files hold such ones. UserError for
     files that are neither, for other networks and for CLIP's ResNets.
     """
     path = Path(path)
@@ -221,15 +222,15 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
         if not rounded:
             network.load_state_dict(state)
     except (RuntimeError, KeyError) as error:
-        raise ValueError(f"{path} does not fit OpenAI's CLIP: {error}") from error
+        raise UserError(f"{path} does not fit OpenAI's CLIP: {error}") from error
     return FrozenClip(network, name, sha256, path.resolve(), rounded=rounded)
 
 
 def pick_device(wanted: str, key: str) -> torch.device:
     """Where CLIP and the networks compute: "auto" (a GPU if any), "cpu" or "cuda", which the setting `key` says.
 
-    ValueError when a GPU is demanded and torch sees none.
+    UserError when a GPU is demanded and torch sees none.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"{key} is cuda, but torch sees no GPU; use auto or cpu")
+        raise UserError(f"{key} is cuda, but torch sees no GPU; use auto or cpu")
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hspcgan.model.errors import UserError
+
 RESNET = "it has no class token and no transformer blocks to tap or to prompt"
 """Why half of OpenAI's published weights cannot be used."""
 
@@ -35,27 +37,27 @@ class Published:
 
 
 def published(name: str) -> Published:
-    """The file that clip's own table lists under a name, or under the file's stem; ValueError for what is unusable."""
+    """The file that clip's own table lists under a name, or under the file's stem; UserError for what is unusable."""
     known = _all_published()
     usable = [one.name for one in known if one.name.startswith("ViT")]
     found = next((one for one in known if name in (one.name, Path(one.file).stem)), None)
     if found is None:
-        raise ValueError(f"OpenAI published no CLIP {name!r}; give one of {', '.join(usable)}")
+        raise UserError(f"OpenAI published no CLIP {name!r}; give one of {', '.join(usable)}")
     if found.name not in usable:
-        raise ValueError(f"{name} is a CLIP with a ResNet: {RESNET}; give one of {', '.join(usable)}")
+        raise UserError(f"{name} is a CLIP with a ResNet: {RESNET}; give one of {', '.join(usable)}")
     return found
 
 
 def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor], str, str]:
     """State dict, sha256 and name of a file of CLIP weights; see `hspcgan.model.clip.load_clip`."""
     if not path.is_file():
-        raise ValueError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive, "
+        raise UserError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive, "
                          "which `hspcgan models fetch` downloads")  # fmt: skip
     sha256 = file_sha256(path)
     names = {one.sha256: one.name for one in _all_published()}
     if _is_torchscript(path):
         if sha256 not in names and not allow_unverified:
-            raise ValueError(
+            raise UserError(
                 f"{path} is a TorchScript archive, which can hold code, and its sha256 {sha256} is not one of "
                 f"OpenAI's; download it again, convert it to a state dict, or, if you trust it, set "
                 f"encode.allow_unverified: true in the manifest or give --allow-unverified"
@@ -77,12 +79,12 @@ def file_sha256(path: Path) -> str:
 
 
 def read_saved(path: Path, what: str) -> Any:
-    """What `torch.save` wrote, on the CPU, tensors and plain data alone. ValueError where it is no such file."""
+    """What `torch.save` wrote, on the CPU, tensors and plain data alone. UserError where it is no such file."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{path} cannot be read as {what} ({reason}): damaged, or of another kind") from error
+        raise UserError(f"{path} cannot be read as {what} ({reason}): damaged, or of another kind") from error
 
 
 def openai_clip() -> ModuleType:
@@ -98,9 +100,9 @@ def openai_clip() -> ModuleType:
 
 def _check(path: Path, state: dict[str, Tensor]) -> None:
     if "visual.layer1.0.conv1.weight" in state:
-        raise ValueError(f"{path} is a CLIP with a ResNet: {RESNET}; use a ViT, for example ViT-B/32")
+        raise UserError(f"{path} is a CLIP with a ResNet: {RESNET}; use a ViT, for example ViT-B/32")
     if "visual.proj" not in state or "text_projection" not in state:
-        raise ValueError(
+        raise UserError(
             f"{path} is not a CLIP state dict: visual.proj and text_projection expected, "
             f"got {len(state)} keys such as {sorted(state)[:3]}"
         )
@@ -123,11 +125,11 @@ def _torchscript_state(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore", DeprecationWarning)
             return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
     except RuntimeError as error:
-        raise ValueError(f"{path} is not a readable TorchScript archive: {error}") from error
+        raise UserError(f"{path} is not a readable TorchScript archive: {error}") from error
 
 
 def _pickled_state(path: Path) -> dict[str, Tensor]:
     state = read_saved(path, "CLIP weights")
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds a {type(state).__name__}, expected a state dict of tensors")
+        raise UserError(f"{path} holds a {type(state).__name__}, expected a state dict of tensors")
     return dict(state)

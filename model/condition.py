@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hspcgan.model.errors import UserError
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -38,7 +40,7 @@ class Condition:
         names = [field.name for field in fields(cls)]
         missing, unknown = set(names) - set(arrays), set(arrays) - set(names)
         if missing or unknown:
-            raise ValueError(f"condition arrays: missing {sorted(missing)}, unknown {sorted(unknown)}")
+            raise UserError(f"condition arrays: missing {sorted(missing)}, unknown {sorted(unknown)}")
         return cls(**{name: _tensor(arrays[name]) for name in names})
 
     @classmethod

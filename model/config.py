@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from hspcgan.model.errors import UserError
+
 REFERENCE_LAYERS = 12  # block numbers are written for ViT-B/32's 12 blocks and scale with the backbone's depth
 FIRST_PROMPTED = 1
 
@@ -81,16 +83,16 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
         if self.kind == "galip" and (self.prompts, self.gate) != ("fc", "append"):
-            raise ValueError(
+            raise UserError(
                 f"kind galip has prompts fc and gate append, got {self.prompts} and {self.gate}; use kind hspcgan"
             )
         if len(self.slots) > REFERENCE_LAYERS - FIRST_PROMPTED:
-            raise ValueError(
+            raise UserError(
                 f"order {self.order} with {self.locals} locals prompts {len(self.slots)} blocks, "
                 f"at most {REFERENCE_LAYERS - FIRST_PROMPTED} can be; lower locals"
             )
         if list(self.taps) != sorted(set(self.taps)) or not 0 <= self.taps[0] <= self.taps[-1] < REFERENCE_LAYERS:
-            raise ValueError(f"taps must rise within 0..{REFERENCE_LAYERS - 1}, got {list(self.taps)}")
+            raise UserError(f"taps must rise within 0..{REFERENCE_LAYERS - 1}, got {list(self.taps)}")
         return self
 
     @property
@@ -101,7 +103,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
         return self.order.replace("L", "L" * self.locals)
 
     def prompted_blocks(self, layers: int) -> list[int]:
-        """0-based CLIP block of each prompt; numbers scale by layers/12. ValueError where two would coincide."""
+        """0-based CLIP block of each prompt; numbers scale by layers/12. UserError where two would coincide."""
         return _scaled(range(FIRST_PROMPTED, FIRST_PROMPTED + len(self.slots)), layers, "prompts")
 
     def tap_blocks(self, layers: int) -> list[int]:
@@ -111,7 +113,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
     def upsample_sizes(self, grid: int) -> list[int]:
         """Output size of each generator block, in pixels: from the power of two above the grid, doubling."""
         if self.image_size <= grid:
-            raise ValueError(f"image_size {self.image_size} must exceed CLIP's grid of {grid}")
+            raise UserError(f"image_size {self.image_size} must exceed CLIP's grid of {grid}")
         sizes, size = [], 2 ** grid.bit_length()
         while size < self.image_size:
             sizes.append(size)
@@ -119,12 +121,12 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
         return [*sizes, self.image_size]
 
     def block_channels(self, grid: int) -> list[int]:
-        """Channels before and after each generator block. ValueError when the config's list has another length."""
+        """Channels before and after each generator block. UserError when the config's list has another length."""
         needed = len(self.upsample_sizes(grid)) + 1
         if self.channels is None:
             return [64 * min(2**i, 8) for i in reversed(range(needed))]
         if len(self.channels) != needed:
-            raise ValueError(
+            raise UserError(
                 f"model.channels has {len(self.channels)} entries, expected {needed}: sizes from {grid} over "
                 f"{self.upsample_sizes(grid)} pixels need one before and one after each block"
             )
@@ -134,5 +136,5 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
 def _scaled(blocks: Any, layers: int, what: str) -> list[int]:
     scaled = [block * layers // REFERENCE_LAYERS for block in blocks]
     if len(set(scaled)) != len(scaled):
-        raise ValueError(f"{what}: an image tower of {layers} layers is too shallow for blocks {list(blocks)} of 12")
+        raise UserError(f"{what}: an image tower of {layers} layers is too shallow for blocks {list(blocks)} of 12")
     return scaled

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hspcgan.model.blocks import SLOPE
 from hspcgan.model.config import ClipShape, ModelConfig
+from hspcgan.model.errors import UserError
 
 FIRST_KERNEL = 4
 PAIR_ELEMENTS = 1 << 24  # most values that scoring all pairs holds at a time
@@ -56,7 +57,7 @@ class Discriminator(nn.Module):
         if isinstance(taps, Tensor):
             taps = taps.unbind(1)
         if len(taps) != len(self.blocks) + 1:
-            raise ValueError(f"got {len(taps)} taps, expected {len(self.blocks) + 1}")
+            raise UserError(f"got {len(taps)} taps, expected {len(self.blocks) + 1}")
         x = taps[0]
         for block, tap in zip(self.blocks, taps[1:], strict=True):
             x = block(x, tap)
@@ -73,7 +74,7 @@ class Head(nn.Module):
     def __init__(self, config: ModelConfig, shape: ClipShape):
         super().__init__()
         if shape.grid < FIRST_KERNEL:
-            raise ValueError(f"the head needs a grid of at least {FIRST_KERNEL} patches, CLIP's has {shape.grid}")
+            raise UserError(f"the head needs a grid of at least {FIRST_KERNEL} patches, CLIP's has {shape.grid}")
         self.image_width = config.discriminator_width
         both = config.discriminator_width + shape.embed_dim
         self.first = nn.Conv2d(both, config.head_width, FIRST_KERNEL, bias=False)

@@ -11,6 +11,7 @@ from urllib.error import URLError
 import torch.hub
 
 from hspcgan.model.clip_file import Published, file_sha256, published
+from hspcgan.model.errors import UserError
 
 TIMEOUT_SEC = 30
 
@@ -19,7 +20,7 @@ def fetch(name: str, folder: Path) -> tuple[Path, bool]:
     """
     Downloads a CLIP's weights into a folder, under another name until their sha256 is OpenAI's.
 
-    Returns the file, and whether it had to be fetched. ValueError: an unknown name, a CLIP with a ResNet, another file
+    Returns the file, and whether it had to be fetched. UserError: an unknown name, a CLIP with a ResNet, another file
     in its place, an address that cannot be reached, a download that is not what was published.
     """
     wanted = published(name)
@@ -33,12 +34,12 @@ def fetch(name: str, folder: Path) -> tuple[Path, bool]:
     try:
         torch.hub.download_url_to_file(wanted.url, str(path), wanted.sha256, progress=sys.stderr.isatty())
     except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
-        raise ValueError(
+        raise UserError(
             f"{wanted.url} cannot be fetched ({error}); fetch it where there is a network, and put it here as {path} "
             f"(sha256 {wanted.sha256})"
         ) from error
     except RuntimeError as error:  # torch.hub's for a sha256 that differs
-        raise ValueError(f"{wanted.url} did not give what was published ({error}); run the command again") from error
+        raise UserError(f"{wanted.url} did not give what was published ({error}); run the command again") from error
     finally:
         socket.setdefaulttimeout(before)
     return path, True
@@ -47,7 +48,7 @@ def fetch(name: str, folder: Path) -> tuple[Path, bool]:
 def _demand(path: Path, wanted: Published) -> None:
     got = file_sha256(path)
     if got != wanted.sha256:
-        raise ValueError(
+        raise UserError(
             f"{path} is there with sha256 {got}, OpenAI's {wanted.name} has {wanted.sha256}; move it away, or give "
             "another folder with --to"
         )

@@ -17,6 +17,7 @@ from hspcgan.model.blocks import SLOPE, GeneratorBlock
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ClipShape, ModelConfig
+from hspcgan.model.errors import UserError
 
 
 class Generator(nn.Module):
@@ -91,5 +92,5 @@ class Generator(nn.Module):
         got = (tuple(noise.shape), tuple(condition.sentence.shape))
         expected = ((len(noise), self.config.noise_dim), (len(noise), self.shape.embed_dim))
         if got != expected:
-            raise ValueError(f"noise and sentence have shapes {got[0]} and {got[1]}, "
+            raise UserError(f"noise and sentence have shapes {got[0]} and {got[1]}, "
                              f"expected {expected[0]} and {expected[1]}")  # fmt: skip

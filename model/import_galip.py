@@ -18,6 +18,7 @@ from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.clip_file import read_saved
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
+from hspcgan.model.errors import UserError
 from hspcgan.model.generator import Generator
 
 State = Mapping[str, Tensor]
@@ -51,7 +52,7 @@ def import_galip(
 ) -> tuple[Generator, Discriminator, Head, ModelConfig]:
     """Networks in eval mode with the weights of a state file, and the configuration that its shapes tell.
 
-    `image_size`, in pixels a side, is not among what shapes tell. ValueError for a file of another kind, for tensors
+    `image_size`, in pixels a side, is not among what shapes tell. UserError for a file of another kind, for tensors
     that are missing, unknown (all are named) or of other shapes, and where the CLIP inside is not the one given.
     """
     path = Path(path)
@@ -83,12 +84,12 @@ def _frozen(generator: State) -> State:
 
 def _read(path: Path) -> dict[str, State]:
     if not path.exists():
-        raise ValueError(f"no state file at {path}; give the .pth file of a GALIP release")
+        raise UserError(f"no state file at {path}; give the .pth file of a GALIP release")
     content = read_saved(path, "tensors")
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict) or not all(isinstance(model.get(name), dict) for name in NETWORKS):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f'{path} is no GALIP state: expected {{"model": {{"netG", "netD", "netC"}}}}, got {found}')
+        raise UserError(f'{path} is no GALIP state: expected {{"model": {{"netG", "netD", "netC"}}}}, got {found}')
     return {name: {key.removeprefix("module."): value for key, value in model[name].items()} for name in NETWORKS}
 
 
@@ -109,12 +110,12 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
         }
         for name, key, wanted in LAYOUT:
             if sizes[name] != wanted:
-                raise ValueError(f"{path} does not fit GALIP's layout: {wanted} {key}, found {sizes[name]}")
+                raise UserError(f"{path} does not fit GALIP's layout: {wanted} {key}, found {sizes[name]}")
         return ModelConfig.model_validate({"kind": "galip", "clip_input": "galip", "image_size": image_size, **sizes})
     except KeyError as error:
-        raise ValueError(f"{path} is no GALIP state: {error.args[0]} is missing") from error
+        raise UserError(f"{path} is no GALIP state: {error.args[0]} is missing") from error
     except IndexError as error:
-        raise ValueError(f"{path} is no GALIP state: GBlocks.0.c1.weight is missing") from error
+        raise UserError(f"{path} is no GALIP state: GBlocks.0.c1.weight is missing") from error
 
 
 def _count(state: State, prefix: str) -> int:
@@ -130,7 +131,7 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
     present = {key for key in state if not key.startswith(FROZEN) and not UNUSED.match(key)}
     if wanted != present:
         missing, unknown = sorted(wanted - present), sorted(present - wanted)
-        raise ValueError(
+        raise UserError(
             f"{where} does not fit GALIP's layout: missing {missing or 'none'}, unknown {unknown or 'none'}"
         )
     filled = {}
@@ -140,7 +141,7 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
         filled[key] = join(parts) if len({part.shape for part in parts}) == 1 else torch.empty(0)
         if filled[key].shape != expected:
             shapes = ", ".join(f"{name} {tuple(part.shape)}" for name, part in zip(names, parts, strict=True))
-            raise ValueError(f"{where}: {shapes} do not make up the {tuple(expected)} of {key}")
+            raise UserError(f"{where}: {shapes} do not make up the {tuple(expected)} of {key}")
     network.load_state_dict(filled)
     network.eval()
 
@@ -156,19 +157,19 @@ def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], J
 
 
 def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
-    """ValueError where the frozen image tower inside the generator is not that of the CLIP given."""
+    """UserError where the frozen image tower inside the generator is not that of the CLIP given."""
     ours = clip.network.visual.state_dict()
     theirs = _frozen(generator)
     unknown = sorted(theirs.keys() - ours.keys())
     if unknown:
-        raise ValueError(f"{path}, netG has unknown tensors of CLIP: {[FROZEN + key for key in unknown]}")
+        raise UserError(f"{path}, netG has unknown tensors of CLIP: {[FROZEN + key for key in unknown]}")
     missing = sorted(key for key in ours.keys() - theirs.keys() if not key.startswith(("ln_post", "proj")))
     if theirs and missing:
-        raise ValueError(f"{path}, netG lacks tensors of CLIP: {[FROZEN + key for key in missing]}")
+        raise UserError(f"{path}, netG lacks tensors of CLIP: {[FROZEN + key for key in missing]}")
     for key, value in theirs.items():
         same_shape = value.shape == ours[key].shape
         if not same_shape or not torch.allclose(value, ours[key].float(), rtol=HALF_ROUNDING, atol=1e-6):
-            raise ValueError(
+            raise UserError(
                 f"{path} was trained around another CLIP than {clip.name} (sha256 {clip.sha256}): {FROZEN}{key} "
                 f"differs; give the CLIP it was trained with by --clip"
             )

@@ -36,7 +36,7 @@ def sketch_of(clip: FrozenClip) -> FrozenClip:
 
 
 def sketch(config: ModelConfig, clip: FrozenClip) -> tuple[Generator, Discriminator, Head]:
-    """The trainable networks around a sketched CLIP. ValueError where configuration and CLIP do not fit."""
+    """The trainable networks around a sketched CLIP. UserError where configuration and CLIP do not fit."""
     with torch.device("meta"):
         return build(config, clip)
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ClipShape, ModelConfig
+from hspcgan.model.errors import UserError
 
 KINDS = ("entity", "attribute", "relation")
 HEAD_WIDTH = 64
@@ -27,7 +28,7 @@ class Attention(nn.Module):
     def __init__(self, features: int, width: int):
         super().__init__()
         if width > HEAD_WIDTH and width % HEAD_WIDTH:
-            raise ValueError(f"model.prompt_width is {width}, expected {HEAD_WIDTH}, a multiple of it, or less")
+            raise UserError(f"model.prompt_width is {width}, expected {HEAD_WIDTH}, a multiple of it, or less")
         self.heads = max(1, width // HEAD_WIDTH)
         self.query = nn.Linear(features, width)
         self.key_value = nn.Linear(features, 2 * width)
@@ -135,7 +136,7 @@ class PromptModule(nn.Module):
         if self.n_local:
             slots = condition.entities.shape[1]
             if slots != self.n_local:
-                raise ValueError(
+                raise UserError(
                     f"the condition has {slots} entity slots, this model {self.n_local} local prompts; "
                     f"collate with n_entities={self.n_local}"
                 )
@@ -209,5 +210,5 @@ def _mean(phrase_mean: Mapping[str, np.ndarray] | None, kind: str, width: int) -
         return torch.zeros(width)
     mean = torch.from_numpy(np.array(phrase_mean[kind], dtype=np.float32))
     if mean.shape != (width,):
-        raise ValueError(f"phrase_mean[{kind!r}] has shape {tuple(mean.shape)}, expected ({width},)")
+        raise UserError(f"phrase_mean[{kind!r}] has shape {tuple(mean.shape)}, expected ({width},)")
     return mean

@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hspcgan.model.errors import UserError
+
 CROPS = ("whole", "top-left", "top-right", "bottom-left", "bottom-right")
 FLIPPED = "-flipped"
 VIEWS = (*CROPS, *(crop + FLIPPED for crop in CROPS))
@@ -18,10 +20,10 @@ def to_signed(images: np.ndarray) -> np.ndarray:
 def to_uint8(images: Tensor) -> np.ndarray:
     """Images NCHW float, nominally in [−1, 1] → uint8 NHWC: rounded to the nearest level, clamped.
 
-    ValueError for images that are not finite.
+    UserError for images that are not finite.
     """
     if not images.isfinite().all():
-        raise ValueError("the generator gave pixels that are not finite; take an earlier checkpoint")
+        raise UserError("the generator gave pixels that are not finite; take an earlier checkpoint")
     return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.config import ModelConfig
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.atomic import to_disk, write_whole
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.setup import Run
@@ -68,14 +69,14 @@ def latest(folder: Path) -> Path | None:
     """The run folder's last complete checkpoint; without the pointer the one of most steps.
 
     Raises:
-        ValueError: the pointer names a checkpoint that is not there.
+        UserError: the pointer names a checkpoint that is not there.
     """
     pointer = folder / "checkpoints" / "latest"
     if not pointer.is_file():
         return next(reversed(_whole(pointer.parent)), None)
     path = pointer.parent / pointer.read_text().strip()
     if not (path / "state.pt").is_file():
-        raise ValueError(f"{pointer} names {path.name}, which is missing; write the name of a complete one into it")
+        raise UserError(f"{pointer} names {path.name}, which is missing; write the name of a complete one into it")
     return path
 
 
@@ -88,7 +89,7 @@ class Best(NamedTuple):
 
 
 def best(folder: Path) -> Best | None:
-    """The run folder's best scored checkpoint; None where none was scored. ValueError for a damaged pointer."""
+    """The run folder's best scored checkpoint; None where none was scored. UserError for a damaged pointer."""
     pointer = folder / "checkpoints" / BEST
     if not pointer.is_file():
         return None
@@ -97,14 +98,14 @@ def best(folder: Path) -> Best | None:
         value, figure = line.split(" ", 1)
         return Best(pointer.parent / name, float(value), figure)
     except ValueError as error:
-        raise ValueError(f"{pointer} is damaged; expected a checkpoint's name, then its figure; remove it") from error
+        raise UserError(f"{pointer} is damaged; expected a checkpoint's name, then its figure; remove it") from error
 
 
 def resume(run: Run) -> int:
     """Bring the run to its last checkpoint and return the steps done; 0 without one.
 
     Raises:
-        ValueError: the checkpoint was made with other settings, each of which is named, or it is damaged.
+        UserError: the checkpoint was made with other settings, each of which is named, or it is damaged.
     """
     path = latest(run.folder)
     if path is None:
@@ -121,7 +122,7 @@ def resume(run: Run) -> int:
 
 
 def read(path: Path, run: Run) -> dict[str, Any]:
-    """A checkpoint's state, for a run to go on from; ValueError as of `resume`."""
+    """A checkpoint's state, for a run to go on from; UserError as of `resume`."""
     state = _read(path)
     _require_same(state["fixed"], run.fixed(), path)
     return state
@@ -162,7 +163,7 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
     differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
     if differing:
         changes = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differing)
-        raise ValueError(
+        raise UserError(
             f"{path} was made with other settings ({changes}); restore them, or give this run another `run:` folder"
         )
 
@@ -174,12 +175,12 @@ def _read(checkpoint: Path) -> dict[str, Any]:
         with zipfile.ZipFile(file) as archive:
             damaged = archive.testzip()
         if damaged:
-            raise ValueError(damaged)
+            raise UserError(damaged)
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged zip raises, zipfile and torch do not say
         before = [path.name for path in _whole(checkpoint.parent) if _step(path) < _step(checkpoint)]
         mend = f"write {before[-1]} into {checkpoint.with_name('latest')}" if before else "remove the run, train anew"
-        raise ValueError(f"{file} is damaged ({error}); {mend}") from error
+        raise UserError(f"{file} is damaged ({error}); {mend}") from error
 
 
 def _whole(root: Path) -> list[Path]:

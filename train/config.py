@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hspcgan.model.errors import UserError
+
 # A run may be resumed with other values of these: they change when it ends, what it tells, where and in what parts it
 # computes, but, rounding aside, not what.
 FREE_ON_RESUME = frozenset(
@@ -75,18 +77,18 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _one_view_per_cached_image(self) -> "TrainConfig":
         if self.cache_taps == "disk" and self.flip:
-            raise ValueError(
+            raise UserError(
                 "with cache_taps: disk the cache's views are the augmentation: set flip: false, and name flipped views "
                 "in taps.views, such as [whole, whole-flipped]"
             )
         if self.cache_taps and self.flip:
-            raise ValueError("cache_taps holds one unflipped view per image: set flip: false or cache_taps: false")
+            raise UserError("cache_taps holds one unflipped view per image: set flip: false or cache_taps: false")
         return self
 
     @model_validator(mode="after")
     def _maxima_need_the_whole_batch(self) -> "TrainConfig":
         if self.accumulate > 1 and ("fake" in self.mining or ("mis" in self.mining and self.hardest == "worst-pair")):
-            raise ValueError(
+            raise UserError(
                 f"accumulate: {self.accumulate} computes a batch in parts, but mining {self.mining} ({self.hardest}) "
                 "takes one maximum over all of it: set accumulate: 1, or mining: mis with hardest: per-image"
             )

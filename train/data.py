@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hspcgan.model.condition import Condition
+from hspcgan.model.errors import UserError
 from hspcgan.model.views import view_pixels
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
@@ -102,7 +103,7 @@ class Batches:
         rank, size: this process takes rows [rank · b, (rank + 1) · b) of each global batch, b = batch_size / size.
         parts: that a process computes its rows in.
     Raises:
-        ValueError: no training images, or a batch that the processes cannot share evenly.
+        UserError: no training images, or a batch that the processes cannot share evenly.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class Batches:
         parts: int = 1,
     ):
         if batch_size % (size * parts):
-            raise ValueError(
+            raise UserError(
                 f"train.batch_size is {batch_size}, which {size} processes in {parts} parts each (train.accumulate) "
                 f"cannot share evenly; make it a multiple of {size * parts}"
             )
@@ -128,7 +129,7 @@ class Batches:
         self.rows = slice(rank * batch_size // size, (rank + 1) * batch_size // size)
         self.samples = np.asarray(cache.split_rows("train"))
         if len(self.samples) == 0:
-            raise ValueError(f"{cache.path}: no sample is in split 'train'; see `hspcgan stats {cache.path}`")
+            raise UserError(f"{cache.path}: no sample is in split 'train'; see `hspcgan stats {cache.path}`")
         first_to_last = [cache.captions_of(int(row)) for row in self.samples]
         self.first_caption = np.array([captions.start for captions in first_to_last])
         self.captions = np.array([len(captions) for captions in first_to_last])
@@ -208,7 +209,7 @@ class Batches:
         """From then on batches carry the cache's taps instead of images, in a view drawn anew for each showing.
 
         Raises:
-            ValueError: the cache has none, or those of other CLIP blocks.
+            UserError: the cache has none, or those of other CLIP blocks.
         """
         self.cache.require_taps(blocks)
         self.taps, self.tap_rows, self.views = self.cache.taps, self.samples, self.cache.info["taps"]["views"]

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from hspcgan.model.clip import pick_device
+from hspcgan.model.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ def start(device: str) -> World:
     Args:
         device: "auto", "cpu" or "cuda".
     Raises:
-        ValueError: cuda is asked for and absent, or there are several processes and not what they need to meet.
+        UserError: cuda is asked for and absent, or there are several processes and not what they need to meet.
     """
     world = place(device)
     if world.size == 1:
         return world
     absent = [name for name in LAUNCHED if name not in os.environ]
     if absent:
-        raise ValueError(
+        raise UserError(
             f"WORLD_SIZE is {world.size} without {', '.join(absent)}; start with torchrun, or unset WORLD_SIZE"
         )
     on_gpu = world.device.type == "cuda"
@@ -57,7 +58,7 @@ def start(device: str) -> World:
 
 
 def place(device: str) -> World:
-    """Where this process stands by those variables, without meeting the others; ValueError where cuda is absent."""
+    """Where this process stands by those variables, without meeting the others; UserError where cuda is absent."""
     where, size = pick_device(device, "train.device"), int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World(0, 1, where)

@@ -37,7 +37,7 @@ def train(run: Run, noted: Sequence[str] = ()) -> Outcome:
     Args:
         noted: names of the signals that came, as `noted_signals` adds them; one ends the run after the step at work.
     Raises:
-        ValueError: the checkpoint in the run folder was made with other settings, or another process trains there.
+        UserError: the checkpoint in the run folder was made with other settings, or another process trains there.
         FloatingPointError: a loss or a gradient is not finite; no weight has been touched by it.
     """
     began = time.monotonic()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.atomic import write_whole
 from hspcgan.train import checkpoints
 from hspcgan.train.setup import Run
@@ -28,7 +29,7 @@ class Judge:
     """Scores the run's checkpoints; results lie in RUN/evaluation/steps.
 
     Raises:
-        ValueError: the evaluate section, its scorers or the cache do not fit; before any training.
+        UserError: the evaluate section, its scorers or the cache do not fit; before any training.
         ModuleNotFoundError: the package's `evaluate` extra is not installed.
     """
 
@@ -40,7 +41,7 @@ class Judge:
             self.setting = prepare(run.manifest)
         wanted, heads = run.config.best, self.setting.heads
         if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
-            raise ValueError(f"train.best is {wanted!r}, but the figures will be {', '.join(heads)}; name one of them")
+            raise UserError(f"train.best is {wanted!r}, but the figures will be {', '.join(heads)}; name one of them")
         self.setting.subfolder = "steps"
 
     def due(self, step: int) -> bool:
@@ -52,7 +53,7 @@ class Judge:
         """Save the state after `step` steps, score it, and point `checkpoints/best` at it where it is the best.
 
         Raises:
-            ValueError: no figure's name begins with `train.best`.
+            UserError: no figure's name begins with `train.best`.
         """
         from hspcgan.evaluate.run import evaluate
         from hspcgan.evaluate.subjects import CHECKPOINT, Subject
@@ -75,7 +76,7 @@ class Judge:
 
         wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}
         if not named(list(by_name), wanted):
-            raise ValueError(f"train.best is {wanted!r}, but the figures are {', '.join(by_name)}")
+            raise UserError(f"train.best is {wanted!r}, but the figures are {', '.join(by_name)}")
         figure = by_name[named(list(by_name), wanted)[0]]
         before = checkpoints.best(self.run.folder)
         if before is not None and before.figure != figure.name:

@@ -54,7 +54,7 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
     """The plan, a line each; without `run` from sizes alone.
 
     Raises:
-        ValueError: a bad section, sizes that do not fit, a CLIP that is neither there nor one of OpenAI's.
+        UserError: a bad section, sizes that do not fit, a CLIP that is neither there nor one of OpenAI's.
     """
     config, model = manifest.section("train", TrainConfig), manifest.section("model", ModelConfig)
     clip = _sizes(manifest) if run is None else sketch_of(run.clip)
@@ -108,7 +108,7 @@ def held_taps(of_one: int, images: int | None) -> str:
 
 
 def standing(run: Run) -> list[str]:
-    """Where the run goes on, a line, where it has a checkpoint; ValueError for one that it cannot go on from."""
+    """Where the run goes on, a line, where it has a checkpoint; UserError for one that it cannot go on from."""
     path, steps = checkpoints.latest(run.folder), run.config.steps
     if path is None:
         return []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.lock import take
 
 
@@ -14,7 +15,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Holds a run folder, which is made where there is none; its file `lock` stays and names the last holder.
 
     Raises:
-        ValueError: another process, which is named, holds it, or nothing can be locked there.
+        UserError: another process, which is named, holds it, or nothing can be locked there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "a+", encoding="utf-8") as file:  # not "w": what it says is the holder's
@@ -22,7 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
             take(file, "run")
         except BlockingIOError:
             file.seek(0)
-            raise ValueError(
+            raise UserError(
                 f"{file.read() or 'another process'} is training in {folder}; wait for it, stop it, or give this run "
                 "another `run:` folder"
             ) from None

@@ -13,6 +13,7 @@ from hspcgan.model.build import build
 from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
+from hspcgan.model.errors import UserError
 from hspcgan.model.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
@@ -78,7 +79,7 @@ def assemble(manifest: Manifest, world: World) -> Run:
     """Load, check and build what the manifest names, for this process.
 
     Raises:
-        ValueError: a bad section, a missing package, a missing or damaged cache, a cache encoded by another CLIP, sizes
+        UserError: a bad section, a missing package, a missing or damaged cache, a cache encoded by another CLIP, sizes
             that do not fit.
     """
     config = manifest.section("train", TrainConfig)
@@ -131,25 +132,25 @@ def assemble(manifest: Manifest, world: World) -> Run:
 
 
 def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_config: ModelConfig) -> None:
-    """ValueError for a cache whose texts were read, or whose images or taps shown, in another way."""
+    """UserError for a cache whose texts were read, or whose images or taps shown, in another way."""
     if model_config.prompts != "fc":
         cache.require_texts(manifest.texts, manifest.name)
     if cache.images.shape[-1] != model_config.image_size:
-        raise ValueError(
+        raise UserError(
             f"model.image_size is {model_config.image_size}, but the images in {cache.path} have "
             f"{cache.images.shape[-1]} pixels a side; set model.image_size to that, or prepare another cache"
         )
     if config.cache_taps == "disk" and model_config.clip_input != "exact":
-        raise ValueError(
+        raise UserError(
             f"model.clip_input is {model_config.clip_input}, but the cache's taps are of images shown exactly; set "
             "train.cache_taps: true or false"
         )
 
 
 def require_wandb(config: TrainConfig) -> None:
-    """ValueError where Weights & Biases is asked for and not installed."""
+    """UserError where Weights & Biases is asked for and not installed."""
     if config.wandb and find_spec("wandb") is None:
-        raise ValueError("train.wandb is set, but wandb is not installed; `pip install wandb`, or remove train.wandb")
+        raise UserError("train.wandb is set, but wandb is not installed; `pip install wandb`, or remove train.wandb")
 
 
 def _adam(networks: list[nn.Module], lr: float, config: TrainConfig) -> torch.optim.Optimizer:

@@ -12,6 +12,7 @@ from hspcgan.evaluate.draw.texts import clean_texts, conditions_from_texts, doub
 from hspcgan.model.checkpoint import Loaded
 from hspcgan.model.clip import pick_device
 from hspcgan.model.condition import Condition
+from hspcgan.model.errors import UserError
 
 Warn = Callable[[str], None]
 
@@ -27,18 +28,18 @@ class Weights:
 
 
 def make_folder(out: Path) -> None:
-    """Makes the folder that pictures go to, before they are drawn. ValueError where nothing can be written to it."""
+    """Makes the folder that pictures go to, before they are drawn. UserError where nothing can be written to it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out).close()
     except OSError as error:
-        raise ValueError(f"--out {out} cannot be written to ({error.strerror}); name another folder") from error
+        raise UserError(f"--out {out} cannot be written to ({error.strerror}); name another folder") from error
 
 
 def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Loaded, Condition]:
     """The networks on their device, and a condition per text; `warn` gets a line for each doubtful text.
 
-    Where prompts are made of the sentence alone (GALIP), texts are not parsed. ValueError for a text that ingest would
+    Where prompts are made of the sentence alone (GALIP), texts are not parsed. UserError for a text that ingest would
     refuse too, such as an empty one, and for weights that are missing or do not belong together.
     """
     from hspcgan.pipeline.concepts import Parser

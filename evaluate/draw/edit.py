@@ -17,6 +17,7 @@ from hspcgan.evaluate.draw.checkpoint import Warn, Weights, make_folder, open_we
 from hspcgan.evaluate.draw.generate import generate, noise
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
+from hspcgan.model.errors import UserError
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.atomic import write_whole
 
@@ -34,12 +35,12 @@ class Way:
     out: Path
 
     def files(self) -> tuple[Path, Path]:
-        """Strip and GIF. ValueError as `clean_texts`, where nothing would change, and for fewer frames than texts."""
+        """Strip and GIF. UserError as `clean_texts`, where nothing would change, and for fewer frames than texts."""
         clean_texts(self.texts)
         if len(set(self.texts)) == 1 and self.seeds[0] == self.seeds[1]:
-            raise ValueError("one text and one noise: nothing lies between; give a second text or --to-seed")
+            raise UserError("one text and one noise: nothing lies between; give a second text or --to-seed")
         if self.frames < len(self.texts):
-            raise ValueError(
+            raise UserError(
                 f"{self.frames} frames for {len(self.texts)} texts; give --frames {len(self.texts)} or more"
             )
         ends = "-to-".join(dict.fromkeys(slug(text, 30) for text in (self.texts[0], self.texts[-1])))
@@ -53,7 +54,7 @@ class Way:
 def interpolate(way: Way, weights: Weights, warn: Warn) -> list[Path]:
     """Writes the strip and the GIF (there and back) and returns their paths.
 
-    ValueError as `Way.files` and `make_folder`, and for weights that are missing or do not belong together.
+    UserError as `Way.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     strip, gif = way.files()
     make_folder(way.out)
@@ -120,13 +121,13 @@ class Edits:
     out: Path
 
     def texts(self) -> list[str]:
-        """The text, and with each replacement. ValueError where there is none, or nothing in the text to replace."""
+        """The text, and with each replacement. UserError where there is none, or nothing in the text to replace."""
         if not self.replacements:
-            raise ValueError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
+            raise UserError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
         return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]
 
     def files(self) -> list[Path]:
-        """Text by text, seed by seed, the grid last. ValueError as `texts` and `clean_texts`."""
+        """Text by text, seed by seed, the grid last. UserError as `texts` and `clean_texts`."""
         texts = self.texts()
         clean_texts(texts)
         names = [f"{i:02d}-{slug(text)}" for i, text in enumerate(texts)]
@@ -137,7 +138,7 @@ class Edits:
 def edit(edits: Edits, weights: Weights, warn: Warn) -> list[Path]:
     """Writes an image for each text and seed, and a grid with a row per seed; returns the paths.
 
-    ValueError as `Edits.files` and `make_folder`, and for weights that are missing or do not belong together.
+    UserError as `Edits.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     paths, texts, count = edits.files(), edits.texts(), len(edits.seeds)
     make_folder(edits.out)
@@ -152,8 +153,8 @@ def edit(edits: Edits, weights: Weights, warn: Warn) -> list[Path]:
 
 
 def replaced(text: str, old: str, new: str) -> str:
-    """The text with every whole-word `old` made `new`. ValueError where it does not hold `old`."""
+    """The text with every whole-word `old` made `new`. UserError where it does not hold `old`."""
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:
-        raise ValueError(f"--replace {old!r}: not a word of {text!r}; give words that stand in it")
+        raise UserError(f"--replace {old!r}: not a word of {text!r}; give words that stand in it")
     return changed

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from hspcgan.model.errors import UserError
+
 GAP = 2  # px between the tiles of a sheet
 COLUMNS = 8
 LEAST = 168  # px across an image of a captioned grid
@@ -33,12 +35,12 @@ def sheet(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
 def tiles(canvas: np.ndarray, count: int, size: tuple[int, int], columns: int = COLUMNS) -> np.ndarray:
     """The first `count` images [count, H, W, 3] of a sheet of tiles of `size` (H, W).
 
-    ValueError where the sheet is too small to hold them.
+    UserError where the sheet is too small to hold them.
     """
     (height, width), columns = size, min(columns, count)
     needed = (-(-count // columns) * (height + GAP) + GAP, columns * (width + GAP) + GAP)
     if canvas.shape[0] < needed[0] or canvas.shape[1] < needed[1]:
-        raise ValueError(f"a sheet of {canvas.shape[:2]} px does not hold {count} tiles of {size}; expected {needed}")
+        raise UserError(f"a sheet of {canvas.shape[:2]} px does not hold {count} tiles of {size}; expected {needed}")
     tops = [GAP + i // columns * (height + GAP) for i in range(count)]
     lefts = [GAP + i % columns * (width + GAP) for i in range(count)]
     return np.stack([canvas[y : y + height, x : x + width] for y, x in zip(tops, lefts, strict=True)])
@@ -53,7 +55,7 @@ def paired(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def pairs(canvas: np.ndarray, count: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The two lists [count, H, W, 3] of a `paired` sheet. ValueError where it is too small to hold them."""
+    """The two lists [count, H, W, 3] of a `paired` sheet. UserError where it is too small to hold them."""
     columns = min(COLUMNS, count)
     cells = tiles(canvas, 2 * columns * -(-count // columns), size, columns).reshape(-1, 2, columns, *size, 3)
     return cells[:, 0].reshape(-1, *size, 3)[:count], cells[:, 1].reshape(-1, *size, 3)[:count]
@@ -90,12 +92,12 @@ def png(image: np.ndarray) -> bytes:
 
 
 def read_png(path: Path) -> np.ndarray:
-    """uint8 HWC. ValueError for what is no image."""
+    """uint8 HWC. UserError for what is no image."""
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except OSError as error:
-        raise ValueError(f"{path} cannot be read as an image ({error}); evaluate again") from error
+        raise UserError(f"{path} cannot be read as an image ({error}); evaluate again") from error
 
 
 def slug(text: str, longest: int = 60) -> str:

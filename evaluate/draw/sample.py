@@ -11,6 +11,7 @@ from hspcgan.evaluate.draw.checkpoint import Warn, Weights, make_folder, open_we
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.atomic import write_whole
 
 GRID = "grid.png"
@@ -26,7 +27,7 @@ class Request:
     grid: bool
 
     def files(self) -> list[Path]:
-        """Those that are written: text by text, seed by seed, the grid last. ValueError as `clean_texts`."""
+        """Those that are written: text by text, seed by seed, the grid last. UserError as `clean_texts`."""
         clean_texts(self.texts)
         names = [slug(text) for text in self.texts]
         if len(set(names)) < len(names):
@@ -36,23 +37,23 @@ class Request:
 
 
 def read_texts(path: Path) -> list[str]:
-    """The lines of a UTF-8 file that are not blank. ValueError where there are none."""
+    """The lines of a UTF-8 file that are not blank. UserError where there are none."""
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; give a file with a text a line")
+        raise UserError(f"{path}: no such file; give a file with a text a line")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as UTF-8 text ({error}); give a file with a text a line") from error
+        raise UserError(f"{path} cannot be read as UTF-8 text ({error}); give a file with a text a line") from error
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
-        raise ValueError(f"{path} holds no text; write a text a line")
+        raise UserError(f"{path} holds no text; write a text a line")
     return texts
 
 
 def draw(request: Request, weights: Weights, warn: Warn) -> list[Path]:
     """Writes the images and returns their paths; `warn` gets a line for each text that may come out wrong.
 
-    ValueError as `Request.files` and `make_folder`, and for weights that are missing or do not belong together.
+    UserError as `Request.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     paths = request.files()
     make_folder(request.out)

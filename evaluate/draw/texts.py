@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.condition import Condition
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.caption_features import Texts, flattened
 from hspcgan.pipeline.cache.collate import collate
@@ -16,7 +17,7 @@ from hspcgan.pipeline.concepts import Parser
 
 
 def clean_texts(texts: Sequence[str]) -> list[str]:
-    """Each as ingest would keep it (`clean_caption`). ValueError for one that it would refuse, with its number."""
+    """Each as ingest would keep it (`clean_caption`). UserError for one that it would refuse, with its number."""
     from hspcgan.pipeline.stages.caption_text import clean_caption
 
     clean = []
@@ -24,7 +25,7 @@ def clean_texts(texts: Sequence[str]) -> list[str]:
         try:
             clean.append(clean_caption(text))
         except ValueError as error:
-            raise ValueError(f"text {number} of {len(texts)}: {error}; describe what to draw in words") from error
+            raise UserError(f"text {number} of {len(texts)}: {error}; describe what to draw in words") from error
     return clean
 
 
@@ -34,7 +35,7 @@ def conditions_from_texts(
     """A condition per clean text: concepts by `parser`, features by `clip`, phrases worded by their template.
 
     Without a parser no text has concepts.
-    Texts beyond CLIP's context are represented by their beginning; `doubts` says so. ValueError where CLIP gives
+    Texts beyond CLIP's context are represented by their beginning; `doubts` says so. UserError where CLIP gives
     features that are not finite.
     """
     from hspcgan.pipeline.stages.encode import encode_texts

@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from hspcgan.model.errors import UserError
+
 
 class Tower(Protocol):
     """Something that turns images into features."""
@@ -81,8 +83,8 @@ class Figure:
 def figure(
     metric: str, tower: Tower, value: float, n: int, split: str, better: Literal["lower", "higher"], mode: str
 ) -> Figure:
-    """A figure under its full name. ValueError when it is not finite: such a figure is no figure."""
+    """A figure under its full name. UserError when it is not finite: such a figure is no figure."""
     name = f"{metric}/{tower.label}/n{n}/{split}/{tower.sha256[:8]}"
     if not np.isfinite(value):
-        raise ValueError(f"{name} is {value}: images or features are degenerate; look at the images")
+        raise UserError(f"{name} is {value}: images or features are degenerate; look at the images")
     return Figure(name, metric, tower.label, float(value), n, better, mode)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from hspcgan.evaluate.metrics.base import Figure, Scored, figure
+from hspcgan.model.errors import UserError
 
 INCEPTION_FILE = "inception-2015-12-05.pt"
 INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
@@ -36,7 +37,7 @@ def kid(scored: Scored) -> list[Figure]:
 def frechet(features: np.ndarray, reference: np.ndarray) -> float:
     """Fréchet distance of two feature sets [N, d] as Gaussians (clean-fid's `fid_from_feats`).
 
-    ValueError for fewer than two rows, which have no covariance.
+    UserError for fewer than two rows, which have no covariance.
     """
     from cleanfid.fid import fid_from_feats
 
@@ -74,7 +75,7 @@ def progress(untrained: float, trained: float, floor: float) -> float | None:
 class Inception:
     """The Inception network of published FIDs in clean-fid's mode "clean"; never downloaded here.
 
-    ValueError when the folder lacks the file, or its sha256 is not that of NVIDIA's published one.
+    UserError when the folder lacks the file, or its sha256 is not that of NVIDIA's published one.
     """
 
     label = "inception-clean"
@@ -87,10 +88,10 @@ class Inception:
 
         path = folder / INCEPTION_FILE
         if not path.is_file():
-            raise ValueError(f"{path} is missing; put clean-fid's Inception there or leave evaluate.inception out")
+            raise UserError(f"{path} is missing; put clean-fid's Inception there or leave evaluate.inception out")
         self.sha256 = file_sha256(path)
         if self.sha256 != INCEPTION_SHA256:
-            raise ValueError(f"{path} has sha256 {self.sha256}, expected {INCEPTION_SHA256}; remove or replace it")
+            raise UserError(f"{path} has sha256 {self.sha256}, expected {INCEPTION_SHA256}; remove or replace it")
         self.network, self.device = InceptionV3W(str(folder), download=False).eval().to(device), device
         self.resize, self.batch_size = build_resizer("clean"), batch_size
         self.mode = "clean-fid mode clean: resized to 299 px"
@@ -118,7 +119,7 @@ def find_inception(
 
 def _distances(name: str, scored: Scored, distance: Callable[[np.ndarray, np.ndarray], float]) -> list[Figure]:
     if len(scored.images) != len(scored.reference):
-        raise ValueError(f"{name}: {len(scored.images)} images against {len(scored.reference)}; take equal sets")
+        raise UserError(f"{name}: {len(scored.images)} images against {len(scored.reference)}; take equal sets")
     mode = f"clean-fid {version('clean-fid')}; uint8 as PNG"
     return [
         figure(
@@ -137,9 +138,9 @@ def _distances(name: str, scored: Scored, distance: Callable[[np.ndarray, np.nda
 def _check(features: np.ndarray, reference: np.ndarray) -> None:
     for name, rows in (("features", features), ("reference", reference)):
         if rows.ndim != 2 or len(rows) < 2:
-            raise ValueError(f"{name} have shape {rows.shape}; a distance needs [N, d] with N of 2 or more")
+            raise UserError(f"{name} have shape {rows.shape}; a distance needs [N, d] with N of 2 or more")
     if features.shape[1] != reference.shape[1]:
-        raise ValueError(f"features of {features.shape[1]} and {reference.shape[1]} dimensions cannot be compared")
+        raise UserError(f"features of {features.shape[1]} and {reference.shape[1]} dimensions cannot be compared")
 
 
 @contextmanager

@@ -35,7 +35,7 @@ NAMES = {"loss_d": "discriminator", "loss_g": "generator", "grad_d": "discrimina
 
 
 def render(folder: Path) -> str:
-    """The page of a run folder. ValueError where the folder is no run or holds damaged files."""
+    """The page of a run folder. UserError where the folder is no run or holds damaged files."""
     run = read_run(folder)
     here = Path(__file__).parent
     environment = Environment(

@@ -13,6 +13,7 @@ import yaml
 from hspcgan.evaluate.draw.pictures import COLUMNS, GAP, pairs, read_png, tiles
 from hspcgan.evaluate.run import FOLDER, FORMAT
 from hspcgan.evaluate.subjects import REAL, TRAINED, UNTRAINED
+from hspcgan.model.errors import UserError
 
 STEPS_SHOWN = 6
 
@@ -48,13 +49,13 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """ValueError where the folder is no run, or one of its files is damaged."""
+    """UserError where the folder is no run, or one of its files is damaged."""
     path = folder / "manifest.yaml"
     if not path.is_file():
-        raise ValueError(f"{folder} is not a run: manifest.yaml is missing; give the folder that `hspcgan train` wrote")
+        raise UserError(f"{folder} is not a run: manifest.yaml is missing; give the folder that `hspcgan train` wrote")
     manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(manifest, dict):
-        raise ValueError(f"{path} holds {type(manifest).__name__}, expected the sections of a manifest; train again")
+        raise UserError(f"{path} holds {type(manifest).__name__}, expected the sections of a manifest; train again")
     text = yaml.safe_dump(_with_shown_paths(manifest, folder), sort_keys=False, allow_unicode=True)
     evaluations = _evaluations(folder / FOLDER)
     size = (manifest.get("model") or {}).get("image_size")
@@ -85,7 +86,7 @@ def _log(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in lines if line.strip()]
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON lines ({error}); resume the run, which mends a line cut short") from error
+        raise UserError(f"{path} is not JSON lines ({error}); resume the run, which mends a line cut short") from error
 
 
 def _evaluations(folder: Path) -> list[Evaluation]:
@@ -94,9 +95,9 @@ def _evaluations(folder: Path) -> list[Evaluation]:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is not JSON ({error}); evaluate again") from error
+            raise UserError(f"{path} is not JSON ({error}); evaluate again") from error
         if record.get("format") != FORMAT:
-            raise ValueError(f"{path} has format {record.get('format')}, this version reads {FORMAT}; evaluate again")
+            raise UserError(f"{path} has format {record.get('format')}, this version reads {FORMAT}; evaluate again")
         found.append(Evaluation(record["label"], record, *_shown(path.with_suffix(".png"), record)))
     rank = {UNTRAINED: 0, TRAINED: 1, REAL: 3}
     return sorted(found, key=lambda one: (rank.get(one.label, 2), one.label))
@@ -112,7 +113,7 @@ def _shown(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         real, images = pairs(read_png(path), count, (height, width))
         return images, real
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; evaluate again") from error
+        raise UserError(f"{path}: {error}; evaluate again") from error
 
 
 def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:

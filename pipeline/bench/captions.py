@@ -4,6 +4,7 @@ import random
 from itertools import accumulate
 from pathlib import Path
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.bench.config import BenchConfig
 
 WORDS = {
@@ -17,13 +18,13 @@ REPEATED = 250
 
 
 def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
-    """The bench's captions, at most so many; ValueError when its file holds fewer than it asks for."""
+    """The bench's captions, at most so many; UserError when its file holds fewer than it asks for."""
     count = min(bench.captions, most or bench.captions)
     if bench.file is None:
         return synthetic(count, bench.seed) if bench.words == "coco" else birds(count, bench.seed)
     lines = [line.strip() for line in bench.file.read_text("utf-8").splitlines() if line.strip()]
     if len(lines) < count:
-        raise ValueError(f"{bench.file} holds {len(lines):,} captions, bench.captions asks for {count:,}; set it lower")
+        raise UserError(f"{bench.file} holds {len(lines):,} captions, bench.captions asks for {count:,}; set it lower")
     return lines[:count]
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hspcgan.model.errors import UserError
+
 
 class BenchConfig(BaseModel):
     """The manifest's `bench` section."""
@@ -53,10 +55,10 @@ class Figure:
 
 
 def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]:
-    """The figures as text for a terminal, and whether all bars hold; ValueError for a bar that names no figure."""
+    """The figures as text for a terminal, and whether all bars hold; UserError for a bar that names no figure."""
     unknown = bars.keys() - {figure.name for figure in figures}
     if unknown:
-        raise ValueError(f"bench.bars: {', '.join(sorted(unknown))}; known: {', '.join(f.name for f in figures)}")
+        raise UserError(f"bench.bars: {', '.join(sorted(unknown))}; known: {', '.join(f.name for f in figures)}")
     lines, holds = [], True
     for figure in figures:
         bar = bars.get(figure.name)

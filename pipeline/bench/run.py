@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
@@ -12,9 +13,9 @@ from hspcgan.pipeline.stages import engines
 
 
 def run(manifest: Manifest, echo: Callable[[str], None] = print) -> bool:
-    """Whether all bars hold; raises ValueError when the manifest has no valid `bench` section."""
+    """Whether all bars hold; raises UserError when the manifest has no valid `bench` section."""
     if not manifest.raw.get("bench"):
-        raise ValueError(f"{manifest.path} has no `bench` section; shipped benchmarks are bench/graphs, bench/train, …")
+        raise UserError(f"{manifest.path} has no `bench` section; shipped benchmarks are bench/graphs, bench/train, …")
     bench, parse = manifest.section("bench", BenchConfig), manifest.section("parse", ParseConfig)
     source = bench.file or (
         "toy birds" if bench.kind == "train" or bench.words == "toybirds" else f"synthetic, seed {bench.seed}"
@@ -42,7 +43,7 @@ def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterat
 
     points = list(importlib.metadata.entry_points(group="hspcgan.benches", name="train"))
     if not points:
-        raise ValueError(
+        raise UserError(
             "the installed package lacks the entry point hspcgan.benches; install it anew: pip install -e ."
         )
     with prepared(manifest, bench) as made:

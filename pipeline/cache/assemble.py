@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import sealed, stamp
 from hspcgan.pipeline.cache.shards import Arrays
@@ -33,12 +34,12 @@ class Encoded:
             tables, arrays = partial.read("encode", shard)
             for row, text in enumerate(tables["texts"]["text"].to_pylist()):
                 if text in self.place:
-                    raise ValueError(f"encode: {text!r} is in two shards; remove {partial.folder('encode')}, run again")
+                    raise UserError(f"encode: {text!r} is in two shards; remove {partial.folder('encode')}, run again")
                 self.place[text] = (len(self.arrays), row)
             self.tables.append((tables["texts"]["n_tokens"].to_numpy(), tables["texts"]["truncated"].to_pylist()))
             self.arrays.append(arrays)
         if not self.arrays:
-            raise ValueError(f"{partial.path}: not one caption to make a cache of; mend the data, see its rejects")
+            raise UserError(f"{partial.path}: not one caption to make a cache of; mend the data, see its rejects")
         self.width = self.arrays[0]["sentence"].shape[1]
 
     def sentences(self, texts: list[str]) -> np.ndarray:
@@ -64,14 +65,14 @@ class Encoded:
 
     def _find(self, text: str) -> tuple[int, int]:
         if text not in self.place:
-            raise ValueError(f"encode: no features for {text!r}; run the encode stage again")
+            raise UserError(f"encode: no features for {text!r}; run the encode stage again")
         return self.place[text]
 
 
 def assemble(partial: "PartialCache", final: Path, info: Mapping[str, Any]) -> None:
     """Writes all files into the empty folder `final`, cache.json last.
 
-    ValueError when rows went missing (rows in ≠ rows out + rejects), keys repeat or a text has no features.
+    UserError when rows went missing (rows in ≠ rows out + rejects), keys repeat or a text has no features.
     """
     encoded = Encoded(partial)
     phrases = partial.phrases(info["templates"])
@@ -105,7 +106,7 @@ def _captions(partial: "PartialCache", encoded: Encoded, ids: Mapping[tuple[str,
         captions = partial.read("ingest", shard, only=["captions"])[0]["captions"]
         concepts = partial.read("parse", shard, only=["concepts"])[0]["concepts"]
         if captions["caption_id"] != concepts["caption_id"]:
-            raise ValueError(f"parse: shard {shard} has other captions than ingest's; remove {partial.folder('parse')}")
+            raise UserError(f"parse: shard {shard} has other captions than ingest's; remove {partial.folder('parse')}")
         n_tokens, truncated = encoded.counted(captions["text"].to_pylist())
         columns = {name: captions[name] for name in ("caption_id", "key", "text")}
         columns |= {"n_tokens": pa.array(n_tokens, pa.int32()), "truncated": pa.array(truncated, pa.bool_())}
@@ -179,13 +180,13 @@ def _checked_counts(partial: "PartialCache", final: Path, phrases: pa.Table) -> 
     counts = count(samples, captions, phrases, rejects)
     rows_in = sum(stats["rows_in"] for stats in partial.stats("ingest"))
     if rows_in != counts["rows_in"]:
-        raise ValueError(
+        raise UserError(
             f"ingest: {rows_in} rows in, but {counts['rows_in']} out: {len(samples)} samples, {len(captions)} captions "
             f"and {len(rejects)} rejects; this is a fault of the source's reader"
         )
     twice = sorted(key for key, times in Counter(samples["key"].to_pylist()).items() if times > 1)
     if twice:
-        raise ValueError(f"ingest: {len(twice)} keys are not unique, such as {twice[:5]}; rename the images")
+        raise UserError(f"ingest: {len(twice)} keys are not unique, such as {twice[:5]}; rename the images")
     return counts
 
 

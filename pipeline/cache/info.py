@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 
 MEND = "make it anew with `hspcgan prepare MANIFEST --rebuild`"
@@ -53,21 +54,21 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
     try:
         info = _object(raw)
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); move its folder away, and {MEND}") from error
+        raise UserError(f"{path} is not JSON ({error}); move its folder away, and {MEND}") from error
     if info.get("format") != schema.FORMAT:
-        raise ValueError(f"{path.parent} has format {info.get('format')}, this version reads {schema.FORMAT}; {MEND}")
+        raise UserError(f"{path.parent} has format {info.get('format')}, this version reads {schema.FORMAT}; {MEND}")
     wrong = list(_misfits(info, _shape(info)))
     if wrong:
-        raise ValueError(f"{path} is damaged: {'; '.join(wrong)}; {MEND}")
+        raise UserError(f"{path} is damaged: {'; '.join(wrong)}; {MEND}")
     if sealed(info) != info:
-        raise ValueError(f"{path} is damaged: a field was changed since the cache was made (sha256); {MEND}")
+        raise UserError(f"{path} is damaged: a field was changed since the cache was made (sha256); {MEND}")
     return info
 
 
 def _object(raw: bytes) -> dict[str, Any]:
     value = json.loads(raw)
     if not isinstance(value, dict):
-        raise ValueError(f"no object, but {NAMES.get(type(value), 'a value')}")
+        raise UserError(f"no object, but {NAMES.get(type(value), 'a value')}")
     return value
 
 

@@ -7,13 +7,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.ownership import LOCK
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def lock(folder: Path) -> IO[str]:
-    """The locked file; closing it lets go. ValueError when another process holds it or nothing can be locked there."""
+    """The locked file; closing it lets go. UserError when another process holds it or nothing can be locked there."""
     with ExitStack() as opened:
         try:
             file = opened.enter_context(open(folder / LOCK, "w"))
@@ -21,7 +22,7 @@ def lock(folder: Path) -> IO[str]:
             if not _is_at(file, folder):
                 raise BlockingIOError  # its holder has finished since and moved the folder away, and this file with it
         except (BlockingIOError, FileNotFoundError):
-            raise ValueError(f"another process is at work on {folder}; wait for it, or stop it") from None
+            raise UserError(f"another process is at work on {folder}; wait for it, or stop it") from None
         opened.pop_all()
     return file
 
@@ -29,14 +30,14 @@ def lock(folder: Path) -> IO[str]:
 def take(file: IO[str], key: str) -> None:
     """Locks an open file, in the folder that the manifest's `key` names, for as long as it is open.
 
-    BlockingIOError when another process holds it, ValueError when nothing can be locked there.
+    BlockingIOError when another process holds it, UserError when nothing can be locked there.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        raise ValueError(
+        raise UserError(
             f"{file.name} cannot be locked ({error.strerror}), so two processes could mix their work; give a `{key}:` "
             "folder on a file system with locks (Lustre has them when mounted with -o flock)"
         ) from error

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.caption_features import Texts, flattened
 from hspcgan.pipeline.cache.info import MEND, read_info
@@ -23,7 +24,7 @@ URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost 
 class Cache:
     """A finished cache. Files are opened on first use, and not carried along when the object is pickled.
 
-    ValueError when there is none, it is not finished, cache.json is damaged or of another format version, or a file is
+    UserError when there is none, it is not finished, cache.json is damaged or of another format version, or a file is
     missing or of another size; a damaged table is refused on first use. Checksums are `validate`'s, not looked at here.
     """
 
@@ -31,23 +32,21 @@ class Cache:
         self.path = Path(path)
         if not (self.path / schema.INFO).is_file():
             if URL.match(str(path)):
-                raise ValueError(f"{path} is a URL, and a cache is mapped into memory: {COPY}")
+                raise UserError(f"{path} is a URL, and a cache is mapped into memory: {COPY}")
             if work_folder(self.path).exists():
-                raise ValueError(
+                raise UserError(
                     f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again, it resumes, or `hspcgan copy`"
                 )
-            raise ValueError(f"no cache in {self.path} ({schema.INFO}); make one with `hspcgan prepare MANIFEST`")
+            raise UserError(f"no cache in {self.path} ({schema.INFO}); make one with `hspcgan prepare MANIFEST`")
         self.info: dict[str, Any] = read_info(self.path / schema.INFO)
         names = schema.contents_of(self.info)
         missing = [name for name in names if not (self.path / name).is_file()]
         if missing:
-            raise ValueError(f"{self.path} lacks {', '.join(missing)}; {MEND}")
+            raise UserError(f"{self.path} lacks {', '.join(missing)}; {MEND}")
         for name in names:  # a truncated file is refused now, not in the middle of a training run
             got, size = (self.path / name).stat().st_size, self.info["files"][name]["size"]
             if got != size:
-                raise ValueError(
-                    f"{self.path / name} is truncated or damaged: {got:,} bytes, expected {size:,}; {MEND}"
-                )
+                raise UserError(f"{self.path / name} is truncated or damaged: {got:,} bytes, expected {size:,}; {MEND}")
         last = {schema.FEATURES_FILE: "caption/tokens", schema.IMAGES_FILE: "image", schema.TAPS_FILE: "taps"}
         for name in last.keys() & set(names):
             self._map(name, last[name])
@@ -149,22 +148,22 @@ class Cache:
         return means
 
     def require_clip(self, sha256: str) -> None:
-        """ValueError when the features were encoded by a CLIP with other weights."""
+        """UserError when the features were encoded by a CLIP with other weights."""
         own = self.info["clip"]
         if own["sha256"] != sha256:
-            raise ValueError(
+            raise UserError(
                 f"{self.path} was encoded by CLIP {own['name']} (sha256 {own['sha256']}), but the CLIP in use has "
                 f"sha256 {sha256}; set encode.clip to the former, or {MEND}"
             )
 
     def require_texts(self, texts: Mapping[str, Any], whose: str) -> None:
-        """ValueError when the cache has another annotator or other templates than `whose` (a name, to be told).
+        """UserError when the cache has another annotator or other templates than `whose` (a name, to be told).
 
         `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; what is not said there is not compared.
         """
         parse, templates = texts.get("parse") or {}, texts.get("templates") or {}
         if not isinstance(templates, Mapping):
-            raise ValueError(
+            raise UserError(
                 f"encode.templates of {whose} is {templates!r}, expected a template for each kind of phrase"
             )
         pairs = [("parse.annotator", self.info["parser"].get("annotator"), parse.get("annotator"))]
@@ -174,18 +173,18 @@ class Cache:
         differing = [f"{key} {own!r}, {whose} with {said!r}" for key, own, said in pairs
                      if None not in (own, said) and own != said]  # fmt: skip
         if differing:
-            raise ValueError(f"{self.path} was made with {'; '.join(differing)}; use the former with it, or {MEND}")
+            raise UserError(f"{self.path} was made with {'; '.join(differing)}; use the former with it, or {MEND}")
 
     def require_taps(self, blocks: Sequence[int]) -> None:
-        """ValueError when the cache holds no CLIP features of views, or such after other blocks than these."""
+        """UserError when the cache holds no CLIP features of views, or such after other blocks than these."""
         own = self.info.get("taps")
         if own is None:
-            raise ValueError(
+            raise UserError(
                 f"{self.path} has no {schema.TAPS_FILE}, the CLIP features that train.cache_taps: disk reads; set "
                 f"taps.views, such as [whole, whole-flipped], and {MEND}; or set train.cache_taps: true or false"
             )
         if own["blocks"] != list(blocks):
-            raise ValueError(
+            raise UserError(
                 f"{self.path / schema.TAPS_FILE} has features of CLIP's blocks {own['blocks']}, but the model reads "
                 f"{list(blocks)}; set model.taps so, or taps.blocks to model.taps and {MEND}"
             )
@@ -194,9 +193,9 @@ class Cache:
         try:
             table = pq.read_table(self.path / name)
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self.path / name} is damaged ({error}); {MEND}") from error
+            raise UserError(f"{self.path / name} is damaged ({error}); {MEND}") from error
         if not table.schema.equals(columns):
-            raise ValueError(f"{self.path / name} has columns {table.schema.names}, expected {columns.names}; {MEND}")
+            raise UserError(f"{self.path / name} has columns {table.schema.names}, expected {columns.names}; {MEND}")
         return table
 
     def _map(self, name: str, dataset: str) -> np.ndarray:
@@ -206,12 +205,12 @@ class Cache:
                 found = file[dataset]
                 offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
         except (OSError, KeyError) as error:
-            raise ValueError(f"{path} is truncated or damaged: {dataset} cannot be read ({error}); {MEND}") from error
+            raise UserError(f"{path} is truncated or damaged: {dataset} cannot be read ({error}); {MEND}") from error
         size = int(np.prod(shape)) * dtype.itemsize
         if size == 0:
             return np.zeros(shape, dtype)
         if offset is None:
-            raise ValueError(f"{path}: {dataset} is chunked or compressed and cannot be mapped into memory; {MEND}")
+            raise UserError(f"{path}: {dataset} is chunked or compressed and cannot be mapped into memory; {MEND}")
         if offset + size > path.stat().st_size:
-            raise ValueError(f"{path} is truncated: {dataset} ends behind the file's end; {MEND}")
+            raise UserError(f"{path} is truncated: {dataset} ends behind the file's end; {MEND}")
         return np.memmap(path, dtype, "r", offset, shape)

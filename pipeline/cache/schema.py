@@ -23,6 +23,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from hspcgan.model.errors import UserError
+
 FORMAT = 1
 INFO, SAMPLES_FILE, CAPTIONS_FILE = "cache.json", "samples.parquet", "captions.parquet"
 PHRASES_FILE, REJECTS_FILE = "phrases.parquet", "rejects.parquet"
@@ -112,7 +114,7 @@ SHARDS = {
 
 
 def read_graph(text: str) -> dict[str, Any]:
-    """A caption's `graph`. ValueError when it is not as the format has it."""
+    """A caption's `graph`. UserError when it is not as the format has it."""
     try:
         graph = json.loads(text)
         whole = all(isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"])
@@ -120,7 +122,7 @@ def read_graph(text: str) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError):
         whole = False
     if not whole:
-        raise ValueError(f"{text[:60]!r} is no scene graph with `entities` and `relations`")
+        raise UserError(f"{text[:60]!r} is no scene graph with `entities` and `relations`")
     return graph
 
 

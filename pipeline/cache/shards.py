@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.schema import SHARDS, null_columns
 
 STATS = "stats.json"
@@ -34,7 +35,7 @@ def write_shard(
 ) -> None:
     """Checks and writes a shard under a temporary name, then renames it; leaves nothing where that fails.
 
-    ValueError for what the format forbids, OSError with its errno for a disk that is full.
+    UserError for what the format forbids, OSError with its errno for a disk that is full.
     """
     arrays = arrays or {}
     _check(stage, tables, arrays)
@@ -93,27 +94,27 @@ def shard_stats(stage_folder: Path, index: int) -> dict[str, Any]:
 def _check(stage: str, tables: Mapping[str, pa.Table], arrays: Mapping[str, np.ndarray]) -> None:
     expected = SHARDS[stage]
     if set(tables) != set(expected.tables) or set(arrays) != set(expected.arrays):
-        raise ValueError(
+        raise UserError(
             f"a shard of {stage} holds tables {sorted(expected.tables)} and arrays {sorted(expected.arrays)}, "
             f"got {sorted(tables)} and {sorted(arrays)}"
         )
     for name, table in tables.items():
         if not table.schema.equals(expected.tables[name]):
-            raise ValueError(f"{stage}/{name} has columns {table.schema}, expected {expected.tables[name]}")
+            raise UserError(f"{stage}/{name} has columns {table.schema}, expected {expected.tables[name]}")
         nulls = null_columns(table)
         if nulls:
-            raise ValueError(f"{stage}/{name} has nulls in {', '.join(nulls)}; only a sample's box may be null")
+            raise UserError(f"{stage}/{name} has nulls in {', '.join(nulls)}; only a sample's box may be null")
     for name, array in arrays.items():
         dtype, axes = expected.arrays[name]
         if array.dtype != dtype or array.ndim != axes:
-            raise ValueError(f"{stage}/{name} is {array.dtype} with {array.ndim} axes, expected {dtype} with {axes}")
+            raise UserError(f"{stage}/{name} is {array.dtype} with {array.ndim} axes, expected {dtype} with {axes}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{stage}/{name} holds values that are not finite; check the CLIP weights")
+            raise UserError(f"{stage}/{name} holds values that are not finite; check the CLIP weights")
     for name, (table_name, more) in expected.rows.items():
         rows, wanted = len(arrays[name]), len(tables[table_name]) + more
         if rows != wanted:
-            raise ValueError(f"{stage}/{name} has {rows} rows, expected {wanted} beside the table {table_name}")
+            raise UserError(f"{stage}/{name} has {rows} rows, expected {wanted} beside the table {table_name}")
     if "offsets" in arrays:
         offsets, rows = arrays["offsets"], len(arrays["tokens"])
         if offsets[0] != 0 or offsets[-1] != rows or (np.diff(offsets) < 0).any():
-            raise ValueError(f"{stage}/offsets must rise from 0 to the {rows} rows of tokens, got {offsets.tolist()}")
+            raise UserError(f"{stage}/offsets must rise from 0 to the {rows} rows of tokens, got {offsets.tolist()}")

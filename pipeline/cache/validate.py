@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.assemble import count
 from hspcgan.pipeline.cache.info import MEND, fingerprint, stamp
@@ -16,7 +17,7 @@ BLOCK_BYTES = 2**26  # read at a time
 
 
 def validate(path: Path | str, checksums: bool = True) -> None:
-    """ValueError that lists each broken promise; returns nothing when all are kept.
+    """UserError that lists each broken promise; returns nothing when all are kept.
 
     `checksums`: False leaves out the files' sha256, for the writer, who has taken them a moment ago.
     """
@@ -29,7 +30,7 @@ def validate(path: Path | str, checksums: bool = True) -> None:
     ):
         problems = [problem for check in checks for problem in check(cache)]
         if problems:  # the checks after these rely on what is broken here
-            raise ValueError(f"{path} breaks the cache format:\n  " + "\n  ".join(problems) + f"\nTo mend: {MEND}")
+            raise UserError(f"{path} breaks the cache format:\n  " + "\n  ".join(problems) + f"\nTo mend: {MEND}")
 
 
 def _checksums(cache: Cache) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema, shards
 from hspcgan.pipeline.cache.assemble import assemble
 from hspcgan.pipeline.cache.atomic import write_whole
@@ -28,7 +29,7 @@ MEND = "`hspcgan prepare MANIFEST --rebuild`, or give another `cache:`"
 def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
     """Whether the finished cache at `path` was made from these inputs per stage; False where there is no cache.
 
-    ValueError when it was made from others (each differing key is named), and when it cannot be opened. Clears away
+    UserError when it was made from others (each differing key is named), and when it cannot be opened. Clears away
     what a run that was killed after the cache was complete left behind.
     """
     if not (Path(path) / schema.INFO).is_file():
@@ -37,7 +38,7 @@ def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
     asked = json.loads(json.dumps(inputs))
     changes = [line for stage in asked for line in _differences(stage, stages.get(stage, {}), asked[stage])]
     if changes:
-        raise ValueError(f"{path} was made from other inputs:\n  " + "\n  ".join(changes) + f"\nTo mend: {MEND}")
+        raise UserError(f"{path} was made from other inputs:\n  " + "\n  ".join(changes) + f"\nTo mend: {MEND}")
     shutil.rmtree(_spent(Path(path)), ignore_errors=True)
     return True
 
@@ -47,7 +48,7 @@ class PartialCache:
 
     Args:
         path: where the finished cache will be.
-        replace: swap out a finished cache there in `finish`; without it, one being there is a ValueError.
+        replace: swap out a finished cache there in `finish`; without it, one being there is a UserError.
 
     ValueError, too, for what `refuse_foreign` and `refuse_mounted` name.
     """
@@ -62,7 +63,7 @@ class PartialCache:
         refuse_foreign(self.target)
         refuse_mounted(self.target)
         if (self.target / schema.INFO).exists() and not self.replace:
-            raise ValueError(f"{self.target} exists already; to mend: {MEND}")
+            raise UserError(f"{self.target} exists already; to mend: {MEND}")
 
     def __enter__(self) -> "PartialCache":
         self.path.mkdir(parents=True, exist_ok=True)
@@ -107,7 +108,7 @@ class PartialCache:
         position = schema.STAGES.index(stage)
         before = schema.STAGES[position - 1] if position else None
         if before and not self.is_complete(before):
-            raise ValueError(f"{stage} needs the {before} stage, which is not complete in {self.path}; run it first")
+            raise UserError(f"{stage} needs the {before} stage, which is not complete in {self.path}; run it first")
         so_far = self._plan(before)["fingerprint"] if before else ""
         return {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
 
@@ -144,13 +145,13 @@ class PartialCache:
         return [shard_stats(self.folder(stage), index) for index in self.shards(stage)]
 
     def complete(self, stage: str, shards: int) -> None:
-        """Marks a stage as done; ValueError when its shards are not 0 … shards − 1."""
+        """Marks a stage as done; UserError when its shards are not 0 … shards − 1."""
         there, wanted = set(self.shards(stage)), set(range(shards))
         if wanted - there:
             missing = sorted(wanted - there)[:10]
-            raise ValueError(f"{self.folder(stage)} lacks shards {missing}; run the stage again, it resumes")
+            raise UserError(f"{self.folder(stage)} lacks shards {missing}; run the stage again, it resumes")
         if there - wanted:
-            raise ValueError(f"{self.folder(stage)} has shards {sorted(there - wanted)[:10]} too many; remove it")
+            raise UserError(f"{self.folder(stage)} has shards {sorted(there - wanted)[:10]} too many; remove it")
         _write_json(self.folder(stage) / "complete.json", {"shards": shards})
 
     def is_complete(self, stage: str) -> bool:
@@ -192,7 +193,7 @@ class PartialCache:
         stages = schema.stages_of(info)
         unfinished = [stage for stage in stages if not self.is_complete(stage)]
         if unfinished:
-            raise ValueError(f"{self.path}: not complete: {', '.join(unfinished)}; run `hspcgan prepare MANIFEST`")
+            raise UserError(f"{self.path}: not complete: {', '.join(unfinished)}; run `hspcgan prepare MANIFEST`")
         plans = {stage: self._plan(stage) for stage in stages}
         final = self.path / "final"
         shutil.rmtree(final, ignore_errors=True)

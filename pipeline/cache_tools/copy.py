@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import BLOCK, is_cache, parse_info
 from hspcgan.pipeline.cache.ownership import refuse_foreign, refuse_others
@@ -28,13 +29,13 @@ def copy_cache(source: str, target: str, replace: bool = False) -> int:
     `copy.partial` says whose the others are.
 
     Returns the bytes copied, 0 when the very same cache (cache.json and sizes of files) is there already. Raises
-    ValueError when the source is no finished cache, is damaged (what is read has another checksum than cache.json says)
+    UserError when the source is no finished cache, is damaged (what is read has another checksum than cache.json says)
     or changes meanwhile, when the target holds anything else (another cache, without `replace`) or lies inside a cache,
     and when a file's size differs after the copy.
     """
     origin, goal = _place(source), _place(target)
     if str(origin).rstrip("/") == str(goal).rstrip("/") or _same_folder(origin, goal):
-        raise ValueError(f"{source} and {target} are the same place; give another TARGET")
+        raise UserError(f"{source} and {target} are the same place; give another TARGET")
     raw, info = _finished(origin)
     if _is_there(goal, raw, info, replace):
         return 0
@@ -65,12 +66,12 @@ def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
     if isinstance(origin, Path):
         Cache(origin)  # which notices more of what may be wrong with a folder
     if not (origin / schema.INFO).is_file():
-        raise ValueError(f"no finished cache at {origin}: {schema.INFO} is missing, which `hspcgan copy` writes last")
+        raise UserError(f"no finished cache at {origin}: {schema.INFO} is missing, which `hspcgan copy` writes last")
     raw = (origin / schema.INFO).read_bytes()
     info = parse_info(raw, origin / schema.INFO)
     differing = _differing(origin, info)
     if differing:
-        raise ValueError(f"{origin} lacks or has in other size: {', '.join(differing)}; copy or prepare it again")
+        raise UserError(f"{origin} lacks or has in other size: {', '.join(differing)}; copy or prepare it again")
     return raw, info
 
 
@@ -81,7 +82,7 @@ def _differing(folder: Path, info: dict[str, Any]) -> list[str]:
 
 
 def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bool:
-    """Whether the target holds the very same cache. ValueError when it holds what must not be overwritten."""
+    """Whether the target holds the very same cache. UserError when it holds what must not be overwritten."""
     if isinstance(goal, Path):
         refuse_foreign(goal)
     else:
@@ -89,10 +90,10 @@ def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bo
     if replace or not (goal / schema.INFO).exists():
         return False
     if (goal / schema.INFO).read_bytes() != raw:
-        raise ValueError(f"{goal} holds another cache, whose {schema.INFO} differs; give another TARGET, or --replace")
+        raise UserError(f"{goal} holds another cache, whose {schema.INFO} differs; give another TARGET, or --replace")
     differing = _differing(goal, info)
     if differing:
-        raise ValueError(
+        raise UserError(
             f"{goal} holds this cache, but lacks or has in other size: {', '.join(differing)}; --replace it"
         )
     return True
@@ -101,7 +102,7 @@ def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bo
 def _into_folder(origin: Path, goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> None:
     with PartialCache(goal, replace) as partial:
         if any(partial.folder(stage).exists() for stage in schema.STAGES):
-            raise ValueError(
+            raise UserError(
                 f"{partial.path} is an unfinished `hspcgan prepare`; finish it, remove it, or give another TARGET"
             )
         work = partial.path / "copy"
@@ -123,7 +124,7 @@ def _into_url(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> Non
         _copy_files(origin, goal, raw, info)
         (goal / BEGUN).unlink()
     except NotImplementedError:
-        raise ValueError(f"{goal} cannot be written to: its protocol only reads; give another TARGET") from None
+        raise UserError(f"{goal} cannot be written to: its protocol only reads; give another TARGET") from None
 
 
 def _copy_files(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> None:
@@ -137,7 +138,7 @@ def _copy_files(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> N
                     bar.update(len(block))
             if digest.hexdigest() != stated["sha256"]:
                 _refuse_replaced(origin, raw)
-                raise ValueError(
+                raise UserError(
                     f"{origin / name} is damaged: sha256 {digest.hexdigest()}, expected {stated['sha256']}; "
                     "copy it from elsewhere, or prepare the cache again"
                 )
@@ -149,10 +150,10 @@ def _copy_files(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> N
 
 def _refuse_replaced(origin: Path, raw: bytes) -> None:
     if (origin / schema.INFO).read_bytes() != raw:
-        raise ValueError(f"{origin} was replaced while it was copied; run the same command again")
+        raise UserError(f"{origin} was replaced while it was copied; run the same command again")
 
 
 def _check_size(path: Path, expected: int) -> None:
     got = path.stat().st_size
     if got != expected:
-        raise ValueError(f"{path} has {got:,} bytes after the copy, expected {expected:,}; run the same command again")
+        raise UserError(f"{path} has {got:,} bytes after the copy, expected {expected:,}; run the same command again")

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.ownership import refuse_inside_cache
 from hspcgan.pipeline.cache.reader import Cache
 
@@ -19,11 +20,11 @@ def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
     Writes samples.parquet, captions.parquet (with `sentence`, float32 [d]), phrases.parquet (with `feature`, float32
     [d]) and rejects.parquet into a new folder; `tokens` adds captions' token features, a list of [d] rows each.
 
-    Features are widened from float16, which not every reader knows. Returns the files; raises ValueError when the
+    Features are widened from float16, which not every reader knows. Returns the files; raises UserError when the
     folder exists or lies inside a cache. The folder appears whole or not at all.
     """
     if folder.exists():
-        raise ValueError(f"{folder} exists already; give another folder, or remove it")
+        raise UserError(f"{folder} exists already; give another folder, or remove it")
     refuse_inside_cache(folder)
     work = folder.with_name(f".{folder.name}.export")
     shutil.rmtree(work, ignore_errors=True)

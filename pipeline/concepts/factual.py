@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hspcgan.model.errors import UserError
+
 PROMPT = "Generate Scene Graph: "
 LENGTH = 200  # tokens, of the prompt and of the answer
 BATCH = 32  # texts generated together; Flan-T5-base's keys and values then take 0.94 GB at most
@@ -41,13 +43,13 @@ class Factual:
     def __init__(self, model: str) -> None:
         self.folder = Path(model)
         if not model:
-            raise ValueError(
+            raise UserError(
                 "parse.annotator: factual needs parse.model (parse --jsonl: --model), a Hugging Face folder"
             )
         if problem := missing(self.folder):
-            raise ValueError(f"{self.folder}: no FACTUAL parser, {problem}")
+            raise UserError(f"{self.folder}: no FACTUAL parser, {problem}")
         if importlib.util.find_spec("transformers") is None:
-            raise ValueError(
+            raise UserError(
                 "parse.annotator: factual needs transformers, which is not installed: "
                 "pip install '.[factual]' in hspcgan's checkout"
             )
@@ -96,9 +98,9 @@ class Factual:
                 self.folder, use_safetensors=True, output_loading_info=True, **local
             )
         except Exception as error:  # its parts raise errors of many kinds, some of them bare
-            raise ValueError(f"{self.folder}: transformers cannot load it: {error}") from error
+            raise UserError(f"{self.folder}: transformers cannot load it: {error}") from error
         if absent := sorted(report["missing_keys"]):
-            raise ValueError(f"{self.folder / WEIGHTS}: {len(absent)} tensors are missing, such as {absent[0]}")
+            raise UserError(f"{self.folder / WEIGHTS}: {len(absent)} tensors are missing, such as {absent[0]}")
         model.generation_config = GenerationConfig(  # whatever the folder's own says
             max_length=LENGTH,
             do_sample=False,

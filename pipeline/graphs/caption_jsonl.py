@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import engines
 from hspcgan.pipeline.stages.caption_text import clean_caption
@@ -32,7 +33,7 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
 
     Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
     in TARGET.rejects.jsonl as {"line", "why", "text"}, which is absent when there are none. `target` appears when it is
-    complete; a link stays, its file is written. Raises ValueError as `check` does, and where each line is refused;
+    complete; a link stays, its file is written. Raises UserError as `check` does, and where each line is refused;
     then nothing is written.
     """
     check(source, target, config)
@@ -62,26 +63,26 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     """
     Asks all that can be asked before the work: whether `source` is there, `target` can be written, the models load.
 
-    Raises ValueError where the source is compressed or would be written over, where the target is no plain file or what
+    Raises UserError where the source is compressed or would be written over, where the target is no plain file or what
     another process has open (/dev/stdout), where its folder cannot be written, or where a model is missing.
     """
     if "-" in (str(source), str(target)):
-        raise ValueError("- is no file's name: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
+        raise UserError("- is no file's name: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
     if _is_open_file(target):
-        raise ValueError(f"{target} is a file that is open already, which would be replaced; name one to write")
+        raise UserError(f"{target} is a file that is open already, which would be replaced; name one to write")
     target = _behind_links(target)
     if _behind_links(source) in (target, _refused(target)):
-        raise ValueError(f"{source} would be written over, by {target.name} or its rejects; give another file to write")
+        raise UserError(f"{source} would be written over, by {target.name} or its rejects; give another file to write")
     if source.is_dir() or not source.exists():
-        raise ValueError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
+        raise UserError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
     _refuse_gzip(source)
     if target.is_dir():
-        raise ValueError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
+        raise UserError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
     if target.exists() and not target.is_file():
-        raise ValueError(f"{target} is no plain file, which appears when it is complete; name one to write")
+        raise UserError(f"{target} is no plain file, which appears when it is complete; name one to write")
     folder = next(parent for parent in target.parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"{folder} is no folder that can be written, and {target} lies in it; name another file")
+        raise UserError(f"{folder} is no folder that can be written, and {target} lies in it; name another file")
     _parser(config)
 
 
@@ -93,13 +94,13 @@ def _refuse_gzip(source: Path) -> None:
     if source.is_file():  # what a pipe gives can be read once only
         with open(source, "rb") as file:
             if file.read(2) == b"\x1f\x8b":
-                raise ValueError(f"{source} is compressed by gzip; unpack it with gunzip, or give <(zcat {source})")
+                raise UserError(f"{source} is compressed by gzip; unpack it with gunzip, or give <(zcat {source})")
 
 
 def _refuse_none(source: Path, outcome: Outcome) -> None:
     if outcome.rejects and not outcome.captions:
         first = outcome.rejects[0]
-        raise ValueError(f"{source}: not one usable caption in {len(outcome.rejects):,} lines; "
+        raise UserError(f"{source}: not one usable caption in {len(outcome.rejects):,} lines; "
                          f"line {first['line']}: {first['why']}")  # fmt: skip
 
 
@@ -129,20 +130,20 @@ def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:
 
 
 def _caption(line: bytes) -> str:
-    """A line's caption as it stands; ValueError says what is wrong with the line."""
+    """A line's caption as it stands; UserError says what is wrong with the line."""
     try:
         row = json.loads(line)
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from error
+        raise UserError(f"not UTF-8: {error.reason} at byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at character {error.pos}" if line.strip() else "empty line") from error
+        raise UserError(f"not JSON: {error.msg} at character {error.pos}" if line.strip() else "empty line") from error
     except RecursionError as error:
-        raise ValueError("not JSON that can be read: too many brackets inside brackets") from error
+        raise UserError("not JSON that can be read: too many brackets inside brackets") from error
     caption = row.get("caption") if isinstance(row, dict) else None
     if not isinstance(caption, str):
         found = f"the keys {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__
         found = f"a caption that is {type(caption).__name__}" if caption is not None else found
-        raise ValueError(f'expected {{"caption": "…"}}, found {found}')
+        raise UserError(f'expected {{"caption": "…"}}, found {found}')
     clean_caption(caption)
     return caption
 

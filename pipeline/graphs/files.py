@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from hspcgan.model.errors import UserError
+
 Tuples = list[list[str]]
 _TUPLE = re.compile(r"\(([^()]*)\)")
 _GRAPH = re.compile(rf"\s*({_TUPLE.pattern}(\s*,\s*{_TUPLE.pattern})*)?\s*")
@@ -19,17 +21,15 @@ def read_predictions(path: Path) -> dict[str, Tuples]:
     """
     Tuples by caption of a file of {"caption", "tuples"} lines.
 
-    ValueError names the line that is none, or that gives a caption other tuples than a line before it.
+    UserError names the line that is none, or that gives a caption other tuples than a line before it.
     """
     found: dict[str, tuple[int, Tuples]] = {}
     for number, (caption, tuples) in enumerate(_jsonl(_existing(path)), start=1):
         first, known = found.setdefault(caption, (number, tuples))
         if set(map(tuple, known)) != set(map(tuple, tuples)):
-            raise ValueError(
-                f"{path}, line {number}: line {first} has other tuples for {caption[:60]!r}; keep one line"
-            )
+            raise UserError(f"{path}, line {number}: line {first} has other tuples for {caption[:60]!r}; keep one line")
     if not found:
-        raise ValueError(f"{path} holds no scene graph; make predictions with hspcgan parse --jsonl IN OUT")
+        raise UserError(f"{path} holds no scene graph; make predictions with hspcgan parse --jsonl IN OUT")
     return {caption: tuples for caption, (_, tuples) in found.items()}
 
 
@@ -37,18 +37,18 @@ def read_gold(path: Path) -> list[tuple[str, Tuples]]:
     """
     FACTUAL's CSV (columns caption, scene_graph: "( man , ride , wave ) , …"), or lines as in predictions.
 
-    ValueError names the line that cannot be read. A caption may stand there several times, as it does in FACTUAL.
+    UserError names the line that cannot be read. A caption may stand there several times, as it does in FACTUAL.
     """
     rows = list(_csv(path) if _existing(path).suffix.lower() == ".csv" else _jsonl(path))
     if not rows:
-        raise ValueError(f"{path} holds no scene graph; expected rows of FACTUAL's CSV below its header, or lines such "
+        raise UserError(f"{path} holds no scene graph; expected rows of FACTUAL's CSV below its header, or lines such "
                          "as hspcgan parse --jsonl writes")  # fmt: skip
     return rows
 
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise ValueError(
+        raise UserError(
             f"{path}: no such file; hspcgan parse --jsonl IN OUT makes predictions, gold is FACTUAL's CSV or such lines"
         )
     return path
@@ -60,16 +60,16 @@ def _csv(path: Path) -> Iterator[tuple[str, Tuples]]:
     try:
         columns = next(reader, [])
         if not {"caption", "scene_graph"} <= set(columns):
-            raise ValueError(f"columns {', '.join(columns) or 'none'}; expected caption and scene_graph")
+            raise UserError(f"columns {', '.join(columns) or 'none'}; expected caption and scene_graph")
         line = reader.line_num + 1
         for cells in reader:
             if cells:
                 yield _row(columns, cells)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"{path}, line {line}: {error}; is a quote opened here and not closed?") from error
+        raise UserError(f"{path}, line {line}: {error}; is a quote opened here and not closed?") from error
     except ValueError as error:
-        raise ValueError(f"{path}, line {line}: {error}") from error
+        raise UserError(f"{path}, line {line}: {error}") from error
 
 
 def _text(path: Path) -> str:
@@ -78,12 +78,12 @@ def _text(path: Path) -> str:
         return data.decode("utf8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}, line {line}: not UTF-8: {error.reason}") from error
+        raise UserError(f"{path}, line {line}: not UTF-8: {error.reason}") from error
 
 
 def _row(columns: list[str], cells: list[str]) -> tuple[str, Tuples]:
     if len(cells) != len(columns):
-        raise ValueError(f"{len(cells)} cells, expected {len(columns)} as in the header")
+        raise UserError(f"{len(cells)} cells, expected {len(columns)} as in the header")
     row = dict(zip(columns, cells, strict=True))
     return row["caption"].strip(), _tuples(row["scene_graph"])
 
@@ -92,7 +92,7 @@ def _tuples(graph: str) -> Tuples:
     """ "( man , ride , wave ) , ( sky )" → [["man", "ride", "wave"], ["sky"]]; an empty text has none."""
     tuples = [[part.strip() for part in inside.split(",")] for inside in _TUPLE.findall(graph)]
     if not _GRAPH.fullmatch(graph) or not all(map(all, tuples)):
-        raise ValueError(f"expected a scene_graph such as '( man , ride , wave ) , ( sky )', got {graph[:60]!r}")
+        raise UserError(f"expected a scene_graph such as '( man , ride , wave ) , ( sky )', got {graph[:60]!r}")
     return tuples
 
 
@@ -111,5 +111,5 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Tuples]]:
             except ValidationError as error:
                 expected = '{"caption": "…", "tuples": [["man", "ride", "wave"], ["wave", "is", "big"], ["sky"]]}'
                 got = line.decode("utf8", "backslashreplace").strip()[:80]
-                raise ValueError(f"{path}, line {number}: expected {expected}, got {got!r}") from error
+                raise UserError(f"{path}, line {number}: expected {expected}, got {got!r}") from error
             yield row.caption.strip(), [[str(part) for part in parts] for parts in row.tuples]

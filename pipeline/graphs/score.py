@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hspcgan.model.errors import UserError
+
 Graph = set[tuple[str, ...]]
 WORDNET_FILES = ("english.synsets", "english.exceptions")
 # Endings and what the base form has instead, tried in order.
@@ -43,7 +45,7 @@ class WordNet:
         """Reads METEOR's english.synsets and english.exceptions, as SPICE does: a word, then its numbers or forms."""
         missing = [name for name in WORDNET_FILES if not (folder / name).is_file()]
         if missing:
-            raise ValueError(
+            raise UserError(
                 f"{folder}: {' and '.join(missing)} missing; expected METEOR's WordNet files "
                 f"{' and '.join(WORDNET_FILES)}, as SPICE ships them; or leave --wordnet out"
             )

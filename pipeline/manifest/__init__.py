@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hspcgan.model.errors import ManifestError
 from hspcgan.pipeline.cache.atomic import write_whole
 from hspcgan.pipeline.manifest.files import reference, resolved, suggest
 
@@ -38,7 +39,7 @@ class Manifest:
     overridden: tuple[str, ...] = ()  # keys that overrides set, such as "train.batch_size"
 
     def section(self, key: str, model: type[Section]) -> Section:
-        """The section as the typed model of the room that uses it. ValueError names all its problems at once."""
+        """The section as the typed model of the room that uses it. ManifestError names all its problems at once."""
         try:
             return model.model_validate(self.raw.get(key) or {})
         except ValidationError as error:
@@ -48,7 +49,7 @@ class Manifest:
                 source = "--override" if self._is_overridden(where) else str(self.path)
                 blamed.setdefault(source, []).append(_problem(where, dict(found), model))
             told = ["\n  ".join([f"{source}:", *problems]) for source, problems in blamed.items()]
-            raise ValueError("\n".join(told)) from error
+            raise ManifestError("\n".join(told)) from error
 
     @property
     def texts(self) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
     With `base: OTHER` (a path relative to the file that says so, or a shipped name) it starts from OTHER's sections
     and cache, and what it says itself goes over them key by key. Name, description and run folder are its own.
 
-    ValueError for a file that is missing, no YAML, or has unknown or repeated keys, and for an override that is no
+    ManifestError for a file that is missing, no YAML, or has unknown or repeated keys, and for an override that is no
     KEY=VALUE.
     """
     path, raw = resolved(name_or_path, overrides)
@@ -97,14 +98,14 @@ def shipped_weights() -> dict[str, Path]:
 
 
 def weights_path(name_or_path: str) -> Path:
-    """The file or folder of weights: a shipped name ("toy-clip") or a path. ValueError when there is neither."""
+    """The file or folder of weights: a shipped name ("toy-clip") or a path. ManifestError when there is neither."""
     shipped = shipped_weights()
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path).expanduser()
     if name_or_path and path.exists():
         return path
-    raise ValueError(
+    raise ManifestError(
         f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
         "`hspcgan doctor` says what each needs, `hspcgan models fetch` brings OpenAI's ViT-B-32.pt"
     )

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from hspcgan.model.errors import ManifestError
+
 KEYS = ("name", "description", "base", "cache", "run",
         "data", "parse", "encode", "taps", "model", "train", "evaluate", "bench")  # fmt: skip
 SECTIONS = KEYS[5:]
@@ -22,7 +24,7 @@ LOCAL = {
 def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Path, dict[str, Any]]:
     """The file that a name or path means, and its keys over those of its base, with overrides on top.
 
-    ValueError as of `hspcgan.pipeline.manifest.load_manifest`.
+    ManifestError as of `hspcgan.pipeline.manifest.load_manifest`.
     """
     path = _find(name_or_path)
     raw = _read(path)
@@ -64,7 +66,7 @@ def _shipped(name: str) -> Path:
     if name in names:
         return _shipped_folder() / f"{name}.yaml"
     top = ", ".join(shown for shown in names if "/" not in shown)
-    raise ValueError(
+    raise ManifestError(
         f"no manifest {name!r}: no such file, and shipped are {top}, those in paper/{suggest(name, names)}"
     )
 
@@ -75,9 +77,9 @@ def _read(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         raw = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
+        raise ManifestError(f"{path} is not YAML: {error}") from error
     if not isinstance(raw, dict):
-        raise ValueError(f"{path} holds a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
+        raise ManifestError(f"{path} holds a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
     raw = _unshared(raw)
     _refuse(path, [*_repeated(yaml.compose(text, yaml.SafeLoader)), *_misplaced(raw), *_no_text(raw)])
     if "base" not in raw:
@@ -85,7 +87,7 @@ def _read(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     beside, line = path.parent / raw["base"], [*heirs, path]
     base = beside if beside.is_file() else _shipped(raw["base"])
     if any(base.samefile(heir) for heir in line):
-        raise ValueError(f"{path}: base {raw['base']} leads back to itself: {' → '.join(map(str, [*line, base]))}")
+        raise ManifestError(f"{path}: base {raw['base']} leads back to itself: {' → '.join(map(str, [*line, base]))}")
     inherited = _read(base, tuple(line))
     inherited.setdefault("cache", f"runs/{inherited.get('name', base.stem)}/cache")
     own = {key: value for key, value in raw.items() if key != "base"}
@@ -124,7 +126,7 @@ def _no_text(raw: dict[str, Any]) -> list[str]:
 
 def _refuse(source: Path | str, problems: Sequence[str]) -> None:
     if problems:
-        raise ValueError(f"{source}:\n  " + "\n  ".join(problems) + f"\nKnown keys: {', '.join(KEYS)}")
+        raise ManifestError(f"{source}:\n  " + "\n  ".join(problems) + f"\nKnown keys: {', '.join(KEYS)}")
 
 
 def _repeated(node: yaml.Node | None) -> Iterator[str]:
@@ -150,7 +152,7 @@ def _unshared(value: Any) -> Any:
 def _override(raw: dict[str, Any], override: str) -> None:
     key, found, value = override.partition("=")
     if not found or not all(key.split(".")):
-        raise ValueError(f"override {override!r} is not KEY=VALUE, such as train.batch_size=16")
+        raise ManifestError(f"override {override!r} is not KEY=VALUE, such as train.batch_size=16")
     *parents, last = key.split(".")
     place = raw
     for parent in parents:
@@ -158,11 +160,11 @@ def _override(raw: dict[str, Any], override: str) -> None:
             place[parent] = {}
         place = place[parent]
         if not isinstance(place, dict):
-            raise ValueError(f"override {override!r}: {parent} holds a value, not keys")
+            raise ManifestError(f"override {override!r}: {parent} holds a value, not keys")
     try:
         place[last] = (value or None) if key in LOCAL else yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"override {override!r}: the value is not YAML: {error}") from error
+        raise ManifestError(f"override {override!r}: the value is not YAML: {error}") from error
 
 
 def suggest(word: str, known: Sequence[str]) -> str:

@@ -11,17 +11,19 @@ from typing import Annotated, Any, BinaryIO, Literal, Protocol
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
+from hspcgan.model.errors import UserError
+
 
 def place(value: Any) -> Any:
     """A local path, ~ the home folder; for a URL, as s3://bucket/data, an object of the same use by fsspec."""
     if not isinstance(value, str | Path | None):
-        raise ValueError("expected a path, as text")
+        raise UserError("expected a path, as text")
     if not isinstance(value, str) or "://" not in value:
         return value if value is None else Path(os.path.expanduser(value))
     try:
         from upath import UPath
     except ModuleNotFoundError:
-        raise ValueError(
+        raise UserError(
             f"{value} is a URL, which needs universal_pathlib: pip install '.[remote]' in hspcgan's checkout"
         ) from None
     try:
@@ -29,7 +31,7 @@ def place(value: Any) -> Any:
         found.fs.protocol  # noqa: B018 (asked for now, since a missing package shows at first use)
         return found
     except (ImportError, ValueError) as error:
-        raise ValueError(f"{value}: {error}; install fsspec's package for that protocol, as s3fs or gcsfs") from error
+        raise UserError(f"{value}: {error}; install fsspec's package for that protocol, as s3fs or gcsfs") from error
 
 
 Place = Annotated[Path | None, PlainValidator(place)]
@@ -85,12 +87,12 @@ class DataConfig(BaseModel):
     def _fields_fit_source(self) -> "DataConfig":
         own = OWN_FIELDS[self.source]
         if "path" in own and self.path is None:
-            raise ValueError(f"source {self.source!r} needs `path`, the dataset's folder")
+            raise UserError(f"source {self.source!r} needs `path`, the dataset's folder")
         if self.source not in ("table", "webdataset") and not isinstance(self.path, Path | None):
-            raise ValueError(f"source {self.source!r} reads local folders; copy or mount {self.path}")
+            raise UserError(f"source {self.source!r} reads local folders; copy or mount {self.path}")
         typed = sorted(self.model_fields_set - own - SHARED_FIELDS)
         if typed:
-            raise ValueError(f"{', '.join(typed)}: without meaning for source {self.source!r}; remove it")
+            raise UserError(f"{', '.join(typed)}: without meaning for source {self.source!r}; remove it")
         return self
 
     def inputs(self) -> dict[str, Any]:
@@ -130,7 +132,7 @@ class Source(Protocol):
     """What ingest asks of a dataset layout."""
 
     def entries(self) -> Sequence[Entry]:
-        """Every entry in a fixed order, with unique keys; raises ValueError when the tree is not of this layout."""
+        """Every entry in a fixed order, with unique keys; raises UserError when the tree is not of this layout."""
 
     def read(self, entry: Entry) -> Item:
         """The entry's image and captions; trouble with one entry is its `problem`, never an exception."""
@@ -140,7 +142,7 @@ class Source(Protocol):
 
 
 def open_source(config: DataConfig) -> Source:
-    """The source that the config names; raises ValueError when its folder is missing."""
+    """The source that the config names; raises UserError when its folder is missing."""
     if config.source == "toybirds":
         from hspcgan.pipeline.sources.toybirds import ToyBirdsSource
 
@@ -148,7 +150,7 @@ def open_source(config: DataConfig) -> Source:
     assert config.path is not None
     if not config.path.is_dir() and not (config.source == "table" and config.path.is_file()):
         kind = "is a file" if config.path.exists() else "does not exist"
-        raise ValueError(f"data.path {config.path} {kind}; expected the folder of a {config.source!r} dataset")
+        raise UserError(f"data.path {config.path} {kind}; expected the folder of a {config.source!r} dataset")
     if config.source == "coco":
         from hspcgan.pipeline.sources.coco import CocoSource
 
@@ -188,13 +190,13 @@ def show_folders(*folders: Path) -> str:
 
 
 def refuse_duplicates(entries: Sequence[Entry], mend: str = "rename or remove all but one of each") -> None:
-    """Raises ValueError naming the keys that several entries share, with the files that claim them and the `mend`."""
+    """Raises UserError naming the keys that several entries share, with the files that claim them and the `mend`."""
     counts = Counter(entry.key for entry in entries)
     twice = [key for key, count in counts.items() if count > 1]
     if not twice:
         return
     shown = "; ".join(f"{key}: {', '.join(e.where for e in entries if e.key == key)}" for key in twice[:5])
-    raise ValueError(f"{len(twice)} key(s) stand for several images ({shown}); {mend}")
+    raise UserError(f"{len(twice)} key(s) stand for several images ({shown}); {mend}")
 
 
 def with_test_split(entries: Sequence[Entry], fraction: float) -> list[Entry]:

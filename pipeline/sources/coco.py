@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.sources import (
     DataConfig,
     Entry,
@@ -40,7 +41,7 @@ class CocoSource:
         self._parts = self._find(config.year)
 
     def _find(self, year: int | None) -> list[tuple[str, Path, Path]]:
-        """(split, annotation file, image folder) of each part present; raises ValueError when the tree is another."""
+        """(split, annotation file, image folder) of each part present; raises UserError when the tree is another."""
         matches = [
             (match, path)
             for path in sorted((self.root / "annotations").glob("captions_*.json"))
@@ -48,20 +49,20 @@ class CocoSource:
         ]
         years = sorted({int(match[2]) for match, _ in matches})
         if year is None and len(years) > 1:
-            raise ValueError(
+            raise UserError(
                 f"{self.root}/annotations holds several years ({', '.join(map(str, years))}), whose images overlap; "
                 "choose one with data.year"
             )
         chosen = [(match, path) for match, path in matches if year is None or int(match[2]) == year]
         if not chosen:
-            raise ValueError(self._wrong_tree(f"annotations/captions_{{train,val}}{year or 'YEAR'}.json"))
+            raise UserError(self._wrong_tree(f"annotations/captions_{{train,val}}{year or 'YEAR'}.json"))
         parts = []
         for match, path in chosen:
             name = match[1] + match[2]
             folders = [self.root / "images" / name, self.root / name]
             folder = next((folder for folder in folders if folder.is_dir()), None)
             if folder is None:
-                raise ValueError(self._wrong_tree(f"images/{name}/ or {name}/ for {path.name}"))
+                raise UserError(self._wrong_tree(f"images/{name}/ or {name}/ for {path.name}"))
             parts.append(("test" if match[1] == "val" else "train", path, folder))
         return parts
 
@@ -139,36 +140,36 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
 
 
 def _refuse_repeated(path: Path, images: list[dict]) -> None:
-    """Raises ValueError for an id of several images: whose captions are its annotations'?"""
+    """Raises UserError for an id of several images: whose captions are its annotations'?"""
     names: dict[int, list[str]] = {}
     for image in images:
         names.setdefault(image["id"], []).append(image["file_name"])
     twice = {number: files for number, files in names.items() if len(files) > 1}
     if twice:
         shown = "; ".join(f"{number}: {', '.join(files)}" for number, files in list(twice.items())[:5])
-        raise ValueError(f"{path}: {len(twice)} id(s) stand for several `images` ({shown}); keep one of each")
+        raise UserError(f"{path}: {len(twice)} id(s) stand for several `images` ({shown}); keep one of each")
 
 
 def _load(path: Path) -> dict:
-    """The annotation file's content, checked for the fields used; raises ValueError naming the file and the place.
+    """The annotation file's content, checked for the fields used; raises UserError naming the file and the place.
 
     A caption may be anything: ingest refuses what is no text.
     """
     try:
         content = json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno} "
             f"(character {error.pos}); was the download cut short?"
         ) from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+        raise UserError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
     needed = {"images": {"id": int, "file_name": str}, "annotations": {"id": int, "image_id": int, "caption": object}}
     for part, fields in needed.items():
         rows = content.get(part) if isinstance(content, dict) else None
         if not isinstance(rows, list):
             got = ", ".join(content) if isinstance(content, dict) else type(content).__name__
-            raise ValueError(f"{path}: no list `{part}`; got {got[:120]}; expected COCO's captions layout")
+            raise UserError(f"{path}: no list `{part}`; got {got[:120]}; expected COCO's captions layout")
         for index, row in enumerate(rows):
             bad = [
                 name
@@ -176,5 +177,5 @@ def _load(path: Path) -> dict:
                 if not isinstance(row, dict) or name not in row or not isinstance(row[name], kind)
             ]
             if bad:
-                raise ValueError(f"{path}: {part}[{index}] lacks a valid {', '.join(bad)}; got {str(row)[:80]}")
+                raise UserError(f"{path}: {part}[{index}] lacks a valid {', '.join(bad)}; got {str(row)[:80]}")
     return content

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.sources import (
     Box,
     DataConfig,
@@ -51,11 +52,11 @@ class CubSource:
         self.root, self.split = config.path, config.split
         home = next((h for h in (self.root / "CUB_200_2011", self.root) if (h / "images.txt").is_file()), None)
         if home is None:
-            raise ValueError(self._wrong_tree("CUB_200_2011/images.txt"))
+            raise UserError(self._wrong_tree("CUB_200_2011/images.txt"))
         self.home = home
         for name in ("bounding_boxes.txt", "images"):
             if not (home / name).exists():
-                raise ValueError(self._wrong_tree(f"{home.name}/{name}"))
+                raise UserError(self._wrong_tree(f"{home.name}/{name}"))
         self.texts = self._beside("text_c10", "text")
         wanted = "testclasses.txt" if self.split == "classes" else "train_test_split.txt"
         self.split_file = self._beside(wanted)
@@ -68,7 +69,7 @@ class CubSource:
         missing = self._wrong_tree(" or ".join(names))
         if names == ("testclasses.txt",):
             missing += "; without that list, data.split: images takes CUB's own split, in which no class is unseen"
-        raise ValueError(missing)
+        raise UserError(missing)
 
     def _wrong_tree(self, missing: str) -> str:
         found = show_folders(self.root, self.root / "CUB_200_2011")
@@ -96,7 +97,7 @@ class CubSource:
             entries.append(Entry(key, "test" if is_test else "train", f"images/{name}", files))
         unknown = test_classes - {entry.key.split("/")[0] for entry in entries}
         if unknown:
-            raise ValueError(f"{self.split_file}: {sorted(unknown)[:3]} are no classes of {self.home}/images.txt")
+            raise UserError(f"{self.split_file}: {sorted(unknown)[:3]} are no classes of {self.home}/images.txt")
         refuse_duplicates(entries)
         return entries + self._orphans({entry.ref.captions for entry in entries})
 
@@ -114,7 +115,7 @@ class CubSource:
         try:
             x, y, width, height = (int(float(word)) for word in text.split())
         except ValueError:
-            raise ValueError(f"{self.home}/bounding_boxes.txt: {number} {text}: expected ID X Y WIDTH HEIGHT") from None
+            raise UserError(f"{self.home}/bounding_boxes.txt: {number} {text}: expected ID X Y WIDTH HEIGHT") from None
         return x, y, x + width, y + height
 
     def read(self, entry: Entry) -> Item:
@@ -146,14 +147,14 @@ class CubSource:
 
 
 def _numbered(path: Path) -> list[tuple[str, str]]:
-    """Lines "ID REST" as pairs; raises ValueError naming a line of another form, or with an ID that was there."""
+    """Lines "ID REST" as pairs; raises UserError naming a line of another form, or with an ID that was there."""
     pairs: dict[str, str] = {}
     for place, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         number, _, rest = line.strip().partition(" ")
         if not number.isdigit() or not rest:
-            raise ValueError(f"{path}, line {place}: got {line[:60]!r}, expected a number, a space and more")
+            raise UserError(f"{path}, line {place}: got {line[:60]!r}, expected a number, a space and more")
         if number in pairs:
-            raise ValueError(
+            raise UserError(
                 f"{path}, line {place}: {number} stands for {pairs[number]!r} already; keep one of the lines"
             )
         pairs[number] = rest.strip()

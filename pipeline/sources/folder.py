@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.sources import (
     TEST_NAMES,
     DataConfig,
@@ -65,7 +66,7 @@ class FolderSource:
         if not images:
             kinds = Counter(path.suffix.lower() or "no suffix" for path in self._files)
             found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6)) or "nothing"
-            raise ValueError(f"no images in {self.root}; found {found}; expected {_EXPECTED}")
+            raise UserError(f"no images in {self.root}; found {found}; expected {_EXPECTED}")
         entries = [self._entry(path, _Files(path, tuple(captions.pop(path.with_suffix(""), ())))) for path in images]
         refuse_duplicates(entries)
         # What cannot be used comes last; a reader turns each into a reject.
@@ -122,25 +123,25 @@ class FolderSource:
 
 
 def _read_captions(paths: tuple[Path, ...]) -> tuple[object, ...]:
-    """The captions of one image; raises ValueError with the reason when its caption file cannot be used."""
+    """The captions of one image; raises UserError with the reason when its caption file cannot be used."""
     if not paths:
         return ()
     if len(paths) > 1:
-        raise ValueError(f"two caption files, keep one: {', '.join(path.name for path in paths)}")
+        raise UserError(f"two caption files, keep one: {', '.join(path.name for path in paths)}")
     path = paths[0]
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"unreadable captions: {path.name}: {error.strerror or error}") from error
+        raise UserError(f"unreadable captions: {path.name}: {error.strerror or error}") from error
     if path.suffix.lower() == ".txt":
         if not data.strip():
-            raise ValueError(f"no captions: {path.name} is empty")
+            raise UserError(f"no captions: {path.name} is empty")
         return tuple(data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n").splitlines())
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"not valid JSON: {path.name}: {error}") from error
+        raise UserError(f"not valid JSON: {path.name}: {error}") from error
     captions = content.get("captions") if isinstance(content, dict) else None
     if not isinstance(captions, list):
-        raise ValueError(f'no {{"captions": ["…", …]}}: {path.name} holds {str(content)[:60]!r}')
+        raise UserError(f'no {{"captions": ["…", …]}}: {path.name} holds {str(content)[:60]!r}')
     return tuple(captions)

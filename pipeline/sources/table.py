@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.sources import (
     TEST_NAMES,
     DataConfig,
@@ -54,7 +55,7 @@ class TableSource:
         self.images = config.images or self.folder
         self._group: ImageGroup | None = None  # the one read last
         if not self.images.is_dir():
-            raise ValueError(f"data.images {self.images} is no folder; expected the one that image paths start from")
+            raise UserError(f"data.images {self.images} is no folder; expected the one that image paths start from")
 
     def entries(self) -> Sequence[Entry]:
         return self._entries
@@ -74,7 +75,7 @@ class TableSource:
                     continue
                 known = listed.setdefault(name, entry)
                 if known.split != entry.split:
-                    raise ValueError(f"{where}: its image {known.where} is in the train and in the test split; keep it "
+                    raise UserError(f"{where}: its image {known.where} is in the train and in the test split; keep it "
                                      "in one of them")  # fmt: skip
                 known.ref.captions.extend(captions)
         # By path; images in tables stay in the order of their rows, in which a row group is read once.
@@ -83,9 +84,9 @@ class TableSource:
         return with_test_split(entries, self.config.test_fraction) + strays
 
     def _checked(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
-        """What a row's image is told apart by, and its entry; ValueError with the reason when it cannot be used."""
+        """What a row's image is told apart by, and its entry; UserError with the reason when it cannot be used."""
         if isinstance(row, str):
-            raise ValueError(row)
+            raise UserError(row)
         image = row[self.config.image_column]
         content, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (None, image)
         split = self._split(table, row)
@@ -103,19 +104,19 @@ class TableSource:
         return [self.config.image_column, *self.config.caption_columns, *split]
 
     def _place(self, value: Any) -> str:
-        """The image's path inside `images`, normalised; ValueError for one that leads out."""
+        """The image's path inside `images`, normalised; UserError for one that leads out."""
         text = _decoded(value)
         if not isinstance(text, str) or not text or "\0" in text:
-            raise ValueError(f"{self.config.image_column} is not the path of an image: {quoted(text)}")
+            raise UserError(f"{self.config.image_column} is not the path of an image: {quoted(text)}")
         if "://" in text:
-            raise ValueError(f"{self.config.image_column} is a URL: {quoted(text)}; download it below {self.images}")
+            raise UserError(f"{self.config.image_column} is a URL: {quoted(text)}; download it below {self.images}")
         path = PurePosixPath(text)
         home = self.images.absolute().as_posix()
         if path.is_absolute() and path.is_relative_to(home):
             path = path.relative_to(home)
         inside = posixpath.normpath(path)
         if inside.split("/")[0] in ("..", ".", ""):
-            raise ValueError(
+            raise UserError(
                 f"path leads out of data.images: {quoted(text)} is not below {self.images}; set a folder above it"
             )
         return inside
@@ -125,7 +126,7 @@ class TableSource:
             return "test" if _PART.sub("", table.stem.lower()) in TEST_NAMES else "train"
         value = str(_decoded(row[self.config.split_column])).lower()
         if value not in {"train", *TEST_NAMES}:
-            raise ValueError(f"{self.config.split_column} is not train, test or val: {quoted(value)}")
+            raise UserError(f"{self.config.split_column} is not train, test or val: {quoted(value)}")
         return "train" if value == "train" else "test"
 
     def read(self, entry: Entry) -> Item:
@@ -170,10 +171,10 @@ def _find_tables(path: Path) -> list[Path]:
     tables = sorted(p for p in inside or [path] if p.suffix.lower() in SUFFIXES)
     folder = next((table for table in tables if table.is_dir()), None)
     if folder is not None:
-        raise ValueError(f"{folder} is a folder; set data.path to it to read the tables inside")
+        raise UserError(f"{folder} is a folder; set data.path to it to read the tables inside")
     kinds = {table.suffix.lower() for table in tables}
     if len(kinds) != 1 or kinds - set(SUFFIXES):
-        raise ValueError(f"{path}: not one kind of table; found {show_folders(path) if path.is_dir() else path.name}; "
+        raise UserError(f"{path}: not one kind of table; found {show_folders(path) if path.is_dir() else path.name}; "
                          f"expected {_EXPECTED}")  # fmt: skip
     return tables
 

@@ -18,6 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hspcgan.model.errors import UserError
+
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 MAX_CELL = 2**24
 """Characters; csv's own limit, 2**17, is below what other columns hold, and longer captions are refused one by one."""
@@ -28,7 +30,7 @@ Row = dict[str, Any] | str
 
 
 def read_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
-    """(row number from 1, row) of a table; ValueError when it cannot be read at all or lacks a column."""
+    """(row number from 1, row) of a table; UserError when it cannot be read at all or lacks a column."""
     readers = {".jsonl": _jsonl, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
     return readers[table.suffix.lower()](table, columns)
 
@@ -36,10 +38,10 @@ def read_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 def _need(table: Path, there: list[str], columns: list[str]) -> None:
     twice = sorted({name for name in columns if there.count(name) > 1})
     if twice:
-        raise ValueError(f"{table}: several columns are called {', '.join(twice)}; rename all but one of each")
+        raise UserError(f"{table}: several columns are called {', '.join(twice)}; rename all but one of each")
     missing = [name for name in columns if name not in there]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{table}: no column {', '.join(missing)}; found {', '.join(there) or 'none'}; name them by "
             "data.image_column, data.caption_columns, data.split_column"
         )
@@ -72,7 +74,7 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
         try:
             header = _cells(table, next(file, ""))
         except csv.Error as error:
-            raise ValueError(f"{table}, line 1, the header: {_reason(error)}") from error
+            raise UserError(f"{table}, line 1, the header: {_reason(error)}") from error
         _need(table, header, columns)
         opened = 0  # the line whose quote was never closed
         lines = _Lines(file)
@@ -160,7 +162,7 @@ def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                     number += 1
                     yield number, row
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{table} is not whole Parquet: {error}") from error
+        raise UserError(f"{table} is not whole Parquet: {error}") from error
 
 
 def _as_bytes(kind: pa.DataType) -> pa.DataType:
@@ -191,7 +193,7 @@ class ImageGroup:
 
 
 def read_images(table: Path, column: str, number: int) -> ImageGroup:
-    """The row group that holds a row (number from 1) of a Parquet table; ValueError when it has none or is damaged."""
+    """The row group that holds a row (number from 1) of a Parquet table; UserError when it has none or is damaged."""
     try:
         with table.open("rb") as stream, pq.ParquetFile(stream) as file:
             first = 1
@@ -201,5 +203,5 @@ def read_images(table: Path, column: str, number: int) -> ImageGroup:
                     return ImageGroup(table, first, file.read_row_group(group, columns=[column])[column])
                 first += count
     except pa.ArrowException as error:
-        raise ValueError(f"{table.name} is not whole Parquet: {error}") from error
-    raise ValueError(f"{table.name} ends before row {number}")
+        raise UserError(f"{table.name} is not whole Parquet: {error}") from error
+    raise UserError(f"{table.name} ends before row {number}")

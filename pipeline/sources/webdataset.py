@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.sources import (
     TEST_NAMES,
     DataConfig,
@@ -62,7 +63,7 @@ class WebDatasetSource:
         files, self._closed = walk(self.root) if isinstance(self.root, Path) else (sorted(self.root.rglob("*")), {})
         self.shards = [path for path in files if _SHARD.search(path.name)]
         if not any(shard.suffix.lower() == ".tar" for shard in self.shards):
-            raise ValueError(f"no tar shards: found {show_folders(self.root)}; expected {_EXPECTED}; set data.path")
+            raise UserError(f"no tar shards: found {show_folders(self.root)}; expected {_EXPECTED}; set data.path")
 
     @cached_property
     def _listed(self) -> list[tuple[str, _Members]]:
@@ -191,21 +192,21 @@ def _content(members: _Members, suffix: str) -> bytes:
 
 
 def _read_captions(members: _Members) -> tuple[object, ...]:
-    """A sample's captions; raises ValueError with the reason when there are none."""
+    """A sample's captions; raises UserError with the reason when there are none."""
     suffix = next((suffix for suffix in _CAPTIONS if suffix in members.files), None)
     if suffix is None:
-        raise ValueError(f"no captions: neither .txt nor .json among {', '.join(members.files)}")
+        raise UserError(f"no captions: neither .txt nor .json among {', '.join(members.files)}")
     if members.files[suffix][1] > MAX_CAPTION_BYTES:
-        raise ValueError(f"{suffix} of {members.files[suffix][1]:,} bytes, more than {MAX_CAPTION_BYTES:,}")
+        raise UserError(f"{suffix} of {members.files[suffix][1]:,} bytes, more than {MAX_CAPTION_BYTES:,}")
     data = _content(members, suffix)
     if suffix == ".txt":
         return (data,)
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f".json is not valid JSON: {error}") from error
+        raise UserError(f".json is not valid JSON: {error}") from error
     caption = content.get("captions", content.get("caption")) if isinstance(content, dict) else None
     captions = [caption] if isinstance(caption, str) else caption
     if not isinstance(captions, list) or not captions:
-        raise ValueError(f"no captions: .json has neither `caption` nor `captions`, got {str(content)[:60]!r}")
+        raise UserError(f"no captions: .json has neither `caption` nor `captions`, got {str(content)[:60]!r}")
     return tuple(captions)

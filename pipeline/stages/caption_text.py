@@ -4,6 +4,8 @@ import html
 import re
 import unicodedata
 
+from hspcgan.model.errors import UserError
+
 MAX_WORDS, MAX_CHARACTERS = 1000, 10_000
 """Longer texts are articles, not captions; CLIP reads 77 tokens of them, and parsers slow down with their length."""
 _TAG = re.compile(r"<[/!?]?[A-Za-z-][^<>]*>")  # no nesting, so that its time grows with the text's length alone
@@ -19,27 +21,27 @@ def clean_caption(text: object) -> str:
     HTML tags become spaces and entities their characters; control characters, U+FFFD and runs of white space become
     single spaces; invisible format characters (byte order marks, direction overrides, soft hyphens) go. Emoji,
     right-to-left and any other script stay. Conceptual 12M's <PERSON>, which stands for a name, becomes "person".
-    Raises ValueError with the reason for what is no text (bytes are read as UTF-8), is not valid Unicode, is empty, has
+    Raises UserError with the reason for what is no text (bytes are read as UTF-8), is not valid Unicode, is empty, has
     no letter or digit, or is longer than 1,000 words or 10,000 characters.
     """
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from error
+            raise UserError(f"not UTF-8: {error.reason} at byte {error.start}") from error
     if not isinstance(text, str):
-        raise ValueError(f"not a text: {str(text)[:40]!r}")
+        raise UserError(f"not a text: {str(text)[:40]!r}")
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("not valid Unicode: a lone surrogate")
+        raise UserError("not valid Unicode: a lone surrogate")
     plain = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(_word, text))
     clean = " ".join(unicodedata.normalize("NFC", "".join(map(_visible, plain))).split())
     if not clean:
-        raise ValueError("only control characters or markup" if text.strip() else "empty")
+        raise UserError("only control characters or markup" if text.strip() else "empty")
     if not any(char.isalnum() for char in clean):
-        raise ValueError(f"no letter or digit: {clean[:40]!r}")
+        raise UserError(f"no letter or digit: {clean[:40]!r}")
     words = clean.count(" ") + 1
     if words > MAX_WORDS or len(clean) > MAX_CHARACTERS:
-        raise ValueError(f"{words:,} words, {len(clean):,} characters; a caption has {MAX_WORDS:,} words at most, and "
+        raise UserError(f"{words:,} words, {len(clean):,} characters; a caption has {MAX_WORDS:,} words at most, and "
                          f"{MAX_CHARACTERS:,} characters")  # fmt: skip
     return clean
 

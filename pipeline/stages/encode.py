@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
@@ -43,7 +44,7 @@ class Templates(BaseModel):
     @classmethod
     def _has_one_slot(cls, text: str) -> str:
         if text.count("{}") != 1 or "{" in text.replace("{}", "") or "}" in text.replace("{}", ""):
-            raise ValueError(f"a template holds {{}} exactly once and no other brace; got {text!r}")
+            raise UserError(f"a template holds {{}} exactly once and no other brace; got {text!r}")
         return text
 
 
@@ -73,7 +74,7 @@ def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, 
     Raw sentence features float32 [n, d], each text's token features float32 [tokens, d], and bool [n]: cut off.
 
     The context is trimmed to the longest text given, which is exact because CLIP's text attention is causal. Raises
-    ValueError naming the first text whose features are not finite.
+    UserError naming the first text whose features are not finite.
     """
     import torch
 
@@ -87,7 +88,7 @@ def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, 
     for text, row, part in zip(texts, rows, features, strict=True):
         # Comparisons with NaN are false, so this catches NaN, infinity and what float16 cannot hold.
         if not ((np.abs(row) <= limit).all() and (np.abs(part) <= limit).all()):
-            raise ValueError(
+            raise UserError(
                 f"CLIP {clip.name} gave features that are NaN, infinite or beyond float16 for {text[:80]!r}; "
                 "its weights are damaged or not CLIP's"
             )
@@ -134,7 +135,7 @@ def pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
 
 
 def stage(config: EncodeConfig) -> Stage:
-    """The encode stage of an `encode` section; raises ValueError when the CLIP weights are missing or damaged."""
+    """The encode stage of an `encode` section; raises UserError when the CLIP weights are missing or damaged."""
     path, device = weights_path(config.clip), device_of(config)
     clip = cached_clip(path, config.allow_unverified, device)  # now, to notice damaged weights before the work
     templates = config.templates.model_dump()

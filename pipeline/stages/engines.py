@@ -17,6 +17,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from hspcgan.model.errors import UserError
+
 Mapper = Callable[[Any], Any]
 ENGINES = ("local", "ray")
 RECYCLE_AFTER = 256
@@ -43,7 +45,7 @@ def run(
     Ray, where it is called for each batch and has to keep its models itself. Every batch is mapped whole by one mapper
     with one thread, so results depend neither on `processes` nor on the engine. At most 2 · `processes` batches
     are in flight, so batches may be a generator that reads them. A mapper's exception is raised here; a worker that
-    dies (out of memory, killed) raises ValueError saying so. Local workers end with this process, even if it is killed.
+    dies (out of memory, killed) raises UserError saying so. Local workers end with this process, even if it is killed.
     """
     if engine == "ray":
         return _ray(make_mapper, batches, processes)
@@ -70,7 +72,7 @@ def _generation(
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
-            raise ValueError(_died(processes)) from error
+            raise UserError(_died(processes)) from error
         finally:
             for future in waiting:
                 future.cancel()
@@ -98,7 +100,7 @@ def _ray(make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: i
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-        raise ValueError(_died(processes)) from error
+        raise UserError(_died(processes)) from error
     finally:
         for reference in waiting:
             ray.cancel(reference)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline import sources
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.writer import PartialCache
@@ -64,10 +65,10 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
         checked.reject(caption_id, "caption", why)
     try:
         if key != item.entry.key or where != item.entry.where:
-            raise ValueError("its name is not valid Unicode; rename it")
+            raise UserError("its name is not valid Unicode; rename it")
         sample, pixels = _check_image(item, size)
         if not captions:
-            raise ValueError("all its captions were refused")
+            raise UserError("all its captions were refused")
     except ValueError as error:
         checked.reject(where, "image", str(error))
         for row in captions:
@@ -84,11 +85,11 @@ def _writable(name: str) -> str:
 
 
 def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
-    """The samples row and the pixels uint8 [3, size, size]; raises ValueError with the reason."""
+    """The samples row and the pixels uint8 [3, size, size]; raises UserError with the reason."""
     if item.problem is not None:
-        raise ValueError(item.problem)
+        raise UserError(item.problem)
     if item.image is None:
-        raise ValueError("missing image")
+        raise UserError("missing image")
     if isinstance(item.image, bytes):
         image, digest = images.decode(item.image), hashlib.sha256(item.image).hexdigest()
     else:
@@ -117,7 +118,7 @@ def pack(size: int, checked: Checked) -> Shard:
 
 
 def stage(config: DataConfig) -> Stage:
-    """The ingest stage of a `data` section; raises ValueError when the dataset is not of the layout named."""
+    """The ingest stage of a `data` section; raises UserError when the dataset is not of the layout named."""
     source = open_source(config)
     inputs = {
         "data": config.inputs(),

@@ -108,7 +108,7 @@ def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache
 
 
 def stage(config: ParseConfig) -> Stage:
-    """The parse stage of a `parse` section; raises ValueError when the annotator's model is missing."""
+    """The parse stage of a `parse` section; raises UserError when the annotator's model is missing."""
     open_job = functools.partial(job, functools.partial(make_mapper, config), config.processes)
     settings = config.model_dump(mode="json", exclude={"processes", "model", "spacy_model"})  # tools tell the models
     inputs = {"parse": settings, "tools": versions(config)}

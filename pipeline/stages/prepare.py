@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.ownership import refuse_foreign, work_folder
 from hspcgan.pipeline.cache.reader import Cache
@@ -36,9 +37,9 @@ class Recipe:
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Recipe":
-        """Raises ValueError when the manifest names no cache or one of its sections is wrong."""
+        """Raises UserError when the manifest names no cache or one of its sections is wrong."""
         if not manifest.raw.get("cache"):
-            raise ValueError(f"{manifest.name}: no `cache`; name the folder to make: cache: runs/{manifest.name}/cache")
+            raise UserError(f"{manifest.name}: no `cache`; name the folder to make: cache: runs/{manifest.name}/cache")
         return cls(
             manifest.name,
             Path(manifest.raw["cache"]),
@@ -69,7 +70,7 @@ def prepare(
     Stages and shards that are there already are kept; a complete cache from the same inputs is left alone. `rebuild`
     makes a new cache beside a complete one and then takes its place. `dry_run` prints the plan and writes nothing.
     `engine`: one of engines.ENGINES.
-    Raises ValueError for anything that a user can mend, before the first expensive step where that is possible.
+    Raises UserError for anything that a user can mend, before the first expensive step where that is possible.
     """
     start = time.perf_counter()
     recipe = Recipe.of(manifest)
@@ -121,7 +122,7 @@ def prepare(
 def _stages(recipe: Recipe, upto: str) -> list[Stage]:
     """The stages up to `upto`, each with its inputs read: missing data, models or weights are noticed here."""
     if upto not in recipe.stages:
-        raise ValueError(
+        raise UserError(
             f"{recipe.name}: taps.views names no view of the images to keep CLIP features of; set it, such as "
             "-o 'taps.views=[whole, whole-flipped]'"
         )
@@ -135,7 +136,7 @@ def _stages(recipe: Recipe, upto: str) -> list[Stage]:
 
 
 def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
-    """Raises ValueError when the cache or the run would be read as data, and so change the data that made it."""
+    """Raises UserError when the cache or the run would be read as data, and so change the data that made it."""
     if data.source != "folder" or data.path is None:
         return
     home = data.path.resolve()
@@ -145,7 +146,7 @@ def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
         if inside is None or not inside.is_relative_to(home):
             continue
         if not any(part.startswith(".") for part in inside.relative_to(home).parts):  # hidden folders are no data
-            raise ValueError(
+            raise UserError(
                 f"{name} {place} lies inside data.path {data.path}, where every file is read as data; name a folder "
                 f"outside of it, such as -o {name}=runs/{manifest.name}/{name}"
             )
@@ -153,16 +154,16 @@ def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
 
 def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> None:
     if not partial.is_made_from(stage.name, stage.inputs):  # begin would discard what is there of other inputs
-        raise ValueError(
+        raise UserError(
             f"{wanted} needs a complete {stage.name} stage of this manifest, and {partial.path} has none; "
             f"run `hspcgan {stage.name} MANIFEST{again}` first, or `hspcgan prepare MANIFEST{again}` for all stages"
         )
 
 
 def _refuse_moved(data: DataConfig, stage: Stage) -> None:
-    """Raises ValueError when the data changed while it was read; the next run then starts ingest anew."""
+    """Raises UserError when the data changed while it was read; the next run then starts ingest anew."""
     if ingest.stage(data).inputs != stage.inputs:
-        raise ValueError(f"{data.path} changed while it was read; run the same command again, which reads it anew")
+        raise UserError(f"{data.path} changed while it was read; run the same command again, which reads it anew")
 
 
 def _refuse_empty(partial: PartialCache) -> None:
@@ -172,7 +173,7 @@ def _refuse_empty(partial: PartialCache) -> None:
     tables = [partial.read("ingest", index, only=["rejects"])[0]["rejects"] for index in partial.shards("ingest")]
     counted = reasons(pa.concat_tables([schema.REJECTS.empty_table(), *tables]))
     shown = "; ".join(f"{count:,} {what}: {why}" for count, _, what, why in counted[:3]) or "the source lists nothing"
-    raise ValueError(f"not one usable sample: {shown}; mend the data, then run the same command again")
+    raise UserError(f"not one usable sample: {shown}; mend the data, then run the same command again")
 
 
 def describe(recipe: Recipe, partial: PartialCache) -> dict:

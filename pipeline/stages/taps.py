@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, cached_clip, device_of
@@ -41,7 +42,7 @@ class TapsConfig(BaseModel):
         from hspcgan.model.views import VIEWS
 
         if set(views) - set(VIEWS) or len(set(views)) < len(views):
-            raise ValueError(f"views are of {', '.join(VIEWS)}, each at most once")
+            raise UserError(f"views are of {', '.join(VIEWS)}, each at most once")
         return views
 
 
@@ -66,7 +67,7 @@ def tap_shard(
 ) -> np.ndarray:
     """The stage's mapper: keys and images uint8 [n, 3, H, H] → float16 [n, V, T, D, g, g].
 
-    Raises ValueError naming the first image and view whose features are not finite in float16.
+    Raises UserError naming the first image and view whose features are not finite in float16.
     """
     clip = cached_clip(path, allow_unverified, device)
     keys, images = batch
@@ -77,7 +78,7 @@ def tap_shard(
             found = view_taps(clip, images[part], view, blocks, device)
             held = (np.abs(found) <= np.finfo(np.float16).max).all(axis=(1, 2, 3, 4))  # False where there is a NaN
             if not held.all():
-                raise ValueError(
+                raise UserError(
                     f"CLIP {clip.name} gave features that are NaN, infinite or beyond float16 for the view {view} of "
                     f"{keys[start + int(held.argmin())]!r}; its weights are damaged or not CLIP's"
                 )
@@ -86,7 +87,7 @@ def tap_shard(
 
 
 def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
-    """The taps stage of a `taps` section with views; raises ValueError for blocks that the CLIP does not have."""
+    """The taps stage of a `taps` section with views; raises UserError for blocks that the CLIP does not have."""
     from hspcgan.model import views
     from hspcgan.model.clip_file import file_sha256
 
@@ -120,12 +121,12 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
 
 
 def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
-    """What cache.json says of the taps: clip_sha256, views, blocks (0-based, of this CLIP); ValueError as `stage`."""
+    """What cache.json says of the taps: clip_sha256, views, blocks (0-based, of this CLIP); UserError as `stage`."""
     clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
     try:
         blocks = _scaled(config.blocks, clip)
     except ValueError as error:
-        raise ValueError(
+        raise UserError(
             f"taps.blocks is {list(config.blocks)}, expected numbers that rise within 0..11: written for 12 blocks, "
             f"they are scaled to the {clip.layers} of CLIP {clip.name}, where no two may meet; set it as model.taps is"
         ) from error
@@ -152,7 +153,7 @@ def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[s
 
 
 def _scaled(blocks: Any, clip: "FrozenClip") -> list[int]:
-    """0-based blocks of this CLIP by their numbers for 12 layers; ValueError where there are none such."""
+    """0-based blocks of this CLIP by their numbers for 12 layers; UserError where there are none such."""
     from hspcgan.model.config import ModelConfig
 
     return ModelConfig.model_validate({"taps": blocks}).tap_blocks(clip.layers)

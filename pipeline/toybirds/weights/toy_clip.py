@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.errors import UserError
 from hspcgan.model.views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.scene import COLOURS, sample_scenes
@@ -210,7 +211,7 @@ def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Lesson)
 def _optimizers(model: "CLIP", others: list[Tensor], recipe: Recipe) -> list[tuple[torch.optim.Optimizer, float]]:
     """Muon for the matrices of the blocks, AdamW for all else but the patch transform, each with its highest rate."""
     if not hasattr(torch.optim, "Muon"):
-        raise ValueError(
+        raise UserError(
             f"toy CLIPs are trained with torch.optim.Muon, of torch 2.9 or later; this is {torch.__version__}; "
             f"run `pip install --upgrade torch`"
         )
