@@ -13,7 +13,8 @@ from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.bench.world import random_clip
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.concepts import Parser, annotators
+from hspcgan.pipeline.concepts import Parser
+from hspcgan.pipeline.concepts.annotate import stanza
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.stages import encode, engines, parse
 
@@ -48,7 +49,7 @@ def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     starts = range(0, len(texts), config.batch_size)
     parts, seconds = _clocked(lambda: [annotator.annotate(texts[at : at + config.batch_size]) for at in starts])
     yield from _batched(len(texts) / seconds, naive_rate, f"batches of {config.batch_size}, {len(texts):,} captions")
-    yield _identical([annotators.tokens(document) for document in alone], [tokens for part in parts for tokens in part])
+    yield _identical([stanza.tokens(document) for document in alone], [tokens for part in parts for tokens in part])
 
 
 def _one_by_one(

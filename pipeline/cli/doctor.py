@@ -153,7 +153,7 @@ def _openai_clip() -> Finding:
 
 
 def _stanza_english() -> Finding:
-    from hspcgan.pipeline.concepts.annotators import stanza_english
+    from hspcgan.pipeline.concepts.annotate.stanza import stanza_english
 
     try:
         places = stanza_english()
@@ -173,7 +173,7 @@ def _stanza_english() -> Finding:
 
 
 def _spacy_model() -> Finding:
-    from hspcgan.pipeline.concepts.annotators import SPACY_MODELS
+    from hspcgan.pipeline.concepts.annotate.spacy import SPACY_MODELS
 
     for name in SPACY_MODELS:
         if importlib.util.find_spec(name) is not None:
@@ -188,7 +188,7 @@ def _spacy_model() -> Finding:
 
 
 def _factual() -> Finding:
-    from hspcgan.pipeline.concepts.factual import missing
+    from hspcgan.pipeline.concepts.annotate.t5 import missing
 
     folder = Path("weights/factual")
     if not (problem := missing(folder)):

@@ -2,7 +2,6 @@
 
 import atexit
 import gc
-import hashlib
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -10,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hspcgan.pipeline.concepts.concept_sets import concepts_from_tokens
 from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
 from hspcgan.pipeline.concepts.tokens import Concepts, Token
 
 
@@ -29,7 +28,7 @@ class Parser:
     @cached_property
     def nlp(self) -> Any:
         """The spaCy pipeline: sng_parser reads its Docs, and it is the annotator where the config says so."""
-        from hspcgan.pipeline.concepts.annotators import load_spacy
+        from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
 
         return load_spacy(self._spacy_model, self.lean)
 
@@ -41,14 +40,14 @@ class Parser:
     @cached_property
     def repaired(self) -> Any:
         """Mends spaCy's Docs: a callable of one Doc."""
-        from hspcgan.pipeline.concepts.repair import Repairer
+        from hspcgan.pipeline.concepts.repair.verbs import Repairer
 
         return Repairer(self.nlp)
 
     @cached_property
     def stanza(self) -> Any:
         """The stanza annotator; a shipped model is found by its name."""
-        from hspcgan.pipeline.concepts.annotators import Stanza
+        from hspcgan.pipeline.concepts.annotate.stanza import Stanza
 
         model = self.config.model or "en"
         if model != "en" and not Path(model).is_dir():
@@ -60,7 +59,7 @@ class Parser:
     @cached_property
     def factual(self) -> Any:
         """The FACTUAL parser: a model that writes scene graphs."""
-        from hspcgan.pipeline.concepts.factual import Factual
+        from hspcgan.pipeline.concepts.annotate.t5 import Factual
 
         return Factual(self.config.model)
 
@@ -70,7 +69,7 @@ class Parser:
 
     def tuples(self, texts: Sequence[str]) -> list[list[list[str]]]:
         """Each caption's scene graph as FACTUAL writes it: [s, r, o], [entity, "is", attribute], [entity]."""
-        from hspcgan.pipeline.concepts.tuples import tuples
+        from hspcgan.pipeline.concepts.factual.tuples import tuples
 
         if self.config.annotator == "factual":
             return self.factual.graphs([quiet(text) for text in texts])
@@ -94,8 +93,8 @@ class Parser:
             atexit.register(gc.unfreeze)  # or libraries complain at the end that their objects are still there
 
     def _batch(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
-        from hspcgan.pipeline.concepts.clear_to_ud import to_ud
-        from hspcgan.pipeline.concepts.scene_graph import add_graph, from_noun_chunks
+        from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
+        from hspcgan.pipeline.concepts.extract.scene_graph import add_graph, from_noun_chunks
 
         texts = [quiet(text) for text in texts]
         if self.config.annotator == "factual":
@@ -115,8 +114,8 @@ class Parser:
 
     def _generated(self, texts: Sequence[str]) -> Iterator[Concepts]:
         """Concept sets of what FACTUAL writes, whose graph stands as it is; spaCy only says where its words are."""
-        from hspcgan.pipeline.concepts.located import concepts_from_tuples
-        from hspcgan.pipeline.concepts.scene_graph import drawing, from_noun_chunks
+        from hspcgan.pipeline.concepts.extract.scene_graph import drawing, from_noun_chunks
+        from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
         for graph, doc in zip(self.factual.read(texts), map(self.repaired, self._docs(texts)), strict=True):
             concepts = concepts_from_tuples(graph.tuples, doc)
@@ -126,7 +125,7 @@ class Parser:
 
     def _docs(self, texts: Sequence[str], named: Collection[int] = ()) -> list[Any]:
         """spaCy's Docs; captions with nouns that were torn apart or taken for adverbs are read again with easy ones."""
-        from hspcgan.pipeline.concepts.misread import misread, restored, simpler
+        from hspcgan.pipeline.concepts.annotate.reread import misread, restored, simpler
 
         docs = self._with_articles(texts, named)
         places = {n: found for n, doc in enumerate(docs) if (found := misread(doc))}
@@ -137,7 +136,7 @@ class Parser:
 
     def _with_articles(self, texts: Sequence[str], named: Collection[int]) -> list[Any]:
         """spaCy's Docs; captions that it misread for want of an article are read again with one, and lose it again."""
-        from hspcgan.pipeline.concepts.telegram import lacks_article
+        from hspcgan.pipeline.concepts.repair.nouns import lacks_article
 
         docs = self._read(texts, named)
         bare = [n for n, doc in enumerate(docs) if lacks_article(doc)]
@@ -148,7 +147,7 @@ class Parser:
 
     def _read(self, texts: Sequence[str], named: Collection[int]) -> list[Any]:
         """spaCy's Docs, with entity types where a rule may ask for them: in those named, and where a name is seen."""
-        from hspcgan.pipeline.concepts.telegram import lacks_article
+        from hspcgan.pipeline.concepts.repair.nouns import lacks_article
 
         docs = list(self.nlp.pipe(texts, batch_size=self.config.batch_size))
         if "ner" in self.nlp.disabled:
@@ -158,7 +157,8 @@ class Parser:
 
     def versions(self) -> dict[str, str]:
         """What the result depends on beside the config: tools, models, and these rules (a hash of their sources)."""
-        from hspcgan.pipeline.concepts.annotators import spacy_identity, tool_versions
+        from hspcgan.pipeline.concepts.annotate.spacy import spacy_identity
+        from hspcgan.pipeline.concepts.annotate.versions import rules_sha256, tool_versions
 
         versions = tool_versions("spacy", "SceneGraphParser")
         versions["spacy_model"] = spacy_identity(self.nlp, self._spacy_model)
@@ -188,12 +188,3 @@ def with_entity_types(tokens: list[Token], doc: Any) -> list[Token]:
         return tokens
     kinds = {at: t.ent_type_ for t in doc if t.ent_type_ for at in range(t.idx, t.idx + len(t.text))}
     return [replace(token, ner=kinds.get(token.start, "")) for token in tokens]
-
-
-def rules_sha256() -> str:
-    """Of this package's sources and word lists: a changed rule is another parser."""
-    folder = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.py"), *folder.glob("lexicon/*.txt")]):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()

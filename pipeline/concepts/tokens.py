@@ -58,7 +58,7 @@ class Relation:
 
 @dataclass
 class Concepts:
-    """A caption's three concept sets; attribute → entity and subject → object are the scene graph's edges.
+    """A caption's three concept sets; attribute to entity and subject to object are the scene graph's edges.
 
     `graph` repeats them for drawing: {"entities": [{"head", "attributes", "start", "end"}], "relations":
     [[subject, text, object]]}. `empty`: the rules found no entity, so noun chunks were taken. `notes`: how the edges

@@ -1,9 +1,9 @@
 """How tests write concept sets, and read the examples that rules carry."""
 
 import re
-from importlib import resources
-from types import ModuleType
+from pathlib import Path
 
+from hspcgan.pipeline import concepts as package
 from hspcgan.pipeline.concepts import Concepts
 
 
@@ -17,7 +17,8 @@ def spoken(concepts: Concepts) -> dict[str, list[str]]:
     }
 
 
-def examples(module: ModuleType) -> list[tuple[str, str]]:
-    """The lines "caption → result" of a module's docstrings."""
-    source = resources.files(module.__package__).joinpath(module.__name__.rpartition(".")[2] + ".py").read_text("utf8")
-    return re.findall(r'^ +(?:""")?(\S.*?) → (.*?)(?:""")?$', source, flags=re.MULTILINE)
+def examples() -> list[tuple[str, str]]:
+    """The lines "caption → result" in the docstrings of all the package's modules."""
+    sources = sorted(Path(package.__path__[0]).rglob("*.py"))
+    pattern = re.compile(r'^ +(?:""")?(\S.*?) → (.*?)(?:""")?$', flags=re.MULTILINE)
+    return [example for source in sources for example in pattern.findall(source.read_text("utf8"))]

@@ -6,7 +6,7 @@ import sentencepiece
 import torch
 from transformers import T5Config, T5ForConditionalGeneration, T5Tokenizer
 
-from hspcgan.pipeline.concepts.factual import PROMPT
+from hspcgan.pipeline.concepts.annotate.t5 import PROMPT
 
 TAUGHT = {
     "a man in a white shirt": "( man , wear , shirt ) , ( shirt , is , white )",

@@ -7,7 +7,7 @@ import pytest
 from stanza.resources import common
 
 from hspcgan.pipeline.cli import doctor
-from hspcgan.pipeline.concepts.annotators import Stanza
+from hspcgan.pipeline.concepts.annotate.stanza import Stanza
 from hspcgan.pipeline.manifest import weights_path
 
 

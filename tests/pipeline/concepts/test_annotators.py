@@ -13,8 +13,10 @@ import torch
 from helpers.concepts import spoken
 from stanza.resources import common
 
-from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, clear_to_ud, concepts_from_tokens
-from hspcgan.pipeline.concepts.annotators import Stanza, load_spacy, spacy_identity, tokens
+from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, concepts_from_tokens
+from hspcgan.pipeline.concepts.annotate import to_ud
+from hspcgan.pipeline.concepts.annotate.spacy import load_spacy, spacy_identity
+from hspcgan.pipeline.concepts.annotate.stanza import Stanza, tokens
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +64,14 @@ LABEL_CASES = [
 @pytest.mark.parametrize(("label", "caption", "word", "deprel", "head"), LABEL_CASES)
 def test_clear_labels_become_universal_dependencies(parser, label, caption, word, deprel, head):
     doc = parser.nlp(caption)
-    tokens = clear_to_ud.to_ud(doc)
+    tokens = to_ud.to_ud(doc)
     at = next(t.i for t in reversed(doc) if t.text == word and t.dep_ == label)
     assert tokens[at].deprel == deprel
     assert (tokens[tokens[at].head].text if tokens[at].head >= 0 else "") == head
 
 
 def test_table_names_every_label_of_the_parser(parser):
-    assert set(parser.nlp.get_pipe("parser").labels) == set(clear_to_ud.LABELS)
+    assert set(parser.nlp.get_pipe("parser").labels) == set(to_ud.LABELS)
 
 
 # As Universal Dependencies' English treebanks analyse them: form, lemma, upos, xpos, head, deprel, characters, NER.

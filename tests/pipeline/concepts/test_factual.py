@@ -14,7 +14,7 @@ from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.cache_tools.show import statistics
 from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.concepts import ParseConfig, Parser
-from hspcgan.pipeline.concepts.factual import CONVERT, Factual, Graph
+from hspcgan.pipeline.concepts.annotate.t5 import CONVERT, Factual, Graph
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.stages.prepare import prepare
 

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from hspcgan.pipeline.concepts import Attribute, Concepts, Entity, ParseConfig, Parser, Relation, scene_graph
-from hspcgan.pipeline.concepts.annotators import SPACY_MODELS
-from hspcgan.pipeline.concepts.clear_to_ud import to_ud
+from hspcgan.pipeline.concepts import Attribute, Concepts, Entity, ParseConfig, Parser, Relation
+from hspcgan.pipeline.concepts.annotate.spacy import SPACY_MODELS
+from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
+from hspcgan.pipeline.concepts.extract import scene_graph
 
 CAPTIONS = [
     "A woman is playing the piano,",

@@ -7,7 +7,7 @@ import pytest
 from stanza.models.depparse import model
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser
-from hspcgan.pipeline.concepts.lean_stanza import best_tree, greedy_trees
+from hspcgan.pipeline.concepts.annotate.stanza_speed import best_tree, greedy_trees
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.scene import sample_scenes
 

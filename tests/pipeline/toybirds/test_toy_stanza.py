@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from hspcgan.pipeline.concepts.annotators import Stanza
-from hspcgan.pipeline.concepts.concept_sets import concepts_from_tokens
+from hspcgan.pipeline.concepts.annotate.stanza import Stanza
 from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
 from hspcgan.pipeline.concepts.parser import Parser
 from hspcgan.pipeline.concepts.tokens import Token
 from hspcgan.pipeline.toybirds import grammar

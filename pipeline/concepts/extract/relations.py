@@ -7,9 +7,9 @@ caption does not name. The captions in the docstrings are the rules' tests.
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from hspcgan.pipeline.concepts import roles
+from hspcgan.pipeline.concepts.extract import arguments
+from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tree import Tree
 
 Edge = tuple[str, int, int, int]
 # Prepositions that belong to the adjective before them: "full of books", "close to a wall".
@@ -56,7 +56,7 @@ def is_predicate_verb(tree: Tree, i: int) -> bool:
     if tree.upos(i) != "VERB" or tree.lemma(i) == "be" or apart:
         return False
     alone = not tree.children(i, "obj", "obl", "xcomp", "ccomp", "compound:prt")
-    return not (alone and (tree.is_a(i, "amod") or roles.is_passive(tree, i)))
+    return not (alone and (tree.is_a(i, "amod") or arguments.is_passive(tree, i)))
 
 
 def verb_text(tree: Tree, i: int) -> str:
@@ -65,7 +65,7 @@ def verb_text(tree: Tree, i: int) -> str:
     a man picks up a ball → pick up (man, ball)
     the bird does not fly → not fly (bird, –)
     """
-    negated = ["not"] if roles.is_denied(tree, i) else []
+    negated = ["not"] if arguments.is_denied(tree, i) else []
     particles = [tree.lemma(c) for c in tree.children(i, "compound:prt")]
     return " ".join([*negated, tree.lemma(i), *particles])
 
@@ -81,7 +81,7 @@ def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
     for first in tree.children(i, "obl"):
         for word in [first, *(c for c in tree.children(first, "conj") if tree.case(c))]:
             if tree.case(word):
-                yield tree.case_text(word), tree.case(word)[0], roles.things(tree, word, i)
+                yield tree.case_text(word), tree.case(word)[0], arguments.things(tree, word, i)
 
 
 def verb(tree: Tree, i: int) -> Iterator[Edge]:
@@ -98,12 +98,12 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     """
     if not is_predicate_verb(tree, i):
         return
-    text, ones, agents = verb_text(tree, i), roles.subjects(tree, i), roles.agents(tree, i)
-    others = [] if roles.is_passive(tree, i) else roles.objects(tree, i)
+    text, ones, agents = verb_text(tree, i), arguments.subjects(tree, i), arguments.agents(tree, i)
+    others = [] if arguments.is_passive(tree, i) else arguments.objects(tree, i)
     if agents:
         if tree.is_a(i, "amod"):
             ones = [c for one in ones for c in tree.with_conjuncts(one) if c in (one, *_bare(tree, one))]
-        doers = [thing for agent in agents for thing in roles.things(tree, agent, i)]
+        doers = [thing for agent in agents for thing in arguments.things(tree, agent, i)]
         yield from _pairs(text, doers, ones, i)
     phrases = [p for p in obliques(tree, i) if not (agents and p[0] == "by") and p[2]]
     if others or tree.children(i, "obj") or agents:
@@ -115,7 +115,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
             else:
                 yield from _links(preposition, (preposition == "of" and others) or ones, places, word)
         return
-    if roles.stranded(tree, i):
+    if arguments.stranded(tree, i):
         return
     if not phrases:
         yield from _pairs(text, ones, [], i)
@@ -130,10 +130,10 @@ def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     the table the vase is on → on (vase, table)
     a plate that the cake is sitting on → sit on (cake, plate)
     """
-    for word in roles.stranded(tree, i):
+    for word in arguments.stranded(tree, i):
         verb_words = [] if tree.lemma(i) == "be" else [tree.lemma(i)]
-        ones = roles.subjects(tree, i)
-        nouns = [noun for noun in roles.antecedent(tree, i) if noun not in ones]
+        ones = arguments.subjects(tree, i)
+        nouns = [noun for noun in arguments.antecedent(tree, i) if noun not in ones]
         yield from _links(" ".join([*verb_words, tree.lemma(word)]), ones, nouns, i)
 
 
@@ -144,7 +144,7 @@ def existence(tree: Tree, i: int) -> Iterator[Edge]:
     """
     if tree.lemma(i) == "be" and not tree.is_a(i, "aux", "cop"):
         for preposition, word, places in obliques(tree, i):
-            yield from _links(preposition, roles.subjects(tree, i), places, word)
+            yield from _links(preposition, arguments.subjects(tree, i), places, word)
 
 
 def adjective(tree: Tree, i: int) -> Iterator[Edge]:
@@ -159,7 +159,7 @@ def adjective(tree: Tree, i: int) -> Iterator[Edge]:
             compared = preposition == "than"
             opener = tree.tokens[i].text.lower() if compared else tree.lemma(i)
             joined = f"{opener} {preposition}" if compared or preposition in BOUND else preposition
-            yield from _links(joined, roles.subjects(tree, i), places, word)
+            yield from _links(joined, arguments.subjects(tree, i), places, word)
 
 
 def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
@@ -174,9 +174,9 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
     if not (tree.is_entity(i) or tree.is_mutual(i)) or not (own or joined or (cop and tree.is_a(i, "acl"))):
         return
     if tree.case(i):
-        yield from _links(tree.case_text(i), roles.subjects(tree, i), roles.things(tree, i, i), tree.case(i)[0])
+        yield from _links(tree.case_text(i), arguments.subjects(tree, i), arguments.things(tree, i, i), tree.case(i)[0])
     elif cop and not is_colour_predicate(tree, i):
-        yield from _links("be", roles.subjects(tree, i), [i], cop[0])
+        yield from _links("be", arguments.subjects(tree, i), [i], cop[0])
 
 
 def is_colour_predicate(tree: Tree, i: int) -> bool:
@@ -203,9 +203,9 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
         subject = tree.head[subject]
     if not tree.is_entity(subject):
         return
-    text, ones = tree.case_text(i), roles.shared(tree, subject, i)
+    text, ones = tree.case_text(i), arguments.shared(tree, subject, i)
     # "food and bottles of beer": other than a place, a part or content belongs to the nearest noun alone.
-    yield from _links(text, ones[-1:] if text == "of" else ones, roles.things(tree, i, i), tree.case(i)[0])
+    yield from _links(text, ones[-1:] if text == "of" else ones, arguments.things(tree, i, i), tree.case(i)[0])
 
 
 def coordination(tree: Tree, i: int) -> Iterator[Edge]:
@@ -228,7 +228,7 @@ def possession(tree: Tree, i: int) -> Iterator[Edge]:
     a bird whose wings are black → have (bird, wing), black (wing)
     """
     if tree.lemma(i) == "whose" and tree.is_entity(tree.head[i]):
-        owners = roles.referents(tree, i, tree.head[i])
+        owners = arguments.referents(tree, i, tree.head[i])
         yield from _links("have", owners, [tree.head[i]], i)
     if tree.is_a(i, "nmod:poss") and tree.is_entity(i) and tree.is_entity(tree.head[i]):
         marks = tree.children(i, "case")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from hspcgan.pipeline.concepts.extract.tree import COLOURED
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Token
-from hspcgan.pipeline.concepts.tree import COLOURED
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -44,7 +44,7 @@ class Naming:
 
     def _is_compound(self, attribute: Attribute) -> bool:
         last = attribute.text.split()[-1]
-        part = " " in attribute.text and last in pairs("bearers")
+        part = " " in attribute.text and last in pairs("part_words")
         colour = last in {*lexicon("colours"), *COLOURED}
         return self.tokens[attribute.word].deprel == "compound" and not (colour or part)
 

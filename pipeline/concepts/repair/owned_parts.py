@@ -5,9 +5,9 @@ The captions are the rules' tests.
 
 from spacy.tokens import Token
 
-from hspcgan.pipeline.concepts.draft import Draft
+from hspcgan.pipeline.concepts.extract.tree import NOMINAL
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tree import NOMINAL
+from hspcgan.pipeline.concepts.repair.edit import Draft
 
 
 def with_parts(draft: Draft) -> None:

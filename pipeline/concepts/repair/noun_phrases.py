@@ -1,9 +1,9 @@
 """Repairs of which nouns belong together, on a draft of spaCy's analysis; the captions are the rules' tests."""
 
-from hspcgan.pipeline.concepts import clauses
-from hspcgan.pipeline.concepts.draft import Draft
+from hspcgan.pipeline.concepts.extract.tree import COLOURED, NOMINAL
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tree import COLOURED, NOMINAL
+from hspcgan.pipeline.concepts.repair import clauses
+from hspcgan.pipeline.concepts.repair.edit import Draft
 
 
 def regroup(draft: Draft) -> None:

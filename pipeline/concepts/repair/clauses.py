@@ -1,8 +1,8 @@
 """Repairs of which noun a clause speaks of, on a draft of spaCy's analysis; the captions are the rules' tests."""
 
-from hspcgan.pipeline.concepts.draft import Draft
+from hspcgan.pipeline.concepts.extract.tree import NOMINAL
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tree import NOMINAL
+from hspcgan.pipeline.concepts.repair.edit import Draft
 
 SUBJECTS = ("nsubj", "nsubjpass")
 BE = ("is", "are", "was", "were")

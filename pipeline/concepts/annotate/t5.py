@@ -140,9 +140,9 @@ def missing(folder: Path) -> str:
 def tuples_in(answer: str) -> tuple[list[list[str]], int]:
     """The tuples of a model's answer without repetitions, and how many pieces of it were none.
 
-    ( pigs, is, 2), (bags , on back of, pigs ) → [pigs, is, 2], [bags, on back of, pigs]
-    ( car, pv:park, on, ground ) → [car, pv:park on, ground]
-    ( pole ) , ( pole , is , → [pole], one piece malformed
+    ( pigs, is, 2), (bags , on back of, pigs ) ⇒ [pigs, is, 2], [bags, on back of, pigs]
+    ( car, pv:park, on, ground ) ⇒ [car, pv:park on, ground]
+    ( pole ) , ( pole , is , ⇒ [pole], one piece malformed
     """
     groups = [[part.strip() for part in group.split(",")] for group in re.findall(r"\(([^()]*)\)", answer)]
     sound = [parts for parts in groups if len(parts) in (1, 3, 4) and all(re.search(r"[^\W_]", part) for part in parts)]

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hspcgan.pipeline.concepts.factual.naming import NUMBERS
 from hspcgan.pipeline.concepts.lexicons import pairs
-from hspcgan.pipeline.concepts.naming import NUMBERS
 from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation
 
 
@@ -46,7 +46,7 @@ def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
 def _edges(tuples: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, str]]:
     """(subject, relation, object), (entity, attribute, ""), (entity, "", ""); the marks of verbs are left out.
 
-    two buses are next to each other, (bus, next to, bus) → bus and bus:1, as "-id" models write it
+    two buses are next to each other, (bus, next to, bus) ⇒ bus and bus:1, as "-id" models write it
     """
     for one, *rest in tuples:
         text, other = rest or ("", "")
@@ -64,9 +64,9 @@ class _Caption:
         self.taken: set[int] = set()
 
     def locate(self, names: Sequence[str] | dict[str, None]) -> dict[str, range]:
-        """Name → its words, empty where there are none left; names of many words choose first, then by their number.
+        """Each name with its words, if any are left; longer names choose first, then lower numbers.
 
-        white bed spread on bed, (bed spread, on, bed) → bed spread at 1–2, bed at 4
+        white bed spread on bed, (bed spread, on, bed) ⇒ bed spread at 1–2, bed at 4
         """
         runs = {}
         for name in sorted(names, key=lambda name: (-len(name.split()), _number(name))):
@@ -112,7 +112,7 @@ class _Caption:
 
 
 def _bare(name: str) -> str:
-    """bowl:1 → bowl"""
+    """bowl:1 ⇒ bowl"""
     return re.sub(r"(?<=\w)\s*:\d+$", "", name.lower())
 
 

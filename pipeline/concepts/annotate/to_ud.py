@@ -94,7 +94,7 @@ def to_ud(doc: Doc) -> list[Token]:
     return [
         Token(
             text=t.text,
-            lemma=pairs("typing").get(t.lower_) or t.lemma_ or t.lower_,
+            lemma=pairs("typos").get(t.lower_) or t.lemma_ or t.lower_,
             upos=_upos(tree, t),
             xpos=t.tag_,
             head=place.get(tree.head[t.i], -1),

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 from spacy.tokens import Doc, Token
 
-from hspcgan.pipeline.concepts.draft import Draft
+from hspcgan.pipeline.concepts.extract.tree import NOMINAL
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tree import NOMINAL
+from hspcgan.pipeline.concepts.repair.edit import Draft
 
 STAND_INS = {False: "window", True: "windows"}  # singular, plural: nouns that the model takes for nothing else
 OPENERS = ("DET", "CCONJ", "PUNCT", "ADP")

@@ -5,9 +5,9 @@ The captions in the docstrings are the rules' tests.
 
 from collections.abc import Iterator, Sequence
 
+from hspcgan.pipeline.concepts.extract.tree import NEAR, NOMINAL, SIDES, Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.tokens import Token
-from hspcgan.pipeline.concepts.tree import NEAR, NOMINAL, SIDES, Tree
 
 # What a pronoun stands for where nothing is named.
 PERSONS = {"he": "man", "him": "man", "she": "woman", "her": "woman", "they": "people", "them": "people"}

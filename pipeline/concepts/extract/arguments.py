@@ -1,7 +1,7 @@
 """Who does what in a caption's tree: subjects and objects, through ellipsis, coordination and pronouns."""
 
+from hspcgan.pipeline.concepts.extract.tree import NOMINAL, Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tree import NOMINAL, Tree
 
 RELATIVE = ("that", "which", "who", "whom", "whose")
 DENYING = ("not", "n't", "never", "neither", "nor")

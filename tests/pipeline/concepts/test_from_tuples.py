@@ -6,9 +6,9 @@ import pytest
 from helpers.concepts import spoken
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser
-from hspcgan.pipeline.concepts.annotators import load_spacy
-from hspcgan.pipeline.concepts.factual import Factual, tuples_in
-from hspcgan.pipeline.concepts.located import concepts_from_tuples
+from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
+from hspcgan.pipeline.concepts.annotate.t5 import Factual, tuples_in
+from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from typing import Any
 
 from spacy.tokens import Doc, Token
 
-from hspcgan.pipeline.concepts.draft import Draft
+from hspcgan.pipeline.concepts.extract.tree import COLOURED, NEAR, NOMINAL
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.loose_nouns import regroup
-from hspcgan.pipeline.concepts.own_parts import having, with_parts
-from hspcgan.pipeline.concepts.premodifiers import premodified
-from hspcgan.pipeline.concepts.tree import COLOURED, NEAR, NOMINAL
+from hspcgan.pipeline.concepts.repair.edit import Draft
+from hspcgan.pipeline.concepts.repair.noun_phrases import regroup
+from hspcgan.pipeline.concepts.repair.owned_parts import having, with_parts
+from hspcgan.pipeline.concepts.repair.premodifiers import premodified
 
 MADE = ("baked", "boiled", "cooked", "cut", "fried", "made")  # "deep fried", "soft boiled": the first word says how
 ATTACHED = ("compound", "amod", "nmod", "nsubj", "npadvmod", "poss")
@@ -34,7 +34,7 @@ def lacks_article(doc: Doc) -> bool:
     if len(words) < 2 or first.ent_type_ == "PERSON":
         return False
     root = next(t for t in words if t.head == t)
-    if first.lower_ in lexicon("orders") and words[1].pos_ in ("DET", "NUM"):
+    if first.lower_ in lexicon("imperatives") and words[1].pos_ in ("DET", "NUM"):
         return False
     if first.tag_ == "VBG" and first.lower_ not in lexicon("ing_nouns"):
         return False
@@ -131,7 +131,7 @@ def _is_quality(t: Token) -> bool:
         return False
     after = t.head.lower_
     shade = t.lower_ in lexicon("shades") and after in lexicon("colours")
-    return not shade and after not in (*COLOURED, "sized", "shaped", *MADE) and after not in pairs("bearers")
+    return not shade and after not in (*COLOURED, "sized", "shaped", *MADE) and after not in pairs("part_words")
 
 
 def _noun(draft: Draft, i: int) -> None:

@@ -7,9 +7,9 @@ well. The captions in the docstrings are the rules' tests: caption → (subject,
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hspcgan.pipeline.concepts import unsaid
+from hspcgan.pipeline.concepts.factual import omitted
+from hspcgan.pipeline.concepts.factual.naming import Naming, respelt
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.naming import Naming, respelt
 from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
 
 PARTICLES = ("up", "down", "back", "forward", "straight", "together")
@@ -37,8 +37,8 @@ class _View:
         self.naming = Naming(concepts, tokens)
         self.names = self.naming.names
         self.heads = [entity.head for entity in concepts.entities]
-        self.tops, self.shown = unsaid.tops(concepts), unsaid.shown(concepts)
-        self.left_out = {*unsaid.absent(concepts, tokens), *self.tops.values(), *self.shown}
+        self.tops, self.shown = omitted.tops(concepts), omitted.shown(concepts)
+        self.left_out = {*omitted.absent(concepts, tokens), *self.tops.values(), *self.shown}
 
     def attributes(self) -> Iterator[Triple]:
         """What is denied is left out.
@@ -54,7 +54,7 @@ class _View:
         for a in self.concepts.attributes:
             if (
                 a.entity < 0
-                or a.text.startswith(unsaid.DENIED)
+                or a.text.startswith(omitted.DENIED)
                 or (a.entity, f"{a.text} of") in joined
                 or (a.entity, f"{self.naming.quality(a)} than") in joined
                 or a.entity in self.left_out
@@ -65,8 +65,8 @@ class _View:
                 continue
             text = self.naming.quality(a)
             words = text.replace("-", " ").split()
-            if words and words[-1] in pairs("bearers"):
-                part = pairs("bearers")[words[-1]]
+            if words and words[-1] in pairs("part_words"):
+                part = pairs("part_words")[words[-1]]
                 yield self.names[a.entity], "have", part
                 yield from ((part, "is", word) for word in words[:-1])
             elif text == "tiled":
@@ -93,7 +93,7 @@ class _View:
                 r = replace(r, subject=self.shown[r.subject])
             taken = r.text == "take" and r.object in self.shown
             absent = {r.subject, *(() if taken else (r.object,))} & self.left_out
-            if r.text in ("and", "or") or r.text.startswith(unsaid.DENIED) or r.subject < 0 or absent:
+            if r.text in ("and", "or") or r.text.startswith(omitted.DENIED) or r.subject < 0 or absent:
                 continue
             if r.object >= 0:
                 yield from self._edge(r)

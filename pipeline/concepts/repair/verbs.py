@@ -4,8 +4,8 @@ from typing import Any
 
 from spacy.tokens import Doc, Token
 
-from hspcgan.pipeline.concepts.draft import Draft
-from hspcgan.pipeline.concepts.telegram import Nouns
+from hspcgan.pipeline.concepts.repair.edit import Draft
+from hspcgan.pipeline.concepts.repair.nouns import Nouns
 
 SINGULAR = ("a", "an", "this", "that", "each", "every")
 VOWELS = "aeiou"

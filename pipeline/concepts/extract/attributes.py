@@ -1,65 +1,14 @@
-"""An analysed caption → its entity, attribute and relation sets (§3.1.1), by rules over its dependency tree.
+"""The attribute rules of the concept sets (§3.1.1): words before a noun, and what a clause states of its subject.
 
-The rules read Universal Dependencies, whoever annotated them. The captions in the docstrings are the rules' tests.
+The captions in the docstrings are the rules' tests.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from hspcgan.pipeline.concepts import relations as rules
-from hspcgan.pipeline.concepts import roles
-from hspcgan.pipeline.concepts.folds import folded
+from hspcgan.pipeline.concepts.extract import arguments, relations
+from hspcgan.pipeline.concepts.extract.entities import name_parts
+from hspcgan.pipeline.concepts.extract.tree import COLOURED, NOMINAL, Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation, Token
-from hspcgan.pipeline.concepts.tree import COLOURED, NOMINAL, Tree
-
-
-def concepts_from_tokens(tokens: Sequence[Token]) -> Concepts:
-    """The concept sets of one caption, without sng_parser's graph.
-
-    Entities, attributes and relations come in the order of their words. Phrases are lemmas in lower case.
-    """
-    tree = folded(tokens)
-    heads = [i for i in range(len(tree)) if tree.is_entity(i) and not rules.is_colour_predicate(tree, i)]
-    slot = {i: n for n, i in enumerate(heads)}
-    found = sorted({(word, owner, text) for text, owner, word in attributes(tree)})
-    edges = [(text, slot.get(one, -1), slot.get(other, -1), word) for text, one, other, word in rules.relations(tree)]
-    return Concepts(
-        entities=[entity(tree, i) for i in heads],
-        attributes=[Attribute(text, slot.get(owner, -1), word) for word, owner, text in found],
-        relations=[Relation(*edge) for edge in dict.fromkeys(edges)],
-        empty=not heads,
-    )
-
-
-def entity(tree: Tree, i: int) -> Entity:
-    """The head noun's lemma; a name of many words is one entity; a named entity carries its type in front.
-
-    a cocktail party → party
-    this small bird has red wings → bird, wing
-    two birds sit beside a bird → bird, bird
-    a man in shorts with two glasses of water and a woman wearing glasses → man, shorts, glass, water, woman, glasses
-    Many people are walking in New York. → people, location new york
-    John and his wife are attending a cocktail party → person john, wife, party
-    """
-    parts = name_parts(tree, i)
-    head = tree.persons.get(i) or " ".join(tree.lemma(p) for p in parts)
-    latin = any("a" <= letter <= "z" for letter in head.lower())  # of other scripts the models know nothing
-    kind = entity_type(tree.tokens[i].ner) if tree.upos(i) == "PROPN" and latin else ""
-    start, end = tree.tokens[parts[0]].start, tree.tokens[parts[-1]].end
-    return Entity(head, f"{kind} {head}".strip(), start, end, i, kind)
-
-
-def name_parts(tree: Tree, i: int) -> list[int]:
-    """The words of a proper name, its head included: "new york"; of other nouns the head alone."""
-    if tree.upos(i) != "PROPN":
-        return [i]
-    parts = [c for c in tree.children(i, "flat", "compound") if tree.upos(c) == "PROPN"]
-    return sorted([i, *parts])
-
-
-def entity_type(ner: str) -> str:
-    """The word that stands before a named entity: "person" of PERSON, "location" of GPE; "" of other types."""
-    return dict(line.split() for line in lexicon("entity_types")).get(ner, "")
 
 
 def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:
@@ -92,7 +41,7 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     if tree.is_a(i, "det") and (tree.lemma(i) != "no" or forbids(tree, i + 1)):
         return
     for word in tree.with_conjuncts(i):
-        if tree.upos(word) == "VERB" and rules.is_predicate_verb(tree, word):
+        if tree.upos(word) == "VERB" and relations.is_predicate_verb(tree, word):
             continue
         if tree.is_spoken(word) and not (is_shade(tree, word) or goes_on(tree, word)):
             yield denied_or(tree, word), noun, word
@@ -120,23 +69,23 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
         yield tree.lemma(i), i - 1, i
     if tree.is_a(i, "case", "amod", "advmod", "fixed", "compound") or tree.is_mutual(i):
         return
-    state = tree.upos(i) == "VERB" and roles.is_passive(tree, i) and not rules.is_predicate_verb(tree, i)
+    state = tree.upos(i) == "VERB" and arguments.is_passive(tree, i) and not relations.is_predicate_verb(tree, i)
     governed = tree.is_a(i, "root", "conj", "xcomp", "acl", "advcl", "ccomp", "parataxis")
     cop = bool(tree.children(i, "cop"))
     quality = tree.upos(i) == "ADJ" and (governed or cop) and tree.lemma(i) != "about"
     quality |= cop and tree.lemma(i) in {"on", "off", *lexicon("positions")}
     if tree.is_a(i, "conj") and tree.is_a(tree.head[i], "amod"):
         return
-    if not (state or quality or rules.is_colour_predicate(tree, i)):
+    if not (state or quality or relations.is_colour_predicate(tree, i)):
         return
     text = denied_or(tree, i)
-    for owner in roles.subjects(tree, i) or [-1]:
+    for owner in arguments.subjects(tree, i) or [-1]:
         yield text, owner, i
 
 
 def denied_or(tree: Tree, i: int) -> str:
     """An attribute's text, "not" in front of what is denied."""
-    return ("not " if roles.is_denied(tree, i) else "") + attribute_text(tree, i)
+    return ("not " if arguments.is_denied(tree, i) else "") + attribute_text(tree, i)
 
 
 def is_position(tree: Tree, i: int) -> bool:
@@ -188,7 +137,7 @@ def is_shade(tree: Tree, i: int) -> bool:
         return False
     return (
         after in (*COLOURED, "size", "sized", "shaped")
-        or after in pairs("bearers")
+        or after in pairs("part_words")
         or (tree.lemma(i) in lexicon("shades") and after in lexicon("colours"))
     )
 

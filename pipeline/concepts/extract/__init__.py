@@ -1,0 +1,1 @@
+"""Dependency trees → entities, attributes, relations and scene graphs."""

@@ -1,0 +1,36 @@
+"""The entities of the concept sets (§3.1.1): head nouns, names of several words, named-entity types."""
+
+from hspcgan.pipeline.concepts.extract.tree import Tree
+from hspcgan.pipeline.concepts.lexicons import lexicon
+from hspcgan.pipeline.concepts.tokens import Entity
+
+
+def entity(tree: Tree, i: int) -> Entity:
+    """The head noun's lemma; a name of many words is one entity; a named entity carries its type in front.
+
+    a cocktail party → party
+    this small bird has red wings → bird, wing
+    two birds sit beside a bird → bird, bird
+    a man in shorts with two glasses of water and a woman wearing glasses → man, shorts, glass, water, woman, glasses
+    Many people are walking in New York. → people, location new york
+    John and his wife are attending a cocktail party → person john, wife, party
+    """
+    parts = name_parts(tree, i)
+    head = tree.persons.get(i) or " ".join(tree.lemma(p) for p in parts)
+    latin = any("a" <= letter <= "z" for letter in head.lower())  # of other scripts the models know nothing
+    kind = entity_type(tree.tokens[i].ner) if tree.upos(i) == "PROPN" and latin else ""
+    start, end = tree.tokens[parts[0]].start, tree.tokens[parts[-1]].end
+    return Entity(head, f"{kind} {head}".strip(), start, end, i, kind)
+
+
+def name_parts(tree: Tree, i: int) -> list[int]:
+    """The words of a proper name, its head included: "new york"; of other nouns the head alone."""
+    if tree.upos(i) != "PROPN":
+        return [i]
+    parts = [c for c in tree.children(i, "flat", "compound") if tree.upos(c) == "PROPN"]
+    return sorted([i, *parts])
+
+
+def entity_type(ner: str) -> str:
+    """The word that stands before a named entity: "person" of PERSON, "location" of GPE; "" of other types."""
+    return dict(line.split() for line in lexicon("entity_types")).get(ner, "")

@@ -1,0 +1,1 @@
+"""Corrections of spaCy's dependency trees, before any other rule reads them."""
