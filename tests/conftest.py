@@ -76,3 +76,12 @@ def make_run(tmp_path, cache_path, tiny_clip_path):
         return assemble(load_manifest(str(path)), start("cpu"))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A running Chromium, for tests marked `needs_chromium`."""
+    from helpers.browser import running_chromium
+
+    with running_chromium() as browser:
+        yield browser
