@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hspcgan.evaluate.draw.pictures import png
 from hspcgan.evaluate.report import figures
-from hspcgan.evaluate.report.captions import marked
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.data import Evaluation, Run, read_run
 from hspcgan.evaluate.subjects import CHECKPOINT, UNTRAINED
 from hspcgan.pipeline.graphs.svg import graph_svg
+from hspcgan.pipeline.pages.marks import marked
+from hspcgan.pipeline.pages.templates import stylesheet, templates
 
 CARDS_SMALL, CARDS_LARGE, LARGE = 24, 12, 128  # fewer cards where images are large, so that the page stays light
 CARDS_OPEN = {1: 16, 2: 12, 3: 8}  # by number of images a card; the rest is folded
@@ -37,26 +37,28 @@ NAMES = {"loss_d": "discriminator", "loss_g": "generator", "grad_d": "discrimina
 def render(folder: Path) -> str:
     """The page of a run folder. UserError where the folder is no run or holds damaged files."""
     run = read_run(folder)
-    here = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     cards = _cards(run)
     unfolded = CARDS_OPEN.get(len(cards[0]["images"]), 6) if cards else 0
-    return environment.get_template("page.html").render(
-        run=run,
-        style=Markup((here / "style.css").read_text(encoding="utf-8")),
-        facts=_facts(run),
-        headline=figures.headline(run.evaluations),
-        cards=cards[:unfolded],
-        more_cards=cards[unfolded:],
-        graphs=_graphs(run),
-        history=[(label, data_url(strip), strip.shape[1], strip.shape[0]) for label, strip in run.history],
-        panels=_panels(run.log),
-        table=figures.table(run.evaluations),
-        verdicts=[(figures.title(one.label), one.record["expect"]) for one in run.evaluations if one.record["expect"]],
-        notes=sorted({note for one in run.evaluations for note in one.record["notes"]}),
-        provenance=figures.provenance(run),
+    return (
+        templates(Path(__file__).parent)
+        .get_template("page.html")
+        .render(
+            run=run,
+            style=stylesheet(),
+            facts=_facts(run),
+            headline=figures.headline(run.evaluations),
+            cards=cards[:unfolded],
+            more_cards=cards[unfolded:],
+            graphs=_graphs(run),
+            history=[(label, data_url(strip), strip.shape[1], strip.shape[0]) for label, strip in run.history],
+            panels=_panels(run.log),
+            table=figures.table(run.evaluations),
+            verdicts=[
+                (figures.title(one.label), one.record["expect"]) for one in run.evaluations if one.record["expect"]
+            ],
+            notes=sorted({note for one in run.evaluations for note in one.record["notes"]}),
+            provenance=figures.provenance(run),
+        )
     )
 
 

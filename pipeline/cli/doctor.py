@@ -29,6 +29,7 @@ PACKAGES = {
     ),
     "pipeline": ("stanza", "SceneGraphParser", "spacy", "pandas"),
     "evaluate": ("clean-fid", "scipy", "Jinja2"),
+    "ui": ("starlette", "uvicorn"),
     "factual": ("transformers", "sentencepiece"),
     "ray": ("ray",),
     "remote": ("universal_pathlib",),

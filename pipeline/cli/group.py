@@ -21,6 +21,8 @@ EXTRAS = {
     "cleanfid": "evaluate",
     "scipy": "evaluate",
     "jinja2": "evaluate",
+    "starlette": "ui",
+    "uvicorn": "ui",
     "ray": "ray",
     "upath": "remote",
 }

@@ -16,7 +16,6 @@ from PIL import Image
 
 from hspcgan.evaluate.draw.pictures import paired, pairs, read_png, sheet
 from hspcgan.evaluate.report.build import render
-from hspcgan.evaluate.report.captions import marked
 from hspcgan.evaluate.report.charts import Curve, chart, smoothed, ticks
 from hspcgan.pipeline.cli.root import main
 
@@ -191,26 +190,6 @@ def test_the_command_writes_the_page_of_a_real_evaluation(tmp_path, tiny_clip_pa
     assert result.exit_code == 0, result.output
     page = Page((run / "report.html").read_text())
     assert page.tags.count("figure") == 5
-
-
-def test_words_are_marked_where_they_stand():
-    text = "a small bird's wings, perched on the branch"
-    caption = {
-        "text": text,
-        "entities": [{"start": 15, "end": 20}, {"start": 37, "end": 43}],
-        "attributes": [{"text": "small", "word": 1}],
-        "relations": [{"text": "perch on", "word": 6}],
-    }
-    assert marked(caption) == (
-        'a <mark class="attribute">small</mark> bird&#39;s <mark class="entity">wings</mark>, '
-        '<mark class="relation">perched on</mark> the <mark class="entity">branch</mark>'
-    )
-
-
-def test_a_lemma_marks_the_nearest_of_several_words():
-    attributes = [{"text": "red", "word": 5}]
-    caption = {"text": "a red bird and a red nest", "entities": [], "relations": [], "attributes": attributes}
-    assert marked(caption) == 'a red bird and a <mark class="attribute">red</mark> nest'
 
 
 @pytest.mark.parametrize(("low", "high", "expected"), [

@@ -1,0 +1,1 @@
+"""What the web pages share: one style sheet, one template environment, captions with their words marked."""

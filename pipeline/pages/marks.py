@@ -1,0 +1,76 @@
+"""A caption as HTML with its entities, attributes and relations marked; everything in it is escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from difflib import SequenceMatcher
+from typing import Any
+
+from markupsafe import Markup, escape
+
+REACH = 6  # tokens: how far a word may lie from the index that the parser gave it, since tokenizers differ
+Span = tuple[int, int]  # start and end of a word in its caption, in characters
+
+
+def marked(caption: dict[str, Any], changed: Collection[Span] = ()) -> Markup:
+    """The text with a `<mark>` of class entity, attribute or relation around each word that says one.
+
+    Words of `changed` are underlined by an `<ins>`.
+    """
+    text, kinds = caption["text"], _kinds(caption)
+    parts, at = [], 0
+    for start, end, kind, is_changed in _runs(text, {**dict.fromkeys(changed, ""), **kinds}, changed):
+        word = escape(text[start:end])
+        word = Markup("<ins>{}</ins>").format(word) if is_changed else word
+        parts += [escape(text[at:start]), Markup('<mark class="{}">{}</mark>').format(kind, word) if kind else word]
+        at = end
+    return Markup("").join([*parts, escape(text[at:])])
+
+
+def changed_words(before: str, after: str) -> list[Span]:
+    """Spans of the words of `after` that `before` does not have in this place."""
+    words = words_of(after)
+    match = SequenceMatcher(None, *([text[a:b].lower() for a, b in words_of(text)] for text in (before, after)), False)
+    kept = {i for block in match.get_matching_blocks() for i in range(block.b, block.b + block.size)}
+    return [span for i, span in enumerate(words) if i not in kept]
+
+
+def words_of(text: str) -> list[Span]:
+    """Spans of a text's words and punctuation marks."""
+    return [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
+
+
+def _kinds(caption: dict[str, Any]) -> dict[Span, str]:
+    """Word → kind; an entity's head stays one, whatever else a word is part of."""
+    tokens = words_of(caption["text"])
+    words = [caption["text"][start:end].lower() for start, end in tokens]
+    kinds: dict[Span, str] = {}
+    for kind, rows in (("relation", caption["relations"]), ("attribute", caption["attributes"])):
+        for row in rows:
+            for lemma in row["text"].lower().split():
+                near = [i for i, word in enumerate(words) if _same(word, lemma) and abs(i - row["word"]) <= REACH]
+                if near:
+                    kinds[tokens[min(near, key=lambda i: abs(i - row["word"]))]] = kind
+    for row in caption["entities"]:
+        for span in tokens:
+            if row["start"] <= span[0] and span[1] <= row["end"]:
+                kinds[span] = "entity"
+    return kinds
+
+
+def _same(word: str, lemma: str) -> bool:
+    """Whether a word can be a form of the lemma: perched, perch; flies, fly; but not bird, beak."""
+    return word == lemma or (len(lemma) > 2 and word.startswith(lemma[: max(2, len(lemma) - 1)]))
+
+
+def _runs(text: str, kinds: dict[Span, str], changed: Collection[Span]) -> list[tuple[int, int, str, bool]]:
+    """(start, end, kind, changed) in order; equal neighbours with only space between them are joined."""
+    runs: list[tuple[int, int, str, bool]] = []
+    for (start, end), kind in sorted(kinds.items()):
+        look = (kind, (start, end) in changed)
+        if runs and runs[-1][2:] == look and not text[runs[-1][1] : start].strip():
+            runs[-1] = (runs[-1][0], end, *look)
+        else:
+            runs.append((start, end, *look))
+    return runs
