@@ -26,8 +26,8 @@ from PIL import Image
 from hspcgan.pipeline.bench.captions import REPEATED, load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.sources import DataConfig

@@ -1,4 +1,4 @@
-"""cache.json, which is written last and answers for all files beside it: made, sealed, and read with suspicion."""
+"""cache.json: states the size and sha256 of every other file of a cache; written last, checked whenever it is read."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 
-MEND = "make it anew with `hspcgan prepare MANIFEST --rebuild`"
+REBUILD_HINT = "rebuild it with `hspcgan prepare MANIFEST --rebuild`"
 BLOCK = 8 * 2**20  # bytes in memory at a time
 COUNTS = ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "empty_graphs", "truncated")
 NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
@@ -20,8 +20,18 @@ def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
     return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
 
 
+def work_folder(target: Path) -> Path:
+    """`CACHE.partial`, where the cache that will be at `target` is made."""
+    return target.with_name(target.name + ".partial")
+
+
+def spent_folder(target: Path) -> Path:
+    """The work folder of a finished cache while it is being removed."""
+    return target.with_name(f".{target.name}.spent")
+
+
 def sealed(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields with their own sha256 among them, as sorted JSON, so that a changed one is noticed."""
+    """The fields with a `sha256` over the others as sorted JSON, so that a later change is detected."""
     fields = {name: value for name, value in info.items() if name != "sha256"}
     return {**fields, "sha256": fingerprint(fields)}
 
@@ -37,7 +47,7 @@ def stamp(path: Path) -> dict[str, Any]:
 
 
 def is_cache(folder: Path) -> bool:
-    """Whether the folder, local or at a URL, has a cache.json of ours, be it damaged or of another format version."""
+    """Whether the folder, local or at a URL, has a cache.json of hspcgan, even a damaged one or of another format."""
     try:
         return "fingerprint" in _object((folder / schema.INFO).read_bytes())
     except (OSError, ValueError):
@@ -45,30 +55,32 @@ def is_cache(folder: Path) -> bool:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """A cache.json, local or at a URL. ValueError, with what mends it, when it is damaged or of another format."""
+    """A cache.json, local or at a URL. UserError, with the fix, when it is damaged or of another format."""
     return parse_info(path.read_bytes(), path)
 
 
 def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
-    """As `read_info`, of what was read from `path`."""
+    """Like `read_info`, from bytes that were read from `path`."""
     try:
         info = _object(raw)
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}); move its folder away, and {MEND}") from error
+        raise UserError(f"{path} is not JSON ({error}); move its folder away, and {REBUILD_HINT}") from error
     if info.get("format") != schema.FORMAT:
-        raise UserError(f"{path.parent} has format {info.get('format')}, this version reads {schema.FORMAT}; {MEND}")
+        raise UserError(
+            f"{path.parent} has format {info.get('format')}, this version reads {schema.FORMAT}; {REBUILD_HINT}"
+        )
     wrong = list(_misfits(info, _shape(info)))
     if wrong:
-        raise UserError(f"{path} is damaged: {'; '.join(wrong)}; {MEND}")
+        raise UserError(f"{path} is damaged: {'; '.join(wrong)}; {REBUILD_HINT}")
     if sealed(info) != info:
-        raise UserError(f"{path} is damaged: a field was changed since the cache was made (sha256); {MEND}")
+        raise UserError(f"{path} is damaged: a field was changed after the cache was made (sha256); {REBUILD_HINT}")
     return info
 
 
 def _object(raw: bytes) -> dict[str, Any]:
     value = json.loads(raw)
     if not isinstance(value, dict):
-        raise UserError(f"no object, but {NAMES.get(type(value), 'a value')}")
+        raise UserError(f"expected an object, got {NAMES.get(type(value), 'a value')}")
     return value
 
 

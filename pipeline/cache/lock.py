@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.cache.ownership import LOCK
 
+LOCK = "lock"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 

@@ -14,18 +14,18 @@ import pyarrow.parquet as pq
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.caption_features import Texts, flattened
-from hspcgan.pipeline.cache.info import MEND, read_info
-from hspcgan.pipeline.cache.ownership import work_folder
+from hspcgan.pipeline.cache.info import REBUILD_HINT, read_info, work_folder
 
 COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other
 
 
 class Cache:
-    """A finished cache. Files are opened on first use, and not carried along when the object is pickled.
+    """A finished cache. Files are opened on first use; pickling an object takes only its path and cache.json.
 
-    UserError when there is none, it is not finished, cache.json is damaged or of another format version, or a file is
-    missing or of another size; a damaged table is refused on first use. Checksums are `validate`'s, not looked at here.
+    UserError when there is no cache or an unfinished one, when cache.json is damaged or of another format version, and
+    when a file is missing or of another size. A damaged table raises UserError on first use. Checksums are not compared
+    here; `validate` does that.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -42,11 +42,13 @@ class Cache:
         names = schema.contents_of(self.info)
         missing = [name for name in names if not (self.path / name).is_file()]
         if missing:
-            raise UserError(f"{self.path} lacks {', '.join(missing)}; {MEND}")
-        for name in names:  # a truncated file is refused now, not in the middle of a training run
+            raise UserError(f"{self.path} lacks {', '.join(missing)}; {REBUILD_HINT}")
+        for name in names:  # now, and not in the middle of a training run
             got, size = (self.path / name).stat().st_size, self.info["files"][name]["size"]
             if got != size:
-                raise UserError(f"{self.path / name} is truncated or damaged: {got:,} bytes, expected {size:,}; {MEND}")
+                raise UserError(
+                    f"{self.path / name} is truncated or damaged: {got:,} bytes, expected {size:,}; {REBUILD_HINT}"
+                )
         last = {schema.FEATURES_FILE: "caption/tokens", schema.IMAGES_FILE: "image", schema.TAPS_FILE: "taps"}
         for name in last.keys() & set(names):
             self._map(name, last[name])
@@ -55,11 +57,11 @@ class Cache:
         return {"path": self.path, "info": self.info}
 
     def check(self) -> None:
-        """Reads the tables and maps the arrays. ValueError, with what mends it, for a file damaged or cut short."""
-        for table in (self.samples, self.captions, self.phrases, self.rejects):
-            table.num_rows  # noqa: B018 (reading it is the check)
-        for array in (self.images, self.phrase_text, self.sentence, self.token_rows, self.offsets):
-            array.shape  # noqa: B018
+        """Reads the tables and maps the arrays; UserError, with the fix, for a damaged or truncated file."""
+        for name in ("samples", "captions", "phrases", "rejects"):
+            getattr(self, name)
+        for name in ("images", "phrase_text", "sentence", "token_rows", "offsets"):
+            getattr(self, name)
 
     @cached_property
     def samples(self) -> pa.Table:
@@ -109,7 +111,7 @@ class Cache:
 
     @cached_property
     def texts(self) -> Texts:
-        """What `collate` cuts batches out of."""
+        """The captions' features and concepts, from which `collate` builds batches."""
         return Texts(flattened(self.captions), self.phrase_text, self.sentence, self.token_rows, self.offsets)
 
     def tokens(self, row: int) -> np.ndarray:
@@ -131,7 +133,7 @@ class Cache:
         return np.array([rows[key] for key in self.captions["key"].to_pylist()], dtype=np.int64)
 
     def captions_of(self, sample_row: int) -> range:
-        """Caption rows of a sample; they are neighbours."""
+        """Caption rows of a sample; they are consecutive."""
         return range(int(self._first_captions[sample_row]), int(self._first_captions[sample_row + 1]))
 
     def split_rows(self, split: str) -> np.ndarray:
@@ -153,13 +155,13 @@ class Cache:
         if own["sha256"] != sha256:
             raise UserError(
                 f"{self.path} was encoded by CLIP {own['name']} (sha256 {own['sha256']}), but the CLIP in use has "
-                f"sha256 {sha256}; set encode.clip to the former, or {MEND}"
+                f"sha256 {sha256}; set encode.clip to the cache's, or {REBUILD_HINT}"
             )
 
     def require_texts(self, texts: Mapping[str, Any], whose: str) -> None:
-        """UserError when the cache has another annotator or other templates than `whose` (a name, to be told).
+        """UserError when the cache has another annotator or other templates than `whose`, a name for the message.
 
-        `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; what is not said there is not compared.
+        `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; a missing key is not compared.
         """
         parse, templates = texts.get("parse") or {}, texts.get("templates") or {}
         if not isinstance(templates, Mapping):
@@ -173,29 +175,32 @@ class Cache:
         differing = [f"{key} {own!r}, {whose} with {said!r}" for key, own, said in pairs
                      if None not in (own, said) and own != said]  # fmt: skip
         if differing:
-            raise UserError(f"{self.path} was made with {'; '.join(differing)}; use the former with it, or {MEND}")
+            raise UserError(f"{self.path} was made with {'; '.join(differing)}; use the cache's, or {REBUILD_HINT}")
 
     def require_taps(self, blocks: Sequence[int]) -> None:
-        """UserError when the cache holds no CLIP features of views, or such after other blocks than these."""
+        """UserError when the cache holds no CLIP features of views, or features after other blocks."""
         own = self.info.get("taps")
         if own is None:
             raise UserError(
                 f"{self.path} has no {schema.TAPS_FILE}, the CLIP features that train.cache_taps: disk reads; set "
-                f"taps.views, such as [whole, whole-flipped], and {MEND}; or set train.cache_taps: true or false"
+                f"taps.views, such as [whole, whole-flipped], and {REBUILD_HINT}; or set train.cache_taps: true or "
+                "false"
             )
         if own["blocks"] != list(blocks):
             raise UserError(
                 f"{self.path / schema.TAPS_FILE} has features of CLIP's blocks {own['blocks']}, but the model reads "
-                f"{list(blocks)}; set model.taps so, or taps.blocks to model.taps and {MEND}"
+                f"{list(blocks)}; set model.taps so, or taps.blocks to model.taps and {REBUILD_HINT}"
             )
 
     def _table(self, name: str, columns: pa.Schema) -> pa.Table:
         try:
             table = pq.read_table(self.path / name)
         except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{self.path / name} is damaged ({error}); {MEND}") from error
+            raise UserError(f"{self.path / name} is damaged ({error}); {REBUILD_HINT}") from error
         if not table.schema.equals(columns):
-            raise UserError(f"{self.path / name} has columns {table.schema.names}, expected {columns.names}; {MEND}")
+            raise UserError(
+                f"{self.path / name} has columns {table.schema.names}, expected {columns.names}; {REBUILD_HINT}"
+            )
         return table
 
     def _map(self, name: str, dataset: str) -> np.ndarray:
@@ -205,12 +210,16 @@ class Cache:
                 found = file[dataset]
                 offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
         except (OSError, KeyError) as error:
-            raise UserError(f"{path} is truncated or damaged: {dataset} cannot be read ({error}); {MEND}") from error
+            raise UserError(
+                f"{path} is truncated or damaged: {dataset} cannot be read ({error}); {REBUILD_HINT}"
+            ) from error
         size = int(np.prod(shape)) * dtype.itemsize
         if size == 0:
             return np.zeros(shape, dtype)
         if offset is None:
-            raise UserError(f"{path}: {dataset} is chunked or compressed and cannot be mapped into memory; {MEND}")
+            raise UserError(
+                f"{path}: {dataset} is chunked or compressed and cannot be mapped into memory; {REBUILD_HINT}"
+            )
         if offset + size > path.stat().st_size:
-            raise UserError(f"{path} is truncated: {dataset} ends behind the file's end; {MEND}")
+            raise UserError(f"{path} is truncated: {dataset} extends past the end of the file; {REBUILD_HINT}")
         return np.memmap(path, dtype, "r", offset, shape)

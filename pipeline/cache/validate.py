@@ -1,4 +1,4 @@
-"""Checks every promise of the cache format, and names all that are broken."""
+"""Checks a finished cache against every rule of the format, and lists all violations."""
 
 import re
 from collections.abc import Iterator
@@ -9,44 +9,45 @@ import pyarrow as pa
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.assemble import count
-from hspcgan.pipeline.cache.info import MEND, fingerprint, stamp
+from hspcgan.pipeline.cache.counts import count
+from hspcgan.pipeline.cache.info import REBUILD_HINT, fingerprint, stamp
 from hspcgan.pipeline.cache.reader import Cache
 
 BLOCK_BYTES = 2**26  # read at a time
 
 
 def validate(path: Path | str, checksums: bool = True) -> None:
-    """UserError that lists each broken promise; returns nothing when all are kept.
+    """Raises UserError with all violations; returns None for a valid cache.
 
-    `checksums`: False leaves out the files' sha256, for the writer, who has taken them a moment ago.
+    `checksums`: False skips the files' sha256, for the writer, which has just computed them.
     """
     cache = Cache(path)
     for checks in (
-        (_checksums,) * checksums,
+        (_checksums,) if checksums else (),
         (_info, _nulls),
         (_counts, _keys, _samples, _shapes),
         (_phrases, _concepts, _spans, _finite),
     ):
         problems = [problem for check in checks for problem in check(cache)]
-        if problems:  # the checks after these rely on what is broken here
-            raise UserError(f"{path} breaks the cache format:\n  " + "\n  ".join(problems) + f"\nTo mend: {MEND}")
+        if problems:  # the later checks rely on these
+            listed = "\n  ".join(problems)
+            raise UserError(f"{path} breaks the cache format:\n  {listed}\nTo fix: {REBUILD_HINT}")
 
 
 def _checksums(cache: Cache) -> Iterator[str]:
     for name in schema.contents_of(cache.info):
         wanted, got = cache.info["files"][name]["sha256"], stamp(cache.path / name)["sha256"]
         if got != wanted:
-            yield f"{name} was damaged or changed since the cache was made: sha256 {got}, expected {wanted}"
+            yield f"{name} was damaged or changed after the cache was made: sha256 {got}, expected {wanted}"
 
 
 def _info(cache: Cache) -> Iterator[str]:
     info, encoded = cache.info, cache.info["stages"]["encode"]
     clip = info["clip"]["sha256"]
     if info["normalised"]:
-        yield "cache.json says that features are normalised; format 1 holds raw ones"
+        yield "cache.json: `normalised` is true; format 1 holds raw features"
     if info["fingerprint"] != _chained(info):
-        yield "cache.json: the fingerprint is not that of the inputs under `stages`"
+        yield "cache.json: `fingerprint` does not match the inputs under `stages`"
     if encoded.get("clip_sha256", clip) != clip:
         yield f"cache.json: `clip` has sha256 {clip!r}, the texts were encoded by {encoded['clip_sha256']!r}"
     if encoded.get("templates", info["templates"]) != info["templates"]:

@@ -11,9 +11,9 @@ from tqdm import tqdm
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import BLOCK, is_cache, parse_info
-from hspcgan.pipeline.cache.ownership import refuse_foreign, refuse_others
+from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_others
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.sources import place
 
 BEGUN = "copy.partial"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.cache.ownership import refuse_inside_cache
+from hspcgan.pipeline.cache.partial.ownership import refuse_inside_cache
 from hspcgan.pipeline.cache.reader import Cache
 
 ROWS = 4096  # captions or phrases turned into a row group at a time

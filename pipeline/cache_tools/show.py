@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.info import MEND
+from hspcgan.pipeline.cache.info import REBUILD_HINT
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.graphs.svg import graph_svg
 
@@ -82,7 +82,7 @@ def svg(cache: Cache, row: int) -> str:
     try:
         graph = schema.read_graph(record["graph"])
     except ValueError as error:
-        raise UserError(f"{cache.path / schema.CAPTIONS_FILE}: graph in row {row}: {error}; {MEND}") from error
+        raise UserError(f"{cache.path / schema.CAPTIONS_FILE}: graph in row {row}: {error}; {REBUILD_HINT}") from error
     return graph_svg(record["text"], graph)
 
 

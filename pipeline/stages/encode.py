@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
 from hspcgan.pipeline.stages.engines import maker
 from hspcgan.pipeline.stages.runner import Job, Shard, Stage, say

@@ -16,7 +16,7 @@ import pyarrow as pa
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline import sources
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.sources import DataConfig, Item, open_source
 from hspcgan.pipeline.stages import caption_text, images
 from hspcgan.pipeline.stages.engines import maker

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.concepts.tokens import Concepts

@@ -11,9 +11,11 @@ import pyarrow as pa
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.ownership import refuse_foreign, work_folder
+from hspcgan.pipeline.cache.info import work_folder
+from hspcgan.pipeline.cache.partial.current import is_current
+from hspcgan.pipeline.cache.partial.ownership import refuse_foreign
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cache.writer import PartialCache, is_current
 from hspcgan.pipeline.cache_tools.show import reasons, taps_lines
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest

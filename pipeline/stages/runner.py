@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.stages import engines
 
 

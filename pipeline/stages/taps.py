@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, cached_clip, device_of
 from hspcgan.pipeline.stages.engines import maker

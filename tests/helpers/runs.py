@@ -11,7 +11,7 @@ import yaml
 
 from hspcgan.model.clip import load_clip
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.stages import taps
 from hspcgan.pipeline.stages.encode import EncodeConfig
 from hspcgan.pipeline.stages.runner import run_stage

@@ -8,7 +8,7 @@ import pytest
 from helpers import caches
 from helpers.caches import INFO, INPUTS, World, file_bytes, make_cache, run_stages
 
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.caches import World, file_bytes, make_cache
 
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def world() -> World:
 
 HOLD = """
 import sys
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 with PartialCache(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

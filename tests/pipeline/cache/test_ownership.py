@@ -8,9 +8,9 @@ import pytest
 from helpers.caches import INFO, World, file_bytes, make_cache, run_stages
 from helpers.stores import stored, upath
 
-from hspcgan.pipeline.cache.ownership import refuse_foreign, refuse_mounted
+from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_mounted
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.cache_tools.copy import copy_cache
 
 

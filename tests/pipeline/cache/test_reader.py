@@ -119,7 +119,7 @@ def test_an_unfinished_cache_is_refused_with_the_command_that_resumes(tmp_path):
     [
         ("", "is not JSON.*move its folder away"),
         ('{"format": 1', "is not JSON"),
-        ("[]", "is not JSON .no object, but a list"),
+        ("[]", "is not JSON .expected an object, got a list"),
         ("{}", "has format None"),
         ('{"format": 2}', "has format 2, this version reads 1"),
     ],
@@ -161,7 +161,7 @@ def test_a_field_of_another_type_is_named(copy, name, value):
         (lambda info: info["stages"].update(parse=[]), r"stages.parse is \[\], expected an object"),
         (lambda info: info["files"].pop("images.h5"), "files.images.h5 is missing"),
         (lambda info: info["files"]["images.h5"].update(size="7"), 'files.images.h5.size is "7", expected a whole'),
-        (lambda info: info["clip"].update(name="another"), "a field was changed since the cache was made"),
+        (lambda info: info["clip"].update(name="another"), "a field was changed after the cache was made"),
     ],
 )
 def test_a_field_inside_another_that_is_damaged_is_named(copy, change, message):

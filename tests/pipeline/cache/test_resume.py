@@ -14,8 +14,9 @@ import pytest
 from helpers import caches
 from helpers.caches import INFO, INPUTS, World, file_bytes, make_cache, run_stages
 
+from hspcgan.pipeline.cache.partial.current import is_current
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cache.writer import PartialCache, is_current
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +102,10 @@ def test_is_current_tells_absent_equal_and_different(path, tmp_path):
     with pytest.raises(ValueError, match="made from other inputs") as error:
         is_current(path, other)
     told = str(error.value)
-    assert "ingest.data.seed: 0 in the cache, 7 asked for" in told
-    assert "encode.templates.entity: a photo of a {} in the cache, {} asked for" in told
-    assert "parse.batch: nothing in the cache, 3 asked for" in told
-    assert "parse.tools: {'spacy': '3.8'} in the cache, nothing asked for" in told
+    assert "ingest.data.seed: cache has 0, manifest wants 7" in told
+    assert "encode.templates.entity: cache has a photo of a {}, manifest wants {}" in told
+    assert "parse.batch: cache has nothing, manifest wants 3" in told
+    assert "parse.tools: cache has {'spacy': '3.8'}, manifest wants nothing" in told
     assert "--rebuild" in told
     assert len(told.splitlines()) == 6
     assert is_current(path, {"ingest": INPUTS["ingest"] | {"data": {"seed": 0, "image_size": caches.SIZE}}})

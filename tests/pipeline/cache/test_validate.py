@@ -119,7 +119,7 @@ def test_a_whole_cache_breaks_nothing(whole):
 )  # fmt: skip
 def test_a_broken_table_is_named(cache, table, change, message):
     change_rows(cache, table, change)
-    with pytest.raises(ValueError, match=r"breaks the cache format(?s:.)*To mend: .*--rebuild") as error:
+    with pytest.raises(ValueError, match=r"breaks the cache format(?s:.)*To fix: .*--rebuild") as error:
         validate(cache)
     assert message in str(error.value)
 
@@ -127,8 +127,8 @@ def test_a_broken_table_is_named(cache, table, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda info: info.update(normalised=True), "says that features are normalised"),
-        (lambda info: info["stages"]["parse"].update(batch=3), "the fingerprint is not that of the inputs"),
+        (lambda info: info.update(normalised=True), "`normalised` is true; format 1 holds raw"),
+        (lambda info: info["stages"]["parse"].update(batch=3), "`fingerprint` does not match the inputs"),
         (lambda info: info["clip"].update(sha256="d" * 64), "the texts were encoded by 'cccc"),
         (lambda info: info["templates"].update(entity="{}"), "'entity': '{}', 'relation': 'one thing {} another'}"),
         (lambda info: info["clip"].update(context_length=4), "n_tokens outside 2 … 4, the context of made-up"),

@@ -9,9 +9,9 @@ import pytest
 from helpers import caches
 from helpers.caches import INFO, INPUTS, TEMPLATES, World, file_bytes, flat, make_cache, prompt, run_stages
 
+from hspcgan.pipeline.cache.partial.shards import write_shard
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cache.shards import write_shard
-from hspcgan.pipeline.cache.writer import PartialCache
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from helpers.caches import World, file_bytes, make_cache, run_stages
 from helpers.stores import leftovers, stored, upath
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache_tools.copy import copy_cache
 
 

@@ -116,7 +116,8 @@ def test_worker_counts_and_folders_do_not_count_as_changes(small, tmp_path):
 
 
 def test_a_cache_of_another_clip_is_refused_with_both_named(small, other_clip_path):
-    with pytest.raises(ValueError, match=r"encode\.clip_sha256: [0-9a-f]{12} in the cache.*(?s:.)*--rebuild"):
+    both = r"encode\.clip_sha256: cache has [0-9a-f]{12}, manifest wants [0-9a-f]{12}"
+    with pytest.raises(ValueError, match=both + "(?s:.)*--rebuild"):
         run(small, f"encode.clip={other_clip_path}")
 
 
@@ -200,10 +201,10 @@ def test_refusals_and_truncations_are_told_at_the_end(tmp_path, tiny_clip_path):
 
 KILLED = """
 import os, signal, sys
-from hspcgan.pipeline import encode, ingest
-from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.stages import encode, ingest
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.pipeline.prepare import prepare
+from hspcgan.pipeline.stages.prepare import prepare
 ingest.SHARD_IMAGES, encode.SHARD_TEXTS = 1, 4
 write = PartialCache.write
 

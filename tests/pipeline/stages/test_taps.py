@@ -15,9 +15,9 @@ from helpers.datasets import file_bytes, folder_dataset, manifest
 from helpers.networks import random_clip_state
 from helpers.views import SIZE, by_pillow
 
+from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
-from hspcgan.pipeline.cache.writer import PartialCache
 from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.stages import ingest, taps
@@ -119,7 +119,7 @@ def test_other_views_cost_an_unfinished_run_its_features_alone(made, tmp_path, t
 
 @pytest.mark.parametrize("views", ["[whole]", "[]"])
 def test_a_finished_cache_of_other_views_is_refused(made, views):
-    with pytest.raises(ValueError, match=r"taps\.views: \['whole', .*(?s:.)*--rebuild"):
+    with pytest.raises(ValueError, match=r"taps\.views: cache has \['whole', .*(?s:.)*--rebuild"):
         run(made, f"taps.views={views}")
 
 
@@ -223,7 +223,7 @@ def test_damaged_features_are_named(copy, change, message):
     [
         (lambda info: info["taps"].update(clip_sha256="d" * 64), "the taps are of another CLIP"),
         (lambda info: info["taps"].pop("views"), "cache.json is damaged: taps.views is missing"),
-        (lambda info: info.pop("taps"), "the fingerprint is not that of the inputs"),
+        (lambda info: info.pop("taps"), "`fingerprint` does not match the inputs"),
     ],
 )
 def test_a_cache_json_that_misstates_the_features_is_named(copy, change, message):

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,30 +16,29 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.counts import count
 from hspcgan.pipeline.cache.info import sealed, stamp
-from hspcgan.pipeline.cache.shards import Arrays
-
-if TYPE_CHECKING:
-    from hspcgan.pipeline.cache.writer import PartialCache
+from hspcgan.pipeline.cache.partial.shards import Arrays
+from hspcgan.pipeline.cache.partial.store import ShardStore
 
 
-class Encoded:
+class EncodedShards:
     """Features of the encode stage by text, mapped into memory."""
 
-    def __init__(self, partial: "PartialCache") -> None:
+    def __init__(self, store: ShardStore) -> None:
         self.place: dict[str, tuple[int, int]] = {}
         self.tables: list[tuple[np.ndarray, list[bool]]] = []
         self.arrays: list[Arrays] = []
-        for shard in partial.shards("encode"):
-            tables, arrays = partial.read("encode", shard)
+        for shard in store.shards("encode"):
+            tables, arrays = store.read("encode", shard)
             for row, text in enumerate(tables["texts"]["text"].to_pylist()):
                 if text in self.place:
-                    raise UserError(f"encode: {text!r} is in two shards; remove {partial.folder('encode')}, run again")
+                    raise UserError(f"encode: {text!r} is in two shards; remove {store.folder('encode')}, run again")
                 self.place[text] = (len(self.arrays), row)
             self.tables.append((tables["texts"]["n_tokens"].to_numpy(), tables["texts"]["truncated"].to_pylist()))
             self.arrays.append(arrays)
         if not self.arrays:
-            raise UserError(f"{partial.path}: not one caption to make a cache of; mend the data, see its rejects")
+            raise UserError(f"{store.path}: not one caption to make a cache of; mend the data, see its rejects")
         self.width = self.arrays[0]["sentence"].shape[1]
 
     def sentences(self, texts: list[str]) -> np.ndarray:
@@ -69,24 +68,24 @@ class Encoded:
         return self.place[text]
 
 
-def assemble(partial: "PartialCache", final: Path, info: Mapping[str, Any]) -> None:
+def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     """Writes all files into the empty folder `final`, cache.json last.
 
     UserError when rows went missing (rows in ≠ rows out + rejects), keys repeat or a text has no features.
     """
-    encoded = Encoded(partial)
-    phrases = partial.phrases(info["templates"])
+    encoded = EncodedShards(store)
+    phrases = store.phrases(info["templates"])
     ids = {(kind, text): row for row, (kind, text) in enumerate(zip(*_columns(phrases, "kind", "text"), strict=True))}
     pq.write_table(phrases, final / schema.PHRASES_FILE)
-    _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(partial, "samples"))
-    _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(partial, "rejects"))
-    _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(partial, encoded, ids))
-    _write_array(final / schema.IMAGES_FILE, partial, "ingest", "image")
+    _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(store, "samples"))
+    _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(store, "rejects"))
+    _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(store, encoded, ids))
+    _write_array(final / schema.IMAGES_FILE, store, "ingest", "image")
     if "taps" in info:
-        _write_array(final / schema.TAPS_FILE, partial, "taps", "taps")
-    _write_features(final / schema.FEATURES_FILE, partial, encoded, phrases["prompt"].to_pylist())
-    counts = _checked_counts(partial, final, phrases)
-    size = partial.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
+        _write_array(final / schema.TAPS_FILE, store, "taps", "taps")
+    _write_features(final / schema.FEATURES_FILE, store, encoded, phrases["prompt"].to_pylist())
+    counts = _checked_counts(store, final, phrases)
+    size = store.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
     files = {name: stamp(final / name) for name in schema.contents_of(info)}
     whole = sealed({**info, "counts": counts, "image_size": size, "files": files})
     (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
@@ -96,17 +95,17 @@ def _columns(table: pa.Table, *names: str) -> list[list]:
     return [table[name].to_pylist() for name in names]
 
 
-def _ingested(partial: "PartialCache", table: str) -> Iterator[pa.Table]:
-    for shard in partial.shards("ingest"):
-        yield partial.read("ingest", shard, only=[table])[0][table]
+def _ingested(store: ShardStore, table: str) -> Iterator[pa.Table]:
+    for shard in store.shards("ingest"):
+        yield store.read("ingest", shard, only=[table])[0][table]
 
 
-def _captions(partial: "PartialCache", encoded: Encoded, ids: Mapping[tuple[str, str], int]) -> Iterator[pa.Table]:
-    for shard in partial.shards("ingest"):
-        captions = partial.read("ingest", shard, only=["captions"])[0]["captions"]
-        concepts = partial.read("parse", shard, only=["concepts"])[0]["concepts"]
+def _captions(store: ShardStore, encoded: EncodedShards, ids: Mapping[tuple[str, str], int]) -> Iterator[pa.Table]:
+    for shard in store.shards("ingest"):
+        captions = store.read("ingest", shard, only=["captions"])[0]["captions"]
+        concepts = store.read("parse", shard, only=["concepts"])[0]["concepts"]
         if captions["caption_id"] != concepts["caption_id"]:
-            raise UserError(f"parse: shard {shard} has other captions than ingest's; remove {partial.folder('parse')}")
+            raise UserError(f"parse: shard {shard} has other captions than ingest's; remove {store.folder('parse')}")
         n_tokens, truncated = encoded.counted(captions["text"].to_pylist())
         columns = {name: captions[name] for name in ("caption_id", "key", "text")}
         columns |= {"n_tokens": pa.array(n_tokens, pa.int32()), "truncated": pa.array(truncated, pa.bool_())}
@@ -134,22 +133,22 @@ def _write_parquet(path: Path, columns: pa.Schema, tables: Iterator[pa.Table]) -
                 writer.write_table(table, row_group_size=len(table))
 
 
-def _write_array(path: Path, partial: "PartialCache", stage: str, name: str) -> None:
+def _write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
     """A stage's array of one row a sample, as the only dataset of its file."""
-    shards = partial.shards(stage)
-    shapes = [partial.read(stage, shard, only=[name])[1][name].shape for shard in shards]
+    shards = store.shards(stage)
+    shapes = [store.read(stage, shard, only=[name])[1][name].shape for shard in shards]
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
         shape = (sum(s[0] for s in shapes), *shapes[0][1:])
         rows = file.create_dataset(name, shape, schema.SHARDS[stage].arrays[name][0], track_times=False)
         start = 0
         for shard, shape in zip(shards, shapes, strict=True):
             if shape[0]:
-                rows[start : start + shape[0]] = partial.read(stage, shard, only=[name])[1][name]
+                rows[start : start + shape[0]] = store.read(stage, shard, only=[name])[1][name]
             start += shape[0]
 
 
-def _write_features(path: Path, partial: "PartialCache", encoded: Encoded, prompts: list[str]) -> None:
-    texts = [table["text"].to_pylist() for table in _ingested(partial, "captions")]
+def _write_features(path: Path, store: ShardStore, encoded: EncodedShards, prompts: list[str]) -> None:
+    texts = [table["text"].to_pylist() for table in _ingested(store, "captions")]
     lengths = [[len(rows) for rows in encoded.tokens(part)] for part in texts]
     captions, tokens = sum(map(len, texts)), sum(map(sum, lengths))
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
@@ -174,11 +173,11 @@ def _dataset(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> 
     return group.create_dataset(name.split("/")[1], shape, dtype, track_times=False)
 
 
-def _checked_counts(partial: "PartialCache", final: Path, phrases: pa.Table) -> dict[str, int]:
+def _checked_counts(store: ShardStore, final: Path, phrases: pa.Table) -> dict[str, int]:
     samples, captions, rejects = (pq.read_table(final / name) for name in
                                   (schema.SAMPLES_FILE, schema.CAPTIONS_FILE, schema.REJECTS_FILE))  # fmt: skip
     counts = count(samples, captions, phrases, rejects)
-    rows_in = sum(stats["rows_in"] for stats in partial.stats("ingest"))
+    rows_in = sum(stats["rows_in"] for stats in store.stats("ingest"))
     if rows_in != counts["rows_in"]:
         raise UserError(
             f"ingest: {rows_in} rows in, but {counts['rows_in']} out: {len(samples)} samples, {len(captions)} captions "
@@ -188,14 +187,3 @@ def _checked_counts(partial: "PartialCache", final: Path, phrases: pa.Table) -> 
     if twice:
         raise UserError(f"ingest: {len(twice)} keys are not unique, such as {twice[:5]}; rename the images")
     return counts
-
-
-def count(samples: pa.Table, captions: pa.Table, phrases: pa.Table, rejects: pa.Table) -> dict[str, int]:
-    """The counts in cache.json, from the tables of a finished cache: rows in are rows out + rejects."""
-    entities = captions["entities"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
-    return {
-        "rows_in": len(samples) + len(captions) + len(rejects),
-        "samples": len(samples), "captions": len(captions), "rejects": len(rejects), "phrases": len(phrases),
-        "tokens": int(captions["n_tokens"].to_numpy().sum()), "empty_graphs": int((entities == 0).sum()),
-        "truncated": int(captions["truncated"].to_numpy().sum()),
-    }  # fmt: skip

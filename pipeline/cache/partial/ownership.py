@@ -6,9 +6,9 @@ from pathlib import Path
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.info import is_cache
+from hspcgan.pipeline.cache.info import is_cache, work_folder
+from hspcgan.pipeline.cache.lock import LOCK
 
-LOCK = "lock"
 WORK = (LOCK, *schema.STAGES, "final", "copy", "replaced")
 """What a `CACHE.partial` holds."""
 LITTER = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini")
@@ -36,11 +36,6 @@ def refuse_mounted(target: Path) -> None:
     """UserError when a cache may lie at this place, but cannot be renamed to it."""
     if target.is_mount():
         raise UserError(f"{target} is a mounted volume, which cannot be renamed; give a folder in it: {target}/cache")
-
-
-def work_folder(target: Path) -> Path:
-    """`CACHE.partial`."""
-    return target.with_name(target.name + ".partial")
 
 
 def refuse_others(folder: Path, known: Collection[str], is_ours: Callable[[Path], bool]) -> None:

@@ -1,0 +1,45 @@
+"""Whether a finished cache was made from what a manifest asks for, and which inputs differ where it was not."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.info import spent_folder
+from hspcgan.pipeline.cache.reader import Cache
+
+OTHER_CACHE_HINT = "`hspcgan prepare MANIFEST --rebuild`, or give another `cache:`"
+
+
+def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
+    """Whether there is a finished cache at `path`, made from these inputs per stage; False where there is no cache.
+
+    UserError when it was made from other inputs (each differing key is named), and when it cannot be opened. Removes
+    the work folder of a run that was killed after the cache was complete.
+    """
+    if not (Path(path) / schema.INFO).is_file():
+        return False
+    stages = Cache(path).info["stages"]
+    asked = json.loads(json.dumps(inputs))
+    changes = [line for stage in asked for line in _differences(stage, stages.get(stage, {}), asked[stage])]
+    if changes:
+        listed = "\n  ".join(changes)
+        raise UserError(f"{path} was made from other inputs:\n  {listed}\nTo fix: {OTHER_CACHE_HINT}")
+    shutil.rmtree(spent_folder(Path(path)), ignore_errors=True)
+    return True
+
+
+def _differences(name: str, old: Any, new: Any) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(old.keys() | new.keys())
+        pairs = [(f"{name}.{key}", old.get(key, "nothing"), new.get(key, "nothing")) for key in keys]
+        return [line for pair in pairs for line in _differences(*pair)]
+    return [] if old == new else [f"{name}: cache has {_shortened(old)}, manifest wants {_shortened(new)}"]
+
+
+def _shortened(value: Any) -> Any:
+    """A sha256 by its first digits, as `hspcgan stats` shows it."""
+    return value[:12] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else value
