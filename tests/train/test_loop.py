@@ -160,7 +160,7 @@ def test_a_non_finite_loss_stops_and_names_step_batch_and_checkpoint(make_run, n
     run = make_run(steps=3)
     loop.train(run)
     run = make_run(steps=5)
-    loop.state.resume(run)
+    loop.checkpoints.resume(run)
     with torch.no_grad():
         next(iter(getattr(run, network).parameters())).fill_(torch.inf)
     before = weights(run.discriminator, run.generator)

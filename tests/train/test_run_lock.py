@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 HOLD = """
 import sys
 from pathlib import Path
-from hspcgan.train.lock import locked
+from hspcgan.train.run_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -126,7 +126,7 @@ def test_a_glimpse_is_of_the_size_and_of_all_bytes_or_both_edges(size):
     assert glimpse(io.BytesIO(b"ab" + content + b"cd"), 2, size) == seen
 
 
-@pytest.mark.parametrize("name", ["rows.py", "folder.py", "texts.py", "images.py"])
+@pytest.mark.parametrize("name", ["table_rows.py", "folder.py", "caption_text.py", "images.py"])
 def test_another_rule_makes_another_cache(monkeypatch, name):
     read, rules = Path.read_bytes, ingest._rules_sha256.__wrapped__
     before = rules()
