@@ -137,7 +137,7 @@ def load(
             f"got {clip.name} (sha256 {clip.sha256}); give the path of the former"
         )
     tensors = _read_tensors(path, card)
-    clip = clip.shown(config.clip_input)
+    clip = clip.with_input(config.clip_input)
     generator, discriminator, head = build(config, clip)
     for name, network in (("generator", generator), ("discriminator", discriminator), ("head", head)):
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}

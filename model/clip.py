@@ -92,8 +92,8 @@ class FrozenClip(nn.Module):
     def device(self) -> torch.device:
         return self.pixel_mean.device
 
-    def shown(self, clip_input: str) -> FrozenClip:
-        """The same weights, shown images in another way (`ModelConfig.clip_input`)."""
+    def with_input(self, clip_input: str) -> FrozenClip:
+        """The same weights with another conversion of image pixels (`ModelConfig.clip_input`)."""
         if clip_input == self.clip_input:
             return self
         return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input, self.rounded)

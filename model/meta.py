@@ -21,12 +21,12 @@ OPENAI = {
 }
 
 
-def sketch_clip(name: str) -> FrozenClip:
+def meta_clip(name: str) -> FrozenClip:
     """One of OpenAI's image transformers without values; KeyError for a name that is not in `OPENAI`."""
     return _clip(OPENAI[name], name)
 
 
-def sketch_of(clip: FrozenClip) -> FrozenClip:
+def meta_like(clip: FrozenClip) -> FrozenClip:
     """The same sizes without values."""
     network = clip.network
     text_width = len(network.ln_final.weight)
@@ -35,7 +35,7 @@ def sketch_of(clip: FrozenClip) -> FrozenClip:
     return _clip((*image, *text, len(network.transformer.resblocks)), clip.name)
 
 
-def sketch(config: ModelConfig, clip: FrozenClip) -> tuple[Generator, Discriminator, Head]:
+def meta_networks(config: ModelConfig, clip: FrozenClip) -> tuple[Generator, Discriminator, Head]:
     """The trainable networks around a sketched CLIP. UserError where configuration and CLIP do not fit."""
     with torch.device("meta"):
         return build(config, clip)

@@ -69,11 +69,11 @@ def make_run(tmp_path, cache_path, tiny_clip_path):
 
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.train.distributed import start
-    from hspcgan.train.setup import assemble
+    from hspcgan.train.setup import build_run
 
     def make(name="a", **train):
         path = write_manifest(tmp_path / name, cache_path, tiny_clip_path, **train)
-        return assemble(load_manifest(str(path)), start("cpu"))
+        return build_run(load_manifest(str(path)), start("cpu"))
 
     return make
 

@@ -1,9 +1,9 @@
 """Checkpoints: `RUN/checkpoints/step-000400/{model.safetensors, model.json, state.pt}` and the pointer `latest`.
 
-model.safetensors and model.json are weights to share, with the moving average as generator where there is one;
-state.pt is what a resumed run needs: live weights, optimizers, moving average, step, random state. A checkpoint is
-complete or absent: it is written under a temporary name, renamed, and only then named by `latest`. `best`, where
-checkpoints are scored on the way, names the best one and its figure; that one is not dropped.
+model.safetensors and model.json are weights to share, with the moving average as generator if there is one. state.pt
+is what a resumed run needs: live weights, optimizers, moving average, step, random state. A checkpoint is complete or
+absent: it is written under a temporary name, renamed, and only then named in `latest`. With periodic evaluation, `best`
+names the best checkpoint and its figure; that checkpoint is never deleted.
 """
 
 import os
@@ -26,7 +26,7 @@ BEST = "best"
 
 
 def save(run: Run, step: int) -> Path:
-    """Write the state after `step` steps, point `latest` at it, drop all but the newest `train.keep`."""
+    """Write the state after `step` steps, point `latest` at it, delete all but the newest `train.keep`."""
     root = run.folder / "checkpoints"
     target = root / f"step-{step:06d}"
     if latest(run.folder) == target:
@@ -40,10 +40,10 @@ def save(run: Run, step: int) -> Path:
         "averaged": run.average is not None,
         "manifest": run.manifest.name,
         "cache": run.cache.info["fingerprint"],
-        "texts": {"parse": _parser(run.cache.info), "templates": run.cache.info["templates"]},
+        "texts": {"parse": _parse_settings(run.cache.info), "templates": run.cache.info["templates"]},
         "train": run.config.model_dump(mode="json"),
     }
-    save_weights(temporary, run.shown, run.discriminator, run.head, run.model_config, run.clip, extra)
+    save_weights(temporary, run.sampling_generator, run.discriminator, run.head, run.model_config, run.clip, extra)
     torch.save(_state(run, step), temporary / "state.pt")
     for path in [*temporary.iterdir(), temporary]:
         to_disk(path)
@@ -55,25 +55,25 @@ def save(run: Run, step: int) -> Path:
 
 
 def prune(run: Run) -> None:
-    """Drop half-saved checkpoints, and all but the newest `train.keep`, the one to resume from and the best one."""
+    """Delete incomplete checkpoints, and all others but the newest `train.keep`, the latest and the best one."""
     root, top = run.folder / "checkpoints", best(run.folder)
-    spared = {latest(run.folder), top and top.path}
-    for old in _steps(root)[: -run.config.keep]:
-        if old not in spared:
+    kept = {latest(run.folder), top and top.path}
+    for old in _all(root)[: -run.config.keep]:
+        if old not in kept:
             shutil.rmtree(old)
-    for torn in root.glob(".*step-*.partial"):  # two dots and two endings: the weights alone
-        shutil.rmtree(torn)
+    for partial in root.glob(".*step-*.partial"):  # also ..step-N.partial.partial, which save_weights writes
+        shutil.rmtree(partial)
 
 
 def latest(folder: Path) -> Path | None:
-    """The run folder's last complete checkpoint; without the pointer the one of most steps.
+    """The run folder's last complete checkpoint, named by `latest`; without that file, the one of most steps.
 
     Raises:
-        UserError: the pointer names a checkpoint that is not there.
+        UserError: `latest` names a checkpoint that is missing.
     """
     pointer = folder / "checkpoints" / "latest"
     if not pointer.is_file():
-        return next(reversed(_whole(pointer.parent)), None)
+        return next(reversed(_complete(pointer.parent)), None)
     path = pointer.parent / pointer.read_text().strip()
     if not (path / "state.pt").is_file():
         raise UserError(f"{pointer} names {path.name}, which is missing; write the name of a complete one into it")
@@ -81,7 +81,7 @@ def latest(folder: Path) -> Path | None:
 
 
 class Best(NamedTuple):
-    """A run's best scored checkpoint: its figure, and that figure's whole name."""
+    """A run's best evaluated checkpoint: its folder, the value of the deciding figure, and that figure's full name."""
 
     path: Path
     value: float
@@ -89,7 +89,7 @@ class Best(NamedTuple):
 
 
 def best(folder: Path) -> Best | None:
-    """The run folder's best scored checkpoint; None where none was scored. UserError for a damaged pointer."""
+    """The run folder's best evaluated checkpoint; None without one. UserError if the file `best` is damaged."""
     pointer = folder / "checkpoints" / BEST
     if not pointer.is_file():
         return None
@@ -102,18 +102,18 @@ def best(folder: Path) -> Best | None:
 
 
 def resume(run: Run) -> int:
-    """Bring the run to its last checkpoint and return the steps done; 0 without one.
+    """Load the run's last checkpoint into it and return the steps done; 0 without a checkpoint.
 
     Raises:
-        UserError: the checkpoint was made with other settings, each of which is named, or it is damaged.
+        UserError: the checkpoint is damaged or was made with other settings, each of which is named.
     """
     path = latest(run.folder)
     if path is None:
         return 0
-    state = read(path, run)
-    if run.world.leads and not path.with_name("latest").is_file():
+    state = load_state(path, run)
+    if run.world.is_main and not path.with_name("latest").is_file():
         write_whole(path.with_name("latest"), path.name + "\n")
-    for name, part in _parts(run).items():
+    for name, part in _stateful(run).items():
         part.load_state_dict(state[name])
     torch.set_rng_state(state["random"])
     if run.world.device.type == "cuda" and "random_cuda" in state:
@@ -121,27 +121,27 @@ def resume(run: Run) -> int:
     return state["step"]
 
 
-def read(path: Path, run: Run) -> dict[str, Any]:
-    """A checkpoint's state, for a run to go on from; UserError as of `resume`."""
-    state = _read(path)
-    _require_same(state["fixed"], run.fixed(), path)
+def load_state(path: Path, run: Run) -> dict[str, Any]:
+    """The content of a checkpoint's state.pt, checked against the run's settings. UserError as for `resume`."""
+    state = _checked_state(path)
+    _require_same(state["fixed"], run.fixed_settings(), path)
     return state
 
 
 def _state(run: Run, step: int) -> dict[str, Any]:
-    state: dict[str, Any] = {name: part.state_dict() for name, part in _parts(run).items()}
-    state |= {"step": step, "fixed": run.fixed(), "random": torch.get_rng_state()}
+    state: dict[str, Any] = {name: part.state_dict() for name, part in _stateful(run).items()}
+    state |= {"step": step, "fixed": run.fixed_settings(), "random": torch.get_rng_state()}
     if run.world.device.type == "cuda":
         state["random_cuda"] = torch.cuda.get_rng_state()
     return state
 
 
-def _parser(info: dict[str, Any]) -> dict[str, Any]:
-    """How the cache's captions were parsed, without what came of it."""
+def _parse_settings(info: dict[str, Any]) -> dict[str, Any]:
+    """How the cache's captions were parsed, without the alignment statistics."""
     return {key: value for key, value in info["parser"].items() if key != "alignment"}
 
 
-def _parts(run: Run) -> dict[str, nn.Module | torch.optim.Optimizer]:
+def _stateful(run: Run) -> dict[str, nn.Module | torch.optim.Optimizer]:
     parts: dict[str, nn.Module | torch.optim.Optimizer] = {
         "generator": run.generator,
         "discriminator": run.discriminator,
@@ -157,8 +157,8 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
         "model": ModelConfig.model_validate({}).model_dump(mode="json"),
         "train": TrainConfig.model_validate({"steps": 1}).model_dump(mode="json"),
     }
-    unsaid = {key: defaults.get(key.split(".")[0], {}).get(key.split(".")[-1]) for key in now.keys() - then.keys()}
-    then = then | unsaid  # a setting younger than the checkpoint was as its default is
+    absent = {key: defaults.get(key.split(".")[0], {}).get(key.split(".")[-1]) for key in now.keys() - then.keys()}
+    then = then | absent  # settings added after the checkpoint was made had their default
     then = {key: value for key, value in then.items() if key.removeprefix("train.") not in FREE_ON_RESUME}
     differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
     if differing:
@@ -168,8 +168,8 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
         )
 
 
-def _read(checkpoint: Path) -> dict[str, Any]:
-    """Its state.pt, checked: torch writes a checksum of each tensor, and reads none."""
+def _checked_state(checkpoint: Path) -> dict[str, Any]:
+    """state.pt with its checksums compared: torch writes one per tensor but never compares them."""
     file = checkpoint / "state.pt"
     try:
         with zipfile.ZipFile(file) as archive:
@@ -177,19 +177,19 @@ def _read(checkpoint: Path) -> dict[str, Any]:
         if damaged:
             raise UserError(damaged)
         return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged zip raises, zipfile and torch do not say
-        before = [path.name for path in _whole(checkpoint.parent) if _step(path) < _step(checkpoint)]
-        mend = f"write {before[-1]} into {checkpoint.with_name('latest')}" if before else "remove the run, train anew"
-        raise UserError(f"{file} is damaged ({error}); {mend}") from error
+    except Exception as error:  # zipfile and torch do not document what they raise for a damaged file
+        before = [path.name for path in _complete(checkpoint.parent) if _step(path) < _step(checkpoint)]
+        fix = f"write {before[-1]} into {checkpoint.with_name('latest')}" if before else "remove the run, train again"
+        raise UserError(f"{file} is damaged ({error}); {fix}") from error
 
 
-def _whole(root: Path) -> list[Path]:
+def _complete(root: Path) -> list[Path]:
     """Complete checkpoints in the order of their steps."""
-    return [path for path in _steps(root) if (path / "state.pt").is_file()]
+    return [path for path in _all(root) if (path / "state.pt").is_file()]
 
 
-def _steps(root: Path) -> list[Path]:
-    """Checkpoints in the order of their steps, torn ones too; folders of other names are their owners'."""
+def _all(root: Path) -> list[Path]:
+    """Checkpoint folders in the order of their steps, incomplete ones too; other folders are left alone."""
     return sorted((path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal()), key=_step)
 
 

@@ -19,68 +19,68 @@ if TYPE_CHECKING:
 @click.option(
     "--override", "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="As train.batch_size=16; repeatable."
 )
-@click.option("--dry-run", is_flag=True, help="Check what is there, print parameters, memory, steps; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print parameters, memory and steps; write nothing.")
 def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
-    """Train a manifest's model from its cache; resumes.
+    """Train a manifest's model from its cache; the same command again resumes.
 
-    On several GPUs: torchrun --no-python --nproc_per_node 8 hspcgan train MANIFEST. Every process then runs this
-    command, and the batch is shared between them.
+    On several GPUs: torchrun --no-python --nproc_per_node 8 hspcgan train MANIFEST. Every process runs this
+    command with its share of the batch.
     """
-    from hspcgan.train.signals import noted_signals
+    from hspcgan.train.signals import received_signals
 
     if dry_run:
         _plan(manifest, overrides)
         return
-    with noted_signals() as noted:  # before what takes seconds to import and to load
-        _train(manifest, overrides, noted)
-    # Putting torch away takes a second, in which a late SIGTERM is not to make a failure of what is saved and told.
+    with received_signals() as signals:  # first, because imports and loading take seconds
+        _train(manifest, overrides, signals)
+    # Python's exit takes a second with torch; a late SIGTERM must not turn the saved run into a failure.
     atexit.register(signal.signal, signal.SIGTERM, signal.SIG_IGN)
 
 
 def _plan(path: str, overrides: Sequence[str]) -> None:
-    """Tell what a run would be, as far as what it needs is there."""
+    """Print the plan of a run, and what is missing for it or the step that it resumes at."""
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.train import distributed, plan
-    from hspcgan.train.periodic_eval import Judge
-    from hspcgan.train.setup import assemble
+    from hspcgan.train.periodic_eval import PeriodicEvaluator
+    from hspcgan.train.setup import build_run
 
     manifest = load_manifest(path, overrides)
     config = _checked(manifest)
-    world = distributed.place(config.device)
+    world = distributed.planned_world(config.device)
     absent = plan.missing(manifest)
-    run = None if absent else assemble(manifest, world)
-    if not world.leads:
+    run = None if absent else build_run(manifest, world)
+    if not world.is_main:
         return
-    standing = plan.standing(run) if run else ["before it can run:", *absent]
-    click.echo("\n".join([*plan.describe(manifest, world, run), *standing]))
+    status = plan.resume_lines(run) if run else ["before it can run:", *absent]
+    click.echo("\n".join([*plan.plan_lines(manifest, world, run), *status]))
     if run and config.evaluate_every:
-        Judge(run)
+        PeriodicEvaluator(run)
 
 
-def _train(path: str, overrides: Sequence[str], noted: Sequence[str]) -> None:
-    """Print the plan, train, and tell how it ended."""
+def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
+    """Print the plan, train, and print how the run ended."""
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.train import distributed, loop, plan
-    from hspcgan.train.setup import assemble
+    from hspcgan.train.setup import build_run
 
     manifest = load_manifest(path, overrides)
     world = distributed.start(_checked(manifest).device)
     try:
-        run = assemble(manifest, world)
-        if world.leads:
-            click.echo("\n".join(plan.describe(manifest, world, run)))
-        outcome = loop.train(run, noted)
+        run = build_run(manifest, world)
+        if world.is_main:
+            click.echo("\n".join(plan.plan_lines(manifest, world, run)))
+        outcome = loop.train(run, signals)
     except FloatingPointError as error:
         raise click.ClickException(str(error)) from error
     finally:
         distributed.end(world)
-    if world.leads:
+    if world.is_main:
         where = f"; {outcome.checkpoint}" if outcome.step else ""
         click.echo(_ending(outcome.reason, outcome.step, run.config.steps) + where)
 
 
 def _checked(manifest: Manifest) -> TrainConfig:
-    """The train section; slips in the evaluate section are refused now, not by `evaluate` after days of training."""
+    """The train section; the evaluate section is validated too, before days of training."""
     from hspcgan.evaluate.config import EvaluateConfig
     from hspcgan.train.config import TrainConfig
 
@@ -92,5 +92,5 @@ def _ending(reason: str, step: int, steps: int) -> str:
     if reason == "done":
         return f"complete: {step} steps"
     cause = "max_seconds is over" if reason == "time" else f"stopped by {reason}"
-    saved = ", saved; the same command resumes" if step else ", before the first; there was nothing to save"
+    saved = ", saved; the same command resumes" if step else ", before the first; nothing to save"
     return f"{cause} at step {step} of {steps}{saved}"

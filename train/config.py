@@ -1,4 +1,4 @@
-"""The `train` section of a manifest: what one training run is made of."""
+"""The `train` section of a manifest: the settings of one training run."""
 
 from typing import Literal
 
@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hspcgan.model.errors import UserError
 
-# A run may be resumed with other values of these: they change when it ends, what it tells, where and in what parts it
-# computes, but, rounding aside, not what.
+# A run may be resumed with other values of these. They change when it ends, what it logs, and where and in how many
+# parts it computes, but (up to rounding) not the result.
 FREE_ON_RESUME = frozenset(
     {"steps", "max_seconds", "log_every", "grid_every", "grid_images", "checkpoint_every", "keep", "device", "prefetch"}
     | {"accumulate", "evaluate_every", "best", "wandb"}
@@ -23,55 +23,57 @@ class TrainConfig(BaseModel):
     max_seconds: float | None = Field(None, gt=0, description="Stop and save once training has taken this long.")
     batch_size: int = Field(32, ge=2, description="Rows of the global batch, all processes together.")
     accumulate: int = Field(
-        1, ge=1, description="Parts that a process computes its rows in, one after the other: less memory, same step."
+        1, ge=1, description="Parts that a process computes its rows in, one by one: less memory, the same step."
     )
-    seed: int = Field(0, ge=0, description="Seeds weights, order of images, choice of captions, flips or views, noise.")
+    seed: int = Field(0, ge=0, description="Seed of weights, image order, choice of captions, flips, views and noise.")
 
     loss: Literal["hinge", "margin"] = Field("margin", description="Eq. 3, or the last line of eq. 4.")
     margin: float = Field(2.0, gt=0, description="α of eq. 4 and 5; only with loss: margin.")
     mining: Literal["none", "mis", "fake", "mis+fake"] = Field(
-        "mis", description="Which terms are hard-mined (HMMA, eq. 5); the two with `fake` are the paper's failure case."
+        "mis", description="Terms with hard mining (HMMA, eq. 5). The two with `fake` are the paper's failure case."
     )
     hardest: Literal["per-image", "worst-pair"] = Field(
-        "per-image", description="Hardest caption for each image (VSE++), or the batch's worst pair (eq. 5, literal)."
+        "per-image", description="Hardest caption of each image (VSE++), or the batch's worst pair (eq. 5, literally)."
     )
     penalty_k: float = Field(2.0, ge=0, description="k of the gradient penalty in eq. 3.")
     penalty_p: float = Field(6.0, ge=1, description="p of the gradient penalty in eq. 3.")
-    penalty_norm: Literal["summed", "joint"] = Field("summed", description="Two norms added (eq. 3) or one (GALIP).")
+    penalty_norm: Literal["summed", "joint"] = Field(
+        "summed", description="summed: two norms (eq. 3); joint: one (GALIP)."
+    )
     similarity: float = Field(4.0, ge=0, description="λ of eq. 3, weight of the CLIP similarity in the generator loss.")
 
     lr_generator: float = Field(1e-4, gt=0, description="Adam's learning rate of the generator.")
     lr_discriminator: float = Field(4e-4, gt=0, description="Adam's learning rate of discriminator and head.")
     betas: tuple[float, float] = Field((0.0, 0.9), description="Adam's β₁ and β₂.")
-    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the generator's moving average; 0 (the paper's): none.")
+    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the generator's moving average; 0, the paper's: none.")
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="bf16: autocast everywhere but in the discriminator's real branch and its penalty."
+        "fp32", description="bf16: autocast everywhere except in the discriminator's real branch and its penalty."
     )
 
-    flip: bool = Field(False, description="Mirror half of the images; only where captions know no left and right.")
+    flip: bool = Field(False, description="Mirror half of the images; only if captions never say left or right.")
     cache_taps: Literal[False, True, "disk"] = Field(
         False,
-        description="true: compute the frozen CLIP features of all training images at each start, hold them in RAM "
-        "(float16); disk: read those of the views that taps.views named, one drawn for each showing of an image.",
+        description="true: compute the frozen CLIP features of all training images at each start and keep them in RAM "
+        "(float16); disk: read the features of the views in taps.views from the cache, a random view each time.",
     )
-    prefetch: bool = Field(True, description="Prepare the next batch in a thread while the current one is trained on.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one.")
+    prefetch: bool = Field(True, description="Prepare the next batch in a thread during each step.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if there is a GPU.")
 
     log_every: int = Field(10, ge=1, description="Steps between log lines.")
     grid_every: int = Field(500, ge=1, description="Steps between sample grids.")
     grid_images: int = Field(16, ge=1, description="Captions of the test split shown in a grid.")
     checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints.")
-    keep: int = Field(2, ge=1, description="Checkpoints kept, the newest ones.")
+    keep: int = Field(2, ge=1, description="Number of newest checkpoints to keep.")
 
     evaluate_every: int | None = Field(
-        None, ge=1, description="Steps between evaluations by the manifest's evaluate section; absent: none on the way."
+        None, ge=1, description="Steps between evaluations by the manifest's evaluate section; absent: none."
     )
     best: str = Field(
         "fid",
-        description="Figure by which the best checkpoint is kept: the first whose name begins so: fid/held-out-clip.",
+        description="Figure that decides which checkpoint is best, by the beginning of its name: fid/held-out-clip.",
     )
     wandb: str | None = Field(
-        None, description="Weights & Biases project that TensorBoard's content is sent to as well."
+        None, description="Name of a Weights & Biases project; TensorBoard's content is sent there as well."
     )
 
     @model_validator(mode="after")
@@ -86,7 +88,7 @@ class TrainConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _maxima_need_the_whole_batch(self) -> "TrainConfig":
+    def _no_maximum_over_parts(self) -> "TrainConfig":
         if self.accumulate > 1 and ("fake" in self.mining or ("mis" in self.mining and self.hardest == "worst-pair")):
             raise UserError(
                 f"accumulate: {self.accumulate} computes a batch in parts, but mining {self.mining} ({self.hardest}) "

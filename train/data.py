@@ -1,4 +1,4 @@
-"""Training batches out of a cache: which row comes when is a pure function of (seed, step), so nothing needs saving.
+"""Training batches from a cache; which rows a step gets is a pure function of (seed, step), so nothing needs saving.
 
 Legend: b rows of this process, B rows of the global batch, S training images, d text width, V views, T taps,
 D tap width, g grid.
@@ -22,11 +22,11 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.train.losses import valid_negatives
 
 ORDER, CAPTION, VIEW = range(3)  # streams of random numbers drawn from one seed
-GRID = -1  # the "step" whose noise sample grids are drawn from
+GRID_STEP = -1  # the "step" that sample grids take their noise from
 
 
 def keyed_hash(seed: int, stream: int, epoch: int, items: np.ndarray) -> np.ndarray:
-    """Uniform uint64 for each item, a function of its arguments alone (splitmix64's finaliser, chained); [n] → [n]."""
+    """A uniform uint64 per item that depends on the arguments alone (splitmix64's finaliser, chained); [n] → [n]."""
     state = np.zeros(len(items), dtype=np.uint64)
     for value in (np.array([seed]), np.array([stream]), np.array([epoch]), items):
         state = state + value.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)
@@ -43,8 +43,8 @@ def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
 
 
 def noise_rows(seed: int, step: int, rows: int, noise_dim: int) -> np.ndarray:
-    """Standard normal noise of a step's global batch, float32 [rows, noise_dim]; processes take their slice of it."""
-    generator = np.random.Generator(np.random.Philox(key=np.array([seed, step - GRID], dtype=np.uint64)))
+    """Standard normal noise of a step's global batch, float32 [rows, noise_dim]; each process takes its slice."""
+    generator = np.random.Generator(np.random.Philox(key=np.array([seed, step - GRID_STEP], dtype=np.uint64)))
     return generator.standard_normal((rows, noise_dim), dtype=np.float32)
 
 
@@ -54,16 +54,17 @@ class Batch:
 
     step: int  # counted from 0
     samples: np.ndarray  # [b] sample rows in the cache
-    images: Tensor | None  # [b, 3, H, W] float32 in [-1, 1]; None where the taps are cached
-    taps: list[Tensor] | None  # each [b, D, g, g] float32; None where they are to be computed
+    images: Tensor | None  # [b, 3, H, W] float32 in [-1, 1]; None if taps are cached
+    taps: list[Tensor] | None  # each [b, D, g, g] float32; None if computed from images
     condition: Condition  # of b captions
     noise: Tensor  # [b, noise_dim]
     sentences: Tensor  # [B, d] raw sentence features of the whole global batch, candidates for mining
-    negatives: Tensor  # [b, B] bool, which of them are honest negatives
-    balance: float  # B / rows of the global batch with a negative, 0 without any
+    negatives: Tensor  # [b, B] bool, which of them are valid negatives
+    balance: float  # B / rows of the global batch with a valid negative; 0 if there are none
     first_row: int  # place of row 0 in the global batch
 
     def to(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on another device."""
         return replace(
             self,
             images=None if self.images is None else self.images.to(device),
@@ -75,7 +76,7 @@ class Batch:
         )
 
     def parts(self, count: int) -> list["Batch"]:
-        """The rows in `count` batches of equal size; each still mines among the whole global batch."""
+        """The rows in `count` batches of equal size; each still mines in the whole global batch."""
         size = len(self.samples) // count
         return [self._rows(slice(start, start + size)) for start in range(0, count * size, size)]
 
@@ -95,15 +96,17 @@ class Batch:
 class Batches:
     """The training split as an endless, indexable sequence of batches.
 
-    An epoch shows each image once, in a keyed order, with one of its captions; its tail is filled up with the head of
-    the next epoch, so every step has all its rows and no image is skipped.
+    An epoch has each image once, in a keyed random order, with one of its captions. The last batch of an epoch is
+    filled up from the next epoch, so every batch is full and no image is skipped.
 
     Args:
+        batch_size: rows of the global batch.
+        flip: whether half of the images are mirrored.
         n_entities: entity slots of a condition.
         rank, size: this process takes rows [rank · b, (rank + 1) · b) of each global batch, b = batch_size / size.
-        parts: that a process computes its rows in.
+        parts: the number of parts that a process computes its rows in.
     Raises:
-        UserError: no training images, or a batch that the processes cannot share evenly.
+        UserError: there are no training images, or batch_size is not a multiple of size · parts.
     """
 
     def __init__(
@@ -138,7 +141,7 @@ class Batches:
         self.tap_rows = np.arange(len(self.samples))  # place in the training split → row of taps
 
     def choose(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Global batch of a step: places in the training split, caption rows of the cache, views; [B] each."""
+        """A step's global batch: indices into the training split, rows of captions, view numbers; int64 [B]."""
         position = step * self.batch_size + np.arange(self.batch_size)
         epochs = position // len(self.samples)
         places, captions, views = (np.empty(self.batch_size, dtype=np.int64) for _ in range(3))
@@ -172,13 +175,13 @@ class Batches:
         )
 
     def _condition(self, captions: np.ndarray) -> Condition:
-        """Of this process's rows, padded as the global batch is: attention over less padding rounds differently."""
+        """Condition of this process's rows, padded like the global batch: other padding would round differently."""
         longest = int((self.cache.offsets[captions + 1] - self.cache.offsets[captions]).max())
         arrays = collate(self.cache.texts, captions[self.rows], self.n_entities, n_tokens=longest)
         return Condition.from_arrays(arrays)
 
     def images(self, places: np.ndarray, views: np.ndarray) -> Tensor:
-        """Images at places of the training split, each in one of `self.views` by its number; float32 in [−1, 1]."""
+        """Images by index into the training split, each in a view by its number in `self.views`; float32 in [−1, 1]."""
         images = self.cache.images[self.samples[places]]  # [b, 3, H, W] uint8
         shown = torch.empty(images.shape)
         for number in np.unique(views):
@@ -186,13 +189,18 @@ class Batches:
             shown[torch.from_numpy(rows)] = view_pixels(images[rows], self.views[number])
         return shown
 
-    def hold_taps(
+    def cache_taps_in_ram(
         self, compute: Callable[[Tensor], list[Tensor]], block: int = 64, stop: Callable[[], bool] = lambda: False
     ) -> None:
-        """Compute the frozen CLIP taps of every whole training image once; float16 from then on in RAM.
+        """Compute the frozen CLIP taps of every training image once and keep them in RAM as float16.
 
-        Batches then carry these instead of images. They differ from taps computed in the step by float16's rounding
-        alone, at most one part in 2,048 of each value. Where `stop` says so, the work ends and nothing is held.
+        Batches then have these instead of images. They differ from taps computed in the step by float16 rounding
+        alone, at most one part in 2,048 of each value.
+
+        Args:
+            compute: images [b, 3, H, W] in [−1, 1] → taps, each [b, D, g, g].
+            block: images per call of `compute`.
+            stop: asked after each block; if true, the work ends and nothing is kept.
         """
         held: np.ndarray | None = None
         for start in tqdm(range(0, len(self.samples), block), desc="CLIP features", disable=None, leave=False):
@@ -205,17 +213,17 @@ class Batches:
                 return
         self.taps = held
 
-    def read_taps(self, blocks: Sequence[int]) -> None:
-        """From then on batches carry the cache's taps instead of images, in a view drawn anew for each showing.
+    def use_cached_taps(self, blocks: Sequence[int]) -> None:
+        """Batches then have the cache's taps instead of images, each time in a randomly drawn view.
 
         Raises:
-            UserError: the cache has none, or those of other CLIP blocks.
+            UserError: the cache has no taps, or taps of other CLIP blocks.
         """
         self.cache.require_taps(blocks)
         self.taps, self.tap_rows, self.views = self.cache.taps, self.samples, self.cache.info["taps"]["views"]
 
     def stream(self, start: int, stop: int, prefetch: bool = True) -> Iterator[Batch]:
-        """Batches start … stop − 1; with `prefetch` a thread prepares the next one during each step."""
+        """The batches of steps start … stop − 1; with `prefetch` a thread prepares the next one during each step."""
         if not prefetch:
             yield from map(self.at, range(start, stop))
             return
@@ -234,7 +242,7 @@ def _each_tap(taps: np.ndarray) -> list[Tensor]:
 
 
 def _text_ids(cache: Cache, first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Id of each caption's text, equal for equal texts [C]; ids of each training image's captions, −1 padded [S, K]."""
+    """Id of each caption's text (equal texts, equal ids) [C]; those of each training image, −1 padded [S, K]."""
     _, text_id = np.unique(cache.captions["text"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
     own = np.full((len(first), int(count.max())), -1, dtype=np.int64)
     for column in range(own.shape[1]):

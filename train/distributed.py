@@ -1,7 +1,8 @@
-"""Several processes, when torchrun starts several; with one process nothing here touches torch.distributed.
+"""Training in several processes, started by torchrun; with one process nothing here touches torch.distributed.
 
-No DistributedDataParallel: it does not take the penalty's double backward. Every process builds the same networks
-from the same seed, computes its own rows of the global batch, and averages gradients in one all-reduce.
+There is no DistributedDataParallel, because it does not support the penalty's double backward. Every process builds
+the same networks from the same seed, computes its own rows of the global batch, and averages gradients in one
+all-reduce.
 """
 
 import os
@@ -19,18 +20,19 @@ from hspcgan.model.errors import UserError
 
 @dataclass(frozen=True)
 class World:
-    """This process among all: rank in [0, size), and the device it computes on."""
+    """This process: its rank in [0, size), the number of processes, and the device it computes on."""
 
     rank: int
     size: int
     device: torch.device
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
+        """Whether this process logs, saves and evaluates."""
         return self.rank == 0
 
 
-LAUNCHED = ("RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets beside WORLD_SIZE
+LAUNCH_VARIABLES = ("RANK", "MASTER_ADDR", "MASTER_PORT")  # torchrun sets these and WORLD_SIZE
 
 
 def start(device: str) -> World:
@@ -39,12 +41,12 @@ def start(device: str) -> World:
     Args:
         device: "auto", "cpu" or "cuda".
     Raises:
-        UserError: cuda is asked for and absent, or there are several processes and not what they need to meet.
+        UserError: cuda is wanted and absent, or WORLD_SIZE is above 1 and torchrun's other variables are missing.
     """
-    world = place(device)
+    world = planned_world(device)
     if world.size == 1:
         return world
-    absent = [name for name in LAUNCHED if name not in os.environ]
+    absent = [name for name in LAUNCH_VARIABLES if name not in os.environ]
     if absent:
         raise UserError(
             f"WORLD_SIZE is {world.size} without {', '.join(absent)}; start with torchrun, or unset WORLD_SIZE"
@@ -52,13 +54,13 @@ def start(device: str) -> World:
     on_gpu = world.device.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(world.device)
-    # The first process evaluates alone while the others wait for its next step; ten minutes, the default, can be short.
+    # The main process evaluates alone while the others wait; the default of ten minutes can be too short.
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(hours=6))
     return world
 
 
-def place(device: str) -> World:
-    """Where this process stands by those variables, without meeting the others; UserError where cuda is absent."""
+def planned_world(device: str) -> World:
+    """The World that `start` would join, read from the environment alone. UserError if cuda is wanted and absent."""
     where, size = pick_device(device, "train.device"), int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World(0, 1, where)
@@ -68,6 +70,7 @@ def place(device: str) -> World:
 
 
 def end(world: World) -> None:
+    """Leave the group of processes."""
     if world.size > 1:
         dist.destroy_process_group()
 
@@ -88,9 +91,9 @@ def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
 
 
 def owner_weight(value: Tensor, world: World) -> float:
-    """World size in the process that holds the largest value (the first of equals), 0 in all others.
+    """World size in the process with the largest value (the first of equals), 0 in all others.
 
-    The mean of gradients over processes then is the gradient of the batch's one worst term.
+    With this weight the gradients' mean over processes is the gradient of the global batch's one worst term.
     """
     if world.size == 1:
         return 1.0
@@ -101,7 +104,7 @@ def owner_weight(value: Tensor, world: World) -> float:
 
 
 def mean(values: Sequence[float], world: World) -> list[float]:
-    """Element-wise mean over the processes."""
+    """Element-wise mean over the processes, in float64."""
     if world.size == 1:
         return list(values)
     total = torch.tensor(values, dtype=torch.float64, device=world.device)
@@ -109,8 +112,8 @@ def mean(values: Sequence[float], world: World) -> list[float]:
     return (total / world.size).tolist()
 
 
-def any_of(flag: bool, world: World) -> bool:
-    """Whether any process raises its flag: all agree on when to stop."""
+def any_process(flag: bool, world: World) -> bool:
+    """Whether the flag is set in any process; every process gets the same answer."""
     if world.size == 1:
         return flag
     count = torch.tensor(int(flag), device=world.device)

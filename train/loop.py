@@ -1,4 +1,4 @@
-"""The trainer: discriminator step, generator step, moving average, log, save; the same command again resumes."""
+"""The training loop: discriminator step, generator step, moving average, log, save; resumes by itself."""
 
 import math
 import time
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from hspcgan.train import checkpoints, distributed, losses
 from hspcgan.train.data import Batch
-from hspcgan.train.periodic_eval import Judge
+from hspcgan.train.periodic_eval import PeriodicEvaluator
 from hspcgan.train.run_lock import locked
-from hspcgan.train.run_log import Clock, Journal
+from hspcgan.train.run_log import Clock, RunLog
 from hspcgan.train.setup import Run
 
 Report = dict[str, Tensor]  # scalars by name
@@ -22,74 +22,76 @@ Report = dict[str, Tensor]  # scalars by name
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call of `train` ended: "done", "time" (max_seconds) or the name of the signal that stopped it."""
+    """How a call of `train` ended."""
 
     checkpoint: Path
-    step: int
-    reason: str
+    step: int  # steps done
+    reason: str  # "done", "time" (max_seconds is over) or the name of the signal that stopped the run
 
 
-def train(run: Run, noted: Sequence[str] = ()) -> Outcome:
+def train(run: Run, signals: Sequence[str] = ()) -> Outcome:
     """Train from the run's last checkpoint, or from the start, until its steps, its time or a signal end it.
 
-    Every end leaves a checkpoint of the last finished step.
+    However it ends, there is a checkpoint of the last finished step.
 
     Args:
-        noted: names of the signals that came, as `noted_signals` adds them; one ends the run after the step at work.
+        signals: names of the signals received so far, a list that `received_signals` appends to; the first one ends the
+            run after the current step.
     Raises:
         UserError: the checkpoint in the run folder was made with other settings, or another process trains there.
-        FloatingPointError: a loss or a gradient is not finite; no weight has been touched by it.
+        FloatingPointError: a loss or a gradient is not finite; raised before any weight is changed by it.
     """
     began = time.monotonic()
-    with locked(run.folder) if run.world.leads else nullcontext():
-        return _train(run, checkpoints.resume(run), began, noted)
+    with locked(run.folder) if run.world.is_main else nullcontext():
+        return _train(run, checkpoints.resume(run), began, signals)
 
 
-def _train(run: Run, step: int, began: float, noted: Sequence[str]) -> Outcome:
-    """`train` from a step on, in a folder that no other process works in."""
+def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome:
+    """`train` after `step` finished steps, with the run folder locked."""
     config, reason = run.config, "done"
     if config.cache_taps is True:
-        run.batches.hold_taps(run.image_taps, stop=lambda: bool(noted))
-    if distributed.any_of(bool(noted), run.world):
-        return Outcome(_checkpoint(run, step), step, _signal(noted))
-    if run.world.leads:
+        run.batches.cache_taps_in_ram(run.image_taps, stop=lambda: bool(signals))
+    if distributed.any_process(bool(signals), run.world):
+        return Outcome(_checkpoint(run, step), step, _signal_name(signals))
+    if run.world.is_main:
         run.manifest.save(run.folder / "manifest.yaml")
-    judge = Judge(run) if config.evaluate_every and run.world.leads else None
-    journal, clock = Journal(run, step), Clock()
+    evaluator = PeriodicEvaluator(run) if config.evaluate_every and run.world.is_main else None
+    run_log, clock = RunLog(run, step), Clock()
     try:
         if step == 0:
-            journal.grid(step)
-            clock.lap("tell")
-        if judge and judge.due(step) and step not in journal.scored:  # what ended the run came before its evaluation
-            journal.judged(step, judge.score(step))
-            clock.forget()
+            run_log.grid(step)
+            clock.lap("log")
+        # The run was stopped between this checkpoint and its evaluation.
+        if evaluator and evaluator.due(step) and step not in run_log.evaluated_steps:
+            run_log.log_evaluation(step, evaluator.score(step))
+            clock.skip()
         for batch in run.batches.stream(step, config.steps, config.prefetch):
             batch = batch.to(run.world.device)
             clock.lap("data")
             report = train_step(run, batch, clock)
             step += 1
-            journal.note(report)
+            run_log.add(report)
 
-            stopped = distributed.any_of(bool(noted), run.world)
+            stopped = distributed.any_process(bool(signals), run.world)
             late = config.max_seconds is not None and time.monotonic() - began > config.max_seconds
-            late = distributed.any_of(late, run.world)
+            late = distributed.any_process(late, run.world)
             last = stopped or late or step == config.steps
             if step % config.log_every == 0 or last:
-                journal.tell(step, clock)
+                run_log.log(step, clock)
             if step % config.grid_every == 0 or (last and not stopped):
-                journal.grid(step)
-            if (step % config.checkpoint_every == 0 or last) and run.world.leads:
+                run_log.grid(step)
+            if (step % config.checkpoint_every == 0 or last) and run.world.is_main:
                 checkpoints.save(run, step)
-            clock.lap("tell")
-            # Whoever sent a signal soon kills; the evaluation is made up for when the run is resumed.
-            if judge and judge.due(step) and not stopped:
-                journal.judged(step, judge.score(step))
-                clock.forget()
+            clock.lap("log")
+            # SIGKILL may follow a signal soon; the resumed run makes this evaluation first.
+            if evaluator and evaluator.due(step) and not stopped:
+                run_log.log_evaluation(step, evaluator.score(step))
+                clock.skip()
             if last and step < config.steps:
-                reason = _signal(noted) if stopped else "time"
+                reason = _signal_name(signals) if stopped else "time"
                 break
     finally:
-        journal.close()
+        run_log.close()
     return Outcome(_checkpoint(run, step), step, reason)
 
 
@@ -97,18 +99,18 @@ def _checkpoint(run: Run, step: int) -> Path:
     return run.folder / "checkpoints" / f"step-{step:06d}"
 
 
-def _signal(noted: Sequence[str]) -> str:
-    """Name of the signal; another process may have got it."""
-    return noted[0] if noted else "signal"
+def _signal_name(signals: Sequence[str]) -> str:
+    """Name of the first signal; "signal" if another process received it."""
+    return signals[0] if signals else "signal"
 
 
 def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
     """One update of D, one of G through the updated D, one of the moving average; eq. 3–5.
 
-    With `train.accumulate` the rows are computed in parts, whose gradients add up to those of the whole.
+    With `train.accumulate` the rows are computed in parts; their gradients add up to those of the whole batch.
     """
     parts, reports = batch.parts(run.config.accumulate), []
-    whole = len(parts) == 1  # one G pass then serves both updates; parts are drawn again, or all would have to be kept
+    whole = len(parts) == 1  # then one G pass serves both updates; parts are generated twice, which saves memory
 
     run.optimizer_d.zero_grad(set_to_none=True)
     for part in parts:
@@ -128,7 +130,7 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
             taps, features = draw(run, part)
             clock.lap("fake")
         sentence = part.condition.sentence  # [b, d]
-        with run.autocast(), constant(run.discriminator, run.head):
+        with run.autocast(), frozen(run.discriminator, run.head):
             scores = run.head(run.discriminator(taps), sentence)  # [b]
         loss_g = losses.generator_loss(scores, features, sentence, run.config.similarity)
         (loss_g / len(parts)).backward()
@@ -138,12 +140,12 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
     clock.lap("G")
 
     if run.average is not None:
-        follow(run.average, run.generator, run.config.ema, batch.step)
+        update_ema(run.average, run.generator, run.config.ema, batch.step)
     return {name: mean_of(reports, name) for name in reports[0]} | {"grad_d": grad_d, "grad_g": grad_g}
 
 
 def draw(run: Run, batch: Batch) -> tuple[list[Tensor], Tensor]:
-    """CLIP features of images generated for a batch: taps, each [b, D, g, g], and image features [b, d]."""
+    """Frozen CLIP features of images generated for a batch: taps, each [b, D, g, g], and image features [b, d]."""
     with run.autocast():
         images = run.generator(batch.noise, batch.condition)  # [b, 3, H, W]
         return run.clip.image_taps(images, run.tap_blocks)
@@ -155,13 +157,13 @@ def mean_of(reports: list[Report], name: str) -> Tensor:
 
 
 def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple[Tensor, Report]:
-    """L_D of eq. 3, 4 or 5 with the gradient penalty; the real branch is float32 whatever the precision.
+    """L_D of eq. 3, 4 or 5 with the gradient penalty; the real branch is always float32, also under bf16.
 
     Args:
-        fake_taps: CLIP features of generated images, each [b, D, g, g], without history.
+        fake_taps: CLIP features of generated images, each [b, D, g, g], detached.
     """
     config = run.config
-    taps = [tap.detach().requires_grad_() for tap in run.real_taps(batch)]  # leaves: nothing flows into CLIP
+    taps = [tap.detach().requires_grad_() for tap in run.real_taps(batch)]  # leaves: no gradient flows into CLIP
     sentence = batch.condition.sentence.detach().clone().requires_grad_()
     features = run.discriminator(taps)  # [b, C, g, g]
     real = run.head(features, sentence)  # [b]
@@ -192,9 +194,9 @@ def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple
 
 @torch.no_grad()
 def mismatches(run: Run, batch: Batch, features: Tensor) -> Tensor:
-    """Row of the global batch that each image's mismatched caption is taken from; [b].
+    """Row of the global batch that each image's mismatched caption is taken from; int64 [b].
 
-    Mined over all pairs, or the next row's. A wrong row stands where an image has no valid one: its term has weight 0.
+    The hardest of all pairs, or the next row's. Without a valid row the result is arbitrary, and its term has weight 0.
     """
     if run.config.mining in ("none", "fake"):
         return losses.rolled(batch.negatives, batch.first_row)
@@ -202,13 +204,14 @@ def mismatches(run: Run, batch: Batch, features: Tensor) -> Tensor:
 
 
 def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, batch: Batch) -> Tensor:
-    """Gradients averaged over processes, checked, one optimizer step; returns the gradient's norm.
+    """Average the gradients over processes, check them, take one optimizer step; returns the gradient's norm.
 
     Args:
-        loss: what the gradients are of, already differentiated.
+        loss: a scalar for the check and the message; its backward pass is done.
+        what: "discriminator" or "generator", for the message.
 
     Raises:
-        FloatingPointError: before any weight is changed.
+        FloatingPointError: loss or norm is not finite; raised before any weight is changed.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     distributed.average_gradients(parameters, run.world)
@@ -217,10 +220,10 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
     if not (math.isfinite(value) and math.isfinite(size)):
         keys = run.cache.samples["key"].take(batch.samples.tolist()).to_pylist()
         shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the others')"
-        whose = "Batch" if run.world.size == 1 else shared
+        rows = "Batch" if run.world.size == 1 else shared
         raise FloatingPointError(
             f"step {batch.step + 1}: {what} loss is {value}, its gradient's norm {size}; stopped before the update. "
-            f"{whose}: {', '.join(keys)}. Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. "
+            f"{rows}: {', '.join(keys)}. Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. "
             f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
         )
     optimizer.step()
@@ -228,15 +231,15 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
 
 
 @torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
     """Exponential moving average of the weights; the decay rises from 0.1 as (1 + step) / (10 + step) up to `decay`."""
     keep = min(decay, (1 + step) / (10 + step))
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
 
 
 @contextmanager
-def constant(*networks: nn.Module) -> Iterator[None]:
-    """Their weights are constants to what is computed inside: gradients pass through but are not made for them."""
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Freezes the networks' weights inside the block; gradients still pass through to their inputs."""
     for network in networks:
         network.requires_grad_(False)
     try:

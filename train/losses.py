@@ -1,4 +1,4 @@
-"""The objectives of §3.2 as pure functions: scores and masks in, scalars out; `loop.py` strings them together.
+"""The losses of §3.2 as pure functions: scores and masks → scalars; `loop.py` combines them.
 
 Legend: b rows of this process, B rows of the global batch, d text width, D tap width, g grid.
 Equation numbers are those of the HSPC-GAN paper. Every Σ over a batch is a mean.
@@ -27,7 +27,7 @@ def negative_terms(loss: str, real: Tensor, negative: Tensor, alpha: float = 2.0
         loss: "hinge" (eq. 3, one-way: matched pairs above 1, all others below −1) or "margin" (eq. 4, last line).
         real: D(x_i, e_i).
         negative: D(x̂_i, e_i) or D(x_i, ê_i).
-        alpha: the margin α; 2 is what two hinges sum to.
+        alpha: the margin α; two hinges add up to 2.
     """
     if loss == "hinge":
         return F.relu(1 + negative)  # eq. 3, second and third term
@@ -37,9 +37,9 @@ def negative_terms(loss: str, real: Tensor, negative: Tensor, alpha: float = 2.0
 
 
 def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:
-    """Which captions of the batch are honest negatives of which image.
+    """Which captions of the batch are valid negatives of which image.
 
-    A caption that says, word for word, what any caption of the image says is none; that covers the image's own ones.
+    A caption whose text equals that of any caption of the image is not valid; this includes the image's own captions.
 
     Args:
         own_texts: [b, K] int64, ids of all caption texts of each image, padded with −1.
@@ -54,7 +54,7 @@ def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
     """The next row's caption as mismatch (GALIP's roll by one), skipping on to the next valid one; [b, B] → [b].
 
     Args:
-        valid: [b, B] bool; a row without any True yields an index that must not be used.
+        valid: [b, B] bool; the index of a row without any True must not be used.
         first_row: place of row 0 in the global batch.
     """
     rows, size = valid.shape
@@ -67,15 +67,15 @@ def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
 def hardest(scores: Tensor, valid: Tensor) -> Tensor:
     """The hardest valid caption ê_i of each image (eq. 5): that with the largest D(x_i, e_j); [b, B], [b, B] → [b].
 
-    A row without any valid caption yields an index that must not be used.
+    The index of a row without a valid caption must not be used.
     """
     return scores.masked_fill(~valid, -torch.inf).argmax(dim=1)
 
 
 def row_weights(valid: Tensor, balance: float) -> Tensor:
-    """Weights that turn a batch mean into the mean over rows that have a negative at all; [b, B] → [b].
+    """Weights that turn a batch mean into the mean over the rows with a valid negative; [b, B] → [b].
 
-    A row without valid negative drops out of the mismatched term.
+    A row without one has weight 0 in the mismatched term.
 
     Args:
         balance: B / (rows of the global batch with a valid negative); 0 where there are none.
@@ -84,15 +84,15 @@ def row_weights(valid: Tensor, balance: float) -> Tensor:
 
 
 def batch_mean(terms: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean over the rows, weighted where asked."""
+    """Mean over the rows, after multiplication by weights if there are any; [b] → scalar."""
     return (terms if weights is None else terms * weights).mean()
 
 
 def worst(terms: Tensor, usable: Tensor | None = None) -> Tensor:
-    """max_i of eq. 5 to the letter: the batch's largest term, undivided; one of equals gets all the gradient.
+    """max_i of eq. 5, literally: the batch's largest term, not divided by b; the first of equals gets all the gradient.
 
     Args:
-        usable: [b] bool, rows that take part; the result is 0 (with zero gradient) where none does.
+        usable: [b] bool, rows that count; the result is 0 (with zero gradient) if there are none.
     """
     if usable is None:
         return terms[terms.detach().argmax()]

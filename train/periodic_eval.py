@@ -1,4 +1,4 @@
-"""Periodic evaluation: a checkpoint scored by the manifest's `evaluate` section, the best one so far kept."""
+"""Periodic evaluation: scores a checkpoint by the manifest's `evaluate` section and keeps the best one so far."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from hspcgan.train.setup import Run
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What an evaluation on the way found: figures by name, the one that decides, the best checkpoint by it so far."""
+class Evaluated:
+    """Result of one periodic evaluation."""
 
-    figures: dict[str, float]
-    deciding: str
-    best: str
-    drift: list[str]  # expectations that do not hold, in words
+    figures: dict[str, float]  # by full name
+    deciding: str  # name of the figure that train.best selects
+    best: str  # name of the best checkpoint so far, by that figure
+    drift: list[str]  # failed expectations, a sentence each
 
 
-class Judge:
-    """Scores the run's checkpoints; results lie in RUN/evaluation/steps.
+class PeriodicEvaluator:
+    """Scores the run's checkpoints; results are written to RUN/evaluation/steps.
 
     Raises:
-        UserError: the evaluate section, its scorers or the cache do not fit; before any training.
+        UserError: the evaluate section, its scorers or the cache do not fit; raised before any training.
         ModuleNotFoundError: the package's `evaluate` extra is not installed.
     """
 
@@ -37,7 +37,7 @@ class Judge:
         from hspcgan.evaluate.run import prepare
 
         self.run = run
-        with self._aside():
+        with self._keep_random_state():
             self.setting = prepare(run.manifest)
         wanted, heads = run.config.best, self.setting.heads
         if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
@@ -49,8 +49,8 @@ class Judge:
         every = self.run.config.evaluate_every
         return every is not None and step > 0 and step % every == 0
 
-    def score(self, step: int) -> Judgement:
-        """Save the state after `step` steps, score it, and point `checkpoints/best` at it where it is the best.
+    def score(self, step: int) -> Evaluated:
+        """Save the state after `step` steps, score it, and point `checkpoints/best` at it if it is the best so far.
 
         Raises:
             UserError: no figure's name begins with `train.best`.
@@ -59,19 +59,19 @@ class Judge:
         from hspcgan.evaluate.subjects import CHECKPOINT, Subject
 
         path = checkpoints.save(self.run, step)
-        with self._aside():
+        with self._keep_random_state():
             result = evaluate(self.setting, [Subject(path.name, CHECKPOINT, path)])[0]
         figure, best = self._compare(path, result.figures)
         drift = [f"{one.name} is {one.got}, expected {one.expected}" for one in result.verdicts if not one.passed]
-        return Judgement({one.name: one.value for one in result.figures}, figure.name, best.path.name, drift)
+        return Evaluated({one.name: one.value for one in result.figures}, figure.name, best.path.name, drift)
 
-    def _aside(self) -> AbstractContextManager:
-        """Leaves the run's random state as it is: loading networks draws from it."""
+    def _keep_random_state(self) -> AbstractContextManager:
+        """Restores torch's random state after the block: building networks draws from it."""
         device = self.run.world.device
         return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
     def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, checkpoints.Best]:
-        """The figure that decides, and the best checkpoint by it, now that this one is scored."""
+        """The deciding figure, and the best checkpoint by it, including the one just scored."""
         from hspcgan.evaluate.expectations import named
 
         wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}
@@ -80,7 +80,7 @@ class Judge:
         figure = by_name[named(list(by_name), wanted)[0]]
         before = checkpoints.best(self.run.folder)
         if before is not None and before.figure != figure.name:
-            before = None  # another measure, sample or scorer than the last time
+            before = None  # measured with another metric, sample or scorer: not comparable
         sign = 1 if figure.better == "higher" else -1
         if before is not None and sign * figure.value <= sign * before.value:
             return figure, before

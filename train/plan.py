@@ -1,4 +1,4 @@
-"""What a run would be: parameters, memory, steps; counted from sizes alone, so neither cache nor weights are needed."""
+"""The plan that `train` prints: parameters, memory, steps; computed from sizes, without cache or weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.meta import OPENAI, sketch, sketch_clip, sketch_of
+from hspcgan.model.meta import OPENAI, meta_clip, meta_like, meta_networks
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train import checkpoints, losses
 from hspcgan.train.config import TrainConfig
@@ -19,7 +19,7 @@ from hspcgan.train.setup import Run, require_wandb
 
 STATE_BYTES = 16  # of a trainable parameter: weight, gradient, Adam's two moments, float32 each
 GB = 1e9
-MUCH = 8 * GB  # RAM for cached taps from which on another way is named
+LARGE = 8 * GB  # of RAM for cached taps; above it the plan names cache_taps: disk
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Memory:
 
 
 def missing(manifest: Manifest) -> list[str]:
-    """What must be there before the manifest can be trained, a line each with the command that makes it."""
+    """What is missing before the manifest can be trained, a line each, with the command that provides it."""
     lines = []
     if not (Path(manifest.raw["cache"]) / "cache.json").is_file():
-        lines.append(f"no cache at {manifest.raw['cache']}: `hspcgan prepare {manifest.ref}` makes it")
+        lines.append(f"no cache at {manifest.raw['cache']}: make it with `hspcgan prepare {manifest.ref}`")
     config = manifest.section("train", TrainConfig)
     chosen = manifest.section("encode", ClipChoice)
     for check in (lambda: weights_path(chosen.clip), lambda: require_wandb(config)):
@@ -50,15 +50,15 @@ def missing(manifest: Manifest) -> list[str]:
     return lines
 
 
-def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[str]:
-    """The plan, a line each; without `run` from sizes alone.
+def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list[str]:
+    """The plan as lines of text; without `run` it is computed from sizes and says nothing about the data.
 
     Raises:
-        UserError: a bad section, sizes that do not fit, a CLIP that is neither there nor one of OpenAI's.
+        UserError: an invalid section, sizes that do not fit, a CLIP that is neither on disk nor one of OpenAI's.
     """
     config, model = manifest.section("train", TrainConfig), manifest.section("model", ModelConfig)
-    clip = _sizes(manifest) if run is None else sketch_of(run.clip)
-    networks, memory = sketch(model, clip), step_memory(model, config, clip, world.size)
+    clip = _clip_sizes(manifest) if run is None else meta_like(run.clip)
+    networks, memory = meta_networks(model, clip), step_memory(model, config, clip, world.size)
     g, d, head = (f"{_parameters(network) / 1e6:.2f} M" for network in networks)
     rows, images = config.batch_size // world.size // config.accumulate, config.steps * config.batch_size
     extras = (
@@ -70,14 +70,14 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
     kind = ", in float32; bf16 takes less" if config.precision == "bf16" else ""
     hardest = f" ({config.hardest})" if "mis" in config.mining else ""
     images_known = None if run is None else len(run.batches.samples)
-    held = [held_taps(tap_bytes(model, clip), images_known)] if config.cache_taps is True else []
+    cached = [cached_taps_line(tap_bytes(model, clip), images_known)] if config.cache_taps is True else []
     lines = [
         f"{manifest.name}: {model.kind} at {model.image_size} px, frozen CLIP {clip.name}",
         f"prompts: {model.prompts}, {model.slots} from block {model.prompted_blocks(clip.layers)[0]} on, {model.gate}",
         f"parameters: G {g}, D {d}, head {head}",
         f"memory: about {memory.total / GB:.1f} GB a process: {memory.training / GB:.1f} weights, gradients and "
         f"optimizer, {memory.frozen / GB:.1f} CLIP, {memory.activations / GB:.1f} activations of {rows} images{kind}",
-        *held,
+        *cached,
         f"steps: {config.steps} of {config.batch_size} images on {world.size} × {world.device.type}{parts}: "
         f"{images} images in all",
         f"loss: {config.loss}, mining {config.mining}{hardest}; {', '.join(extras)}",
@@ -96,29 +96,29 @@ def describe(manifest: Manifest, world: World, run: Run | None = None) -> list[s
 
 
 def tap_bytes(model: ModelConfig, clip: FrozenClip) -> int:
-    """RAM that `cache_taps: true` takes for one image: float16 [T, D, g, g]."""
+    """Bytes of RAM that `cache_taps: true` needs for one image: float16 [T, D, g, g]."""
     return 2 * len(model.tap_blocks(clip.layers)) * clip.width * clip.grid**2
 
 
-def held_taps(of_one: int, images: int | None) -> str:
-    """What `cache_taps: true` adds by the bytes of one image; None: of how many is not known, and may be much."""
+def cached_taps_line(of_one: int, images: int | None) -> str:
+    """The plan's line on the RAM of `cache_taps: true`, from the bytes of one image; images: None if not known."""
     total = "" if images is None else f"{images * of_one / GB:.1f} GB, "
-    mend = "; cache_taps: disk, with taps.views, takes none" if images is None or images * of_one > MUCH else ""
-    return f"cached taps: + {total}{of_one / 1e6:.3f} MB an image, RAM of each process{mend}"
+    hint = "; cache_taps: disk, with taps.views, takes none" if images is None or images * of_one > LARGE else ""
+    return f"cached taps: + {total}{of_one / 1e6:.3f} MB an image, RAM of each process{hint}"
 
 
-def standing(run: Run) -> list[str]:
-    """Where the run goes on, a line, where it has a checkpoint; UserError for one that it cannot go on from."""
+def resume_lines(run: Run) -> list[str]:
+    """A line on the step that the run resumes at, if it has a checkpoint; UserError if that does not fit the run."""
     path, steps = checkpoints.latest(run.folder), run.config.steps
     if path is None:
         return []
-    step = checkpoints.read(path, run)["step"]
+    step = checkpoints.load_state(path, run)["step"]
     return [f"resumes at step {step} of {steps}" if step < steps else f"complete already: {step} steps"]
 
 
 def step_memory(model: ModelConfig, config: TrainConfig, clip: FrozenClip, processes: int = 1) -> Memory:
-    """Peak of one step: weights, and what autograd keeps in float32, whatever the precision; `clip` is a sketch."""
-    networks = generator, discriminator, head = sketch(model, clip)
+    """Peak memory of one step, for float32 even under bf16; `clip` is on the meta device."""
+    networks = generator, discriminator, head = meta_networks(model, clip)
     rows, taps = config.batch_size // processes // config.accumulate, model.tap_blocks(clip.layers)
     with torch.device("meta"):
         noise, sentence = torch.empty(rows, model.noise_dim), torch.empty(rows, clip.embed_dim)
@@ -136,18 +136,18 @@ def step_memory(model: ModelConfig, config: TrainConfig, clip: FrozenClip, proce
         return [losses.matching_aware_penalty(score, real, e), head(features, sentence), fake]
 
     frozen = [*networks, clip]
-    drawn, judged = kept_bytes(generate, frozen), kept_bytes(discriminate, frozen)
+    of_g, of_d = saved_bytes(generate, frozen), saved_bytes(discriminate, frozen)
     trainable = sum(_parameters(network) for network in networks)
     average = 4 * _parameters(generator) if config.ema else 0
     return Memory(
         training=STATE_BYTES * trainable + average,
         frozen=4 * sum(p.numel() for p in clip.parameters()),
-        activations=drawn + judged,
+        activations=of_g + of_d,
     )
 
 
-def kept_bytes(compute: Callable[[], object], networks: list[nn.Module]) -> int:
-    """Bytes that autograd keeps for the backward pass of `compute`, each storage once, the networks' weights not."""
+def saved_bytes(compute: Callable[[], object], networks: list[nn.Module]) -> int:
+    """Bytes that autograd saves for the backward pass of `compute`: each storage once, no weights of the networks."""
     weights = {p.untyped_storage()._cdata for network in networks for p in network.parameters()}
     kept: dict[int, torch.UntypedStorage] = {}
 
@@ -157,17 +157,18 @@ def kept_bytes(compute: Callable[[], object], networks: list[nn.Module]) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = compute()  # alive until the sum is taken, and with it every storage
+        result = compute()  # kept alive, and every storage with it, until the sum is taken
         total = sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
     del result
     return total
 
 
-def _sizes(manifest: Manifest) -> FrozenClip:
+def _clip_sizes(manifest: Manifest) -> FrozenClip:
+    """The manifest's CLIP on the meta device."""
     chosen = manifest.section("encode", ClipChoice)
     if Path(chosen.clip).stem in OPENAI:
-        return sketch_clip(Path(chosen.clip).stem)
-    return sketch_of(load_clip(weights_path(chosen.clip), chosen.allow_unverified))
+        return meta_clip(Path(chosen.clip).stem)
+    return meta_like(load_clip(weights_path(chosen.clip), chosen.allow_unverified))
 
 
 def _parameters(network: nn.Module) -> int:

@@ -1,4 +1,4 @@
-"""One trainer at a time in a run folder: a lock on its file `lock`, which ends with the process that holds it."""
+"""Allows one trainer at a time in a run folder: a lock on its file `lock`, released when the process ends."""
 
 import os
 import socket
@@ -12,13 +12,13 @@ from hspcgan.pipeline.cache.lock import take
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a run folder, which is made where there is none; its file `lock` stays and names the last holder.
+    """Locks a run folder while the block runs; creates the folder if needed. The file `lock` names the last holder.
 
     Raises:
-        UserError: another process, which is named, holds it, or nothing can be locked there.
+        UserError: another process (named in the message) holds the lock, or the file system has no locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "a+", encoding="utf-8") as file:  # not "w": what it says is the holder's
+    with open(folder / "lock", "a+", encoding="utf-8") as file:  # not "w": it may name the present holder
         try:
             take(file, "run")
         except BlockingIOError:

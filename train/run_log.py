@@ -1,4 +1,4 @@
-"""What a run tells: JSON lines, TensorBoard, sample grids, one status line."""
+"""Run logging: JSON lines, TensorBoard, sample grids and one status line."""
 
 import hashlib
 import json
@@ -20,15 +20,15 @@ from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.atomic import write_whole
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.train import distributed
-from hspcgan.train.data import GRID, noise_rows
-from hspcgan.train.periodic_eval import Judgement
+from hspcgan.train.data import GRID_STEP, noise_rows
+from hspcgan.train.periodic_eval import Evaluated
 from hspcgan.train.setup import Run
 
-LOG, JUDGED = "log.jsonl", "evaluations.jsonl"
+LOG, EVALUATIONS = "log.jsonl", "evaluations.jsonl"
 
 
 class Clock:
-    """Seconds spent in each part of a step, summed until read."""
+    """Seconds spent in each part of a step, summed until `read`."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -40,19 +40,20 @@ class Clock:
         self.seconds[part] += now - self._last
         self._last = now
 
-    def forget(self) -> None:
-        """Leave out the time since the last lap."""
+    def skip(self) -> None:
+        """Count the time since the last lap for no part."""
         self._last = time.perf_counter()
 
     def read(self) -> dict[str, float]:
+        """Seconds of each part since the last read; starts again at 0."""
         seconds, self.seconds = dict(self.seconds), defaultdict(float)
         return seconds
 
 
-class Journal:
-    """Means of what the steps report, told every `log_every` steps; only the leading process writes.
+class RunLog:
+    """Logs the means of the steps' reports every `log_every` steps; only the main process writes.
 
-    Resuming drops what an interrupted run told after the checkpoint that it resumes from.
+    A resumed run drops the lines that the interrupted one wrote after the checkpoint.
     """
 
     def __init__(self, run: Run, start: int):
@@ -60,28 +61,28 @@ class Journal:
         self.sums: dict[str, Tensor] = {}
         self.count = 0
         self.began, self.start = time.perf_counter(), start
-        self.writes = run.world.leads
-        self.scored: list[int] = []  # steps of evaluations told before
+        self.writes = run.world.is_main
+        self.evaluated_steps: list[int] = []  # of evaluations logged before the start
         if self.writes:
             (run.folder / "grids").mkdir(parents=True, exist_ok=True)
-            _keep_until(run.folder / LOG, start)
-            self.scored = _keep_until(run.folder / JUDGED, start)
+            _truncate_log(run.folder / LOG, start)
+            self.evaluated_steps = _truncate_log(run.folder / EVALUATIONS, start)
             if self.config.wandb:
-                _follow_by_wandb(run, self.config.wandb)
+                _start_wandb(run, self.config.wandb)
             self.board = SummaryWriter(run.folder / "tensorboard", purge_step=start + 1 if start else 0)
             self.bar = tqdm(total=self.config.steps, initial=start, unit="step", disable=None, dynamic_ncols=True)
-            self.show = _Showcase(run)
+            self.sample_grid = _SampleGrid(run)
 
-    def note(self, report: dict[str, Tensor]) -> None:
-        """Add one step's report; its scalars stay on their device until they are told."""
+    def add(self, report: dict[str, Tensor]) -> None:
+        """Add one step's scalars to the sums; they stay on their device until `log`."""
         for name, value in report.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.count += 1
         if self.writes:
             self.bar.update()
 
-    def tell(self, step: int, clock: Clock) -> None:
-        """Write the means since the last line; `step` counts steps done."""
+    def log(self, step: int, clock: Clock) -> None:
+        """Log the means since the last call; `step` is the number of steps done."""
         names, seconds = sorted(self.sums), clock.read()
         local = [float(self.sums[name]) / self.count for name in names]
         means = dict(zip(names, distributed.mean(local, self.run.world), strict=True))
@@ -97,44 +98,45 @@ class Journal:
         status = f"D {means['loss_d']:.3f}  G {means['loss_g']:.3f}  cos {means['cosine']:.3f}  {rate:.1f} images/s"
         status += "".join(f"  {gb:.1f} GB GPU" for gb in self._gpu().values())
         if self.bar.disable:
-            self._say(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}")
+            self._print(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}")
         else:
             self.bar.set_postfix_str(status)
 
-    def judged(self, step: int, found: Judgement) -> None:
-        """Tell an evaluation: a line here and in evaluations.jsonl, all its figures to TensorBoard."""
-        with open(self.run.folder / JUDGED, "a", encoding="utf-8") as file:
+    def log_evaluation(self, step: int, found: Evaluated) -> None:
+        """Log an evaluation: one status line, one line in evaluations.jsonl, all figures in TensorBoard."""
+        with open(self.run.folder / EVALUATIONS, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **asdict(found)}, ensure_ascii=False) + "\n")
         self._scalars(step, found.figures)
         line = f"step {step}: {found.deciding} {found.figures[found.deciding]:.4g}, the best is {found.best}"
-        self._say("; DRIFT: ".join([line, *found.drift]))
+        self._print("; DRIFT: ".join([line, *found.drift]))
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
         for name, value in values.items():
             self.board.add_scalar(name, value, step)
 
-    def _say(self, line: str) -> None:
-        """Above the progress bar where there is one."""
+    def _print(self, line: str) -> None:
+        """Print a line above the progress bar, if there is one."""
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
 
     def grid(self, step: int) -> None:
-        """Draw the fixed captions with the generator as it is; real images above, generated ones below."""
+        """Save a picture of the fixed captions: real images above, images generated now below."""
         if not self.writes:
             return
         from hspcgan.evaluate.draw.pictures import png
 
-        picture = self.show.draw()
+        picture = self.sample_grid.draw()
         write_whole(self.run.folder / "grids" / f"step-{step:06d}.png", png(picture))
         self.board.add_image("grid", picture, step, dataformats="HWC")
 
     def close(self) -> None:
+        """Close progress bar and TensorBoard writer."""
         if self.writes:
             self.bar.close()
             self.board.close()
 
     def _gpu(self) -> dict[str, float]:
-        """Most GPU memory that tensors have taken so far; nothing on a CPU."""
+        """Peak GPU memory of tensors so far, in GB; empty on a CPU."""
         device = self.run.world.device
         return {"gpu_gb": round(torch.cuda.max_memory_allocated(device) / 1e9, 2)} if device.type == "cuda" else {}
 
@@ -143,8 +145,11 @@ class Journal:
         return timedelta(seconds=round(per_step * (self.config.steps - step)))
 
 
-class _Showcase:
-    """Captions of the test split (of the training split where there is none), spread over it, and their noise."""
+class _SampleGrid:
+    """Fixed captions and noise, drawn again for each grid.
+
+    Captions are spread evenly over the test split, or over the training split if there is no test split.
+    """
 
     def __init__(self, run: Run):
         self.run = run
@@ -154,7 +159,7 @@ class _Showcase:
         captions = np.array([run.cache.captions_of(int(row)).start for row in samples])
         arrays = collate(run.cache.texts, captions, n_entities=run.model_config.locals)
         self.condition = Condition.from_arrays(arrays).to(run.world.device)
-        noise = noise_rows(run.config.seed, GRID, len(samples), run.model_config.noise_dim)
+        noise = noise_rows(run.config.seed, GRID_STEP, len(samples), run.model_config.noise_dim)
         self.noise = torch.from_numpy(noise).to(run.world.device)
         self.real = np.stack([run.cache.images[row] for row in samples])  # [n, 3, H, W] uint8
         texts, keys = run.cache.captions["text"], run.cache.samples["key"]
@@ -167,12 +172,12 @@ class _Showcase:
         from hspcgan.evaluate.draw.pictures import paired
 
         with self.run.autocast():
-            images = self.run.shown(self.noise, self.condition).float()
+            images = self.run.sampling_generator(self.noise, self.condition).float()
         return paired(self.real.transpose(0, 2, 3, 1), to_uint8(images))
 
 
-def _follow_by_wandb(run: Run, project: str) -> None:
-    """Weights & Biases takes over what goes to TensorBoard, under an id that a resumed run shares."""
+def _start_wandb(run: Run, project: str) -> None:
+    """Send TensorBoard's content to Weights & Biases as well, under an id that depends on the run folder alone."""
     import wandb
 
     identity = hashlib.sha256(str(run.folder.resolve()).encode()).hexdigest()[:12]
@@ -180,10 +185,10 @@ def _follow_by_wandb(run: Run, project: str) -> None:
                config=run.manifest.raw, sync_tensorboard=True)  # fmt: skip
 
 
-def _keep_until(path: Path, step: int) -> list[int]:
-    """Drop log lines of steps after `step`, and those that cannot be read, as one cut short by a crash; the steps kept.
+def _truncate_log(path: Path, step: int) -> list[int]:
+    """Drop the lines of steps after `step`, and lines that cannot be read; returns the steps of the kept lines.
 
-    A log is no state: what is wrong with it is told, and stops nothing.
+    Logs are not needed to resume, so bad lines (such as one cut short by a crash) are reported and dropped.
     """
     if not path.is_file():
         return []
@@ -197,7 +202,7 @@ def _keep_until(path: Path, step: int) -> list[int]:
 
 
 def _step_of(line: bytes) -> int | None:
-    """The step that a line of a log is of; None where that cannot be read."""
+    """The step of a log line; None if the line cannot be read."""
     try:
         return int(json.loads(line)["step"])
     except (ValueError, TypeError, KeyError):

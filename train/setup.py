@@ -1,4 +1,4 @@
-"""From a manifest to everything a training run holds: frozen CLIP, networks, optimizers, batches. Writes nothing."""
+"""Builds a training run from a manifest: frozen CLIP, networks, optimizers and batches. Writes nothing."""
 
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -54,18 +54,18 @@ class Run:
 
     @torch.no_grad()
     def image_taps(self, images: Tensor) -> list[Tensor]:
-        """Frozen CLIP features of images in [−1, 1] from anywhere; each [b, D, g, g] float32 on this run's device."""
+        """Frozen CLIP features of images [b, 3, H, W] in [−1, 1]; each [b, D, g, g] float32 on the run's device."""
         with self.autocast():
             taps = self.clip.taps_only(images.to(self.world.device), self.tap_blocks)
         return [tap.float() for tap in taps]
 
     @property
-    def shown(self) -> Generator:
-        """The generator to sample from: the moving average where there is one."""
+    def sampling_generator(self) -> Generator:
+        """The generator to draw images with: the moving average if there is one, else the live weights."""
         return self.generator if self.average is None else self.average
 
-    def fixed(self) -> dict[str, object]:
-        """Every setting that a resumed run must share with its checkpoint, by dotted name; plain JSON values."""
+    def fixed_settings(self) -> dict[str, object]:
+        """Every setting that must not change when the run is resumed, by dotted name; plain JSON values."""
         sections = {
             "train": self.config.model_dump(mode="json", exclude=set(FREE_ON_RESUME)),
             "model": self.model_config.model_dump(mode="json"),
@@ -75,21 +75,20 @@ class Run:
         return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
 
 
-def assemble(manifest: Manifest, world: World) -> Run:
-    """Load, check and build what the manifest names, for this process.
+def build_run(manifest: Manifest, world: World) -> Run:
+    """Load, check and build everything that the manifest names, for this process.
 
     Raises:
-        UserError: a bad section, a missing package, a missing or damaged cache, a cache encoded by another CLIP, sizes
+        UserError: an invalid section, a missing package, a missing or damaged cache, a cache of another CLIP, or sizes
             that do not fit.
     """
     config = manifest.section("train", TrainConfig)
-    if world.leads:
+    if world.is_main:
         require_wandb(config)
     model_config = manifest.section("model", ModelConfig)
     cache = Cache(Path(manifest.raw["cache"]))
     chosen = manifest.section("encode", ClipChoice)
-    clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified)
-    clip = clip.shown(model_config.clip_input)
+    clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified).with_input(model_config.clip_input)
     cache.require_clip(clip.sha256)
     _require_fit(manifest, cache, config, model_config)
     batches = Batches(
@@ -105,7 +104,7 @@ def assemble(manifest: Manifest, world: World) -> Run:
     )
     tap_blocks = model_config.tap_blocks(clip.layers)
     if config.cache_taps == "disk":
-        batches.read_taps(tap_blocks)
+        batches.use_cached_taps(tap_blocks)
 
     torch.manual_seed(config.seed)
     generator, discriminator, head = build(model_config, clip, cache.phrase_mean)
@@ -132,7 +131,7 @@ def assemble(manifest: Manifest, world: World) -> Run:
 
 
 def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_config: ModelConfig) -> None:
-    """UserError for a cache whose texts were read, or whose images or taps shown, in another way."""
+    """UserError if the cache was made with other text settings, image size or CLIP input than the manifest names."""
     if model_config.prompts != "fc":
         cache.require_texts(manifest.texts, manifest.name)
     if cache.images.shape[-1] != model_config.image_size:
@@ -142,13 +141,13 @@ def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_co
         )
     if config.cache_taps == "disk" and model_config.clip_input != "exact":
         raise UserError(
-            f"model.clip_input is {model_config.clip_input}, but the cache's taps are of images shown exactly; set "
-            "train.cache_taps: true or false"
+            f"model.clip_input is {model_config.clip_input}, but the cache's taps were computed with exact; "
+            "set train.cache_taps: true or false"
         )
 
 
 def require_wandb(config: TrainConfig) -> None:
-    """UserError where Weights & Biases is asked for and not installed."""
+    """UserError if train.wandb is set and Weights & Biases is not installed."""
     if config.wandb and find_spec("wandb") is None:
         raise UserError("train.wandb is set, but wandb is not installed; `pip install wandb`, or remove train.wandb")
 

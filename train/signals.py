@@ -1,4 +1,4 @@
-"""Signals that ask a run to end are noted, so that it ends between two steps."""
+"""Records SIGTERM and SIGINT instead of stopping at once, so that a run ends between two steps."""
 
 import signal
 import threading
@@ -8,27 +8,27 @@ from types import FrameType
 
 
 @contextmanager
-def noted_signals() -> Iterator[list[str]]:
-    """Collects the names of SIGTERM and SIGINT instead of dying of them.
+def received_signals() -> Iterator[list[str]]:
+    """Collects the names of SIGTERM and SIGINT while the block runs; neither ends the process.
 
-    A second SIGINT has its usual effect. A second SIGTERM has none: launchers and schedulers send several, and SIGKILL
-    when they have waited long enough.
+    A second SIGINT has its usual effect. A second SIGTERM has none, because launchers and schedulers send several, and
+    then SIGKILL. Outside the main thread, where Python allows no handlers, nothing is collected.
     """
-    noted: list[str] = []
+    received: list[str] = []
     if threading.current_thread() is not threading.main_thread():
-        yield noted
+        yield received
         return
     previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(signal.Signals(number).name)
+    def record(number: int, frame: FrameType | None) -> None:
+        received.append(signal.Signals(number).name)
         if number == signal.SIGINT:
             signal.signal(number, previous[signal.SIGINT])
 
     for number in previous:
-        signal.signal(number, note)
+        signal.signal(number, record)
     try:
-        yield noted
+        yield received
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

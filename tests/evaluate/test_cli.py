@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
 from helpers import runs
 from helpers import scored_runs as world
+from helpers.cli import hspcgan
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.draw.pictures import read_png, tiles
@@ -17,7 +17,6 @@ from hspcgan.evaluate.run import conditions
 from hspcgan.evaluate.selection import select
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cli.root import main
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +32,6 @@ def cache(manifest) -> Cache:
 @pytest.fixture(scope="module")
 def checkpoint(manifest, tiny_clip_path) -> Path:
     return world.write_checkpoint(manifest.parent / "elsewhere", tiny_clip_path)
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def record(manifest: Path, label: str) -> dict:
@@ -88,7 +83,7 @@ def test_a_split_too_small_for_two_sets_is_refused_in_images(tmp_path, tiny_clip
 
 
 def test_untrained_checkpoint_and_floor_are_scored_side_by_side(manifest, checkpoint, cache):
-    result = run("evaluate", manifest, "--untrained", "--checkpoint", checkpoint, "--real")
+    result = hspcgan("evaluate", manifest, "--untrained", "--checkpoint", checkpoint, "--real")
     assert result.exit_code == 0, result.output
     drawn, real = record(manifest, "elsewhere"), record(manifest, "real")
     names = {figure["name"] for figure in drawn["figures"]}
@@ -107,7 +102,7 @@ def test_the_floor_is_the_distance_of_the_captions_own_images_to_the_reference(m
     from hspcgan.evaluate.metrics.fid import frechet
     from hspcgan.model.clip import load_clip
 
-    assert run("evaluate", manifest, "--real").exit_code == 0
+    assert hspcgan("evaluate", manifest, "--real").exit_code == 0
     chosen = select(cache, EvaluateConfig(samples=5))
     scorer = ClipScorer("x", load_clip(other_clip_path))
     own, other = (scorer.image_features(np.asarray(cache.images)[rows].transpose(0, 2, 3, 1))
@@ -118,7 +113,7 @@ def test_the_floor_is_the_distance_of_the_captions_own_images_to_the_reference(m
 
 
 def test_the_picture_holds_the_first_images_and_the_record_their_captions(manifest, cache):
-    assert run("evaluate", manifest, "--real").exit_code == 0
+    assert hspcgan("evaluate", manifest, "--real").exit_code == 0
     grid = record(manifest, "real")["grid"]
     chosen = select(cache, EvaluateConfig(samples=5))
     assert [row["id"] for row in grid["captions"]] == cache.captions["caption_id"].take(chosen.caption_rows).to_pylist()
@@ -130,7 +125,7 @@ def test_the_same_evaluation_gives_the_same_figures_whatever_the_batch_size(mani
     values = []
     for size in (5, 2):
         arguments = ("evaluate", manifest, "--untrained", "--label", "again", "-o", f"evaluate.batch_size={size}")
-        assert run(*arguments).exit_code == 0
+        assert hspcgan(*arguments).exit_code == 0
         values.append({figure["name"]: figure["value"] for figure in record(manifest, "again")["figures"]})
     assert values[0].keys() == values[1].keys()
     for name, value in values[0].items():
@@ -153,9 +148,9 @@ def test_captions_are_collated_batch_by_batch_as_parts_of_the_whole(cache):
 
 def test_drift_exits_with_1_and_a_table_and_holds_for_checkpoints_alone(manifest, checkpoint):
     expect = "evaluate.expect={clip_score/held-out-clip: {min: 2}, fid/held-out-clip: {min: -1}}"
-    fine = run("evaluate", manifest, "--untrained", "--real", "-o", expect)
+    fine = hspcgan("evaluate", manifest, "--untrained", "--real", "-o", expect)
     assert fine.exit_code == 0, fine.output
-    drift = run("evaluate", manifest, "--checkpoint", checkpoint, "-o", expect)
+    drift = hspcgan("evaluate", manifest, "--checkpoint", checkpoint, "-o", expect)
     assert drift.exit_code == 1
     (line,) = [line for line in drift.output.splitlines() if "DRIFT" in line]
     assert line.startswith("clip_score/held-out-clip/n5/test/")
@@ -168,12 +163,12 @@ def test_without_a_subject_the_runs_own_checkpoint_is_scored_as_trained(tmp_path
     sections = yaml.safe_load(manifest.read_text())
     own = tmp_path / "m.yaml"
     own.write_text(yaml.safe_dump(sections | {"run": str(tmp_path / "run")}))
-    missing = run("evaluate", own)
+    missing = hspcgan("evaluate", own)
     assert missing.exit_code == 1
     assert "nothing is trained in" in missing.output
     world.write_checkpoint(tmp_path / "run" / "checkpoints" / "step-000003", tiny_clip_path, step=3)
     (tmp_path / "run" / "checkpoints" / "latest").write_text("step-000003\n")
-    result = run("evaluate", own, "-o", "evaluate.metrics=[clip_score]")
+    result = hspcgan("evaluate", own, "-o", "evaluate.metrics=[clip_score]")
     assert result.exit_code == 0, result.output
     written = json.loads((tmp_path / "run" / "evaluation" / "trained.json").read_text())
     assert (written["label"], written["subject"]["step"]) == ("trained", 3)
@@ -182,7 +177,7 @@ def test_without_a_subject_the_runs_own_checkpoint_is_scored_as_trained(tmp_path
 
 def test_a_dry_run_says_the_plan_and_writes_nothing(tmp_path, tiny_clip_path, other_clip_path):
     path = world.write_manifest(tmp_path, tiny_clip_path, other_clip_path)
-    result = run("evaluate", path, "--untrained", "--dry-run")
+    result = hspcgan("evaluate", path, "--untrained", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "5 captions of split test" in result.output
     assert not (tmp_path / "run").exists()
@@ -192,15 +187,15 @@ def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
     manifest, checkpoint, tmp_path, other_clip_path, monkeypatch, tiny_clip_path
 ):
     foreign = world.write_checkpoint(tmp_path / "foreign", other_clip_path)
-    result = run("evaluate", manifest, "--checkpoint", foreign)
+    result = hspcgan("evaluate", manifest, "--checkpoint", foreign)
     assert (result.exit_code, "was trained with CLIP" in result.output) == (1, True)
     monkeypatch.setitem(runs.MODEL, "image_size", 64)
     large = world.write_checkpoint(tmp_path / "large", tiny_clip_path)
-    result = run("evaluate", manifest, "--checkpoint", large)
+    result = hspcgan("evaluate", manifest, "--checkpoint", large)
     assert (result.exit_code, "draws 64 px" in result.output) == (1, True)
-    result = run("evaluate", manifest, "--checkpoint", checkpoint, "--checkpoint", checkpoint)
+    result = hspcgan("evaluate", manifest, "--checkpoint", checkpoint, "--checkpoint", checkpoint)
     assert (result.exit_code, "means several subjects" in result.output) == (1, True)
-    result = run("evaluate", manifest, "--real", "--untrained", "--label", "x")
+    result = hspcgan("evaluate", manifest, "--real", "--untrained", "--label", "x")
     assert (result.exit_code, "--label names one subject" in result.output) == (1, True)
 
 
@@ -213,22 +208,22 @@ def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
 )
 def test_a_checkpoint_that_read_its_texts_otherwise_is_refused(manifest, tmp_path, tiny_clip_path, texts, said):
     other = world.write_checkpoint(tmp_path / "other", tiny_clip_path, texts=texts)
-    result = run("evaluate", manifest, "--checkpoint", other)
+    result = hspcgan("evaluate", manifest, "--checkpoint", other)
     assert (result.exit_code, said in result.output) == (1, True), result.output
 
 
 def test_expectations_of_no_metric_or_of_several_figures_are_refused_before_anything_is_drawn(manifest):
-    several = run("evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fid: {max: 1}}")
+    several = hspcgan("evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fid: {max: 1}}")
     assert several.exit_code == 1
     assert "fid fits 2 figures (fid/held-out-clip, fid/trainer-clip); give more of it" in several.output
-    unknown = run(
+    unknown = hspcgan(
         "evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fdi/trainer-clip: {max: 1}}"
     )
     assert (unknown.exit_code, "unknown metrics ['fdi/trainer-clip']" in unknown.output) == (1, True)
 
 
 def test_an_unknown_key_and_a_missing_scorer_are_refused_before_anything_is_drawn(manifest):
-    result = run("evaluate", manifest, "--untrained", "-o", "evaluate.sampels=3")
+    result = hspcgan("evaluate", manifest, "--untrained", "-o", "evaluate.sampels=3")
     assert (result.exit_code, "did you mean 'samples'" in result.output) == (1, True)
-    result = run("evaluate", manifest, "--untrained", "-o", "evaluate.scorers={held-out: nowhere.pt}")
+    result = hspcgan("evaluate", manifest, "--untrained", "-o", "evaluate.scorers={held-out: nowhere.pt}")
     assert (result.exit_code, "nowhere.pt" in result.output) == (1, True)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from helpers import runs
 from helpers import scored_runs as world
+from helpers.cli import hspcgan
 from helpers.networks import random_condition
 from PIL import Image
 
@@ -15,7 +15,6 @@ from hspcgan.model.build import build
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.clip import load_clip
 from hspcgan.model.config import ModelConfig
-from hspcgan.pipeline.cli.root import main
 
 TEXTS = ("a red bird", "a blue bird on a branch")
 
@@ -23,10 +22,6 @@ TEXTS = ("a red bird", "a blue bird on a branch")
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory, tiny_clip_path):
     return world.write_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny", tiny_clip_path)
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize("values", [{}, {"gate": "append"}, {"kind": "galip"}])
@@ -61,7 +56,7 @@ def test_noise_goes_along_the_arc():
 
 def test_interpolate_writes_a_strip_and_a_gif_there_and_back(checkpoint, tmp_path):
     command = ("interpolate", *TEXTS, "--checkpoint", checkpoint, "--frames", 5, "--seed", 2, "--to-seed", 3)
-    result = run(*command, "--out", tmp_path / "out")
+    result = hspcgan(*command, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     stem = "a-red-bird-to-a-blue-bird-on-a-branch_041464cc_seed2-to-3"  # sha256 of the texts, a line each
     assert result.stdout.splitlines() == [str(tmp_path / "out" / f"{stem}{end}") for end in (".png", ".gif")]
@@ -69,7 +64,7 @@ def test_interpolate_writes_a_strip_and_a_gif_there_and_back(checkpoint, tmp_pat
         assert (gif.n_frames, gif.size) == (8, (56, 56))  # 5 frames there, 3 back
     with Image.open(tmp_path / "out" / f"{stem}.png") as strip:
         assert strip.width == 5 * 180 + 12
-    dry = run(*command, "--out", tmp_path / "dry", "--dry-run")
+    dry = hspcgan(*command, "--out", tmp_path / "dry", "--dry-run")
     assert (dry.exit_code, (tmp_path / "dry").exists()) == (0, False)
 
 
@@ -96,7 +91,7 @@ def test_between_two_noises_the_text_stays_and_ends_are_the_seeds_own_images(che
 
 
 def test_edit_keeps_the_noise_and_changes_the_words(checkpoint, tmp_path):
-    result = run("edit", TEXTS[0], "--replace", "red", "blue", "--replace", "bird", "branch", "--count", 2,
+    result = hspcgan("edit", TEXTS[0], "--replace", "red", "blue", "--replace", "bird", "branch", "--count", 2,
                  "--checkpoint", checkpoint, "--out", tmp_path)  # fmt: skip
     assert result.exit_code == 0, result.output
     names = [
@@ -105,7 +100,7 @@ def test_edit_keeps_the_noise_and_changes_the_words(checkpoint, tmp_path):
     assert result.stdout.splitlines() == [str(tmp_path / name) for name in [*names, "a-red-bird_edits.png"]]
     images = {name: np.asarray(Image.open(tmp_path / name)).astype(int) for name in names}
     assert len({image.tobytes() for image in images.values()}) == 6
-    plain = run("sample", TEXTS[0], "--checkpoint", checkpoint, "--out", tmp_path / "plain", "--no-grid")
+    plain = hspcgan("sample", TEXTS[0], "--checkpoint", checkpoint, "--out", tmp_path / "plain", "--no-grid")
     assert plain.exit_code == 0, plain.output
     original = np.asarray(Image.open(tmp_path / "plain" / "a-red-bird_seed0.png")).astype(int)
     assert np.abs(images[names[0]] - original).max() <= 1
@@ -120,25 +115,25 @@ def test_words_are_replaced_whole():
 
 
 def test_what_changes_nothing_is_refused(checkpoint, tmp_path):
-    still = run("interpolate", "a bird", "--checkpoint", checkpoint, "--out", tmp_path)
+    still = hspcgan("interpolate", "a bird", "--checkpoint", checkpoint, "--out", tmp_path)
     assert (still.exit_code, "nothing lies between" in still.output) == (1, True)
-    few = run("interpolate", *TEXTS, "a bird", "--frames", 2, "--checkpoint", checkpoint, "--out", tmp_path)
+    few = hspcgan("interpolate", *TEXTS, "a bird", "--frames", 2, "--checkpoint", checkpoint, "--out", tmp_path)
     assert (few.exit_code, "2 frames for 3 texts" in few.output) == (1, True)
     with pytest.raises(ValueError, match="nothing is replaced"):
         Edits("a bird", (), (0,), tmp_path).texts()
-    absent = run("edit", "a bird", "--replace", "cat", "dog", "--out", tmp_path, "--dry-run")
+    absent = hspcgan("edit", "a bird", "--replace", "cat", "dog", "--out", tmp_path, "--dry-run")
     assert (absent.exit_code, "'cat'" in absent.output) == (1, True)
     assert not list(tmp_path.iterdir())
 
 
 def test_texts_come_from_a_file_too(checkpoint, tmp_path):
     (tmp_path / "texts.txt").write_text("a red bird\n\n  a blue bird \n", encoding="utf-8")
-    result = run("sample", "a bird", "--texts", tmp_path / "texts.txt", "--checkpoint", checkpoint, "--out", tmp_path,
-                 "--no-grid", "--dry-run")  # fmt: skip
+    options = ("--checkpoint", checkpoint, "--out", tmp_path, "--no-grid", "--dry-run")
+    result = hspcgan("sample", "a bird", "--texts", tmp_path / "texts.txt", *options)
     assert result.stdout.splitlines() == [
         str(tmp_path / f"{name}_seed0.png") for name in ("a-bird", "a-red-bird", "a-blue-bird")
     ]
-    assert run("sample").exit_code == 2
+    assert hspcgan("sample").exit_code == 2
     (tmp_path / "empty.txt").write_text("\n \n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\xff")
     for name, says in (("empty", "holds no text"), ("binary", "UTF-8"), ("none", "no such file")):
@@ -150,6 +145,6 @@ def test_galip_needs_no_parser(tmp_path, tiny_clip_path):
     clip, config = load_clip(tiny_clip_path), ModelConfig(**runs.MODEL, kind="galip")
     torch.manual_seed(0)
     path = save_weights(tmp_path / "galip", *build(config, clip), config, clip)
-    result = run("sample", *TEXTS, "--checkpoint", path, "--out", tmp_path / "out")
+    result = hspcgan("sample", *TEXTS, "--checkpoint", path, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 3

@@ -4,21 +4,16 @@ import json
 import shutil
 
 import pytest
-from click.testing import CliRunner
 from helpers import scored_runs as world
+from helpers.cli import hspcgan
 
 from hspcgan.evaluate.checkpoints import open_checkpoint
-from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.manifest import weights_path
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory, tiny_clip_path):
     return world.write_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny", tiny_clip_path)
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize(
@@ -34,7 +29,7 @@ def run(*arguments: object):
 )
 def test_a_dry_run_refuses_the_texts_that_the_command_refuses(checkpoint, tmp_path, command, said):
     for flags in ((), ("--dry-run",)):
-        result = run(*command, *flags, "--checkpoint", checkpoint, "--out", tmp_path / "out")
+        result = hspcgan(*command, *flags, "--checkpoint", checkpoint, "--out", tmp_path / "out")
         assert (result.exit_code, said in result.output) == (1, True), result.output
     assert not (tmp_path / "out").exists()
 
@@ -46,7 +41,7 @@ def test_a_dry_run_refuses_the_texts_that_the_command_refuses(checkpoint, tmp_pa
 def test_a_folder_that_cannot_be_written_to_is_told_before_the_weights_are_opened(tmp_path, command):
     (tmp_path / "file").write_text("x")
     out = tmp_path / "file" / "out"
-    result = run(*command, "--checkpoint", tmp_path / "nowhere", "--out", out)
+    result = hspcgan(*command, "--checkpoint", tmp_path / "nowhere", "--out", out)
     assert result.exit_code == 1
     assert f"--out {out} cannot be written to (Not a directory); name another folder" in result.output
 
@@ -59,9 +54,9 @@ def test_a_run_that_was_moved_is_drawn_with_a_shipped_clip_and_asks_for_another_
     card = json.loads((moved / "model.json").read_text())
     card["clip"]["sha256"] = "0" * 64
     (moved / "model.json").write_text(json.dumps(card))
-    other = run("sample", "a red bird", "--checkpoint", moved, "--out", tmp_path / "out")
+    other = hspcgan("sample", "a red bird", "--checkpoint", moved, "--out", tmp_path / "out")
     assert (other.exit_code, f"got toy-clip (sha256 {clip.sha256})" in other.output) == (1, True), other.output
     shutil.rmtree(moved)
     shutil.copytree(checkpoint, moved)
-    asked = run("sample", "a red bird", "--checkpoint", moved, "--out", tmp_path / "out")
+    asked = hspcgan("sample", "a red bird", "--checkpoint", moved, "--out", tmp_path / "out")
     assert (asked.exit_code, "tiny-clip.pt from there; give its path by --clip" in asked.output) == (1, True)

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
 from helpers import scored_runs as world
+from helpers.cli import hspcgan
 from PIL import Image
 
 from hspcgan.evaluate.draw.pictures import paired, pairs, read_png, sheet
 from hspcgan.evaluate.report.build import render
 from hspcgan.evaluate.report.charts import Curve, chart, smoothed, ticks
-from hspcgan.pipeline.cli.root import main
 
 EVIL = "<script>alert('x')</script> \"&amp; bird"
 
@@ -182,11 +181,11 @@ def test_damaged_files_are_named(tmp_path, name, content, message):
 def test_the_command_writes_the_page_of_a_real_evaluation(tmp_path, tiny_clip_path, other_clip_path):
     path = world.write_manifest(tmp_path, tiny_clip_path, other_clip_path, metrics=["fid", "clip_score"])
     run = tmp_path / "run"
-    assert CliRunner().invoke(main, ["evaluate", str(path), "--untrained", "--real"]).exit_code == 0
+    assert hspcgan("evaluate", str(path), "--untrained", "--real").exit_code == 0
     (run / "manifest.yaml").write_text(path.read_text())
-    dry = CliRunner().invoke(main, ["report", str(run), "--dry-run"])
+    dry = hspcgan("report", str(run), "--dry-run")
     assert (dry.exit_code, (run / "report.html").exists()) == (0, False)
-    result = CliRunner().invoke(main, ["report", str(run)])
+    result = hspcgan("report", str(run))
     assert result.exit_code == 0, result.output
     page = Page((run / "report.html").read_text())
     assert page.tags.count("figure") == 5

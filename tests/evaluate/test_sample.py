@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from helpers import datasets, runs
 from helpers import scored_runs as world
+from helpers.cli import hspcgan
 from helpers.networks import random_condition
 from PIL import Image
 
@@ -17,7 +17,6 @@ from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, readi
 from hspcgan.evaluate.draw import generate as sampling
 from hspcgan.evaluate.draw.checkpoint import Weights, open_weights
 from hspcgan.model.views import to_uint8
-from hspcgan.pipeline.cli.root import main
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +103,9 @@ def test_own_texts_lose_markup_and_invisible_characters_as_captions_of_a_cache_d
         assert torch.equal(getattr(got, field.name), getattr(expected, field.name)), field.name
 
 
-def run(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
 def test_the_command_writes_an_image_for_each_text_and_seed_and_a_grid(checkpoint, tmp_path):
     texts = ["a red bird", "a blue bird on a branch"]
-    result = run("sample", *texts, "--checkpoint", checkpoint, "--seed", 5, "--count", 2, "--out", tmp_path / "out")
+    result = hspcgan("sample", *texts, "--checkpoint", checkpoint, "--seed", 5, "--count", 2, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     names = ["a-red-bird_seed5.png", "a-red-bird_seed6.png", "a-blue-bird-on-a-branch_seed5.png",
              "a-blue-bird-on-a-branch_seed6.png", "grid.png"]  # fmt: skip
@@ -118,7 +113,9 @@ def test_the_command_writes_an_image_for_each_text_and_seed_and_a_grid(checkpoin
     images = [np.asarray(Image.open(tmp_path / "out" / name)) for name in names]
     assert [image.shape for image in images[:4]] == [(56, 56, 3)] * 4
     assert len({image.tobytes() for image in images}) == 5
-    again = run("sample", texts[1], "--checkpoint", checkpoint, "--seed", 6, "--out", tmp_path / "again", "--no-grid")
+    again = hspcgan(
+        "sample", texts[1], "--checkpoint", checkpoint, "--seed", 6, "--out", tmp_path / "again", "--no-grid"
+    )
     assert again.exit_code == 0, again.output
     alone = np.asarray(Image.open(tmp_path / "again" / names[3])).astype(int)
     assert np.abs(alone - images[3]).max() <= 1
@@ -127,16 +124,18 @@ def test_the_command_writes_an_image_for_each_text_and_seed_and_a_grid(checkpoin
 
 def test_texts_of_a_file_are_those_typed_with_and_without_a_byte_order_mark(checkpoint, tmp_path):
     (tmp_path / "texts.txt").write_bytes("\ufeffa red bird\n\na blue bird\n".encode())
-    result = run("sample", "--texts", tmp_path / "texts.txt", "--checkpoint", checkpoint, "--out", tmp_path / "file")
+    result = hspcgan(
+        "sample", "--texts", tmp_path / "texts.txt", "--checkpoint", checkpoint, "--out", tmp_path / "file"
+    )
     assert result.exit_code == 0, result.output
-    typed = run("sample", "a red bird", "a blue bird", "--checkpoint", checkpoint, "--out", tmp_path / "typed")
+    typed = hspcgan("sample", "a red bird", "a blue bird", "--checkpoint", checkpoint, "--out", tmp_path / "typed")
     assert typed.exit_code == 0, typed.output
     for path in (tmp_path / "typed").iterdir():
         assert path.read_bytes() == (tmp_path / "file" / path.name).read_bytes()
 
 
 def test_a_dry_run_names_the_files_and_writes_none(checkpoint, tmp_path):
-    result = run("sample", "a red bird", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--dry-run")
+    result = hspcgan("sample", "a red bird", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--dry-run")
     assert result.stdout.splitlines() == [
         str(tmp_path / "out" / "a-red-bird_seed0.png"),
         str(tmp_path / "out" / "grid.png"),
@@ -145,7 +144,7 @@ def test_a_dry_run_names_the_files_and_writes_none(checkpoint, tmp_path):
 
 
 def test_texts_that_share_a_file_name_do_not_overwrite_each_other(checkpoint, tmp_path):
-    result = run("sample", "a red bird", "A red bird!", "--checkpoint", checkpoint, "--out", tmp_path, "--no-grid")
+    result = hspcgan("sample", "a red bird", "A red bird!", "--checkpoint", checkpoint, "--out", tmp_path, "--no-grid")
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["01-a-red-bird_seed0.png", "02-a-red-bird_seed0.png"]
 
@@ -154,7 +153,7 @@ def test_overlong_texts_and_unknown_words_are_warned_of(checkpoint, tmp_path, ti
     vocabulary = tiny_clip_path.with_suffix(".json")
     vocabulary.write_text(json.dumps({"vocabulary": ["a", "red", "bird"]}))
     try:
-        result = run("sample", "a red zebra", "a red bird " * 40, "--checkpoint", checkpoint, "--out", tmp_path)
+        result = hspcgan("sample", "a red zebra", "a red bird " * 40, "--checkpoint", checkpoint, "--out", tmp_path)
     finally:
         vocabulary.unlink()
     assert result.exit_code == 0, result.output
@@ -164,11 +163,11 @@ def test_overlong_texts_and_unknown_words_are_warned_of(checkpoint, tmp_path, ti
 
 
 def test_an_empty_text_and_a_missing_checkpoint_are_refused(checkpoint, tmp_path):
-    empty = run("sample", "a red bird", " ", "--checkpoint", checkpoint, "--out", tmp_path)
+    empty = hspcgan("sample", "a red bird", " ", "--checkpoint", checkpoint, "--out", tmp_path)
     assert (empty.exit_code, "text 2 of 2: empty; describe what to draw" in empty.output) == (1, True)
-    torn = run("sample", "a red \udcff bird", "--checkpoint", checkpoint, "--out", tmp_path)
+    torn = hspcgan("sample", "a red \udcff bird", "--checkpoint", checkpoint, "--out", tmp_path)
     assert (torn.exit_code, "text 1 of 1: not valid Unicode" in torn.output) == (1, True)
-    missing = run("sample", "a red bird", "--checkpoint", tmp_path / "nowhere", "--out", tmp_path)
+    missing = hspcgan("sample", "a red bird", "--checkpoint", tmp_path / "nowhere", "--out", tmp_path)
     assert (missing.exit_code, "nowhere" in missing.output) == (1, True)
     assert not list(tmp_path.iterdir())
 

@@ -226,10 +226,6 @@ def reseal(folder: Path, change: Callable[[dict[str, Any]], Any] = dict) -> None
     (folder / schema.INFO).write_text(json.dumps(sealed(info)))
 
 
-def file_bytes(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def main() -> None:
     path = Path(sys.argv[1])
     if not is_current(path, INPUTS):

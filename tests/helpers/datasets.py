@@ -109,10 +109,3 @@ def manifest(
         "taps": {"views": list(views)},
     }
     return write(path, json.dumps(content))  # JSON is YAML
-
-
-def file_bytes(folder: Path) -> dict[str, bytes]:
-    """Every file's content by its path inside the folder."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-    }

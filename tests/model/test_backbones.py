@@ -7,7 +7,7 @@ from helpers.networks import random_clip_state, random_condition
 from hspcgan.model.build import build
 from hspcgan.model.clip import load_clip
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.meta import sketch, sketch_clip, sketch_of
+from hspcgan.model.meta import meta_clip, meta_like, meta_networks
 
 SMALL = {"code_width": 4, "middle_width": 4, "adapter_blocks": 1, "discriminator_width": 8, "head_width": 4}
 
@@ -16,12 +16,12 @@ SMALL = {"code_width": 4, "middle_width": 4, "adapter_blocks": 1, "discriminator
     ("name", "parameters", "grid"),
     [("ViT-B-32", 151_277_313, 7), ("ViT-B-16", 149_620_737, 14), ("ViT-L-14", 427_616_513, 16)],
 )
-def test_openais_shapes_draw_judge_and_have_the_published_size(name, parameters, grid):
-    clip = sketch_clip(name)
+def test_networks_for_openais_shapes_run_and_have_the_published_size(name, parameters, grid):
+    clip = meta_clip(name)
     assert sum(p.numel() for p in clip.parameters()) == parameters
-    assert (clip.grid, clip.shape) == (grid, sketch_of(clip).shape)
+    assert (clip.grid, clip.shape) == (grid, meta_like(clip).shape)
     config = ModelConfig()
-    generator, discriminator, head = sketch(config, clip)
+    generator, discriminator, head = meta_networks(config, clip)
     with torch.device("meta"):
         sentence = torch.empty(2, clip.embed_dim)
         images = generator(torch.empty(2, 100), sentence)
@@ -34,7 +34,7 @@ def test_openais_shapes_draw_judge_and_have_the_published_size(name, parameters,
     (12, 4, 56, [1, 2, 3, 4, 5, 6, 7, 8]),        # ViT-B/16: a grid of 14
     (24, 4, 64, [2, 4, 6, 8, 10, 12, 14, 16]),    # ViT-L/14: a grid of 16, 24 blocks
 ])  # fmt: skip
-def test_a_small_one_of_the_same_grid_and_depth_trains(tmp_path, layers, patch, resolution, blocks):
+def test_a_small_backbone_of_the_same_grid_and_depth_trains(tmp_path, layers, patch, resolution, blocks):
     torch.save(random_clip_state(layers=layers, patch=patch, resolution=resolution), tmp_path / "clip.pt")
     clip = load_clip(tmp_path / "clip.pt")
     config = ModelConfig(image_size=resolution, channels=(8,) * (4 if resolution == 56 else 3), **SMALL)

@@ -36,7 +36,7 @@ def saved(networks, tiny_clip, tmp_path):
     return save_weights(tmp_path / "run" / "step", *networks, CONFIG, tiny_clip, extra={"step": 4})
 
 
-def test_a_saved_model_comes_back_whole(saved, networks, tiny_clip):
+def test_a_saved_model_loads_unchanged(saved, networks, tiny_clip):
     loaded = load(saved, clip=tiny_clip)
     assert loaded.config == CONFIG
     assert loaded.card["extra"] == {"step": 4}
@@ -50,7 +50,7 @@ def test_a_saved_model_comes_back_whole(saved, networks, tiny_clip):
         assert torch.equal(loaded.generator(noise, condition), networks[0](noise, condition))
 
 
-def test_the_clip_is_found_by_the_hint_or_given_by_path(saved, tiny_clip, tiny_clip_path):
+def test_the_clip_is_found_by_the_path_hint_or_given_by_path(saved, tiny_clip, tiny_clip_path):
     assert load(saved).clip.sha256 == tiny_clip.sha256
     assert load(saved, clip_path=tiny_clip_path).clip.sha256 == tiny_clip.sha256
 
@@ -88,12 +88,12 @@ def test_a_folder_with_other_things_in_it_is_not_replaced(saved, networks, tiny_
     assert [file.name for file in saved.parent.iterdir()] == ["step"]
 
 
-def test_weights_are_as_readable_as_their_card(saved):
+def test_weights_have_the_file_permissions_of_their_card(saved):
     """safetensors writes files that their owner alone can read."""
     assert (saved / "model.safetensors").stat().st_mode == (saved / "model.json").stat().st_mode
 
 
-def test_an_unverified_archive_as_clip_is_opened_where_the_caller_trusts_it(networks, tiny_clip_path, tmp_path):
+def test_an_unverified_clip_archive_opens_only_with_allow_unverified(networks, tiny_clip_path, tmp_path):
     network = openai_clip().model.build_model(torch.load(tiny_clip_path, weights_only=True)).float()
     example = (torch.zeros(1, 3, 56, 56), openai_clip().tokenize("a"))
     with warnings.catch_warnings():
@@ -106,7 +106,7 @@ def test_an_unverified_archive_as_clip_is_opened_where_the_caller_trusts_it(netw
     assert load(path, allow_unverified=True).clip.sha256 == clip.sha256
 
 
-def test_a_given_clip_is_read_again_where_the_networks_saw_it_unrounded(networks, tiny_clip, tiny_clip_path, tmp_path):
+def test_a_given_clip_is_loaded_again_for_unrounded_networks(networks, tiny_clip, tiny_clip_path, tmp_path):
     unrounded = load_clip(tiny_clip_path, rounded=False)
     assert not torch.equal(unrounded.network.text_projection, tiny_clip.network.text_projection)
     path = save_weights(tmp_path / "step", *networks, CONFIG, unrounded)
@@ -114,13 +114,13 @@ def test_a_given_clip_is_read_again_where_the_networks_saw_it_unrounded(networks
     assert torch.equal(found, unrounded.network.text_projection)
 
 
-def test_another_clip_is_refused_naming_both(saved, other_clip_path, tiny_clip):
+def test_another_clip_is_rejected_and_both_are_named(saved, other_clip_path, tiny_clip):
     other = load_clip(other_clip_path)
     with pytest.raises(ValueError, match=f"{tiny_clip.sha256}.*got other-clip .*{other.sha256}"):
         load(saved, clip=other)
 
 
-def test_a_clip_that_has_moved_is_asked_for(saved, tmp_path):
+def test_a_clip_that_was_moved_must_be_given_by_path(saved, tmp_path):
     moved = tmp_path / "elsewhere" / "deep" / "down" / "step"
     shutil.copytree(saved, moved)
     with pytest.raises(
@@ -129,7 +129,7 @@ def test_a_clip_that_has_moved_is_asked_for(saved, tmp_path):
         load(moved)
 
 
-def test_damaged_weights_are_refused(saved, tiny_clip):
+def test_damaged_weights_are_rejected(saved, tiny_clip):
     file = saved / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-8])
     with pytest.raises(ValueError, match="is damaged: sha256"):
@@ -162,13 +162,13 @@ def rewrite(folder, change):
         (lambda card: card["config"].update(head_width=5), "does not fit its card"),
     ],
 )
-def test_a_card_that_does_not_fit_is_refused(saved, tiny_clip, change, says):
+def test_a_card_that_does_not_fit_is_rejected(saved, tiny_clip, change, says):
     rewrite(saved, change)
     with pytest.raises(ValueError, match=says):
         load(saved, clip=tiny_clip)
 
 
-def test_a_card_that_is_missing_or_broken_is_refused(saved, tmp_path):
+def test_a_missing_or_broken_card_is_rejected(saved, tmp_path):
     with pytest.raises(ValueError, match="no checkpoint in"):
         load(tmp_path / "nowhere")
     (saved / "model.json").write_text("{")

@@ -42,21 +42,21 @@ def test_text_features_are_those_of_openai(tiny_clip, official):
     torch.testing.assert_close(tokens, kept[0] @ official.text_projection, atol=1e-5, rtol=0)
 
 
-def test_a_trimmed_context_changes_nothing(tiny_clip):
+def test_trimming_the_context_changes_nothing(tiny_clip):
     trimmed, _ = tiny_clip.tokenize(TEXTS)
     full = openai_clip().tokenize(TEXTS)
     assert trimmed.shape[1] < full.shape[1] == tiny_clip.context_length
     torch.testing.assert_close(tiny_clip.encode_text(trimmed)[0], tiny_clip.encode_text(full)[0], atol=1e-5, rtol=0)
 
 
-def test_tokens_are_those_of_openai_and_truncation_is_told(tiny_clip):
+def test_tokens_are_those_of_openai_and_truncation_is_reported(tiny_clip):
     texts = [*TEXTS, "blue " * 75, "blue " * 76]
     ids, truncated = tiny_clip.tokenize(texts)
     assert torch.equal(ids, openai_clip().tokenize(texts, truncate=True).long())
     assert truncated.tolist() == [False, False, False, False, True]
 
 
-def test_a_context_too_long_is_refused(tiny_clip):
+def test_a_context_too_long_is_rejected(tiny_clip):
     with pytest.raises(ValueError, match="length 78 exceed CLIP's context of 77"):
         tiny_clip.encode_text(torch.ones(1, 78, dtype=torch.int64))
 
@@ -108,7 +108,7 @@ def test_a_gate_mixes_the_prompt_into_the_class_token(tiny_clip, official):
 
 
 @pytest.mark.parametrize("gate", [None, lambda slot, cls, prompt: torch.full((2, 1), 0.7)])
-def test_an_empty_slot_is_as_if_its_block_had_no_prompt(tiny_clip, official, gate):
+def test_a_block_with_an_empty_slot_runs_as_without_prompt(tiny_clip, official, gate):
     bridge, prompts = torch.randn(2, 64, 7, 7), 50 * torch.randn(2, 2, 64)
     got = tiny_clip.prompted(bridge, prompts, torch.zeros(2, 2, dtype=torch.bool), [1, 5], gate)
     torch.testing.assert_close(got, official_patches(official, bridge), atol=1e-4, rtol=0)
@@ -149,14 +149,14 @@ def test_a_torchscript_archive_is_opened_only_when_verified_or_allowed(archive, 
     assert load_clip(archive).name == "ViT-X"
 
 
-def test_a_resnet_is_refused_with_the_reason(tmp_path):
+def test_a_resnet_is_rejected_with_the_reason(tmp_path):
     network = openai_clip().model.CLIP(32, 32, (1, 1, 1, 1), 2, None, 77, 100, 64, 1, 1)
     torch.save(network.state_dict(), tmp_path / "rn.pt")
     with pytest.raises(ValueError, match="ResNet: it has no class token"):
         load_clip(tmp_path / "rn.pt")
 
 
-def test_files_that_are_no_clip_are_refused(tmp_path):
+def test_files_that_are_not_a_clip_are_rejected(tmp_path):
     with pytest.raises(ValueError, match="not found"):
         load_clip(tmp_path / "none.pt")
     (tmp_path / "noise.pt").write_bytes(b"not weights at all")

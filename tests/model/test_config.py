@@ -80,11 +80,11 @@ def test_galip_is_fc_prompts_appended():
         ({"widht": 3}, "Extra inputs"),
     ],
 )
-def test_what_cannot_be_is_refused(values, says):
+def test_invalid_settings_are_rejected(values, says):
     with pytest.raises(ValidationError, match=says):
         ModelConfig(**values)
 
 
-def test_channels_of_another_length_are_refused():
+def test_a_wrong_number_of_channels_is_rejected():
     with pytest.raises(ValueError, match="3 entries, expected 5"):
         ModelConfig(image_size=56, channels=(8, 8, 8)).block_channels(7)

@@ -16,7 +16,7 @@ def discriminating():
     return randomised(Discriminator(CONFIG, shape)), randomised(Head(CONFIG, shape))
 
 
-def test_the_discriminator_is_its_formula():
+def test_the_discriminator_equals_its_formula():
     discriminator, _ = discriminating()
     taps = [torch.randn(2, 6, 7, 7) for _ in range(3)]
 
@@ -32,13 +32,13 @@ def test_the_discriminator_is_its_formula():
     torch.testing.assert_close(discriminator(taps), expected)
 
 
-def test_the_discriminator_starts_from_its_first_tap_alone():
+def test_a_new_discriminator_depends_on_its_first_tap_alone():
     shape = ClipShape(embed_dim=5, width=16, grid=7, layers=12, resolution=56)
     tap = torch.randn(2, 16, 7, 7)
     assert torch.equal(Discriminator(CONFIG, shape)([tap, tap + 1, tap + 2]), tap)
 
 
-def test_another_number_of_taps_is_refused():
+def test_a_wrong_number_of_taps_is_rejected():
     with pytest.raises(ValueError, match="got 2 taps, expected 3"):
         discriminating()[0]([torch.randn(1, 6, 7, 7)] * 2)
 
@@ -49,7 +49,7 @@ def plain_score(head, features, sentence):
     return head.last(F.leaky_relu(head.first(torch.cat([features, everywhere], dim=1)), 0.2)).flatten()
 
 
-def test_the_head_is_two_convolutions_over_image_and_repeated_sentence():
+def test_the_head_equals_two_convolutions_over_image_and_repeated_sentence():
     _, head = discriminating()
     features, sentence = torch.randn(4, 16, 7, 7), torch.randn(4, 5)
     torch.testing.assert_close(head(features, sentence), plain_score(head, features, sentence), atol=1e-5, rtol=1e-5)

@@ -4,11 +4,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from helpers.cli import hspcgan
 
 from hspcgan.model.clip import load_clip
 from hspcgan.model.clip_file import openai_clip, published
-from hspcgan.pipeline.cli.root import main
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def offer(tmp_path, monkeypatch, content):
 
 
 def fetch(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["models", "fetch", *arguments])
+    return hspcgan("models", "fetch", *arguments)
 
 
 def refused(*arguments: str) -> str:
@@ -50,7 +50,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["ViT-B/32", "ViT-B-32"])
-def test_weights_are_fetched_once_and_load_under_openais_name(offer, content, name):
+def test_weights_are_downloaded_once_and_load_under_openais_name(offer, content, name):
     offer(content)
     assert "fetched" in fetch(name).output
     path = Path("weights/ViT-B-32.pt")
@@ -63,7 +63,7 @@ def test_weights_are_fetched_once_and_load_under_openais_name(offer, content, na
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: b"<html>", lambda data: b""])
-def test_another_file_at_the_address_is_refused_and_not_kept(offer, content, tmp_path, change):
+def test_another_file_at_the_address_is_rejected_and_not_kept(offer, content, tmp_path, change):
     url = offer(change(content))
     message = refused("ViT-B/32", "--to", str(tmp_path / "clip"))
     assert f"{url} did not give what was published" in message
@@ -71,7 +71,7 @@ def test_another_file_at_the_address_is_refused_and_not_kept(offer, content, tmp
     assert names(tmp_path / "clip") == []
 
 
-def test_another_file_in_its_place_is_kept_and_named(offer, content, tmp_path):
+def test_another_file_at_the_target_is_kept_and_named(offer, content, tmp_path):
     offer(content)
     (tmp_path / "ViT-B-32.pt").write_bytes(b"mine")
     message = refused("ViT-B/32", "--to", str(tmp_path))
@@ -81,7 +81,7 @@ def test_another_file_in_its_place_is_kept_and_named(offer, content, tmp_path):
 
 
 @pytest.mark.parametrize("home", ["", "http://127.0.0.1:1"])  # no file; nobody listens
-def test_an_address_that_cannot_be_reached_is_named_with_where_the_file_goes(offer, content, monkeypatch, home):
+def test_an_unreachable_address_is_named_with_the_target_path(offer, content, monkeypatch, home):
     monkeypatch.setenv("no_proxy", "*")
     url = offer(None, home)
     message = refused("ViT-B/32")
@@ -94,7 +94,7 @@ def test_an_address_that_cannot_be_reached_is_named_with_where_the_file_goes(off
     ("RN50", "RN50 is a CLIP with a ResNet: it has no class token"),
     ("ViT-B/8", "published no CLIP 'ViT-B/8'; give one of ViT-B/32, ViT-B/16, ViT-L/14"),
 ])  # fmt: skip
-def test_a_name_that_cannot_be_used_is_refused_with_those_that_can(tmp_path, monkeypatch, name, reason):
+def test_an_unusable_name_is_rejected_with_the_usable_ones(tmp_path, monkeypatch, name, reason):
     monkeypatch.chdir(tmp_path)
     assert reason in refused(name)
     assert names(tmp_path) == []

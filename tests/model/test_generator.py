@@ -85,7 +85,7 @@ def test_a_hard_gate_is_zero_or_one_with_the_soft_gradient():
     + [{"order": order} for order in ("LG", "GL", "L", "G")]
     + [{"prompts": "local"}, {"prompts": "fc"}, {"context": "sentence"}, {"kind": "galip"}, {"locals": 4}],
 )
-def test_every_configuration_draws_and_reaches_all_its_parameters(tiny_clip, values):
+def test_every_configuration_generates_and_trains_all_its_parameters(tiny_clip, values):
     generator = make_generator(tiny_clip, **values)
     condition = random_condition(3, slots=values.get("locals", 6))
     images = generator(torch.randn(3, 100), condition)
@@ -95,7 +95,7 @@ def test_every_configuration_draws_and_reaches_all_its_parameters(tiny_clip, val
 
 
 @pytest.mark.parametrize("gate", GATES)
-def test_what_stands_in_empty_slots_changes_nothing(tiny_clip, gate):
+def test_values_in_empty_slots_have_no_influence(tiny_clip, gate):
     generator, noise, condition = make_generator(tiny_clip, gate=gate), torch.randn(3, 100), random_condition(3)
     condition.entity_mask[0] = False
     condition.attribute_entity[0] = condition.relation_subject[0] = -1
@@ -113,7 +113,7 @@ def test_what_stands_in_empty_slots_changes_nothing(tiny_clip, gate):
 
 
 @pytest.mark.parametrize("gate", GATES)
-def test_more_padding_changes_nothing(tiny_clip, gate):
+def test_more_padding_has_no_influence(tiny_clip, gate):
     generator, noise, condition = make_generator(tiny_clip, gate=gate), torch.randn(3, 100), random_condition(3)
     padded = replace(
         condition,
@@ -154,7 +154,7 @@ def test_rows_of_a_batch_are_independent(tiny_clip):
     torch.testing.assert_close(images, alone, atol=1e-5 * images.abs().max().item(), rtol=0)
 
 
-def test_a_bare_sentence_is_a_caption_without_entities(tiny_clip):
+def test_a_bare_sentence_equals_a_caption_without_entities(tiny_clip):
     generator, noise, condition = make_generator(tiny_clip), torch.randn(3, 100), random_condition(3)
     empty = replace(condition, entity_mask=torch.zeros_like(condition.entity_mask))
     with torch.no_grad():
@@ -164,7 +164,7 @@ def test_a_bare_sentence_is_a_caption_without_entities(tiny_clip):
         )
 
 
-def test_galip_is_code_bridge_appended_prompts_blocks_and_rgb(tiny_clip):
+def test_galip_equals_code_bridge_appended_prompts_blocks_and_rgb(tiny_clip):
     generator = make_generator(tiny_clip, kind="galip")
     noise, sentence = torch.randn(2, 100), torch.randn(2, 32)
     both = torch.cat([noise, sentence], dim=1)
@@ -184,12 +184,12 @@ def test_galip_is_code_bridge_appended_prompts_blocks_and_rgb(tiny_clip):
     torch.testing.assert_close(generator(noise, sentence), expected)
 
 
-def test_wrong_widths_are_refused(tiny_clip):
+def test_wrong_widths_are_rejected(tiny_clip):
     with pytest.raises(ValueError, match=r"expected \(2, 100\) and \(2, 32\)"):
         make_generator(tiny_clip)(torch.randn(2, 99), torch.randn(2, 32))
 
 
-def test_the_clip_is_no_part_of_the_generator_but_moves_with_it(tiny_clip_path):
+def test_the_clip_is_not_in_the_state_dict_but_moves_with_the_generator(tiny_clip_path):
     clip = load_clip(tiny_clip_path)
     generator = make_generator(clip)
     frozen = {id(p) for p in clip.parameters()}
@@ -199,7 +199,7 @@ def test_the_clip_is_no_part_of_the_generator_but_moves_with_it(tiny_clip_path):
     assert next(clip.parameters()).dtype == torch.float64
 
 
-def test_a_generator_of_sizes_alone_says_why_it_cannot_draw():
+def test_a_generator_built_without_clip_says_why_it_cannot_run():
     generator = Generator(ModelConfig(**SIZES), ClipShape(32, 64, 7, 12, 56))
     with pytest.raises(ValueError, match="built from sizes alone"):
         generator(torch.randn(1, 100), torch.randn(1, 32))

@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 
 from hspcgan.model.checkpoint import load
 from hspcgan.model.clip_file import openai_clip
 from hspcgan.model.import_galip import import_galip
-from hspcgan.pipeline.cli.root import main
 from hspcgan.train.bench.plain_networks import networks
 
 SIZES = {"noise": 10, "code": 8, "middle": 4, "channels": (16, 16, 16, 8, 6), "sizes": (8, 16, 32, 56),
@@ -37,14 +36,13 @@ def write(folder, model) -> str:
     return str(path)
 
 
-def run(state, out, clip, *more):
-    command = ["models", "import-galip", state, *out, "--clip", str(clip), "--image-size", "56", *more]
-    return CliRunner().invoke(main, command)
+def import_galip_command(state, out, clip, *more):
+    return hspcgan("models", "import-galip", state, *out, "--clip", clip, "--image-size", 56, *more)
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_images_features_and_scores_are_those_of_the_original(original, prefix, tiny_clip_path, tmp_path):
-    result = run(write(tmp_path, states(original, prefix)), [str(tmp_path / "out")], tiny_clip_path)
+    result = import_galip_command(write(tmp_path, states(original, prefix)), [str(tmp_path / "out")], tiny_clip_path)
     assert result.exit_code == 0, result.output
     loaded = load(tmp_path / "out")
     noise, sentence = torch.randn(3, 10), torch.randn(3, 32)
@@ -64,7 +62,7 @@ def test_images_features_and_scores_are_those_of_the_original(original, prefix, 
 
 
 def test_images_of_another_size_reach_clip_by_nearest_pixels(original, tiny_clip_path, tmp_path):
-    result = run(write(tmp_path, states(original)), [], tiny_clip_path)
+    result = import_galip_command(write(tmp_path, states(original)), [], tiny_clip_path)
     assert result.exit_code == 0, result.output
     loaded = load(tmp_path / "state_epoch_220")
     assert (loaded.config.clip_input, loaded.clip.clip_input) == ("galip", "galip")
@@ -93,23 +91,23 @@ def test_images_of_another_size_reach_clip_by_nearest_pixels(original, tiny_clip
          r"netG: .*FBlocks\.0\.fuse1\.affine1\.fc_gamma\.linear1\.bias \(5,\).* do not make up the \(16,\)"),
     ],
 )  # fmt: skip
-def test_a_state_that_does_not_fit_is_refused_by_name(original, tiny_clip, tmp_path, change, says):
+def test_a_state_that_does_not_fit_is_rejected_by_tensor_name(original, tiny_clip, tmp_path, change, says):
     model = states(original)
     change(model)
     with pytest.raises(ValueError, match=says):
         import_galip(write(tmp_path, model), tiny_clip, image_size=56)
 
 
-def test_another_clip_and_another_image_size_are_refused(original, tiny_clip_path, other_clip_path, tmp_path):
+def test_another_clip_and_another_image_size_are_rejected(original, tiny_clip_path, other_clip_path, tmp_path):
     state = write(tmp_path, states(original))
-    other = run(state, [], other_clip_path)
+    other = import_galip_command(state, [], other_clip_path)
     assert (other.exit_code, "trained around another CLIP than other-clip" in other.output) == (1, True)
-    larger = run(state, [], tiny_clip_path, "--image-size", "224")
+    larger = import_galip_command(state, [], tiny_clip_path, "--image-size", "224")
     assert (larger.exit_code, "model.channels has 5 entries, expected 7" in larger.output) == (1, True)
     assert [path.name for path in tmp_path.iterdir()] == ["state_epoch_220.pth"]
 
 
-def test_files_that_are_no_state_are_refused(tiny_clip, tiny_clip_path, tmp_path):
+def test_files_that_are_not_a_state_are_rejected(tiny_clip, tiny_clip_path, tmp_path):
     with pytest.raises(ValueError, match="no state file at"):
         import_galip(tmp_path / "none.pth", tiny_clip)
     (tmp_path / "code.pth").write_bytes(b"\x80\x02c__builtin__\neval\n.")
@@ -121,5 +119,5 @@ def test_files_that_are_no_state_are_refused(tiny_clip, tiny_clip_path, tmp_path
 
 def test_a_checkpoint_is_not_overwritten(original, tiny_clip_path, tmp_path):
     (tmp_path / "there").mkdir()
-    result = run(write(tmp_path, states(original)), [str(tmp_path / "there")], tiny_clip_path)
+    result = import_galip_command(write(tmp_path, states(original)), [str(tmp_path / "there")], tiny_clip_path)
     assert (result.exit_code, "is there already" in result.output) == (1, True)

@@ -79,7 +79,7 @@ def test_attention_equals_torchs_multi_head_attention_plus_its_input():
     torch.testing.assert_close(ours(x, context, mask), expected, atol=1e-5, rtol=0)
 
 
-def test_phrases_lose_their_kinds_mean_and_get_length_root_d():
+def test_phrases_get_their_kinds_mean_subtracted_and_length_root_d():
     mean = np.arange(8, dtype=np.float32)
     module = PromptModule(ModelConfig(), SHAPE, {"entity": mean})
     phrase = mean + np.eye(8, dtype=np.float32)[2] * 5
@@ -90,7 +90,7 @@ def test_phrases_lose_their_kinds_mean_and_get_length_root_d():
     torch.testing.assert_close(raw.scaled("entity", torch.eye(8)[2] * 3), torch.eye(8)[2] * math.sqrt(8))
 
 
-def test_a_mean_of_another_width_is_refused():
+def test_a_mean_of_another_width_is_rejected():
     with pytest.raises(ValueError, match=r"phrase_mean\['entity'\] has shape \(3,\), expected \(8,\)"):
         PromptModule(ModelConfig(), SHAPE, {"entity": np.zeros(3)})
 
@@ -114,7 +114,7 @@ def captions(slots=3):
 
 
 @pytest.mark.parametrize("order", ["GLG", "LG", "GL", "L", "G"])
-def test_prompts_stand_in_the_order_of_the_blocks(order):
+def test_prompts_are_in_the_order_of_the_blocks(order):
     config = ModelConfig(order=order, locals=3, global_prompts=4)
     module, condition, noise = PromptModule(config, SHAPE), captions(), torch.randn(2, 100)
     prompts, active = module(noise, condition)
@@ -135,7 +135,7 @@ def test_global_prompts_are_one_layer_per_position_over_attended_sentence_and_no
     torch.testing.assert_close(module.global_prompts(noise, sentence)[:, 1], second)
 
 
-def test_local_mode_is_the_encoded_entity_alone():
+def test_local_mode_uses_the_encoded_entity_alone():
     module = PromptModule(ModelConfig(prompts="local", locals=3), SHAPE)
     condition = captions()
     entity = condition.entities[0, 1] / condition.entities[0, 1].norm() * 8**0.5
@@ -158,7 +158,7 @@ def test_a_caption_without_any_token_stays_finite():
     assert PromptModule(ModelConfig(locals=3), SHAPE).local_prompts(condition).isfinite().all()
 
 
-def test_another_number_of_slots_is_refused():
+def test_a_wrong_number_of_slots_is_rejected():
     with pytest.raises(ValueError, match="3 entity slots, this model 6"):
         PromptModule(ModelConfig(), SHAPE)(torch.randn(2, 100), captions())
 

@@ -10,7 +10,7 @@ from hspcgan.model.clip import load_clip
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_a_copy_takes_no_memory_for_the_clip_and_leaves_the_original_alone_when_it_is_cast(tiny_clip_path, dtype):
+def test_a_copy_shares_the_clips_memory_until_it_is_cast(tiny_clip_path, dtype):
     generator, noise, condition = make_generator(load_clip(tiny_clip_path)), torch.randn(2, 100), random_condition(2)
     with torch.no_grad():
         images = generator(noise, condition)
@@ -30,7 +30,7 @@ def in_type(condition, dtype):
 
 @pytest.mark.parametrize("values", [{"kind": "galip"}, {"gate": "append"}, {"gate": "soft"}])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
-def test_generator_and_taps_compute_in_the_type_of_their_weights(tiny_clip_path, dtype, values):
+def test_generator_and_taps_compute_in_the_dtype_of_their_weights(tiny_clip_path, dtype, values):
     clip, tokens = load_clip(tiny_clip_path), torch.tensor([[49406, 320, 49407]])
     generator, noise, condition = make_generator(clip, **values), torch.randn(3, 100), random_condition(3)
 
@@ -49,7 +49,7 @@ def test_generator_and_taps_compute_in_the_type_of_their_weights(tiny_clip_path,
         torch.testing.assert_close(got, wanted, atol=tolerance, rtol=0, check_dtype=False)
 
 
-def test_in_float64_rows_are_independent_to_its_last_digits(tiny_clip_path):
+def test_in_float64_rows_are_independent_to_the_last_digits(tiny_clip_path):
     generator = make_generator(load_clip(tiny_clip_path)).double()
     noise, condition = torch.randn(3, 100, dtype=torch.float64), in_type(random_condition(3), torch.float64)
     with torch.no_grad():

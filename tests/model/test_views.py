@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_views_pixels_are_pillows(view):
+def test_a_views_pixels_equal_pillows(view):
     images = np.random.default_rng(0).integers(64, 192, (2, 3, SIZE, SIZE), dtype=np.uint8)  # overshoots stay inside
     expected = np.stack([by_pillow(image, view) for image in images])
     shown = view_pixels(images, view).numpy()
@@ -22,7 +22,7 @@ def test_a_views_pixels_are_pillows(view):
     assert set(CROPS) == {"whole", *CORNERS}
 
 
-def test_a_crop_never_leaves_the_range_of_pixels():
+def test_a_crop_stays_in_the_pixel_range():
     edges = np.tile(np.array([0, 0, 255, 255], np.uint8), 14)[None, None, None].repeat(SIZE, 2).repeat(3, 1)
     shown = view_pixels(edges, "top-left")
     assert (shown.min().item(), shown.max().item()) == (-1.0, 1.0)  # bicubic interpolation overshoots at edges

@@ -3,16 +3,11 @@
 import statistics
 
 import pytest
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 from helpers.datasets import write
 
 from hspcgan.pipeline.bench.captions import load_captions, synthetic
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
-from hspcgan.pipeline.cli.root import main
-
-
-def hspcgan(*arguments: object):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def figures(output: str) -> dict[str, float]:

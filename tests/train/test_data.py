@@ -32,7 +32,7 @@ def test_a_batch_may_be_larger_than_an_epoch(cache):
     assert sorted(rows[:13]) == sorted(rows[13:26]) == list(range(13))
 
 
-def test_captions_belong_to_their_image_and_all_get_their_turn(cache):
+def test_captions_belong_to_their_image_and_all_are_used(cache):
     data = batches(cache)
     seen = set()
     for step in range(60):
@@ -42,7 +42,7 @@ def test_captions_belong_to_their_image_and_all_get_their_turn(cache):
     assert len(seen) == 26
 
 
-def test_order_and_hash_are_keyed_and_even():
+def test_order_and_hash_are_keyed_and_uniform():
     assert sorted(epoch_order(0, 0, 100)) == list(range(100))
     assert not np.array_equal(epoch_order(0, 0, 100), epoch_order(0, 1, 100))
     assert not np.array_equal(epoch_order(0, 0, 100), epoch_order(1, 0, 100))
@@ -63,7 +63,7 @@ def test_noise_is_standard_normal_and_keyed_by_step_and_row():
     assert not np.array_equal(noise_rows(1, 5, 3, 10), noise[:3])
 
 
-def test_a_step_is_the_same_whenever_it_is_asked_for(cache):
+def test_a_steps_batch_does_not_depend_on_when_it_is_read(cache):
     first, again = batches(cache).at(9), batches(cache).at(9)
     assert (first.samples == again.samples).all()
     torch.testing.assert_close(first.images, again.images, rtol=0, atol=0)
@@ -73,7 +73,7 @@ def test_a_step_is_the_same_whenever_it_is_asked_for(cache):
         torch.testing.assert_close(ahead.condition.tokens, plain.condition.tokens, rtol=0, atol=0)
 
 
-def test_the_rows_of_two_processes_are_those_of_one(cache):
+def test_two_processes_get_the_rows_of_one(cache):
     whole = batches(cache).at(3)
     parts = [batches(cache, rank=rank, size=2).at(3) for rank in (0, 1)]
     assert np.concatenate([part.samples for part in parts]).tolist() == whole.samples.tolist()
@@ -96,7 +96,7 @@ def test_conditions_and_sentences_are_those_of_the_chosen_captions(cache):
     np.testing.assert_array_equal(batch.condition.sentence.numpy(), expected)
 
 
-def test_equal_captions_of_different_images_are_no_negatives(cache):
+def test_equal_captions_of_different_images_are_not_negatives(cache):
     # Samples 0 and 1 both have a caption "the same words".
     data = batches(cache, batch_size=26)
     met = 0
@@ -111,7 +111,7 @@ def test_equal_captions_of_different_images_are_no_negatives(cache):
     assert met > 0
 
 
-def test_images_are_mirrored_where_the_key_says_so(cache):
+def test_images_are_mirrored_by_their_view_number(cache):
     data = batches(cache, flip=True)
     places, _, flips = data.choose(1)
     assert 0 < np.concatenate([data.choose(step)[2] for step in range(20)]).mean() < 1
@@ -129,13 +129,13 @@ def test_pixel_range():
     assert to_signed(np.array([51], dtype=np.uint8)) == pytest.approx(-0.6)
 
 
-def test_held_taps_differ_by_rounding_alone(cache):
+def test_taps_in_ram_differ_by_rounding_alone(cache):
     def compute(images):
         return [images[:, :1] * 3, images[:, 1:2], images[:, 2:] / 7]
 
     data = batches(cache)
     plain = compute(data.at(4).images)
-    data.hold_taps(compute, block=5)
+    data.cache_taps_in_ram(compute, block=5)
     batch = data.at(4)
     assert batch.images is None
     assert batch.taps is not None
@@ -144,7 +144,7 @@ def test_held_taps_differ_by_rounding_alone(cache):
         torch.testing.assert_close(held, exact, rtol=2**-11, atol=1e-7)
 
 
-def test_a_cache_without_training_images_is_refused(tmp_path, tiny_clip_path):
+def test_a_cache_without_training_images_is_rejected(tmp_path, tiny_clip_path):
     path = make_cache(tmp_path / "cache", tiny_clip_path, train=0, test=3)
     with pytest.raises(ValueError, match="split 'train'"):
         batches(Cache(path))

@@ -1,16 +1,14 @@
-"""Ends of every kind: signals, kill -9, parts of a batch."""
+"""Runs that end in every way (signals, kill -9) resume exactly; parts of a batch give the weights of the whole."""
 
 import dataclasses
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.cli import hspcgan_process
 from helpers.runs import assert_equal, make_cache, read, write_manifest
 
 from hspcgan.train import checkpoints, loop
@@ -26,7 +24,7 @@ def cache_path(tmp_path_factory, tiny_clip_path):
 
 
 @pytest.mark.parametrize("settings", [{"mining": "mis", "loss": "margin"}, {"mining": "none", "loss": "hinge"}])
-def test_a_batch_in_parts_gives_the_weights_of_the_whole(make_run, settings):
+def test_a_batch_in_parts_gives_the_weights_of_the_whole_batch(make_run, settings):
     settings |= {"batch_size": 6, "lr_generator": 1e-4, "lr_discriminator": 1e-4}  # Adam magnifies rounding
     whole, parts = make_run("a", **settings), make_run("b", accumulate=3, **settings)
     for step in range(2):
@@ -40,7 +38,7 @@ def test_a_batch_in_parts_gives_the_weights_of_the_whole(make_run, settings):
             torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
 
 
-def test_parts_are_the_rows_in_order_and_mine_among_the_whole_batch(make_run):
+def test_parts_are_the_rows_in_order_and_mine_in_the_whole_batch(make_run):
     batch = make_run(batch_size=6).batches.at(0)
     parts = batch.parts(3)
     assert [part.first_row for part in parts] == [0, 2, 4]
@@ -59,7 +57,7 @@ def in_float64(value):
     return value
 
 
-def test_in_float64_parts_give_the_weights_of_the_whole_step_after_step(make_run, monkeypatch):
+def test_in_float64_parts_give_the_weights_of_the_whole_batch_over_six_steps(make_run, monkeypatch):
     """Rounding, which Adam without momentum magnifies from step to step, is all that parts differ by."""
     settings = {"batch_size": 6, "lr_generator": 4e-4, "lr_discriminator": 4e-4, "ema": 0}
     runs = [make_run("a", **settings), make_run("b", accumulate=3, **settings)]
@@ -77,7 +75,7 @@ def test_in_float64_parts_give_the_weights_of_the_whole_step_after_step(make_run
             torch.testing.assert_close(other, one, rtol=0, atol=1e-10)
 
 
-def test_what_cannot_be_split_is_refused(make_run):
+def test_batches_that_cannot_be_split_are_rejected(make_run):
     with pytest.raises(ValueError, match=r"batch_size is 6, which 1 processes in 4 parts"):
         make_run(batch_size=6, accumulate=4)
     for settings in ({"mining": "fake"}, {"mining": "mis", "hardest": "worst-pair"}):
@@ -86,12 +84,8 @@ def test_what_cannot_be_split_is_refused(make_run):
     assert TrainConfig(steps=1, accumulate=2, mining="none", hardest="worst-pair").accumulate == 2
 
 
-def command(path: Path, **environment: str) -> subprocess.Popen:
-    """The command, which at its very end sends itself another SIGTERM, as launchers do that have waited."""
-    late = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGTERM)"
-    code = f"{late}; from hspcgan.pipeline.cli.root import main; main()"
-    return subprocess.Popen([sys.executable, "-c", code, "train", str(path)], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env=os.environ | environment)  # fmt: skip
+LATE_SIGNAL = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGTERM)"
+"""The process sends itself a SIGTERM when it exits, like a launcher that sends a second one."""
 
 
 def last_step(folder: Path) -> int:
@@ -101,10 +95,10 @@ def last_step(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_process_that_is_ended_goes_on_where_it_was(tmp_path, make_run, cache_path, tiny_clip_path, number):
+def test_a_stopped_process_resumes_at_its_last_step(tmp_path, make_run, cache_path, tiny_clip_path, number):
     free = {"steps": 1000, "log_every": 1, "checkpoint_every": 4, "grid_every": 1000}
     path = write_manifest(tmp_path / "cut", cache_path, tiny_clip_path, **free)
-    process, folder = command(path, OMP_NUM_THREADS="1"), tmp_path / "cut" / "run"
+    process, folder = hspcgan_process("train", path, before=LATE_SIGNAL, OMP_NUM_THREADS="1"), tmp_path / "cut" / "run"
     while last_step(folder) < 5:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
@@ -124,7 +118,7 @@ def test_a_process_that_is_ended_goes_on_where_it_was(tmp_path, make_run, cache_
     assert_equal(read(folder), read(whole.folder))
 
 
-def test_a_setting_younger_than_the_checkpoint_counts_as_its_default(make_run):
+def test_a_setting_newer_than_the_checkpoint_counts_as_its_default(make_run):
     run = make_run("a", steps=1)
     loop.train(run)
     path = checkpoints.latest(run.folder) / "state.pt"
@@ -137,7 +131,7 @@ def test_a_setting_younger_than_the_checkpoint_counts_as_its_default(make_run):
         loop.train(make_run("a", steps=2, penalty_norm="joint"))
 
 
-def test_a_run_goes_on_in_other_parts(make_run):
+def test_a_run_resumes_with_another_number_of_parts(make_run):
     """As it may in other numbers of processes, which give the same bits."""
     settings = {"batch_size": 6, "lr_generator": 1e-4, "lr_discriminator": 1e-4}  # Adam magnifies rounding
     whole = make_run("whole", steps=2, **settings)

@@ -9,7 +9,7 @@ import torch
 from helpers.runs import SIZE
 from PIL import Image
 
-from hspcgan.train import loop
+from hspcgan.train import checkpoints, loop
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.run_log import Clock
 
@@ -107,7 +107,7 @@ def test_moving_average_by_hand(make_run):
     assert not torch.equal(run.average.state_dict()[name], second)
 
 
-def test_bf16_keeps_the_real_branch_in_float32_and_stays_near(make_run):
+def test_bf16_keeps_the_real_branch_in_float32_and_stays_close(make_run):
     losses = {}
     for precision in ("fp32", "bf16"):
         run = make_run(precision=precision)
@@ -120,14 +120,14 @@ def test_bf16_keeps_the_real_branch_in_float32_and_stays_near(make_run):
 
 def test_cached_taps_give_nearly_the_same_step(make_run):
     plain, cached = make_run(), make_run(cache_taps=True)
-    cached.batches.hold_taps(cached.image_taps)
+    cached.batches.cache_taps_in_ram(cached.image_taps)
     reports = [loop.train_step(run, run.batches.at(0), Clock()) for run in (plain, cached)]
     assert reports[0]["loss_d"].item() == pytest.approx(reports[1]["loss_d"].item(), rel=1e-3)
     with pytest.raises(ValueError, match="cache_taps"):
         TrainConfig(steps=1, cache_taps=True, flip=True)
 
 
-def test_a_run_leaves_logs_grids_and_checkpoints(make_run):
+def test_a_run_writes_logs_grids_and_checkpoints(make_run):
     run = make_run()
     outcome = loop.train(run)
     assert (outcome.step, outcome.reason) == (6, "done")
@@ -160,7 +160,7 @@ def test_a_non_finite_loss_stops_and_names_step_batch_and_checkpoint(make_run, n
     run = make_run(steps=3)
     loop.train(run)
     run = make_run(steps=5)
-    loop.checkpoints.resume(run)
+    checkpoints.resume(run)
     with torch.no_grad():
         next(iter(getattr(run, network).parameters())).fill_(torch.inf)
     before = weights(run.discriminator, run.generator)

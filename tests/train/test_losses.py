@@ -32,12 +32,12 @@ def test_margin_is_a_lower_bound_of_two_hinges():
     torch.testing.assert_close(margins[both_active], hinges[both_active])
 
 
-def test_unknown_loss_is_refused():
+def test_an_unknown_loss_is_rejected():
     with pytest.raises(ValueError, match="'wgan'"):
         losses.negative_terms("wgan", torch.zeros(1), torch.zeros(1))
 
 
-def test_captions_of_the_same_image_and_equal_captions_are_no_negatives():
+def test_captions_of_the_same_image_and_equal_captions_are_not_negatives():
     # Image 0 says "a" and "b"; image 1 "c" and "a"; image 2 (drawn twice) "d". Batch captions: b, a, d, d.
     a, b, c, d = range(4)
     own = torch.tensor([[a, b], [c, a], [d, -1], [d, -1]])
@@ -69,7 +69,7 @@ def test_roll_by_one_skips_to_the_next_valid_caption():
     assert losses.rolled(valid[2:], first_row=2).tolist() == [3, 2]
 
 
-def test_rows_without_negative_drop_out_of_the_mean():
+def test_rows_without_negative_are_left_out_of_the_mean():
     valid = torch.tensor([[True, False], [False, False], [True, True]])
     terms = torch.tensor([3.0, 100.0, 5.0])
     assert losses.batch_mean(terms, losses.row_weights(valid, balance=3 / 2)).item() == pytest.approx(4.0)
@@ -155,7 +155,7 @@ def test_penalty_stays_finite_where_the_gradient_vanishes():
     assert torch.isfinite(weight.grad).all()
 
 
-def test_penalty_refuses_half_precision():
+def test_penalty_rejects_half_precision():
     with pytest.raises(TypeError, match="float32"):
         losses.matching_aware_penalty(torch.zeros(1, dtype=torch.bfloat16), [], torch.zeros(1, 1))
 

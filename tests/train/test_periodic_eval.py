@@ -1,4 +1,4 @@
-"""Evaluation on the way: every checkpoint that is due is scored once, whatever interrupts, and the best one is kept."""
+"""Periodic evaluation: every due checkpoint is scored once, also after interruptions, and the best one is kept."""
 
 import json
 
@@ -11,8 +11,8 @@ from hspcgan.evaluate.checkpoints import find_checkpoint
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import checkpoints, loop
 from hspcgan.train.distributed import start
-from hspcgan.train.periodic_eval import Judge
-from hspcgan.train.setup import assemble
+from hspcgan.train.periodic_eval import PeriodicEvaluator
+from hspcgan.train.setup import build_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -35,18 +35,18 @@ def make_run(tmp_path, cache_path, tiny_clip_path):
         path = write_manifest(tmp_path / name, cache_path, tiny_clip_path, **train)
         if evaluate is not None:
             path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"evaluate": evaluate}))
-        return assemble(load_manifest(str(path)), start("cpu"))
+        return build_run(load_manifest(str(path)), start("cpu"))
 
     return make
 
 
-def told(run) -> list[dict]:
+def evaluations(run) -> list[dict]:
     return [json.loads(line) for line in (run.folder / "evaluations.jsonl").read_text().splitlines()]
 
 
-def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, scorers, capsys):
+def test_periodic_evaluation_keeps_the_best_and_does_not_change_the_training(make_run, scorers, capsys):
     evaluate = scorers | {"expect": {"clip_score/trainer-clip": {"min": 2}}}  # of a cosine
-    run = make_run("judged", evaluate, evaluate_every=2, best="clip_score/trainer-clip", keep=1)
+    run = make_run("evaluated", evaluate, evaluate_every=2, best="clip_score/trainer-clip", keep=1)
     loop.train(run)
     plain = make_run("plain")
     loop.train(plain)
@@ -57,7 +57,7 @@ def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, sco
         scores[path.stem] = next(one["value"] for one in figures if one["name"].startswith("clip_score/trainer"))
     assert scores.keys() == {"step-000002", "step-000004", "step-000006"}
     top = max(scores, key=scores.get)
-    lines = told(run)
+    lines = evaluations(run)
     assert [line["step"] for line in lines] == [2, 4, 6]
     assert [line["figures"][line["deciding"]] for line in lines] == list(dict(sorted(scores.items())).values())
     assert (lines[0]["best"], lines[-1]["best"]) == ("step-000002", top)
@@ -69,7 +69,7 @@ def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, sco
     kept = {path.name for path in (run.folder / "checkpoints").glob("step-*")}
     assert kept == {top, "step-000006"}
     assert find_checkpoint(run.folder / "checkpoints" / "best").name == top
-    longer = make_run("judged", evaluate, steps=8, evaluate_every=8, best="clip_score/held-out-clip", keep=1)
+    longer = make_run("evaluated", evaluate, steps=8, evaluate_every=8, best="clip_score/held-out-clip", keep=1)
     loop.train(longer)
     again = checkpoints.best(run.folder)
     assert (again.path.name, again.figure.split("/")[1]) == ("step-000008", "held-out-clip")  # another measure
@@ -78,13 +78,13 @@ def test_evaluation_on_the_way_keeps_the_best_and_disturbs_nothing(make_run, sco
 
 
 class Killed(BaseException):
-    """Like SIGKILL, nothing that a run could answer to."""
+    """Raised in place of SIGKILL: no code of a run handles it."""
 
 
 @pytest.mark.parametrize(("step", "how"), [(4, "killed"), (6, "killed"), (4, "signal")])
-def test_an_evaluation_that_was_interrupted_is_made_up_for(make_run, scorers, monkeypatch, step, how):
+def test_an_interrupted_evaluation_is_made_by_the_resumed_run(make_run, scorers, monkeypatch, step, how):
     settings = {"evaluate_every": 2, "best": "clip_score/trainer-clip", "keep": 1}
-    whole, noted = make_run("whole", scorers, **settings), []
+    whole, signals = make_run("whole", scorers, **settings), []
     loop.train(whole)
     evaluate, train_step = evaluation.evaluate, loop.train_step
 
@@ -94,7 +94,7 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(make_run, scorers, mo
         return evaluate(setting, subjects)
 
     def signalled(run, batch, *rest):
-        noted.extend(["SIGTERM"] * (batch.step + 1 == step))
+        signals.extend(["SIGTERM"] * (batch.step + 1 == step))
         return train_step(run, batch, *rest)
 
     with monkeypatch.context() as patch:
@@ -104,13 +104,13 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(make_run, scorers, mo
                 loop.train(make_run("cut", scorers, **settings))
         else:
             patch.setattr(loop, "train_step", signalled)
-            assert loop.train(make_run("cut", scorers, **settings), noted).step == step
+            assert loop.train(make_run("cut", scorers, **settings), signals).step == step
     run = make_run("cut", scorers, **settings)
-    assert [line["step"] for line in told(run)] == list(range(2, step, 2))
+    assert [line["step"] for line in evaluations(run)] == list(range(2, step, 2))
     assert loop.train(run).step == 6
-    assert told(run) == told(whole)
+    assert evaluations(run) == evaluations(whole)
     assert checkpoints.best(run.folder)[1:] == checkpoints.best(whole.folder)[1:]
     assert checkpoints.best(run.folder).path.name == checkpoints.best(whole.folder).path.name
     assert_equal(read(run.folder), read(whole.folder))
-    monkeypatch.setattr(Judge, "score", lambda judge, at: pytest.fail("scored again"))
+    monkeypatch.setattr(PeriodicEvaluator, "score", lambda evaluator, at: pytest.fail("scored again"))
     assert loop.train(make_run("cut", scorers, **settings)).step == 6

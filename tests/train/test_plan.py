@@ -4,12 +4,11 @@ from collections import defaultdict
 
 import pytest
 import torch
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 from torch import nn
 
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.meta import sketch_clip
-from hspcgan.pipeline.cli.root import main
+from hspcgan.model.meta import meta_clip
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.manifest.files import shipped_manifests
 from hspcgan.train import plan
@@ -66,7 +65,7 @@ def test_every_row_of_the_paper_has_its_switches(row, dataset):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("row", SWITCHES)
-def test_a_switch_is_the_whole_method_but_for_one_setting(row, dataset):
+def test_a_switch_row_differs_from_the_whole_method_in_one_setting(row, dataset):
     raw, whole = (load_manifest(f"paper/{name}").raw for name in (f"{dataset}/switch_{row}", f"{dataset}/hspcgan"))
     section, key, value = SWITCHES[row]
     assert raw[section] == whole[section] | {key: value}
@@ -76,7 +75,7 @@ def test_a_switch_is_the_whole_method_but_for_one_setting(row, dataset):
     settings(f"paper/{dataset}/switch_{row}")
 
 
-def test_no_manifest_is_beyond_rows_and_switches():
+def test_every_manifest_is_a_row_or_a_switch():
     beside = ("table1", "galip", "hspcgan")
     rows = [name for name in ROWS if not name.rpartition("/")[2].startswith(beside)]
     assert len(rows) == 3 * (len(TABLES) + len(SWITCHES))
@@ -94,17 +93,17 @@ def test_rows_share_a_run_folder_exactly_where_they_are_the_same_experiment():
     assert len(by_run) == 3 * (17 + len(SWITCHES))
 
 
-def test_kept_bytes_of_a_layer_by_hand():
+def test_saved_bytes_of_a_layer_by_hand():
     layer = nn.Sequential(nn.Linear(3, 5), nn.ReLU())
     x = torch.ones(4, 3, requires_grad=True)
-    assert plan.kept_bytes(lambda: layer(x), [layer]) == 4 * (4 * 3 + 4 * 5)  # input and activation, not the weight
-    assert plan.kept_bytes(lambda: layer(x), []) == 4 * (4 * 3 + 4 * 5 + 3 * 5)
+    assert plan.saved_bytes(lambda: layer(x), [layer]) == 4 * (4 * 3 + 4 * 5)  # input and activation, not the weight
+    assert plan.saved_bytes(lambda: layer(x), []) == 4 * (4 * 3 + 4 * 5 + 3 * 5)
     with torch.no_grad():
-        assert plan.kept_bytes(lambda: layer(x), [layer]) == 0
+        assert plan.saved_bytes(lambda: layer(x), [layer]) == 0
 
 
 def test_memory_of_the_full_baseline():
-    model, clip = ModelConfig(kind="galip"), sketch_clip("ViT-B-32")
+    model, clip = ModelConfig(kind="galip"), meta_clip("ViT-B-32")
     memory = plan.step_memory(model, TrainConfig(steps=1, batch_size=32), clip)
     assert memory.training == 16 * (51_830_211 + 27_525_637 + 2_099_200)
     assert memory.frozen == 4 * 151_277_313
@@ -116,33 +115,33 @@ def test_memory_of_the_full_baseline():
 
 
 def test_ram_of_cached_taps_by_hand():
-    of_one = plan.tap_bytes(ModelConfig(kind="galip"), sketch_clip("ViT-B-32"))
+    of_one = plan.tap_bytes(ModelConfig(kind="galip"), meta_clip("ViT-B-32"))
     assert of_one == 3 * 768 * 7 * 7 * 2
-    coco, cub = (plan.held_taps(of_one, images) for images in (118_287, 8_855))
+    coco, cub = (plan.cached_taps_line(of_one, images) for images in (118_287, 8_855))
     assert coco.startswith("cached taps: + 26.7 GB, 0.226 MB an image, RAM of each process; cache_taps: disk")
     assert cub == "cached taps: + 2.0 GB, 0.226 MB an image, RAM of each process"
 
 
 def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(main, ["train", "paper/cub/table2_max_mis_16", "--dry-run"])
+    result = hspcgan("train", "paper/cub/table2_max_mis_16", "--dry-run")
     assert result.exit_code == 0, result.output
     for part in ("parameters: G 51.83 M, D 27.53 M, head 2.10 M", "memory: about", "steps: 741600 of 16 images",
-                 "mining mis", "no cache at runs/cub/cache: `hspcgan prepare paper/cub/table2_max_mis_16`",
+                 "mining mis", "no cache at runs/cub/cache: make it with `hspcgan prepare paper/cub/table2_max_mis_16`",
                  "no weights 'weights/ViT-B-32.pt'"):  # fmt: skip
         assert part in result.output
     assert not list(tmp_path.iterdir())
-    held = CliRunner().invoke(main, ["train", "paper/cub/galip", "--dry-run", "-o", "train.cache_taps=true",
-                                     "-o", "train.flip=false"])  # fmt: skip
+    held = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "train.cache_taps=true",
+                                     "-o", "train.flip=false")  # fmt: skip
     assert "cached taps: + 0.226 MB an image, RAM of each process; cache_taps: disk" in held.output
-    unknown = CliRunner().invoke(main, ["train", "paper/cub/galip", "--dry-run", "-o", "encode.clip=weights/own.pt"])
+    unknown = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "encode.clip=weights/own.pt")
     assert (unknown.exit_code, "no weights 'weights/own.pt'" in unknown.output) == (1, True)
-    wrong = CliRunner().invoke(main, ["train", "paper/cub/galip", "--dry-run", "-o", "model.locals=0"])
+    wrong = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "model.locals=0")
     assert (wrong.exit_code, "model.locals" in wrong.output) == (1, True)
 
 
-def test_a_slip_in_the_evaluate_section_is_refused_before_training(tmp_path, monkeypatch):
+def test_an_error_in_the_evaluate_section_is_reported_before_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    slip = CliRunner().invoke(main, ["train", "paper/cub/galip", "-o", "evaluate.sampels=100"])
+    slip = hspcgan("train", "paper/cub/galip", "-o", "evaluate.sampels=100")
     assert slip.exit_code == 1
     assert "evaluate.sampels: unknown key (did you mean 'samples'?)" in slip.output

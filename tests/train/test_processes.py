@@ -1,20 +1,17 @@
 """Two processes equal one: in weights, and bit for bit one that computes their parts."""
 
-import os
 import subprocess
-import sys
 
 import pytest
 import torch
-from click.testing import CliRunner
+from helpers.cli import hspcgan, hspcgan_process
 from helpers.runs import assert_equal, make_cache, read, write_manifest
 from torch.distributed import TCPStore
 
-from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop
 from hspcgan.train.distributed import World, start
-from hspcgan.train.setup import assemble
+from hspcgan.train.setup import build_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -41,12 +38,12 @@ def test_two_processes_equal_one(tmp_path, make_run, cache_path, tiny_clip_path,
             torch.testing.assert_close(two[network][name], value, rtol=0, atol=1e-5)
 
 
-def test_two_processes_give_the_bits_of_one_that_computes_their_parts(tmp_path, tiny_clip_path):
+def test_two_processes_give_the_bits_of_one_process_with_two_parts(tmp_path, tiny_clip_path):
     """Whatever two processes differ from one by is the rounding of sums over parts, and nothing else."""
     cache = make_cache(tmp_path / "cache", tiny_clip_path, n_tokens=(3, 9, 4, 6, 12))
     settings = {"steps": 4, "batch_size": 8, "mining": "mis", "lr_generator": 1e-4, "lr_discriminator": 4e-4}
     path = write_manifest(tmp_path / "alone", cache, tiny_clip_path, accumulate=2, **settings)
-    alone = assemble(load_manifest(str(path)), start("cpu"))
+    alone = build_run(load_manifest(str(path)), start("cpu"))
     loop.train(alone)
     path = write_manifest(tmp_path / "pair", cache, tiny_clip_path, **settings)
     processes, outputs = two_processes(path)
@@ -56,9 +53,9 @@ def test_two_processes_give_the_bits_of_one_that_computes_their_parts(tmp_path, 
         assert_equal(one[network], two[network])
 
 
-def test_of_two_processes_each_names_its_own_rows_when_a_loss_is_not_finite(tmp_path, cache_path, tiny_clip_path):
+def test_each_of_two_processes_names_its_own_rows_when_a_loss_is_not_finite(tmp_path, cache_path, tiny_clip_path):
     path = write_manifest(tmp_path, cache_path, tiny_clip_path, batch_size=6, lr_discriminator=1e38)
-    batches = [assemble(load_manifest(str(path)), World(rank, 2, torch.device("cpu"))).batches for rank in (0, 1)]
+    batches = [build_run(load_manifest(str(path)), World(rank, 2, torch.device("cpu"))).batches for rank in (0, 1)]
     processes, outputs = two_processes(path)
     assert [process.returncode for process in processes] == [1, 1], outputs
     for rank, (_, said) in enumerate(outputs):
@@ -67,35 +64,25 @@ def test_of_two_processes_each_names_its_own_rows_when_a_loss_is_not_finite(tmp_
         assert f"Rows of rank {rank} of 2 (if its loss is finite, see the others'): {keys}." in said
 
 
-def test_a_dry_run_of_two_processes_meets_no_other_and_the_run_itself_asks_for_torchrun(
+def test_a_dry_run_of_two_processes_needs_one_and_a_run_needs_torchrun(
     tmp_path, cache_path, tiny_clip_path, monkeypatch
 ):
     path = write_manifest(tmp_path, cache_path, tiny_clip_path)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    dry = CliRunner().invoke(main, ["train", str(path), "--dry-run"])
+    dry = hspcgan("train", path, "--dry-run")
     assert (dry.exit_code, "6 of 4 images on 2 × cpu" in dry.output) == (0, True), dry.output
-    bare = CliRunner().invoke(main, ["train", str(path)])
+    bare = hspcgan("train", path)
     assert bare.exit_code == 1
     said = "WORLD_SIZE is 2 without RANK, MASTER_ADDR, MASTER_PORT; start with torchrun, or unset WORLD_SIZE"
     assert said in bare.output
     monkeypatch.setenv("RANK", "1")
-    assert CliRunner().invoke(main, ["train", str(path), "--dry-run"]).output == ""
+    assert hspcgan("train", path, "--dry-run").output == ""
 
 
 def two_processes(path) -> tuple[list[subprocess.Popen], list[tuple[str, str]]]:
-    """The command `train`, as torchrun starts it twice, run to its end; standard output and error of each."""
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # holds the port that it was given
-    command = [sys.executable, "-c", "from hspcgan.train.cli import train; train()", str(path)]
-    processes = [
-        subprocess.Popen(
-            command,
-            env=os.environ
-            | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
+    """Runs `hspcgan train` in two processes, started as torchrun does; the processes, and (stdout, stderr) of each."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # keeps its port open
+    shared = {"WORLD_SIZE": "2", "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    shared |= {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+    processes = [hspcgan_process("train", path, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in (0, 1)]
     return processes, [process.communicate(timeout=600) for process in processes]

@@ -49,7 +49,7 @@ def test_a_crash_while_saving_leaves_the_checkpoint_before(make_run):
     assert len((run.folder / "log.jsonl").read_text().splitlines()) == 4
 
 
-def test_without_the_pointer_the_newest_checkpoint_is_the_last(make_run):
+def test_without_the_latest_file_the_newest_checkpoint_is_used(make_run):
     assert checkpoints.latest(make_run("none").folder) is None
     run = make_run("a", steps=4)
     loop.train(run)
@@ -60,7 +60,7 @@ def test_without_the_pointer_the_newest_checkpoint_is_the_last(make_run):
     assert loop.train(make_run("a", steps=5)).step == 5
 
 
-def test_folders_of_other_names_beside_the_checkpoints_are_left_alone(make_run):
+def test_other_folders_beside_the_checkpoints_are_left_alone(make_run):
     run = make_run("a", steps=3)
     loop.train(run)
     kept = run.folder / "checkpoints" / "step-000003-good"
@@ -70,7 +70,7 @@ def test_folders_of_other_names_beside_the_checkpoints_are_left_alone(make_run):
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "one bit"])
-def test_a_damaged_state_is_refused_with_the_checkpoint_to_take(make_run, damage):
+def test_a_damaged_state_is_rejected_with_the_checkpoint_to_use(make_run, damage):
     run = make_run("a")
     loop.train(run)
     file = checkpoints.latest(run.folder) / "state.pt"
@@ -92,14 +92,14 @@ def test_only_the_newest_checkpoints_are_kept(make_run):
     assert (run.folder / "checkpoints" / "latest").read_text() == "step-000006\n"
 
 
-def test_other_settings_are_refused_by_name_and_free_ones_are_not(make_run):
+def test_changed_settings_are_rejected_by_name_unless_they_may_change(make_run):
     loop.train(make_run("a", steps=1))
     with pytest.raises(ValueError, match=r"train.batch_size: 4 then, 5 now.*train.mining: mis then, none now"):
         loop.train(make_run("a", batch_size=5, mining="none"))
     assert loop.train(make_run("a", steps=2, log_every=7, keep=1)).step == 2
 
 
-def test_a_pointer_to_nothing_is_an_error(make_run):
+def test_a_latest_file_naming_a_missing_checkpoint_is_an_error(make_run):
     run = make_run("a", steps=1)
     loop.train(run)
     (run.folder / "checkpoints" / "latest").write_text("step-000099\n")
@@ -107,7 +107,7 @@ def test_a_pointer_to_nothing_is_an_error(make_run):
         loop.train(make_run("a"))
 
 
-def test_shared_weights_are_the_moving_average_and_hold_no_clip(make_run, tiny_clip_path):
+def test_shared_weights_are_the_moving_average_without_clip(make_run, tiny_clip_path):
     run = make_run("a", steps=2)
     loop.train(run)
     path = checkpoints.latest(run.folder)

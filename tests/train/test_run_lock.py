@@ -1,4 +1,4 @@
-"""Two trainers at one run folder: one works, the other is told by whom; a killed one leaves nothing in the way."""
+"""Two trainers in one run folder: the second is rejected by name; a killed one does not block the next."""
 
 import errno
 import fcntl
@@ -16,7 +16,7 @@ from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop
 from hspcgan.train.distributed import start
 from hspcgan.train.run_lock import locked
-from hspcgan.train.setup import assemble
+from hspcgan.train.setup import build_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -30,15 +30,15 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_a_second_trainer_is_told_who_works_there_until_that_one_is_gone(tmp_path, tiny_clip_path):
+def test_a_second_trainer_is_rejected_until_the_first_one_ends(tmp_path, tiny_clip_path):
     manifest = write_manifest(tmp_path, make_cache(tmp_path / "cache", tiny_clip_path), tiny_clip_path, steps=1)
-    run = assemble(load_manifest(str(manifest)), start("cpu"))
+    run = build_run(load_manifest(str(manifest)), start("cpu"))
     holder = [sys.executable, "-c", HOLD, str(run.folder)]
     with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         who = f"process {process.pid} on {socket.gethostname()} is training in {run.folder}; wait for it, stop it, or"
-        for _ in range(2):  # a refused one leaves what the lock says
+        for _ in range(2):  # a rejected one does not change the lock's text
             with pytest.raises(ValueError, match=re.escape(who)):
                 loop.train(run)
         assert [path.name for path in run.folder.iterdir()] == ["lock"]
@@ -48,14 +48,16 @@ def test_a_second_trainer_is_told_who_works_there_until_that_one_is_gone(tmp_pat
         assert (run.folder / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}"
 
 
-@pytest.mark.parametrize(("number", "mended"), [(errno.ENOLCK, True), (errno.ENOSYS, True), (errno.ENOSPC, False)])
-def test_a_file_system_without_locks_is_refused_in_words_and_other_errors_keep_their_own(
-    tmp_path, monkeypatch, number, mended
+@pytest.mark.parametrize(("number", "user_error"), [(errno.ENOLCK, True), (errno.ENOSYS, True), (errno.ENOSPC, False)])
+def test_a_file_system_without_locks_is_a_user_error_and_other_errors_pass_through(
+    tmp_path, monkeypatch, number, user_error
 ):
     def fails(file, how):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", fails)
-    said = r"lock cannot be locked \(.*give a `run:` folder on a file system with locks" if mended else "No space left"
-    with pytest.raises(ValueError if mended else OSError, match=said), locked(tmp_path / "run"):
+    message = (
+        r"lock cannot be locked \(.*give a `run:` folder on a file system with locks" if user_error else "No space left"
+    )
+    with pytest.raises(ValueError if user_error else OSError, match=message), locked(tmp_path / "run"):
         pass

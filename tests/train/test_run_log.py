@@ -1,4 +1,4 @@
-"""What a run tells holds each step once, whatever ended the run before and whatever happened to its files."""
+"""Logs contain each step once, however the run before ended and whatever happened to its files."""
 
 import json
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Killed(BaseException):
-    """Like SIGKILL, nothing that a run could answer to."""
+    """Raised in place of SIGKILL: no code of a run handles it."""
 
 
 @pytest.mark.parametrize("at", [2, 5])
@@ -37,18 +37,18 @@ def test_tensorboard_shows_each_step_once_after_a_kill(make_run, monkeypatch, at
     assert [event.step for event in seen.Images("grid")] == [0, 2, 4, 6]
 
 
-def test_lines_that_cannot_be_read_are_dropped_and_told_and_stop_nothing(make_run, capsys):
+def test_lines_that_cannot_be_read_are_dropped_and_reported(make_run, capsys):
     run = make_run(steps=4)
     loop.train(run)
-    log, judged = (run.folder / name for name in ("log.jsonl", "evaluations.jsonl"))
+    log, evaluations = (run.folder / name for name in ("log.jsonl", "evaluations.jsonl"))
     whole = log.read_bytes()
     bad = [b"\0" * 40, b"null", b"[2]", b"{}", b'{"step": null}', b'{"step": "\xff"}', b'{"step": 3, "lo']
     log.write_bytes(b"\n".join([*bad[:4], whole + bad[4], *bad[5:]]))
-    judged.write_bytes('{"step": 2, "counts": "two\u2028lines"}\n'.encode() + b"{\n")
+    evaluations.write_bytes('{"step": 2, "counts": "two\u2028lines"}\n'.encode() + b"{\n")
     assert loop.train(make_run()).step == 6
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [2, 4, 6]
     assert log.read_bytes().startswith(whole)
-    assert judged.read_bytes() == '{"step": 2, "counts": "two\u2028lines"}\n'.encode()
+    assert evaluations.read_bytes() == '{"step": 2, "counts": "two\u2028lines"}\n'.encode()
     said = capsys.readouterr().err
     assert f"{log}: 7 of {7 + len(whole.splitlines())} lines cannot be read; dropped" in said
-    assert f"{judged}: 1 of 2 lines cannot be read; dropped" in said
+    assert f"{evaluations}: 1 of 2 lines cannot be read; dropped" in said

@@ -1,20 +1,19 @@
-"""What a run is assembled from: caches that do not fit and settings that are wrong are refused before any step."""
+"""Building a run: caches that do not fit and invalid settings are rejected before any step."""
 
 import re
 import sys
 
 import pytest
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 from helpers.runs import write_manifest
 
 from hspcgan.evaluate.checkpoints import reading
 from hspcgan.model.checkpoint import read_card
-from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import checkpoints, loop
 from hspcgan.train.distributed import start
 from hspcgan.train.plan import missing
-from hspcgan.train.setup import assemble
+from hspcgan.train.setup import build_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -26,15 +25,15 @@ pytestmark = pytest.mark.usefixtures("one_thread")
         ("encode.templates.entity=a {}", "was made with encode.templates.entity 'a photo of a {}', tiny with 'a {}'"),
     ],
 )
-def test_a_cache_whose_captions_were_read_otherwise_is_refused(tmp_path, cache_path, tiny_clip_path, override, said):
+def test_a_cache_with_other_text_settings_is_rejected(tmp_path, cache_path, tiny_clip_path, override, said):
     path = write_manifest(tmp_path, cache_path, tiny_clip_path)
     with pytest.raises(ValueError, match=re.escape(said)):
-        assemble(load_manifest(str(path), [override]), start("cpu"))
+        build_run(load_manifest(str(path), [override]), start("cpu"))
     galip = ["model.kind=galip", "model.prompts=fc", "model.gate=append"]  # reads sentences alone
-    assemble(load_manifest(str(path), [override, *galip]), start("cpu"))
+    build_run(load_manifest(str(path), [override, *galip]), start("cpu"))
 
 
-def test_the_card_says_how_the_caches_captions_were_parsed(make_run):
+def test_the_card_states_how_the_caches_captions_were_parsed(make_run):
     run = make_run(steps=1)
     loop.train(run)
     texts = read_card(checkpoints.latest(run.folder))["extra"]["texts"]
@@ -44,7 +43,7 @@ def test_the_card_says_how_the_caches_captions_were_parsed(make_run):
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, cache_path, tiny_clip_path):
     path = write_manifest(tmp_path, cache_path, tiny_clip_path)
-    result = CliRunner().invoke(main, ["train", str(path), "--dry-run", "--override", "train.batch_size=5"])
+    result = hspcgan("train", path, "--dry-run", "--override", "train.batch_size=5")
     assert result.exit_code == 0, result.output
     assert "6 of 5 images" in result.output
     assert "13 training images, 26 captions" in result.output
@@ -53,15 +52,15 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, cache_path, tiny_c
     assert not (tmp_path / "run").exists()
 
 
-def test_a_dry_run_says_where_the_run_goes_on_or_why_it_cannot(tmp_path, make_run):
+def test_a_dry_run_states_the_step_to_resume_at_or_why_it_cannot(tmp_path, make_run):
     def dry(*overrides):
         options = [option for override in overrides for option in ("-o", override)]
-        return CliRunner().invoke(main, ["train", str(tmp_path / "a" / "manifest.yaml"), "--dry-run", *options])
+        return hspcgan("train", tmp_path / "a" / "manifest.yaml", "--dry-run", *options)
 
     run = make_run(steps=2)
     assert dry().output.splitlines()[-1] == f"run folder: {run.folder}"
     loop.train(run)
-    (run.folder / "checkpoints" / "latest").unlink()  # which a real run mends
+    (run.folder / "checkpoints" / "latest").unlink()  # a real run writes it again
     before = sorted(run.folder.rglob("*"))
     assert "resumes at step 2 of 6" in dry("train.steps=6").output
     assert "complete already: 2 steps" in dry().output
@@ -70,9 +69,9 @@ def test_a_dry_run_says_where_the_run_goes_on_or_why_it_cannot(tmp_path, make_ru
     assert sorted(run.folder.rglob("*")) == before
 
 
-def test_bad_input_is_refused_in_words(tmp_path, cache_path, tiny_clip_path, other_clip_path):
+def test_bad_input_is_a_clear_error(tmp_path, cache_path, tiny_clip_path, other_clip_path):
     def output(path, *arguments) -> str:
-        result = CliRunner().invoke(main, ["train", str(path), "--dry-run", *arguments])
+        result = hspcgan("train", path, "--dry-run", *arguments)
         assert result.exit_code == 1, result.output
         return result.output
 
@@ -82,9 +81,9 @@ def test_bad_input_is_refused_in_words(tmp_path, cache_path, tiny_clip_path, oth
     assert "sha256" in output(write_manifest(tmp_path, cache_path, other_clip_path))
 
 
-def test_wandb_is_missed_before_anything_is_loaded(tmp_path, monkeypatch):
+def test_a_missing_wandb_is_reported_before_anything_is_loaded(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)  # as where it is not installed
     loaded = load_manifest(str(write_manifest(tmp_path, tmp_path / "cache", tmp_path / "clip.pt", wandb="birds")))
     with pytest.raises(ValueError, match=r"train.wandb is set, .* not installed; `pip install wandb`"):
-        assemble(loaded, start("cpu"))
+        build_run(loaded, start("cpu"))
     assert [line.split()[0] for line in missing(loaded)] == ["no", "no", "train.wandb"]

@@ -1,15 +1,14 @@
-"""Signals end a run between two steps, however many come and however early or late."""
+"""Signals end a run between two steps, however many arrive and however early or late."""
 
 import os
 import signal
 
 import pytest
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 from helpers.runs import assert_equal, read, write_manifest
 
-from hspcgan.pipeline.cli.root import main
 from hspcgan.train import distributed, loop, setup
-from hspcgan.train.signals import noted_signals
+from hspcgan.train.signals import received_signals
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -40,17 +39,17 @@ def sending(function, *numbers):
     return called
 
 
-def test_the_second_interrupt_alone_has_its_usual_effect(deadly):
+def test_only_the_second_interrupt_has_its_usual_effect(deadly):
     usual = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    with noted_signals() as noted:
+    with received_signals() as received:
         send(signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM)
-        assert (noted, deadly) == (["SIGTERM", "SIGTERM", "SIGINT", "SIGTERM"], [])
+        assert (received, deadly) == (["SIGTERM", "SIGTERM", "SIGINT", "SIGTERM"], [])
         send(signal.SIGINT)
         assert deadly == [signal.SIGINT]
     assert usual == {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
 
-def test_two_signals_finish_the_step_and_save_and_the_rest_follows(make_run, monkeypatch, deadly):
+def test_two_signals_end_the_run_after_the_step_and_it_resumes_exactly(make_run, monkeypatch, deadly):
     whole = make_run("whole", steps=16, checkpoint_every=100, grid_every=100)
     loop.train(whole)
     run = make_run("cut", steps=16, checkpoint_every=100, grid_every=100)
@@ -62,8 +61,8 @@ def test_two_signals_finish_the_step_and_save_and_the_rest_follows(make_run, mon
         return train_step(run, batch, *rest)
 
     monkeypatch.setattr(loop, "train_step", interrupted)
-    with noted_signals() as noted:
-        outcome = loop.train(run, noted)
+    with received_signals() as received:
+        outcome = loop.train(run, received)
     assert (outcome.step, outcome.reason, deadly) == (5, "SIGTERM", [])
     monkeypatch.undo()
     resumed = make_run("cut", steps=16, checkpoint_every=100, grid_every=100)
@@ -73,9 +72,9 @@ def test_two_signals_finish_the_step_and_save_and_the_rest_follows(make_run, mon
 
 def test_a_signal_before_the_first_step_ends_the_run_without_one(make_run, monkeypatch, deadly):
     run = make_run("early", steps=4, cache_taps=True)
-    monkeypatch.setattr(run.batches, "hold_taps", sending(run.batches.hold_taps, signal.SIGTERM))
-    with noted_signals() as noted:
-        outcome = loop.train(run, noted)
+    monkeypatch.setattr(run.batches, "cache_taps_in_ram", sending(run.batches.cache_taps_in_ram, signal.SIGTERM))
+    with received_signals() as received:
+        outcome = loop.train(run, received)
     assert (outcome.step, outcome.reason, run.batches.taps) == (0, "SIGTERM", None)
     assert not (run.folder / "checkpoints").exists()
 
@@ -83,15 +82,15 @@ def test_a_signal_before_the_first_step_ends_the_run_without_one(make_run, monke
 @pytest.mark.parametrize(
     ("module", "name", "said"),
     [
-        (setup, "assemble", "stopped by SIGTERM at step 0 of 2, before the first; there was nothing to save"),
+        (setup, "build_run", "stopped by SIGTERM at step 0 of 2, before the first; nothing to save"),
         (distributed, "end", "complete: 2 steps"),
     ],
 )
-def test_signals_while_a_run_is_loaded_or_put_away_end_it_in_words(
+def test_signals_during_start_and_end_are_reported(
     tmp_path, cache_path, tiny_clip_path, monkeypatch, deadly, module, name, said
 ):
     path = write_manifest(tmp_path, cache_path, tiny_clip_path, steps=2)
     monkeypatch.setattr(module, name, sending(getattr(module, name), signal.SIGTERM, signal.SIGTERM))
-    result = CliRunner().invoke(main, ["train", str(path)])
+    result = hspcgan("train", path)
     assert (result.exit_code, deadly) == (0, []), result.output
     assert said in result.output

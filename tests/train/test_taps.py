@@ -1,4 +1,4 @@
-"""Training on CLIP features from disk: the right view of the right image, exact, and refused where they do not fit."""
+"""Training on CLIP features from disk: the right view of the right image, exact, rejected if they do not fit."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hspcgan.train import loop, plan
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.data import Batches
 from hspcgan.train.distributed import start
-from hspcgan.train.setup import assemble
+from hspcgan.train.setup import build_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 VIEWS = ["whole", "whole-flipped", "top-right"]
@@ -32,18 +32,18 @@ def caches(tmp_path_factory, tiny_clip_path):
 def make_run(tmp_path, caches, tiny_clip_path):
     def make(cache, name="a", override=(), **train):
         path = write_manifest(tmp_path / name, caches[cache], tiny_clip_path, **train)
-        return assemble(load_manifest(str(path), override), start("cpu"))
+        return build_run(load_manifest(str(path), override), start("cpu"))
 
     return make
 
 
 def batches(cache, **changes) -> Batches:
     made = Batches(cache, **{"batch_size": 4, "seed": 7, "noise_dim": 8} | changes)
-    made.read_taps((1, 4, 8))
+    made.use_cached_taps((1, 4, 8))
     return made
 
 
-def test_each_row_carries_a_kept_view_of_its_own_image(caches, tiny_clip):
+def test_each_row_has_a_cached_view_of_its_own_image(caches, tiny_clip):
     cache = Cache(caches["three"])
     data, seen = batches(cache), set()
     for step in range(13):  # 4 epochs
@@ -64,7 +64,7 @@ def test_each_row_carries_a_kept_view_of_its_own_image(caches, tiny_clip):
     assert 1 in views
 
 
-def test_the_views_of_two_processes_and_of_another_time_are_those_of_one(caches):
+def test_two_processes_get_the_views_of_one(caches):
     cache = Cache(caches["three"])
     whole = batches(cache).at(5)
     parts = [batches(cache, rank=rank, size=2).at(5) for rank in (0, 1)]
@@ -72,7 +72,7 @@ def test_the_views_of_two_processes_and_of_another_time_are_those_of_one(caches)
         assert torch.equal(torch.cat([part.taps[number] for part in parts]), tap)
 
 
-def test_one_whole_view_from_disk_trains_as_features_held_in_ram_bit_for_bit(make_run):
+def test_taps_from_disk_and_in_ram_train_the_same_bits(make_run):
     disk, ram = (make_run("whole", name, cache_taps=kind) for name, kind in (("disk", "disk"), ("ram", True)))
     loop.train(disk)
     loop.train(ram)
@@ -93,16 +93,16 @@ def test_resumed_on_three_views_equals_uninterrupted_bit_for_bit(make_run):
 
 def test_the_plan_names_the_views(make_run):
     run = make_run("three", cache_taps="disk")
-    said = "\n".join(plan.describe(run.manifest, run.world, run))
+    said = "\n".join(plan.plan_lines(run.manifest, run.world, run))
     assert "taps from disk" in said
     assert "views whole, whole-flipped, top-right" in said
 
 
-def test_the_plan_counts_the_ram_of_held_taps(make_run):
+def test_the_plan_counts_the_ram_of_cached_taps(make_run):
     run = make_run("whole", cache_taps=True)
-    run.batches.hold_taps(run.image_taps)
+    run.batches.cache_taps_in_ram(run.image_taps)
     assert plan.tap_bytes(run.model_config, run.clip) * 13 == run.batches.taps.nbytes
-    said = plan.describe(run.manifest, run.world, run)
+    said = plan.plan_lines(run.manifest, run.world, run)
     assert "cached taps: + 0.0 GB, 0.019 MB an image, RAM of each process" in said
 
 
@@ -114,17 +114,17 @@ def test_the_plan_counts_the_ram_of_held_taps(make_run):
         ("whole", ["model.clip_input=galip"], r"model\.clip_input is galip.*train\.cache_taps"),
     ],
 )
-def test_features_that_do_not_fit_are_refused(make_run, cache, override, message):
+def test_taps_that_do_not_fit_are_rejected(make_run, cache, override, message):
     with pytest.raises(ValueError, match=message):
         make_run(cache, override=override, cache_taps="disk")
 
 
-def test_features_of_another_clip_are_refused(make_run, other_clip_path):
+def test_taps_of_another_clip_are_rejected(make_run, other_clip_path):
     with pytest.raises(ValueError, match="was encoded by CLIP tiny-clip"):
         make_run("whole", override=[f"encode.clip={other_clip_path}"], cache_taps="disk")
 
 
-def test_flips_beside_kept_views_and_unknown_kinds_are_refused(make_run):
+def test_flips_with_cached_views_and_unknown_values_are_rejected(make_run):
     with pytest.raises(ValueError, match=r"views are the augmentation: set flip: false"):
         TrainConfig(steps=1, cache_taps="disk", flip=True)
     with pytest.raises(ValueError, match=r"train\.cache_taps: .*False, True or 'disk' \(got 'dsk'\)"):

@@ -1,1 +1,1 @@
-"""Benchmark of the trainer: GALIP computed the plain way beside this package's, in one run."""
+"""Benchmark of the trainer: GALIP in plain PyTorch beside this package's implementation, in one run."""

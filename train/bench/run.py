@@ -1,4 +1,4 @@
-"""The trainer's benchmark: each part of its work the plain way and ours, alternating in one process.
+"""The trainer's benchmark: each part of its work the plain way and our way, alternating in one process.
 
 Figures are medians. Both GALIPs start from the same weights; their images and scores are compared before any timing.
 """
@@ -30,19 +30,19 @@ from hspcgan.train.config import TrainConfig
 from hspcgan.train.data import Batches
 from hspcgan.train.loop import train_step
 from hspcgan.train.run_log import Clock
-from hspcgan.train.setup import Run, assemble
+from hspcgan.train.setup import Run, build_run
 
 GALIP: dict[str, dict[str, Any]] = {
     "model": {"kind": "galip", "clip_input": "galip", "adapter_blocks": 4},
     "train": {"loss": "hinge", "mining": "none", "penalty_norm": "joint"},
 }
-DEAREST = 6  # operations named in the profile
+SLOWEST = 6  # number of operations named in the profile
 
 
 def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
-    """All figures of a manifest whose cache is made; `parser` is the pipeline's, for parsing in the loop."""
+    """All figures of a manifest with a finished cache; `parser` is the pipeline's, for parsing in the loop."""
     world = distributed.start(manifest.section("train", TrainConfig).device)
-    run = assemble(manifest, world)
+    run = build_run(manifest, world)
     yield from conditioning(run, bench, parser)
     galip, plain = twins(manifest, world)
     yield Figure(
@@ -62,7 +62,7 @@ def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Fig
 
 
 def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
-    """Conditions of a batch read from the cache, and made of its captions by parsing and encoding."""
+    """Time of a batch's conditions: read from the cache, and computed from its captions by parsing and encoding."""
     from hspcgan.evaluate.draw.texts import conditions_from_texts
 
     cache, slots, size = run.cache, run.model_config.locals, run.config.batch_size
@@ -92,7 +92,7 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
 def twins(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
     """The trainer in GALIP mode and plain GALIP with the same random weights."""
     sections = {key: (manifest.raw.get(key) or {}) | values for key, values in GALIP.items()}
-    run = assemble(replace(manifest, raw=manifest.raw | sections), world)
+    run = build_run(replace(manifest, raw=manifest.raw | sections), world)
     config, shape, clip = run.model_config, run.clip.shape, run.clip.network
     made = networks(
         clip.visual, shape.embed_dim, noise=config.noise_dim, code=config.code_width, middle=config.middle_width,
@@ -144,13 +144,13 @@ def tokens_of(run: Run, step: int) -> Tensor:
 
 
 def profile(run: Run, rounds: int) -> Iterator[Figure]:
-    """Where steps go that are fed as in training: the loader's wait, the parts, the dearest operations."""
+    """Where the time of a training step goes: waiting for the loader, each part, the most expensive operations."""
     clock, began = Clock(), 0.0
     for batch in run.batches.stream(0, rounds + 1, run.config.prefetch):
         batch = batch.to(run.world.device)
         clock.lap("wait")
         train_step(run, batch, clock)
-        if batch.step == 0:  # its batch had no step before it to be prepared behind
+        if batch.step == 0:  # no earlier step overlapped with loading its batch
             clock.read()
             began = time.perf_counter()
     parts = clock.read()
@@ -160,15 +160,15 @@ def profile(run: Run, rounds: int) -> Iterator[Figure]:
         yield Figure(f"{part}_share", f"of a step: {what}", 100 * parts.get(part, 0.0) / whole, "%", True)
     batch = run.batches.at(0).to(run.world.device)
     device = "cuda" if run.world.device.type == "cuda" else None
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # or it tells its every step, and that there is no GPU
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # otherwise it prints each step and that there is no GPU
     with torch.autograd.profiler.profile(use_device=device, use_kineto=False) as recorded:
         clocked(run, partial(train_step, run, batch, Clock()))
     spent = {event.key: event.self_device_time_total or event.self_cpu_time_total for event in recorded.key_averages()}
     total = sum(spent.values())
-    dearest = sorted(spent, key=lambda key: -spent[key])[:DEAREST]
-    what = ", ".join(f"{key.removeprefix('aten::')} {100 * spent[key] / total:.0f}" for key in dearest)
+    slowest = sorted(spent, key=lambda key: -spent[key])[:SLOWEST]
+    what = ", ".join(f"{key.removeprefix('aten::')} {100 * spent[key] / total:.0f}" for key in slowest)
     yield Figure(
-        "dearest", f"of a step in its dearest operations: {what}", sum(spent[k] for k in dearest) / total * 100, "%"
+        "slowest", f"of a step in its slowest operations: {what}", sum(spent[k] for k in slowest) / total * 100, "%"
     )
 
 
@@ -191,9 +191,9 @@ def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
 
 
 def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
-    """Batches whose real images' CLIP features are computed, and such with those of the cache's views."""
+    """Time of a batch with its real images' CLIP features: computed, and read from the cache's taps."""
     stored, computed_sec, read_sec = copy(run.batches), [], []
-    stored.read_taps(run.tap_blocks)
+    stored.use_cached_taps(run.tap_blocks)
 
     def load(batches: Batches, number: int) -> None:
         run.real_taps(batches.at(number).to(run.world.device))
@@ -208,7 +208,7 @@ def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
 
 
 def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> Iterator[Figure]:
-    """Images a second from features, both ways; seconds from one text to one image."""
+    """Images per second from text features, both ways; seconds from one text to one image."""
     from hspcgan.evaluate.draw.generate import generate
     from hspcgan.evaluate.draw.texts import conditions_from_texts
 
@@ -235,7 +235,7 @@ def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> It
 
 
 def clocked(run: Run, work: Callable[[], Any]) -> float:
-    """Seconds that work takes, the device's part included."""
+    """Seconds that `work` takes, including its work on the GPU."""
     started = time.perf_counter()
     work()
     if run.world.device.type == "cuda":

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.caches import World, file_bytes, make_cache
+from helpers.caches import World, make_cache
+from helpers.files import file_bytes
 from helpers.stores import leftovers, stored, upath
 
 from hspcgan.pipeline.cache.info import BLOCK, stamp

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import caches
-from helpers.caches import INFO, INPUTS, World, file_bytes, make_cache, run_stages
+from helpers.caches import INFO, INPUTS, World, make_cache, run_stages
+from helpers.files import file_bytes
 
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.caches import World, file_bytes, make_cache
+from helpers.caches import World, make_cache
+from helpers.files import file_bytes
 
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.caches import INFO, World, file_bytes, make_cache, run_stages
+from helpers.caches import INFO, World, make_cache, run_stages
+from helpers.files import file_bytes
 from helpers.stores import stored, upath
 
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_mounted

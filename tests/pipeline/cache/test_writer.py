@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import caches
-from helpers.caches import INFO, INPUTS, TEMPLATES, World, file_bytes, flat, make_cache, prompt, run_stages
+from helpers.caches import INFO, INPUTS, TEMPLATES, World, flat, make_cache, prompt, run_stages
+from helpers.files import file_bytes
 
 from hspcgan.pipeline.cache.partial.shards import write_shard
 from hspcgan.pipeline.cache.partial.writer import PartialCache

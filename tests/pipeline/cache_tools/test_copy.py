@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from helpers.caches import World, file_bytes, make_cache, reseal
+from helpers.caches import World, make_cache, reseal
+from helpers.cli import hspcgan
+from helpers.files import file_bytes
 from helpers.stores import leftovers, stored, upath
 
 from hspcgan.pipeline.cache import schema
@@ -17,7 +18,6 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.cache_tools import copy
 from hspcgan.pipeline.cache_tools.copy import copy_cache
-from hspcgan.pipeline.cli.root import main
 
 
 @pytest.fixture(scope="module")
@@ -182,12 +182,12 @@ def test_a_source_replaced_meanwhile_is_noticed(path, other, tmp_path, url, monk
 
 def test_the_command_says_what_it_did(path, url):
     def run(*arguments: str) -> str:
-        result = CliRunner().invoke(main, ["copy", *arguments])
+        result = hspcgan("copy", *arguments)
         assert result.exit_code == 0, result.output
         return result.output
 
     assert f"{url}: 0.0 MB copied" in run(str(path), url)
     assert f"{url}: this very cache is already there" in run(str(path), url)
-    result = CliRunner().invoke(main, ["copy", "nosuchprotocol://bucket/cache", str(path)])
+    result = hspcgan("copy", "nosuchprotocol://bucket/cache", str(path))
     assert result.exit_code == 1
     assert "install fsspec's package for that protocol" in result.output

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.caches import World, file_bytes, make_cache, run_stages
+from helpers.caches import World, make_cache, run_stages
+from helpers.files import file_bytes
 from helpers.stores import leftovers, stored, upath
 
 from hspcgan.pipeline.cache import schema

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 from helpers.datasets import folder_dataset, manifest, picture, write
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache_tools.show import reasons
-from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.sources import DataConfig, open_source
 from hspcgan.pipeline.stages.ingest import check_items
 
@@ -17,10 +16,6 @@ from hspcgan.pipeline.stages.ingest import check_items
 def counted(*rows: tuple[str, str]) -> list[tuple[int, str, str, str]]:
     table = [{"stage": "ingest", "where": "x", "what": what, "why": why} for what, why in rows]
     return reasons(pa.Table.from_pylist(table, schema=schema.REJECTS))
-
-
-def hspcgan(*arguments: object) -> str:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments]).output
 
 
 def test_details_and_numbers_do_not_tell_kinds_apart():
@@ -79,7 +74,7 @@ def prepared(tmp_path_factory, tiny_clip_path) -> tuple[Path, str]:
     for name in "abcdef":
         write(root / "data" / f"{name}.png", picture())
     path = manifest(root / "mine.yaml", root / "data", tiny_clip_path)
-    return path, hspcgan("prepare", path)
+    return path, hspcgan("prepare", path).output
 
 
 def test_prepare_ends_with_a_line_for_each_kind(prepared):
@@ -95,7 +90,7 @@ def test_prepare_ends_with_a_line_for_each_kind(prepared):
 
 
 def test_stats_count_the_same(prepared):
-    lines = [line.split(maxsplit=3) for line in hspcgan("stats", prepared[0].with_suffix(".cache")).splitlines()]
+    lines = [line.split(maxsplit=3) for line in hspcgan("stats", prepared[0].with_suffix(".cache")).output.splitlines()]
     assert [line for line in lines if line[1:2] == ["ingest"]] == [
         ["6", "ingest", "image", "no captions: expected a.txt or a.json beside it (one of 6 variants)"],
         ["3", "ingest", "caption", "no letter or digit: '...' (one of 3 variants)"],
@@ -109,7 +104,7 @@ def test_a_dataset_of_which_nothing_is_usable_is_refused_with_the_commonest_kind
     write(tmp_path / "data" / "a.txt", "a bird")
     for name in "bcd":
         write(tmp_path / "data" / f"{name}.png", picture())
-    said = hspcgan("prepare", manifest(tmp_path / "none.yaml", tmp_path / "data", tiny_clip_path))
+    said = hspcgan("prepare", manifest(tmp_path / "none.yaml", tmp_path / "data", tiny_clip_path)).output
     assert (
         "not one usable sample: 3 image: no captions: expected b.txt or b.json beside it (one of 3 variants); " in said
     )
@@ -123,7 +118,7 @@ def test_a_cache_or_a_run_inside_the_folder_of_data_is_refused_at_the_start(tmp_
     (tmp_path / "link").symlink_to(data)
     before = sorted(data.rglob("*"))
     path = manifest(tmp_path / "mine.yaml", data, tiny_clip_path)
-    said = hspcgan("prepare", path, "-o", f"{name}={tmp_path / 'link' / place}", "--dry-run")
+    said = hspcgan("prepare", path, "-o", f"{name}={tmp_path / 'link' / place}", "--dry-run").output
     if (name, place) == ("cache", ""):
         assert "holds what is no cache's" in said
     else:
@@ -136,5 +131,5 @@ def test_a_cache_in_a_hidden_folder_of_the_data_is_made_once(tmp_path, tiny_clip
     data = folder_dataset(tmp_path / "data", 2)
     path = manifest(tmp_path / "mine.yaml", data, tiny_clip_path)
     inside = f"cache={data / '.hspcgan' / 'cache'}"
-    assert "2 images" in hspcgan("prepare", path, "-o", inside)
-    assert "Nothing to do" in hspcgan("prepare", path, "-o", inside)
+    assert "2 images" in hspcgan("prepare", path, "-o", inside).output
+    assert "Nothing to do" in hspcgan("prepare", path, "-o", inside).output

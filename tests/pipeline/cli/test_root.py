@@ -10,11 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from helpers.cli import hspcgan
 from helpers.datasets import folder_dataset, manifest, write
 
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cli.root import main
 
 HEAVY = {"torch", "numpy", "pyarrow", "h5py", "spacy", "stanza", "PIL", "pydantic", "yaml", "cleanfid", "jinja2"}
 
@@ -33,10 +32,6 @@ def small(tmp_path_factory, tiny_clip_path) -> Path:
 @pytest.fixture
 def cache(small) -> Path:
     return small.with_suffix(".cache")
-
-
-def hspcgan(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def refused(*arguments: object) -> str:

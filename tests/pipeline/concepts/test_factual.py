@@ -5,14 +5,13 @@ import shutil
 import socket
 
 import pytest
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 from helpers.concepts import spoken
 from helpers.datasets import manifest, picture, write
 
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.cache_tools.show import statistics
-from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.concepts.annotate.t5 import CONVERT, Factual, Graph
 from hspcgan.pipeline.manifest import load_manifest
@@ -138,9 +137,9 @@ def test_jsonl_by_the_command(folder, tmp_path):
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(json.dumps({"caption": BIRDS}) + "\n")
     arguments = ["parse", "--jsonl", str(source), str(target), "--annotator", "factual", "--model"]
-    assert CliRunner().invoke(main, [*arguments, str(folder)]).exit_code == 0
+    assert hspcgan(*arguments, str(folder)).exit_code == 0
     assert json.loads(target.read_text()) == {"caption": BIRDS, "tuples": [["birds", "is", "2"]]}
-    refused = CliRunner().invoke(main, [*arguments, str(tmp_path)])
+    refused = hspcgan(*arguments, str(tmp_path))
     assert refused.exit_code == 1
     assert "config.json, model.safetensors" in refused.output
 

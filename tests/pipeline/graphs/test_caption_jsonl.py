@@ -9,10 +9,9 @@ import sys
 import time
 
 import pytest
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 from helpers.datasets import write
 
-from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.concepts import ParseConfig
 from hspcgan.pipeline.graphs import caption_jsonl
 from hspcgan.pipeline.graphs.caption_jsonl import parse_file
@@ -22,10 +21,6 @@ SPACY = ParseConfig(annotator="spacy")
 
 def lines(path):
     return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
-
-
-def hspcgan(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 GOOD = ["a red bird on a branch", " two cats .", "a red bird on a branch", "ein Vögelchen 🐦"]

@@ -3,10 +3,9 @@
 import json
 
 import pytest
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 from helpers.datasets import write
 
-from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.graphs import files
 
 HEADER = "caption,scene_graph\n"
@@ -42,7 +41,7 @@ def test_what_spreadsheets_add_is_no_difference(tmp_path):
 def test_gold_may_be_lines_like_predictions(tmp_path):
     path = write(tmp_path / "out.jsonl", json.dumps({"caption": "a dog", "tuples": [["dog"]]}))
     assert files.read_gold(path) == [("a dog", [["dog"]])]
-    assert "SPICE F1 100.00" in CliRunner().invoke(main, ["graphs", str(path), str(path)]).output
+    assert "SPICE F1 100.00" in hspcgan("graphs", str(path), str(path)).output
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@
 import json
 
 import pytest
-from click.testing import CliRunner
+from helpers.cli import hspcgan
 
-from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.graphs import score
 
 
@@ -73,11 +72,11 @@ def test_the_command_prints_both_figures_and_counts_what_is_missing(tmp_path, wo
     gold = '"a dog","( dog )"\n" big dogs ","( dogs , is , big )"\nthree,"( box , in , box ) , ( box , is , 3 )"\n'
     predictions = [["a dog", [["dog"]]], ["big dogs", [["dog", "is", "large"]]]]
     paths = files(tmp_path, predictions, gold)
-    result = CliRunner().invoke(main, ["graphs", *paths, "--wordnet", str(wordnet_folder)])
+    result = hspcgan("graphs", *paths, "--wordnet", str(wordnet_folder))
     assert result.exit_code == 0, result.output
     # SPICE: 1, 1 and 0 of 3; equal sets: the first alone, as large is no big
     assert "3 captions, 1 without prediction, SPICE F1 66.67, set match 33.33" in result.output
-    plain = CliRunner().invoke(main, ["graphs", *paths])
+    plain = hspcgan("graphs", *paths)
     # without WordNet, "dogs" is no "dog"
     assert "SPICE F1 33.33, set match 33.33 (words as written)" in plain.output
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from helpers import kill_server
-from helpers.datasets import file_bytes, folder_dataset, manifest, write
+from helpers.datasets import folder_dataset, manifest, write
+from helpers.files import file_bytes
 
 from hspcgan.pipeline.cli.group import NO_ROOM
 from hspcgan.pipeline.manifest import load_manifest

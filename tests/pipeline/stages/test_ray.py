@@ -5,7 +5,8 @@ from pathlib import Path
 
 import helpers
 import pytest
-from helpers.datasets import file_bytes, folder_dataset, manifest
+from helpers.datasets import folder_dataset, manifest
+from helpers.files import file_bytes
 from helpers.mappers import make_double
 
 from hspcgan.pipeline.manifest import load_manifest

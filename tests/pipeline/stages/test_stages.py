@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.datasets import file_bytes, folder_dataset, manifest, picture, write
+from helpers.datasets import folder_dataset, manifest, picture, write
+from helpers.files import file_bytes
 
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import load_manifest

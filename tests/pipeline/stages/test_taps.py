@@ -9,16 +9,16 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from helpers.caches import reseal
-from helpers.datasets import file_bytes, folder_dataset, manifest
+from helpers.cli import hspcgan
+from helpers.datasets import folder_dataset, manifest
+from helpers.files import file_bytes
 from helpers.networks import random_clip_state
 from helpers.views import SIZE, by_pillow
 
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
-from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.stages import ingest, taps
 from hspcgan.pipeline.stages.encode import EncodeConfig
@@ -76,7 +76,7 @@ def test_a_cache_with_features_is_whole_current_and_told(made):
     validate(cache)
     assert "Nothing to do" in run(made, "encode.processes=2")
     size = 6 * 2 * 3 * 64 * 7 * 7 * 2
-    told = CliRunner().invoke(main, ["stats", str(cache)]).output
+    told = hspcgan("stats", str(cache)).output
     assert f"2 views (whole, bottom-left-flipped) after blocks [1, 4, 8]: 38 KB an image, {size / 1e6:.1f} MB" in told
 
 
@@ -143,7 +143,7 @@ def test_single_commands_finish_with_taps(made, tmp_path, tiny_clip_path):
     path = manifest(tmp_path / "some.yaml", made.parent / "data", tiny_clip_path, views=["whole"], image_size=SIZE)
     for command in ("ingest", "parse", "encode", "taps"):
         assert not path.with_suffix(".cache").exists()
-        result = CliRunner().invoke(main, [command, str(path)])
+        result = hspcgan(command, str(path))
         assert result.exit_code == 0, result.output
     assert Cache(path.with_suffix(".cache")).taps.shape[:2] == (6, 1)
 
