@@ -48,7 +48,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real:
     click.echo("\n".join(describe(setting, subjects)))
     if dry_run:
         return
-    results = run.evaluate(setting, subjects, click.echo)
+    results = run.evaluate(setting, subjects)
     click.echo("\n" + figure_table(results))
     for line in way(results):
         click.echo("\n" + line)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hspcgan.evaluate.config import Bound
 from hspcgan.evaluate.metrics.base import Figure
-from hspcgan.model.errors import UserError
+from hspcgan.model.errors import ManifestError
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,17 @@ def named(names: Sequence[str], short: str) -> list[str]:
 
 
 def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
-    """UserError where an expectation's shortened name fits more than one of the figures' names, or of their heads."""
+    """ManifestError where a shortened name matches more than one of the figures' names, or of their heads."""
     for name in expect:
         found = named(names, name)
         if len(found) > 1:
-            raise UserError(f"evaluate.expect: {name} fits {len(found)} figures ({', '.join(found)}); give more of it")
+            raise ManifestError(
+                f"evaluate.expect: {name} matches {len(found)} figures ({', '.join(found)}); use a longer name"
+            )
 
 
 def verify(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdict]:
-    """A verdict per expectation. UserError where a shortened name fits more than one figure."""
+    """A verdict per expectation. ManifestError where a shortened name fits more than one figure."""
     values = {figure.name: figure.value for figure in figures}
     require_one_each(expect, list(values))
     full = {name: next(iter(named(list(values), name)), name) for name in expect}

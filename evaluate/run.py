@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,8 @@ from hspcgan.pipeline.cache.caption_features import Texts
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
+
+log = logging.getLogger("hspcgan.evaluate")
 
 FORMAT = 1
 FOLDER = "evaluation"
@@ -116,20 +119,18 @@ def prepare(manifest: Manifest) -> Setting:
     return setting
 
 
-def evaluate(
-    setting: Setting, subjects: Sequence[Subject], tell: Callable[[str], None] = lambda line: None
-) -> list[Result]:
-    """Scores the subjects in turn and writes their files; `tell` gets a line before each long part."""
-    return [_score(setting, subject, tell) for subject in subjects]
+def evaluate(setting: Setting, subjects: Sequence[Subject]) -> list[Result]:
+    """Scores the subjects in turn and writes their files."""
+    return [_score(setting, subject) for subject in subjects]
 
 
-def _score(setting: Setting, subject: Subject, tell: Callable[[str], None]) -> Result:
+def _score(setting: Setting, subject: Subject) -> Result:
     began = time.perf_counter()
     n = len(setting.captions)
-    tell(f"{subject.label}: {n} {'real images' if subject.kind == REAL else 'images to draw'} …")
+    log.info(f"{subject.label}: {n} {'real images' if subject.kind == REAL else 'images to draw'} …")
     images = _images(setting, subject)
     drawn = time.perf_counter()
-    tell(f"{subject.label}: scoring by {', '.join(tower.label for tower in setting.scorers)} …")
+    log.info(f"{subject.label}: scoring by {', '.join(tower.label for tower in setting.scorers)} …")
     scored = Scored(
         images=ImageSet(images),
         texts=[caption["text"] for caption in setting.captions],

@@ -12,7 +12,7 @@ from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, read_
 from hspcgan.model.build import build
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.errors import UserError
+from hspcgan.model.errors import UsageError, UserError
 from hspcgan.model.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import Manifest
@@ -56,12 +56,14 @@ def subjects(
         found.append(Subject(REAL, REAL))
     if label is not None:
         if len(found) != 1:
-            raise UserError(f"--label names one subject, but {len(found)} are to be scored; score them one by one")
+            raise UsageError(f"--label names one subject, but {len(found)} are to be scored; score them one by one")
         found = [Subject(label, found[0].kind, found[0].path)]
     labels = [subject.label for subject in found]
     for name in labels:
         if not name or labels.count(name) > 1 or "/" in name or name.startswith("."):
-            raise UserError(f"label {name!r} is no file name or means several subjects; score one by one, with --label")
+            raise UsageError(
+                f"label {name!r} is no file name or means several subjects; score them one by one, with --label"
+            )
     return found
 
 

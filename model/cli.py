@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from hspcgan.model.errors import UsageError
+
 _allow_unverified = click.option(
     "--allow-unverified", is_flag=True, help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."
 )
@@ -72,7 +74,7 @@ def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverifie
 
     target = out or state.with_suffix("")
     if target.exists():
-        raise click.ClickException(f"{target} is there already; remove it, or name another OUT")
+        raise UsageError(f"{target} exists already; remove it, or name another OUT")
     clip = import_galip.clip_of(state, clip_path, allow_unverified)
     generator, discriminator, head, config = import_galip.import_galip(state, clip, image_size)
     origin = {"imported": {"from": "GALIP", "file": state.name, "sha256": file_sha256(state)}}

@@ -7,13 +7,22 @@ class UserError(ValueError):
     exit_code = 3
 
 
-class ManifestError(UserError):
-    """A manifest, an override or an argument that cannot be used."""
+class UsageError(UserError):
+    """Arguments or options of a command that cannot be used, or not together."""
 
     exit_code = 2
+
+
+class ManifestError(UsageError):
+    """A manifest or an override that cannot be used."""
 
 
 class CheckFailedError(UserError):
     """A check that ran and failed: an invalid cache, a figure outside its expectation, a missed bar."""
 
     exit_code = 1
+
+
+def install(extra: str) -> str:
+    """The command that installs an optional part of the package, such as "evaluate"."""
+    return f"pip install -e '.[{extra}]' in hspcgan's checkout"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import sys
+import logging
 import time
 from collections import defaultdict
 from dataclasses import asdict
@@ -23,6 +23,8 @@ from hspcgan.train import distributed
 from hspcgan.train.data import GRID_STEP, noise_rows
 from hspcgan.train.periodic_eval import Evaluated
 from hspcgan.train.setup import Run
+
+log = logging.getLogger("hspcgan.train")
 
 LOG, EVALUATIONS = "log.jsonl", "evaluations.jsonl"
 
@@ -98,7 +100,7 @@ class RunLog:
         status = f"D {means['loss_d']:.3f}  G {means['loss_g']:.3f}  cos {means['cosine']:.3f}  {rate:.1f} images/s"
         status += "".join(f"  {gb:.1f} GB GPU" for gb in self._gpu().values())
         if self.bar.disable:
-            self._print(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}")
+            log.info(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}")
         else:
             self.bar.set_postfix_str(status)
 
@@ -108,16 +110,11 @@ class RunLog:
             file.write(json.dumps({"step": step, **asdict(found)}, ensure_ascii=False) + "\n")
         self._scalars(step, found.figures)
         line = f"step {step}: {found.deciding} {found.figures[found.deciding]:.4g}, the best is {found.best}"
-        self._print("; DRIFT: ".join([line, *found.drift]))
+        log.info("; DRIFT: ".join([line, *found.drift]))
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
         for name, value in values.items():
             self.board.add_scalar(name, value, step)
-
-    def _print(self, line: str) -> None:
-        """Print a line above the progress bar, if there is one."""
-        tqdm.write(line, file=sys.stdout)
-        sys.stdout.flush()
 
     def grid(self, step: int) -> None:
         """Save a picture of the fixed captions: real images above, images generated now below."""
@@ -195,7 +192,7 @@ def _truncate_log(path: Path, step: int) -> list[int]:
     lines = path.read_bytes().splitlines()
     steps = [_step_of(line) for line in lines]
     if unread := steps.count(None):
-        print(f"{path}: {unread} of {len(lines)} lines cannot be read; dropped", file=sys.stderr)
+        log.warning(f"{path}: {unread} of {len(lines)} lines cannot be read; dropped")
     kept = [(at, line) for at, line in zip(steps, lines, strict=True) if at is not None and at <= step]
     write_whole(path, b"".join(line + b"\n" for _, line in kept))
     return [at for at, _ in kept]

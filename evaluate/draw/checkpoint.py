@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,7 +15,7 @@ from hspcgan.model.clip import pick_device
 from hspcgan.model.condition import Condition
 from hspcgan.model.errors import UserError
 
-Warn = Callable[[str], None]
+log = logging.getLogger("hspcgan.evaluate")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ def make_folder(out: Path) -> None:
         raise UserError(f"--out {out} cannot be written to ({error.strerror}); name another folder") from error
 
 
-def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Loaded, Condition]:
-    """The networks on their device, and a condition per text; `warn` gets a line for each doubtful text.
+def open_weights(weights: Weights, texts: Sequence[str]) -> tuple[Loaded, Condition]:
+    """The networks on their device, and a condition per text; logs a warning for each doubtful text.
 
     Where prompts are made of the sentence alone (GALIP), texts are not parsed. UserError for a text that ingest would
     refuse too, such as an empty one, and for weights that are missing or do not belong together.
@@ -53,7 +54,7 @@ def open_weights(weights: Weights, texts: Sequence[str], warn: Warn) -> tuple[Lo
         how = reading(folder)
         parser, templates = Parser(how.parse), how.templates
     for line in doubts(texts, loaded.clip):
-        warn(line)
+        log.warning(line)
     condition = conditions_from_texts(texts, loaded.clip, templates, parser, n_entities=loaded.config.locals)
     loaded.generator.to(device)
     return loaded, condition

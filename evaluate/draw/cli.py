@@ -48,10 +48,6 @@ _count = click.option(
 )
 
 
-def _warn(line: str) -> None:
-    click.echo(f"warning: {line}", err=True)
-
-
 def _show(paths: Iterable[Path]) -> None:
     click.echo("\n".join(map(str, paths)))
 
@@ -79,7 +75,7 @@ def sample(
     if not texts:
         raise click.UsageError("give a TEXT, or --texts FILE")
     request = Request(texts, tuple(range(seed, seed + count)), out, grid)
-    _show(request.files() if dry_run else draw(request, weights, _warn))
+    _show(request.files() if dry_run else draw(request, weights))
 
 
 @click.command()
@@ -97,7 +93,7 @@ def interpolate(
     from hspcgan.evaluate.draw.edit import Way, interpolate
 
     way = Way(texts, (seed, seed if to_seed is None else to_seed), frames, out)
-    _show(way.files() if dry_run else interpolate(way, weights, _warn))
+    _show(way.files() if dry_run else interpolate(way, weights))
 
 
 @click.command()
@@ -122,4 +118,4 @@ def edit(
     from hspcgan.evaluate.draw.edit import Edits, edit
 
     edits = Edits(text, replacements, tuple(range(seed, seed + count)), out)
-    _show(edits.files() if dry_run else edit(edits, weights, _warn))
+    _show(edits.files() if dry_run else edit(edits, weights))

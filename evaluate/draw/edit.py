@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hspcgan.evaluate.draw.checkpoint import Warn, Weights, make_folder, open_weights
+from hspcgan.evaluate.draw.checkpoint import Weights, make_folder, open_weights
 from hspcgan.evaluate.draw.generate import generate, noise
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
-from hspcgan.model.errors import UserError
+from hspcgan.model.errors import UsageError
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.atomic import write_whole
 
@@ -38,9 +38,9 @@ class Way:
         """Strip and GIF. UserError as `clean_texts`, where nothing would change, and for fewer frames than texts."""
         clean_texts(self.texts)
         if len(set(self.texts)) == 1 and self.seeds[0] == self.seeds[1]:
-            raise UserError("one text and one noise: nothing lies between; give a second text or --to-seed")
+            raise UsageError("nothing to interpolate: one text and one seed; give a second text or --to-seed")
         if self.frames < len(self.texts):
-            raise UserError(
+            raise UsageError(
                 f"{self.frames} frames for {len(self.texts)} texts; give --frames {len(self.texts)} or more"
             )
         ends = "-to-".join(dict.fromkeys(slug(text, 30) for text in (self.texts[0], self.texts[-1])))
@@ -51,23 +51,23 @@ class Way:
         return self.out / f"{name}.png", self.out / f"{name}.gif"
 
 
-def interpolate(way: Way, weights: Weights, warn: Warn) -> list[Path]:
+def interpolate(way: Way, weights: Weights) -> list[Path]:
     """Writes the strip and the GIF (there and back) and returns their paths.
 
     UserError as `Way.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     strip, gif = way.files()
     make_folder(way.out)
-    images = _frames(way, weights, warn)
+    images = _frames(way, weights)
     write_whole(strip, png(captioned(images, _labels(way), columns=len(images))))
     write_whole(gif, _gif([*images, *images[-2:0:-1]]))
     return [strip, gif]
 
 
 @torch.inference_mode()
-def _frames(way: Way, weights: Weights, warn: Warn) -> np.ndarray:
+def _frames(way: Way, weights: Weights) -> np.ndarray:
     """uint8 [frames, H, W, 3]."""
-    loaded, condition = open_weights(weights, way.texts, warn)
+    loaded, condition = open_weights(weights, way.texts)
     generator, device = loaded.generator, loaded.generator.device
     places = np.linspace(0, 1, way.frames)
     start, end = noise(way.seeds, [way.texts[0]] * 2, loaded.config.noise_dim)
@@ -123,7 +123,7 @@ class Edits:
     def texts(self) -> list[str]:
         """The text, and with each replacement. UserError where there is none, or nothing in the text to replace."""
         if not self.replacements:
-            raise UserError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
+            raise UsageError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
         return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]
 
     def files(self) -> list[Path]:
@@ -135,14 +135,14 @@ class Edits:
         return [*images, self.out / f"{slug(self.text)}_edits.png"]
 
 
-def edit(edits: Edits, weights: Weights, warn: Warn) -> list[Path]:
+def edit(edits: Edits, weights: Weights) -> list[Path]:
     """Writes an image for each text and seed, and a grid with a row per seed; returns the paths.
 
     UserError as `Edits.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     paths, texts, count = edits.files(), edits.texts(), len(edits.seeds)
     make_folder(edits.out)
-    loaded, condition = open_weights(weights, texts, warn)
+    loaded, condition = open_weights(weights, texts)
     rows = np.repeat(np.arange(len(texts)), count)
     images = generate(loaded.generator, condition[rows], [edits.text] * len(rows), list(edits.seeds) * len(texts))
     for path, image in zip(paths, images, strict=False):  # the grid's path comes after the images'
@@ -156,5 +156,5 @@ def replaced(text: str, old: str, new: str) -> str:
     """The text with every whole-word `old` made `new`. UserError where it does not hold `old`."""
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:
-        raise UserError(f"--replace {old!r}: not a word of {text!r}; give words that stand in it")
+        raise UsageError(f"--replace {old!r}: not a word of {text!r}; give words of the text")
     return changed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hspcgan.evaluate.draw.checkpoint import Warn, Weights, make_folder, open_weights
+from hspcgan.evaluate.draw.checkpoint import Weights, make_folder, open_weights
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
@@ -50,14 +50,14 @@ def read_texts(path: Path) -> list[str]:
     return texts
 
 
-def draw(request: Request, weights: Weights, warn: Warn) -> list[Path]:
-    """Writes the images and returns their paths; `warn` gets a line for each text that may come out wrong.
+def draw(request: Request, weights: Weights) -> list[Path]:
+    """Writes the images and returns their paths; logs a warning for each text that may come out wrong.
 
     UserError as `Request.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     paths = request.files()
     make_folder(request.out)
-    loaded, condition = open_weights(weights, request.texts, warn)
+    loaded, condition = open_weights(weights, request.texts)
     rows = np.repeat(np.arange(len(request.texts)), len(request.seeds))
     texts = [request.texts[row] for row in rows]
     seeds = list(request.seeds) * len(request.texts)

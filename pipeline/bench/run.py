@@ -1,39 +1,43 @@
-"""Runs the benchmark of a manifest and prints its table."""
+"""Runs the benchmark of a manifest and makes its table."""
 
 import importlib.metadata
+import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.errors import ManifestError, UserError
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.stages import engines
 
+log = logging.getLogger("hspcgan.pipeline")
 
-def run(manifest: Manifest, echo: Callable[[str], None] = print) -> bool:
-    """Whether all bars hold; raises UserError when the manifest has no valid `bench` section."""
+
+def run(manifest: Manifest) -> tuple[str, bool]:
+    """The table of figures, and whether all bars hold; UserError for a manifest without a valid `bench` section."""
     if not manifest.raw.get("bench"):
-        raise UserError(f"{manifest.path} has no `bench` section; shipped benchmarks are bench/graphs, bench/train, …")
+        raise ManifestError(
+            f"{manifest.path} has no `bench` section; shipped ones that do: bench/graphs, bench/train, …"
+        )
     bench, parse = manifest.section("bench", BenchConfig), manifest.section("parse", ParseConfig)
     source = bench.file or (
         "toy birds" if bench.kind == "train" or bench.words == "toybirds" else f"synthetic, seed {bench.seed}"
     )
-    echo(f"{manifest.name}: {bench.captions:,} captions ({source}), Python {platform.python_version()}, "
-         f"{os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}")  # fmt: skip
+    log.info(f"{manifest.name}: {bench.captions:,} captions ({source}), Python {platform.python_version()}, "
+              f"{os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}")  # fmt: skip
     if bench.kind == "train":
         figures = list(_train(manifest, bench, parse))
     else:
         with engines.one_thread():  # ratios of one core to one core
             figures = list(_kind(bench.kind)(bench, parse))
     text, holds = table(figures, bench.bars)
-    echo(text)
     if bench.kind == "scale":
         from hspcgan.pipeline.bench.scale import CAVEAT
 
-        echo(CAVEAT.format(width=bench.width))
-    return holds
+        text += "\n" + CAVEAT.format(width=bench.width)
+    return text, holds
 
 
 def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterator[Figure]:

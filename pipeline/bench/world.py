@@ -34,5 +34,5 @@ def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
         encode = (manifest.raw.get("encode") or {}) | {"clip": str(random_clip(folder / "random.pt", bench))}
         places = {"cache": str(folder / "cache"), "run": str(folder / "run"), "encode": encode}
         made = replace(manifest, raw=manifest.raw | places)
-        prepare(made, echo=lambda line: None)
+        prepare(made)
         yield made

@@ -43,11 +43,17 @@ def stats(cache: Path) -> None:
 @click.command()
 @CacheFolder
 def validate(cache: Path) -> None:
-    """Check every promise of the cache format."""
+    """Check a cache against its format; exit code 1 where it is invalid."""
+    from hspcgan.model.errors import CheckFailedError, UserError
     from hspcgan.pipeline.cache.validate import validate as check
 
-    check(cache)
-    click.echo(f"{cache} keeps every promise of the format.")
+    try:
+        check(cache)
+    except UserError as error:
+        if (cache / "cache.json").exists():
+            raise CheckFailedError(str(error)) from error
+        raise
+    click.echo(f"{cache} is valid.")
 
 
 @click.command()

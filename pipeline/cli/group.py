@@ -1,9 +1,10 @@
-"""How commands of `hspcgan` behave at the edge: lazily loaded, refusals one clear message, bugs a traceback."""
+"""The root group of `hspcgan`: loads commands lazily, attaches the log, turns errors into messages and exit codes."""
 
-import errno
 import importlib.metadata
 import multiprocessing
 import signal
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,37 +12,16 @@ from typing import Any
 
 import click
 
-from hspcgan.model.errors import UserError
-
-EXTRAS = {
-    "stanza": "pipeline",
-    "spacy": "pipeline",
-    "sng_parser": "pipeline",
-    "transformers": "factual",
-    "cleanfid": "evaluate",
-    "scipy": "evaluate",
-    "jinja2": "evaluate",
-    "starlette": "ui",
-    "uvicorn": "ui",
-    "ray": "ray",
-    "upath": "remote",
-}
-"""Import names of optional packages by the extra that installs them."""
-
-NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
-NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
-"""A name too long, links in a circle, a disk that cannot be written: like `NO_PATH`, but without a class of its own."""
-
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A full disk, a used-up quota, a file beyond the allowed size."""
+from hspcgan.pipeline.cli import logs
+from hspcgan.pipeline.cli.failures import INTERNAL, INTERRUPTED, Failure, failure, report_bug
 
 
 class RootGroup(click.Group):
     """
     The root group: its own commands and those of the entry-point group `hspcgan.commands`, in order of the work.
 
-    What a user can mend arrives as UserError or as a missing file and leaves as a ClickException (exit code 1);
-    anything else is a bug and keeps its traceback, as do all errors under --debug.
+    An error that a user can fix ends the command with its message and exit code (see failures.py); any other is
+    reported as a bug, with its traceback and code 70. --debug shows the tracebacks of both.
     """
 
     order = ("demo", "prepare", "ingest", "parse", "encode", "taps", "inspect", "stats", "validate", "export",
@@ -60,38 +40,39 @@ class RootGroup(click.Group):
         """The command, imported when first asked for; one that cannot be imported says so when it is run."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
-            return own
+            return _logged(own)
         point = self._entry_points().get(cmd_name)
         if point is None:
             return None
         try:
-            return point.load()
+            return _logged(point.load())
         except ImportError as error:
             return _unavailable(cmd_name, error)
 
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Runs the command line; in standalone mode (a terminal) this is where the process ends."""
+        with logs.attached():
+            try:
+                return super().main(*args, standalone_mode=standalone_mode, **extra)
+            except Exception as error:
+                if not standalone_mode:
+                    raise
+                report_bug(error)
+                sys.exit(INTERNAL)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; the one place where refusals become messages."""
+        """Runs the command; the one place where errors become messages."""
         try:
             return super().invoke(ctx)
-        except (UserError, *NO_PATH) as error:
+        except KeyboardInterrupt:
+            raise Failure("interrupted", INTERRUPTED) from None
+        except Exception as error:
+            shown = failure(error)
+            if shown is None:
+                raise
             if ctx.params.get("debug"):
-                raise
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            if error.errno not in NO_NAME + NO_ROOM or ctx.params.get("debug"):
-                raise
-            if error.errno in NO_NAME:
-                raise click.ClickException(str(error)) from error
-            raise click.ClickException(
-                f"{error}; what is finished is kept: make room and run the same command again"
-            ) from error
-        except ModuleNotFoundError as error:
-            extra = EXTRAS.get((error.name or "").split(".")[0])
-            if extra is None or ctx.params.get("debug"):
-                raise
-            raise click.ClickException(
-                f"{error.name} is not installed; pip install '.[{extra}]' in hspcgan's checkout"
-            ) from error
+                traceback.print_exception(error)
+            raise shown from error
 
 
 @contextmanager
@@ -115,6 +96,15 @@ def _leave(number: int, frame: FrameType | None) -> None:
     for worker in multiprocessing.active_children():
         worker.terminate()
     raise SystemExit(128 + number)
+
+
+def _logged(command: click.Command) -> click.Command:
+    """The command with the log options, and so its subcommands."""
+    if not any(option.name == "log_format" for option in command.params):
+        command.params += logs.options(hidden=True)
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _logged(below)
+    return command
 
 
 def _unavailable(name: str, error: ImportError) -> click.Command:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
 from hspcgan.pipeline.cli.group import RootGroup, tidy_end
 from hspcgan.pipeline.stages.engines import ENGINES
@@ -16,13 +17,17 @@ FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("o
 
 
 @click.group(cls=RootGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--debug", is_flag=True, help="Show tracebacks of refusals too.")
+@click.option("--debug", is_flag=True, help="Show full tracebacks.")
 @click.version_option(package_name="hspcgan")
 def main(debug: bool) -> None:
-    """Captions parsed and encoded once; text-to-image GANs trained and scored from what that left behind.
+    """Prepares captions and images once; trains and evaluates text-to-image GANs from that cache.
 
-    A MANIFEST is the path of a YAML file or the name of a shipped one, such as toybirds.
+    A MANIFEST is the path of a YAML file or the name of a shipped one, such as toybirds. The log options may also
+    follow the command.
     """
+
+
+main.params += logs.options(hidden=False)
 
 
 def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,7 +55,8 @@ def _prepare(manifest: str, override: tuple[str, ...], upto: str | None, only: b
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.stages.prepare import prepare as run
 
-    run(load_manifest(manifest, override), upto, only, echo=click.echo, **options)
+    for line in run(load_manifest(manifest, override), upto, only, **options):
+        click.echo(line)
 
 
 @main.command()
@@ -185,7 +191,9 @@ def bench(manifest: str, override: tuple[str, ...]) -> None:
     from hspcgan.pipeline.bench.run import run
     from hspcgan.pipeline.manifest import load_manifest
 
-    if not run(load_manifest(manifest, override), echo=click.echo):
+    text, holds = run(load_manifest(manifest, override))
+    click.echo(text)
+    if not holds:
         raise click.exceptions.Exit(1)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hspcgan.model.errors import ManifestError
+from hspcgan.model.errors import ManifestError, UserError
 from hspcgan.pipeline.cache.atomic import write_whole
 from hspcgan.pipeline.manifest.files import reference, resolved, suggest
 
@@ -98,14 +98,14 @@ def shipped_weights() -> dict[str, Path]:
 
 
 def weights_path(name_or_path: str) -> Path:
-    """The file or folder of weights: a shipped name ("toy-clip") or a path. ManifestError when there is neither."""
+    """The file or folder of weights: a shipped name ("toy-clip") or a path. UserError when there is neither."""
     shipped = shipped_weights()
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path).expanduser()
     if name_or_path and path.exists():
         return path
-    raise ManifestError(
+    raise UserError(
         f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
         "`hspcgan doctor` says what each needs, `hspcgan models fetch` brings OpenAI's ViT-B-32.pt"
     )

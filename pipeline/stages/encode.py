@@ -5,6 +5,7 @@ Legend: n texts of a batch, L tokens of the longest, d CLIP's embedding width.
 
 import functools
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,9 @@ from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
 from hspcgan.pipeline.stages.engines import maker
-from hspcgan.pipeline.stages.runner import Job, Shard, Stage, say
+from hspcgan.pipeline.stages.runner import Job, Shard, Stage
+
+log = logging.getLogger("hspcgan.pipeline")
 
 if TYPE_CHECKING:
     from hspcgan.model.clip import FrozenClip
@@ -198,8 +201,8 @@ def by_length(clip: "FrozenClip", captions: list[str], prompts: list[str]) -> li
         lengths += (ids.argmax(dim=-1) + 1).tolist()
         overlong += sum(cut and is_caption for cut, (_, is_caption) in zip(truncated.tolist(), part, strict=True))
     if overlong:
-        say(
-            f"warning: {overlong} of {len(captions)} unique captions exceed CLIP's {clip.context_length} tokens; "
+        log.warning(
+            f"{overlong} of {len(captions)} unique captions exceed CLIP's {clip.context_length} tokens; "
             "their features cover the beginning (`truncated` in captions.parquet)"
         )
     return [text for _, text in sorted(zip(lengths, texts, strict=True))]
@@ -232,7 +235,7 @@ def warn_unknown(texts: Sequence[str], clip_path: Path) -> None:
         common = sorted(unknown.items(), key=lambda pair: (-pair[1], pair[0]))[:12]
         shown = ", ".join(f"{word} ({count})" for word, count in common)
         more = f" and {len(unknown) - 12} more" if len(unknown) > 12 else ""
-        say(
-            f"warning: {clip_path.stem} was never trained on {len(unknown)} of these texts' words, whose features mean "
+        log.warning(
+            f"{clip_path.stem} was never trained on {len(unknown)} of these texts' words, whose features mean "
             f"little: {shown}{more}; use another encode.clip for other texts than its own"
         )

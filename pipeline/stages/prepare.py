@@ -1,5 +1,6 @@
 """Prepare: the offline stages in order, from a manifest to a finished cache; resumes, or does nothing when done."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.sources import DataConfig
 from hspcgan.pipeline.stages import encode, ingest, parse, taps
 from hspcgan.pipeline.stages.runner import Stage, run_stage
+
+log = logging.getLogger("hspcgan.pipeline")
 
 TOOLS = ("hspcgan", "torch", "openai-clip", "pillow", "numpy", "h5py", "pyarrow")
 
@@ -64,14 +67,13 @@ def prepare(
     rebuild: bool = False,
     dry_run: bool = False,
     engine: str = "local",
-    echo: Callable[[str], None] = print,
-) -> None:
+) -> list[str]:
     """
     Runs the stages up to and with `upto`, all by default (`only`: that one alone, the earlier ones must be complete).
 
     Stages and shards that are there already are kept; a complete cache from the same inputs is left alone. `rebuild`
     makes a new cache beside a complete one and then takes its place. `dry_run` prints the plan and writes nothing.
-    `engine`: one of engines.ENGINES.
+    `engine`: one of engines.ENGINES. Returns the lines to show at the end: a summary, or the plan of a dry run.
     Raises UserError for anything that a user can mend, before the first expensive step where that is possible.
     """
     start = time.perf_counter()
@@ -81,9 +83,7 @@ def prepare(
     upto = upto or recipe.stages[-1]
     finishes = upto == recipe.stages[-1]
     stages = _stages(recipe, upto)
-    echo(f"{recipe.name} → {recipe.cache}")
-    for stage in stages:
-        echo(f"  {stage.name:<7} {stage.plan()}")
+    plan = [f"{recipe.name} → {recipe.cache}", *(f"  {stage.name:<7} {stage.plan()}" for stage in stages)]
     inputs = {stage.name: stage.inputs for stage in stages}
     if finishes:
         inputs.setdefault("taps", {})  # a cache with taps is not what a manifest without views makes
@@ -91,12 +91,13 @@ def prepare(
         taps.warn_other_blocks(recipe.taps, recipe.encode, manifest.raw.get("model"))
     if not rebuild and is_current(recipe.cache, inputs):
         Cache(recipe.cache).check()
-        echo(f"Nothing to do: {recipe.cache} is complete and made from exactly this.")
-        return
+        return [*plan, f"Nothing to do: {recipe.cache} is complete and made from exactly this."]
     if dry_run:
         left = work_folder(recipe.cache)
-        echo(f"Dry run: nothing is written. {'An unfinished run would be resumed.' if left.exists() else ''}".rstrip())
-        return
+        resumed = " An unfinished run would be resumed." if left.exists() else ""
+        return [*plan, f"Dry run: nothing is written.{resumed}"]
+    for line in plan:
+        log.info(line)
     again = " --rebuild" * rebuild  # without it, the next command would look at the cache that is to be replaced
     with PartialCache(recipe.cache, replace=rebuild) as partial:
         for stage in stages:
@@ -104,21 +105,21 @@ def prepare(
                 _demand(partial, stage, upto, again)
             else:
                 report = run_stage(partial, stage, engine)
-                echo(report.line())
+                log.info(report.line())
                 if stage.name == "ingest" and report.rows:
                     _refuse_moved(recipe.data, stage)
             if stage.name == "ingest":
                 _refuse_empty(partial)
         if finishes:
             partial.finish(describe(recipe, partial))
-    if finishes:
-        echo(f"total   {time.perf_counter() - start:.1f} s, with loading the models")
-        for line in summary(Cache(recipe.cache)):
-            echo(line)
-        echo(f"The cache is {recipe.cache}. Look at it: hspcgan inspect {recipe.cache}")
-    else:
+    if not finishes:
         following = recipe.stages[recipe.stages.index(upto) + 1]
-        echo(f"Next: hspcgan {following}{again}, or hspcgan prepare{again} for all that is left.")
+        return [f"Next: hspcgan {following}{again}, or hspcgan prepare{again} for all remaining stages."]
+    log.info(f"total   {time.perf_counter() - start:.1f} s, with loading the models")
+    result = Cache(recipe.cache)
+    for doubt in doubts(result):
+        log.warning(doubt)
+    return [*summary(result), f"The cache is {recipe.cache}. Look at it: hspcgan inspect {recipe.cache}"]
 
 
 def _stages(recipe: Recipe, upto: str) -> list[Stage]:
@@ -190,9 +191,8 @@ def describe(recipe: Recipe, partial: PartialCache) -> dict:
 
 
 def summary(cache: Cache) -> list[str]:
-    """What a user should know of a finished cache, a line each: sizes, what was refused and why, what to beware of."""
-    counts = cache.info["counts"]
-    splits = Counter(cache.samples["split"].to_pylist())
+    """What a user should know of a finished cache, a line each: sizes, rejects and their reasons."""
+    counts, splits = cache.info["counts"], _splits(cache)
     lines = [
         f"{counts['samples']:,} images ({splits['train']:,} train, {splits['test']:,} test), "
         f"{counts['captions']:,} captions, {counts['phrases']:,} unique phrases, {counts['tokens']:,} tokens"
@@ -203,13 +203,24 @@ def summary(cache: Cache) -> list[str]:
         lines.append(f"{cache.rejects.num_rows} rows refused (rejects.parquet):")
         lines += [f"  {count:>5} {what}: {why}" for count, _, what, why in counted[:5]]
         lines += [f"  … and {len(counted) - 5} other reasons"] * (len(counted) > 5)
-    if counts["truncated"]:
-        lines.append(f"warning: {counts['truncated']} captions are longer than CLIP's context and were truncated")
     if counts["empty_graphs"]:
         share = counts["empty_graphs"] / counts["captions"]
         lines.append(f"{counts['empty_graphs']:,} captions ({share:.1%}) have no entity")
-    if not splits["test"]:
-        lines.append("warning: no test sample, so nothing to evaluate on; set data.test_fraction or add a test split")
-    if not splits["train"]:
-        lines.append("warning: no training sample; every image is in the test split")
     return lines
+
+
+def doubts(cache: Cache) -> list[str]:
+    """Why a finished cache may not be what the user wants: truncated captions, an empty split."""
+    counts, splits = cache.info["counts"], _splits(cache)
+    lines = []
+    if counts["truncated"]:
+        lines.append(f"{counts['truncated']} captions are longer than CLIP's context and were truncated")
+    if not splits["test"]:
+        lines.append("no test sample, so nothing to evaluate on; set data.test_fraction or add a test split")
+    if not splits["train"]:
+        lines.append("no training sample; every image is in the test split")
+    return lines
+
+
+def _splits(cache: Cache) -> Counter[str]:
+    return Counter(cache.samples["split"].to_pylist())

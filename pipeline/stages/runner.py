@@ -1,6 +1,5 @@
 """Runs one stage shard by shard: reader → mapper → writer; finished shards are skipped, the durations are kept."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -67,11 +66,6 @@ class Report:
             f"{self.name:<7} {self.rows:>7,} rows in {self.wall_sec:.1f} s ({self.shards} shards{skipped}; "
             f"read {self.read_sec:.1f} s, map {self.map_sec:.1f} s, write {self.write_sec:.1f} s)"
         )
-
-
-def say(text: str) -> None:
-    """A line for the user on standard error, above a progress bar where one is running."""
-    tqdm.write(text, file=sys.stderr)
 
 
 def run_stage(partial: PartialCache, stage: Stage, engine: str = "local") -> Report:

@@ -3,6 +3,7 @@
 Legend: n images of a shard, V views, T taps, D width of the image tower, g patches per side.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,9 @@ from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, cached_clip, device_of
 from hspcgan.pipeline.stages.engines import maker
-from hspcgan.pipeline.stages.runner import Job, Shard, Stage, say
+from hspcgan.pipeline.stages.runner import Job, Shard, Stage
+
+log = logging.getLogger("hspcgan.pipeline")
 
 if TYPE_CHECKING:
     from hspcgan.model.clip import FrozenClip
@@ -146,8 +149,8 @@ def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[s
     except ValueError:  # of model.taps, which `train` refuses in full
         same = False
     if not same:
-        say(
-            f"warning: taps.blocks is {list(config.blocks)}, but model.taps is {read}: training with "
+        log.warning(
+            f"taps.blocks is {list(config.blocks)}, but model.taps is {read}: training with "
             "train.cache_taps: disk will refuse this cache; set taps.blocks to model.taps"
         )
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from hspcgan.model.errors import CheckFailedError
+
 Folder = click.Path(path_type=Path, file_okay=False)
 
 
@@ -54,6 +56,8 @@ def verify() -> None:
 
     wrong = weights.verify()
     if wrong:
-        raise click.ClickException(f"not as listed in {weights.SUMS}: {', '.join(wrong)}; install the package again, "
-                                   "or rebuild them with `hspcgan assets build`")  # fmt: skip
+        raise CheckFailedError(
+            f"not as listed in {weights.SUMS}: {', '.join(wrong)}; install the package again, or rebuild them with "
+            "`hspcgan assets build`"
+        )
     click.echo("All shipped weights are as listed.")

@@ -164,7 +164,7 @@ def test_without_a_subject_the_runs_own_checkpoint_is_scored_as_trained(tmp_path
     own = tmp_path / "m.yaml"
     own.write_text(yaml.safe_dump(sections | {"run": str(tmp_path / "run")}))
     missing = hspcgan("evaluate", own)
-    assert missing.exit_code == 1
+    assert missing.exit_code == 3
     assert "nothing is trained in" in missing.output
     world.write_checkpoint(tmp_path / "run" / "checkpoints" / "step-000003", tiny_clip_path, step=3)
     (tmp_path / "run" / "checkpoints" / "latest").write_text("step-000003\n")
@@ -188,15 +188,15 @@ def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
 ):
     foreign = world.write_checkpoint(tmp_path / "foreign", other_clip_path)
     result = hspcgan("evaluate", manifest, "--checkpoint", foreign)
-    assert (result.exit_code, "was trained with CLIP" in result.output) == (1, True)
+    assert (result.exit_code, "was trained with CLIP" in result.output) == (3, True)
     monkeypatch.setitem(runs.MODEL, "image_size", 64)
     large = world.write_checkpoint(tmp_path / "large", tiny_clip_path)
     result = hspcgan("evaluate", manifest, "--checkpoint", large)
-    assert (result.exit_code, "draws 64 px" in result.output) == (1, True)
+    assert (result.exit_code, "draws 64 px" in result.output) == (3, True)
     result = hspcgan("evaluate", manifest, "--checkpoint", checkpoint, "--checkpoint", checkpoint)
-    assert (result.exit_code, "means several subjects" in result.output) == (1, True)
+    assert (result.exit_code, "means several subjects" in result.output) == (2, True)
     result = hspcgan("evaluate", manifest, "--real", "--untrained", "--label", "x")
-    assert (result.exit_code, "--label names one subject" in result.output) == (1, True)
+    assert (result.exit_code, "--label names one subject" in result.output) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -209,21 +209,21 @@ def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
 def test_a_checkpoint_that_read_its_texts_otherwise_is_refused(manifest, tmp_path, tiny_clip_path, texts, said):
     other = world.write_checkpoint(tmp_path / "other", tiny_clip_path, texts=texts)
     result = hspcgan("evaluate", manifest, "--checkpoint", other)
-    assert (result.exit_code, said in result.output) == (1, True), result.output
+    assert (result.exit_code, said in result.output) == (3, True), result.output
 
 
 def test_expectations_of_no_metric_or_of_several_figures_are_refused_before_anything_is_drawn(manifest):
     several = hspcgan("evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fid: {max: 1}}")
-    assert several.exit_code == 1
-    assert "fid fits 2 figures (fid/held-out-clip, fid/trainer-clip); give more of it" in several.output
+    assert several.exit_code == 2
+    assert "fid matches 2 figures (fid/held-out-clip, fid/trainer-clip); use a longer name" in several.output
     unknown = hspcgan(
         "evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fdi/trainer-clip: {max: 1}}"
     )
-    assert (unknown.exit_code, "unknown metrics ['fdi/trainer-clip']" in unknown.output) == (1, True)
+    assert (unknown.exit_code, "unknown metrics ['fdi/trainer-clip']" in unknown.output) == (2, True)
 
 
 def test_an_unknown_key_and_a_missing_scorer_are_refused_before_anything_is_drawn(manifest):
     result = hspcgan("evaluate", manifest, "--untrained", "-o", "evaluate.sampels=3")
-    assert (result.exit_code, "did you mean 'samples'" in result.output) == (1, True)
+    assert (result.exit_code, "did you mean 'samples'" in result.output) == (2, True)
     result = hspcgan("evaluate", manifest, "--untrained", "-o", "evaluate.scorers={held-out: nowhere.pt}")
-    assert (result.exit_code, "nowhere.pt" in result.output) == (1, True)
+    assert (result.exit_code, "nowhere.pt" in result.output) == (3, True)

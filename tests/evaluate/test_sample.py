@@ -81,7 +81,7 @@ def test_own_texts_become_the_conditions_that_a_cache_of_them_holds(tmp_path, ti
 
     dataset = datasets.folder_dataset(tmp_path / "data", count=3)
     manifest = load_manifest(str(datasets.manifest(tmp_path / "m.yaml", dataset, tiny_clip_path)))
-    prepare(manifest, echo=lambda line: None)
+    prepare(manifest)
     cache = Cache(manifest.raw["cache"])
     rows = np.arange(4)
     expected = Condition.from_arrays(collate(cache.texts, rows))
@@ -164,11 +164,11 @@ def test_overlong_texts_and_unknown_words_are_warned_of(checkpoint, tmp_path, ti
 
 def test_an_empty_text_and_a_missing_checkpoint_are_refused(checkpoint, tmp_path):
     empty = hspcgan("sample", "a red bird", " ", "--checkpoint", checkpoint, "--out", tmp_path)
-    assert (empty.exit_code, "text 2 of 2: empty; describe what to draw" in empty.output) == (1, True)
+    assert (empty.exit_code, "text 2 of 2: empty; describe what to draw" in empty.output) == (3, True)
     torn = hspcgan("sample", "a red \udcff bird", "--checkpoint", checkpoint, "--out", tmp_path)
-    assert (torn.exit_code, "text 1 of 1: not valid Unicode" in torn.output) == (1, True)
+    assert (torn.exit_code, "text 1 of 1: not valid Unicode" in torn.output) == (3, True)
     missing = hspcgan("sample", "a red bird", "--checkpoint", tmp_path / "nowhere", "--out", tmp_path)
-    assert (missing.exit_code, "nowhere" in missing.output) == (1, True)
+    assert (missing.exit_code, "nowhere" in missing.output) == (3, True)
     assert not list(tmp_path.iterdir())
 
 

@@ -19,14 +19,14 @@ from hspcgan.pipeline.stages.prepare import prepare
 
 def child(manifest_path: str) -> None:
     os.setsid()
-    prepare(load_manifest(manifest_path), echo=lambda _: None)
+    prepare(load_manifest(manifest_path))
     os._exit(0)
 
 
 def main() -> None:
     ingest.SHARD_IMAGES, encode.SHARD_TEXTS = 1, 4
     with tempfile.TemporaryDirectory() as folder:
-        prepare(load_manifest(sys.argv[1], [f"cache={folder}/cache"]), echo=lambda _: None)
+        prepare(load_manifest(sys.argv[1], [f"cache={folder}/cache"]))
     print("ready", flush=True)
     for line in sys.stdin:
         start = time.monotonic()

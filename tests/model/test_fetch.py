@@ -40,7 +40,7 @@ def fetch(*arguments: str) -> Result:
 
 def refused(*arguments: str) -> str:
     result = fetch(*arguments)
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 3, result.output
     assert result.output.startswith("Error: ")
     return result.output
 

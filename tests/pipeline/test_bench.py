@@ -73,5 +73,5 @@ def test_scale_says_what_was_recorded_and_measures_memory(tmp_path):
 
 def test_a_manifest_without_a_bench_section_is_refused():
     result = hspcgan("bench", "toybirds")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "has no `bench` section" in result.output

@@ -135,13 +135,13 @@ def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
                                      "-o", "train.flip=false")  # fmt: skip
     assert "cached taps: + 0.226 MB an image, RAM of each process; cache_taps: disk" in held.output
     unknown = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "encode.clip=weights/own.pt")
-    assert (unknown.exit_code, "no weights 'weights/own.pt'" in unknown.output) == (1, True)
+    assert (unknown.exit_code, "no weights 'weights/own.pt'" in unknown.output) == (3, True)
     wrong = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "model.locals=0")
-    assert (wrong.exit_code, "model.locals" in wrong.output) == (1, True)
+    assert (wrong.exit_code, "model.locals" in wrong.output) == (2, True)
 
 
 def test_an_error_in_the_evaluate_section_is_reported_before_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     slip = hspcgan("train", "paper/cub/galip", "-o", "evaluate.sampels=100")
-    assert slip.exit_code == 1
+    assert slip.exit_code == 2
     assert "evaluate.sampels: unknown key (did you mean 'samples'?)" in slip.output

@@ -37,7 +37,7 @@ def test_tensorboard_shows_each_step_once_after_a_kill(make_run, monkeypatch, at
     assert [event.step for event in seen.Images("grid")] == [0, 2, 4, 6]
 
 
-def test_lines_that_cannot_be_read_are_dropped_and_reported(make_run, capsys):
+def test_lines_that_cannot_be_read_are_dropped_and_reported(make_run, caplog):
     run = make_run(steps=4)
     loop.train(run)
     log, evaluations = (run.folder / name for name in ("log.jsonl", "evaluations.jsonl"))
@@ -49,6 +49,6 @@ def test_lines_that_cannot_be_read_are_dropped_and_reported(make_run, capsys):
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [2, 4, 6]
     assert log.read_bytes().startswith(whole)
     assert evaluations.read_bytes() == '{"step": 2, "counts": "two\u2028lines"}\n'.encode()
-    said = capsys.readouterr().err
+    said = caplog.text
     assert f"{log}: 7 of {7 + len(whole.splitlines())} lines cannot be read; dropped" in said
     assert f"{evaluations}: 1 of 2 lines cannot be read; dropped" in said

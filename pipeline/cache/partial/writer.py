@@ -1,9 +1,9 @@
 """The cache under construction: `CACHE.partial`, locked, filled shard by shard, assembled and renamed at the end."""
 
 import json
+import logging
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +22,8 @@ from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_moun
 from hspcgan.pipeline.cache.partial.shards import UNFINISHED, write_shard
 from hspcgan.pipeline.cache.partial.store import ShardStore
 from hspcgan.pipeline.cache.validate import validate
+
+log = logging.getLogger("hspcgan.pipeline")
 
 
 class PartialCache(ShardStore):
@@ -76,7 +78,7 @@ class PartialCache(ShardStore):
         left = self.plan(stage)
         if self.folder(stage).exists() and left.get("fingerprint") != plan["fingerprint"]:
             why = "inputs changed" if left else "its plan.json is missing or damaged"
-            print(f"{stage}: {why}, discarding it and later stages in {self.path}", file=sys.stderr)
+            log.warning(f"{stage}: {why}, discarding it and later stages in {self.path}")
             for later in filter(Path.exists, map(self.folder, schema.STAGES[schema.STAGES.index(stage) :])):
                 shutil.rmtree(later)
         self.folder(stage).mkdir(exist_ok=True)

@@ -1,20 +1,21 @@
 """The shipped weights: each built from nothing by its own recipe, listed with its sha256 and checked against it."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import click
-
 from hspcgan.pipeline.cache.atomic import write_whole
 from hspcgan.pipeline.manifest import load_manifest
+
+log = logging.getLogger("hspcgan.pipeline")
 
 SUMS = "SHA256SUMS"
 CHECKPOINT = "toybirds_checkpoint"
 
 
 def build_clip(name: str, folder: Path) -> None:
-    """Trains a toy CLIP and prints the measures of `clip_bars`."""
+    """Trains a toy CLIP and logs the measures of `clip_bars`."""
     from hspcgan.model.clip import load_clip
     from hspcgan.pipeline.toybirds.weights.clip_measures import bars
     from hspcgan.pipeline.toybirds.weights.toy_clip import RECIPES, save, train
@@ -22,11 +23,11 @@ def build_clip(name: str, folder: Path) -> None:
     path = folder / f"{name}.pt"
     save(train(RECIPES[name]), path)
     for measure, value in bars(load_clip(path)).items():
-        click.echo(f"  {measure:22} {value:.3f}")
+        log.info(f"  {measure:22} {value:.3f}")
 
 
 def build_stanza(name: str, folder: Path) -> None:
-    """Trains the toy stanza models and prints how many unseen captions come out with exactly their gold sets."""
+    """Trains the toy stanza models and logs how many unseen captions come out with exactly their gold sets."""
     from hspcgan.pipeline.concepts import ParseConfig, Parser
     from hspcgan.pipeline.toybirds.scene import sample_scenes
     from hspcgan.pipeline.toybirds.weights.toy_stanza import accuracy, train
@@ -34,7 +35,7 @@ def build_stanza(name: str, folder: Path) -> None:
     train(folder / name)
     unseen = [scene for scene in sample_scenes(1000, seed=31) if scene.split == "test"]
     parser = Parser(ParseConfig.model_validate({"annotator": "stanza", "model": str(folder / name)}))
-    click.echo(f"  gold concept sets: {accuracy(parser, unseen):.4f} of {5 * len(unseen)} unseen captions")
+    log.info(f"  gold concept sets: {accuracy(parser, unseen):.4f} of {5 * len(unseen)} unseen captions")
 
 
 def build_checkpoint(name: str, folder: Path) -> None:
@@ -67,7 +68,7 @@ def build(names: Iterable[str], folder: Path | None) -> None:
     target = folder or weights_folder()
     target.mkdir(parents=True, exist_ok=True)
     for name in tuple(names) or BUILDERS:
-        click.secho(f"{name} → {target}", bold=True)
+        log.info(f"{name} → {target}")
         BUILDERS[name](name, target)
         write_sums(target)
 

@@ -16,6 +16,7 @@ with random weights a third of all patterns in a patch would be invisible, and g
 """
 
 import json
+import logging
 import math
 import os
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.scene import COLOURS, sample_scenes
 from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, Lesson, Pictures, lessons
 from hspcgan.pipeline.toybirds.weights.truth import descriptions, phrases
+
+log = logging.getLogger("hspcgan.pipeline")
 
 if TYPE_CHECKING:
     from clip.model import CLIP, VisionTransformer
@@ -180,7 +183,7 @@ def train(recipe: Recipe) -> "CLIP":
             optimizer.step()
             optimizer.zero_grad()
         if step % 50 == 0:
-            tqdm.write(f"step {step} loss {loss.item():.4f} scale {model.logit_scale.exp().item():.1f}")
+            log.info(f"step {step} loss {loss.item():.4f} scale {model.logit_scale.exp().item():.1f}")
     model.requires_grad_(False).cpu()
     quieten(model.visual)
     return model

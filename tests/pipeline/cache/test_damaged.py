@@ -56,7 +56,7 @@ def test_a_shard_whose_marker_a_power_cut_damaged_is_done_again(path, tmp_path, 
 
 
 @pytest.mark.parametrize("left", [b"", b'{"inputs": {', b"[]", b"{}", b"\xff"])
-def test_a_stage_whose_plan_a_power_cut_damaged_is_begun_anew(path, tmp_path, world, left, capsys):
+def test_a_stage_whose_plan_a_power_cut_damaged_is_begun_anew(path, tmp_path, world, left, caplog):
     target = tmp_path / "cache"
     with PartialCache(target) as partial:
         run_stages(partial, world)
@@ -68,7 +68,7 @@ def test_a_stage_whose_plan_a_power_cut_damaged_is_begun_anew(path, tmp_path, wo
         steps: list[str] = []
         run_stages(partial, world, step=steps.append)
         assert steps == [f"parse {i}" for i in range(4)] + [f"encode {i}" for i in range(3)]
-        assert "parse: its plan.json is missing or damaged, discarding it and later stages" in capsys.readouterr().err
+        assert "parse: its plan.json is missing or damaged, discarding it and later stages" in caplog.text
         partial.finish(INFO)
     assert file_bytes(target) == file_bytes(path)
 

@@ -64,16 +64,16 @@ def test_killed_at_any_moment_and_resumed_the_bytes_are_those_of_an_uninterrupte
 
 
 @pytest.mark.parametrize("changed", INPUTS)
-def test_changed_inputs_discard_their_stage_and_the_later_ones_and_no_other(tmp_path, world, changed, capsys):
+def test_changed_inputs_discard_their_stage_and_the_later_ones_and_no_other(tmp_path, world, changed, caplog):
     stages = list(INPUTS)
     position = stages.index(changed)
     with PartialCache(tmp_path / "cache") as partial:
         run_stages(partial, world)
         for stage in stages[:position]:
             partial.begin(stage, INPUTS[stage])
-        assert capsys.readouterr().err == ""
+        assert caplog.text == ""
         partial.begin(changed, INPUTS[changed] | {"seed": 1})
-        assert f"{changed}: inputs changed" in capsys.readouterr().err
+        assert f"{changed}: inputs changed" in caplog.text
         assert [partial.is_complete(stage) for stage in stages] == [i < position for i in range(3)]
         assert all(partial.shards(stage) == [] for stage in stages[position:])
 

@@ -189,5 +189,5 @@ def test_the_command_says_what_it_did(path, url):
     assert f"{url}: 0.0 MB copied" in run(str(path), url)
     assert f"{url}: this very cache is already there" in run(str(path), url)
     result = hspcgan("copy", "nosuchprotocol://bucket/cache", str(path))
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "install fsspec's package for that protocol" in result.output

@@ -1,5 +1,6 @@
 """The command line: quick help, thin commands, refusals as one clear message."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def cache(small) -> Path:
 
 def refused(*arguments: object) -> str:
     result = hspcgan(*arguments)
-    assert result.exit_code == 1, result.output
+    assert result.exit_code in (2, 3), result.output
     assert result.output.startswith("Error: ") or "\nError: " in result.output
     assert "Traceback" not in result.output
     return result.output
@@ -91,7 +92,9 @@ def test_a_missing_manifest_names_the_shipped_ones():
 
 def test_debug_shows_the_traceback():
     result = hspcgan("--debug", "prepare", "no-such-manifest")
-    assert isinstance(result.exception, ValueError)
+    assert result.exit_code == 2
+    assert "Traceback" in result.output
+    assert "ManifestError: no manifest 'no-such-manifest'" in result.output
 
 
 def test_a_broken_coco_json_is_named_with_the_place(tmp_path, tiny_clip_path):
@@ -200,3 +203,11 @@ def test_doctor_reports_and_always_succeeds():
     assert result.exit_code == 0
     for name in ("torch", "stanza", "toy-clip", "Inception", "spaCy English"):
         assert name in result.output
+
+
+def test_an_invalid_cache_is_a_failed_check_and_an_absent_one_is_not(cache, tmp_path):
+    assert "is valid" in hspcgan("validate", cache).output
+    damaged = shutil.copytree(cache, tmp_path / "damaged")
+    (damaged / "captions.parquet").write_bytes(b"PAR1")
+    assert hspcgan("validate", damaged).exit_code == 1
+    assert hspcgan("validate", tmp_path / "nowhere").exit_code == 3

@@ -140,7 +140,7 @@ def test_jsonl_by_the_command(folder, tmp_path):
     assert hspcgan(*arguments, str(folder)).exit_code == 0
     assert json.loads(target.read_text()) == {"caption": BIRDS, "tuples": [["birds", "is", "2"]]}
     refused = hspcgan(*arguments, str(tmp_path))
-    assert refused.exit_code == 1
+    assert refused.exit_code == 3
     assert "config.json, model.safetensors" in refused.output
 
 
@@ -150,7 +150,7 @@ def test_a_cache_is_prepared_and_keeps_its_promises(folder, tmp_path, tiny_clip_
         write(tmp_path / "data" / f"{n}.txt", caption.encode())
     path = manifest(tmp_path / "small.yaml", tmp_path / "data", tiny_clip_path)
     own = ["parse.annotator=factual", f"parse.model={folder}"]
-    prepare(load_manifest(str(path), own), echo=lambda _: None)
+    prepare(load_manifest(str(path), own))
     cache = path.with_suffix(".cache")
     validate(cache)
     parser = Cache(cache).info["parser"]

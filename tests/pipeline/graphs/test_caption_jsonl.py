@@ -66,7 +66,7 @@ def test_an_open_file_such_as_that_of_dev_stdout_is_not_replaced(source, tmp_pat
         (tmp_path / "to-dev").symlink_to(f"/dev/fd/{file.fileno()}")
         target = name.format(file.fileno(), tmp_path, tmp_path.name)
         result = hspcgan("parse", "--jsonl", source, target)
-    assert (result.exit_code, f"{target} is a file that is open already" in result.output) == (1, True)
+    assert (result.exit_code, f"{target} is a file that is open already" in result.output) == (3, True)
     assert (tmp_path / "log").read_text() == "kept\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "log", "to-dev"]
 
@@ -167,7 +167,7 @@ def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path, number, code, proc
 def test_a_file_without_one_caption_leaves_what_was_there(tmp_path):
     source, target = write(tmp_path / "in", '\n{"text": "a bird"}\n'), write(tmp_path / "out", "old")
     result = hspcgan("parse", "--jsonl", source, target)
-    assert (result.exit_code, "not one usable caption in 2 lines; line 1: empty line" in result.output) == (1, True)
+    assert (result.exit_code, "not one usable caption in 2 lines; line 1: empty line" in result.output) == (3, True)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"in": source.read_text(), "out": "old"}
     assert hspcgan("parse", "--jsonl", write(source, ""), target).exit_code == 0
     assert target.read_text() == ""
@@ -188,7 +188,7 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
         (source, out, "--annotator", "stanza", "--model", "none"): "no weights 'none'",
     }.items():
         result = hspcgan("parse", "--jsonl", *arguments, *dry)
-        assert (result.exit_code, message in result.output) == (1, True), result.output
+        assert (result.exit_code, message in result.output) == (3, True), result.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.gz", "in.jsonl"]
 
 

@@ -14,7 +14,7 @@ from helpers import kill_server
 from helpers.datasets import folder_dataset, manifest, write
 from helpers.files import file_bytes
 
-from hspcgan.pipeline.cli.group import NO_ROOM
+from hspcgan.pipeline.cli.failures import NO_ROOM
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.sources.folder import FolderSource
 from hspcgan.pipeline.stages import ingest
@@ -86,7 +86,7 @@ def path(tmp_path, dataset, tiny_clip_path, monkeypatch) -> Path:
 
 def run(path: Path, *overrides: str, **options: object) -> dict[str, bytes]:
     """The cache's files after `prepare`; those of its shards where it stops before the end."""
-    prepare(load_manifest(str(path), overrides), echo=lambda _: None, **options)
+    prepare(load_manifest(str(path), overrides), **options)
     return file_bytes(path.with_suffix(".cache"))
 
 
@@ -94,7 +94,7 @@ def fresh(path: Path, *overrides: str) -> dict[str, bytes]:
     """The bytes of a run that began anew, elsewhere."""
     other = path.with_name("fresh.cache")
     shutil.rmtree(other, ignore_errors=True)
-    prepare(load_manifest(str(path), [*overrides, f"cache={other}"]), echo=lambda _: None)
+    prepare(load_manifest(str(path), [*overrides, f"cache={other}"]))
     return file_bytes(other)
 
 

@@ -39,5 +39,5 @@ def test_a_cache_made_on_ray_has_the_bytes_of_a_local_one(tmp_path, tiny_clip_pa
     for engine in engines.ENGINES:
         path = manifest(tmp_path / f"{engine}.yaml", data, tiny_clip_path, views=["whole-flipped"])
         two = [f"{stage}.processes=2" for stage in ("data", "parse", "encode")] if engine == "ray" else []
-        prepare(load_manifest(str(path), two), engine=engine, echo=lambda _: None)
+        prepare(load_manifest(str(path), two), engine=engine)
     assert file_bytes(tmp_path / "ray.cache") == file_bytes(tmp_path / "local.cache")

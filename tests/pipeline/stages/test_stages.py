@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.datasets import folder_dataset, manifest, picture, write
 from helpers.files import file_bytes
+from helpers.logs import logged
 
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import load_manifest
@@ -25,7 +26,7 @@ def small(tmp_path_factory, tiny_clip_path) -> Path:
     """A manifest whose cache is prepared: six images of two captions, the second caption common to all."""
     root = tmp_path_factory.mktemp("small")
     path = manifest(root / "small.yaml", folder_dataset(root / "data"), tiny_clip_path)
-    prepare(load_manifest(str(path)), echo=lambda _: None)
+    prepare(load_manifest(str(path)))
     return path
 
 
@@ -34,8 +35,8 @@ def cache_of(path: Path) -> Cache:
 
 
 def run(path: Path, *overrides: str, **options) -> str:
-    lines: list[str] = []
-    prepare(load_manifest(str(path), overrides), echo=lines.append, **options)
+    with logged() as lines:
+        lines += prepare(load_manifest(str(path), overrides), **options)
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from helpers.caches import reseal
 from helpers.cli import hspcgan
 from helpers.datasets import folder_dataset, manifest
 from helpers.files import file_bytes
+from helpers.logs import logged
 from helpers.networks import random_clip_state
 from helpers.views import SIZE, by_pillow
 
@@ -30,8 +31,8 @@ ASKED = ["whole", "bottom-left-flipped"]
 
 
 def run(path: Path, *overrides: str, **options) -> str:
-    lines: list[str] = []
-    prepare(load_manifest(str(path), overrides), echo=lines.append, **options)
+    with logged() as lines:
+        lines += prepare(load_manifest(str(path), overrides), **options)
     return "\n".join(lines)
 
 
@@ -101,7 +102,7 @@ def test_two_processes_and_an_interruption_leave_the_same_bytes(made, tmp_path, 
     assert file_bytes(other.with_suffix(".cache")) == file_bytes(made.with_suffix(".cache"))
 
 
-def test_other_views_cost_an_unfinished_run_its_features_alone(made, tmp_path, tiny_clip_path, monkeypatch, capsys):
+def test_other_views_cost_an_unfinished_run_its_features_alone(made, tmp_path, tiny_clip_path, monkeypatch, caplog):
     other = manifest(tmp_path / "some.yaml", made.parent / "data", tiny_clip_path, views=["whole"], image_size=SIZE)
 
     def stop(*_):
@@ -112,7 +113,7 @@ def test_other_views_cost_an_unfinished_run_its_features_alone(made, tmp_path, t
         with pytest.raises(KeyboardInterrupt):
             run(other)
     out = run(other, f"taps.views={json.dumps(ASKED)}")
-    assert "taps: inputs changed, discarding it" in capsys.readouterr().err
+    assert "taps: inputs changed, discarding it" in caplog.text
     assert out.count("already complete") == 3
     assert file_bytes(other.with_suffix(".cache")) == file_bytes(made.with_suffix(".cache"))
 
@@ -174,17 +175,17 @@ def test_views_and_blocks_that_there_are_not_are_refused(made, override, message
     ("model", "warned"),
     [("{}", ""), ("{taps: [1, 4, 8]}", ""), (None, ""), ("{taps: [2, 4]}", r"[2, 4]"), ("{taps: [40]}", "[40]")],
 )
-def test_blocks_that_the_model_does_not_read_are_told_before_the_work(made, capsys, model, warned):
+def test_blocks_that_the_model_does_not_read_are_told_before_the_work(made, caplog, model, warned):
     run(made, *([] if model is None else [f"model={model}"]), dry_run=True)
-    err = capsys.readouterr().err
-    assert err.count("warning") == bool(warned)
+    err = caplog.text
+    assert err.count("WARNING") == bool(warned)
     assert not warned or f"taps.blocks is [1, 4, 8], but model.taps is {warned}" in err
 
 
-def test_the_models_default_blocks_are_compared_too(made, capsys):
+def test_the_models_default_blocks_are_compared_too(made, caplog):
     with pytest.raises(ValueError, match=r"--rebuild"):  # of the cache, made after other blocks
         run(made, "taps.blocks=[2]", "model={}")
-    assert "taps.blocks is [2], but model.taps is [1, 4, 8]" in capsys.readouterr().err
+    assert "taps.blocks is [2], but model.taps is [1, 4, 8]" in caplog.text
 
 
 def test_features_that_are_not_finite_name_the_image_and_the_view(tmp_path):

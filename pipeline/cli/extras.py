@@ -1,0 +1,38 @@
+"""The optional parts of the package, read from its own metadata: which extra installs which distributions."""
+
+import re
+from importlib.metadata import requires
+
+from hspcgan.model.errors import install
+
+COLLECTIONS = ("demo", "dev", "all")
+"""Extras that repeat the others."""
+
+DISTRIBUTIONS = {"sng_parser": "SceneGraphParser", "cleanfid": "clean-fid", "upath": "universal-pathlib"}
+"""Distributions of a name other than that of their import."""
+
+__all__ = ["by_extra", "extra_of", "install"]
+
+
+def by_extra() -> dict[str, list[str]]:
+    """Distribution names by the extra that installs them; "" holds what every install has."""
+    found: dict[str, list[str]] = {"": []}
+    for requirement in requires("hspcgan") or ():
+        name = re.match(r"[\w.-]+", requirement)
+        extra = re.search(r"""extra == ['"]([\w-]+)['"]""", requirement)
+        if name and (extra is None or extra[1] not in COLLECTIONS):
+            found.setdefault(extra[1] if extra else "", []).append(name[0])
+    return found
+
+
+def extra_of(module: str) -> str | None:
+    """The extra that installs a module, such as "evaluate" for "cleanfid"; None where no extra does."""
+    wanted = _normal(DISTRIBUTIONS.get(module, module))
+    for extra, names in by_extra().items():
+        if extra and wanted in map(_normal, names):
+            return extra
+    return None
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,60 @@
+"""What a command shows of an error: a message and an exit code for what a user can fix, a traceback for a bug."""
+
+import errno
+import sys
+import traceback
+
+import click
+
+from hspcgan.model.errors import UserError
+
+NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
+"""A name too long, links in a circle, a read-only disk: like `NO_PATH`, but without a class of its own."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, a used-up quota, a file beyond the allowed size."""
+
+ENVIRONMENT, INTERNAL, INTERRUPTED = 3, 70, 130
+"""Exit codes; those of UserError and its subclasses are theirs, click's usage errors have 2."""
+
+
+class Failure(click.ClickException):
+    """A message for the terminal and the exit code of the command."""
+
+    def __init__(self, message: str, exit_code: int = ENVIRONMENT):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def failure(error: Exception) -> Failure | None:
+    """The failure to show for an error that a user can fix; None for a bug."""
+    if isinstance(error, UserError):
+        return Failure(str(error), error.exit_code)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return Failure(f"{error}. The finished parts are kept: make room and run the same command again")
+    if isinstance(error, NO_PATH) or (isinstance(error, OSError) and error.errno in NO_NAME):
+        return Failure(str(error))
+    if isinstance(error, MemoryError):
+        return Failure(f"out of memory{f' ({error})' if str(error) else ''}; use smaller batches or fewer processes")
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_package(error)
+    return None
+
+
+def report_bug(error: Exception) -> None:
+    """Prints the traceback of a bug and where to report it."""
+    text = "".join(traceback.format_exception(error))
+    print(
+        f"{text}\ninternal error: {type(error).__name__}: {error}\n"
+        "This is a bug in hspcgan. Report it in the issue tracker of the repository you cloned, with the command, the\n"
+        "traceback above and the output of `hspcgan doctor`.",
+        file=sys.stderr,
+    )
+
+
+def _missing_package(error: ModuleNotFoundError) -> Failure | None:
+    from hspcgan.pipeline.cli.extras import extra_of, install
+
+    extra = extra_of((error.name or "").split(".")[0])
+    return None if extra is None else Failure(f"{error.name} is not installed; {install(extra)}")
