@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("pipeline", "model", "train", "evaluate")
 CACHE_LIBRARIES = {"numpy", "h5py", "pyarrow"}
+MOST_ENTRIES = 14
 
 
 def module_name(path: Path) -> str:
@@ -120,3 +121,46 @@ def test_importing_the_evaluation_leaves_language_tools_alone():
     loaded = loaded_by(*(module_name(path) for path in sources("evaluate")))
     assert "torch" in loaded
     assert {"stanza", "spacy", "sng_parser"}.isdisjoint(loaded)
+
+
+def module_graph(*folders: str) -> dict[str, set[str]]:
+    """Each module of ours and the modules of ours that it imports, at module level and inside functions."""
+    modules = {module_name(path): path for path in sources(*folders)}
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        names = {name for name, _ in ours(path)}
+        imported = {name if name in modules else name.rpartition(".")[0] for name in names}
+        graph[module] = (imported & modules.keys()) - {module}
+    return graph
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of import cycles and those between them: what remains when the ends of chains are removed."""
+    left = dict(graph)
+    while True:
+        imported = set().union(*left.values()) if left else set()
+        kept = {name: found & left.keys() for name, found in left.items() if name in imported and found & left.keys()}
+        if kept == left:
+            return sorted(left)
+        left = kept
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_room_has_a_circular_import(room):
+    assert cycle(module_graph(room)) == []
+
+
+def test_a_cycle_is_found():
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b", "e"}, "d": {"a"}, "e": set()}) == ["b", "c"]
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_no_folder_of_code_has_more_than_about_twelve_entries():
+    folders = {path.parent for room in ROOMS for path in sources(room)} - {ROOT / "model"}  # one network, file by file
+    sizes = {folder.relative_to(ROOT).as_posix(): entries(folder) for folder in folders}
+    assert {name: count for name, count in sizes.items() if count > MOST_ENTRIES} == {}
+
+
+def entries(folder: Path) -> int:
+    """Files and folders, without `__init__.py`, `py.typed` and Python's own cache."""
+    return sum(path.name not in ("__init__.py", "__pycache__", "py.typed") for path in folder.iterdir())

@@ -30,7 +30,7 @@ from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.sources import DataConfig
+from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages import encode, ingest, parse
 from hspcgan.pipeline.stages.engines import maker
 from hspcgan.pipeline.stages.runner import Job, Stage, run_stage

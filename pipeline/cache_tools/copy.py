@@ -14,7 +14,7 @@ from hspcgan.pipeline.cache.info import BLOCK, is_cache, parse_info
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_others
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.sources import place
+from hspcgan.pipeline.sources.paths import path_or_url
 
 BEGUN = "copy.partial"
 """At a URL, where nothing can be renamed, the mark that the files beside it are a copy's."""
@@ -52,7 +52,7 @@ def _size(info: dict[str, Any]) -> int:
 
 
 def _place(text: str) -> Path:
-    found = place(text)
+    found = path_or_url(text)
     return Path(found.path) if getattr(found, "protocol", "") in ("file", "local") else found
 
 

@@ -10,17 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.sources import (
-    DataConfig,
-    Entry,
-    Item,
-    hash_lines,
-    quoted,
-    refuse_duplicates,
-    show_folders,
-    state,
-    with_test_split,
-)
+from hspcgan.pipeline.sources.base import Entry, Item, quoted, refuse_duplicates, show_folders, with_test_split
+from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 
 _ANNOTATIONS = re.compile(r"captions_(train|val)(\d{4})\.json")
 
@@ -35,10 +26,9 @@ class _Record:
 class CocoSource:
     """COCO's captions; val becomes the test split, and keys are the image files' stems."""
 
-    def __init__(self, config: DataConfig) -> None:
-        assert config.path is not None
-        self.root, self.fraction = config.path, config.test_fraction
-        self._parts = self._find(config.year)
+    def __init__(self, path: Path, test_fraction: float, year: int | None) -> None:
+        self.root, self.fraction = path, test_fraction
+        self._parts = self._find(year)
 
     def _find(self, year: int | None) -> list[tuple[str, Path, Path]]:
         """(split, annotation file, image folder) of each part present; raises UserError when the tree is another."""
@@ -102,7 +92,7 @@ class CocoSource:
 
     def signature(self) -> str:
         lines = [f"{path.name}\t{hashlib.sha256(path.read_bytes()).hexdigest()}" for _, path, _ in self._parts]
-        lines += [f"{entry.where}\t{state(entry.ref.image)}" for entry in self._listed[0] if entry.ref.image]
+        lines += [f"{entry.where}\t{image_state(entry.ref.image)}" for entry in self._listed[0] if entry.ref.image]
         return hash_lines(lines)
 
 

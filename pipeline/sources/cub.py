@@ -18,17 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.sources import (
-    Box,
-    DataConfig,
-    Entry,
-    Item,
-    hash_lines,
-    quoted,
-    refuse_duplicates,
-    show_folders,
-    state,
-)
+from hspcgan.pipeline.sources.base import Box, Entry, Item, quoted, refuse_duplicates, show_folders
+from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 
 _EXPECTED = (
     "PATH/CUB_200_2011/{images.txt, bounding_boxes.txt, images/CLASS/NAME.jpg}, PATH/text_c10/CLASS/NAME.txt "
@@ -47,9 +38,8 @@ class _Files:
 class CubSource:
     """CUB's birds; keys are CLASS/NAME. By default the classes of testclasses.txt, unseen in training, are the test."""
 
-    def __init__(self, config: DataConfig) -> None:
-        assert config.path is not None
-        self.root, self.split = config.path, config.split
+    def __init__(self, path: Path, split: str) -> None:
+        self.root, self.split = path, split
         home = next((h for h in (self.root / "CUB_200_2011", self.root) if (h / "images.txt").is_file()), None)
         if home is None:
             raise UserError(self._wrong_tree("CUB_200_2011/images.txt"))
@@ -140,7 +130,7 @@ class CubSource:
         lines = [hashlib.sha256(path.read_bytes()).hexdigest() for path in lists]
         for entry in self.entries():
             files: _Files = entry.ref
-            seen = "" if files.image is None else state(files.image)
+            seen = "" if files.image is None else image_state(files.image)
             text = files.captions.read_bytes() if files.captions is not None and files.captions.is_file() else b""
             lines.append(f"{entry.key}\t{seen}\t{hashlib.sha256(text).hexdigest()}")
         return hash_lines(lines)

@@ -9,17 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.sources import (
-    TEST_NAMES,
-    DataConfig,
-    Entry,
-    Item,
-    hash_lines,
-    refuse_duplicates,
-    state,
-    with_test_split,
-)
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, with_test_split
 from hspcgan.pipeline.sources.files_below import walk
+from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"}
 OTHER_IMAGES = {
@@ -49,9 +41,8 @@ class FolderSource:
     `walk` says which files those are: links are followed, hidden names left out.
     """
 
-    def __init__(self, config: DataConfig) -> None:
-        assert config.path is not None
-        self.root, self.fraction = config.path, config.test_fraction
+    def __init__(self, path: Path, test_fraction: float) -> None:
+        self.root, self.fraction = path, test_fraction
         self._files, self._closed = walk(self.root)
         for path in self._files:
             if path.suffix.lower() not in _KNOWN and path.is_symlink() and not path.exists():
@@ -113,7 +104,7 @@ class FolderSource:
         for path in self._files:
             suffix = path.suffix.lower()
             if suffix in IMAGE_SUFFIXES | OTHER_IMAGES:
-                seen = state(path)
+                seen = image_state(path)
             elif suffix in CAPTION_SUFFIXES:
                 seen = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
             else:

@@ -18,18 +18,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.sources import (
+from hspcgan.pipeline.sources.base import (
     TEST_NAMES,
-    DataConfig,
     Entry,
     Item,
-    hash_lines,
     quoted,
     refuse_duplicates,
     show_folders,
-    state,
     with_test_split,
 )
+from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 from hspcgan.pipeline.sources.table_rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
 
 _PART = re.compile(r"-\d+-of-\d+$")
@@ -47,12 +45,19 @@ class _Record:
 class TableSource:
     """Images of tables; keys are paths without suffix, and of images in the table the sha256 of their bytes."""
 
-    def __init__(self, config: DataConfig) -> None:
-        assert config.path is not None
-        self.config = config
-        self.folder = config.path if config.path.is_dir() else config.path.parent
-        self.tables = _find_tables(config.path)
-        self.images = config.images or self.folder
+    def __init__(
+        self,
+        path: Path,
+        test_fraction: float,
+        images: Path | None,
+        image_column: str,
+        caption_columns: Sequence[str],
+        split_column: str | None,
+    ) -> None:
+        self.fraction, self.image_column = test_fraction, image_column
+        self.caption_columns, self.split_column = caption_columns, split_column
+        self.tables = _find_tables(path)
+        self.images = images or (path if path.is_dir() else path.parent)
         self._group: ImageGroup | None = None  # the one read last
         if not self.images.is_dir():
             raise UserError(f"data.images {self.images} is no folder; expected the one that image paths start from")
@@ -81,13 +86,13 @@ class TableSource:
         # By path; images in tables stay in the order of their rows, in which a row group is read once.
         entries = sorted(listed.values(), key=lambda entry: "" if entry.ref.path is None else entry.where)
         refuse_duplicates(entries)
-        return with_test_split(entries, self.config.test_fraction) + strays
+        return with_test_split(entries, self.fraction) + strays
 
     def _checked(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
         """What a row's image is told apart by, and its entry; UserError with the reason when it cannot be used."""
         if isinstance(row, str):
             raise UserError(row)
-        image = row[self.config.image_column]
+        image = row[self.image_column]
         content, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (None, image)
         split = self._split(table, row)
         if isinstance(content, bytes):
@@ -97,19 +102,19 @@ class TableSource:
         return name, Entry(PurePosixPath(name).with_suffix("").as_posix(), split, name, _Record(self.images / name))
 
     def _captions(self, row: dict[str, Any]) -> list[object]:
-        return [text for name in self.config.caption_columns for text in _texts(row[name])]
+        return [text for name in self.caption_columns for text in _texts(row[name])]
 
     def _columns(self) -> list[str]:
-        split = [self.config.split_column] if self.config.split_column else []
-        return [self.config.image_column, *self.config.caption_columns, *split]
+        split = [self.split_column] if self.split_column else []
+        return [self.image_column, *self.caption_columns, *split]
 
     def _place(self, value: Any) -> str:
         """The image's path inside `images`, normalised; UserError for one that leads out."""
         text = _decoded(value)
         if not isinstance(text, str) or not text or "\0" in text:
-            raise UserError(f"{self.config.image_column} is not the path of an image: {quoted(text)}")
+            raise UserError(f"{self.image_column} is not the path of an image: {quoted(text)}")
         if "://" in text:
-            raise UserError(f"{self.config.image_column} is a URL: {quoted(text)}; download it below {self.images}")
+            raise UserError(f"{self.image_column} is a URL: {quoted(text)}; download it below {self.images}")
         path = PurePosixPath(text)
         home = self.images.absolute().as_posix()
         if path.is_absolute() and path.is_relative_to(home):
@@ -122,11 +127,11 @@ class TableSource:
         return inside
 
     def _split(self, table: Path, row: dict[str, Any]) -> str:
-        if self.config.split_column is None:
+        if self.split_column is None:
             return "test" if _PART.sub("", table.stem.lower()) in TEST_NAMES else "train"
-        value = str(_decoded(row[self.config.split_column])).lower()
+        value = str(_decoded(row[self.split_column])).lower()
         if value not in {"train", *TEST_NAMES}:
-            raise UserError(f"{self.config.split_column} is not train, test or val: {quoted(value)}")
+            raise UserError(f"{self.split_column} is not train, test or val: {quoted(value)}")
         return "train" if value == "train" else "test"
 
     def read(self, entry: Entry) -> Item:
@@ -145,7 +150,7 @@ class TableSource:
             return None
         table, number = record.cell
         if self._group is None or not self._group.has(table, number):
-            self._group = read_images(table, self.config.image_column, number)
+            self._group = read_images(table, self.image_column, number)
         return self._group.image(number)
 
     def signature(self) -> str:
@@ -153,7 +158,7 @@ class TableSource:
         for entry in self._entries:
             path = entry.ref.path
             if path is not None:
-                lines.append(f"{entry.where}\t{state(path)}")
+                lines.append(f"{entry.where}\t{image_state(path)}")
         return hash_lines(lines)
 
 

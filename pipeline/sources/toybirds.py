@@ -4,14 +4,15 @@ import hashlib
 from collections.abc import Sequence
 from importlib import resources
 
-from hspcgan.pipeline.sources import DataConfig, Entry, Item, hash_lines, refuse_duplicates
+from hspcgan.pipeline.sources.base import Entry, Item, refuse_duplicates
+from hspcgan.pipeline.sources.fingerprints import hash_lines
 
 
 class ToyBirdsSource:
     """Procedural birds; nothing is read from the disk, so no entry can be refused."""
 
-    def __init__(self, config: DataConfig) -> None:
-        self.count, self.seed, self.size = config.scenes, config.seed, config.image_size
+    def __init__(self, scenes: int, seed: int, image_size: int) -> None:
+        self.count, self.seed, self.size = scenes, seed, image_size
 
     def entries(self) -> Sequence[Entry]:
         from hspcgan.pipeline.toybirds.scene import sample_scenes

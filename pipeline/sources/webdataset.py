@@ -20,18 +20,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.sources import (
-    TEST_NAMES,
-    DataConfig,
-    Entry,
-    Item,
-    glimpse,
-    hash_lines,
-    refuse_duplicates,
-    show_folders,
-    with_test_split,
-)
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, show_folders, with_test_split
 from hspcgan.pipeline.sources.files_below import walk
+from hspcgan.pipeline.sources.fingerprints import hash_lines, sampled_sha256
 from hspcgan.pipeline.sources.folder import IMAGE_SUFFIXES, OTHER_IMAGES
 
 _EXPECTED = "PATH/[train/|test/]NNNNN.tar, uncompressed, holding KEY.jpg and KEY.txt or KEY.json"
@@ -50,16 +41,15 @@ Span = tuple[int, int]
 class _Members:
     tar: Path
     files: dict[str, Span] = field(default_factory=dict)  # by suffix, lower case, from the first dot on
-    seen: dict[str, str] = field(default_factory=dict)  # by suffix: a caption's sha256, of others the `glimpse`
+    seen: dict[str, str] = field(default_factory=dict)  # by suffix: a caption's sha256, of others the `sampled_sha256`
     problem: str | None = None
 
 
 class WebDatasetSource:
     """Samples of tar shards, in the shards' order; a shard cut short gives what is whole, and a reject for the rest."""
 
-    def __init__(self, config: DataConfig) -> None:
-        assert config.path is not None
-        self.root, self.fraction = config.path, config.test_fraction
+    def __init__(self, path: Path, test_fraction: float) -> None:
+        self.root, self.fraction = path, test_fraction
         files, self._closed = walk(self.root) if isinstance(self.root, Path) else (sorted(self.root.rglob("*")), {})
         self.shards = [path for path in files if _SHARD.search(path.name)]
         if not any(shard.suffix.lower() == ".tar" for shard in self.shards):
@@ -163,7 +153,7 @@ def _broken(tar: Path, error: Exception) -> str:
 def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
     """What the signature says of a member, asked while its tar is open: behind a URL, opening it again costs MBs."""
     if suffix not in _CAPTIONS or size > MAX_CAPTION_BYTES:
-        return glimpse(file, offset, size)
+        return sampled_sha256(file, offset, size)
     file.seek(offset)
     return hashlib.sha256(file.read(size)).hexdigest()
 

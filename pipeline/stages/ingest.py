@@ -17,7 +17,8 @@ from hspcgan.model.errors import UserError
 from hspcgan.pipeline import sources
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.writer import PartialCache
-from hspcgan.pipeline.sources import DataConfig, Item, open_source
+from hspcgan.pipeline.sources.base import Item
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages import caption_text, images
 from hspcgan.pipeline.stages.engines import maker
 from hspcgan.pipeline.stages.runner import Job, Shard, Stage

@@ -20,7 +20,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.show import reasons, taps_lines
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
-from hspcgan.pipeline.sources import DataConfig
+from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages import encode, ingest, parse, taps
 from hspcgan.pipeline.stages.runner import Stage, run_stage
 

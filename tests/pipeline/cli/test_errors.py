@@ -9,7 +9,7 @@ from helpers.datasets import folder_dataset, manifest, picture, write
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache_tools.show import reasons
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages.ingest import check_items
 
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from hspcgan.pipeline.manifest import Manifest, load_manifest
-from hspcgan.pipeline.sources import DataConfig
+from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages.encode import EncodeConfig
 
 TEXT = """\

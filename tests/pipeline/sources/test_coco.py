@@ -5,7 +5,7 @@ import json
 import pytest
 from helpers.datasets import coco_dataset, picture, write
 
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 
 
 def opened(path, **options):

@@ -5,7 +5,7 @@ import pytest
 from helpers.datasets import cub_dataset, write
 from PIL import Image
 
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages.images import around, decode, fit
 from hspcgan.pipeline.stages.ingest import check_items
 

@@ -5,7 +5,7 @@ import os
 import pytest
 from helpers.datasets import folder_dataset, picture, write
 
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages.ingest import Checked, check_items
 
 

@@ -10,7 +10,9 @@ import pytest
 from helpers.datasets import coco_dataset, folder_dataset, picture, write
 from pydantic import ValidationError
 
-from hspcgan.pipeline.sources import DataConfig, Entry, glimpse, open_source, with_test_split
+from hspcgan.pipeline.sources.base import Entry, with_test_split
+from hspcgan.pipeline.sources.config import DataConfig, open_source
+from hspcgan.pipeline.sources.fingerprints import sampled_sha256
 from hspcgan.pipeline.stages import ingest
 
 
@@ -122,8 +124,8 @@ def test_a_glimpse_is_of_the_size_and_of_all_bytes_or_both_edges(size):
     content = random.Random(0).randbytes(size)
     read = content if size <= 262_144 else content[:131_072] + content[-131_072:]
     seen = f"{size} {hashlib.sha256(read).hexdigest()}"
-    assert glimpse(io.BytesIO(content), 0, size) == seen
-    assert glimpse(io.BytesIO(b"ab" + content + b"cd"), 2, size) == seen
+    assert sampled_sha256(io.BytesIO(content), 0, size) == seen
+    assert sampled_sha256(io.BytesIO(b"ab" + content + b"cd"), 2, size) == seen
 
 
 @pytest.mark.parametrize("name", ["table_rows.py", "folder.py", "caption_text.py", "images.py"])
@@ -152,8 +154,8 @@ def test_a_small_dataset_gets_one_test_sample_and_an_own_split_is_respected():
 
 @pytest.mark.parametrize(("fields", "reason"), [
     ({"source": "folder"}, "needs `path`"),
-    ({"source": "coco", "path": "x", "scenes": 3}, "scenes: without meaning for source 'coco'"),
-    ({"source": "toybirds", "path": "x"}, "path: without meaning"),
+    ({"source": "coco", "path": "x", "scenes": 3}, "scenes: not used by source 'coco'"),
+    ({"source": "toybirds", "path": "x"}, "path: not used"),
     ({"source": "folder", "path": "x", "image_sise": 3}, "image_sise"),
 ])  # fmt: skip
 def test_config_refuses_fields_that_do_not_fit_the_source(fields, reason):

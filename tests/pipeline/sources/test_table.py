@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from helpers.datasets import picture, write
 
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 
 ROWS = [
     {"image": "a.png", "caption": "a red bird", "more": "it sits"},

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from helpers.datasets import picture, write
 
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages.ingest import check_items
 
 KIND = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

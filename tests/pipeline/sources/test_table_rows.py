@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from helpers.datasets import picture, write
 
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.sources.table_rows import read_rows
 from hspcgan.pipeline.stages.ingest import check_items
 

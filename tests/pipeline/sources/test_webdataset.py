@@ -10,7 +10,7 @@ import tarfile
 import pytest
 from helpers.datasets import picture, tar_shard, webdataset, write
 
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages.ingest import check_items, pack
 
 

@@ -3,7 +3,7 @@
 import pytest
 from helpers.datasets import picture, tar_shard, webdataset
 
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 
 
 def opened(path, **options):

@@ -14,7 +14,7 @@ from helpers.logs import logged
 
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.pipeline.sources import DataConfig, open_source
+from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages import ingest
 from hspcgan.pipeline.stages.images import fit
 from hspcgan.pipeline.stages.ingest import check_items

@@ -12,7 +12,7 @@ from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, weights_path
 from hspcgan.pipeline.manifest.files import SECTIONS as KEYS_OF_SECTIONS
 from hspcgan.pipeline.manifest.files import shipped_manifests
-from hspcgan.pipeline.sources import DataConfig
+from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages.encode import EncodeConfig
 from hspcgan.pipeline.stages.taps import TapsConfig
 from hspcgan.train.config import TrainConfig

@@ -1,0 +1,79 @@
+"""The manifest's `data` section, checked against the registry of sources, and the dataset that it opens."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.sources import SOURCES
+from hspcgan.pipeline.sources.base import Dataset
+from hspcgan.pipeline.sources.paths import path_or_url
+
+PathOrUrl = Annotated[Path | None, PlainValidator(path_or_url)]
+SHARED_FIELDS = {"source", "image_size", "processes"}
+
+
+class DataConfig(BaseModel):
+    """The manifest's `data` section: where samples come from and at which size they are kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Literal[tuple(SOURCES)] = Field(  # type: ignore[valid-type]
+        description="Dataset layout: " + ", ".join(f"{name} ({source.reads})" for name, source in SOURCES.items()) + "."
+    )
+    path: PathOrUrl = Field(
+        None,
+        description="The dataset's folder, relative to where the command runs; table and webdataset also take a URL.",
+    )
+    image_size: int = Field(56, ge=8, le=2048, description="Side of the square images kept in the cache, in pixels.")
+    test_fraction: float = Field(
+        0.1, ge=0, lt=1, description="Share of keys (by hash) put into the test split when the data has none."
+    )
+    year: int | None = Field(None, description="coco: which annotation year to read when the tree holds several.")
+    split: Literal["classes", "images"] = Field(
+        "classes",
+        description="cub: the test split is the classes in testclasses.txt, or CUB's own list of images.",
+    )
+    images: PathOrUrl = Field(
+        None, description="table: the folder that image paths are relative to; empty: the table's folder."
+    )
+    image_column: str = Field(
+        "image",
+        description="table: the column of image paths; in Parquet also of images, {bytes, path} each.",
+    )
+    caption_columns: tuple[str, ...] = Field(
+        ("caption",), min_length=1, description="table: columns of captions; a cell is a text or a list of texts."
+    )
+    split_column: str | None = Field(None, description="table: the column with the split: train or test (or val).")
+    scenes: int = Field(1500, ge=1, description="toybirds: number of scenes.")
+    seed: int = Field(0, ge=0, description="toybirds: seed of the sampled scenes.")
+    processes: int = Field(1, ge=1, description="Worker processes that decode and resize; results do not depend on it.")
+
+    @model_validator(mode="after")
+    def _fields_fit_source(self) -> "DataConfig":
+        source = SOURCES[self.source]
+        if "path" in source.fields and self.path is None:
+            raise UserError(f"source {self.source!r} needs `path`, the dataset's folder")
+        if not source.takes_url and not isinstance(self.path, Path | None):
+            raise UserError(f"source {self.source!r} reads local folders; copy or mount {self.path}")
+        unused = sorted(self.model_fields_set - set(source.fields) - SHARED_FIELDS)
+        if unused:
+            raise UserError(f"{', '.join(unused)}: not used by source {self.source!r}; remove it")
+        return self
+
+    def inputs(self) -> dict[str, Any]:
+        """The keys that the samples depend on: paths and the number of workers are left out."""
+        wanted = ({*SOURCES[self.source].fields} | SHARED_FIELDS) - {"path", "images", "processes"}
+        return self.model_dump(mode="json", include=wanted)
+
+
+def open_source(config: DataConfig) -> Dataset:
+    """The dataset that the config names; UserError when its folder is missing or not of the layout."""
+    source, path = SOURCES[config.source], config.path
+    if "path" in source.fields:
+        assert path is not None
+        if not path.is_dir() and not (source.takes_file and path.is_file()):
+            kind = "is a file" if path.exists() else "does not exist"
+            raise UserError(f"data.path {path} {kind}; expected the folder of a {config.source!r} dataset")
+    return source.make(**{name: getattr(config, name) for name in source.fields})

@@ -1,0 +1,35 @@
+"""What a source's signature says of files: cheap enough to compute on every run, changed when their contents change."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+EDGE = 128 * 1024  # bytes
+
+
+def sampled_sha256(file: BinaryIO, start: int, size: int) -> str:
+    """Size and sha256 (hex) of `size` bytes from `start`; above 256 KB, of the first and last 128 KB alone."""
+    file.seek(start)
+    digest = hashlib.sha256(file.read(size if size <= 2 * EDGE else EDGE))
+    if size > 2 * EDGE:
+        file.seek(start + size - EDGE)
+        digest.update(file.read(EDGE))
+    return f"{size} {digest.hexdigest()}"
+
+
+def image_state(path: Path) -> str:
+    """An image file's `sampled_sha256`; at a URL its size alone."""
+    try:
+        size = path.stat().st_size
+        if getattr(path, "protocol", "") not in ("", "file", "local"):
+            return str(size)
+        with path.open("rb") as file:
+            return sampled_sha256(file, 0, size)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        return f"unreadable: {getattr(error, 'strerror', None) or error}"
+
+
+def hash_lines(lines: Sequence[str]) -> str:
+    """sha256 (hex) of lines in order; surrogates, which undecodable file names have, are allowed."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
