@@ -8,16 +8,12 @@ from typing import Any
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.fingerprint import fingerprint
 
 REBUILD_HINT = "rebuild it with `hspcgan prepare MANIFEST --rebuild`"
 BLOCK = 8 * 2**20  # bytes in memory at a time
 COUNTS = ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "empty_graphs", "truncated")
 NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
-
-
-def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
-    """sha256 over the fingerprint of the stage before and the inputs as sorted JSON."""
-    return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
 
 
 def work_folder(target: Path) -> Path:

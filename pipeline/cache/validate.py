@@ -10,7 +10,8 @@ import pyarrow as pa
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.counts import count
-from hspcgan.pipeline.cache.info import REBUILD_HINT, fingerprint, stamp
+from hspcgan.pipeline.cache.fingerprint import fingerprint
+from hspcgan.pipeline.cache.info import REBUILD_HINT, stamp
 from hspcgan.pipeline.cache.reader import Cache
 
 BLOCK_BYTES = 2**26  # read at a time

@@ -1,8 +1,16 @@
-"""The files below a local folder, through links; what cannot be walked is said, not skipped."""
+"""The files below a local folder, through links, with the suffixes of images; folders that fail to list are named."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"}
+OTHER_IMAGES = {
+    *(".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".apng", ".dib", ".ico", ".tga"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".psd", ".svg", ".eps", ".exr", ".hdr"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
+}
+"""Suffixes of images that are not read; they are listed, so that each becomes a reject with a reason."""
 
 
 def walk(root: Path) -> tuple[list[Path], dict[Path, str]]:

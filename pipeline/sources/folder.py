@@ -10,16 +10,9 @@ from pathlib import Path
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, with_test_split
-from hspcgan.pipeline.sources.files_below import walk
+from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
 from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"}
-OTHER_IMAGES = {
-    *(".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".apng", ".dib", ".ico", ".tga"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".psd", ".svg", ".eps", ".exr", ".hdr"),
-    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
-}
-"""Not read, but listed, so that they end in rejects with a reason instead of vanishing."""
 CAPTION_SUFFIXES = {".txt", ".json"}
 _KNOWN = IMAGE_SUFFIXES | OTHER_IMAGES | CAPTION_SUFFIXES
 _EXPECTED = (

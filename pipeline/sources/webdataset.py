@@ -21,9 +21,8 @@ from typing import Any, BinaryIO
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, show_folders, with_test_split
-from hspcgan.pipeline.sources.files_below import walk
+from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
 from hspcgan.pipeline.sources.fingerprints import hash_lines, sampled_sha256
-from hspcgan.pipeline.sources.folder import IMAGE_SUFFIXES, OTHER_IMAGES
 
 _EXPECTED = "PATH/[train/|test/]NNNNN.tar, uncompressed, holding KEY.jpg and KEY.txt or KEY.json"
 _SHARD = re.compile(r"\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.model.errors import UserError
+from hspcgan.pipeline.cache.fingerprint import code_of
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, cached_clip, device_of
@@ -91,9 +92,6 @@ def tap_shard(
 
 def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
     """The taps stage of a `taps` section with views; raises UserError for blocks that the CLIP does not have."""
-    from hspcgan.model import views
-    from hspcgan.model.clip_file import file_sha256
-
     path, device = weights_path(encode.clip), device_of(encode)
     clip, about = cached_clip(path, encode.allow_unverified, device), describe(config, encode)
     kilobytes = 2 * len(config.views) * len(about["blocks"]) * clip.width * clip.grid**2 / 1e3
@@ -117,7 +115,7 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
     inputs = {
         **about,
         "batch_images": BATCH_IMAGES,
-        "rules": file_sha256(Path(views.__file__)),  # a changed crop is another view
+        "code": code_of(["hspcgan.model.views"]),  # a changed crop is another view
         "tools": {name: version(name) for name in ("openai-clip", "torch")},
     }
     return Stage("taps", "images", inputs, plan, open_job)

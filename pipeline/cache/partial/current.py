@@ -37,7 +37,8 @@ def _differences(name: str, old: Any, new: Any) -> list[str]:
         keys = sorted(old.keys() | new.keys())
         pairs = [(f"{name}.{key}", old.get(key, "nothing"), new.get(key, "nothing")) for key in keys]
         return [line for pair in pairs for line in _differences(*pair)]
-    return [] if old == new else [f"{name}: cache has {_shortened(old)}, manifest wants {_shortened(new)}"]
+    wants = "this version of hspcgan" if ".code" in name else "manifest"
+    return [] if old == new else [f"{name}: cache has {_shortened(old)}, {wants} wants {_shortened(new)}"]
 
 
 def _shortened(value: Any) -> Any:

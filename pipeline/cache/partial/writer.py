@@ -14,7 +14,8 @@ import pyarrow as pa
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.atomic import write_whole
-from hspcgan.pipeline.cache.info import fingerprint, spent_folder
+from hspcgan.pipeline.cache.fingerprint import fingerprint
+from hspcgan.pipeline.cache.info import spent_folder
 from hspcgan.pipeline.cache.lock import lock, unlock
 from hspcgan.pipeline.cache.partial.assemble import assemble
 from hspcgan.pipeline.cache.partial.current import OTHER_CACHE_HINT

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -144,3 +145,12 @@ def test_an_existing_cache_stays_whole_until_its_replacement_is(tmp_path):
         partial.finish(INFO)
     assert Cache(target).samples.to_pylist() == new.samples[0]
     assert not target.with_name("cache.partial").exists()
+
+
+def test_a_module_that_changed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(INPUTS["ingest"], "code", {"hspcgan.pipeline.sources.coco": "a" * 64})
+    path = make_cache(tmp_path / "cache", World(0))
+    monkeypatch.setitem(INPUTS["ingest"], "code", {"hspcgan.pipeline.sources.coco": "b" * 64})
+    named = f"ingest.code.hspcgan.pipeline.sources.coco: cache has {'a' * 12}, this version of hspcgan wants {'b' * 12}"
+    with pytest.raises(ValueError, match=re.escape(named)):
+        is_current(path, INPUTS)

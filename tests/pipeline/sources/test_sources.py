@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import random
-from pathlib import Path
 
 import pytest
 from helpers.datasets import coco_dataset, folder_dataset, picture, write
@@ -128,13 +127,16 @@ def test_a_glimpse_is_of_the_size_and_of_all_bytes_or_both_edges(size):
     assert sampled_sha256(io.BytesIO(b"ab" + content + b"cd"), 2, size) == seen
 
 
-@pytest.mark.parametrize("name", ["table_rows.py", "folder.py", "caption_text.py", "images.py"])
-def test_another_rule_makes_another_cache(monkeypatch, name):
-    read, rules = Path.read_bytes, ingest._rules_sha256.__wrapped__
-    before = rules()
-    assert rules() == before
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path.name == name))
-    assert rules() != before
+def test_ingest_states_the_code_of_the_source_in_use_and_of_no_other(tmp_path):
+    coco_dataset(tmp_path)
+    stated = ingest.stage(DataConfig(source="coco", path=tmp_path)).inputs["code"]
+    assert {name.removeprefix("hspcgan.pipeline.") for name in stated} == {
+        *(f"stages.{name}" for name in ("checks", "images", "caption_text")),
+        *(f"sources.{name}" for name in ("base", "fingerprints", "coco")),
+    }
+    drawn = ingest.stage(DataConfig(source="toybirds")).inputs["code"]
+    assert {"hspcgan.pipeline.toybirds.draw", "hspcgan.pipeline.sources.toybirds"} <= drawn.keys()
+    assert "hspcgan.pipeline.sources.coco" not in drawn
 
 
 def test_test_split_by_hash_is_stable_when_data_is_added():

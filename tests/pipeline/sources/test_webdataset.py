@@ -11,7 +11,8 @@ import pytest
 from helpers.datasets import picture, tar_shard, webdataset, write
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages.ingest import check_items, pack
+from hspcgan.pipeline.stages.checks import check_items
+from hspcgan.pipeline.stages.ingest import pack
 
 
 def opened(path, **options):

@@ -16,8 +16,8 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages import ingest
+from hspcgan.pipeline.stages.checks import check_items
 from hspcgan.pipeline.stages.images import fit
-from hspcgan.pipeline.stages.ingest import check_items
 from hspcgan.pipeline.stages.prepare import prepare
 
 

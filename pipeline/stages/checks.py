@@ -1,0 +1,94 @@
+"""The mapper of ingest: items as read → rows of samples, captions and rejects, and pixels; it touches no disk."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.sources.base import Item
+from hspcgan.pipeline.stages import caption_text, images
+
+
+@dataclass
+class Checked:
+    """A shard after checking: rows of samples, captions and rejects, and the kept images uint8 [n, 3, H, W]."""
+
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    captions: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+    pixels: list[np.ndarray] = field(default_factory=list)
+    rows_in: int = 0
+
+    def reject(self, where: str, what: str, why: str) -> None:
+        """Adds one refused row."""
+        self.rejects.append({"stage": "ingest", "where": _writable(where), "what": what, "why": _writable(why)})
+
+
+def check_items(size: int, items: Sequence[Item]) -> Checked:
+    """The stage's mapper: no disk; every row of every item ends in captions, samples or rejects."""
+    checked = Checked()
+    for item in items:
+        _check_item(item, size, checked)
+    kept = len(checked.samples) + len(checked.captions)
+    if checked.rows_in != kept + len(checked.rejects):
+        raise AssertionError(f"ingest lost rows: {checked.rows_in} in, {kept} out, {len(checked.rejects)} rejected")
+    return checked
+
+
+def _check_item(item: Item, size: int, checked: Checked) -> None:
+    key, where = _writable(item.entry.key), _writable(item.entry.where)
+    checked.rows_in += 1 + len(item.captions)
+    captions = []
+    refused: list[tuple[str, str]] = []
+    for number, text in enumerate(item.captions):
+        try:
+            captions.append({"caption_id": f"{key}#{number}", "key": key, "text": caption_text.clean_caption(text)})
+        except ValueError as error:
+            refused.append((f"{key}#{number}", str(error)))
+    for caption_id, why in refused:
+        checked.reject(caption_id, "caption", why)
+    try:
+        if key != item.entry.key or where != item.entry.where:
+            raise UserError("its name is not valid Unicode; rename it")
+        sample, pixels = _check_image(item, size)
+        if not captions:
+            raise UserError("all its captions were refused")
+    except ValueError as error:
+        checked.reject(where, "image", str(error))
+        for row in captions:
+            checked.reject(row["caption_id"], "caption", f"{schema.IMAGE_REFUSED}{error}")
+        return
+    checked.samples.append(sample)
+    checked.captions += captions
+    checked.pixels.append(pixels)
+
+
+def _writable(name: str) -> str:
+    """A name in which what Parquet cannot hold (bytes that are no UTF-8) is spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
+    """The samples row and the pixels uint8 [3, size, size]; raises UserError with the reason."""
+    if item.problem is not None:
+        raise UserError(item.problem)
+    if item.image is None:
+        raise UserError("missing image")
+    if isinstance(item.image, bytes):
+        image, digest = images.decode(item.image), hashlib.sha256(item.image).hexdigest()
+    else:
+        image, digest = item.image, hashlib.sha256(item.image.tobytes()).hexdigest()
+    row = {
+        "key": item.entry.key,
+        "split": item.entry.split,
+        "path": item.entry.where,
+        "width": image.width,
+        "height": image.height,
+        "box": None if item.box is None else list(item.box),
+        "sha256": digest,
+    }
+    return row, images.fit(image if item.box is None else images.around(image, item.box), size)
