@@ -1,4 +1,4 @@
-"""The generator's way through the frozen CLIP: bridge features, prompts and the gate between them (§3.1.4).
+"""The adaptor: bridge features pass through the frozen CLIP, steered by prompts through a gate (§3.1.4).
 
 Legend: B batch, d text width, D image-tower width, g grid, P prompts.
 """
@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from hspcgan.model.blocks import AdapterBlock
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.config import ClipShape, ModelConfig
-from hspcgan.model.errors import UserError
 from hspcgan.model.prompts import LinearPrompts, PromptModule
 
 
 class PromptGate(nn.Module):
     """How far a prompt replaces the class token: `γ = σ(w · [cls; p])`, one w per prompted block.
 
-    `hard` rounds γ to 0 or 1 and passes gradients as if it had not (straight-through).
+    With `hard`, γ is rounded to 0 or 1 and gradients pass as if it were not (straight-through).
     """
 
     def __init__(self, prompts: int, width: int, hard: bool):
@@ -41,8 +40,8 @@ class PromptGate(nn.Module):
 class Adapter(nn.Module):
     """Code -> bridge features -> frozen CLIP under prompts -> features for the generator blocks.
 
-    The CLIP is held outside the module tree: it moves with the adapter, but is neither among its parameters nor in
-    its state dict. Without one (`clip=None`) the module can be counted and loaded, but not run.
+    The CLIP is not a submodule: it moves to other devices with the adapter, but is neither among its parameters nor in
+    its state dict. With `clip=None` the module has all its parameters but cannot run.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Adapter(nn.Module):
         phrase_mean: Mapping[str, np.ndarray] | None = None,
     ):
         super().__init__()
-        self._clip = (clip,)
+        self._clip = (clip,)  # in a tuple, so that nn.Module does not register it
         self.clip_weight = config.clip_weight
         self.prompted_blocks = config.prompted_blocks(shape.layers)
         condition = config.noise_dim + shape.embed_dim
@@ -73,10 +72,10 @@ class Adapter(nn.Module):
 
     @property
     def clip(self) -> FrozenClip:
-        """The frozen CLIP. UserError when the adapter was built from sizes alone."""
+        """The frozen CLIP. RuntimeError if the adapter was built without one."""
         clip = self._clip[0]
         if clip is None:
-            raise UserError("this generator was built from sizes alone; build it with a FrozenClip to run it")
+            raise RuntimeError("this generator was built without a CLIP; build it with a FrozenClip to run it")
         return clip
 
     def _apply(self, fn: Any, recurse: bool = True) -> Adapter:

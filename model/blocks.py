@@ -55,7 +55,7 @@ class AdapterBlock(nn.Module):
 class GeneratorBlock(nn.Module):
     """Nearest upsampling to `size` pixels, then `shortcut(x) + c2(fuse2(c1(fuse1 x)))`.
 
-    Modulation, activation and the 1×1 shortcut act on pixels alone, so they run before the upsampling, exactly.
+    Modulation, activation and the 1×1 shortcut act on each pixel alone, so running them before the upsampling is exact.
     """
 
     def __init__(self, condition: int, channels_in: int, channels_out: int, size: int):

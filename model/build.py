@@ -18,7 +18,7 @@ def build(
     """Freshly initialised networks from torch's global random state.
 
     `phrase_mean`: the cache's mean raw phrase feature [d] per kind (entity, attribute, relation); missing ones are
-    zero. UserError where configuration and CLIP do not fit.
+    zero. UserError if configuration and CLIP do not fit.
     """
     generator = Generator(config, clip.shape, clip, phrase_mean)
     return generator, Discriminator(config, clip.shape), Head(config, clip.shape)

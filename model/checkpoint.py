@@ -2,7 +2,7 @@
 
 The card, JSON: `format` 1 · `config`, the ModelConfig · `clip` {name, sha256, embed_dim, path_hint, rounded}:
 the path relative to the folder, and `load_clip`'s `rounded` · `weights` {sha256, dtype, parameters per network} ·
-`extra`, what the writer adds (the trainer: step, cache, how texts were read, its settings). Tensors are named
+`extra`, added by the writer (the trainer: step, cache, text settings, its own settings). Tensors are named
 `generator/…`, `discriminator/…`, `head/…`; the frozen CLIP is not among them.
 """
 
@@ -32,14 +32,19 @@ from hspcgan.model.generator import Generator
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
-NEEDED = (("config", "kind"), ("clip", "name"), ("clip", "sha256"), ("weights", "sha256"))  # texts in every card
+NEEDED = (
+    ("config", "kind"),
+    ("clip", "name"),
+    ("clip", "sha256"),
+    ("weights", "sha256"),
+)  # strings in every card
 
 
 @dataclass(frozen=True)
 class Loaded:
     """A checkpoint's networks in float32 on the CPU, in eval mode, with what they were made from.
 
-    `clip` is shown images as the networks were trained to see them.
+    `clip` converts pixels as in the networks' training (`ModelConfig.clip_input`).
     """
 
     generator: Generator
@@ -60,10 +65,10 @@ def save_weights(
     extra: Mapping[str, Any] | None = None,
     half: bool = False,
 ) -> Path:
-    """Writes the folder `path`, whole or not at all; weights that are there already are replaced.
+    """Writes the folder `path`, completely or not at all; existing weights are replaced.
 
-    `half` stores float16, for shipping. UserError for weights that are not finite (in float16), for an `extra`
-    that is not JSON, and where the folder holds anything else.
+    `half` stores float16, for shipping. UserError if weights are not finite (in float16), `extra` is not JSON, or the
+    folder contains other files.
     """
     path = Path(path)
     try:
@@ -108,9 +113,9 @@ def load(
 ) -> Loaded:
     """Networks of a folder written by `save_weights`, in evaluation mode on the CPU.
 
-    The CLIP is the one given, or read from `clip_path`, or from where the card saw it; it must have the card's
-    sha256. `allow_unverified` as in `load_clip`: a card alone does not make an archive trusted. UserError where
-    anything is missing, damaged or of another kind.
+    The CLIP is the given one, or the file `clip_path`, or the file that the card names; it must have the card's
+    sha256. `allow_unverified` as in `load_clip`: a card alone does not make an archive trusted. UserError if anything
+    is missing, damaged or of another kind.
     """
     path = Path(path)
     card = read_card(path)
@@ -121,15 +126,15 @@ def load(
     seen = card["clip"]
     rounded = seen.get("rounded", True)
     if clip is None:
-        place = clip_path if clip_path is not None else hinted_clip(path, card)
-        if place is None:
+        clip_file = clip_path if clip_path is not None else hinted_clip(path, card)
+        if clip_file is None:
             raise UserError(
-                f"the CLIP of {path}, {seen['name']} (sha256 {seen['sha256']}), is not at {seen.get('path_hint')} "
-                "from there; give its path by --clip"
+                f"the CLIP of {path}, {seen['name']} (sha256 {seen['sha256']}), is not at "
+                f"{seen.get('path_hint')} (relative to that folder); give its path by --clip"
             )
-        clip = load_clip(place, allow_unverified, rounded)
+        clip = load_clip(clip_file, allow_unverified, rounded)
     elif clip.rounded != rounded and clip.path is not None:
-        # The file was opened before: whoever gave it trusts it.
+        # The caller opened this file before, so it is trusted.
         clip = load_clip(clip.path, allow_unverified=True, rounded=rounded).to(clip.device)
     if clip.sha256 != seen["sha256"]:
         raise UserError(
@@ -150,26 +155,26 @@ def load(
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of a checkpoint folder, not its weights. UserError when it is absent, damaged or of another format."""
+    """The card of a checkpoint folder, without its weights. UserError if it is absent, damaged or of another format."""
     file = Path(path) / CARD
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint in {path}: {CARD} is missing; give the folder that holds it") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not JSON ({error}); the checkpoint is damaged, take another one") from error
+        raise UserError(f"{file} is not JSON ({error}); the checkpoint is damaged, use another one") from error
     found = card.get("format") if isinstance(card, dict) else None
     if found != FORMAT:
         raise UserError(f"{file} has format {found}, this version reads {FORMAT}")
     sections = {key: value for key, value in card.items() if isinstance(value, dict)}
     missing = [f"{section}.{key}" for section, key in NEEDED if not isinstance(sections.get(section, {}).get(key), str)]
     if missing:
-        raise UserError(f"{file} lacks {', '.join(missing)}; the checkpoint is damaged, take another one")
+        raise UserError(f"{file} lacks {', '.join(missing)}; the checkpoint is damaged, use another one")
     return card
 
 
 def hinted_clip(path: Path, card: dict[str, Any]) -> Path | None:
-    """The file where a checkpoint's card saw its CLIP, if it is still there."""
+    """The CLIP file that a checkpoint's card names, if it exists."""
     hint = card["clip"].get("path_hint")
     return path / hint if hint and (path / hint).is_file() else None
 
@@ -177,7 +182,9 @@ def hinted_clip(path: Path, card: dict[str, Any]) -> Path | None:
 def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) -> None:
     others = sorted({entry.name for entry in path.iterdir()} - {WEIGHTS, CARD}) if path.is_dir() else []
     if others:
-        raise UserError(f"{path} holds what is no checkpoint's ({', '.join(others[:5])}); name another folder")
+        raise UserError(
+            f"{path} contains files that are not part of a checkpoint ({', '.join(others[:5])}); name another folder"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(f".{path.name}.partial")
     shutil.rmtree(work, ignore_errors=True)
@@ -185,7 +192,7 @@ def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) 
     save_file(tensors, work / WEIGHTS)
     card["weights"]["sha256"] = file_sha256(work / WEIGHTS)
     (work / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    shutil.copymode(work / CARD, work / WEIGHTS)  # safetensors' own leaves others, on shared disks too, no access
+    shutil.copymode(work / CARD, work / WEIGHTS)  # safetensors' own mode gives other users no access
     if path.exists():
         old = path.with_name(f".{path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -199,11 +206,11 @@ def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) 
 def _read_tensors(path: Path, card: dict[str, Any]) -> dict[str, Tensor]:
     file = path / WEIGHTS
     if not file.is_file():
-        raise UserError(f"{file} is missing; the checkpoint is damaged, take another one")
+        raise UserError(f"{file} is missing; the checkpoint is damaged, use another one")
     expected, got = card["weights"].get("sha256"), file_sha256(file)
     if got != expected:
-        raise UserError(f"{file} is damaged: sha256 {got}, its card says {expected}; take another checkpoint")
+        raise UserError(f"{file} is damaged: sha256 {got}, expected {expected} by its card; use another checkpoint")
     try:
         return load_file(file)
     except SafetensorError as error:
-        raise UserError(f"{file} is not a safetensors file: {error}; take another checkpoint") from error
+        raise UserError(f"{file} is not a safetensors file: {error}; use another checkpoint") from error

@@ -28,8 +28,8 @@ Gate = Callable[[int, Tensor, Tensor], Tensor]
 class FrozenClip(nn.Module):
     """OpenAI's CLIP with an image transformer, float32, without gradients to its weights.
 
-    `name` is OpenAI's for its published weights, else the file's stem; `sha256` is that of the file.
-    `clip_input` is that of ModelConfig, `rounded` that of load_clip.
+    `name` is OpenAI's name for its published weights, else the file's stem; `sha256` is the file's. `clip_input` is
+    explained in ModelConfig, `rounded` in load_clip.
     """
 
     pixel_mean: Tensor
@@ -62,7 +62,7 @@ class FrozenClip(nn.Module):
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD)[:, None, None], persistent=False)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenClip:
-        """A copy with weights in the same memory, since none are trained; one that is cast or moved takes its own."""
+        """A copy that shares the weights' memory, since none are trained, until it is cast or moved."""
         weights = {id(p): nn.Parameter(p.data, requires_grad=False) for p in self.network.parameters()}
         network = deepcopy(self.network, memo | weights)
         copy = FrozenClip(network, self.name, self.sha256, self.path, self.clip_input, self.rounded)
@@ -99,9 +99,9 @@ class FrozenClip(nn.Module):
         return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input, self.rounded)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """OpenAI's tokens of texts, int64 [B, L], trimmed to the longest, and a bool [B]: did not fit the context.
+        """OpenAI's tokens of texts, int64 [B, L], trimmed to the longest, and bool [B]: whether a text was truncated.
 
-        A text that does not fit keeps its beginning and the end-of-text token, as `clip.tokenize(truncate=True)`.
+        A truncated text keeps its beginning and the end-of-text token, as with `clip.tokenize(truncate=True)`.
         """
         tokenizer = openai_clip().clip._tokenizer
         begin, end = tokenizer.encoder["<|startoftext|>"], tokenizer.encoder["<|endoftext|>"]
@@ -117,11 +117,11 @@ class FrozenClip(nn.Module):
         """Sentence features [B, d] and token features [B, L, d] of int tokens [B, L], raw.
 
         Token features are `ln_final(x) @ text_projection`; the sentence is the row of the end-of-text token. L may
-        be below the context length: attention is causal, so padding behind the end changes nothing.
+        be below the context length: attention is causal, so padding after the end has no influence.
         """
         clip, length = self.network, tokens.shape[1]
         if length > self.context_length:
-            raise UserError(f"tokens of length {length} exceed CLIP's context of {self.context_length}")
+            raise ValueError(f"tokens of length {length} exceed CLIP's context of {self.context_length}")
         x = clip.token_embedding(tokens) + clip.positional_embedding[:length]  # [B, L, W]
         for block in clip.transformer.resblocks:
             x = run_block(block, x, causal=True)
@@ -211,9 +211,9 @@ class FrozenClip(nn.Module):
 def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = True) -> FrozenClip:
     """CLIP from a state dict (`torch.save`) or one of OpenAI's TorchScript archives, in float32 on the CPU.
 
-    An archive holds code, so it is opened only when its sha256 is in OpenAI's list or `allow_unverified` is given.
-    `rounded`: matrices pass through float16, as in OpenAI's own loader; OpenAI's files hold such ones. UserError for
-    files that are neither, for other networks and for CLIP's ResNets.
+    An archive can contain code, so it is opened only if its sha256 is in OpenAI's list or `allow_unverified` is set.
+    `rounded`: matrices are rounded to float16, as by OpenAI's own loader. UserError for other files, other networks and
+    CLIPs with a ResNet.
     """
     path = Path(path)
     state, sha256, name = read_clip_file(path, allow_unverified)
@@ -227,10 +227,10 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
 
 
 def pick_device(wanted: str, key: str) -> torch.device:
-    """Where CLIP and the networks compute: "auto" (a GPU if any), "cpu" or "cuda", which the setting `key` says.
+    """The device for a setting "auto" (a GPU if there is one), "cpu" or "cuda"; `key` is its name in the message.
 
-    UserError when a GPU is demanded and torch sees none.
+    UserError if the setting is "cuda" and torch finds no GPU.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"{key} is cuda, but torch sees no GPU; use auto or cpu")
+        raise UserError(f"{key} is cuda, but torch finds no GPU; use auto or cpu")
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")

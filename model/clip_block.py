@@ -1,4 +1,4 @@
-"""The residual attention block that both towers of OpenAI's CLIP are made of, by torch's fused attention.
+"""The residual attention block of both towers of OpenAI's CLIP, with torch's fused attention.
 
 Legend: B batch, L tokens, D width.
 """
@@ -22,14 +22,14 @@ def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = 
 
 
 def normalized(norm: Any, x: Tensor) -> Tensor:
-    """`norm`'s layer norm in the type of `x`; OpenAI's own computes in float32, which weights of other types refuse."""
+    """`norm`'s layer norm in the dtype of `x`; OpenAI's own always computes in float32, which needs float32 weights."""
     return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
     if not (q.is_cpu and q.dtype.itemsize == 2):
         return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
-    # Half precision has no fused attention on a CPU: a third of the time of a whole pass.
+    # A CPU has no fused attention for half precision; the unfused one takes a third of a whole pass.
     if mask is not None and mask.is_floating_point():
         mask = mask.float()
     with torch.autocast("cpu", enabled=False):
@@ -37,9 +37,9 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) 
 
 
 def key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:
-    """Hides the appended token as a key where its slot is empty: an empty token would still change the softmax.
+    """Masks the appended token as a key if its slot is empty, since an empty token would still change the softmax.
 
-    A slot of influence a counts in the softmax as a tokens would: log a is added to its logits.
+    A slot with influence a counts in the softmax like a tokens: log a is added to its logits.
     """
     if real is None:
         return None

@@ -1,4 +1,4 @@
-"""Files of CLIP weights: those that OpenAI published, which kinds are read, what is checked and what refusals say."""
+"""Finds, verifies and loads files of CLIP weights: state dicts and OpenAI's TorchScript archives."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from torch import Tensor
 from hspcgan.model.errors import UserError
 
 RESNET = "it has no class token and no transformer blocks to tap or to prompt"
-"""Why half of OpenAI's published weights cannot be used."""
+"""Reason why CLIPs with a ResNet cannot be used."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file of OpenAI's list; `sha256` is the last folder of its address."""
+    """A file of OpenAI's list; its address contains the sha256 as last folder."""
 
     name: str
     url: str
@@ -37,7 +37,7 @@ class Published:
 
 
 def published(name: str) -> Published:
-    """The file that clip's own table lists under a name, or under the file's stem; UserError for what is unusable."""
+    """The published file of a name, such as ViT-B/32, or of a file stem. UserError if unknown or with a ResNet."""
     known = _all_published()
     usable = [one.name for one in known if one.name.startswith("ViT")]
     found = next((one for one in known if name in (one.name, Path(one.file).stem)), None)
@@ -79,12 +79,12 @@ def file_sha256(path: Path) -> str:
 
 
 def read_saved(path: Path, what: str) -> Any:
-    """What `torch.save` wrote, on the CPU, tensors and plain data alone. UserError where it is no such file."""
+    """The content of a file written by `torch.save`: tensors and plain data, on the CPU. UserError for other files."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{path} cannot be read as {what} ({reason}): damaged, or of another kind") from error
+        raise UserError(f"{path} cannot be read as {what} ({reason}); it is damaged or of another kind") from error
 
 
 def openai_clip() -> ModuleType:

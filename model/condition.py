@@ -1,4 +1,4 @@
-"""What a batch of captions is to the generator: text features, masks and scene-graph edges, read from the cache.
+"""The generator's input for a batch of captions: text features, masks and scene-graph edges, read from the cache.
 
 Legend: B captions, N entity slots, K attributes, R relations, T tokens, d text width.
 """
@@ -12,14 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hspcgan.model.errors import UserError
-
 
 @dataclass(frozen=True)
 class Condition:
     """A batch of captions; features are raw CLIP text features, float32, not normalised.
 
-    What stands in a masked slot, or behind an edge of -1, has no influence.
+    Masked slots and edges of −1 are ignored.
     """
 
     sentence: Tensor  # [B, d]
@@ -36,16 +34,16 @@ class Condition:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Condition:
-        """From the arrays of `pipeline.cache.conditions.collate`; features of any float type become float32."""
+        """From the arrays of `pipeline.cache.collate.collate`; features of any float type become float32."""
         names = [field.name for field in fields(cls)]
         missing, unknown = set(names) - set(arrays), set(arrays) - set(names)
         if missing or unknown:
-            raise UserError(f"condition arrays: missing {sorted(missing)}, unknown {sorted(unknown)}")
+            raise ValueError(f"condition arrays: missing {sorted(missing)}, unknown {sorted(unknown)}")
         return cls(**{name: _tensor(arrays[name]) for name in names})
 
     @classmethod
     def of_sentence(cls, sentence: Tensor, slots: int) -> Condition:
-        """Captions of which only the sentence features [B, d] are known: every one of the entity slots is empty."""
+        """Captions with sentence features [B, d] alone; all entity slots are empty."""
         batch, width = sentence.shape
         none = sentence.new_zeros(batch, 0, width)
         nowhere = torch.full((batch, 0), -1, dtype=torch.int64, device=sentence.device)

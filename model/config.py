@@ -1,4 +1,4 @@
-"""What a model is made of: read from a manifest's `model` section, written into every checkpoint's card."""
+"""The `model` section of a manifest: sizes and switches of the networks; every checkpoint's card contains it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST_PROMPTED = 1
 
 @dataclass(frozen=True)
 class ClipShape:
-    """The sizes of a frozen CLIP that the trainable networks depend on; no weights are needed to count parameters."""
+    """The sizes of a frozen CLIP that the trainable networks depend on."""
 
     embed_dim: int  # d, width of sentence, token and image features
     width: int  # D, width of the image tower
@@ -38,15 +38,17 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
         description="hierarchical: eq. 1 and 2; local: encoded entities without graph fusion and eq. 2; fc: GALIP's.",
     )
     order: Literal["GLG", "LG", "GL", "L", "G"] = Field(
-        "GLG", description="Order of global (G) and local (L) prompts over the prompted blocks; unused by fc prompts."
+        "GLG", description="Order of global (G) and local (L) prompts over the prompted blocks; not used by fc prompts."
     )
     locals: int = Field(6, ge=1, le=11, description="Entity slots N, one local prompt each.")
-    global_prompts: int = Field(8, ge=1, le=11, description="Prompted blocks where there are no locals (order G, fc).")
+    global_prompts: int = Field(8, ge=1, le=11, description="Prompted blocks without local prompts (order G, or fc).")
     gate: Literal["soft", "hard", "append"] = Field(
-        "soft", description="How a prompt enters a block: mixed into the class token, swapped for it, or appended."
+        "soft",
+        description="How a prompt enters a block: mixed into the class token, swapped with it, or as an extra token.",
     )
     context: Literal["tokens", "sentence"] = Field(
-        "tokens", description="What local prompts attend to: all token features of the caption or its sentence alone."
+        "tokens",
+        description="What local prompts attend to: all token features of the caption, or the sentence's alone.",
     )
     subtract_mean: bool = Field(
         True, description="Subtract the cache's mean phrase feature of each kind inside the prompt module."
@@ -58,11 +60,11 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
     code_width: int = Field(64, ge=1, description="Channels of the code that the noise is mapped to.")
     middle_width: int = Field(32, ge=1, description="Channels between the two convolutions of an adaptor block.")
     adapter_blocks: int = Field(4, ge=0, description="Modulated blocks between the code and the bridge features.")
-    clip_weight: float = Field(0.1, description="Weight of CLIP's features beside the bridge features.")
+    clip_weight: float = Field(0.1, description="Weight of CLIP's features when they are added to the bridge features.")
     clip_input: Literal["exact", "galip"] = Field(
         "exact",
-        description="How CLIP is shown images: in [0, 1] and antialiased; galip: in [0.5, 1], nearest pixels, as the "
-        "original's code does, for weights that it trained.",
+        description="Conversion of images for CLIP. exact: to [0, 1], antialiased; galip: to [0.5, 1], nearest pixels, "
+        "as in GALIP's code, for weights trained by it.",
     )
     channels: tuple[int, ...] | None = Field(
         None, description="Channels before and after each generator block; by default doubling from 64 up to 512."
@@ -89,7 +91,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
         if len(self.slots) > REFERENCE_LAYERS - FIRST_PROMPTED:
             raise UserError(
                 f"order {self.order} with {self.locals} locals prompts {len(self.slots)} blocks, "
-                f"at most {REFERENCE_LAYERS - FIRST_PROMPTED} can be; lower locals"
+                f"at most {REFERENCE_LAYERS - FIRST_PROMPTED} are possible; lower locals"
             )
         if list(self.taps) != sorted(set(self.taps)) or not 0 <= self.taps[0] <= self.taps[-1] < REFERENCE_LAYERS:
             raise UserError(f"taps must rise within 0..{REFERENCE_LAYERS - 1}, got {list(self.taps)}")
@@ -103,15 +105,15 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
         return self.order.replace("L", "L" * self.locals)
 
     def prompted_blocks(self, layers: int) -> list[int]:
-        """0-based CLIP block of each prompt; numbers scale by layers/12. UserError where two would coincide."""
+        """0-based CLIP block of each prompt, scaled by layers/12. UserError if two prompts get the same block."""
         return _scaled(range(FIRST_PROMPTED, FIRST_PROMPTED + len(self.slots)), layers, "prompts")
 
     def tap_blocks(self, layers: int) -> list[int]:
-        """0-based CLIP blocks whose outputs the discriminator reads, scaled by layers/12."""
+        """0-based CLIP blocks that the discriminator reads, scaled by layers/12. UserError if two are the same."""
         return _scaled(self.taps, layers, "taps")
 
     def upsample_sizes(self, grid: int) -> list[int]:
-        """Output size of each generator block, in pixels: from the power of two above the grid, doubling."""
+        """Output size of each generator block, in pixels: doubling from the power of two above the grid."""
         if self.image_size <= grid:
             raise UserError(f"image_size {self.image_size} must exceed CLIP's grid of {grid}")
         sizes, size = [], 2 ** grid.bit_length()
@@ -121,7 +123,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
         return [*sizes, self.image_size]
 
     def block_channels(self, grid: int) -> list[int]:
-        """Channels before and after each generator block. UserError when the config's list has another length."""
+        """Channels before and after each generator block. UserError if the config's list has another length."""
         needed = len(self.upsample_sizes(grid)) + 1
         if self.channels is None:
             return [64 * min(2**i, 8) for i in reversed(range(needed))]

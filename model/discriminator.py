@@ -16,7 +16,7 @@ from hspcgan.model.config import ClipShape, ModelConfig
 from hspcgan.model.errors import UserError
 
 FIRST_KERNEL = 4
-PAIR_ELEMENTS = 1 << 24  # most values that scoring all pairs holds at a time
+PAIR_ELEMENTS = 1 << 24  # largest number of values in memory while all pairs are scored
 
 
 class _TapBlock(nn.Module):
@@ -40,7 +40,7 @@ class _TapBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Features of an image from the frozen CLIP's taps of it."""
+    """Image features from the frozen CLIP's taps."""
 
     def __init__(self, config: ModelConfig, shape: ClipShape):
         super().__init__()
@@ -52,12 +52,12 @@ class Discriminator(nn.Module):
     def forward(self, taps: Sequence[Tensor] | Tensor) -> Tensor:
         """Taps [B, D, g, g], one per configured block, first block first -> [B, C, g, g].
 
-        One tensor [B, taps, D, g, g] will do as well.
+        Taps may also be one tensor [B, taps, D, g, g]. ValueError for another number of taps.
         """
         if isinstance(taps, Tensor):
             taps = taps.unbind(1)
         if len(taps) != len(self.blocks) + 1:
-            raise UserError(f"got {len(taps)} taps, expected {len(self.blocks) + 1}")
+            raise ValueError(f"got {len(taps)} taps, expected {len(self.blocks) + 1}")
         x = taps[0]
         for block, tap in zip(self.blocks, taps[1:], strict=True):
             x = block(x, tap)
@@ -67,8 +67,8 @@ class Discriminator(nn.Module):
 class Head(nn.Module):
     """Score of image features under a sentence: 4×4 convolution over both, LeakyReLU, convolution to one value.
 
-    The sentence is the same at every place of the grid and nothing is padded, so its half of the first convolution
-    is one vector per sentence: images and sentences are passed once each, and only the tail is per pair.
+    The sentence is the same everywhere on the grid and there is no padding, so its half of the first convolution is one
+    vector per sentence. All pairs need one pass per image and per sentence; only the small rest is computed per pair.
     """
 
     def __init__(self, config: ModelConfig, shape: ClipShape):

@@ -17,14 +17,13 @@ from hspcgan.model.blocks import SLOPE, GeneratorBlock
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ClipShape, ModelConfig
-from hspcgan.model.errors import UserError
 
 
 class Generator(nn.Module):
     """Images from noise and captions; rows of a batch are independent of each other.
 
-    Noise and captions come in the type of the weights, float32 at first; any float type will do, on a CPU too.
-    `clip` may be None to build the trainable part from sizes alone (to count or to compare it).
+    Noise and captions must have the dtype of the weights: float32, or any float type after a cast. With `clip=None` the
+    networks have all their parameters but cannot run.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Generator(nn.Module):
     def forward(self, noise: Tensor, condition: Condition | Tensor) -> Tensor:
         """Noise [B, noise_dim] and captions -> images NCHW, nominally in [-1, 1], unbounded.
 
-        A bare tensor of raw sentence features [B, d] stands for captions without entities.
+        A tensor of raw sentence features [B, d] stands for captions without entities. ValueError for other shapes.
         """
         if isinstance(condition, Tensor):
             condition = Condition.of_sentence(condition, self.config.slots.count("L"))
@@ -61,10 +60,10 @@ class Generator(nn.Module):
         return self._draw(noise, condition.sentence, *self.adapter.prompts(noise, condition))
 
     def blend(self, noise: Tensor, first: Condition, second: Condition, share: Tensor) -> Tensor:
-        """Images on the way from one caption to another: at share 0 of the first, at 1 of the second, smooth between.
+        """Images between two captions: at share 0 of the first, at 1 of the second, changing smoothly in between.
 
         Noise [B, noise_dim], B captions each, share [B] -> images as `forward` gives them. Sentences and prompts are
-        mixed; a prompt that only one caption has keeps its direction and fades with that caption.
+        mixed; a prompt of only one of the captions keeps its direction and fades with that caption.
         """
         self._check(noise, first)
         self._check(noise, second)
@@ -82,15 +81,15 @@ class Generator(nn.Module):
         modulation = torch.cat([noise, sentence], dim=1)  # [B, noise_dim + d]
         code = self.fc_code(noise).unflatten(1, (-1, self.shape.grid, self.shape.grid))
         x = self.adapter(code, modulation, prompts, active)  # [B, C, g, g]
-        if x.is_cpu:  # convolutions take this layout there, and pass it on, without reordering each map
+        if x.is_cpu:  # a CPU's convolutions need no reordering in this layout
             x = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             x = block(x, modulation)
-        return self.to_rgb(x).contiguous()  # [B, 3, H, W] in the usual layout, whatever the blocks' was
+        return self.to_rgb(x).contiguous()  # [B, 3, H, W] in NCHW memory layout
 
     def _check(self, noise: Tensor, condition: Condition) -> None:
         got = (tuple(noise.shape), tuple(condition.sentence.shape))
         expected = ((len(noise), self.config.noise_dim), (len(noise), self.shape.embed_dim))
         if got != expected:
-            raise UserError(f"noise and sentence have shapes {got[0]} and {got[1]}, "
+            raise ValueError(f"noise and sentence have shapes {got[0]} and {got[1]}, "
                              f"expected {expected[0]} and {expected[1]}")  # fmt: skip

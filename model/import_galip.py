@@ -1,7 +1,7 @@
-"""State files of the original GALIP code → this project's networks, equal to the original's in images and scores.
+"""Imports state files of the original GALIP code: networks with the same images and scores as the original's.
 
-A file holds `{"model": {"netG": …, "netD": …, "netC": …}}`, names with or without `module.`; what stands beside
-it (optimizers, epoch) is left alone. The frozen CLIP inside netG is compared with the one given, not taken over.
+A file contains `{"model": {"netG": …, "netD": …, "netC": …}}`, tensor names with or without `module.`; the rest
+(optimizers, epoch) is ignored. The frozen CLIP inside netG is compared with the given one, not imported.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ State = Mapping[str, Tensor]
 Join = Callable[[list[Tensor]], Tensor]
 NETWORKS = ("netG", "netD", "netC")
 FROZEN = "mapping.CLIP_ViT."
-HALF_ROUNDING = 1e-3  # relative; CLIP's matrices pass through float16 in OpenAI's loader and, if asked to, in ours
+HALF_ROUNDING = 1e-3  # relative; OpenAI's loader rounds CLIP's matrices to float16, and ours does with `rounded`
 LAYOUT = (("adapter_blocks", "mapping.FBlocks", 4), ("global_prompts", "prompts in mapping.fc_prompt", 8))
-"""Sizes that the original fixes: ours, what holds them there, how many."""
+"""Sizes that are fixed in the original: our key, its name there, its value."""
 
-# Own names → the original's; the first that matches counts. Digits are block numbers.
+# Our prefix → the original's prefix; the first match is used.
 RENAMED = {
     "netG": (("adapter.blocks.", "mapping.FBlocks."), ("adapter.prompts.fc.", "mapping.fc_prompt."),
              ("adapter.", "mapping."), ("blocks.", "GBlocks.")),
     "netD": (("blocks.", "DBlocks."),),
     "netC": (("first.", "joint_conv.0."), ("last.", "joint_conv.2.")),
 }  # fmt: skip
-# A modulation here is one tensor over the four MLPs that the original keeps apart, in this order.
+# Our modulation has one tensor for the original's four MLPs, in this order.
 MLPS = ("affine0.fc_gamma", "affine0.fc_beta", "affine1.fc_gamma", "affine1.fc_beta")
 FUSED: dict[str, tuple[str, Join]] = {
     "first.weight": ("linear1.weight", torch.cat),
@@ -44,16 +44,16 @@ FUSED: dict[str, tuple[str, Join]] = {
     "second": ("linear2.weight", torch.stack),
     "offset": ("linear2.bias", torch.stack),
 }
-UNUSED = re.compile(r"DBlocks\.\d+\.conv_s\.")  # shortcuts of blocks that keep their width: never applied
+UNUSED = re.compile(r"DBlocks\.\d+\.conv_s\.")  # shortcuts that the original never applies
 
 
 def import_galip(
     path: str | Path, clip: FrozenClip, image_size: int = 224
 ) -> tuple[Generator, Discriminator, Head, ModelConfig]:
-    """Networks in eval mode with the weights of a state file, and the configuration that its shapes tell.
+    """Networks in eval mode with the weights of a state file, and the configuration read from its shapes.
 
-    `image_size`, in pixels a side, is not among what shapes tell. UserError for a file of another kind, for tensors
-    that are missing, unknown (all are named) or of other shapes, and where the CLIP inside is not the one given.
+    `image_size`, in pixels a side, cannot be read from shapes. UserError for a file of another kind, for tensors that
+    are missing, unknown (all are named) or of other shapes, and if the CLIP inside is not the given one.
     """
     path = Path(path)
     states = _read(path)
@@ -66,8 +66,9 @@ def import_galip(
 
 
 def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -> FrozenClip:
-    """The CLIP of a file, with the very weights of the one inside a state file: rounded to float16 as OpenAI's loader
-    leaves them, or as they are in the file; rounded where neither is the same."""
+    """The CLIP of the file `clip_path`, rounded to float16 or not: whichever equals the CLIP inside the state file.
+
+    Rounded if neither is equal."""
     inside = _frozen(_read(Path(path))["netG"])
     rounded = load_clip(clip_path, allow_unverified)
     for clip in (rounded, load_clip(clip_path, allow_unverified, rounded=False)):
@@ -78,7 +79,7 @@ def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -
 
 
 def _frozen(generator: State) -> State:
-    """The image tower inside the generator, by CLIP's own names."""
+    """The image tower inside the generator, with CLIP's own tensor names."""
     return {key.removeprefix(FROZEN): value.float() for key, value in generator.items() if key.startswith(FROZEN)}
 
 
@@ -89,12 +90,12 @@ def _read(path: Path) -> dict[str, State]:
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict) or not all(isinstance(model.get(name), dict) for name in NETWORKS):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
-        raise UserError(f'{path} is no GALIP state: expected {{"model": {{"netG", "netD", "netC"}}}}, got {found}')
+        raise UserError(f'{path} is not a GALIP state: expected {{"model": {{"netG", "netD", "netC"}}}}, got {found}')
     return {name: {key.removeprefix("module."): value for key, value in model[name].items()} for name in NETWORKS}
 
 
 def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, image_size: int) -> ModelConfig:
-    """Sizes read off the shapes; whatever else does not fit shows when the weights are filled in."""
+    """The configuration that the tensors' shapes imply; `_fill` finds what else does not fit."""
     g, d, c = (states[name] for name in NETWORKS)
     try:
         blocks = [g[f"GBlocks.{i}.c1.weight"].shape for i in range(_count(g, "GBlocks"))]  # each (out, in, 3, 3)
@@ -113,13 +114,13 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
                 raise UserError(f"{path} does not fit GALIP's layout: {wanted} {key}, found {sizes[name]}")
         return ModelConfig.model_validate({"kind": "galip", "clip_input": "galip", "image_size": image_size, **sizes})
     except KeyError as error:
-        raise UserError(f"{path} is no GALIP state: {error.args[0]} is missing") from error
+        raise UserError(f"{path} is not a GALIP state: {error.args[0]} is missing") from error
     except IndexError as error:
-        raise UserError(f"{path} is no GALIP state: GBlocks.0.c1.weight is missing") from error
+        raise UserError(f"{path} is not a GALIP state: GBlocks.0.c1.weight is missing") from error
 
 
 def _count(state: State, prefix: str) -> int:
-    """Blocks numbered from 0 under a prefix."""
+    """The number of blocks under a prefix."""
     return len({key[len(prefix) + 1 :].partition(".")[0] for key in state if key.startswith(f"{prefix}.")})
 
 
@@ -141,13 +142,13 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
         filled[key] = join(parts) if len({part.shape for part in parts}) == 1 else torch.empty(0)
         if filled[key].shape != expected:
             shapes = ", ".join(f"{name} {tuple(part.shape)}" for name, part in zip(names, parts, strict=True))
-            raise UserError(f"{where}: {shapes} do not make up the {tuple(expected)} of {key}")
+            raise UserError(f"{where}: {shapes} do not form the {tuple(expected)} of {key}")
     network.load_state_dict(filled)
     network.eval()
 
 
 def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], Join]:
-    """The original's tensors of which one of ours is made, and how they are joined."""
+    """The original's tensors that one of ours consists of, and the function that joins them."""
     name = next((theirs + key.removeprefix(ours) for ours, theirs in renamed if key.startswith(ours)), key)
     fuse = re.fullmatch(r"(.+\.fuse\d)\.(.+)", name)
     if fuse is None:
@@ -157,7 +158,7 @@ def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], J
 
 
 def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
-    """UserError where the frozen image tower inside the generator is not that of the CLIP given."""
+    """UserError if the frozen image tower inside the generator is not that of the given CLIP."""
     ours = clip.network.visual.state_dict()
     theirs = _frozen(generator)
     unknown = sorted(theirs.keys() - ours.keys())

@@ -1,4 +1,4 @@
-"""Networks of sizes alone, on torch's meta device: what they need is counted before any weights are read."""
+"""Networks on torch's meta device: shapes without values, to count parameters and memory before weights are read."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ OPENAI = {
 
 
 def meta_clip(name: str) -> FrozenClip:
-    """One of OpenAI's image transformers without values; KeyError for a name that is not in `OPENAI`."""
+    """One of OpenAI's CLIPs on the meta device; KeyError for a name that is not in `OPENAI`."""
     return _clip(OPENAI[name], name)
 
 
 def meta_like(clip: FrozenClip) -> FrozenClip:
-    """The same sizes without values."""
+    """A CLIP of the same sizes on the meta device."""
     network = clip.network
     text_width = len(network.ln_final.weight)
     text = (clip.context_length, len(network.token_embedding.weight), text_width, max(1, text_width // 64))
@@ -36,7 +36,7 @@ def meta_like(clip: FrozenClip) -> FrozenClip:
 
 
 def meta_networks(config: ModelConfig, clip: FrozenClip) -> tuple[Generator, Discriminator, Head]:
-    """The trainable networks around a sketched CLIP. UserError where configuration and CLIP do not fit."""
+    """The trainable networks of a configuration on the meta device. UserError if configuration and CLIP do not fit."""
     with torch.device("meta"):
         return build(config, clip)
 

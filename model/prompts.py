@@ -1,4 +1,4 @@
-"""Prompts that steer the frozen CLIP: hierarchical semantic ones of HSPC-GAN (§3.1.2, §3.1.3) and GALIP's FC layer.
+"""Prompts for the frozen CLIP: HSPC-GAN's hierarchical semantic prompts (§3.1.2, §3.1.3) and GALIP's FC layer.
 
 Legend: B captions, N entity slots, K attributes, R relations, T tokens, d text width, D image-tower width, P prompts.
 """
@@ -136,7 +136,7 @@ class PromptModule(nn.Module):
         if self.n_local:
             slots = condition.entities.shape[1]
             if slots != self.n_local:
-                raise UserError(
+                raise ValueError(
                     f"the condition has {slots} entity slots, this model {self.n_local} local prompts; "
                     f"collate with n_entities={self.n_local}"
                 )
@@ -152,7 +152,7 @@ class PromptModule(nn.Module):
         return self.global_out(mixed.flatten(1)).unflatten(1, (self.n_global, -1))
 
     def local_prompts(self, condition: Condition) -> Tensor:
-        """One prompt per entity slot, [B, N, D]; what stands in empty slots is meaningless but finite."""
+        """One prompt per entity slot, [B, N, D]; rows of empty slots are arbitrary but finite."""
         entities = self.scaled("entity", condition.entities)
         entities = torch.where(condition.entity_mask[..., None], entities, 0.0)
         if self.config.prompts == "local":
@@ -180,10 +180,10 @@ class PromptModule(nn.Module):
             return _unit(condition.sentence)[:, None], None
         mask = condition.token_mask
         tokens = torch.where(mask[..., None], _unit(condition.tokens), 0.0)
-        return tokens, mask | ~mask.any(1, keepdim=True)  # a softmax over no key at all would be undefined
+        return tokens, mask | ~mask.any(1, keepdim=True)  # a softmax over zero keys is undefined
 
     def _arrangement(self) -> list[int]:
-        """Places in [globals; locals] of the prompts in the order of the blocks."""
+        """Indices into [globals; locals] that give the prompts in the order of the blocks."""
         places = {"G": iter(range(self.n_global)), "L": iter(range(self.n_global, self.n_global + self.n_local))}
         return [next(places[letter]) for letter in self.config.slots]
 
@@ -210,5 +210,5 @@ def _mean(phrase_mean: Mapping[str, np.ndarray] | None, kind: str, width: int) -
         return torch.zeros(width)
     mean = torch.from_numpy(np.array(phrase_mean[kind], dtype=np.float32))
     if mean.shape != (width,):
-        raise UserError(f"phrase_mean[{kind!r}] has shape {tuple(mean.shape)}, expected ({width},)")
+        raise ValueError(f"phrase_mean[{kind!r}] has shape {tuple(mean.shape)}, expected ({width},)")
     return mean

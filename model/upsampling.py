@@ -1,4 +1,4 @@
-"""A 3×3 convolution after nearest upsampling, for less than half the work where the upsampling doubles."""
+"""A 3×3 convolution after nearest upsampling, with less than half the work if the upsampling doubles the size."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Of three taps, which fall on the same pixel before the doubling: for odd outputs the first two together and the last
-# alone, for even ones the first alone and the other two together. [parity, pixel, tap]
+# Which of the three taps fall on the same pixel before the doubling. Odd outputs: the first two, and the last alone;
+# even outputs: the first alone, and the other two. [parity, pixel, tap]
 MERGED = (((1.0, 1.0, 0.0), (0.0, 0.0, 1.0)), ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0)))
 
 
@@ -15,7 +15,7 @@ def upsampled(conv: nn.Conv2d, x: Tensor, size: tuple[int, int]) -> Tensor:
     """`conv(F.interpolate(x, size))` of a 3×3 convolution with padding 1; [B, C, h, w] -> [B, C', *size].
 
     Doubled pixels are equal, so each quarter of the outputs (even or odd row, even or odd column) is a 2×2 convolution
-    of `x` itself, borders included: 4/9 of the products, and nothing of the doubled size but the result.
+    of `x` itself, also at the borders: 4/9 of the products, and only the result has the doubled size.
     """
     height, width = x.shape[2:]
     if size != (2 * height, 2 * width):

@@ -1,4 +1,4 @@
-"""Views of images: the crops and flips that training is shown, and that CLIP's cached features are computed of."""
+"""Views of images (crops and flips) for training and for CLIP's cached features; conversions of pixel ranges."""
 
 import numpy as np
 import torch
@@ -20,18 +20,18 @@ def to_signed(images: np.ndarray) -> np.ndarray:
 def to_uint8(images: Tensor) -> np.ndarray:
     """Images NCHW float, nominally in [−1, 1] → uint8 NHWC: rounded to the nearest level, clamped.
 
-    UserError for images that are not finite.
+    UserError if a pixel is not finite.
     """
     if not images.isfinite().all():
-        raise UserError("the generator gave pixels that are not finite; take an earlier checkpoint")
+        raise UserError("the generated images are not finite; use an earlier checkpoint")
     return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def view_pixels(images: np.ndarray, view: str) -> Tensor:
     """A view of square images uint8 [b, 3, H, H], one of VIEWS; float32 in [−1, 1] of the same size.
 
-    A corner's crop is 7/8 of each side, scaled back by Pillow's bicubic filter (antialiased) and clamped, but not
-    rounded to whole numbers; "-flipped" then mirrors it left to right.
+    A corner crop has 7/8 of each side. It is scaled back by Pillow's bicubic filter (antialiased) and clamped, but not
+    rounded to whole levels. "-flipped" then mirrors it left to right.
     """
     crop, flipped = view.removesuffix(FLIPPED), view.endswith(FLIPPED)
     size = images.shape[-1]

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hspcgan.model.errors import UserError
-
 
 def real_terms(loss: str, real: Tensor) -> Tensor:
     """Per-row loss of matched real pairs; [b] → [b]. The margin form carries it inside the other two terms."""
@@ -33,7 +31,7 @@ def negative_terms(loss: str, real: Tensor, negative: Tensor, alpha: float = 2.0
         return F.relu(1 + negative)  # eq. 3, second and third term
     if loss == "margin":
         return F.relu(alpha - real + negative)  # eq. 4, last line
-    raise UserError(f"loss is {loss!r}, expected 'hinge' or 'margin'")
+    raise ValueError(f"loss is {loss!r}, expected 'hinge' or 'margin'")
 
 
 def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:

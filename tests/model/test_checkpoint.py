@@ -82,7 +82,9 @@ def test_saving_again_replaces_the_folder(saved, networks, tiny_clip):
 
 def test_a_folder_with_other_things_in_it_is_not_replaced(saved, networks, tiny_clip):
     (saved / "thesis.tex").write_text("the only copy")
-    with pytest.raises(ValueError, match=r"holds what is no checkpoint's \(thesis\.tex\); name another folder"):
+    with pytest.raises(
+        ValueError, match=r"contains files that are not part of a checkpoint \(thesis\.tex\); name another folder"
+    ):
         save_weights(saved, *networks, CONFIG, tiny_clip)
     assert (saved / "thesis.tex").read_text() == "the only copy"
     assert [file.name for file in saved.parent.iterdir()] == ["step"]
@@ -124,7 +126,8 @@ def test_a_clip_that_was_moved_must_be_given_by_path(saved, tmp_path):
     moved = tmp_path / "elsewhere" / "deep" / "down" / "step"
     shutil.copytree(saved, moved)
     with pytest.raises(
-        ValueError, match=r"tiny-clip \(sha256 .*\), is not at .*tiny-clip\.pt from there; give its path by --clip"
+        ValueError,
+        match=r"tiny-clip \(sha256 .*\), is not at .*tiny-clip\.pt \(relative to that folder\); give its path by --clip",
     ):
         load(moved)
 

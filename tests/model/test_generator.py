@@ -201,5 +201,5 @@ def test_the_clip_is_not_in_the_state_dict_but_moves_with_the_generator(tiny_cli
 
 def test_a_generator_built_without_clip_says_why_it_cannot_run():
     generator = Generator(ModelConfig(**SIZES), ClipShape(32, 64, 7, 12, 56))
-    with pytest.raises(ValueError, match="built from sizes alone"):
+    with pytest.raises(RuntimeError, match="built without a CLIP"):
         generator(torch.randn(1, 100), torch.randn(1, 32))

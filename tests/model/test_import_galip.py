@@ -77,7 +77,7 @@ def test_images_of_another_size_reach_clip_by_nearest_pixels(original, tiny_clip
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda model: model.pop("netC"), "is no GALIP state: expected"),
+        (lambda model: model.pop("netC"), "is not a GALIP state: expected"),
         (lambda model: model["netG"].pop("fc_code.weight"), r"fc_code\.weight is missing"),
         (lambda model: model["netG"].pop("GBlocks.2.fuse1.affine0.fc_beta.linear1.bias"),
          r"netG.*missing \['GBlocks\.2\.fuse1\.affine0\.fc_beta\.linear1\.bias'\], unknown none"),
@@ -86,9 +86,9 @@ def test_images_of_another_size_reach_clip_by_nearest_pixels(original, tiny_clip
         (lambda model: model["netG"].pop("mapping.CLIP_ViT.ln_pre.bias"), r"lacks tensors of CLIP: .*ln_pre\.bias"),
         (lambda model: model["netD"].update(extra=torch.ones(1)), r"netD.*missing none, unknown \['extra'\]"),
         (lambda model: model["netC"].update({"joint_conv.2.weight": torch.ones(1, 8, 3, 3)}),
-         r"netC: joint_conv\.2\.weight \(1, 8, 3, 3\) do not make up the \(1, 8, 4, 4\) of last\.weight"),
+         r"netC: joint_conv\.2\.weight \(1, 8, 3, 3\) do not form the \(1, 8, 4, 4\) of last\.weight"),
         (lambda model: model["netG"].update({"mapping.FBlocks.0.fuse1.affine1.fc_gamma.linear1.bias": torch.ones(5)}),
-         r"netG: .*FBlocks\.0\.fuse1\.affine1\.fc_gamma\.linear1\.bias \(5,\).* do not make up the \(16,\)"),
+         r"netG: .*FBlocks\.0\.fuse1\.affine1\.fc_gamma\.linear1\.bias \(5,\).* do not form the \(16,\)"),
     ],
 )  # fmt: skip
 def test_a_state_that_does_not_fit_is_rejected_by_tensor_name(original, tiny_clip, tmp_path, change, says):
@@ -113,7 +113,7 @@ def test_files_that_are_not_a_state_are_rejected(tiny_clip, tiny_clip_path, tmp_
     (tmp_path / "code.pth").write_bytes(b"\x80\x02c__builtin__\neval\n.")
     with pytest.raises(ValueError, match="cannot be read as tensors"):
         import_galip(tmp_path / "code.pth", tiny_clip)
-    with pytest.raises(ValueError, match="is no GALIP state"):
+    with pytest.raises(ValueError, match="is not a GALIP state"):
         import_galip(tiny_clip_path, tiny_clip)
 
 

@@ -123,5 +123,5 @@ def test_a_gpu_that_is_not_there_is_refused(tiny_clip_path):
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(ValueError, match=r"encode\.device is cuda, but torch sees no GPU"):
+    with pytest.raises(ValueError, match=r"encode\.device is cuda, but torch finds no GPU"):
         stage(EncodeConfig(clip=str(tiny_clip_path), device="cuda"))
