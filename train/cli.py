@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hspcgan.model.errors import CheckFailedError
+
 if TYPE_CHECKING:
     from hspcgan.pipeline.manifest import Manifest
     from hspcgan.train.config import TrainConfig
@@ -71,7 +73,7 @@ def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
             click.echo("\n".join(plan.plan_lines(manifest, world, run)))
         outcome = loop.train(run, signals)
     except FloatingPointError as error:
-        raise click.ClickException(str(error)) from error
+        raise CheckFailedError(str(error)) from error
     finally:
         distributed.end(world)
     if world.is_main:

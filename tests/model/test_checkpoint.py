@@ -125,10 +125,8 @@ def test_another_clip_is_rejected_and_both_are_named(saved, other_clip_path, tin
 def test_a_clip_that_was_moved_must_be_given_by_path(saved, tmp_path):
     moved = tmp_path / "elsewhere" / "deep" / "down" / "step"
     shutil.copytree(saved, moved)
-    with pytest.raises(
-        ValueError,
-        match=r"tiny-clip \(sha256 .*\), is not at .*tiny-clip\.pt \(relative to that folder\); give its path by --clip",
-    ):
+    message = r"tiny-clip \(sha256 .*\), is not at .*tiny-clip\.pt \(relative to that folder\); give its path by --clip"
+    with pytest.raises(ValueError, match=message):
         load(moved)
 
 
