@@ -38,11 +38,11 @@ class Parser:
         return self.config.spacy_model or (self.config.model if is_annotator else "")
 
     @cached_property
-    def repaired(self) -> Any:
-        """Mends spaCy's Docs: a callable of one Doc."""
-        from hspcgan.pipeline.concepts.repair.verbs import Repairer
+    def vocabulary(self) -> Any:
+        """The words that the repair rules know, by part of speech."""
+        from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
-        return Repairer(self.nlp)
+        return Vocabulary.of(self.nlp)
 
     @cached_property
     def stanza(self) -> Any:
@@ -84,7 +84,7 @@ class Parser:
         """Loads all models, and keeps Python's garbage collector from walking through them again and again."""
         if self._is_loaded:
             return
-        _ = self.repaired, self.stanza if self.config.annotator == "stanza" else None
+        _ = self.vocabulary, self.stanza if self.config.annotator == "stanza" else None
         _ = self.factual.loaded if self.config.annotator == "factual" else None
         self._is_loaded = True
         if self.lean:
@@ -101,12 +101,13 @@ class Parser:
             yield from ((concepts, []) for concepts in self._generated(texts))
             return
         if self.config.annotator == "spacy":
-            docs = [self.repaired(doc) for doc in self._docs(texts)]
-            analyses = [to_ud(doc) for doc in docs]
+            repaired = [self._repaired(doc) for doc in self._docs(texts)]
+            docs = [doc for doc, _ in repaired]
+            analyses = [to_ud(edit, doc) for doc, edit in repaired]
         else:
             analyses = self.stanza.annotate(texts)
             named = {n for n, tokens in enumerate(analyses) if any(t.upos == "PROPN" for t in tokens)}
-            docs = [self.repaired(doc) for doc in self._docs(texts, named)]
+            docs = [self._repaired(doc)[0] for doc in self._docs(texts, named)]
             analyses = [with_entity_types(tokens, doc) for tokens, doc in zip(analyses, docs, strict=True)]
         for tokens, doc in zip(analyses, docs, strict=True):
             concepts = concepts_from_tokens(tokens)
@@ -117,37 +118,37 @@ class Parser:
         from hspcgan.pipeline.concepts.extract.scene_graph import drawing, from_noun_chunks
         from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
-        for graph, doc in zip(self.factual.read(texts), map(self.repaired, self._docs(texts)), strict=True):
+        docs = (self._repaired(doc)[0] for doc in self._docs(texts))
+        for graph, doc in zip(self.factual.read(texts), docs, strict=True):
             concepts = concepts_from_tuples(graph.tuples, doc)
             notes = {**concepts.notes, "factual_malformed": graph.malformed, "factual_cut": int(graph.is_cut)}
             whole = from_noun_chunks(doc) if concepts.empty else concepts
             yield replace(whole, graph=drawing(whole), notes=notes)
 
+    def _repaired(self, doc: Any) -> tuple[Any, Any]:
+        from hspcgan.pipeline.concepts.repair.rules import repair
+
+        return repair(doc, self.vocabulary)
+
     def _docs(self, texts: Sequence[str], named: Collection[int] = ()) -> list[Any]:
-        """spaCy's Docs; captions with nouns that were torn apart or taken for adverbs are read again with easy ones."""
-        from hspcgan.pipeline.concepts.annotate.reread import misread, restored, simpler
-
-        docs = self._with_articles(texts, named)
-        places = {n: found for n, doc in enumerate(docs) if (found := misread(doc))}
-        again = self._with_articles([simpler(docs[n], found) for n, found in places.items()], ())
-        for (n, found), doc in zip(places.items(), again, strict=True):
-            docs[n] = restored(docs[n], doc, found)
-        return docs
-
-    def _with_articles(self, texts: Sequence[str], named: Collection[int]) -> list[Any]:
-        """spaCy's Docs; captions that it misread for want of an article are read again with one, and lose it again."""
-        from hspcgan.pipeline.concepts.repair.nouns import lacks_article
+        """spaCy's Docs; captions that it misread are read once more, with an article or with easier nouns."""
+        from hspcgan.pipeline.concepts.annotate.reread import lacks_article, misread, restored, simpler
 
         docs = self._read(texts, named)
-        bare = [n for n, doc in enumerate(docs) if lacks_article(doc)]
-        again = self._read(["the " + texts[n] for n in bare], [k for k, n in enumerate(bare) if n in named])
-        for n, doc in zip(bare, again, strict=True):
-            docs[n] = doc[1:].as_doc()
+        again = {}
+        for n, doc in enumerate(docs):
+            is_bare, places = lacks_article(doc), misread(doc)
+            if is_bare or places:
+                again[n] = is_bare, places
+        simple = ["the " * is_bare + simpler(docs[n], places) for n, (is_bare, places) in again.items()]
+        for (n, (is_bare, places)), doc in zip(again.items(), self._read(simple, ()), strict=True):
+            whole = doc[1:].as_doc() if is_bare else doc
+            docs[n] = restored(docs[n], whole, places) if places else whole
         return docs
 
     def _read(self, texts: Sequence[str], named: Collection[int]) -> list[Any]:
         """spaCy's Docs, with entity types where a rule may ask for them: in those named, and where a name is seen."""
-        from hspcgan.pipeline.concepts.repair.nouns import lacks_article
+        from hspcgan.pipeline.concepts.annotate.reread import lacks_article
 
         docs = list(self.nlp.pipe(texts, batch_size=self.config.batch_size))
         if "ner" in self.nlp.disabled:

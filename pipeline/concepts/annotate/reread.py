@@ -10,9 +10,8 @@ from itertools import pairwise
 
 from spacy.tokens import Doc, Token
 
-from hspcgan.pipeline.concepts.extract.tree import NOMINAL
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.repair.edit import Draft
+from hspcgan.pipeline.concepts.parse_edit import NOMINAL, ParseEdit
 
 STAND_INS = {False: "window", True: "windows"}  # singular, plural: nouns that the model takes for nothing else
 OPENERS = ("DET", "CCONJ", "PUNCT", "ADP")
@@ -95,13 +94,35 @@ def restored(doc: Doc, read: Doc, places: Sequence[Misread]) -> Doc:
     at = [i for i in range(len(doc)) if i not in firsts]  # the token of `doc` for each of `read`
     if len(at) != len(read):
         return doc
-    draft = Draft(doc)
+    lemmas, pos, tags = [t.lower_ for t in doc], ["NOUN"] * len(doc), ["NN"] * len(doc)
+    heads, labels = [i + 1 for i in range(len(doc))], ["compound"] * len(doc)
     for i, token in zip(at, read, strict=True):
-        draft.heads[i], draft.deps[i] = at[token.head.i], token.dep_
-        draft.word(i, token.tag_, token.pos_, token.lemma_)
-    for i in firsts:
-        draft.heads[i], draft.deps[i] = i + 1, "compound"
-        draft.word(i, "NN", "NOUN", doc[i].lower_)
+        lemmas[i], pos[i], tags[i], labels[i] = token.lemma_, token.pos_, token.tag_, token.dep_
+        heads[i] = at[token.head.i] if token.head.i != token.i else -1
+    edit = ParseEdit([t.text for t in doc], lemmas, pos, tags, heads, labels)
     for one in places:
-        draft.word(one.start + one.words - 1, "NNS" if one.plural else "NN", "NOUN", one.lemma)
-    return draft.doc()
+        edit.retag(one.start + one.words - 1, "NNS" if one.plural else "NN", "NOUN", one.lemma)
+    return edit.as_doc(doc)
+
+
+def lacks_article(doc: Doc) -> bool:
+    """Whether a caption was read as an order or a fragment that its first word opens; with "the" before it is a noun.
+
+    train on tracks → on (train, track)
+    left ear of a cow → left (ear), of (ear, cow)
+    draw a picture of a green dragon → of (picture, dragon), green (dragon)
+    """
+    first = next((t for t in doc if not t.is_space), None)
+    if first is None or first.pos_ in ("DET", "PRON", "NUM", "ADP", "SCONJ", "CCONJ", "PUNCT"):
+        return False  # most captions end here, before their words are walked through
+    words = [t for t in doc if not t.is_space]
+    if len(words) < 2 or first.ent_type_ == "PERSON":
+        return False
+    root = next(t for t in words if t.head == t)
+    if first.lower_ in lexicon("imperatives") and words[1].pos_ in ("DET", "NUM"):
+        return False
+    if first.tag_ == "VBG" and first.lower_ not in lexicon("ing_nouns"):
+        return False
+    if root == first and root.pos_ not in NOMINAL:
+        return root.pos_ != "AUX"
+    return first.tag_ in ("VB", "VBP", "VBZ", "VBD", "VBG", "RB", "UH", "MD")

@@ -1,7 +1,8 @@
 """Who does what in a caption's tree: subjects and objects, through ellipsis, coordination and pronouns."""
 
-from hspcgan.pipeline.concepts.extract.tree import NOMINAL, Tree
+from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
+from hspcgan.pipeline.concepts.parse_edit import NOMINAL
 
 RELATIVE = ("that", "which", "who", "whom", "whose")
 DENYING = ("not", "n't", "never", "neither", "nor")
@@ -21,9 +22,9 @@ def things(tree: Tree, i: int, predicate: int) -> list[int]:
         if tree.is_entity(word):
             found.append(word)
         elif tree.is_mutual(word) and not tree.is_a(i, "nsubj"):
-            ones = shared(tree, tree.head[word], word) if tree.is_a(word, "nmod") else subjects(tree, predicate)
+            ones = shared(tree, tree.heads[word], word) if tree.is_a(word, "nmod") else subjects(tree, predicate)
             found.extend(ones[1:])
-        elif tree.upos(word) in ("PRON", "DET", "SCONJ"):
+        elif tree.pos[word] in ("PRON", "DET", "SCONJ"):
             found.extend(referents(tree, word, predicate))
     return found
 
@@ -40,37 +41,37 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
     a table with a plate and a cup on it → with (table, cup), on (cup, table)
     there is a large bowl with vegetables and broccoli in it → in (broccoli, bowl)
     """
-    if tree.lemma(pronoun) in RELATIVE:
+    if tree.lemmas[pronoun] in RELATIVE:
         clause = predicate
         while clause >= 0 and not tree.is_a(clause, "acl"):
-            clause = tree.head[clause]
+            clause = tree.heads[clause]
         return antecedent(tree, clause) if clause >= 0 else []
-    if tree.tokens[pronoun].text.lower() not in PERSONAL or tree.is_a(pronoun, "nmod:poss"):
+    if tree.words[pronoun] not in PERSONAL or tree.is_a(pronoun, "nmod:poss"):
         return []
-    plural = tree.tokens[pronoun].text.lower() in ("they", "them")
+    plural = tree.words[pronoun] in ("they", "them")
     if pronoun in tree.persons:
         return [pronoun]
-    own = {tree.head[pronoun], *tree.children(predicate, "nsubj")}
+    own = {tree.heads[pronoun], *tree.children(predicate, "nsubj")}
     if tree.is_a(predicate, "acl"):
-        own.add(tree.head[predicate])
+        own.add(tree.heads[predicate])
     before = [i for i in range(pronoun - 1, -1, -1) if tree.is_entity(i) and i not in own]
     fitting = [i for i in before if _is_plural(tree, i) == plural]
-    first = tree.head[pronoun]
+    first = tree.heads[pronoun]
     if tree.is_a(pronoun, "nmod") and tree.is_entity(first):
-        while tree.is_a(first, "conj") and tree.is_entity(tree.head[first]):
-            first = tree.head[first]
+        while tree.is_a(first, "conj") and tree.is_entity(tree.heads[first]):
+            first = tree.heads[first]
         own = set(tree.with_conjuncts(first))
         things_before = (i for i in range(first - 1, -1, -1) if tree.is_entity(i) and i not in own)
-        fitting = [i for i in things_before if tree.lemma(i) not in lexicon("persons")]
+        fitting = [i for i in things_before if tree.lemmas[i] not in lexicon("persons")]
         fitting.sort(key=lambda i: _is_plural(tree, i) != plural)
-        return fitting[:1] or [first] * (first != tree.head[pronoun])
+        return fitting[:1] or [first] * (first != tree.heads[pronoun])
     chosen = [i for i in fitting if tree.is_a(i, "nsubj", "root")] or fitting
     return shared(tree, chosen[0], pronoun) if chosen and plural else chosen[:1]
 
 
 def _is_plural(tree: Tree, i: int) -> bool:
     """wings · a man and a woman · people"""
-    return tree.tokens[i].xpos in ("NNS", "NNPS") or any(tree.is_entity(c) for c in tree.children(i, "conj"))
+    return tree.tags[i] in ("NNS", "NNPS") or any(tree.is_entity(c) for c in tree.children(i, "conj"))
 
 
 def antecedent(tree: Tree, clause: int) -> list[int]:
@@ -78,9 +79,9 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
 
     a dog and a cat sleeping on a sofa → sleep on (dog, sofa), sleep on (cat, sofa)
     """
-    noun = tree.head[clause]
-    if noun >= 0 and tree.is_a(noun, "conj") and tree.tokens[clause].xpos == "VBG":
-        first = tree.head[noun]
+    noun = tree.heads[clause]
+    if noun >= 0 and tree.is_a(noun, "conj") and tree.tags[clause] == "VBG":
+        first = tree.heads[noun]
         noun = first if tree.is_entity(first) and not tree.case(first) else noun
     return shared(tree, noun, clause) if noun >= 0 and tree.is_entity(noun) else []
 
@@ -106,12 +107,12 @@ def subjects(tree: Tree, i: int) -> list[int]:
         own = tree.children(i, "nsubj")
         if own:
             return [thing for word in own for thing in things(tree, word, i)]
-        above = tree.head[i]
+        above = tree.heads[i]
         if tree.is_a(i, "acl", "amod"):
             return antecedent(tree, i)
         if above < 0 or not tree.is_a(i, "conj", "xcomp", "advcl"):
             return []
-        if tree.is_a(i, "conj") and tree.is_entity(above) and tree.upos(i) not in NOMINAL:
+        if tree.is_a(i, "conj") and tree.is_entity(above) and tree.pos[i] not in NOMINAL:
             return [above]
         held = tree.children(above, "obj")
         if tree.is_a(i, "xcomp") and held:
@@ -128,17 +129,17 @@ def is_denied(tree: Tree, i: int) -> bool:
     a bird neither red nor blue → not red (bird), not blue (bird)
     """
     words = tree.children(i, "advmod", "cc")
-    return any(tree.lemma(c) in DENYING for c in words) or any(map(tree.is_nobody, tree.children(i, "nsubj")))
+    return any(tree.lemmas[c] in DENYING for c in words) or any(map(tree.is_nobody, tree.children(i, "nsubj")))
 
 
 def is_passive(tree: Tree, i: int) -> bool:
     """is perched · a bird perched on a branch"""
     if tree.children(i, "nsubj:pass", "aux:pass"):
         return True
-    if tree.children(i, "nsubj", "obj") or tree.tokens[i].xpos != "VBN" or tree.children(i, "aux"):
+    if tree.children(i, "nsubj", "obj") or tree.tags[i] != "VBN" or tree.children(i, "aux"):
         return False
-    above = tree.head[i]
-    if tree.is_a(i, "conj") and above >= 0 and tree.upos(above) == "VERB":
+    above = tree.heads[i]
+    if tree.is_a(i, "conj") and above >= 0 and tree.pos[above] == "VERB":
         return is_passive(tree, above)
     return tree.is_a(i, "acl", "amod", "advcl", "root", "conj")
 
@@ -152,9 +153,9 @@ def agents(tree: Tree, i: int) -> list[int]:
     """
     if not is_passive(tree, i):
         return []
-    if tree.is_a(i, "amod") and tree.lemma(i) in lexicon("covering_verbs"):
+    if tree.is_a(i, "amod") and tree.lemmas[i] in lexicon("covering_verbs"):
         return [c for c in tree.children(i, "obl:npmod") if c == i - 1]
-    if tree.lemma(i) in lexicon("posture_verbs"):
+    if tree.lemmas[i] in lexicon("posture_verbs"):
         return []
     return [c for c in tree.children(i, "obl") if tree.is_a(c, "obl:agent") or tree.case_text(c) == "by"]
 
@@ -163,9 +164,9 @@ def stranded(tree: Tree, i: int) -> list[int]:
     """The preposition that a relative clause leaves behind: "on" in "the table the vase is on"."""
     if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl"):
         return []
-    if is_passive(tree, i) and any(tree.lemma(c) in RELATIVE for c in tree.children(i, "nsubj")):
+    if is_passive(tree, i) and any(tree.lemmas[c] in RELATIVE for c in tree.children(i, "nsubj")):
         return []  # "a lamp that is turned on"
-    return [c for c in tree.children(i, "advmod", "compound:prt") if c > i and tree.upos(c) == "ADP"][-1:]
+    return [c for c in tree.children(i, "advmod", "compound:prt") if c > i and tree.pos[c] == "ADP"][-1:]
 
 
 def objects(tree: Tree, i: int) -> list[int]:

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 
 from hspcgan.pipeline.concepts.extract import arguments, relations
 from hspcgan.pipeline.concepts.extract.entities import name_parts
-from hspcgan.pipeline.concepts.extract.tree import COLOURED, NOMINAL, Tree
+from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
+from hspcgan.pipeline.concepts.parse_edit import COLOURED, NOMINAL
 
 
 def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:
     """(text, entity's token or -1, word) of each attribute of a caption."""
     for i in range(len(tree)):
         if i in tree.quantities:
-            if tree.upos(i) not in ("DET", "PRON"):
-                yield tree.lemma(i), tree.head[i], i
+            if tree.pos[i] not in ("DET", "PRON"):
+                yield tree.lemmas[i], tree.heads[i], i
         elif tree.is_a(i, "amod", "nummod", "compound", "det"):
             yield from modifier(tree, i)
         else:
@@ -35,13 +36,13 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     a no parking sign on a wall → no parking (sign)
     an orange-red car → orange-red (car)
     """
-    noun = tree.head[i]
+    noun = tree.heads[i]
     if not tree.is_entity(noun) or i in name_parts(tree, noun) or tree.is_a(i, "compound:prt"):
         return
-    if tree.is_a(i, "det") and (tree.lemma(i) != "no" or forbids(tree, i + 1)):
+    if tree.is_a(i, "det") and (tree.lemmas[i] != "no" or forbids(tree, i + 1)):
         return
     for word in tree.with_conjuncts(i):
-        if tree.upos(word) == "VERB" and relations.is_predicate_verb(tree, word):
+        if tree.pos[word] == "VERB" and relations.is_predicate_verb(tree, word):
             continue
         if tree.is_spoken(word) and not (is_shade(tree, word) or goes_on(tree, word)):
             yield denied_or(tree, word), noun, word
@@ -49,8 +50,8 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
 
 def forbids(tree: Tree, i: int) -> bool:
     """Whether a sign says "no" to what stands before it; "no stop sign" says that there is none."""
-    after = i > 0 and tree.lemma(i - 1) == "no" and i + 1 < len(tree) and tree.lemma(i + 1) == "sign"
-    return after and tree.head[i] == i + 1 and f"{tree.lemma(i)} sign" not in lexicon("compounds")
+    after = i > 0 and tree.lemmas[i - 1] == "no" and i + 1 < len(tree) and tree.lemmas[i + 1] == "sign"
+    return after and tree.heads[i] == i + 1 and f"{tree.lemmas[i]} sign" not in lexicon("compounds")
 
 
 def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
@@ -66,15 +67,15 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     a man is about to hit a ball → hit (man, ball)
     """
     if i > 0 and is_position(tree, i):
-        yield tree.lemma(i), i - 1, i
+        yield tree.lemmas[i], i - 1, i
     if tree.is_a(i, "case", "amod", "advmod", "fixed", "compound") or tree.is_mutual(i):
         return
-    state = tree.upos(i) == "VERB" and arguments.is_passive(tree, i) and not relations.is_predicate_verb(tree, i)
+    state = tree.pos[i] == "VERB" and arguments.is_passive(tree, i) and not relations.is_predicate_verb(tree, i)
     governed = tree.is_a(i, "root", "conj", "xcomp", "acl", "advcl", "ccomp", "parataxis")
     cop = bool(tree.children(i, "cop"))
-    quality = tree.upos(i) == "ADJ" and (governed or cop) and tree.lemma(i) != "about"
-    quality |= cop and tree.lemma(i) in {"on", "off", *lexicon("positions")}
-    if tree.is_a(i, "conj") and tree.is_a(tree.head[i], "amod"):
+    quality = tree.pos[i] == "ADJ" and (governed or cop) and tree.lemmas[i] != "about"
+    quality |= cop and tree.lemmas[i] in {"on", "off", *lexicon("positions")}
+    if tree.is_a(i, "conj") and tree.is_a(tree.heads[i], "amod"):
         return
     if not (state or quality or relations.is_colour_predicate(tree, i)):
         return
@@ -92,7 +93,7 @@ def is_position(tree: Tree, i: int) -> bool:
     """An adverb of state right after a noun, whatever noun it was hung on: "the seat up", "a sky overhead"."""
     bare = tree.is_a(i, "advmod", "compound:prt", "acl", "amod", "dep") and not tree.children(i)
     return (
-        bare and tree.lemma(i) in lexicon("positions") and tree.is_entity(i - 1) and tree.upos(tree.head[i]) in NOMINAL
+        bare and tree.lemmas[i] in lexicon("positions") and tree.is_entity(i - 1) and tree.pos[tree.heads[i]] in NOMINAL
     )
 
 
@@ -118,27 +119,27 @@ def attribute_text(tree: Tree, i: int) -> str:
         return "".join(token.text for token in tokens[start : i + 1]).lower()
     inner = [attribute_text(tree, c) for c in tree.children(i, "compound") if c < i]
     if i > 0 and is_shade(tree, i - 1):
-        if tokens[i].text.lower() in COLOURED and tree.lemma(i - 1) in lexicon("colours"):
-            return tree.lemma(i - 1)
+        if tokens[i].text.lower() in COLOURED and tree.lemmas[i - 1] in lexicon("colours"):
+            return tree.lemmas[i - 1]
         inner = [tokens[i - 1].text.lower()]
         if i > 1 and is_shade(tree, i - 2):
-            inner.insert(0, tree.lemma(i - 2))
+            inner.insert(0, tree.lemmas[i - 2])
         return " ".join([*inner, tokens[i].text.lower()])
-    form = tokens[i].text.lower() if tree.upos(i) == "VERB" else tree.lemma(i)
+    form = tokens[i].text.lower() if tree.pos[i] == "VERB" else tree.lemmas[i]
     return " ".join([*inner, form])
 
 
 def is_shade(tree: Tree, i: int) -> bool:
     """a light blue sky · a cream colored wall · a black haired boy: the first word belongs to the second"""
-    if i + 1 >= len(tree) or tree.head[i] not in (i + 1, tree.head[i + 1]) or tree.is_entity(i + 1):
+    if i + 1 >= len(tree) or tree.heads[i] not in (i + 1, tree.heads[i + 1]) or tree.is_entity(i + 1):
         return False
-    after = tree.tokens[i + 1].text.lower()
-    if tree.upos(i) not in ("ADJ", "NOUN", "ADV", "VERB", "NUM"):
+    after = tree.words[i + 1]
+    if tree.pos[i] not in ("ADJ", "NOUN", "ADV", "VERB", "NUM"):
         return False
     return (
         after in (*COLOURED, "size", "sized", "shaped")
         or after in pairs("part_words")
-        or (tree.lemma(i) in lexicon("shades") and after in lexicon("colours"))
+        or (tree.lemmas[i] in lexicon("shades") and after in lexicon("colours"))
     )
 
 

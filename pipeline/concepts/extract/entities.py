@@ -16,18 +16,18 @@ def entity(tree: Tree, i: int) -> Entity:
     John and his wife are attending a cocktail party → person john, wife, party
     """
     parts = name_parts(tree, i)
-    head = tree.persons.get(i) or " ".join(tree.lemma(p) for p in parts)
+    head = tree.persons.get(i) or " ".join(tree.lemmas[p] for p in parts)
     latin = any("a" <= letter <= "z" for letter in head.lower())  # of other scripts the models know nothing
-    kind = entity_type(tree.tokens[i].ner) if tree.upos(i) == "PROPN" and latin else ""
+    kind = entity_type(tree.tokens[i].ner) if tree.pos[i] == "PROPN" and latin else ""
     start, end = tree.tokens[parts[0]].start, tree.tokens[parts[-1]].end
     return Entity(head, f"{kind} {head}".strip(), start, end, i, kind)
 
 
 def name_parts(tree: Tree, i: int) -> list[int]:
     """The words of a proper name, its head included: "new york"; of other nouns the head alone."""
-    if tree.upos(i) != "PROPN":
+    if tree.pos[i] != "PROPN":
         return [i]
-    parts = [c for c in tree.children(i, "flat", "compound") if tree.upos(c) == "PROPN"]
+    parts = [c for c in tree.children(i, "flat", "compound") if tree.pos[c] == "PROPN"]
     return sorted([i, *parts])
 
 

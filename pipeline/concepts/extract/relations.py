@@ -53,7 +53,7 @@ def is_predicate_verb(tree: Tree, i: int) -> bool:
     "the beak is curved": a past participle that stands alone is an attribute.
     """
     apart = tree.is_a(i, "aux", "cop", "case", "compound", "fixed", "mark")
-    if tree.upos(i) != "VERB" or tree.lemma(i) == "be" or apart:
+    if tree.pos[i] != "VERB" or tree.lemmas[i] == "be" or apart:
         return False
     alone = not tree.children(i, "obj", "obl", "xcomp", "ccomp", "compound:prt")
     return not (alone and (tree.is_a(i, "amod") or arguments.is_passive(tree, i)))
@@ -66,8 +66,8 @@ def verb_text(tree: Tree, i: int) -> str:
     the bird does not fly → not fly (bird, –)
     """
     negated = ["not"] if arguments.is_denied(tree, i) else []
-    particles = [tree.lemma(c) for c in tree.children(i, "compound:prt")]
-    return " ".join([*negated, tree.lemma(i), *particles])
+    particles = [tree.lemmas[c] for c in tree.children(i, "compound:prt")]
+    return " ".join([*negated, tree.lemmas[i], *particles])
 
 
 def _bare(tree: Tree, noun: int) -> list[int]:
@@ -110,7 +110,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
         if not agents:
             yield from _pairs(text, ones, others, i)
         for preposition, word, places in phrases:
-            if tree.lemma(i) == "have" and tree.lemma(tree.head[word]) in ("it", "they"):
+            if tree.lemmas[i] == "have" and tree.lemmas[tree.heads[word]] in ("it", "they"):
                 yield from _links(preposition, others, ones, word)
             else:
                 yield from _links(preposition, (preposition == "of" and others) or ones, places, word)
@@ -131,10 +131,10 @@ def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     a plate that the cake is sitting on → sit on (cake, plate)
     """
     for word in arguments.stranded(tree, i):
-        verb_words = [] if tree.lemma(i) == "be" else [tree.lemma(i)]
+        verb_words = [] if tree.lemmas[i] == "be" else [tree.lemmas[i]]
         ones = arguments.subjects(tree, i)
         nouns = [noun for noun in arguments.antecedent(tree, i) if noun not in ones]
-        yield from _links(" ".join([*verb_words, tree.lemma(word)]), ones, nouns, i)
+        yield from _links(" ".join([*verb_words, tree.lemmas[word]]), ones, nouns, i)
 
 
 def existence(tree: Tree, i: int) -> Iterator[Edge]:
@@ -142,7 +142,7 @@ def existence(tree: Tree, i: int) -> Iterator[Edge]:
 
     there is a red flower on the water → on (flower, water)
     """
-    if tree.lemma(i) == "be" and not tree.is_a(i, "aux", "cop"):
+    if tree.lemmas[i] == "be" and not tree.is_a(i, "aux", "cop"):
         for preposition, word, places in obliques(tree, i):
             yield from _links(preposition, arguments.subjects(tree, i), places, word)
 
@@ -154,10 +154,10 @@ def adjective(tree: Tree, i: int) -> Iterator[Edge]:
     the bird is black with white wings → with (bird, wing)
     a dog that is bigger than the cat → bigger than (dog, cat), big (dog)
     """
-    if tree.upos(i) == "ADJ" and not tree.is_a(i, "case"):
+    if tree.pos[i] == "ADJ" and not tree.is_a(i, "case"):
         for preposition, word, places in obliques(tree, i):
             compared = preposition == "than"
-            opener = tree.tokens[i].text.lower() if compared else tree.lemma(i)
+            opener = tree.words[i] if compared else tree.lemmas[i]
             joined = f"{opener} {preposition}" if compared or preposition in BOUND else preposition
             yield from _links(joined, arguments.subjects(tree, i), places, word)
 
@@ -170,7 +170,7 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
     the house and the barn are near each other → near (house, barn)
     """
     cop, own = tree.children(i, "cop"), tree.children(i, "nsubj")
-    joined = tree.is_a(i, "conj") and (cop or (tree.case(i) and tree.children(tree.head[i], "nsubj")))
+    joined = tree.is_a(i, "conj") and (cop or (tree.case(i) and tree.children(tree.heads[i], "nsubj")))
     if not (tree.is_entity(i) or tree.is_mutual(i)) or not (own or joined or (cop and tree.is_a(i, "acl"))):
         return
     if tree.case(i):
@@ -182,9 +182,9 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
 def is_colour_predicate(tree: Tree, i: int) -> bool:
     """the wings are orange: a colour that a tagger took for a noun"""
     others = tree.children(i, "det", "amod", "nmod", "compound", "case")
-    bare = all(tree.lemma(c) in lexicon("shades") for c in others)
-    linked = tree.children(i, "cop") or (tree.is_a(i, "conj") and tree.upos(tree.head[i]) == "ADJ")
-    return tree.lemma(i) in lexicon("colours") and bare and bool(linked)
+    bare = all(tree.lemmas[c] in lexicon("shades") for c in others)
+    linked = tree.children(i, "cop") or (tree.is_a(i, "conj") and tree.pos[tree.heads[i]] == "ADJ")
+    return tree.lemmas[i] in lexicon("colours") and bare and bool(linked)
 
 
 def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
@@ -196,11 +196,11 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     """
     if not tree.is_a(i, "nmod", "conj") or not tree.case(i) or tree.is_a(i, "nmod:poss"):
         return
-    subject = tree.head[i]
+    subject = tree.heads[i]
     if tree.is_a(i, "conj"):
         if not tree.is_a(subject, "nmod"):
             return
-        subject = tree.head[subject]
+        subject = tree.heads[subject]
     if not tree.is_entity(subject):
         return
     text, ones = tree.case_text(i), arguments.shared(tree, subject, i)
@@ -213,12 +213,14 @@ def coordination(tree: Tree, i: int) -> Iterator[Edge]:
 
     John and his wife are attending a cocktail party → and (john, wife), attend (john, party), attend (wife, party)
     """
-    if tree.is_a(i, "conj") and tree.is_entity(i) and tree.is_entity(tree.head[i]) and not tree.children(i, "nsubj"):
+    if tree.is_a(i, "conj") and tree.is_entity(i) and tree.is_entity(tree.heads[i]) and not tree.children(i, "nsubj"):
         # "on a branch and under a leaf": the prepositional phrases are joined, not the things
-        siblings = [] if tree.case(i) else [c for c in tree.with_conjuncts(tree.head[i]) if c < i and tree.is_entity(c)]
-        for word in [c for c in tree.children(i, "cc") if tree.upos(c) == "CCONJ"][:1]:
+        siblings = (
+            [] if tree.case(i) else [c for c in tree.with_conjuncts(tree.heads[i]) if c < i and tree.is_entity(c)]
+        )
+        for word in [c for c in tree.children(i, "cc") if tree.pos[c] == "CCONJ"][:1]:
             if siblings:
-                yield tree.lemma(word), siblings[-1], i, word
+                yield tree.lemmas[word], siblings[-1], i, word
 
 
 def possession(tree: Tree, i: int) -> Iterator[Edge]:
@@ -227,9 +229,9 @@ def possession(tree: Tree, i: int) -> Iterator[Edge]:
     a man's hat → have (man, hat)
     a bird whose wings are black → have (bird, wing), black (wing)
     """
-    if tree.lemma(i) == "whose" and tree.is_entity(tree.head[i]):
-        owners = arguments.referents(tree, i, tree.head[i])
-        yield from _links("have", owners, [tree.head[i]], i)
-    if tree.is_a(i, "nmod:poss") and tree.is_entity(i) and tree.is_entity(tree.head[i]):
+    if tree.lemmas[i] == "whose" and tree.is_entity(tree.heads[i]):
+        owners = arguments.referents(tree, i, tree.heads[i])
+        yield from _links("have", owners, [tree.heads[i]], i)
+    if tree.is_a(i, "nmod:poss") and tree.is_entity(i) and tree.is_entity(tree.heads[i]):
         marks = tree.children(i, "case")
-        yield "have", i, tree.head[i], marks[0] if marks else i
+        yield "have", i, tree.heads[i], marks[0] if marks else i

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from hspcgan.pipeline.concepts.extract.tree import COLOURED
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
+from hspcgan.pipeline.concepts.parse_edit import COLOURED
 from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Token
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

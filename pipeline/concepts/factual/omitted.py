@@ -5,8 +5,8 @@ The captions in the docstrings are the rules' tests: caption → (subject, relat
 
 from collections.abc import Iterator, Sequence
 
-from hspcgan.pipeline.concepts.extract.tree import COLOURED
 from hspcgan.pipeline.concepts.lexicons import pairs
+from hspcgan.pipeline.concepts.parse_edit import COLOURED
 from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
 
 DENIED = "not "

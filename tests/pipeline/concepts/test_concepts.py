@@ -9,8 +9,9 @@ import spacy
 from helpers.concepts import examples, spoken
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, concepts_from_tokens
-from hspcgan.pipeline.concepts.repair.edit import Draft
-from hspcgan.pipeline.concepts.repair.verbs import silent_e
+from hspcgan.pipeline.concepts.parse_edit import ParseEdit
+from hspcgan.pipeline.concepts.repair.rules import repair
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -135,24 +136,63 @@ def test_white_space_is_no_word(parser):
 
 
 def test_docs_of_a_model_without_verb_tables_are_left_as_they_are():
-    from hspcgan.pipeline.concepts.repair.verbs import Repairer
-
     nlp = spacy.blank("en")
     doc = nlp("a bird swims")
-    assert Repairer(nlp)(doc) is doc
+    assert repair(doc, Vocabulary.of(nlp))[0] is doc
 
 
-def test_repairs_that_would_leave_no_tree_are_not_made(parser):
-    doc = parser.nlp("a bird swims")
-    draft = Draft(doc)
-    draft.heads, draft.changed = [1, 2, 1], True
-    assert draft.doc() is doc
-    draft.heads, draft.deps[1], draft.deps[2] = [1, 1, 1], "ROOT", "acl"
-    assert [t.head.i for t in draft.doc()] == [1, 1, 1]
+WORDS = ("birds", "in", "red", "trees")
+
+
+def edited() -> ParseEdit:
+    """birds ← in ← trees ← red"""
+    pos, labels = ("NOUN", "ADP", "ADJ", "NOUN"), ("ROOT", "prep", "amod", "pobj")
+    return ParseEdit(WORDS, WORDS, pos, [""] * 4, (-1, 0, 3, 1), labels)
+
+
+def test_moves_change_heads_labels_and_children_together():
+    edit = edited()
+    edit.attach(2, to=0, label="acl")
+    assert (edit.heads[2], edit.labels[2], edit.children(0), edit.children(3)) == (0, "acl", [1, 2], [])
+    edit.promote(3, over=1, label="case", moving=edit.children(1))
+    assert (edit.heads[:4], edit.labels[:4]) == ([-1, 3, 0, 0], ["ROOT", "case", "acl", "prep"])
+    assert (edit.children(0), edit.children(0, "acl"), edit.children(3)) == ([2, 3], [2], [1])
+
+
+def test_the_promoted_word_becomes_the_root():
+    edit = edited()
+    edit.promote(3, over=0, label="nmod", moving=[1])
+    assert edit.heads[:4] == [3, 3, 3, -1]
+    assert edit.labels[:4] == ["nmod", "prep", "amod", "ROOT"]
+    assert edit.children(-1) == [3]
+
+
+def test_a_word_is_not_attached_to_what_is_below_it():
+    edit = edited()
+    edit.attach(0, to=3)
+    edit.attach(1, to=2, label="acl")
+    assert (edit.heads[:4], edit.labels[1], edit.changed) == ([-1, 0, 3, 1], "prep", False)
+
+
+def test_the_place_above_the_root_is_empty():
+    edit = edited()
+    above = edit.heads[0]
+    assert (above, edit.heads[above], edit.words[above], edit.pos[above], edit.labels[above]) == (-1, -1, "", "", "")
+    assert len(edit) == 4
+
+
+def test_an_edit_becomes_a_doc_of_the_same_words(parser):
+    doc = parser.nlp("a bird  swims")
+    edit = ParseEdit.of_doc(doc)
+    assert edit.as_doc(doc) is doc
+    edit.retag(1, "NNP", "PROPN", "bird!")
+    made = edit.as_doc(doc)
+    assert (made.text, made[1].tag_, made[1].lemma_) == (doc.text, "NNP", "bird!")
+    assert [t.head.i for t in made] == [t.head.i for t in doc]
 
 
 @pytest.mark.parametrize(
-    ("form", "lemma", "mended"),
+    ("form", "lemma", "fixed"),
     [
         ("riding", "rid", "ride"),
         ("rides", "rid", "ride"),
@@ -164,8 +204,9 @@ def test_repairs_that_would_leave_no_tree_are_not_made(parser):
         ("visiting", "visit", "visit"),
     ],
 )
-def test_lemmas_keep_their_silent_e(form, lemma, mended):
-    assert silent_e(form, lemma, frozenset({"ride", "stare", "stripe", "site", "visite", "passe"})) == mended
+def test_lemmas_keep_their_silent_e(form, lemma, fixed):
+    known = Vocabulary(verbs=frozenset({"ride", "stare", "stripe", "site", "visite", "passe"}))
+    assert known.with_silent_e(form, lemma) == fixed
 
 
 def test_versions_name_the_tools_models_and_rules(parser):

@@ -9,6 +9,7 @@ from hspcgan.pipeline.concepts import Attribute, Concepts, Entity, ParseConfig, 
 from hspcgan.pipeline.concepts.annotate.spacy import SPACY_MODELS
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
 from hspcgan.pipeline.concepts.extract import scene_graph
+from hspcgan.pipeline.concepts.parse_edit import ParseEdit
 
 CAPTIONS = [
     "A woman is playing the piano,",
@@ -39,7 +40,7 @@ def test_batched_docs_give_the_graphs_of_the_library_called_text_by_text(parser)
 
 def lay_over(parser: Parser, text: str, concepts: Concepts) -> Concepts:
     doc = parser.nlp(text)
-    return scene_graph.add_graph(concepts, doc, to_ud(doc))
+    return scene_graph.add_graph(concepts, doc, to_ud(ParseEdit.of_doc(doc), doc))
 
 
 TEXT = "A woman is playing the old piano."

@@ -1,0 +1,109 @@
+"""Where phrases are attached, one function a kind: to which noun a prepositional phrase or a participle belongs.
+
+The dependency parser's choice stands unless a reason in the list of the kind names another head. Reasons run in order;
+each sees the head that the one before has given.
+"""
+
+from collections.abc import Callable
+
+from hspcgan.pipeline.concepts.extract.tree import Tree
+from hspcgan.pipeline.concepts.lexicons import lexicon
+
+GOING = ("walk", "fly", "run", "swim", "float")
+# Prepositions of places at which a person is, and not what the person wears.
+STAYING = ("on", "at", "near", "in front of", "next to")
+Reason = Callable[[Tree, int], int]  # the head of a word's phrase, −1 for no opinion
+
+
+def prepositional_phrases(tree: Tree) -> None:
+    """Attaches each prepositional phrase."""
+    for i in range(len(tree)):
+        if tree.is_a(i, "nmod", "obl"):
+            _attach(tree, i, "nmod", _before_pronoun, _wearer_of_place)
+
+
+def participles(tree: Tree) -> None:
+    """Attaches each participle in -ing to the noun that does it."""
+    for i in range(len(tree)):
+        if tree.tags[i] == "VBG" and tree.is_a(i, "acl", "advcl", "xcomp"):
+            _attach(tree, i, "acl", _wearer_who_acts, _owner_of_part)
+
+
+def _attach(tree: Tree, i: int, label: str, *reasons: Reason) -> None:
+    for reason in reasons:
+        head = reason(tree, i)
+        if head >= 0:
+            tree.attach(i, to=head, label=label)
+
+
+def _before_pronoun(tree: Tree, i: int) -> int:
+    """A preposition with a pronoun describes the noun before it.
+
+    a glass with dessert in it → in (dessert, glass)
+    """
+    if tree.pos[i] != "PRON" or tree.lemmas[i] not in ("it", "they"):
+        return -1
+    above, near = tree.heads[i], min(tree.children(i, "case"), default=i) - 1
+    if near < 0:
+        return -1
+    while near > above and not tree.is_entity(near):
+        near -= 1
+    while tree.is_a(near, "conj") and tree.heads[near] > above:
+        near = tree.heads[near]
+    after_with = tree.is_a(near, "obl", "nmod") and tree.case_text(near) == "with"
+    fits = above < near and tree.is_entity(near) and (after_with or tree.pos[above] != "VERB")
+    return near if fits else -1
+
+
+def _wearer_of_place(tree: Tree, i: int) -> int:
+    """The wearer is somewhere, and not the clothes.
+
+    a man in a hat on a bench → on (man, bench)
+    """
+    stays = tree.is_a(i, "nmod") and tree.case_text(i) in STAYING
+    return _wearer(tree, tree.heads[i]) if stays and tree.heads[i] < i else -1
+
+
+def _wearer_who_acts(tree: Tree, i: int) -> int:
+    """The wearer is the participle's subject.
+
+    a man in a white shirt holding a bat → hold (man, bat)
+    a woman wearing red playing tennis → wear (woman, red), play (woman, tennis)
+    """
+    head = tree.heads[i]
+    if tree.lemmas[head] == "wear":
+        return next((_wearer(tree, worn) for worn in tree.children(head, "obj")), -1)
+    acts = tree.is_a(i, "acl") and tree.lemmas[i] not in ("hang", "make")
+    return _wearer(tree, head) if acts and head < i else -1
+
+
+def _wearer(tree: Tree, worn: int) -> int:
+    """The entity that wears clothes or a colour; −1 where the word is no such thing."""
+    above, wearer = tree.heads[worn], -1
+    if tree.is_a(worn, "nmod"):
+        fits = {"in": lexicon("clothes") | lexicon("colours"), "with": lexicon("clothes")}
+        wearer = above if tree.lemmas[worn] in fits.get(tree.case_text(worn), ()) else -1
+    elif (
+        tree.is_a(above, "acl") and tree.lemmas[above] in ("wear", "dress") and tree.lemmas[worn] in lexicon("colours")
+    ):
+        wearer = tree.heads[above]
+    return wearer if wearer >= 0 and tree.is_entity(wearer) else -1
+
+
+def _owner_of_part(tree: Tree, i: int) -> int:
+    """Posture and action verbs after "with PART" belong to the owner; what a part does alone stays its own.
+
+    a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
+    a giraffe with a long neck eating leaves → eat (giraffe, leaf)
+    a man with a beard holding a phone → hold (man, phone)
+    a woman with long hair blowing in the wind → blow in (hair, wind)
+    """
+    part = tree.heads[i]
+    if tree.lemmas[part] not in lexicon("body_parts"):
+        return -1
+    while tree.is_a(part, "conj"):
+        part = tree.heads[part]
+    owner = tree.heads[part]
+    had = tree.is_a(part, "nmod") and tree.case_text(part) == "with" and not tree.children(part, "nmod:poss")
+    whole = tree.children(i, "obj") or tree.lemmas[i] in lexicon("posture_verbs") or tree.lemmas[i] in GOING
+    return owner if had and whole and tree.is_entity(owner) else -1

@@ -1,0 +1,71 @@
+"""The corrections of spaCy's trees, in the order in which they run.
+
+To add a rule, write a function of a ParseEdit and a Vocabulary, with a caption and what it shall give in its docstring
+("caption → result", which is its test), and put it into RULES.
+"""
+
+from collections.abc import Callable
+
+from spacy.tokens import Doc
+
+from hspcgan.pipeline.concepts.parse_edit import ParseEdit
+from hspcgan.pipeline.concepts.repair import clauses, noun_phrases, nouns, owned_parts, premodifiers, verbs
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
+
+RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
+    # which words are verbs, nouns and adjectives
+    verbs.clauses_tagged_as_nouns,
+    verbs.silent_e,
+    verbs.verbs_tagged_as_plurals,
+    nouns.unknown_words,
+    nouns.adjectives_tagged_as_nouns,
+    nouns.worn_colours,
+    nouns.participles,
+    nouns.adjectives_of_adjectives,
+    nouns.places_after_to,
+    # what describes a noun
+    owned_parts.parts_in_a_state,
+    premodifiers.kinds,
+    premodifiers.covered_things,
+    premodifiers.deckers,
+    premodifiers.two_colours,
+    premodifiers.modifiers_of_modifiers,
+    owned_parts.with_parts,
+    # which nouns belong together, and what a clause describes
+    noun_phrases.nouns_as_predicates,
+    noun_phrases.side_by_side,
+    clauses.relative_clauses,
+    clauses.bare_relative_clauses,
+    clauses.comparisons,
+    clauses.subjects_of_plural_verbs,
+    clauses.verbs_of_the_main_clause,
+    noun_phrases.broken_lists,
+    noun_phrases.alike_together,
+    clauses.clauses_of_their_own,
+)
+
+
+def repair(doc: Doc, known: Vocabulary) -> tuple[Doc, ParseEdit]:
+    """spaCy's analysis after all rules, as a Doc and for further editing; without a vocabulary, as it was."""
+    join_close_ups(doc)
+    edit = ParseEdit.of_doc(doc)
+    if known.verbs:
+        for rule in RULES:
+            rule(edit, known)
+    return edit.as_doc(doc), edit
+
+
+def join_close_ups(doc: Doc) -> None:
+    """Makes one noun of "close up" and "close-up" before "of", in place: it is a picture, and nothing that is close.
+
+    a close up of a flower → of (close-up, flower)
+    a close-up of a cat → of (close-up, cat)
+    """
+    words = [t.lower_ for t in doc]
+    if "close" not in words:
+        return
+    with doc.retokenize() as retokenizer:
+        for i, word in enumerate(words):
+            up = i + 2 if words[i + 1 : i + 2] == ["-"] else i + 1
+            if word == "close" and words[up : up + 2] == ["up", "of"]:
+                retokenizer.merge(doc[i : up + 1], attrs={"LEMMA": "close-up", "POS": "NOUN", "TAG": "NN"})
