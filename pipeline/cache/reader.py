@@ -79,6 +79,11 @@ class Cache:
     def rejects(self) -> pa.Table:
         return self._table(schema.REJECTS_FILE, schema.REJECTS)
 
+    def sample_shards(self) -> list[int]:
+        """Samples from each shard of ingest that has any: batches of the taps stage do not cross shards."""
+        groups = pq.ParquetFile(self.path / schema.SAMPLES_FILE).metadata
+        return [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
+
     @cached_property
     def images(self) -> np.ndarray:
         """uint8 [S, 3, H, W], RGB."""
@@ -183,8 +188,8 @@ class Cache:
         if own is None:
             raise UserError(
                 f"{self.path} has no {schema.TAPS_FILE}, the CLIP features that train.cache_taps: disk reads; set "
-                f"taps.views, such as [whole, whole-flipped], and {REBUILD_HINT}; or set train.cache_taps: true or "
-                "false"
+                f"taps.views, such as [whole, whole-flipped], and run `hspcgan prepare MANIFEST`, which adds them; or "
+                "set train.cache_taps: true or false"
             )
         if own["blocks"] != list(blocks):
             raise UserError(

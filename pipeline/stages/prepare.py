@@ -13,7 +13,8 @@ import pyarrow as pa
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import work_folder
-from hspcgan.pipeline.cache.partial.current import is_current
+from hspcgan.pipeline.cache.partial.current import is_current, lacks_taps
+from hspcgan.pipeline.cache.partial.extend import ExtendedCache
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
@@ -89,15 +90,22 @@ def prepare(
         inputs.setdefault("taps", {})  # a cache with taps is not what a manifest without views makes
     if inputs.get("taps"):
         taps.warn_other_blocks(recipe.taps, recipe.encode, manifest.raw.get("model"))
-    if not rebuild and is_current(recipe.cache, inputs):
+    adds_taps = not rebuild and lacks_taps(recipe.cache, inputs)
+    if not rebuild and not adds_taps and is_current(recipe.cache, inputs):
         Cache(recipe.cache).check()
         return [*plan, f"Nothing to do: {recipe.cache} is complete and made from exactly this."]
     if dry_run:
         left = work_folder(recipe.cache)
         resumed = " An unfinished run would be resumed." if left.exists() else ""
-        return [*plan, f"Dry run: nothing is written.{resumed}"]
+        added = f" Only taps would be made: {recipe.cache} has the rest." if adds_taps else ""
+        return [*plan, f"Dry run: nothing is written.{resumed}{added}"]
     for line in plan:
         log.info(line)
+    if adds_taps:
+        with ExtendedCache(recipe.cache) as extended:
+            log.info(run_stage(extended, stages[-1], engine).line())
+            extended.finish({"taps": taps.describe(recipe.taps, recipe.encode)})
+        return _finished(recipe, start)
     again = " --rebuild" * rebuild  # without it, the next command would look at the cache that is to be replaced
     with PartialCache(recipe.cache, replace=rebuild) as partial:
         for stage in stages:
@@ -115,6 +123,11 @@ def prepare(
     if not finishes:
         following = recipe.stages[recipe.stages.index(upto) + 1]
         return [f"Next: hspcgan {following}{again}, or hspcgan prepare{again} for all remaining stages."]
+    return _finished(recipe, start)
+
+
+def _finished(recipe: Recipe, start: float) -> list[str]:
+    """Logs the duration since `start` and what may be wrong with the finished cache; its summary."""
     log.info(f"total   {time.perf_counter() - start:.1f} s, with loading the models")
     result = Cache(recipe.cache)
     for doubt in doubts(result):

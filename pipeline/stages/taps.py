@@ -4,7 +4,7 @@ Legend: n images of a shard, V views, T taps, D width of the image tower, g patc
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache.fingerprint import code_of
+from hspcgan.pipeline.cache.partial.extend import ExtendedCache
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, cached_clip, device_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from hspcgan.model.clip import FrozenClip
 
 BATCH_IMAGES = 64
+ReadImages = Callable[[int], tuple[list[str], np.ndarray]]
 
 
 class TapsConfig(BaseModel):
@@ -100,12 +102,9 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
         return f"{', '.join(config.views)}: after blocks {about['blocks']} on {device}; {kilobytes:,.0f} KB an image"
 
     def open_job(partial: PartialCache) -> Job:
-        def read(index: int) -> tuple[list[str], np.ndarray]:
-            tables, arrays = partial.read("ingest", index, only=["samples", "image"])
-            return tables["samples"]["key"].to_pylist(), np.array(arrays["image"])
-
+        sizes, read = _finished_images(partial) if isinstance(partial, ExtendedCache) else _ingested_images(partial)
         return Job(
-            sizes=[stats["samples"] for stats in partial.stats("ingest")],
+            sizes=sizes,
             read=read,
             make_mapper=maker(tap_shard, path, encode.allow_unverified, device, config.views, about["blocks"]),
             pack=lambda _, taps: Shard({}, {"taps": taps}),
@@ -119,6 +118,28 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
         "tools": {name: version(name) for name in ("openai-clip", "torch")},
     }
     return Stage("taps", "images", inputs, plan, open_job)
+
+
+def _ingested_images(partial: PartialCache) -> tuple[list[int], ReadImages]:
+    """Samples in each shard of ingest, and a function from a shard's index to its keys and images."""
+
+    def read(index: int) -> tuple[list[str], np.ndarray]:
+        tables, arrays = partial.read("ingest", index, only=["samples", "image"])
+        return tables["samples"]["key"].to_pylist(), np.array(arrays["image"])
+
+    return [stats["samples"] for stats in partial.stats("ingest")], read
+
+
+def _finished_images(extended: ExtendedCache) -> tuple[list[int], ReadImages]:
+    """The same of a finished cache, whose samples lie in one row group for each shard of ingest."""
+    cache, sizes = extended.finished, extended.finished.sample_shards()
+    ends = np.cumsum(sizes)
+
+    def read(index: int) -> tuple[list[str], np.ndarray]:
+        rows = slice(int(ends[index]) - sizes[index], int(ends[index]))
+        return cache.samples["key"][rows].to_pylist(), np.array(cache.images[rows])
+
+    return sizes, read
 
 
 def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:

@@ -80,9 +80,9 @@ def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(store, "samples"))
     _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(store, "rejects"))
     _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(store, encoded, ids))
-    _write_array(final / schema.IMAGES_FILE, store, "ingest", "image")
+    write_array(final / schema.IMAGES_FILE, store, "ingest", "image")
     if "taps" in info:
-        _write_array(final / schema.TAPS_FILE, store, "taps", "taps")
+        write_array(final / schema.TAPS_FILE, store, "taps", "taps")
     _write_features(final / schema.FEATURES_FILE, store, encoded, phrases["prompt"].to_pylist())
     counts = _checked_counts(store, final, phrases)
     size = store.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
@@ -133,7 +133,7 @@ def _write_parquet(path: Path, columns: pa.Schema, tables: Iterator[pa.Table]) -
                 writer.write_table(table, row_group_size=len(table))
 
 
-def _write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
+def write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
     """A stage's array of one row a sample, as the only dataset of its file."""
     shards = store.shards(stage)
     shapes = [store.read(stage, shard, only=[name])[1][name].shape for shard in shards]

@@ -22,14 +22,26 @@ def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
     """
     if not (Path(path) / schema.INFO).is_file():
         return False
-    stages = Cache(path).info["stages"]
-    asked = json.loads(json.dumps(inputs))
-    changes = [line for stage in asked for line in _differences(stage, stages.get(stage, {}), asked[stage])]
+    changes = _changes(Cache(path), inputs)
     if changes:
         listed = "\n  ".join(changes)
         raise UserError(f"{path} was made from other inputs:\n  {listed}\nTo fix: {OTHER_CACHE_HINT}")
     shutil.rmtree(spent_folder(Path(path)), ignore_errors=True)
     return True
+
+
+def lacks_taps(path: Path | str, inputs: dict[str, dict]) -> bool:
+    """Whether a finished cache at `path` has no taps, `inputs` has some, and all other inputs are equal."""
+    if not inputs.get("taps") or not (Path(path) / schema.INFO).is_file():
+        return False
+    cache = Cache(path)
+    others = {stage: made_from for stage, made_from in inputs.items() if stage != "taps"}
+    return "taps" not in cache.info and not _changes(cache, others)
+
+
+def _changes(cache: Cache, inputs: dict[str, dict]) -> list[str]:
+    stages, asked = cache.info["stages"], json.loads(json.dumps(inputs))
+    return [line for stage in asked for line in _differences(stage, stages.get(stage, {}), asked[stage])]
 
 
 def _differences(name: str, old: Any, new: Any) -> list[str]:

@@ -118,6 +118,41 @@ def test_other_views_cost_an_unfinished_run_its_features_alone(made, tmp_path, t
     assert file_bytes(other.with_suffix(".cache")) == file_bytes(made.with_suffix(".cache"))
 
 
+def test_views_are_added_to_a_finished_cache_and_the_rest_stays(made, tmp_path, tiny_clip_path, monkeypatch):
+    other = manifest(tmp_path / "some.yaml", made.parent / "data", tiny_clip_path, image_size=SIZE)
+    asked, cache = f"taps.views={json.dumps(ASKED)}", other.with_suffix(".cache")
+    run(other)
+    kept = {name: (cache / name).stat().st_ino for name in ("images.h5", "captions.parquet", "features.h5")}
+    before = file_bytes(cache)
+    assert "Only taps would be made" in run(other, asked, dry_run=True)
+    write = PartialCache.write
+
+    def stop(self, stage, index, *shard):
+        if index == 1:
+            raise KeyboardInterrupt
+        write(self, stage, index, *shard)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartialCache, "write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(other, asked)
+    assert file_bytes(cache) == before
+    out = run(other, asked, upto="taps", only=True)
+    assert "1 kept from before" in out
+    assert out.count(" rows in ") == 1
+    assert file_bytes(cache) == file_bytes(made.with_suffix(".cache"))
+    assert {name: (cache / name).stat().st_ino for name in kept} == kept
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["some.cache", "some.yaml"]
+
+
+def test_views_are_not_added_where_a_rebuild_is_unfinished(made, tmp_path, tiny_clip_path):
+    other = manifest(tmp_path / "some.yaml", made.parent / "data", tiny_clip_path, image_size=SIZE)
+    run(other)
+    run(other, upto="ingest", rebuild=True)
+    with pytest.raises(ValueError, match="unfinished `hspcgan prepare --rebuild`"):
+        run(other, f"taps.views={json.dumps(ASKED)}")
+
+
 @pytest.mark.parametrize("views", ["[whole]", "[]"])
 def test_a_finished_cache_of_other_views_is_refused(made, views):
     with pytest.raises(ValueError, match=r"taps\.views: cache has \['whole', .*(?s:.)*--rebuild"):

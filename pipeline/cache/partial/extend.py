@@ -1,0 +1,64 @@
+"""CLIP features of views added to a finished cache: the taps stage is made, every other file is linked."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.fingerprint import fingerprint
+from hspcgan.pipeline.cache.info import sealed, stamp
+from hspcgan.pipeline.cache.partial.assemble import write_array
+from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.validate import validate
+
+
+class ExtendedCache(PartialCache):
+    """A finished cache without taps and the taps stage in its `CACHE.partial`, resumable like any stage.
+
+    UserError when `CACHE.partial` holds an unfinished `prepare --rebuild`, which would be lost.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, replace=True)
+        self.finished = Cache(path)
+        begun = [stage for stage in schema.STAGES if stage != "taps" and self.folder(stage).exists()]
+        if begun:
+            raise UserError(
+                f"{self.path} is an unfinished `hspcgan prepare --rebuild`; finish it, or remove the folder"
+            )
+
+    def _asked(self, stage: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return {"fingerprint": fingerprint(inputs, self.finished.info["fingerprint"]), "inputs": inputs}
+
+    def finish(self, info: Mapping[str, Any]) -> Path:
+        """Puts the finished cache's files and taps.h5 into a new cache and replaces the finished one by it.
+
+        `info`: taps {clip_sha256, views, blocks}.
+        """
+        plan, old = self.plan("taps"), self.finished.info
+        final = self.path / "final"
+        shutil.rmtree(final, ignore_errors=True)
+        final.mkdir()
+        for name in schema.contents_of(old):
+            _link(self.finished.path / name, final / name)
+        write_array(final / schema.TAPS_FILE, self, "taps", "taps")
+        whole = sealed({
+            **old, "taps": info["taps"], "fingerprint": plan["fingerprint"],
+            "stages": {**old["stages"], "taps": plan["inputs"]},
+            "files": {**old["files"], schema.TAPS_FILE: stamp(final / schema.TAPS_FILE)},
+        })  # fmt: skip
+        (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+        validate(final, checksums=False)
+        return self.install(final)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
