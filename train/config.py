@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hspcgan.model.errors import UserError
+from hspcgan.train.schedule import Knots, problem
 
 # A run may be resumed with other values of these. They change when it ends, what it logs, and where and in how many
 # parts it computes, but (up to rounding) not the result.
@@ -19,6 +20,10 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    initial: str | None = Field(
+        None,
+        description="Checkpoint (shipped name or folder) that the networks start from. Absent: random weights.",
+    )
     steps: int = Field(ge=1, description="Steps (one D and one G update each) after which the run is complete.")
     max_seconds: float | None = Field(None, gt=0, description="Stop and save once training has taken this long.")
     batch_size: int = Field(32, ge=2, description="Rows of the global batch, all processes together.")
@@ -37,20 +42,44 @@ class TrainConfig(BaseModel):
     )
     penalty_k: float = Field(2.0, ge=0, description="k of the gradient penalty in eq. 3.")
     penalty_p: float = Field(6.0, ge=1, description="p of the gradient penalty in eq. 3.")
+    penalty_every: int = Field(
+        1, ge=1, description="Steps between penalties, each weighted by this number (StyleGAN2's lazy regularisation)."
+    )
     penalty_norm: Literal["summed", "joint"] = Field(
         "summed", description="summed: two norms (eq. 3); joint: one (GALIP)."
     )
     similarity: float = Field(4.0, ge=0, description="λ of eq. 3, weight of the CLIP similarity in the generator loss.")
 
+    similarity_schedule: Knots = Field(
+        (), description="[step, factor] pairs: λ is multiplied by the factor, linear between the steps."
+    )
+    mode_seeking: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the mode-seeking term (other noise, another image); 0, the paper's: none.",
+    )
+    mode_seeking_limit: float = Field(
+        0.2, gt=0, description="Image distance per noise distance above which the mode-seeking term asks for no more."
+    )
+
     lr_generator: float = Field(1e-4, gt=0, description="Adam's learning rate of the generator.")
     lr_discriminator: float = Field(4e-4, gt=0, description="Adam's learning rate of discriminator and head.")
     betas: tuple[float, float] = Field((0.0, 0.9), description="Adam's β₁ and β₂.")
+    lr_schedule: Knots = Field(
+        (), description="[step, factor] pairs; both learning rates are multiplied by the factor, as with λ."
+    )
     ema: float = Field(0.0, ge=0, lt=1, description="Decay of the generator's moving average; 0, the paper's: none.")
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="bf16: autocast everywhere except in the discriminator's real branch and its penalty."
     )
 
     flip: bool = Field(False, description="Mirror half of the images; only if captions never say left or right.")
+    shift: int = Field(
+        0,
+        ge=0,
+        description="Differentiable augmentation: real and generated images are moved by up to this many pixels before "
+        "CLIP sees them; 0, the paper's: not moved.",
+    )
     cache_taps: Literal[False, True, "disk"] = Field(
         False,
         description="true: compute the frozen CLIP features of all training images at each start and keep them in RAM "
@@ -76,6 +105,13 @@ class TrainConfig(BaseModel):
         None, description="Name of a Weights & Biases project; TensorBoard's content is sent there as well."
     )
 
+    @field_validator("similarity_schedule", "lr_schedule")
+    @classmethod
+    def _rising_steps(cls, knots: Knots) -> Knots:
+        if found := problem(knots):
+            raise ValueError(found)
+        return knots
+
     @model_validator(mode="after")
     def _one_view_per_cached_image(self) -> "TrainConfig":
         if self.cache_taps == "disk" and self.flip:
@@ -83,6 +119,8 @@ class TrainConfig(BaseModel):
                 "with cache_taps: disk the cache's views are the augmentation: set flip: false, and name flipped views "
                 "in taps.views, such as [whole, whole-flipped]"
             )
+        if self.cache_taps and self.shift:
+            raise ValueError("cache_taps holds images that are not moved: set shift: 0 or cache_taps: false")
         if self.cache_taps and self.flip:
             raise UserError("cache_taps holds one unflipped view per image: set flip: false or cache_taps: false")
         return self

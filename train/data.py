@@ -19,6 +19,7 @@ from hspcgan.model.errors import UserError
 from hspcgan.model.views import view_pixels
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.train.augment import shifted, shifts
 from hspcgan.train.losses import valid_negatives
 
 ORDER, CAPTION, VIEW = range(3)  # streams of random numbers drawn from one seed
@@ -54,7 +55,7 @@ class Batch:
 
     step: int  # counted from 0
     samples: np.ndarray  # [b] sample rows in the cache
-    images: Tensor | None  # [b, 3, H, W] float32 in [-1, 1]; None if taps are cached
+    images: Tensor | None  # [b, 3, H, W] float32 in [-1, 1], moved by `shifts`; None if taps are cached
     taps: list[Tensor] | None  # each [b, D, g, g] float32; None if computed from images
     condition: Condition  # of b captions
     noise: Tensor  # [b, noise_dim]
@@ -62,6 +63,7 @@ class Batch:
     negatives: Tensor  # [b, B] bool, which of them are valid negatives
     balance: float  # B / rows of the global batch with a valid negative; 0 if there are none
     first_row: int  # place of row 0 in the global batch
+    shifts: np.ndarray  # [b, 2] pixels (down, right) that images are moved by; 0 without augmentation
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its tensors on another device."""
@@ -90,6 +92,7 @@ class Batch:
             noise=self.noise[rows],
             negatives=self.negatives[rows],
             first_row=self.first_row + rows.start,
+            shifts=self.shifts[rows],
         )
 
 
@@ -116,6 +119,7 @@ class Batches:
         seed: int,
         noise_dim: int,
         flip: bool = False,
+        shift: int = 0,
         n_entities: int = 6,
         rank: int = 0,
         size: int = 1,
@@ -128,7 +132,7 @@ class Batches:
             )
         self.cache, self.batch_size, self.seed, self.noise_dim = cache, batch_size, seed, noise_dim
         self.views: Sequence[str] = ("whole", "whole-flipped") if flip else ("whole",)
-        self.n_entities = n_entities
+        self.n_entities, self.shift = n_entities, shift
         self.rows = slice(rank * batch_size // size, (rank + 1) * batch_size // size)
         self.samples = np.asarray(cache.split_rows("train"))
         if len(self.samples) == 0:
@@ -161,10 +165,11 @@ class Batches:
         negatives = valid_negatives(torch.from_numpy(self.own_texts[places]), texts)  # [B, B]
         with_negative = int(negatives.any(dim=1).sum())
         mine, seen = places[self.rows], views[self.rows]
+        moves = shifts(self.seed, step, self.batch_size, self.shift)[self.rows]
         return Batch(
             step=step,
             samples=self.samples[mine],
-            images=self.images(mine, seen) if self.taps is None else None,
+            images=shifted(self.images(mine, seen), moves) if self.taps is None else None,
             taps=None if self.taps is None else _each_tap(self.taps[self.tap_rows[mine], seen]),
             condition=self._condition(captions),
             noise=torch.from_numpy(noise_rows(self.seed, step, self.batch_size, self.noise_dim)[self.rows]),
@@ -172,6 +177,7 @@ class Batches:
             negatives=negatives[self.rows],
             balance=self.batch_size / with_negative if with_negative else 0.0,
             first_row=self.rows.start,
+            shifts=moves,
         )
 
     def _condition(self, captions: np.ndarray) -> Condition:

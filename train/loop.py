@@ -1,21 +1,23 @@
 """The training loop: discriminator step, generator step, moving average, log, save; resumes by itself."""
 
-import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hspcgan.train import checkpoints, distributed, losses
+from hspcgan.train.augment import shifted
 from hspcgan.train.data import Batch
 from hspcgan.train.periodic_eval import PeriodicEvaluator
 from hspcgan.train.run_lock import locked
 from hspcgan.train.run_log import Clock, RunLog
+from hspcgan.train.schedule import factor_at
 from hspcgan.train.setup import Run
+from hspcgan.train.updates import frozen, set_rates, update, update_ema
 
 Report = dict[str, Tensor]  # scalars by name
 
@@ -112,10 +114,12 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
     parts, reports = batch.parts(run.config.accumulate), []
     whole = len(parts) == 1  # then one G pass serves both updates; parts are generated twice, which saves memory
 
+    set_rates(run, batch.step)
+
     run.optimizer_d.zero_grad(set_to_none=True)
     for part in parts:
         with torch.set_grad_enabled(whole):
-            taps, features = draw(run, part)
+            images, taps, features = draw(run, part)
         clock.lap("fake")
         loss_d, report = discriminator_loss(run, part, [tap.detach() for tap in taps])
         (loss_d / len(parts)).backward()
@@ -127,12 +131,15 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
     run.optimizer_g.zero_grad(set_to_none=True)
     for part, report in zip(parts, reports, strict=True):
         if not whole:
-            taps, features = draw(run, part)
+            images, taps, features = draw(run, part)
             clock.lap("fake")
         sentence = part.condition.sentence  # [b, d]
         with run.autocast(), frozen(run.discriminator, run.head):
             scores = run.head(run.discriminator(taps), sentence)  # [b]
-        loss_g = losses.generator_loss(scores, features, sentence, run.config.similarity)
+        similarity = run.config.similarity * factor_at(run.config.similarity_schedule, batch.step)
+        loss_g = losses.generator_loss(scores, features, sentence, similarity)
+        if run.config.mode_seeking:
+            loss_g = loss_g - run.config.mode_seeking * spread(run, part, images, report)
         (loss_g / len(parts)).backward()
         report |= {"loss_g": loss_g.detach(), "cosine": losses.image_text_cosine(features.detach(), sentence)}
         clock.lap("G")
@@ -144,11 +151,22 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
     return {name: mean_of(reports, name) for name in reports[0]} | {"grad_d": grad_d, "grad_g": grad_g}
 
 
-def draw(run: Run, batch: Batch) -> tuple[list[Tensor], Tensor]:
-    """Frozen CLIP features of images generated for a batch: taps, each [b, D, g, g], and image features [b, d]."""
+def draw(run: Run, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
+    """Images generated for a batch, [b, 3, H, W], and CLIP's view of them: taps, each [b, D, g, g], features [b, d]."""
     with run.autocast():
-        images = run.generator(batch.noise, batch.condition)  # [b, 3, H, W]
-        return run.clip.image_taps(images, run.tap_blocks)
+        images = run.generator(batch.noise, batch.condition)
+        return images, *run.clip.image_taps(shifted(images, batch.shifts), run.tap_blocks)
+
+
+def spread(run: Run, batch: Batch, images: Tensor, report: Report) -> Tensor:
+    """How much other noise changes the images; of a quarter of the rows, since it costs a second pass of G."""
+    rows = max(1, len(images) // 4)
+    noise, other = batch.noise[:rows], batch.noise[-rows:]  # the last rows' noise serves as the other one
+    with run.autocast():
+        others = run.generator(other, batch.condition[:rows])
+    found = losses.mode_seeking(images[:rows], others, noise, other, run.config.mode_seeking_limit)
+    report["spread"] = found.detach()
+    return found
 
 
 def mean_of(reports: list[Report], name: str) -> Tensor:
@@ -163,13 +181,17 @@ def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple
         fake_taps: CLIP features of generated images, each [b, D, g, g], detached.
     """
     config = run.config
-    taps = [tap.detach().requires_grad_() for tap in run.real_taps(batch)]  # leaves: no gradient flows into CLIP
-    sentence = batch.condition.sentence.detach().clone().requires_grad_()
+    penalized = batch.step % config.penalty_every == 0
+    taps = [
+        tap.detach().requires_grad_(penalized) for tap in run.real_taps(batch)
+    ]  # leaves: no gradient flows into CLIP
+    sentence = batch.condition.sentence.detach().clone().requires_grad_(penalized)
     features = run.discriminator(taps)  # [b, C, g, g]
     real = run.head(features, sentence)  # [b]
-    penalty = losses.matching_aware_penalty(
-        real, taps, sentence, config.penalty_k, config.penalty_p, joint=config.penalty_norm == "joint"
-    )
+    penalty = real.new_zeros(())
+    if penalized:
+        k, joint = config.penalty_k * config.penalty_every, config.penalty_norm == "joint"
+        penalty = losses.matching_aware_penalty(real, taps, sentence, k, config.penalty_p, joint)
     mismatched = batch.sentences[mismatches(run, batch, features)]  # ê_i [b, d]
     with run.autocast():
         mis = run.head(features, mismatched)  # [b]
@@ -201,49 +223,3 @@ def mismatches(run: Run, batch: Batch, features: Tensor) -> Tensor:
     if run.config.mining in ("none", "fake"):
         return losses.rolled(batch.negatives, batch.first_row)
     return losses.hardest(run.head.pairs(features, batch.sentences), batch.negatives)
-
-
-def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, batch: Batch) -> Tensor:
-    """Average the gradients over processes, check them, take one optimizer step; returns the gradient's norm.
-
-    Args:
-        loss: a scalar for the check and the message; its backward pass is done.
-        what: "discriminator" or "generator", for the message.
-
-    Raises:
-        FloatingPointError: loss or norm is not finite; raised before any weight is changed.
-    """
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    distributed.average_gradients(parameters, run.world)
-    norm = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None])).norm()
-    value, size = torch.stack([loss, norm]).tolist()
-    if not (math.isfinite(value) and math.isfinite(size)):
-        keys = run.cache.samples["key"].take(batch.samples.tolist()).to_pylist()
-        shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the others')"
-        rows = "Batch" if run.world.size == 1 else shared
-        raise FloatingPointError(
-            f"step {batch.step + 1}: {what} loss is {value}, its gradient's norm {size}; stopped before the update. "
-            f"{rows}: {', '.join(keys)}. Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. "
-            f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
-        )
-    optimizer.step()
-    return norm
-
-
-@torch.no_grad()
-def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of the weights; the decay rises from 0.1 as (1 + step) / (10 + step) up to `decay`."""
-    keep = min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
-
-
-@contextmanager
-def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Freezes the networks' weights inside the block; gradients still pass through to their inputs."""
-    for network in networks:
-        network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for network in networks:
-            network.requires_grad_(True)

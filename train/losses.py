@@ -137,6 +137,20 @@ def generator_loss(scores: Tensor, image_features: Tensor, sentence: Tensor, sim
     return -scores.float().mean() - similarity * image_text_cosine(image_features, sentence)
 
 
+def mode_seeking(
+    images: Tensor, others: Tensor, noise: Tensor, other_noise: Tensor, limit: float = float("inf")
+) -> Tensor:
+    """Mean of min(‖x − x'‖ / ‖z − z'‖, limit), norms being mean absolute values: to be maximised → scalar.
+
+    The term of MSGAN (Mao et al., CVPR 2019), not inverted and bounded as in DSGAN (Yang et al., ICLR 2019).
+
+    Args:
+        images, others: [b, 3, H, W] of the same captions, made from noise and other_noise, [b, z].
+    """
+    apart = (images.float() - others.float()).abs().flatten(1).mean(dim=1)
+    return (apart / (noise - other_noise).abs().mean(dim=1)).clamp(max=limit).mean()
+
+
 def image_text_cosine(image_features: Tensor, sentence: Tensor) -> Tensor:
     """S of eq. 3: mean cosine of image and sentence features, in float32; [b, d], [b, d] → scalar."""
     return F.cosine_similarity(image_features.float(), sentence.float(), dim=1).mean()

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from hspcgan.model.build import build
+from hspcgan.model.checkpoint import load
 from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.clip_block import fold_quick_gelu
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
 from hspcgan.model.errors import UserError
@@ -88,7 +90,9 @@ def build_run(manifest: Manifest, world: World) -> Run:
     model_config = manifest.section("model", ModelConfig)
     cache = Cache(Path(manifest.raw["cache"]))
     chosen = manifest.section("encode", ClipChoice)
-    clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified).with_input(model_config.clip_input)
+    clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified)
+    fold_quick_gelu(clip.network)  # only here: the cache's bits and the comparison with imported weights stay the same
+    clip = clip.with_input(model_config.clip_input)
     cache.require_clip(clip.sha256)
     _require_fit(manifest, cache, config, model_config)
     batches = Batches(
@@ -97,6 +101,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
         config.seed,
         model_config.noise_dim,
         flip=config.flip,
+        shift=config.shift,
         n_entities=model_config.locals,
         rank=world.rank,
         size=world.size,
@@ -107,7 +112,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
         batches.use_cached_taps(tap_blocks)
 
     torch.manual_seed(config.seed)
-    generator, discriminator, head = build(model_config, clip, cache.phrase_mean)
+    generator, discriminator, head = _networks(config, model_config, clip, cache)
     clip.to(world.device)
     for network in (generator, discriminator, head):
         network.to(world.device)
@@ -128,6 +133,23 @@ def build_run(manifest: Manifest, world: World) -> Run:
         batches=batches,
         tap_blocks=tap_blocks,
     )
+
+
+def _networks(
+    config: TrainConfig, model_config: ModelConfig, clip: FrozenClip, cache: Cache
+) -> tuple[Generator, Discriminator, Head]:
+    """Networks with random weights, or with those of `train.initial`, which must be of the same model and CLIP."""
+    if config.initial is None:
+        return build(model_config, clip, cache.phrase_mean)
+    path = weights_path(config.initial)
+    loaded = load(path, clip)
+    if loaded.config != model_config:
+        ours, theirs = model_config.model_dump(), loaded.config.model_dump()
+        differing = ", ".join(
+            f"{key}: {theirs[key]} there, {ours[key]} here" for key in ours if ours[key] != theirs[key]
+        )
+        raise UserError(f"train.initial: {path} is another model ({differing}); change the model section")
+    return loaded.generator.train(), loaded.discriminator.train(), loaded.head.train()
 
 
 def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_config: ModelConfig) -> None:

@@ -1,0 +1,67 @@
+"""What one step does to weights: rates, gradients averaged and checked, the optimizer's step, the moving average."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from hspcgan.train import checkpoints, distributed
+from hspcgan.train.data import Batch
+from hspcgan.train.schedule import factor_at
+from hspcgan.train.setup import Run
+
+
+def set_rates(run: Run, step: int) -> None:
+    """The learning rates of this step, by `train.lr_schedule`."""
+    factor = factor_at(run.config.lr_schedule, step)
+    for optimizer, rate in ((run.optimizer_g, run.config.lr_generator), (run.optimizer_d, run.config.lr_discriminator)):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * factor
+
+
+def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, batch: Batch) -> Tensor:
+    """Average the gradients over processes, check them, take one optimizer step; returns the gradient's norm.
+
+    Args:
+        loss: a scalar for the check and the message; its backward pass is done.
+        what: "discriminator" or "generator", for the message.
+
+    Raises:
+        FloatingPointError: loss or norm is not finite; raised before any weight is changed.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    distributed.average_gradients(parameters, run.world)
+    norm = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None])).norm()
+    value, size = torch.stack([loss, norm]).tolist()
+    if not (math.isfinite(value) and math.isfinite(size)):
+        keys = run.cache.samples["key"].take(batch.samples.tolist()).to_pylist()
+        shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the others')"
+        rows = "Batch" if run.world.size == 1 else shared
+        raise FloatingPointError(
+            f"step {batch.step + 1}: {what} loss is {value}, its gradient's norm {size}; stopped before the update. "
+            f"{rows}: {', '.join(keys)}. Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. "
+            f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
+        )
+    optimizer.step()
+    return norm
+
+
+@torch.no_grad()
+def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Exponential moving average of the weights; the decay rises from 0.1 as (1 + step) / (10 + step) up to `decay`."""
+    keep = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Freezes the networks' weights inside the block; gradients still pass through to their inputs."""
+    for network in networks:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.requires_grad_(True)
