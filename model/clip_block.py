@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+QUICK_GELU_SCALE = 1.702
 
 
 def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
@@ -21,6 +23,22 @@ def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = 
     return x + block.mlp(normalized(block.ln_2, x))
 
 
+@torch.no_grad()
+def fold_quick_gelu(network: nn.Module) -> None:
+    """Replaces QuickGELU by SiLU in every block of a CLIP network, with its scale s folded into the weights around it.
+
+    x · σ(s·x) = SiLU(s·x) / s: the same function up to rounding, in one kernel forward and one backward instead of
+    three and more. Changes the weights in place. A network that is folded already stays as it is.
+    """
+    for mlp in [module.mlp for module in network.modules() if hasattr(module, "mlp")]:
+        if isinstance(mlp.gelu, nn.SiLU):
+            continue
+        mlp.c_fc.weight.mul_(QUICK_GELU_SCALE)
+        mlp.c_fc.bias.mul_(QUICK_GELU_SCALE)
+        mlp.c_proj.weight.div_(QUICK_GELU_SCALE)
+        mlp.gelu = nn.SiLU()
+
+
 def normalized(norm: Any, x: Tensor) -> Tensor:
     """`norm`'s layer norm in the dtype of `x`; OpenAI's own always computes in float32, which needs float32 weights."""
     return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
@@ -29,11 +47,15 @@ def normalized(norm: Any, x: Tensor) -> Tensor:
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
     if not (q.is_cpu and q.dtype.itemsize == 2):
         return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
-    # A CPU has no fused attention for half precision; the unfused one takes a third of a whole pass.
-    if mask is not None and mask.is_floating_point():
-        mask = mask.float()
+    # A CPU has fused attention for float32 only. For the few tokens of an image, plain products in half precision
+    # with a float32 softmax take two thirds of its time.
     with torch.autocast("cpu", enabled=False):
-        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, is_causal=causal).to(q.dtype)
+        if causal:
+            return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True).to(q.dtype)
+        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # [B, heads, L, L]
+        if mask is not None:
+            logits = logits + mask if mask.is_floating_point() else logits.masked_fill(~mask, -torch.inf)
+        return torch.softmax(logits, dim=-1, dtype=torch.float32).to(v.dtype) @ v
 
 
 def key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:

@@ -10,6 +10,7 @@ from helpers.networks import random_clip_state
 from torch import nn
 
 from hspcgan.model.clip import load_clip
+from hspcgan.model.clip_block import fold_quick_gelu
 from hspcgan.model.clip_file import openai_clip
 
 TEXTS = ["a bird", "a large yellow bird with a blue belly is perched on a branch", "red"]
@@ -174,3 +175,17 @@ def test_files_that_are_not_a_clip_are_rejected(tmp_path):
     torch.save(state, tmp_path / "lacking.pt")
     with pytest.raises(ValueError, match="does not fit OpenAI's CLIP"):
         load_clip(tmp_path / "lacking.pt")
+
+
+def test_a_folded_network_computes_what_openais_does(tiny_clip_path, official):
+    folded = load_clip(tiny_clip_path)
+    fold_quick_gelu(folded.network)
+    fold_quick_gelu(folded.network)  # the second time must change nothing
+    assert not any("QuickGELU" in type(module).__name__ for module in folded.network.modules())
+    torch.manual_seed(5)
+    pixels = torch.randn(3, 3, folded.resolution, folded.resolution)
+    mean, std = folded.pixel_mean, folded.pixel_std
+    expected = official.encode_image(((pixels + 1) / 2 - mean) / std)
+    torch.testing.assert_close(folded.image_features(pixels), expected, atol=1e-5, rtol=1e-5)
+    ids = openai_clip().tokenize(TEXTS)
+    torch.testing.assert_close(folded.encode_text(ids)[0], official.encode_text(ids), atol=1e-5, rtol=1e-5)
