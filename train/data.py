@@ -19,8 +19,8 @@ from hspcgan.model.errors import UserError
 from hspcgan.model.views import view_pixels
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.train.augment import shifted, shifts
-from hspcgan.train.losses import valid_negatives
+from hspcgan.train.step.augment import shifted, shifts
+from hspcgan.train.step.losses import valid_negatives
 
 ORDER, CAPTION, VIEW = range(3)  # streams of random numbers drawn from one seed
 GRID_STEP = -1  # the "step" that sample grids take their noise from

@@ -9,15 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hspcgan.train import checkpoints, distributed, losses
-from hspcgan.train.augment import shifted
+from hspcgan.train import checkpoints, distributed
 from hspcgan.train.data import Batch
 from hspcgan.train.periodic_eval import PeriodicEvaluator
 from hspcgan.train.run_lock import locked
 from hspcgan.train.run_log import Clock, RunLog
-from hspcgan.train.schedule import factor_at
 from hspcgan.train.setup import Run
-from hspcgan.train.updates import frozen, set_rates, update, update_ema
+from hspcgan.train.step import losses
+from hspcgan.train.step.augment import shifted
+from hspcgan.train.step.schedule import factor_at
+from hspcgan.train.step.updates import frozen, set_rates, update, update_ema
 
 Report = dict[str, Tensor]  # scalars by name
 

@@ -12,10 +12,11 @@ from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.meta import OPENAI, meta_clip, meta_like, meta_networks
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
-from hspcgan.train import checkpoints, losses
+from hspcgan.train import checkpoints
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import World
 from hspcgan.train.setup import Run, require_wandb
+from hspcgan.train.step import losses
 
 STATE_BYTES = 16  # of a trainable parameter: weight, gradient, Adam's two moments, float32 each
 GB = 1e9

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from hspcgan.train import losses
+from hspcgan.train.step import losses
 
 
 def test_hinge_by_hand():

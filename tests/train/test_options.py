@@ -7,11 +7,12 @@ import yaml
 from helpers.runs import SIZE
 
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.train import augment, loop, losses, schedule, updates
+from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import start
 from hspcgan.train.run_log import Clock
 from hspcgan.train.setup import build_run
+from hspcgan.train.step import augment, losses, schedule, updates
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -23,7 +23,7 @@ from hspcgan.model.import_galip import import_galip
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.manifest import Manifest
-from hspcgan.train import distributed, losses
+from hspcgan.train import distributed
 from hspcgan.train.bench.plain import Plain
 from hspcgan.train.bench.plain_networks import networks
 from hspcgan.train.config import TrainConfig
@@ -31,6 +31,7 @@ from hspcgan.train.data import Batches
 from hspcgan.train.loop import train_step
 from hspcgan.train.run_log import Clock
 from hspcgan.train.setup import Run, build_run
+from hspcgan.train.step import losses
 
 GALIP: dict[str, dict[str, Any]] = {
     "model": {"kind": "galip", "clip_input": "galip", "adapter_blocks": 4},

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from hspcgan.train import checkpoints, distributed
 from hspcgan.train.data import Batch
-from hspcgan.train.schedule import factor_at
 from hspcgan.train.setup import Run
+from hspcgan.train.step.schedule import factor_at
 
 
 def set_rates(run: Run, step: int) -> None:
