@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
-upath = pytest.importorskip("upath")  # in a test file that imports this one, too
+import upath
 
 
 def stored(url: str) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -180,7 +181,6 @@ def test_export_leaves_an_unfinished_cache_of_that_name_alone(cache, tmp_path):
 
 
 def test_duckdb_reads_the_export_and_its_fixed_size_lists(cache, tmp_path):
-    duckdb = pytest.importorskip("duckdb")
     assert hspcgan("export", "--parquet", cache, tmp_path / "plain").exit_code == 0
     opened = Cache(cache)
     ask = duckdb.connect().execute

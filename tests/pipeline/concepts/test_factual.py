@@ -5,9 +5,12 @@ import shutil
 import socket
 
 import pytest
+import torch
+from helpers import t5 as world
 from helpers.cli import hspcgan
 from helpers.concepts import spoken
 from helpers.datasets import manifest, picture, write
+from safetensors.torch import load_file, save_file
 
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
@@ -16,13 +19,6 @@ from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.concepts.annotate.t5 import CONVERT, Factual, Graph
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.stages.prepare import prepare
-
-pytest.importorskip("transformers", reason="the extra [factual] is not installed")
-pytest.importorskip("sentencepiece", reason="the extra [factual] is not installed")
-
-import torch
-from helpers import t5 as world
-from safetensors.torch import load_file, save_file
 
 SHIRT, BIRDS, CUT, SLEEPING = world.TAUGHT
 

@@ -6,6 +6,7 @@ import re
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import upath
 from helpers.datasets import picture, write
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
@@ -160,7 +161,6 @@ def test_the_signature_moves_with_the_table_and_the_images(folder):
 
 
 def test_a_url_is_read_through_fsspec():
-    upath = pytest.importorskip("upath")
     home = upath.UPath("memory://bucket/data")
     home.mkdir(parents=True, exist_ok=True)
     (home / "a.png").write_bytes(picture(1))
@@ -173,7 +173,6 @@ def test_a_url_is_read_through_fsspec():
 
 @pytest.mark.parametrize("name", ["http://x/y.jpg", "http:/x/y.jpg", "data:image/png;base64,AAAA"])
 def test_an_image_of_another_protocol_costs_its_row_at_a_url_too(folder, name):
-    pytest.importorskip("upath")
     write(folder / "t.jsonl", "".join(json.dumps({"image": n, "caption": "x"}) + "\n" for n in ("a.png", name)))
     found = items(opened(f"file://{folder}/t.jsonl"))
     assert found.pop("a.png").problem is None
@@ -183,6 +182,5 @@ def test_an_image_of_another_protocol_costs_its_row_at_a_url_too(folder, name):
 
 
 def test_a_url_for_a_source_of_local_folders_is_refused():
-    pytest.importorskip("upath")
     with pytest.raises(ValueError, match="reads local folders"):
         DataConfig(source="folder", path="memory://bucket/data")

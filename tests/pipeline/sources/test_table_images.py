@@ -5,6 +5,7 @@ import hashlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import upath
 from helpers.datasets import picture, write
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
@@ -113,7 +114,6 @@ def test_a_table_that_was_cut_meanwhile_costs_its_rows(tmp_path):
 
 
 def test_images_in_a_table_at_a_url_are_read(tmp_path):
-    upath = pytest.importorskip("upath")
     home = upath.UPath("memory://bucket/images")
     home.mkdir(parents=True, exist_ok=True)
     (home / "t.parquet").write_bytes(table(tmp_path / "t.parquet", [(inside(7), ["x"])]).read_bytes())

@@ -1,6 +1,6 @@
 """Tar shards at a URL: read as those on the disk, opened once each, then asked for the bytes of an item alone."""
 
-import pytest
+import upath
 from helpers.datasets import picture, tar_shard, webdataset
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
@@ -15,7 +15,6 @@ def items(source):
 
 
 def test_shards_at_a_url_are_read_through_fsspec(tmp_path):
-    upath = pytest.importorskip("upath")
     webdataset(tmp_path)
     home = upath.UPath("memory://bucket/shards")
     home.mkdir(parents=True, exist_ok=True)
@@ -28,7 +27,6 @@ def test_shards_at_a_url_are_read_through_fsspec(tmp_path):
 
 
 def test_a_url_is_opened_once_a_shard_and_then_asked_for_the_bytes_of_an_item_alone(tmp_path, monkeypatch):
-    upath = pytest.importorskip("upath")
     members = {"a.jpg": picture(), "a.txt": b"a bird", "b.jpg": picture(1), "b.json": b'{"caption": "x"}', "b.txt": b""}
     home = upath.UPath(f"memory://{tmp_path.name}")
     home.mkdir(parents=True)

@@ -1,10 +1,11 @@
-"""The Ray engine: the same bytes as local, on a Ray of two processes; skipped where ray is not installed."""
+"""The Ray engine: the same bytes as local, on a Ray of two processes."""
 
 import functools
 from pathlib import Path
 
 import helpers
 import pytest
+import ray
 from helpers.datasets import folder_dataset, manifest
 from helpers.files import file_bytes
 from helpers.mappers import make_double
@@ -12,8 +13,6 @@ from helpers.mappers import make_double
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.stages import engines, ingest
 from hspcgan.pipeline.stages.prepare import prepare
-
-ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module", autouse=True)

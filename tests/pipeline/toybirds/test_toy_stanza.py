@@ -22,7 +22,6 @@ from hspcgan.pipeline.toybirds.scene import sample_scenes
 from hspcgan.pipeline.toybirds.weights import toy_stanza, treebank
 
 SHIPPED = Path(str(resources.files("hspcgan.pipeline.assets"))) / "toy-stanza"
-needs_shipped = pytest.mark.skipif(not SHIPPED.is_dir(), reason="the toy stanza is not built: hspcgan assets build")
 
 
 @pytest.fixture(scope="module")
@@ -152,21 +151,18 @@ def _refused(*_, **__):
     raise AssertionError("the network was asked for")
 
 
-@needs_shipped
 def test_shipped_models_load_offline_and_are_small(monkeypatch):
     monkeypatch.setattr(socket, "socket", _refused)
     assert Stanza(str(SHIPPED)).annotate(["a red bird"])[0][2].lemma == "bird"
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 3e6
 
 
-@needs_shipped
 def test_shipped_models_give_the_gold_sets_of_unseen_captions():
     scenes = [scene for scene in sample_scenes(200, 990) if scene.split == "test"][:25]
     parser = Parser(ParseConfig(annotator="stanza", model=str(SHIPPED)))
     assert toy_stanza.accuracy(parser, scenes) >= 0.99
 
 
-@needs_shipped
 @pytest.mark.parametrize("typed", [
     "a large yellow bird with a blue belly is perched on a branch",
     "a large yellow bird with a blue belly is perched on a branch.",
@@ -186,7 +182,6 @@ def test_shipped_models_read_what_people_type(shipped, typed):
     ]  # fmt: skip
 
 
-@needs_shipped
 def test_shipped_models_tell_two_sentences_apart(shipped):
     tokens = shipped.annotate(["The red bird flies in the sky. It has a long black beak."])[0]
     assert [token.text for token in tokens if token.head < 0] == ["flies", "has"]
