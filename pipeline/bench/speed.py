@@ -24,7 +24,7 @@ WARM_UP = 32  # captions, so that neither way pays for lazy loading
 def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     """Concepts and scene graphs, all rules included both ways: spaCy as it comes, one call a caption; ours."""
     texts = load_captions(bench)
-    naive, ours = Parser(config, lean=False), Parser(config)
+    naive, ours = Parser(config, fast=False), Parser(config)
     alone, naive_rate = yield from _one_by_one(lambda text: naive.parse([text])[0], bench, texts)
     ours.parse(texts[:WARM_UP])
     _, single_rate = _timed_each(lambda text: ours.parse([text]), texts[: bench.compared])

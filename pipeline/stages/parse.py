@@ -12,6 +12,7 @@ import pyarrow as pa
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.concepts import Parser
+from hspcgan.pipeline.concepts.annotate.versions import rules_code
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.concepts.tokens import Concepts
 from hspcgan.pipeline.stages.engines import Mapper
@@ -110,8 +111,8 @@ def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache
 def stage(config: ParseConfig) -> Stage:
     """The parse stage of a `parse` section; raises UserError when the annotator's model is missing."""
     open_job = functools.partial(job, functools.partial(make_mapper, config), config.processes)
-    settings = config.model_dump(mode="json", exclude={"processes", "model", "spacy_model"})  # tools tell the models
-    inputs = {"parse": settings, "tools": versions(config)}
+    settings = config.model_dump(mode="json", exclude={"processes", "model", "spacy_model"})  # tools name the models
+    inputs = {"parse": settings, "tools": versions(config), "code": rules_code(config.annotator)}
     return Stage("parse", "captions", inputs, lambda: plan_line(config), open_job)
 
 

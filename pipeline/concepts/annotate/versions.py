@@ -1,9 +1,28 @@
-"""Which tools, model files and rules a parse depends on, for fingerprints."""
+"""What a parse depends on, for fingerprints: tools, model files, the code of the rules in use, word lists."""
 
 import hashlib
 import importlib.metadata
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
+
+PACKAGE = "hspcgan.pipeline.concepts"
+COMMON = ("annotate.spacy", "annotate.reread", "repair.rules", "extract.scene_graph")
+MODULES = {
+    "spacy": (*COMMON, "annotate.to_ud", "extract.rules"),
+    "stanza": (*COMMON, "annotate.stanza", "extract.rules"),
+    "factual": (*COMMON, "annotate.t5", "factual.from_tuples"),
+}
+"""The modules that an annotator's captions pass through; those that they import come on top."""
+
+
+def rules_code(annotator: str) -> dict[str, str]:
+    """sha256 by module of the code in use, without comments and docstrings, and by file of all word lists."""
+    from hspcgan.pipeline.cache.fingerprint import code_of
+
+    found = code_of([f"{PACKAGE}.parser"]) | code_of([f"{PACKAGE}.{name}" for name in MODULES[annotator]], (PACKAGE,))
+    lists = (path for path in resources.files(PACKAGE).joinpath("lexicon").iterdir() if path.name.endswith(".txt"))
+    return found | {f"lexicon/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in lists}
 
 
 def files_sha256(files: Mapping[str, Path]) -> str:
@@ -19,12 +38,3 @@ def files_sha256(files: Mapping[str, Path]) -> str:
 def tool_versions(*packages: str) -> dict[str, str]:
     """Installed versions by distribution name."""
     return {name: importlib.metadata.version(name) for name in packages}
-
-
-def rules_sha256() -> str:
-    """Of this package's sources and word lists: a changed rule is another parser."""
-    folder = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.txt")]):
-        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()

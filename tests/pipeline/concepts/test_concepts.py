@@ -9,6 +9,7 @@ import spacy
 from helpers.concepts import examples, spoken
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, concepts_from_tokens
+from hspcgan.pipeline.concepts.annotate.versions import rules_code
 from hspcgan.pipeline.concepts.parse_edit import ParseEdit
 from hspcgan.pipeline.concepts.repair.rules import repair
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
@@ -210,9 +211,25 @@ def test_lemmas_keep_their_silent_e(form, lemma, fixed):
 
 
 def test_versions_name_the_tools_models_and_rules(parser):
-    versions = parser.versions()
-    assert set(versions) == {"spacy", "SceneGraphParser", "spacy_model", "rules"}
-    assert re.fullmatch("[0-9a-f]{64}", versions["rules"])
+    assert set(parser.versions()) == {"spacy", "SceneGraphParser", "spacy_model"}
+    code = rules_code("spacy")
+    assert {"hspcgan.pipeline.concepts.repair.clauses", "hspcgan.pipeline.concepts.parser", "lexicon/typos.txt"} <= set(
+        code
+    )
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in code.values())
+
+
+@pytest.mark.parametrize(
+    ("annotator", "absent"),
+    [
+        ("spacy", ("annotate.stanza", "annotate.t5")),
+        ("stanza", ("annotate.to_ud",)),
+        ("factual", ("extract.relations",)),
+    ],
+)
+def test_the_code_of_other_annotators_does_not_count(annotator, absent):
+    code = rules_code(annotator)
+    assert not {f"hspcgan.pipeline.concepts.{name}" for name in absent} & set(code)
 
 
 def test_importing_the_parser_loads_no_nlp_library():

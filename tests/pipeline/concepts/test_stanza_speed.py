@@ -68,10 +68,10 @@ def test_greedy_trees_leaves_stanza_as_it_was():
 def test_entity_types_are_those_of_a_pipeline_that_looks_for_names_everywhere(annotator, shipped):
     config = ParseConfig(annotator=annotator, model=shipped)
     texts = [*NAMES, *(caption.text for scene in sample_scenes(4, 3) for caption in captions(scene))]
-    lean, plain = Parser(config), Parser(config, lean=False)
-    assert "ner" in lean.nlp.disabled
+    fast, plain = Parser(config), Parser(config, fast=False)
+    assert "ner" in fast.nlp.disabled
     assert "ner" in plain.nlp.pipe_names
-    found = lean.parse(texts)
+    found = fast.parse(texts)
     assert found == [plain.parse([text])[0] for text in texts]
     if annotator == "spacy":
         assert [e.text for e in found[0].entities] == ["person john", "wife", "party", "location paris"]
