@@ -70,7 +70,7 @@ def report(run: Path, out: Path | None, dry_run: bool) -> None:
     RUN/report.html is self-contained: images, figures, curves and where they come from.
     """
     from hspcgan.evaluate.report.build import render
-    from hspcgan.pipeline.cache.atomic import write_whole
+    from hspcgan.model.files import write_whole
 
     page = render(run).encode()
     target = out or run / "report.html"

@@ -25,7 +25,7 @@ from hspcgan.evaluate.selection import Selection, select
 from hspcgan.evaluate.subjects import REAL, Subject, open_generator, provenance
 from hspcgan.model.clip import FrozenClip, load_clip, pick_device
 from hspcgan.model.condition import Condition
-from hspcgan.pipeline.cache.atomic import write_whole
+from hspcgan.model.files import write_whole
 from hspcgan.pipeline.cache.caption_features import Texts
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from hspcgan.model.build import build
 from hspcgan.model.clip import FrozenClip, load_clip
-from hspcgan.model.clip_file import file_sha256
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import atomic_folder, file_sha256
 from hspcgan.model.generator import Generator
 
 FORMAT = 1
@@ -185,22 +185,11 @@ def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) 
         raise UserError(
             f"{path} contains files that are not part of a checkpoint ({', '.join(others[:5])}); name another folder"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    save_file(tensors, work / WEIGHTS)
-    card["weights"]["sha256"] = file_sha256(work / WEIGHTS)
-    (work / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    shutil.copymode(work / CARD, work / WEIGHTS)  # safetensors' own mode gives other users no access
-    if path.exists():
-        old = path.with_name(f".{path.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(path, old)
-        os.replace(work, path)
-        shutil.rmtree(old)
-    else:
-        os.replace(work, path)
+    with atomic_folder(path) as work:
+        save_file(tensors, work / WEIGHTS)
+        card["weights"]["sha256"] = file_sha256(work / WEIGHTS)
+        (work / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        shutil.copymode(work / CARD, work / WEIGHTS)  # safetensors' own mode gives other users no access
 
 
 def _read_tensors(path: Path, card: dict[str, Any]) -> dict[str, Tensor]:

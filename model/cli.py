@@ -70,7 +70,7 @@ def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverifie
     """
     from hspcgan.model import import_galip
     from hspcgan.model.checkpoint import save_weights
-    from hspcgan.model.clip_file import file_sha256
+    from hspcgan.model.files import file_sha256
 
     target = out or state.with_suffix("")
     if target.exists():

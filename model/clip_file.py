@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import warnings
 import zipfile
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
 
 RESNET = "it has no class token and no transformer blocks to tap or to prompt"
 """Reason why CLIPs with a ResNet cannot be used."""
@@ -67,15 +67,6 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
         state = _pickled_state(path)
     _check(path, state)
     return state, sha256, names.get(sha256, path.stem)
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_saved(path: Path, what: str) -> Any:

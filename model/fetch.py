@@ -10,8 +10,9 @@ from urllib.error import URLError
 
 import torch.hub
 
-from hspcgan.model.clip_file import Published, file_sha256, published
+from hspcgan.model.clip_file import Published, published
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
 
 TIMEOUT_SEC = 30
 

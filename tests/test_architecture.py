@@ -64,7 +64,7 @@ def test_model_imports_nothing_of_ours(path):
 def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
     allowed = (
         "hspcgan.pipeline",
-        *(f"hspcgan.model.{name}" for name in ("clip", "clip_file", "config", "errors", "views")),
+        *(f"hspcgan.model.{name}" for name in ("clip", "clip_file", "config", "errors", "files", "views")),
     )
     assert [name for name, _ in ours(path) if not within(name, *allowed)] == []
 
@@ -73,7 +73,11 @@ def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
 def test_the_cache_imports_only_its_storage_libraries(path):
     allowed = CACHE_LIBRARIES | set(sys.stdlib_module_names)
     found = [name for name, _ in imports(path)]
-    foreign = [name for name in found if not within(name, "hspcgan.pipeline.cache", "hspcgan.model.errors")]
+    foreign = [
+        name
+        for name in found
+        if not within(name, "hspcgan.pipeline.cache", "hspcgan.model.errors", "hspcgan.model.files")
+    ]
     assert [name for name in foreign if name.split(".")[0] not in allowed] == []
 
 

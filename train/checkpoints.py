@@ -6,7 +6,6 @@ absent: it is written under a temporary name, renamed, and only then named in `l
 names the best checkpoint and its figure; that checkpoint is never deleted.
 """
 
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import nn
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.cache.atomic import to_disk, write_whole
+from hspcgan.model.files import atomic_folder, to_disk, write_whole
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.setup import Run
 
@@ -31,10 +30,6 @@ def save(run: Run, step: int) -> Path:
     target = root / f"step-{step:06d}"
     if latest(run.folder) == target:
         return target
-    temporary = root / f".{target.name}.partial"
-    for leftover in (temporary, target):
-        if leftover.exists():
-            shutil.rmtree(leftover)
     extra = {
         "step": step,
         "averaged": run.average is not None,
@@ -43,11 +38,9 @@ def save(run: Run, step: int) -> Path:
         "texts": {"parse": _parse_settings(run.cache.info), "templates": run.cache.info["templates"]},
         "train": run.config.model_dump(mode="json"),
     }
-    save_weights(temporary, run.sampling_generator, run.discriminator, run.head, run.model_config, run.clip, extra)
-    torch.save(_state(run, step), temporary / "state.pt")
-    for path in [*temporary.iterdir(), temporary]:
-        to_disk(path)
-    os.replace(temporary, target)
+    with atomic_folder(target, durable=True) as work:
+        save_weights(work, run.sampling_generator, run.discriminator, run.head, run.model_config, run.clip, extra)
+        torch.save(_state(run, step), work / "state.pt")
     write_whole(root / "latest", target.name + "\n")
     to_disk(root)
     prune(run)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.cache.atomic import write_whole
+from hspcgan.model.files import write_whole
 from hspcgan.train import checkpoints
 from hspcgan.train.setup import Run
 

@@ -16,8 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from hspcgan.model.condition import Condition
+from hspcgan.model.files import write_whole
 from hspcgan.model.views import to_uint8
-from hspcgan.pipeline.cache.atomic import write_whole
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.train import distributed
 from hspcgan.train.data import GRID_STEP, noise_rows

@@ -18,8 +18,8 @@ from hspcgan.evaluate.draw.generate import generate, noise
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.errors import UsageError
+from hspcgan.model.files import write_whole
 from hspcgan.model.views import to_uint8
-from hspcgan.pipeline.cache.atomic import write_whole
 
 FRAME_MS = 120
 BATCH = 16

@@ -12,7 +12,7 @@ from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.cache.atomic import write_whole
+from hspcgan.model.files import write_whole
 
 GRID = "grid.png"
 

@@ -84,7 +84,7 @@ class Inception:
         from cleanfid.inception_torchscript import InceptionV3W
         from cleanfid.resize import build_resizer
 
-        from hspcgan.model.clip_file import file_sha256
+        from hspcgan.model.files import file_sha256
 
         path = folder / INCEPTION_FILE
         if not path.is_file():

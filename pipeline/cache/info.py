@@ -1,17 +1,16 @@
 """cache.json: states the size and sha256 of every other file of a cache; written last, checked whenever it is read."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 
 REBUILD_HINT = "rebuild it with `hspcgan prepare MANIFEST --rebuild`"
-BLOCK = 8 * 2**20  # bytes in memory at a time
 COUNTS = ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "empty_graphs", "truncated")
 NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
 
@@ -34,12 +33,7 @@ def sealed(info: Mapping[str, Any]) -> dict[str, Any]:
 
 def stamp(path: Path) -> dict[str, Any]:
     """A file's size in bytes and sha256, as `files` in cache.json has them."""
-    size, digest = 0, hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            size += len(block)
-            digest.update(block)
-    return {"size": size, "sha256": digest.hexdigest()}
+    return {"size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 def is_cache(folder: Path) -> bool:

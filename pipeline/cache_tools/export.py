@@ -1,7 +1,5 @@
 """Export: a cache's concepts and features as plain Parquet, for pandas, DuckDB, Ray and whatever else reads tables."""
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import atomic_folder
 from hspcgan.pipeline.cache.partial.ownership import refuse_inside_cache
 from hspcgan.pipeline.cache.reader import Cache
 
@@ -26,14 +25,11 @@ def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
     if folder.exists():
         raise UserError(f"{folder} exists already; give another folder, or remove it")
     refuse_inside_cache(folder)
-    work = folder.with_name(f".{folder.name}.export")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    pq.write_table(cache.samples, work / "samples.parquet")
-    pq.write_table(cache.rejects, work / "rejects.parquet")
-    _with_vectors(cache.phrases, "feature", cache.phrase_text, work / "phrases.parquet")
-    _with_vectors(cache.captions, "sentence", cache.sentence, work / "captions.parquet", cache if tokens else None)
-    os.replace(work, folder)
+    with atomic_folder(folder) as work:
+        pq.write_table(cache.samples, work / "samples.parquet")
+        pq.write_table(cache.rejects, work / "rejects.parquet")
+        _with_vectors(cache.phrases, "feature", cache.phrase_text, work / "phrases.parquet")
+        _with_vectors(cache.captions, "sentence", cache.sentence, work / "captions.parquet", cache if tokens else None)
     return sorted(folder.iterdir())
 
 

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import atomic_file
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import engines
 from hspcgan.pipeline.stages.caption_text import clean_caption
@@ -39,10 +39,8 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     check(source, target, config)
     target = _behind_links(target)
     outcome = Outcome()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = _own_partial(target)
-    try:
-        with open(source, "rb") as lines, open(partial, "x", encoding="utf8") as out:
+    with atomic_file(target, shared=True) as work:
+        with open(source, "rb") as lines, open(work, "x", encoding="utf8") as out:
             for (captions, graphs), _ in engines.run(
                 functools.partial(_mapper, config), _batches(lines, outcome), config.processes
             ):
@@ -52,9 +50,6 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
                     row = {"caption": caption, "tuples": graphs[caption]}
                     out.write(json.dumps(row, ensure_ascii=False) + "\n")
         _refuse_none(source, outcome)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
     _write_rejects(_refused(target), outcome.rejects)
     return outcome
 
@@ -170,12 +165,6 @@ def _write_rejects(path: Path, rejects: list[dict[str, Any]]) -> None:
     if not rejects:
         path.unlink(missing_ok=True)
         return
-    partial = _own_partial(path)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejects)
-    partial.write_text(text, encoding="utf8", errors="backslashreplace")  # lone surrogates, as JSON writes them
-    os.replace(partial, path)
-
-
-def _own_partial(path: Path) -> Path:
-    """A name for work on a file that another process, on another machine too, may be writing as well."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    with atomic_file(path, shared=True) as work:
+        work.write_text(text, encoding="utf8", errors="backslashreplace")  # lone surrogates, as JSON writes them

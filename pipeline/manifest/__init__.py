@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hspcgan.model.errors import ManifestError, UserError
-from hspcgan.pipeline.cache.atomic import write_whole
+from hspcgan.model.files import write_whole
 from hspcgan.pipeline.manifest.files import reference, resolved, suggest
 
 Section = TypeVar("Section", bound=BaseModel)

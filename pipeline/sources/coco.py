@@ -1,6 +1,5 @@
 """COCO captions in the official tree: annotations/captions_{train,val}YEAR.json and [images/]{train,val}YEAR/."""
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
 from hspcgan.pipeline.sources.base import Entry, Item, quoted, refuse_duplicates, show_folders, with_test_split
 from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 
@@ -91,7 +91,7 @@ class CocoSource:
             return Item(entry, None, record.captions, f"cannot be read: {error.strerror or error}")
 
     def signature(self) -> str:
-        lines = [f"{path.name}\t{hashlib.sha256(path.read_bytes()).hexdigest()}" for _, path, _ in self._parts]
+        lines = [f"{path.name}\t{file_sha256(path)}" for _, path, _ in self._parts]
         lines += [f"{entry.where}\t{image_state(entry.ref.image)}" for entry in self._listed[0] if entry.ref.image]
         return hash_lines(lines)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
 from hspcgan.pipeline.sources.base import Box, Entry, Item, quoted, refuse_duplicates, show_folders
 from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 
@@ -127,7 +128,7 @@ class CubSource:
 
     def signature(self) -> str:
         lists = (self.home / "images.txt", self.home / "bounding_boxes.txt", self.split_file)
-        lines = [hashlib.sha256(path.read_bytes()).hexdigest() for path in lists]
+        lines = [file_sha256(path) for path in lists]
         for entry in self.entries():
             files: _Files = entry.ref
             seen = "" if files.image is None else image_state(files.image)

@@ -1,6 +1,5 @@
 """A folder of images, each with its captions beside it in NAME.txt (one a line) or NAME.json ({"captions": […]})."""
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, with_test_split
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
 from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
@@ -99,7 +99,7 @@ class FolderSource:
             if suffix in IMAGE_SUFFIXES | OTHER_IMAGES:
                 seen = image_state(path)
             elif suffix in CAPTION_SUFFIXES:
-                seen = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
+                seen = file_sha256(path) if path.exists() else "missing"
             else:
                 continue
             lines.append(f"{path.relative_to(self.root).as_posix()}\t{seen}")

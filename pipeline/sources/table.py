@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
 from hspcgan.pipeline.sources.base import (
     TEST_NAMES,
     Entry,
@@ -154,21 +155,12 @@ class TableSource:
         return self._group.image(number)
 
     def signature(self) -> str:
-        lines = [f"{table.name}\t{_sha256(table)}" for table in self.tables]
+        lines = [f"{table.name}\t{file_sha256(table)}" for table in self.tables]
         for entry in self._entries:
             path = entry.ref.path
             if path is not None:
                 lines.append(f"{entry.where}\t{image_state(path)}")
         return hash_lines(lines)
-
-
-def _sha256(table: Path) -> str:
-    """Of the file's bytes; a table with images in it need not fit into memory."""
-    digest = hashlib.sha256()
-    with table.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _find_tables(path: Path) -> list[Path]:

@@ -123,7 +123,7 @@ class Network(nn.Module):
 
 
 def test_a_present_inception_reads_images_as_clean_fid_does(tmp_path, monkeypatch):
-    from hspcgan.model.clip_file import file_sha256
+    from hspcgan.model.files import file_sha256
 
     torch.jit.script(Network()).save(str(tmp_path / fid.INCEPTION_FILE))
     monkeypatch.setattr(fid, "INCEPTION_SHA256", file_sha256(tmp_path / fid.INCEPTION_FILE))

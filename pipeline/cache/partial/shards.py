@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import atomic_folder
 from hspcgan.pipeline.cache.schema import SHARDS, null_columns
 
 STATS = "stats.json"
@@ -33,28 +33,19 @@ def write_shard(
     arrays: Mapping[str, np.ndarray] | None = None,
     stats: Mapping[str, Any] | None = None,
 ) -> None:
-    """Checks and writes a shard under a temporary name, then renames it; leaves nothing where that fails.
+    """Checks and writes a shard, complete or not at all.
 
-    UserError for what the format forbids, OSError with its errno for a disk that is full.
+    UserError when it is not of the stage's format, OSError with its errno when the disk is full.
     """
     arrays = arrays or {}
     _check(stage, tables, arrays)
-    target = shard_folder(stage_folder, index)
-    work = target.with_name(UNFINISHED.replace("*", f"{target.name}.{os.getpid()}"))
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
+    with atomic_folder(shard_folder(stage_folder, index), shared=True) as work:
         for name, table in tables.items():
             pq.write_table(table, work / f"{name}.parquet")
         for name, array in arrays.items():
             _save(work / f"{name}.npy", array)
         sizes = {path.name: path.stat().st_size for path in work.iterdir()}
         (work / STATS).write_text(json.dumps({"sizes": sizes, "stats": dict(stats or {})}))
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(work, target)
-    except BaseException:  # on a full disk what is left of it would keep the disk full
-        shutil.rmtree(work, ignore_errors=True)
-        raise
 
 
 def _save(path: Path, array: np.ndarray) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import write_whole
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.atomic import write_whole
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.info import spent_folder
 from hspcgan.pipeline.cache.lock import lock, unlock

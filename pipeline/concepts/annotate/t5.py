@@ -113,7 +113,7 @@ class Factual:
 
     def sha256(self) -> str:
         """Of the files that are read, in this order: weights, tokenizers, settings; absent ones are left out."""
-        from hspcgan.model.clip_file import file_sha256
+        from hspcgan.model.files import file_sha256
 
         digest = hashlib.sha256()
         for path in (self.folder / name for name in (WEIGHTS, *TOKENIZERS, *SETTINGS)):

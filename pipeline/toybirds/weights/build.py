@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from hspcgan.pipeline.cache.atomic import write_whole
+from hspcgan.model.files import write_whole
 from hspcgan.pipeline.manifest import load_manifest
 
 log = logging.getLogger("hspcgan.pipeline")

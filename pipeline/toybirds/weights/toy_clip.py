@@ -18,7 +18,6 @@ with random weights a third of all patterns in a patch would be invisible, and g
 import json
 import logging
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from tqdm import tqdm
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.clip_file import openai_clip
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import atomic_file
 from hspcgan.model.views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.scene import COLOURS, sample_scenes
@@ -243,6 +243,5 @@ def save(model: "CLIP", path: Path) -> None:
     embedding[used] = state["token_embedding.weight"][used]
     state["token_embedding.weight"] = embedding
     path.with_suffix(".json").write_text(json.dumps({"vocabulary": words}, indent=1) + "\n")
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with atomic_file(path) as work:
+        torch.save(state, work)
