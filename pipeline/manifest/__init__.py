@@ -2,18 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hspcgan.model.errors import ManifestError, UserError
 from hspcgan.model.files import write_whole
-from hspcgan.pipeline.manifest.files import reference, resolved, suggest
+from hspcgan.model.typed import problems
+from hspcgan.pipeline.manifest.files import OVERRIDE, reference, refuse, resolved
+from hspcgan.pipeline.manifest.sections import disagreements
+from hspcgan.pipeline.manifest.weights import shipped_weights, weights_path
+
+__all__ = ["ClipChoice", "Manifest", "load_manifest", "shipped_weights", "weights_path"]
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -37,19 +40,49 @@ class Manifest:
     raw: dict[str, Any]
     path: Path
     overridden: tuple[str, ...] = ()  # keys that overrides set, such as "train.batch_size"
+    layers: tuple[tuple[Path, dict[str, Any]], ...] = ()  # its file and its bases, nearest first: what each says itself
+
+    @property
+    def cache(self) -> Path:
+        """The folder of the cache."""
+        return Path(self.raw["cache"])
+
+    @property
+    def run(self) -> Path:
+        """The folder of the training run."""
+        return Path(self.raw["run"])
 
     def section(self, key: str, model: type[Section]) -> Section:
         """The section as the typed model of the room that uses it. ManifestError names all its problems at once."""
         try:
             return model.model_validate(self.raw.get(key) or {})
         except ValidationError as error:
-            blamed: dict[str, list[str]] = {}
-            for found in error.errors():
-                where = ".".join([key, *map(str, found["loc"])])
-                source = "--override" if self._is_overridden(where) else str(self.path)
-                blamed.setdefault(source, []).append(_problem(where, dict(found), model))
-            told = ["\n  ".join([f"{source}:", *problems]) for source, problems in blamed.items()]
-            raise ManifestError("\n".join(told)) from error
+            refuse(self._by_source(problems(error, model, key)))
+            raise
+
+    def problems(self, models: Mapping[str, type[BaseModel]]) -> dict[str, list[str]]:
+        """Every problem of the sections that the manifest has, by the file, or override, that has it."""
+        found: list[tuple[str, str]] = []
+        sections: dict[str, BaseModel] = {}
+        for key, model in models.items():
+            if key in self.raw and isinstance(self.raw[key], dict | None):
+                try:
+                    sections[key] = model.model_validate(self.raw[key] or {})
+                except ValidationError as error:
+                    found += problems(error, model, key)
+        return self._by_source([*found, *disagreements(sections)])
+
+    def _by_source(self, found: Iterator[tuple[str, str]] | Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+        by_source: dict[str, list[str]] = {}
+        for key, text in found:
+            by_source.setdefault(self._source(key), []).append(text)
+        return by_source
+
+    def _source(self, key: str) -> str:
+        """OVERRIDE or the file that says a dotted key; the manifest's own file for a key that none says."""
+        if any(f"{key}.".startswith(f"{given}.") or given.startswith(f"{key}.") for given in self.overridden):
+            return OVERRIDE
+        return next((str(path) for path, raw in self.layers if _has(raw, key.split("."))), str(self.path))
 
     @property
     def texts(self) -> dict[str, Any]:
@@ -61,9 +94,6 @@ class Manifest:
         """How commands name this manifest: a shipped one by its name, others by their path."""
         return reference(self.path)
 
-    def _is_overridden(self, where: str) -> bool:
-        return any(f"{where}.".startswith(f"{key}.") or key.startswith(f"{where}.") for key in self.overridden)
-
     def fingerprint(self, *keys: str) -> str:
         """sha256 of these sections as sorted JSON."""
         chosen = {key: self.raw.get(key) for key in keys}
@@ -74,60 +104,35 @@ class Manifest:
         write_whole(path, yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True))
 
 
-def load_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Manifest:
-    """A manifest from a path or a shipped name, with overrides such as "train.batch_size=16" on top.
-
-    With `base: OTHER` (a path relative to the file that says so, or a shipped name) it starts from OTHER's sections
-    and cache, and what it says itself goes over them key by key. Name, description and run folder are its own.
-
-    ManifestError for a file that is missing, no YAML, or has unknown or repeated keys, and for an override that is no
-    KEY=VALUE.
+def load_manifest(
+    name_or_path: str, overrides: Sequence[str] = (), models: Mapping[str, type[BaseModel]] | None = None
+) -> Manifest:
     """
-    path, raw = resolved(name_or_path, overrides)
-    return Manifest(raw["name"], raw, path, tuple(override.partition("=")[0] for override in overrides))
+    A manifest from a path or a shipped name, with overrides such as "train.batch_size=16" on top.
+
+    With `base: OTHER` (a path relative to the file that says so, or a shipped name) it takes all keys of OTHER but
+    `name`, `description` and `run`, and its own go over them key by key. With `models` (`sections.section_models`)
+    every section that it has is checked as well.
+
+    ManifestError with all problems: a file that is missing or not YAML, keys that are unknown, repeated or wrong, an
+    override that is not KEY=VALUE.
+    """
+    found = resolved(name_or_path, overrides)
+    given = tuple(override.partition("=")[0] for override in overrides)
+    manifest = Manifest(found.raw["name"], found.raw, found.path, given, tuple(found.layers))
+    wrong = {source: list(lines) for source, lines in found.problems.items()}
+    for source, lines in manifest.problems(models or {}).items():
+        wrong.setdefault(source, []).extend(lines)
+    refuse(wrong)
+    return manifest
 
 
-def shipped_weights() -> dict[str, Path]:
-    """Files and folders of weights that are part of the package, by the name that stands for a path."""
-    folder = Path(str(resources.files("hspcgan.pipeline.assets")))
-    return {
-        path.stem: path
-        for path in sorted(folder.iterdir(), reverse=True)
-        if path.suffix == ".pt" or (path.is_dir() and path.name.startswith("toy-"))
-    }
-
-
-def weights_path(name_or_path: str) -> Path:
-    """The file or folder of weights: a shipped name ("toy-clip") or a path. UserError when there is neither."""
-    shipped = shipped_weights()
-    if name_or_path in shipped:
-        return shipped[name_or_path]
-    path = Path(name_or_path).expanduser()
-    if name_or_path and path.exists():
-        return path
-    raise UserError(
-        f"no weights {name_or_path!r}: neither a path nor one of shipped {', '.join(sorted(shipped))}; "
-        "`hspcgan doctor` says what each needs, `hspcgan models fetch` brings OpenAI's ViT-B-32.pt"
-    )
-
-
-def _problem(where: str, found: dict[str, Any], model: type[BaseModel]) -> str:
-    if found["type"] == "extra_forbidden":
-        *parents, last = found["loc"]
-        return f"{where}: unknown key{suggest(str(last), _fields(model, parents))}"
-    if found["type"] == "missing":
-        return f"{where}: is missing"
-    # A whole section that was got tells nothing.
-    got = "" if isinstance(found["input"], dict) else f" (got {found['input']!r})"
-    return f"{where}: {found['msg']}{got}"
-
-
-def _fields(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
-    """The keys known below `parents`; none where that is no model of its own."""
-    for parent in parents:
-        field = model.model_fields.get(str(parent))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)
+def _has(raw: Any, key: Sequence[str]) -> bool:
+    """Whether nested mappings have a key, or a value where the key goes deeper."""
+    for part in key:
+        if not isinstance(raw, dict):
+            return True
+        if part not in raw:
+            return False
+        raw = raw[part]
+    return True

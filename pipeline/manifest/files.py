@@ -1,41 +1,81 @@
-"""Manifest files as YAML: found by path or shipped name, laid over their base, overridden, their keys checked."""
+"""Manifest files: found by path or shipped name, laid over their base, overridden, their top-level keys checked."""
 
-import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hspcgan.model.errors import ManifestError
+from hspcgan.model.typed import quoted, suggest
+from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
 
 KEYS = ("name", "description", "base", "cache", "run",
         "data", "parse", "encode", "taps", "model", "train", "evaluate", "bench")  # fmt: skip
 SECTIONS = KEYS[5:]
+OWN = ("name", "description", "run")
+"""Keys that a manifest does not take from its base: they identify it. It takes all others, key by key."""
+
 LOCAL = {
     "cache": "the cache is mapped into memory; give a local folder, and `hspcgan copy` it there or from there",
     "run": "a run writes its checkpoints and logs in place; give a local folder",
 }
 """Keys that name local folders, and why."""
 
+OVERRIDE = "--override"
+MAX_BYTES = 2**20
+MAX_BASES = 20
 
-def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Path, dict[str, Any]]:
-    """The file that a name or path means, and its keys over those of its base, with overrides on top.
 
-    ManifestError as of `hspcgan.pipeline.manifest.load_manifest`.
+@dataclass
+class Resolved:
+    """A manifest's keys after bases and overrides; `layers` are its file and its bases, nearest first."""
+
+    path: Path
+    raw: dict[str, Any]
+    layers: list[tuple[Path, dict[str, Any]]] = field(default_factory=list)
+    problems: dict[str, list[str]] = field(default_factory=dict)  # by the file, or OVERRIDE, that has them
+
+
+def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
+    """
+    The file that a name or path means, its keys over those of its base, overrides on top.
+
+    Wrong top-level keys are its `problems`; ManifestError for what cannot be read at all.
     """
     path = _find(name_or_path)
-    raw = _read(path)
+    problems: dict[str, list[str]] = {}
+    layers = _layers(path, problems)
+    raw: dict[str, Any] = {}
+    for number, (file, own) in reversed(list(enumerate(layers))):
+        if number < len(layers) - 1:
+            base, text = layers[number + 1]
+            raw.setdefault("cache", f"runs/{text.get('name', base.stem)}/cache")
+            raw = {key: value for key, value in raw.items() if key not in OWN}
+        raw = _merged(raw, {key: value for key, value in own.items() if key != "base"})
+    before = set(_key_problems(raw))
     for override in overrides:
         _override(raw, override)
-    problems = _misplaced(raw) + _remote(raw) + ["base is no override: write it into a manifest"] * ("base" in raw)
+    wrong = [problem for problem in _key_problems(raw) if problem not in before]
+    if "base" in raw:
+        wrong.append("base cannot be an override: write it into a manifest")
+    if wrong:
+        problems[OVERRIDE] = wrong
     raw.setdefault("name", reference(path) if _is_shipped(path) else path.stem)
-    for key in ("cache", "run"):
+    for key in LOCAL:
         raw.setdefault(key, f"runs/{raw['name']}/{key}")
-    _refuse("--override", problems + _no_text(raw))  # the files' own problems are refused as they are read
-    return path, raw | {key: os.path.expanduser(raw[key]) for key in LOCAL}
+        if isinstance(raw[key], str):
+            raw[key] = os.path.expanduser(raw[key])
+    return Resolved(path, raw, layers, problems)
+
+
+def refuse(problems: dict[str, list[str]]) -> None:
+    """ManifestError with all problems by where they are, if there are any."""
+    if problems:
+        text = "\n".join("\n  ".join([f"{source}:", *lines]) for source, lines in problems.items())
+        keys = any("unknown key '" in line for lines in problems.values() for line in lines)
+        raise ManifestError(f"{text}\nKnown keys: {', '.join(KEYS)}" if keys else text)
 
 
 def shipped_manifests() -> list[str]:
@@ -71,27 +111,41 @@ def _shipped(name: str) -> Path:
     )
 
 
-def _read(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The keys of a file over those of its base; `heirs` are the files that have it as their base, nearest last."""
+def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict[str, Any]]]:
+    """A file and its bases with what each says itself; wrong top-level keys go into `problems`."""
+    layers: list[tuple[Path, dict[str, Any]]] = []
+    while True:
+        raw, repeated = _read(path)
+        layers.append((path, raw))
+        if wrong := [*repeated, *_key_problems(raw)]:
+            problems[str(path)] = wrong
+        if not isinstance(raw.get("base"), str):
+            return layers
+        beside = path.parent / raw["base"]
+        base = beside if beside.is_file() else _shipped(raw["base"])
+        chain = " → ".join(str(file) for file, _ in layers)
+        if any(base.samefile(file) for file, _ in layers):
+            raise ManifestError(f"{path}: base {raw['base']} leads back to itself: {chain} → {base}")
+        if len(layers) > MAX_BASES:
+            raise ManifestError(f"{layers[0][0]}: more than {MAX_BASES} bases")
+        path = base
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """What a file says itself, and keys that it says twice."""
     try:
-        text = path.read_text(encoding="utf-8")
-        raw = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            raise ManifestError(f"{path} is larger than {MAX_BYTES // 2**20} MB; a manifest is a few lines of YAML")
+        raw, repeated = parse(text.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path} is not YAML: not UTF-8 at byte {error.start}") from error
+    except YamlTextError as error:
         raise ManifestError(f"{path} is not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ManifestError(f"{path} holds a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
-    raw = _unshared(raw)
-    _refuse(path, [*_repeated(yaml.compose(text, yaml.SafeLoader)), *_misplaced(raw), *_no_text(raw)])
-    if "base" not in raw:
-        return raw
-    beside, line = path.parent / raw["base"], [*heirs, path]
-    base = beside if beside.is_file() else _shipped(raw["base"])
-    if any(base.samefile(heir) for heir in line):
-        raise ManifestError(f"{path}: base {raw['base']} leads back to itself: {' → '.join(map(str, [*line, base]))}")
-    inherited = _read(base, tuple(line))
-    inherited.setdefault("cache", f"runs/{inherited.get('name', base.stem)}/cache")
-    own = {key: value for key, value in raw.items() if key != "base"}
-    return _merged({key: inherited[key] for key in inherited if key not in ("name", "description", "run")}, own)
+    return raw, repeated
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -101,58 +155,27 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return below | both
 
 
-def _misplaced(raw: dict[str, Any]) -> list[str]:
-    """Unknown keys, and sections that are none."""
-    problems = [f"unknown key {key!r}{suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
-    return problems + [
-        f"{key} is {raw[key]!r}, expected keys below it"
+def _key_problems(raw: dict[str, Any]) -> list[str]:
+    """Unknown top-level keys, sections that are not mappings, texts that are not text, URLs where folders are wanted."""
+    unknown = [f"unknown key {quoted(key)}{suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
+    sections = [
+        f"{key} is {quoted(raw[key])}, expected keys below it"
         for key in SECTIONS
         if raw.get(key) is not None and not isinstance(raw[key], dict)
     ]
-
-
-def _remote(raw: dict[str, Any]) -> list[str]:
-    """Places that are URLs, of which pathlib would make local folders with odd names."""
-    return [
+    urls = [
         f"{key} is the URL {raw[key]}: {why}"
         for key, why in LOCAL.items()
         if isinstance(raw.get(key), str) and "://" in raw[key]
     ]
-
-
-def _no_text(raw: dict[str, Any]) -> list[str]:
-    return [f"{key} is {raw[key]!r}, expected text" for key in KEYS[:5] if not isinstance(raw.get(key, ""), str)]
-
-
-def _refuse(source: Path | str, problems: Sequence[str]) -> None:
-    if problems:
-        raise ManifestError(f"{source}:\n  " + "\n  ".join(problems) + f"\nKnown keys: {', '.join(KEYS)}")
-
-
-def _repeated(node: yaml.Node | None) -> Iterator[str]:
-    """Keys that stand twice in one mapping: YAML would silently keep the last."""
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated(item)
-    if isinstance(node, yaml.MappingNode):
-        names = [key.value for key, _ in node.value]
-        for place, (key, value) in enumerate(node.value):
-            if key.value in names[:place]:
-                yield f"line {key.start_mark.line + 1}: {key.value} is there twice"
-            yield from _repeated(value)
-
-
-def _unshared(value: Any) -> Any:
-    """A copy in which YAML aliases are apart, so that an override of one section leaves the others alone."""
-    if isinstance(value, dict):
-        return {key: _unshared(item) for key, item in value.items()}
-    return [_unshared(item) for item in value] if isinstance(value, list) else value
+    texts = [f"{key} is {quoted(raw[key])}, expected text" for key in KEYS[:5] if not isinstance(raw.get(key, ""), str)]
+    return unknown + sections + urls + texts
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
     key, found, value = override.partition("=")
     if not found or not all(key.split(".")):
-        raise ManifestError(f"override {override!r} is not KEY=VALUE, such as train.batch_size=16")
+        raise ManifestError(f"override {quoted(override)} is not KEY=VALUE, such as train.batch_size=16")
     *parents, last = key.split(".")
     place = raw
     for parent in parents:
@@ -160,13 +183,8 @@ def _override(raw: dict[str, Any], override: str) -> None:
             place[parent] = {}
         place = place[parent]
         if not isinstance(place, dict):
-            raise ManifestError(f"override {override!r}: {parent} holds a value, not keys")
+            raise ManifestError(f"override {quoted(override)}: {parent} holds a value, not keys")
     try:
-        place[last] = (value or None) if key in LOCAL else yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ManifestError(f"override {override!r}: the value is not YAML: {error}") from error
-
-
-def suggest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+        place[last] = (value or None) if key in LOCAL else parse(value)[0]
+    except YamlTextError as error:
+        raise ManifestError(f"override {quoted(override)}: the value is not YAML: {error}") from error

@@ -84,4 +84,4 @@ def test_a_fault_in_the_base_is_told_of_the_base(tmp_path):
 
 def test_base_is_no_override(tmp_path):
     write(tmp_path, row="train: {}")
-    assert "base is no override" in refusal(tmp_path / "row.yaml", "base=toybirds")
+    assert "base cannot be an override" in refusal(tmp_path / "row.yaml", "base=toybirds")

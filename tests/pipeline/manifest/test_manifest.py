@@ -95,9 +95,9 @@ def test_all_problems_of_a_section_are_in_one_error_with_what_was_meant(tmp_path
         loaded.section("train", Sizes)
     assert str(error.value).splitlines()[1:] == [
         "  train.steps: is missing",
-        "  train.batch_size: Input should be a valid integer, unable to parse string as an integer (got 'many')",
-        "  train.schedule.warmup: Input should be a valid integer, unable to parse string as an integer (got 'soon')",
-        "  train.stepz: unknown key (did you mean 'steps'?)",
+        "  train.batch_size: should be a valid integer, unable to parse string as an integer (got 'many')",
+        "  train.schedule.warmup: should be a valid integer, unable to parse string as an integer (got 'soon')",
+        "  train.stepz: unknown key (did you mean 'steps'?); known: steps, batch_size, schedule",
     ]
 
 

@@ -98,10 +98,10 @@ def test_bad_overrides_are_refused(tmp_path, override, message):
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("train.batch_size=abc", "train.batch_size: Input should be a valid integer"),
+        ("train.batch_size=abc", "train.batch_size: should be a valid integer"),
         ("train.stepz=3", "train.stepz: unknown key (did you mean 'steps'?)"),
-        ("train={batch_size: abc, steps: 1}", "train.batch_size: Input should be a valid integer"),
-        ("train.batch_size.small=3", "train.batch_size: Input should be a valid integer"),
+        ("train={batch_size: abc, steps: 1}", "train.batch_size: should be a valid integer"),
+        ("train.batch_size.small=3", "train.batch_size: should be a valid integer"),
     ],
 )
 def test_an_overrides_mistake_is_not_blamed_on_the_file(tmp_path, override, line):

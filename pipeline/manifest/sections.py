@@ -1,0 +1,33 @@
+"""The sections of a manifest and their typed models, which live in the rooms that use them."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+
+from pydantic import BaseModel
+
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.manifest.files import SECTIONS
+
+GROUP = "hspcgan.sections"
+
+
+@cache
+def section_models() -> dict[str, type[BaseModel]]:
+    """The typed model of each section, from the entry points of the package, so that no room imports another."""
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if absent := [name for name in SECTIONS if name not in found]:
+        raise UserError(f"the installed package lacks the entry points {GROUP} of {', '.join(absent)}; reinstall it: "
+                        "pip install -e .")  # fmt: skip
+    return {name: found[name].load() for name in SECTIONS}
+
+
+def disagreements(sections: Mapping[str, BaseModel]) -> Iterator[tuple[str, str]]:
+    """Dotted keys of sections that do not fit one another, each with the problem."""
+    data, model = sections.get("data"), sections.get("model")
+    if data and model and data.image_size != model.image_size:  # type: ignore[attr-defined]
+        yield (
+            "model.image_size",
+            f"model.image_size is {model.image_size}, data.image_size {data.image_size}: "  # type: ignore[attr-defined]
+            "the cache keeps images at the size that is trained; set both to one size",
+        )

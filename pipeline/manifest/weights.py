@@ -1,0 +1,30 @@
+"""Weights by name or path: those that the package ships, and those that `hspcgan models fetch` puts into `weights/`."""
+
+from importlib import resources
+from pathlib import Path
+
+from hspcgan.model.errors import UserError
+
+
+def shipped_weights() -> dict[str, Path]:
+    """Files and folders of weights that are part of the package, by the name that stands for a path."""
+    folder = Path(str(resources.files("hspcgan.pipeline.assets")))
+    return {
+        path.stem: path
+        for path in sorted(folder.iterdir(), reverse=True)
+        if path.suffix == ".pt" or (path.is_dir() and path.name.startswith("toy-"))
+    }
+
+
+def weights_path(name_or_path: str) -> Path:
+    """The file or folder of weights: a shipped name ("toy-clip") or a path. UserError when there is neither."""
+    shipped = shipped_weights()
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    path = Path(name_or_path).expanduser()
+    if name_or_path and path.exists():
+        return path
+    raise UserError(
+        f"no weights {name_or_path!r}: neither a path nor one of the shipped {', '.join(sorted(shipped))}; "
+        "`hspcgan doctor` lists what is missing, `hspcgan models fetch` downloads OpenAI's ViT-B-32.pt"
+    )

@@ -1,0 +1,91 @@
+"""YAML text as plain data: only safe tags, no key twice, limits on depth and on what aliases expand to."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+MAX_DEPTH = 40
+MAX_VALUES = 100_000
+FAULTS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What PyYAML raises for text that is not YAML and for values that do not fit their tag, as in `!!int ""`."""
+
+
+class YamlTextError(ValueError):
+    """Text that is not YAML, or is too deep or too large; the message says which."""
+
+
+def parse(text: str) -> tuple[Any, list[str]]:
+    """
+    The data, in which aliases are copies, and a line for each key that stands twice in one mapping.
+
+    Raises YamlTextError.
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None, []
+            _limit(node)
+            data = _copied(loader.construct_document(node))
+        finally:
+            loader.dispose()
+    except YamlTextError:
+        raise
+    except RecursionError as error:
+        raise YamlTextError(f"nested more than {MAX_DEPTH} levels deep") from error
+    except FAULTS as error:
+        raise YamlTextError(str(error) or type(error).__name__) from error
+    return data, list(dict.fromkeys(_repeated(node)))
+
+
+def _limit(root: yaml.Node) -> None:
+    """Raises YamlTextError where the text, its aliases expanded, is too deep or too large. Expands nothing itself."""
+    measured: dict[int, tuple[int, int]] = {}  # node → number of values, depth
+
+    def measure(node: yaml.Node, above: tuple[int, ...]) -> tuple[int, int]:
+        if id(node) in above:
+            raise YamlTextError(f"line {node.start_mark.line + 1}: an alias refers to the value that contains it")
+        if len(above) > MAX_DEPTH:
+            raise YamlTextError(f"nested more than {MAX_DEPTH} levels deep")
+        if id(node) not in measured:
+            inner = [measure(child, (*above, id(node))) for child in _children(node)]
+            values = 1 + sum(count for count, _ in inner)
+            measured[id(node)] = values, 1 + max((depth for _, depth in inner), default=0)
+        return measured[id(node)]
+
+    values, depth = measure(root, ())
+    if depth > MAX_DEPTH:
+        raise YamlTextError(f"nested more than {MAX_DEPTH} levels deep")
+    if values > MAX_VALUES:
+        raise YamlTextError(f"more than {MAX_VALUES:,} values, aliases expanded")
+
+
+def _children(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield key
+            yield value
+    elif isinstance(node, yaml.SequenceNode):
+        yield from node.value
+
+
+def _repeated(node: yaml.Node) -> Iterator[str]:
+    """Keys that stand twice in one mapping: YAML would silently keep the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
+            if name in seen and key.tag != "tag:yaml.org,2002:merge":
+                yield f"line {key.start_mark.line + 1}: {key.value} is there twice"
+            seen.add(name)
+    for child in _children(node):
+        yield from _repeated(child)
+
+
+def _copied(value: Any) -> Any:
+    """A copy in which aliases are apart, so that an override of one section leaves the others alone."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
