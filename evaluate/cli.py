@@ -40,9 +40,9 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real:
     from hspcgan.evaluate.expectations import verdict_table
     from hspcgan.evaluate.subjects import subjects as named
     from hspcgan.evaluate.summary import describe, figure_table, way
-    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.pipeline.manifest.arguments import open_manifest
 
-    loaded = load_manifest(manifest, overrides)
+    loaded = open_manifest(manifest, overrides)
     subjects = named(loaded, list(checkpoints), untrained, real, label)
     setting = run.prepare(loaded)
     click.echo("\n".join(describe(setting, subjects)))
@@ -60,8 +60,14 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real:
         raise click.exceptions.Exit(1)
 
 
+def _run_folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
+    from hspcgan.pipeline.manifest.arguments import run_folder
+
+    return run_folder(given)
+
+
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run", type=click.Path(path_type=Path), callback=_run_folder)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write; default RUN/report.html.")
 @click.option("--dry-run", is_flag=True, help="Check the run folder, write nothing.")
 def report(run: Path, out: Path | None, dry_run: bool) -> None:

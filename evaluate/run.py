@@ -82,13 +82,13 @@ class Setting:
 
     @property
     def folder(self) -> Path:
-        return Path(self.manifest.raw["run"]) / FOLDER / self.subfolder
+        return self.manifest.run / FOLDER / self.subfolder
 
 
 def prepare(manifest: Manifest) -> Setting:
     """Loads and checks all that the manifest names, before anything is drawn. UserError for what does not fit."""
     config = manifest.section("evaluate", EvaluateConfig)
-    cache = Cache(Path(manifest.raw["cache"]))
+    cache = Cache(manifest.cache)
     chosen = manifest.section("encode", ClipChoice)
     device = pick_device(config.device, "evaluate.device")
     selection = select(cache, config)

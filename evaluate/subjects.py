@@ -43,14 +43,14 @@ def subjects(
     twice or that is given to several.
     """
     if not checkpoints and not untrained and not real:
-        run = Path(manifest.raw["run"])
+        run = manifest.run
         if not run.is_dir():
             raise UserError(f"nothing is trained in {run} yet: `hspcgan train MANIFEST`, or name a --checkpoint")
         checkpoints = [str(run)]
     found = [Subject(UNTRAINED, UNTRAINED)] if untrained else []
     for name in checkpoints:
         path = find_checkpoint(name)
-        own = path.resolve().is_relative_to(Path(manifest.raw["run"]).resolve())
+        own = path.resolve().is_relative_to(manifest.run.resolve())
         found.append(Subject(TRAINED if own else Path(name).name, CHECKPOINT, path))
     if real:
         found.append(Subject(REAL, REAL))

@@ -50,10 +50,8 @@ def _text(found: dict[str, Any], model: type[BaseModel]) -> str:
         return f"unknown key{suggest(str(last), known)}; known: {', '.join(known)}"
     if found["type"] == "missing":
         return "is missing"
-    if found["type"] == "value_error":  # of our own validators; pydantic's text would begin with "Value error, "
-        text = str(found["ctx"]["error"])
-    else:
-        text = found["msg"].removeprefix("Input ")
+    # The text of our own validators as they raise it, without pydantic's "Value error, " before it.
+    text = str(found["ctx"]["error"]) if found["type"] == "value_error" else found["msg"].removeprefix("Input ")
     # A whole section as the wrong value says nothing.
     return text if isinstance(found["input"], dict | BaseModel) else f"{text} (got {quoted(found['input'])})"
 

@@ -64,7 +64,7 @@ def test_model_imports_nothing_of_ours(path):
 def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
     allowed = (
         "hspcgan.pipeline",
-        *(f"hspcgan.model.{name}" for name in ("clip", "clip_file", "config", "errors", "files", "views")),
+        *(f"hspcgan.model.{name}" for name in ("clip", "clip_file", "config", "errors", "files", "typed", "views")),
     )
     assert [name for name, _ in ours(path) if not within(name, *allowed)] == []
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 import atexit
 import signal
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
 from hspcgan.model.errors import CheckFailedError
-
-if TYPE_CHECKING:
-    from hspcgan.pipeline.manifest import Manifest
-    from hspcgan.train.config import TrainConfig
 
 
 @click.command()
@@ -41,13 +36,14 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
 
 def _plan(path: str, overrides: Sequence[str]) -> None:
     """Print the plan of a run, and what is missing for it or the step that it resumes at."""
-    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.pipeline.manifest.arguments import open_manifest
     from hspcgan.train import distributed, plan
+    from hspcgan.train.config import TrainConfig
     from hspcgan.train.periodic_eval import PeriodicEvaluator
     from hspcgan.train.setup import build_run
 
-    manifest = load_manifest(path, overrides)
-    config = _checked(manifest)
+    manifest = open_manifest(path, overrides)
+    config = manifest.section("train", TrainConfig)
     world = distributed.planned_world(config.device)
     absent = plan.missing(manifest)
     run = None if absent else build_run(manifest, world)
@@ -61,12 +57,13 @@ def _plan(path: str, overrides: Sequence[str]) -> None:
 
 def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
     """Print the plan, train, and print how the run ended."""
-    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.pipeline.manifest.arguments import open_manifest
     from hspcgan.train import distributed, loop, plan
+    from hspcgan.train.config import TrainConfig
     from hspcgan.train.setup import build_run
 
-    manifest = load_manifest(path, overrides)
-    world = distributed.start(_checked(manifest).device)
+    manifest = open_manifest(path, overrides)
+    world = distributed.start(manifest.section("train", TrainConfig).device)
     try:
         run = build_run(manifest, world)
         if world.is_main:
@@ -79,15 +76,6 @@ def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
     if world.is_main:
         where = f"; {outcome.checkpoint}" if outcome.step else ""
         click.echo(_ending(outcome.reason, outcome.step, run.config.steps) + where)
-
-
-def _checked(manifest: Manifest) -> TrainConfig:
-    """The train section; the evaluate section is validated too, before days of training."""
-    from hspcgan.evaluate.config import EvaluateConfig
-    from hspcgan.train.config import TrainConfig
-
-    manifest.section("evaluate", EvaluateConfig)
-    return manifest.section("train", TrainConfig)
 
 
 def _ending(reason: str, step: int, steps: int) -> str:

@@ -39,8 +39,8 @@ class Memory:
 def missing(manifest: Manifest) -> list[str]:
     """What is missing before the manifest can be trained, a line each, with the command that provides it."""
     lines = []
-    if not (Path(manifest.raw["cache"]) / "cache.json").is_file():
-        lines.append(f"no cache at {manifest.raw['cache']}: make it with `hspcgan prepare {manifest.ref}`")
+    if not (manifest.cache / "cache.json").is_file():
+        lines.append(f"no cache at {manifest.cache}: make it with `hspcgan prepare {manifest.ref}`")
     config = manifest.section("train", TrainConfig)
     chosen = manifest.section("encode", ClipChoice)
     for check in (lambda: weights_path(chosen.clip), lambda: require_wandb(config)):
@@ -82,7 +82,7 @@ def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list
         f"steps: {config.steps} of {config.batch_size} images on {world.size} × {world.device.type}{parts}: "
         f"{images} images in all",
         f"loss: {config.loss}, mining {config.mining}{hardest}; {', '.join(extras)}",
-        f"run folder: {manifest.raw['run']}",
+        f"run folder: {manifest.run}",
     ]
     if run is not None:
         count, unseen = len(run.batches.samples), len(run.cache.split_rows("test"))

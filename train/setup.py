@@ -88,7 +88,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
     if world.is_main:
         require_wandb(config)
     model_config = manifest.section("model", ModelConfig)
-    cache = Cache(Path(manifest.raw["cache"]))
+    cache = Cache(manifest.cache)
     chosen = manifest.section("encode", ClipChoice)
     clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified)
     fold_quick_gelu(clip.network)  # only here: the cache's bits and the comparison with imported weights stay the same
@@ -118,7 +118,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
         network.to(world.device)
     return Run(
         manifest=manifest,
-        folder=Path(manifest.raw["run"]),
+        folder=manifest.run,
         config=config,
         model_config=model_config,
         world=world,

@@ -1,16 +1,23 @@
-"""The commands on a finished cache: what is in it, whether it is whole, and taking it elsewhere."""
+"""The commands on a finished cache, which may also be given by its manifest or its run."""
 
 from pathlib import Path
 
 import click
 
-CacheFolder = click.argument("cache", type=click.Path(path_type=Path))
+
+def _folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
+    from hspcgan.pipeline.manifest.arguments import cache_folder
+
+    return cache_folder(given)
+
+
+CacheFolder = click.argument("cache", type=click.Path(path_type=Path), callback=_folder)
 
 
 @click.command()
 @CacheFolder
 @click.option("--caption", metavar="ID", help="A caption id (KEY#0), or a KEY for all captions of its image.")
-@click.option("--search", metavar="TEXT", help="Captions that hold this text (the first ten).")
+@click.option("--search", metavar="TEXT", help="Captions that contain this text (the first ten).")
 @click.option("--number", type=int, metavar="K", help="The caption in row K.")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the first caption's graph here.")
 def inspect(cache: Path, caption: str | None, search: str | None, number: int | None, svg: Path | None) -> None:
@@ -27,13 +34,13 @@ def inspect(cache: Path, caption: str | None, search: str | None, number: int | 
     if svg is not None:
         svg.parent.mkdir(parents=True, exist_ok=True)
         svg.write_text(look.svg(opened, rows[0]), encoding="utf-8")
-        click.echo(f"The graph of the first is drawn in {svg}.")
+        click.echo(f"The first caption's graph is in {svg}.")
 
 
 @click.command()
 @CacheFolder
 def stats(cache: Path) -> None:
-    """Count rows in and out, refusals, concepts, phrases."""
+    """Count rows in and out, rejects, concepts, phrases."""
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.cache_tools.show import statistics
 
@@ -43,7 +50,7 @@ def stats(cache: Path) -> None:
 @click.command()
 @CacheFolder
 def validate(cache: Path) -> None:
-    """Check a cache against its format; exit code 1 where it is invalid."""
+    """Check a cache against its format; exit code 1 if invalid."""
     from hspcgan.model.errors import CheckFailedError, UserError
     from hspcgan.pipeline.cache.validate import validate as check
 
@@ -59,9 +66,8 @@ def validate(cache: Path) -> None:
 @click.command()
 @CacheFolder
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--parquet", is_flag=True, default=True, help="As Parquet, which is the only format so far.")
 @click.option("--tokens", is_flag=True, help="With the token features of each caption (large).")
-def export(cache: Path, folder: Path, parquet: bool, tokens: bool) -> None:
+def export(cache: Path, folder: Path, tokens: bool) -> None:
     """Write concepts and features as plain Parquet into FOLDER."""
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.cache_tools.export import export as write
@@ -82,4 +88,4 @@ def copy(source: str, target: str, replace: bool) -> None:
     from hspcgan.pipeline.cache_tools.copy import copy_cache
 
     copied = copy_cache(source, target, replace)
-    click.echo(f"{target}: {copied / 1e6:,.1f} MB copied" if copied else f"{target}: this very cache is already there")
+    click.echo(f"{target}: {copied / 1e6:,.1f} MB copied" if copied else f"{target}: holds this cache already")

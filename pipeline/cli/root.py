@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
 from hspcgan.pipeline.cli.group import RootGroup, tidy_end
+from hspcgan.pipeline.cli.lookup import keys, manifests
 from hspcgan.pipeline.stages.engines import ENGINES
 
 FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("override", "rebuild", "engine")
@@ -52,10 +53,10 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _prepare(manifest: str, override: tuple[str, ...], upto: str | None, only: bool, **options: Any) -> None:
-    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.pipeline.manifest.arguments import open_manifest
     from hspcgan.pipeline.stages.prepare import prepare as run
 
-    for line in run(load_manifest(manifest, override), upto, only, **options):
+    for line in run(open_manifest(manifest, override), upto, only, **options):
         click.echo(line)
 
 
@@ -189,9 +190,9 @@ def bench(manifest: str, override: tuple[str, ...]) -> None:
     Shipped manifests: bench/graphs, bench/stanza, bench/encode, bench/scale, bench/train.
     """
     from hspcgan.pipeline.bench.run import run
-    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.pipeline.manifest.arguments import open_manifest
 
-    text, holds = run(load_manifest(manifest, override))
+    text, holds = run(open_manifest(manifest, override))
     click.echo(text)
     if not holds:
         raise click.exceptions.Exit(1)
@@ -205,5 +206,5 @@ def doctor() -> None:
     click.echo(report())
 
 
-for of_cache in (inspect, stats, validate, export, copy):
-    main.add_command(of_cache)
+for other in (inspect, stats, validate, export, copy, keys, manifests):
+    main.add_command(other)

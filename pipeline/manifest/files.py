@@ -48,7 +48,7 @@ def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
     problems: dict[str, list[str]] = {}
     layers = _layers(path, problems)
     raw: dict[str, Any] = {}
-    for number, (file, own) in reversed(list(enumerate(layers))):
+    for number, (_, own) in reversed(list(enumerate(layers))):
         if number < len(layers) - 1:
             base, text = layers[number + 1]
             raw.setdefault("cache", f"runs/{text.get('name', base.stem)}/cache")
@@ -80,34 +80,37 @@ def refuse(problems: dict[str, list[str]]) -> None:
 
 def shipped_manifests() -> list[str]:
     """Names that `load_manifest` knows without a path, such as "toybirds"."""
-    return sorted(map(reference, _shipped_folder().rglob("*.yaml")))
+    return sorted(map(reference, shipped_folder().rglob("*.yaml")))
 
 
 def reference(path: Path) -> str:
     """How commands name a manifest: a shipped one by its name, such as "paper/cub/table2_base_32", others by path."""
-    return path.relative_to(_shipped_folder()).with_suffix("").as_posix() if _is_shipped(path) else str(path)
+    return path.relative_to(shipped_folder()).with_suffix("").as_posix() if _is_shipped(path) else str(path)
 
 
-def _shipped_folder() -> Path:
+def shipped_folder() -> Path:
+    """Where the shipped manifests are."""
     return Path(str(resources.files("hspcgan.manifests")))
 
 
 def _is_shipped(path: Path) -> bool:
-    return path.is_relative_to(_shipped_folder())
+    return path.is_relative_to(shipped_folder())
 
 
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
-    return path if path.is_file() else _shipped(name_or_path)
+    return path if path.is_file() else shipped_path(name_or_path)
 
 
-def _shipped(name: str) -> Path:
+def shipped_path(name: str) -> Path:
+    """The file of a shipped manifest. ManifestError, with the closest name, for an unknown one."""
     names = shipped_manifests()
     if name in names:
-        return _shipped_folder() / f"{name}.yaml"
+        return shipped_folder() / f"{name}.yaml"
     top = ", ".join(shown for shown in names if "/" not in shown)
     raise ManifestError(
-        f"no manifest {name!r}: no such file, and shipped are {top}, those in paper/{suggest(name, names)}"
+        f"no manifest {quoted(name)}: no such file, and shipped are {top}, those in bench/ and paper/"
+        f"{suggest(name, names)}; `hspcgan manifests` lists them"
     )
 
 
@@ -122,7 +125,7 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
         if not isinstance(raw.get("base"), str):
             return layers
         beside = path.parent / raw["base"]
-        base = beside if beside.is_file() else _shipped(raw["base"])
+        base = beside if beside.is_file() else shipped_path(raw["base"])
         chain = " → ".join(str(file) for file, _ in layers)
         if any(base.samefile(file) for file, _ in layers):
             raise ManifestError(f"{path}: base {raw['base']} leads back to itself: {chain} → {base}")
@@ -156,7 +159,7 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key_problems(raw: dict[str, Any]) -> list[str]:
-    """Unknown top-level keys, sections that are not mappings, texts that are not text, URLs where folders are wanted."""
+    """Unknown top-level keys, sections that are not mappings, texts that are not text, URLs for local folders."""
     unknown = [f"unknown key {quoted(key)}{suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
     sections = [
         f"{key} is {quoted(raw[key])}, expected keys below it"
@@ -168,8 +171,16 @@ def _key_problems(raw: dict[str, Any]) -> list[str]:
         for key, why in LOCAL.items()
         if isinstance(raw.get(key), str) and "://" in raw[key]
     ]
-    texts = [f"{key} is {quoted(raw[key])}, expected text" for key in KEYS[:5] if not isinstance(raw.get(key, ""), str)]
+    texts = [
+        f"{key} is {quoted(raw[key])}, expected {'text' if key == 'description' else 'one line of text'}"
+        for key in KEYS[:5]
+        if key in raw and not _is_text(raw[key], lines=key == "description")
+    ]
     return unknown + sections + urls + texts
+
+
+def _is_text(value: Any, lines: bool) -> bool:
+    return isinstance(value, str) and (lines or (value != "" and value.isprintable()))
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.sources import SOURCES
 from hspcgan.pipeline.sources.base import Dataset
 from hspcgan.pipeline.sources.paths import path_or_url
 
-PathOrUrl = Annotated[Path | None, PlainValidator(path_or_url)]
+PathOrUrl = Annotated[Path | None, PlainValidator(path_or_url), WithJsonSchema({"type": ["string", "null"]})]
 SHARED_FIELDS = {"source", "image_size", "processes"}
 
 

@@ -43,12 +43,10 @@ class Recipe:
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Recipe":
-        """Raises UserError when the manifest names no cache or one of its sections is wrong."""
-        if not manifest.raw.get("cache"):
-            raise UserError(f"{manifest.name}: no `cache`; name the folder to make: cache: runs/{manifest.name}/cache")
+        """Raises ManifestError when one of its sections is wrong."""
         return cls(
             manifest.name,
-            Path(manifest.raw["cache"]),
+            manifest.cache,
             manifest.section("data", DataConfig),
             manifest.section("parse", ParseConfig),
             manifest.section("encode", encode.EncodeConfig),
@@ -157,9 +155,9 @@ def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
         return
     home = data.path.resolve()
     for name in ("cache", "run"):
-        place = manifest.raw.get(name)
-        inside = Path(place).resolve() if place else None
-        if inside is None or not inside.is_relative_to(home):
+        place = manifest.cache if name == "cache" else manifest.run
+        inside = place.resolve()
+        if not inside.is_relative_to(home):
             continue
         if not any(part.startswith(".") for part in inside.relative_to(home).parts):  # hidden folders are no data
             raise UserError(

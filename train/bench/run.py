@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from copy import copy, deepcopy
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -100,7 +99,7 @@ def twins(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
         channels=config.block_channels(shape.grid), sizes=config.upsample_sizes(shape.grid),
         features=config.discriminator_width, hidden=config.head_width,
     )  # fmt: skip
-    path = Path(manifest.raw["run"]).with_name("galip.pth")
+    path = manifest.run.with_name("galip.pth")
     names = ("netG", "netD", "netC")
     torch.save({"model": {n: network.state_dict() for n, network in zip(names, made, strict=True)}}, path)
     imported = import_galip(path, run.clip, config.image_size)[:3]

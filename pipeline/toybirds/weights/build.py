@@ -50,7 +50,7 @@ def build_checkpoint(name: str, folder: Path) -> None:
     override = [word for key, path in used.items() for word in ("-o", f"{key}={path}")]
     for command in ("prepare", "train"):
         main.main([command, CHECKPOINT, *override], prog_name="hspcgan", standalone_mode=False)
-    checkpoints = Path(load_manifest(CHECKPOINT).raw["run"]) / "checkpoints"
+    checkpoints = load_manifest(CHECKPOINT).run / "checkpoints"
     latest = checkpoints / (checkpoints / "latest").read_text().strip()
     main.main(["models", "pack", str(latest), str(folder / name)], prog_name="hspcgan", standalone_mode=False)
 

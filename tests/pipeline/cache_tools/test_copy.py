@@ -187,7 +187,7 @@ def test_the_command_says_what_it_did(path, url):
         return result.output
 
     assert f"{url}: 0.0 MB copied" in run(str(path), url)
-    assert f"{url}: this very cache is already there" in run(str(path), url)
+    assert f"{url}: holds this cache already" in run(str(path), url)
     result = hspcgan("copy", "nosuchprotocol://bucket/cache", str(path))
     assert result.exit_code == 3
     assert "install fsspec's package for that protocol" in result.output

@@ -181,7 +181,7 @@ def test_export_leaves_an_unfinished_cache_of_that_name_alone(cache, tmp_path):
 
 
 def test_duckdb_reads_the_export_and_its_fixed_size_lists(cache, tmp_path):
-    assert hspcgan("export", "--parquet", cache, tmp_path / "plain").exit_code == 0
+    assert hspcgan("export", cache, tmp_path / "plain").exit_code == 0
     opened = Cache(cache)
     ask = duckdb.connect().execute
     found = ask(

@@ -83,8 +83,8 @@ def test_all_problems_of_the_keys_are_in_one_error(tmp_path):
         "unknown key 7",
         "data is ['a'], expected keys below it",
         "train is 5, expected keys below it",
-        "name is 3, expected text",
-        "cache is None, expected text",
+        "name is 3, expected one line of text",
+        "cache is None, expected one line of text",
     ):
         assert problem in told
 

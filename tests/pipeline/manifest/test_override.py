@@ -87,8 +87,8 @@ def test_the_name_given_as_an_override_names_the_folders(tmp_path):
         ("train.steps=2024-13-45", "the value is not YAML: month must be in"),
         ("trian.steps=3", "unknown key 'trian' (did you mean 'train'?)"),
         ("train=5", "train is 5, expected keys below it"),
-        ("name=5", "name is 5, expected text"),
-        ("cache=", "cache is None, expected text"),
+        ("name=5", "name is 5, expected one line of text"),
+        ("cache=", "cache is None, expected one line of text"),
     ],
 )
 def test_bad_overrides_are_refused(tmp_path, override, message):

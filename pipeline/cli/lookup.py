@@ -1,0 +1,52 @@
+"""What a user can look up: `hspcgan keys` and `hspcgan manifests`."""
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("section", required=False)
+@click.option("--json-schema", is_flag=True, help="Print a JSON Schema of manifests, for editors.")
+def keys(section: str | None, json_schema: bool) -> None:
+    """List the keys of manifests: type, default, range, meaning.
+
+    SECTION is data, parse, encode, taps, model, train, evaluate or bench; without it, all keys are listed.
+    """
+    from hspcgan.pipeline.manifest import keys as look
+    from hspcgan.pipeline.manifest.sections import section_models
+
+    models = section_models()
+    if json_schema:
+        click.echo(json.dumps(look.json_schema(models), indent=1, ensure_ascii=False))
+    else:
+        click.echo(look.table(look.keys(models, section)))
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Copy the manifest NAME to this file.")
+@click.option("--force", is_flag=True, help="Overwrite the file of --out.")
+def manifests(name: str | None, out: Path | None, force: bool) -> None:
+    """List the shipped manifests, show one, or copy it.
+
+    NAME is a shipped manifest, such as toybirds, which is shown or copied; or the beginning of some names, such as
+    paper/cub, which are listed.
+    """
+    from hspcgan.pipeline.manifest import shipped
+    from hspcgan.pipeline.manifest.files import shipped_manifests, shipped_path
+
+    if out is not None:
+        if name is None:
+            raise click.UsageError("--out copies one manifest: give its NAME")
+        shipped.copied(name, out, force)
+        click.echo(f"{out}: a copy of {name}; next: hspcgan prepare {out}")
+    elif name in shipped_manifests():
+        click.echo(shipped_path(str(name)).read_text(encoding="utf-8"), nl=False)
+    else:
+        rows = list(shipped.described(name or ""))
+        if not rows:
+            shipped_path(str(name))  # raises, with the closest name
+        width = max(len(row) for row, _ in rows)
+        click.echo("\n".join(f"{row:<{width}}  {text}".rstrip() for row, text in rows))

@@ -1,0 +1,84 @@
+"""MANIFEST, CACHE and RUN arguments: each command takes what names the thing it wants, or says what it was given."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hspcgan.model.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from hspcgan.pipeline.manifest import Manifest
+
+log = logging.getLogger("hspcgan.pipeline")
+
+
+def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
+    """The manifest that an argument means: a path, a shipped name, or a run folder, whose manifest is taken.
+
+    Every section is checked. ManifestError with all problems; UsageError for a folder without a manifest.
+    """
+    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.pipeline.manifest.sections import section_models
+
+    place = Path(argument)
+    if place.is_dir():
+        resolved = place / "manifest.yaml"
+        if not resolved.is_file():
+            raise UsageError(
+                f"MANIFEST {argument} is {_kind(place)}; expected a YAML file, the name of a shipped manifest "
+                "(`hspcgan manifests` lists them), or a run folder"
+            )
+        log.info(f"{argument} is a run folder; its manifest is {resolved}")
+        argument = str(resolved)
+    return load_manifest(argument, overrides, section_models())
+
+
+def cache_folder(argument: str | Path) -> Path:
+    """The cache folder that an argument means: itself, or that of a manifest or a run. UserError if there is none."""
+    place = Path(argument)
+    if (place / "cache.json").exists():
+        return place
+    return _named(place, "cache", "CACHE")
+
+
+def run_folder(argument: str | Path) -> Path:
+    """The run folder that an argument means: itself, or that of a manifest. UserError where there is none."""
+    place = Path(argument)
+    if (place / "manifest.yaml").exists():
+        return place
+    return _named(place, "run", "RUN")
+
+
+def _named(place: Path, key: str, what: str) -> Path:
+    """The folder that the manifest at `place`, or of the run there, names by a key."""
+    from hspcgan.pipeline.manifest import load_manifest
+    from hspcgan.pipeline.manifest.files import shipped_manifests
+
+    made = "prepare" if key == "cache" else "train"
+    hint = f"`hspcgan {made} MANIFEST` makes one, in the folder `{key}:` of MANIFEST"
+    source = place / "manifest.yaml" if place.is_dir() else place
+    if place.is_dir() and not source.is_file():
+        raise UsageError(f"{what} {place} is {_kind(place)}; {hint}")
+    if not source.is_file() and str(place) not in shipped_manifests():
+        raise UserError(f"{what} {place} does not exist; {hint}")
+    if source.is_file() and source.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"{what} {place} is a file; expected the folder of a {key}; {hint}")
+    manifest = load_manifest(str(source))
+    folder = manifest.cache if key == "cache" else manifest.run
+    if not (folder / ("cache.json" if key == "cache" else "manifest.yaml")).exists():
+        raise UserError(f"{source} names the {key} {folder}, where none is yet; run `hspcgan {made} {source}`")
+    log.info(f"{place} names the {key} {folder}")
+    return folder
+
+
+def _kind(folder: Path) -> str:
+    """What a folder is, for a message."""
+    for marker, kind in (("cache.json", "a cache"), ("manifest.yaml", "a run folder"), ("model.json", "a checkpoint")):
+        if (folder / marker).exists():
+            return kind
+    if folder.with_name(f"{folder.name}.partial").is_dir():
+        return f"an unfinished cache ({folder.name}.partial)"
+    if folder.name.endswith(".partial"):
+        return "an unfinished cache"
+    return "a folder without a cache or a run" if folder.is_dir() else "no folder"

@@ -1,0 +1,66 @@
+"""YAML from outside: what would hang, nest without end or fill the memory is an error within a moment."""
+
+import pytest
+import yaml
+
+from hspcgan.model.errors import ManifestError
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
+
+
+def bomb(levels: int) -> str:
+    """Each line holds ten aliases of the line before: 10 ** levels values."""
+    lines = ["a0: &a0 [1]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels + 1))]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    (bomb(30), "more than 100,000 values, aliases expanded"),
+    ("a: &a {b: *a}", "line 1: an alias refers to the value that contains it"),
+    ("&a [*a]", "an alias refers to the value that contains it"),
+    ("a: " + "[" * 1000 + "]" * 1000, "nested more than 40 levels deep"),
+    ("a: " + "{b: " * 60 + "1" + "}" * 60, "nested more than 40 levels deep"),
+    ("[" * 100_000, "nested more than 40 levels deep"),
+    ("a: " + "9" * 5000, "Exceeds the limit"),
+    ("a: !!int ''", "index out of range"),
+    ("a: !!bool maybe", "maybe"),
+    ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+    ("a: 1\n---\nb: 2", "expected a single document"),
+    ("a: \x1b[31m", "special characters are not allowed"),
+    ("{[1]: 2}", "unhashable"),
+])  # fmt: skip
+def test_text_that_is_not_a_plain_small_document_is_an_error(text, message):
+    with pytest.raises(YamlTextError, match=r"\S") as error:
+        parse(text)
+    assert message in str(error.value)
+
+
+def test_plain_documents_are_as_pyyaml_reads_them_with_aliases_apart():
+    text = "a: &x {n: [1, 2.5, true, null, 'é']}\nb: *x\nc: {<<: *x, m: 1}\nd: 4.0e-4\n"
+    data, repeated = parse(text)
+    assert (data, repeated) == (yaml.safe_load(text), [])
+    assert data["a"]["n"] is not data["b"]["n"]
+    assert parse("") == (None, [])
+
+
+def test_keys_that_stand_twice_are_listed_once_each():
+    assert parse("a: 1\na: 2\nb: &b [{c: 1, c: 2}]\nd: *b\n")[1] == [
+        "line 2: a is there twice",
+        "line 3: c is there twice",
+    ]
+
+
+def test_long_chains_of_bases_and_large_files_are_refused(tmp_path):
+    for number in range(1200):
+        (tmp_path / f"{number}.yaml").write_text(f"base: {number + 1}.yaml\n")
+    with pytest.raises(ManifestError, match="more than 20 bases"):
+        load_manifest(str(tmp_path / "0.yaml"))
+    (tmp_path / "large.yaml").write_bytes(b"a: 1\n" * 400_000)
+    with pytest.raises(ManifestError, match="larger than 1 MB"):
+        load_manifest(str(tmp_path / "large.yaml"))
+
+
+@pytest.mark.parametrize("override", ["train.steps=" + "[" * 1000, "train={a: &a [*a]}", "train.steps=!!int ''"])
+def test_overrides_have_the_same_limits(override):
+    with pytest.raises(ManifestError, match="the value is not YAML"):
+        load_manifest("toybirds", [override])
