@@ -18,7 +18,7 @@ from hspcgan.train.setup import Run
 from hspcgan.train.step import losses
 from hspcgan.train.step.augment import shifted
 from hspcgan.train.step.schedule import factor_at
-from hspcgan.train.step.updates import frozen, set_rates, update, update_ema
+from hspcgan.train.step.updates import ema_decay, frozen, set_rates, update, update_ema
 
 Report = dict[str, Tensor]  # scalars by name
 
@@ -148,7 +148,7 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
     clock.lap("G")
 
     if run.average is not None:
-        update_ema(run.average, run.generator, run.config.ema, batch.step)
+        update_ema(run.average, run.generator, ema_decay(run.config, batch.step))
     return {name: mean_of(reports, name) for name in reports[0]} | {"grad_d": grad_d, "grad_g": grad_g}
 
 

@@ -147,3 +147,13 @@ def test_a_lazy_penalty_is_left_out_between_and_weighs_as_much_in_all(make_run):
         batch = every.batches.at(step)
         expected = loop.discriminator_loss(every, batch, taps)[1]["penalty"].item() * (3 if step % 3 == 0 else 0)
         assert loop.discriminator_loss(lazy, batch, taps)[1]["penalty"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_moving_average_of_starting_weights_is_kept_from_the_first_step_on(make_run):
+    path = loop.train(make_run(steps=1)).checkpoint
+    run = make_run(initial=str(path), ema=0.9)
+    name = "to_rgb.1.weight"
+    start_weight = run.generator.state_dict()[name].clone()
+    loop.train_step(run, run.batches.at(0), Clock())
+    expected = 0.9 * start_weight + 0.1 * run.generator.state_dict()[name]
+    torch.testing.assert_close(run.average.state_dict()[name], expected)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hspcgan.train import checkpoints, distributed
+from hspcgan.train.config import TrainConfig
 from hspcgan.train.data import Batch
 from hspcgan.train.setup import Run
 from hspcgan.train.step.schedule import factor_at
@@ -48,11 +49,18 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
     return norm
 
 
+def ema_decay(config: TrainConfig, step: int) -> float:
+    """Decay of the moving average at a step: rises from 0.1 as (1 + step) / (10 + step) up to `train.ema`.
+
+    Random weights are soon forgotten so. Those of `train.initial` are worth keeping: from them the decay is constant.
+    """
+    return config.ema if config.initial else min(config.ema, (1 + step) / (10 + step))
+
+
 @torch.no_grad()
-def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of the weights; the decay rises from 0.1 as (1 + step) / (10 + step) up to `decay`."""
-    keep = min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
+def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """One step of the exponential moving average of the weights: average ← decay · average + (1 − decay) · network."""
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
 
 
 @contextmanager
