@@ -1,5 +1,6 @@
 """Allows one trainer at a time in a run folder: a lock on its file `lock`, released when the process ends."""
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -7,26 +8,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hspcgan.model.errors import UserError
-from hspcgan.pipeline.cache.lock import take
+from hspcgan.pipeline.cache.lock import LOCK, take
+
+READ_ONLY = (errno.EROFS, errno.EACCES)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Locks a run folder while the block runs; creates the folder if needed. The file `lock` names the last holder.
 
+    A folder that cannot be written needs no lock, since nobody can train in it: a finished run is read there as usual.
+
     Raises:
         UserError: another process (named in the message) holds the lock, or the file system has no locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "a+", encoding="utf-8") as file:  # not "w": it may name the present holder
-        try:
-            take(file, "run")
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"{file.read() or 'another process'} is training in {folder}; wait for it, stop it, or give this run "
-                "another `run:` folder"
-            ) from None
+    try:
+        file = take(folder / LOCK, "run")
+    except BlockingIOError as error:
+        raise UserError(
+            f"{error.strerror or 'another process'} is training in {folder}; wait for it, stop it, or give this run "
+            "another `run:` folder"
+        ) from None
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        yield
+        return
+    with file:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()

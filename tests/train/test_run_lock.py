@@ -61,3 +61,13 @@ def test_a_file_system_without_locks_is_a_user_error_and_other_errors_pass_throu
     )
     with pytest.raises(ValueError if user_error else OSError, match=message), locked(tmp_path / "run"):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_folder_that_cannot_be_written_needs_no_lock(tmp_path, monkeypatch, number):
+    def read_only(path, *options):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(os, "open", read_only)
+    with locked(tmp_path):
+        assert list(tmp_path.iterdir()) == []

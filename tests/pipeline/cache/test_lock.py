@@ -121,3 +121,12 @@ def test_a_process_that_did_nothing_leaves_no_folder_but_never_takes_anothers_lo
         assert (tmp_path / "cache.partial" / "lock").exists()
         with pytest.raises(ValueError, match="another process is at work"), PartialCache(tmp_path / "cache"):
             pass
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "cache.partial").mkdir()
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "cache.partial" / "lock").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(ValueError, match="lock is a link, which is not followed; remove it"):
+        PartialCache(tmp_path / "cache").__enter__()
+    assert (tmp_path / "mine.txt").read_text() == "mine"
