@@ -1,1 +1,28 @@
 """The networks: frozen CLIP, semantic prompts, prompted adaptor, generator, discriminator, and their checkpoints."""
+
+from typing import TYPE_CHECKING
+
+from hspcgan.model.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from hspcgan.model.checkpoint import load as load_checkpoint
+    from hspcgan.model.clip import FrozenClip, load_clip
+    from hspcgan.model.condition import Condition
+    from hspcgan.model.config import ModelConfig
+    from hspcgan.model.errors import UserError
+
+    __version__: str
+
+__all__ = ["Condition", "FrozenClip", "ModelConfig", "UserError", "__version__", "load_checkpoint", "load_clip"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Condition": "hspcgan.model.condition:Condition",
+        "FrozenClip": "hspcgan.model.clip:FrozenClip",
+        "ModelConfig": "hspcgan.model.config:ModelConfig",
+        "UserError": "hspcgan.model.errors:UserError",
+        "load_checkpoint": "hspcgan.model.checkpoint:load",
+        "load_clip": "hspcgan.model.clip:load_clip",
+    },
+)

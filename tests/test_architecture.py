@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("pipeline", "model", "train", "evaluate")
-CACHE_LIBRARIES = {"numpy", "h5py", "pyarrow"}
+CACHE_LIBRARIES = {"numpy", "h5py", "pyarrow", "pandas"}
 MOST_ENTRIES = 14
 
 
@@ -64,7 +64,10 @@ def test_model_imports_nothing_of_ours(path):
 def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
     allowed = (
         "hspcgan.pipeline",
-        *(f"hspcgan.model.{name}" for name in ("clip", "clip_file", "config", "errors", "files", "typed", "views")),
+        *(
+            f"hspcgan.model.{name}"
+            for name in ("clip", "clip_file", "config", "errors", "files", "lazy", "typed", "views")
+        ),
     )
     assert [name for name, _ in ours(path) if not within(name, *allowed)] == []
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -14,7 +14,11 @@ import pyarrow.parquet as pq
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.caption_features import Texts, flattened
+from hspcgan.pipeline.cache.frames import frame
 from hspcgan.pipeline.cache.info import REBUILD_HINT, read_info, work_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other
@@ -78,6 +82,22 @@ class Cache:
     @cached_property
     def rejects(self) -> pa.Table:
         return self._table(schema.REJECTS_FILE, schema.REJECTS)
+
+    def samples_frame(self) -> "pd.DataFrame":
+        """samples.parquet as a pandas frame: key, split, path, width, height, box, sha256 of each image."""
+        return frame(self.samples)
+
+    def captions_frame(self) -> "pd.DataFrame":
+        """captions.parquet as a pandas frame: ids and text, entities, attributes, relations and the scene graph."""
+        return frame(self.captions)
+
+    def phrases_frame(self) -> "pd.DataFrame":
+        """phrases.parquet as a pandas frame: kind, text, prompt and count of each unique phrase."""
+        return frame(self.phrases)
+
+    def rejects_frame(self) -> "pd.DataFrame":
+        """rejects.parquet as a pandas frame: stage, where, what and why of each refused row."""
+        return frame(self.rejects)
 
     def sample_shards(self) -> list[int]:
         """Samples from each shard of ingest that has any: batches of the taps stage do not cross shards."""
@@ -199,7 +219,7 @@ class Cache:
 
     def _table(self, name: str, columns: pa.Schema) -> pa.Table:
         try:
-            table = pq.read_table(self.path / name)
+            table = pq.ParquetFile(self.path / name).read()  # pq.read_table would import pandas
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{self.path / name} is damaged ({error}); {REBUILD_HINT}") from error
         if not table.schema.equals(columns):

@@ -1,0 +1,23 @@
+"""A cache's tables as pandas frames, for notebooks."""
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame(table: pa.Table) -> "pd.DataFrame":
+    """A row for each of the table, in order: row i of a cache's captions has its features in `cache.sentence[i]`.
+
+    Texts are strings, lists are Python lists, structs are dicts; integers stay integers.
+    """
+    nested = [name for name, column in zip(table.column_names, table.columns, strict=True) if _is_nested(column.type)]
+    flat = table.drop_columns(nested).to_pandas()
+    lists: dict[str, Any] = {name: table[name].to_pylist() for name in nested}
+    return flat.assign(**lists)[table.column_names]
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_struct(kind)

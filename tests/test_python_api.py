@@ -1,0 +1,68 @@
+"""What notebooks import: each room's public names, a cache's tables as pandas frames; imported lazily."""
+
+import importlib
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from helpers.caches import World, make_cache
+
+from hspcgan.pipeline import Cache
+
+ROOMS = ("hspcgan.pipeline", "hspcgan.model", "hspcgan.train", "hspcgan.evaluate")
+LAZY = ROOMS[:3]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(0)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory, world) -> Cache:
+    return Cache(make_cache(tmp_path_factory.mktemp("cache") / "cache", world))
+
+
+@pytest.mark.parametrize("room", LAZY)
+def test_every_public_name_of_a_room_is_there(room):
+    module = importlib.import_module(room)
+    assert all(getattr(module, name) is not None for name in module.__all__)
+    with pytest.raises(AttributeError, match=f"module '{room}' has no attribute 'nothing'; public names: "):
+        _ = module.nothing
+
+
+def test_importing_the_rooms_imports_no_library():
+    code = f"import sys, {', '.join(ROOMS)}; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert {"torch", "numpy", "pandas", "pyarrow", "spacy", "click"}.isdisjoint(loaded)
+
+
+def test_importing_the_trainer_and_opening_a_cache_leave_pandas_alone(cache):
+    code = "import sys, hspcgan.train.loop; from hspcgan.pipeline import Cache; Cache(sys.argv[1]).captions; "
+    done = subprocess.run([sys.executable, "-c", code + "print(*sys.modules)", str(cache.path)], capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    assert "pandas" not in done.stdout.split()
+
+
+def test_frames_have_a_row_for_each_row_of_their_table(cache, world):
+    captions = cache.captions_frame()
+    assert isinstance(captions, pd.DataFrame)
+    assert captions["text"].tolist() == [row["text"] for row in world.rows]
+    assert captions["n_tokens"].dtype.kind == "i"
+    samples = [row for rows in world.samples for row in rows]
+    assert cache.samples_frame().to_dict("records") == samples
+    phrases = cache.phrases_frame()
+    assert list(phrases[["kind", "text", "count"]].itertuples(index=False, name=None)) == world.phrases
+    rejects = [row for rows in world.rejects for row in rows]
+    assert cache.rejects_frame().to_dict("records") == rejects
+
+
+def test_concepts_in_frames_are_lists_of_dicts(cache, world):
+    captions, phrases = cache.captions_frame(), cache.phrases_frame()
+    for found, row in zip(captions["entities"], world.rows, strict=True):
+        assert [(phrases["text"][e["phrase"]], e["word"]) for e in found] == [
+            (e["phrase"], e["word"]) for e in row["entities"]
+        ]
