@@ -1,11 +1,11 @@
-"""The data that passes through the parse stage: analysed words in, concept sets out."""
+"""The data of the parse stage: analysed words in, concept sets out."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Token:
-    """One word of a caption in Universal Dependencies terms, whoever analysed it.
+    """One word of a caption in terms of Universal Dependencies, from any annotator.
 
     `head` is an index into the caption's tokens (-1: root); indices run over the whole caption, sentences included.
     `start` and `end` are character offsets in the caption. `ner` is the entity type as its tagger names it ("PERSON").

@@ -35,14 +35,14 @@ def load_spacy(model: str = "", fast: bool = True) -> Any:
 
 
 def _with_shorthand(nlp: Any) -> Any:
-    """The pipeline, reading "w/" and common slips of the keyboard as the words that are meant; texts stay as typed."""
-    for typed, meant in pairs("typos").items():
-        nlp.tokenizer.add_special_case(typed, [{"ORTH": typed, "NORM": meant}])
+    """The pipeline, which reads "w/" and common typing errors as the words that are meant; texts stay as typed."""
+    for typo, meant in pairs("typos").items():
+        nlp.tokenizer.add_special_case(typo, [{"ORTH": typo, "NORM": meant}])
     return nlp
 
 
 def spacy_identity(nlp: Any, model: str) -> str:
-    """Which model `load_spacy(model)` gave: name and version, and of a folder, which these do not fix, its sha256."""
+    """The model that `load_spacy(model)` loads: name and version; of a folder, the sha256 of its files as well."""
     named = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
     folder = Path(model)
     if nlp.path != folder:

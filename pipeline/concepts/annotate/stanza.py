@@ -14,7 +14,7 @@ STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
 
 
 def stanza_english() -> tuple[Path, Path]:
-    """Where stanza looks for its English models, and the list of them, without which it does not start."""
+    """Where stanza looks for its English models, and the list of them that it needs to start."""
     from stanza.resources.common import DEFAULT_MODEL_DIR
 
     home = Path(DEFAULT_MODEL_DIR)
@@ -94,7 +94,7 @@ class Stanza:
 
     def annotate(self, texts: Sequence[str]) -> list[list[Token]]:
         """Tokens of each text, its sentences joined; a blank text has none. Texts do not influence each other."""
-        # Bulk mode separates texts by a blank line, so none may have one inside.
+        # Bulk mode separates texts by a blank line, so a text must not contain one.
         flat = ["".join(" " if c.isspace() else c for c in text) for text in texts]
         spoken = [n for n, text in enumerate(flat) if text.strip()]
         result: list[list[Token]] = [[] for _ in texts]
@@ -105,12 +105,12 @@ class Stanza:
         return result
 
     def sha256(self) -> str:
-        """Of the files that the processors were loaded from, by what each is for, wherever they lie."""
+        """Of the files from which the processors were loaded, by what each is for, wherever they are."""
         return files_sha256(dict(_model_files(self.pipeline.config)))
 
 
 def _model_files(config: Any, name: str = "") -> Iterator[tuple[str, Path]]:
-    """What stands under a "…_path" of a pipeline's settings; NER has lists of models and of what these are built on."""
+    """The files under any "…_path" of a pipeline's settings; NER has lists of models and of what they are built on."""
     if isinstance(config, dict):
         for key, value in config.items():
             yield from _model_files(value, f"{name}/{key}")

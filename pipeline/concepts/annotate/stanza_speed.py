@@ -1,4 +1,4 @@
-"""What makes stanza quicker on many short texts, with the same results: less of its Python, not other models."""
+"""Makes stanza faster on many short texts with the same results: less of its Python code, the same models."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def greedy_trees() -> Iterator[None]:
     from stanza.models.depparse import model
 
     search = getattr(model, "chuliu_edmonds_one_root", None)
-    if search is None:  # another stanza than those known searches by another name: slower, not wrong
+    if search is None:  # another version of stanza may name it otherwise: slower, with the same results
         yield
         return
     model.chuliu_edmonds_one_root = lambda scores: best_tree(scores, search)

@@ -123,7 +123,7 @@ class Factual:
 
 
 def missing(folder: Path) -> str:
-    """What a folder lacks to be such a parser, and what brings it; "" if nothing."""
+    """The files that a folder lacks to be such a parser, and where they are found; "" if none."""
     if not folder.is_dir():
         return "no such folder; expected a copy of the model's page on Hugging Face, such as flan-t5-base-VG-factual-sg"
     absent = [name for name in ("config.json", WEIGHTS) if not (folder / name).is_file()]

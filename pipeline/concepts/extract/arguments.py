@@ -15,10 +15,10 @@ def things(tree: Tree, i: int, predicate: int) -> list[int]:
     a man and woman leaning against each other → lean against (man, woman)
     a boy and a girl are looking at one another → look at (boy, girl)
     """
-    found = []
+    found: list[int] = []
     for word in tree.with_conjuncts(i):
         if word != i and tree.case(word):
-            continue  # "on a branch and under a leaf": the second has its own preposition
+            continue  # "on a branch and under a leaf": the second noun has a preposition of its own
         if tree.is_entity(word):
             found.append(word)
         elif tree.is_mutual(word) and not tree.is_a(i, "nsubj"):
@@ -30,10 +30,10 @@ def things(tree: Tree, i: int, predicate: int) -> list[int]:
 
 
 def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
-    """What a pronoun stands for.
+    """The entities that a pronoun stands for.
 
-    Relative: the noun of its clause. Personal: the last noun before it that agrees in number, first of those that are a
-    subject or the caption's root; never the subject of the same predicate.
+    A relative pronoun stands for the noun of its clause. A personal one stands for the last noun before it of the
+    same number, preferably a subject or the root of the caption, and never for the subject of the same predicate.
 
     a bird that has red wings → have (bird, wing)
     the bird is small and it has a black beak → have (bird, beak)
@@ -64,18 +64,20 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
         things_before = (i for i in range(first - 1, -1, -1) if tree.is_entity(i) and i not in own)
         fitting = [i for i in things_before if tree.lemmas[i] not in lexicon("persons")]
         fitting.sort(key=lambda i: _is_plural(tree, i) != plural)
-        return fitting[:1] or [first] * (first != tree.heads[pronoun])
+        if fitting:
+            return fitting[:1]
+        return [first] if first != tree.heads[pronoun] else []
     chosen = [i for i in fitting if tree.is_a(i, "nsubj", "root")] or fitting
     return shared(tree, chosen[0], pronoun) if chosen and plural else chosen[:1]
 
 
 def _is_plural(tree: Tree, i: int) -> bool:
-    """wings · a man and a woman · people"""
+    """Whether a noun is plural or joined to others: "wings", "a man and a woman", "people"."""
     return tree.tags[i] in ("NNS", "NNPS") or any(tree.is_entity(c) for c in tree.children(i, "conj"))
 
 
 def antecedent(tree: Tree, clause: int) -> list[int]:
-    """The noun that a relative clause or participle describes, if it is one, and those that share it.
+    """The entity that a relative clause or participle describes, with the entities joined to it.
 
     a dog and a cat sleeping on a sofa → sleep on (dog, sofa), sleep on (cat, sofa)
     """
@@ -93,10 +95,10 @@ def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
 
 
 def subjects(tree: Tree, i: int) -> list[int]:
-    """The entities that a verb, adjective or predicate noun speaks of.
+    """The entities that are the subject of a verb, adjective or predicate noun.
 
-    Its own subject; else that of the predicate it is coordinated with or depends on, the noun that it modifies, or the
-    object of its governor.
+    Without a subject of its own: that of the predicate to which it is joined or attached, the noun that it modifies, or
+    the object of its head.
 
     a man sits on a bench and holds a bat → sit on (man, bench), hold (man, bat)
     a boy trying to catch a ball → catch (boy, ball)
@@ -122,7 +124,7 @@ def subjects(tree: Tree, i: int) -> list[int]:
 
 
 def is_denied(tree: Tree, i: int) -> bool:
-    """Whether a predicate or modifier is said not to hold.
+    """Whether a predicate or modifier is negated.
 
     a bird that never flies → not fly (bird, –)
     no one is sitting on the bench → not sit on (–, bench)
@@ -133,7 +135,7 @@ def is_denied(tree: Tree, i: int) -> bool:
 
 
 def is_passive(tree: Tree, i: int) -> bool:
-    """is perched · a bird perched on a branch"""
+    """Whether a verb is passive: "is perched", "a bird perched on a branch"."""
     if tree.children(i, "nsubj:pass", "aux:pass"):
         return True
     if tree.children(i, "nsubj", "obj") or tree.tags[i] != "VBN" or tree.children(i, "aux"):
@@ -145,7 +147,7 @@ def is_passive(tree: Tree, i: int) -> bool:
 
 
 def agents(tree: Tree, i: int) -> list[int]:
-    """Who does what a passive says; after verbs of posture "by" names a place.
+    """The agents of a passive verb; after verbs of posture "by" names a place.
 
     a pond surrounded by trees → surround (tree, pond)
     a bird is perched by a window → perch by (bird, window)
@@ -161,7 +163,7 @@ def agents(tree: Tree, i: int) -> list[int]:
 
 
 def stranded(tree: Tree, i: int) -> list[int]:
-    """The preposition that a relative clause leaves behind: "on" in "the table the vase is on"."""
+    """The preposition at the end of a relative clause, in a list: "on" in "the table the vase is on"."""
     if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl"):
         return []
     if is_passive(tree, i) and any(tree.lemmas[c] in RELATIVE for c in tree.children(i, "nsubj")):
@@ -170,7 +172,7 @@ def stranded(tree: Tree, i: int) -> list[int]:
 
 
 def objects(tree: Tree, i: int) -> list[int]:
-    """The entities that a verb acts on; in a relative clause with a subject of its own, the noun it describes.
+    """The entities that are the object of a verb; in a relative clause with a subject, the noun that it describes.
 
     the shirt the woman is wearing is red → wear (woman, shirt), red (shirt)
     """

@@ -1,7 +1,4 @@
-"""The attribute rules of the concept sets (§3.1.1): words before a noun, and what a clause states of its subject.
-
-The captions in the docstrings are the rules' tests.
-"""
+"""The attribute rules of the concept sets (§3.1.1): words before a noun, and what a clause states of its subject."""
 
 from collections.abc import Iterator
 
@@ -13,7 +10,7 @@ from hspcgan.pipeline.concepts.parse_edit import COLOURED, NOMINAL
 
 
 def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:
-    """(text, entity's token or -1, word) of each attribute of a caption."""
+    """(text, token of the entity or −1, token of the attribute) of each attribute of a caption."""
     for i in range(len(tree)):
         if i in tree.quantities:
             if tree.pos[i] not in ("DET", "PRON"):
@@ -49,13 +46,13 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
 
 
 def forbids(tree: Tree, i: int) -> bool:
-    """Whether a sign says "no" to what stands before it; "no stop sign" says that there is none."""
+    """Whether a sign forbids a word ("no parking sign"); "no stop sign" means that there is none."""
     after = i > 0 and tree.lemmas[i - 1] == "no" and i + 1 < len(tree) and tree.lemmas[i + 1] == "sign"
     return after and tree.heads[i] == i + 1 and f"{tree.lemmas[i]} sign" not in lexicon("compounds")
 
 
 def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
-    """Adjectives, colours and states that a clause says of its subject.
+    """Adjectives, colours and states that a clause states of its subject.
 
     the belly of the bird is white and its wings are red → white (belly), red (wing)
     a bird that is yellow and black → yellow (bird), black (bird)
@@ -85,12 +82,12 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
 
 
 def denied_or(tree: Tree, i: int) -> str:
-    """An attribute's text, "not" in front of what is denied."""
+    """An attribute's text, with "not" before a negated one."""
     return ("not " if arguments.is_denied(tree, i) else "") + attribute_text(tree, i)
 
 
 def is_position(tree: Tree, i: int) -> bool:
-    """An adverb of state right after a noun, whatever noun it was hung on: "the seat up", "a sky overhead"."""
+    """An adverb of state right after a noun, whatever its head: "the seat up", "a sky overhead"."""
     bare = tree.is_a(i, "advmod", "compound:prt", "acl", "amod", "dep") and not tree.children(i)
     return (
         bare and tree.lemmas[i] in lexicon("positions") and tree.is_entity(i - 1) and tree.pos[tree.heads[i]] in NOMINAL

@@ -1,10 +1,10 @@
 """The relation rules of the concept sets (§3.1.1): verbs, prepositions, coordination, possession.
 
-Each rule is a function over a tree that yields (text, subject, object, word) in token indices, -1 for an end that the
-caption does not name. The captions in the docstrings are the rules' tests.
+Each rule is a function of a tree and a word that yields (text, subject, object, word) in token indices, −1 for an end
+that the caption does not name. To add a rule, write such a function and put it into RULES.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 from hspcgan.pipeline.concepts.extract import arguments
@@ -18,39 +18,27 @@ BOUND = ("of", "to", "from")
 
 def relations(tree: Tree) -> list[Edge]:
     """All relations of a caption, in the order of their words."""
-    found: set[Edge] = set()
-    for i in range(len(tree)):
-        for rule in (
-            verb,
-            stranded_preposition,
-            existence,
-            adjective,
-            predicate_noun,
-            noun_preposition,
-            coordination,
-            possession,
-        ):
-            found.update(rule(tree, i))
+    found = {edge for i in range(len(tree)) for rule in RULES for edge in rule(tree, i)}
     return sorted(found, key=lambda edge: (edge[3], edge[1], edge[2], edge[0]))
 
 
 def _links(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Every subject with every object, nothing where either is missing: a preposition alone says little."""
+    """Every subject with every object; nothing where one of the two is missing."""
     if ones and others:
         yield from _pairs(text, ones, others, word)
 
 
 def _pairs(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Every subject with every object; -1 stands for none. Nothing is related to itself."""
+    """Every subject with every object, −1 where there is none. Nothing is related to itself."""
     for one, other in product(ones or [-1], others or [-1]):
         if one != other or one < 0:
             yield text, one, other, word
 
 
 def is_predicate_verb(tree: Tree, i: int) -> bool:
-    """Verbs that say what happens; not auxiliaries, "be", a participle before its noun ("flying bird"), or a state.
+    """Whether a word is a verb that relates things: no auxiliary, no "be", no attribute ("flying bird"), no state.
 
-    "the beak is curved": a past participle that stands alone is an attribute.
+    A past participle alone is a state, as in "the beak is curved".
     """
     apart = tree.is_a(i, "aux", "cop", "case", "compound", "fixed", "mark")
     if tree.pos[i] != "VERB" or tree.lemmas[i] == "be" or apart:
@@ -60,7 +48,7 @@ def is_predicate_verb(tree: Tree, i: int) -> bool:
 
 
 def verb_text(tree: Tree, i: int) -> str:
-    """The verb's lemma with its particles, and "not" in front of a denied one.
+    """A verb's lemma with its particles, and "not" before a negated one.
 
     a man picks up a ball → pick up (man, ball)
     the bird does not fly → not fly (bird, –)
@@ -71,13 +59,13 @@ def verb_text(tree: Tree, i: int) -> str:
 
 
 def _bare(tree: Tree, noun: int) -> list[int]:
-    """snow covered trees and houses: what shares the words before the first"""
+    """The entities joined to a noun that share the words before it: "snow covered trees and houses"."""
     found = [c for c in tree.children(noun, "conj") if tree.is_entity(c) and not tree.case(c)]
     return [c for c in found if not tree.children(c, "det", "amod", "nmod:poss", "nummod")]
 
 
 def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
-    """Prepositional phrases of a predicate: (preposition, its first word, the entities)."""
+    """The prepositional phrases of a predicate: (preposition, its first word, the entities)."""
     for first in tree.children(i, "obl"):
         for word in [first, *(c for c in tree.children(first, "conj") if tree.case(c))]:
             if tree.case(word):
@@ -119,13 +107,15 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
         return
     if not phrases:
         yield from _pairs(text, ones, [], i)
-    for n, (preposition, word, places) in enumerate(phrases):
-        joined = f"{text} {preposition}" if n == 0 else preposition
-        yield from (_pairs if n == 0 else _links)(joined, ones, places, i if n == 0 else word)
+        return
+    preposition, _, places = phrases[0]
+    yield from _pairs(f"{text} {preposition}", ones, places, i)
+    for preposition, word, places in phrases[1:]:
+        yield from _links(preposition, ones, places, word)
 
 
 def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
-    """The noun that a relative clause describes, as what the clause's last preposition stands before.
+    """The noun that a relative clause describes is the object of the preposition at the clause's end.
 
     the table the vase is on → on (vase, table)
     a plate that the cake is sitting on → sit on (cake, plate)
@@ -138,7 +128,7 @@ def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def existence(tree: Tree, i: int) -> Iterator[Edge]:
-    """A preposition after a "be" that says no more.
+    """A preposition after "be" alone.
 
     there is a red flower on the water → on (flower, water)
     """
@@ -163,7 +153,7 @@ def adjective(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
-    """A noun that is the predicate: with a preposition that, else "be"; colours are attributes.
+    """A predicate noun is related by its preposition, without one by "be"; colours are attributes instead.
 
     the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
     the bird is a sparrow → be (bird, sparrow)
@@ -204,7 +194,7 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     if not tree.is_entity(subject):
         return
     text, ones = tree.case_text(i), arguments.shared(tree, subject, i)
-    # "food and bottles of beer": other than a place, a part or content belongs to the nearest noun alone.
+    # "food and bottles of beer": a part or content belongs to the nearest noun alone, a place to all of them
     yield from _links(text, ones[-1:] if text == "of" else ones, arguments.things(tree, i, i), tree.case(i)[0])
 
 
@@ -224,7 +214,7 @@ def coordination(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def possession(tree: Tree, i: int) -> Iterator[Edge]:
-    """The owner that a noun or "whose" names; "his" names none.
+    """The owner that a noun or "whose" names; "his" and the like name none.
 
     a man's hat → have (man, hat)
     a bird whose wings are black → have (bird, wing), black (wing)
@@ -235,3 +225,15 @@ def possession(tree: Tree, i: int) -> Iterator[Edge]:
     if tree.is_a(i, "nmod:poss") and tree.is_entity(i) and tree.is_entity(tree.heads[i]):
         marks = tree.children(i, "case")
         yield "have", i, tree.heads[i], marks[0] if marks else i
+
+
+RULES: tuple[Callable[[Tree, int], Iterator[Edge]], ...] = (
+    verb,
+    stranded_preposition,
+    existence,
+    adjective,
+    predicate_noun,
+    noun_preposition,
+    coordination,
+    possession,
+)

@@ -14,11 +14,11 @@ from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relati
 
 @cache
 def _backend() -> Any:
-    """sng_parser's spaCy backend that is given Docs: all it asks of spaCy is `self.nlp(sentence)`."""
+    """sng_parser's spaCy backend for ready Docs: all it asks of spaCy is `self.nlp(sentence)`."""
     import sng_parser.backends  # noqa: F401  # fills the registry; its decorator leaves None under the class's own name
     from sng_parser import Parser, database
 
-    with warnings.catch_warnings():  # it leaves its word lists to the garbage collector to close
+    with warnings.catch_warnings():  # it does not close its word lists
         warnings.simplefilter("ignore", ResourceWarning)
         for name in ("phrasal-preps.txt", "phrasal-verbs.txt", "scene-nouns.txt"):
             database.load_list(name)
@@ -34,20 +34,20 @@ def _backend() -> Any:
 
 
 def raw_graph(doc: Doc) -> dict:
-    """The graph that `sng_parser.parse(doc.text)` returns, from a Doc that spaCy has parsed already."""
+    """The graph that `sng_parser.parse(doc.text)` returns, from a Doc that is parsed already."""
     return _backend().parse(doc)
 
 
 def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
-    """Completes the concept sets' edges by sng_parser's graph, and counts how the two compare.
+    """Fills gaps in the concept sets' edges from sng_parser's graph, and counts how the two compare.
 
-    The rules' edges stand; an attribute without entity or a relation that lacks an end takes it from the graph, where
-    one of its tuples says the same words about the same things. `notes` counts
+    An attribute without entity, or a relation without one of its ends, takes it from the graph if a tuple there has the
+    same words and the other end. `notes` counts
 
     - `entities_unaligned`: nouns of the graph that are no entity of the sets;
     - the graph's relations by what became of them: `edges_agreed` (the rules relate the same two entities),
       `edges_filled`, `edges_unaligned` (an end is no entity, or both are the same), `edges_graph_only` (dropped: nearly
-      all come of a modifier given to a wrong conjunct);
+      all come from a modifier that was given to the wrong conjunct);
     - `edges_rules_only`: pairs of entities that the rules relate and the graph does not.
     """
     graph = raw_graph(doc)
@@ -69,10 +69,10 @@ def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts
 
 
 def locate(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
-    """The entity that a noun chunk stands for; -1 if there is none.
+    """The entity that a noun chunk stands for; −1 if there is none.
 
-    It is the one whose head lies where the chunk's does, or that has the chunk's head as an attribute ("a group" of
-    people), or else the only one inside the chunk.
+    That is the entity with the same head, or with the chunk's head as an attribute ("a group" of people), or else the
+    only one inside the chunk.
     """
     at, entities = chunk.root.idx, concepts.entities
     hits = [n for n, e in enumerate(entities) if e.start <= at < e.end]
@@ -94,7 +94,7 @@ def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[st
 
 
 def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Attribute:
-    """An attribute without entity goes to the chunk that has a modifier of that text."""
+    """An attribute without entity is given to the chunk with a modifier of that text."""
     if attribute.entity >= 0:
         return attribute
     for entity, slot in zip(entities, slots, strict=True):
@@ -105,7 +105,7 @@ def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Att
 
 
 def drawing(concepts: Concepts) -> dict:
-    """The scene graph in sng_parser's manner, for `captions.parquet` and for drawing: plain lists and dicts."""
+    """The scene graph as plain lists and dicts, in sng_parser's layout, for `captions.parquet` and for drawing."""
     entities: list[dict] = [
         {"head": e.head, "attributes": [], "start": e.start, "end": e.end} for e in concepts.entities
     ]

@@ -1,4 +1,4 @@
-"""A caption's dependency tree as the concept rules read it: children by label, prepositions, what is an entity."""
+"""A caption's tree in Universal Dependencies, with what the concept rules ask of it: entities, prepositions, lemmas."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ class Tree(ParseEdit):
         return written if kept else (self.lemmas[i] or written).lower()
 
     def _are_worn(self, i: int) -> bool:
-        """a man wearing glasses · a woman with glasses · a man with a hat and glasses"""
+        """Whether "glasses" are spectacles: "wearing glasses", "a woman with glasses", "with a hat and glasses"."""
         above = self.heads[i]
         lemma = self.lemmas[above].lower()
         beside = self.is_a(i, "conj") and lemma in lexicon("clothes")
@@ -50,11 +50,12 @@ class Tree(ParseEdit):
         return sorted(words + [f for c in words for f in self.children(c, "fixed")])
 
     def case_text(self, i: int) -> str:
+        """A noun's preposition as text, "" without one."""
         words = [self.lemmas[c] for c in self.case(i)]
         return " ".join([*words, "of"] if words and words[-1] in SIDES else words)
 
     def is_entity(self, i: int) -> bool:
-        """Nouns and names that head a phrase: "party" of "a cocktail party", "york" of "new york"; unnamed persons."""
+        """Whether a word is a noun or name that heads a phrase (no "cocktail" of "cocktail party"), or an unnamed person."""
         if i in self.persons:
             return True
         apart = ("compound", "amod", "nummod", "flat", "fixed", "case", "goeswith", "cc", "mark", "obl:tmod")
@@ -63,23 +64,23 @@ class Tree(ParseEdit):
         return self.is_spoken(i) and not self.is_nobody(i)
 
     def is_mutual(self, i: int) -> bool:
-        """each other · one another"""
+        """Whether a word ends "each other" or "one another"."""
         before = {"other": "each", "one": "another"}.get(self.lemmas[i])
         return before is not None and before in (self.lemmas[c] for c in self.children(i, "det"))
 
     def is_spoken(self, i: int) -> bool:
-        """Whether a word has a letter or digit; taggers call "|" and "%" nouns, hyphens adjectives."""
-        text = self.tokens[i].text
+        """Whether a word has a letter or digit: taggers call "|" and "%" nouns, and hyphens adjectives."""
+        text = self.texts[i]
         return text.isalpha() or any(map(str.isalnum, text))
 
     def is_nobody(self, i: int) -> bool:
-        """nobody · no one · the color in "black in color", which the adjective names"""
+        """Whether a noun is "nobody", "no one", or the "color" in "black in color"."""
         no_one = self.lemmas[i] == "one" and any(self.lemmas[c] == "no" for c in self.children(i, "det"))
         in_color = self.lemmas[i] in COLOURED and [self.lemmas[c] for c in self.children(i)] == ["in"]
         return no_one or in_color or self.lemmas[i] in ("nobody", "nothing", "none")
 
     def complement(self, i: int, preposition: str = "") -> int:
-        """The noun just after a word and its preposition: people in "group of people"; -1 without one."""
+        """The noun just after a word and a preposition: people in "group of people"; −1 without one."""
         for child in self.children(i, "nmod", "obl"):
             words = self.children(child, "case")
             if child > i and words and words[0] == i + 1 and preposition in ("", self.lemmas[words[0]]):

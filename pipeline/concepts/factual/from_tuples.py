@@ -1,4 +1,4 @@
-"""FACTUAL's tuples → concept sets: every name is looked for in the caption, since prompts need entities' places."""
+"""FACTUAL's tuples → concept sets: finds every name in the caption, since prompts need the places of entities."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,10 @@ from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relati
 
 
 def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
-    """The concept sets that tuples say of a caption, which spaCy's Doc holds; in the order of their words.
+    """The concept sets of a caption's tuples, in the order of their words; spaCy's Doc holds the caption.
 
-    An entity that the caption does not name is left out; a relation keeps its other end, and what has no end left, or
-    no words, is dropped. Attributes and relations that no word says ("wear" of "in a shirt") take their entity's word.
+    An entity that is not in the caption is left out. A relation keeps its other end, and without any it is dropped.
+    Attributes and relations without a word in the caption ("wear" of "in a shirt") take the word of their entity.
     `notes` counts `factual_unlocated` (entities), `factual_dropped` (attributes, relations), `factual_unworded` (both).
     """
     caption = _Caption(doc)
@@ -57,7 +57,7 @@ def _edges(tuples: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, str]]:
 
 
 class _Caption:
-    """A caption's words, and which of them entities have taken."""
+    """A caption's words, and those that are part of an entity already."""
 
     def __init__(self, doc: Any) -> None:
         self.words = [token for token in doc if not token.is_space]
@@ -76,7 +76,7 @@ class _Caption:
         return runs
 
     def _runs(self, text: str) -> Iterator[range]:
-        """Where free words say a text: joined or apart ("cell phone"), its last in any form or FACTUAL's spelling."""
+        """Places of a text among free words: in one word or apart, its last word in any form or FACTUAL's spelling."""
         wanted, count = _letters(text), len(self.words)
         for i in range(count):
             for j in range(i, min(i + len(text.split()) + 2, count)):
@@ -91,14 +91,14 @@ class _Caption:
         return word.lower_, word.lemma_.lower(), pairs("spellings").get(word.lower_, word.lower_)
 
     def entity(self, name: str, run: range) -> Entity:
-        """The name with its last word's lemma; a name that is not written so in the caption stays as it is."""
+        """The entity at a place; its head is the name with the lemma of its last word, if the caption writes it so."""
         first, last = self.words[run[0]], self.words[run[-1]]
         *others, noun = _bare(name).split()
         head = " ".join([*others, last.lemma_.lower() if noun == last.lower_ else noun])
         return Entity(head, head, first.idx, last.idx + len(last.text), run[-1])
 
     def nearest(self, texts: Sequence[str], home: int) -> int:
-        """The word nearest to `home` that says the first of `texts` said at all; -1 if none does. "2" is also "two"."""
+        """The word nearest to `home` that ends the first of `texts` that is found; −1 if none is. "2" is also "two"."""
         for text in texts:
             number = NUMBERS[int(text)] if text.isdecimal() and int(text) < len(NUMBERS) else text
             ends = [run[-1] for form in (text, number) for run in self._runs(form)]
@@ -107,7 +107,7 @@ class _Caption:
         return -1
 
     def quality(self, text: str, word: int) -> str:
-        """An attribute's text: the model's, but numbers as the caption writes them."""
+        """An attribute's text; numbers as the caption writes them."""
         return self.words[word].lower_ if text.isdecimal() and word >= 0 else text
 
 

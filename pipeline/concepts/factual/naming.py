@@ -1,4 +1,7 @@
-"""How FACTUAL spells entities and attributes: names of several words, digits, materials, joined spellings."""
+"""How FACTUAL spells entities and attributes: names of several words, digits, materials, joined spellings.
+
+Examples in docstrings, a caption and some of its tuples, are tests.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ ROOMS, FIXTURES = ("bathroom", "bedroom", "kitchen"), ("floor", "sink", "wall")
 
 @dataclass
 class Naming:
-    """The words of one caption's concept sets. The examples, a caption and some of its tuples, are tests."""
+    """The words of one caption's concept sets."""
 
     concepts: Concepts
     tokens: Sequence[Token]
@@ -52,7 +55,7 @@ class Naming:
         return [a for a in self.concepts.attributes if a.entity == n and self.in_name(a)]
 
     def in_name(self, attribute: Attribute) -> bool:
-        """Nouns before a noun name it, unless they say its material or kind; so do some adjectives ("hot dog").
+        """Whether a word before a noun is part of its name: nouns except materials and kinds, and "hot" of "hot dog".
 
         a wooden bench beside a brick wall → (bench, is, wooden), (wall, is, brick)
         """
@@ -67,10 +70,7 @@ class Naming:
         return self._is_compound(attribute) and attribute.word < head and not kind
 
     def owner(self, attribute: Attribute) -> str:
-        """The whole that a compound names before one of its parts; "" for other attributes.
-
-        a tree branch → (tree, have, branch)
-        """
+        """The whole that a compound names before one of its parts, as in "tree branch"; "" for other attributes."""
         entity = self.concepts.entities[attribute.entity]
         beside = attribute.word + 1 == entity.word and self.tokens[attribute.word].upos == "NOUN"
         describes = attribute.text in lexicon("describing_nouns") or attribute.text in lexicon("name_openers")
@@ -78,10 +78,7 @@ class Naming:
         return attribute.text if part else ""
 
     def room(self, attribute: Attribute) -> bool:
-        """Whether a noun says in which room a part of it is.
-
-        a bathroom sink → (sink, in, bathroom)
-        """
+        """Whether a noun says in which room a fixture is: "bathroom sink"."""
         head = self.concepts.entities[attribute.entity].head
         return attribute.text in ROOMS and head in FIXTURES and self._is_compound(attribute)
 

@@ -1,6 +1,6 @@
-"""Which of a caption's entities FACTUAL's graph does not have: what is absent, pictures, bare tops.
+"""Which of a caption's entities FACTUAL leaves out: negated things, "picture of", "on top".
 
-The captions in the docstrings are the rules' tests: caption → (subject, relation, object).
+Examples in docstrings are tests: caption → (subject, relation, object).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ DENIED = "not "
 
 
 def absent(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
-    """What a caption says is not there, and the word "color" after "in".
+    """Things that a caption negates, and the word "color" after "in".
 
     a cart that is gray in color → (cart, is, gray)
     a tree with no leaves beside a pole without a sign → (tree, beside, pole)
@@ -27,7 +27,7 @@ def absent(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
 
 
 def _is_denied(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool:
-    """Whether someone is said not to do something to a thing that is not there, as an unnamed one is not.
+    """Whether a relation is negated and its object with it, unless an article names the object.
 
     a small dog not wearing a collar → (dog, is, small)
     a red bus that is not touching the pole → (bus, is, red), (pole)
@@ -40,7 +40,7 @@ def _is_denied(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool
 
 
 def shown(concepts: Concepts) -> dict[int, int]:
-    """What a picture shows, by the picture, whose places are those of what it shows.
+    """{picture: what it shows}; FACTUAL relates what is shown, and not the picture.
 
     a picture of a dog → (dog)
     a close up of a bowl of soup on a table → (bowl, have, soup), (bowl, on, table)
@@ -50,7 +50,7 @@ def shown(concepts: Concepts) -> dict[int, int]:
 
 
 def tops(concepts: Concepts) -> dict[int, int]:
-    """For each entity after "with", the "top" behind it that belongs to the noun before: {entity: top}."""
+    """{entity after "with": the word "top" after it}, as in "a box with apples on top"."""
     ends = [r.object for r in concepts.relations if r.text in ("on", "at") and r.object >= 0]
     found = {}
     for r in concepts.relations:

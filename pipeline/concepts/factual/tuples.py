@@ -1,35 +1,38 @@
 """Concept sets → the tuples in which FACTUAL (ACL Findings 2023) writes scene graphs, for `parse --jsonl`.
 
-Its conventions differ from those of §3.1.1: possession is "have", dress "wear", "and" is left out, what is absent as
-well. The captions in the docstrings are the rules' tests: caption → (subject, relation, object).
+Its conventions differ from those of §3.1.1: possession is "have", clothes are worn, "and" and negated things are left
+out. Examples in docstrings are tests: caption → (subject, relation, object). To add a convention, write a function of a
+view and an attribute or relation, and put it into ATTRIBUTES or RELATIONS.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from hspcgan.pipeline.concepts.factual import omitted
 from hspcgan.pipeline.concepts.factual.naming import Naming, respelt
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
+from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Relation, Token
 
 PARTICLES = ("up", "down", "back", "forward", "straight", "together")
 POSTURES = ("sit", "stand", "walk", "play", "pose", "lie", "run")
 PICTURES = ("picture", "photo", "photograph")
+GLASSES = ("glass", "glasses", "sunglass", "sunglasses")
 Triple = tuple[str, str, str]
+Triples = list[Triple] | None  # what a convention writes; None where it does not apply
 
 
 def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
-    """[subject, relation, object], [entity, "is", attribute], and [entity] for those that nothing is said of."""
+    """[subject, relation, object], [entity, "is", attribute], and [entity] for those without any of these."""
     if concepts.empty:  # noun chunks, whose word indices may be another annotator's
         return [[name] for name in dict.fromkeys(entity.text for entity in concepts.entities)]
-    view = _View(concepts, tokens)
-    found = dict.fromkeys([*view.attributes(), *view.owners(), *view.relations()])
+    view = View(concepts, tokens)
+    found = dict.fromkeys([*view.attributes(), *view.relations()])
     said = {part for one, text, other in found for part in ((one,) if text == "is" else (one, other))}
     rest = [name for n, name in enumerate(view.names) if n not in view.left_out and name not in said]
     return [list(triple) for triple in found] + [[name] for name in dict.fromkeys(rest)]
 
 
-class _View:
+class View:
     """One caption's concept sets as FACTUAL sees them; `left_out` are entities that its graph does not have."""
 
     def __init__(self, concepts: Concepts, tokens: Sequence[Token]) -> None:
@@ -39,181 +42,236 @@ class _View:
         self.heads = [entity.head for entity in concepts.entities]
         self.tops, self.shown = omitted.tops(concepts), omitted.shown(concepts)
         self.left_out = {*omitted.absent(concepts, tokens), *self.tops.values(), *self.shown}
+        self.joined = {(r.subject, r.text) for r in concepts.relations}
 
     def attributes(self) -> Iterator[Triple]:
-        """What is denied is left out.
-
-        a black haired boy → (boy, have, hair), (hair, is, black)
-        a framed mirror → (mirror, have, frame)
-        a tiled floor → (tile, on, floor)
-        the small bird is not red → (bird, is, small)
-        a bucket full of apples → (bucket, have, apples)
-        the dog is bigger than the cat → (dog, bigger than, cat)
-        """
-        joined = {(r.subject, r.text) for r in self.concepts.relations}
+        """The tuples of all attributes."""
         for a in self.concepts.attributes:
-            if (
-                a.entity < 0
-                or a.text.startswith(omitted.DENIED)
-                or (a.entity, f"{a.text} of") in joined
-                or (a.entity, f"{self.naming.quality(a)} than") in joined
-                or a.entity in self.left_out
-                or self.naming.in_name(a)
-                or self.naming.owner(a)
-                or self.naming.room(a)
-            ):
-                continue
-            text = self.naming.quality(a)
-            words = text.replace("-", " ").split()
-            if words and words[-1] in pairs("part_words"):
-                part = pairs("part_words")[words[-1]]
-                yield self.names[a.entity], "have", part
-                yield from ((part, "is", word) for word in words[:-1])
-            elif text == "tiled":
-                yield "tile", "on", self.names[a.entity]
-            elif text:
-                yield self.names[a.entity], "is", text
-
-    def owners(self) -> Iterator[Triple]:
-        for a in self.concepts.attributes:
-            if a.entity >= 0 and self.naming.owner(a):
-                yield self.naming.owner(a), "have", self.names[a.entity]
-            elif a.entity >= 0 and self.naming.room(a):
-                yield self.names[a.entity], "in", a.text
+            if a.entity >= 0:
+                yield from next((found for rule in ATTRIBUTES if (found := rule(self, a)) is not None), ())
 
     def relations(self) -> Iterator[Triple]:
-        """What is denied is left out.
+        """The tuples of all relations; what is negated is left out.
 
         a yellow bird that never flies → (bird, is, yellow)
         a tall man not holding a bat → (man, is, tall)
-        a lamp that is turned on → (lamp, is, turned on)
         """
         for r in self.concepts.relations:
             if r.subject in self.shown and r.text != "of" and self.tokens[r.word].upos == "ADP":
                 r = replace(r, subject=self.shown[r.subject])
-            taken = r.text == "take" and r.object in self.shown
-            absent = {r.subject, *(() if taken else (r.object,))} & self.left_out
-            if r.text in ("and", "or") or r.text.startswith(omitted.DENIED) or r.subject < 0 or absent:
+            is_absent = r.subject in self.left_out or (r.object in self.left_out and not self.takes_picture(r))
+            if r.subject < 0 or is_absent or r.text in ("and", "or") or r.text.startswith(omitted.DENIED):
                 continue
-            if r.object >= 0:
-                yield from self._edge(r)
-            elif self.tokens[r.word].upos == "VERB" and not self._governs(r.word, "xcomp"):
-                switched = r.text.split()[1:] if r.text in ("turn on", "turn off") else []
-                yield self.names[r.subject], "is", " ".join([self.tokens[r.word].text.lower(), *switched])
+            yield from next((found for rule in RELATIONS if (found := rule(self, r)) is not None), ())
 
-    def _edge(self, r: Relation) -> Iterator[Triple]:
-        """The tuples of one relation, by what its preposition, verb and object say."""
-        one, other, kind = self.names[r.subject], self.names[r.object], self.heads[r.object]
-        words = r.text.split()
-        first, last = words[0], words[-1]
-        verb = first if self.tokens[r.word].upos == "VERB" else ""
-        state = self._state(r)
-        if state:
-            self.left_out.add(r.object)
-            yield one, "is", state
-        elif r.text == "have" and self._says_where(r):
-            return
-        elif r.text == "with":
-            yield from self._with(r)
-        elif r.text == "of":
-            yield from self._of(r)
-        elif last == "in" and (verb == "dress" or (kind in lexicon("clothes") and verb in ("", *POSTURES))):
-            yield from self._dressed(r, verb)
-        elif r.text in ("have", "have on") and kind in lexicon("clothes") and self._has_on(r):
-            yield one, "wear", other
-        elif verb in ("cover", "surround") and last in ("in", "with", "by"):
-            yield other, verb, one
-        else:
-            yield self._actor(r), self._wording(r.text, verb), other
+    def takes_picture(self, r: Relation) -> bool:
+        """Whether a relation is "take" with what a picture shows."""
+        return r.text == "take" and r.object in self.shown
 
-    def _state(self, r: Relation) -> str:
-        """What a relation says of its subject alone, its object being no thing of its own; "" for others.
+    def ends(self, r: Relation) -> tuple[str, str]:
+        """The names of a relation's subject and object."""
+        return self.names[r.subject], self.names[r.object]
 
-        a man takes a picture → (man, is, taking photo)
-        buildings in the distance → (buildings, is, in the distance)
-        """
-        kind = self.heads[r.object]
-        if r.text == "be":
-            return self.names[r.object]
-        if kind in ("left", "right") and r.text in ("on", "to"):
-            return f"on the {kind}"
-        if kind == "distance" and r.text == "in":
-            return "in the distance"
-        return "taking photo" if r.text == "take" and kind in PICTURES else ""
+    def verb(self, r: Relation) -> str:
+        """The verb with which a relation begins; "" without one."""
+        return r.text.split()[0] if self.tokens[r.word].upos == "VERB" else ""
 
-    def _with(self, r: Relation) -> Iterator[Triple]:
-        """What something has on it is said to be there; a part of one's own is had, glasses and shirts are worn.
-
-        a table with a vase on it → (vase, on, table)
-        a box with apples on top → (apples, on top of, box)
-        a woman with her arm in the air → (woman, have, arm)
-        a man with glasses → (man, wear, glasses)
-        """
-        one, other = self.names[r.subject], self.names[r.object]
-        if r.object in self.tops:
-            yield other, "on top of", one
-        elif not self._says_where(r):
-            worn = self.heads[r.object] in ("glass", "glasses", "sunglass", "sunglasses", "shirt")
-            wears = worn and self.heads[r.subject] in lexicon("persons")
-            yield one, "wear" if wears else "have" if self._is_own(r.object) else "with", other
-
-    def _says_where(self, r: Relation) -> bool:
-        """Whether the caption says where on its owner a thing is, which says that it has it.
-
-        the ground has snow on it → (snow, on, ground)
-        """
+    def says_where(self, r: Relation) -> bool:
+        """Whether another relation says where on its owner a thing is."""
         return any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations)
 
-    def _has_on(self, r: Relation) -> bool:
-        """the woman has a pink shirt on → (woman, wear, shirt), (shirt, is, pink)"""
-        after = self.tokens[self.concepts.entities[r.object].word + 1 :][:2]
-        return bool(after) and after[0].text == "on" and all(t.upos == "PUNCT" for t in after[1:])
-
-    def _of(self, r: Relation) -> Iterator[Triple]:
-        """A part is had by its whole; what a container holds is in it; a picture is what it shows.
-
-        the leg of a chair → (chair, have, leg)
-        a cup of coffee → (coffee, in, cup)
-        """
-        one, other = self.names[r.subject], self.names[r.object]
-        link = pairs("containers").get(self.heads[r.subject], "of")
-        if link in ("of", "have"):
-            yield (other, "have", one) if link == "of" else (one, "have", other)
-        else:
-            yield other, link, one
-
-    def _dressed(self, r: Relation, verb: str) -> Iterator[Triple]:
-        """
-        a man in a white shirt → (man, wear, shirt), (shirt, is, white)
-        a man dressed in black → (man, wear, black)
-        """
-        if verb in POSTURES:
-            yield self.names[r.subject], "is", self.tokens[r.word].text.lower()
-        yield self.names[r.subject], "wear", self.names[r.object]
-
-    def _actor(self, r: Relation) -> str:
-        """a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)"""
-        governor = self.tokens[self.tokens[r.word].head].head if self.tokens[r.word].deprel == "case" else -1
-        if governor >= 0 and self.heads[r.object] in lexicon("parts") and self._is_own(r.object):
-            for q in self.concepts.relations:
-                held = q.word == governor and q.subject == r.subject and q.object >= 0
-                if held and self.tokens[self.concepts.entities[q.object].word].deprel == "obj":
-                    return self.names[q.object]
-        return self.names[r.subject]
-
-    def _wording(self, text: str, verb: str) -> str:
-        """a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)"""
-        words = text.split()
-        if verb and len(words) > 2 and words[1] in PARTICLES and words[2] not in ("of", "to"):
-            del words[1]
-        elif not verb and len(words) > 1 and words[0] in ("out", "up", "down", "over") and words[1] != "of":
-            del words[0]
-        return respelt(" ".join(words), "prepositions")
-
-    def _is_own(self, n: int) -> bool:
-        """his arm: a pronoun says whose"""
+    def is_own(self, n: int) -> bool:
+        """Whether a pronoun names the owner of an entity: "his arm"."""
         noun = self.concepts.entities[n].word
         return any(t.head == noun and t.deprel == "nmod:poss" and t.upos == "PRON" for t in self.tokens)
 
-    def _governs(self, word: int, deprel: str) -> bool:
+    def governs(self, word: int, deprel: str) -> bool:
+        """Whether a word has a dependent with a label."""
         return any(t.head == word and t.deprel == deprel for t in self.tokens)
+
+
+def wholes(view: View, a: Attribute) -> Triples:
+    """A whole before its part has it; a room before a fixture holds it.
+
+    a tree branch → (tree, have, branch)
+    a bathroom sink → (sink, in, bathroom)
+    """
+    if view.naming.owner(a):
+        return [(view.naming.owner(a), "have", view.names[a.entity])]
+    return [(view.names[a.entity], "in", a.text)] if view.naming.room(a) else None
+
+
+def unwritten(view: View, a: Attribute) -> Triples:
+    """What is negated, part of a name, or part of a relation such as "full of" and "bigger than".
+
+    the small bird is not red → (bird, is, small)
+    a bucket full of apples → (bucket, have, apples)
+    the dog is bigger than the cat → (dog, bigger than, cat)
+    """
+    hidden = a.text.startswith(omitted.DENIED) or a.entity in view.left_out or view.naming.in_name(a)
+    related = {(a.entity, f"{a.text} of"), (a.entity, f"{view.naming.quality(a)} than")} & view.joined
+    return [] if hidden or related or not view.naming.quality(a) else None
+
+
+def parts(view: View, a: Attribute) -> Triples:
+    """A word that names a part gives that part.
+
+    a black haired boy → (boy, have, hair), (hair, is, black)
+    a framed mirror → (mirror, have, frame)
+    a tiled floor → (tile, on, floor)
+    """
+    *qualities, last = view.naming.quality(a).replace("-", " ").split() or [""]
+    if last == "tiled" and not qualities:
+        return [("tile", "on", view.names[a.entity])]
+    part = pairs("part_words").get(last, "")
+    return [(view.names[a.entity], "have", part), *((part, "is", word) for word in qualities)] if part else None
+
+
+def qualities(view: View, a: Attribute) -> Triples:
+    """Any other attribute is what its entity is."""
+    return [(view.names[a.entity], "is", view.naming.quality(a))]
+
+
+def verbs_alone(view: View, r: Relation) -> Triples:
+    """A verb without an object is what its subject is, unless another verb follows.
+
+    a horse is running → (horse, is, running)
+    a lamp that is turned on → (lamp, is, turned on)
+    """
+    if r.object >= 0:
+        return None
+    if not view.verb(r) or view.governs(r.word, "xcomp"):
+        return []
+    switched = r.text.split()[1:] if r.text in ("turn on", "turn off") else []
+    return [(view.names[r.subject], "is", " ".join([view.tokens[r.word].text.lower(), *switched]))]
+
+
+def states(view: View, r: Relation) -> Triples:
+    """An attribute instead of a relation, whose object is no thing of its own.
+
+    a man takes a picture → (man, is, taking photo)
+    buildings in the distance → (buildings, is, in the distance)
+    """
+    kind, state = view.heads[r.object], ""
+    if r.text == "be":
+        state = view.names[r.object]
+    elif kind in ("left", "right") and r.text in ("on", "to"):
+        state = f"on the {kind}"
+    elif kind == "distance" and r.text == "in":
+        state = "in the distance"
+    elif r.text == "take" and kind in PICTURES:
+        state = "taking photo"
+    if state:
+        view.left_out.add(r.object)
+    return [(view.names[r.subject], "is", state)] if state else None
+
+
+def places_on_owners(view: View, r: Relation) -> Triples:
+    """Where the caption says where on its owner a thing is, "have" and "with" are not written.
+
+    the ground has snow on it → (snow, on, ground)
+    a table with a vase on it → (vase, on, table)
+    """
+    with_top = r.text == "with" and r.object in view.tops
+    return [] if r.text in ("have", "with") and not with_top and view.says_where(r) else None
+
+
+def accompaniments(view: View, r: Relation) -> Triples:
+    """After "with", own parts are had, glasses and shirts are worn, and what is "on top" is there.
+
+    a box with apples on top → (apples, on top of, box)
+    a woman with her arm in the air → (woman, have, arm)
+    a man with glasses → (man, wear, glasses)
+    """
+    if r.text != "with":
+        return None
+    one, other = view.ends(r)
+    if r.object in view.tops:
+        return [(other, "on top of", one)]
+    worn = view.heads[r.object] in (*GLASSES, "shirt") and view.heads[r.subject] in lexicon("persons")
+    return [(one, "wear" if worn else "have" if view.is_own(r.object) else "with", other)]
+
+
+def wholes_and_contents(view: View, r: Relation) -> Triples:
+    """After "of", a whole has its part, and contents are in their container.
+
+    the leg of a chair → (chair, have, leg)
+    a cup of coffee → (coffee, in, cup)
+    """
+    if r.text != "of":
+        return None
+    one, other = view.ends(r)
+    link = pairs("containers").get(view.heads[r.subject], "of")
+    if link == "of":
+        return [(other, "have", one)]
+    return [(one, "have", other)] if link == "have" else [(other, link, one)]
+
+
+def clothes(view: View, r: Relation) -> Triples:
+    """Clothes in which someone is, or which someone has on, are worn.
+
+    a man in a white shirt → (man, wear, shirt), (shirt, is, white)
+    a man dressed in black → (man, wear, black)
+    the man has a hat on → (man, wear, hat)
+    """
+    one, other = view.ends(r)
+    verb, is_clothing = view.verb(r), view.heads[r.object] in lexicon("clothes")
+    if r.text.split()[-1] == "in" and (verb == "dress" or (is_clothing and verb in ("", *POSTURES))):
+        posture = [(one, "is", view.tokens[r.word].text.lower())] if verb in POSTURES else []
+        return [*posture, (one, "wear", other)]
+    has_on = r.text in ("have", "have on") and is_clothing and _ends_in_on(view, r.object)
+    return [(one, "wear", other)] if has_on else None
+
+
+def _ends_in_on(view: View, n: int) -> bool:
+    after = view.tokens[view.concepts.entities[n].word + 1 :][:2]
+    return bool(after) and after[0].text == "on" and all(t.upos == "PUNCT" for t in after[1:])
+
+
+def coverings(view: View, r: Relation) -> Triples:
+    """What something is covered or surrounded with covers or surrounds it.
+
+    a roof covered in snow → (snow, cover, roof)
+    """
+    if view.verb(r) not in ("cover", "surround") or r.text.split()[-1] not in ("in", "with", "by"):
+        return None
+    one, other = view.ends(r)
+    return [(other, view.verb(r), one)]
+
+
+def plain_relations(view: View, r: Relation) -> Triples:
+    """Any other relation, without a particle in the middle or an adverb in front.
+
+    a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)
+    """
+    words, verb = r.text.split(), view.verb(r)
+    if verb and len(words) > 2 and words[1] in PARTICLES and words[2] not in ("of", "to"):
+        del words[1]
+    elif not verb and len(words) > 1 and words[0] in ("out", "up", "down", "over") and words[1] != "of":
+        del words[0]
+    return [(_subject(view, r), respelt(" ".join(words), "prepositions"), view.names[r.object])]
+
+
+def _subject(view: View, r: Relation) -> str:
+    """a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)"""
+    governor = view.tokens[view.tokens[r.word].head].head if view.tokens[r.word].deprel == "case" else -1
+    if governor >= 0 and view.heads[r.object] in lexicon("parts") and view.is_own(r.object):
+        for q in view.concepts.relations:
+            held = q.word == governor and q.subject == r.subject and q.object >= 0
+            if held and view.tokens[view.concepts.entities[q.object].word].deprel == "obj":
+                return view.names[q.object]
+    return view.names[r.subject]
+
+
+# The first convention that applies writes the tuples.
+ATTRIBUTES: tuple[Callable[[View, Attribute], Triples], ...] = (wholes, unwritten, parts, qualities)
+RELATIONS: tuple[Callable[[View, Relation], Triples], ...] = (
+    verbs_alone,
+    states,
+    places_on_owners,
+    accompaniments,
+    wholes_and_contents,
+    clothes,
+    coverings,
+    plain_relations,
+)
