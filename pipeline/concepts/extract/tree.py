@@ -55,7 +55,7 @@ class Tree(ParseEdit):
         return " ".join([*words, "of"] if words and words[-1] in SIDES else words)
 
     def is_entity(self, i: int) -> bool:
-        """Whether a word is a noun or name that heads a phrase (no "cocktail" of "cocktail party"), or an unnamed person."""
+        """Whether a noun or name heads a phrase (party in "cocktail party"), or a pronoun is an unnamed person."""
         if i in self.persons:
             return True
         apart = ("compound", "amod", "nummod", "flat", "fixed", "case", "goeswith", "cc", "mark", "obl:tmod")
