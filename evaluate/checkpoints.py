@@ -1,4 +1,4 @@
-"""Which weights a command means: a run, a checkpoint folder or a shipped name → networks and how they read text."""
+"""Finds and opens checkpoints: a run, a checkpoint folder or a shipped name → networks, and how they read text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hspcgan.pipeline.stages.encode import EncodeConfig, Templates
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """The checkpoint folder that `name` means: itself, a run's latest, RUN/checkpoints/best, or a shipped one.
+    """The checkpoint folder that `name` stands for: itself, a run's latest, RUN/checkpoints/best, or a shipped one.
 
     UserError where there is none.
     """
@@ -40,21 +40,24 @@ def find_checkpoint(name: str | Path) -> Path:
             "nor the shipped toy-hspcgan"
         ) from error
     if not (found / CARD).is_file():
-        raise UserError(f"{found} is no checkpoint: that is a folder with {CARD} and the networks' weights, such as "
-                         "RUN/checkpoints/step-…, which `hspcgan train` makes, or toy-hspcgan")  # fmt: skip
+        raise UserError(
+            f"{found} is not a checkpoint: expected a folder with {CARD} and the networks' weights, such as "
+            "RUN/checkpoints/step-…, which `hspcgan train` makes, or toy-hspcgan"
+        )
     return found
 
 
 def open_checkpoint(
     name: str | Path, clip: FrozenClip | None = None, clip_path: str | None = None, allow_unverified: bool = False
 ) -> Loaded:
-    """The networks of a checkpoint; its CLIP is the one given, or of `clip_path` (path or shipped name), or found.
+    """The networks of a checkpoint.
 
-    Found is it where the card saw it, or, in a run that was moved, as a shipped one of that name. UserError as `load`.
+    Its CLIP is `clip`, or that of `clip_path` (path or shipped name), or else the file that the card names, or, where
+    the run was moved, the shipped CLIP of that name. UserError as `load`.
     """
     path = find_checkpoint(name)
-    place = _found_clip(path) if clip_path is None else weights_path(clip_path)
-    return load(path, clip, place, allow_unverified)
+    clip_file = _found_clip(path) if clip_path is None else weights_path(clip_path)
+    return load(path, clip, clip_file, allow_unverified)
 
 
 def _found_clip(checkpoint: Path) -> Path | None:
@@ -63,28 +66,28 @@ def _found_clip(checkpoint: Path) -> Path | None:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TextSettings:
     """How the texts that a checkpoint was trained with were parsed and worded."""
 
     parse: ParseConfig
     templates: dict[str, str]  # by kind of phrase
 
 
-def reading(checkpoint: Path) -> Reading:
-    """From the checkpoint's card (`extra.texts`: parse, templates), or from the manifest of the run that it lies in.
+def text_settings(checkpoint: Path) -> TextSettings:
+    """From the checkpoint's card (`extra.texts`: parse, templates), or from the manifest of its run folder.
 
-    UserError where neither says both: words parsed or wrapped in another way give other images.
+    UserError where neither holds both: texts that are parsed or worded in another way give other images.
     """
     texts = read_card(checkpoint).get("extra", {}).get("texts") or {}
     if texts.get("parse") and texts.get("templates"):
         templates = Templates.model_validate(texts["templates"])
-        return Reading(ParseConfig.model_validate(texts["parse"]), templates.model_dump())
+        return TextSettings(ParseConfig.model_validate(texts["parse"]), templates.model_dump())
     resolved = checkpoint.resolve().parent.parent / "manifest.yaml"
     if not resolved.is_file():
         raise UserError(
-            f"{checkpoint / CARD} does not say how texts were parsed and worded (extra.texts), and there is no "
-            f"{resolved}; keep the checkpoint in its run folder"
+            f"{checkpoint / CARD} has no extra.texts (how texts were parsed and worded), and {resolved} is missing; "
+            "keep the checkpoint in its run folder"
         )
     manifest = load_manifest(str(resolved))
     templates = manifest.section("encode", EncodeConfig).templates
-    return Reading(manifest.section("parse", ParseConfig), templates.model_dump())
+    return TextSettings(manifest.section("parse", ParseConfig), templates.model_dump())

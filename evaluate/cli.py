@@ -1,25 +1,20 @@
-"""The commands `hspcgan evaluate` and `hspcgan report`."""
+"""The commands `hspcgan evaluate`, `reference`, `compare`, `table` and `report`; each parses and calls one function."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@click.command()
-@click.argument("manifest")
-@click.option(
-    "--checkpoint",
-    "checkpoints",
-    multiple=True,
-    metavar="PATH",
-    help="A run, a checkpoint folder or a shipped name; repeatable. Default: the run's latest.",
-)
-@click.option("--untrained", is_flag=True, help="The generator as it is before its first training step.")
-@click.option("--real", is_flag=True, help="Real images in place of generated ones: the floor of FID and KID.")
-@click.option("--label", metavar="NAME", help="Name of the result, when one subject is scored.")
-@click.option(
+    from hspcgan.evaluate.context import EvaluationContext
+    from hspcgan.evaluate.run import Result
+
+OutFile = click.Path(path_type=Path, dir_okay=False)
+override_option = click.option(
     "--override",
     "-o",
     "overrides",
@@ -27,37 +22,101 @@ import click
     metavar="KEY=VALUE",
     help="Set a manifest key, e.g. evaluate.samples=100; repeatable.",
 )
+
+
+@click.command()
+@click.argument("manifest")
+@click.option("--checkpoint", "checkpoints", multiple=True, metavar="PATH",
+              help="A label of evaluate.checkpoints, a run, a checkpoint folder or a shipped name; repeatable. "
+              "Default: evaluate.checkpoints, or the run's latest.")  # fmt: skip
+@click.option("--images", multiple=True, metavar="FOLDER", type=click.Path(file_okay=False, exists=True),
+              help="PNGs named after their caption ids, such as another model's; repeatable.")  # fmt: skip
+@click.option("--untrained", is_flag=True, help="The generator as it is before its first training step.")
+@click.option("--real", is_flag=True, help="Real images in place of generated ones: the floor of FID and KID.")
+@click.option("--label", metavar="NAME", help="Name of the result, when one subject is scored.")
+@click.option("--only", multiple=True, metavar="METRIC", help="Compute and judge this metric alone; repeatable.")
+@click.option("--keep-images", is_flag=True, help="Write every image as RUN/evaluation/images/LABEL/CAPTION_ID.png.")
+@click.option("--update", is_flag=True,
+              help="Write the measured values and what they depend on into the manifest.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on standard output.")
+@click.option("--junit", type=OutFile, metavar="FILE", help="Write the verdicts as JUnit XML.")
+@click.option("--markdown", type=OutFile, metavar="FILE", help="Write a summary as Markdown, as for a CI job.")
+@override_option
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
-def evaluate(manifest: str, checkpoints: tuple[str, ...], untrained: bool, real: bool, label: str | None,
-             overrides: tuple[str, ...], dry_run: bool) -> None:  # fmt: skip
+def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...], untrained: bool, real: bool,
+             label: str | None, only: tuple[str, ...], keep_images: bool, update: bool, as_json: bool,
+             junit: Path | None, markdown: Path | None, overrides: tuple[str, ...], dry_run: bool) -> None:  # fmt: skip
     """Score images by a manifest and check expectations.
 
     MANIFEST is a path or a shipped name.
 
-    Writes RUN/evaluation/LABEL.json and LABEL.png. Exit code 1 when a checkpoint's figure leaves its bounds.
+    Writes RUN/evaluation/LABEL.json, .png and .parquet. Exit code 1 when a figure leaves its bounds, 3 when something
+    does not fit or a checkpoint cannot be scored.
     """
     from hspcgan.evaluate import run
-    from hspcgan.evaluate.expectations import verdict_table
-    from hspcgan.evaluate.subjects import subjects as named
-    from hspcgan.evaluate.summary import describe, figure_table, way
+    from hspcgan.evaluate.context import prepare
+    from hspcgan.evaluate.results import record
+    from hspcgan.evaluate.results.summary import describe
+    from hspcgan.evaluate.scored.subjects import choose
+    from hspcgan.evaluate.verdict import lock, outputs
+    from hspcgan.evaluate.verdict.update import update as write_expectations
+    from hspcgan.model.files import write_whole
     from hspcgan.pipeline.manifest.arguments import open_manifest
 
     loaded = open_manifest(manifest, overrides)
-    subjects = named(loaded, list(checkpoints), untrained, real, label)
-    setting = run.prepare(loaded)
-    click.echo("\n".join(describe(setting, subjects)))
+    context = prepare(loaded, only=only)
+    subjects = choose(loaded, checkpoints, context.config.checkpoints, images, untrained, real, label)
+
+    def say(text: str) -> None:
+        click.echo(text, err=as_json)
+
+    say("\n".join(describe(context, subjects)))
+    lock.require_sections(context)
+    if not update:
+        lock.require_lock(context, subjects, partial=bool(only))
     if dry_run:
         return
-    results = run.evaluate(setting, subjects)
-    click.echo("\n" + figure_table(results))
-    for line in way(results):
-        click.echo("\n" + line)
-    click.echo("\n" + "\n".join(f"wrote {result.path}" for result in results))
-    judged = [result for result in results if result.verdicts]
-    for result in judged:
-        click.echo(f"\n{result.subject.label} against {loaded.name}'s expectations\n{verdict_table(result.verdicts)}")
-    if not all(result.passed for result in judged):
-        raise click.exceptions.Exit(1)
+    results = run.evaluate(context, subjects, keep_images)
+    if not results:
+        return
+    record.append_history(context, results)
+    say("\n" + _outcome(context, results))
+    if update:
+        say("\n" + "\n".join(write_expectations(context, results)))
+    if junit:
+        write_whole(junit, outputs.as_junit(loaded.name, results))
+    if markdown:
+        write_whole(markdown, outputs.as_markdown(loaded.name, results))
+    if as_json:
+        click.echo(outputs.as_json(loaded.name, results))
+    _exit(results, update)
+
+
+def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
+    """Everything that is printed after an evaluation."""
+    from hspcgan.evaluate.results.summary import closing_lines, figure_table, progress_lines
+    from hspcgan.evaluate.verdict.expectations import verdict_table
+
+    parts = [figure_table(results), "\n".join(closing_lines(context, results)), *progress_lines(results)]
+    parts.append("\n".join(f"wrote {result.path}" for result in results if not result.error))
+    name = context.manifest.name
+    parts += [
+        f"{result.subject.label} against {name}'s expectations\n{verdict_table(result.verdicts)}"
+        for result in results
+        if result.verdicts
+    ]
+    parts += [f"{result.subject.label} could not be scored: {result.error}" for result in results if result.error]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _exit(results: Sequence[Result], update: bool) -> None:
+    """Ends with 3 where a subject could not be scored, with 1 on drift."""
+    from hspcgan.model.errors import CheckFailedError, UserError
+
+    if any(result.error for result in results):
+        raise click.exceptions.Exit(UserError.exit_code)
+    if not update and not all(result.passed for result in results):
+        raise click.exceptions.Exit(CheckFailedError.exit_code)
 
 
 def _run_folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
@@ -68,12 +127,12 @@ def _run_folder(ctx: click.Context, argument: click.Parameter, given: Path) -> P
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), callback=_run_folder)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write; default RUN/report.html.")
+@click.option("--out", type=OutFile, help="Where to write; default RUN/report.html.")
 @click.option("--dry-run", is_flag=True, help="Check the run folder, write nothing.")
 def report(run: Path, out: Path | None, dry_run: bool) -> None:
     """Write one page about a run.
 
-    RUN/report.html is self-contained: images, figures, curves and where they come from.
+    RUN/report.html is self-contained: images, figures, curves and provenance.
     """
     from hspcgan.evaluate.report.build import render
     from hspcgan.model.files import write_whole

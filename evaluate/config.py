@@ -1,29 +1,69 @@
-"""What a manifest's `evaluate` section may say: which images are scored, by whom, and what is expected of them."""
+"""The manifest's `evaluate` section: which images are scored, by which networks, and what is expected of them."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from hspcgan.evaluate.metrics import METRICS
 from hspcgan.model.errors import UserError
 
-METRICS = ("fid", "kid", "clip_score", "retrieval", "colour_swap")
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+DEFAULT_METRICS = tuple(name for name, metric in METRICS.items() if metric.by_default)
 
 
 class Bound(BaseModel, extra="forbid", frozen=True):
-    """The range a figure must lie in, ends included."""
+    """The range that a figure must lie in, ends included: min and max, or a value with a tolerance."""
 
-    min: float | None = Field(None, description="Smallest value that passes.")
-    max: float | None = Field(None, description="Largest value that passes.")
+    min: Finite | None = Field(None, description="Smallest value that passes.")
+    max: Finite | None = Field(None, description="Largest value that passes.")
+    value: Finite | None = Field(None, description="Expected value; needs one of abs, rel, se.")
+    abs: Finite | None = Field(None, ge=0, description="Largest distance from `value`.")
+    rel: Finite | None = Field(None, ge=0, description="Largest distance from `value`, as a share of it.")
+    se: Finite | None = Field(None, ge=0, description="Largest distance from `value`, in standard errors as measured.")
 
     @model_validator(mode="after")
-    def _says_something(self) -> Bound:
-        if self.min is None and self.max is None:
-            raise UserError("give min, max or both")
+    def _is_a_range(self) -> Bound:
+        tolerances = [name for name in ("abs", "rel", "se") if getattr(self, name) is not None]
+        if self.value is None and tolerances:
+            raise UserError(f"{tolerances[0]} is a tolerance of `value`, which is missing")
+        if self.value is not None and len(tolerances) != 1:
+            raise UserError(f"value needs exactly one of abs, rel and se, got {', '.join(tolerances) or 'none'}")
+        if self.value is None and self.min is None and self.max is None:
+            raise UserError("give min, max, or value with abs, rel or se")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise UserError(f"min {self.min} exceeds max {self.max}")
         return self
+
+    def ends(self, se: float = 0.0) -> tuple[float, float]:
+        """Smallest and largest value that pass; `se`: the standard error of the measured figure."""
+        low, high = -float("inf"), float("inf")
+        if self.value is not None:
+            width = self.abs if self.abs is not None else abs(self.value) * (self.rel or 0.0)
+            width = self.se * se if self.se is not None else width
+            low, high = self.value - width, self.value + width
+        return max(low, low if self.min is None else self.min), min(high, high if self.max is None else self.max)
+
+
+class Settings(BaseModel, extra="forbid", frozen=True):
+    """The choices that figures depend on, as a lock holds them."""
+
+    samples: int = Field(description="Images scored.")
+    split: str = Field(description="Split of the captions.")
+    reference: str = Field(description="Split or file of the reference.")
+    caption: str = Field(description="Which caption of an image.")
+    seed: int = Field(description="Seed of images, captions and noise.")
+
+
+class Lock(BaseModel, extra="forbid", frozen=True):
+    """What the expectations were made with; `hspcgan evaluate --update` writes it, see evaluate/verdict/lock.py."""
+
+    settings: Settings = Field(description="Choices that figures depend on.")
+    cache: dict[str, str] = Field(description="sha256 of what is read of the cache: images, captions, concepts, CLIP.")
+    scorers: dict[str, str] = Field(description="Scorer → sha256 of its weights.")
+    metrics: dict[str, int] = Field(description="Metric → version.")
+    checkpoints: dict[str, str] = Field({}, description="Label of a named checkpoint → sha256 of its weights.")
 
 
 class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
@@ -34,10 +74,17 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
     )
     split: str = Field("test", description="Split of the cache whose captions are drawn.")
     reference: str | None = Field(
-        None, description="Split of the real reference images. Absent: the part of `split` that is not drawn."
+        None,
+        description="Split of the real reference images, or a file that `hspcgan reference` wrote. Absent: the part of "
+        "`split` that is not drawn.",
+    )
+    validation: str | None = Field(
+        None,
+        description="Split that train.evaluate_every draws and train.best is chosen by. Absent: val, where the cache "
+        "has one, otherwise `split`.",
     )
     caption: Literal["first", "keyed"] = Field(
-        "first", description="Which caption of an image is drawn: its first, or one chosen by seed and image key."
+        "keyed", description="Which caption of an image is drawn: one chosen by seed and image key, or its first."
     )
     seed: int = Field(0, ge=0, description="Chooses images, captions and, with the caption's id, the noise.")
     scorers: dict[str, str] = Field(
@@ -45,13 +92,16 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
         min_length=1,
         description="Name shown in the figures → CLIP weights: a shipped name or a path.",
     )
-    metrics: tuple[str, ...] = Field(METRICS, min_length=1, description=f"Out of {', '.join(METRICS)}.")
+    metrics: tuple[str, ...] = Field(DEFAULT_METRICS, min_length=1, description=f"Out of {', '.join(METRICS)}.")
     inception: str | None = Field(
         None,
         description="Folder of inception-2015-12-05.pt for FID and KID as published. Absent: where clean-fid keeps it, "
         "and left out when it is not there.",
     )
-    batch_size: int = Field(32, ge=1, description="Images generated or scored at once; changes speed, not results.")
+    inception_mode: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = Field(
+        "clean", description="clean-fid's mode: how images are resized, and by which port of Inception they are read."
+    )
+    edits: int = Field(500, ge=1, description="Edited captions drawn for the metric edit_consistency.")
     shown: int = Field(24, ge=1, description="Images kept for the grid and the report, the first of those scored.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one.")
     published: dict[str, float] = Field(
@@ -59,9 +109,15 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
         description="What a paper prints for this row (fid, clip_score): shown beside, never judged, since another "
         "Inception and another CLIP measured it.",
     )
-    expect: dict[str, Bound] | None = Field(
-        None, description="A figure's name, or its first parts (`fid/held-out-clip`) → bounds; outside: exit code 1."
+    checkpoints: dict[str, str] = Field(
+        {}, description="Label → run, checkpoint folder or shipped name: what is scored when no --checkpoint is given."
     )
+    expect: dict[str, Bound | dict[str, Bound]] | None = Field(
+        None,
+        description="A figure's name, or its first parts (`fid/held-out-clip`) → bounds for every checkpoint; or a "
+        "checkpoint's label → such figures, for that one. Outside: exit code 1.",
+    )
+    lock: Lock | None = Field(None, description="What the expectations were made with; anything else is an error.")
 
     @field_validator("metrics")
     @classmethod
@@ -71,18 +127,42 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
             raise UserError(f"unknown metrics {unknown}; known: {', '.join(METRICS)}")
         return names
 
-    @field_validator("expect")
+    @field_validator("expect", mode="before")
     @classmethod
-    def _of_known(cls, expect: dict[str, Bound] | None) -> dict[str, Bound] | None:
-        unknown = sorted(name for name in expect or {} if name.split("/")[0] not in METRICS)
-        if unknown:
-            raise UserError(f"figures of unknown metrics {unknown}; known: {', '.join(METRICS)}")
-        return expect
+    def _typed(cls, expect: Any) -> Any:
+        """Each entry as the one or the other kind, so that its problems are reported as that kind's."""
+        if not isinstance(expect, dict):
+            return expect
+        typed = {}
+        for name, value in expect.items():
+            if metric_of(name) in METRICS or not isinstance(value, dict):
+                typed[name] = Bound.model_validate(value)
+                continue
+            unknown = sorted(figure for figure in value if metric_of(figure) not in METRICS)
+            if unknown or not value:
+                raise UserError(
+                    f"{name!r} is neither a figure of a known metric ({', '.join(METRICS)}) nor a checkpoint's label "
+                    f"with such figures{f'; unknown: {unknown}' if unknown else ''}"
+                )
+            typed[name] = {figure: Bound.model_validate(bound) for figure, bound in value.items()}
+        return typed
 
-    @field_validator("scorers")
+    @field_validator("scorers", "checkpoints")
     @classmethod
-    def _plain_names(cls, scorers: dict[str, str]) -> dict[str, str]:
-        bad = [name for name in scorers if not name or "/" in name]
+    def _plain_names(cls, named: dict[str, str]) -> dict[str, str]:
+        bad = [name for name in named if not name or "/" in name or name.startswith(".")]
         if bad:
-            raise UserError(f"scorer names are parts of figure names and hold no slash: {bad}")
-        return scorers
+            raise UserError(f"these names become parts of figure and file names, and may hold no slash: {bad}")
+        return named
+
+    def expected_of(self, label: str) -> dict[str, Bound]:
+        """The bounds for the checkpoint of this label, by figure; its own go over those for every checkpoint."""
+        expect = self.expect or {}
+        shared = {name: bound for name, bound in expect.items() if isinstance(bound, Bound)}
+        own = expect.get(label)
+        return shared | (own if isinstance(own, dict) else {})
+
+
+def metric_of(figure: str) -> str:
+    """The metric of a figure's name: attribute_accuracy for attribute_accuracy.place/held-out-clip/…"""
+    return figure.split("/")[0].split(".")[0]

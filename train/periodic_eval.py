@@ -34,15 +34,15 @@ class PeriodicEvaluator:
     """
 
     def __init__(self, run: Run):
-        from hspcgan.evaluate.run import prepare
+        from hspcgan.evaluate.context import prepare
 
         self.run = run
         with self._keep_random_state():
-            self.setting = prepare(run.manifest)
-        wanted, heads = run.config.best, self.setting.heads
+            self.context = prepare(run.manifest, validation=True)
+        wanted, heads = run.config.best, self.context.figure_prefixes
         if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
             raise UserError(f"train.best is {wanted!r}, but the figures will be {', '.join(heads)}; name one of them")
-        self.setting.subfolder = "steps"
+        self.context.subfolder, self.context.keep_drawn = "steps", False
 
     def due(self, step: int) -> bool:
         """Whether `train.evaluate_every` asks for an evaluation after `step` steps."""
@@ -56,11 +56,13 @@ class PeriodicEvaluator:
             UserError: no figure's name begins with `train.best`.
         """
         from hspcgan.evaluate.run import evaluate
-        from hspcgan.evaluate.subjects import CHECKPOINT, Subject
+        from hspcgan.evaluate.scored.subjects import CHECKPOINT, Subject
 
         path = checkpoints.save(self.run, step)
         with self._keep_random_state():
-            result = evaluate(self.setting, [Subject(path.name, CHECKPOINT, path)])[0]
+            result = evaluate(self.context, [Subject(path.name, CHECKPOINT, str(path))])[0]
+        if result.error:
+            raise UserError(result.error)
         figure, best = self._compare(path, result.figures)
         drift = [f"{one.name} is {one.got}, expected {one.expected}" for one in result.verdicts if not one.passed]
         return Evaluated({one.name: one.value for one in result.figures}, figure.name, best.path.name, drift)
@@ -72,7 +74,7 @@ class PeriodicEvaluator:
 
     def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, checkpoints.Best]:
         """The deciding figure, and the best checkpoint by it, including the one just scored."""
-        from hspcgan.evaluate.expectations import named
+        from hspcgan.evaluate.verdict.expectations import named
 
         wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}
         if not named(list(by_name), wanted):

@@ -1,4 +1,4 @@
-"""An opened checkpoint that own texts can be drawn with: what `sample`, `interpolate` and `edit` share."""
+"""Opens the checkpoint that draws your own texts: shared by `sample`, `interpolate`, `edit` and the Python API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
+from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, text_settings
 from hspcgan.evaluate.draw.texts import clean_texts, conditions_from_texts, doubts
 from hspcgan.model.checkpoint import Loaded
 from hspcgan.model.clip import pick_device
@@ -19,8 +19,8 @@ log = logging.getLogger("hspcgan.evaluate")
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Which weights draw, and where: a checkpoint, its CLIP where it is not found by itself, a device's word."""
+class CheckpointChoice:
+    """Which checkpoint draws and on which device; `clip_path` names its CLIP where the card's file is not there."""
 
     checkpoint: str
     clip_path: str | None = None
@@ -29,7 +29,7 @@ class Weights:
 
 
 def make_folder(out: Path) -> None:
-    """Makes the folder that pictures go to, before they are drawn. UserError where nothing can be written to it."""
+    """Makes the folder for the pictures, before they are drawn. UserError where it cannot be written to."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out).close()
@@ -37,22 +37,22 @@ def make_folder(out: Path) -> None:
         raise UserError(f"--out {out} cannot be written to ({error.strerror}); name another folder") from error
 
 
-def open_weights(weights: Weights, texts: Sequence[str]) -> tuple[Loaded, Condition]:
+def open_for_texts(choice: CheckpointChoice, texts: Sequence[str]) -> tuple[Loaded, Condition]:
     """The networks on their device, and a condition per text; logs a warning for each doubtful text.
 
     Where prompts are made of the sentence alone (GALIP), texts are not parsed. UserError for a text that ingest would
-    refuse too, such as an empty one, and for weights that are missing or do not belong together.
+    reject, such as an empty one, and for weights that are missing or do not belong together.
     """
     from hspcgan.pipeline.concepts import Parser
 
     texts = clean_texts(texts)
-    device = pick_device(weights.device, "--device")
-    folder = find_checkpoint(weights.checkpoint)
-    loaded = open_checkpoint(folder, clip_path=weights.clip_path, allow_unverified=weights.allow_unverified)
+    device = pick_device(choice.device, "--device")
+    folder = find_checkpoint(choice.checkpoint)
+    loaded = open_checkpoint(folder, clip_path=choice.clip_path, allow_unverified=choice.allow_unverified)
     parser, templates = None, {}
     if loaded.config.prompts != "fc":
-        how = reading(folder)
-        parser, templates = Parser(how.parse), how.templates
+        settings = text_settings(folder)
+        parser, templates = Parser(settings.parse), settings.templates
     for line in doubts(texts, loaded.clip):
         log.warning(line)
     condition = conditions_from_texts(texts, loaded.clip, templates, parser, n_entities=loaded.config.locals)

@@ -1,4 +1,4 @@
-"""The commands `hspcgan sample`, `hspcgan interpolate` and `hspcgan edit`: pictures of own texts."""
+"""The commands `hspcgan sample`, `interpolate` and `edit`: pictures of your own texts."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from hspcgan.evaluate.draw.checkpoint import Weights
+    from hspcgan.evaluate.draw.checkpoint import CheckpointChoice
 
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which weights draw, where, and where to; the command gets the former as `weights`."""
+    """Adds the options of checkpoint, device and output folder; the command gets the first two as `choice`."""
 
     @functools.wraps(command)
     def drawing(checkpoint: str, clip_path: str | None, device: str, allow_unverified: bool, **rest: Any) -> None:
-        from hspcgan.evaluate.draw.checkpoint import Weights
+        from hspcgan.evaluate.draw.checkpoint import CheckpointChoice
 
-        command(weights=Weights(checkpoint, clip_path, device, allow_unverified), **rest)
+        command(choice=CheckpointChoice(checkpoint, clip_path, device, allow_unverified), **rest)
 
     for decorate in reversed(
         (
             click.option("--checkpoint", default="toy-hspcgan", show_default=True, metavar="PATH",
                          help="A run, a checkpoint folder, RUN/checkpoints/best or a shipped name."),
             click.option("--clip", "clip_path", metavar="PATH",
-                         help="The checkpoint's CLIP, where it is not found by itself."),
+                         help="The checkpoint's CLIP, where the file that its card names is missing."),
             click.option("--allow-unverified", is_flag=True,
                          help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."),
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-                         help="(First) seed of the noise, which the (first) text decides too."),
+                         help="Seed of the noise, the first one of several; the noise depends on the text as well."),
             click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("samples"),
                          show_default=True, help="Folder to write to."),
             click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-                         help="Where to draw."),
+                         help="Device that draws."),
             click.option("--dry-run", is_flag=True, help="Print the files that would be written, write nothing."),
         )
     ):  # fmt: skip
@@ -54,14 +54,17 @@ def _show(paths: Iterable[Path]) -> None:
 
 @click.command()
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("--texts", "file", type=click.Path(path_type=Path, dir_okay=False), help="File with a text a line.")
+@click.option("--texts", "file", type=click.Path(path_type=Path, dir_okay=False), help="File with one text per line.")
 @_count
 @click.option(
-    "--grid/--no-grid", default=True, show_default=True, help="Also all images with their texts in one picture."
+    "--grid/--no-grid",
+    default=True,
+    show_default=True,
+    help="Write all images with their texts in one picture as well.",
 )
 @_shared
 def sample(
-    texts: tuple[str, ...], file: Path | None, count: int, grid: bool, weights: Weights, seed: int, out: Path,
+    texts: tuple[str, ...], file: Path | None, count: int, grid: bool, choice: CheckpointChoice, seed: int, out: Path,
     dry_run: bool,
 ) -> None:  # fmt: skip
     """Draw images of your own texts.
@@ -75,47 +78,54 @@ def sample(
     if not texts:
         raise click.UsageError("give a TEXT, or --texts FILE")
     request = Request(texts, tuple(range(seed, seed + count)), out, grid)
-    _show(request.files() if dry_run else draw(request, weights))
+    _show(request.files() if dry_run else draw(request, choice))
 
 
 @click.command()
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
-@click.option("--to-seed", type=click.IntRange(min=0), help="Seed at the other end; absent: the noise stays.")
+@click.option("--to-seed", type=click.IntRange(min=0), help="Seed at the other end; absent: the noise stays the same.")
 @click.option("--frames", type=click.IntRange(min=2), default=9, show_default=True, help="Pictures, ends included.")
 @_shared
 def interpolate(
-    texts: tuple[str, ...], to_seed: int | None, frames: int, weights: Weights, seed: int, out: Path, dry_run: bool
+    texts: tuple[str, ...],
+    to_seed: int | None,
+    frames: int,
+    choice: CheckpointChoice,
+    seed: int,
+    out: Path,
+    dry_run: bool,
 ) -> None:
-    """Draw the way between texts, between noises, or both.
+    """Draw the steps between texts, between noises, or both.
 
-    Through the TEXTs in turn, from --seed to --to-seed; as a strip (PNG) and, there and back, as a GIF.
+    From TEXT to TEXT in turn, from --seed to --to-seed; as a strip (PNG) and, forth and back, as a GIF.
     """
-    from hspcgan.evaluate.draw.edit import Way, interpolate
+    from hspcgan.evaluate.draw.interpolate import Interpolation, interpolate
 
-    way = Way(texts, (seed, seed if to_seed is None else to_seed), frames, out)
-    _show(way.files() if dry_run else interpolate(way, weights))
+    request = Interpolation(texts, (seed, seed if to_seed is None else to_seed), frames, out)
+    _show(request.files() if dry_run else interpolate(request, choice))
 
 
 @click.command()
 @click.argument("text")
 @click.option("--replace", "replacements", type=(str, str), multiple=True, metavar="OLD NEW",
-              help="Words of TEXT and what stands in their place; repeatable, each drawn by itself.")  # fmt: skip
+              help="Words of TEXT and the words that replace them; repeatable, each drawn by itself.")  # fmt: skip
 @_count
 @_shared
 def edit(
     text: str,
     replacements: tuple[tuple[str, str], ...],
     count: int,
-    weights: Weights,
+    choice: CheckpointChoice,
     seed: int,
     out: Path,
     dry_run: bool,
 ) -> None:
     """Draw a text and the same with words replaced.
 
-    The noise is kept, as in the paper's Fig. 6: hspcgan edit "a bird with a white belly" --replace white yellow
+    All are drawn from the same noise, as in the paper's Fig. 6:
+    hspcgan edit "a bird with a white belly" --replace white yellow
     """
     from hspcgan.evaluate.draw.edit import Edits, edit
 
     edits = Edits(text, replacements, tuple(range(seed, seed + count)), out)
-    _show(edits.files() if dry_run else edit(edits, weights))
+    _show(edits.files() if dry_run else edit(edits, choice))

@@ -35,8 +35,8 @@ def generate(
 ) -> np.ndarray:
     """Images uint8 [B, H, W, 3] of B captions, on the generator's device.
 
-    Image i depends on caption i, `seeds[i]` (one seed: for all) and `sample_ids[i]`; the batch it is computed in
-    can move it by rounding alone.
+    Image i depends on caption i, `seeds[i]` (one seed: for all) and `sample_ids[i]`; the composition of its batch can
+    change single levels by 1, through rounding.
     """
     seeds = [seeds] * len(condition) if isinstance(seeds, int) else list(seeds)
     z = torch.from_numpy(noise(seeds, sample_ids, generator.config.noise_dim))

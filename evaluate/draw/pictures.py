@@ -1,4 +1,4 @@
-"""Images side by side: a plain sheet that can be cut again into its tiles, and a grid with captions to look at."""
+"""Images side by side: a plain sheet that can be cut into its tiles again, and a grid with captions to look at."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INK, PAPER = (31, 41, 51), (255, 255, 255)
 
 
 def sheet(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
-    """Images uint8 [N, H, W, 3] row by row, white between them → uint8 HWC; `tiles` takes it apart."""
+    """Images uint8 [N, H, W, 3] row by row, white between them → uint8 HWC; `tiles` splits it again."""
     n, height, width, _ = images.shape
     columns = min(columns, n)
     rows = -(-n // columns)
@@ -35,19 +35,19 @@ def sheet(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
 def tiles(canvas: np.ndarray, count: int, size: tuple[int, int], columns: int = COLUMNS) -> np.ndarray:
     """The first `count` images [count, H, W, 3] of a sheet of tiles of `size` (H, W).
 
-    UserError where the sheet is too small to hold them.
+    UserError where the sheet is too small for them.
     """
     (height, width), columns = size, min(columns, count)
     needed = (-(-count // columns) * (height + GAP) + GAP, columns * (width + GAP) + GAP)
     if canvas.shape[0] < needed[0] or canvas.shape[1] < needed[1]:
-        raise UserError(f"a sheet of {canvas.shape[:2]} px does not hold {count} tiles of {size}; expected {needed}")
+        raise UserError(f"a sheet of {canvas.shape[:2]} px is too small for {count} tiles of {size}; expected {needed}")
     tops = [GAP + i // columns * (height + GAP) for i in range(count)]
     lefts = [GAP + i % columns * (width + GAP) for i in range(count)]
     return np.stack([canvas[y : y + height, x : x + width] for y, x in zip(tops, lefts, strict=True)])
 
 
 def paired(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Two lists of images [N, H, W, 3] as a sheet, rows of one above rows of the other; `pairs` takes it apart."""
+    """Two lists of images [N, H, W, 3] as a sheet, rows of one above rows of the other; `pairs` splits it again."""
     columns = min(COLUMNS, len(above))
     rows = [part for i in range(0, len(above), columns) for part in (above[i : i + columns], below[i : i + columns])]
     blank = np.full((columns, *above.shape[1:]), 255, dtype=np.uint8)
@@ -55,7 +55,7 @@ def paired(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def pairs(canvas: np.ndarray, count: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The two lists [count, H, W, 3] of a `paired` sheet. UserError where it is too small to hold them."""
+    """The two lists [count, H, W, 3] of a `paired` sheet. UserError where it is too small for them."""
     columns = min(COLUMNS, count)
     cells = tiles(canvas, 2 * columns * -(-count // columns), size, columns).reshape(-1, 2, columns, *size, 3)
     return cells[:, 0].reshape(-1, *size, 3)[:count], cells[:, 1].reshape(-1, *size, 3)[:count]
@@ -92,15 +92,15 @@ def png(image: np.ndarray) -> bytes:
 
 
 def read_png(path: Path) -> np.ndarray:
-    """uint8 HWC. UserError for what is no image."""
+    """uint8 HWC. UserError for a file that is not an image."""
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except OSError as error:
-        raise UserError(f"{path} cannot be read as an image ({error}); evaluate again") from error
+        raise UserError(f"{path} cannot be read as an image ({error}); write it again") from error
 
 
 def slug(text: str, longest: int = 60) -> str:
-    """A file name's worth of a text: lower case, words joined by hyphens, "text" where there is none."""
+    """A text as part of a file name: lower case, words joined by hyphens; "text" where nothing remains."""
     words = re.sub(r"[^\w]+", "-", text.lower()).strip("-_")
     return words[:longest].rstrip("-") or "text"

@@ -1,4 +1,4 @@
-"""Own texts → images on disk: what `hspcgan sample` does."""
+"""Your own texts → images on disk: what `hspcgan sample` does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hspcgan.evaluate.draw.checkpoint import Weights, make_folder, open_weights
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open_for_texts
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
@@ -27,7 +27,7 @@ class Request:
     grid: bool
 
     def files(self) -> list[Path]:
-        """Those that are written: text by text, seed by seed, the grid last. UserError as `clean_texts`."""
+        """The files that are written: text by text, seed by seed, the grid last. UserError as `clean_texts`."""
         clean_texts(self.texts)
         names = [slug(text) for text in self.texts]
         if len(set(names)) < len(names):
@@ -39,25 +39,25 @@ class Request:
 def read_texts(path: Path) -> list[str]:
     """The lines of a UTF-8 file that are not blank. UserError where there are none."""
     if not path.is_file():
-        raise UserError(f"{path}: no such file; give a file with a text a line")
+        raise UserError(f"{path}: no such file; give a file with one text per line")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as UTF-8 text ({error}); give a file with a text a line") from error
+        raise UserError(f"{path} cannot be read as UTF-8 text ({error}); give a file with one text per line") from error
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
-        raise UserError(f"{path} holds no text; write a text a line")
+        raise UserError(f"{path} contains no text; write one text per line")
     return texts
 
 
-def draw(request: Request, weights: Weights) -> list[Path]:
-    """Writes the images and returns their paths; logs a warning for each text that may come out wrong.
+def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
+    """Writes the images and returns their paths; logs a warning for each text that may be drawn wrongly.
 
     UserError as `Request.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     paths = request.files()
     make_folder(request.out)
-    loaded, condition = open_weights(weights, request.texts)
+    loaded, condition = open_for_texts(choice, request.texts)
     rows = np.repeat(np.arange(len(request.texts)), len(request.seeds))
     texts = [request.texts[row] for row in rows]
     seeds = list(request.seeds) * len(request.texts)

@@ -1,4 +1,4 @@
-"""Anyone's own captions → conditions: cleaned, parsed and encoded as the cache's were, held in memory."""
+"""Your own captions → conditions, in memory: cleaned, parsed and encoded as a cache's captions are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hspcgan.pipeline.concepts import Parser
 
 
 def clean_texts(texts: Sequence[str]) -> list[str]:
-    """Each as ingest would keep it (`clean_caption`). UserError for one that it would refuse, with its number."""
+    """Each text as ingest would store it (`clean_caption`). UserError, with its number, for one that ingest rejects."""
     from hspcgan.pipeline.stages.caption_text import clean_caption
 
     clean = []
@@ -34,9 +34,8 @@ def conditions_from_texts(
 ) -> Condition:
     """A condition per clean text: concepts by `parser`, features by `clip`, phrases worded by their template.
 
-    Without a parser no text has concepts.
-    Texts beyond CLIP's context are represented by their beginning; `doubts` says so. UserError where CLIP gives
-    features that are not finite.
+    Without a parser no text has concepts. Of texts beyond CLIP's context the beginning is read; `doubts` reports them.
+    UserError where CLIP gives features that are not finite.
     """
     from hspcgan.pipeline.stages.encode import encode_texts
     from hspcgan.pipeline.stages.parse import concept_row
@@ -65,7 +64,7 @@ def conditions_from_texts(
 
 
 def doubts(texts: Sequence[str], clip: FrozenClip) -> list[str]:
-    """A line for each reason why an image may not show its text: too long for CLIP, or words that it never read."""
+    """A line for each reason why an image may not show its text: too long for CLIP, or words it was not trained on."""
     from hspcgan.pipeline.stages.encode import unknown_words
 
     lines = [
@@ -77,6 +76,6 @@ def doubts(texts: Sequence[str], clip: FrozenClip) -> list[str]:
     if unknown:
         lines.append(
             f"{clip.name} was never trained on {', '.join(map(repr, unknown))}: these words will not be drawn; "
-            "use the words it knows, or a checkpoint of a CLIP that knows yours"
+            "use other words, or a checkpoint of a CLIP that was trained on these"
         )
     return lines

@@ -1,1 +1,59 @@
-"""The metrics: small functions of images, texts and features."""
+"""The registry of metrics, read by config, run and report alike: a new metric is one file and one entry here."""
+
+from __future__ import annotations
+
+from hspcgan.evaluate.metrics import clip_score, colour_swap, edits, fid, prdc
+from hspcgan.evaluate.metrics.base import Metric, percent
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
+
+
+METRICS: dict[str, Metric] = {
+    "fid": Metric(
+        fid.fid, "FID", "Fréchet distance to real images; the floor is that of other real images", "lower",
+        fid.method, _two_digits, towers="all", reference=True,
+    ),
+    "kid": Metric(
+        fid.kid, "KID", "kernel distance to real images; unbiased, so around zero it can be negative", "lower",
+        fid.method, _three_digits, towers="all", reference=True,
+    ),
+    "precision": Metric(
+        prdc.precision, "Precision", "share of images that lie among real ones", "higher",
+        lambda: f"{prdc.K} nearest neighbours", percent, towers="all", reference=True,
+    ),
+    "recall": Metric(
+        prdc.recall, "Recall", "share of real images that lie among the drawn ones", "higher",
+        lambda: f"{prdc.K} nearest neighbours", percent, towers="all", reference=True,
+    ),
+    "density": Metric(
+        prdc.density, "Density", "how densely real images surround a drawn one", "higher",
+        lambda: f"{prdc.K} nearest neighbours", _three_digits, towers="all", reference=True,
+    ),
+    "coverage": Metric(
+        prdc.coverage, "Coverage", "share of real images with a drawn one nearby", "higher",
+        lambda: f"{prdc.K} nearest neighbours", percent, towers="all", reference=True,
+    ),
+    "clip_score": Metric(
+        clip_score.clip_score, "CLIP score", "mean raw cosine of image and caption; it saturates, and a generator can "
+        "exceed real images", "higher", lambda: "raw cosine", _three_digits,
+    ),
+    "r_precision": Metric(
+        clip_score.r_precision, "R-precision", "share of images whose own caption scores highest among 100", "higher",
+        lambda: f"own caption first among {clip_score.CANDIDATES}", percent,
+    ),
+    "colour_swap": Metric(
+        colour_swap.colour_swap, "Colours right", "share of images preferred to their caption with one colour swapped",
+        "higher", lambda: "caption preferred to itself with one colour swapped", percent,
+    ),
+    "edit_consistency": Metric(
+        edits.edit_consistency, "Edits", "captions with one colour edited, the noise kept: the image follows "
+        "(followed), changes in the text's direction (direction), and stays alike (kept)", "higher",
+        lambda: "one colour swapped, noise kept", _three_digits, needs=("edits",), by_default=False,
+    ),
+}  # fmt: skip

@@ -1,90 +1,83 @@
-"""What the metrics share, small functions each: scored images, what towers see in them, and named figures."""
+"""What every metric gets and gives: the features that one scorer computed, and values with their uncertainty.
+
+Legend: N captions, R reference images, d feature width.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
-from hspcgan.model.errors import UserError
+Better = Literal["lower", "higher"]
 
 
-class Tower(Protocol):
-    """Something that turns images into features."""
+@dataclass
+class Seen:
+    """Features of one scorer (raw, not normalised): images drawn for the captions, real images, any text.
 
-    label: str  # as it stands in figure names: "held-out-clip"
-    sha256: str  # of its weights
-    mode: str  # how it reads images, for the table
+    `extra` holds the further images that a metric asked for in its `needs`, see `Metric`.
+    """
 
-    def image_features(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, 3] → float32 [N, d]."""
-
-
-class TextTower(Tower, Protocol):
-    """A tower that reads captions into the same space."""
+    images: np.ndarray  # float32 [N, d], row i was drawn for captions[i]
+    captions: Sequence[str]
+    reference: np.ndarray  # float32 [R, d], real images that none of the captions describes
+    texts: Callable[[Sequence[str]], np.ndarray] | None = None  # texts → float32 [·, d]; None: reads images only
+    seed: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    _once: dict[str, Any] = field(default_factory=dict)
 
     def text_features(self, texts: Sequence[str]) -> np.ndarray:
-        """Captions → float32 [N, d]."""
+        """float32 [len(texts), d] of a scorer that reads texts."""
+        if self.texts is None:
+            raise TypeError("this scorer reads no texts; register the metric with towers='texts'")
+        return self.texts(texts)
 
-
-@dataclass
-class ImageSet:
-    """Images, uint8 [N, H, W, 3], and what each tower saw in them, computed once."""
-
-    images: np.ndarray
-    _features: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def seen_by(self, tower: Tower) -> np.ndarray:
-        """float32 [N, d]."""
-        if tower.label not in self._features:
-            self._features[tower.label] = tower.image_features(self.images)
-        return self._features[tower.label]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-@dataclass
-class Scored:
-    """N images to score with their captions, and N real images that are none of these captions' own."""
-
-    images: ImageSet
-    texts: list[str]
-    reference: ImageSet
-    split: str
-    reference_split: str
-    scorers: list[TextTower]
-    inception: Tower | None
-    seed: int
-
-    @property
-    def towers(self) -> list[Tower]:
-        return [*self.scorers, *([self.inception] if self.inception else [])]
+    def once(self, key: str, compute: Callable[[], Any]) -> Any:
+        """What `compute` returns, computed by the first metric that asks."""
+        if key not in self._once:
+            self._once[key] = compute()
+        return self._once[key]
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One number. `name` is `metric/tower/nN/split/first 8 digits of the weights' sha256`."""
+class Measured:
+    """One value with its standard error and 95 % interval.
 
-    name: str
-    metric: str
-    tower: str
+    `part` names a part of the metric (`place` of attribute accuracy); `rows` the value of each caption, by its row.
+    """
+
     value: float
     n: int
-    better: Literal["lower", "higher"]
-    mode: str
+    se: float
+    low: float
+    high: float
+    part: str = ""
+    rows: Mapping[int, float] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+
+@dataclass(frozen=True)
+class Metric:
+    """A registry entry: the pure function that measures, and all that config, run and report need to know of it.
+
+    A new `version` says that the same images get another value than before; expectations of the old one are rejected.
+    """
+
+    measure: Callable[[Seen], list[Measured]]
+    title: str
+    meaning: str
+    better: Better
+    method: Callable[[], str]  # how the value is computed, in words; part of a figure's identity
+    show: Callable[[float], str] = "{:.3f}".format
+    towers: Literal["all", "texts"] = "texts"  # all: scorers that read images only (Inception) as well
+    needs: tuple[str, ...] = ()  # names of further drawings: "edits", "seeds"; see evaluate/drawings.py
+    reference: bool = False  # whether the value depends on the reference images
+    version: int = 1
+    by_default: bool = True
 
 
-def figure(
-    metric: str, tower: Tower, value: float, n: int, split: str, better: Literal["lower", "higher"], mode: str
-) -> Figure:
-    """A figure under its full name. UserError when it is not finite: such a figure is no figure."""
-    name = f"{metric}/{tower.label}/n{n}/{split}/{tower.sha256[:8]}"
-    if not np.isfinite(value):
-        raise UserError(f"{name} is {value}: images or features are degenerate; look at the images")
-    return Figure(name, metric, tower.label, float(value), n, better, mode)
+def percent(value: float) -> str:
+    """0.9948 → "99.5 %"."""
+    return f"{value:.1%}".replace("%", " %")

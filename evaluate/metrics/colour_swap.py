@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
-from hspcgan.evaluate.metrics.base import Figure, Scored, figure
+from hspcgan.evaluate.metrics import intervals
+from hspcgan.evaluate.metrics.base import Measured, Seen
 from hspcgan.evaluate.metrics.clip_score import cosine
 
 # English's eleven basic colour terms (Berlin and Kay 1969), gray in both spellings.
@@ -13,46 +14,33 @@ COLOURS = ("black", "white", "red", "green", "yellow", "blue", "brown", "orange"
 _SPELLED = re.compile(rf"\b(?:(an?) )?({'|'.join(COLOURS)}|grey)\b", re.IGNORECASE)
 
 
-def colour_swap(scored: Scored) -> list[Figure]:
+def colour_swap(seen: Seen) -> list[Measured]:
     """Share of images with a higher cosine to their caption than to the caption with one colour swapped.
 
-    Captions without a colour have no part in it; without any such caption there is no figure.
+    Captions that name no colour are left out; without any such caption nothing is measured.
     """
-    swapped = [swap_colour(text) for text in scored.texts]
-    rows = [row for row, text in enumerate(swapped) if text is not None]
-    if not rows:
+    swapped = {row: text for row, caption in enumerate(seen.captions) if (text := swap_colour(caption)) is not None}
+    if not swapped:
         return []
-    own, other = [scored.texts[row] for row in rows], [text for text in swapped if text is not None]
-    figures = []
-    for scorer in scored.scorers:
-        images = scored.images.seen_by(scorer)[rows]
-        preferred = cosine(images, scorer.text_features(own)) > cosine(images, scorer.text_features(other))
-        figures.append(
-            figure(
-                "colour_swap",
-                scorer,
-                float(preferred.mean()),
-                len(rows),
-                scored.split,
-                "higher",
-                f"caption preferred to itself with one colour swapped; {scorer.mode}",
-            )
-        )
-    return figures
+    rows = list(swapped)
+    own, other = [seen.captions[row] for row in rows], list(swapped.values())
+    images = seen.images[rows]
+    preferred = cosine(images, seen.text_features(own)) > cosine(images, seen.text_features(other))
+    return [intervals.share(dict(zip(rows, preferred.tolist(), strict=True)))]
 
 
-def swap_colour(text: str) -> str | None:
-    """The text with one of its colours replaced by one that it does not name, a/an mended; None where there is none
-    of either.
+def swap_colour(text: str, variant: int = 0) -> str | None:
+    """The text with one of its colours replaced by one that it does not name, and a/an adapted.
 
-    Which colour goes and which comes depends on the text alone.
+    Which colours are exchanged depends on the text and the variant alone. None where the text names no colour, or all
+    of them.
     "a red bird with an orange beak" → for instance "a red bird with a blue beak".
     """
     found = list(_SPELLED.finditer(text))
     if not found:
         return None
     named = {match[2].lower().replace("grey", "gray") for match in found}
-    digest = hashlib.sha256(text.encode()).digest()
+    digest = hashlib.sha256((f"{variant}/{text}" if variant else text).encode()).digest()
     match = found[digest[0] % len(found)]
     others = [colour for colour in COLOURS if colour not in named]
     if not others:

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from hspcgan.evaluate.draw.pictures import png
 from hspcgan.evaluate.report import figures
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
-from hspcgan.evaluate.report.data import Evaluation, Run, read_run
-from hspcgan.evaluate.subjects import CHECKPOINT, UNTRAINED
+from hspcgan.evaluate.report.data import Evaluation, RunFolder, read_run
+from hspcgan.evaluate.scored.subjects import CHECKPOINT, UNTRAINED
 from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marks import marked
 from hspcgan.pipeline.pages.templates import stylesheet, templates
@@ -67,13 +67,13 @@ def data_url(image: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
-def _drawn(run: Run) -> list[Evaluation]:
+def _drawn(run: RunFolder) -> list[Evaluation]:
     """Evaluations whose images stand beside the real ones: checkpoints, or the untrained one where it is alone."""
     checkpoints = [one for one in run.evaluations if one.kind == CHECKPOINT]
     return checkpoints or [one for one in run.evaluations if one.kind == UNTRAINED]
 
 
-def _facts(run: Run) -> list[str]:
+def _facts(run: RunFolder) -> list[str]:
     """What was trained on what, in short clauses."""
     model, train = run.manifest.get("model") or {}, run.manifest.get("train") or {}
     facts = [f"{model.get('kind', 'hspcgan')} at {model.get('image_size', 224)} px"]
@@ -86,7 +86,7 @@ def _facts(run: Run) -> list[str]:
     return facts
 
 
-def _cards(run: Run) -> list[dict[str, Any]]:
+def _cards(run: RunFolder) -> list[dict[str, Any]]:
     """A caption with its real image and what each checkpoint drew for it."""
     drawn = _drawn(run)
     if not drawn:
@@ -104,7 +104,7 @@ def _cards(run: Run) -> list[dict[str, Any]]:
     return cards
 
 
-def _graphs(run: Run) -> list[Markup]:
+def _graphs(run: RunFolder) -> list[Markup]:
     """The graphs of the captions that say most, and most of what those before them do not."""
     shown = run.evaluations[0].record["grid"]["captions"] if run.evaluations else []
     rest = [caption for caption in shown if caption["graph"].get("entities")]

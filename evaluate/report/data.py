@@ -1,4 +1,4 @@
-"""Reads a run folder for the report: manifest, log, sample grids, evaluations. Nothing else is needed or opened."""
+"""Reads a run folder for the report: manifest, log, sample grids, evaluations; no cache and no weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import yaml
 
+from hspcgan.evaluate.context import FOLDER
 from hspcgan.evaluate.draw.pictures import COLUMNS, GAP, pairs, read_png, tiles
-from hspcgan.evaluate.run import FOLDER, FORMAT
-from hspcgan.evaluate.subjects import REAL, TRAINED, UNTRAINED
+from hspcgan.evaluate.results.record import FORMAT
+from hspcgan.evaluate.scored.subjects import REAL, TRAINED, UNTRAINED
 from hspcgan.model.errors import UserError
 
 STEPS_SHOWN = 6
@@ -33,8 +34,8 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run folder; what is missing is empty."""
+class RunFolder:
+    """A run folder; files that are missing are empty here."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -48,8 +49,8 @@ class Run:
         return str(self.manifest.get("name", self.folder.name))
 
 
-def read_run(folder: Path) -> Run:
-    """UserError where the folder is no run, or one of its files is damaged."""
+def read_run(folder: Path) -> RunFolder:
+    """UserError where the folder is not a run, or one of its files is damaged."""
     path = folder / "manifest.yaml"
     if not path.is_file():
         raise UserError(f"{folder} is not a run: manifest.yaml is missing; give the folder that `hspcgan train` wrote")
@@ -59,11 +60,11 @@ def read_run(folder: Path) -> Run:
     text = yaml.safe_dump(_with_shown_paths(manifest, folder), sort_keys=False, allow_unicode=True)
     evaluations = _evaluations(folder / FOLDER)
     size = (manifest.get("model") or {}).get("image_size")
-    return Run(folder, manifest, text, _log(folder / "log.jsonl"), evaluations, _history(folder / "grids", size))
+    return RunFolder(folder, manifest, text, _log(folder / "log.jsonl"), evaluations, _history(folder / "grids", size))
 
 
 def shown_path(path: str, run: Path) -> str:
-    """A path as a page that others read may have it: an absolute one from the run's parent folder on, or its name."""
+    """A path for a page that others read: relative to the run's parent folder, or, elsewhere, its name alone."""
     if not Path(path).is_absolute():
         return path
     home = run.resolve().parent
@@ -86,7 +87,9 @@ def _log(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in lines if line.strip()]
     except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not JSON lines ({error}); resume the run, which mends a line cut short") from error
+        raise UserError(
+            f"{path} is not JSON lines ({error}); resume the run, which drops a line that was cut short"
+        ) from error
 
 
 def _evaluations(folder: Path) -> list[Evaluation]:

@@ -9,7 +9,8 @@ from helpers.cli import hspcgan
 from helpers.networks import random_condition
 from PIL import Image
 
-from hspcgan.evaluate.draw.edit import Edits, Way, replaced, slerp
+from hspcgan.evaluate.draw.edit import Edits, replaced
+from hspcgan.evaluate.draw.interpolate import Interpolation, slerp
 from hspcgan.evaluate.draw.sample import read_texts
 from hspcgan.model.build import build
 from hspcgan.model.checkpoint import save_weights
@@ -72,19 +73,19 @@ def test_ways_through_other_texts_have_other_files(tmp_path):
     a, b, c = TEXTS[0], TEXTS[1], "a bird"
     long = "a large yellow bird with a blue belly perches on a"
     ways = [(a, b), (a, b, a), (a, c, a), (b, a), (a, f"{a}!"), (a, a.upper()), (a, f"{long} bed"), (a, f"{long} hand")]
-    names = {path.name for texts in ways for path in Way(texts, (0, 0), 9, tmp_path).files()}
+    names = {path.name for texts in ways for path in Interpolation(texts, (0, 0), 9, tmp_path).files()}
     assert len(names) == 2 * len(ways)
-    (longest, _) = Way(("鳥" * 90, "木" * 90), (0, 2**31), 9, tmp_path).files()
+    (longest, _) = Interpolation(("鳥" * 90, "木" * 90), (0, 2**31), 9, tmp_path).files()
     assert len((longest.name + ".partial").encode()) <= 255  # what file systems take
 
 
 def test_between_two_noises_the_text_stays_and_ends_are_the_seeds_own_images(checkpoint):
-    from hspcgan.evaluate.draw.checkpoint import Weights, open_weights
-    from hspcgan.evaluate.draw.edit import _frames
+    from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
     from hspcgan.evaluate.draw.generate import generate
+    from hspcgan.evaluate.draw.interpolate import _frames
 
-    frames = _frames(Way(TEXTS[:1], (2, 3), 4, checkpoint), Weights(str(checkpoint)), print)
-    loaded, condition = open_weights(Weights(str(checkpoint)), TEXTS[:1] * 2, print)
+    frames = _frames(Interpolation(TEXTS[:1], (2, 3), 4, checkpoint), CheckpointChoice(str(checkpoint)))
+    loaded, condition = open_for_texts(CheckpointChoice(str(checkpoint)), TEXTS[:1] * 2)
     own = generate(loaded.generator, condition, TEXTS[:1] * 2, [2, 3])
     assert np.abs(frames[[0, -1]].astype(int) - own).max() <= 1
     assert len({frame.tobytes() for frame in frames}) == 4
@@ -110,7 +111,7 @@ def test_words_are_replaced_whole():
     assert replaced("a red bird, redder than red", "red", "blue") == "a blue bird, redder than blue"
     assert replaced("a bird", "bird", "bird with a red crown") == "a bird with a red crown"
     for old in ("bir", "", " "):
-        with pytest.raises(ValueError, match="give words that stand in it"):
+        with pytest.raises(ValueError, match="give words of the text"):
             replaced("a bird", old, "cat")
 
 
@@ -136,7 +137,7 @@ def test_texts_come_from_a_file_too(checkpoint, tmp_path):
     assert hspcgan("sample").exit_code == 2
     (tmp_path / "empty.txt").write_text("\n \n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\xff")
-    for name, says in (("empty", "holds no text"), ("binary", "UTF-8"), ("none", "no such file")):
+    for name, says in (("empty", "contains no text"), ("binary", "UTF-8"), ("none", "no such file")):
         with pytest.raises(ValueError, match=says):
             read_texts(tmp_path / f"{name}.txt")
 

@@ -1,15 +1,11 @@
-"""Fréchet and kernel distances against closed forms and brute force; Inception only where its weights are present."""
+"""Fréchet and kernel distances against closed forms and brute force."""
 
 import itertools
-import tempfile
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from hspcgan.evaluate.metrics import fid
-from hspcgan.evaluate.metrics.base import ImageSet, Scored
 
 
 def cube(scales, mean):
@@ -85,50 +81,9 @@ def test_distances_refuse_what_has_no_covariance_or_other_dimensions(a, b, messa
         fid.frechet(np.zeros(a), np.zeros(b))
 
 
-def test_sets_of_different_size_are_refused():
-    scored = Scored(ImageSet(np.zeros((3, 4, 4, 3), np.uint8)), ["a"] * 3, ImageSet(np.zeros((2, 4, 4, 3), np.uint8)),
-                    "test", "test", [], None, 0)  # fmt: skip
-    with pytest.raises(ValueError, match="3 images against 2"):
-        fid.fid(scored)
-
-
-def test_inception_is_left_out_where_clean_fid_has_none_and_refused_where_the_manifest_names_a_wrong_file(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    tower, line = fid.find_inception(None)
-    assert tower is None
-    assert str(tmp_path / "inception-2015-12-05.pt") in line
-    with pytest.raises(ValueError, match="is missing"):
-        fid.find_inception(str(tmp_path))
-    (tmp_path / fid.INCEPTION_FILE).write_bytes(b"something else")
-    with pytest.raises(ValueError, match="expected f58cb9b6"):
-        fid.find_inception(None)
-
-
-class Mean(nn.Module):
-    """In the place of Inception's layers: 2,048 times the image's mean."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.mean(dim=[1, 2, 3])[:, None].repeat(1, 2048)
-
-
-class Network(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layers = Mean()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layers(x)
-
-
-def test_a_present_inception_reads_images_as_clean_fid_does(tmp_path, monkeypatch):
-    from hspcgan.model.files import file_sha256
-
-    torch.jit.script(Network()).save(str(tmp_path / fid.INCEPTION_FILE))
-    monkeypatch.setattr(fid, "INCEPTION_SHA256", file_sha256(tmp_path / fid.INCEPTION_FILE))
-    tower, _ = fid.find_inception(str(tmp_path), batch_size=2)
-    images = np.stack([np.full((56, 40, 3), level, np.uint8) for level in (0, 128, 255)])
-    features = tower.image_features(images)
-    assert features.shape == (3, 2048)
-    np.testing.assert_allclose(features[:, 0], [-1, 0, 127 / 128], atol=1e-5)
+@pytest.mark.parametrize(("n", "d"), [(40, 6), (9, 6), (5, 12)])
+def test_the_fast_distances_of_intervals_are_those_of_clean_fid(n, d):
+    draw = np.random.default_rng(n)
+    a, b = draw.normal(size=(n, d)), draw.normal(size=(n, d)) * 1.5 + 0.3
+    assert fid.frechet_fast(a, b) == pytest.approx(fid.frechet(a, b), rel=1e-4)
+    assert fid.kernel_fast(a, b) == pytest.approx(fid.kernel(a, b), rel=1e-9)

@@ -10,7 +10,7 @@ def test_a_sheet_is_cut_into_the_tiles_it_was_made_of():
     images = np.random.default_rng(0).integers(0, 256, (11, 5, 7, 3), dtype=np.uint8)
     np.testing.assert_array_equal(tiles(sheet(images), 11, (5, 7)), images)
     np.testing.assert_array_equal(tiles(sheet(images[:3]), 3, (5, 7)), images[:3])
-    with pytest.raises(ValueError, match="does not hold 20 tiles"):
+    with pytest.raises(ValueError, match="is too small for 20 tiles"):
         tiles(sheet(images), 20, (5, 7))
 
 

@@ -44,18 +44,26 @@ def write_run(folder: Path) -> Path:
 
 def _record(label: str, value: float) -> dict:
     kind = "checkpoint" if label == "trained" else label
-    name = "fid/held-out-clip/n5/test/0a0a0a0a"
+    name = "fid/held-out-clip/n5/test/keyed/seed0/vs-test/v1-0a0a0a0a"
     captions = [{"id": f"k{i}#0", "text": text, "entities": [], "attributes": [], "relations": [],
                  "graph": {"entities": [{"head": text, "attributes": [EVIL]}], "relations": []}}
                 for i, text in enumerate(("a red bird", EVIL, "a blue bird"))]  # fmt: skip
-    figure = {"name": name, "metric": "fid", "tower": "held-out-clip", "value": value, "n": 5, "better": "lower",
-              "mode": f"clean-fid 0.1.35; CLIP {EVIL}"}  # fmt: skip
-    verdicts = [{"name": name, "got": value, "expected": "≤ 20", "passed": False}] if kind == "checkpoint" else []
+    identity = {
+        "split": "test",
+        "scorer_sha256": "0a" * 32,
+        "scorer_mode": f"CLIP {EVIL}",
+        "method": "clean-fid 0.1.35",
+    }
+    figure = {"name": name, "metric": "fid", "part": "", "scorer": "held-out-clip", "value": value, "se": 1.0,
+              "low": value - 2, "high": value + 2, "n": 5, "better": "lower", "identity": identity}  # fmt: skip
+    verdict = {"name": name, "got": value, "low": None, "high": 20, "passed": False, "bound": {"max": 20}}
+    verdicts = [verdict] if kind == "checkpoint" else []
     return {
-        "format": 1, "label": label, "subject": {"kind": kind, "path": "run/step", "step": 10}, "n": 5, "split": "test",
-        "reference": "test", "seed": 0, "caption": "first", "figures": [figure], "expect": verdicts, "notes": [EVIL],
+        "format": 2, "label": label, "subject": {"kind": kind, "path": "run/step", "step": 10}, "n": 5, "split": "test",
+        "reference": "test", "seed": 0, "caption": "keyed", "figures": [figure], "expect": verdicts, "notes": [EVIL],
         "scorers": {"held-out-clip": "0a" * 32}, "manifest": {"name": "x", "fingerprint": "1b" * 32},
         "cache": {"fingerprint": "2c" * 32, "clip": {"name": "c", "sha256": "3d" * 32}, "templates": {"entity": EVIL}},
+        "rejects": {}, "lock": None, "machine": {"cpu": "x"}, "date": "2026-01-01",
         "versions": {"torch": "2"}, "timings": {"draw_sec": 1.5}, "grid": {"image": [8, 8], "captions": captions},
     }  # fmt: skip
 

@@ -13,9 +13,9 @@ from helpers.cli import hspcgan
 from helpers.networks import random_condition
 from PIL import Image
 
-from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, reading
+from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, text_settings
 from hspcgan.evaluate.draw import generate as sampling
-from hspcgan.evaluate.draw.checkpoint import Weights, open_weights
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
 from hspcgan.model.views import to_uint8
 
 
@@ -97,7 +97,7 @@ def test_own_texts_become_the_conditions_that_a_cache_of_them_holds(tmp_path, ti
 def test_own_texts_lose_markup_and_invisible_characters_as_captions_of_a_cache_do(checkpoint):
     raw = ["a <b>red</b> bird with a blue&nbsp;belly", "a red bi\u00adrd with\u200b a blue\tbelly"]
     plain = ["a red bird with a blue belly"] * 2
-    got, expected = (open_weights(Weights(str(checkpoint)), texts, print)[1] for texts in (raw, plain))
+    got, expected = (open_for_texts(CheckpointChoice(str(checkpoint)), texts)[1] for texts in (raw, plain))
     assert int(expected.entity_mask.sum()) == 4
     for field in fields(expected):
         assert torch.equal(getattr(got, field.name), getattr(expected, field.name)), field.name
@@ -149,7 +149,7 @@ def test_texts_that_share_a_file_name_do_not_overwrite_each_other(checkpoint, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["01-a-red-bird_seed0.png", "02-a-red-bird_seed0.png"]
 
 
-def test_overlong_texts_and_unknown_words_are_warned_of(checkpoint, tmp_path, tiny_clip_path):
+def test_overlong_texts_and_unknown_words_are_warned_of(checkpoint, tmp_path, tiny_clip_path, caplog):
     vocabulary = tiny_clip_path.with_suffix(".json")
     vocabulary.write_text(json.dumps({"vocabulary": ["a", "red", "bird"]}))
     try:
@@ -157,8 +157,8 @@ def test_overlong_texts_and_unknown_words_are_warned_of(checkpoint, tmp_path, ti
     finally:
         vocabulary.unlink()
     assert result.exit_code == 0, result.output
-    assert "never trained on 'zebra'" in result.stderr
-    assert "more than CLIP's 77 tokens" in result.stderr
+    assert "never trained on 'zebra'" in caplog.text
+    assert "more than CLIP's 77 tokens" in caplog.text
     assert "zebra" not in result.stdout.replace("a-red-zebra", "")
 
 
@@ -187,7 +187,7 @@ def test_a_run_folder_stands_for_its_latest_checkpoint(tmp_path, tiny_clip_path)
 
 @pytest.mark.parametrize("name", ["toy-clip", "toy-stanza", __file__])
 def test_weights_that_are_no_checkpoint_are_refused(name):
-    with pytest.raises(ValueError, match=r"is no checkpoint: that is a folder with model\.json.*hspcgan train"):
+    with pytest.raises(ValueError, match=r"is not a checkpoint: expected a folder with model\.json.*hspcgan train"):
         find_checkpoint(name)
 
 
@@ -199,12 +199,12 @@ def test_a_missing_run_is_refused_with_the_command_that_makes_one(tmp_path):
 
 
 def test_how_texts_were_read_comes_from_the_card_or_from_the_runs_manifest(tmp_path, tiny_clip_path):
-    card = reading(world.write_checkpoint(tmp_path / "shipped", tiny_clip_path))
+    card = text_settings(world.write_checkpoint(tmp_path / "shipped", tiny_clip_path))
     assert (card.parse.annotator, card.templates) == ("spacy", runs.TEMPLATES)
     bare = world.write_checkpoint(tmp_path / "run" / "checkpoints" / "step-000001", tiny_clip_path, texts=None)
     for texts in (None, {"parse": {"annotator": "spacy"}}, {"templates": runs.TEMPLATES}):
         world.write_checkpoint(bare, tiny_clip_path, texts=texts)
-        with pytest.raises(ValueError, match=r"does not say how texts were parsed"):
-            reading(bare)
+        with pytest.raises(ValueError, match=r"has no extra.texts"):
+            text_settings(bare)
     (tmp_path / "run" / "manifest.yaml").write_text("parse: {annotator: spacy}\nencode: {clip: x}\n")
-    assert reading(bare).templates["entity"] == "a photo of a {}"
+    assert text_settings(bare).templates["entity"] == "a photo of a {}"

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from hspcgan.evaluate.draw.checkpoint import Weights, open_weights
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.metrics.clip_score import cosine
 from hspcgan.evaluate.metrics.colour_swap import swap_colour
@@ -26,7 +26,7 @@ def test_the_held_out_scorer_prefers_the_caption_to_one_with_a_colour_swapped():
     pairs = [(text, swapped) for text in said if (swapped := swap_colour(text)) is not None][:40]
     own, other = ([pair[side] for pair in pairs] for side in (0, 1))
     assert len(own) == 40
-    loaded, condition = open_weights(Weights("toy-hspcgan"), own, lambda line: None)
+    loaded, condition = open_for_texts(CheckpointChoice("toy-hspcgan"), own)
     images = torch.from_numpy(generate(loaded.generator, condition, own)).permute(0, 3, 1, 2).float() / 127.5 - 1
     scorer = load_clip(weights_path("toy-scorer"))
     seen = scorer.image_features(images).numpy()

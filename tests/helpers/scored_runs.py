@@ -21,6 +21,7 @@ def write_manifest(folder: Path, clip: Path, scorer: Path, **evaluate: object) -
     sections = yaml.safe_load(path.read_text())
     settings = {"scorers": {"held-out": str(scorer), "trainer": str(clip)}, "device": "cpu", "samples": 5}
     sections["evaluate"] = {**settings, **evaluate}
+    sections["encode"]["templates"] = runs.TEMPLATES
     path.write_text(yaml.safe_dump(sections))
     return path
 

@@ -7,7 +7,7 @@ import pytest
 from helpers.cli import hspcgan
 from helpers.runs import write_manifest
 
-from hspcgan.evaluate.checkpoints import reading
+from hspcgan.evaluate.checkpoints import text_settings
 from hspcgan.model.checkpoint import read_card
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import checkpoints, loop
@@ -38,7 +38,7 @@ def test_the_card_states_how_the_caches_captions_were_parsed(make_run):
     loop.train(run)
     texts = read_card(checkpoints.latest(run.folder))["extra"]["texts"]
     assert texts["parse"] == {"annotator": "spacy", "model": "", "spacy_model": "", "batch_size": 256}
-    assert reading(checkpoints.latest(run.folder)).parse.annotator == "spacy"
+    assert text_settings(checkpoints.latest(run.folder)).parse.annotator == "spacy"
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, cache_path, tiny_clip_path):

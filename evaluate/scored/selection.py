@@ -1,4 +1,4 @@
-"""Which images and captions are scored: chosen by seed and image key alone, whatever the order of the cache."""
+"""Which images and captions are scored: chosen by seed and image key alone, not by the order of the cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from hspcgan.pipeline.cache.reader import Cache
 
 @dataclass(frozen=True)
 class Selection:
-    """N captions to draw, the real images that they describe, and N other real images as the reference."""
+    """N captions to draw, the real images that they describe, and N other real images as the reference.
+
+    The reference is empty where its features come from a file.
+    """
 
     caption_rows: np.ndarray  # [N] rows of the cache's captions
     sample_rows: np.ndarray  # [N] rows of their images
@@ -22,10 +25,15 @@ class Selection:
     reference_split: str
 
 
-def select(cache: Cache, config: EvaluateConfig) -> Selection:
-    """UserError where the cache has too few images for two disjoint sets of N."""
+def select(cache: Cache, config: EvaluateConfig, reference_size: int | None = None) -> Selection:
+    """UserError where the cache has too few images for two disjoint sets of N.
+
+    `reference_size`: images of a reference file, which takes the place of a split.
+    """
     reference_split = config.reference or config.split
     drawn = _shuffled(cache, config.split, config.seed)
+    if reference_size is not None:
+        return _without_reference(cache, config, drawn, reference_size)
     if reference_split == config.split:
         most, others = len(drawn) // 2, drawn
     else:
@@ -33,16 +41,27 @@ def select(cache: Cache, config: EvaluateConfig) -> Selection:
         most = min(len(drawn), len(others))
     n = most if config.samples is None else config.samples
     if n > most or n < 2:
-        wanted = 2 if config.samples is None else config.samples
+        asked = "evaluate needs 2" if config.samples is None else f"evaluate.samples asks for {config.samples}"
         raise UserError(
             f"{cache.path}: the {config.split} split has {len(drawn)} images, the reference split {reference_split} "
-            f"{len(others)}: at most {most} for two disjoint sets of equal size, which need {wanted} images each; "
+            f"{len(others)}: at most {most} samples are possible, as both sets have the same size; {asked}; "
             + ("lower evaluate.samples" if most >= 2 else "prepare a cache with more images in the split")
         )
     samples = drawn[:n]
     reference = others[n : 2 * n] if reference_split == config.split else others[:n]
     captions = np.array([_caption(cache, int(row), config) for row in samples])
     return Selection(captions, samples, reference, reference_split)
+
+
+def _without_reference(cache: Cache, config: EvaluateConfig, drawn: np.ndarray, size: int) -> Selection:
+    n = size if config.samples is None else config.samples
+    if n != size or n > len(drawn):
+        raise UserError(
+            f"{config.reference} holds {size} images, and split {config.split} of {cache.path} has {len(drawn)}; both "
+            f"sets have the same size: set evaluate.samples to {size}, or make a reference of at most {len(drawn)}"
+        )
+    captions = np.array([_caption(cache, int(row), config) for row in drawn[:n]])
+    return Selection(captions, drawn[:n], drawn[:0], str(config.reference))
 
 
 def _shuffled(cache: Cache, split: str, seed: int) -> np.ndarray:

@@ -1,0 +1,159 @@
+"""What all subjects of one evaluation share: chosen captions and real images, scorers, the frozen CLIP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.evaluate.metrics import METRICS
+from hspcgan.evaluate.results.figures import head
+from hspcgan.evaluate.scored.images import FeatureStore, RealImages
+from hspcgan.evaluate.scored.reference import Reference, is_file, read_reference
+from hspcgan.evaluate.scored.selection import Selection, select
+from hspcgan.evaluate.scorers import ClipScorer, Inception, Scorer, TextScorer, find_inception
+from hspcgan.evaluate.verdict.expectations import require_one_each
+from hspcgan.model.clip import FrozenClip, load_clip, pick_device
+from hspcgan.model.errors import UsageError, UserError
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
+
+FOLDER = "evaluation"  # of a run
+
+
+@dataclass
+class EvaluationContext:
+    """Made by `prepare`, read by every stage of an evaluation."""
+
+    manifest: Manifest
+    config: EvaluateConfig
+    cache: Cache
+    clip: FrozenClip  # the one that encoded the cache
+    selection: Selection
+    scorers: list[TextScorer]
+    inception: Inception | None
+    reference_file: Reference | None
+    notes: list[str]
+    subfolder: str = ""  # of the run's evaluation folder, that results are written to
+    keep_drawn: bool = True  # whether drawn batches and features stay on the disk
+    only: bool = False  # whether some of the manifest's metrics alone are computed and judged
+
+    @property
+    def towers(self) -> list[Scorer]:
+        """All scorers, Inception last."""
+        return [*self.scorers, *([self.inception] if self.inception else [])]
+
+    def towers_of(self, metric: str) -> list[Scorer]:
+        """The scorers that a metric uses."""
+        return self.towers if METRICS[metric].towers == "all" else list(self.scorers)
+
+    @property
+    def figure_prefixes(self) -> list[str]:
+        """How the names of the figures to come begin: metric/scorer."""
+        return [head(metric, tower.label) for metric in self.config.metrics for tower in self.towers_of(metric)]
+
+    @property
+    def folder(self) -> Path:
+        """Where results are written."""
+        return self.manifest.run / FOLDER / self.subfolder
+
+    @property
+    def kept(self) -> Path:
+        """Where drawn batches and features are kept, for all subfolders."""
+        return self.manifest.run / FOLDER / "kept"
+
+    @cached_property
+    def features(self) -> FeatureStore:
+        return FeatureStore(self.kept)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Ids of the captions that are drawn."""
+        return self.cache.captions["caption_id"].take(self.selection.caption_rows).to_pylist()
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The captions that are drawn."""
+        return self.cache.captions["text"].take(self.selection.caption_rows).to_pylist()
+
+    def captions(self, count: int) -> list[dict[str, Any]]:
+        """The first rows of captions.parquet that are drawn, with concepts and graph."""
+        return self.cache.captions.take(self.selection.caption_rows[:count]).to_pylist()
+
+    def reference_features(self, scorer: Scorer) -> np.ndarray:
+        """float32 [N, d] of the real reference images. UserError where a reference file has none of this scorer."""
+        if self.reference_file is not None:
+            return self.reference_file.features_of(scorer)
+        return self.features.of(RealImages(self.cache, self.selection.reference_rows), scorer, "reference:")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The choices that figures depend on."""
+        reference = self.reference_file.sha256 if self.reference_file else self.selection.reference_split
+        return {
+            "samples": len(self.selection.caption_rows),
+            "split": self.config.split,
+            "reference": reference,
+            "caption": self.config.caption,
+            "seed": self.config.seed,
+        }
+
+
+def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = ()) -> EvaluationContext:
+    """Loads and checks all that the manifest names, before anything is drawn. UserError for what does not fit.
+
+    `validation`: the captions of `evaluate.validation` are drawn, by which a trainer chooses its best checkpoint.
+    `only`: the metrics to compute and judge, out of the manifest's or beside them.
+    """
+    config = manifest.section("evaluate", EvaluateConfig)
+    if only:
+        config = _with_metrics(config, only)
+    cache = Cache(manifest.cache)
+    notes = []
+    if validation:
+        config, note = _for_validation(config, cache)
+        notes.append(note)
+    chosen = manifest.section("encode", ClipChoice)
+    device = pick_device(config.device, "evaluate.device")
+    reference = read_reference(Path(config.reference)) if config.reference and is_file(config.reference) else None
+    selection = select(cache, config, len(reference) if reference else None)
+    paths = {label: weights_path(weights).resolve() for label, weights in config.scorers.items()}
+    own = weights_path(chosen.clip).resolve()
+    files = dict.fromkeys([own, *paths.values()])  # each once
+    clips = {path: load_clip(path, chosen.allow_unverified) for path in files}
+    cache.require_clip(clips[own].sha256)
+    scorers: list[TextScorer] = [ClipScorer(label, clips[path].to(device)) for label, path in paths.items()]
+    inception = None
+    if any(METRICS[metric].towers == "all" for metric in config.metrics):
+        inception, note = find_inception(config.inception, config.inception_mode, device)
+        notes.append(note)
+    context = EvaluationContext(
+        manifest, config, cache, clips[own].to(device), selection, scorers, inception, reference,
+        [note for note in notes if note], only=bool(only),
+    )  # fmt: skip
+    for label in ("", *(config.expect or {})):
+        require_one_each(config.expected_of(label), context.figure_prefixes)
+    return context
+
+
+def _with_metrics(config: EvaluateConfig, only: Sequence[str]) -> EvaluateConfig:
+    unknown = sorted(set(only) - set(METRICS))
+    if unknown:
+        raise UsageError(f"--only: unknown metrics {', '.join(unknown)}; known: {', '.join(METRICS)}")
+    return config.model_copy(update={"metrics": tuple(dict.fromkeys(only))})
+
+
+def _for_validation(config: EvaluateConfig, cache: Cache) -> tuple[EvaluateConfig, str]:
+    """The same evaluation of the validation split, and a line where the cache has none."""
+    split = config.validation or "val"
+    if not len(cache.split_rows(split)):
+        if config.validation is not None:
+            raise UserError(f"evaluate.validation is {split!r}, but {cache.path} has no image of that split")
+        note = f"no val split in {cache.path}: the best checkpoint is chosen by captions of split {config.split}"
+        return config, note
+    return config.model_copy(update={"split": split, "samples": None, "reference": None}), ""

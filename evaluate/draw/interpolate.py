@@ -1,0 +1,110 @@
+"""Pictures between texts, or between the noises of two seeds: what `hspcgan interpolate` does."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open_for_texts
+from hspcgan.evaluate.draw.generate import noise
+from hspcgan.evaluate.draw.pictures import captioned, png, slug
+from hspcgan.evaluate.draw.texts import clean_texts
+from hspcgan.model.errors import UsageError
+from hspcgan.model.files import write_whole
+from hspcgan.model.views import to_uint8
+
+FRAME_MS = 120
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """From text to text in turn, and from the noise of one seed to that of another; `frames` pictures with the ends."""
+
+    texts: tuple[str, ...]
+    seeds: tuple[int, int]
+    frames: int
+    out: Path
+
+    def files(self) -> tuple[Path, Path]:
+        """Strip and GIF. UserError as `clean_texts`, where nothing would change, and for fewer frames than texts."""
+        clean_texts(self.texts)
+        if len(set(self.texts)) == 1 and self.seeds[0] == self.seeds[1]:
+            raise UsageError("nothing to interpolate: one text and one seed; give a second text or --to-seed")
+        if self.frames < len(self.texts):
+            raise UsageError(
+                f"{self.frames} frames for {len(self.texts)} texts; give --frames {len(self.texts)} or more"
+            )
+        ends = "-to-".join(dict.fromkeys(slug(text, 30) for text in (self.texts[0], self.texts[-1])))
+        # Other texts can have the same ends, or begin like them.
+        digest = hashlib.sha256("\n".join(self.texts).encode()).hexdigest()[:8]
+        seeds = "-to-".join(map(str, dict.fromkeys(self.seeds)))
+        name = f"{ends}_{digest}_seed{seeds}"
+        return self.out / f"{name}.png", self.out / f"{name}.gif"
+
+
+def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
+    """Writes the strip and the GIF (there and back) and returns their paths.
+
+    UserError as `Interpolation.files` and `make_folder`, and for weights that are missing or do not belong together.
+    """
+    strip, gif = request.files()
+    make_folder(request.out)
+    images = _frames(request, choice)
+    write_whole(strip, png(captioned(images, _labels(request), columns=len(images))))
+    write_whole(gif, _gif([*images, *images[-2:0:-1]]))
+    return [strip, gif]
+
+
+@torch.inference_mode()
+def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
+    """uint8 [frames, H, W, 3]."""
+    loaded, condition = open_for_texts(choice, request.texts)
+    generator, device = loaded.generator, loaded.generator.device
+    places = np.linspace(0, 1, request.frames)
+    start, end = noise(request.seeds, [request.texts[0]] * 2, loaded.config.noise_dim)
+    z = torch.from_numpy(np.stack([slerp(start, end, place) for place in places]).astype(np.float32)).to(device)
+    legs = max(len(request.texts) - 1, 1)
+    first = np.minimum((places * legs).astype(int), legs - 1)
+    share = torch.from_numpy((places * legs - first).astype(np.float32)).to(device)
+    parts = []
+    for row in range(0, request.frames, BATCH):
+        rows = slice(row, row + BATCH)
+        before = condition[first[rows]].to(device)
+        after = condition[np.minimum(first[rows] + 1, len(request.texts) - 1)].to(device)
+        parts.append(to_uint8(generator.blend(z[rows], before, after, share[rows]).float()))
+    return np.concatenate(parts)
+
+
+def _labels(request: Interpolation) -> list[str]:
+    """Each text under the frame nearest to it; the seeds under the ends, where they differ."""
+    labels = [""] * request.frames
+    for i, text in enumerate(request.texts):
+        labels[round(i * (request.frames - 1) / max(len(request.texts) - 1, 1))] = text
+    if request.seeds[0] != request.seeds[1]:
+        for place, seed in zip((0, -1), request.seeds, strict=True):
+            labels[place] = f"{labels[place]} (seed {seed})".strip()
+    return labels
+
+
+def slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+    """Along the arc from one vector to another, [n]; a straight line between normal vectors would shorten them."""
+    cosine = start @ end / (np.linalg.norm(start) * np.linalg.norm(end))
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    if np.sin(angle) < 1e-6:
+        return (1 - share) * start + share * end
+    return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
+
+
+def _gif(images: Sequence[np.ndarray]) -> bytes:
+    frames = [Image.fromarray(image) for image in images]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
+    return buffer.getvalue()

@@ -1,0 +1,233 @@
+"""The files of a result: LABEL.json (format 2), LABEL.png and LABEL.parquet, and a line in history.jsonl."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+
+from hspcgan.evaluate.context import EvaluationContext
+from hspcgan.evaluate.draw.pictures import paired, png, sheet
+from hspcgan.evaluate.metrics.base import Measured
+from hspcgan.evaluate.results.figures import Figure
+from hspcgan.evaluate.scored.images import Images, RealImages, first
+from hspcgan.evaluate.scored.subjects import REAL, Subject, provenance
+from hspcgan.evaluate.verdict.expectations import Verdict
+from hspcgan.model.files import write_whole
+
+FORMAT = 2
+HISTORY = "history.jsonl"
+PACKAGES = ("hspcgan", "torch", "clean-fid", "scipy", "numpy", "openai-clip")
+
+
+def result(
+    context: EvaluationContext,
+    subject: Subject,
+    figures: Sequence[Figure],
+    verdicts: Sequence[Verdict],
+    timings: dict[str, float],
+) -> dict[str, Any]:
+    """The result file: enough to compare figures, and to draw the report without cache or weights."""
+    config, info = context.config, context.cache.info
+    size = context.cache.images.shape[-1]
+    return {
+        "format": FORMAT,
+        "label": subject.label,
+        "subject": provenance(subject),
+        "n": len(context.ids),
+        "split": config.split,
+        "reference": context.settings["reference"],
+        "seed": config.seed,
+        "caption": config.caption,
+        "figures": [figure.as_json() for figure in figures],
+        "expect": [verdict.as_json() for verdict in verdicts],
+        "notes": [*context.notes, *warnings(context)],
+        "scorers": {tower.label: tower.sha256 for tower in context.towers},
+        "manifest": {
+            "name": context.manifest.name,
+            "fingerprint": context.manifest.fingerprint("model", "train", "evaluate"),
+        },
+        "cache": {"fingerprint": info["fingerprint"], "clip": info["clip"], "templates": info["templates"]},
+        "rejects": _rejects(context),
+        "lock": config.lock.model_dump() if config.lock else None,
+        "versions": versions(),
+        "machine": machine(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "timings": timings,
+        "grid": {
+            "image": [size, size],
+            "captions": [_described(caption) for caption in context.captions(config.shown)],
+        },
+    }
+
+
+def as_text(data: dict[str, Any]) -> str:
+    """JSON for a file; numbers that are not finite are an error here."""
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def warnings(context: EvaluationContext) -> list[str]:
+    """A line for each scorer with more features than images: covariances of so few images are singular."""
+    n = len(context.ids)
+    if "fid" not in context.config.metrics:
+        return []
+    widths = {tower.label: context.reference_features(tower).shape[1] for tower in context.towers}
+    return [
+        f"warning: {n} images are fewer than the {width} features of {label}: FID depends strongly on N there, "
+        "compare it at the same N alone"
+        for label, width in widths.items()
+        if n <= width
+    ]
+
+
+def picture(context: EvaluationContext, subject: Subject, images: Images) -> bytes:
+    """PNG of the first images with the real ones above them, row by row; other sizes are resized to the real ones'."""
+    count = min(context.config.shown, len(images))
+    drawn = first(images, count)
+    if subject.kind == REAL:
+        return png(sheet(drawn))
+    real = first(RealImages(context.cache, context.selection.sample_rows), count)
+    size = real.shape[1:3]
+    if drawn.shape[1:3] != size:
+        drawn = np.stack(
+            [np.asarray(Image.fromarray(one).resize(size[::-1], Image.Resampling.BICUBIC)) for one in drawn]
+        )
+    return png(paired(real, drawn))
+
+
+def rows(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured]]) -> bytes:
+    """Parquet: a row for each caption and scorer; a column for each metric that has values of single captions."""
+    scorers = list(dict.fromkeys(scorer for _, scorer, _ in measured))
+    columns: dict[str, list[float | None]] = {}
+    for metric, scorer, one in measured:
+        if one.rows:
+            column = columns.setdefault(
+                f"{metric}.{one.part}" if one.part else metric, [None] * (len(scorers) * len(context.ids))
+            )
+            start = scorers.index(scorer) * len(context.ids)
+            for row, value in one.rows.items():
+                column[start + row] = float(value)
+    table = pa.table(
+        {
+            "caption_id": context.ids * len(scorers),
+            "text": context.texts * len(scorers),
+            "scorer": [scorer for scorer in scorers for _ in context.ids],
+            **{name: pa.array(values, pa.float64()) for name, values in columns.items()},
+        }
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def append_history(context: EvaluationContext, results: Sequence[Any]) -> Path:
+    """Adds a line to RUN/evaluation/history.jsonl: when, where, with what, and the figures of each subject."""
+    path = context.folder / HISTORY
+    line = {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "manifest": context.manifest.name,
+        "machine": machine(),
+        "versions": versions(),
+        "settings": context.settings,
+        "scorers": {tower.label: tower.sha256 for tower in context.towers},
+        "cache": context.cache.info["fingerprint"],
+        "subjects": {
+            one.subject.label: {
+                "weights": one.record.get("subject", {}).get("sha256"),
+                "error": one.error or None,
+                "figures": {
+                    figure.name: [figure.value, *(_finite(end) for end in (figure.low, figure.high))]
+                    for figure in one.figures
+                },
+            }
+            for one in results
+        },
+    }
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    write_whole(path, before + json.dumps(line, ensure_ascii=False) + "\n")
+    return path
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of the packages that figures depend on; "–" for one that is not installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "–"
+    return found
+
+
+@cache
+def machine() -> dict[str, str | int]:
+    """What computed: commit of the code (empty outside a checkout), host, CPU, threads, GPU, Python."""
+    return {
+        "commit": _commit(),
+        "host": socket.gethostname(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count() or 0,
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "",
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def _commit() -> str:
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"],
+                              capture_output=True, text=True, timeout=10, check=False)  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _rejects(context: EvaluationContext) -> dict[str, int]:
+    """How many images and captions the cache rejected, by kind."""
+    what = context.cache.rejects["what"].to_pylist()
+    return {kind: what.count(kind) for kind in sorted(set(what))}
+
+
+def _described(caption: dict[str, Any]) -> dict[str, Any]:
+    """A caption with its concepts and graph, without phrase ids."""
+    concepts = {
+        kind: [{key: value for key, value in row.items() if key != "phrase"} for row in caption[kind]]
+        for kind in ("entities", "attributes", "relations")
+    }
+    return {
+        "id": caption["caption_id"],
+        "text": caption["text"],
+        **concepts,
+        "graph": json.loads(caption["graph"]),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

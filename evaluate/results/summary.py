@@ -1,0 +1,93 @@
+"""An evaluation as text for a terminal: the plan before; figures with intervals, progress and verdicts after."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.evaluate.context import EvaluationContext
+from hspcgan.evaluate.metrics.fid import progress
+from hspcgan.evaluate.results.figures import Figure, head, shown
+from hspcgan.evaluate.results.record import warnings
+from hspcgan.evaluate.run import Result
+from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED, Subject
+from hspcgan.evaluate.verdict.expectations import table
+
+
+def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
+    """The plan, a line each."""
+    n, config = len(context.ids), context.config
+    named = [f"{one.label} ({one.source})" if one.source and one.source != one.label else one.label for one in subjects]
+    source = context.reference_file.path if context.reference_file else f"split {context.selection.reference_split}"
+    return [
+        f"{context.manifest.name}: scoring {', '.join(named)}",
+        f"images: {n} captions of split {config.split} ({config.caption} caption, seed {config.seed}) against {n} "
+        f"other real images of {source}, from {context.cache.path}",
+        f"scorers: {', '.join(f'{tower.label} {tower.sha256[:8]}' for tower in context.towers)}",
+        *published(config),
+        *context.notes,
+        f"results: {context.folder}",
+    ]
+
+
+def published(config: EvaluateConfig) -> list[str]:
+    """A line with what a paper prints for this row, where it prints something."""
+    figures = ", ".join(f"{name} {value:g}" for name, value in config.published.items())
+    return [f"published: {figures} (by other scorers: compare trends, not values)"] if figures else []
+
+
+def figure_table(results: Sequence[Result]) -> str:
+    """A row per figure, a column per subject: value ± half of the 95 % interval. Failed subjects have no values."""
+    names = list(dict.fromkeys(figure.name for result in results for figure in result.figures))
+    rows = [("figure", "N", *(result.subject.label for result in results))]
+    for name in names:
+        found = [{figure.name: figure for figure in result.figures}.get(name) for result in results]
+        one = next(figure for figure in found if figure is not None)
+        rows.append((head(one.metric, one.scorer, one.part), str(one.n), *(_cell(figure) for figure in found)))
+    return table(rows)
+
+
+def closing_lines(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
+    """What a reader of the table should know beside it."""
+    lines = ["± is half of the 95 % interval: how far a figure moves with other images, at this N."]
+    if results:
+        lines += warnings(context)
+    return lines
+
+
+def progress_lines(results: Sequence[Result]) -> list[str]:
+    """How far each checkpoint has come by FID, where the untrained generator and the floor were scored with it."""
+    by_kind = {result.subject.kind: result for result in results}
+    if not {UNTRAINED, REAL} <= by_kind.keys():
+        return []
+    start, floor = (_fid(by_kind[kind]) for kind in (UNTRAINED, REAL))
+    lines = []
+    for result in results:
+        if result.subject.kind != CHECKPOINT:
+            continue
+        for name, value in _fid(result).items():
+            if name not in start or name not in floor:
+                continue
+            covered = progress(start[name], value, floor[name])
+            if covered is None:
+                lines.append(f"{name}: the untrained generator is not above the floor; this scorer sees no difference")
+                continue
+            lines.append(
+                f"{result.subject.label}, {name}: (untrained − trained) / (untrained − floor) = "
+                f"({start[name]:.4g} − {value:.4g}) / ({start[name]:.4g} − {floor[name]:.4g}) = {covered:.3f}"
+            )
+    return lines
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return "–"
+    if not math.isfinite(figure.low):
+        return shown(figure.metric, figure.value)
+    half = (figure.high - figure.low) / 2
+    return f"{shown(figure.metric, figure.value)} ± {shown(figure.metric, half)}"
+
+
+def _fid(result: Result) -> dict[str, float]:
+    return {head("fid", figure.scorer): figure.value for figure in result.figures if figure.metric == "fid"}

@@ -1,0 +1,185 @@
+"""The images of an evaluation, batch by batch, and the features of scorers, kept on disk and computed once.
+
+Every source of images has a `key`, a hash of all that its pixels depend on; drawn batches and features are kept under
+it, so that a killed evaluation goes on and a second one reuses them. Batches have a fixed composition, whatever the
+number of processes: the images of a batch can depend on its composition in their last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import numpy as np
+from tqdm import tqdm
+
+from hspcgan.evaluate.draw.pictures import read_png
+from hspcgan.evaluate.scorers import BATCH, Scorer
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.cache.reader import Cache
+
+FEATURE_BATCHES = 32  # image batches whose features are kept together
+
+
+class Images(Protocol):
+    """Images in batches of BATCH, the last one smaller."""
+
+    key: str  # hash of all that the pixels depend on
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def batch(self, index: int) -> np.ndarray:
+        """uint8 [b, H, W, 3]."""
+
+
+def content_key(**parts: Any) -> str:
+    """sha256 of named plain data."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def batches(images: Images) -> Iterator[np.ndarray]:
+    """All batches in order."""
+    return (images.batch(index) for index in range(batch_count(images)))
+
+
+def batch_count(images: Images) -> int:
+    """Number of batches."""
+    return -(-len(images) // BATCH)
+
+
+def first(images: Images, count: int) -> np.ndarray:
+    """The first `count` images, uint8 [count, H, W, 3]."""
+    needed = min(-(-count // BATCH), batch_count(images))
+    return np.concatenate([images.batch(index) for index in range(needed)])[:count]
+
+
+class RealImages:
+    """Rows of a cache's images."""
+
+    def __init__(self, cache: Cache, rows: np.ndarray):
+        self.cache, self.rows = cache, rows
+        self.key = content_key(real=cache.info["files"]["images.h5"]["sha256"], rows=rows.tolist())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, index: int) -> np.ndarray:
+        rows = self.rows[index * BATCH : (index + 1) * BATCH]
+        return np.stack([np.asarray(self.cache.images[int(row)]).transpose(1, 2, 0) for row in rows])
+
+
+class FolderImages:
+    """PNGs of a folder, one for each caption id, as `--keep-images` writes them: bird-0-000012#3.png."""
+
+    def __init__(self, folder: Path, ids: Sequence[str]):
+        self.paths = [folder / image_name(one) for one in ids]
+        missing = [path.name for path in self.paths if not path.is_file()]
+        if missing:
+            raise UserError(
+                f"{folder} lacks {len(missing):,} of {len(ids):,} images: {', '.join(missing[:3])}"
+                f"{', …' if len(missing) > 3 else ''}; name each PNG after its caption id (see --keep-images)"
+            )
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.paths]
+        self.key = content_key(files=digests)
+        self.size = read_png(self.paths[0]).shape
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def batch(self, index: int) -> np.ndarray:
+        images = []
+        for path in self.paths[index * BATCH : (index + 1) * BATCH]:
+            image = read_png(path)
+            if image.shape != self.size:
+                raise UserError(f"{path} has {image.shape[:2]} px, {self.paths[0].name} {self.size[:2]}; use one size")
+            images.append(image)
+        return np.stack(images)
+
+
+class DrawnImages:
+    """Images that a generator draws; each batch is drawn once and kept as a file."""
+
+    def __init__(self, folder: Path, key: str, count: int, draw: Callable[[int], np.ndarray]):
+        self.folder, self.key, self.count, self.draw = folder / "images" / key[:16], key, count, draw
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, index: int) -> np.ndarray:
+        found = _load(self._path(index))
+        if found is None:
+            found = self.draw(index)
+            _save(self._path(index), found)
+        return found
+
+    def missing(self, first: int = 0, step: int = 1) -> list[int]:
+        """Batches that are not drawn yet, out of every `step`-th from `first` on."""
+        return [index for index in range(first, batch_count(self), step) if not self._path(index).is_file()]
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:06d}.npy"
+
+
+class FeatureStore:
+    """Features of images by scorer, kept in `folder` by the images' key and the scorer's weights and reading."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / "features"
+
+    def of(self, images: Images, scorer: Scorer, note: str = "") -> np.ndarray:
+        """float32 [N, d]; computed where they are not kept, FEATURE_BATCHES at a time. `note` titles the bar."""
+        folder, chunks = self._folder(images, scorer), range(0, batch_count(images), FEATURE_BATCHES)
+        parts = []
+        for start in progress_bar(chunks, f"{note} {scorer.label}".strip()):
+            path = folder / f"{start // FEATURE_BATCHES:06d}.npy"
+            part = _load(path)
+            if part is None:
+                indices = range(start, min(start + FEATURE_BATCHES, batch_count(images)))
+                part = np.concatenate([scorer.image_features(images.batch(index)) for index in indices])
+                _save(path, part)
+            parts.append(part)
+        return np.concatenate(parts)
+
+    def discard(self, images: Images, scorers: Sequence[Scorer]) -> None:
+        """Removes the features of these images, and the images where they were drawn."""
+        for folder in [self._folder(images, scorer) for scorer in scorers]:
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(images, DrawnImages):
+            shutil.rmtree(images.folder, ignore_errors=True)
+
+    def _folder(self, images: Images, scorer: Scorer) -> Path:
+        return self.folder / content_key(images=images.key, scorer=scorer.sha256, mode=scorer.mode)[:16]
+
+
+def progress_bar(steps: Iterable[Any], title: str) -> Iterable[Any]:
+    """A bar with the remaining time, on a terminal alone."""
+    return tqdm(steps, title, disable=None, leave=False)
+
+
+def image_name(caption_id: str) -> str:
+    """File name of a caption's image; characters that a file name cannot hold are percent-encoded."""
+    return f"{quote(caption_id, safe='#')}.png"
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    """Whole or not at all; under a name of this process until then, since several may draw the same batch."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    os.replace(temporary, path)
+
+
+def _load(path: Path) -> np.ndarray | None:
+    """A kept array; None where there is none that can be read."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None

@@ -1,0 +1,147 @@
+"""What can be scored: a checkpoint, the generator before its first training step, a folder of images, real images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, read_card
+from hspcgan.model.build import build
+from hspcgan.model.clip import FrozenClip
+from hspcgan.model.config import ModelConfig
+from hspcgan.model.errors import UsageError, UserError
+from hspcgan.model.generator import Generator
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.manifest import Manifest
+
+CHECKPOINT, IMAGES, REAL, UNTRAINED = "checkpoint", "images", "real", "untrained"  # kinds
+TRAINED = "trained"  # label of the run's own checkpoint
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One column of an evaluation.
+
+    `source` is what was asked for, a path or a shipped name; a checkpoint is looked for when it is scored, so that a
+    missing one costs its own column.
+    """
+
+    label: str
+    kind: str  # CHECKPOINT, IMAGES, REAL or UNTRAINED
+    source: str | None = None
+
+    @property
+    def judged(self) -> bool:
+        """Whether the manifest's expectations hold for it."""
+        return self.kind in (CHECKPOINT, IMAGES)
+
+    @property
+    def path(self) -> Path | None:
+        """The checkpoint folder, or the folder of images. UserError where there is no such checkpoint."""
+        if self.source is None:
+            return None
+        return find_checkpoint(self.source) if self.kind == CHECKPOINT else Path(self.source)
+
+
+def choose(
+    manifest: Manifest,
+    checkpoints: Sequence[str] = (),
+    named: dict[str, str] | None = None,
+    images: Sequence[str] = (),
+    untrained: bool = False,
+    real: bool = False,
+    label: str | None = None,
+) -> list[Subject]:
+    """The subjects of a command line; where it names none, the manifest's `checkpoints`, or the run's latest one.
+
+    The run's own checkpoint is labelled "trained", others by their name, with their run's or their step where a name
+    stands twice. UsageError for a label that is used twice or is given to several subjects.
+    """
+    named = dict(named or {})
+    if checkpoints or untrained or real or images:
+        own = {}
+    elif named:
+        own, named = named, {}
+    else:
+        run = manifest.run
+        if not run.is_dir():
+            raise UserError(f"nothing is trained in {run} yet: `hspcgan train MANIFEST`, or name a --checkpoint")
+        own, checkpoints = {}, [str(run)]
+    found = [Subject(UNTRAINED, UNTRAINED)] if untrained else []
+    found += [Subject(name, CHECKPOINT, source) for name, source in own.items()]
+    labels = _labels(manifest, [named.get(name, name) for name in checkpoints])
+    found += [
+        Subject(name if name in named else by_path, CHECKPOINT, named.get(name, name))
+        for name, by_path in zip(checkpoints, labels, strict=True)
+    ]
+    found += [Subject(Path(folder).resolve().name, IMAGES, folder) for folder in images]
+    found += [Subject(REAL, REAL)] if real else []
+    if label is not None:
+        if len(found) != 1:
+            raise UsageError(f"--label names one subject, but {len(found)} are to be scored; score them one by one")
+        found = [Subject(label, found[0].kind, found[0].source)]
+    names = [subject.label for subject in found]
+    for name in names:
+        if not name or names.count(name) > 1 or "/" in name or name.startswith("."):
+            raise UsageError(
+                f"label {name!r} is not a file name or stands for several subjects; name them in evaluate.checkpoints, "
+                "or score one by one with --label"
+            )
+    return found
+
+
+def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: FrozenClip) -> Generator:
+    """The subject's generator. UserError where its CLIP, parser, templates or image size differ from the cache's."""
+    if subject.kind == CHECKPOINT and subject.path is not None:
+        loaded = open_checkpoint(subject.path, clip)
+        generator, texts = loaded.generator, loaded.card.get("extra", {}).get("texts") or {}
+    else:
+        config = manifest.section("model", ModelConfig)
+        torch.manual_seed(int((manifest.raw.get("train") or {}).get("seed", 0)))
+        generator, texts = build(config, clip, cache.phrase_mean)[0], manifest.texts
+    if generator.config.prompts != "fc":
+        cache.require_texts(texts, subject.label)
+    size = cache.images.shape[-1]
+    if generator.config.image_size != size:
+        raise UserError(
+            f"{subject.label} draws {generator.config.image_size} px, but the real images in {cache.path} have {size}; "
+            "use a cache of that size"
+        )
+    return generator
+
+
+def provenance(subject: Subject) -> dict[str, Any]:
+    """What the result file holds of the subject: kind and, of a checkpoint, its path, step and weights."""
+    if subject.path is None:
+        return {"kind": subject.kind}
+    if subject.kind == IMAGES:
+        return {"kind": subject.kind, "path": str(subject.path)}
+    card = read_card(subject.path)
+    extra = card.get("extra", {})
+    return {
+        "kind": subject.kind,
+        "path": str(subject.path),
+        "step": extra.get("step"),
+        "sha256": card["weights"].get("sha256"),
+        "parameters": card["weights"].get("parameters"),
+    }
+
+
+def _labels(manifest: Manifest, sources: Sequence[str]) -> list[str]:
+    """A label for each checkpoint: trained, or its name; where these stand twice, with more of the path."""
+    run = manifest.run.resolve()
+    paths = [Path(source).resolve() for source in sources]
+    inside = [path == run or path.is_relative_to(run) for path in paths]
+    plain = [TRAINED if own else path.name for own, path in zip(inside, paths, strict=True)]
+    labels = []
+    for label, path, own in zip(plain, paths, inside, strict=True):
+        if plain.count(label) > 1 and not own:
+            label = f"{path.parent.name}-{path.name}"
+        elif plain.count(label) > 1 and path != run:
+            label = path.name
+        labels.append(label)
+    return labels

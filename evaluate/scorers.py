@@ -1,0 +1,157 @@
+"""The networks that score: CLIPs that read images and captions, and the Inception of published FIDs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+
+from hspcgan.model.clip import FrozenClip
+from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
+from hspcgan.model.views import to_signed
+
+BATCH = 32
+"""Images and texts at once. Fixed: the composition of a batch can move features in their last bits."""
+
+InceptionMode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]
+_NVIDIA = ("inception-2015-12-05.pt", "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4")
+INCEPTION_FILES = {
+    "clean": _NVIDIA,
+    "legacy_tensorflow": _NVIDIA,
+    "legacy_pytorch": ("pt_inception-2015-12-05-6726825d.pth", "6726825d"),
+}
+"""File, and sha256 or how it begins, of each of clean-fid's modes: NVIDIA's TorchScript; pytorch-fid's port of it."""
+
+
+class Scorer(Protocol):
+    """A network that turns images into features."""
+
+    label: str  # in figure names: "held-out-clip"
+    sha256: str  # of its weights
+    mode: str  # how it reads images, in words
+
+    def image_features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] → float32 [N, d]."""
+
+
+class TextScorer(Scorer, Protocol):
+    """A scorer that reads captions into the same space."""
+
+    def text_features(self, texts: Sequence[str]) -> np.ndarray:
+        """Captions → float32 [N, d]."""
+
+
+class ClipScorer:
+    """A frozen CLIP that scores images and captions; keeps the text features that it has computed."""
+
+    def __init__(self, name: str, clip: FrozenClip):
+        self.name, self.clip = name, clip
+        self.label, self.sha256 = f"{name}-clip", clip.sha256
+        self.mode = f"CLIP {clip.name}, read at {clip.resolution} px (antialiased bicubic where the size differs)"
+        self._texts: dict[str, np.ndarray] = {}
+
+    @torch.inference_mode()
+    def image_features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] → raw float32 [N, d]."""
+        parts = []
+        for start in range(0, len(images), BATCH):
+            pixels = torch.from_numpy(to_signed(images[start : start + BATCH])).permute(0, 3, 1, 2)
+            parts.append(self.clip.image_features(pixels.to(self.clip.device)).cpu().numpy())
+        return np.concatenate(parts)
+
+    @torch.inference_mode()
+    def text_features(self, texts: Sequence[str]) -> np.ndarray:
+        """Raw float32 [N, d]; of texts beyond the context the beginning is read."""
+        missing = sorted({text for text in texts if text not in self._texts}, key=lambda text: (len(text), text))
+        for start in range(0, len(missing), BATCH):
+            part = missing[start : start + BATCH]
+            ids, _ = self.clip.tokenize(part)
+            sentence, _ = self.clip.encode_text(ids.to(self.clip.device))
+            self._texts.update(zip(part, sentence.cpu().numpy(), strict=True))
+        return np.stack([self._texts[text] for text in texts])
+
+
+class Inception:
+    """The Inception network of published FIDs in one of clean-fid's modes; never downloaded here.
+
+    clean: antialiased resize outside the network. legacy_tensorflow: resized inside it, as in TensorFlow's FID.
+    legacy_pytorch: pytorch-fid's network and resize. UserError when the folder lacks the file, or its sha256 is not
+    that of the published one.
+    """
+
+    def __init__(self, folder: Path, mode: InceptionMode = "clean", device: torch.device | str = "cpu"):
+        from cleanfid.resize import build_resizer
+
+        name, sha256 = INCEPTION_FILES[mode]
+        path = folder / name
+        if not path.is_file():
+            raise UserError(f"{path} is missing; put clean-fid's Inception there or leave evaluate.inception out")
+        self.sha256 = file_sha256(path)
+        if not self.sha256.startswith(sha256):
+            raise UserError(f"{path} has sha256 {self.sha256}, expected {sha256}; remove or replace it")
+        self.label, self.mode = f"inception-{mode}", f"clean-fid mode {mode}"
+        self.resize, self.device = build_resizer(mode), device
+        self.network = _pytorch_inception(path) if mode == "legacy_pytorch" else _torchscript_inception(folder, mode)
+        self.network.to(device)
+
+    @torch.inference_mode()
+    def image_features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] → float32 [N, 2048]."""
+        parts = []
+        for start in range(0, len(images), BATCH):
+            resized = np.stack([np.asarray(self.resize(image)) for image in images[start : start + BATCH]])
+            pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).to(self.device)
+            parts.append(self.network(pixels).cpu().numpy())
+        return np.concatenate(parts).astype(np.float32)
+
+
+def find_inception(
+    folder: str | None, mode: InceptionMode = "clean", device: torch.device | str = "cpu"
+) -> tuple[Inception | None, str]:
+    """The Inception scorer, or None and the reason in a line; a folder named by the manifest must hold it."""
+    place = Path(folder) if folder else Path(tempfile.gettempdir())
+    file = place / INCEPTION_FILES[mode][0]
+    if folder is None and not file.is_file():
+        return None, f"no Inception weights ({file}): FID and KID by the CLIP scorers alone"
+    return Inception(place, mode, device), ""
+
+
+def _torchscript_inception(folder: Path, mode: str) -> torch.nn.Module:
+    from cleanfid.inception_torchscript import InceptionV3W
+
+    return InceptionV3W(str(folder), download=False, resize_inside=mode == "legacy_tensorflow").eval()
+
+
+def _pytorch_inception(path: Path) -> torch.nn.Module:
+    """pytorch-fid's network with these weights; clean-fid's own function would download them."""
+    from cleanfid import inception_pytorch
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    network = _with_local_weights(inception_pytorch, state)
+
+    class Pooled(torch.nn.Module):
+        """As clean-fid calls it: pixels in [0, 255] → pooled features [N, 2048]."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return self.network(pixels / 255)[0].squeeze(-1).squeeze(-1)
+
+    return Pooled().eval()
+
+
+def _with_local_weights(module: object, state: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """clean-fid's InceptionV3, given `state` where it would load a URL."""
+    before = module.load_state_dict_from_url  # type: ignore[attr-defined]
+    module.load_state_dict_from_url = lambda *args, **kwargs: state  # type: ignore[attr-defined]
+    try:
+        return module.InceptionV3(output_blocks=[3], resize_input=False)  # type: ignore[attr-defined]
+    finally:
+        module.load_state_dict_from_url = before  # type: ignore[attr-defined]

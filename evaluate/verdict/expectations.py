@@ -1,0 +1,105 @@
+"""Figures against the manifest's expectations: the verdicts of an evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hspcgan.evaluate.config import Bound
+from hspcgan.evaluate.results.figures import Figure
+from hspcgan.model.errors import ManifestError
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One expectation; `got` is None where no figure of that name was measured, which fails."""
+
+    name: str
+    got: float | None
+    bound: Bound
+    se: float = 0.0  # standard error of the figure
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Smallest and largest value that pass."""
+        return self.bound.ends(self.se)
+
+    @property
+    def passed(self) -> bool:
+        low, high = self.ends
+        return self.got is not None and low <= self.got <= high
+
+    @property
+    def expected(self) -> str:
+        """The range in words: ≤ 126, ≥ 0.5 and ≤ 0.7, 27.76 ± 0.5."""
+        low, high = self.ends
+        signs = [("≥", low)] * math.isfinite(low) + [("≤", high)] * math.isfinite(high)
+        return " and ".join(f"{sign} {_digits(end, self.got)}" for sign, end in signs)
+
+    @property
+    def shown(self) -> str:
+        """The value with as many digits as decide."""
+        if self.got is None:
+            return "not measured"
+        near = min((end for end in self.ends if math.isfinite(end)), key=lambda end: abs(end - self.got))  # type: ignore[operator]
+        return _digits(self.got, near)
+
+    def as_json(self) -> dict[str, Any]:
+        """Numbers as numbers; null for an open end and for a figure that was not measured."""
+        low, high = (end if math.isfinite(end) else None for end in self.ends)
+        bound = self.bound.model_dump(exclude_none=True)
+        return {"name": self.name, "got": self.got, "low": low, "high": high, "passed": self.passed, "bound": bound}
+
+
+def named(names: Sequence[str], short: str) -> list[str]:
+    """The names that are this one, or that it shortens: `fid/held-out-clip` for `fid/held-out-clip/n191/test/…`."""
+    return [name for name in names if name == short or name.startswith(short + "/")]
+
+
+def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
+    """ManifestError where an expectation's shortened name stands for several of the figures' names or their heads."""
+    for name in expect:
+        found = named(names, name)
+        if len(found) > 1:
+            raise ManifestError(
+                f"evaluate.expect: {name} matches {len(found)} figures ({', '.join(found)}); use a longer name"
+            )
+
+
+def judge(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdict]:
+    """A verdict for each expectation. ManifestError where a shortened name matches several figures."""
+    by_name = {figure.name: figure for figure in figures}
+    require_one_each(expect, list(by_name))
+    verdicts = []
+    for name, bound in expect.items():
+        found = by_name.get(next(iter(named(list(by_name), name)), name))
+        if found is None:
+            verdicts.append(Verdict(name, None, bound))
+        else:
+            verdicts.append(Verdict(found.name, found.value, bound, found.se if math.isfinite(found.se) else 0.0))
+    return verdicts
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> str:
+    """Figure, got, expected and pass or DRIFT, in aligned columns."""
+    rows = [("figure", "got", "expected", "")]
+    rows += [(one.name, one.shown, one.expected, "pass" if one.passed else "DRIFT") for one in verdicts]
+    return table(rows)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of equal length in columns as wide as their longest cell."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _digits(value: float, other: float | None) -> str:
+    """`value` with four digits, and with more where `other` would look the same although it differs."""
+    for digits in range(4, 17):
+        text = f"{value:.{digits}g}"
+        if other is None or value == other or text != f"{other:.{digits}g}":
+            return text
+    return repr(value)

@@ -1,0 +1,157 @@
+"""The lock: what the expectations were made with, compared before any figure is computed.
+
+The cache is compared by what an evaluation reads of it, not by its fingerprint, which names tool versions as well:
+another version of a tool that gives the same images, captions and concepts changes no figure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hspcgan.evaluate.config import Lock
+from hspcgan.evaluate.context import EvaluationContext
+from hspcgan.evaluate.metrics import METRICS
+from hspcgan.evaluate.scored.subjects import CHECKPOINT, Subject, provenance
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.cache.schema import COLUMNS
+
+SHOWN = 12  # digits of a sha256 in messages and in a lock's cache
+
+
+def present(context: EvaluationContext, subjects: Sequence[Subject]) -> Lock:
+    """The lock of this evaluation; of the checkpoints, those that the manifest names hold their weights' sha256."""
+    named = context.config.checkpoints
+    weights = {
+        one.label: provenance(one)["sha256"]
+        for one in subjects
+        if one.kind == CHECKPOINT and one.source is not None and named.get(one.label) == one.source
+    }
+    return Lock.model_validate(
+        {
+            "settings": context.settings,
+            "cache": contents(context),
+            "scorers": {tower.label: tower.sha256 for tower in context.towers},
+            "metrics": {metric: METRICS[metric].version for metric in context.config.metrics},
+            "checkpoints": weights,
+        }
+    )
+
+
+def contents(context: EvaluationContext) -> dict[str, str]:
+    """sha256 of what is read of the cache: the images, the captions, their concepts, the CLIP, the templates."""
+    cache, chosen = context.cache, context.selection
+    images = hashlib.sha256()
+    for row in [*chosen.sample_rows, *chosen.reference_rows]:
+        images.update(np.ascontiguousarray(cache.images[int(row)]))
+    captions = cache.captions.take(chosen.caption_rows)
+    concepts = [
+        [[[item[key] for key in sorted(item) if key != "phrase"] for item in row] for row in captions[name].to_pylist()]
+        for name in COLUMNS.values()
+    ]
+    return {
+        "images": images.hexdigest()[:SHOWN],
+        "captions": _sha256(list(zip(context.ids, context.texts, strict=True))),
+        "concepts": _sha256(concepts),
+        "clip": cache.info["clip"]["sha256"][:SHOWN],
+        "templates": _sha256(cache.info["templates"]),
+    }
+
+
+def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
+    """A line for each thing that differs; `partial`: some of the lock's metrics and checkpoints were not asked for."""
+    lines = []
+    for name, expected in lock.settings.model_dump().items():
+        got = getattr(found.settings, name)
+        if got != expected:
+            lines.append(f"evaluate.{name}: the expectations were made with {expected}, this is {got}")
+    lines += _changed("the cache's", lock.cache, found.cache, lock.cache)
+    lines += _changed("weights of scorer", lock.scorers, found.scorers, lock.scorers.keys() | found.scorers.keys())
+    lines += _changed("weights of checkpoint", lock.checkpoints, found.checkpoints,
+                      lock.checkpoints.keys() & found.checkpoints.keys())  # fmt: skip
+    asked = found.metrics.keys() if partial else lock.metrics.keys() & METRICS.keys()
+    lines += _changed("version of metric", lock.metrics, {name: METRICS[name].version for name in asked},
+                      lock.metrics.keys() & set(asked))  # fmt: skip
+    return lines
+
+
+def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partial: bool = False) -> None:
+    """UserError where an evaluation that is judged differs from what its expectations were made with."""
+    lock = context.config.lock
+    if lock is None or not context.config.expect or not any(subject.judged for subject in subjects):
+        return
+    found = _differences_without_raising(context, subjects, lock, partial)
+    if found:
+        raise UserError(
+            f"{context.manifest.name}: not what the expectations were made with:\n  " + "\n  ".join(found)
+            + "\nUndo the change, make new expectations with `hspcgan evaluate MANIFEST --update`, or score without "
+            "any: -o evaluate.expect=null"
+        )  # fmt: skip
+
+
+def stale_sections(context: EvaluationContext) -> list[str]:
+    """Where the manifest's data, parse and encode sections differ from those that made the cache, a line each."""
+    from hspcgan.pipeline.concepts.config import ParseConfig
+    from hspcgan.pipeline.sources.config import DataConfig
+    from hspcgan.pipeline.stages.encode import EncodeConfig
+
+    stages, manifest, info = context.cache.info["stages"], context.manifest, context.cache.info
+    pairs = []
+    if "data" in stages.get("ingest", {}) and "data" in manifest.raw:
+        pairs.append(("data", stages["ingest"]["data"], manifest.section("data", DataConfig).inputs()))
+    if "annotator" in info["parser"] and "parse" in manifest.raw:
+        asked = manifest.section("parse", ParseConfig).model_dump(mode="json", include={"annotator", "model"})
+        pairs.append(("parse", {key: info["parser"][key] for key in asked if key in info["parser"]}, asked))
+    if "encode" in manifest.raw:
+        templates = manifest.section("encode", EncodeConfig).templates.model_dump()
+        pairs.append(("encode.templates", info["templates"], templates))
+    return [
+        f"{section}.{key}: the cache was made with {own[key]!r}, the manifest has {asked.get(key)!r}"
+        for section, own, asked in pairs
+        for key in own
+        if json.loads(json.dumps(asked.get(key), default=str)) != own[key]
+    ]
+
+
+def require_sections(context: EvaluationContext) -> None:
+    """UserError where the cache was made with another data, parse or encode section than the manifest's."""
+    lines = stale_sections(context)
+    if lines:
+        raise UserError(
+            f"{context.cache.path} is not the cache of this manifest:\n  " + "\n  ".join(lines)
+            + "\nSet the keys back, name another `cache`, or `hspcgan prepare MANIFEST --rebuild`"
+        )  # fmt: skip
+
+
+def _differences_without_raising(
+    context: EvaluationContext, subjects: Sequence[Subject], lock: Lock, partial: bool
+) -> list[str]:
+    """As `differences`; a checkpoint that cannot be opened is left to its own column."""
+    readable = []
+    for subject in subjects:
+        try:
+            provenance(subject)
+            readable.append(subject)
+        except UserError:
+            continue
+    return differences(lock, present(context, readable), partial)
+
+
+def _changed(what: str, expected: Mapping[str, Any], got: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    return [
+        f"{what} {name}: expected {_short(expected.get(name))}, got {_short(got.get(name))}"
+        for name in sorted(names)
+        if expected.get(name) != got.get(name)
+    ]
+
+
+def _short(value: Any) -> str:
+    return "none" if value is None else str(value)[:SHOWN]
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:SHOWN]

@@ -1,0 +1,97 @@
+"""An evaluation for other programs: JSON, JUnit XML for a CI server, Markdown for a job summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+from hspcgan.evaluate.results.figures import head, shown
+from hspcgan.evaluate.run import Result
+from hspcgan.evaluate.scored.subjects import REAL
+
+
+def as_json(name: str, results: Sequence[Result]) -> str:
+    """One object: the manifest's name, whether all passed, and each subject's figures and verdicts as numbers."""
+    data: dict[str, Any] = {
+        "manifest": name,
+        "passed": all(result.passed for result in results),
+        "subjects": [
+            {
+                "label": result.subject.label,
+                "kind": result.subject.kind,
+                "error": result.error or None,
+                "figures": [figure.as_json() for figure in result.figures],
+                "expect": [verdict.as_json() for verdict in result.verdicts],
+                "file": str(result.path),
+            }
+            for result in results
+        ],
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def as_junit(name: str, results: Sequence[Result]) -> str:
+    """JUnit XML: a suite per subject, a case per expectation; drift is a failure, a damaged checkpoint an error."""
+    root = ElementTree.Element("testsuites", name=name)
+    for result in results:
+        errors = 1 if result.error else 0
+        suite = ElementTree.SubElement(
+            root, "testsuite", name=result.subject.label, tests=str(len(result.verdicts) + errors),
+            failures=str(sum(not one.passed for one in result.verdicts)), errors=str(errors),
+        )  # fmt: skip
+        if result.error:
+            case = ElementTree.SubElement(suite, "testcase", classname=name, name=f"{result.subject.label} is scored")
+            ElementTree.SubElement(case, "error", message=_one_line(result.error)).text = result.error
+        for verdict in result.verdicts:
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=f"{name}.{result.subject.label}", name=verdict.name
+            )
+            if not verdict.passed:
+                message = f"{verdict.name} is {verdict.shown}, expected {verdict.expected}"
+                ElementTree.SubElement(case, "failure", message=message).text = message
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def as_markdown(name: str, results: Sequence[Result]) -> str:
+    """A heading with the outcome, the verdicts, and the figures with their 95 % intervals."""
+    judged = [result for result in results if result.verdicts or result.error]
+    state = "" if not judged else ": pass" if all(result.passed for result in judged) else ": FAIL"
+    lines = [f"## {name}{state}", ""]
+    for result in results:
+        if result.error:
+            lines += [f"**{result.subject.label}** could not be scored: {_one_line(result.error)}", ""]
+    verdicts = [(result, verdict) for result in results for verdict in result.verdicts]
+    if verdicts:
+        lines += _table(
+            ["Checkpoint", "Figure", "Got", "Expected", ""],
+            [[result.subject.label, f"`{one.name}`", one.shown, one.expected, "pass" if one.passed else "**drift**"]
+             for result, one in verdicts],
+        )  # fmt: skip
+    scored = [result for result in results if result.figures]
+    names = list(dict.fromkeys(figure.name for result in scored for figure in result.figures))
+    rows = []
+    for figure_name in names:
+        found = [{one.name: one for one in result.figures}.get(figure_name) for result in scored]
+        one = next(figure for figure in found if figure is not None)
+        cells = [
+            "–" if figure is None
+            else f"{shown(figure.metric, figure.value)} ({shown(figure.metric, figure.low)} … "
+                 f"{shown(figure.metric, figure.high)})"
+            for figure in found
+        ]  # fmt: skip
+        rows.append([head(one.metric, one.scorer, one.part), str(one.n), *cells])
+    labels = ["real images (floor)" if result.subject.kind == REAL else result.subject.label for result in scored]
+    lines += _table(["Figure (95 % interval)", "N", *labels], rows)
+    return "\n".join(lines)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(header)} |", f"| {' | '.join('---' for _ in header)} |"]
+    return [*lines, *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows), ""]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,88 @@
+"""`hspcgan evaluate --update`: writes values and lock of this evaluation into the manifest's own file.
+
+The file keeps its comments and order (ruamel.yaml); only evaluate.expect and evaluate.lock change.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from hspcgan.evaluate.config import Bound, Lock
+from hspcgan.evaluate.context import EvaluationContext
+from hspcgan.evaluate.results.figures import Figure, head
+from hspcgan.evaluate.run import Result
+from hspcgan.evaluate.verdict.expectations import named
+from hspcgan.evaluate.verdict.lock import differences, present
+from hspcgan.model.files import write_whole
+
+NEW = {"se": 3}  # tolerance of an expectation that did not exist
+
+
+def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
+    """Rewrites the manifest's expectations and lock; returns what changed, a line each.
+
+    Expectations of the form `value` get the measured one and keep their tolerance; min and max stay. A judged subject
+    without any expectation gets one of each figure of the first scorer.
+    """
+    import ruamel.yaml
+
+    yaml = ruamel.yaml.YAML()
+    yaml.width = 120
+    yaml.preserve_quotes = True
+    path = context.manifest.path
+    document = yaml.load(path.read_text(encoding="utf-8"))
+    section = document.setdefault("evaluate", {})
+    lines: list[str] = []
+    for result in results:
+        if result.subject.judged and not result.error:
+            lines += _update_expect(section, context, result)
+    lock = present(context, [result.subject for result in results if not result.error])
+    before = context.config.lock
+    changes = ["evaluate.lock: new"] if before is None else differences(before, lock)
+    section["lock"] = _merged(before, lock).model_dump()
+    buffer = io.StringIO()
+    yaml.dump(document, buffer)
+    write_whole(path, buffer.getvalue())
+    return [*lines, *changes, f"wrote {path}"]
+
+
+def _update_expect(section: Any, context: EvaluationContext, result: Result) -> list[str]:
+    """Sets values in `section["expect"]` for one subject; its own figures under its label."""
+    label, lines = result.subject.label, []
+    expect = section.get("expect") or {}
+    section["expect"] = expect
+    expected = context.config.expected_of(label)
+    by_name = {figure.name: figure for figure in result.figures}
+    if not expected:
+        first = context.scorers[0].label
+        new = {head(one.metric, one.scorer, one.part): one for one in result.figures if one.scorer == first}
+        expect[label] = {name: {"value": _rounded(one), **NEW} for name, one in new.items()}
+        return [f"{label} {name}: new, {_rounded(one):g}" for name, one in new.items()]
+    for name, bound in expected.items():
+        found = next(iter(named(list(by_name), name)), None)
+        if found is None or bound.value is None:
+            continue
+        value = _rounded(by_name[found])
+        target = expect[label] if name in (expect.get(label) or {}) else expect
+        if value != bound.value:
+            lines.append(f"{label} {name}: {bound.value:g} → {value:g}")
+        target[name] = _with_value(bound, value)
+    return lines
+
+
+def _with_value(bound: Bound, value: float) -> dict[str, float]:
+    return {**bound.model_dump(exclude_none=True), "value": value}
+
+
+def _merged(before: Lock | None, now: Lock) -> Lock:
+    """The new lock; metrics and checkpoints that were not scored this time stay as they were."""
+    if before is None:
+        return now
+    metrics, checkpoints = before.metrics | now.metrics, before.checkpoints | now.checkpoints
+    return now.model_copy(update={"metrics": metrics, "checkpoints": checkpoints})
+
+
+def _rounded(figure: Figure) -> float:
+    return float(f"{figure.value:.6g}")
