@@ -169,5 +169,5 @@ def test_no_folder_of_code_has_more_than_about_twelve_entries():
 
 
 def entries(folder: Path) -> int:
-    """Files and folders, without `__init__.py`, `py.typed` and Python's own cache."""
-    return sum(path.name not in ("__init__.py", "__pycache__", "py.typed") for path in folder.iterdir())
+    """Files and folders, without `__init__.py`, `py.typed`, `README.md` and Python's own cache."""
+    return sum(path.name not in ("__init__.py", "__pycache__", "py.typed", "README.md") for path in folder.iterdir())
