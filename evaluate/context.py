@@ -16,7 +16,7 @@ from hspcgan.evaluate.results.figures import head
 from hspcgan.evaluate.scored.images import FeatureStore, RealImages
 from hspcgan.evaluate.scored.reference import Reference, is_file, read_reference
 from hspcgan.evaluate.scored.selection import Selection, select
-from hspcgan.evaluate.scorers import ClipScorer, Inception, Scorer, TextScorer, find_inception
+from hspcgan.evaluate.scorers import PIXELS, ClipScorer, Inception, Scorer, TextScorer, find_inception
 from hspcgan.evaluate.verdict.expectations import require_one_each
 from hspcgan.model.clip import FrozenClip, load_clip, pick_device
 from hspcgan.model.errors import UsageError, UserError
@@ -50,7 +50,8 @@ class EvaluationContext:
 
     def towers_of(self, metric: str) -> list[Scorer]:
         """The scorers that a metric uses."""
-        return self.towers if METRICS[metric].towers == "all" else list(self.scorers)
+        by_kind = {"all": self.towers, "texts": list(self.scorers), "none": [PIXELS]}
+        return by_kind[METRICS[metric].towers]
 
     @property
     def figure_prefixes(self) -> list[str]:

@@ -21,10 +21,10 @@ from hspcgan.evaluate.metrics.base import Measured, Seen
 from hspcgan.evaluate.metrics.edits import EditedPairs
 from hspcgan.evaluate.results import figures, record
 from hspcgan.evaluate.results.figures import Figure
-from hspcgan.evaluate.scored.drawings import Drawings, draw, process
-from hspcgan.evaluate.scored.images import Images, batches, image_name
+from hspcgan.evaluate.scored.drawings import VARIATIONS, Drawings, draw, process
+from hspcgan.evaluate.scored.images import Images, batches, image_name, stacks
 from hspcgan.evaluate.scored.subjects import REAL, Subject
-from hspcgan.evaluate.scorers import Scorer
+from hspcgan.evaluate.scorers import PIXELS, Scorer
 from hspcgan.evaluate.verdict.expectations import Verdict, judge
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import write_whole
@@ -95,7 +95,7 @@ def _score(context: EvaluationContext, subject: Subject, keep_images: bool) -> R
     data = record.result(context, subject, scores.figures, verdicts, timings)
     write_whole(path, record.as_text(data))
     if not context.keep_drawn:
-        for images in [drawings.images, *(drawings.edited() or ())]:
+        for images in all_drawn(drawings, context):
             context.features.discard(images, context.towers)
     return Result(subject, scores.figures, verdicts, path, data)
 
@@ -118,6 +118,11 @@ def _seen(context: EvaluationContext, drawings: Drawings, tower: Scorer) -> Seen
     """The features of one scorer that the metrics read."""
     label, store = drawings.subject.label, context.features
     extra: dict[str, Any] = {}
+    if tower is PIXELS:
+        found = drawings.variations() if "variations" in _needs(context) else None
+        extra["variations"] = None if found is None else stacks(found, VARIATIONS)
+        nothing = np.zeros((0, 0), np.float32)
+        return Seen(nothing, context.texts, nothing, seed=context.config.seed, extra=extra)
     pairs = drawings.edited() if "edits" in _needs(context) else None
     if pairs is not None and tower in context.scorers:
         before, after, _ = drawings.edits
@@ -133,10 +138,16 @@ def _seen(context: EvaluationContext, drawings: Drawings, tower: Scorer) -> Seen
 
 
 def _draw_all(drawings: Drawings, context: EvaluationContext) -> None:
-    draw(drawings.images, drawings.subject.label)
-    if "edits" in _needs(context):
-        for images in drawings.edited() or ():
-            draw(images, f"{drawings.subject.label}, edits")
+    for images in all_drawn(drawings, context):
+        draw(images, drawings.subject.label)
+
+
+def all_drawn(drawings: Drawings, context: EvaluationContext) -> list[Images]:
+    """All images of the subject that the metrics need."""
+    needs, found = _needs(context), [drawings.images]
+    found += (drawings.edited() or ()) if "edits" in needs else ()
+    variations = drawings.variations() if "variations" in needs else None
+    return found if variations is None else [*found, variations]
 
 
 def _needs(context: EvaluationContext) -> set[str]:

@@ -46,6 +46,19 @@ class TextScorer(Scorer, Protocol):
         """Captions → float32 [N, d]."""
 
 
+class Pixels:
+    """Stands for the scorer of metrics that read pixels and no features."""
+
+    label, sha256, mode = "pixels", "", "uint8 RGB"
+
+    def image_features(self, images: np.ndarray) -> np.ndarray:
+        """None are computed."""
+        raise TypeError("metrics of pixels read no features")
+
+
+PIXELS = Pixels()
+
+
 class ClipScorer:
     """A frozen CLIP that scores images and captions; keeps the text features that it has computed."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hspcgan.evaluate.metrics import clip_score, colour_swap, edits, fid, prdc
+from hspcgan.evaluate.metrics import attribute_accuracy, clip_score, colour_swap, diversity, edits, fid, prdc
 from hspcgan.evaluate.metrics.base import Metric, percent
 
 
@@ -50,6 +50,20 @@ METRICS: dict[str, Metric] = {
     "colour_swap": Metric(
         colour_swap.colour_swap, "Colours right", "share of images preferred to their caption with one colour swapped",
         "higher", lambda: "caption preferred to itself with one colour swapped", percent,
+    ),
+    "attribute_accuracy": Metric(
+        attribute_accuracy.attribute_accuracy, "Attributes right", "share of named colours, sizes, lengths, places, "
+        "relations and things for which the scorer prefers the caption to every wrong version of it", "higher",
+        lambda: "zero-shot choice among wrong versions of the caption", percent, by_default=False,
+    ),
+    "caption_accuracy": Metric(
+        attribute_accuracy.caption_accuracy, "Captions right", "share of captions of which everything named is right",
+        "higher", lambda: "zero-shot choice among wrong versions of the caption", percent, by_default=False,
+    ),
+    "diversity": Metric(
+        diversity.diversity, "Diversity", "standard deviation of a pixel over images of one caption from different "
+        "noise, as a share of the pixels' range", "higher", lambda: "8 seeds of the first 50 captions", _three_digits,
+        towers="none", needs=("variations",), by_default=False,
     ),
     "edit_consistency": Metric(
         edits.edit_consistency, "Edits", "captions with one colour edited, the noise kept: the image follows "

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from hspcgan.evaluate.metrics import intervals
+from hspcgan.evaluate.metrics.base import Measured, Seen
+from hspcgan.evaluate.metrics.clip_score import unit
 from hspcgan.evaluate.metrics.colour_swap import COLOURS
 
 KINDS = ("colour", "size", "length", "place", "relation", "presence")
@@ -52,22 +56,55 @@ def wrong_versions(text: str) -> Iterator[tuple[str, list[str]]]:
             yield "presence", [without]
 
 
+def attribute_accuracy(seen: Seen) -> list[Measured]:
+    """Share of right choices: a part for each kind that the captions name, over single choices."""
+    kinds: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+    for _, kind, right in choices(seen.images, seen.captions, seen.text_features):
+        kinds[kind].append(right)
+    return [_one(kind, right) for kind, right in kinds.items() if right]
+
+
+def caption_accuracy(seen: Seen) -> list[Measured]:
+    """Share of captions of which everything named is right."""
+    rows: dict[int, bool] = {}
+    for row, _, right in choices(seen.images, seen.captions, seen.text_features):
+        rows[row] = rows.get(row, True) and right
+    return [intervals.share(rows)] if rows else []
+
+
 def accuracy(
     images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
 ) -> dict[str, tuple[float, int]]:
-    """Share of right choices of each kind that the captions name, and how many choices that were.
+    """Share of right choices of each kind that the captions name, and how many choices that were; see `choices`."""
+    right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+    for _, kind, found in choices(images, captions, text_features):
+        right[kind].append(found)
+    return {kind: (float(np.mean(found)), len(found)) for kind, found in right.items() if found}
+
+
+def choices(
+    images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
+) -> Iterator[tuple[int, str, bool]]:
+    """Caption row, kind, and whether the caption scores above all its wrong versions, for each thing that it names.
 
     Args:
         images: image features [N, d], row by row those of the captions' images.
         text_features: texts → [N, d] in the same space.
     """
-    right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
-    for image, caption in zip(images, captions, strict=True):
-        for kind, wrong in wrong_versions(caption):
-            texts = text_features([caption, *wrong])
-            scores = texts @ image / np.linalg.norm(texts, axis=1)
-            right[kind].append(bool(scores[0] > scores[1:].max()))
-    return {kind: (float(np.mean(found)), len(found)) for kind, found in right.items() if found}
+    asked = [(row, kind, wrong) for row, caption in enumerate(captions) for kind, wrong in wrong_versions(caption)]
+    texts = list(dict.fromkeys(text for row, _, wrong in asked for text in (captions[row], *wrong)))
+    if not texts:
+        return
+    features = unit(text_features(texts))
+    place = {text: i for i, text in enumerate(texts)}
+    for row, kind, wrong in asked:
+        scores = features[[place[text] for text in (captions[row], *wrong)]] @ images[row]
+        yield row, kind, bool(scores[0] > scores[1:].max())
+
+
+def _one(kind: str, right: Sequence[bool]) -> Measured:
+    """Single choices are not rows of the captions: `rows` stays empty."""
+    return replace(intervals.share(dict(enumerate(right))), part=kind, rows={})
 
 
 def _replaced(text: str, match: re.Match[str], words: str) -> str:

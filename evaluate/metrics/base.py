@@ -71,8 +71,8 @@ class Metric:
     better: Better
     method: Callable[[], str]  # how the value is computed, in words; part of a figure's identity
     show: Callable[[float], str] = "{:.3f}".format
-    towers: Literal["all", "texts"] = "texts"  # all: scorers that read images only (Inception) as well
-    needs: tuple[str, ...] = ()  # names of further drawings: "edits", "seeds"; see evaluate/drawings.py
+    towers: Literal["all", "texts", "none"] = "texts"  # all: Inception too, which reads no texts; none: pixels alone
+    needs: tuple[str, ...] = ()  # names of further drawings: "edits", "variations"; see evaluate/scored/drawings.py
     reference: bool = False  # whether the value depends on the reference images
     version: int = 1
     by_default: bool = True

@@ -27,6 +27,9 @@ from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.concepts import ParseConfig
 from hspcgan.pipeline.stages.encode import EncodeConfig
 
+SAME_CAPTION_SEED = 9_000_000  # of scenes that no data set has
+DIVERSE_CAPTIONS, VARIATIONS = 50, 8  # captions that are drawn again, and how often; BATCH is a multiple of the latter
+
 
 class Drawings:
     """The images of one subject.
@@ -80,6 +83,26 @@ class Drawings:
         before, after, ids = self.edits
         return self._of_texts(before, ids), self._of_texts(after, ids)
 
+    def variations(self) -> Images | None:
+        """VARIATIONS images from different noise for each of the first captions, caption by caption.
+
+        Of real images: other scenes of which the caption is true, where the data are toy birds. None where there are
+        none.
+        """
+        count = min(DIVERSE_CAPTIONS, len(self.context.ids))
+        if self.subject.kind == IMAGES:
+            return None
+        if self.subject.kind == REAL:
+            return same_caption_scenes(self.context, count)
+        rows = np.repeat(np.arange(count), VARIATIONS)
+        seeds = [self.context.config.seed + i % VARIATIONS for i in range(len(rows))]
+
+        def draw(index: int) -> np.ndarray:
+            return self._draw_rows(rows, seeds, index)
+
+        key = self._key(captions=self.context.ids[:count], seeds=seeds)
+        return DrawnImages(self.context.kept, key, len(rows), draw)
+
     def _of_texts(self, texts: Sequence[str], ids: Sequence[str]) -> DrawnImages:
         def draw(index: int) -> np.ndarray:
             rows = slice(index * BATCH, (index + 1) * BATCH)
@@ -90,13 +113,18 @@ class Drawings:
         return DrawnImages(self.context.kept, key, len(texts), draw)
 
     def _draw_captions(self, index: int) -> np.ndarray:
-        """Batch `index` of the selected captions; tokens are padded to the longest of all, so that batches agree."""
-        context, texts = self.context, self.context.cache.texts
-        rows = context.selection.caption_rows
-        longest = int((texts.offsets[rows + 1] - texts.offsets[rows]).max())
-        part = slice(index * BATCH, (index + 1) * BATCH)
-        arrays = collate(texts, rows[part], n_entities=self._generator.config.locals, n_tokens=longest)
-        return generate(self._generator, Condition.from_arrays(arrays), context.ids[part], context.config.seed, BATCH)
+        """Batch `index` of the selected captions."""
+        count = len(self.context.ids)
+        return self._draw_rows(np.arange(count), [self.context.config.seed] * count, index)
+
+    def _draw_rows(self, rows: np.ndarray, seeds: Sequence[int], index: int) -> np.ndarray:
+        """Batch `index` of these of the selected captions; tokens are padded to the longest, so that batches agree."""
+        context, texts, part = self.context, self.context.cache.texts, slice(index * BATCH, (index + 1) * BATCH)
+        chosen = context.selection.caption_rows
+        longest = int((texts.offsets[chosen + 1] - texts.offsets[chosen]).max())
+        arrays = collate(texts, chosen[rows[part]], n_entities=self._generator.config.locals, n_tokens=longest)
+        ids = [context.ids[row] for row in rows[part]]
+        return generate(self._generator, Condition.from_arrays(arrays), ids, list(seeds[part]), BATCH)
 
     @cached_property
     def _conditions(self) -> Callable[[list[str]], Condition]:
@@ -127,6 +155,31 @@ class Drawings:
         features = {name: cache.info["files"][name]["sha256"] for name in ("features.h5", "captions.parquet")}
         device = torch.device(self.context.clip.device).type
         return content_key(weights=weights, features=features, device=device, batch=BATCH, **what)
+
+
+def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None:
+    """Other toy scenes of which each of the first captions is true, drawn at the cache's size; None for other data."""
+    if (context.manifest.raw.get("data") or {}).get("source") != "toybirds":
+        return None
+    from hspcgan.pipeline.toybirds.captions import captions
+    from hspcgan.pipeline.toybirds.draw import draw as draw_scene
+    from hspcgan.pipeline.toybirds.same_caption import scenes_of
+    from hspcgan.pipeline.toybirds.scene import scene_of
+
+    size, seed = context.cache.images.shape[-1], context.config.seed
+    ids = context.ids[:count]
+
+    def draw_batch(index: int) -> np.ndarray:
+        per_batch = BATCH // VARIATIONS
+        images = []
+        for caption_id in ids[index * per_batch : (index + 1) * per_batch]:
+            key, _, number = caption_id.rpartition("#")
+            facts = captions(scene_of(key))[int(number)].facts
+            images += [draw_scene(scene, size) for scene in scenes_of(facts, VARIATIONS, SAME_CAPTION_SEED + seed)]
+        return np.stack([np.asarray(image) for image in images])
+
+    key = content_key(scenes=ids, size=size, seed=seed, variations=VARIATIONS)
+    return DrawnImages(context.kept, key, len(ids) * VARIATIONS, draw_batch)
 
 
 def draw(images: Images, title: str) -> None:

@@ -60,6 +60,12 @@ def first(images: Images, count: int) -> np.ndarray:
     return np.concatenate([images.batch(index) for index in range(needed)])[:count]
 
 
+def stacks(images: Images, size: int) -> Iterator[np.ndarray]:
+    """`size` images after `size` images, uint8 [size, H, W, 3]; `size` divides BATCH."""
+    for batch in batches(images):
+        yield from (batch[start : start + size] for start in range(0, len(batch), size))
+
+
 class RealImages:
     """Rows of a cache's images."""
 

@@ -8,7 +8,12 @@ from hspcgan.model.errors import install
 COLLECTIONS = ("demo", "dev", "all")
 """Extras that repeat the others."""
 
-DISTRIBUTIONS = {"sng_parser": "SceneGraphParser", "cleanfid": "clean-fid", "upath": "universal-pathlib"}
+DISTRIBUTIONS = {
+    "sng_parser": "SceneGraphParser",
+    "cleanfid": "clean-fid",
+    "upath": "universal-pathlib",
+    "ruamel": "ruamel.yaml",
+}
 """Distributions of a name other than that of their import."""
 
 __all__ = ["by_extra", "extra_of", "install"]

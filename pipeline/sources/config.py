@@ -46,7 +46,9 @@ class DataConfig(BaseModel):
         ("caption",), min_length=1, description="table: columns of captions; a cell is a text or a list of texts."
     )
     split_column: str | None = Field(None, description="table: the column with the split: train or test (or val).")
-    scenes: int = Field(1500, ge=1, description="toybirds: number of scenes.")
+    scenes: int = Field(
+        1500, ge=1, description="toybirds: number of scenes for training and test; a sixteenth more for validation."
+    )
     seed: int = Field(0, ge=0, description="toybirds: seed of the sampled scenes.")
     processes: int = Field(1, ge=1, description="Worker processes that decode and resize; results do not depend on it.")
 

@@ -13,12 +13,11 @@ class ToyBirdsSource:
         self.count, self.seed, self.size = scenes, seed, image_size
 
     def entries(self) -> Sequence[Entry]:
-        from hspcgan.pipeline.toybirds.scene import sample_scenes
+        from hspcgan.pipeline.toybirds.scene import VALIDATION_SHARE, sample_scenes, validation_scenes
 
-        entries = [
-            Entry(scene.key, scene.split, f"toybirds:{scene.key}", scene)
-            for scene in sample_scenes(self.count, self.seed)
-        ]
+        scenes = sample_scenes(self.count, self.seed)
+        scenes += validation_scenes(int(self.count * VALIDATION_SHARE), self.seed)
+        entries = [Entry(scene.key, scene.split, f"toybirds:{scene.key}", scene) for scene in scenes]
         refuse_duplicates(entries)
         return entries
 

@@ -17,6 +17,7 @@ ABSENT = "absent"
 PARTS = ("body", "belly", "wing", "crown", "beak")
 
 TEST_SHARE = 0.1
+VALIDATION, VALIDATION_SHARE = 10_000_000, 1 / 16  # index of the first validation scene; scenes of val to others
 CREST_SHARE, COLLAR_SHARE, FLOWER_SHARE, NEST_SHARE, SECOND_SHARE = 0.4, 0.35, 0.3, 0.25, 0.25
 
 
@@ -59,6 +60,19 @@ def sample_scenes(count: int, seed: int) -> list[Scene]:
     return [_sample(index, seed) for index in range(count)]
 
 
+def validation_scenes(count: int, seed: int) -> list[Scene]:
+    """`count` scenes of split val, by which a trainer may choose its best checkpoint; none is among `sample_scenes`."""
+    return [_sample(VALIDATION + index, seed) for index in range(count)]
+
+
+def scene_of(key: str) -> Scene:
+    """The scene of a key such as bird-0-000012. ValueError for a key of another form."""
+    name, seed, index = key.split("-")
+    if name != "bird":
+        raise ValueError(f"{key} is not the key of a toy bird, such as bird-0-000012")
+    return _sample(int(index), int(seed))
+
+
 def _sample(index: int, seed: int) -> Scene:
     rng = np.random.default_rng((seed, index))
     body = _pick(rng, COLOURS)
@@ -78,7 +92,7 @@ def _sample(index: int, seed: int) -> Scene:
     second_relation = _pick(rng, ("above", "beside") if beside_is_free else ("above",)) if second != ABSENT else ABSENT
     key = f"bird-{seed}-{index:06d}"
     return Scene(
-        key=key, split=_split(key, body, belly), size=_pick(rng, SIZES), body=body, belly=belly, wing=wing,
+        key=key, split=_split(index, key, body, belly), size=_pick(rng, SIZES), body=body, belly=belly, wing=wing,
         crown=_pick(rng, others), beak=_pick(rng, COLOURS), beak_length=_pick(rng, LENGTHS),
         crest=bool(rng.random() < CREST_SHARE), collar=_pick(rng, COLOURS) if rng.random() < COLLAR_SHARE else ABSENT,
         flower=flower, flower_relation=flower_relation, nest_relation=nest_relation,
@@ -92,7 +106,9 @@ def _pick(rng: np.random.Generator, words: tuple[str, ...]) -> str:
     return words[int(rng.integers(len(words)))]
 
 
-def _split(key: str, body: str, belly: str) -> str:
+def _split(index: int, key: str, body: str, belly: str) -> str:
+    if index >= VALIDATION:
+        return "val"
     if held_out(body, belly):
         return "test"
     share = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") / 2**32

@@ -8,7 +8,18 @@ import pytest
 from hspcgan.pipeline.toybirds.captions import CAPTIONS, PRESENT, captions
 from hspcgan.pipeline.toybirds.draw import RGB, draw
 from hspcgan.pipeline.toybirds.grammar import conllu
-from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, LENGTHS, PARTS, SIZES, Scene, held_out, sample_scenes
+from hspcgan.pipeline.toybirds.scene import (
+    ABSENT,
+    COLOURS,
+    LENGTHS,
+    PARTS,
+    SIZES,
+    Scene,
+    held_out,
+    sample_scenes,
+    scene_of,
+    validation_scenes,
+)
 from hspcgan.pipeline.toybirds.weights.truth import descriptions, phrases, spoken, truth, value_bits, without
 
 SCENES = sample_scenes(300, seed=3)
@@ -26,6 +37,15 @@ def matches(facts: dict[str, str], scene: Scene) -> bool:
 def test_a_longer_list_of_scenes_begins_with_the_shorter():
     assert sample_scenes(5, seed=3) == SCENES[:5]
     assert sample_scenes(5, seed=4) != SCENES[:5]
+
+
+def test_validation_scenes_are_none_of_the_others_and_each_key_gives_its_scene_again():
+    scenes, unseen = sample_scenes(40, seed=3), validation_scenes(5, seed=3)
+    assert {scene.split for scene in unseen} == {"val"}
+    assert not {scene.key for scene in scenes} & {scene.key for scene in unseen}
+    assert all(scene_of(scene.key) == scene for scene in [*scenes, *unseen])
+    with pytest.raises(ValueError, match="not the key of a toy bird"):
+        scene_of("cat-0-1")
 
 
 def test_held_out_pairs_of_colours_are_never_trained_on():
