@@ -12,6 +12,7 @@ import torch
 
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.errors import UserError
+from hspcgan.model.fetch import INCEPTION, INCEPTION_SHA256, WEIGHTS
 from hspcgan.model.files import file_sha256
 from hspcgan.model.views import to_signed
 
@@ -19,7 +20,7 @@ BATCH = 32
 """Images and texts at once. Fixed: the composition of a batch can move features in their last bits."""
 
 InceptionMode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]
-_NVIDIA = ("inception-2015-12-05.pt", "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4")
+_NVIDIA = (INCEPTION, INCEPTION_SHA256)
 INCEPTION_FILES = {
     "clean": _NVIDIA,
     "legacy_tensorflow": _NVIDIA,
@@ -103,7 +104,7 @@ class Inception:
         name, sha256 = INCEPTION_FILES[mode]
         path = folder / name
         if not path.is_file():
-            raise UserError(f"{path} is missing; put clean-fid's Inception there or leave evaluate.inception out")
+            raise UserError(f"{path} is missing; put clean-fid's there, or leave evaluate.inception out")
         self.sha256 = file_sha256(path)
         if not self.sha256.startswith(sha256):
             raise UserError(f"{path} has sha256 {self.sha256}, expected {sha256}; remove or replace it")
@@ -127,11 +128,17 @@ def find_inception(
     folder: str | None, mode: InceptionMode = "clean", device: torch.device | str = "cpu"
 ) -> tuple[Inception | None, str]:
     """The Inception scorer, or None and the reason in a line; a folder named by the manifest must hold it."""
-    place = Path(folder) if folder else Path(tempfile.gettempdir())
-    file = place / INCEPTION_FILES[mode][0]
-    if folder is None and not file.is_file():
-        return None, f"no Inception weights ({file}): FID and KID by the CLIP scorers alone"
-    return Inception(place, mode, device), ""
+    if folder is not None:
+        return Inception(Path(folder), mode, device), ""
+    places = (WEIGHTS, Path(tempfile.gettempdir()))  # clean-fid itself keeps it in the latter
+    name = INCEPTION_FILES[mode][0]
+    for place in places:
+        if (place / name).is_file():
+            return Inception(place, mode, device), ""
+    return None, (
+        f"no Inception weights ({' or '.join(str(place / name) for place in places)}): FID and KID by the CLIP scorers "
+        "alone"
+    )
 
 
 def _torchscript_inception(folder: Path, mode: str) -> torch.nn.Module:

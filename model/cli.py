@@ -1,10 +1,11 @@
-"""The command group `hspcgan models`: weights in and out."""
+"""The command group `hspcgan models`: weights are fetched, packed and imported."""
 
 from pathlib import Path
 
 import click
 
-from hspcgan.model.errors import UsageError
+from hspcgan.model.errors import UsageError, UserError
+from hspcgan.model.files import size_mb
 
 _allow_unverified = click.option(
     "--allow-unverified", is_flag=True, help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."
@@ -13,23 +14,41 @@ _allow_unverified = click.option(
 
 @click.group()
 def models() -> None:
-    """Fetch CLIP, pack checkpoints, read the original GALIP's."""
+    """Fetch weights, pack checkpoints, import GALIP's."""
 
 
 @models.command()
-@click.argument("name")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everything", is_flag=True, help="All that `hspcgan doctor` can find missing.")
 @click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("weights"),
-              show_default=True, help="The folder to put the file into.")  # fmt: skip
-def fetch(name: str, folder: Path) -> None:
-    """Download OpenAI's weights of the CLIP NAME, such as ViT-B/32, and check their sha256.
+              show_default=True, help="The folder to put them into; commands look in `weights`.")  # fmt: skip
+def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
+    """Download weights: CLIPs, stanza's English, Inception, FACTUAL's parser.
 
-    The address is the clip package's own; no other command downloads weights.
+    NAME is ViT-B/32, ViT-B/16, ViT-L/14, stanza, inception or factual; without one, all are listed. Interrupted
+    downloads are resumed, checksums are verified, proxies of the environment are used. No other command downloads
+    anything.
     """
+    from hspcgan.model.fetch import ALL, catalogue
     from hspcgan.model.fetch import fetch as download
 
-    path, fetched = download(name, folder)
-    what = f"fetched, {path.stat().st_size / 1e6:,.1f} MB" if fetched else "already there"
-    click.echo(f"{path}: {what}, its sha256 is OpenAI's")
+    if not names and not everything:
+        for one in catalogue().values():
+            mark = "there" if (folder / one.place).exists() else "absent"
+            click.echo(f"{one.name:<10} {mark:<7} {folder / one.place}: {one.needed_by}")
+        return
+    failed = []
+    for name in dict.fromkeys([*names, *(ALL if everything else ())]):
+        try:
+            path, fetched = download(name, folder)
+        except UserError as error:
+            if not everything:
+                raise
+            failed.append(f"{name}: {error}")
+            continue
+        click.echo(f"{path}: {'fetched' if fetched else 'already there'}, {size_mb(path):,.1f} MB, checksums verified")
+    if failed:
+        raise UserError("not fetched:\n  " + "\n  ".join(failed))
 
 
 @models.command()
@@ -44,7 +63,7 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: 
     found = load(checkpoint, clip_path=clip_path, allow_unverified=allow_unverified)
     networks = (found.generator, found.discriminator, found.head)
     save_weights(out, *networks, found.config, found.clip, extra=found.card.get("extra"), half=True)
-    click.echo(f"{out}: {sum(path.stat().st_size for path in out.iterdir()) / 1e6:.1f} MB")
+    click.echo(f"{out}: {size_mb(out):.1f} MB")
 
 
 @models.command("import-galip")

@@ -24,5 +24,6 @@ class CheckFailedError(UserError):
 
 
 def install(extra: str) -> str:
-    """The command that installs an optional part of the package, such as "evaluate"."""
-    return f"pip install -e '.[{extra}]' in hspcgan's checkout"
+    """The command that installs an optional part of the package, such as "evaluate"; "" is the core."""
+    part = f"'.[{extra}]'" if extra else "."
+    return f"pip install -e {part} in hspcgan's checkout"

@@ -1,55 +1,166 @@
-"""OpenAI's published CLIP weights from their own addresses: the one place that downloads weights."""
+"""Weights that are not shipped: what they are, their public addresses, and where they go below `weights/`."""
 
 from __future__ import annotations
 
-import socket
-import sys
-from http.client import HTTPException
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
 
-import torch.hub
+from hspcgan.model.download import MissingError, Remote, download
+from hspcgan.model.errors import UserError, install
+from hspcgan.model.files import file_sha256, write_whole
 
-from hspcgan.model.clip_file import Published, published
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
+WEIGHTS = Path("weights")
+"""The folder, in the current one, where every command looks for weights that are not shipped."""
 
-TIMEOUT_SEC = 30
+SUMS = "SHA256SUMS"
+INCEPTION = "inception-2015-12-05.pt"
+INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
+STANZA, FACTUAL = "stanza", "factual"
+STANZA_PROCESSORS = ("tokenize", "mwt", "pos", "lemma", "depparse", "ner")
+FACTUAL_REPO = "lizhuang144/flan-t5-base-VG-factual-sg"
+FACTUAL_NEEDS = ("config.json", "model.safetensors")
+FACTUAL_MAY_HAVE = ("tokenizer.json", "spiece.model", "tokenizer_config.json", "special_tokens_map.json",
+                    "added_tokens.json", "generation_config.json")  # fmt: skip
 
 
-def fetch(name: str, folder: Path) -> tuple[Path, bool]:
+@dataclass(frozen=True)
+class Weights:
+    """Something that `hspcgan models fetch` can bring, with what needs it."""
+
+    name: str
+    place: str  # below WEIGHTS
+    needed_by: str
+    remotes: Callable[
+        [Path], Iterator[Remote]
+    ]  # the weights folder → files, each asked for when the one before is there
+
+
+def catalogue() -> dict[str, Weights]:
+    """All weights that can be fetched, by name."""
+    clips = [
+        Weights("ViT-B/32", "ViT-B-32.pt", "the CLIP of all shipped manifests but toy birds'", _clip("ViT-B/32")),
+        Weights("ViT-B/16", "ViT-B-16.pt", "the held-out scorer of shipped manifests", _clip("ViT-B/16")),
+        Weights("ViT-L/14", "ViT-L-14.pt", "a larger CLIP, for manifests that name it", _clip("ViT-L/14")),
+    ]
+    others = [
+        Weights(STANZA, STANZA, "parse.annotator: stanza with parse.model: en", _stanza),
+        Weights("inception", INCEPTION, "FID and KID that compare with published ones", _inception),
+        Weights(FACTUAL, FACTUAL, "parse.annotator: factual", _factual),
+    ]
+    return {one.name: one for one in (*clips, *others)}
+
+
+ALL = ("ViT-B/32", "ViT-B/16", STANZA, "inception", FACTUAL)
+"""What `--all` fetches: all that `hspcgan doctor` can find missing."""
+
+
+def fetch(name: str, folder: Path = WEIGHTS) -> tuple[Path, bool]:
     """
-    Downloads a CLIP's weights into a folder, under another name until their sha256 is OpenAI's.
+    Downloads weights by name into a folder, file by file, and lists their sha256 in its SHA256SUMS.
 
-    Returns the file, and whether it had to be fetched. UserError: an unknown name, a CLIP with a ResNet, another file
-    in its place, an address that cannot be reached, a download that is not what was published.
+    Returns their file or folder, and whether anything had to be downloaded. UserError: an unknown name, a CLIP with a
+    ResNet, and as of `download`.
     """
-    wanted = published(name)
-    path = folder / wanted.file
-    if path.is_file():
-        _demand(path, wanted)
-        return path, False
-    folder.mkdir(parents=True, exist_ok=True)
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT_SEC)  # torch.hub sets none: a firewall that drops packets would hang for minutes
+    known = catalogue()
+    found = known.get(name)
+    if found is None:
+        from hspcgan.model.clip_file import published
+
+        one = published(name)  # any other of OpenAI's list, or a file's stem; UserError with the known names
+        found = known.get(one.name) or Weights(one.name, one.file, "manifests that name it", _clip(one.name))
+    sums, fetched = _read_sums(folder), False
+    for remote in found.remotes(folder):
+        path = folder / remote.path
+        try:
+            new = download(remote, folder)
+        except MissingError:
+            if not remote.optional:
+                raise
+            continue
+        if new:
+            sums[remote.path] = file_sha256(path)
+            write_whole(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+            fetched = True
+        elif remote.path in sums and file_sha256(path) != sums[remote.path]:
+            raise UserError(f"{path} is not the file that was fetched ({SUMS} has {sums[remote.path]}); move it away")
+    return folder / found.place, fetched
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
     try:
-        torch.hub.download_url_to_file(wanted.url, str(path), wanted.sha256, progress=sys.stderr.isatty())
-    except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
+
+
+def _clip(name: str) -> Callable[[Path], Iterator[Remote]]:
+    """OpenAI's file; its address, from the clip package, states the sha256."""
+
+    def remotes(folder: Path) -> Iterator[Remote]:
+        from hspcgan.model.clip_file import published  # it imports torch
+
+        one = published(name)
+        yield Remote(one.url, one.file, one.sha256)
+
+    return remotes
+
+
+def _inception(folder: Path) -> Iterator[Remote]:
+    """NVIDIA's file, from the address that clean-fid downloads it from."""
+    try:
+        from cleanfid.downloads_helper import inception_url
+    except ModuleNotFoundError:
         raise UserError(
-            f"{wanted.url} cannot be fetched ({error}); fetch it where there is a network, and put it here as {path} "
-            f"(sha256 {wanted.sha256})"
+            f"the address of Inception is clean-fid's, which is not installed; {install('evaluate')}"
+        ) from None
+    yield Remote(inception_url, INCEPTION, INCEPTION_SHA256)
+
+
+def _stanza(folder: Path) -> Iterator[Remote]:
+    """stanza's list of models, then its English default models, whose md5 the list states."""
+    try:
+        from stanza.resources import common
+    except ModuleNotFoundError:
+        raise UserError(
+            f"the list of stanza's models needs stanza, which is not installed; {install('pipeline')}"
+        ) from None
+    version = common.DEFAULT_RESOURCES_VERSION
+    yield Remote(f"{common.DEFAULT_RESOURCES_URL}/resources_{version}.json", f"{STANZA}/resources.json")
+    path = folder / STANZA / "resources.json"
+    try:
+        listing: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        wanted = dict.fromkeys((name for name in STANZA_PROCESSORS if name in listing["en"]), "default")
+        models = common.maintain_processor_list(listing, "en", None, wanted, allow_pretrain=True)
+        models = common.flatten_processor_list(common.add_dependencies(listing, "en", models))
+        address = common.expand_model_url(listing, common.DEFAULT_MODEL_URL)
+        files = [
+            (f"{kind}/{package}.pt", str(listing["en"][kind][package]["md5"]))
+            for kind, package in sorted(map(tuple, models))
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is not stanza's list of models ({error!r}); remove it, run the command again"
         ) from error
-    except RuntimeError as error:  # torch.hub's for a sha256 that differs
-        raise UserError(f"{wanted.url} did not give what was published ({error}); run the command again") from error
-    finally:
-        socket.setdefaulttimeout(before)
-    return path, True
+    for name, md5 in files:
+        url = address.format(resources_version=version, lang="en", filename=name)
+        yield Remote(url, f"{STANZA}/en/{name}", md5=md5)
 
 
-def _demand(path: Path, wanted: Published) -> None:
-    got = file_sha256(path)
-    if got != wanted.sha256:
+def _factual(folder: Path) -> Iterator[Remote]:
+    """The files of the model's page on Hugging Face, which states their checksums."""
+    try:
+        from huggingface_hub import hf_hub_url
+    except ModuleNotFoundError:
         raise UserError(
-            f"{path} is there with sha256 {got}, OpenAI's {wanted.name} has {wanted.sha256}; move it away, or give "
-            "another folder with --to"
-        )
+            f"the model's address needs huggingface_hub, which is not installed; {install('factual')}"
+        ) from None
+    for name in (*FACTUAL_NEEDS, *FACTUAL_MAY_HAVE):
+        yield Remote(hf_hub_url(FACTUAL_REPO, name), f"{FACTUAL}/{name}", optional=name in FACTUAL_MAY_HAVE)
+
+
+def _uninstalled(package: str, extra: str) -> UserError:
+    return UserError(f"the address is stated by {package}, which is not installed; {install(extra)}")

@@ -66,7 +66,7 @@ def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
         "hspcgan.pipeline",
         *(
             f"hspcgan.model.{name}"
-            for name in ("clip", "clip_file", "config", "errors", "files", "lazy", "typed", "views")
+            for name in ("clip", "clip_file", "config", "errors", "fetch", "files", "lazy", "typed", "views")
         ),
     )
     assert [name for name, _ in ours(path) if not within(name, *allowed)] == []

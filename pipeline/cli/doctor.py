@@ -1,4 +1,4 @@
-"""Doctor: what is installed, which weights are present, and what each missing piece needs. Looks only; exits 0."""
+"""What `hspcgan doctor` reports: installed packages, present weights, how to get what is missing. Changes nothing."""
 
 import importlib.util
 import os
@@ -9,62 +9,35 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = {
-    "core": (
-        "torch",
-        "torchvision",
-        "openai-clip",
-        "setuptools",
-        "h5py",
-        "numpy",
-        "pyarrow",
-        "click",
-        "pydantic",
-        "PyYAML",
-        "tqdm",
-        "pillow",
-        "safetensors",
-        "tensorboard",
-        "threadpoolctl",
-        "pandas",
-        "tabulate",
-    ),
-    "pipeline": ("stanza", "SceneGraphParser", "spacy"),
-    "evaluate": ("clean-fid", "scipy", "Jinja2"),
-    "ui": ("starlette", "uvicorn"),
-    "factual": ("transformers", "sentencepiece"),
-    "ray": ("ray",),
-    "remote": ("universal_pathlib",),
-}
-"""Distribution names by the extra that brings them."""
+from hspcgan.model.errors import UserError, install
+from hspcgan.model.fetch import ALL, FACTUAL, INCEPTION, WEIGHTS, catalogue
+from hspcgan.model.files import size_mb
+from hspcgan.pipeline.cli.extras import by_extra
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; `mend` says what brings a missing piece, and what works without it."""
+    """One line of the report; `fix` says how to get a missing part, and what works without it."""
 
     group: str
     name: str
     present: bool
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine() -> Iterator[Finding]:
     """Findings in the order of the report."""
     yield Finding("machine", "Python", True, f"{sys.version.split()[0]}, {os.cpu_count()} CPU cores")
     yield _gpu()
-    for extra, names in PACKAGES.items():
+    for extra, names in by_extra().items():
         for name in names:
             yield _package(name, extra)
-        if extra == "core":
+        if not extra:
             yield _clip_import()
     yield from _shipped_weights()
-    yield _openai_clip()
-    yield _stanza_english()
     yield _spacy_model()
-    yield _factual()
-    yield _inception()
+    yield from _fetched_weights()
 
 
 def report() -> str:
@@ -78,19 +51,18 @@ def report() -> str:
         missing += not finding.present
         mark = "✓" if finding.present else "–"
         lines.append(f"  {mark} {finding.name:<18} {finding.detail}")
-        if finding.mend:
-            lines.append(f"      {finding.mend}")
-    lines += ["", f"{missing} pieces are absent; each says what needs it." if missing else "Everything is here."]
+        if finding.fix:
+            lines.append(f"      {finding.fix}")
+    lines += ["", f"{missing} optional parts are missing; see above" if missing else "nothing is missing"]
     return "\n".join(lines[1:])
 
 
 def _package(name: str, extra: str) -> Finding:
-    group = "packages" if extra == "core" else f"packages, extra [{extra}]"
+    group = f"packages, extra [{extra}]" if extra else "packages"
     try:
         return Finding(group, name, True, version(name))
     except PackageNotFoundError:
-        target = "." if extra == "core" else f"'.[{extra}]'"
-        return Finding(group, name, False, "not installed", f"pip install {target} in hspcgan's checkout")
+        return Finding(group, name, False, "not installed", install(extra))
 
 
 def _gpu() -> Finding:
@@ -124,55 +96,11 @@ def _shipped_weights() -> Iterator[Finding]:
     for name, use in uses.items():
         try:
             path = weights_path(name)
-        except ValueError:
-            mend = "comes with the package: install it again, or build it with `hspcgan assets build`"
-            yield Finding("weights, shipped", name, False, f"absent ({use})", mend)
+        except UserError:
+            fix = "it is part of the package: install it again, or build it with `hspcgan assets build`"
+            yield Finding("weights, shipped", name, False, f"absent ({use})", fix)
         else:
-            yield Finding("weights, shipped", name, True, f"{_size_mb(path):.1f} MB ({use})")
-
-
-def _size_mb(path: Path) -> float:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files) / 1e6
-
-
-def _openai_clip() -> Finding:
-    """The CLIP of full-size manifests; its address is OpenAI's own."""
-    path = Path("weights/ViT-B-32.pt")
-    if path.is_file():
-        return Finding("weights, fetched", "OpenAI's CLIP", True, f"{path}, {_size_mb(path):.1f} MB")
-    use = (
-        "manifests other than the toy birds' need it: `hspcgan models fetch ViT-B/32`, or, without a network, put "
-        f"OpenAI's file there as {path}"
-    )
-    try:
-        from hspcgan.model.clip_file import published
-
-        one = published("ViT-B/32")
-        mend = f"{use}; from clip.clip._MODELS: {one.url} (sha256 {one.sha256})"
-    except ImportError:
-        mend = f"{use}; the clip package, once it imports, has its address in clip.clip._MODELS"
-    return Finding("weights, fetched", "OpenAI's CLIP", False, f"absent ({path.absolute()})", mend)
-
-
-def _stanza_english() -> Finding:
-    from hspcgan.pipeline.concepts.annotate.stanza import stanza_english
-
-    try:
-        places = stanza_english()
-    except ModuleNotFoundError:
-        return Finding("weights, fetched", "stanza en", False, "unknown: stanza is not installed")
-    absent = [str(place) for place in places if not place.exists()]
-    if not absent:
-        return Finding("weights, fetched", "stanza en", True, str(places[0]))
-    return Finding(
-        "weights, fetched",
-        "stanza en",
-        False,
-        f"absent ({', '.join(absent)})",
-        "parse.model: en needs it: stanza.download('en') where there is a network, then copy the folder and "
-        "resources.json beside it; toy-stanza and the spaCy annotator work without",
-    )
+            yield Finding("weights, shipped", name, True, f"{size_mb(path):.1f} MB ({use})")
 
 
 def _spacy_model() -> Finding:
@@ -180,42 +108,61 @@ def _spacy_model() -> Finding:
 
     for name in SPACY_MODELS:
         if importlib.util.find_spec(name) is not None:
-            return Finding("weights, fetched", "spaCy English", True, name)
+            return Finding("weights, shipped", "spaCy English", True, name)
     return Finding(
-        "weights, fetched",
+        "weights, shipped",
         "spaCy English",
         False,
         "absent",
-        "scene graphs need it: pip install '.[pipeline]' in hspcgan's checkout brings en_core_web_sm",
+        f"scene graphs need it: {install('pipeline')} installs en_core_web_sm",
     )
 
 
-def _factual() -> Finding:
-    from hspcgan.pipeline.concepts.annotate.t5 import missing
+def _fetched_weights() -> Iterator[Finding]:
+    """What `hspcgan models fetch` knows, where the commands look for it."""
+    for name in ALL:
+        one = catalogue()[name]
+        found, problem = _found(name, WEIGHTS / one.place)
+        if found is not None:
+            yield Finding("weights, fetched", name, True, f"{found}, {size_mb(found):.1f} MB ({one.needed_by})")
+            continue
+        yield Finding(
+            "weights, fetched",
+            name,
+            False,
+            f"absent ({(WEIGHTS / one.place).absolute()}{problem})",
+            f"for {one.needed_by}: hspcgan models fetch {name}{_by_hand(name)}",
+        )
 
-    folder = Path("weights/factual")
-    if not (problem := missing(folder)):
-        return Finding("weights, fetched", "FACTUAL parser", True, f"{folder}, {_size_mb(folder):.1f} MB")
-    return Finding(
-        "weights, fetched",
-        "FACTUAL parser",
-        False,
-        f"absent ({folder.absolute()}: {problem})",
-        f"only parse.annotator: factual needs it, with parse.model: {folder} or where else it lies; "
-        "stanza and spaCy work without",
-    )
+
+def _found(name: str, place: Path) -> tuple[Path | None, str]:
+    """Where the commands find weights, or None and what is wrong with the folder."""
+    if name == "stanza":
+        from hspcgan.pipeline.concepts.annotate.stanza import stanza_english
+
+        try:
+            folder, listing = stanza_english()
+        except ModuleNotFoundError:
+            return None, ": stanza is not installed"
+        absent = [str(path) for path in (folder, listing) if not path.exists()]
+        return (None, f": no {', '.join(absent)}") if absent else (folder, "")
+    if name == FACTUAL:
+        from hspcgan.pipeline.concepts.annotate.t5 import missing
+
+        problem = missing(place)
+        return (None, f": {problem}") if problem else (place, "")
+    places = [place, Path(tempfile.gettempdir()) / INCEPTION] if name == "inception" else [place]
+    return next((path for path in places if path.is_file()), None), ""
 
 
-def _inception() -> Finding:
-    name = "inception-2015-12-05.pt"
-    path = Path(tempfile.gettempdir()) / name
-    if path.is_file():
-        return Finding("weights, fetched", "Inception", True, str(path))
-    return Finding(
-        "weights, fetched",
-        "Inception",
-        False,
-        f"absent ({path})",
-        "only FIDs comparable with published ones need it; put clean-fid's file there; FID and KID on the "
-        "scorers' own features work without",
-    )
+def _by_hand(name: str) -> str:
+    """The address and sha256 of a CLIP, for machines without a network."""
+    if not name.startswith("ViT"):
+        return ""
+    try:
+        from hspcgan.model.clip_file import published
+
+        one = published(name)
+    except ImportError:
+        return "; the clip package, once it imports, has its address in clip.clip._MODELS"
+    return f"; without a network, put this file there: {one.url} (sha256 {one.sha256})"

@@ -3,8 +3,6 @@
 import re
 from importlib.metadata import requires
 
-from hspcgan.model.errors import install
-
 COLLECTIONS = ("demo", "dev", "all")
 """Extras that repeat the others."""
 
@@ -16,8 +14,6 @@ DISTRIBUTIONS = {
 }
 """Distributions of a name other than that of their import."""
 
-__all__ = ["by_extra", "extra_of", "install"]
-
 
 def by_extra() -> dict[str, list[str]]:
     """Distribution names by the extra that installs them; "" holds what every install has."""
@@ -27,6 +23,10 @@ def by_extra() -> dict[str, list[str]]:
         extra = re.search(r"""extra == ['"]([\w-]+)['"]""", requirement)
         if name and (extra is None or extra[1] not in COLLECTIONS):
             found.setdefault(extra[1] if extra else "", []).append(name[0])
+    smallest_first = sorted(found, key=lambda extra: (extra != "", len(found[extra])))
+    for number, extra in enumerate(smallest_first):  # a larger extra may repeat a smaller one
+        listed = {name for smaller in smallest_first[:number] for name in found[smaller]}
+        found[extra] = [name for name in found[extra] if name not in listed]
     return found
 
 

@@ -6,7 +6,7 @@ import traceback
 
 import click
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.errors import UserError, install
 
 NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
@@ -54,7 +54,7 @@ def report_bug(error: Exception) -> None:
 
 
 def _missing_package(error: ModuleNotFoundError) -> Failure | None:
-    from hspcgan.pipeline.cli.extras import extra_of, install
+    from hspcgan.pipeline.cli.extras import extra_of
 
     extra = extra_of((error.name or "").split(".")[0])
     return None if extra is None else Failure(f"{error.name} is not installed; {install(extra)}")

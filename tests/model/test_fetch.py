@@ -1,14 +1,22 @@
-"""Fetching OpenAI's CLIP weights: checked before they take their name; nothing wrong is left, nothing overwritten."""
+"""Fetching weights: verified before they take their names, found by the commands, nothing wrong kept or overwritten."""
 
 import hashlib
+import io
+import json
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 from click.testing import Result
 from helpers.cli import hspcgan
+from helpers.web import serve
 
 from hspcgan.model.clip import load_clip
 from hspcgan.model.clip_file import openai_clip, published
+from hspcgan.model.fetch import ALL, FACTUAL_REPO
+from hspcgan.pipeline.cli import doctor
+from hspcgan.pipeline.manifest import weights_path
 
 
 @pytest.fixture
@@ -46,7 +54,7 @@ def refused(*arguments: str) -> str:
 
 
 def names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()] if folder.exists() else []
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
 @pytest.mark.parametrize("name", ["ViT-B/32", "ViT-B-32"])
@@ -55,7 +63,7 @@ def test_weights_are_downloaded_once_and_load_under_openais_name(offer, content,
     assert "fetched" in fetch(name).output
     path = Path("weights/ViT-B-32.pt")
     assert path.read_bytes() == content
-    assert names(path.parent) == [path.name]
+    assert names(path.parent) == ["SHA256SUMS", path.name]
     assert load_clip(path).name == "ViT-B/32"
     before = path.stat().st_mtime_ns
     assert "weights/ViT-B-32.pt: already there" in fetch(name).output
@@ -106,3 +114,106 @@ def test_addresses_and_hashes_are_those_that_clip_downloads_itself():
     assert one.sha256 == "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
     assert one.file == "ViT-B-32.pt"
     assert [published(name).file for name in ("ViT-B/16", "ViT-L/14")] == ["ViT-B-16.pt", "ViT-L-14.pt"]
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A server in the place of all public addresses."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serve() as made:
+        yield made
+
+
+def offer_stanza(site, monkeypatch) -> None:
+    """The shipped toy models as stanza's English ones, listed as stanza lists them."""
+    from stanza.resources import common
+
+    toy = weights_path("toy-stanza")
+    listing: dict = {"url": site.url + "/stanza-{lang}/v{resources_version}/{filename}", "en": {"lang_name": "English"}}
+    files = {name: (toy / f"{name}.pt").read_bytes() for name in ("tokenize", "pos", "lemma", "depparse")}
+    for name, content in files.items():
+        listing["en"][name] = {"toy": {"md5": hashlib.md5(content).hexdigest()}}
+        site.files[f"/stanza-en/v{common.DEFAULT_RESOURCES_VERSION}/{name}/toy.pt"] = content
+    listing["en"]["packages"] = {"default": dict.fromkeys(files, "toy")}
+    site.files[f"/list/resources_{common.DEFAULT_RESOURCES_VERSION}.json"] = json.dumps(listing).encode()
+    monkeypatch.setattr(common, "DEFAULT_RESOURCES_URL", f"{site.url}/list")
+
+
+def offer_inception(site, monkeypatch) -> None:
+    """A TorchScript module in the place of Inception."""
+    from cleanfid import downloads_helper
+
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), buffer)
+    site.files["/inception-2015-12-05.pt"] = buffer.getvalue()
+    monkeypatch.setattr(downloads_helper, "inception_url", f"{site.url}/inception-2015-12-05.pt")
+    monkeypatch.setattr("hspcgan.model.fetch.INCEPTION_SHA256", hashlib.sha256(buffer.getvalue()).hexdigest())
+
+
+def offer_factual(site, monkeypatch) -> None:
+    """The three files that a FACTUAL parser needs, where Hugging Face keeps them."""
+    page = f"/{FACTUAL_REPO}/resolve/main"
+    weights = safetensors.torch.save({"shared.weight": torch.zeros(4, 2)})
+    site.files |= {f"{page}/config.json": b"{}", f"{page}/model.safetensors": weights, f"{page}/spiece.model": b"x"}
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+                        site.url + "/{repo_id}/resolve/{revision}/{filename}")  # fmt: skip
+    monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE",
+                        site.url + "/{repo_id}/resolve/{revision}/{filename}", raising=False)  # fmt: skip
+    monkeypatch.setattr("huggingface_hub.file_download.ENDPOINT", site.url, raising=False)
+
+
+def test_stanzas_english_is_fetched_as_stanza_lists_it_and_annotates(site, monkeypatch):
+    from hspcgan.pipeline.concepts.annotate.stanza import Stanza
+
+    offer_stanza(site, monkeypatch)
+    result = fetch("stanza")
+    assert result.exit_code == 0, result.output
+    assert finding("stanza").present
+    words = Stanza("en").annotate(["a red bird"])[0]
+    assert [word.text for word in words] == ["a", "red", "bird"]
+    (Path("weights") / "stanza" / "en" / "pos" / "toy.pt").write_bytes(b"damaged")
+    again = fetch("stanza")
+    assert (again.exit_code, "is not the file that was fetched" in again.output) == (3, True)
+
+
+def test_inception_is_fetched_to_where_the_evaluation_looks(site, monkeypatch):
+    offer_inception(site, monkeypatch)
+    assert fetch("inception").exit_code == 0
+    assert torch.jit.load("weights/inception-2015-12-05.pt")(torch.zeros(1, 2)).shape == (1, 2)
+    assert finding("inception").present
+
+
+def test_factuals_parser_is_fetched_with_the_files_that_its_page_has(site, monkeypatch):
+    offer_factual(site, monkeypatch)
+    site.linked = True
+    assert fetch("factual").exit_code == 0
+    assert names(Path("weights/factual")) == ["config.json", "model.safetensors", "spiece.model"]
+    assert finding("factual").present
+
+
+def test_all_that_doctor_misses_is_fetched_at_once_and_listed_with_its_sums(site, monkeypatch, content):
+    assert not any(finding(name).present for name in ALL)
+    for offer_one in (offer_stanza, offer_inception, offer_factual):
+        offer_one(site, monkeypatch)
+    for name in ("ViT-B/32", "ViT-B/16"):
+        file = name.replace("/", "-") + ".pt"
+        path = f"/{hashlib.sha256(content).hexdigest()}/{file}"
+        monkeypatch.setitem(openai_clip().clip._MODELS, name, site.url + path)
+        if name == "ViT-B/16":
+            incomplete = fetch("--all")
+            assert (incomplete.exit_code, "ViT-B/16: " in incomplete.output) == (3, True)
+        site.files[path] = content
+    result = fetch("--all")
+    assert result.exit_code == 0, result.output
+    assert all(finding(name).present for name in ALL)
+    sums = dict(reversed(line.split("  ")) for line in Path("weights/SHA256SUMS").read_text().splitlines())
+    files = [path for path in Path("weights").rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
+    assert sums == {str(path.relative_to("weights")): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    listed = fetch().stdout.splitlines()
+    assert sum(" there " in line for line in listed) == len(ALL)
+
+
+def finding(name: str) -> doctor.Finding:
+    return next(found for found in doctor.examine() if found.name == name and found.group == "weights, fetched")

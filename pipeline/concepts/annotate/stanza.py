@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.fetch import STANZA, WEIGHTS
 from hspcgan.pipeline.concepts.annotate import stanza_speed
 from hspcgan.pipeline.concepts.annotate.versions import files_sha256
 from hspcgan.pipeline.concepts.tokens import Token
@@ -14,10 +15,11 @@ STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
 
 
 def stanza_english() -> tuple[Path, Path]:
-    """Where stanza looks for its English models, and the list of them that it needs to start."""
+    """The folder of stanza's English models and their list: in `weights/stanza`, or where stanza keeps them itself."""
     from stanza.resources.common import DEFAULT_MODEL_DIR
 
-    home = Path(DEFAULT_MODEL_DIR)
+    fetched = WEIGHTS / STANZA
+    home = fetched if (fetched / "en").is_dir() else Path(DEFAULT_MODEL_DIR)
     return home / "en", home / "resources.json"
 
 
@@ -77,9 +79,8 @@ class Stanza:
         home, listing = stanza_english()
         if not home.is_dir() or not listing.is_file():
             raise UserError(
-                f"{home}, {listing}: stanza's English models are not here. Fetch them on a machine with network access "
-                "(python -c \"import stanza; stanza.download('en')\") and point STANZA_RESOURCES_DIR to them, or set "
-                "parse.annotator: spacy, or parse.model: toy-stanza for toy birds"
+                f"{home}, {listing}: stanza's English models are not here. `hspcgan models fetch stanza` downloads "
+                f"them to {WEIGHTS / STANZA}; or set parse.annotator: spacy, or parse.model: toy-stanza for toy birds"
             )
         wanted = [*STANZA_FILES, *(name for name in ("mwt", "ner") if (home / name).is_dir())]
         return stanza.Pipeline(

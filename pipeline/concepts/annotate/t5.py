@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.errors import UserError
+from hspcgan.model import fetch
+from hspcgan.model.errors import UserError, install
 
 PROMPT = "Generate Scene Graph: "
 LENGTH = 200  # tokens, of the prompt and of the answer
@@ -41,17 +42,12 @@ class Factual:
     """The parser in a Hugging Face folder; its files are looked for at once, and loaded at the first text."""
 
     def __init__(self, model: str) -> None:
-        self.folder = Path(model)
-        if not model:
-            raise UserError(
-                "parse.annotator: factual needs parse.model (parse --jsonl: --model), a Hugging Face folder"
-            )
+        self.folder = Path(model) if model else fetch.WEIGHTS / fetch.FACTUAL
         if problem := missing(self.folder):
-            raise UserError(f"{self.folder}: no FACTUAL parser, {problem}")
+            raise UserError(f"{self.folder}: no FACTUAL parser, {problem}; `hspcgan models fetch factual` downloads it")
         if importlib.util.find_spec("transformers") is None:
             raise UserError(
-                "parse.annotator: factual needs transformers, which is not installed: "
-                "pip install '.[factual]' in hspcgan's checkout"
+                f"parse.annotator: factual needs transformers, which is not installed: {install('factual')}"
             )
 
     def graphs(self, texts: Sequence[str]) -> list[list[list[str]]]:

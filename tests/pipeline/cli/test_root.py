@@ -201,7 +201,7 @@ def test_duckdb_reads_the_export_and_its_fixed_size_lists(cache, tmp_path):
 def test_doctor_reports_and_always_succeeds():
     result = hspcgan("doctor")
     assert result.exit_code == 0
-    for name in ("torch", "stanza", "toy-clip", "Inception", "spaCy English"):
+    for name in ("torch", "stanza", "toy-clip", "inception", "spaCy English"):
         assert name in result.output
 
 

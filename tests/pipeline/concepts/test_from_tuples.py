@@ -153,5 +153,5 @@ def test_missing_pieces_are_named(tmp_path, monkeypatch):
     for name in ("config.json", "model.safetensors", "spiece.model"):
         (tmp_path / name).write_bytes(b"")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"pip install '\.\[factual\]'"):
+    with pytest.raises(ValueError, match=r"pip install -e '\.\[factual\]'"):
         Factual(str(tmp_path))

@@ -1,0 +1,152 @@
+"""Downloads one file: resumed where it was interrupted, under another name until its checksum is right."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import re
+import sys
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPMessage
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+from tqdm import tqdm
+
+from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
+
+TIMEOUT_SEC = 30
+BLOCK = 2**20
+LINKED = "X-Linked-Etag"
+"""Header of Hugging Face's first answer: the sha256 of a large file, or the SHA-1 that git has of a small one."""
+
+log = logging.getLogger("hspcgan.model")
+
+
+class MissingError(UserError):
+    """The server has no such file (404)."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to download: its address, where it goes below the weights folder, its checksum as far as it is known."""
+
+    url: str
+    path: str
+    sha256: str = ""
+    md5: str = ""
+    optional: bool = False  # its absence on the server is no error
+
+
+def download(remote: Remote, folder: Path) -> bool:
+    """
+    Downloads a file into the folder, unless it is there; returns whether it was downloaded.
+
+    The environment's proxy is used (https_proxy and the like). An interrupted download stays as NAME.part and is
+    resumed. UserError: another file in its place, an address that cannot be reached, a wrong checksum.
+    """
+    path = folder / remote.path
+    if path.is_file():
+        if remote.sha256 and (got := file_sha256(path)) != remote.sha256:
+            raise UserError(
+                f"{path} is there with sha256 {got}, the published file has {remote.sha256}; move it away, or give "
+                "another folder with --to"
+            )
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        linked = _transfer(remote, part)
+        _verify(remote, part, linked)
+    except (HTTPError, URLError, HTTPException, ConnectionError, TimeoutError) as error:
+        sum_hint = f" (sha256 {remote.sha256})" if remote.sha256 else ""
+        kind = MissingError if isinstance(error, HTTPError) and error.code == 404 else UserError
+        again = f"; {part.stat().st_size / 1e6:,.1f} MB are kept, the same command resumes" if part.exists() else ""
+        raise kind(
+            f"{remote.url} cannot be fetched ({error}){again}; or fetch it where there is a network, and put it "
+            f"here as {path}{sum_hint}"
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            part.unlink(missing_ok=True)  # it would keep the disk full
+        raise
+    os.replace(part, path)
+    return True
+
+
+def _transfer(remote: Remote, part: Path) -> str:
+    """Downloads the missing rest of a file; returns the checksum that the server states, if any."""
+    have = part.stat().st_size if part.exists() else 0
+    redirects = _Redirects()
+    request = urllib.request.Request(remote.url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.build_opener(redirects).open(request, timeout=TIMEOUT_SEC)
+    except HTTPError as error:
+        if error.code != 416:  # the part is the whole file, or longer: its checksum decides
+            raise
+        return redirects.linked or error.headers.get(LINKED, "")
+    with response:
+        resumed = bool(have) and getattr(response, "status", None) == 206
+        if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            raise HTTPException(f"asked for bytes from {have}, got {response.headers.get('Content-Range')}")
+        start = have if resumed else 0
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length and length.isdigit() else None
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, disable=_hidden()) as bar,
+        ):
+            while block := response.read(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+        if total is not None and part.stat().st_size != total:
+            raise HTTPException(f"the connection ended after {part.stat().st_size:,} of {total:,} bytes")
+        return redirects.linked or response.headers.get(LINKED, "")
+
+
+def _verify(remote: Remote, part: Path, linked: str) -> None:
+    """UserError, and the part removed, where a known checksum is not that of the file."""
+    linked = linked.strip().strip('"').removeprefix("W/").strip('"')
+    checks: list[tuple[str, str, Callable[[Path], str]]] = [
+        ("sha256", remote.sha256, file_sha256),
+        ("md5", remote.md5, _md5),
+        ("sha256", linked if re.fullmatch("[0-9a-f]{64}", linked) else "", file_sha256),
+        ("git SHA-1", linked if re.fullmatch("[0-9a-f]{40}", linked) else "", _git_sha1),
+    ]
+    for name, wanted, measure in checks:
+        if wanted and (got := measure(part)) != wanted:
+            part.unlink()
+            raise UserError(
+                f"{remote.url} did not give what was published ({name} {got}, expected {wanted}); run the command again"
+            )
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, and keeps the checksum that the first answer states."""
+
+    linked = ""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        self.linked = self.linked or headers.get(LINKED, "")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def _git_sha1(path: Path) -> str:
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _hidden() -> bool:
+    return not sys.stderr.isatty()
