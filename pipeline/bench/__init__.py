@@ -1,1 +1,1 @@
-"""Benchmarks of the offline stages: the naive way and ours in one run, as a table with the bars of a manifest."""
+"""Benchmarks of the offline stages: the naive way and the fast one in one run, beside the manifest's bars."""

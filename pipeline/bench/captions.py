@@ -11,10 +11,10 @@ WORDS = {
     kind: words
     for kind, *words in map(str.split, Path(__file__).with_name("words.txt").read_text("utf-8").splitlines())
 }
-"""By part of speech, the commonest first."""
+"""By part of speech, the most frequent first."""
 TAILS = ("at night", "in the rain", "on a sunny day", "while others watch", "for the camera")
 REPEATED = 250
-"""One caption in so many is an earlier one: COCO val2017 has 25,014 captions, 24,790 of them unique."""
+"""One caption in this many repeats an earlier one: COCO val2017 has 25,014 captions, 24,790 of them unique."""
 
 
 def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
@@ -38,7 +38,7 @@ def birds(count: int, seed: int) -> list[str]:
 
 
 def synthetic(count: int, seed: int = 0) -> list[str]:
-    """Captions of 6 to 19 words, 10.5 in the mean (COCO's mean); the commonest words as much commoner as Zipf says."""
+    """Captions of 6 to 19 words, 10.5 in the mean (COCO's mean); word frequencies follow Zipf's law."""
     draw = random.Random(seed)
     weights = {kind: list(accumulate(1 / (rank + 3) for rank in range(len(words)))) for kind, words in WORDS.items()}
 

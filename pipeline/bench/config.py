@@ -1,4 +1,4 @@
-"""What a bench manifest says, what a benchmark measures, and the table of both."""
+"""A benchmark's settings, its figures, and the table of figures and bars."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from tabulate import tabulate
 
 from hspcgan.model.errors import UserError
 
@@ -20,8 +21,8 @@ class BenchConfig(BaseModel):
         "with their phrases to features; scale: ingest, concepts, writer and reader on many captions; train: steps, "
         "loader, mining and sampling."
     )
-    captions: int = Field(ge=2, description="How many captions go our way.")
-    compared: int = Field(ge=1, description="How many of them also go the naive way; scale: the smaller size.")
+    captions: int = Field(ge=2, description="Number of captions for the fast way.")
+    compared: int = Field(ge=1, description="Number of them for the naive way too; scale: the smaller size.")
     processes: int = Field(1, ge=1, description="graphs: workers of the measurement with several processes.")
     file: Path | None = Field(None, description="Captions to use, one a line; empty: synthetic ones.")
     words: Literal["coco", "toybirds"] = Field(
@@ -36,7 +37,7 @@ class BenchConfig(BaseModel):
     resolution: int = Field(56, ge=8, description="Pixels a side that it reads; ViT-B/32's: 224.")
     width: int = Field(64, ge=8, description="scale: width of the stand-in features; CLIP ViT-B/32's are 512 wide.")
     folder: Path | None = Field(None, description="scale: where the data and the caches go; empty: a temporary folder.")
-    bars: dict[str, float] = Field(default={}, description="What figures are held against, by their names.")
+    bars: dict[str, float] = Field(default={}, description="Limits of figures, by their names.")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Figure:
     is_most: bool = False
 
     def keeps(self, bar: float) -> bool:
-        """Whether the figure is on the right side of a bar."""
+        """Whether the figure is within a bar."""
         return self.value <= bar if self.is_most else self.value >= bar
 
 
@@ -59,7 +60,7 @@ def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]
     unknown = bars.keys() - {figure.name for figure in figures}
     if unknown:
         raise UserError(f"bench.bars: {', '.join(sorted(unknown))}; known: {', '.join(f.name for f in figures)}")
-    lines, holds = [], True
+    rows, holds = [], True
     for figure in figures:
         bar = bars.get(figure.name)
         verdict = ""
@@ -67,7 +68,6 @@ def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]
             kept = figure.keeps(bar)
             holds &= kept
             verdict = f"{'≤' if figure.is_most else '≥'} {bar:g}  {'kept' if kept else 'MISSED'}"
-        lines.append(
-            f"  {figure.name:<12} {figure.value:>12,.4g} {figure.unit:<14} {verdict:<18} {figure.what}".rstrip()
-        )
-    return "\n".join(lines), holds
+        rows.append((figure.name, f"{figure.value:,.4g}", figure.unit, verdict, figure.what))
+    text = tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=("left", "right"))
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines()), holds

@@ -41,14 +41,14 @@ def run(manifest: Manifest) -> tuple[str, bool]:
 
 
 def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterator[Figure]:
-    """The trainer's room hangs its benchmark in by entry point, since nobody imports it."""
+    """The trainer's benchmark, found by its entry point: no room may import `train`."""
     from hspcgan.pipeline.bench.world import prepared
     from hspcgan.pipeline.concepts import Parser
 
     points = list(importlib.metadata.entry_points(group="hspcgan.benches", name="train"))
     if not points:
         raise UserError(
-            "the installed package lacks the entry point hspcgan.benches; install it anew: pip install -e ."
+            "the installed package lacks the entry point hspcgan.benches; install it again: pip install -e ."
         )
     with prepared(manifest, bench) as made:
         yield from points[0].load()(made, bench, Parser(parse))

@@ -32,7 +32,7 @@ from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages import encode, ingest, parse
-from hspcgan.pipeline.stages.engines import maker
+from hspcgan.pipeline.stages.engines import mapper_factory
 from hspcgan.pipeline.stages.runner import Job, Stage, run_stage
 
 RECORDED, PER_IMAGE, PER_TAR, PER_SHARD = 400, 5, 5000, 2048
@@ -108,7 +108,7 @@ def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, A
 
 
 class _OwnPeak(threading.Thread):
-    """The peak of this process's own memory in GB while the block runs, looked at ten times a second; 0 outside Linux.
+    """Peak of this process's own memory in GB while the block runs, sampled ten times a second; 0 outside Linux.
 
     Pages of mapped files are left out: the system takes them back whenever another wants the memory.
     """
@@ -145,7 +145,7 @@ def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, fl
         made = ingest.stage(DataConfig.model_validate({"source": "webdataset", "path": data, "image_size": 8}))
         run_stage(partial, made)
         lap("ingest")
-        open_job = functools.partial(parse.job, maker(_recorded, recorded), 1)
+        open_job = functools.partial(parse.job, mapper_factory(_recorded, recorded), 1)
         run_stage(partial, Stage("parse", "captions", {"recorded": True}, lambda: "", open_job))
         lap("concepts")
         run_stage(partial, Stage("encode", "texts", {"width": width}, lambda: "", functools.partial(_features, width)))
@@ -181,7 +181,7 @@ def _features(width: int, partial: PartialCache) -> Job:
     return Job(
         sizes=[len(shard) for shard in shards],
         read=lambda index: shards[index],
-        make_mapper=maker(_stand_in, width),
+        make_mapper=mapper_factory(_stand_in, width),
         pack=lambda index, encoded: encode.pack(shards[index], encoded),
     )
 

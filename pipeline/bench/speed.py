@@ -18,11 +18,11 @@ from hspcgan.pipeline.concepts.annotate import stanza
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.stages import encode, engines, parse
 
-WARM_UP = 32  # captions, so that neither way pays for lazy loading
+WARM_UP = 32  # captions, so that lazy loading is not measured
 
 
 def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Concepts and scene graphs, all rules included both ways: spaCy as it comes, one call a caption; ours."""
+    """Concepts and scene graphs, all rules included both ways: plain spaCy, one call a caption, beside ours."""
     texts = load_captions(bench)
     naive, ours = Parser(config, fast=False), Parser(config)
     alone, naive_rate = yield from _one_by_one(lambda text: naive.parse([text])[0], bench, texts)
@@ -40,7 +40,7 @@ def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 
 
 def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """The annotator alone: stanza as it comes, a document a call; ours, which is bulk processing."""
+    """The annotator alone: plain stanza, a document a call, beside ours in bulk."""
     texts = load_captions(bench)
     parser = Parser(config)
     annotator = parser.stanza
@@ -55,7 +55,7 @@ def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 def _one_by_one(
     work: Callable[[str], Any], bench: BenchConfig, texts: Sequence[str]
 ) -> Generator[Figure, None, tuple[list[Any], float]]:
-    """The naive way's results and rate, beside its figure."""
+    """The naive way's results and rate; yields its figure."""
     for text in texts[:WARM_UP]:
         work(text)
     results, rate = _timed_each(work, texts[: bench.compared])

@@ -1,4 +1,4 @@
-"""What benchmarks of models stand on: a CLIP with random weights, and a cache made around it."""
+"""For benchmarks of models: a CLIP with random weights, and a cache made with it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def random_clip(path: Path, bench: BenchConfig) -> Path:
 
 @contextmanager
 def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
-    """The manifest with a random CLIP and its cache in a temporary folder, which is gone afterwards."""
+    """The manifest with a random CLIP and its cache in a temporary folder, which is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as name:
         folder = Path(name)
         encode = (manifest.raw.get("encode") or {}) | {"clip": str(random_clip(folder / "random.pt", bench))}

@@ -167,7 +167,7 @@ class Cache:
 
     @cached_property
     def phrase_mean(self) -> dict[str, np.ndarray]:
-        """Mean raw feature of the unique phrases of each kind, float32 [d]; zero where there is none."""
+        """Mean raw feature of the unique phrases of each kind, float32 [d]; zeros for a kind without phrases."""
         kinds = np.array(self.phrases["kind"].to_pylist())
         means = {kind: np.zeros(self.phrase_text.shape[1], dtype=np.float32) for kind in schema.KINDS}
         for kind in set(kinds.tolist()) & means.keys():
@@ -183,22 +183,22 @@ class Cache:
                 f"sha256 {sha256}; set encode.clip to the cache's, or {REBUILD_HINT}"
             )
 
-    def require_texts(self, texts: Mapping[str, Any], whose: str) -> None:
-        """UserError when the cache has another annotator or other templates than `whose`, a name for the message.
+    def require_texts(self, texts: Mapping[str, Any], owner: str) -> None:
+        """UserError when the cache has another annotator or other templates than `owner`, a name for the message.
 
         `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; a missing key is not compared.
         """
         parse, templates = texts.get("parse") or {}, texts.get("templates") or {}
         if not isinstance(templates, Mapping):
             raise UserError(
-                f"encode.templates of {whose} is {templates!r}, expected a template for each kind of phrase"
+                f"encode.templates of {owner} is {templates!r}, expected a template for each kind of phrase"
             )
         pairs = [("parse.annotator", self.info["parser"].get("annotator"), parse.get("annotator"))]
         pairs += [
             (f"encode.templates.{kind}", own, templates.get(kind)) for kind, own in self.info["templates"].items()
         ]
-        differing = [f"{key} {own!r}, {whose} with {said!r}" for key, own, said in pairs
-                     if None not in (own, said) and own != said]  # fmt: skip
+        differing = [f"{key} {own!r}, {owner} with {wanted!r}" for key, own, wanted in pairs
+                     if None not in (own, wanted) and own != wanted]  # fmt: skip
         if differing:
             raise UserError(f"{self.path} was made with {'; '.join(differing)}; use the cache's, or {REBUILD_HINT}")
 

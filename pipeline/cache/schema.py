@@ -1,14 +1,14 @@
 """Cache format 1: the files of a cache folder, their columns, and what each stage's shards hold.
 
 One folder; it is complete or it does not exist. Files of the finished cache, one row per:
-`samples.parquet` image · `captions.parquet` caption · `phrases.parquet` unique phrase · `rejects.parquet` refused
-input · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
+`samples.parquet` image · `captions.parquet` caption · `phrases.parquet` unique phrase · `rejects.parquet` rejected
+row · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
 `caption/offsets` [C+1]; float16, raw (not L2-normalised) · `images.h5`: `image` [S, 3, H, W] uint8 · `cache.json`:
 format, fingerprint, counts, … · where cache.json has `taps` {clip_sha256, views, blocks}, also `taps.h5`: `taps`
 [S, V, T, D, g, g] float16, the frozen CLIP's patch features of each image's V views after T blocks. All HDF5 datasets
-are contiguous and uncompressed: readers map them into memory. An image takes 3·H·W bytes, 150,528 at 224 px; in return
-nothing is decoded, resized or lost in training. A view's taps take 2·T·D·g² bytes, 225,792 of ViT-B/32's.
-A sample's `box` is the object's place in the original, x0, y0, x1, y1 in pixels; the kept image is the crop around it.
+are contiguous and uncompressed: readers map them into memory. An image takes 3·H·W bytes, 150,528 at 224 px; training
+decodes and resizes nothing. A view's taps take 2·T·D·g² bytes, 225,792 of ViT-B/32's.
+A sample's `box` is that of the object in the original, x0, y0, x1, y1 in pixels; the kept image is the crop around it.
 
 cache.json's `files` states the size in bytes and the sha256 of every other file, its own `sha256` is that of its other
 fields as sorted JSON. Opening a cache compares sizes, `hspcgan validate` and `hspcgan copy` the checksums too.
@@ -58,7 +58,7 @@ SAMPLES = pa.schema([
 CAPTION_TEXTS = pa.schema([("caption_id", pa.string()), ("key", pa.string()), ("text", pa.string())])
 REJECTS = pa.schema([("stage", pa.string()), ("where", pa.string()), ("what", pa.string()), ("why", pa.string())])
 IMAGE_REFUSED = "its image was refused: "
-"""How the reason begins where a caption goes with its image; the image's own reason follows."""
+"""Start of the reason of a caption that was rejected with its image; the image's own reason follows."""
 CONCEPTS = pa.schema([pa.field("caption_id", pa.string()), *_concepts(pa.string())])
 TEXTS = pa.schema([("text", pa.string()), ("n_tokens", pa.int32()), ("truncated", pa.bool_())])
 CAPTIONS = pa.schema([
@@ -71,23 +71,23 @@ PHRASES = pa.schema([
 
 
 def files_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The files of the cache that has this cache.json: taps only where views were asked for."""
+    """The files of the cache with this cache.json; taps.h5 only where it has views."""
     return FILES if "taps" in info else FILES[:-1]
 
 
 def contents_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The files that this cache.json answers for: all but itself."""
+    """All files of the cache but cache.json, which states their sizes and checksums."""
     return tuple(name for name in files_of(info) if name != INFO)
 
 
 def stages_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The stages that the cache with this cache.json was made in."""
+    """The stages that made the cache with this cache.json."""
     return STAGES if "taps" in info else STAGES[:-1]
 
 
 @dataclass(frozen=True)
 class ShardFormat:
-    """What a stage's shards hold: tables by schema; arrays by numpy type and number of axes.
+    """The content of a stage's shards: tables by schema; arrays by numpy type and number of axes.
 
     `rows`: arrays whose length is that of a table, plus a number.
     """
@@ -114,7 +114,7 @@ SHARDS = {
 
 
 def read_graph(text: str) -> dict[str, Any]:
-    """A caption's `graph`. UserError when it is not as the format has it."""
+    """A caption's `graph`. UserError when it has another form than the format."""
     try:
         graph = json.loads(text)
         whole = all(isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"])
@@ -122,7 +122,7 @@ def read_graph(text: str) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError):
         whole = False
     if not whole:
-        raise UserError(f"{text[:60]!r} is no scene graph with `entities` and `relations`")
+        raise UserError(f"{text[:60]!r} is not a scene graph with `entities` and `relations`")
     return graph
 
 

@@ -1,4 +1,4 @@
-"""Copy: a finished cache between folders and object stores; what an interrupted copy leaves is never taken for one."""
+"""Copy: a finished cache between folders and object stores; an interrupted copy is never taken for a cache."""
 
 import contextlib
 import hashlib
@@ -18,23 +18,23 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.sources.paths import path_or_url
 
 BEGUN = "copy.partial"
-"""At a URL, where nothing can be renamed, the mark that the files beside it are a copy's."""
+"""At a URL, where nothing can be renamed: marks the other files as an unfinished copy."""
 
 
 def copy_cache(source: str, target: str, replace: bool = False) -> int:
     """
     Copies a finished cache; source and target are local folders or URLs that fsspec opens, such as s3://bucket/cache.
 
-    A local target is filled beside its place, under the lock that `prepare` takes, and renamed when it is a whole
-    cache. At a URL cache.json is written last, and removed first where `replace` overwrites a cache; until then a file
-    `copy.partial` says whose the others are.
+    A local target is written to its `.partial` folder, under the lock that `prepare` takes, and renamed when it is
+    complete. At a URL cache.json is written last, and removed first where `replace` overwrites a cache; until then a
+    file `copy.partial` marks the others.
 
-    Returns the bytes copied, 0 when the very same cache (cache.json and sizes of files) is there already. Raises
-    UserError when the source is no finished cache, is damaged (what is read has another checksum than cache.json says)
-    or changes meanwhile, when the target holds anything else (another cache, without `replace`) or lies inside a cache,
-    and when a file's size differs after the copy.
+    Returns the bytes copied, 0 when the target has the same cache (cache.json and sizes of files) already. UserError
+    when the source is not a finished cache, is damaged (by its checksums) or changes during the copy, when the target
+    has other files or, without `replace`, another cache, when it lies inside a cache, and when a file's size differs
+    after the copy.
     """
-    origin, goal = _place(source), _place(target)
+    origin, goal = _local_or_url(source), _local_or_url(target)
     if str(origin).rstrip("/") == str(goal).rstrip("/") or _same_folder(origin, goal):
         raise UserError(f"{source} and {target} are the same place; give another TARGET")
     raw, info = _finished(origin)
@@ -52,7 +52,7 @@ def _size(info: dict[str, Any]) -> int:
     return sum(info["files"][name]["size"] for name in schema.contents_of(info))
 
 
-def _place(text: str) -> Path:
+def _local_or_url(text: str) -> Path:
     found = path_or_url(text)
     return Path(found.path) if getattr(found, "protocol", "") in ("file", "local") else found
 
@@ -63,9 +63,9 @@ def _same_folder(origin: Path, goal: Path) -> bool:
 
 
 def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
-    """cache.json of a finished cache, as it is and read."""
+    """cache.json of a finished cache, as bytes and parsed."""
     if isinstance(origin, Path):
-        Cache(origin)  # which notices more of what may be wrong with a folder
+        Cache(origin)  # which checks more
     if not (origin / schema.INFO).is_file():
         raise UserError(f"no finished cache at {origin}: {schema.INFO} is missing, which `hspcgan copy` writes last")
     raw = (origin / schema.INFO).read_bytes()
@@ -83,7 +83,7 @@ def _differing(folder: Path, info: dict[str, Any]) -> list[str]:
 
 
 def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bool:
-    """Whether the target holds the very same cache. UserError when it holds what must not be overwritten."""
+    """Whether the target has the same cache. UserError when it has files that must not be overwritten."""
     if isinstance(goal, Path):
         refuse_foreign(goal)
     else:
@@ -91,7 +91,7 @@ def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bo
     if replace or not (goal / schema.INFO).exists():
         return False
     if (goal / schema.INFO).read_bytes() != raw:
-        raise UserError(f"{goal} holds another cache, whose {schema.INFO} differs; give another TARGET, or --replace")
+        raise UserError(f"{goal} holds another cache ({schema.INFO} differs); give another TARGET, or --replace")
     differing = _differing(goal, info)
     if differing:
         raise UserError(
@@ -119,7 +119,7 @@ def _into_folder(origin: Path, goal: Path, raw: bytes, info: dict[str, Any], rep
 def _into_url(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> None:
     try:
         (goal / BEGUN).write_bytes(b"hspcgan copy\n")
-        for name in (schema.INFO, *schema.FILES):  # without cache.json, the rest is no cache any more
+        for name in (schema.INFO, *schema.FILES):  # cache.json first: without it the rest is not a cache
             with contextlib.suppress(FileNotFoundError):
                 (goal / name).unlink()
         _copy_files(origin, goal, raw, info)

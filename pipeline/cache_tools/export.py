@@ -1,4 +1,4 @@
-"""Export: a cache's concepts and features as plain Parquet, for pandas, DuckDB, Ray and whatever else reads tables."""
+"""Export: a cache's concepts and features as plain Parquet, for pandas, DuckDB, Ray and other readers of tables."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from hspcgan.model.files import atomic_folder
 from hspcgan.pipeline.cache.partial.ownership import refuse_inside_cache
 from hspcgan.pipeline.cache.reader import Cache
 
-ROWS = 4096  # captions or phrases turned into a row group at a time
+ROWS = 4096  # captions or phrases in one row group
 
 
 def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
@@ -19,8 +19,8 @@ def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
     Writes samples.parquet, captions.parquet (with `sentence`, float32 [d]), phrases.parquet (with `feature`, float32
     [d]) and rejects.parquet into a new folder; `tokens` adds captions' token features, a list of [d] rows each.
 
-    Features are widened from float16, which not every reader knows. Returns the files; raises UserError when the
-    folder exists or lies inside a cache. The folder appears whole or not at all.
+    Features become float32, since not every reader knows float16. Returns the files; UserError when the folder exists
+    or lies inside a cache. The folder appears complete or not at all.
     """
     if folder.exists():
         raise UserError(f"{folder} exists already; give another folder, or remove it")

@@ -1,4 +1,4 @@
-"""Looks into a finished cache: a caption's parse as a terminal table, its graph as SVG, and the cache's statistics."""
+"""Shows a finished cache: a caption's parse as a table, its graph as SVG, and the cache's statistics."""
 
 import re
 from collections import Counter
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from tabulate import tabulate
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
@@ -18,9 +19,9 @@ from hspcgan.pipeline.graphs.svg import graph_svg
 def find(cache: Cache, caption: str | None = None, search: str | None = None, number: int | None = None) -> list[int]:
     """
     Rows of captions.parquet: that of a caption id (or all of a sample's key), those whose text holds `search`
-    (case-insensitive; the first ten), the row `number` itself, or, with nothing asked, the first three rows.
+    (case-insensitive; the first ten), the row `number` itself, or, without a choice, the first three rows.
 
-    Raises UserError when nothing answers.
+    UserError when nothing is found.
     """
     total = cache.captions.num_rows
     if caption is not None:
@@ -33,7 +34,7 @@ def find(cache: Cache, caption: str | None = None, search: str | None = None, nu
         texts = cache.captions["text"].to_pylist()
         rows = [row for row, text in enumerate(texts) if search.lower() in text.lower()]
         if not rows:
-            raise UserError(f"none of the {total} captions holds {search!r}")
+            raise UserError(f"none of the {total} captions contains {search!r}")
         return rows[:10]
     if number is not None:
         if not 0 <= number < total:
@@ -64,7 +65,7 @@ def describe(cache: Cache, row: int) -> str:
     for r in record["relations"]:
         rows.append(("relation", r["text"], r["word"], f"{name(r['subject'])} → {name(r['object'])}"))
     if not rows:
-        return "\n".join([*lines, "  nothing was found in it: the global prompt alone carries the caption", ""])
+        return "\n".join([*lines, "  nothing found: the global prompt alone stands for the caption", ""])
     lines += _table(("kind", "phrase", "word", "edge or place"), rows)
     edges = [f"{a['text']} ⊕ {name(a['entity'])}" for a in record["attributes"] if a["entity"] >= 0]
     edges += [
@@ -87,14 +88,14 @@ def svg(cache: Cache, row: int) -> str:
 
 
 def statistics(cache: Cache) -> str:
-    """Counts, rows in and out, refusals by reason, concepts per caption and the commonest phrases, as text."""
+    """Counts, rows in and out, rejects by reason, concepts per caption and the most frequent phrases, as text."""
     counts, info = cache.info["counts"], cache.info
     offered = counts["samples"] + counts["captions"] + counts["rejects"]
     splits = Counter(cache.samples["split"].to_pylist())
     alignment = info["parser"].get("alignment", {})
     lines = [
         f"rows    {offered:,} offered = {counts['samples']:,} images + {counts['captions']:,} captions + "
-        f"{counts['rejects']:,} refused",
+        f"{counts['rejects']:,} rejected",
         f"splits  {', '.join(f'{split} {count:,}' for split, count in sorted(splits.items(), reverse=True))}",
         f"images  {info['image_size']} × {info['image_size']} px",
         f"texts   {counts['tokens']:,} tokens, {counts['truncated']:,} captions truncated",
@@ -102,7 +103,7 @@ def statistics(cache: Cache) -> str:
         *(f"taps    {line}" for line in taps_lines(cache)),
         f"graphs  {counts['empty_graphs']:,} captions without an entity "
         f"({counts['empty_graphs'] / max(1, counts['captions']):.2%}); "
-        f"{alignment.get('noun_chunk_fallback', 0):,} unique captions, empty by the rules, have noun chunks",
+        f"{alignment.get('noun_chunk_fallback', 0):,} unique captions fell back to noun chunks",
         "",
     ]
     lines += _table(
@@ -116,19 +117,19 @@ def statistics(cache: Cache) -> str:
     )
     lines.append("")
     lines += _table(
-        ("phrases", "unique", "mentions", "only once", "commonest"),
+        ("phrases", "unique", "mentions", "only once", "most frequent"),
         [_frequencies(kind, [(count, text) for count, own, text in common if own == kind])
          for kind in ("entity", "attribute", "relation")],
     )  # fmt: skip
     if alignment:
         lines += ["", *_table(("of the parser, over unique captions", "count"), sorted(alignment.items()))]
     if cache.rejects.num_rows:
-        lines += ["", *_table(("refused", "stage", "what", "why"), reasons(cache.rejects))]
+        lines += ["", *_table(("rejected", "stage", "what", "why"), reasons(cache.rejects))]
     return "\n".join(lines)
 
 
 def taps_lines(cache: Cache) -> list[str]:
-    """A line on the views whose CLIP features the cache holds and their size; none where it holds none."""
+    """One line about the views with CLIP features and their size; no line for a cache without them."""
     if "taps" not in cache.info:
         return []
     views, size = cache.info["taps"]["views"], cache.taps.nbytes
@@ -144,10 +145,9 @@ def _frequencies(kind: str, phrases: list[tuple[int, str]]) -> tuple[Any, ...]:
 
 def reasons(rejects: pa.Table) -> list[tuple[int, str, str, str]]:
     """
-    Refusals, rows of schema.REJECTS, as (count, stage, what, why), the commonest first.
+    Rejects, rows of schema.REJECTS, as (count, stage, what, why), the most frequent first.
 
-    Reasons that differ in their details alone (what follows a colon, numbers) are counted together, under the
-    commonest of them.
+    Reasons that differ only in details (after a colon, or numbers) are counted together, under the most frequent one.
     """
     groups: dict[tuple[str, str, str], Counter[str]] = {}
     for row in rejects.to_pylist():
@@ -169,9 +169,6 @@ def _spread(cache: Cache, kind: str) -> tuple[Any, ...]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Left-aligned columns under a rule."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
-    lines = ["  " + "  ".join(row).rstrip() for row in padded]
-    return [lines[0], "  " + "  ".join("─" * width for width in widths), *lines[1:]]
+    """Left-aligned columns under a rule, as lines."""
+    text = tabulate(rows, header, tablefmt="simple", disable_numparse=True, stralign="left", numalign="left")
+    return [f"  {line}".rstrip() for line in text.splitlines()]

@@ -136,7 +136,7 @@ def parse(
         outcome = parse_file(source, target, config)
     click.echo(f"{outcome.captions:,} captions, {outcome.empty:,} of them with an empty graph → {target}")
     if outcome.rejects:
-        click.echo(f"{len(outcome.rejects):,} lines refused, listed in {target.resolve()}.rejects.jsonl")
+        click.echo(f"{len(outcome.rejects):,} lines rejected, listed in {target.resolve()}.rejects.jsonl")
 
 
 @main.command()

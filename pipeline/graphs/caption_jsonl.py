@@ -33,8 +33,8 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
 
     Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
     in TARGET.rejects.jsonl as {"line", "why", "text"}, which is absent when there are none. `target` appears when it is
-    complete; a link stays, its file is written. Raises UserError as `check` does, and where each line is refused;
-    then nothing is written.
+    complete; a link stays, and its file is written. UserError like `check`, and when every line is rejected; then
+    nothing is written.
     """
     check(source, target, config)
     target = _behind_links(target)
@@ -56,28 +56,28 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
 
 def check(source: Path, target: Path, config: ParseConfig) -> None:
     """
-    Asks all that can be asked before the work: whether `source` is there, `target` can be written, the models load.
+    Checks before the work that `source` exists, `target` can be written and the models load.
 
-    Raises UserError where the source is compressed or would be written over, where the target is no plain file or what
-    another process has open (/dev/stdout), where its folder cannot be written, or where a model is missing.
+    UserError when the source is compressed or would be overwritten, when the target is not a plain file or is open
+    already (/dev/stdout), when its folder cannot be written, or when a model is missing.
     """
     if "-" in (str(source), str(target)):
-        raise UserError("- is no file's name: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
+        raise UserError("- is not a file: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
     if _is_open_file(target):
         raise UserError(f"{target} is a file that is open already, which would be replaced; name one to write")
     target = _behind_links(target)
     if _behind_links(source) in (target, _refused(target)):
-        raise UserError(f"{source} would be written over, by {target.name} or its rejects; give another file to write")
+        raise UserError(f"{source} would be overwritten by {target.name} or its rejects; give another file to write")
     if source.is_dir() or not source.exists():
         raise UserError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
     _refuse_gzip(source)
     if target.is_dir():
         raise UserError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
     if target.exists() and not target.is_file():
-        raise UserError(f"{target} is no plain file, which appears when it is complete; name one to write")
+        raise UserError(f"{target} is not a plain file; name one, which appears when it is complete")
     folder = next(parent for parent in target.parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"{folder} is no folder that can be written, and {target} lies in it; name another file")
+        raise UserError(f"{folder}, for {target}, is not a folder that can be written; name another file")
     _parser(config)
 
 
@@ -86,7 +86,7 @@ def _behind_links(path: Path) -> Path:
 
 
 def _refuse_gzip(source: Path) -> None:
-    if source.is_file():  # what a pipe gives can be read once only
+    if source.is_file():  # a pipe can be read only once
         with open(source, "rb") as file:
             if file.read(2) == b"\x1f\x8b":
                 raise UserError(f"{source} is compressed by gzip; unpack it with gunzip, or give <(zcat {source})")
@@ -95,7 +95,7 @@ def _refuse_gzip(source: Path) -> None:
 def _refuse_none(source: Path, outcome: Outcome) -> None:
     if outcome.rejects and not outcome.captions:
         first = outcome.rejects[0]
-        raise UserError(f"{source}: not one usable caption in {len(outcome.rejects):,} lines; "
+        raise UserError(f"{source}: no usable caption in {len(outcome.rejects):,} lines; "
                          f"line {first['line']}: {first['why']}")  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def _refused(target: Path) -> Path:
 
 
 def _is_open_file(path: Path) -> bool:
-    """Whether a name leads through /proc, as /dev/stdout does, to an open file: `resolve` tells that file's path."""
+    """Whether a name is an open file through /proc, as /dev/stdout is; `resolve` returns that file's own path."""
     path = path.parent.resolve() / path.name
     if path.is_relative_to("/proc"):
         return True
@@ -125,7 +125,7 @@ def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:
 
 
 def _caption(line: bytes) -> str:
-    """A line's caption as it stands; UserError says what is wrong with the line."""
+    """A line's caption, unchanged; UserError with the reason when the line has none."""
     try:
         row = json.loads(line)
     except UnicodeDecodeError as error:

@@ -21,7 +21,7 @@ def read_predictions(path: Path) -> dict[str, Tuples]:
     """
     Tuples by caption of a file of {"caption", "tuples"} lines.
 
-    UserError names the line that is none, or that gives a caption other tuples than a line before it.
+    UserError for a line of another form, or with other tuples for a caption than an earlier line.
     """
     found: dict[str, tuple[int, Tuples]] = {}
     for number, (caption, tuples) in enumerate(_jsonl(_existing(path)), start=1):
@@ -37,7 +37,7 @@ def read_gold(path: Path) -> list[tuple[str, Tuples]]:
     """
     FACTUAL's CSV (columns caption, scene_graph: "( man , ride , wave ) , …"), or lines as in predictions.
 
-    UserError names the line that cannot be read. A caption may stand there several times, as it does in FACTUAL.
+    UserError names the line that cannot be read. A caption may occur several times, as in FACTUAL.
     """
     rows = list(_csv(path) if _existing(path).suffix.lower() == ".csv" else _jsonl(path))
     if not rows:

@@ -1,4 +1,4 @@
-"""Where a scene graph's parts stand when it is drawn: entities in a row, relations as arcs in lanes above them."""
+"""Layout of a scene graph's drawing: entities in a row, relations as arcs in lanes above them."""
 
 import re
 import unicodedata
@@ -115,7 +115,7 @@ def _assign_ports(nodes: list[Node], arcs: list[Arc]) -> None:
 
 
 def _place_nodes(nodes: list[Node], arcs: list[Arc]) -> None:
-    """Entities from left to right, apart enough for the labels of arcs between neighbours."""
+    """Entities from left to right, with room for the labels of arcs between neighbours."""
     x = float(MARGIN)
     for number, node in enumerate(nodes):
         labels = [text_width(short(text), SMALL) + 22 for text, _ in node.pills]

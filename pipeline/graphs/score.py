@@ -80,12 +80,12 @@ class WordNet:
         return found
 
     def alike(self, one: Sequence[str], other: Sequence[str]) -> bool:
-        """Whether two propositions say the same, word by word or by a synset in common."""
+        """Whether two propositions are equal word by word, or by a common synset."""
         same = (a == b or not self.senses(a).isdisjoint(self.senses(b)) for a, b in zip(one, other, strict=False))
         return len(one) == len(other) and all(same)
 
     def graph(self, tuples: Iterable[Sequence[str]]) -> Graph:
-        """Tuples in lower case and base forms; those with a blank part are no tuples."""
+        """Tuples in lower case and base forms; those with a blank part are dropped."""
         whole = ([str(part) for part in row] for row in tuples)
         return {tuple(map(self._part, row)) for row in whole if row and all(part.strip() for part in row)}
 

@@ -20,10 +20,10 @@ NODE, PILL, LANE = 34, 24, 44  # heights, px
 
 def graph_svg(caption: str, graph: dict[str, Any]) -> str:
     """
-    An SVG document (text) of a caption and its graph, with nothing outside it: no script, no font, no link.
+    An SVG document (text) of a caption and its graph, self-contained: no script, no font, no link.
 
     `graph` is as sng_parser's: {"entities": [{"head", "attributes": [str]}], "relations": [[subject, text, object]]},
-    where an end that is no entity's index (-1 or None) is left open. All texts are escaped.
+    where an end of -1 or None is left open. All texts are escaped.
     """
     nodes, arcs = layout(graph)
     width = max([360.0, *(node.left + node.width + MARGIN for node in nodes), *(arc.reach[1] + MARGIN for arc in arcs)])

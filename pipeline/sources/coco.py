@@ -65,14 +65,14 @@ class CocoSource:
 
     @cached_property
     def _listed(self) -> tuple[list[Entry], list[Entry]]:
-        """Images, and what stands for captions without one."""
+        """Entries of images, and entries of captions without an image."""
         parts = [_read_part(*part, self.root) for part in self._parts]
-        return [entry for images, _ in parts for entry in images], [entry for _, strays in parts for entry in strays]
+        return [entry for images, _ in parts for entry in images], [entry for _, orphans in parts for entry in orphans]
 
     def entries(self) -> Sequence[Entry]:
-        images, strays = self._listed
+        images, orphans = self._listed
         refuse_duplicates(images)
-        return with_test_split(images, self.fraction) + strays
+        return with_test_split(images, self.fraction) + orphans
 
     def read(self, entry: Entry) -> Item:
         record: _Record = entry.ref
@@ -97,17 +97,17 @@ class CocoSource:
 
 
 def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple[list[Entry], list[Entry]]:
-    """Entries of one annotation file in the order of their keys, and those for captions that belong to no image."""
+    """Entries of one annotation file in the order of their keys, and of captions that belong to no image."""
     content = _load(annotations)
     _refuse_repeated(annotations, content["images"])
     captions: dict[Any, list[object]] = {image["id"]: [] for image in content["images"]}
-    strays = []
+    orphans = []
     for row in sorted(content["annotations"], key=lambda row: row["id"]):
         if row["image_id"] in captions:
             captions[row["image_id"]].append(row["caption"])
         else:
             problem = f"annotation {row['id']} names image {row['image_id']}, which is not in `images`"
-            strays.append(
+            orphans.append(
                 Entry(
                     f"{annotations.stem}#{row['id']}",
                     split,
@@ -126,11 +126,11 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
         )
         where = (folder.relative_to(root) / name).as_posix() if inside else f"{annotations.name}: image {image['id']}"
         entries.append(Entry(name.with_suffix("").as_posix(), split, where, record))
-    return sorted(entries, key=lambda entry: entry.key), strays
+    return sorted(entries, key=lambda entry: entry.key), orphans
 
 
 def _refuse_repeated(path: Path, images: list[dict]) -> None:
-    """Raises UserError for an id of several images: whose captions are its annotations'?"""
+    """UserError for an id of several images, whose annotations would be ambiguous."""
     names: dict[int, list[str]] = {}
     for image in images:
         names.setdefault(image["id"], []).append(image["file_name"])
@@ -143,7 +143,7 @@ def _refuse_repeated(path: Path, images: list[dict]) -> None:
 def _load(path: Path) -> dict:
     """The annotation file's content, checked for the fields used; raises UserError naming the file and the place.
 
-    A caption may be anything: ingest refuses what is no text.
+    A caption may be anything here: ingest rejects what is not a text.
     """
     try:
         content = json.loads(path.read_bytes())

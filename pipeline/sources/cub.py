@@ -30,7 +30,7 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class _Files:
-    image: Path | None  # none where the name leads elsewhere, or where captions are all there is
+    image: Path | None  # None for a name outside images/, and for captions without an image
     captions: Path | None
     box: Box | None
     problem: str | None = None
@@ -88,12 +88,12 @@ class CubSource:
             entries.append(Entry(key, "test" if is_test else "train", f"images/{name}", files))
         unknown = test_classes - {entry.key.split("/")[0] for entry in entries}
         if unknown:
-            raise UserError(f"{self.split_file}: {sorted(unknown)[:3]} are no classes of {self.home}/images.txt")
+            raise UserError(f"{self.split_file}: {sorted(unknown)[:3]} are not classes of {self.home}/images.txt")
         refuse_duplicates(entries)
         return entries + self._orphans({entry.ref.captions for entry in entries})
 
     def _orphans(self, known: set[Path | None]) -> list[Entry]:
-        """Caption files whose image is not listed; a reader turns each into a reject."""
+        """Caption files without an image in images.txt; each becomes a reject."""
         orphans = []
         for path in sorted(self.texts.rglob("*.txt")):
             if path not in known and not path.name.startswith("."):

@@ -31,7 +31,7 @@ class FolderSource:
     """
     Own data in the simplest layout; subfolders are walked, and a top folder train/ or test/ (val/) is the split.
 
-    `walk` says which files those are: links are followed, hidden names left out.
+    Links are followed and hidden names left out, as `walk` does.
     """
 
     def __init__(self, path: Path, test_fraction: float) -> None:
@@ -53,26 +53,26 @@ class FolderSource:
             raise UserError(f"no images in {self.root}; found {found}; expected {_EXPECTED}")
         entries = [self._entry(path, _Files(path, tuple(captions.pop(path.with_suffix(""), ())))) for path in images]
         refuse_duplicates(entries)
-        # What cannot be used comes last; a reader turns each into a reject.
-        strays = [self._entry(path, _Files(None, (), problem)) for path, problem in sorted(self._closed.items())]
+        # Unusable files come last; each becomes a reject.
+        unusable = [self._entry(path, _Files(None, (), problem)) for path, problem in sorted(self._closed.items())]
         for path in self._files:
             if path.suffix.lower() in OTHER_IMAGES:
                 problem = (
                     f"not an image in a format read here: {path.suffix}, expected {', '.join(sorted(IMAGE_SUFFIXES))}"
                 )
-                strays.append(self._entry(path, _Files(None, tuple(captions.pop(path.with_suffix(""), ())), problem)))
+                unusable.append(self._entry(path, _Files(None, tuple(captions.pop(path.with_suffix(""), ())), problem)))
         without_image = "captions without an image of the same name"
-        strays += [
+        unusable += [
             self._entry(path, _Files(None, (path,), without_image))
             for _, paths in sorted(captions.items())
             for path in paths
         ]
-        return with_test_split(entries, self.fraction) + strays
+        return with_test_split(entries, self.fraction) + unusable
 
     def _entry(self, path: Path, files: _Files) -> Entry:
         inside = path.relative_to(self.root)
         split = "test" if len(inside.parts) > 1 and inside.parts[0].lower() in TEST_NAMES else "train"
-        key = inside if files.image is None else inside.with_suffix("")  # that of a stray may not be an image's too
+        key = inside if files.image is None else inside.with_suffix("")  # else an image's key too
         return Entry(key.as_posix(), split, inside.as_posix(), files)
 
     def read(self, entry: Entry) -> Item:

@@ -5,7 +5,7 @@ test-00000-of-00002.parquet, is the test split).
 Paths start from `data.images`, by default the table's folder, and may not lead out of it. In Parquet the image itself
 may lie in the table, as Hugging Face keeps it: a column of {bytes, path}, where `path` counts if `bytes` is null. Rows
 of the same image, by path or by bytes, are joined; a caption column holds a text or, in JSONL and Parquet, a list of
-texts. `rows` says what a row is.
+texts. `table_rows` defines what a row is.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ class TableSource:
     @cached_property
     def _entries(self) -> list[Entry]:
         listed: dict[str, Entry] = {}  # by path below `images`, or by sha256
-        strays = []
+        unusable = []
         for table in self.tables:
             for number, row in read_rows(table, self._columns()):
                 where = f"{table.name}#{number}"
@@ -77,7 +77,7 @@ class TableSource:
                 try:
                     name, entry = self._checked(table, number, row)
                 except ValueError as error:
-                    strays.append(Entry(where, "train", where, _Record(captions=captions, problem=str(error))))
+                    unusable.append(Entry(where, "train", where, _Record(captions=captions, problem=str(error))))
                     continue
                 known = listed.setdefault(name, entry)
                 if known.split != entry.split:
@@ -87,10 +87,10 @@ class TableSource:
         # By path; images in tables stay in the order of their rows, in which a row group is read once.
         entries = sorted(listed.values(), key=lambda entry: "" if entry.ref.path is None else entry.where)
         refuse_duplicates(entries)
-        return with_test_split(entries, self.fraction) + strays
+        return with_test_split(entries, self.fraction) + unusable
 
     def _checked(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
-        """What a row's image is told apart by, and its entry; UserError with the reason when it cannot be used."""
+        """The name that identifies a row's image, and its entry; UserError with the reason when it cannot be used."""
         if isinstance(row, str):
             raise UserError(row)
         image = row[self.image_column]
@@ -110,7 +110,7 @@ class TableSource:
         return [self.image_column, *self.caption_columns, *split]
 
     def _place(self, value: Any) -> str:
-        """The image's path inside `images`, normalised; UserError for one that leads out."""
+        """The image's path inside `images`, normalised; UserError for a path outside."""
         text = _decoded(value)
         if not isinstance(text, str) or not text or "\0" in text:
             raise UserError(f"{self.image_column} is not the path of an image: {quoted(text)}")
@@ -141,7 +141,7 @@ class TableSource:
         problem = record.problem or (None if captions else "no captions in its rows")
         try:
             return Item(entry, self._image(record), captions, problem)
-        except (OSError, ValueError) as error:  # a name that is no valid Unicode is a ValueError
+        except (OSError, ValueError) as error:  # ValueError: a name that is not valid Unicode
             return Item(entry, None, captions, f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
     def _image(self, record: _Record) -> bytes | None:
@@ -181,11 +181,11 @@ def _decoded(value: Any) -> Any:
 
 
 def _texts(value: Any) -> list[object]:
-    """The captions in a cell; what is no text stays as it is, and ingest refuses it, as it does an empty cell."""
+    """The captions in a cell; values that are not text and empty cells are rejected later, by ingest."""
     items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
     return [_restored(item) if isinstance(item, str) else item for item in items]
 
 
 def _restored(text: str) -> str | bytes:
-    """The bytes of a CSV cell that was no UTF-8; any other text as it is."""
+    """The bytes of a CSV cell that was not UTF-8; any other text unchanged."""
     return text.encode("utf-8", "surrogateescape") if any("\udc80" <= char <= "\udcff" for char in text) else text

@@ -1,4 +1,4 @@
-"""The rows of a table, one at a time: JSONL, CSV, TSV or Parquet; a row that cannot be read is said, not skipped.
+"""The rows of a table, one at a time: JSONL, CSV, TSV or Parquet; a row that cannot be read is reported, not skipped.
 
 In JSONL and TSV a line is a row, and in CSV too but for quoted texts with line breaks. A quote that is never closed
 costs its own line and cannot swallow those that follow: lines that are rows by themselves stay rows. TSV has no quotes:
@@ -22,11 +22,11 @@ from hspcgan.model.errors import UserError
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 MAX_CELL = 2**24
-"""Characters; csv's own limit, 2**17, is below what other columns hold, and longer captions are refused one by one."""
+"""Characters; csv's own limit of 2**17 is too low for other columns. Long captions are rejected one by one."""
 MAX_BREAKS = 20
 """Line breaks in one quoted text."""
 Row = dict[str, Any] | str
-"""A row by column, or what is wrong with it."""
+"""A row by column, or the reason why it cannot be read."""
 
 
 def read_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
@@ -69,7 +69,7 @@ def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 
 def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(MAX_CELL)
-    # Bytes that are no UTF-8 become surrogates here, so that the row's own caption is refused and not the table.
+    # Bytes that are not UTF-8 become surrogates, so that one caption is rejected and not the table.
     with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         try:
             header = _cells(table, next(file, ""))
@@ -89,7 +89,7 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                 else:
                     yield number, dict(zip(header, whole, strict=True))
                 continue
-            if opened and line.count('"') % 2:  # what may be the end of a text with line breaks is no row of its own
+            if opened and line.count('"') % 2:  # it may be the end of a text with line breaks
                 yield number, f"line {number + 1} is no row: it seems to close the quote of line {opened}"
                 opened = 0
             elif len(cells) == len(header):
@@ -99,7 +99,7 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 
 
 class _Lines:
-    """The lines of a file with their numbers from 1, of which some can be looked at ahead."""
+    """The lines of a file with their numbers from 1; the next ones can be peeked at."""
 
     def __init__(self, file: Iterable[str]) -> None:
         self.file, self.ahead, self.number = iter(file), deque[str](), 0
@@ -121,7 +121,7 @@ class _Lines:
 
 
 def _joined(table: Path, lines: _Lines, line: str, count: int) -> list[str] | None:
-    """The cells of a row whose quoted text has line breaks; None where a line behind it looks like a row of its own."""
+    """The cells of a row whose quoted text has line breaks; None where a following line looks like a row of its own."""
     for extra, following in enumerate(lines.peek(MAX_BREAKS), start=1):
         line += following
         if following.count('"') % 2 == 0 and len(_cells(table, following)) == count:
@@ -156,7 +156,7 @@ def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
         with table.open("rb") as stream, pq.ParquetFile(stream) as file:
             _need(table, file.schema_arrow.names, columns)
             number = 0
-            for batch in file.iter_batches(1024, columns=columns):  # few, since images may lie in them
+            for batch in file.iter_batches(1024, columns=columns):  # few, since they may hold images
                 rows = pa.table({name: batch[name].cast(_as_bytes(batch[name].type)) for name in columns})
                 for row in rows.to_pylist():
                     number += 1
@@ -166,7 +166,7 @@ def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 
 
 def _as_bytes(kind: pa.DataType) -> pa.DataType:
-    """Texts as bytes, so that one that is no UTF-8 costs its caption and not the table."""
+    """Texts as bytes, so that one that is not UTF-8 is one reject and not an unreadable table."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return pa.list_(_as_bytes(kind.value_type))
     if pa.types.is_struct(kind):
@@ -189,7 +189,7 @@ class ImageGroup:
     def image(self, number: int) -> bytes | None:
         """The image file in a row."""
         content = self.cells[number - self.first]["bytes"].as_py()
-        return content.encode() if isinstance(content, str) else content  # a text is no image, as ingest then says
+        return content.encode() if isinstance(content, str) else content  # ingest rejects a text with its reason
 
 
 def read_images(table: Path, column: str, number: int) -> ImageGroup:

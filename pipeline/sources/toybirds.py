@@ -7,7 +7,7 @@ from hspcgan.pipeline.sources.fingerprints import hash_lines
 
 
 class ToyBirdsSource:
-    """Procedural birds; nothing is read from the disk, so no entry can be refused."""
+    """Procedural birds; nothing is read from the disk, so there are no rejects."""
 
     def __init__(self, scenes: int, seed: int, image_size: int) -> None:
         self.count, self.seed, self.size = scenes, seed, image_size

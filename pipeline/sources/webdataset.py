@@ -2,11 +2,11 @@
 
     PATH/[train/|test/]00000.tar    KEY.jpg (or png, webp), KEY.txt (one caption) and KEY.json beside each other
     PATH/00000.parquet, PATH/00000_stats.json    not read
-    PATH/00001.tar.gz               refused: shards are read where they lie, so they are not compressed
+    PATH/00001.tar.gz               rejected: members are read in place, which a compressed shard does not allow
 
 A key is a member's path up to the first dot of its name, below the shard's folder: train/000000000. The caption is
-KEY.txt, else `caption` (a text) or `captions` (a list) in KEY.json; a key has one image, and several are refused.
-Members are read in place by offset and never unpacked, so no name can lead anywhere.
+KEY.txt, else `caption` (a text) or `captions` (a list) in KEY.json; a key with several images is an error.
+Members are read in place by offset and never unpacked, so names cannot escape the folder.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class _Members:
 
 
 class WebDatasetSource:
-    """Samples of tar shards, in the shards' order; a shard cut short gives what is whole, and a reject for the rest."""
+    """Samples of tar shards, in the shards' order; of a truncated shard the complete ones, and one reject."""
 
     def __init__(self, path: Path, test_fraction: float) -> None:
         self.root, self.fraction = path, test_fraction
@@ -61,19 +61,22 @@ class WebDatasetSource:
 
     def entries(self) -> Sequence[Entry]:
         entries: list[Entry] = []
-        strays: list[Entry] = []
+        unusable: list[Entry] = []
         for key, members in self._listed:
             shard = members.tar.relative_to(self.root)
             split = "test" if shard.parts[0].lower() in TEST_NAMES else "train"
             folder, where = shard.parent.as_posix(), f"{shard.as_posix()}:{key}"
             own = key if folder == "." else f"{folder}/{key}"
             images = _images(members)
-            (entries if images else strays).append(Entry(own, split, where, members))
-            # A second image claims the same key, which is refused below.
+            if images:
+                entries.append(Entry(own, split, where, members))
+            else:
+                unusable.append(Entry(own, split, where, members))
+            # A second image has the same key, which refuse_duplicates reports.
             entries += [Entry(own, split, where + suffix) for suffix in images[1:] if suffix in IMAGE_SUFFIXES]
-        mend = "rename or remove all but one of each, or give each run's shards a folder of their own"
-        refuse_duplicates(entries, mend)
-        return with_test_split(entries, self.fraction) + strays
+        fix = "rename or remove all but one of each, or give each run's shards a folder of their own"
+        refuse_duplicates(entries, fix)
+        return with_test_split(entries, self.fraction) + unusable
 
     def read(self, entry: Entry) -> Item:
         members: _Members = entry.ref
@@ -102,9 +105,9 @@ class WebDatasetSource:
 
 
 def _list(tar: Path) -> list[tuple[str, _Members]]:
-    """(key, members) of a shard in order; what is refused in it is listed with its problem."""
+    """(key, members) of a shard in order; members that cannot be used are listed with their problem."""
     samples: dict[str, _Members] = {}
-    refused = []
+    unusable = []
     size = tar.stat().st_size
     try:
         with tar.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
@@ -120,7 +123,7 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
                 elif suffix in samples.get(key, _Members(tar)).files:
                     problem = "its name is there twice"
                 if problem is not None:
-                    refused.append((member.name, _Members(tar, problem=problem)))
+                    unusable.append((member.name, _Members(tar, problem=problem)))
                 else:
                     members = samples.setdefault(key, _Members(tar))
                     members.files[suffix] = (member.offset_data, member.size)
@@ -130,11 +133,11 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError(f"no end mark, a damaged or cut header at byte {archive.offset:,}")
     except (tarfile.TarError, OSError) as error:
-        refused.append(("?", _Members(tar, problem=_broken(tar, error))))
+        unusable.append(("?", _Members(tar, problem=_broken(tar, error))))
     for key, sample in samples.items():
-        beside = [suffix for suffix in _images(sample)[1:] if suffix in OTHER_IMAGES]
-        refused += [(key + s, _Members(tar, problem=f"not an image in a format read here: {s}")) for s in beside]
-    return [*samples.items(), *refused]
+        others = [suffix for suffix in _images(sample)[1:] if suffix in OTHER_IMAGES]
+        unusable += [(key + s, _Members(tar, problem=f"not an image in a format read here: {s}")) for s in others]
+    return [*samples.items(), *unusable]
 
 
 def _broken(tar: Path, error: Exception) -> str:
@@ -150,7 +153,7 @@ def _broken(tar: Path, error: Exception) -> str:
 
 
 def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
-    """What the signature says of a member, asked while its tar is open: behind a URL, opening it again costs MBs."""
+    """A member's part of the signature, read while its tar is open: at a URL, opening it again costs megabytes."""
     if suffix not in _CAPTIONS or size > MAX_CAPTION_BYTES:
         return sampled_sha256(file, offset, size)
     file.seek(offset)
@@ -171,7 +174,7 @@ def _images(members: _Members) -> list[str]:
 def _content(members: _Members, suffix: str) -> bytes:
     offset, size = members.files[suffix]
     if size == 0:
-        return b""  # no range of bytes is empty
+        return b""  # an empty range cannot be requested
     if getattr(members.tar, "protocol", "") not in ("", "file", "local"):
         remote: Any = members.tar  # one request for these bytes: an opened file would read megabytes ahead
         return remote.fs.cat_file(remote.path, start=offset, end=offset + size)

@@ -1,4 +1,4 @@
-"""Caption texts → clean captions for ingest: one line of visible, normalised Unicode, or a reason for refusal."""
+"""Caption texts → clean captions for ingest: one line of visible, normalised Unicode, or the reason of a reject."""
 
 import html
 import re
@@ -7,7 +7,7 @@ import unicodedata
 from hspcgan.model.errors import UserError
 
 MAX_WORDS, MAX_CHARACTERS = 1000, 10_000
-"""Longer texts are articles, not captions; CLIP reads 77 tokens of them, and parsers slow down with their length."""
+"""Longer texts are not captions: CLIP reads 77 tokens, and a parser's time grows with the length."""
 _TAG = re.compile(r"<[/!?]?[A-Za-z-][^<>]*>")  # no nesting, so that its time grows with the text's length alone
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _JOINERS = "\u200c\u200d"
@@ -21,8 +21,8 @@ def clean_caption(text: object) -> str:
     HTML tags become spaces and entities their characters; control characters, U+FFFD and runs of white space become
     single spaces; invisible format characters (byte order marks, direction overrides, soft hyphens) go. Emoji,
     right-to-left and any other script stay. Conceptual 12M's <PERSON>, which stands for a name, becomes "person".
-    Raises UserError with the reason for what is no text (bytes are read as UTF-8), is not valid Unicode, is empty, has
-    no letter or digit, or is longer than 1,000 words or 10,000 characters.
+    Raises UserError with the reason for a value that is not a text (bytes are read as UTF-8), is not valid Unicode, is
+    empty, has no letter or digit, or is longer than 1,000 words or 10,000 characters.
     """
     if isinstance(text, bytes):
         try:

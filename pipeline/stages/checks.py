@@ -24,12 +24,12 @@ class Checked:
     rows_in: int = 0
 
     def reject(self, where: str, what: str, why: str) -> None:
-        """Adds one refused row."""
+        """Adds one row of rejects."""
         self.rejects.append({"stage": "ingest", "where": _writable(where), "what": what, "why": _writable(why)})
 
 
 def check_items(size: int, items: Sequence[Item]) -> Checked:
-    """The stage's mapper: no disk; every row of every item ends in captions, samples or rejects."""
+    """The stage's mapper: every row of every item becomes a row of captions, samples or rejects."""
     checked = Checked()
     for item in items:
         _check_item(item, size, checked)
@@ -68,7 +68,7 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
 
 
 def _writable(name: str) -> str:
-    """A name in which what Parquet cannot hold (bytes that are no UTF-8) is spelt out."""
+    """A name for Parquet: bytes that are not UTF-8 become escapes such as \\udcff."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

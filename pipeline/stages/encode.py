@@ -22,7 +22,7 @@ from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
-from hspcgan.pipeline.stages.engines import maker
+from hspcgan.pipeline.stages.engines import mapper_factory
 from hspcgan.pipeline.stages.runner import Job, Shard, Stage
 
 log = logging.getLogger("hspcgan.pipeline")
@@ -52,7 +52,7 @@ class Templates(BaseModel):
 
 
 class EncodeConfig(ClipChoice):
-    """The manifest's `encode` section: which CLIP reads the texts, and how phrases are worded for it."""
+    """The manifest's `encode` section: the CLIP that encodes the texts, and the prompt templates."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -140,7 +140,7 @@ def pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
 def stage(config: EncodeConfig) -> Stage:
     """The encode stage of an `encode` section; raises UserError when the CLIP weights are missing or damaged."""
     path, device = weights_path(config.clip), device_of(config)
-    clip = cached_clip(path, config.allow_unverified, device)  # now, to notice damaged weights before the work
+    clip = cached_clip(path, config.allow_unverified, device)  # here, so that damaged weights are found before the work
     templates = config.templates.model_dump()
 
     def plan() -> str:
@@ -154,7 +154,7 @@ def stage(config: EncodeConfig) -> Stage:
         return Job(
             sizes=[len(shard) for shard in shards],
             read=lambda index: shards[index],
-            make_mapper=maker(encode_shard, path, config.allow_unverified, device),
+            make_mapper=mapper_factory(encode_shard, path, config.allow_unverified, device),
             pack=lambda index, encoded: pack(shards[index], encoded),
             processes=config.processes,
         )
@@ -163,7 +163,7 @@ def stage(config: EncodeConfig) -> Stage:
 
 
 def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
-    """All that the features depend on; the kind of device is left out, since it moves them by rounding alone."""
+    """Everything that the features depend on; the device is left out, since it changes them by rounding alone."""
     return {
         "clip_sha256": clip.sha256,
         "templates": config.templates.model_dump(),
@@ -174,7 +174,7 @@ def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
 
 
 def describe(config: EncodeConfig) -> dict[str, Any]:
-    """What cache.json says of the CLIP: name, sha256, embed_dim, context_length."""
+    """The `clip` object of cache.json: name, sha256, embed_dim, context_length."""
     clip = cached_clip(weights_path(config.clip), config.allow_unverified, device_of(config))
     return {
         "name": clip.name,
@@ -185,7 +185,7 @@ def describe(config: EncodeConfig) -> dict[str, Any]:
 
 
 def device_of(config: EncodeConfig) -> str:
-    """ "cpu" or "cuda", as `encode.device` says."""
+    """ "cpu" or "cuda", by `encode.device`."""
     from hspcgan.model.clip import pick_device
 
     return str(pick_device(config.device, "encode.device"))
@@ -212,7 +212,7 @@ def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:
     """
     Words that the CLIP was never trained on, with how many texts hold them.
 
-    Known from a file beside the weights (NAME.json for NAME.pt: {"vocabulary": [words]}), as the toy CLIPs have; a
+    The words are read from NAME.json beside NAME.pt, {"vocabulary": [words]}, which the toy CLIPs have; a
     CLIP without one is taken to know every word.
     """
     sidecar = clip_path.with_suffix(".json")

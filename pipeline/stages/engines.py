@@ -22,16 +22,16 @@ from hspcgan.model.errors import UserError
 Mapper = Callable[[Any], Any]
 ENGINES = ("local", "ray")
 RECYCLE_AFTER = 256
-"""Batches for each worker of a generation; then new workers take over, so that no library's memory grows for ever."""
+"""Batches for each worker; then new workers replace them, since the memory of some libraries grows."""
 
 AHEAD = 2
-"""Batches in flight for each worker: results come in order, and a slow batch is not to keep other workers waiting."""
+"""Batches in flight for each worker: results come in order, and one slow batch must not stop the other workers."""
 
 _mapper: Mapper | None = None  # a worker process's own, built by _start
 
 
-def maker(mapper: Callable[..., Any], *bound: Any) -> Callable[[], Mapper]:
-    """A picklable `make_mapper`: each process that calls it gets `mapper` with these first arguments."""
+def mapper_factory(mapper: Callable[..., Any], *bound: Any) -> Callable[[], Mapper]:
+    """A picklable function that returns `mapper` with its first arguments bound; each process calls it once."""
     return functools.partial(functools.partial, mapper, *bound)
 
 
@@ -115,7 +115,7 @@ def _call_with(make_mapper: Callable[[], Mapper], batch: Any) -> tuple[Any, floa
 
 def _died(processes: int) -> str:
     return (
-        f"one of {processes} worker processes died, most often for want of memory; finished shards are kept: "
+        f"one of {processes} worker processes died, usually out of memory; finished shards are kept: "
         "run the same command again, with fewer `processes`"
     )
 
@@ -137,8 +137,8 @@ def _begin(make_mapper: Callable[[], Mapper]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this worker when the process that started it is gone: the pipe of batches, which each worker holds open for
-    the others, never says so."""
+    """Ends this worker when its parent process has ended. The pipe of batches does not show that: every worker keeps it
+    open for the others."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

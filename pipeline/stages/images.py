@@ -12,9 +12,9 @@ from hspcgan.model.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MAX_PIXELS = 2**27
-"""Larger images are refused as decompression bombs before their pixels are decoded (134 megapixels)."""
+"""134 megapixels; larger images are rejected as decompression bombs before their pixels are decoded."""
 MIN_SIDE = 8
-"""Pixels, the least `data.image_size`; what is kept of a thinner image would be a pixel or a few, enlarged."""
+"""Pixels, also the least `data.image_size`; a thinner image would be a few enlarged pixels."""
 
 _BROKEN = (
     OSError,
@@ -38,9 +38,9 @@ def decode(data: bytes) -> Image.Image:
     An encoded image file as an upright RGB image.
 
     EXIF orientation is applied; alpha is laid over white; palettes, grey, CMYK and YCbCr become RGB; 16-bit grey is
-    scaled by 255/65535 (Pillow would clip it); colour profiles are ignored; of an animation the first frame counts.
-    Raises UserError with the reason for anything that is not a JPEG, PNG, WebP or BMP of bearable size with all its
-    pixels (a PNG that lacks its end mark alone has them).
+    scaled by 255/65535 (Pillow would clip it); colour profiles are ignored; an animation gives its first frame.
+    Raises UserError with the reason for anything but a complete JPEG, PNG, WebP or BMP of at most MAX_PIXELS (a PNG
+    without its end mark is complete).
     """
     if not data:
         raise UserError("empty file (0 bytes)")
@@ -104,8 +104,8 @@ def fit(image: Image.Image, size: int) -> np.ndarray:
     """
     The centred square of an RGB image at `size`, uint8 [3, size, size], 0..255.
 
-    Resized with Pillow's bicubic filter, whose support grows with the scale (antialiased), as clean-fid
-    and CLIP's own preprocessing do. Smaller images are enlarged; raises UserError below MIN_SIDE on either side.
+    Resized with Pillow's bicubic filter, whose support grows with the scale (antialiased), like clean-fid
+    and CLIP's own preprocessing. Smaller images are enlarged; raises UserError below MIN_SIDE on either side.
     """
     if min(image.size) < MIN_SIDE:
         raise UserError(f"{image.width}×{image.height} pixels, fewer than {MIN_SIDE} on a side")

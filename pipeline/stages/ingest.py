@@ -1,4 +1,4 @@
-"""Ingest: a dataset's entries → shards of square images and clean captions; each refused row is in rejects."""
+"""Ingest: a dataset's entries → shards of square images and clean captions; each rejected row is in rejects.parquet."""
 
 import functools
 from collections import Counter
@@ -12,7 +12,7 @@ from hspcgan.pipeline.cache.fingerprint import code_of
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages.checks import Checked, check_items
-from hspcgan.pipeline.stages.engines import maker
+from hspcgan.pipeline.stages.engines import mapper_factory
 from hspcgan.pipeline.stages.runner import Job, Shard, Stage
 
 SHARD_IMAGES = 128
@@ -57,7 +57,7 @@ def stage(config: DataConfig) -> Stage:
         return Job(
             sizes=[len(part) for part in parts],
             read=lambda index: [source.read(entry) for entry in parts[index]],
-            make_mapper=maker(check_items, config.image_size),
+            make_mapper=mapper_factory(check_items, config.image_size),
             pack=lambda _, checked: pack(config.image_size, checked),
             processes=config.processes,
         )

@@ -1,4 +1,4 @@
-"""Parse: each unique caption once through the concept parser; repeated captions take over what the first one got."""
+"""Parse: each unique caption once through the concept parser; repeated captions reuse the first result."""
 
 import functools
 import json
@@ -21,7 +21,7 @@ from hspcgan.pipeline.stages.runner import Job, Shard, Stage
 
 @dataclass
 class _Plan:
-    """Which captions each shard holds, and which texts are met there first and so are parsed there."""
+    """Which captions each shard holds, and which texts occur there first and are parsed there."""
 
     captions: list[list[tuple[str, str]]] = field(default_factory=list)  # per shard: (caption id, text)
     fresh: list[list[str]] = field(default_factory=list)
@@ -117,7 +117,7 @@ def stage(config: ParseConfig) -> Stage:
 
 
 def plan_line(config: ParseConfig) -> str:
-    """What the stage will do, in a line."""
+    """The stage's plan, in one line."""
     return f"{config.annotator} {config.model or '(default model)'}, processes {config.processes}"
 
 
@@ -127,7 +127,7 @@ def versions(config: ParseConfig) -> dict[str, str]:
 
 
 def notes(partial: PartialCache) -> dict[str, int]:
-    """Over all unique captions: how the rules' edges and sng_parser's compare, and how often noun chunks stood in."""
+    """Counts over unique captions: the rules' edges beside sng_parser's, and fallbacks to noun chunks."""
     total: Counter[str] = Counter()
     for stats in partial.stats("parse"):
         total.update(stats["notes"])

@@ -71,9 +71,9 @@ def prepare(
     Runs the stages up to and with `upto`, all by default (`only`: that one alone, the earlier ones must be complete).
 
     Stages and shards that are there already are kept; a complete cache from the same inputs is left alone. `rebuild`
-    makes a new cache beside a complete one and then takes its place. `dry_run` prints the plan and writes nothing.
+    makes a new cache, which then replaces the complete one. `dry_run` prints the plan and writes nothing.
     `engine`: one of engines.ENGINES. Returns the lines to show at the end: a summary, or the plan of a dry run.
-    Raises UserError for anything that a user can mend, before the first expensive step where that is possible.
+    Raises UserError for anything that a user can fix, where possible before the first expensive step.
     """
     start = time.perf_counter()
     recipe = Recipe.of(manifest)
@@ -85,7 +85,7 @@ def prepare(
     plan = [f"{recipe.name} → {recipe.cache}", *(f"  {stage.name:<7} {stage.plan()}" for stage in stages)]
     inputs = {stage.name: stage.inputs for stage in stages}
     if finishes:
-        inputs.setdefault("taps", {})  # a cache with taps is not what a manifest without views makes
+        inputs.setdefault("taps", {})  # a manifest without views makes no cache with taps
     if inputs.get("taps"):
         taps.warn_other_blocks(recipe.taps, recipe.encode, manifest.raw.get("model"))
     adds_taps = not rebuild and lacks_taps(recipe.cache, inputs)
@@ -104,7 +104,7 @@ def prepare(
             log.info(run_stage(extended, stages[-1], engine).line())
             extended.finish({"taps": taps.describe(recipe.taps, recipe.encode)})
         return _finished(recipe, start)
-    again = " --rebuild" * rebuild  # without it, the next command would look at the cache that is to be replaced
+    again = " --rebuild" if rebuild else ""  # without it, the next command would find the old cache
     with PartialCache(recipe.cache, replace=rebuild) as partial:
         for stage in stages:
             if only and stage.name != upto:
@@ -134,7 +134,7 @@ def _finished(recipe: Recipe, start: float) -> list[str]:
 
 
 def _stages(recipe: Recipe, upto: str) -> list[Stage]:
-    """The stages up to `upto`, each with its inputs read: missing data, models or weights are noticed here."""
+    """The stages up to `upto`, with their inputs; missing data, models or weights raise UserError here."""
     if upto not in recipe.stages:
         raise UserError(
             f"{recipe.name}: taps.views names no view of the images to keep CLIP features of; set it, such as "
@@ -150,7 +150,7 @@ def _stages(recipe: Recipe, upto: str) -> list[Stage]:
 
 
 def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
-    """Raises UserError when the cache or the run would be read as data, and so change the data that made it."""
+    """UserError when the cache or the run lies in the dataset's folder and would be read as data."""
     if data.source != "folder" or data.path is None:
         return
     home = data.path.resolve()
@@ -167,7 +167,7 @@ def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
 
 
 def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> None:
-    if not partial.is_made_from(stage.name, stage.inputs):  # begin would discard what is there of other inputs
+    if not partial.is_made_from(stage.name, stage.inputs):  # `begin` would discard shards of other inputs
         raise UserError(
             f"{wanted} needs a complete {stage.name} stage of this manifest, and {partial.path} has none; "
             f"run `hspcgan {stage.name} MANIFEST{again}` first, or `hspcgan prepare MANIFEST{again}` for all stages"
@@ -175,23 +175,23 @@ def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> Non
 
 
 def _refuse_moved(data: DataConfig, stage: Stage) -> None:
-    """Raises UserError when the data changed while it was read; the next run then starts ingest anew."""
+    """UserError when the data changed while it was read; the next run starts ingest from scratch."""
     if ingest.stage(data).inputs != stage.inputs:
-        raise UserError(f"{data.path} changed while it was read; run the same command again, which reads it anew")
+        raise UserError(f"{data.path} changed while it was read; run the same command again, from scratch")
 
 
 def _refuse_empty(partial: PartialCache) -> None:
-    """Raises ValueError, with the commonest reasons, when not one sample came through ingest."""
+    """UserError, with the most frequent reasons, when ingest kept no sample."""
     if any(stats["samples"] for stats in partial.stats("ingest")):
         return
     tables = [partial.read("ingest", index, only=["rejects"])[0]["rejects"] for index in partial.shards("ingest")]
     counted = reasons(pa.concat_tables([schema.REJECTS.empty_table(), *tables]))
-    shown = "; ".join(f"{count:,} {what}: {why}" for count, _, what, why in counted[:3]) or "the source lists nothing"
-    raise UserError(f"not one usable sample: {shown}; mend the data, then run the same command again")
+    shown = "; ".join(f"{count:,} {what}: {why}" for count, _, what, why in counted[:3]) or "the dataset is empty"
+    raise UserError(f"no usable sample: {shown}; fix the data, then run the same command again")
 
 
 def describe(recipe: Recipe, partial: PartialCache) -> dict:
-    """What cache.json says of its making, beside what the writer adds."""
+    """The fields of cache.json that the writer does not add itself."""
     return {
         "clip": encode.describe(recipe.encode),
         "templates": recipe.encode.templates.model_dump(),
@@ -211,9 +211,10 @@ def summary(cache: Cache) -> list[str]:
     lines += taps_lines(cache)
     if cache.rejects.num_rows:
         counted = reasons(cache.rejects)
-        lines.append(f"{cache.rejects.num_rows} rows refused (rejects.parquet):")
+        lines.append(f"{cache.rejects.num_rows} rows rejected (rejects.parquet):")
         lines += [f"  {count:>5} {what}: {why}" for count, _, what, why in counted[:5]]
-        lines += [f"  … and {len(counted) - 5} other reasons"] * (len(counted) > 5)
+        if len(counted) > 5:
+            lines.append(f"  … and {len(counted) - 5} other reasons")
     if counts["empty_graphs"]:
         share = counts["empty_graphs"] / counts["captions"]
         lines.append(f"{counts['empty_graphs']:,} captions ({share:.1%}) have no entity")

@@ -15,7 +15,7 @@ from hspcgan.pipeline.stages import engines
 
 @dataclass(frozen=True)
 class Shard:
-    """What a stage hands to the cache writer for one shard."""
+    """One shard of a stage, for the cache writer."""
 
     tables: dict[str, pa.Table]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
@@ -35,18 +35,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of schema.STAGES; `inputs` is all that its result depends on, `open` lays out the work lazily."""
+    """A stage of schema.STAGES; `inputs` is everything that its result depends on; `open` plans the work."""
 
     name: str
     unit: str
     inputs: dict[str, Any]
-    plan: Callable[[], str]  # one line for the user: what will be done
+    plan: Callable[[], str]  # one line for the user
     open: Callable[[PartialCache], Job]
 
 
 @dataclass
 class Report:
-    """How a stage went; seconds are summed over workers, so that map may exceed the wall clock."""
+    """Durations of a stage; seconds are summed over workers, so map may exceed the wall clock."""
 
     name: str
     shards: int = 0
@@ -69,7 +69,7 @@ class Report:
 
 
 def run_stage(partial: PartialCache, stage: Stage, engine: str = "local") -> Report:
-    """Does what is left of a stage and marks it complete; a stage whose inputs changed starts anew."""
+    """Runs the remaining shards of a stage and marks it complete; after changed inputs it starts from scratch."""
     start = time.perf_counter()
     partial.begin(stage.name, stage.inputs)
     if partial.is_complete(stage.name):

@@ -18,7 +18,7 @@ from hspcgan.pipeline.cache.partial.extend import ExtendedCache
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, cached_clip, device_of
-from hspcgan.pipeline.stages.engines import maker
+from hspcgan.pipeline.stages.engines import mapper_factory
 from hspcgan.pipeline.stages.runner import Job, Shard, Stage
 
 log = logging.getLogger("hspcgan.pipeline")
@@ -106,7 +106,7 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
         return Job(
             sizes=sizes,
             read=read,
-            make_mapper=maker(tap_shard, path, encode.allow_unverified, device, config.views, about["blocks"]),
+            make_mapper=mapper_factory(tap_shard, path, encode.allow_unverified, device, config.views, about["blocks"]),
             pack=lambda _, taps: Shard({}, {"taps": taps}),
             processes=encode.processes,
         )
@@ -131,7 +131,7 @@ def _ingested_images(partial: PartialCache) -> tuple[list[int], ReadImages]:
 
 
 def _finished_images(extended: ExtendedCache) -> tuple[list[int], ReadImages]:
-    """The same of a finished cache, whose samples lie in one row group for each shard of ingest."""
+    """The same for a finished cache, where each shard of ingest is a row group of samples.parquet."""
     cache, sizes = extended.finished, extended.finished.sample_shards()
     ends = np.cumsum(sizes)
 
@@ -143,7 +143,7 @@ def _finished_images(extended: ExtendedCache) -> tuple[list[int], ReadImages]:
 
 
 def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
-    """What cache.json says of the taps: clip_sha256, views, blocks (0-based, of this CLIP); UserError as `stage`."""
+    """The `taps` object of cache.json: clip_sha256, views, blocks (0-based, of this CLIP); UserError like `stage`."""
     clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
     try:
         blocks = _scaled(config.blocks, clip)
@@ -165,7 +165,7 @@ def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[s
     clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
     try:
         same = _scaled(read, clip) == _scaled(config.blocks, clip)
-    except ValueError:  # of model.taps, which `train` refuses in full
+    except ValueError:  # of model.taps; `train` raises the full message
         same = False
     if not same:
         log.warning(

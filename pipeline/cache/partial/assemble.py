@@ -38,7 +38,7 @@ class EncodedShards:
             self.tables.append((tables["texts"]["n_tokens"].to_numpy(), tables["texts"]["truncated"].to_pylist()))
             self.arrays.append(arrays)
         if not self.arrays:
-            raise UserError(f"{store.path}: not one caption to make a cache of; mend the data, see its rejects")
+            raise UserError(f"{store.path}: no usable captions; fix the data, see its rejects")
         self.width = self.arrays[0]["sentence"].shape[1]
 
     def sentences(self, texts: list[str]) -> np.ndarray:

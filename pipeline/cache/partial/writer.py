@@ -34,7 +34,7 @@ class PartialCache(ShardStore):
         path: where the finished cache will be.
         replace: swap out a finished cache there in `finish`; without it, one being there is a UserError.
 
-    ValueError, too, for what `refuse_foreign` and `refuse_mounted` name.
+    UserError also as `refuse_foreign` and `refuse_mounted` raise it.
     """
 
     def __init__(self, path: Path | str, replace: bool = False) -> None:
@@ -66,14 +66,14 @@ class PartialCache(ShardStore):
         unlock(self._lock, self.path)
 
     def _clear(self) -> None:
-        """Removes what earlier processes were killed over, or had no room for, and no later one would go on with."""
+        """Removes unfinished shards and assemblies of earlier processes; they cannot be resumed."""
         for left in (self.path / "final", self.path / "copy", *self.path.glob(f"*/{UNFINISHED}")):
             shutil.rmtree(left, ignore_errors=True)
 
     def begin(self, stage: str, inputs: Mapping[str, Any]) -> None:
-        """Opens a stage. What an earlier run left of it and of later stages is kept only if made from equal inputs.
+        """Opens a stage. Its shards and later stages are kept if made from equal inputs, otherwise removed.
 
-        `inputs`: JSON-able, all that the stage's result depends on; no paths, no times.
+        `inputs`: JSON, everything that the stage's result depends on; no paths, no times.
         """
         plan = self._asked(stage, inputs)
         left = self.plan(stage)
@@ -105,7 +105,7 @@ class PartialCache(ShardStore):
         arrays: Mapping[str, np.ndarray] | None = None,
         stats: Mapping[str, Any] | None = None,
     ) -> None:
-        """One shard, whole or not at all; `stats` never reaches the finished cache."""
+        """Writes one shard, complete or not at all; `stats` does not get into the finished cache."""
         write_shard(self.folder(stage), stage, index, tables, arrays, stats)
 
     def complete(self, stage: str, shards: int) -> None:
@@ -115,14 +115,16 @@ class PartialCache(ShardStore):
             missing = sorted(wanted - there)[:10]
             raise UserError(f"{self.folder(stage)} lacks shards {missing}; run the stage again, it resumes")
         if there - wanted:
-            raise UserError(f"{self.folder(stage)} has shards {sorted(there - wanted)[:10]} too many; remove it")
+            raise UserError(
+                f"{self.folder(stage)} has unexpected extra shards {sorted(there - wanted)[:10]}; remove it"
+            )
         _write_json(self.folder(stage) / "complete.json", {"shards": shards})
 
     def finish(self, info: Mapping[str, Any]) -> Path:
-        """Assembles, validates and renames the cache, and removes what it was made from.
+        """Assembles, validates and renames the cache, and removes its shards.
 
-        `info`: clip {name, sha256, embed_dim, context_length}, templates, tools, parser, and, where views were asked
-        for, taps {clip_sha256, views, blocks}; the rest is added here.
+        `info`: clip {name, sha256, embed_dim, context_length}, templates, tools, parser, and, where there are views,
+        taps {clip_sha256, views, blocks}; the rest is added here.
         """
         stages = schema.stages_of(info)
         unfinished = [stage for stage in stages if not self.is_complete(stage)]
@@ -140,7 +142,7 @@ class PartialCache(ShardStore):
         return self.install(final)
 
     def install(self, final: Path) -> Path:
-        """Renames a finished cache, a folder inside `self.path`, to its place, and removes all that is left."""
+        """Renames a finished cache, a folder inside `self.path`, to the target, and removes the work folder."""
         old = self.path / "replaced"
         if self.target.exists():
             if old.exists():  # an earlier run was killed on these lines
@@ -148,8 +150,8 @@ class PartialCache(ShardStore):
             os.replace(self.target, old)
         os.replace(final, self.target)
         spent = spent_folder(self.target)
-        os.replace(self.path, spent)  # so that a kill from here on leaves nothing that looks like work to resume
-        shutil.rmtree(spent, ignore_errors=True)  # another process may be clearing it away too, in is_current
+        os.replace(self.path, spent)  # after a kill from here on there is nothing to resume
+        shutil.rmtree(spent, ignore_errors=True)  # another process may remove it at the same time, in is_current
         return self.target
 
 

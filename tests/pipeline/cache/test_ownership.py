@@ -119,6 +119,6 @@ def test_a_users_table_in_a_bucket_stays(whole, tmp_path):
     url = f"memory://{tmp_path.name}/cache"
     (upath.UPath(url) / "captions.parquet").write_bytes(b"x")
     for replace in (False, True):
-        with pytest.raises(ValueError, match=r"holds captions\.parquet, but nothing that proves it ours"):
+        with pytest.raises(ValueError, match=r"holds captions\.parquet, but no readable cache\.json"):
             copy_cache(str(whole), url, replace)
     assert stored(url) == {"captions.parquet": b"x"}

@@ -140,7 +140,7 @@ def test_the_very_same_cache_is_left_alone_and_another_kept_without_replace(path
     for target in (url, str(tmp_path / "copy")):
         copy_cache(str(path), target)
         assert copy_cache(str(path), target) == 0
-        with pytest.raises(ValueError, match=r"holds another cache, whose cache\.json differs; .*--replace"):
+        with pytest.raises(ValueError, match=r"holds another cache \(cache\.json differs\); .*--replace"):
             copy_cache(str(other), target)
         copy_cache(str(other), target, replace=True)
     assert stored(url) == file_bytes(tmp_path / "copy") == file_bytes(other)

@@ -31,7 +31,7 @@ def test_what_is_no_cache_is_never_overwritten(path, tmp_path, url, replace):
     (tmp_path / "copy" / "thesis.tex").write_text("x")
     (tmp_path / "file").write_text("x")
     for target in (url, str(tmp_path / "copy")):
-        with pytest.raises(ValueError, match=r"holds what is no cache's \(thesis\.tex\)"):
+        with pytest.raises(ValueError, match=r"contains files that are not part of a cache \(thesis\.tex\)"):
             copy_cache(str(path), target, replace)
     with pytest.raises(ValueError, match="file is a file"):
         copy_cache(str(path), str(tmp_path / "file"), replace)

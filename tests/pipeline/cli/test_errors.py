@@ -79,7 +79,7 @@ def prepared(tmp_path_factory, tiny_clip_path) -> tuple[Path, str]:
 
 def test_prepare_ends_with_a_line_for_each_kind(prepared):
     lines = prepared[1].splitlines()
-    start = lines.index("11 rows refused (rejects.parquet):")
+    start = lines.index("11 rows rejected (rejects.parquet):")
     assert [line.strip() for line in lines[start + 1 : start + 5]] == [
         "6 image: no captions: expected a.txt or a.json beside it (one of 6 variants)",
         "3 caption: no letter or digit: '...' (one of 3 variants)",
@@ -105,9 +105,7 @@ def test_a_dataset_of_which_nothing_is_usable_is_refused_with_the_commonest_kind
     for name in "bcd":
         write(tmp_path / "data" / f"{name}.png", picture())
     said = hspcgan("prepare", manifest(tmp_path / "none.yaml", tmp_path / "data", tiny_clip_path)).output
-    assert (
-        "not one usable sample: 3 image: no captions: expected b.txt or b.json beside it (one of 3 variants); " in said
-    )
+    assert "no usable sample: 3 image: no captions: expected b.txt or b.json beside it (one of 3 variants); " in said
     assert "1 image: not an image in a format read here" in said
 
 
@@ -120,7 +118,7 @@ def test_a_cache_or_a_run_inside_the_folder_of_data_is_refused_at_the_start(tmp_
     path = manifest(tmp_path / "mine.yaml", data, tiny_clip_path)
     said = hspcgan("prepare", path, "-o", f"{name}={tmp_path / 'link' / place}", "--dry-run").output
     if (name, place) == ("cache", ""):
-        assert "holds what is no cache's" in said
+        assert "contains files that are not part of a cache" in said
     else:
         assert f"{name} {tmp_path / 'link' / place} lies inside data.path {data}" in said
         assert f"such as -o {name}=runs/small/{name}" in said

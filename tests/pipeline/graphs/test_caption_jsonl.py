@@ -50,7 +50,7 @@ def source(tmp_path):
 
 def test_only_a_plain_file_is_replaced_and_a_links_is_written_in_its_place(source, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="pipe is no plain file"):
+    with pytest.raises(ValueError, match="pipe is not a plain file"):
         parse_file(source, tmp_path / "pipe", SPACY)
     (tmp_path / "real.jsonl").write_text("old")
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
@@ -76,13 +76,13 @@ def test_a_hyphen_is_no_file(source, tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
     paths = [source, tmp_path / "out"]
     paths[place] = "-"
-    assert "- is no file's name: IN may be /dev/stdin" in hspcgan("parse", "--jsonl", *paths).output
+    assert "- is not a file: IN may be /dev/stdin" in hspcgan("parse", "--jsonl", *paths).output
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_the_rejects_do_not_write_over_the_source(source, tmp_path):
     named = source.rename(tmp_path / "out.jsonl.rejects.jsonl")
-    with pytest.raises(ValueError, match="would be written over"):
+    with pytest.raises(ValueError, match="would be overwritten"):
         parse_file(named, tmp_path / "out.jsonl", SPACY)
 
 
@@ -105,7 +105,7 @@ def test_every_line_ends_in_the_output_or_in_the_rejects(source, tmp_path):
     result = hspcgan("parse", "--jsonl", source, target)
     assert result.exit_code == 0, result.output
     assert "4 captions, 0 of them with an empty graph" in result.output
-    assert f"{len(BAD)} lines refused" in result.output
+    assert f"{len(BAD)} lines rejected" in result.output
     rows = lines(target)
     assert [row["caption"] for row in rows] == GOOD
     assert sorted(rows[0]["tuples"]) == [["bird", "is", "red"], ["bird", "on", "branch"]]
@@ -167,7 +167,7 @@ def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path, number, code, proc
 def test_a_file_without_one_caption_leaves_what_was_there(tmp_path):
     source, target = write(tmp_path / "in", '\n{"text": "a bird"}\n'), write(tmp_path / "out", "old")
     result = hspcgan("parse", "--jsonl", source, target)
-    assert (result.exit_code, "not one usable caption in 2 lines; line 1: empty line" in result.output) == (3, True)
+    assert (result.exit_code, "no usable caption in 2 lines; line 1: empty line" in result.output) == (3, True)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"in": source.read_text(), "out": "old"}
     assert hspcgan("parse", "--jsonl", write(source, ""), target).exit_code == 0
     assert target.read_text() == ""
@@ -177,11 +177,14 @@ def test_a_file_without_one_caption_leaves_what_was_there(tmp_path):
 def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path, dry):
     out, packed = tmp_path / "out", write(tmp_path / "in.gz", gzip.compress(source.read_bytes()))
     for arguments, message in {
-        (source, source): "would be written over",
+        (source, source): "would be overwritten",
         (tmp_path / "none", out): "no such file",
         (packed, out): f"{packed} is compressed by gzip; unpack it",
         (source, tmp_path): "is a folder; name the file",
-        (source, source / "deep" / "out"): f"{source} is no folder that can be written",
+        (
+            source,
+            source / "deep" / "out",
+        ): f"{source}, for {source / 'deep' / 'out'}, is not a folder that can be written",
         (source, "/dev/stdout"): "is a file that is open already",
         (source, out, "--model", "no_such_model"): "looked for no_such_model",
         (source, out, "--model", "no_such_model", "--processes", "2"): "looked for no_such_model",

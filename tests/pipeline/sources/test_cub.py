@@ -117,7 +117,7 @@ def test_another_tree_shows_what_was_found_and_expected(tmp_path, gone, reason):
     ("CUB_200_2011/images.txt", "one.jpg\n", r"images\.txt, line 1: got 'one\.jpg'"),
     ("CUB_200_2011/bounding_boxes.txt", "1 2 3\n", r"1 2 3: expected ID X Y WIDTH HEIGHT"),
     ("CUB_200_2011/images.txt", "1 a/b.jpg\n1 a/c.jpg\n", r"images\.txt, line 2: 1 stands for 'a/b\.jpg' already"),
-    ("testclasses.txt", "999.Dodo\n", r"\['999\.Dodo'\] are no classes"),
+    ("testclasses.txt", "999.Dodo\n", r"\['999\.Dodo'\] are not classes"),
 ])  # fmt: skip
 def test_a_broken_list_is_named_with_the_line(tmp_path, name, content, reason):
     write(cub_dataset(tmp_path) / name, content)

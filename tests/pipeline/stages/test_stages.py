@@ -1,4 +1,4 @@
-"""The offline stages: rows in and out, each text once, resumed to the same bytes, refusals that say how to mend."""
+"""The offline stages: rows in and out, each text once, resumed to the same bytes, errors that name the fix."""
 
 import json
 import signal
@@ -159,7 +159,7 @@ def test_rebuild_gives_the_same_bytes_and_dry_run_none(small, tmp_path, tiny_cli
 @pytest.mark.parametrize("rebuild", [False, True])
 def test_a_folder_of_other_things_is_never_replaced(small, tmp_path, rebuild):
     precious = write(tmp_path / "thesis" / "chapter.tex", "x")
-    with pytest.raises(ValueError, match=r"holds what is no cache's \(chapter\.tex\)"):
+    with pytest.raises(ValueError, match=r"contains files that are not part of a cache \(chapter\.tex\)"):
         run(small, f"cache={tmp_path / 'thesis'}", rebuild=rebuild)
     assert precious.exists()
 
@@ -193,7 +193,7 @@ def test_refusals_and_truncations_are_told_at_the_end(tmp_path, tiny_clip_path):
     write(tmp_path / "data" / "bad.txt", "a bird")
     write(tmp_path / "data" / "img000.txt", "a bird and " * 60 + "a tree\n")
     out = run(manifest(tmp_path / "told.yaml", tmp_path / "data", tiny_clip_path))
-    assert "2 rows refused" in out
+    assert "2 rows rejected" in out
     assert "1 image: empty file (0 bytes)" in out
     assert "1 captions are longer than CLIP's context" in out
     captions = Cache(tmp_path / "told.cache").captions.to_pylist()
