@@ -31,7 +31,7 @@ PHRASES_FILE, REJECTS_FILE = "phrases.parquet", "rejects.parquet"
 FEATURES_FILE, IMAGES_FILE, TAPS_FILE = "features.h5", "images.h5", "taps.h5"
 FILES = (INFO, SAMPLES_FILE, CAPTIONS_FILE, PHRASES_FILE, REJECTS_FILE, FEATURES_FILE, IMAGES_FILE, TAPS_FILE)
 STAGES = ("ingest", "parse", "encode", "taps")
-SPLITS = ("train", "test")
+SPLITS = ("train", "val", "test")
 KINDS = ("entity", "attribute", "relation")
 COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relations"}
 
@@ -138,3 +138,8 @@ def _holds_null(column: pa.Array) -> bool:
     elif pa.types.is_struct(column.type):
         below = column.flatten()
     return column.null_count > 0 or any(map(_holds_null, below))
+
+
+def split_counts(counts: Mapping[str, int]) -> str:
+    """Images by split as text: "1,617 train, 125 val, 383 test"; val only where there is some."""
+    return ", ".join(f"{counts.get(split, 0):,} {split}" for split in SPLITS if split != "val" or counts.get(split))

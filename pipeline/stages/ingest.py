@@ -48,7 +48,7 @@ def stage(config: DataConfig) -> Stage:
     def plan() -> str:
         splits = Counter(entry.split for entry in entries())
         return (
-            f"{config.source}: {len(entries()):,} entries ({splits['train']:,} train, {splits['test']:,} test) at "
+            f"{config.source}: {len(entries()):,} entries ({schema.split_counts(splits)}) at "
             f"{config.image_size} × {config.image_size} px"
         )
 

@@ -205,7 +205,7 @@ def summary(cache: Cache) -> list[str]:
     """What a user should know of a finished cache, a line each: sizes, rejects and their reasons."""
     counts, splits = cache.info["counts"], _splits(cache)
     lines = [
-        f"{counts['samples']:,} images ({splits['train']:,} train, {splits['test']:,} test), "
+        f"{counts['samples']:,} images ({schema.split_counts(splits)}), "
         f"{counts['captions']:,} captions, {counts['phrases']:,} unique phrases, {counts['tokens']:,} tokens"
     ]
     lines += taps_lines(cache)

@@ -93,7 +93,7 @@ def test_a_whole_cache_breaks_nothing(whole):
         ("captions", lambda r: set_in(r[0], n_tokens=99), "caption/offsets do not agree with n_tokens"),
         ("captions", lambda r: r.pop(), "captions, the tables have"),
         ("samples", lambda r: set_in(r[1], key=r[0]["key"]), "samples.parquet: keys are not unique"),
-        ("samples", lambda r: set_in(r[0], split="val"), "samples.parquet: splits ['val'], expected ('train', 'test')"),
+        ("samples", lambda r: set_in(r[0], split="dev"), "splits ['dev'], expected ('train', 'val', 'test')"),
         ("samples", lambda r: r.append(r[0] | {"key": "mute"}), "samples without a caption, such as ['mute']"),
         ("samples", lambda r: r.append(r[0] | {"key": "mute"}), "images is uint8 (8, 3, 6, 6), expected uint8 (9,"),
         ("samples", lambda r: set_in(r[0], sha256="abc"), "sha256 'abc'"),
@@ -181,10 +181,10 @@ def test_compressed_data_cannot_be_mapped_and_is_refused(cache):
 
 
 def test_all_that_is_broken_is_named_at_once(cache):
-    change_rows(cache, "samples", lambda rows: set_in(rows[0], split="val"))
+    change_rows(cache, "samples", lambda rows: set_in(rows[0], split="dev"))
     change_rows(cache, "captions", lambda rows: set_in(rows[0], caption_id=rows[1]["caption_id"]))
     reseal(cache, lambda info: info["counts"].update(tokens=0))
     with pytest.raises(ValueError, match="breaks the cache format") as error:
         validate(cache)
-    for message in ("splits ['val']", "caption ids are not unique", "counts 0 tokens"):
+    for message in ("splits ['dev']", "caption ids are not unique", "counts 0 tokens"):
         assert message in str(error.value)

@@ -240,9 +240,11 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, tiny_clip_path, monkey
 def test_toybirds_become_a_cache_with_no_refusals(tmp_path, tiny_clip_path):
     content = {
         "name": "birds", "cache": str(tmp_path / "cache"),
-        "data": {"source": "toybirds", "scenes": 6, "seed": 1, "image_size": 24},
+        "data": {"source": "toybirds", "scenes": 16, "seed": 1, "image_size": 24},
         "parse": {"annotator": "spacy"}, "encode": {"clip": str(tiny_clip_path), "device": "cpu"},
     }  # fmt: skip
     run(write(tmp_path / "birds.yaml", json.dumps(content)))
-    counts = Cache(tmp_path / "cache").info["counts"]
-    assert (counts["samples"], counts["captions"], counts["rejects"]) == (6, 30, 0)
+    cache = Cache(tmp_path / "cache")
+    counts = cache.info["counts"]
+    assert (counts["samples"], counts["captions"], counts["rejects"]) == (17, 85, 0)
+    assert len(cache.split_rows("val")) == 1
