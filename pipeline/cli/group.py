@@ -25,7 +25,7 @@ class RootGroup(click.Group):
     """
 
     order = ("demo", "prepare", "ingest", "parse", "encode", "taps", "inspect", "stats", "validate", "export",
-             "copy", "graphs", "train", "sample", "interpolate", "edit", "evaluate", "report", "bench",
+             "copy", "graphs", "train", "sample", "interpolate", "edit", "playground", "evaluate", "report", "bench",
              "manifests", "keys", "doctor", "models")  # fmt: skip
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:

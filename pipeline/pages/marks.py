@@ -30,10 +30,10 @@ def marked(caption: dict[str, Any], changed: Collection[Span] = ()) -> Markup:
 
 def changed_words(before: str, after: str) -> list[Span]:
     """Spans of the words of `after` that `before` does not have in this place."""
-    words = words_of(after)
-    match = SequenceMatcher(None, *([text[a:b].lower() for a, b in words_of(text)] for text in (before, after)), False)
-    kept = {i for block in match.get_matching_blocks() for i in range(block.b, block.b + block.size)}
-    return [span for i, span in enumerate(words) if i not in kept]
+    old, new = ([text[start:end].lower() for start, end in words_of(text)] for text in (before, after))
+    blocks = SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
+    kept = {i for block in blocks for i in range(block.b, block.b + block.size)}
+    return [span for i, span in enumerate(words_of(after)) if i not in kept]
 
 
 def words_of(text: str) -> list[Span]:

@@ -29,10 +29,11 @@ def running_chromium() -> Iterator:
 
 
 @contextmanager
-def opened(browser, url: str, width: int = WIDTHS[0], height: int = 900) -> Iterator:
+def opened(browser, url: str, width: int = WIDTHS[0], height: int = 900, status: int = 200) -> Iterator:
     """The page at `url` in a window of its own.
 
     Requests to other origins are aborted; the page must not make any, nor log an error: both are asserted at the end.
+    `status` is the page's own answer over HTTP.
     """
     context = browser.new_context(viewport={"width": width, "height": height})
     context.set_default_timeout(60_000)
@@ -49,7 +50,11 @@ def opened(browser, url: str, width: int = WIDTHS[0], height: int = 900) -> Iter
     page = context.new_page()
     page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(url)
+    answer = page.goto(url)
+    if url.startswith("http"):
+        assert answer.status == status
+        if status >= 400:
+            errors.remove(next(line for line in errors if f"status of {status}" in line))  # the console's own line
     yield page
     context.close()
     assert outside == [], "the page loads from outside"

@@ -1,0 +1,218 @@
+"""The playground's pages and pictures: an address → what it shows, sent part by part as it is read and drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Send
+
+from hspcgan.evaluate.draw.pictures import captioned, png
+from hspcgan.evaluate.playground import view
+from hspcgan.evaluate.playground.checkpoints import Checkpoints
+from hspcgan.evaluate.playground.guard import Guard
+from hspcgan.evaluate.playground.queue import Place, Queue, QueueFullError
+from hspcgan.evaluate.playground.state import FRAMES, LAST_SEED, LONGEST, MOST, State, StateError, read_state
+from hspcgan.evaluate.playground.studio import PART, Drawn, Picture, Studio
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.pages.templates import stylesheet, templates
+
+T = TypeVar("T")
+HERE = Path(__file__).parent
+LIMITS = {"longest": LONGEST, "most": MOST, "last_seed": LAST_SEED}
+FULL = "Too many drawings are waiting. Try again in a moment."
+GONE = 499  # a status for the log: the client went away
+
+
+def application(checkpoints: Checkpoints, port: int, queue: Queue | None = None) -> Starlette:
+    """The application, for a server that listens on 127.0.0.1 at `port`."""
+    site = Site(checkpoints, Queue() if queue is None else queue)
+    routes = [
+        Route("/", site.page),
+        Route("/image.png", site.image),
+        Route("/grid.png", site.grid),
+        Route("/strip.png", site.strip),
+        Route("/style.css", site.style),
+        Route("/icon.svg", site.icon),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(Guard, port=port)], lifespan=site.lifespan)
+
+
+class Site:
+    """The handlers. Everything that computes runs in the queue's thread."""
+
+    def __init__(self, checkpoints: Checkpoints, queue: Queue) -> None:
+        self.checkpoints, self.queue = checkpoints, queue
+        self.parts: Any = templates(HERE).get_template("page.html").module  # its macros
+        self.css = stylesheet(HERE / "playground.css")
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Opens the first checkpoint and draws once, since the first time takes longest; ends the queue's thread."""
+        warming = asyncio.ensure_future(self._warm_up())
+        yield
+        warming.cancel()
+        self.queue.close()
+
+    async def _warm_up(self) -> None:
+        state = State(checkpoint=self.checkpoints.names()[0])
+        with suppress(UserError), self.queue.place() as place:  # the page shows the error to who asks for it
+            studio = await place.step(self.checkpoints.open, state.checkpoint)
+            await self._draw(place, studio, view.pictures(state))
+
+    async def page(self, request: Request) -> Response:
+        """The page; 400 for a request that cannot be drawn, 503 where too many wait."""
+        names = self.checkpoints.names()
+        try:
+            state = read_state(request.query_params, names)
+        except StateError as error:
+            return HTMLResponse(self._head(error.state, names) + self._end(error.problems), 400)
+        if self.queue.is_full:
+            return HTMLResponse(self._head(state, names) + self._end([FULL]), 503, {"Retry-After": "10"})
+        return Parts(self._page(state, names))
+
+    async def _page(self, state: State, names: Sequence[str]) -> AsyncGenerator[str, None]:
+        parts, wanted = self.parts, view.pictures(state)
+        yield self._head(state, names)
+        try:
+            with self.queue.place() as place:
+                if self.checkpoints.opened(state.checkpoint) is None:
+                    yield parts.status(f"Opening {state.checkpoint}: some seconds, the first time only.")
+                async for before in place.before():
+                    yield parts.status(f"Waiting: {before} before this one.")
+                studio = await place.step(self.checkpoints.open, state.checkpoint)
+                yield parts.status("Reading the captions.")
+                found = {side: await place.step(studio.read, text) for side, text in state.captions.items()}
+                doubts = {side: studio.doubts(text) for side, text in state.captions.items()}
+                yield parts.captions(view.sides(state, found, doubts), studio.parser is not None)
+                yield parts.status(f"Drawing {len(wanted)} images.")
+                drawn = dict(zip(wanted, await self._draw(place, studio, wanted), strict=True))
+                scorer = studio.scorer.name if studio.scorer else None
+                yield parts.images(state, view.cards(state, drawn), view.mean_scores(state, drawn), scorer)
+                if state.b and state.b != state.a:
+                    yield parts.status(f"Drawing {FRAMES} images between the captions.")
+                    await self._draw(place, studio, view.frames(state))
+                    yield parts.between(state, view.shares(state, view.frames(state)))
+        except (UserError, QueueFullError) as error:
+            yield self._end([str(error) or FULL])
+        else:
+            yield parts.foot(state.commands())
+
+    async def image(self, request: Request) -> Response:
+        """The PNG of one frame, at the checkpoint's size."""
+        state = self._state(request)
+        frame = request.query_params.get("frame", "0")
+        if frame not in map(str, range(FRAMES)):
+            raise HTTPException(400, f"frame is {frame[:20]!r}: give a whole number from 0 to {FRAMES - 1}.")
+        (drawn,) = await self._drawn(request, state, [Picture(state.a, state.b or state.a, int(frame), state.seed)])
+        return Response(drawn.png, media_type="image/png")
+
+    async def grid(self, request: Request) -> Response:
+        """All images with their captions below, a row per seed."""
+        state = self._state(request)
+        drawn = await self._drawn(request, state, view.pictures(state))
+        labels = [f"{text} (seed {seed})" for seed in state.seeds for text in state.captions.values()]
+        return await _sheet(drawn, labels, columns=len(state.captions) if state.b else min(state.count, 4))
+
+    async def strip(self, request: Request) -> Response:
+        """The images from A to B in a row."""
+        state = self._state(request)
+        if not state.b:
+            raise HTTPException(400, "Caption B is empty: nothing lies between one caption and itself.")
+        drawn = await self._drawn(request, state, view.frames(state))
+        return await _sheet(drawn, [state.a, *[""] * (FRAMES - 2), state.b], columns=FRAMES)
+
+    async def style(self, _: Request) -> Response:
+        """The style sheet of all our pages, and what this one has more."""
+        return Response(self.css, media_type="text/css")
+
+    async def icon(self, _: Request) -> Response:
+        """Two overlapping circles."""
+        return Response((HERE / "icon.svg").read_bytes(), media_type="image/svg+xml")
+
+    def _head(self, state: State, names: Sequence[str]) -> str:
+        return self.parts.head(state, names, view.examples(state), LIMITS)
+
+    def _end(self, problems: Sequence[str]) -> str:
+        return self.parts.problems(problems) + self.parts.foot([])
+
+    def _state(self, request: Request) -> State:
+        try:
+            return read_state(request.query_params, self.checkpoints.names())
+        except StateError as error:
+            raise HTTPException(400, str(error)) from error
+
+    async def _drawn(self, request: Request, state: State, wanted: Sequence[Picture]) -> list[Drawn]:
+        """From memory, or drawn in turn as long as the client stays."""
+        studio = self.checkpoints.opened(state.checkpoint)
+        kept = [drawn for picture in wanted if studio and (drawn := studio.kept(picture))]
+        if len(kept) == len(wanted):
+            return kept
+
+        async def work() -> list[Drawn]:
+            with self.queue.place() as place:
+                await place.turn()
+                return await self._draw(place, await place.step(self.checkpoints.open, state.checkpoint), wanted)
+
+        try:
+            return await _unless_gone(request, work())
+        except QueueFullError as error:
+            raise HTTPException(503, FULL, {"Retry-After": "10"}) from error
+        except UserError as error:
+            raise HTTPException(400, str(error)) from error
+
+    async def _draw(self, place: Place, studio: Studio, wanted: Sequence[Picture]) -> list[Drawn]:
+        """The images, PART at a time, so that it can be cancelled between them."""
+        drawn = {picture: kept for picture in wanted if (kept := studio.kept(picture))}
+        missing = [picture for picture in wanted if picture not in drawn]
+        for start in range(0, len(missing), PART):
+            drawn.update(await place.step(studio.draw, missing[start : start + PART]))
+        return [drawn[picture] for picture in wanted]
+
+
+class Parts(StreamingResponse):
+    """A page in parts; where the client goes away, the generator ends at once and gives its place back."""
+
+    def __init__(self, parts: AsyncGenerator[str, None]) -> None:
+        super().__init__(parts, media_type="text/html")
+        self._parts = parts
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(self._parts):
+            await super().stream_response(send)
+
+
+async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """The result of `work`, which is cancelled when the client goes away."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise HTTPException(GONE)
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+
+
+async def _sheet(drawn: Sequence[Drawn], labels: Sequence[str], columns: int) -> Response:
+    images = np.stack([np.asarray(Image.open(io.BytesIO(one.png))) for one in drawn])
+    sheet = await asyncio.to_thread(lambda: png(captioned(images, labels, columns)))
+    return Response(sheet, media_type="image/png")

@@ -1,0 +1,49 @@
+"""The checkpoints that the page offers, by name, and those of them that are open."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+from hspcgan.evaluate.checkpoints import find_checkpoint
+from hspcgan.evaluate.playground.studio import Studio
+from hspcgan.model.errors import UserError
+
+SHIPPED = "toy-hspcgan"
+OPEN = 2  # checkpoints held in memory
+
+
+class Checkpoints:
+    """Names → opened checkpoints. Only what was found can be asked for: no path comes from a request."""
+
+    def __init__(self, chosen: str | None = None, runs: Path = Path("runs"), device: str = "auto") -> None:
+        """`chosen` is offered first. UserError where it is no checkpoint."""
+        if chosen is not None:
+            find_checkpoint(chosen)
+        self._chosen, self._runs, self._device = chosen, runs, device
+        self._open: OrderedDict[Path, Studio] = OrderedDict()
+
+    def names(self) -> list[str]:
+        """The chosen one, the shipped one, and the runs up to three folders below `runs` that have a checkpoint."""
+        pointers = [
+            found for depth in ("*", "*/*", "*/*/*") for found in self._runs.glob(f"{depth}/checkpoints/latest")
+        ]
+        runs = sorted(pointer.parent.parent.as_posix() for pointer in pointers)
+        return list(dict.fromkeys([*([self._chosen] if self._chosen else []), SHIPPED, *runs]))
+
+    def opened(self, name: str) -> Studio | None:
+        """The studio, where it is open already; never waits."""
+        try:
+            return self._open.get(find_checkpoint(name))
+        except UserError:
+            return None
+
+    def open(self, name: str) -> Studio:
+        """A run's latest checkpoint as it is now. UserError where it cannot be opened."""
+        folder = find_checkpoint(name)
+        if folder not in self._open:
+            self._open[folder] = Studio(folder, self._device)
+        self._open.move_to_end(folder)
+        while len(self._open) > OPEN:
+            self._open.popitem(last=False)
+        return self._open[folder]

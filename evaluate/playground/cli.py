@@ -1,0 +1,32 @@
+"""The command `hspcgan playground`: serves the page on 127.0.0.1 until it is interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--checkpoint", metavar="RUN", help="Offered first: a run, a checkpoint folder or a shipped name.")
+@click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+              help="Folder whose runs are offered too.")  # fmt: skip
+@click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="0: any free one.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+              help="Where to draw.")  # fmt: skip
+@click.option("--load-test", "load_sec", type=click.IntRange(min=1), metavar="SECONDS",
+              help="Instead: 20 clients ask for so long; print figures, exit 1 if an answer was lost.")  # fmt: skip
+def playground(checkpoint: str | None, runs: Path, port: int, device: str, load_sec: int | None) -> None:
+    """Type captions, see what is read and drawn.
+
+    Serves a page for this machine's browser alone and prints its address. Ctrl-C ends it.
+    """
+    if load_sec is not None:
+        from hspcgan.evaluate.playground.load import load_test
+
+        load_test(load_sec, click.echo)
+        return
+    from hspcgan.evaluate.playground.checkpoints import Checkpoints
+    from hspcgan.evaluate.playground.server import serve
+
+    serve(Checkpoints(checkpoint, runs, device), port, click.echo)

@@ -1,0 +1,55 @@
+"""What reaches the page: requests of this machine's browser for the page itself, not other sites' pages."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """Answers 403 to other hosts (DNS rebinding), other origins, and what other sites embed; adds safe headers."""
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self.app = app
+        self.hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        problem = self._problem(Headers(scope=scope))
+        if problem:
+            return await PlainTextResponse(problem, status_code=403)(scope, receive, send_safely)
+        return await self.app(scope, receive, send_safely)
+
+    def _problem(self, headers: Headers) -> str:
+        allowed = " or ".join(f"http://{host}" for host in sorted(self.hosts))
+        if headers.get("host", "").lower() not in self.hosts:
+            return f"The playground answers at {allowed} only."
+        origin = headers.get("origin")
+        if origin is not None and (urlsplit(origin).scheme != "http" or urlsplit(origin).netloc not in self.hosts):
+            return f"The playground answers its own page only, not {origin[:100]}."
+        is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not is_link:
+            return "The playground cannot be embedded in other pages."
+        return ""

@@ -1,0 +1,73 @@
+"""One drawing at a time: requests wait in a queue, know how many are before them, and leave with their client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+LONGEST = 64
+
+
+class QueueFullError(Exception):
+    """So many wait that another one would wait too long."""
+
+
+class Queue:
+    """First come, first served. Work runs in one thread, so that the server goes on answering meanwhile."""
+
+    def __init__(self, longest: int = LONGEST):
+        self.longest = longest
+        self._line: list[Place] = []
+        self._moved = asyncio.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._line) >= self.longest
+
+    @contextmanager
+    def place(self) -> Iterator[Place]:
+        """A place at the end, given back at the end of the block. QueueFullError where there is none."""
+        if self.is_full:
+            raise QueueFullError
+        place = Place(self)
+        self._line.append(place)
+        try:
+            yield place
+        finally:
+            self._line.remove(place)
+            self._moved.set()
+            self._moved = asyncio.Event()
+
+    def close(self) -> None:
+        """Drops what has not begun; the step at work ends first."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+
+class Place:
+    """A place in the queue. Steps are short, so that work stops soon after the task that awaits it is cancelled."""
+
+    def __init__(self, queue: Queue):
+        self._queue = queue
+
+    async def before(self) -> AsyncIterator[int]:
+        """How many are before, each time that this changes; ends when it is this one's turn."""
+        while before := self._queue._line.index(self):
+            yield before
+            await self._queue._moved.wait()
+
+    async def turn(self) -> None:
+        """Returns when it is this one's turn."""
+        async for _ in self.before():
+            pass
+
+    async def step(self, work: Callable[..., T], *arguments: Any) -> T:
+        """The result of a short piece of work, done in the thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._queue._thread, work, *arguments)

@@ -1,0 +1,169 @@
+"""An opened checkpoint: reads captions, draws them, scores the images; what was drawn lately is kept."""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+import yaml
+
+from hspcgan.evaluate.checkpoints import open_checkpoint, text_settings
+from hspcgan.evaluate.draw.generate import noise
+from hspcgan.evaluate.draw.pictures import png
+from hspcgan.evaluate.draw.texts import conditions_from_texts, doubts
+from hspcgan.evaluate.metrics.clip_score import cosine
+from hspcgan.evaluate.playground.state import FRAMES
+from hspcgan.evaluate.scorers import ClipScorer
+from hspcgan.model.clip import load_clip, pick_device
+from hspcgan.model.clip_file import file_sha256
+from hspcgan.model.condition import Condition
+from hspcgan.model.views import to_uint8
+from hspcgan.pipeline.concepts import Parser
+from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.concepts.tokens import Concepts
+from hspcgan.pipeline.manifest import weights_path
+from hspcgan.pipeline.stages.encode import encode_texts
+
+T = TypeVar("T")
+KEPT = 512  # images and captions: at 224 px some 60 MB
+SMALL = 64  # px: up to here, torch's threads cost more than they gain, most of all on a busy machine
+PART = 4  # images drawn before anything else is looked at, such as a client that went away
+
+
+class Kept(Generic[T]):
+    """The values that were used last, KEPT of them, by key."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[Hashable, T] = OrderedDict()
+
+    def get(self, key: Hashable) -> T | None:
+        """The value, or None where it was never kept or dropped since."""
+        try:
+            self._values.move_to_end(key)
+            return self._values[key]
+        except KeyError:  # also where another thread drops it between the two lines
+            return None
+
+    def keep(self, key: Hashable, value: T) -> T:
+        """Keeps a value and drops the one that was used longest ago."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > KEPT:
+            self._values.popitem(last=False)
+        return value
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What to draw: frame 0 is caption `a`, frame FRAMES - 1 caption `b`, others lie between; all with a's noise."""
+
+    a: str
+    b: str
+    frame: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An image, and its cosine with caption a and with caption b by the held-out scorer, if there is one."""
+
+    png: bytes
+    scores: tuple[float, float] | None
+
+
+class Studio:
+    """A checkpoint with all that it needs. Methods are called from one thread at a time, except `kept`."""
+
+    def __init__(self, folder: Path, device: str = "auto") -> None:
+        self.loaded = open_checkpoint(folder)
+        self.loaded.generator.to(pick_device(device, "--device"))
+        self.parser, self.templates = None, {}
+        if self.loaded.config.prompts != "fc":
+            settings = text_settings(folder)
+            self.parser, self.templates = parser_of(settings.parse), settings.templates
+        self._threads = 1 if self.loaded.config.image_size <= SMALL else torch.get_num_threads()
+        self.scorer = held_out_scorer(folder, self.loaded.clip.name, self.loaded.clip.sha256)
+        self._drawn: Kept[Drawn] = Kept()
+        self._conditions: Kept[Condition] = Kept()
+        self._texts: Kept[np.ndarray] = Kept()
+
+    def read(self, text: str) -> Concepts | None:
+        """What the parser finds; None where the checkpoint's prompts are made of the sentence alone."""
+        torch.set_num_threads(self._threads)  # holds for the calling thread
+        return self.parser.parse([text])[0] if self.parser else None
+
+    def doubts(self, text: str) -> list[str]:
+        """Reasons why an image may not show the caption, such as words that CLIP was never trained on."""
+        return doubts([text], self.loaded.clip)
+
+    def kept(self, picture: Picture) -> Drawn | None:
+        """The image, where it was drawn lately."""
+        return self._drawn.get(picture)
+
+    @torch.inference_mode()
+    def draw(self, pictures: Sequence[Picture]) -> dict[Picture, Drawn]:
+        """Draws pictures of one pair of captions, PART at most, and keeps them."""
+        torch.set_num_threads(self._threads)
+        a, b = pictures[0].a, pictures[0].b
+        generator, condition = self.loaded.generator, self._condition(a, b).to(self.loaded.generator.device)
+        z = noise([one.seed for one in pictures], [a] * len(pictures), generator.config.noise_dim)
+        share = torch.tensor([one.frame / (FRAMES - 1) for one in pictures], device=generator.device)
+        first, second = (condition[[side] * len(pictures)] for side in (0, 1))
+        images = to_uint8(generator.blend(torch.from_numpy(z).to(generator.device), first, second, share).float())
+        scores = self._scores(images, a, b)
+        return {one: self._drawn.keep(one, Drawn(png(image), score))
+                for one, image, score in zip(pictures, images, scores, strict=True)}  # fmt: skip
+
+    def _condition(self, a: str, b: str) -> Condition:
+        """Of both captions, two rows."""
+        kept = self._conditions.get((a, b))
+        if kept is None:
+            made = conditions_from_texts([a, b], self.loaded.clip, self.templates, self.parser,
+                                         n_entities=self.loaded.config.locals)  # fmt: skip
+            kept = self._conditions.keep((a, b), made)
+        return kept
+
+    def _scores(self, images: np.ndarray, a: str, b: str) -> list[tuple[float, float] | None]:
+        if self.scorer is None:
+            return [None] * len(images)
+        seen, texts = self.scorer.image_features(images), self._texts.get((a, b))
+        if texts is None:  # not by the scorer's text_features, which keeps every text for ever
+            texts = self._texts.keep((a, b), encode_texts(self.scorer.clip, [a, b])[0])
+        both = [cosine(seen, np.repeat(text[None], len(images), 0)).tolist() for text in texts]
+        return list(zip(*both, strict=True))
+
+
+class RememberingParser(Parser):
+    """A parser that keeps what it found in the last captions: the page shows it, and the prompts are made of it."""
+
+    def __init__(self, config: ParseConfig) -> None:
+        super().__init__(config)
+        self._found: Kept[Concepts] = Kept()
+
+    def parse(self, texts: Sequence[str]) -> list[Concepts]:
+        """As `Parser.parse`."""
+        return [self._found.get(text) or self._found.keep(text, super(RememberingParser, self).parse([text])[0])
+                for text in texts]  # fmt: skip
+
+
+parser_of: Callable[[ParseConfig], RememberingParser] = functools.lru_cache(maxsize=2)(RememberingParser)
+
+
+def held_out_scorer(checkpoint: Path, clip_name: str, clip_sha256: str) -> ClipScorer | None:
+    """The first scorer of the run's manifest that is not the CLIP trained with; toy-scorer for toy-clip; or none."""
+    manifest = checkpoint.resolve().parent.parent / "manifest.yaml"
+    sections: dict[str, Any] = yaml.safe_load(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+    named = (sections.get("evaluate") or {}).get("scorers") or {}
+    if clip_name == "toy-clip":
+        named = named or {"held-out": "toy-scorer"}
+    for weights in named.values():
+        path = weights_path(weights)
+        if path.is_file() and file_sha256(path) != clip_sha256:
+            return ClipScorer(path.stem, load_clip(path))
+    return None

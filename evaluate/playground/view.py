@@ -1,0 +1,93 @@
+"""What the template shows, as plain values: captions with their marks and graphs, images with their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from markupsafe import Markup
+
+from hspcgan.evaluate.draw.pictures import slug
+from hspcgan.evaluate.playground.state import FRAMES, State
+from hspcgan.evaluate.playground.studio import Drawn, Picture
+from hspcgan.pipeline.concepts.tokens import Concepts
+from hspcgan.pipeline.graphs.svg import graph_svg
+from hspcgan.pipeline.pages.marks import changed_words, marked
+from hspcgan.pipeline.stages.parse import concept_row
+
+FRAME = {"a": 0, "b": FRAMES - 1}  # of each side
+EXAMPLES = (
+    ("another colour", "a small bird with a white belly", "a small bird with a red belly"),
+    ("another size", "a small yellow bird stands on the grass", "a large yellow bird stands on the grass"),
+    ("another place", "a blue bird is perched on a branch", "a blue bird is floating on the water"),
+    ("colours exchanged", "a red bird with blue wings flies in the sky", "a blue bird with red wings flies in the sky"),
+    ("one more part", "a brown bird sits on a branch", "a brown bird with an orange crest sits on a branch"),
+    ("an unknown word", "a yellow bird on a branch", "a yellow parrot on a branch"),
+)
+
+
+def examples(state: State) -> list[tuple[str, State]]:
+    """States to try, by name, with the seeds and the checkpoint of this one."""
+    return [(name, replace(state, a=a, b=b)) for name, a, b in EXAMPLES]
+
+
+def sides(state: State, found: Mapping[str, Concepts | None], doubts: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+    """A caption each: letter, marked words, graph (or None where it is not parsed) and lines of doubt."""
+    shown = []
+    for side, text in state.captions.items():
+        other = state.captions.get("b" if side == "a" else "a", text)
+        concepts, letter = found[side], side.upper()
+        row = concept_row(concepts) if concepts else {"entities": [], "attributes": [], "relations": []}
+        shown.append({
+            "letter": letter,
+            "marked": marked({**row, "text": text}, changed_words(other, text)),
+            # graph_svg escapes every text it is given.
+            "graph": Markup(graph_svg(f"Scene graph of {letter}", concepts.graph)) if concepts else None,
+            "doubts": doubts[side],
+        })  # fmt: skip
+    return shown
+
+
+def pictures(state: State) -> list[Picture]:
+    """The images of both captions, seed by seed."""
+    return [Picture(state.a, state.b or state.a, FRAME[side], seed) for seed in state.seeds for side in state.captions]
+
+
+def frames(state: State) -> list[Picture]:
+    """The images from A to B, with the first seed's noise."""
+    return [Picture(state.a, state.b, frame, state.seed) for frame in range(FRAMES)]
+
+
+def address(state: State, picture: Picture) -> str:
+    """Where the image of a picture is."""
+    return "/image.png?" + state.query(seed=picture.seed, count=1, frame=picture.frame)
+
+
+def cards(state: State, drawn: Mapping[Picture, Drawn]) -> list[dict[str, Any]]:
+    """A card per seed with an image per caption."""
+    shown: dict[int, list[dict[str, Any]]] = {seed: [] for seed in state.seeds}
+    for picture, image in drawn.items():
+        side = "a" if picture.frame == FRAME["a"] else "b"
+        text = state.captions[side]
+        shown[picture.seed].append({
+            "letter": side.upper(), "url": address(state, picture), "alt": f"{text} (seed {picture.seed})",
+            "file": f"{slug(text)}_seed{picture.seed}.png",
+            "score": f"{image.scores[side == 'b']:.2f}" if image.scores else None,
+        })  # fmt: skip
+    return [{"seed": seed, "images": images} for seed, images in shown.items()]
+
+
+def mean_scores(state: State, drawn: Mapping[Picture, Drawn]) -> list[tuple[str, list[str]]]:
+    """Per caption: the mean score of its images with caption A and with caption B; none where there is one caption."""
+    rows = []
+    for side in state.captions if state.b else ():
+        own = [image.scores for picture, image in drawn.items() if picture.frame == FRAME[side] and image.scores]
+        if own:
+            rows.append((side.upper(), [f"{sum(column) / len(own):.3f}" for column in zip(*own, strict=True)]))
+    return rows
+
+
+def shares(state: State, wanted: Sequence[Picture]) -> list[dict[str, str]]:
+    """A frame each: its share of caption B in percent, and its address."""
+    return [{"share": f"{picture.frame / (FRAMES - 1):.0%}", "url": address(state, picture)} for picture in wanted]
