@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 NOMINAL = ("NOUN", "PROPN")
 COLOURED = ("colored", "coloured", "color", "colour")
+QUOTED = "QUOTED"  # the tag of quoted words: a name in any case
 # Words that begin a preposition of two words where they are adjectives: "next to", "close to".
 NEAR = ("next", "close", "adjacent", "near")
 
@@ -24,10 +25,10 @@ class ParseEdit:
     """
     One caption's words, tags and dependency tree as lists, with the moves attach, promote, relabel and retag.
 
-    `texts` are as written, `words` in lower case; `heads` are indices, −1 for the root's. Index −1 stands for the place
-    above the root: every list has one entry more, which is empty there and its own head, so that a rule can read the
-    head of any word. Labels are spaCy's (CLEAR) until `annotate.to_ud` has run, then those of Universal Dependencies.
-    Each move sets `changed`. A move that would make a circle is not done.
+    `texts` are as written, `words` in lower case, `starts` the places of their first characters; `heads` are indices,
+    −1 for the root's. Index −1 stands for the place above the root: every list has one entry more, which is empty there
+    and its own head, so that a rule can read the head of any word. Labels are spaCy's (CLEAR) until `annotate.to_ud`
+    has run, then those of Universal Dependencies. Each move sets `changed`. One that would make a circle is not done.
     """
 
     def __init__(
@@ -38,11 +39,12 @@ class ParseEdit:
         tags: Sequence[str],
         heads: Sequence[int],
         labels: Sequence[str],
+        starts: Sequence[int],
     ) -> None:
         self.texts, self.words = [*texts, ""], [*map(str.lower, texts), ""]
         self.lemmas = [*lemmas, ""]
         self.pos, self.tags = [*pos, ""], [*tags, ""]
-        self.heads, self.labels = [*heads, -1], [*labels, ""]
+        self.heads, self.labels, self.starts = [*heads, -1], [*labels, ""], [*starts, -1]
         self.changed = False
         self._children: list[list[int]] = [[] for _ in self.words]
         for i, head in enumerate(heads):
@@ -60,6 +62,7 @@ class ParseEdit:
             [t.tag_ for t in tokens],
             [-1 if head == i else head for i, head in enumerate(heads)],
             [t.dep_ for t in tokens],
+            [t.idx for t in tokens],
         )
 
     def as_doc(self, doc: "Doc") -> "Doc":
@@ -86,6 +89,10 @@ class ParseEdit:
 
     def __len__(self) -> int:
         return len(self.words) - 1
+
+    def is_joined(self, i: int) -> bool:
+        """Whether no space stands between a word and the next one."""
+        return self.starts[i] + len(self.texts[i]) == self.starts[i + 1]
 
     def is_a(self, i: int, *labels: str) -> bool:
         """Whether a word's label is one of `labels` or a subtype of one."""

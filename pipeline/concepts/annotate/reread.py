@@ -131,6 +131,8 @@ def _is_body(back: Token) -> bool:
     """
     if back.i == 0 or back.pos_ in NOMINAL or (back.dep_ in ("amod", "compound") and back.head.i > back.i):
         return False
+    if back.i + 1 < len(back.doc) and back.nbor(1).lemma_ in lexicon("body_parts"):  # "brownish back legs"
+        return False
     before = back.nbor(-1)
     opened = before.i > 0 and (before.nbor(-1).pos_ in OPENERS or before.nbor(-1).lemma_ == "have")
     return before.lower_ in lexicon("colours") or (before.tag_ == "JJ" and opened)
@@ -162,7 +164,7 @@ def restored(doc: Doc, read: Doc, torn: Sequence[TornNoun]) -> Doc:
     for i, token in zip(at, read, strict=True):
         lemmas[i], pos[i], tags[i], labels[i] = token.lemma_, token.pos_, token.tag_, token.dep_
         heads[i] = at[token.head.i] if token.head.i != token.i else -1
-    edit = ParseEdit([t.text for t in doc], lemmas, pos, tags, heads, labels)
+    edit = ParseEdit([t.text for t in doc], lemmas, pos, tags, heads, labels, [t.idx for t in doc])
     for noun in torn:
         edit.retag(noun.start + noun.words - 1, "NNS" if noun.plural else "NN", "NOUN", noun.lemma)
     return edit.as_doc(doc)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from spacy.tokens import Doc
 
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.parse_edit import ParseEdit
+from hspcgan.pipeline.concepts.parse_edit import QUOTED, ParseEdit
 from hspcgan.pipeline.concepts.tokens import Token
 
 # CLEAR label → UD relation; labels of the same name and meaning are left out.
@@ -76,7 +76,8 @@ def _upos(edit: ParseEdit, i: int, text: str) -> str:
     """spaCy's part of speech; a copula is AUX, and a name in lower case is a noun ("the red bird" is no Mr Bird)."""
     if edit.labels[i] == "cop":
         return "AUX"
-    return "NOUN" if edit.pos[i] == "PROPN" and text.islower() else edit.pos[i]
+    is_noun = edit.pos[i] == "PROPN" and text.islower() and edit.tags[i] != QUOTED
+    return "NOUN" if is_noun else edit.pos[i]
 
 
 def coordination(edit: ParseEdit) -> None:

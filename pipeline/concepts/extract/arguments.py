@@ -6,6 +6,7 @@ from hspcgan.pipeline.concepts.parse_edit import NOMINAL
 
 RELATIVE = ("that", "which", "who", "whom", "whose")
 DENYING = ("not", "n't", "never", "neither", "nor")
+PERCEIVING = ("see", "show", "watch")
 PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
 
 
@@ -80,11 +81,13 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
     """The entity that a relative clause or participle describes, with the entities joined to it.
 
     a dog and a cat sleeping on a sofa → sleep on (dog, sofa), sleep on (cat, sofa)
+    a boy riding a bike and a girl eating ice → ride (boy, bike), eat (girl, ice)
     """
     noun = tree.heads[clause]
     if noun >= 0 and tree.is_a(noun, "conj") and tree.tags[clause] == "VBG":
         first = tree.heads[noun]
-        noun = first if tree.is_entity(first) and not tree.case(first) else noun
+        has_own = any(c < noun and tree.tags[c] == "VBG" for c in tree.children(first, "acl"))
+        noun = first if tree.is_entity(first) and not tree.case(first) and not has_own else noun
     return shared(tree, noun, clause) if noun >= 0 and tree.is_entity(noun) else []
 
 
@@ -156,7 +159,7 @@ def agents(tree: Tree, i: int) -> list[int]:
     if not is_passive(tree, i):
         return []
     if tree.is_a(i, "amod") and tree.lemmas[i] in lexicon("covering_verbs"):
-        return [c for c in tree.children(i, "obl:npmod") if c == i - 1]
+        return [c for c in tree.children(i, "obl:npmod") if all(tree.words[w] == "-" for w in range(c + 1, i))]
     if tree.lemmas[i] in lexicon("posture_verbs"):
         return []
     return [c for c in tree.children(i, "obl") if tree.is_a(c, "obl:agent") or tree.case_text(c) == "by"]
@@ -175,8 +178,11 @@ def objects(tree: Tree, i: int) -> list[int]:
     """The entities that are the object of a verb; in a relative clause with a subject, the noun that it describes.
 
     the shirt the woman is wearing is red → wear (woman, shirt), red (shirt)
+    people watching a man play tennis → watch (people, man), play (man, tennis)
     """
     own = tree.children(i, "obj")
+    if not own and tree.lemmas[i] in PERCEIVING:
+        own = [subject for clause in tree.children(i, "ccomp") for subject in tree.children(clause, "nsubj")]
     if own:
         return [thing for word in own for thing in things(tree, word, i)]
     if (

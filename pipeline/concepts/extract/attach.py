@@ -26,7 +26,7 @@ def participles(tree: Tree) -> None:
     """Attaches each participle in -ing to the noun that does it."""
     for i in range(len(tree)):
         if tree.tags[i] == "VBG" and tree.is_a(i, "acl", "advcl", "xcomp"):
-            _attach(tree, i, "acl", _wearer_who_acts, _owner_of_part)
+            _attach(tree, i, "acl", _wearer_who_acts, _owner_of_part, _owner_of_absent_thing)
 
 
 def _attach(tree: Tree, i: int, label: str, *reasons: Reason) -> None:
@@ -88,6 +88,16 @@ def _wearer(tree: Tree, worn: int) -> int:
     ):
         wearer = tree.heads[above]
     return wearer if wearer >= 0 and tree.is_entity(wearer) else -1
+
+
+def _owner_of_absent_thing(tree: Tree, i: int) -> int:
+    """What is absent does nothing.
+
+    a dog without a leash chasing a ball → chase (dog, ball)
+    """
+    absent = tree.heads[i]
+    owner = tree.heads[absent]
+    return owner if tree.case_text(absent) == "without" and tree.is_entity(owner) else -1
 
 
 def _owner_of_part(tree: Tree, i: int) -> int:

@@ -42,7 +42,8 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
         if tree.pos[word] == "VERB" and relations.is_predicate_verb(tree, word):
             continue
         if tree.is_spoken(word) and not (is_shade(tree, word) or goes_on(tree, word)):
-            yield denied_or(tree, word), noun, word
+            for owner in tree.with_conjuncts(noun) if i in tree.shared else [noun]:
+                yield denied_or(tree, word), owner, word
 
 
 def forbids(tree: Tree, i: int) -> bool:

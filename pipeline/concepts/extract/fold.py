@@ -40,9 +40,13 @@ def _is_inside(tree: Tree, i: int, noun: int) -> bool:
 def quantities(tree: Tree) -> None:
     """The thing counted is the entity, the noun of quantity its attribute; also in "a pile of", "a slice of".
 
+    Qualities before the quantity are the thing's, except in "a large group of people" and the like.
+
     a group of people standing on a hill → group (people), stand on (people, hill)
     one of the boys wears a hat → one (boy), wear (boy, hat)
     some of the apples are green → green (apple)
+    two of the three dogs are brown → two (dog), brown (dog)
+    a girl eating a large slice of pizza → large (pizza), slice (pizza)
     a cheese covered slice of pizza → cover (cheese, pizza), slice (pizza)
     """
     partitives = (i for i in range(len(tree)) if tree.pos[i] in ("DET", "PRON", "NUM"))
@@ -52,7 +56,11 @@ def quantities(tree: Tree) -> None:
             continue
         for case in tree.children(noun, "case"):
             tree.attach(case, to=i, label="fixed")
-        own = tree.children(i, "amod", "fixed", "compound")
+        own = tree.children(i, "fixed", "compound") + (
+            tree.children(i, "amod") if tree.lemmas[i] in lexicon("group_nouns") else []
+        )
+        for number in tree.children(noun, "nummod") if tree.pos[i] == "NUM" else ():
+            tree.relabel(number, "dep")
         _replace(tree, i, noun, "amod", keep=[c for c in own if not tree.children(c, "obl:npmod")])
         tree.quantities.add(i)
 
@@ -92,6 +100,19 @@ def adverbs_before_prepositions(tree: Tree) -> None:
                 _replace(tree, i, noun, "case", keep=tree.children(i, "advmod"))
                 if modifies:
                     tree.relabel(noun, "nmod" if tree.pos[tree.heads[noun]] in NOMINAL else "obl")
+
+
+def colours_on_parts(tree: Tree) -> None:
+    """In "with gray on its back", the back is gray, and what is with the whole; `repair.nouns.colours_on_parts`."""
+    for i in range(len(tree)):
+        if tree.lemmas[i] not in lexicon("colours") or tree.case_text(i) != "with":
+            continue
+        part = next((c for c in tree.children(i, "nmod") if tree.case_text(c) in ("on", "in")), -1)
+        if part >= 0:
+            for case in tree.children(part, "case"):
+                tree.attach(case, to=i, label="dep")
+            tree.promote(part, over=i, label="amod", moving=tree.children(i, "case"))
+            tree.shared.add(i)
 
 
 def _replace(tree: Tree, old: int, new: int, label: str, keep: list[int]) -> None:

@@ -82,6 +82,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     a bird is flying → fly (bird, –)
     a pond surrounded by trees → surround (tree, pond)
     the plate has food on it → have (plate, food), on (food, plate)
+    a hose spraying water from it → spray (hose, water), from (water, hose)
     a man taking picture of a horse → take (man, picture), of (picture, horse)
     """
     if not is_predicate_verb(tree, i):
@@ -98,7 +99,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
         if not agents:
             yield from _pairs(text, ones, others, i)
         for preposition, word, places in phrases:
-            if tree.lemmas[i] == "have" and tree.lemmas[tree.heads[word]] in ("it", "they"):
+            if _is_subject_again(tree, tree.heads[word], i, ones):
                 yield from _links(preposition, others, ones, word)
             else:
                 yield from _links(preposition, (preposition == "of" and others) or ones, places, word)
@@ -112,6 +113,15 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     yield from _pairs(f"{text} {preposition}", ones, places, i)
     for preposition, word, places in phrases[1:]:
         yield from _links(preposition, ones, places, word)
+
+
+def _is_subject_again(tree: Tree, pronoun: int, verb: int, ones: Sequence[int]) -> bool:
+    """Whether a pronoun after a verb and its object stands for the verb's subject."""
+    if tree.lemmas[verb] == "have":
+        return tree.lemmas[pronoun] in ("it", "they")
+    single = len(ones) == 1 and tree.tags[ones[0]] == "NN" and tree.lemmas[ones[0]] not in lexicon("persons")
+    acts = tree.tags[verb] in ("VBG", "VBZ")
+    return single and acts and tree.words[pronoun] == "it" and tree.words[pronoun + 1] != "'s"
 
 
 def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:

@@ -17,6 +17,7 @@ FOLDS: tuple[Callable[[Tree], None], ...] = (
     fold.quantities,
     fold.places_on_things,
     fold.adverbs_before_prepositions,
+    fold.colours_on_parts,
     attach.prepositional_phrases,
     attach.participles,
     fold.unnamed_persons,

@@ -21,9 +21,11 @@ class Tree(ParseEdit):
             [t.xpos for t in tokens],
             [t.head for t in tokens],
             [t.deprel for t in tokens],
+            [t.start for t in tokens],
         )
         self.tokens = tokens
         self.quantities: set[int] = set()  # what was folded onto the thing counted
+        self.shared: set[int] = set()  # modifiers of all nouns that are joined to theirs
         self.persons: dict[int, str] = {}  # unnamed ones: pronouns by index, the nouns they stand for
         self.lemmas = [self._lemma(i) for i in range(len(self.words))]
 
@@ -61,6 +63,8 @@ class Tree(ParseEdit):
         apart = ("compound", "amod", "nummod", "flat", "fixed", "case", "goeswith", "cc", "mark", "obl:tmod")
         if self.pos[i] not in NOMINAL or self.is_a(i, *apart):
             return False
+        if self.is_a(i, "conj") and self.is_a(self.heads[i], "amod") and self.heads[self.heads[i]] > i:
+            return False  # "an orange and white cat"
         return self.is_spoken(i) and not self.is_nobody(i)
 
     def is_mutual(self, i: int) -> bool:

@@ -70,6 +70,26 @@ def _is_subject_of_its_own(edit: ParseEdit, i: int, acts: bool) -> bool:
     return edit.lemmas[i] not in lexicon("switched") and not edit.children(i, "det")
 
 
+def persons_after_things(edit: ParseEdit, _known: Vocabulary) -> None:
+    """A person with a clause of its own after "and" is joined to the person before, and not to what that one wears.
+
+    a man wearing a black shirt and a woman wearing a white dress → wear (man, shirt), wear (woman, dress)
+    a boy with a hat and a girl with a kite → with (boy, hat), with (girl, kite)
+    """
+    persons = lexicon("persons")
+    for i, label in enumerate(edit.labels):
+        thing = edit.heads[i]
+        if label != "conj" or edit.lemmas[i] not in persons or edit.labels[thing] not in ("dobj", "pobj"):
+            continue
+        other = edit.heads[edit.heads[thing]]
+        if edit.lemmas[thing] in persons or edit.lemmas[other] not in persons:
+            continue
+        if edit.labels[edit.heads[thing]] in ("acl", "prep") and edit.children(i, "acl", "prep"):
+            for link in edit.children(thing, "cc"):
+                edit.attach(link, to=other)
+            edit.attach(i, to=other)
+
+
 def comparisons(edit: ParseEdit, _known: Vocabulary) -> None:
     """A noun before a comparison is what is compared, no measure ("a foot taller").
 

@@ -27,6 +27,32 @@ def nouns_as_predicates(edit: ParseEdit, _known: Vocabulary) -> None:
             edit.attach(top, to=edit.heads[links[-1]])
 
 
+def lists_before_a_noun(edit: ParseEdit, known: Vocabulary) -> None:
+    """Nouns in a list before a noun do not describe it: the list is one of things.
+
+    a teddybear, kitten and calico cat on a bed → and (kitten, cat), calico (cat)
+    """
+    for i, label in enumerate(edit.labels):
+        noun = edit.heads[i]
+        if label != "amod" or noun < i or edit.words[i] in known.adjectives or edit.words[i] in lexicon("colours"):
+            continue
+        others = [c for c in range(i + 1, noun) if edit.labels[c] == "conj" and i <= edit.heads[c] < c]
+        if not any(_is_thing(edit, c, known) for c in others) or "and" not in edit.words[i:noun]:
+            continue
+        edit.promote(i, over=noun, label="conj", moving=[c for c in edit.children(noun) if c < i])
+        edit.retag(i, "NN", "NOUN")
+        for c in others:
+            if c == noun - 1:
+                edit.attach(c, to=noun, label="compound")
+            edit.retag(c, "NN", "NOUN")
+
+
+def _is_thing(edit: ParseEdit, i: int, known: Vocabulary) -> bool:
+    word = edit.words[i]
+    apart = word in known.adjectives or word in lexicon("colours") or word in lexicon("describing_nouns")
+    return word in known.nouns and not apart
+
+
 def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
     """Of two phrases without a word between them, the first is no part of the second one's name.
 
@@ -52,9 +78,12 @@ def broken_lists(edit: ParseEdit, _known: Vocabulary) -> None:
     """The rest of a list that spaCy broke off at its first comma.
 
     a bathroom with a toilet, a sink and a mirror → with (bathroom, sink), with (bathroom, mirror)
+    a room with chairs, a table, and a woman → with (room, chair), with (room, table), with (room, woman)
     """
     for i, label in enumerate(edit.labels):
-        if label != "appos" or edit.words[i].endswith("ing"):
+        is_joined = label == "conj" and edit.lemmas[i] not in lexicon("persons")
+        is_joined = is_joined or (label == "conj" and edit.lemmas[edit.heads[i]] not in lexicon("persons"))
+        if (label != "appos" and not is_joined) or edit.words[i].endswith("ing"):
             continue
         comma = next((c for c in range(i - 1, edit.heads[i], -1) if edit.words[c] == ","), 0)
         if comma < 2 or any(edit.heads[c] != i for c in range(comma + 1, i)):

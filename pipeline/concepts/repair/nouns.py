@@ -96,6 +96,31 @@ def _is_worn(edit: ParseEdit, i: int) -> bool:
     return clothed or (edit.labels[i] == "dobj" and edit.lemmas[head] == "wear")
 
 
+def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
+    """A colour after "with" and before "on" is a noun to which the place belongs; `fold` gives it to the place.
+
+    this bird is white with gray on its back and tail → white (bird), gray (back), gray (tail), with (bird, tail)
+    a bird with red and black on the wings → red (wing), black (wing), with (bird, wing)
+    """
+    for start, word in enumerate(edit.words):
+        if word != "with":
+            continue
+        end = start + 1
+        while edit.words[end] in lexicon("colours") or (end > start + 1 and edit.words[end] in ("and", ",")):
+            end += 1
+        if end == start + 1 or edit.words[end] not in ("on", "in"):
+            continue
+        if edit.tags[end + 1] == "PRP":  # "a vase with lavender in it"
+            continue
+        first, *others = [i for i in range(start + 1, end) if edit.words[i] in lexicon("colours")]
+        for i in (first, *others):
+            edit.retag(i, "NN", "NOUN", edit.words[i])
+        edit.attach(first, to=start, label="pobj")
+        edit.attach(end, to=first, label="prep")
+        for i in others:
+            edit.attach(i, to=first, label="conj")
+
+
 def adjectives_of_adjectives(edit: ParseEdit, _known: Vocabulary) -> None:
     """An adjective before another one describes the noun, except in a shade ("dark blue") or a compound.
 
@@ -131,6 +156,8 @@ def participles(edit: ParseEdit, known: Vocabulary) -> None:
             edit.attach(top, to=i)
         else:
             edit.promote(noun, over=i, label="acl")
+            if edit.labels[noun] == "pcomp":
+                edit.relabel(noun, "pobj")
         for child in _before(edit, i, noun):
             edit.attach(child, to=noun)
         edit.retag(i, "VBG", "VERB", known.verb_of_participle(edit.words[i]))

@@ -4,6 +4,9 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.parse_edit import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
+MADE = ("build", "craft", "grow", "knit", "make")
+MAKERS = ("factory", "hand", "home", "machine", "man")
+
 
 def kinds(edit: ParseEdit, _known: Vocabulary) -> None:
     """After a colour, a word in -ing before a noun is a modifier.
@@ -66,6 +69,82 @@ def covered_things(edit: ParseEdit, _known: Vocabulary) -> None:
             edit.attach(child, to=noun)
         edit.attach(cover, to=i, label="npadvmod")
         edit.retag(i, "VBN", "VERB")
+
+
+def made_things(edit: ParseEdit, _known: Vocabulary) -> None:
+    """In "home built motorcycle", the noun before the participle says by whom or where the thing was made.
+
+    a home built motorcycle in a garage → home built (motorcycle), in (motorcycle, garage)
+    a hand made quilt → hand made (quilt)
+    """
+    for i, lemma in enumerate(edit.lemmas):
+        maker = i - 1
+        if lemma not in MADE or edit.tags[i] not in ("VBD", "VBN") or edit.words[maker] not in MAKERS:
+            continue
+        noun = next((c for c in edit.children(i, "dobj") if c > i), -1)
+        if noun >= 0 and edit.heads[maker] == i and not edit.children(noun, "det"):
+            edit.promote(noun, over=i, label="amod", moving=edit.children(i))
+            for child in edit.children(maker):
+                edit.attach(child, to=noun)
+        if edit.labels[i] == "amod":
+            edit.attach(maker, to=i, label="compound")
+            edit.retag(i, "VBN", "VERB")
+
+
+def hyphenated_words(edit: ParseEdit, _known: Vocabulary) -> None:
+    """The parts of a hyphenated word before a noun belong to its last part, which describes the noun.
+
+    a boat on a man-made lake → man-made (lake), on (boat, lake)
+    a chocolate-dipped strawberry → chocolate-dipped (strawberry)
+    a 5-year-old girl with a doll → 5-year-old (girl), with (girl, doll)
+    an old, rusty, broken-down truck → old (truck), rusty (truck), broken-down (truck)
+    an umbrella placed upside-down on the beach → place on (umbrella, beach)
+    a snow-covered road → cover (snow, road)
+    """
+    if "-" not in edit.words:
+        return
+    last = 0
+    while last < len(edit):
+        first = last
+        while (
+            last + 2 < len(edit) and edit.words[last + 1] == "-" and edit.is_joined(last) and edit.is_joined(last + 1)
+        ):
+            last += 2
+        if first < last:
+            _join_parts(edit, first, last)
+        last += 1
+
+
+def _join_parts(edit: ParseEdit, first: int, last: int) -> None:
+    nouns = {edit.heads[i] for i in range(first, last + 1, 2) if edit.heads[i] > last}
+    if len(nouns) == 1 and edit.pos[last] not in NOMINAL:
+        edit.attach(last, to=nouns.pop(), label="amod")
+    elif edit.words[last] in lexicon("positions") and edit.labels[last] in ("dobj", "pobj", "npadvmod"):
+        edit.retag(last, "RB", "ADV", edit.words[last])
+        edit.relabel(last, "advmod")
+    elif edit.labels[last] != "amod":
+        return
+    covered = edit.lemmas[last] in lexicon("covering_verbs") and edit.pos[first] in NOMINAL
+    for i in range(first, last):
+        if edit.heads[i] != last and edit.words[i] != "-":
+            for child in edit.children(i):
+                if child < first:
+                    edit.attach(child, to=edit.heads[last])
+        edit.attach(i, to=last, label="punct" if edit.words[i] == "-" else "npadvmod" if covered else "compound")
+
+
+def adverbs_inside_names(edit: ParseEdit, known: Vocabulary) -> None:
+    """An "adverb" between a noun and the noun that it is part of is part of the name as well.
+
+    a kitchen with a stove back splash → stove (splash), back (splash), with (kitchen, splash)
+    """
+    for i, tag in enumerate(edit.tags):
+        if tag != "RB" or not i or edit.words[i] not in known.nouns or edit.labels[i - 1] not in ("compound", "nmod"):
+            continue
+        if edit.pos[i - 1] in NOMINAL and edit.heads[i - 1] == i + 1 and edit.pos[i + 1] in NOMINAL:
+            edit.retag(i, "NN", "NOUN", edit.words[i])
+            edit.attach(i, to=i + 1, label="compound")
+            edit.relabel(i - 1, "compound")
 
 
 def deckers(edit: ParseEdit, _known: Vocabulary) -> None:

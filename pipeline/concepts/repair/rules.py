@@ -9,24 +9,31 @@ from collections.abc import Callable
 from spacy.tokens import Doc
 
 from hspcgan.pipeline.concepts.parse_edit import ParseEdit
-from hspcgan.pipeline.concepts.repair import clauses, noun_phrases, nouns, owned_parts, premodifiers, verbs
+from hspcgan.pipeline.concepts.repair import clauses, noun_phrases, nouns, owned_parts, premodifiers, signs, verbs
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     # which words are verbs, nouns and adjectives
+    signs.quotations,
+    signs.words_on_signs,
     verbs.clauses_tagged_as_nouns,
     verbs.silent_e,
     verbs.verbs_tagged_as_plurals,
+    verbs.verbs_tagged_as_nouns,
     nouns.unknown_words,
     nouns.adjectives_tagged_as_nouns,
     nouns.worn_colours,
+    nouns.colours_on_parts,
     nouns.participles,
     nouns.adjectives_of_adjectives,
     nouns.places_after_to,
     # what describes a noun
     owned_parts.parts_in_a_state,
     premodifiers.kinds,
+    premodifiers.hyphenated_words,
     premodifiers.covered_things,
+    premodifiers.made_things,
+    premodifiers.adverbs_inside_names,
     premodifiers.deckers,
     premodifiers.two_colours,
     premodifiers.modifiers_of_modifiers,
@@ -34,9 +41,11 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     # which nouns belong together, and what a clause describes
     noun_phrases.nouns_as_predicates,
     noun_phrases.side_by_side,
+    noun_phrases.lists_before_a_noun,
     clauses.relative_clauses,
     clauses.bare_relative_clauses,
     clauses.comparisons,
+    clauses.persons_after_things,
     clauses.subjects_of_plural_verbs,
     clauses.verbs_of_the_main_clause,
     noun_phrases.broken_lists,

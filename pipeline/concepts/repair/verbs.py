@@ -32,6 +32,7 @@ def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
     Either it is the root and has a subject, or "a … swims" do not agree.
 
     a bird with a white crown swims on the water → swim on (bird, water)
+    George Johnson studies at Stanford → study at (george johnson, stanford)
     the small bird flies in the sky and has red wings → fly in (bird, sky)
     """
     for verb, tag in enumerate(edit.tags):
@@ -42,11 +43,31 @@ def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
             edit.retag(verb, "VBZ", "VERB", lemma)
             return
         top = _top_noun(edit, verb)
-        singular = any(c < verb and edit.words[c] in SINGULAR for c in edit.children(verb, "det"))
+        named = edit.heads[verb] < 0 and edit.tags[verb - 1] == "NNP" and edit.texts[verb - 1].istitle()
+        singular = named or any(c < verb and edit.words[c] in SINGULAR for c in edit.children(verb, "det"))
         if singular and edit.heads[top] < 0 and (edit.heads[verb - 1], edit.labels[verb - 1]) == (verb, "compound"):
             _as_root(edit, verb, top)
             edit.retag(verb, "VBZ", "VERB", lemma)
             return
+
+
+def verbs_tagged_as_nouns(edit: ParseEdit, known: Vocabulary) -> None:
+    """The noun at the root is a verb if nouns joined by "and" are its subject and a preposition follows.
+
+    a cow and a pig stand near a fence → stand near (cow, fence), stand near (pig, fence)
+    """
+    for verb, tag in enumerate(edit.tags):
+        noun = verb - 1
+        if tag != "NN" or edit.heads[verb] >= 0 or edit.words[verb] not in known.verbs:
+            continue
+        subjects = [c for c in edit.children(verb, "nsubj") if edit.children(c, "cc")]
+        joined = (edit.heads[noun], edit.labels[noun]) == (verb, "compound") and edit.labels[verb + 1] == "prep"
+        if len(subjects) == 1 and joined:
+            edit.attach(noun, to=subjects[0], label="conj")
+            for child in edit.children(verb):
+                if subjects[0] < child < noun:
+                    edit.attach(child, to=noun)
+            edit.retag(verb, "VBP", "VERB", edit.words[verb])
 
 
 def _has_subject(edit: ParseEdit, verb: int) -> bool:

@@ -148,7 +148,7 @@ WORDS = ("birds", "in", "red", "trees")
 def edited() -> ParseEdit:
     """birds ← in ← trees ← red"""
     pos, labels = ("NOUN", "ADP", "ADJ", "NOUN"), ("ROOT", "prep", "amod", "pobj")
-    return ParseEdit(WORDS, WORDS, pos, [""] * 4, (-1, 0, 3, 1), labels)
+    return ParseEdit(WORDS, WORDS, pos, [""] * 4, (-1, 0, 3, 1), labels, (0, 6, 9, 13))
 
 
 def test_moves_change_heads_labels_and_children_together():

@@ -1,0 +1,80 @@
+"""Repairs of quoted words and of what signs say: they are one name, whatever their own grammar."""
+
+from hspcgan.pipeline.concepts.parse_edit import NOMINAL, QUOTED, ParseEdit
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
+
+QUOTES = ('"', "``", "''", "“", "”")
+SAYING = ("read", "say", "spell")
+CARRIERS = ("banner", "billboard", "board", "label", "poster", "shirt", "sign", "sticker")
+ENDS = ("ADP", "CCONJ", "DET", "PART", "PRON", "PUNCT", "SCONJ", "")
+
+
+def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
+    """Words in quotation marks are one name; what follows belongs to the thing that carries them.
+
+    a sign reading "keep out" on a wooden fence → read (sign, keep out), on (sign, fence)
+    a shirt that says "peace and love." → say (shirt, peace and love)
+    a "no smoking" sign on a wall → on (sign, wall)
+    """
+    marks = [i for i, word in enumerate(edit.words) if word in QUOTES]
+    for first, last in zip(marks[::2], marks[1::2], strict=False):
+        words = [i for i in range(first + 1, last) if edit.pos[i] != "PUNCT" or i + 1 < last]
+        if not words or first == 0 or (len(words) == 1 and edit.pos[words[0]] == "VERB"):
+            continue
+        _as_name(edit, first - 1, words, last + 1)
+        for mark in (first, last):
+            edit.attach(mark, to=words[-1])
+
+
+def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
+    """What a sign says, without quotation marks, is a name.
+
+    a sign that says stop → say (sign, stop)
+    a sign that reads keep right on a street → read (sign, keep right), on (sign, street)
+    """
+    for verb, lemma in enumerate(edit.lemmas):
+        if lemma not in SAYING or edit.pos[verb] != "VERB" or edit.lemmas[_carrier(edit, verb)] not in CARRIERS:
+            continue
+        end = verb + 1
+        while edit.pos[end] not in ENDS:
+            end += 1
+        if end > verb + 1:
+            _as_name(edit, verb, list(range(verb + 1, end)), end)
+
+
+def _carrier(edit: ParseEdit, before: int) -> int:
+    """What a quotation belongs to: the noun before it, or the subject of the verb before it; −1 for anything else."""
+    if edit.pos[before] != "VERB":
+        return before if edit.pos[before] in NOMINAL else -1
+    subjects = [c for c in edit.children(before, "nsubj") if edit.pos[c] in NOMINAL]
+    return subjects[0] if subjects else edit.heads[before]
+
+
+def _as_name(edit: ParseEdit, before: int, words: list[int], after: int) -> None:
+    """Makes one name of `words`: object of the verb before, beside the noun before, or part of the noun after."""
+    name, carrier = words[-1], _carrier(edit, before)
+    top = next((i for i in words if edit.heads[i] not in words), name)
+    head, label = edit.heads[top], edit.labels[top]
+    if head < 0 and carrier >= 0 and carrier not in words:
+        edit.attach(_ancestor_below(edit, carrier, words), to=-1, label="ROOT")
+    if edit.pos[before] == "VERB":
+        head, label = before, "dobj"
+    elif edit.pos[before] in NOMINAL:
+        head, label = before, "appos"
+    elif edit.pos[after] in NOMINAL:
+        head, label = after, "compound"
+    outside = [c for i in words for c in edit.children(i) if c not in words and c != before]
+    edit.attach(name, to=head, label=label)
+    for i in words:
+        edit.retag(i, QUOTED, "PROPN", edit.words[i])
+        if i != name:
+            edit.attach(i, to=name, label="compound")
+    for child in outside:
+        edit.attach(child, to=carrier if carrier >= 0 else name)
+
+
+def _ancestor_below(edit: ParseEdit, i: int, words: list[int]) -> int:
+    """A word's highest ancestor before one of `words`."""
+    while edit.heads[i] >= 0 and edit.heads[i] not in words:
+        i = edit.heads[i]
+    return i
