@@ -1,8 +1,12 @@
 """The commands on a finished cache, which may also be given by its manifest or its run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from hspcgan.pipeline.cache.reader import Cache
 
 
 def _folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
@@ -20,7 +24,16 @@ CacheFolder = click.argument("cache", type=click.Path(path_type=Path), callback=
 @click.option("--search", metavar="TEXT", help="Captions that contain this text (the first ten).")
 @click.option("--number", type=int, metavar="K", help="The caption in row K.")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the first caption's graph here.")
-def inspect(cache: Path, caption: str | None, search: str | None, number: int | None, svg: Path | None) -> None:
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page to leaf through here: images, captions, graphs, phrases, rejects; with --search TEXT.",
+)
+@click.option("--images", type=click.IntRange(min=1), default=100, show_default=True, help="On that page at most.")
+def inspect(
+    cache: Path, caption: str | None, search: str | None, number: int | None, svg: Path | None, html: Path | None,
+    images: int,
+) -> None:  # fmt: skip
     """Show captions with their concepts and scene graphs."""
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.cache_tools import show as look
@@ -28,6 +41,11 @@ def inspect(cache: Path, caption: str | None, search: str | None, number: int | 
     if sum(choice is not None for choice in (caption, search, number)) > 1:
         raise click.UsageError("give one of --caption, --search and --number")
     opened = Cache(cache)
+    if html is not None:
+        if (caption, number, svg) != (None, None, None):
+            raise click.UsageError("--html takes --search and --images alone")
+        _write_page(opened, search, images, html)
+        return
     rows = look.find(opened, caption, search, number)
     for row in rows:
         click.echo(look.describe(opened, row))
@@ -35,6 +53,16 @@ def inspect(cache: Path, caption: str | None, search: str | None, number: int | 
         svg.parent.mkdir(parents=True, exist_ok=True)
         svg.write_text(look.svg(opened, rows[0]), encoding="utf-8")
         click.echo(f"The first caption's graph is in {svg}.")
+
+
+def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -> None:
+    from hspcgan.model.files import write_whole
+    from hspcgan.pipeline.cache_tools.page import render
+
+    page = render(cache, search, images).encode()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(target, page)
+    click.echo(f"wrote {target} ({len(page) / 1e6:.1f} MB)")
 
 
 @click.command()

@@ -1,0 +1,117 @@
+"""A finished cache as one self-contained HTML page to leaf through: `hspcgan inspect CACHE --html FILE`.
+
+A file has no server that could search, so the page has a script of thirty lines, its only one, that hides what does not
+match. Without it everything is there but the search box, and the browser's own search finds captions too.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache_tools.show import reasons, svg
+from hspcgan.pipeline.pages.marks import marked
+from hspcgan.pipeline.pages.templates import stylesheet, templates
+
+HERE = Path(__file__).parent
+IMAGES = 100  # on a page, unless told otherwise
+WIDTH = 160  # px of an image on the page at most
+PHRASES, REJECTS = 25, 100  # rows of a table
+
+
+def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
+    """The page of `most` images, spread evenly over all, or over those with a caption that contains `search`.
+
+    UserError where no caption contains it.
+    """
+    rows = _matching(cache, search)
+    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))]
+    script = (HERE / "search.js").read_text(encoding="utf-8")
+    of = f"the {len(rows):,} with “{search}” in a caption" if search else f"{len(rows):,}"
+    counts, rejects = cache.info["counts"], cache.rejects
+    parts = [
+        f"{counts[part]:,} {name}"
+        for part, name in (("samples", "images"), ("captions", "captions"), ("rejects", "rejects"))
+    ]
+    offered = sum(counts[part] for part in ("samples", "captions", "rejects"))
+    return (
+        templates(HERE)
+        .get_template("page.html")
+        .render(
+            name=cache.path.resolve().name,
+            style=stylesheet(HERE / "page.css"),
+            facts=_facts(cache),
+            shown=f"All {of}" if len(chosen) == len(rows) else f"{len(chosen):,} of {of}, spread evenly",
+            samples=[_sample(cache, row) for row in chosen.tolist()],
+            phrases=[_phrases(cache, kind) for kind in schema.KINDS],
+            offered=f"{offered:,} rows in = {' + '.join(parts)}",
+            reasons=reasons(rejects),
+            rejects=rejects.slice(0, REJECTS).to_pylist(),
+            rejected_shown=f"The first {REJECTS} rows" if len(rejects) > REJECTS else f"All {len(rejects):,} rows",
+            script=Markup(script),  # ours
+            script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+
+
+def _matching(cache: Cache, search: str | None) -> np.ndarray:
+    """Sample rows in order."""
+    if search is None:
+        return np.arange(len(cache.samples))
+    texts = cache.captions["text"].to_pylist()
+    found = [row for row, text in enumerate(texts) if search.lower() in text.lower()]
+    if not found:
+        raise UserError(f"none of the {len(texts):,} captions contains {search!r}")
+    return np.unique(cache.caption_sample[found])
+
+
+def _facts(cache: Cache) -> list[str]:
+    info, splits = cache.info, Counter(cache.samples["split"].to_pylist())
+    return [
+        ", ".join(f"{count:,} {split}" for split, count in splits.most_common()) + " images",
+        f"{info['image_size']} px",
+        f"{info['counts']['captions']:,} captions, {info['counts']['empty_graphs']:,} of them without an entity",
+        f"parsed by {info['parser'].get('annotator', 'an unknown annotator')}",
+        f"CLIP {info['clip']['name']}",
+    ]
+
+
+def _sample(cache: Cache, row: int) -> dict[str, Any]:
+    """An image with its captions."""
+    record = cache.samples.slice(row, 1).to_pylist()[0]
+    captions = [_caption(cache, caption) for caption in cache.captions_of(row)]
+    return {"key": record["key"], "split": record["split"], "url": _thumbnail(cache.images[row]), "captions": captions}
+
+
+def _caption(cache: Cache, row: int) -> dict[str, Any]:
+    record = cache.captions.slice(row, 1).to_pylist()[0]
+    counts = [f"{len(record[column])} {column}" for column in schema.COLUMNS.values()]
+    # graph_svg escapes every text it is given.
+    return {"marked": marked(record), "summary": ", ".join(counts), "graph": Markup(svg(cache, row))}
+
+
+def _thumbnail(pixels: np.ndarray) -> str:
+    """uint8 [3, H, W] → a JPEG of WIDTH pixels at most inside an address."""
+    image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    image.thumbnail((WIDTH, WIDTH), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _phrases(cache: Cache, kind: str) -> tuple[str, int, int, list[tuple[str, int]]]:
+    """The kind, its unique phrases, their mentions, and the most frequent ones with their counts."""
+    columns = zip(*(cache.phrases[name].to_pylist() for name in ("kind", "text", "count")), strict=True)
+    own = sorted(((text, count) for of, text, count in columns if of == kind), key=lambda pair: (-pair[1], pair[0]))
+    return kind, len(own), sum(count for _, count in own), own[:PHRASES]
