@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROOMS := pipeline model train evaluate manifests
 
-.PHONY: install demo test lint clean
+.PHONY: install demo figures test lint clean
 
 # Also links the rooms to .lint/hspcgan, where type checkers and editors (pyproject.toml) find hspcgan.*
 install: .venv/.installed
@@ -18,6 +18,10 @@ install: .venv/.installed
 
 demo: install
 	$(BIN)/hspcgan demo
+
+figures: install
+	$(BIN)/hspcgan prepare ci
+	$(BIN)/hspcgan evaluate ci --junit runs/ci/junit.xml --markdown runs/ci/summary.md
 
 test: install
 	$(BIN)/python -m pytest -q

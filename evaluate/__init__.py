@@ -1,1 +1,30 @@
-"""Checkpoints and caches → images, FID, KID, CLIP scores, verdicts and the report page."""
+"""Checkpoints and caches → images, figures with intervals, verdicts and the report page.
+
+For notebooks: draw images of texts (`draw_texts`), score a folder of images (`score_folder`), compare two results
+(`compare`).
+"""
+
+from typing import TYPE_CHECKING
+
+from hspcgan.model.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from hspcgan.evaluate.api import draw_texts, score_folder
+    from hspcgan.evaluate.config import EvaluateConfig
+    from hspcgan.evaluate.metrics import METRICS
+    from hspcgan.evaluate.results.compare import compare
+
+    __version__: str
+
+__all__ = ["METRICS", "EvaluateConfig", "__version__", "compare", "draw_texts", "score_folder"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "METRICS": "hspcgan.evaluate.metrics:METRICS",
+        "EvaluateConfig": "hspcgan.evaluate.config:EvaluateConfig",
+        "compare": "hspcgan.evaluate.results.compare:compare",
+        "draw_texts": "hspcgan.evaluate.api:draw_texts",
+        "score_folder": "hspcgan.evaluate.api:score_folder",
+    },
+)

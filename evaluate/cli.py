@@ -119,6 +119,75 @@ def _exit(results: Sequence[Result], update: bool) -> None:
         raise click.exceptions.Exit(CheckFailedError.exit_code)
 
 
+@click.command()
+@click.argument("manifest")
+@click.option("--out", type=OutFile, required=True, help="File to write, ending in .safetensors.")
+@override_option
+@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
+def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: bool) -> None:
+    """Write the features of a manifest's real reference images.
+
+    The file takes their place where `evaluate.reference` names it: figures of other machines and caches are then
+    measured against the same images.
+    """
+    from hspcgan.evaluate.context import prepare
+    from hspcgan.evaluate.scored.reference import SUFFIX, write_reference
+    from hspcgan.model.errors import UsageError
+    from hspcgan.pipeline.manifest.arguments import open_manifest
+
+    if out.suffix != SUFFIX:
+        raise UsageError(f"--out {out} must end in {SUFFIX}, by which evaluate.reference knows a file from a split")
+    context = prepare(open_manifest(manifest, overrides))
+    n, towers = len(context.selection.reference_rows), ", ".join(tower.label for tower in context.towers)
+    click.echo(f"{n} real images of split {context.selection.reference_split}, seed {context.config.seed}, by {towers}")
+    if not dry_run:
+        source = {"cache": context.cache.info["fingerprint"], "split": context.selection.reference_split,
+                  "seed": context.config.seed}  # fmt: skip
+        write_reference(out, {tower: context.reference_features(tower) for tower in context.towers}, source)
+        click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+@click.command()
+@click.argument("a", type=OutFile)
+@click.argument("b", type=OutFile)
+@click.option("--captions", type=click.IntRange(0), default=3, show_default=True,
+              help="Captions shown for which B is worst, and best.")  # fmt: skip
+def compare(a: Path, b: Path, captions: int) -> None:
+    """Compare two results caption by caption.
+
+    A and B are files RUN/evaluation/LABEL.json of the same captions. Differences are B − A with a paired 95 %
+    interval; where it holds zero, neither is better.
+    """
+    from hspcgan.evaluate.results.compare import as_text
+    from hspcgan.evaluate.results.compare import compare as compared
+
+    click.echo(as_text(compared(a, b), captions))
+
+
+@click.command()
+@click.argument("results", nargs=-1, type=click.Path(path_type=Path, dir_okay=False), metavar="[RESULT.json]...")
+@click.option("--published", type=click.Choice(["cub", "coco"]), help="Also the paper's Table 1 on this data set.")
+@click.option("--format", "form", type=click.Choice(["markdown", "csv", "latex"]), default="markdown",
+              show_default=True, help="How the table is written.")  # fmt: skip
+@click.option("--out", type=OutFile, help="File to write; default: standard output.")
+def table(results: tuple[Path, ...], published: str | None, form: str, out: Path | None) -> None:
+    """Put results beside the paper's published rows.
+
+    Each RESULT.json is a file RUN/evaluation/LABEL.json.
+    """
+    from hspcgan.evaluate.results.table import as_text, results_table
+    from hspcgan.model.files import write_whole
+
+    if not results and published is None:
+        raise click.UsageError("give a RESULT.json, or --published cub or coco")
+    text = as_text(results_table(results, published), form)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_whole(out, text)
+        click.echo(f"wrote {out}")
+
+
 def _run_folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
     from hspcgan.pipeline.manifest.arguments import run_folder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.model.errors import UserError
@@ -136,7 +136,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
         typed = {}
         for name, value in expect.items():
             if metric_of(name) in METRICS or not isinstance(value, dict):
-                typed[name] = Bound.model_validate(value)
+                typed[name] = _bound((name,), value)
                 continue
             unknown = sorted(figure for figure in value if metric_of(figure) not in METRICS)
             if unknown or not value:
@@ -144,7 +144,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
                     f"{name!r} is neither a figure of a known metric ({', '.join(METRICS)}) nor a checkpoint's label "
                     f"with such figures{f'; unknown: {unknown}' if unknown else ''}"
                 )
-            typed[name] = {figure: Bound.model_validate(bound) for figure, bound in value.items()}
+            typed[name] = {figure: _bound((name, figure), bound) for figure, bound in value.items()}
         return typed
 
     @field_validator("scorers", "checkpoints")
@@ -161,6 +161,18 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
         shared = {name: bound for name, bound in expect.items() if isinstance(bound, Bound)}
         own = expect.get(label)
         return shared | (own if isinstance(own, dict) else {})
+
+
+def _bound(where: tuple[str, ...], value: Any) -> Bound:
+    """A bound of `expect`; its problems are reported with their keys below it."""
+    try:
+        return Bound.model_validate(value)
+    except ValidationError as error:
+        lines = [
+            {"type": one["type"], "loc": (*where, *one["loc"]), "input": one["input"], "ctx": one.get("ctx", {})}
+            for one in error.errors()
+        ]
+        raise ValidationError.from_exception_data("Bound", lines) from error  # type: ignore[arg-type]
 
 
 def metric_of(figure: str) -> str:

@@ -25,8 +25,8 @@ class RootGroup(click.Group):
     """
 
     order = ("demo", "prepare", "ingest", "parse", "encode", "taps", "inspect", "stats", "validate", "export",
-             "copy", "graphs", "train", "sample", "interpolate", "edit", "playground", "evaluate", "report", "bench",
-             "manifests", "keys", "doctor", "models")  # fmt: skip
+             "copy", "graphs", "train", "sample", "interpolate", "edit", "playground", "evaluate", "reference",
+             "compare", "table", "report", "bench", "manifests", "keys", "doctor", "models")  # fmt: skip
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}

@@ -1,0 +1,64 @@
+"""The evaluation for notebooks: images of your own texts, and figures of a folder of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
+from hspcgan.evaluate.draw.generate import generate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def draw_texts(
+    texts: Sequence[str], checkpoint: str = "toy-hspcgan", seed: int = 0, device: str = "auto"
+) -> np.ndarray:
+    """Images uint8 [N, H, W, 3] of N texts, the same as `hspcgan sample` writes.
+
+    Args:
+        checkpoint: a run, a checkpoint folder, or a shipped name.
+        device: auto, cpu or cuda.
+
+    Raises:
+        UserError: a text that cannot be drawn, such as an empty one, or weights that are missing.
+    """
+    loaded, condition = open_for_texts(CheckpointChoice(checkpoint, device=device), texts)
+    return generate(loaded.generator, condition, list(texts), seed)
+
+
+def score_folder(
+    folder: str | Path, manifest: str, overrides: Sequence[str] = (), label: str | None = None
+) -> pd.DataFrame:
+    """Figures of a folder of PNGs, each named after its caption id, as `hspcgan evaluate --images` computes them.
+
+    Args:
+        manifest: path or shipped name; its `evaluate` section chooses captions, scorers and metrics.
+        overrides: such as "evaluate.samples=100".
+        label: name of the result; default: the folder's.
+
+    Returns:
+        A row for each figure: metric, part, scorer, value, low, high (95 % interval), se, n, name.
+
+    Raises:
+        UserError: images are missing, or cache and scorers do not fit the manifest.
+    """
+    import pandas as pd
+
+    from hspcgan.evaluate.context import prepare
+    from hspcgan.evaluate.run import evaluate
+    from hspcgan.evaluate.scored.subjects import choose
+    from hspcgan.model.errors import UserError
+    from hspcgan.pipeline.manifest import load_manifest
+
+    loaded = load_manifest(manifest, overrides)
+    context = prepare(loaded)
+    (result,) = evaluate(context, choose(loaded, images=[str(folder)], label=label))
+    if result.error:
+        raise UserError(result.error)
+    columns = ["metric", "part", "scorer", "value", "low", "high", "se", "n", "name"]
+    return pd.DataFrame([figure.as_json() for figure in result.figures], columns=columns)

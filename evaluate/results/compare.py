@@ -1,0 +1,144 @@
+"""Two results of the same captions, paired: what `hspcgan compare A B` prints.
+
+Paired differences are much surer than two values side by side: captions that are hard for both cancel out.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from hspcgan.evaluate.metrics import METRICS, intervals
+from hspcgan.evaluate.results.figures import shown
+from hspcgan.model.errors import UserError
+
+COLUMNS = ("caption_id", "text", "scorer")  # of LABEL.parquet, beside the metrics
+
+
+@dataclass(frozen=True)
+class Difference:
+    """B − A of one metric and scorer over the captions that both have a value for; paired bootstrap interval."""
+
+    metric: str
+    scorer: str
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def better(self) -> str:
+        """ "A", "B", or "" where the interval holds zero."""
+        if self.low <= 0 <= self.high:
+            return ""
+        higher = METRICS[self.metric.split(".")[0]].better == "higher"
+        return "B" if (self.difference > 0) == higher else "A"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired differences, and the captions by how much B changes the first metric of the first scorer."""
+
+    labels: tuple[str, str]
+    differences: list[Difference]
+    ranked: list[tuple[str, str, float]]  # (caption id, text, B − A), worst for B first
+
+
+def compare(a: str | Path, b: str | Path) -> Comparison:
+    """Compares two result files, RUN/evaluation/LABEL.json or .parquet, by the captions that both scored.
+
+    UserError where a file is missing, they share no caption, or their scorers have other weights.
+    """
+    first, second = _read(a), _read(b)
+    for label in first.scorers.keys() & second.scorers.keys():
+        if first.scorers[label] != second.scorers[label]:
+            raise UserError(
+                f"{label} has weights {first.scorers[label][:8]} in {a} and {second.scorers[label][:8]} in {b}; "
+                "score both with the same scorer"
+            )
+    keys = [key for key in first.rows if key in second.rows]
+    if not keys:
+        raise UserError(f"{a} and {b} share no caption and scorer; score both by the same manifest")
+    differences, ranked = [], []
+    metrics = [name for name in first.metrics if name in second.metrics]
+    for scorer in dict.fromkeys(scorer for _, scorer in keys):
+        for metric in metrics:
+            pairs = {
+                caption: (first.rows[caption, scorer][metric], second.rows[caption, scorer][metric])
+                for caption, of in keys
+                if of == scorer
+            }
+            pairs = {caption: pair for caption, pair in pairs.items() if None not in pair}
+            if len(pairs) < 2:
+                continue
+            changes = {row: after - before for row, (before, after) in enumerate(pairs.values())}
+            found = intervals.mean(changes)
+            means = np.mean(list(pairs.values()), axis=0)
+            differences.append(
+                Difference(metric, scorer, *map(float, means), found.value, found.low, found.high, found.n)
+            )
+            if not ranked:
+                ranked = [
+                    (caption, first.texts[caption], change)
+                    for caption, change in zip(pairs, changes.values(), strict=True)
+                ]
+    ranked.sort(key=lambda row: row[2])
+    return Comparison((first.label, second.label), differences, ranked)
+
+
+def as_text(found: Comparison, captions: int = 3) -> str:
+    """A table of differences, and the captions for which B changes most."""
+    from hspcgan.evaluate.verdict.expectations import table
+
+    rows = [("metric, scorer", found.labels[0], found.labels[1], "difference (95 %)", "better", "N")]
+    for one in found.differences:
+        metric = one.metric.split(".")[0]
+        better = {"A": found.labels[0], "B": found.labels[1], "": "–"}[one.better]
+        change = f"{one.difference:+.4f} ({one.low:+.4f} … {one.high:+.4f})"
+        rows.append(
+            (f"{one.metric}, {one.scorer}", shown(metric, one.a), shown(metric, one.b), change, better, str(one.n))
+        )
+    lines = [table(rows)]
+    if found.differences and captions:
+        first = found.differences[0]
+        lines.append(f"\nlargest changes of {first.metric} by {first.scorer}:")
+        edges = (
+            [*found.ranked[:captions], *found.ranked[-captions:]] if len(found.ranked) > 2 * captions else found.ranked
+        )
+        lines += [f"  {change:+.4f}  {caption}  {text}" for caption, text, change in edges]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    label: str
+    scorers: dict[str, str]  # label → weights' sha256
+    metrics: list[str]
+    texts: dict[str, str]  # by caption id
+    rows: dict[tuple[str, str], dict[str, Any]]  # by (caption id, scorer)
+
+
+def _read(path: str | Path) -> _Rows:
+    """A result's LABEL.parquet and LABEL.json."""
+    given = Path(path)
+    table_path, record_path = given.with_suffix(".parquet"), given.with_suffix(".json")
+    for file in (table_path, record_path):
+        if not file.is_file():
+            raise UserError(f"{file} is missing; give RUN/evaluation/LABEL.json, as `hspcgan evaluate` writes it")
+    rows = pq.read_table(table_path).to_pylist()
+    record = json.loads(record_path.read_text(encoding="utf-8"))
+    metrics = [name for name in rows[0] if name not in COLUMNS] if rows else []
+    return _Rows(
+        f"{given.parent.parent.name}/{given.stem}",
+        record["scorers"],
+        metrics,
+        {row["caption_id"]: row["text"] for row in rows},
+        {(row["caption_id"], row["scorer"]): row for row in rows},
+    )

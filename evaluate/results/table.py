@@ -1,0 +1,91 @@
+"""Results beside the paper's published rows, as Markdown, CSV or LaTeX: what `hspcgan table` prints.
+
+published.csv holds the twelve rows of Table 1 of HSPC-GAN's paper, as printed there; the paper does not say which
+Inception, resize, sample count and CLIP measured them, so a difference of a few points is none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hspcgan.model.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PUBLISHED = Path(__file__).parent / "published.csv"
+SOURCE = "HSPC-GAN, Table 1"
+FORMATS = ("markdown", "csv", "latex")
+
+
+def published(data: str | None = None) -> pd.DataFrame:
+    """Rows of Table 1: data, method, reference, type, fid, clip_score (nan where none is printed)."""
+    import pandas as pd
+
+    rows = pd.read_csv(PUBLISHED)
+    return rows if data is None else rows[rows["data"] == data].reset_index(drop=True)
+
+
+def results_table(results: Sequence[Path], data: str | None = None) -> pd.DataFrame:
+    """Published rows of `data` (none: no published rows), then a row for each result file and scorer.
+
+    Columns: method, type, scorer, fid, fid_low, fid_high, clip_score, n, source. UserError for what is no result file.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    if data is not None:
+        for row in published(data).to_dict("records"):
+            kept = {"method": row["method"], "type": row["type"], "fid": row["fid"], "clip_score": row["clip_score"]}
+            rows.append({**kept, "scorer": "not stated", "source": SOURCE})
+    for path in results:
+        rows += _rows(path)
+    columns = ["method", "type", "scorer", "fid", "fid_low", "fid_high", "clip_score", "n", "source"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame["n"] = frame["n"].astype("Int64")
+    return frame
+
+
+def as_text(frame: pd.DataFrame, form: str) -> str:
+    """The table as markdown, csv or latex; a dash, or in CSV nothing, where there is no value."""
+    if form == "csv":
+        return frame.to_csv(index=False)
+    shown = frame.copy().astype(object)
+    for name, digits in (("fid", 2), ("fid_low", 2), ("fid_high", 2), ("clip_score", 4)):
+        shown[name] = [_number(value, digits) for value in frame[name]]
+    shown["n"] = frame["n"].astype(str)
+    shown = shown.where(frame.notna(), "–")
+    if form == "latex":
+        return shown.style.hide(axis="index").to_latex(hrules=True).replace("–", "--").replace("_", r"\_")
+    return shown.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        figures, label = record["figures"], record["label"]
+    except (OSError, KeyError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not a result file ({error}); give RUN/evaluation/LABEL.json, as `hspcgan evaluate` writes it"
+        ) from error
+    rows = []
+    for scorer in dict.fromkeys(figure["scorer"] for figure in figures):
+        own = {figure["metric"]: figure for figure in figures if figure["scorer"] == scorer}
+        if not own.keys() & {"fid", "clip_score"}:
+            continue
+        fid, score = own.get("fid", {}), own.get("clip_score", {})
+        rows.append(
+            {
+                "method": label, "type": record["subject"]["kind"], "scorer": scorer, "fid": fid.get("value"),
+                "fid_low": fid.get("low"), "fid_high": fid.get("high"), "clip_score": score.get("value"),
+                "n": record["n"], "source": f"{record['manifest']['name']}, {record['date'][:10]}",
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
