@@ -29,6 +29,7 @@ from hspcgan.model.discriminator import Discriminator, Head
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import atomic_folder, file_sha256
 from hspcgan.model.generator import Generator
+from hspcgan.model.user_files import read_json
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
@@ -158,11 +159,11 @@ def read_card(path: str | Path) -> dict[str, Any]:
     """The card of a checkpoint folder, without its weights. UserError if it is absent, damaged or of another format."""
     file = Path(path) / CARD
     try:
-        card = json.loads(file.read_text(encoding="utf-8"))
+        card = read_json(file)
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint in {path}: {CARD} is missing; give the folder that holds it") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not JSON ({error}); the checkpoint is damaged, use another one") from error
+    except UserError as error:
+        raise UserError(f"{error}; the checkpoint is damaged, use another one") from error
     found = card.get("format") if isinstance(card, dict) else None
     if found != FORMAT:
         raise UserError(f"{file} has format {found}, this version reads {FORMAT}")

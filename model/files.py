@@ -79,8 +79,10 @@ def to_disk(path: Path) -> None:
 
 def file_sha256(path: Path) -> str:
     """Hexadecimal sha256 of a file's bytes; `path` may be anything with pathlib's `open`, such as a UPath."""
+    from hspcgan.model.user_files import open_regular
+
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()

@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("pipeline", "model", "train", "evaluate")
 CACHE_LIBRARIES = {"numpy", "h5py", "pyarrow", "pandas"}
+OF_MODEL = tuple(f"hspcgan.model.{name}" for name in ("errors", "files", "user_files"))
+"""What the cache may import of the model."""
 MOST_ENTRIES = 14
 
 
@@ -66,7 +68,18 @@ def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
         "hspcgan.pipeline",
         *(
             f"hspcgan.model.{name}"
-            for name in ("clip", "clip_file", "config", "errors", "fetch", "files", "lazy", "typed", "views")
+            for name in (
+                "clip",
+                "clip_file",
+                "config",
+                "errors",
+                "fetch",
+                "files",
+                "lazy",
+                "typed",
+                "user_files",
+                "views",
+            )
         ),
     )
     assert [name for name, _ in ours(path) if not within(name, *allowed)] == []
@@ -79,7 +92,9 @@ def test_the_cache_imports_only_its_storage_libraries(path):
     foreign = [
         name
         for name in found
-        if not within(name, "hspcgan.pipeline.cache", "hspcgan.model.errors", "hspcgan.model.files")
+        if not within(
+            name, "hspcgan.pipeline.cache", *(f"hspcgan.model.{name}" for name in ("errors", "files", "user_files"))
+        )
     ]
     assert [name for name in foreign if name.split(".")[0] not in allowed] == []
 

@@ -13,6 +13,7 @@ from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import write_whole
+from hspcgan.model.user_files import read_text
 
 GRID = "grid.png"
 
@@ -41,8 +42,8 @@ def read_texts(path: Path) -> list[str]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a file with one text per line")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).splitlines()
+    except (OSError, UserError) as error:
         raise UserError(f"{path} cannot be read as UTF-8 text ({error}); give a file with one text per line") from error
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from hspcgan.evaluate.draw.pictures import read_png
 from hspcgan.evaluate.scorers import BATCH, Scorer
 from hspcgan.model.errors import UserError
+from hspcgan.model.files import file_sha256
 from hspcgan.pipeline.cache.reader import Cache
 
 FEATURE_BATCHES = 32  # image batches whose features are kept together
@@ -92,7 +93,7 @@ class FolderImages:
                 f"{folder} lacks {len(missing):,} of {len(ids):,} images: {', '.join(missing[:3])}"
                 f"{', …' if len(missing) > 3 else ''}; name each PNG after its caption id (see --keep-images)"
             )
-        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.paths]
+        digests = [file_sha256(path) for path in self.paths]
         self.key = content_key(files=digests)
         self.size = read_png(self.paths[0]).shape
 

@@ -5,6 +5,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.user_files import read_text
 from hspcgan.pipeline.bench.config import BenchConfig
 
 WORDS = {
@@ -22,7 +23,7 @@ def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
     count = min(bench.captions, most or bench.captions)
     if bench.file is None:
         return synthetic(count, bench.seed) if bench.words == "coco" else birds(count, bench.seed)
-    lines = [line.strip() for line in bench.file.read_text("utf-8").splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(bench.file).splitlines() if line.strip()]
     if len(lines) < count:
         raise UserError(f"{bench.file} holds {len(lines):,} captions, bench.captions asks for {count:,}; set it lower")
     return lines[:count]

@@ -2,7 +2,9 @@
 
 import atexit
 import gc
-from collections.abc import Collection, Iterator, Sequence
+import logging
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +13,13 @@ from typing import Any
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
 from hspcgan.pipeline.concepts.tokens import Concepts, Token
+
+log = logging.getLogger("hspcgan.pipeline")
+
+MAX_WORDS, MAX_CHARACTERS = 300, 2000
+"""Of a caption that is analysed: parsers take memory and time by the square of its words. CLIP reads 77 tokens."""
+
+_WORD = re.compile(r"\w+|[^\w\s]")
 
 
 class Parser:
@@ -93,7 +102,7 @@ class Parser:
         analyse = {"spacy": self._by_spacy, "stanza": self._by_stanza, "factual": self._by_factual}
         for at in range(0, len(texts), self.config.batch_size):
             batch = lowercase_all_caps(texts[at : at + self.config.batch_size])
-            yield from analyse[self.config.annotator](batch)
+            yield from _each(batch, analyse[self.config.annotator])
 
     def _by_spacy(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
         from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
@@ -140,6 +149,33 @@ class Parser:
         if self.config.annotator == "factual":
             versions |= {"factual_model": self.factual.sha256(), **tool_versions("transformers", "tokenizers")}
         return versions
+
+
+Analysed = tuple[Concepts, list[Token]]
+
+
+def _each(texts: Sequence[str], analyse: Callable[[Sequence[str]], Iterator[Analysed]]) -> Iterator[Analysed]:
+    """Each text's analysis. A text that is too long, or that an annotator fails on, has no concepts."""
+    short = [text for text in texts if is_analysed(text)]
+    try:
+        found = iter(list(analyse(short)))
+    except Exception as error:
+        if len(short) < 2:
+            log.warning(f"a caption cannot be analysed ({type(error).__name__}: {error}): {short[0][:60]!r}")
+            found = iter([_nothing("failed")] * len(short))
+        else:
+            found = (one for text in short for one in _each([text], analyse))
+    for text in texts:
+        yield next(found) if is_analysed(text) else _nothing("too_long")
+
+
+def is_analysed(text: str) -> bool:
+    """Whether a caption is short enough for an annotator."""
+    return len(text) <= MAX_CHARACTERS and len(_WORD.findall(text)) <= MAX_WORDS
+
+
+def _nothing(why: str) -> Analysed:
+    return Concepts(graph={"entities": [], "relations": []}, empty=True, notes={why: 1}), []
 
 
 def lowercase_all_caps(texts: Sequence[str]) -> list[str]:

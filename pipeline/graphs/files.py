@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.user_files import open_regular, read_bytes
 
 Tuples = list[list[str]]
 _TUPLE = re.compile(r"\(([^()]*)\)")
@@ -73,7 +74,7 @@ def _csv(path: Path) -> Iterator[tuple[str, Tuples]]:
 
 
 def _text(path: Path) -> str:
-    data = path.read_bytes().removeprefix(_MARK)
+    data = read_bytes(path).removeprefix(_MARK)
     try:
         return data.decode("utf8")
     except UnicodeDecodeError as error:
@@ -104,7 +105,7 @@ class _Prediction(BaseModel):
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, Tuples]]:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 row = _Prediction.model_validate_json(line.removeprefix(_MARK))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.user_files import read_text
 
 Graph = set[tuple[str, ...]]
 WORDNET_FILES = ("english.synsets", "english.exceptions")
@@ -94,7 +95,7 @@ class WordNet:
 
 
 def _line_pairs(path: Path) -> Iterable[tuple[str, list[str]]]:
-    lines = [line.strip() for line in path.read_text(encoding="utf8").splitlines()]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     return ((word, rest.split()) for word, rest in zip(lines[::2], lines[1::2], strict=True))
 
 

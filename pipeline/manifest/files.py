@@ -9,6 +9,7 @@ from typing import Any
 
 from hspcgan.model.errors import ManifestError
 from hspcgan.model.typed import quoted, suggest
+from hspcgan.model.user_files import open_regular
 from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
 
 KEYS = ("name", "description", "base", "cache", "run",
@@ -137,7 +138,7 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
 def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
     """What a file says itself, and keys that it says twice."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             text = file.read(MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
             raise ManifestError(f"{path} is larger than {MAX_BYTES // 2**20} MB; a manifest is a few lines of YAML")

@@ -1,6 +1,5 @@
 """COCO captions in the official tree: annotations/captions_{train,val}YEAR.json and [images/]{train,val}YEAR/."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +9,12 @@ from typing import Any
 
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import file_sha256
+from hspcgan.model.user_files import UnfitFileError, read_bytes, read_json
 from hspcgan.pipeline.sources.base import Entry, Item, quoted, refuse_duplicates, show_folders, with_test_split
 from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 
+WORDS = {int: "a whole number", str: "a text", object: "anything"}
+MAX_ANNOTATIONS = 2**31
 _ANNOTATIONS = re.compile(r"captions_(train|val)(\d{4})\.json")
 
 
@@ -81,7 +83,7 @@ class CocoSource:
         try:
             return Item(
                 entry,
-                record.image.read_bytes(),
+                read_bytes(record.image),
                 record.captions,
                 None if record.captions else "no captions in the annotations",
             )
@@ -146,14 +148,11 @@ def _load(path: Path) -> dict:
     A caption may be anything here: ingest rejects what is not a text.
     """
     try:
-        content = json.loads(path.read_bytes())
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno} "
-            f"(character {error.pos}); was the download cut short?"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+        content = read_json(path, MAX_ANNOTATIONS)
+    except UnfitFileError:
+        raise
+    except UserError as error:
+        raise UserError(f"{error}; was the download cut short?") from error
     needed = {"images": {"id": int, "file_name": str}, "annotations": {"id": int, "image_id": int, "caption": object}}
     for part, fields in needed.items():
         rows = content.get(part) if isinstance(content, dict) else None
@@ -167,5 +166,6 @@ def _load(path: Path) -> dict:
                 if not isinstance(row, dict) or name not in row or not isinstance(row[name], kind)
             ]
             if bad:
-                raise UserError(f"{path}: {part}[{index}] lacks a valid {', '.join(bad)}; got {str(row)[:80]}")
+                wanted = ", ".join(f"{name} ({WORDS[fields[name]]})" for name in bad)
+                raise UserError(f"{path}: {part}[{index}] lacks {wanted}; got {quoted(row)}")
     return content

@@ -12,15 +12,15 @@ The tree, where PATH is also allowed to be the folder CUB_200_2011 itself:
 The captions' folder and testclasses.txt may also lie inside CUB_200_2011 or inside PATH/cvpr2016_cub.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import file_sha256
+from hspcgan.model.user_files import read_bytes, read_text
 from hspcgan.pipeline.sources.base import Box, Entry, Item, quoted, refuse_duplicates, show_folders
-from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
+from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
 
 _EXPECTED = (
     "PATH/CUB_200_2011/{images.txt, bounding_boxes.txt, images/CLASS/NAME.jpg}, PATH/text_c10/CLASS/NAME.txt "
@@ -68,7 +68,7 @@ class CubSource:
 
     def entries(self) -> Sequence[Entry]:
         boxes = {number: self._box(number, rest) for number, rest in _numbered(self.home / "bounding_boxes.txt")}
-        lines = self.split_file.read_text("utf-8").split()
+        lines = read_text(self.split_file).split()
         if self.split == "classes":
             test_classes, trained = set(lines), {}
         else:
@@ -115,14 +115,14 @@ class CubSource:
         problem = files.problem
         if files.captions is not None:
             try:
-                captions = tuple(files.captions.read_bytes().rstrip(b"\r\n").splitlines())
+                captions = tuple(read_bytes(files.captions, MAX_CAPTION_BYTES).rstrip(b"\r\n").splitlines())
                 problem = problem or (None if captions else f"no captions: {files.captions} is empty")
             except OSError as error:
                 problem = problem or f"no captions: {files.captions}: {error.strerror or error}"
         if files.image is None:
             return Item(entry, None, captions, problem)
         try:
-            return Item(entry, files.image.read_bytes(), captions, problem, files.box)
+            return Item(entry, read_bytes(files.image), captions, problem, files.box)
         except OSError as error:
             return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
 
@@ -132,15 +132,15 @@ class CubSource:
         for entry in self.entries():
             files: _Files = entry.ref
             seen = "" if files.image is None else image_state(files.image)
-            text = files.captions.read_bytes() if files.captions is not None and files.captions.is_file() else b""
-            lines.append(f"{entry.key}\t{seen}\t{hashlib.sha256(text).hexdigest()}")
+            text = "" if files.captions is None else text_state(files.captions)
+            lines.append(f"{entry.key}\t{seen}\t{text}")
         return hash_lines(lines)
 
 
 def _numbered(path: Path) -> list[tuple[str, str]]:
     """Lines "ID REST" as pairs; raises UserError naming a line of another form, or with an ID that was there."""
     pairs: dict[str, str] = {}
-    for place, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for place, line in enumerate(read_text(path).splitlines(), start=1):
         number, _, rest = line.strip().partition(" ")
         if not number.isdigit() or not rest:
             raise UserError(f"{path}, line {place}: got {line[:60]!r}, expected a number, a space and more")

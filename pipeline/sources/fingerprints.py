@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from hspcgan.model.files import file_sha256
+from hspcgan.model.user_files import is_local, open_regular
+
+MAX_CAPTION_BYTES = 2**20  # of a file with the captions of one image
 EDGE = 128 * 1024  # bytes
 
 
@@ -22,11 +26,20 @@ def image_state(path: Path) -> str:
     """An image file's `sampled_sha256`; at a URL its size alone."""
     try:
         size = path.stat().st_size
-        if getattr(path, "protocol", "") not in ("", "file", "local"):
+        if not is_local(path):
             return str(size)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return sampled_sha256(file, 0, size)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        return f"unreadable: {getattr(error, 'strerror', None) or error}"
+
+
+def text_state(path: Path, limit: int = MAX_CAPTION_BYTES) -> str:
+    """The sha256 (hex) of a text file, or why it cannot be read; of one above `limit` bytes its size."""
+    try:
+        size = path.stat().st_size
+        return f"{size} bytes" if size > limit else file_sha256(path)
+    except (OSError, ValueError) as error:
         return f"unreadable: {getattr(error, 'strerror', None) or error}"
 
 

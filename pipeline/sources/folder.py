@@ -1,6 +1,5 @@
-"""A folder of images, each with its captions beside it in NAME.txt (one a line) or NAME.json ({"captions": […]})."""
+"""A folder of images, each with its captions beside it in NAME.txt (one a line) or NAME.json (see caption_files)."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -8,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
+from hspcgan.model.user_files import read_bytes
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, with_test_split
+from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
-from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
+from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
 
 CAPTION_SUFFIXES = {".txt", ".json"}
 _KNOWN = IMAGE_SUFFIXES | OTHER_IMAGES | CAPTION_SUFFIXES
@@ -88,7 +88,7 @@ class FolderSource:
         if problem is None and not captions:
             problem = f"no captions: expected {files.image.stem}.txt or {files.image.stem}.json beside it"
         try:
-            return Item(entry, files.image.read_bytes(), captions, problem)
+            return Item(entry, read_bytes(files.image), captions, problem)
         except OSError as error:
             return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
 
@@ -99,7 +99,7 @@ class FolderSource:
             if suffix in IMAGE_SUFFIXES | OTHER_IMAGES:
                 seen = image_state(path)
             elif suffix in CAPTION_SUFFIXES:
-                seen = file_sha256(path) if path.exists() else "missing"
+                seen = text_state(path)
             else:
                 continue
             lines.append(f"{path.relative_to(self.root).as_posix()}\t{seen}")
@@ -107,25 +107,16 @@ class FolderSource:
 
 
 def _read_captions(paths: tuple[Path, ...]) -> tuple[object, ...]:
-    """The captions of one image; raises UserError with the reason when its caption file cannot be used."""
+    """The captions of one image; raises UserError with the reason when its caption files cannot be used."""
     if not paths:
         return ()
-    if len(paths) > 1:
-        raise UserError(f"two caption files, keep one: {', '.join(path.name for path in paths)}")
-    path = paths[0]
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"unreadable captions: {path.name}: {error.strerror or error}") from error
-    if path.suffix.lower() == ".txt":
-        if not data.strip():
-            raise UserError(f"no captions: {path.name} is empty")
-        return tuple(data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n").splitlines())
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"not valid JSON: {path.name}: {error}") from error
-    captions = content.get("captions") if isinstance(content, dict) else None
-    if not isinstance(captions, list):
-        raise UserError(f'no {{"captions": ["…", …]}}: {path.name} holds {str(content)[:60]!r}')
-    return tuple(captions)
+    contents: dict[str, bytes] = {}
+    for path in paths:
+        suffix = path.suffix.lower()
+        if suffix in contents:
+            raise UserError(f"two caption files, keep one: {', '.join(path.name for path in paths)}")
+        try:
+            contents[suffix] = read_bytes(path, MAX_CAPTION_BYTES)
+        except OSError as error:
+            raise UserError(f"unreadable captions: {path.name}: {error.strerror or error}") from error
+    return captions_of(contents.get(".txt"), contents.get(".json"), paths[0].stem, lines=True)

@@ -8,7 +8,9 @@ of the same image, by path or by bytes, are joined; a caption column holds a tex
 texts. `table_rows` defines what a row is.
 """
 
+import ast
 import hashlib
+import json
 import posixpath
 import re
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from typing import Any
 
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import file_sha256
+from hspcgan.model.user_files import read_bytes
 from hspcgan.pipeline.sources.base import (
     TEST_NAMES,
     Entry,
@@ -31,6 +34,7 @@ from hspcgan.pipeline.sources.base import (
 from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 from hspcgan.pipeline.sources.table_rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
 
+MAX_LIST = 100_000  # characters
 _PART = re.compile(r"-\d+-of-\d+$")
 _EXPECTED = "a .jsonl, .csv, .tsv or .parquet file, or a folder of such files of one kind"
 
@@ -141,12 +145,14 @@ class TableSource:
         problem = record.problem or (None if captions else "no captions in its rows")
         try:
             return Item(entry, self._image(record), captions, problem)
+        except FileNotFoundError as error:
+            return Item(entry, None, captions, f"cannot be read: {error.strerror}{_hint(record.path)}")
         except (OSError, ValueError) as error:  # ValueError: a name that is not valid Unicode
             return Item(entry, None, captions, f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
     def _image(self, record: _Record) -> bytes | None:
         if record.path is not None:
-            return record.path.read_bytes()
+            return read_bytes(record.path)
         if record.cell is None:
             return None
         table, number = record.cell
@@ -176,6 +182,19 @@ def _find_tables(path: Path) -> list[Path]:
     return tables
 
 
+def _hint(path: Path | None) -> str:
+    """Why a file may not be there: backslashes, or another case of its letters."""
+    if path is None:
+        return ""
+    if "\\" in path.name:
+        return "; write folders with / instead of \\"
+    try:
+        same = next((one.name for one in path.parent.iterdir() if one.name.lower() == path.name.lower()), None)
+    except OSError:
+        return ""
+    return f"; there is {same}" if same else ""
+
+
 def _decoded(value: Any) -> Any:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
@@ -183,7 +202,23 @@ def _decoded(value: Any) -> Any:
 def _texts(value: Any) -> list[object]:
     """The captions in a cell; values that are not text and empty cells are rejected later, by ingest."""
     items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
-    return [_restored(item) if isinstance(item, str) else item for item in items]
+    texts = [text for item in items for text in (_listed(item) or [item])]
+    return [_restored(text) if isinstance(text, str) else text for text in texts]
+
+
+def _listed(cell: object) -> list[str]:
+    """The texts of a list that was written as one text, as JSON or Python writes it: '["a bird", "a cat"]'."""
+    text = _decoded(cell)
+    if not isinstance(text, str) or not text.strip().startswith("[") or len(text) > MAX_LIST:
+        return []
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(text.strip())
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        if isinstance(found, list) and found and all(isinstance(one, str) for one in found):
+            return found
+    return []
 
 
 def _restored(text: str) -> str | bytes:

@@ -19,10 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.user_files import open_regular
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 MAX_CELL = 2**24
 """Characters; csv's own limit of 2**17 is too low for other columns. Long captions are rejected one by one."""
+MAX_LINE = 2**26
+"""Characters; a file with a longer line is no table."""
 MAX_BREAKS = 20
 """Line breaks in one quoted text."""
 Row = dict[str, Any] | str
@@ -49,8 +52,8 @@ def _need(table: Path, there: list[str], columns: list[str]) -> None:
 
 def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     seen: dict[str, None] = {}  # every row's columns, in their order: one that no row has is a wrong name
-    with table.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+    with open_regular(table) as file:
+        for number, line in enumerate(_limited(table, file), start=1):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -70,7 +73,8 @@ def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(MAX_CELL)
     # Bytes that are not UTF-8 become surrogates, so that one caption is rejected and not the table.
-    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with io.TextIOWrapper(open_regular(table), "utf-8-sig", "surrogateescape", newline="") as text:
+        file = _limited(table, text)
         try:
             header = _cells(table, next(file, ""))
         except csv.Error as error:
@@ -96,6 +100,14 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                 yield number, dict(zip(header, cells, strict=True))
             elif cells:
                 yield number, f"{len(cells)} cells, expected {len(header)} as in the header: {line[:60]!r}"
+
+
+def _limited(table: Path, file: Any) -> Iterator[Any]:
+    """The lines of an open file; UserError for one that is longer than a row can be."""
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise UserError(f"{table}: a line of more than {MAX_LINE:,} characters; is it a table of text?")
+        yield line
 
 
 class _Lines:
@@ -124,7 +136,7 @@ def _joined(table: Path, lines: _Lines, line: str, count: int) -> list[str] | No
     """The cells of a row whose quoted text has line breaks; None where a following line looks like a row of its own."""
     for extra, following in enumerate(lines.peek(MAX_BREAKS), start=1):
         line += following
-        if following.count('"') % 2 == 0 and len(_cells(table, following)) == count:
+        if following.count('"') % 2 == 0 and _is_row(table, following, count):
             return None
         try:
             cells = _cells(table, line)
@@ -137,6 +149,13 @@ def _joined(table: Path, lines: _Lines, line: str, count: int) -> list[str] | No
         lines.skip(extra)
         return cells
     return None
+
+
+def _is_row(table: Path, line: str, count: int) -> bool:
+    try:
+        return len(_cells(table, line)) == count
+    except csv.Error:
+        return False
 
 
 def _cells(table: Path, line: str) -> list[str]:
@@ -153,16 +172,23 @@ def _reason(error: csv.Error) -> str:
 
 def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     try:
-        with table.open("rb") as stream, pq.ParquetFile(stream) as file:
+        with open_regular(table) as stream, pq.ParquetFile(stream) as file:
             _need(table, file.schema_arrow.names, columns)
             number = 0
-            for batch in file.iter_batches(1024, columns=columns):  # few, since they may hold images
-                rows = pa.table({name: batch[name].cast(_as_bytes(batch[name].type)) for name in columns})
+            for batch in file.iter_batches(1024, columns=columns):  # few, since images may lie in them
+                rows = pa.table({name: _column(batch[name], name == columns[0]) for name in columns})
                 for row in rows.to_pylist():
                     number += 1
                     yield number, row
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{table} is not whole Parquet: {error}") from error
+
+
+def _column(cells: pa.Array, holds_images: bool) -> pa.Array:
+    """A column with its texts as bytes; plain binary cells of the first column are images, as {bytes} has them."""
+    if holds_images and (pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type)):
+        return pa.StructArray.from_arrays([cells.cast(pa.large_binary())], ["bytes"], mask=cells.is_null())
+    return cells.cast(_as_bytes(cells.type))
 
 
 def _as_bytes(kind: pa.DataType) -> pa.DataType:
@@ -188,14 +214,15 @@ class ImageGroup:
 
     def image(self, number: int) -> bytes | None:
         """The image file in a row."""
-        content = self.cells[number - self.first]["bytes"].as_py()
-        return content.encode() if isinstance(content, str) else content  # ingest rejects a text with its reason
+        cell = self.cells[number - self.first].as_py()
+        content = cell.get("bytes") if isinstance(cell, dict) else cell
+        return content.encode() if isinstance(content, str) else content  # a text is no image, as ingest then says
 
 
 def read_images(table: Path, column: str, number: int) -> ImageGroup:
     """The row group that holds a row (number from 1) of a Parquet table; UserError when it has none or is damaged."""
     try:
-        with table.open("rb") as stream, pq.ParquetFile(stream) as file:
+        with open_regular(table) as stream, pq.ParquetFile(stream) as file:
             first = 1
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows

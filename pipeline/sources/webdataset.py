@@ -5,12 +5,11 @@
     PATH/00001.tar.gz               rejected: members are read in place, which a compressed shard does not allow
 
 A key is a member's path up to the first dot of its name, below the shard's folder: train/000000000. The caption is
-KEY.txt, else `caption` (a text) or `captions` (a list) in KEY.json; a key with several images is an error.
+KEY.txt, or `captions` or `caption` in KEY.json, as `captions_of` says; a key with several images is an error.
 Members are read in place by offset and never unpacked, so names cannot escape the folder.
 """
 
 import hashlib
-import json
 import re
 import tarfile
 from collections.abc import Sequence
@@ -20,9 +19,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.user_files import MAX_BYTES, UnfitFileError, is_local, open_regular
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, show_folders, with_test_split
+from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
-from hspcgan.pipeline.sources.fingerprints import hash_lines, sampled_sha256
+from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, sampled_sha256
 
 _EXPECTED = "PATH/[train/|test/]NNNNN.tar, uncompressed, holding KEY.jpg and KEY.txt or KEY.json"
 _SHARD = re.compile(r"\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
@@ -31,7 +32,6 @@ _COMPRESSED = {
 }  # fmt: skip
 """How compressed files start."""
 _CAPTIONS = (".txt", ".json")
-MAX_CAPTION_BYTES = 2**20
 Span = tuple[int, int]
 """Offset and length of a member's content in its tar, in bytes."""
 
@@ -108,11 +108,11 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
     """(key, members) of a shard in order; members that cannot be used are listed with their problem."""
     samples: dict[str, _Members] = {}
     unusable = []
-    size = tar.stat().st_size
     try:
-        with tar.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+        size = tar.stat().st_size
+        with open_regular(tar) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             for member in archive:
-                if member.isdir():
+                if member.isdir() or PurePosixPath(member.name).name.startswith("._"):  # macOS's metadata
                     continue
                 key, suffix = _split_name(member.name)
                 problem = None
@@ -132,7 +132,8 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
             file.seek(archive.offset)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError(f"no end mark, a damaged or cut header at byte {archive.offset:,}")
-    except (tarfile.TarError, OSError) as error:
+    except (tarfile.TarError, OSError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
+        # tarfile raises any of these for odd sizes, numbers and PAX fields
         unusable.append(("?", _Members(tar, problem=_broken(tar, error))))
     for key, sample in samples.items():
         others = [suffix for suffix in _images(sample)[1:] if suffix in OTHER_IMAGES]
@@ -142,7 +143,7 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
 
 def _broken(tar: Path, error: Exception) -> str:
     try:
-        with tar.open("rb") as file:
+        with open_regular(tar) as file:
             start = file.read(6)
     except OSError:
         start = b""
@@ -175,30 +176,23 @@ def _content(members: _Members, suffix: str) -> bytes:
     offset, size = members.files[suffix]
     if size == 0:
         return b""  # an empty range cannot be requested
-    if getattr(members.tar, "protocol", "") not in ("", "file", "local"):
+    if not is_local(members.tar):
         remote: Any = members.tar  # one request for these bytes: an opened file would read megabytes ahead
         return remote.fs.cat_file(remote.path, start=offset, end=offset + size)
-    with members.tar.open("rb") as file:
+    if size > MAX_BYTES:
+        raise UnfitFileError(f"{size:,} bytes, more than the {MAX_BYTES:,} allowed")
+    with open_regular(members.tar) as file:
         file.seek(offset)
         return file.read(size)
 
 
 def _read_captions(members: _Members) -> tuple[object, ...]:
     """A sample's captions; raises UserError with the reason when there are none."""
-    suffix = next((suffix for suffix in _CAPTIONS if suffix in members.files), None)
-    if suffix is None:
+    there = [suffix for suffix in _CAPTIONS if suffix in members.files]
+    if not there:
         raise UserError(f"no captions: neither .txt nor .json among {', '.join(members.files)}")
-    if members.files[suffix][1] > MAX_CAPTION_BYTES:
-        raise UserError(f"{suffix} of {members.files[suffix][1]:,} bytes, more than {MAX_CAPTION_BYTES:,}")
-    data = _content(members, suffix)
-    if suffix == ".txt":
-        return (data,)
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f".json is not valid JSON: {error}") from error
-    caption = content.get("captions", content.get("caption")) if isinstance(content, dict) else None
-    captions = [caption] if isinstance(caption, str) else caption
-    if not isinstance(captions, list) or not captions:
-        raise UserError(f"no captions: .json has neither `caption` nor `captions`, got {str(content)[:60]!r}")
-    return tuple(captions)
+    for suffix in there:
+        if members.files[suffix][1] > MAX_CAPTION_BYTES:
+            raise UserError(f"{suffix} of {members.files[suffix][1]:,} bytes, more than {MAX_CAPTION_BYTES:,}")
+    contents = {suffix: _content(members, suffix) for suffix in there}
+    return captions_of(contents.get(".txt"), contents.get(".json"), "its", lines=False)

@@ -8,7 +8,17 @@ from hspcgan.model.errors import UserError
 
 MAX_WORDS, MAX_CHARACTERS = 1000, 10_000
 """Longer texts are not captions: CLIP reads 77 tokens, and a parser's time grows with the length."""
-_TAG = re.compile(r"<[/!?]?[A-Za-z-][^<>]*>")  # no nesting, so that its time grows with the text's length alone
+_TAGS = (
+    "a|abbr|address|article|aside|audio|b|bdi|bdo|big|blockquote|body|br|button|canvas|caption|center|cite|code|col|"
+    "data|dd|del|details|dfn|dialog|div|dl|dt|em|embed|fieldset|figcaption|figure|font|footer|form|h[1-6]|head|header|hr|"
+    "html|i|iframe|img|input|ins|kbd|label|legend|li|link|main|map|mark|menu|meta|nav|noscript|object|ol|option|p|param|"
+    "picture|pre|q|s|samp|script|section|select|small|source|span|strike|strong|style|sub|summary|sup|svg|table|tbody|td|"
+    "template|textarea|tfoot|th|thead|time|title|tr|track|tt|u|ul|var|video|wbr"
+)
+"""HTML's elements: other words in angle brackets are words of the caption."""
+
+_ATTRIBUTE = r"""\s+[\w:-]+\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'=<>]+)"""
+_TAG = re.compile(rf"</?(?:{_TAGS})(?:{_ATTRIBUTE})*\s*/?>|<![A-Za-z-][^<>]*>|<\?[A-Za-z][^<>]*>|(?-i:<PERSON>)", re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _JOINERS = "\u200c\u200d"
 """Invisible, but they shape Persian words and hold emoji together."""
@@ -29,6 +39,8 @@ def clean_caption(text: object) -> str:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UserError(f"not UTF-8: {error.reason} at byte {error.start}") from error
+    if isinstance(text, str) and len(text) > 3 and 3 * text.count("\0") >= len(text):
+        raise UserError("UTF-16 or UTF-32 without a byte order mark; save it as UTF-8")
     if not isinstance(text, str):
         raise UserError(f"not a text: {str(text)[:40]!r}")
     if any("\ud800" <= char <= "\udfff" for char in text):

@@ -57,10 +57,17 @@ def decode(data: bytes) -> Image.Image:
             raise UserError(f"{image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} allowed")
         try:
             image.load()
-            upright = ImageOps.exif_transpose(image)
         except _BROKEN as error:
             raise UserError(f"truncated or corrupt {image.format}: {error}") from error
-        return _to_rgb(upright)
+        return _to_rgb(_upright(image))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF says; as it is where the EXIF block is damaged, which says nothing of the pixels."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except _BROKEN:
+        return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

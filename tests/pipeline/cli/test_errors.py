@@ -47,8 +47,8 @@ def test_captions_that_go_with_their_image_are_told_apart_by_its_reason():
 FAULTS: dict[str, dict[str, bytes]] = {
     "no captions": {"{}.png": picture()},
     "not valid JSON": {"{}.png": picture(), "{}.json": b"{"},
-    'no {"captions"': {"{}.png": picture(), "{}.json": b"[]"},
-    "two caption files": {"{}.png": picture(), "{}.json": b"{}", "{}.txt": b"x"},
+    "no captions: first.json has": {"{}.png": picture(), "{}.json": b"[]"},
+    "two caption files": {"{}.png": picture(), "{}.TXT": b"y", "{}.txt": b"x"},
     "truncated or corrupt PNG": {"{}.png": picture()[:-60], "{}.txt": b"x"},
     "not an image": {"{}.png": b"junk", "{}.txt": b"x"},
 }

@@ -64,8 +64,8 @@ def test_coco_without_its_image_folder_is_refused_at_once(tmp_path):
 @pytest.mark.parametrize(("content", "reason"), [
     ('{"images": [\n{"id": 1,, }', "not valid JSON.*line 2, column 10"),
     ('{"annotations": []}', "no list `images`; got annotations"),
-    ('{"images": [{"id": 1}], "annotations": []}', r"images\[0\] lacks a valid file_name"),
-    ('{"images": [], "annotations": [{"id": 1, "image_id": 2}]}', r"annotations\[0\] lacks a valid caption"),
+    ('{"images": [{"id": 1}], "annotations": []}', r"images\[0\] lacks file_name \(a text\)"),
+    ('{"images": [], "annotations": [{"id": 1, "image_id": 2}]}', r"annotations\[0\] lacks caption"),
     ("[]", "no list `images`; got list"),
 ])  # fmt: skip
 def test_coco_names_the_broken_file_and_the_place(tmp_path, content, reason):

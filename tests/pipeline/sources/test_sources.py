@@ -41,10 +41,10 @@ def test_folder_reads_lines_of_txt_and_the_list_of_json(tmp_path):
     ({"a.png": picture(), "a.txt": b" \n"}, "a.png", "no captions: a.txt is empty"),
     ({"a.png": picture(), "a.json": b'{"captions": ["x"'}, "a.png", "not valid JSON: a.json: Expecting .* column 18"),
     ({"a.png": picture(), "a.json": b"\xff\xfe{}"}, "a.png", "not valid JSON: a.json"),
-    ({"a.png": picture(), "a.json": b'["x"]'}, "a.png", "no {\"captions\": .* holds"),
-    ({"a.png": picture(), "a.json": b'{"captions": "x"}'}, "a.png", "no {\"captions\": .* holds"),
+    ({"a.png": picture(), "a.json": b'["x"]'}, "a.png", "no captions: a.json has .* expected {\"captions\": "),
+    ({"a.png": picture(), "a.json": b'{"captions": 3}'}, "a.png", "no captions: a.json has"),
     ({"a.png": picture(), "a.json": b'{"captions": []}'}, "a.png", "no captions"),
-    ({"a.png": picture(), "a.txt": b"x", "a.json": b"{}"}, "a.png", "two caption files"),
+    ({"a.png": picture(), "a.txt": b"x", "a.TXT": b"y"}, "a.png", "two caption files"),
     ({"b.png": picture(), "a.txt": b"x"}, "a.txt", "captions without an image"),
 ])  # fmt: skip
 def test_folder_names_what_is_wrong_with_an_entry(tmp_path, files, where, reason):
@@ -175,3 +175,17 @@ def test_toybirds_draws_at_the_asked_size_with_five_captions():
     assert len(item.captions) == 5
     assert source.signature() == open_source(DataConfig(source="toybirds", scenes=4, seed=3, image_size=32)).signature()
     assert source.signature() != open_source(DataConfig(source="toybirds", scenes=4, seed=4, image_size=32)).signature()
+
+
+@pytest.mark.parametrize(("text", "content", "kept"), [
+    (b"a bird\n", b'{"caption": "a bird", "url": "x"}', (b"a bird",)),  # as img2dataset writes them
+    (b"a bird\n", b'{"captions": ["a bird", "a cat"]}', ("a bird", "a cat")),
+    (b" \n", b'{"caption": "a cat"}', ("a cat",)),
+    (b"a bird\na cat\n", b'{"captions": ["x"]}', (b"a bird", b"a cat")),
+    (b"a bird\n", b"{}", (b"a bird",)), (b"a bird\n", b"not JSON", (b"a bird",)),
+])  # fmt: skip
+def test_of_two_caption_files_the_text_counts_unless_the_json_has_more(tmp_path, text, content, kept):
+    for name, data in {"a.png": picture(), "a.txt": text, "a.json": content}.items():
+        write(tmp_path / name, data)
+    (item,) = items(opened("folder", tmp_path)).values()
+    assert (item.problem, item.captions) == (None, kept)

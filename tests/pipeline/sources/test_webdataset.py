@@ -57,8 +57,8 @@ def test_without_a_txt_the_json_holds_the_captions(tmp_path, about, captions):
 @pytest.mark.parametrize(("members", "reason"), [
     ({"a.txt": b"x"}, "no image: its files are .txt"),
     ({"a.jpg": b"x"}, "no captions: neither .txt nor .json among .jpg"),
-    ({"a.jpg": b"x", "a.json": b"{"}, ".json is not valid JSON"),
-    ({"a.jpg": b"x", "a.json": b'{"caption": null}'}, "no captions: .json has neither"),
+    ({"a.jpg": b"x", "a.json": b"{"}, "not valid JSON"),
+    ({"a.jpg": b"x", "a.json": b'{"caption": null}'}, "no captions: its.json has"),
     ({"a.jpg": b"x", "a.txt": b"x" * (2**20 + 1)}, ".txt of 1,048,577 bytes, more than 1,048,576"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_sample_is_named(tmp_path, members, reason):

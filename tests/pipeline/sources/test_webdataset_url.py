@@ -55,5 +55,5 @@ def test_a_url_is_opened_once_a_shard_and_then_asked_for_the_bytes_of_an_item_al
     assert (item.image, item.captions) == (picture(), (b"a bird",))
     assert sorted(fetched) == sorted([picture(), b"a bird"])
     assert opens == ["0.tar", "1.tar"]
-    assert source.read(entries["0b"]).captions == (b"",)
-    assert len(fetched) == 3  # its image; a range of no bytes would be refused, or mean the whole file
+    assert source.read(entries["0b"]).captions == ("x",)  # its text is empty
+    assert len(fetched) == 4  # image and JSON; a range of no bytes would be refused, or mean the whole file

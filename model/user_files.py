@@ -1,0 +1,98 @@
+"""Reads files that a user names: regular files below a stated size, as bytes, text, JSON or a typed model."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from hspcgan.model.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Model = TypeVar("Model", bound="BaseModel")
+MAX_BYTES = 2**28
+"""Of a file that is read whole, unless its reader says otherwise: 268 MB."""
+
+MAX_TEXT = 2**26
+"""Of a text or JSON file."""
+
+KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
+         stat.S_IFDIR: "a folder"}  # fmt: skip
+
+
+class UnfitFileError(UserError, OSError):
+    """A path that is not a regular file, or a file that is too large; caught where other errors of reading are."""
+
+
+def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
+    """
+    A file opened for reading. It never waits for a writer, as opening a pipe would.
+
+    UnfitFileError for pipes, devices, sockets and folders, and above `limit` bytes; other OSErrors as of `open`. A URL
+    (`UPath`) is opened by its own library.
+    """
+    if not is_local(path):
+        return path.open("rb")
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode):
+            raise UnfitFileError(
+                f"{KINDS.get(stat.S_IFMT(state.st_mode), 'not a file')}, expected a regular file: {path}"
+            )
+        if limit is not None and state.st_size > limit:
+            raise UnfitFileError(f"{state.st_size:,} bytes, more than the {limit:,} allowed: {path}")
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """The content of a regular file of at most `limit` bytes; errors as of `open_regular`."""
+    with open_regular(path, limit) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise UnfitFileError(f"more than the {limit:,} bytes allowed: {path}")
+    return data
+
+
+def read_text(path: Path, limit: int = MAX_TEXT) -> str:
+    """The content as text, UTF-8 with or without a byte order mark. UserError naming path and byte for others."""
+    try:
+        return read_bytes(path, limit).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+
+
+def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
+    """The content as JSON. UserError with path, line and column for what is not."""
+    text = read_text(path, limit)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits; thousands of brackets
+        raise UserError(f"{path} is not JSON that can be read: {_reason(error)}") from error
+
+
+def read_model(path: Path, model: type[Model], limit: int = MAX_TEXT) -> Model:
+    """The content as a typed model of a JSON file. UserError with path and all problems."""
+    from hspcgan.model.typed import typed
+
+    return typed(model, read_json(path, limit), str(path))
+
+
+def is_local(path: Path) -> bool:
+    """Whether a path is on this machine, not a URL."""
+    return getattr(path, "protocol", "") in ("", "file", "local")
+
+
+def _reason(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
