@@ -75,16 +75,16 @@ class EvaluationContext:
     @cached_property
     def ids(self) -> list[str]:
         """Ids of the captions that are drawn."""
-        return self.cache.captions["caption_id"].take(self.selection.caption_rows).to_pylist()
+        return self.cache.captions_at(self.selection.caption_rows, ["caption_id"])["caption_id"].to_pylist()
 
     @cached_property
     def texts(self) -> list[str]:
         """The captions that are drawn."""
-        return self.cache.captions["text"].take(self.selection.caption_rows).to_pylist()
+        return self.cache.captions_at(self.selection.caption_rows, ["text"])["text"].to_pylist()
 
     def captions(self, count: int) -> list[dict[str, Any]]:
         """The first rows of captions.parquet that are drawn, with concepts and graph."""
-        return self.cache.captions.take(self.selection.caption_rows[:count]).to_pylist()
+        return self.cache.captions_at(self.selection.caption_rows[:count]).to_pylist()
 
     def reference_features(self, scorer: Scorer) -> np.ndarray:
         """float32 [N, d] of the real reference images. UserError where a reference file has none of this scorer."""

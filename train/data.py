@@ -137,12 +137,14 @@ class Batches:
         self.samples = np.asarray(cache.split_rows("train"))
         if len(self.samples) == 0:
             raise UserError(f"{cache.path}: no sample is in split 'train'; see `hspcgan stats {cache.path}`")
-        first_to_last = [cache.captions_of(int(row)) for row in self.samples]
-        self.first_caption = np.array([captions.start for captions in first_to_last])
-        self.captions = np.array([len(captions) for captions in first_to_last])
-        self.text_id, self.own_texts = _text_ids(cache, self.first_caption, self.captions)
         self.taps: np.ndarray | None = None  # float16 [rows, V, T, D, g, g], in RAM or mapped
         self.tap_rows = np.arange(len(self.samples))  # place in the training split → row of taps
+
+    @property
+    def caption_count(self) -> int:
+        """Captions of all training images."""
+        ends = self.cache.sample_captions
+        return int((ends[self.samples + 1] - ends[self.samples]).sum())
 
     def choose(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A step's global batch: indices into the training split, rows of captions, view numbers; int64 [B]."""
@@ -152,17 +154,20 @@ class Batches:
         for epoch in np.unique(epochs):
             here = epochs == epoch
             chosen = epoch_order(self.seed, int(epoch), len(self.samples))[position[here] % len(self.samples)]
-            draw = keyed_hash(self.seed, CAPTION, int(epoch), chosen) % self.captions[chosen].astype(np.uint64)
+            first = self.cache.sample_captions[self.samples[chosen]]
+            count = self.cache.sample_captions[self.samples[chosen] + 1] - first
+            draw = keyed_hash(self.seed, CAPTION, int(epoch), chosen) % count.astype(np.uint64)
             places[here] = chosen
-            captions[here] = self.first_caption[chosen] + draw.astype(np.int64)
+            captions[here] = first + draw.astype(np.int64)
             views[here] = keyed_hash(self.seed, VIEW, int(epoch), chosen) % np.uint64(len(self.views))
         return places, captions, views
 
     def at(self, step: int) -> Batch:
         """This process's rows of global batch `step` (from 0), on the CPU."""
         places, captions, views = self.choose(step)
-        texts = torch.from_numpy(self.text_id[captions])
-        negatives = valid_negatives(torch.from_numpy(self.own_texts[places]), texts)  # [B, B]
+        texts = torch.from_numpy(self.cache.caption_text[captions].astype(np.int64))
+        own_texts = torch.from_numpy(_own_texts(self.cache, self.samples[places]))
+        negatives = valid_negatives(own_texts, texts)  # [B, B]
         with_negative = int(negatives.any(dim=1).sum())
         mine, seen = places[self.rows], views[self.rows]
         moves = shifts(self.seed, step, self.batch_size, self.shift)[self.rows]
@@ -247,11 +252,12 @@ def _each_tap(taps: np.ndarray) -> list[Tensor]:
     return list(torch.from_numpy(taps.astype(np.float32)).unbind(1))
 
 
-def _text_ids(cache: Cache, first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Id of each caption's text (equal texts, equal ids) [C]; those of each training image, −1 padded [S, K]."""
-    _, text_id = np.unique(cache.captions["text"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
-    own = np.full((len(first), int(count.max())), -1, dtype=np.int64)
+def _own_texts(cache: Cache, samples: np.ndarray) -> np.ndarray:
+    """Numbers of the texts of each sample's captions, equal for equal texts, −1 padded; int64 [b, K]."""
+    first = cache.sample_captions[samples]
+    count = cache.sample_captions[samples + 1] - first
+    own = np.full((len(samples), int(count.max())), -1, dtype=np.int64)
     for column in range(own.shape[1]):
         has = count > column
-        own[has, column] = text_id[first[has] + column]
-    return text_id.astype(np.int64), own
+        own[has, column] = cache.caption_text[first[has] + column]
+    return own

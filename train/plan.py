@@ -88,7 +88,7 @@ def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list
         count, unseen = len(run.batches.samples), len(run.cache.split_rows("test"))
         few = f"; test images: {unseen}, and `hspcgan evaluate` needs 4" if unseen < 4 else ""
         lines[-1:-1] = [
-            f"data: {count} training images, {int(run.batches.captions.sum())} captions from {run.cache.path}; "
+            f"data: {count} training images, {run.batches.caption_count} captions from {run.cache.path}; "
             f"{count / config.batch_size:.1f} steps an epoch, {images / count:.1f} epochs"
             + (f"; views {', '.join(run.batches.views)}" if len(run.batches.views) > 1 else "")
             + few

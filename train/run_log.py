@@ -159,8 +159,9 @@ class _SampleGrid:
         noise = noise_rows(run.config.seed, GRID_STEP, len(samples), run.model_config.noise_dim)
         self.noise = torch.from_numpy(noise).to(run.world.device)
         self.real = np.stack([run.cache.images[row] for row in samples])  # [n, 3, H, W] uint8
-        texts, keys = run.cache.captions["text"], run.cache.samples["key"]
-        lines = (f"{keys[int(s)].as_py()}\t{texts[int(c)].as_py()}\n" for s, c in zip(samples, captions, strict=True))
+        texts = run.cache.captions_at(captions, ["text"])["text"].to_pylist()
+        keys = run.cache.samples_at(samples, ["key"])["key"].to_pylist()
+        lines = (f"{key}\t{text}\n" for key, text in zip(keys, texts, strict=True))
         write_whole(run.folder / "grids" / "captions.tsv", "".join(lines))
 
     @torch.no_grad()

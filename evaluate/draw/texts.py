@@ -11,7 +11,7 @@ from hspcgan.model.clip import FrozenClip
 from hspcgan.model.condition import Condition
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.caption_features import Texts, flattened
+from hspcgan.pipeline.cache.caption_features import CaptionFeatures, flattened
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.concepts import Parser
 
@@ -52,7 +52,7 @@ def conditions_from_texts(
     features = encode_texts(clip, prompts)[0] if prompts else np.zeros((0, clip.embed_dim), np.float32)
     columns = pa.schema([schema.CAPTIONS.field(column) for column in schema.COLUMNS.values()])
     table = pa.Table.from_pylist([{name: row[name] for name in columns.names} for row in rows], schema=columns)
-    own = Texts(
+    own = CaptionFeatures(
         concepts=flattened(table),
         phrase_text=features.astype(np.float16),
         sentence=sentence.astype(np.float16),

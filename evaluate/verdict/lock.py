@@ -48,7 +48,7 @@ def contents(context: EvaluationContext) -> dict[str, str]:
     images = hashlib.sha256()
     for row in [*chosen.sample_rows, *chosen.reference_rows]:
         images.update(np.ascontiguousarray(cache.images[int(row)]))
-    captions = cache.captions.take(chosen.caption_rows)
+    captions = cache.captions_at(chosen.caption_rows)
     concepts = [
         [[[item[key] for key in sorted(item) if key != "phrase"] for item in row] for row in captions[name].to_pylist()]
         for name in COLUMNS.values()

@@ -24,7 +24,7 @@ class Ragged:
 
 
 @dataclass(frozen=True)
-class Texts:
+class CaptionFeatures:
     """What `collate` reads of captions; float16 for one's own as in a cache, so that the same words give one image."""
 
     concepts: dict[str, Ragged]  # entities, attributes and relations of each caption, by kind

@@ -5,11 +5,11 @@ Legend: B captions, N entity slots, K attributes, R relations, T tokens, d text 
 
 import numpy as np
 
-from hspcgan.pipeline.cache.caption_features import Texts
+from hspcgan.pipeline.cache.caption_features import CaptionFeatures
 
 
 def collate(
-    texts: Texts,
+    texts: CaptionFeatures,
     caption_rows: np.ndarray,
     n_entities: int = 6,
     n_attributes: int = 12,
@@ -65,7 +65,7 @@ class _Builder:
             self.arrays[edge][place, :n] = values[:n]
 
 
-def _tokens(texts: Texts, rows: np.ndarray, least: int) -> dict[str, np.ndarray]:
+def _tokens(texts: CaptionFeatures, rows: np.ndarray, least: int) -> dict[str, np.ndarray]:
     starts, stops = texts.offsets[rows], texts.offsets[np.asarray(rows) + 1]
     longest = int((stops - starts).max(initial=least))
     tokens = np.zeros((len(rows), longest, texts.sentence.shape[1]), np.float32)

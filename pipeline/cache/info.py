@@ -59,6 +59,9 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path.parent} has format {info.get('format')}, this version reads {schema.FORMAT}; {REBUILD_HINT}"
         )
+    files = info.get("files")
+    if isinstance(files, dict) and schema.FEATURES_FILE in files and schema.INDEX_FILE not in files:
+        raise UserError(f"{path.parent} has an older layout, without {schema.INDEX_FILE}; {REBUILD_HINT}")
     wrong = list(_misfits(info, _shape(info)))
     if wrong:
         raise UserError(f"{path} is damaged: {'; '.join(wrong)}; {REBUILD_HINT}")

@@ -6,16 +6,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.caption_features import Texts, flattened
+from hspcgan.pipeline.cache.caption_features import CaptionFeatures, Ragged
 from hspcgan.pipeline.cache.frames import frame
+from hspcgan.pipeline.cache.index import ITEM_FIELDS, offsets_of
 from hspcgan.pipeline.cache.info import REBUILD_HINT, read_info, work_folder
+from hspcgan.pipeline.cache.mapped import mapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,12 @@ class Cache:
                 raise UserError(
                     f"{self.path / name} is truncated or damaged: {got:,} bytes, expected {size:,}; {REBUILD_HINT}"
                 )
-        last = {schema.FEATURES_FILE: "caption/tokens", schema.IMAGES_FILE: "image", schema.TAPS_FILE: "taps"}
+        last = {
+            schema.FEATURES_FILE: "caption/tokens",
+            schema.IMAGES_FILE: "image",
+            schema.INDEX_FILE: "relation/object",
+            schema.TAPS_FILE: "taps",
+        }
         for name in last.keys() & set(names):
             self._map(name, last[name])
 
@@ -82,6 +88,23 @@ class Cache:
     @cached_property
     def rejects(self) -> pa.Table:
         return self._table(schema.REJECTS_FILE, schema.REJECTS)
+
+    def captions_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+        """These rows of captions.parquet in this order, all columns or some; only their row groups are read."""
+        return self._rows_at(schema.CAPTIONS_FILE, rows, columns)
+
+    def samples_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+        """These rows of samples.parquet, like `captions_at`."""
+        return self._rows_at(schema.SAMPLES_FILE, rows, columns)
+
+    def _rows_at(self, name: str, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None) -> pa.Table:
+        file, wanted = pq.ParquetFile(self.path / name), np.asarray(rows, dtype=np.int64)
+        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        starts = offsets_of(np.array(sizes, dtype=np.int64))
+        groups = np.unique(np.searchsorted(starts, wanted, side="right") - 1)
+        held = np.concatenate([np.arange(starts[group], starts[group + 1]) for group in groups] or [wanted])
+        table = file.read_row_groups(groups.tolist(), columns=None if columns is None else list(columns))
+        return table.take(np.searchsorted(held, wanted))
 
     def samples_frame(self) -> "pd.DataFrame":
         """samples.parquet as a pandas frame: key, split, path, width, height, box, sha256 of each image."""
@@ -135,44 +158,53 @@ class Cache:
         return self._map(schema.FEATURES_FILE, "caption/tokens")
 
     @cached_property
-    def texts(self) -> Texts:
+    def texts(self) -> CaptionFeatures:
         """The captions' features and concepts, from which `collate` builds batches."""
-        return Texts(flattened(self.captions), self.phrase_text, self.sentence, self.token_rows, self.offsets)
+        return CaptionFeatures(self.concepts, self.phrase_text, self.sentence, self.token_rows, self.offsets)
+
+    @cached_property
+    def concepts(self) -> dict[str, Ragged]:
+        """Phrase ids and edges of each caption by kind, int32."""
+        return {
+            kind: Ragged(self._index(f"{kind}/offsets"), {name: self._index(f"{kind}/{name}") for name in fields})
+            for kind, fields in ITEM_FIELDS.items()
+        }
 
     def tokens(self, row: int) -> np.ndarray:
         """Token features of a caption row, float16 [T, d]."""
         return self.token_rows[self.offsets[row] : self.offsets[row + 1]]
 
     @cached_property
-    def _caption_counts(self) -> np.ndarray:
-        return np.bincount(self.caption_sample, minlength=len(self.samples))
-
-    @cached_property
-    def _first_captions(self) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(self._caption_counts)])
+    def sample_captions(self) -> np.ndarray:
+        """int64 [S + 1]: sample row i has caption rows sample_captions[i] … sample_captions[i + 1] − 1."""
+        return self._index("sample/captions")
 
     @cached_property
     def caption_sample(self) -> np.ndarray:
-        """Caption row → sample row, int64 [C]."""
-        rows = {key: row for row, key in enumerate(self.samples["key"].to_pylist())}
-        return np.array([rows[key] for key in self.captions["key"].to_pylist()], dtype=np.int64)
+        """Caption row → sample row, int32 [C]."""
+        return self._index("caption/sample")
+
+    @cached_property
+    def caption_text(self) -> np.ndarray:
+        """Caption row → number of its text, int32 [C]; equal for equal texts."""
+        return self._index("caption/text")
 
     def captions_of(self, sample_row: int) -> range:
         """Caption rows of a sample; they are consecutive."""
-        return range(int(self._first_captions[sample_row]), int(self._first_captions[sample_row + 1]))
+        return range(int(self.sample_captions[sample_row]), int(self.sample_captions[sample_row + 1]))
 
     def split_rows(self, split: str) -> np.ndarray:
-        """Sample rows of a split, int64."""
-        return np.flatnonzero(np.array(self.samples["split"].to_pylist()) == split)
+        """Sample rows of a split, int64; none for a split that the format does not know."""
+        known = {name: number for number, name in enumerate(schema.SPLITS)}
+        return np.flatnonzero(self._index("sample/split") == known.get(split, len(known)))
 
     @cached_property
     def phrase_mean(self) -> dict[str, np.ndarray]:
         """Mean raw feature of the unique phrases of each kind, float32 [d]; zeros for a kind without phrases."""
-        kinds = np.array(self.phrases["kind"].to_pylist())
-        means = {kind: np.zeros(self.phrase_text.shape[1], dtype=np.float32) for kind in schema.KINDS}
-        for kind in set(kinds.tolist()) & means.keys():
-            means[kind] = self.phrase_text[kinds == kind].mean(0, dtype=np.float64).astype(np.float32)
-        return means
+        return dict(zip(schema.KINDS, self._index("phrase/mean"), strict=True))
+
+    def _index(self, dataset: str) -> np.ndarray:
+        return self._map(schema.INDEX_FILE, dataset)
 
     def require_clip(self, sha256: str) -> None:
         """UserError when the features were encoded by a CLIP with other weights."""
@@ -229,22 +261,4 @@ class Cache:
         return table
 
     def _map(self, name: str, dataset: str) -> np.ndarray:
-        path = self.path / name
-        try:
-            with h5py.File(path, "r") as file:
-                found = file[dataset]
-                offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
-        except (OSError, KeyError) as error:
-            raise UserError(
-                f"{path} is truncated or damaged: {dataset} cannot be read ({error}); {REBUILD_HINT}"
-            ) from error
-        size = int(np.prod(shape)) * dtype.itemsize
-        if size == 0:
-            return np.zeros(shape, dtype)
-        if offset is None:
-            raise UserError(
-                f"{path}: {dataset} is chunked or compressed and cannot be mapped into memory; {REBUILD_HINT}"
-            )
-        if offset + size > path.stat().st_size:
-            raise UserError(f"{path} is truncated: {dataset} extends past the end of the file; {REBUILD_HINT}")
-        return np.memmap(path, dtype, "r", offset, shape)
+        return mapped(self.path / name, dataset)

@@ -3,11 +3,13 @@
 One folder; it is complete or it does not exist. Files of the finished cache, one row per:
 `samples.parquet` image · `captions.parquet` caption · `phrases.parquet` unique phrase · `rejects.parquet` rejected
 row · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
-`caption/offsets` [C+1]; float16, raw (not L2-normalised) · `images.h5`: `image` [S, 3, H, W] uint8 · `cache.json`:
-format, fingerprint, counts, … · where cache.json has `taps` {clip_sha256, views, blocks}, also `taps.h5`: `taps`
-[S, V, T, D, g, g] float16, the frozen CLIP's patch features of each image's V views after T blocks. All HDF5 datasets
-are contiguous and uncompressed: readers map them into memory. An image takes 3·H·W bytes, 150,528 at 224 px; training
-decodes and resizes nothing. A view's taps take 2·T·D·g² bytes, 225,792 of ViT-B/32's.
+`caption/offsets` [C+1]; float16, raw (not L2-normalised) · `images.h5`: `image` [S, 3, H, W] uint8 · `index.h5`: what
+a training batch needs of the tables, as `index.py` lists it; training opens a cache and reads no table ·
+`cache.json`: format, fingerprint, counts, … · where cache.json has `taps` {clip_sha256, views, blocks}, also
+`taps.h5`: `taps` [S, V, T, D, g, g] float16, the frozen CLIP's patch features of each image's V views after T blocks.
+All HDF5 datasets are contiguous and uncompressed: readers map them into memory. An image takes 3·H·W bytes, 150,528 at
+224 px; training decodes and resizes nothing. A view's taps take 2·T·D·g² bytes, 225,792 of ViT-B/32's.
+Until 0.1.0 is released, format 1 may change: a cache without index.h5 is of the older layout and must be rebuilt.
 A sample's `box` is that of the object in the original, x0, y0, x1, y1 in pixels; the kept image is the crop around it.
 
 cache.json's `files` states the size in bytes and the sha256 of every other file, its own `sha256` is that of its other
@@ -28,8 +30,11 @@ from hspcgan.model.errors import UserError
 FORMAT = 1
 INFO, SAMPLES_FILE, CAPTIONS_FILE = "cache.json", "samples.parquet", "captions.parquet"
 PHRASES_FILE, REJECTS_FILE = "phrases.parquet", "rejects.parquet"
-FEATURES_FILE, IMAGES_FILE, TAPS_FILE = "features.h5", "images.h5", "taps.h5"
-FILES = (INFO, SAMPLES_FILE, CAPTIONS_FILE, PHRASES_FILE, REJECTS_FILE, FEATURES_FILE, IMAGES_FILE, TAPS_FILE)
+FEATURES_FILE, IMAGES_FILE, INDEX_FILE, TAPS_FILE = "features.h5", "images.h5", "index.h5", "taps.h5"
+FILES = (
+    *(INFO, SAMPLES_FILE, CAPTIONS_FILE, PHRASES_FILE, REJECTS_FILE),
+    *(FEATURES_FILE, IMAGES_FILE, INDEX_FILE, TAPS_FILE),
+)
 STAGES = ("ingest", "parse", "encode", "taps")
 SPLITS = ("train", "val", "test")
 KINDS = ("entity", "attribute", "relation")

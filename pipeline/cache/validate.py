@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.counts import count
 from hspcgan.pipeline.cache.fingerprint import fingerprint
+from hspcgan.pipeline.cache.index import index_arrays
 from hspcgan.pipeline.cache.info import REBUILD_HINT, stamp
+from hspcgan.pipeline.cache.mapped import mapped
 from hspcgan.pipeline.cache.reader import Cache
 
 BLOCK_BYTES = 2**26  # read at a time
@@ -28,6 +31,7 @@ def validate(path: Path | str, checksums: bool = True) -> None:
         (_info, _nulls),
         (_counts, _keys, _samples, _shapes),
         (_phrases, _concepts, _spans, _finite),
+        (_index,),
     ):
         problems = [problem for check in checks for problem in check(cache)]
         if problems:  # the later checks rely on these
@@ -91,7 +95,7 @@ def _keys(cache: Cache) -> Iterator[str]:
     owners = set(cache.captions["key"].to_pylist())
     if owners - set(keys):
         yield f"captions.parquet: keys without a sample, such as {sorted(owners - set(keys))[:3]}"
-    elif (np.diff(cache.caption_sample) < 0).any():
+    elif (np.diff(pc.index_in(cache.captions["key"], cache.samples["key"].combine_chunks()).to_numpy()) < 0).any():
         yield "captions.parquet: not in the order of samples.parquet"
     if set(keys) - owners:
         yield f"samples.parquet: samples without a caption, such as {sorted(set(keys) - owners)[:3]}"
@@ -146,6 +150,8 @@ def _phrases(cache: Cache) -> Iterator[str]:
         yield "phrases.parquet: ids are not the row numbers"
     if set(phrases["kind"]) - set(schema.KINDS):
         yield f"phrases.parquet: kinds {sorted(set(phrases['kind']) - set(schema.KINDS))}"
+    elif phrases["kind"] != sorted(phrases["kind"], key=schema.KINDS.index):
+        yield f"phrases.parquet: not in the order of kinds, {', '.join(schema.KINDS)}"
     if len(set(zip(phrases["kind"], phrases["text"], strict=True))) != len(cache.phrases):
         yield "phrases.parquet: phrases are not unique"
     templates = cache.info["templates"]
@@ -194,6 +200,14 @@ def _spans(cache: Cache) -> Iterator[str]:
         except ValueError as error:
             yield f"captions.parquet: graph in row {row}: {error}"
             return
+
+
+def _index(cache: Cache) -> Iterator[str]:
+    for name, expected in index_arrays(cache.path):
+        found = mapped(cache.path / schema.INDEX_FILE, name)
+        same = found.shape == expected.shape and found.dtype == expected.dtype
+        if not same or not (np.allclose if found.dtype.kind == "f" else np.array_equal)(found, expected):
+            yield f"index.h5: {name} does not match the tables"
 
 
 def _owner(column: pa.ListArray) -> np.ndarray:

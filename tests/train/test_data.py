@@ -1,6 +1,7 @@
 """Batches: every image once an epoch, everything a function of (seed, step), nothing dependent on the split."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers.runs import SIZE, make_cache
@@ -148,3 +149,14 @@ def test_a_cache_without_training_images_is_rejected(tmp_path, tiny_clip_path):
     path = make_cache(tmp_path / "cache", tiny_clip_path, train=0, test=3)
     with pytest.raises(ValueError, match="split 'train'"):
         batches(Cache(path))
+
+
+def test_a_batch_reads_no_table_of_the_cache(cache, monkeypatch):
+    opened = Cache(cache.path)
+    monkeypatch.setattr(pq, "ParquetFile", None)  # any use is a TypeError
+    data = batches(opened)
+    whole = batches(cache).at(3)
+    batch = data.at(3)
+    assert torch.equal(batch.sentences, whole.sentences)
+    assert torch.equal(batch.negatives, whole.negatives)
+    assert {"samples", "captions", "phrases", "rejects"}.isdisjoint(vars(opened))

@@ -37,7 +37,7 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
     norm = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None])).norm()
     value, size = torch.stack([loss, norm]).tolist()
     if not (math.isfinite(value) and math.isfinite(size)):
-        keys = run.cache.samples["key"].take(batch.samples.tolist()).to_pylist()
+        keys = run.cache.samples_at(batch.samples, ["key"])["key"].to_pylist()
         shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the others')"
         rows = "Batch" if run.world.size == 1 else shared
         raise FloatingPointError(

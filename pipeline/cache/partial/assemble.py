@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.counts import count
+from hspcgan.pipeline.cache.index import write_index
 from hspcgan.pipeline.cache.info import sealed, stamp
 from hspcgan.pipeline.cache.partial.shards import Arrays
 from hspcgan.pipeline.cache.partial.store import ShardStore
@@ -85,6 +86,7 @@ def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
         write_array(final / schema.TAPS_FILE, store, "taps", "taps")
     _write_features(final / schema.FEATURES_FILE, store, encoded, phrases["prompt"].to_pylist())
     counts = _checked_counts(store, final, phrases)
+    write_index(final)
     size = store.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
     files = {name: stamp(final / name) for name in schema.contents_of(info)}
     whole = sealed({**info, "counts": counts, "image_size": size, "files": files})

@@ -46,7 +46,7 @@ def test_zeroed_images_and_features_are_named_at_once_though_the_cache_opens(cac
     opened = Cache(cache)
     for name, array in (("images.h5", opened.images), ("features.h5", opened.token_rows)):
         with open(cache / name, "r+b") as file:
-            file.seek(array.offset)
+            file.seek(array.base.offset)
             file.write(bytes(array.nbytes))
     assert not Cache(cache).images.any()
     with pytest.raises(ValueError, match=r"features\.h5 was damaged(?s:.)*images\.h5 was damaged"):

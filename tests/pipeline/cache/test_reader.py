@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
 import pytest
 from helpers import caches
 from helpers.caches import World, flat, make_cache, reseal
@@ -44,7 +45,7 @@ def copy(cache, tmp_path) -> Path:
 def test_memory_maps_equal_what_h5py_reads(cache, name):
     file_name, dataset = DATASETS[name]
     mapped = getattr(cache, name)
-    assert isinstance(mapped, np.memmap)
+    assert isinstance(mapped.base, np.memmap)
     assert not mapped.flags.writeable
     with h5py.File(cache.path / file_name) as file:
         assert file[dataset].chunks is None
@@ -215,3 +216,40 @@ def test_parquet_with_other_columns_is_refused(copy):
 
 def test_cache_json_is_readable_by_anything(cache):
     assert json.loads((cache.path / "cache.json").read_text())["clip"]["name"] == "made-up"
+
+
+def test_a_cache_of_the_older_layout_is_refused_with_the_command_that_rebuilds_it(copy):
+    info = json.loads((copy / "cache.json").read_text())
+    del info["files"]["index.h5"]
+    (copy / "cache.json").write_text(json.dumps(info))
+    (copy / "index.h5").unlink()
+    with pytest.raises(ValueError, match=r"has an older layout, without index\.h5; rebuild it with .*--rebuild"):
+        Cache(copy)
+
+
+@pytest.mark.parametrize("rows", [[], [0], [5, 2, 2, 11], list(range(12))])
+def test_rows_of_a_table_come_in_the_order_asked_for(cache, world, rows):
+    rows = [row for row in rows if row < len(world.rows)]
+    assert cache.captions_at(rows).equals(cache.captions.take(pa.array(rows, pa.int64())))
+    assert cache.captions_at(rows, ["text"])["text"].to_pylist() == [world.rows[row]["text"] for row in rows]
+    samples = [row for shard in world.samples for row in shard]
+    rows = [row for row in rows if row < len(samples)]
+    assert cache.samples_at(rows, ["key"])["key"].to_pylist() == [samples[row]["key"] for row in rows]
+
+
+def test_the_index_holds_what_the_tables_hold(cache, world):
+    texts = [row["text"] for row in world.rows]
+    numbers = cache.caption_text.tolist()
+    assert all((texts[i] == texts[j]) == (numbers[i] == numbers[j]) for i in range(len(texts)) for j in range(i))
+    ids = {(kind, text): row for row, (kind, text, _) in enumerate(world.phrases)}
+    for row, caption in enumerate(world.rows):
+        (phrase, word) = cache.concepts["entity"].rows(row, "phrase", "word")
+        assert phrase.tolist() == [ids["entity", item["phrase"]] for item in caption["entities"]]
+        assert word.tolist() == [item["word"] for item in caption["entities"]]
+        (phrase, owner) = cache.concepts["attribute"].rows(row, "phrase", "entity")
+        assert phrase.tolist() == [ids["attribute", item["phrase"]] for item in caption["attributes"]]
+        assert owner.tolist() == [item["entity"] for item in caption["attributes"]]
+        ends = cache.concepts["relation"].rows(row, "phrase", "subject", "object")
+        assert [list(map(int, item)) for item in zip(*ends, strict=True)] == [
+            [ids["relation", item["phrase"]], item["subject"], item["object"]] for item in caption["relations"]
+        ]

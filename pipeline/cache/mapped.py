@@ -1,0 +1,29 @@
+"""A dataset of an HDF5 file as an array that is mapped into memory: its pages are read when they are used."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from hspcgan.model.errors import UserError
+from hspcgan.pipeline.cache.info import REBUILD_HINT
+
+
+def mapped(path: Path, dataset: str) -> np.ndarray:
+    """The dataset, read-only. UserError, with the fix, when the file is damaged, truncated or compressed."""
+    try:
+        with h5py.File(path, "r") as file:
+            found = file[dataset]
+            offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
+    except (OSError, KeyError) as error:
+        raise UserError(
+            f"{path} is truncated or damaged: {dataset} cannot be read ({error}); {REBUILD_HINT}"
+        ) from error
+    size = int(np.prod(shape)) * dtype.itemsize
+    if size == 0:
+        return np.zeros(shape, dtype)
+    if offset is None:
+        raise UserError(f"{path}: {dataset} is chunked or compressed, so it cannot be mapped; {REBUILD_HINT}")
+    if offset + size > path.stat().st_size:
+        raise UserError(f"{path} is truncated: {dataset} extends past the end of the file; {REBUILD_HINT}")
+    return np.asarray(np.memmap(path, dtype, "r", offset, shape))  # a plain array: slices of a memmap are slow
