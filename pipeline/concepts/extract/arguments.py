@@ -81,6 +81,7 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
     """The entity that a relative clause or participle describes, with the entities joined to it.
 
     a dog and a cat sleeping on a sofa → sleep on (dog, sofa), sleep on (cat, sofa)
+    a man with glasses and a beard wearing a hat → wear (man, hat)
     a boy riding a bike and a girl eating ice → ride (boy, bike), eat (girl, ice)
     """
     noun = tree.heads[clause]
@@ -88,7 +89,10 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
         first = tree.heads[noun]
         has_own = any(c < noun and tree.tags[c] == "VBG" for c in tree.children(first, "acl"))
         noun = first if tree.is_entity(first) and not tree.case(first) and not has_own else noun
-    return shared(tree, noun, clause) if noun >= 0 and tree.is_entity(noun) else []
+    if noun < 0 or not tree.is_entity(noun):
+        return []
+    worn = lexicon("clothes") | lexicon("body_parts")
+    return [one for one in shared(tree, noun, clause) if one == noun or tree.lemmas[one] not in worn]
 
 
 def shared(tree: Tree, noun: int, modifier: int) -> list[int]:

@@ -19,7 +19,7 @@ def prepositional_phrases(tree: Tree) -> None:
     """Attaches each prepositional phrase."""
     for i in range(len(tree)):
         if tree.is_a(i, "nmod", "obl"):
-            _attach(tree, i, "nmod", _before_pronoun, _wearer_of_place)
+            _attach(tree, i, "nmod", _before_pronoun, _holder_of_what_is_on_it, _wearer_of_place)
 
 
 def participles(tree: Tree) -> None:
@@ -53,6 +53,19 @@ def _before_pronoun(tree: Tree, i: int) -> int:
     after_with = tree.is_a(near, "obl", "nmod") and tree.case_text(near) == "with"
     fits = above < near and tree.is_entity(near) and (after_with or tree.pos[above] != "VERB")
     return near if fits else -1
+
+
+def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
+    """After "with", what is "on it" belongs to the nearest thing before, and to no person.
+
+    boy wearing a white shirt with fish on it → with (shirt, fish), on (fish, shirt)
+    """
+    if tree.case_text(i) != "with" or tree.pos[i + 1] != "ADP" or "it" not in tree.words[i + 2 : i + 3]:
+        return -1
+    near = tree.case(i)[0] - 1
+    if tree.lemmas[tree.heads[i]] not in lexicon("persons") and tree.pos[tree.heads[i]] != "VERB":
+        return -1
+    return near if near >= 0 and tree.is_entity(near) and tree.lemmas[near] not in lexicon("persons") else -1
 
 
 def _wearer_of_place(tree: Tree, i: int) -> int:

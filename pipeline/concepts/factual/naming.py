@@ -3,6 +3,7 @@
 Examples in docstrings, a caption and some of its tuples, are tests.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,3 +104,13 @@ def respelt(text: str, name: str) -> str:
     for old, new in pairs(name).items():
         spaced = spaced.replace(f" {old} ", f" {new} ")
     return spaced.strip()
+
+
+def participle(verb: str) -> str:
+    """A verb's form in -ing: "run" gives running, "lie" lying, "smile" smiling."""
+    if verb.endswith("ie"):
+        return verb[:-2] + "ying"
+    if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")):
+        return verb[:-1] + "ing"
+    doubled = re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", verb)
+    return verb + (verb[-1] if doubled else "") + "ing"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from hspcgan.pipeline.concepts.factual import omitted
-from hspcgan.pipeline.concepts.factual.naming import Naming, respelt
+from hspcgan.pipeline.concepts.factual.naming import Naming, participle, respelt
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Relation, Token
 
@@ -136,6 +136,7 @@ def verbs_alone(view: View, r: Relation) -> Triples:
     """A verb without an object is what its subject is, unless another verb follows.
 
     a horse is running → (horse, is, running)
+    a dog runs and a man lies down → (dog, is, running), (man, is, lying)
     a lamp that is turned on → (lamp, is, turned on)
     """
     if r.object >= 0:
@@ -143,7 +144,11 @@ def verbs_alone(view: View, r: Relation) -> Triples:
     if not view.verb(r) or view.governs(r.word, "xcomp"):
         return []
     switched = r.text.split()[1:] if r.text in ("turn on", "turn off") else []
-    return [(view.names[r.subject], "is", " ".join([view.tokens[r.word].text.lower(), *switched]))]
+    verb = view.tokens[r.word]
+    if verb.lemma == "have":
+        return []
+    text = participle(verb.lemma) if verb.xpos in ("VBZ", "VBP") else verb.text.lower()
+    return [(view.names[r.subject], "is", " ".join([text, *switched]))]
 
 
 def states(view: View, r: Relation) -> Triples:

@@ -78,6 +78,7 @@ def broken_lists(edit: ParseEdit, _known: Vocabulary) -> None:
     """The rest of a list that spaCy broke off at its first comma.
 
     a bathroom with a toilet, a sink and a mirror → with (bathroom, sink), with (bathroom, mirror)
+    a cat, a dog, and a bird sit on a bench → sit on (cat, bench), sit on (dog, bench), sit on (bird, bench)
     a room with chairs, a table, and a woman → with (room, chair), with (room, table), with (room, woman)
     """
     for i, label in enumerate(edit.labels):
@@ -91,7 +92,8 @@ def broken_lists(edit: ParseEdit, _known: Vocabulary) -> None:
         last = comma - 1
         goes_on = {edit.labels[c] for c in edit.children(i) if c > i} >= {"cc", "conj"}
         with_it = edit.labels[last] == "pobj" and edit.lemmas[edit.heads[last]] == "with"
-        if goes_on and edit.pos[last] in NOMINAL and (with_it or edit.labels[last] == "dobj"):
+        is_argument = with_it or edit.labels[last] == "dobj" or (edit.labels[last] in SUBJECTS and label == "appos")
+        if goes_on and edit.pos[last] in NOMINAL and is_argument:
             edit.attach(i, to=last, label="conj")
             edit.attach(comma, to=last)
 

@@ -20,6 +20,7 @@ def unknown_words(edit: ParseEdit, known: Vocabulary) -> None:
     a man grabbing skateboard → grab (man, skateboard)
     large sign on building → on (sign, building)
     the bird has black eyes, orange feet and a brown back → brown (back), have (bird, back)
+    a kitchen with a stove, refrigerator, and sink → with (kitchen, sink)
     """
     for i in range(len(edit)):
         if edit.pos[i] not in NOMINAL and _is_noun(edit, i, known):
@@ -35,6 +36,9 @@ def _is_noun(edit: ParseEdit, i: int, known: Vocabulary) -> bool:
         return any(c > i for c in edit.children(i, "prep")) and not edit.children(i, "nsubj", "aux")
     if edit.tags[i] == "MD" and word == "can":
         return edit.pos[i - 1] in ("NOUN", "ADJ", "DET") and not any(edit.tags[c] == "VB" for c in edit.children(i))
+    if label == "conj" and edit.tags[i] in ("VB", "VBP"):  # "a stove, refrigerator, and sink"
+        last = edit.pos[i + 1] in ("", "ADP", "PUNCT") and not edit.children(i, "dobj", "nsubj", "aux", "prep")
+        return last and word in known.nouns and edit.pos[edit.heads[i]] in NOMINAL
     if pos not in ("ADV", "ADJ"):
         return False
     after = label == "amod" and edit.heads[i] == i - 1 and edit.pos[i - 1] in NOMINAL
@@ -85,6 +89,27 @@ def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
         for word in (i, *joined):
             edit.retag(word, "NN", "NOUN", edit.words[word])
         edit.relabel(i, "dobj" if edit.pos[edit.heads[i]] == "VERB" else "pobj")
+
+
+def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
+    """After "in" or "wearing", a colour before a word in -ing is worn, and the word is what the wearer does.
+
+    a woman dressed in black sitting and reading a book → dress in (woman, black), sit (woman, –), read (woman, book)
+    """
+    for i in range(2, len(edit)):
+        colour, noun = i - 1, edit.heads[i]
+        if edit.words[colour] not in lexicon("colours") or edit.heads[colour] != i or edit.pos[i] != "NOUN":
+            continue
+        verb = known.verb_of_participle(edit.words[i]) if edit.words[i].endswith("ing") else ""
+        if verb not in known.verbs or edit.words[i] in lexicon("ing_nouns") or noun != colour - 1:
+            continue
+        dressed = edit.heads[noun] if edit.words[noun] == "in" else noun
+        if edit.lemmas[dressed] not in ("dress", "wear"):
+            continue
+        edit.promote(colour, over=i, label="acl")
+        edit.attach(i, to=edit.heads[dressed] if edit.labels[dressed] == "acl" else dressed)
+        edit.retag(colour, "NN", "NOUN", edit.words[colour])
+        edit.retag(i, "VBG", "VERB", verb)
 
 
 def _is_worn(edit: ParseEdit, i: int) -> bool:

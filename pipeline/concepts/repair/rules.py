@@ -22,6 +22,7 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     verbs.verbs_tagged_as_nouns,
     nouns.unknown_words,
     nouns.adjectives_tagged_as_nouns,
+    nouns.worn_colours_before_participles,
     nouns.worn_colours,
     nouns.colours_on_parts,
     nouns.participles,

@@ -6,6 +6,7 @@ import pytest
 from helpers.concepts import examples
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser
+from hspcgan.pipeline.concepts.factual.naming import participle
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,17 @@ CAPTIONS = {
 @pytest.mark.parametrize("caption", CAPTIONS)
 def test_whole_captions(parser, caption):
     assert said(parser, caption) == CAPTIONS[caption]
+
+
+FORMS = ("running", "sitting", "lying", "smiling", "seeing", "skiing", "playing", "looking", "visiting", "fixing")
+
+
+@pytest.mark.parametrize(
+    ("verb", "form"),
+    zip(("run", "sit", "lie", "smile", "see", "ski", "play", "look", "visit", "fix"), FORMS, strict=True),
+)
+def test_participles_are_spelt_as_in_english(verb, form):
+    assert participle(verb) == form
 
 
 def test_tuples_of_a_caption_do_not_depend_on_its_batch(parser):
