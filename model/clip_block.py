@@ -30,7 +30,8 @@ def fold_quick_gelu(network: nn.Module) -> None:
     x · σ(s·x) = SiLU(s·x) / s: the same function up to rounding, in one kernel forward and one backward instead of
     three and more. Changes the weights in place. A network that is folded already stays as it is.
     """
-    for mlp in [module.mlp for module in network.modules() if hasattr(module, "mlp")]:
+    mlps: list[Any] = [module.mlp for module in network.modules() if hasattr(module, "mlp")]
+    for mlp in mlps:
         if isinstance(mlp.gelu, nn.SiLU):
             continue
         mlp.c_fc.weight.mul_(QUICK_GELU_SCALE)

@@ -13,7 +13,7 @@ from hspcgan.model.user_files import open_regular
 from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
 
 KEYS = ("name", "description", "base", "cache", "run",
-        "data", "parse", "encode", "taps", "model", "train", "evaluate", "bench")  # fmt: skip
+        "data", "parse", "encode", "taps", "model", "train", "evaluate", "bench", "study")  # fmt: skip
 SECTIONS = KEYS[5:]
 OWN = ("name", "description", "run")
 """Keys that a manifest does not take from its base: they identify it. It takes all others, key by key."""

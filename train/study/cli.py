@@ -1,0 +1,61 @@
+"""The command `hspcgan study`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("manifest")
+@click.option(
+    "--override", "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="As study.seeds=[0,1]; repeatable."
+)
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of each run.")
+@click.option("--retry", is_flag=True, help="Also repeat runs that failed.")
+@click.option("--limit", type=click.IntRange(min=0), help="Stop after so many runs; 0 makes the page alone.")
+@click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="Make the page from this study.json instead of the study's folder; nothing is run.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the page; default RUN/report.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
+def study(
+    manifest: str,
+    overrides: tuple[str, ...],
+    processes: int,
+    threads: int,
+    retry: bool,
+    limit: int | None,
+    results_file: Path | None,
+    out: Path | None,
+    dry_run: bool,
+) -> None:
+    """Train and score rows × seeds by one protocol, and judge the claims.
+
+    Runs that have a result are skipped, interrupted ones resume. The page is made from the results that there are.
+    """
+    import json
+
+    from hspcgan.pipeline.manifest.arguments import open_manifest
+    from hspcgan.train.study import page, runner
+    from hspcgan.train.study.protocol import open_study
+
+    opened = open_study(open_manifest(manifest, overrides))
+    config = opened.config
+    click.echo(
+        f"{opened.manifest.name}: {len(config.rows)} rows × {len(config.seeds)} seeds, {len(config.claims)} claims"
+    )
+    click.echo(f"protocol {opened.hash}")
+    if dry_run:
+        for row, found in opened.rows.items():
+            train = found.raw["train"]
+            click.echo(f"  {row}: {train['steps']} steps of {train['batch_size']}, {config.rows[row]}")
+        return
+    if results_file is None:
+        made = runner.run(opened, processes, threads, retry, limit)
+        click.echo(f"{made} runs made")
+        results = runner.read_results(opened)
+    else:
+        results = json.loads(results_file.read_text(encoding="utf-8"))["results"]
+        runner.require_protocol(opened, results)
+    for path in page.write_report(opened, results, out or opened.folder / "report"):
+        click.echo(f"wrote {path}")

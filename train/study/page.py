@@ -1,0 +1,55 @@
+"""A study's page: verdicts, tables, pictures and the origin of every run, as one self-contained HTML file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hspcgan.model.files import write_whole
+from hspcgan.train.study import pictures, tables
+from hspcgan.train.study.protocol import Study
+from hspcgan.train.study.results import Results
+from hspcgan.train.study.verdicts import judge
+
+RESULTS = "study.json"
+
+
+def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """Writes study.json, the tables, the pictures and index.html; equal results give equal files. The files."""
+    config, by_cell = study.config, Results.of(results)
+    judged = judge(config, by_cell)
+    frames = {"rows": tables.rows_table(config, by_cell), "claims": tables.claims_table(judged)}
+    written = tables.write_tables(folder, frames)
+    compared = list(dict.fromkeys(part.figure for one in judged for part in one.comparisons))
+    drawn = {}
+    for figure in config.shown:
+        slug = figure.replace("/", "-").replace(".", "-")
+        drawn[f"curves-{slug}"] = pictures.curves(config, by_cell, figure, list(config.rows))
+        if figure in compared:
+            drawn[f"differences-{slug}"] = pictures.forest(judged, figure)
+    for name, svg in drawn.items():
+        write_whole(folder / f"{name}.svg", svg)
+        written.append(folder / f"{name}.svg")
+    write_whole(folder / RESULTS, json.dumps({"protocol": study.hash, "results": results}, indent=1) + "\n")
+    write_whole(folder / "index.html", _html(study, by_cell, judged, frames, drawn))
+    return [*written, folder / RESULTS, folder / "index.html"]
+
+
+def _html(study: Study, results: Results, judged: Any, frames: dict[str, Any], drawn: dict[str, str]) -> str:
+    from markupsafe import Markup
+
+    from hspcgan.pipeline.pages.templates import stylesheet, templates
+
+    return (
+        templates(Path(__file__).parent)
+        .get_template("page.html")
+        .render(
+            study=study,
+            style=stylesheet(),
+            judged=judged,
+            results=list(results.by_cell.values()),
+            missing=[cell.name for cell in study.cells if (cell.row, cell.seed) not in results.by_cell],
+            tables={name: Markup(frame.to_html(index=False, border=0)) for name, frame in frames.items()},
+            pictures={name: Markup(svg) for name, svg in drawn.items()},
+            description=study.manifest.raw.get("description", ""),
+        )
+    )

@@ -1,0 +1,89 @@
+"""A study's results as values: figures by the beginning of their name, paired differences, curves over images seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Result = dict[str, Any]  # as `runner.write_result` writes it
+
+
+@dataclass(frozen=True)
+class Results:
+    """All results of a study, by row and seed."""
+
+    by_cell: dict[tuple[str, int], Result]
+
+    @classmethod
+    def of(cls, results: Sequence[Result]) -> "Results":
+        """From result files."""
+        return cls({(one["row"], one["seed"]): one for one in results})
+
+    def value(self, row: str, seed: int, figure: str, part: str = "final") -> float | None:
+        """A figure of the final or untrained evaluation; None where the run, or the figure, is missing."""
+        found = _named(self.by_cell.get((row, seed), {}).get(part) or {}, figure)
+        return None if found is None else found["value"]
+
+    def values(self, row: str, figure: str) -> dict[int, float]:
+        """A figure's final value by seed, of the runs that have one."""
+        found = {seed: self.value(row, seed, figure) for name, seed in self.by_cell if name == row}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+    def sign(self, figure: str) -> int:
+        """1 if larger values of a figure are better, −1 if smaller ones are; 1 if no run has the figure."""
+        found = [_named(result["final"] or result["untrained"], figure) for result in self.by_cell.values()]
+        return next((1 if one["better"] == "higher" else -1 for one in found if one is not None), 1)
+
+    def differences(self, row: str, other: str, figure: str) -> list[float]:
+        """`row` minus `other` for each seed that both have, positive where `row` is better."""
+        ours, theirs = self.values(row, figure), self.values(other, figure)
+        return [self.sign(figure) * (ours[seed] - theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+
+    def curve(self, row: str, seed: int, figure: str) -> list[tuple[int, float]]:
+        """(images seen, value) of each evaluation on the validation split."""
+        result = self.by_cell.get((row, seed))
+        if result is None:
+            return []
+        points = []
+        for line in result["validation"]:
+            name = next((name for name in line["figures"] if _begins(name, figure)), None)
+            if name is not None:
+                points.append((line["step"] * result["batch_size"], line["figures"][name]))
+        return points
+
+    def share_to_reach(self, row: str, other: str, seed: int, figure: str) -> float | None:
+        """Images that `row` needs to reach the other's final validation value, as a share of the other's images.
+
+        The first evaluation at least as good counts; infinity if there is none (censored); None without both runs.
+        """
+        ours, theirs = self.curve(row, seed, figure), self.curve(other, seed, figure)
+        if not theirs or (row, seed) not in self.by_cell:
+            return None
+        (images, goal), sign = theirs[-1], self.sign(figure)
+        reached = [seen for seen, value in ours if sign * value >= sign * goal]
+        return reached[0] / images if reached else float("inf")
+
+    def failed_to_learn(self, row: str, seed: int, figures: Sequence[str]) -> bool | None:
+        """Whether a run diverged, or ended in or beyond the untrained generator's interval in every figure."""
+        result = self.by_cell.get((row, seed))
+        if result is None or result["status"] == "failed":
+            return None
+        if result["status"] == "diverged":
+            return True
+        for figure in figures:
+            final, untrained = _named(result["final"], figure), _named(result["untrained"], figure)
+            if final is None or untrained is None:
+                return None
+            higher = final["better"] == "higher"
+            bound = untrained["high"] if higher else untrained["low"]
+            bound = untrained["value"] if bound is None else bound
+            if final["value"] > bound if higher else final["value"] < bound:
+                return False
+        return True
+
+
+def _begins(name: str, beginning: str) -> bool:
+    return name == beginning or name.startswith(f"{beginning}/")
+
+
+def _named(figures: dict[str, Any], beginning: str) -> dict[str, Any] | None:
+    return next((figure for name, figure in figures.items() if _begins(name, beginning)), None)

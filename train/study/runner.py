@@ -1,0 +1,216 @@
+"""Runs a study: each row and seed is trained and scored by the commands of this package, in processes of their own.
+
+A result is a file; a run that has one is skipped. Interrupted runs resume. A run that ends with an error gets a result
+that says so, and is repeated only when asked for.
+"""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hspcgan.model.checkpoint import read_card
+from hspcgan.model.errors import CheckFailedError
+from hspcgan.model.files import write_whole
+from hspcgan.train import checkpoints
+from hspcgan.train.study.config import Fails
+from hspcgan.train.study.protocol import Cell, Study, write_run_manifest
+
+log = logging.getLogger("hspcgan.train")
+MAIN = "from hspcgan.pipeline.cli.root import main; main()"
+DONE, DIVERGED, FAILED = "done", "diverged", "failed"
+
+
+def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False, limit: int | None = None) -> int:
+    """Makes the results that are missing, in the protocol's order; returns how many were made.
+
+    Args:
+        processes: runs at a time.
+        threads: threads of each run (OMP_NUM_THREADS).
+        retry: also repeat runs that failed.
+        limit: stop after so many runs.
+    """
+    missing = [cell for cell in study.cells if not _has_result(study, cell, retry)]
+    log.info("%d of %d runs have a result", len(study.cells) - len(missing), len(study.cells))
+    missing = missing[:limit]
+    stopped: list[str] = []
+    with _forwarded_signals() as children, ThreadPoolExecutor(processes) as pool:
+        waiting = list(missing)
+        running: set[Future[None]] = set()
+        while (waiting and not children.stopped) or running:
+            while waiting and len(running) < processes and not children.stopped:
+                running.add(pool.submit(_run_one, study, waiting.pop(0), threads, children))
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+        stopped = children.stopped
+    made = sum(_has_result(study, cell, False) for cell in missing)
+    if stopped:
+        log.info("stopped by %s; the same command resumes", stopped[0])
+    return made
+
+
+def read_results(study: Study) -> list[dict[str, Any]]:
+    """The results that there are, in the protocol's order.
+
+    Raises:
+        CheckFailedError: a result was made with another protocol.
+    """
+    found = [json.loads(study.result_file(c).read_text()) for c in study.cells if study.result_file(c).is_file()]
+    require_protocol(study, found)
+    return found
+
+
+def require_protocol(study: Study, results: Sequence[dict[str, Any]]) -> None:
+    """CheckFailedError if a result was made with another protocol than the study's."""
+    for result in results:
+        if result["protocol"] != study.hash:
+            raise CheckFailedError(
+                f"{result['row']} seed {result['seed']} was made with protocol {result['protocol'][:12]}, this is "
+                f"{study.hash[:12]}; give the study another `run:` folder, or restore the protocol"
+            )
+
+
+def _has_result(study: Study, cell: Cell, retry: bool) -> bool:
+    path = study.result_file(cell)
+    if not path.is_file():
+        return False
+    return not (retry and json.loads(path.read_text())["status"] == FAILED)
+
+
+class _Children:
+    """Processes at work, and the names of signals that were received."""
+
+    def __init__(self) -> None:
+        self.processes: set[subprocess.Popen[bytes]] = set()
+        self.stopped: list[str] = []
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def __enter__(self) -> "_Children":
+        for number in self._before:
+            signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: object) -> None:
+        self.stopped.append(signal.Signals(number).name)
+        for process in list(self.processes):
+            process.send_signal(signal.SIGTERM)  # `train` then saves and ends
+
+    def call(self, log_file: Path, threads: int, *arguments: str) -> int:
+        """Runs `hspcgan ARGUMENTS`, its output appended to a file; returns its exit code."""
+        with log_file.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-c", MAIN, *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+                start_new_session=True,  # Ctrl-C reaches it through this process alone
+            )
+            self.processes.add(process)
+            code = process.wait()
+            self.processes.discard(process)
+            return code
+
+
+def _forwarded_signals() -> _Children:
+    return _Children()
+
+
+def _run_one(study: Study, cell: Cell, threads: int, children: _Children) -> None:
+    """Trains and scores one run, and writes its result."""
+    manifest, folder = str(write_run_manifest(study, cell)), study.run_folder(cell)
+    folder.mkdir(parents=True, exist_ok=True)
+    log_file, began = folder / "study.log", time.monotonic()
+    log.info("%s: training", cell.name)
+    code = children.call(log_file, threads, "train", manifest)
+    if code == 0 and not children.stopped and _is_complete(study, cell):
+        log.info("%s: scoring", cell.name)
+        code = children.call(log_file, threads, "evaluate", manifest, *_final_options(study, cell))
+    if children.stopped or (code == 0 and not _is_complete(study, cell)):
+        return
+    write_result(study, cell, code, time.monotonic() - began)
+
+
+def _final_options(study: Study, cell: Cell) -> list[str]:
+    """Options of the final evaluation: its metrics, and the untrained generator too, if a claim needs it."""
+    metrics = [*(study.manifest.raw["evaluate"].get("metrics") or ()), *study.config.final_metrics]
+    options = ["-o", f"evaluate.metrics={json.dumps(metrics)}"] if study.config.final_metrics else []
+    if any(cell.row in claim.rows for claim in study.config.claims if isinstance(claim, Fails)):
+        options += ["--untrained", "--checkpoint", str(study.run_folder(cell))]
+    return options
+
+
+def _is_complete(study: Study, cell: Cell) -> bool:
+    """Whether the run has all its steps."""
+    path = checkpoints.latest(study.run_folder(cell))
+    return path is not None and read_card(path)["extra"]["step"] == study.rows[cell.row].raw["train"]["steps"]
+
+
+def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
+    """Writes a run's result: status, figures on the validation split and at the end, parameters, versions."""
+    folder = study.run_folder(cell)
+    tail = _tail(folder / "study.log")
+    status = DONE if code == 0 else DIVERGED if code == 1 and "loss is" in tail else FAILED
+    path = checkpoints.latest(folder)
+    result = {
+        "row": cell.row,
+        "seed": cell.seed,
+        "status": status,
+        "protocol": study.hash,
+        "validation": _validation(folder),
+        "final": _figures(folder, "checkpoint") if status == DONE else {},
+        "untrained": _figures(folder, "untrained"),
+        "parameters": read_card(path)["weights"]["parameters"] if path else {},
+        "batch_size": study.rows[cell.row].raw["train"]["batch_size"],
+        "seconds": round(seconds, 1),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "versions": {name: version(name) for name in ("hspcgan", "torch")},
+        "error": "" if status == DONE else tail[-2000:],
+    }
+    log.info("%s: %s", cell.name, status if status == DONE else f"{status}: {tail.splitlines()[-1:]}")
+    target = study.result_file(cell)
+    write_whole(target, json.dumps(result, indent=1, allow_nan=False) + "\n")
+    return target
+
+
+def _validation(folder: Path) -> list[dict[str, Any]]:
+    """Step and figures of each evaluation on the validation split."""
+    path = folder / "evaluations.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return [{"step": line["step"], "figures": line["figures"]} for line in lines]
+
+
+def _figures(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
+    """Figures of the final evaluation by their full name: value, interval, direction."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((folder / "evaluation").glob("*.json")):
+        data = json.loads(path.read_text())
+        if data["subject"]["kind"] == kind:
+            keys = ("value", "low", "high", "better", "n")
+            found |= {figure["name"]: {key: figure[key] for key in keys} for figure in data["figures"]}
+    return found
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace")[-4000:] if path.is_file() else ""
+
+
+def _commit() -> str:
+    """The commit of the source tree that runs; empty for an installed package without one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,88 @@
+"""Statistics over few seeds: paired intervals, exact sign-flip tests, binomial tests, three-valued verdicts.
+
+Differences are oriented so that positive is better. Means and intervals are Student's; p values make no assumption but
+that a pair's sign is exchangeable under the null hypothesis.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from math import comb, isfinite
+from typing import Any, Literal
+
+import numpy as np
+
+Verdict = Literal["held", "not held", "undecided"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean of n values with its confidence interval; nan where n is too small."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; None for nan."""
+        return {key: value if isfinite(value) else None for key, value in asdict(self).items()}
+
+
+def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Mean and Student's t interval of values that are independent; [n] → Estimate."""
+    from scipy.stats import t
+
+    found = np.asarray(values, dtype=np.float64)
+    n = len(found)
+    mean = float(found.mean()) if n else float("nan")
+    if n < 2:
+        return Estimate(mean, float("nan"), float("nan"), n)
+    half = float(t.ppf((1 + confidence) / 2, n - 1) * found.std(ddof=1) / n**0.5)
+    return Estimate(mean, mean - half, mean + half, n)
+
+
+def sign_flip_p(differences: Sequence[float]) -> float:
+    """Exact one-sided p of the null hypothesis that signs are random, against a positive mean; [n] → (0, 1].
+
+    The share of all 2^n sign patterns whose sum is at least the observed one. With n = 6 it can reach 1/64.
+    """
+    found = np.asarray(differences, dtype=np.float64)
+    signs = np.array(list(product((1.0, -1.0), repeat=len(found))))  # [2^n, n]
+    sums, seen = signs @ found, found.sum()
+    return float((sums >= seen - 1e-12 * np.abs(found).sum()).mean())
+
+
+def binomial_p(successes: int, n: int) -> float:
+    """Exact one-sided p of at least so many successes out of n where each has probability ½."""
+    return sum(comb(n, k) for k in range(successes, n + 1)) / 2**n
+
+
+def by_interval(found: Estimate, margin: float = 0.0) -> Verdict:
+    """Held if the interval is above 0; not held if it is below 0 or inside ±margin; otherwise undecided."""
+    if found.low > 0:
+        return "held"
+    if found.high < 0 or (-margin < found.low and found.high < margin):
+        return "not held"
+    return "undecided"
+
+
+def not_worse(found: Estimate, margin: float) -> Verdict:
+    """Held if the interval is above −margin, not held if it is below, otherwise undecided."""
+    if found.low > -margin:
+        return "held"
+    return "not held" if found.high < -margin else "undecided"
+
+
+def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
+    """Held if so many successes are improbable under chance, not held if so many failures are, else undecided."""
+    if n and binomial_p(successes, n) <= alpha:
+        return "held"
+    return "not held" if n and binomial_p(n - successes, n) <= alpha else "undecided"
+
+
+def of_all(verdicts: Sequence[Verdict]) -> Verdict:
+    """A claim of several parts: held if all are, not held if any is not, otherwise undecided."""
+    if verdicts and all(verdict == "held" for verdict in verdicts):
+        return "held"
+    return "not held" if "not held" in verdicts else "undecided"
