@@ -23,7 +23,7 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
     On several GPUs: torchrun --no-python --nproc_per_node 8 hspcgan train MANIFEST. Every process runs this
     command with its share of the batch.
     """
-    from hspcgan.train.signals import received_signals
+    from hspcgan.train.process.signals import received_signals
 
     if dry_run:
         _plan(manifest, overrides)

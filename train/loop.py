@@ -12,7 +12,7 @@ from torch import Tensor
 from hspcgan.train import checkpoints, distributed
 from hspcgan.train.data import Batch
 from hspcgan.train.periodic_eval import PeriodicEvaluator
-from hspcgan.train.run_lock import locked
+from hspcgan.train.process.run_lock import locked
 from hspcgan.train.run_log import Clock, RunLog
 from hspcgan.train.setup import Run
 from hspcgan.train.step import losses

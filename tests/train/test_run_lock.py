@@ -15,7 +15,7 @@ from helpers.runs import make_cache, write_manifest
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop
 from hspcgan.train.distributed import start
-from hspcgan.train.run_lock import locked
+from hspcgan.train.process.run_lock import locked
 from hspcgan.train.setup import build_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 HOLD = """
 import sys
 from pathlib import Path
-from hspcgan.train.run_lock import locked
+from hspcgan.train.process.run_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

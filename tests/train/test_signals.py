@@ -8,7 +8,7 @@ from helpers.cli import hspcgan
 from helpers.runs import assert_equal, read, write_manifest
 
 from hspcgan.train import distributed, loop, setup
-from hspcgan.train.signals import received_signals
+from hspcgan.train.process.signals import received_signals
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
