@@ -4,7 +4,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,14 +77,18 @@ def to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def file_sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes; `path` may be anything with pathlib's `open`, such as a UPath."""
+def file_sha256(path: Path, report: Callable[[int], object] = lambda count: None) -> str:
+    """Hexadecimal sha256 of a file's bytes; `path` may be anything with pathlib's `open`, such as a UPath.
+
+    `report` gets the number of bytes of each block that was read.
+    """
     from hspcgan.model.user_files import open_regular
 
     digest = hashlib.sha256()
     with open_regular(path) as file:
         while block := file.read(BLOCK):
             digest.update(block)
+            report(len(block))
     return digest.hexdigest()
 
 

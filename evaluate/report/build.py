@@ -15,6 +15,7 @@ from hspcgan.evaluate.report import figures
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.data import Evaluation, RunFolder, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, UNTRAINED
+from hspcgan.model.progress import progress_bar
 from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marks import marked
 from hspcgan.pipeline.pages.templates import stylesheet, templates
@@ -94,7 +95,7 @@ def _cards(run: RunFolder) -> list[dict[str, Any]]:
     captions = drawn[0].record["grid"]["captions"]
     most = CARDS_LARGE if max(drawn[0].record["grid"]["image"]) > LARGE else CARDS_SMALL
     cards = []
-    for i, caption in enumerate(captions[:most]):
+    for i, caption in enumerate(progress_bar(captions[:most], "report")):
         images = [("real", data_url(drawn[0].real[i]))]
         for one in drawn:
             shown = [other["id"] for other in one.record["grid"]["captions"]]

@@ -18,11 +18,12 @@ from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.texts import conditions_from_texts
 from hspcgan.evaluate.metrics.colour_swap import swap_colour
-from hspcgan.evaluate.scored.images import DrawnImages, FolderImages, Images, RealImages, content_key, progress_bar
+from hspcgan.evaluate.scored.images import DrawnImages, FolderImages, Images, RealImages, content_key
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES, REAL, Subject, open_generator, provenance
 from hspcgan.evaluate.scorers import BATCH
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
+from hspcgan.model.progress import progress_bar
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.concepts import ParseConfig
 from hspcgan.pipeline.stages.encode import EncodeConfig

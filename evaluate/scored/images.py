@@ -11,18 +11,18 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import numpy as np
-from tqdm import tqdm
 
 from hspcgan.evaluate.draw.pictures import read_png
 from hspcgan.evaluate.scorers import BATCH, Scorer
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import file_sha256
+from hspcgan.model.progress import progress_bar
 from hspcgan.pipeline.cache.reader import Cache
 
 FEATURE_BATCHES = 32  # image batches whose features are kept together
@@ -163,11 +163,6 @@ class FeatureStore:
 
     def _folder(self, images: Images, scorer: Scorer) -> Path:
         return self.folder / content_key(images=images.key, scorer=scorer.sha256, mode=scorer.mode)[:16]
-
-
-def progress_bar(steps: Iterable[Any], title: str) -> Iterable[Any]:
-    """A bar with the remaining time, on a terminal alone."""
-    return tqdm(steps, title, disable=None, leave=False)
 
 
 def image_name(caption_id: str) -> str:

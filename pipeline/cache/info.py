@@ -1,7 +1,7 @@
 """cache.json: states the size and sha256 of every other file of a cache; written last, checked whenever it is read."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,9 @@ def sealed(info: Mapping[str, Any]) -> dict[str, Any]:
     return {**fields, "sha256": fingerprint(fields)}
 
 
-def stamp(path: Path) -> dict[str, Any]:
-    """A file's size in bytes and sha256, as `files` in cache.json has them."""
-    return {"size": path.stat().st_size, "sha256": file_sha256(path)}
+def stamp(path: Path, report: Callable[[int], object] = lambda count: None) -> dict[str, Any]:
+    """A file's size in bytes and sha256, as `files` in cache.json has them; `report` as in `file_sha256`."""
+    return {"size": path.stat().st_size, "sha256": file_sha256(path, report)}
 
 
 def is_cache(folder: Path) -> bool:

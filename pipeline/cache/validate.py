@@ -1,7 +1,8 @@
 """Checks a finished cache against every rule of the format, and lists all violations."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,15 @@ from hspcgan.pipeline.cache.reader import Cache
 BLOCK_BYTES = 2**26  # read at a time
 
 
-def validate(path: Path | str, checksums: bool = True) -> None:
+def validate(path: Path | str, checksums: bool = True, report: Callable[[int], object] = lambda count: None) -> None:
     """Raises UserError with all violations; returns None for a valid cache.
 
-    `checksums`: False skips the files' sha256, for the writer, which has just computed them.
+    `checksums`: False skips the files' sha256, for the writer, which has just computed them. `report` gets the
+    number of bytes of each block that the checksums read.
     """
     cache = Cache(path)
     for checks in (
-        (_checksums,) if checksums else (),
+        (partial(_checksums, report=report),) if checksums else (),
         (_info, _nulls),
         (_counts, _keys, _samples, _shapes),
         (_phrases, _concepts, _spans, _finite),
@@ -39,9 +41,9 @@ def validate(path: Path | str, checksums: bool = True) -> None:
             raise UserError(f"{path} breaks the cache format:\n  {listed}\nTo fix: {REBUILD_HINT}")
 
 
-def _checksums(cache: Cache) -> Iterator[str]:
+def _checksums(cache: Cache, report: Callable[[int], object]) -> Iterator[str]:
     for name in schema.contents_of(cache.info):
-        wanted, got = cache.info["files"][name]["sha256"], stamp(cache.path / name)["sha256"]
+        wanted, got = cache.info["files"][name]["sha256"], stamp(cache.path / name, report)["sha256"]
         if got != wanted:
             yield f"{name} was damaged or changed after the cache was made: sha256 {got}, expected {wanted}"
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import atomic_folder
+from hspcgan.model.progress import progress_bar
 from hspcgan.pipeline.cache.partial.ownership import refuse_inside_cache
 from hspcgan.pipeline.cache.reader import Cache
 
@@ -40,7 +41,7 @@ def _with_vectors(table: pa.Table, name: str, vectors: np.ndarray, path: Path, t
     if tokens_of is not None:
         schema = schema.append(pa.field("token_features", pa.list_(pa.list_(pa.float32(), width))))
     with pq.ParquetWriter(path, schema) as writer:
-        for start in range(0, table.num_rows, ROWS):
+        for start in progress_bar(range(0, table.num_rows, ROWS), f"export {path.stem}"):
             part = table.slice(start, ROWS)
             block = np.asarray(vectors[start : start + ROWS], dtype=np.float32)  # [rows, d]
             columns = [*part.columns, _vectors(block)]

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.progress import progress_bar
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.show import reasons, svg
@@ -53,7 +54,7 @@ def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
             style=stylesheet(HERE / "page.css"),
             facts=_facts(cache),
             shown=f"All {of}" if len(chosen) == len(rows) else f"{len(chosen):,} of {of}, spread evenly",
-            samples=[_sample(cache, row) for row in chosen.tolist()],
+            samples=[_sample(cache, row) for row in progress_bar(chosen.tolist(), "images")],
             phrases=[_phrases(cache, kind) for kind in schema.KINDS],
             offered=f"{offered:,} rows in = {' + '.join(parts)}",
             reasons=reasons(rejects),

@@ -80,10 +80,13 @@ def stats(cache: Path) -> None:
 def validate(cache: Path) -> None:
     """Check a cache against its format; exit code 1 if invalid."""
     from hspcgan.model.errors import CheckFailedError, UserError
+    from hspcgan.model.progress import bytes_bar
     from hspcgan.pipeline.cache.validate import validate as check
 
+    size = sum(file.stat().st_size for file in cache.glob("*") if file.is_file())
     try:
-        check(cache)
+        with bytes_bar("checksums", size) as bar:
+            check(cache, report=bar.update)
     except UserError as error:
         if (cache / "cache.json").exists():
             raise CheckFailedError(str(error)) from error
