@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hspcgan.model.terminal import echo
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,7 +70,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     subjects = choose(loaded, checkpoints, context.config.checkpoints, images, untrained, real, label)
 
     def say(text: str) -> None:
-        click.echo(text, err=as_json)
+        echo(text, err=as_json)
 
     say("\n".join(describe(context, subjects)))
     lock.require_sections(context)
@@ -88,7 +90,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     if markdown:
         write_whole(markdown, outputs.as_markdown(loaded.name, results))
     if as_json:
-        click.echo(outputs.as_json(loaded.name, results))
+        echo(outputs.as_json(loaded.name, results))
     _exit(results, update)
 
 
@@ -139,12 +141,12 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
         raise UsageError(f"--out {out} must end in {SUFFIX}, by which evaluate.reference knows a file from a split")
     context = prepare(open_manifest(manifest, overrides))
     n, towers = len(context.selection.reference_rows), ", ".join(tower.label for tower in context.towers)
-    click.echo(f"{n} real images of split {context.selection.reference_split}, seed {context.config.seed}, by {towers}")
+    echo(f"{n} real images of split {context.selection.reference_split}, seed {context.config.seed}, by {towers}")
     if not dry_run:
         source = {"cache": context.cache.info["fingerprint"], "split": context.selection.reference_split,
                   "seed": context.config.seed}  # fmt: skip
         write_reference(out, {tower: context.reference_features(tower) for tower in context.towers}, source)
-        click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+        echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 
 @click.command()
@@ -161,7 +163,7 @@ def compare(a: Path, b: Path, captions: int) -> None:
     from hspcgan.evaluate.results.compare import as_text
     from hspcgan.evaluate.results.compare import compare as compared
 
-    click.echo(as_text(compared(a, b), captions))
+    echo(as_text(compared(a, b), captions))
 
 
 @click.command()
@@ -182,10 +184,10 @@ def table(results: tuple[Path, ...], published: str | None, form: str, out: Path
         raise click.UsageError("give a RESULT.json, or --published cub or coco")
     text = as_text(results_table(results, published), form)
     if out is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     else:
         write_whole(out, text)
-        click.echo(f"wrote {out}")
+        echo(f"wrote {out}")
 
 
 def _run_folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
@@ -210,4 +212,4 @@ def report(run: Path, out: Path | None, dry_run: bool) -> None:
     target = out or run / "report.html"
     if not dry_run:
         write_whole(target, page)
-    click.echo(f"{'would write' if dry_run else 'wrote'} {target} ({len(page) / 1e6:.1f} MB)")
+    echo(f"{'would write' if dry_run else 'wrote'} {target} ({len(page) / 1e6:.1f} MB)")

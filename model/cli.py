@@ -6,6 +6,7 @@ import click
 
 from hspcgan.model.errors import UsageError, UserError
 from hspcgan.model.files import size_mb
+from hspcgan.model.terminal import echo
 
 _allow_unverified = click.option(
     "--allow-unverified", is_flag=True, help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."
@@ -35,7 +36,7 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
     if not names and not everything:
         for one in catalogue().values():
             mark = "there" if (folder / one.place).exists() else "absent"
-            click.echo(f"{one.name:<10} {mark:<7} {folder / one.place}: {one.needed_by}")
+            echo(f"{one.name:<10} {mark:<7} {folder / one.place}: {one.needed_by}")
         return
     failed = []
     for name in dict.fromkeys([*names, *(ALL if everything else ())]):
@@ -46,7 +47,7 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
                 raise
             failed.append(f"{name}: {error}")
             continue
-        click.echo(f"{path}: {'fetched' if fetched else 'already there'}, {size_mb(path):,.1f} MB, checksums verified")
+        echo(f"{path}: {'fetched' if fetched else 'already there'}, {size_mb(path):,.1f} MB, checksums verified")
     if failed:
         raise UserError("not fetched:\n  " + "\n  ".join(failed))
 
@@ -63,7 +64,7 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: 
     found = load(checkpoint, clip_path=clip_path, allow_unverified=allow_unverified)
     networks = (found.generator, found.discriminator, found.head)
     save_weights(out, *networks, found.config, found.clip, extra=found.card.get("extra"), half=True)
-    click.echo(f"{out}: {size_mb(out):.1f} MB")
+    echo(f"{out}: {size_mb(out):.1f} MB")
 
 
 @models.command("import-galip")
@@ -99,4 +100,4 @@ def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverifie
     origin = {"imported": {"from": "GALIP", "file": state.name, "sha256": file_sha256(state)}}
     save_weights(target, generator, discriminator, head, config, clip, extra=origin)
     counts = [sum(p.numel() for p in network.parameters()) for network in (generator, discriminator, head)]
-    click.echo(f"{target}: {counts[0]:,} parameters in G, {counts[1]:,} in D, {counts[2]:,} in the head")
+    echo(f"{target}: {counts[0]:,} parameters in G, {counts[1]:,} in D, {counts[2]:,} in the head")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from hspcgan.model.errors import CheckFailedError
+from hspcgan.model.terminal import echo
 
 
 @click.command()
@@ -50,7 +51,7 @@ def _plan(path: str, overrides: Sequence[str]) -> None:
     if not world.is_main:
         return
     status = plan.resume_lines(run) if run else ["before it can run:", *absent]
-    click.echo("\n".join([*plan.plan_lines(manifest, world, run), *status]))
+    echo("\n".join([*plan.plan_lines(manifest, world, run), *status]))
     if run and config.evaluate_every:
         PeriodicEvaluator(run)
 
@@ -67,7 +68,7 @@ def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
     try:
         run = build_run(manifest, world)
         if world.is_main:
-            click.echo("\n".join(plan.plan_lines(manifest, world, run)))
+            echo("\n".join(plan.plan_lines(manifest, world, run)))
         outcome = loop.train(run, signals)
     except FloatingPointError as error:
         raise CheckFailedError(str(error)) from error
@@ -75,7 +76,7 @@ def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
         distributed.end(world)
     if world.is_main:
         where = f"; {outcome.checkpoint}" if outcome.step else ""
-        click.echo(_ending(outcome.reason, outcome.step, run.config.steps) + where)
+        echo(_ending(outcome.reason, outcome.step, run.config.steps) + where)
 
 
 def _ending(reason: str, step: int, steps: int) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hspcgan.model.terminal import echo
+
 if TYPE_CHECKING:
     from hspcgan.evaluate.draw.checkpoint import CheckpointChoice
 
@@ -49,7 +51,7 @@ _count = click.option(
 
 
 def _show(paths: Iterable[Path]) -> None:
-    click.echo("\n".join(map(str, paths)))
+    echo("\n".join(map(str, paths)))
 
 
 @click.command()

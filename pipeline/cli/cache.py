@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hspcgan.model.terminal import echo
+
 if TYPE_CHECKING:
     from hspcgan.pipeline.cache.reader import Cache
 
@@ -48,11 +50,11 @@ def inspect(
         return
     rows = look.find(opened, caption, search, number)
     for row in rows:
-        click.echo(look.describe(opened, row))
+        echo(look.describe(opened, row))
     if svg is not None:
         svg.parent.mkdir(parents=True, exist_ok=True)
         svg.write_text(look.svg(opened, rows[0]), encoding="utf-8")
-        click.echo(f"The first caption's graph is in {svg}.")
+        echo(f"The first caption's graph is in {svg}.")
 
 
 def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -> None:
@@ -62,7 +64,7 @@ def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -
     page = render(cache, search, images).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, page)
-    click.echo(f"wrote {target} ({len(page) / 1e6:.1f} MB)")
+    echo(f"wrote {target} ({len(page) / 1e6:.1f} MB)")
 
 
 @click.command()
@@ -72,7 +74,7 @@ def stats(cache: Path) -> None:
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.cache_tools.show import statistics
 
-    click.echo(statistics(Cache(cache)))
+    echo(statistics(Cache(cache)))
 
 
 @click.command()
@@ -91,7 +93,7 @@ def validate(cache: Path) -> None:
         if (cache / "cache.json").exists():
             raise CheckFailedError(str(error)) from error
         raise
-    click.echo(f"{cache} is valid.")
+    echo(f"{cache} is valid.")
 
 
 @click.command()
@@ -104,7 +106,7 @@ def export(cache: Path, folder: Path, tokens: bool) -> None:
     from hspcgan.pipeline.cache_tools.export import export as write
 
     for path in write(Cache(cache), folder, tokens):
-        click.echo(str(path))
+        echo(str(path))
 
 
 @click.command()
@@ -119,4 +121,4 @@ def copy(source: str, target: str, replace: bool) -> None:
     from hspcgan.pipeline.cache_tools.copy import copy_cache
 
     copied = copy_cache(source, target, replace)
-    click.echo(f"{target}: {copied / 1e6:,.1f} MB copied" if copied else f"{target}: holds this cache already")
+    echo(f"{target}: {copied / 1e6:,.1f} MB copied" if copied else f"{target}: holds this cache already")

@@ -7,6 +7,7 @@ import traceback
 import click
 
 from hspcgan.model.errors import UserError, install
+from hspcgan.model.terminal import printable
 
 NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
@@ -23,7 +24,7 @@ class Failure(click.ClickException):
     """A message for the terminal and the exit code of the command."""
 
     def __init__(self, message: str, exit_code: int = ENVIRONMENT):
-        super().__init__(message)
+        super().__init__(printable(message))
         self.exit_code = exit_code
 
 
@@ -46,7 +47,7 @@ def report_bug(error: Exception) -> None:
     """Prints the traceback of a bug and where to report it."""
     text = "".join(traceback.format_exception(error))
     print(
-        f"{text}\ninternal error: {type(error).__name__}: {error}\n"
+        f"{printable(text)}\ninternal error: {type(error).__name__}: {printable(str(error))}\n"
         "This is a bug in hspcgan. Report it in the issue tracker of the repository you cloned, with the command, the\n"
         "traceback above and the output of `hspcgan doctor`.",
         file=sys.stderr,

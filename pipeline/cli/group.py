@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from hspcgan.model.terminal import printable
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.failures import INTERNAL, INTERRUPTED, Failure, failure, report_bug
 
@@ -64,6 +65,9 @@ class RootGroup(click.Group):
         """Runs the command; the one place where errors become messages."""
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = printable(error.message)
+            raise
         except KeyboardInterrupt:
             raise Failure("interrupted", INTERRUPTED) from None
         except Exception as error:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from hspcgan.model.terminal import printable
+
 ROOT = logging.getLogger("hspcgan")
 FORMATS = ("text", "json")
 
@@ -19,7 +21,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text, with the traceback where it has one."""
-        text = super().format(record)
+        text = printable(super().format(record))
         return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING else text
 
 

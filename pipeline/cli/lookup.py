@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from hspcgan.model.terminal import echo
+
 
 @click.command()
 @click.argument("section", required=False)
@@ -19,9 +21,9 @@ def keys(section: str | None, json_schema: bool) -> None:
 
     models = section_models()
     if json_schema:
-        click.echo(json.dumps(look.json_schema(models), indent=1, ensure_ascii=False))
+        echo(json.dumps(look.json_schema(models), indent=1, ensure_ascii=False))
     else:
-        click.echo(look.table(look.keys(models, section)))
+        echo(look.table(look.keys(models, section)))
 
 
 @click.command()
@@ -41,12 +43,12 @@ def manifests(name: str | None, out: Path | None, force: bool) -> None:
         if name is None:
             raise click.UsageError("--out copies one manifest: give its NAME")
         shipped.copied(name, out, force)
-        click.echo(f"{out}: a copy of {name}; next: hspcgan prepare {out}")
+        echo(f"{out}: a copy of {name}; next: hspcgan prepare {out}")
     elif name in shipped_manifests():
-        click.echo(shipped_path(str(name)).read_text(encoding="utf-8"), nl=False)
+        echo(shipped_path(str(name)).read_text(encoding="utf-8").rstrip("\n"))
     else:
         rows = list(shipped.described(name or ""))
         if not rows:
             shipped_path(str(name))  # raises, with the closest name
         width = max(len(row) for row, _ in rows)
-        click.echo("\n".join(f"{row:<{width}}  {text}".rstrip() for row, text in rows))
+        echo("\n".join(f"{row:<{width}}  {text}".rstrip() for row, text in rows))

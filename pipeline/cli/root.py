@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from hspcgan.model.terminal import echo
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
 from hspcgan.pipeline.cli.group import RootGroup, tidy_end
@@ -57,7 +58,7 @@ def _prepare(manifest: str, override: tuple[str, ...], upto: str | None, only: b
     from hspcgan.pipeline.stages.prepare import prepare as run
 
     for line in run(open_manifest(manifest, override), upto, only, **options):
-        click.echo(line)
+        echo(line)
 
 
 @main.command()
@@ -130,13 +131,13 @@ def parse(
     config = ParseConfig.model_validate(settings)
     if options["dry_run"]:
         check(source, target, config)
-        click.echo(f"{source} → {target}, {annotator}. Dry run: nothing is written.")
+        echo(f"{source} → {target}, {annotator}. Dry run: nothing is written.")
         return
     with tidy_end():
         outcome = parse_file(source, target, config)
-    click.echo(f"{outcome.captions:,} captions, {outcome.empty:,} of them with an empty graph → {target}")
+    echo(f"{outcome.captions:,} captions, {outcome.empty:,} of them with an empty graph → {target}")
     if outcome.rejects:
-        click.echo(f"{len(outcome.rejects):,} lines rejected, listed in {target.resolve()}.rejects.jsonl")
+        echo(f"{len(outcome.rejects):,} lines rejected, listed in {target.resolve()}.rejects.jsonl")
 
 
 @main.command()
@@ -153,7 +154,7 @@ def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
 
     words = score.WordNet.load(wordnet) if wordnet else score.WordNet()
     result = score.score(files.read_predictions(predictions), files.read_gold(gold), words)
-    click.echo(
+    echo(
         f"{result.captions:,} captions, {result.missing:,} without prediction, SPICE F1 {result.spice:.2f}, "
         f"set match {result.set_match:.2f} ({'WordNet lemmas and synonyms' if wordnet else 'words as written'})"
     )
@@ -193,7 +194,7 @@ def bench(manifest: str, override: tuple[str, ...]) -> None:
     from hspcgan.pipeline.manifest.arguments import open_manifest
 
     text, holds = run(open_manifest(manifest, override))
-    click.echo(text)
+    echo(text)
     if not holds:
         raise click.exceptions.Exit(1)
 
@@ -203,7 +204,7 @@ def doctor() -> None:
     """Say what is installed and what each missing piece needs."""
     from hspcgan.pipeline.cli.doctor import report
 
-    click.echo(report())
+    echo(report())
 
 
 for other in (inspect, stats, validate, export, copy, keys, manifests):

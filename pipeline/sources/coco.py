@@ -120,14 +120,15 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
     entries = []
     for image in content["images"]:
         name = PurePosixPath(image["file_name"])
-        inside = not name.is_absolute() and ".." not in name.parts
+        inside = not name.is_absolute() and ".." not in name.parts and bool(name.name) and "\0" not in str(name)
         record = _Record(
             folder / name if inside else None,
             tuple(captions[image["id"]]),
-            None if inside else f"file_name leads out of {folder.name}/: {quoted(str(name))}",
+            None if inside else f"file_name is no file in {folder.name}/: {quoted(str(name))}",
         )
         where = (folder.relative_to(root) / name).as_posix() if inside else f"{annotations.name}: image {image['id']}"
-        entries.append(Entry(name.with_suffix("").as_posix(), split, where, record))
+        key = name.with_suffix("").as_posix() if name.name else f"image {image['id']}"
+        entries.append(Entry(key, split, where, record))
     return sorted(entries, key=lambda entry: entry.key), orphans
 
 

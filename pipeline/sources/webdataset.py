@@ -118,6 +118,8 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
                 problem = None
                 if not member.isreg() or member.issparse():
                     problem = "a link, a device or a sparse file; expected plain files"
+                elif member.size < 0:
+                    problem = "its size is below zero"
                 elif member.offset_data + member.size > size:
                     problem = "the tar ends inside this member"
                 elif suffix in samples.get(key, _Members(tar)).files:
@@ -126,8 +128,8 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
                     unusable.append((member.name, _Members(tar, problem=problem)))
                 else:
                     members = samples.setdefault(key, _Members(tar))
-                    members.files[suffix] = (member.offset_data, member.size)
                     members.seen[suffix] = _seen(file, suffix, member.offset_data, member.size)
+                    members.files[suffix] = (member.offset_data, member.size)
             # tarfile takes a damaged header for the end; the true end is marked by blocks of zeros.
             file.seek(archive.offset)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

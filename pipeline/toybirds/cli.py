@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from hspcgan.model.errors import CheckFailedError
+from hspcgan.model.terminal import echo
 
 Folder = click.Path(path_type=Path, file_okay=False)
 
@@ -60,4 +61,4 @@ def verify() -> None:
             f"not as listed in {weights.SUMS}: {', '.join(wrong)}; install the package again, or rebuild them with "
             "`hspcgan assets build`"
         )
-    click.echo("All shipped weights are as listed.")
+    echo("All shipped weights are as listed.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from hspcgan.model.terminal import echo
 from hspcgan.pipeline.manifest import load_manifest
 
 MANIFEST, SHIPPED = "toybirds", "toy-hspcgan"
@@ -32,13 +33,13 @@ def run(root: click.Group, folder: Path, seconds: float, dry_run: bool) -> None:
     todo = steps(seconds, folder)
     for number, (title, arguments) in enumerate(todo, start=1):
         click.secho(f"\n[{number}/{len(todo)}] {title}", bold=True)
-        click.echo(f"$ hspcgan {shlex.join(arguments)}")
+        echo(f"$ hspcgan {shlex.join(arguments)}")
         if not dry_run:
             _call(root, arguments)
     if not dry_run:
         page = folder / "run" / "report.html"
         click.secho(f"\nDone in {time.monotonic() - began:.0f} s. Open {page} in a browser.", bold=True)
-        click.echo('Then draw your own: hspcgan sample "a large yellow bird with a blue belly is perched on a branch"')
+        echo('Then draw your own: hspcgan sample "a large yellow bird with a blue belly is perched on a branch"')
 
 
 def _call(root: click.Group, arguments: Sequence[str]) -> None:

@@ -43,7 +43,7 @@ def test_coco_names_missing_images_and_stray_captions(tmp_path):
     assert "missing image file: " in problems.pop("images/train2017/000000000002.jpg")
     assert problems == {
         "captions_val2017.json#99": "annotation 99 names image 77, which is not in `images`",
-        "captions_val2017.json: image 5": "file_name leads out of val2017/: '../../secret.jpg'",
+        "captions_val2017.json: image 5": "file_name is no file in val2017/: '../../secret.jpg'",
         "images/val2017/000000000006.jpg": "no captions in the annotations",
     }
 
