@@ -196,19 +196,27 @@ def _run_folder(ctx: click.Context, argument: click.Parameter, given: Path) -> P
     return run_folder(given)
 
 
+def _run_folders(ctx: click.Context, argument: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
+    return tuple(_run_folder(ctx, argument, one) for one in given)
+
+
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), callback=_run_folder)
+@click.option("--beside", "others", multiple=True, type=click.Path(path_type=Path), metavar="RUN",
+              callback=_run_folders,
+              help="Another run; its checkpoints get columns of their own. Repeatable.")  # fmt: skip
 @click.option("--out", type=OutFile, help="Where to write; default RUN/report.html.")
 @click.option("--dry-run", is_flag=True, help="Check the run folder, write nothing.")
-def report(run: Path, out: Path | None, dry_run: bool) -> None:
-    """Write one page about a run.
+def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool) -> None:
+    """Write one page about a run or an evaluation.
 
-    RUN/report.html is self-contained: images, figures, curves and provenance.
+    RUN/report.html is self-contained: images, figures, curves and provenance. A folder that was evaluated and not
+    trained in gives a page without curves.
     """
     from hspcgan.evaluate.report.build import render
     from hspcgan.model.files import write_whole
 
-    page = render(run).encode()
+    page = render(run, others).encode()
     target = out or run / "report.html"
     if not dry_run:
         write_whole(target, page)

@@ -133,7 +133,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
         """Each entry as the one or the other kind, so that its problems are reported as that kind's."""
         if not isinstance(expect, dict):
             return expect
-        typed = {}
+        typed: dict[str, Any] = {}
         for name, value in expect.items():
             if metric_of(name) in METRICS or not isinstance(value, dict):
                 typed[name] = _bound((name,), value)

@@ -50,7 +50,7 @@ class EvaluationContext:
 
     def towers_of(self, metric: str) -> list[Scorer]:
         """The scorers that a metric uses."""
-        by_kind = {"all": self.towers, "texts": list(self.scorers), "none": [PIXELS]}
+        by_kind: dict[str, list[Scorer]] = {"all": self.towers, "texts": list(self.scorers), "none": [PIXELS]}
         return by_kind[METRICS[metric].towers]
 
     @property

@@ -93,11 +93,27 @@ def _score(context: EvaluationContext, subject: Subject, keep_images: bool) -> R
     write_whole(path.with_suffix(".png"), record.picture(context, subject, drawings.images))
     write_whole(path.with_suffix(".parquet"), record.rows(context, scores.rows))
     data = record.result(context, subject, scores.figures, verdicts, timings)
+    data |= _examples(context, drawings, scores, path)
     write_whole(path, record.as_text(data))
     if not context.keep_drawn:
         for images in all_drawn(drawings, context):
             context.features.discard(images, context.towers)
     return Result(subject, scores.figures, verdicts, path, data)
+
+
+def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, path: Path) -> dict[str, Any]:
+    """What the report shows beside the first images; writes LABEL.extremes.png and LABEL.edits.png."""
+    found = record.extremes(context, scores.rows)
+    if found:
+        write_whole(path.with_suffix(".extremes.png"), record.extremes_picture(context, drawings.images, found))
+    extremes = [{"id": context.ids[row], "text": context.texts[row], "score": value} for row, value in found]
+    pairs = drawings.edited() if "edits" in _needs(context) else None
+    if pairs is None:
+        return {"extremes": extremes, "edits": []}
+    write_whole(path.with_suffix(".edits.png"), record.edits_picture(pairs))
+    before, after, _ = drawings.edits
+    texts = list(zip(before, after, strict=True))[: record.EDITS]
+    return {"extremes": extremes, "edits": [{"before": one, "after": other} for one, other in texts]}
 
 
 def score(context: EvaluationContext, drawings: Drawings) -> Scores:
@@ -126,7 +142,8 @@ def _seen(context: EvaluationContext, drawings: Drawings, tower: Scorer) -> Seen
     pairs = drawings.edited() if "edits" in _needs(context) else None
     if pairs is not None and tower in context.scorers:
         before, after, _ = drawings.edits
-        extra["edits"] = EditedPairs(*(store.of(images, tower, f"{label}: edits") for images in pairs), before, after)
+        features = [store.of(images, tower, f"{label}: edits") for images in pairs]
+        extra["edits"] = EditedPairs(features[0], features[1], before, after)
     return Seen(
         images=store.of(drawings.images, tower, f"{label}:"),
         captions=context.texts,

@@ -57,9 +57,14 @@ def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
     x, y = a - a.mean(0), b - b.mean(0)
     scale_x, scale_y = len(x) - 1, len(y) - 1
     traces = (x**2).sum() / scale_x + (y**2).sum() / scale_y
-    x, y = (np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows for rows in (x, y))
+    x, y = _triangular(x), _triangular(y)
     root = np.linalg.svd(x @ y.T, compute_uv=False).sum() / np.sqrt(scale_x * scale_y)
     return float(((a.mean(0) - b.mean(0)) ** 2).sum() + traces - 2 * root)
+
+
+def _triangular(rows: np.ndarray) -> np.ndarray:
+    """The factor R of rows = Q R where there are more rows than columns; otherwise the rows."""
+    return np.asarray(np.linalg.qr(rows, mode="r")) if len(rows) > rows.shape[1] else rows
 
 
 def kernel(features: np.ndarray, reference: np.ndarray, seed: int = 0) -> float:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hspcgan.evaluate.draw.pictures import png
 from hspcgan.evaluate.report import figures
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
-from hspcgan.evaluate.report.data import Evaluation, RunFolder, read_run
+from hspcgan.evaluate.report.data import Evaluation, RunFolder, from_other_run, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, UNTRAINED
 from hspcgan.model.progress import progress_bar
 from hspcgan.pipeline.graphs.svg import graph_svg
@@ -23,21 +23,26 @@ from hspcgan.pipeline.pages.templates import stylesheet, templates
 CARDS_SMALL, CARDS_LARGE, LARGE = 24, 12, 128  # fewer cards where images are large, so that the page stays light
 CARDS_OPEN = {1: 16, 2: 12, 3: 8}  # by number of images a card; the rest is folded
 GRAPHS = 4
-PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
-    ("Image–text cosine", "by the CLIP trained with", (("cosine", "a"),)),
-    ("Losses", "", (("loss_d", "b"), ("loss_g", "a"))),
-    ("Discriminator's scores", "", (("real", "c"), ("fake", "a"), ("mis", "b"))),
-    ("Gradient penalty", "matching-aware, eq. 3", (("penalty", "b"),)),
-    ("Gradient norms", "", (("grad_d", "b"), ("grad_g", "a"))),
-    ("Throughput", "images a second", (("images_per_sec", "c"),)),
+PANELS: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (  # title, subtitle, unit, curves
+    ("Image–text cosine", "by the CLIP trained with", "cosine", (("cosine", "a"),)),
+    ("Losses", "", "loss", (("loss_d", "b"), ("loss_g", "a"))),
+    ("Discriminator's scores", "", "score", (("real", "c"), ("fake", "a"), ("mis", "b"))),
+    ("Gradient penalty", "matching-aware, eq. 3", "penalty", (("penalty", "b"),)),
+    ("Gradient norms", "", "norm", (("grad_d", "b"), ("grad_g", "a"))),
+    ("Throughput", "", "images per second", (("images_per_sec", "c"),)),
 )
 NAMES = {"loss_d": "discriminator", "loss_g": "generator", "grad_d": "discriminator", "grad_g": "generator",
          "mis": "mismatched", "fake": "generated", "images_per_sec": "images/s"}  # fmt: skip
 
 
-def render(folder: Path) -> str:
-    """The page of a run folder. UserError where the folder is no run or holds damaged files."""
+def render(folder: Path, others: Sequence[Path] = ()) -> str:
+    """The page of a run folder, with the evaluations of other runs beside its own.
+
+    UserError where a folder is not a run or holds damaged files.
+    """
     run = read_run(folder)
+    for other in others:
+        run.evaluations.extend(from_other_run(read_run(other)))
     cards = _cards(run)
     unfolded = CARDS_OPEN.get(len(cards[0]["images"]), 6) if cards else 0
     return (
@@ -54,6 +59,9 @@ def render(folder: Path) -> str:
             history=[(label, data_url(strip), strip.shape[1], strip.shape[0]) for label, strip in run.history],
             panels=_panels(run.log),
             table=figures.table(run.evaluations),
+            attributes=figures.attributes(run.evaluations),
+            extremes=_extremes(run),
+            edits=_edits(run),
             verdicts=[
                 (figures.title(one.label), one.record["expect"]) for one in run.evaluations if one.record["expect"]
             ],
@@ -77,13 +85,13 @@ def _drawn(run: RunFolder) -> list[Evaluation]:
 def _facts(run: RunFolder) -> list[str]:
     """What was trained on what, in short clauses."""
     model, train = run.manifest.get("model") or {}, run.manifest.get("train") or {}
-    facts = [f"{model.get('kind', 'hspcgan')} at {model.get('image_size', 224)} px"]
+    facts = [f"{model.get('kind', 'hspcgan')} at {model.get('image_size', 224)} px"] if model else []
     if run.log:
         steps = run.log[-1]["step"]
         facts.append(f"{steps:,} steps" + (f" of {train['batch_size']} images" if "batch_size" in train else ""))
     if run.evaluations:
         record = run.evaluations[0].record
-        facts.append(f"scored on {record['n']:,} captions of the {record['split']} split")
+        facts.append(f"scored on {record['n']:,} captions of the {record['split']} split, {record['caption']} caption")
     return facts
 
 
@@ -105,8 +113,50 @@ def _cards(run: RunFolder) -> list[dict[str, Any]]:
     return cards
 
 
+def _extremes(run: RunFolder) -> list[dict[str, Any]]:
+    """For each checkpoint: the captions with the lowest and the highest score, real image and drawn one."""
+    found = []
+    for one in _drawn(run):
+        rows = one.record.get("extremes") or []
+        cards = [
+            {**row, "images": [("real", data_url(real)), (figures.title(one.label), data_url(image))]}
+            for row, real, image in zip(rows, *one.pairs_of("extremes", len(rows)), strict=True)
+        ]
+        half = len(cards) // 2
+        if cards:
+            found.append({"label": figures.title(one.label), "worst": cards[:half], "best": cards[half:]})
+    return found
+
+
+def _edits(run: RunFolder) -> list[dict[str, Any]]:
+    """For each checkpoint: captions before and after an edit, and what was drawn from the same noise."""
+    found = []
+    for one in _drawn(run):
+        rows = one.record.get("edits") or []
+        cards = [
+            {
+                "before": marks_of_change(row["after"], row["before"]),
+                "after": marks_of_change(row["before"], row["after"]),
+                "images": [("before", data_url(before)), ("after", data_url(after))],
+            }
+            for row, before, after in zip(rows, *one.pairs_of("edits", len(rows)), strict=True)
+        ]
+        if cards:
+            found.append({"label": figures.title(one.label), "cards": cards})
+    return found
+
+
+def marks_of_change(other: str, text: str) -> Markup:
+    """The text with a `<mark>` around each word that the other text has not."""
+    words = other.split()
+    return Markup(" ").join(
+        Markup('<mark class="attribute">{}</mark>').format(word) if word not in words else escape(word)
+        for word in text.split()
+    )
+
+
 def _graphs(run: RunFolder) -> list[Markup]:
-    """The graphs of the captions that say most, and most of what those before them do not."""
+    """The graphs of the captions with most relations and attributes, preferring entities not shown yet."""
     shown = run.evaluations[0].record["grid"]["captions"] if run.evaluations else []
     rest = [caption for caption in shown if caption["graph"].get("entities")]
     graphs: list[Markup] = []
@@ -125,7 +175,7 @@ def _graphs(run: RunFolder) -> list[Markup]:
 def _panels(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A chart per group of logged values that the log holds."""
     panels = []
-    for title, subtitle, members in PANELS:
+    for title, subtitle, unit, members in PANELS:
         curves = []
         for key, style in members:
             points = [(line["step"], line[key]) for line in log if isinstance(line.get(key), int | float)]
@@ -133,5 +183,5 @@ def _panels(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 curves.append(Curve(NAMES.get(key, key), style, points))
         if curves:
             last = [(curve.name, curve.style, label(smoothed(curve.points)[-1][1])) for curve in curves]
-            panels.append({"title": title, "subtitle": subtitle, "svg": chart(curves), "last": last})
+            panels.append({"title": title, "subtitle": subtitle, "svg": chart(curves, title, up=unit), "last": last})
     return panels

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 360, 210
-LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 26
+LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 40
 SMOOTHING = 0.08  # share of the run over which a curve is averaged
 
 
@@ -22,8 +22,11 @@ class Curve:
     points: Sequence[tuple[float, float]]
 
 
-def chart(curves: Sequence[Curve]) -> Markup:
-    """Curves over the same steps: measured pale, their moving average bold, the last average written at its end."""
+def chart(curves: Sequence[Curve], name: str, across: str = "step", up: str = "") -> Markup:
+    """Curves over the same steps: measured pale, their moving average bold.
+
+    `name` is read by screen readers, with each curve's last average; `across` and `up` title the axes.
+    """
     xs = [x for curve in curves for x, _ in curve.points]
     ys = _trimmed([y for curve in curves for _, y in curve.points])
     marks = ticks(min(ys), max(ys), 4)
@@ -31,11 +34,13 @@ def chart(curves: Sequence[Curve]) -> Markup:
     first, last = min(xs), max(xs)
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across = (x - first) / (last - first) if last > first else 0.5
-        up = (min(max(y, low), high) - low) / (high - low)
-        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+        right = (x - first) / (last - first) if last > first else 0.5
+        above = (min(max(y, low), high) - low) / (high - low)
+        return LEFT + right * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - above * (HEIGHT - TOP - BOTTOM)
 
-    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">']
+    ends = "; ".join(f"{curve.name} ends at {label(smoothed(curve.points)[-1][1])}" for curve in curves)
+    spoken = escape(f"{name}, from {across} {label(first)} to {label(last)}: {ends}")
+    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{spoken}">']
     for mark in marks:
         y = place(first, mark)[1]
         text = escape(label(mark))
@@ -44,7 +49,11 @@ def chart(curves: Sequence[Curve]) -> Markup:
     for mark in ticks(first, last, 4):
         if first <= mark <= last:
             x, text = place(mark, low)[0], escape(label(mark))
-            parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{text}</text>')
+            parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 22}" text-anchor="middle">{text}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text class="axis" x="{middle:.1f}" y="{HEIGHT - 5}" text-anchor="middle">{escape(across)}</text>')
+    if up:
+        parts.append(f'<text class="axis" x="4" y="10">{escape(up)}</text>')
     for curve in curves:
         parts.append(f'<polyline class="raw {escape(curve.style)}" points="{_points(curve.points, place)}"/>')
     for curve in curves:

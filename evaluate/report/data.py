@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,22 @@ class Evaluation:
     images: np.ndarray  # uint8 [shown, H, W, 3]
     real: np.ndarray  # uint8 [shown, H, W, 3]
 
+    path: Path  # of LABEL.json
+
     @property
     def kind(self) -> str:
         return self.record["subject"]["kind"]
+
+    def pairs_of(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The two lists of images, uint8 [count, H, W, 3], of LABEL.NAME.png, which holds pairs of images."""
+        if not count:
+            return self.images[:0], self.images[:0]
+        height, width = self.record["grid"]["image"]
+        path = self.path.with_suffix(f".{name}.png")
+        try:
+            return pairs(read_png(path), count, (height, width))
+        except ValueError as error:
+            raise UserError(f"{path}: {error}; evaluate again") from error
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,14 @@ def read_run(folder: Path) -> RunFolder:
     """UserError where the folder is not a run, or one of its files is damaged."""
     path = folder / "manifest.yaml"
     if not path.is_file():
-        raise UserError(f"{folder} is not a run: manifest.yaml is missing; give the folder that `hspcgan train` wrote")
+        evaluations = _evaluations(folder / FOLDER)
+        if not evaluations:
+            raise UserError(
+                f"{folder} is not a run: neither manifest.yaml, which `hspcgan train` writes, nor {FOLDER}/, which "
+                "`hspcgan evaluate` writes"
+            )
+        manifest = {"name": evaluations[0].record["manifest"]["name"]}
+        return RunFolder(folder, manifest, "", [], evaluations, [])
     manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(manifest, dict):
         raise UserError(f"{path} holds {type(manifest).__name__}, expected the sections of a manifest; train again")
@@ -61,6 +81,12 @@ def read_run(folder: Path) -> RunFolder:
     evaluations = _evaluations(folder / FOLDER)
     size = (manifest.get("model") or {}).get("image_size")
     return RunFolder(folder, manifest, text, _log(folder / "log.jsonl"), evaluations, _history(folder / "grids", size))
+
+
+def from_other_run(run: RunFolder) -> list[Evaluation]:
+    """A run's checkpoints under labels that begin with the run's name, for a page of several runs."""
+    name = run.folder.resolve().name if run.folder.resolve().name != "run" else run.folder.resolve().parent.name
+    return [replace(one, label=f"{name}/{one.label}") for one in run.evaluations if one.kind not in (REAL, UNTRAINED)]
 
 
 def shown_path(path: str, run: Path) -> str:
@@ -101,7 +127,7 @@ def _evaluations(folder: Path) -> list[Evaluation]:
             raise UserError(f"{path} is not JSON ({error}); evaluate again") from error
         if record.get("format") != FORMAT:
             raise UserError(f"{path} has format {record.get('format')}, this version reads {FORMAT}; evaluate again")
-        found.append(Evaluation(record["label"], record, *_shown(path.with_suffix(".png"), record)))
+        found.append(Evaluation(record["label"], record, *_shown(path.with_suffix(".png"), record), path))
     rank = {UNTRAINED: 0, TRAINED: 1, REAL: 3}
     return sorted(found, key=lambda one: (rank.get(one.label, 2), one.label))
 

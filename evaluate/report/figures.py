@@ -88,6 +88,24 @@ def table(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     }
 
 
+def attributes(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
+    """Attribute accuracy by the first scorer: a row for each kind, a column per evaluation, real images the ceiling."""
+    rows: dict[str, dict[str, Any]] = {}
+    scorers = [figure["scorer"] for one in evaluations for figure in one.record["figures"]
+               if figure["metric"] == "attribute_accuracy"]  # fmt: skip
+    for one in evaluations:
+        for figure in one.record["figures"]:
+            if figure["metric"] == "attribute_accuracy" and figure["scorer"] == scorers[0]:
+                row = rows.setdefault(figure["part"], {"kind": figure["part"], "n": figure["n"], "values": {}})
+                row["values"][one.label] = (
+                    shown("attribute_accuracy", figure["value"]), interval(figure), f"{figure['value']:.0%}"
+                )  # fmt: skip
+    if not rows:
+        return None
+    labels = [(one.label, title(one.label)) for one in evaluations]
+    return {"scorer": scorers[0], "labels": labels, "rows": list(rows.values())}
+
+
 def _modes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     """How each metric is computed, and how each scorer reads images."""
     metrics = {METRICS[row["metric"]].title: row["identity"]["method"] for row in rows}
@@ -113,13 +131,35 @@ def provenance(run: RunFolder) -> list[tuple[str, list[tuple[str, str]]]]:
         ("CLIP sha256", cache["clip"]["sha256"]),
         *((f"{kind} template", text) for kind, text in cache["templates"].items()),
     ]
+    machine = record.get("machine") or {}
+    made = [("date", record.get("date", "–")), *((name, str(value) or "–") for name, value in machine.items())]
+    rejects = record.get("rejects") or {}
     return [
         *groups,
         ("Evaluation", evaluation),
-        ("Cache", texts),
+        ("Lock", _lock(run.evaluations)),
+        ("Cache", [*texts, ("rejected", ", ".join(f"{n:,} {what}s" for what, n in rejects.items()) or "nothing")]),
         ("Scorers, sha256", list(record["scorers"].items())),
+        ("Machine", made),
         ("Versions", list(record["versions"].items())),
     ]
+
+
+def _lock(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
+    """What the expectations were made with, and whether this evaluation had the same."""
+    lock = next((one.record["lock"] for one in evaluations if one.record.get("lock")), None)
+    if lock is None:
+        return [("state", "the manifest has no evaluate.lock")]
+    found = {one.label: one.record["subject"].get("sha256") for one in evaluations}
+    lines = [(name, str(value)) for name, value in lock["settings"].items()]
+    for label, sha256 in lock["checkpoints"].items():
+        same = {None: "not scored here", sha256: f"{sha256[:12]}, as found"}
+        lines.append((f"weights of {label}", same.get(found.get(label), f"{sha256[:12]}, found another")))
+    scorers = evaluations[0].record["scorers"]
+    for label, sha256 in lock["scorers"].items():
+        state = "as found" if scorers.get(label) == sha256 else "found another"
+        lines.append((f"weights of {label}", f"{sha256[:12]}, {state}"))
+    return lines
 
 
 def _weights(one: Evaluation, run: RunFolder) -> list[tuple[str, str]]:

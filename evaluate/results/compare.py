@@ -66,7 +66,8 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
     keys = [key for key in first.rows if key in second.rows]
     if not keys:
         raise UserError(f"{a} and {b} share no caption and scorer; score both by the same manifest")
-    differences, ranked = [], []
+    differences: list[Difference] = []
+    ranked: list[tuple[str, str, float]] = []
     metrics = [name for name in first.metrics if name in second.metrics]
     for scorer in dict.fromkeys(scorer for _, scorer in keys):
         for metric in metrics:
@@ -80,10 +81,8 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
                 continue
             changes = {row: after - before for row, (before, after) in enumerate(pairs.values())}
             found = intervals.mean(changes)
-            means = np.mean(list(pairs.values()), axis=0)
-            differences.append(
-                Difference(metric, scorer, *map(float, means), found.value, found.low, found.high, found.n)
-            )
+            a_mean, b_mean = np.mean(list(pairs.values()), axis=0).tolist()
+            differences.append(Difference(metric, scorer, a_mean, b_mean, found.value, found.low, found.high, found.n))
             if not ranked:
                 ranked = [
                     (caption, first.texts[caption], change)

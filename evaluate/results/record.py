@@ -26,13 +26,14 @@ from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.draw.pictures import paired, png, sheet
 from hspcgan.evaluate.metrics.base import Measured
 from hspcgan.evaluate.results.figures import Figure
-from hspcgan.evaluate.scored.images import Images, RealImages, first
+from hspcgan.evaluate.scored.images import Images, RealImages, first, pick
 from hspcgan.evaluate.scored.subjects import REAL, Subject, provenance
 from hspcgan.evaluate.verdict.expectations import Verdict
 from hspcgan.model.files import write_whole
 
 FORMAT = 2
 HISTORY = "history.jsonl"
+EXTREMES, EDITS = 4, 8  # captions with the lowest and with the highest score, and edits, that the report shows
 PACKAGES = ("hspcgan", "torch", "clean-fid", "scipy", "numpy", "openai-clip")
 
 
@@ -103,12 +104,36 @@ def picture(context: EvaluationContext, subject: Subject, images: Images) -> byt
     if subject.kind == REAL:
         return png(sheet(drawn))
     real = first(RealImages(context.cache, context.selection.sample_rows), count)
-    size = real.shape[1:3]
-    if drawn.shape[1:3] != size:
-        drawn = np.stack(
-            [np.asarray(Image.fromarray(one).resize(size[::-1], Image.Resampling.BICUBIC)) for one in drawn]
-        )
-    return png(paired(real, drawn))
+    return png(paired(real, _resized(drawn, (real.shape[1], real.shape[2]))))
+
+
+def extremes(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured]]) -> list[tuple[int, float]]:
+    """Caption rows and CLIP scores by the first scorer: the EXTREMES lowest, lowest first, then as many highest."""
+    scores = next((one.rows for metric, _, one in measured if metric == "clip_score"), {})
+    ordered = sorted(scores.items(), key=lambda row: row[1])
+    return [*ordered[:EXTREMES], *ordered[-EXTREMES:]] if len(ordered) >= 2 * EXTREMES else []
+
+
+def extremes_picture(context: EvaluationContext, images: Images, found: Sequence[tuple[int, float]]) -> bytes:
+    """PNG of these images with the real ones above them."""
+    chosen = [row for row, _ in found]
+    real = pick(RealImages(context.cache, context.selection.sample_rows), chosen)
+    return png(paired(real, _resized(pick(images, chosen), (real.shape[1], real.shape[2]))))
+
+
+def edits_picture(pairs: tuple[Images, Images]) -> bytes:
+    """PNG of the first edits: images after them below those before."""
+    before, after = (first(images, min(EDITS, len(images))) for images in pairs)
+    return png(paired(before, after))
+
+
+def _resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Images [N, H, W, 3] at another size (H, W), where they have not got it."""
+    if images.shape[1:3] == size:
+        return images
+    return np.stack(
+        [np.asarray(Image.fromarray(one).resize((size[1], size[0]), Image.Resampling.BICUBIC)) for one in images]
+    )
 
 
 def rows(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured]]) -> bytes:

@@ -67,6 +67,12 @@ def stacks(images: Images, size: int) -> Iterator[np.ndarray]:
         yield from (batch[start : start + size] for start in range(0, len(batch), size))
 
 
+def pick(images: Images, rows: Sequence[int]) -> np.ndarray:
+    """These images, uint8 [len(rows), H, W, 3]."""
+    needed = {index: images.batch(index) for index in sorted({row // BATCH for row in rows})}
+    return np.stack([needed[row // BATCH][row % BATCH] for row in rows])
+
+
 class RealImages:
     """Rows of a cache's images."""
 

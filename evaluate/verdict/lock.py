@@ -11,8 +11,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from hspcgan.evaluate.config import Lock
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics import METRICS
@@ -47,7 +45,7 @@ def contents(context: EvaluationContext) -> dict[str, str]:
     cache, chosen = context.cache, context.selection
     images = hashlib.sha256()
     for row in [*chosen.sample_rows, *chosen.reference_rows]:
-        images.update(np.ascontiguousarray(cache.images[int(row)]))
+        images.update(cache.images[int(row)].tobytes())
     captions = cache.captions_at(chosen.caption_rows)
     concepts = [
         [[[item[key] for key in sorted(item) if key != "phrase"] for item in row] for row in captions[name].to_pylist()]

@@ -17,19 +17,19 @@ from hspcgan.evaluate.verdict.expectations import named
 from hspcgan.evaluate.verdict.lock import differences, present
 from hspcgan.model.files import write_whole
 
-NEW = {"se": 3}  # tolerance of an expectation that did not exist
+NEW = {"se": 1}  # tolerance of an expectation that did not exist
 
 
 def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     """Rewrites the manifest's expectations and lock; returns what changed, a line each.
 
     Expectations of the form `value` get the measured one and keep their tolerance; min and max stay. A judged subject
-    without any expectation gets one of each figure of the first scorer.
+    without any of that form gets one for each figure of the first scorer.
     """
     import ruamel.yaml
 
     yaml = ruamel.yaml.YAML()
-    yaml.width = 120
+    yaml.width = 116
     yaml.preserve_quotes = True
     path = context.manifest.path
     document = yaml.load(path.read_text(encoding="utf-8"))
@@ -55,10 +55,10 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
     section["expect"] = expect
     expected = context.config.expected_of(label)
     by_name = {figure.name: figure for figure in result.figures}
-    if not expected:
+    if not any(bound.value is not None for bound in expected.values()):
         first = context.scorers[0].label
-        new = {head(one.metric, one.scorer, one.part): one for one in result.figures if one.scorer == first}
-        expect[label] = {name: {"value": _rounded(one), **NEW} for name, one in new.items()}
+        new = {head(one.metric, one.scorer, one.part): one for one in result.figures if one.scorer in (first, "pixels")}
+        expect[label] = {**(expect.get(label) or {}), **{name: _flow(_rounded(one)) for name, one in new.items()}}
         return [f"{label} {name}: new, {_rounded(one):g}" for name, one in new.items()]
     for name, bound in expected.items():
         found = next(iter(named(list(by_name), name)), None)
@@ -70,6 +70,15 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
             lines.append(f"{label} {name}: {bound.value:g} → {value:g}")
         target[name] = _with_value(bound, value)
     return lines
+
+
+def _flow(value: float) -> Any:
+    """A new expectation, written on one line."""
+    from ruamel.yaml.comments import CommentedMap
+
+    found = CommentedMap({"value": value, **NEW})
+    found.fa.set_flow_style()
+    return found
 
 
 def _with_value(bound: Bound, value: float) -> dict[str, float]:

@@ -43,9 +43,12 @@ def cache_folder(argument: str | Path) -> Path:
 
 
 def run_folder(argument: str | Path) -> Path:
-    """The run folder that an argument means: itself, or that of a manifest. UserError where there is none."""
+    """The run folder that an argument means: itself, or that of a manifest. UserError where there is none.
+
+    A folder that was evaluated but not trained in counts as one.
+    """
     place = Path(argument)
-    if (place / "manifest.yaml").exists():
+    if (place / "manifest.yaml").exists() or (place / "evaluation").is_dir():
         return place
     return _named(place, "run", "RUN")
 
@@ -66,7 +69,8 @@ def _named(place: Path, key: str, what: str) -> Path:
         raise UsageError(f"{what} {place} is a file; expected the folder of a {key}; {hint}")
     manifest = load_manifest(str(source))
     folder = manifest.cache if key == "cache" else manifest.run
-    if not (folder / ("cache.json" if key == "cache" else "manifest.yaml")).exists():
+    markers = ("cache.json",) if key == "cache" else ("manifest.yaml", "evaluation")
+    if not any((folder / marker).exists() for marker in markers):
         raise UserError(f"{source} names the {key} {folder}, where none is yet; run `hspcgan {made} {source}`")
     log.info(f"{place} names the {key} {folder}")
     return folder

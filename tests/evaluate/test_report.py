@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from helpers import scored_runs as world
+from helpers.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from helpers.cli import hspcgan
 from PIL import Image
 
@@ -36,6 +37,9 @@ def write_run(folder: Path) -> Path:
         Image.fromarray(grid).save(folder / "grids" / f"step-{step:06d}.png")
     for label, value in (("untrained", 100.0), ("trained", 28.0), ("real", 10.0)):
         real, drawn = draw.integers(0, 256, (2, 3, 8, 8, 3), dtype=np.uint8)
+        if label == "trained":
+            for name in ("extremes", "edits"):
+                Image.fromarray(paired(real[:2], drawn[:2])).save(folder / "evaluation" / f"trained.{name}.png")
         picture = sheet(real) if label == "real" else paired(real, drawn)
         Image.fromarray(picture).save(folder / "evaluation" / f"{label}.png")
         (folder / "evaluation" / f"{label}.json").write_text(json.dumps(_record(label, value)))
@@ -56,15 +60,23 @@ def _record(label: str, value: float) -> dict:
     }
     figure = {"name": name, "metric": "fid", "part": "", "scorer": "held-out-clip", "value": value, "se": 1.0,
               "low": value - 2, "high": value + 2, "n": 5, "better": "lower", "identity": identity}  # fmt: skip
+    attribute = {**figure, "name": "attribute_accuracy.place/x", "metric": "attribute_accuracy", "part": "place",
+                 "value": value / 100, "low": 0.05, "high": None}  # fmt: skip
+    examples = {} if kind != "checkpoint" else {
+        "extremes": [{"id": "k0#0", "text": EVIL, "score": 0.1}, {"id": "k1#0", "text": "a red bird", "score": 0.9}],
+        "edits": [{"before": "a red bird", "after": f"a blue {EVIL}"}, {"before": "a red bird", "after": "a red cat"}],
+    }  # fmt: skip
     verdict = {"name": name, "got": value, "low": None, "high": 20, "passed": False, "bound": {"max": 20}}
     verdicts = [verdict] if kind == "checkpoint" else []
     return {
         "format": 2, "label": label, "subject": {"kind": kind, "path": "run/step", "step": 10}, "n": 5, "split": "test",
-        "reference": "test", "seed": 0, "caption": "keyed", "figures": [figure], "expect": verdicts, "notes": [EVIL],
+        "reference": "test", "seed": 0, "caption": "keyed", "figures": [figure, attribute], "expect": verdicts,
+        "notes": [EVIL],
         "scorers": {"held-out-clip": "0a" * 32}, "manifest": {"name": "x", "fingerprint": "1b" * 32},
         "cache": {"fingerprint": "2c" * 32, "clip": {"name": "c", "sha256": "3d" * 32}, "templates": {"entity": EVIL}},
         "rejects": {}, "lock": None, "machine": {"cpu": "x"}, "date": "2026-01-01",
         "versions": {"torch": "2"}, "timings": {"draw_sec": 1.5}, "grid": {"image": [8, 8], "captions": captions},
+        **examples,
     }  # fmt: skip
 
 
@@ -160,8 +172,47 @@ def test_each_caption_shows_its_real_and_its_drawn_image(tmp_path):
     run = write_run(tmp_path / "run")
     real, drawn = pairs(read_png(run / "evaluation" / "trained.png"), 3, (8, 8))
     cards = Page(render(run)).cards
-    assert [[label for label, _ in card] for card in cards] == [["real", "trained here"]] * 3
-    np.testing.assert_array_equal([[pixels for _, pixels in card] for card in cards], np.stack([real, drawn], axis=1))
+    assert [[label for label, _ in card] for card in cards[:5]] == [["real", "trained here"]] * 5  # 3, lowest, highest
+    got = [[pixels for _, pixels in card] for card in cards[:3]]
+    np.testing.assert_array_equal(got, np.stack([real, drawn], axis=1))
+
+
+def test_the_page_shows_attributes_extremes_and_edits(page):
+    text = re.sub(r"\s+", " ", " ".join(page.texts))
+    assert "Named things drawn right" in text
+    assert "28.0 %" in text  # of the checkpoint, 10.0 % of real images
+    assert [[label for label, _ in card] for card in page.cards[-2:]] == [["before", "after"]] * 2
+    assert "0.100" in text
+
+
+def test_an_evaluation_without_a_training_run_and_other_runs_beside_it(tmp_path):
+    run, other = write_run(tmp_path / "one"), write_run(tmp_path / "two")
+    (run / "manifest.yaml").unlink()
+    page = Page(render(run, [other]))
+    assert page.texts.count("two/trained") >= 2
+    assert not any(text == "Training" for text in page.texts)
+    (tmp_path / "three").mkdir()
+    with pytest.raises(ValueError, match=r"neither manifest\.yaml.*nor evaluation/"):
+        render(tmp_path / "three")
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_has_no_accessibility_faults_and_fits_its_window(chromium, tmp_path, width):
+    (tmp_path / "page.html").write_text(render(write_run(tmp_path / "run")))
+    with opened(chromium, (tmp_path / "page.html").as_uri(), width=width) as page:
+        assert axe_violations(page) == []
+        assert overflow(page) == 0
+
+
+@needs_chromium
+def test_folded_parts_are_printed(chromium, tmp_path):
+    (tmp_path / "page.html").write_text(render(write_run(tmp_path / "run")))
+    with opened(chromium, (tmp_path / "page.html").as_uri()) as page:
+        visible = "document.querySelector('details pre').checkVisibility()"
+        assert page.evaluate(visible) is False
+        page.emulate_media(media="print")
+        assert page.evaluate(visible) is True
 
 
 def test_a_run_that_is_not_scored_yet_says_what_to_do(tmp_path):
@@ -172,16 +223,13 @@ def test_a_run_that_is_not_scored_yet_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("manifest.yaml", None, "is not a run"), ("log.jsonl", '{"step": 1', "resume the run"),
+    [("log.jsonl", '{"step": 1', "resume the run"),
      ("evaluation/real.json", "{", "is not JSON"), ("evaluation/real.json", '{"format": 9}', "has format 9"),
      ("evaluation/real.png", "no image", "cannot be read as an image")],
 )  # fmt: skip
 def test_damaged_files_are_named(tmp_path, name, content, message):
     run = write_run(tmp_path / "run")
-    if content is None:
-        (run / name).unlink()
-    else:
-        (run / name).write_text(content)
+    (run / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         render(run)
 
@@ -218,7 +266,10 @@ def test_curves_are_averaged_over_what_came_before():
 
 
 def test_a_chart_is_svg_with_a_line_for_each_curve_and_stays_inside_its_frame():
-    svg = chart([Curve("a", "a", [(0, 1), (10, 5)]), Curve("b", "b", [(0, 2), (10, 900)])])
+    curves = [Curve("a", "a", [(0, 1), (10, 5)]), Curve("b", "b", [(0, 2), (10, 900)])]
+    svg = chart(curves, "Two <curves>", up="height")
+    assert 'aria-label="Two &lt;curves&gt;, from step 0 to 10: a ends at 5; b ends at 900"' in svg
+    assert re.findall(r'class="axis"[^>]*>([^<]*)<', svg) == ["step", "height"]
     page = Page(str(svg))
     assert page.tags.count("polyline") == 4
     numbers = [float(y) for points in re.findall(r'points="([^"]+)"', svg) for y in re.findall(r",(-?[\d.]+)", points)]
