@@ -1,12 +1,14 @@
-"""README's commands exist with the options it shows, its table has every command, and its links lead somewhere."""
+"""README's commands exist with the options it shows, its Python runs, its table has every command, its links work."""
 
 import re
 import shlex
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+from helpers.cli import hspcgan
 
 from hspcgan.pipeline.cli.root import main
 
@@ -52,6 +54,28 @@ def test_the_command_table_has_every_command():
     )
     spans = [span for row in rows.splitlines() for span in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
     assert sorted(span.split()[0] for span in spans) == sorted(main.list_commands(click.Context(main)))
+
+
+def test_the_python_lines_run_on_a_small_world(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = tmp_path / "small.yaml"
+    small.write_text(
+        "{base: toybirds, cache: runs/toybirds/cache, run: runs/toybirds/run, data: {scenes: 60}, "
+        "parse: {processes: 1}, evaluate: {samples: 2, metrics: [clip_score], expect: null, device: cpu}}"
+    )
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    before, scoring = block.replace('"toybirds"', repr(str(small))).split("# Images named")
+    names: dict[str, Any] = {}
+    exec(before, names)
+    assert {"text", "entities", "attributes", "relations"} <= set(names["captions"].columns)
+    assert len(names["captions"]) == len(names["cache"].captions)
+    assert ["bird", "is", "red"] in names["graphs"][0]
+    assert (names["images"].shape, names["images"].dtype) == ((2, 56, 56, 3), "uint8")
+    kept = hspcgan("evaluate", small, "--checkpoint", "toy-hspcgan", "--keep-images")
+    assert kept.exit_code == 0, kept.output
+    exec("# " + scoring, names)
+    assert set(names["figures"]["metric"]) == {"clip_score"}
+    assert names["figures"]["value"].between(-1, 1).all()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
