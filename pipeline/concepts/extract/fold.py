@@ -47,6 +47,7 @@ def quantities(tree: Tree) -> None:
     some of the apples are green → green (apple)
     two of the three dogs are brown → two (dog), brown (dog)
     a girl eating a large slice of pizza → large (pizza), slice (pizza)
+    a metal statue of a horse → metal (horse), statue (horse)
     a cheese covered slice of pizza → cover (cheese, pizza), slice (pizza)
     """
     partitives = (i for i in range(len(tree)) if tree.pos[i] in ("DET", "PRON", "NUM"))
@@ -56,6 +57,9 @@ def quantities(tree: Tree) -> None:
             continue
         for case in tree.children(noun, "case"):
             tree.attach(case, to=i, label="fixed")
+        for material in tree.children(i, "compound"):
+            if tree.lemmas[material] in lexicon("describing_nouns"):
+                tree.relabel(material, "amod")
         own = tree.children(i, "fixed", "compound") + (
             tree.children(i, "amod") if tree.lemmas[i] in lexicon("group_nouns") else []
         )

@@ -13,6 +13,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 
 Edge = tuple[str, int, int, int]
 # Prepositions that belong to the adjective before them: "full of books", "close to a wall".
+PLACES = ("in", "near", "by", "at", "beside", "next to")
 BOUND = ("of", "to", "from")
 
 
@@ -193,6 +194,7 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     a bird with a blue belly and red wings → with (bird, belly), with (bird, wing)
     a boy in front of a window → in front of (boy, window)
     A bed and window in a small room. → and (bed, window), in (bed, room), in (window, room)
+    giraffes and a few other animals in a field → in (giraffe, field), in (animal, field)
     """
     if not tree.is_a(i, "nmod", "conj") or not tree.case(i) or tree.is_a(i, "nmod:poss"):
         return
@@ -203,7 +205,10 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
         subject = tree.heads[subject]
     if not tree.is_entity(subject):
         return
-    text, ones = tree.case_text(i), arguments.shared(tree, subject, i)
+    text = tree.case_text(i)
+    if tree.is_a(subject, "conj") and text in PLACES and tree.heads[tree.heads[subject]] < 0:
+        subject = tree.heads[subject]
+    ones = arguments.shared(tree, subject, i)
     # "food and bottles of beer": a part or content belongs to the nearest noun alone, a place to all of them
     yield from _links(text, ones[-1:] if text == "of" else ones, arguments.things(tree, i, i), tree.case(i)[0])
 

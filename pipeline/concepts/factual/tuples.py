@@ -16,6 +16,7 @@ from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Relation, Toke
 PARTICLES = ("up", "down", "back", "forward", "straight", "together")
 POSTURES = ("sit", "stand", "walk", "play", "pose", "lie", "run")
 PICTURES = ("picture", "photo", "photograph")
+ARTWORKS = ("drawing", "illustration", "painting", "portrait", "sketch")
 GLASSES = ("glass", "glasses", "sunglass", "sunglasses")
 Triple = tuple[str, str, str]
 Triples = list[Triple] | None  # what a convention writes; None where it does not apply
@@ -84,6 +85,11 @@ class View:
         """Whether a pronoun names the owner of an entity: "his arm"."""
         noun = self.concepts.entities[n].word
         return any(t.head == noun and t.deprel == "nmod:poss" and t.upos == "PRON" for t in self.tokens)
+
+    def has_article(self, n: int) -> bool:
+        """Whether an article stands before an entity."""
+        noun = self.concepts.entities[n].word
+        return any(t.head == noun and t.text.lower() in ("a", "an", "the") for t in self.tokens)
 
     def governs(self, word: int, deprel: str) -> bool:
         """Whether a word has a dependent with a label."""
@@ -198,16 +204,18 @@ def accompaniments(view: View, r: Relation) -> Triples:
 
 
 def wholes_and_contents(view: View, r: Relation) -> Triples:
-    """After "of", a whole has its part, and contents are in their container.
+    """After "of", a whole has its part, and contents without an article are in their container.
 
     the leg of a chair → (chair, have, leg)
     a cup of coffee → (coffee, in, cup)
+    the basket of a bicycle → (bicycle, have, basket)
     """
     if r.text != "of":
         return None
     one, other = view.ends(r)
     link = pairs("containers").get(view.heads[r.subject], "of")
-    if link == "of":
+    is_part = view.heads[r.subject] not in ARTWORKS and view.has_article(r.object)
+    if link == "of" or is_part:
         return [(other, "have", one)]
     return [(one, "have", other)] if link == "have" else [(other, link, one)]
 
