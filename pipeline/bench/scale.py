@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from hspcgan.pipeline.bench.captions import REPEATED, load_captions
@@ -176,13 +177,17 @@ def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]
 def _features(width: int, partial: PartialCache) -> Job:
     """In place of CLIP: features that cost next to nothing, as many token rows as words and two marks."""
     captions, prompts = partial.texts(encode.Templates().model_dump())
-    batch = [(text, True) for text in captions] + [(text, False) for text in prompts]
-    shards = [batch[at : at + PER_SHARD] for at in range(0, len(batch), PER_SHARD)]
+    kinds = np.repeat([True, False], [len(captions), len(prompts)])
+    batch = pa.table({"text": pa.chunked_array([captions, prompts]), "is_caption": kinds})
+
+    def read(index: int) -> list[tuple[str, bool]]:
+        return encode.text_pairs(batch[index * PER_SHARD : (index + 1) * PER_SHARD])
+
     return Job(
-        sizes=[len(shard) for shard in shards],
-        read=lambda index: shards[index],
+        sizes=[len(batch[at : at + PER_SHARD]) for at in range(0, len(batch), PER_SHARD)],
+        read=read,
         make_mapper=mapper_factory(_stand_in, width),
-        pack=lambda index, encoded: encode.pack(shards[index], encoded),
+        pack=lambda index, encoded: encode.pack(read(index), encoded),
     )
 
 

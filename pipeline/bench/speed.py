@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
@@ -117,7 +118,8 @@ def _prompts(row: dict[str, Any]) -> list[str]:
 
 def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.ndarray]:
     """float16 [d] by text, as the encode stage makes them."""
-    batch = encode.by_length(encode.cached_clip(path, False, "cpu"), captions, prompts)
+    clip = encode.cached_clip(path, False, "cpu")
+    batch = encode.text_pairs(encode.by_length(clip, pa.array(captions), pa.array(prompts)))
     found: dict[str, np.ndarray] = {}
     for at in range(0, len(batch), encode.SHARD_TEXTS):
         part = batch[at : at + encode.SHARD_TEXTS]

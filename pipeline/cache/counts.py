@@ -1,14 +1,29 @@
 """The counts in cache.json, from the tables of a cache; the writer states them, `validate` compares them."""
 
+from pathlib import Path
+
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from hspcgan.pipeline.cache import schema
 
 
-def count(samples: pa.Table, captions: pa.Table, phrases: pa.Table, rejects: pa.Table) -> dict[str, int]:
+def count(folder: Path) -> dict[str, int]:
     """Rows of each table, tokens, truncated captions, captions without an entity; rows in = rows out + rejects."""
-    entities = captions["entities"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+    samples, captions, phrases, rejects = (
+        pq.ParquetFile(folder / name)
+        for name in (schema.SAMPLES_FILE, schema.CAPTIONS_FILE, schema.PHRASES_FILE, schema.REJECTS_FILE)
+    )
+    sizes = [file.metadata.num_rows for file in (samples, captions, rejects)]
+    columns = captions.read(columns=["n_tokens", "truncated", "entities.list.element.word"])
+    entities = pc.list_value_length(columns["entities"])
     return {
-        "rows_in": len(samples) + len(captions) + len(rejects),
-        "samples": len(samples), "captions": len(captions), "rejects": len(rejects), "phrases": len(phrases),
-        "tokens": int(captions["n_tokens"].to_numpy().sum()), "empty_graphs": int((entities == 0).sum()),
-        "truncated": int(captions["truncated"].to_numpy().sum()),
+        "rows_in": sum(sizes), "samples": sizes[0], "captions": sizes[1], "rejects": sizes[2],
+        "phrases": phrases.metadata.num_rows, "tokens": _sum(columns["n_tokens"]),
+        "empty_graphs": _sum(pc.equal(entities, 0)), "truncated": _sum(columns["truncated"]),
     }  # fmt: skip
+
+
+def _sum(values: pa.ChunkedArray) -> int:
+    return pc.sum(values).as_py() or 0

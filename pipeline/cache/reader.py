@@ -1,31 +1,26 @@
-"""Reads a finished cache: Parquet tables, HDF5 datasets mapped into memory; safe to pickle and to open in workers."""
+"""Reads a finished cache: its HDF5 datasets, mapped into memory; safe to pickle and to open in workers."""
 
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.caption_features import CaptionFeatures, Ragged
-from hspcgan.pipeline.cache.frames import frame
-from hspcgan.pipeline.cache.index import ITEM_FIELDS, offsets_of
+from hspcgan.pipeline.cache.index import ITEM_FIELDS
 from hspcgan.pipeline.cache.info import REBUILD_HINT, read_info, work_folder
 from hspcgan.pipeline.cache.mapped import mapped
-
-if TYPE_CHECKING:
-    import pandas as pd
+from hspcgan.pipeline.cache.tables import Tables
 
 COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other
 
 
-class Cache:
+class Cache(Tables):
     """A finished cache. Files are opened on first use; pickling an object takes only its path and cache.json.
 
     UserError when there is no cache or an unfinished one, when cache.json is damaged or of another format version, and
@@ -68,64 +63,12 @@ class Cache:
 
     def check(self) -> None:
         """Reads the tables and maps the arrays; UserError, with the fix, for a damaged or truncated file."""
-        for name in ("samples", "captions", "phrases", "rejects"):
+        for name in ("samples", "phrases", "rejects"):
             getattr(self, name)
+        for _ in self.caption_blocks():
+            pass
         for name in ("images", "phrase_text", "sentence", "token_rows", "offsets"):
             getattr(self, name)
-
-    @cached_property
-    def samples(self) -> pa.Table:
-        return self._table(schema.SAMPLES_FILE, schema.SAMPLES)
-
-    @cached_property
-    def captions(self) -> pa.Table:
-        return self._table(schema.CAPTIONS_FILE, schema.CAPTIONS)
-
-    @cached_property
-    def phrases(self) -> pa.Table:
-        return self._table(schema.PHRASES_FILE, schema.PHRASES)
-
-    @cached_property
-    def rejects(self) -> pa.Table:
-        return self._table(schema.REJECTS_FILE, schema.REJECTS)
-
-    def captions_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
-        """These rows of captions.parquet in this order, all columns or some; only their row groups are read."""
-        return self._rows_at(schema.CAPTIONS_FILE, rows, columns)
-
-    def samples_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
-        """These rows of samples.parquet, like `captions_at`."""
-        return self._rows_at(schema.SAMPLES_FILE, rows, columns)
-
-    def _rows_at(self, name: str, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None) -> pa.Table:
-        file, wanted = pq.ParquetFile(self.path / name), np.asarray(rows, dtype=np.int64)
-        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        starts = offsets_of(np.array(sizes, dtype=np.int64))
-        groups = np.unique(np.searchsorted(starts, wanted, side="right") - 1)
-        held = np.concatenate([np.arange(starts[group], starts[group + 1]) for group in groups] or [wanted])
-        table = file.read_row_groups(groups.tolist(), columns=None if columns is None else list(columns))
-        return table.take(np.searchsorted(held, wanted))
-
-    def samples_frame(self) -> "pd.DataFrame":
-        """samples.parquet as a pandas frame: key, split, path, width, height, box, sha256 of each image."""
-        return frame(self.samples)
-
-    def captions_frame(self) -> "pd.DataFrame":
-        """captions.parquet as a pandas frame: ids and text, entities, attributes, relations and the scene graph."""
-        return frame(self.captions)
-
-    def phrases_frame(self) -> "pd.DataFrame":
-        """phrases.parquet as a pandas frame: kind, text, prompt and count of each unique phrase."""
-        return frame(self.phrases)
-
-    def rejects_frame(self) -> "pd.DataFrame":
-        """rejects.parquet as a pandas frame: stage, where, what and why of each refused row."""
-        return frame(self.rejects)
-
-    def sample_shards(self) -> list[int]:
-        """Samples from each shard of ingest that has any: batches of the taps stage do not cross shards."""
-        groups = pq.ParquetFile(self.path / schema.SAMPLES_FILE).metadata
-        return [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
 
     @cached_property
     def images(self) -> np.ndarray:
@@ -248,17 +191,6 @@ class Cache:
                 f"{self.path / schema.TAPS_FILE} has features of CLIP's blocks {own['blocks']}, but the model reads "
                 f"{list(blocks)}; set model.taps so, or taps.blocks to model.taps and {REBUILD_HINT}"
             )
-
-    def _table(self, name: str, columns: pa.Schema) -> pa.Table:
-        try:
-            table = pq.ParquetFile(self.path / name).read()  # pq.read_table would import pandas
-        except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{self.path / name} is damaged ({error}); {REBUILD_HINT}") from error
-        if not table.schema.equals(columns):
-            raise UserError(
-                f"{self.path / name} has columns {table.schema.names}, expected {columns.names}; {REBUILD_HINT}"
-            )
-        return table
 
     def _map(self, name: str, dataset: str) -> np.ndarray:
         return mapped(self.path / name, dataset)

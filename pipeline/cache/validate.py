@@ -13,12 +13,12 @@ from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.counts import count
 from hspcgan.pipeline.cache.fingerprint import fingerprint
-from hspcgan.pipeline.cache.index import index_arrays
+from hspcgan.pipeline.cache.index import index_arrays, offsets_of
 from hspcgan.pipeline.cache.info import REBUILD_HINT, stamp
 from hspcgan.pipeline.cache.mapped import mapped
 from hspcgan.pipeline.cache.reader import Cache
 
-BLOCK_BYTES = 2**26  # read at a time
+BLOCK_BYTES, BLOCK_ROWS = 2**26, 2**14  # read at a time
 
 
 def validate(path: Path | str, checksums: bool = True, report: Callable[[int], object] = lambda count: None) -> None:
@@ -70,44 +70,48 @@ def _chained(info: dict) -> str:
     return so_far
 
 
-def _tables(cache: Cache) -> dict[str, pa.Table]:
-    return {"samples": cache.samples, "captions": cache.captions, "phrases": cache.phrases, "rejects": cache.rejects}
-
-
 def _nulls(cache: Cache) -> Iterator[str]:
-    for name, table in _tables(cache).items():
-        nulls = schema.null_columns(table)
+    tables = {"samples": cache.samples, "phrases": cache.phrases, "rejects": cache.rejects}
+    found = {name: schema.null_columns(table) for name, table in tables.items()}
+    found["captions"] = [name for block in cache.caption_blocks() for name in schema.null_columns(block)]
+    for name, nulls in found.items():
         if nulls:
-            yield f"{name}.parquet: nulls in {', '.join(nulls)}"
+            yield f"{name}.parquet: nulls in {', '.join(dict.fromkeys(nulls))}"
 
 
 def _counts(cache: Cache) -> Iterator[str]:
-    for name, counted in count(**_tables(cache)).items():
+    for name, counted in count(cache.path).items():
         stated = cache.info["counts"].get(name)
         if stated != counted:
             yield f"cache.json counts {stated} {name}, the tables have {counted}"
 
 
 def _keys(cache: Cache) -> Iterator[str]:
-    keys, splits = cache.samples["key"].to_pylist(), set(cache.samples["split"].to_pylist())
-    if len(set(keys)) != len(keys):
+    keys, splits = cache.samples["key"], set(cache.samples["split"].unique().to_pylist())
+    if len(keys.unique()) != len(keys):
         yield "samples.parquet: keys are not unique"
     if splits - set(schema.SPLITS):
         yield f"samples.parquet: splits {sorted(splits - set(schema.SPLITS))}, expected {schema.SPLITS}"
-    owners = set(cache.captions["key"].to_pylist())
-    if owners - set(keys):
-        yield f"captions.parquet: keys without a sample, such as {sorted(owners - set(keys))[:3]}"
-    elif (np.diff(pc.index_in(cache.captions["key"], cache.samples["key"].combine_chunks()).to_numpy()) < 0).any():
+    owners = cache.column(schema.CAPTIONS_FILE, "key")
+    rows = pc.index_in(owners, keys.combine_chunks())
+    if rows.null_count:
+        yield f"captions.parquet: keys without a sample, such as {_some(owners.filter(pc.is_null(rows)))}"
+    elif (np.diff(rows.to_numpy()) < 0).any():
         yield "captions.parquet: not in the order of samples.parquet"
-    if set(keys) - owners:
-        yield f"samples.parquet: samples without a caption, such as {sorted(set(keys) - owners)[:3]}"
-    ids = cache.captions["caption_id"].to_pylist()
-    if len(set(ids)) != len(ids):
+    mute = keys.filter(pc.invert(pc.is_in(keys, owners.unique())))
+    if len(mute):
+        yield f"samples.parquet: samples without a caption, such as {_some(mute)}"
+    ids = cache.column(schema.CAPTIONS_FILE, "caption_id")
+    if len(ids.unique()) != len(ids):
         yield "captions.parquet: caption ids are not unique"
 
 
+def _some(values: pa.ChunkedArray) -> list[str]:
+    return sorted(values.unique().to_pylist())[:3]
+
+
 def _samples(cache: Cache) -> Iterator[str]:
-    for row in cache.samples.to_pylist():
+    for row in (row for batch in cache.samples.to_batches(BLOCK_ROWS) for row in batch.to_pylist()):
         if not re.fullmatch("[0-9a-f]{64}", row["sha256"]) or row["width"] < 1 or row["height"] < 1:
             yield f"samples.parquet: {row['key']} has size {row['width']}×{row['height']}, sha256 {row['sha256']!r}"
             return
@@ -126,8 +130,8 @@ def _samples(cache: Cache) -> Iterator[str]:
 
 def _shapes(cache: Cache) -> Iterator[str]:
     width, size = cache.info["clip"]["embed_dim"], cache.info["image_size"]
-    captions, phrases, samples = len(cache.captions), len(cache.phrases), len(cache.samples)
-    offsets = np.concatenate([[0], np.cumsum(cache.captions["n_tokens"].to_numpy(), dtype=np.int64)])
+    offsets = offsets_of(cache.column(schema.CAPTIONS_FILE, "n_tokens").to_numpy())
+    captions, phrases, samples = len(offsets) - 1, len(cache.phrases), len(cache.samples)
     expected = {
         "phrase_text": ((phrases, width), "float16"), "sentence": ((captions, width), "float16"),
         "token_rows": ((offsets[-1], width), "float16"), "offsets": ((captions + 1,), "int64"),
@@ -147,34 +151,48 @@ def _shapes(cache: Cache) -> Iterator[str]:
 
 
 def _phrases(cache: Cache) -> Iterator[str]:
-    phrases = cache.phrases.to_pydict()
-    if phrases["phrase"] != list(range(len(cache.phrases))):
+    phrases, templates = cache.phrases, cache.info["templates"]
+    if not np.array_equal(phrases["phrase"].to_numpy(), np.arange(len(phrases))):
         yield "phrases.parquet: ids are not the row numbers"
-    if set(phrases["kind"]) - set(schema.KINDS):
-        yield f"phrases.parquet: kinds {sorted(set(phrases['kind']) - set(schema.KINDS))}"
-    elif phrases["kind"] != sorted(phrases["kind"], key=schema.KINDS.index):
+    kinds = pc.index_in(phrases["kind"], pa.array(schema.KINDS))
+    if kinds.null_count:
+        yield f"phrases.parquet: kinds {sorted(set(phrases['kind'].unique().to_pylist()) - set(schema.KINDS))}"
+    elif (np.diff(kinds.to_numpy()) < 0).any():
         yield f"phrases.parquet: not in the order of kinds, {', '.join(schema.KINDS)}"
-    if len(set(zip(phrases["kind"], phrases["text"], strict=True))) != len(cache.phrases):
+    if phrases.group_by(["kind", "text"]).aggregate([]).num_rows != len(phrases):
         yield "phrases.parquet: phrases are not unique"
-    templates = cache.info["templates"]
-    rows = zip(phrases["kind"], phrases["text"], phrases["prompt"], strict=True)
-    wrong = [prompt for kind, text, prompt in rows if kind in templates and templates[kind].format(text) != prompt]
-    if wrong:
-        yield f"phrases.parquet: prompts that do not follow the templates, such as {wrong[0]!r}"
+    for kind, template in templates.items():
+        own = phrases.filter(pc.equal(phrases["kind"], kind))
+        start, end = (pa.scalar(part) for part in template.split("{}"))
+        wrong = own["prompt"].filter(
+            pc.not_equal(own["prompt"], pc.binary_join_element_wise(start, own["text"], end, ""))
+        )
+        if len(wrong):
+            yield f"phrases.parquet: prompts that do not follow the templates, such as {wrong[0].as_py()!r}"
+            return
 
 
 def _concepts(cache: Cache) -> Iterator[str]:
-    kinds, counts = cache.phrases["kind"].to_pylist(), np.zeros(len(cache.phrases), np.int64)
-    entities = cache.captions["entities"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
-    for kind, name in schema.COLUMNS.items():
-        column = cache.captions[name].combine_chunks()
+    kinds = pc.index_in(cache.phrases["kind"], pa.array(schema.KINDS)).fill_null(-1).to_numpy()
+    counts = np.zeros(len(cache.phrases), np.int64)
+    problems = [line for block in cache.caption_blocks() for line in _block_concepts(block, kinds, counts)]
+    yield from dict.fromkeys(problems)
+    if (counts != cache.phrases["count"].to_numpy()).any():
+        yield "phrases.parquet: counts do not agree with the captions"
+
+
+def _block_concepts(captions: pa.Table, kinds: np.ndarray, counts: np.ndarray) -> Iterator[str]:
+    """Problems of some captions' concepts; adds the mentions of each phrase to `counts`."""
+    entities = captions["entities"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+    for number, name in enumerate(schema.COLUMNS.values()):
+        column = captions[name].combine_chunks()
         items, owner = column.flatten(), _owner(column)
         phrase = items.field("phrase").to_numpy(zero_copy_only=False)
         if len(phrase) and (phrase.min() < 0 or phrase.max() >= len(kinds)):
             yield f"{name}: phrase ids outside phrases.parquet"
             continue
         counts += np.bincount(phrase, minlength=len(kinds))
-        if any(kinds[p] != kind for p in np.unique(phrase)):
+        if (kinds[phrase] != number).any():
             yield f"{name}: phrases of another kind"
         if (items.field("word").to_numpy(zero_copy_only=False) < 0).any():
             yield f"{name}: a word index below 0"
@@ -182,26 +200,37 @@ def _concepts(cache: Cache) -> Iterator[str]:
             ends = items.field(edge).to_numpy(zero_copy_only=False)
             if ((ends < -1) | (ends >= entities[owner])).any():
                 yield f"{name}: {edge} points at an entity that is not there"
-    if (counts != cache.phrases["count"].to_numpy()).any():
-        yield "phrases.parquet: counts do not agree with the captions"
 
 
 def _spans(cache: Cache) -> Iterator[str]:
-    lengths = np.array([len(text) for text in cache.captions["text"].to_pylist()])
-    column = cache.captions["entities"].combine_chunks()
-    items = column.flatten()
-    start, end = (items.field(name).to_numpy(zero_copy_only=False) for name in ("start", "end"))
-    if ((start < 0) | (end < start) | (end > lengths[_owner(column)])).any():
-        yield "entities: a span outside its caption"
-    tokens, context = cache.captions["n_tokens"].to_numpy(), cache.info["clip"]["context_length"]
-    if (tokens < 2).any() or (tokens > context).any():
-        yield f"captions.parquet: n_tokens outside 2 … {context}, the context of {cache.info['clip']['name']}"
-    for row, graph in enumerate(cache.captions["graph"].to_pylist()):
+    context, name = cache.info["clip"]["context_length"], cache.info["clip"]["name"]
+    problems: dict[str, None] = {}
+    first = 0
+    for captions in cache.caption_blocks():
+        lengths = pc.utf8_length(captions["text"]).to_numpy()
+        column = captions["entities"].combine_chunks()
+        items = column.flatten()
+        start, end = (items.field(field).to_numpy(zero_copy_only=False) for field in ("start", "end"))
+        if ((start < 0) | (end < start) | (end > lengths[_owner(column)])).any():
+            problems["entities: a span outside its caption"] = None
+        tokens = captions["n_tokens"].to_numpy()
+        if (tokens < 2).any() or (tokens > context).any():
+            problems[f"captions.parquet: n_tokens outside 2 … {context}, the context of {name}"] = None
+        damaged = _damaged_graph(captions["graph"].to_pylist(), first)
+        if damaged:
+            problems[damaged] = None
+            break
+        first += len(captions)
+    yield from problems
+
+
+def _damaged_graph(graphs: list[str], first: int) -> str | None:
+    for row, graph in enumerate(graphs, start=first):
         try:
             schema.read_graph(graph)
         except ValueError as error:
-            yield f"captions.parquet: graph in row {row}: {error}"
-            return
+            return f"captions.parquet: graph in row {row}: {error}"
+    return None
 
 
 def _index(cache: Cache) -> Iterator[str]:

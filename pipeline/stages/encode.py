@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BATCH_TEXTS = 128
 SHARD_TEXTS = 16 * BATCH_TEXTS
+BLOCK = 4096  # texts that are Python strings at a time
 
 
 class Templates(BaseModel):
@@ -148,14 +149,18 @@ def stage(config: EncodeConfig) -> Stage:
 
     def open_job(partial: PartialCache) -> Job:
         captions, prompts = partial.texts(templates)
-        warn_unknown([*captions, *prompts], path)
+        warn_unknown(texts_of(captions, prompts), path)
         batch = by_length(clip, captions, prompts)
-        shards = [batch[start : start + SHARD_TEXTS] for start in range(0, len(batch), SHARD_TEXTS)]
+        sizes = [len(batch[start : start + SHARD_TEXTS]) for start in range(0, len(batch), SHARD_TEXTS)]
+
+        def read(index: int) -> list[tuple[str, bool]]:
+            return text_pairs(batch[index * SHARD_TEXTS : (index + 1) * SHARD_TEXTS])
+
         return Job(
-            sizes=[len(shard) for shard in shards],
-            read=lambda index: shards[index],
+            sizes=sizes,
+            read=read,
             make_mapper=mapper_factory(encode_shard, path, config.allow_unverified, device),
-            pack=lambda index, encoded: pack(shards[index], encoded),
+            pack=lambda index, encoded: pack(read(index), encoded),
             processes=config.processes,
         )
 
@@ -191,21 +196,35 @@ def device_of(config: EncodeConfig) -> str:
     return str(pick_device(config.device, "encode.device"))
 
 
-def by_length(clip: "FrozenClip", captions: list[str], prompts: list[str]) -> list[tuple[str, bool]]:
-    """(text, is a caption) by number of tokens, then text, so that batches waste little and never change."""
-    texts = [(text, True) for text in captions] + [(text, False) for text in prompts]
-    lengths, overlong = [], 0
-    for start in range(0, len(texts), 4096):
-        part = texts[start : start + 4096]
-        ids, truncated = clip.tokenize([text for text, _ in part])
-        lengths += (ids.argmax(dim=-1) + 1).tolist()
-        overlong += sum(cut and is_caption for cut, (_, is_caption) in zip(truncated.tolist(), part, strict=True))
+def by_length(clip: "FrozenClip", captions: pa.Array, prompts: pa.Array) -> pa.Table:
+    """`text` and `is_caption`, by number of tokens, then text, so that batches waste little and never change."""
+    kinds = np.repeat([True, False], [len(captions), len(prompts)])
+    texts = pa.chunked_array([captions, prompts], pa.string())
+    lengths, overlong = np.empty(len(texts), np.int32), 0
+    for start in range(0, len(texts), BLOCK):
+        part = slice(start, start + BLOCK)
+        ids, truncated = clip.tokenize(texts[part].to_pylist())
+        lengths[part] = (ids.argmax(dim=-1) + 1).numpy()
+        overlong += int((truncated.numpy() & kinds[part]).sum())
     if overlong:
         log.warning(
             f"{overlong} of {len(captions)} unique captions exceed CLIP's {clip.context_length} tokens; "
             "their features cover the beginning (`truncated` in captions.parquet)"
         )
-    return [text for _, text in sorted(zip(lengths, texts, strict=True))]
+    table = pa.table({"text": texts, "is_caption": kinds, "length": lengths})
+    return table.sort_by([("length", "ascending"), ("text", "ascending")]).select(["text", "is_caption"])
+
+
+def text_pairs(batch: pa.Table) -> list[tuple[str, bool]]:
+    """Rows of `by_length` as the mapper takes them: (text, is a caption)."""
+    return list(zip(batch["text"].to_pylist(), batch["is_caption"].to_pylist(), strict=True))
+
+
+def texts_of(*columns: pa.Array) -> Iterator[str]:
+    """The texts of columns, one by one, a block of them in memory at a time."""
+    for column in columns:
+        for start in range(0, len(column), BLOCK):
+            yield from column[start : start + BLOCK].to_pylist()
 
 
 def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:
@@ -228,7 +247,7 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"[^\W_]+", text.lower()))
 
 
-def warn_unknown(texts: Sequence[str], clip_path: Path) -> None:
+def warn_unknown(texts: Iterable[str], clip_path: Path) -> None:
     """One warning line when texts hold words that the CLIP's vocabulary lacks."""
     unknown = unknown_words(texts, clip_path)
     if unknown:

@@ -4,12 +4,14 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.index import offsets_of
+from hspcgan.pipeline.cache.partial.store import numbered
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.annotate.versions import rules_code
@@ -19,27 +21,22 @@ from hspcgan.pipeline.stages.engines import Mapper
 from hspcgan.pipeline.stages.runner import Job, Shard, Stage
 
 
-@dataclass
 class _Plan:
-    """Which captions each shard holds, and which texts occur there first and are parsed there."""
+    """Which captions of each shard have a text that occurs first there, and is parsed there; a few bytes a caption."""
 
-    captions: list[list[tuple[str, str]]] = field(default_factory=list)  # per shard: (caption id, text)
-    fresh: list[list[str]] = field(default_factory=list)
-    home: dict[str, tuple[int, int]] = field(default_factory=dict)  # text → its first (shard, row)
+    def __init__(self, partial: PartialCache) -> None:
+        sizes = [len(partial.column_of("ingest", index, "captions", "text")) for index in partial.shards("ingest")]
+        self.starts = offsets_of(np.array(sizes, np.int64))  # row, over all shards, of each shard's first caption
+        _, self.codes = numbered(partial.column("ingest", "captions", "text"))
+        _, self.first = np.unique(self.codes, return_index=True)  # by code: the row where its text occurs first
 
+    def home(self, shard: int) -> np.ndarray:
+        """For each caption of a shard the row, over all shards, where its text occurs first, int64."""
+        return self.first[self.codes[self.starts[shard] : self.starts[shard + 1]]]
 
-def _plan(partial: PartialCache) -> _Plan:
-    plan = _Plan()
-    for index in partial.shards("ingest"):
-        table = partial.read("ingest", index, only=["captions"])[0]["captions"]
-        rows = list(zip(table["caption_id"].to_pylist(), table["text"].to_pylist(), strict=True))
-        plan.captions.append(rows)
-        plan.fresh.append([])
-        for row, (_, text) in enumerate(rows):
-            if text not in plan.home:
-                plan.home[text] = (index, row)
-                plan.fresh[-1].append(text)
-    return plan
+    def fresh(self, shard: int) -> np.ndarray:
+        """Rows inside a shard of the captions that are parsed there, int64."""
+        return np.flatnonzero(self.home(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
 
 
 def concept_row(concepts: Concepts) -> dict[str, Any]:
@@ -82,26 +79,32 @@ def make_mapper(config: ParseConfig) -> functools.partial:
 
 def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache) -> Job:
     """The work on a cache's captions; `make_mapper` makes the mapper of texts to rows and notes."""
-    plan = _plan(partial)
+    plan = _Plan(partial)
 
     @functools.lru_cache(maxsize=32)
     def written(shard: int) -> pa.Table:
         return partial.read("parse", shard, only=["concepts"])[0]["concepts"]
 
+    def read(index: int) -> list[str]:
+        texts = partial.column_of("ingest", index, "captions", "text")
+        return texts.take(pa.array(plan.fresh(index))).to_pylist()
+
     def pack(index: int, parsed: tuple[list[dict[str, Any]], Counter[str]]) -> Shard:
-        fresh = dict(zip(plan.fresh[index], parsed[0], strict=True))
+        start = int(plan.starts[index])
+        known = dict(zip((start + plan.fresh(index)).tolist(), parsed[0], strict=True))  # by the row of a text's home
         rows = []
-        for caption_id, text in plan.captions[index]:
-            if text not in fresh:
-                shard, row = plan.home[text]
-                fresh[text] = written(shard).slice(row, 1).to_pylist()[0]
-            rows.append({**fresh[text], "caption_id": caption_id})
+        ids = partial.column_of("ingest", index, "captions", "caption_id").to_pylist()
+        for caption_id, home in zip(ids, plan.home(index).tolist(), strict=True):
+            if home not in known:
+                shard = int(np.searchsorted(plan.starts, home, side="right")) - 1
+                known[home] = written(shard).slice(home - int(plan.starts[shard]), 1).to_pylist()[0]
+            rows.append({**known[home], "caption_id": caption_id})
         table = pa.Table.from_pylist(rows, schema=schema.CONCEPTS)
         return Shard({"concepts": table}, stats={"notes": dict(parsed[1])})
 
     return Job(
-        sizes=[len(texts) for texts in plan.fresh],
-        read=lambda index: plan.fresh[index],
+        sizes=[len(plan.fresh(index)) for index in range(len(plan.starts) - 1)],
+        read=read,
         make_mapper=make_mapper,
         pack=pack,
         processes=processes,

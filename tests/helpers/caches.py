@@ -199,7 +199,7 @@ def run_stages(partial: PartialCache, world: World, upto: str = "encode", step: 
         if partial.is_complete(stage):
             continue
         if stage == "encode":
-            captions, prompts = partial.texts(TEMPLATES)
+            captions, prompts = (texts.to_pylist() for texts in partial.texts(TEMPLATES))
             shards = [encode_shard(captions[i::3], prompts[i::3]) for i in range(3)]
         else:
             make = ingest_shard if stage == "ingest" else parse_shard

@@ -75,7 +75,7 @@ def make_cache(
         partial.write("parse", 0, {"concepts": pa.Table.from_pylist(concepts, schema=schema.CONCEPTS)})
         partial.complete("parse", 1)
         partial.begin("encode", {})
-        texts, prompts = partial.texts(TEMPLATES)
+        texts, prompts = (found.to_pylist() for found in partial.texts(TEMPLATES))
         counts = [n_tokens[i % len(n_tokens)] for i in range(len(texts) + len(prompts))]
         lengths = counts[: len(texts)] + [0] * len(prompts)
         rows = [{"text": text, "n_tokens": n, "truncated": False}

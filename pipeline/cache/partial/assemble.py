@@ -1,10 +1,9 @@
-"""Finished shards → the files of the cache, streamed shard by shard; memory holds a shard and the unique texts.
+"""Finished shards → the files of the cache, streamed shard by shard; memory holds texts and ids as Arrow's columns.
 
 The bytes depend on the shards' contents alone: HDF5 without timestamps, Parquet with one row group a shard.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,61 +11,75 @@ from typing import Any
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.counts import count
-from hspcgan.pipeline.cache.index import write_index
+from hspcgan.pipeline.cache.index import offsets_of, write_index
 from hspcgan.pipeline.cache.info import sealed, stamp
-from hspcgan.pipeline.cache.partial.shards import Arrays
 from hspcgan.pipeline.cache.partial.store import ShardStore
+
+BLOCK = 4096  # captions or phrases whose features are in memory at a time
 
 
 class EncodedShards:
-    """Features of the encode stage by text, mapped into memory."""
+    """Features of the encode stage, mapped into memory; `find` gives the places of texts, the others take places."""
 
     def __init__(self, store: ShardStore) -> None:
-        self.place: dict[str, tuple[int, int]] = {}
-        self.tables: list[tuple[np.ndarray, list[bool]]] = []
-        self.arrays: list[Arrays] = []
-        for shard in store.shards("encode"):
-            tables, arrays = store.read("encode", shard)
-            for row, text in enumerate(tables["texts"]["text"].to_pylist()):
-                if text in self.place:
-                    raise UserError(f"encode: {text!r} is in two shards; remove {store.folder('encode')}, run again")
-                self.place[text] = (len(self.arrays), row)
-            self.tables.append((tables["texts"]["n_tokens"].to_numpy(), tables["texts"]["truncated"].to_pylist()))
-            self.arrays.append(arrays)
-        if not self.arrays:
+        shards = store.shards("encode")
+        if not shards:
             raise UserError(f"{store.path}: no usable captions; fix the data, see its rejects")
+        self.arrays = [store.read("encode", shard, only=["sentence", "tokens", "offsets"])[1] for shard in shards]
+        self.starts = offsets_of(np.array([len(arrays["sentence"]) for arrays in self.arrays]))
+        self.n_tokens, self.truncated = (
+            store.column("encode", "texts", name).to_numpy() for name in ("n_tokens", "truncated")
+        )
+        self.texts = _whole(store.column("encode", "texts", "text"))
         self.width = self.arrays[0]["sentence"].shape[1]
+        again = np.flatnonzero(self.find(self.texts) != np.arange(len(self.texts)))
+        if len(again):
+            text = self.texts[int(again[0])].as_py()
+            raise UserError(f"encode: {text!r} is in two shards; remove {store.folder('encode')}, run again")
 
-    def sentences(self, texts: list[str]) -> np.ndarray:
-        """Float16 [n, d]."""
-        places = [self._find(text) for text in texts]
-        return np.stack([self.arrays[s]["sentence"][r] for s, r in places]) if places else self.none()
-
-    def tokens(self, texts: list[str]) -> list[np.ndarray]:
-        """For each text float16 [T, d]."""
-        found = []
-        for shard, row in map(self._find, texts):
-            start, stop = self.arrays[shard]["offsets"][row : row + 2]
-            found.append(self.arrays[shard]["tokens"][start:stop])
-        return found
-
-    def counted(self, texts: list[str]) -> tuple[list[int], list[bool]]:
-        """Number of tokens and whether the text was truncated, for each text."""
-        places = [self._find(text) for text in texts]
-        return [int(self.tables[s][0][r]) for s, r in places], [self.tables[s][1][r] for s, r in places]
-
-    def none(self) -> np.ndarray:
-        return np.zeros((0, self.width), dtype=np.float16)
-
-    def _find(self, text: str) -> tuple[int, int]:
-        if text not in self.place:
+    def find(self, texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """The place of each text, int32; UserError for a text without features."""
+        found = pc.index_in(_whole(texts), value_set=self.texts)
+        if found.null_count:
+            text = _whole(texts).filter(pc.is_null(found))[0].as_py()
             raise UserError(f"encode: no features for {text!r}; run the encode stage again")
-        return self.place[text]
+        return found.to_numpy()
+
+    def sentences(self, places: np.ndarray) -> np.ndarray:
+        """Float16 [n, d]."""
+        rows = np.empty((len(places), self.width), np.float16)
+        for number, (shard, row) in enumerate(self._shard_rows(places)):
+            rows[number] = self.arrays[shard]["sentence"][row]
+        return rows
+
+    def token_counts(self, places: np.ndarray) -> np.ndarray:
+        """Number of token rows of each text, int64; those of a prompt are not kept."""
+        counts = np.concatenate([np.diff(arrays["offsets"]) for arrays in self.arrays])
+        return counts[places]
+
+    def tokens(self, places: np.ndarray) -> np.ndarray:
+        """The texts' token features behind one another, float16 [ΣT, d]."""
+        parts = [np.zeros((0, self.width), np.float16)]
+        for shard, row in self._shard_rows(places):
+            start, stop = self.arrays[shard]["offsets"][row : row + 2]
+            parts.append(self.arrays[shard]["tokens"][start:stop])
+        return np.concatenate(parts)
+
+    def _shard_rows(self, places: np.ndarray) -> Iterator[tuple[int, int]]:
+        shards = np.searchsorted(self.starts, places, side="right") - 1
+        return zip(shards.tolist(), (places - self.starts[shards]).tolist(), strict=True)
+
+
+def _whole(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """One array with offsets of 64 bits: texts of millions of captions exceed 2 GB."""
+    wide = texts.cast(pa.large_string())
+    return wide.combine_chunks() if isinstance(wide, pa.ChunkedArray) else wide
 
 
 def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
@@ -75,17 +88,17 @@ def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     UserError when rows went missing (rows in ≠ rows out + rejects), keys repeat or a text has no features.
     """
     encoded = EncodedShards(store)
-    phrases = store.phrases(info["templates"])
-    ids = {(kind, text): row for row, (kind, text) in enumerate(zip(*_columns(phrases, "kind", "text"), strict=True))}
+    places = encoded.find(store.column("ingest", "captions", "text"))
+    phrases, ids = store.numbered_phrases(info["templates"])
     pq.write_table(phrases, final / schema.PHRASES_FILE)
     _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(store, "samples"))
     _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(store, "rejects"))
-    _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(store, encoded, ids))
+    _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(store, encoded, places, ids))
     write_array(final / schema.IMAGES_FILE, store, "ingest", "image")
     if "taps" in info:
         write_array(final / schema.TAPS_FILE, store, "taps", "taps")
-    _write_features(final / schema.FEATURES_FILE, store, encoded, phrases["prompt"].to_pylist())
-    counts = _checked_counts(store, final, phrases)
+    _write_features(final / schema.FEATURES_FILE, encoded, places, encoded.find(phrases["prompt"]))
+    counts = _checked_counts(store, final)
     write_index(final)
     size = store.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
     files = {name: stamp(final / name) for name in schema.contents_of(info)}
@@ -93,39 +106,42 @@ def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
 
 
-def _columns(table: pa.Table, *names: str) -> list[list]:
-    return [table[name].to_pylist() for name in names]
-
-
 def _ingested(store: ShardStore, table: str) -> Iterator[pa.Table]:
     for shard in store.shards("ingest"):
         yield store.read("ingest", shard, only=[table])[0][table]
 
 
-def _captions(store: ShardStore, encoded: EncodedShards, ids: Mapping[tuple[str, str], int]) -> Iterator[pa.Table]:
+def _captions(
+    store: ShardStore, encoded: EncodedShards, places: np.ndarray, ids: Mapping[str, np.ndarray]
+) -> Iterator[pa.Table]:
+    start, used = 0, dict.fromkeys(schema.COLUMNS, 0)  # captions, and mentions of each kind, in the shards before
     for shard in store.shards("ingest"):
         captions = store.read("ingest", shard, only=["captions"])[0]["captions"]
         concepts = store.read("parse", shard, only=["concepts"])[0]["concepts"]
         if captions["caption_id"] != concepts["caption_id"]:
             raise UserError(f"parse: shard {shard} has other captions than ingest's; remove {store.folder('parse')}")
-        n_tokens, truncated = encoded.counted(captions["text"].to_pylist())
+        here = places[start : start + len(captions)]
+        start += len(captions)
         columns = {name: captions[name] for name in ("caption_id", "key", "text")}
-        columns |= {"n_tokens": pa.array(n_tokens, pa.int32()), "truncated": pa.array(truncated, pa.bool_())}
+        columns |= {"n_tokens": encoded.n_tokens[here], "truncated": encoded.truncated[here]}
         for kind, name in schema.COLUMNS.items():
-            columns[name] = _with_ids(concepts[name].combine_chunks(), kind, ids, schema.CAPTIONS.field(name).type)
+            column = concepts[name].combine_chunks()
+            count = len(column.flatten())
+            part = ids[kind][used[kind] : used[kind] + count]
+            used[kind] += count
+            columns[name] = _with_ids(column, part, schema.CAPTIONS.field(name).type)
         columns["graph"] = concepts["graph"]
         yield pa.table([columns[name] for name in schema.CAPTIONS.names], schema=schema.CAPTIONS)
 
 
-def _with_ids(column: pa.Array, kind: str, ids: Mapping[tuple[str, str], int], wanted: pa.ListType) -> pa.Array:
+def _with_ids(column: pa.Array, ids: np.ndarray, wanted: pa.ListType) -> pa.Array:
     """The list column with each phrase's text replaced by its id."""
     items = column.flatten()
     fields = [items.field(name) for name in (f.name for f in items.type)]
-    fields[0] = pa.array([ids[kind, text] for text in fields[0].to_pylist()], pa.int32())
+    fields[0] = pa.array(ids, pa.int32())
     struct = pa.StructArray.from_arrays(fields, fields=list(wanted.value_type))
-    lengths = column.value_lengths().to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), struct)
+    offsets = offsets_of(column.value_lengths().to_numpy(zero_copy_only=False))
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), struct)
 
 
 def _write_parquet(path: Path, columns: pa.Schema, tables: Iterator[pa.Table]) -> None:
@@ -149,25 +165,24 @@ def write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
             start += shape[0]
 
 
-def _write_features(path: Path, store: ShardStore, encoded: EncodedShards, prompts: list[str]) -> None:
-    texts = [table["text"].to_pylist() for table in _ingested(store, "captions")]
-    lengths = [[len(rows) for rows in encoded.tokens(part)] for part in texts]
-    captions, tokens = sum(map(len, texts)), sum(map(sum, lengths))
+def _write_features(path: Path, encoded: EncodedShards, captions: np.ndarray, prompts: np.ndarray) -> None:
+    """features.h5, from the places of the captions' texts and of the phrases' prompts."""
+    offsets = offsets_of(encoded.token_counts(captions))
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
-        dataset = _dataset(file, "phrase/text", (len(prompts), encoded.width), "float16")
-        if prompts:
-            dataset[:] = encoded.sentences(prompts)
-        sentences = _dataset(file, "caption/sentence", (captions, encoded.width), "float16")
-        rows = _dataset(file, "caption/tokens", (tokens, encoded.width), "float16")
-        offsets = np.concatenate([[0], np.cumsum([n for part in lengths for n in part])]).astype(np.int64)
-        _dataset(file, "caption/offsets", (captions + 1,), "int64")[:] = offsets
-        start = 0
-        for part in texts:
-            if part:
-                stop = start + len(part)
-                sentences[start:stop] = encoded.sentences(part)
-                rows[offsets[start] : offsets[stop]] = np.concatenate(encoded.tokens(part))
-                start = stop
+        phrases = _dataset(file, "phrase/text", (len(prompts), encoded.width), "float16")
+        for block in _blocks(len(prompts)):
+            phrases[block] = encoded.sentences(prompts[block])
+        sentences = _dataset(file, "caption/sentence", (len(captions), encoded.width), "float16")
+        tokens = _dataset(file, "caption/tokens", (int(offsets[-1]), encoded.width), "float16")
+        _dataset(file, "caption/offsets", offsets.shape, "int64")[:] = offsets
+        for block in _blocks(len(captions)):
+            sentences[block] = encoded.sentences(captions[block])
+            tokens[offsets[block.start] : offsets[block.stop]] = encoded.tokens(captions[block])
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, BLOCK):
+        yield slice(start, min(start + BLOCK, count))
 
 
 def _dataset(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
@@ -175,17 +190,16 @@ def _dataset(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> 
     return group.create_dataset(name.split("/")[1], shape, dtype, track_times=False)
 
 
-def _checked_counts(store: ShardStore, final: Path, phrases: pa.Table) -> dict[str, int]:
-    samples, captions, rejects = (pq.read_table(final / name) for name in
-                                  (schema.SAMPLES_FILE, schema.CAPTIONS_FILE, schema.REJECTS_FILE))  # fmt: skip
-    counts = count(samples, captions, phrases, rejects)
+def _checked_counts(store: ShardStore, final: Path) -> dict[str, int]:
+    counts = count(final)
     rows_in = sum(stats["rows_in"] for stats in store.stats("ingest"))
     if rows_in != counts["rows_in"]:
         raise UserError(
-            f"ingest: {rows_in} rows in, but {counts['rows_in']} out: {len(samples)} samples, {len(captions)} captions "
-            f"and {len(rejects)} rejects; this is a fault of the source's reader"
+            f"ingest: {rows_in} rows in, but {counts['rows_in']} out: {counts['samples']} samples, "
+            f"{counts['captions']} captions and {counts['rejects']} rejects; this is a fault of the source's reader"
         )
-    twice = sorted(key for key, times in Counter(samples["key"].to_pylist()).items() if times > 1)
+    repeated = store.column("ingest", "samples", "key").value_counts()
+    twice = sorted(repeated.field("values").filter(pc.greater(repeated.field("counts"), 1)).to_pylist())
     if twice:
         raise UserError(f"ingest: {len(twice)} keys are not unique, such as {twice[:5]}; rename the images")
     return counts

@@ -73,9 +73,15 @@ def read_shard(stage_folder: Path, index: int, only: Iterable[str] | None = None
     """Tables, and arrays mapped into memory; all of them or `only` those named."""
     folder = shard_folder(stage_folder, index)
     paths = sorted(p for p in folder.iterdir() if p.name != STATS and (only is None or p.stem in set(only)))
-    tables = {p.stem: pq.read_table(p, use_threads=False) for p in paths if p.suffix == ".parquet"}
+    tables = {p.stem: pq.ParquetFile(p).read(use_threads=False) for p in paths if p.suffix == ".parquet"}
     arrays = {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in paths if p.suffix == ".npy"}
     return tables, arrays
+
+
+def read_column(stage_folder: Path, index: int, table: str, name: str, leaf: str | None = None) -> pa.ChunkedArray:
+    """One column of a shard's table; with `leaf` only that field of its list of structs."""
+    file = pq.ParquetFile(shard_folder(stage_folder, index) / f"{table}.parquet")
+    return file.read(columns=[f"{name}.list.element.{leaf}" if leaf else name], use_threads=False)[name]
 
 
 def shard_stats(stage_folder: Path, index: int) -> dict[str, Any]:

@@ -1,16 +1,17 @@
 """The reading half of a cache under construction: which shards of `CACHE.partial` are complete, and their rows."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import work_folder
-from hspcgan.pipeline.cache.partial.shards import Arrays, Tables, read_shard, shard_complete, shard_stats
+from hspcgan.pipeline.cache.partial.shards import Arrays, Tables, read_column, read_shard, shard_complete, shard_stats
 
 
 class ShardStore:
@@ -46,28 +47,61 @@ class ShardStore:
         marker = read_json(self.folder(stage) / "complete.json", {"shards"})
         return bool(marker and self.plan(stage)) and self.shards(stage) == list(range(marker["shards"]))
 
+    def column(self, stage: str, table: str, name: str, leaf: str | None = None) -> pa.ChunkedArray:
+        """A column of all shards of a stage; of a list of structs only the field `leaf`."""
+        parts = [self.column_of(stage, index, table, name, leaf) for index in self.shards(stage)]
+        kind = parts[0].type if parts else schema.SHARDS[stage].tables[table].field(name).type
+        return pa.chunked_array([chunk for part in parts for chunk in part.chunks], kind)
+
+    def column_of(self, stage: str, index: int, table: str, name: str, leaf: str | None = None) -> pa.ChunkedArray:
+        """A column of one shard, like `column`."""
+        return read_column(self.folder(stage), index, table, name, leaf)
+
     def phrases(self, templates: Mapping[str, str]) -> pa.Table:
         """Unique phrases of the parse stage as schema.PHRASES: by kind, then text; ids are row numbers."""
-        counts: Counter[tuple[int, str]] = Counter()
-        for index in self.shards("parse"):
-            table = self.read("parse", index)[0]["concepts"]
-            for place, kind in enumerate(schema.KINDS):
-                values = table[schema.COLUMNS[kind]].combine_chunks().flatten()
-                counts.update((place, text) for text in values.field("phrase").to_pylist())
-        rows = [
-            {"phrase": row, "kind": schema.KINDS[place], "text": text,
-             "prompt": templates[schema.KINDS[place]].format(text), "count": counts[place, text]}
-            for row, (place, text) in enumerate(sorted(counts))
-        ]  # fmt: skip
-        return pa.Table.from_pylist(rows, schema=schema.PHRASES)
+        return self.numbered_phrases(templates)[0]
 
-    def texts(self, templates: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    def numbered_phrases(self, templates: Mapping[str, str]) -> tuple[pa.Table, dict[str, np.ndarray]]:
+        """The phrases, and for each kind the id of every mention in the order of captions, int32."""
+        tables, ids, first = [schema.PHRASES.empty_table()], {}, 0
+        for kind, name in schema.COLUMNS.items():
+            lists = self.column("parse", "concepts", name, "phrase")
+            mentions = pa.chunked_array([c.flatten().field("phrase") for c in lists.chunks], pa.string())
+            texts, codes = numbered(mentions)
+            order = pc.array_sort_indices(texts).to_numpy()
+            rank = np.empty(len(order), np.int32)
+            rank[order] = np.arange(first, first + len(order))
+            ids[kind] = rank[codes]
+            start, end = (pa.scalar(part) for part in templates[kind].split("{}"))
+            known = texts.take(pa.array(order))
+            columns = {
+                "phrase": pa.array(np.arange(first, first + len(order), dtype=np.int32)),
+                "kind": pa.array([kind]).take(pa.array(np.zeros(len(order), np.int32))),
+                "text": known,
+                "prompt": pc.binary_join_element_wise(start, known, end, ""),
+                "count": pa.array(np.bincount(codes, minlength=len(order))[order].astype(np.int64)),
+            }
+            tables.append(pa.table(columns, schema=schema.PHRASES))
+            first += len(order)
+        return pa.concat_tables(tables).combine_chunks(), ids
+
+    def texts(self, templates: Mapping[str, str]) -> tuple[pa.Array, pa.Array]:
         """What the encode stage must encode: unique caption texts; unique prompts that are no caption; each sorted."""
-        captions: set[str] = set()
-        for index in self.shards("ingest"):
-            captions.update(self.read("ingest", index, only=["captions"])[0]["captions"]["text"].to_pylist())
-        prompts = set(self.phrases(templates)["prompt"].to_pylist())
-        return sorted(captions), sorted(prompts - captions)
+        captions = _sorted(self.column("ingest", "captions", "text").unique())
+        prompts = self.phrases(templates)["prompt"].unique()
+        return captions, _sorted(prompts.filter(pc.invert(pc.is_in(prompts, captions))))
+
+
+def numbered(texts: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """Unique texts in order of first appearance, and the number of each text among them, int32."""
+    encoded = texts.dictionary_encode().unify_dictionaries()
+    if not encoded.num_chunks:
+        return pa.array([], texts.type), np.zeros(0, np.int32)
+    return encoded.chunk(0).dictionary, np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks])
+
+
+def _sorted(texts: pa.Array) -> pa.Array:
+    return texts.take(pc.array_sort_indices(texts))
 
 
 def read_json(path: Path, keys: set[str]) -> dict[str, Any]:

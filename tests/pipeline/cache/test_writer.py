@@ -126,7 +126,7 @@ def test_bytes_do_not_depend_on_the_order_of_work(path, world, tmp_path):
 def test_texts_to_encode_are_unique_sorted_and_apart(tmp_path, world):
     with PartialCache(tmp_path / "cache") as partial:
         run_stages(partial, world, "parse")
-        captions, prompts = partial.texts(TEMPLATES)
+        captions, prompts = (texts.to_pylist() for texts in partial.texts(TEMPLATES))
     assert captions == sorted({row["text"] for row in world.rows})
     assert prompts == sorted({prompt(kind, text) for kind, text, _ in world.phrases} - set(captions))
     assert prompt("entity", "bird") in captions
