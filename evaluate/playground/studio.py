@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -23,6 +24,7 @@ from hspcgan.evaluate.scorers import ClipScorer
 from hspcgan.model.clip import load_clip, pick_device
 from hspcgan.model.clip_file import file_sha256
 from hspcgan.model.condition import Condition
+from hspcgan.model.errors import UserError
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
@@ -163,7 +165,8 @@ def held_out_scorer(checkpoint: Path, clip_name: str, clip_sha256: str) -> ClipS
     if clip_name == "toy-clip":
         named = named or {"held-out": "toy-scorer"}
     for weights in named.values():
-        path = weights_path(weights)
-        if path.is_file() and file_sha256(path) != clip_sha256:
-            return ClipScorer(path.stem, load_clip(path))
+        with suppress(UserError):  # weights that are not on this machine, or cannot be opened
+            path = weights_path(weights)
+            if file_sha256(path) != clip_sha256:
+                return ClipScorer(path.stem, load_clip(path))
     return None

@@ -3,9 +3,14 @@
 import shutil
 
 import pytest
+from helpers.runs import MODEL
 
 from hspcgan.evaluate.playground.checkpoints import Checkpoints
 from hspcgan.evaluate.playground.state import State
+from hspcgan.model.build import build
+from hspcgan.model.checkpoint import save_weights
+from hspcgan.model.clip import load_clip
+from hspcgan.model.config import ModelConfig
 from hspcgan.model.errors import UserError
 from hspcgan.pipeline.manifest import shipped_weights
 
@@ -57,3 +62,19 @@ def test_a_checkpoint_that_cannot_be_opened_is_said_on_the_page(served, runs):
     assert body.decode().rstrip().endswith("</html>")
     assert served.ask("/image.png?" + State("a bird", "", checkpoint=name).query())[0].status == 400
     shutil.rmtree(broken.parent)
+
+
+def test_a_checkpoint_of_the_sentence_alone_draws_without_parsing(served, tiny_clip_path):
+    run = served.checkpoints._runs / "galip"
+    clip = load_clip(tiny_clip_path)
+    config = ModelConfig(**{**MODEL, "kind": "galip"})
+    save_weights(run / "checkpoints" / "step-1", *build(config, clip), config, clip)
+    (run / "checkpoints" / "latest").write_text("step-1")
+    state = State("a red bird", "a blue bird", count=2, checkpoint=run.as_posix())
+    page = served.ask("/?" + state.query())[1].decode()
+    assert "draws from the sentence as a whole" in page
+    assert "<svg" not in page
+    assert "There is no held-out CLIP scorer" in page
+    assert page.count('type="radio"') == 9
+    assert served.ask("/image.png?" + state.query(frame=4))[1].startswith(b"\x89PNG")
+    shutil.rmtree(run)
