@@ -81,7 +81,7 @@ def _column(folder: Path, file: str, name: str, leaf: str | None = None) -> pa.C
     return pq.ParquetFile(folder / file).read(columns=[leaf or name])[name]
 
 
-def _positions(values: pa.ChunkedArray, known: object, what: str, dtype: type) -> np.ndarray:
+def _positions(values: pa.ChunkedArray, known: tuple[str, ...] | pa.ChunkedArray, what: str, dtype: type) -> np.ndarray:
     """The position of each value in `known`."""
     found = pc.index_in(values, value_set=pa.array(known) if isinstance(known, tuple) else known.combine_chunks())
     if found.null_count:

@@ -20,9 +20,9 @@ def by_extra() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"": []}
     for requirement in requires("hspcgan") or ():
         name = re.match(r"[\w.-]+", requirement)
-        extra = re.search(r"""extra == ['"]([\w-]+)['"]""", requirement)
-        if name and (extra is None or extra[1] not in COLLECTIONS):
-            found.setdefault(extra[1] if extra else "", []).append(name[0])
+        marker = re.search(r"""extra == ['"]([\w-]+)['"]""", requirement)
+        if name and (marker is None or marker[1] not in COLLECTIONS):
+            found.setdefault(marker[1] if marker else "", []).append(name[0])
     smallest_first = sorted(found, key=lambda extra: (extra != "", len(found[extra])))
     for number, extra in enumerate(smallest_first):  # a larger extra may repeat a smaller one
         listed = {name for smaller in smallest_first[:number] for name in found[smaller]}

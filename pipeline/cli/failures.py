@@ -25,7 +25,7 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = ENVIRONMENT):
         super().__init__(printable(message))
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click types it as a class variable and reads the instance's
 
 
 def failure(error: Exception) -> Failure | None:

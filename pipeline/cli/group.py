@@ -54,7 +54,7 @@ class RootGroup(click.Group):
         """Runs the command line; in standalone mode (a terminal) this is where the process ends."""
         with logs.attached():
             try:
-                return super().main(*args, standalone_mode=standalone_mode, **extra)
+                return super().main(*args, standalone_mode=standalone_mode, **extra)  # type: ignore[call-overload]
             except Exception as error:
                 if not standalone_mode:
                     raise
@@ -66,7 +66,7 @@ class RootGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = printable(error.message)
+            error.message = printable(error.message)  # type: ignore[misc]
             raise
         except KeyboardInterrupt:
             raise Failure("interrupted", INTERRUPTED) from None

@@ -114,7 +114,7 @@ def _allowed(field: dict[str, Any], definitions: dict[str, Any]) -> str:
 def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
     kind = field.get("type")
     if kind == "array":
-        items = field.get("items") or next(iter(field.get("prefixItems", [])), {})
+        items: dict[str, Any] = field.get("items") or next(iter(field.get("prefixItems", [])), {})
         count = f"list of {len(field['prefixItems'])}:" if "prefixItems" in field else "list of:"
         return f"{count} {_allowed(items, definitions)}"
     if kind == "object":

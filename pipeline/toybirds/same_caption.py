@@ -6,6 +6,7 @@ The reference for the diversity of generated images, which no data set of photog
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 from hspcgan.pipeline.toybirds.captions import PRESENT
 from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, LENGTHS, SIZES, Scene, sample_scenes
@@ -22,7 +23,9 @@ def scenes_of(facts: Mapping[str, str], wanted: int, seed: int) -> list[Scene]:
     """
     found: list[Scene] = []
     for scene in _candidates(seed):
-        given = {name: value for name, value in facts.items() if value in INDEPENDENT and _open(scene, name)}
+        given: dict[str, Any] = {
+            name: value for name, value in facts.items() if value in INDEPENDENT and _open(scene, name)
+        }
         scene = replace(scene, **given)
         if all(_holds(scene, name, value) for name, value in facts.items()) and _parts_differ(scene):
             found.append(scene)

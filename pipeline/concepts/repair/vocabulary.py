@@ -23,8 +23,8 @@ class Vocabulary:
         if not (lookups and lookups.has_table("lemma_index") and lookups.has_table("lemma_exc")):
             return cls()
         table = lookups.get_table("lemma_index")
-        lists = (frozenset(table[pos]) for pos in ("noun", "verb", "adj", "adv"))
-        return cls(*lists, lookups.get_table("lemma_exc")["verb"])
+        nouns, verbs, adjectives, adverbs = (frozenset(table[pos]) for pos in ("noun", "verb", "adj", "adv"))
+        return cls(nouns, verbs, adjectives, adverbs, lookups.get_table("lemma_exc")["verb"])
 
     def verb_of_participle(self, form: str) -> str:
         """The verb of a form in -ing, whether or not it is a known one: "riding" gives ride."""
