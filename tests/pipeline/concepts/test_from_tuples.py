@@ -144,7 +144,8 @@ def test_nothing_placed_is_empty(nlp, tuples):
 
 
 def test_missing_pieces_are_named(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"needs parse\.model"):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"weights/factual: no FACTUAL parser, no such folder.*models fetch factual"):
         Factual("")
     with pytest.raises(ValueError, match="no such folder"):
         Factual(str(tmp_path / "nowhere"))
