@@ -13,7 +13,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 DEFAULT_METRICS = tuple(name for name, metric in METRICS.items() if metric.by_default)
 
 
-class Bound(BaseModel, extra="forbid", frozen=True):
+class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """The range that a figure must lie in, ends included: min and max, or a value with a tolerance."""
 
     min: Finite | None = Field(None, description="Smallest value that passes.")
@@ -46,7 +46,7 @@ class Bound(BaseModel, extra="forbid", frozen=True):
         return max(low, low if self.min is None else self.min), min(high, high if self.max is None else self.max)
 
 
-class Settings(BaseModel, extra="forbid", frozen=True):
+class Settings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """The choices that figures depend on, as a lock holds them."""
 
     samples: int = Field(description="Images scored.")
@@ -56,7 +56,7 @@ class Settings(BaseModel, extra="forbid", frozen=True):
     seed: int = Field(description="Seed of images, captions and noise.")
 
 
-class Lock(BaseModel, extra="forbid", frozen=True):
+class Lock(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """What the expectations were made with; `hspcgan evaluate --update` writes it, see evaluate/verdict/lock.py."""
 
     settings: Settings = Field(description="Choices that figures depend on.")
@@ -66,11 +66,14 @@ class Lock(BaseModel, extra="forbid", frozen=True):
     checkpoints: dict[str, str] = Field({}, description="Label of a named checkpoint → sha256 of its weights.")
 
 
-class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
+class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """The manifest fixes images, captions, noise and scorers, so that two evaluations can be compared."""
 
     samples: int | None = Field(
-        None, ge=2, description="Images scored, N; as many real ones are the reference. Absent: half of the split."
+        None,
+        ge=2,
+        le=10_000_000,
+        description="Images scored, N; as many real ones are the reference. Absent: half of the split.",
     )
     split: str = Field("test", description="Split of the cache whose captions are drawn.")
     reference: str | None = Field(
@@ -86,7 +89,9 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
     caption: Literal["first", "keyed"] = Field(
         "keyed", description="Which caption of an image is drawn: one chosen by seed and image key, or its first."
     )
-    seed: int = Field(0, ge=0, description="Chooses images, captions and, with the caption's id, the noise.")
+    seed: int = Field(
+        0, ge=0, le=2**63 - 1, description="Chooses images, captions and, with the caption's id, the noise."
+    )
     scorers: dict[str, str] = Field(
         {"held-out": "toy-scorer", "trainer": "toy-clip"},
         min_length=1,
@@ -101,8 +106,10 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True):
     inception_mode: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = Field(
         "clean", description="clean-fid's mode: how images are resized, and by which port of Inception they are read."
     )
-    edits: int = Field(500, ge=1, description="Edited captions drawn for the metric edit_consistency.")
-    shown: int = Field(24, ge=1, description="Images kept for the grid and the report, the first of those scored.")
+    edits: int = Field(500, ge=1, le=1_000_000, description="Edited captions drawn for the metric edit_consistency.")
+    shown: int = Field(
+        24, ge=1, le=10_000, description="Images kept for the grid and the report, the first of those scored."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one.")
     published: dict[str, float] = Field(
         {},

@@ -80,7 +80,7 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: 
 )
 @_allow_unverified
 @click.option(
-    "--image-size", type=click.IntRange(min=16), default=224, show_default=True, help="Pixels a side it draws."
+    "--image-size", type=click.IntRange(16, 2048), default=224, show_default=True, help="Pixels a side it draws."
 )
 def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverified: bool, image_size: int) -> None:
     """Turn a state file of the original GALIP into a checkpoint.

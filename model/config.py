@@ -24,14 +24,14 @@ class ClipShape:
     resolution: int  # pixels per side that the image tower reads
 
 
-class ModelConfig(BaseModel, extra="forbid", frozen=True):
+class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Sizes and switches of generator, discriminator and head; the defaults are the full-size networks."""
 
     kind: Literal["hspcgan", "galip"] = Field(
         "hspcgan", description="hspcgan: hierarchical semantic prompts; galip: prompts of one FC layer, appended."
     )
-    image_size: int = Field(224, ge=16, description="Height and width of generated images, in pixels.")
-    noise_dim: int = Field(100, ge=1, description="Length of the noise vector z.")
+    image_size: int = Field(224, ge=16, le=2_048, description="Height and width of generated images, in pixels.")
+    noise_dim: int = Field(100, ge=1, le=65_536, description="Length of the noise vector z.")
 
     prompts: Literal["hierarchical", "local", "fc"] = Field(
         "hierarchical",
@@ -54,12 +54,19 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
         True, description="Subtract the cache's mean phrase feature of each kind inside the prompt module."
     )
     prompt_width: int | None = Field(
-        None, ge=1, description="Width of the prompt module's attentions and pair gate; by default that of the text."
+        None,
+        ge=1,
+        le=65_536,
+        description="Width of the prompt module's attentions and pair gate; by default that of the text.",
     )
 
-    code_width: int = Field(64, ge=1, description="Channels of the code that the noise is mapped to.")
-    middle_width: int = Field(32, ge=1, description="Channels between the two convolutions of an adaptor block.")
-    adapter_blocks: int = Field(4, ge=0, description="Modulated blocks between the code and the bridge features.")
+    code_width: int = Field(64, ge=1, le=8_192, description="Channels of the code that the noise is mapped to.")
+    middle_width: int = Field(
+        32, ge=1, le=8_192, description="Channels between the two convolutions of an adaptor block."
+    )
+    adapter_blocks: int = Field(
+        4, ge=0, le=64, description="Modulated blocks between the code and the bridge features."
+    )
     clip_weight: float = Field(0.1, description="Weight of CLIP's features when they are added to the bridge features.")
     clip_input: Literal["exact", "galip"] = Field(
         "exact",
@@ -72,8 +79,8 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True):
     taps: tuple[int, ...] = Field(
         (1, 4, 8), min_length=1, description="CLIP blocks that the discriminator reads, numbered for 12 layers."
     )
-    discriminator_width: int = Field(512, ge=1, description="Channels of the discriminator's features.")
-    head_width: int = Field(128, ge=1, description="Channels between the head's two convolutions.")
+    discriminator_width: int = Field(512, ge=1, le=16_384, description="Channels of the discriminator's features.")
+    head_width: int = Field(128, ge=1, le=16_384, description="Channels between the head's two convolutions.")
 
     @model_validator(mode="before")
     @classmethod

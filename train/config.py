@@ -18,19 +18,28 @@ FREE_ON_RESUME = frozenset(
 class TrainConfig(BaseModel):
     """Settings of the trainer; defaults are the paper's where it gives one (§3.2, §4.1)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     initial: str | None = Field(
         None,
         description="Checkpoint (shipped name or folder) that the networks start from. Absent: random weights.",
     )
-    steps: int = Field(ge=1, description="Steps (one D and one G update each) after which the run is complete.")
-    max_seconds: float | None = Field(None, gt=0, description="Stop and save once training has taken this long.")
-    batch_size: int = Field(32, ge=2, description="Rows of the global batch, all processes together.")
-    accumulate: int = Field(
-        1, ge=1, description="Parts that a process computes its rows in, one by one: less memory, the same step."
+    steps: int = Field(
+        ge=1, le=1_000_000_000, description="Steps (one D and one G update each) after which the run is complete."
     )
-    seed: int = Field(0, ge=0, description="Seed of weights, image order, choice of captions, flips, views and noise.")
+    max_seconds: float | None = Field(
+        None, gt=0, le=1e9, description="Stop and save once training has taken this long."
+    )
+    batch_size: int = Field(32, ge=2, le=65_536, description="Rows of the global batch, all processes together.")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=65_536,
+        description="Parts that a process computes its rows in, one by one: less memory, the same step.",
+    )
+    seed: int = Field(
+        0, ge=0, le=2**63 - 1, description="Seed of weights, image order, choice of captions, flips, views and noise."
+    )
 
     loss: Literal["hinge", "margin"] = Field("margin", description="Eq. 3, or the last line of eq. 4.")
     margin: float = Field(2.0, gt=0, description="α of eq. 4 and 5; only with loss: margin.")
@@ -43,7 +52,10 @@ class TrainConfig(BaseModel):
     penalty_k: float = Field(2.0, ge=0, description="k of the gradient penalty in eq. 3.")
     penalty_p: float = Field(6.0, ge=1, description="p of the gradient penalty in eq. 3.")
     penalty_every: int = Field(
-        1, ge=1, description="Steps between penalties, each weighted by this number (StyleGAN2's lazy regularisation)."
+        1,
+        ge=1,
+        le=1_000_000_000,
+        description="Steps between penalties, each weighted by this number (StyleGAN2's lazy regularisation).",
     )
     penalty_norm: Literal["summed", "joint"] = Field(
         "summed", description="summed: two norms (eq. 3); joint: one (GALIP)."
@@ -77,6 +89,7 @@ class TrainConfig(BaseModel):
     shift: int = Field(
         0,
         ge=0,
+        le=2_048,
         description="Differentiable augmentation: real and generated images are moved by up to this many pixels before "
         "CLIP sees them; 0, the paper's: not moved.",
     )
@@ -88,14 +101,17 @@ class TrainConfig(BaseModel):
     prefetch: bool = Field(True, description="Prepare the next batch in a thread during each step.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if there is a GPU.")
 
-    log_every: int = Field(10, ge=1, description="Steps between log lines.")
-    grid_every: int = Field(500, ge=1, description="Steps between sample grids.")
-    grid_images: int = Field(16, ge=1, description="Captions of the test split shown in a grid.")
-    checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints.")
-    keep: int = Field(2, ge=1, description="Number of newest checkpoints to keep.")
+    log_every: int = Field(10, ge=1, le=1_000_000_000, description="Steps between log lines.")
+    grid_every: int = Field(500, ge=1, le=1_000_000_000, description="Steps between sample grids.")
+    grid_images: int = Field(16, ge=1, le=1_024, description="Captions of the test split shown in a grid.")
+    checkpoint_every: int = Field(500, ge=1, le=1_000_000_000, description="Steps between checkpoints.")
+    keep: int = Field(2, ge=1, le=1_000_000, description="Number of newest checkpoints to keep.")
 
     evaluate_every: int | None = Field(
-        None, ge=1, description="Steps between evaluations by the manifest's evaluate section; absent: none."
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="Steps between evaluations by the manifest's evaluate section; absent: none.",
     )
     best: str = Field(
         "fid",

@@ -32,7 +32,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
                          help="The checkpoint's CLIP, where the file that its card names is missing."),
             click.option("--allow-unverified", is_flag=True,
                          help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+            click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
                          help="Seed of the noise, the first one of several; the noise depends on the text as well."),
             click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("samples"),
                          show_default=True, help="Folder to write to."),
@@ -46,7 +46,11 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _count = click.option(
-    "--count", type=click.IntRange(min=1), default=1, show_default=True, help="Images of each text, seeds counting up."
+    "--count",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Images of each text, seeds counting up.",
 )
 
 
@@ -85,8 +89,10 @@ def sample(
 
 @click.command()
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
-@click.option("--to-seed", type=click.IntRange(min=0), help="Seed at the other end; absent: the noise stays the same.")
-@click.option("--frames", type=click.IntRange(min=2), default=9, show_default=True, help="Pictures, ends included.")
+@click.option(
+    "--to-seed", type=click.IntRange(0, 2**63 - 1), help="Seed at the other end; absent: the noise stays the same."
+)
+@click.option("--frames", type=click.IntRange(2, 10_000), default=9, show_default=True, help="Pictures, ends included.")
 @_shared
 def interpolate(
     texts: tuple[str, ...],

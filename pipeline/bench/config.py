@@ -14,28 +14,36 @@ from hspcgan.model.errors import UserError
 class BenchConfig(BaseModel):
     """The manifest's `bench` section."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["graphs", "annotate", "encode", "scale", "train"] = Field(
         description="graphs: captions to concepts and scene graphs; annotate: the annotator alone; encode: captions "
         "with their phrases to features; scale: ingest, concepts, writer and reader on many captions; train: steps, "
         "loader, mining and sampling."
     )
-    captions: int = Field(ge=2, description="Number of captions for the fast way.")
-    compared: int = Field(ge=1, description="Number of them for the naive way too; scale: the smaller size.")
-    processes: int = Field(1, ge=1, description="graphs: workers of the measurement with several processes.")
+    captions: int = Field(ge=2, le=100_000_000, description="Number of captions for the fast way.")
+    compared: int = Field(
+        ge=1, le=100_000_000, description="Number of them for the naive way too; scale: the smaller size."
+    )
+    processes: int = Field(1, ge=1, le=1_024, description="graphs: workers of the measurement with several processes.")
     file: Path | None = Field(None, description="Captions to use, one a line; empty: synthetic ones.")
     words: Literal["coco", "toybirds"] = Field(
         "coco", description="Synthetic captions with COCO's lengths and repetition, or those of toy birds."
     )
-    seed: int = Field(0, ge=0, description="Of the synthetic captions.")
-    rounds: int = Field(3, ge=1, description="train: how often each way is timed; figures are medians.")
-    clip_width: int = Field(512, ge=64, multiple_of=64, description="The random CLIP's text tower; ViT-B/32's: 512.")
-    clip_layers: int = Field(12, ge=1, description="Layers of that text tower; ViT-B/32's: 12.")
-    image_width: int = Field(64, ge=64, multiple_of=64, description="Its image tower of 12 layers; ViT-B/32's: 768.")
-    patch: int = Field(8, ge=1, description="Pixels a side of that tower's patches; ViT-B/32's: 32.")
-    resolution: int = Field(56, ge=8, description="Pixels a side that it reads; ViT-B/32's: 224.")
-    width: int = Field(64, ge=8, description="scale: width of the stand-in features; CLIP ViT-B/32's are 512 wide.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Of the synthetic captions.")
+    rounds: int = Field(3, ge=1, le=1_000, description="train: how often each way is timed; figures are medians.")
+    clip_width: int = Field(
+        512, ge=64, le=8_192, multiple_of=64, description="The random CLIP's text tower; ViT-B/32's: 512."
+    )
+    clip_layers: int = Field(12, ge=1, le=256, description="Layers of that text tower; ViT-B/32's: 12.")
+    image_width: int = Field(
+        64, ge=64, le=8_192, multiple_of=64, description="Its image tower of 12 layers; ViT-B/32's: 768."
+    )
+    patch: int = Field(8, ge=1, le=256, description="Pixels a side of that tower's patches; ViT-B/32's: 32.")
+    resolution: int = Field(56, ge=8, le=2_048, description="Pixels a side that it reads; ViT-B/32's: 224.")
+    width: int = Field(
+        64, ge=8, le=65_536, description="scale: width of the stand-in features; CLIP ViT-B/32's are 512 wide."
+    )
     folder: Path | None = Field(None, description="scale: where the data and the caches go; empty: a temporary folder.")
     bars: dict[str, float] = Field(default={}, description="Limits of figures, by their names.")
 

@@ -96,8 +96,8 @@ def _refuse_given(names: Sequence[str], where: str) -> None:
               help="For --jsonl: who analyses the words.")  # fmt: skip
 @click.option("--model", default="",
               help="For --jsonl: the annotator's model; empty: its small English one; factual: a folder.")  # fmt: skip
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="For --jsonl.")
-@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="For --jsonl.")
+@click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="For --jsonl.")
+@click.option("--processes", type=click.IntRange(1, 1024), default=1, show_default=True, help="For --jsonl.")
 def parse(
     manifest: str | None,
     override: tuple[str, ...],

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 class ParseConfig(BaseModel):
     """How captions become concept sets and scene graphs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     annotator: Literal["stanza", "spacy", "factual"] = Field(
         "spacy",
@@ -22,8 +22,8 @@ class ParseConfig(BaseModel):
         "Empty: stanza's en, or the first installed of spaCy's small English models.",
     )
     spacy_model: str = Field("", description="spaCy model that sng_parser and factual read; empty: as above.")
-    batch_size: int = Field(256, ge=1, description="Captions analysed together; changes speed, not results.")
-    processes: int = Field(1, ge=1, description="Worker processes, each with its own models.")
+    batch_size: int = Field(256, ge=1, le=65_536, description="Captions analysed together; changes speed, not results.")
+    processes: int = Field(1, ge=1, le=1_024, description="Worker processes, each with its own models.")
 
     @field_validator("model", "spacy_model", mode="before")
     @classmethod

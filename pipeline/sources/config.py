@@ -17,7 +17,7 @@ SHARED_FIELDS = {"source", "image_size", "processes"}
 class DataConfig(BaseModel):
     """The manifest's `data` section: where samples come from and at which size they are kept."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     source: Literal[tuple(SOURCES)] = Field(  # type: ignore[valid-type]
         description="Dataset layout: " + ", ".join(f"{name} ({source.reads})" for name, source in SOURCES.items()) + "."
@@ -47,10 +47,15 @@ class DataConfig(BaseModel):
     )
     split_column: str | None = Field(None, description="table: the column with the split: train or test (or val).")
     scenes: int = Field(
-        1500, ge=1, description="toybirds: number of scenes for training and test; a sixteenth more for validation."
+        1500,
+        ge=1,
+        le=10_000_000,
+        description="toybirds: number of scenes for training and test; a sixteenth more for validation.",
     )
-    seed: int = Field(0, ge=0, description="toybirds: seed of the sampled scenes.")
-    processes: int = Field(1, ge=1, description="Worker processes that decode and resize; results do not depend on it.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="toybirds: seed of the sampled scenes.")
+    processes: int = Field(
+        1, ge=1, le=1_024, description="Worker processes that decode and resize; results do not depend on it."
+    )
 
     @model_validator(mode="after")
     def _fields_fit_source(self) -> "DataConfig":

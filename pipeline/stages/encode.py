@@ -38,7 +38,7 @@ BLOCK = 4096  # texts that are Python strings at a time
 class Templates(BaseModel):
     """The prompt patch around a phrase of each kind; {} stands for the phrase."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     entity: str = Field(default="a photo of a {}", description="Around an entity's lemmatised head (the paper's own).")
     attribute: str = Field(default="a photo of something {}", description="Around an attribute.")
@@ -55,11 +55,11 @@ class Templates(BaseModel):
 class EncodeConfig(ClipChoice):
     """The manifest's `encode` section: the CLIP that encodes the texts, and the prompt templates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     templates: Templates = Field(default=Templates(), description="Prompt templates by kind of phrase.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the text tower runs; auto: a GPU if any.")
-    processes: int = Field(1, ge=1, description="Worker processes, each with its own CLIP on one thread.")
+    processes: int = Field(1, ge=1, le=1_024, description="Worker processes, each with its own CLIP on one thread.")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ ReadImages = Callable[[int], tuple[list[str], np.ndarray]]
 class TapsConfig(BaseModel):
     """The manifest's `taps` section: which CLIP features of the images are kept, for `train.cache_taps: disk`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     views: tuple[str, ...] = Field(
         (),

@@ -12,7 +12,7 @@ from hspcgan.model.errors import UserError
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class _Claim(_Frozen):
