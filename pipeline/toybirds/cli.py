@@ -34,20 +34,27 @@ def demo(ctx: click.Context, out: Path, train_seconds: float, dry_run: bool) -> 
 
 @click.group()
 def assets() -> None:
-    """Build or check the shipped toy weights."""
+    """Build or check the shipped weights."""
 
 
 @assets.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--out", type=Folder, help="Folder; default: where the shipped ones are.")
-def build(names: tuple[str, ...], out: Path | None) -> None:
-    """Build weights from nothing: toy-stanza, toy-clip, toy-scorer, toy-hspcgan (default: all, in this order)."""
+@click.option("--factual", type=click.Path(path_type=Path), help="FACTUAL's train.csv, for caption-parser.")
+def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> None:
+    """
+    Build weights: toy-stanza, toy-clip, toy-scorer, toy-hspcgan from nothing (default: all, in this order);
+    caption-parser from FACTUAL's training captions (--factual).
+    """
     from hspcgan.pipeline.toybirds.weights import build as weights
 
-    unknown = sorted(set(names) - set(weights.BUILDERS))
+    known = (*weights.BUILDERS, weights.CAPTION_PARSER)
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        raise click.UsageError(f"unknown weights {', '.join(unknown)}; known: {', '.join(weights.BUILDERS)}")
-    weights.build(names, out)
+        raise click.UsageError(f"unknown weights {', '.join(unknown)}; known: {', '.join(known)}")
+    if (weights.CAPTION_PARSER in names) != (factual is not None):
+        raise click.UsageError(f"{weights.CAPTION_PARSER} and --factual train.csv go together")
+    weights.build(names, out, factual)
 
 
 @assets.command()

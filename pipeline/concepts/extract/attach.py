@@ -19,14 +19,14 @@ def prepositional_phrases(tree: Tree) -> None:
     """Attaches each prepositional phrase."""
     for i in range(len(tree)):
         if tree.is_a(i, "nmod", "obl"):
-            _attach(tree, i, "nmod", _before_pronoun, _holder_of_what_is_on_it, _wearer_of_place)
+            _attach(tree, i, "nmod", _subject_beside, _before_pronoun, _holder_of_what_is_on_it, _wearer_of_place)
 
 
 def participles(tree: Tree) -> None:
     """Attaches each participle in -ing to the noun that does it."""
     for i in range(len(tree)):
         if tree.tags[i] == "VBG" and tree.is_a(i, "acl", "advcl", "xcomp"):
-            _attach(tree, i, "acl", _wearer_who_acts, _owner_of_part, _owner_of_absent_thing)
+            _attach(tree, i, "acl", _wearer_who_acts, _part_in_the_wind, _owner_of_part, _owner_of_absent_thing)
 
 
 def _attach(tree: Tree, i: int, label: str, *reasons: Reason) -> None:
@@ -34,6 +34,18 @@ def _attach(tree: Tree, i: int, label: str, *reasons: Reason) -> None:
         head = reason(tree, i)
         if head >= 0:
             tree.attach(i, to=head, label=label)
+
+
+def _subject_beside(tree: Tree, i: int) -> int:
+    """The thing on a place is beside others, more often than the place is.
+
+    a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
+    """
+    place = tree.heads[i]
+    nested = tree.is_a(i, "nmod") and tree.is_a(place, "obl") and tree.case_text(place) in ("on", "in", "at")
+    if not nested or tree.case_text(i) not in ("beside", "next to", "near"):
+        return -1
+    return next((c for c in tree.children(tree.heads[place], "nsubj") if tree.is_entity(c)), -1)
 
 
 def _before_pronoun(tree: Tree, i: int) -> int:
@@ -113,13 +125,23 @@ def _owner_of_absent_thing(tree: Tree, i: int) -> int:
     return owner if tree.case_text(absent) == "without" and tree.is_entity(owner) else -1
 
 
+def _part_in_the_wind(tree: Tree, i: int) -> int:
+    """What blows and hangs is the part before it.
+
+    a woman with long hair blowing in the wind → blow in (hair, wind)
+    a girl with hair hanging over her face → hang over (hair, face)
+    """
+    part = i - 1
+    is_part = tree.lemmas[part] in lexicon("body_parts") and tree.heads[part] == tree.heads[i]
+    return part if is_part and tree.case_text(part) == "with" and tree.lemmas[i] in ("blow", "flow", "hang") else -1
+
+
 def _owner_of_part(tree: Tree, i: int) -> int:
     """Posture and action verbs after "with PART" belong to the owner; what a part does alone stays its own.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     a giraffe with a long neck eating leaves → eat (giraffe, leaf)
     a man with a beard holding a phone → hold (man, phone)
-    a woman with long hair blowing in the wind → blow in (hair, wind)
     """
     part = tree.heads[i]
     if tree.lemmas[part] not in lexicon("body_parts"):

@@ -78,7 +78,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
 
     this small bird has red wings and a long black beak → have (bird, wing), have (bird, beak)
     a large yellow bird is perched on a branch → perch on (bird, branch)
-    a man rides a horse in the park → ride (man, horse), in (man, park)
+    a man rides a horse through the park → ride (man, horse), through (man, park)
     a flag hanging from a pole → hang from (flag, pole)
     a bird is flying → fly (bird, –)
     a pond surrounded by trees → surround (tree, pond)

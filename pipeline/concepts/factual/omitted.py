@@ -17,7 +17,7 @@ def absent(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
 
     a cart that is gray in color → (cart, is, gray)
     a tree with no leaves beside a pole without a sign → (tree, beside, pole)
-    a tree that does not have leaves beside a pole → (tree, beside, pole)
+    a tree that does not have leaves is beside a pole → (tree, beside, pole)
     """
     yield from (a.entity for a in concepts.attributes if a.text == "no" and a.entity >= 0)
     for r in concepts.relations:

@@ -11,6 +11,21 @@ POSSESSIVES = {"its", "his", "her", "their"}
 HANDLED = ("carry", "hold", "ride", "use", "wear")
 
 
+def watched_clauses(edit: ParseEdit, known: Vocabulary) -> None:
+    """The object of "watching" before a verb in its base form is the subject of that verb.
+
+    people watching a boy ride a horse → watch (people, boy), ride (boy, horse)
+    """
+    for verb in range(2, len(edit)):
+        noun, watching = verb - 1, edit.heads[verb - 1]
+        seen = edit.labels[noun] == "dobj" and edit.lemmas[watching] in ("see", "show", "watch")
+        watcher = edit.heads[watching]
+        if seen and edit.tags[verb] == "VB" and edit.heads[watcher] == verb and edit.labels[watching] == "acl":
+            edit.promote(watcher, over=verb, label="dep")
+            edit.attach(verb, to=watching, label="ccomp")
+            edit.attach(noun, to=verb, label="nsubj")
+
+
 def relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
     """A noun before another verb's subject is what the clause describes.
 

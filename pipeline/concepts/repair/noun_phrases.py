@@ -68,7 +68,7 @@ def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
 def _stands_apart(edit: ParseEdit, i: int) -> bool:
     """Whether a noun that was made part of a later one's name has an adjective right after it."""
     top, after = edit.heads[i], i + 1
-    if edit.labels[i] not in ("compound", "nmod") or edit.pos[i] not in NOMINAL or after >= top:
+    if edit.labels[i] not in ("compound", "nmod", "amod") or edit.pos[i] not in NOMINAL or after >= top:
         return False
     shades = edit.words[i] in lexicon("shades") or edit.words[after] in COLOURED
     return not shades and edit.pos[after] == "ADJ" and after < edit.heads[after] <= top

@@ -13,6 +13,9 @@ MODIFIERS = ("compound", "amod", "nmod")
 ATTACHED = (*MODIFIERS, "nsubj", "npadvmod", "poss")
 AFTER_PARTICIPLES = ("ADP", "DET", "ADV", "SCONJ", "PRON", "ADJ", "PART", "PUNCT", "")
 
+OBJECTS = ("pobj", "dobj")
+PICTURES = ("photo", "photograph", "picture", "image", "shot")
+
 
 def unknown_words(edit: ParseEdit, known: Vocabulary) -> None:
     """A word that is a noun by the lists, and not what spaCy took it for, is a noun.
@@ -98,7 +101,7 @@ def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
     """
     for i in range(2, len(edit)):
         colour, noun = i - 1, edit.heads[i]
-        if edit.words[colour] not in lexicon("colours") or edit.heads[colour] != i or edit.pos[i] != "NOUN":
+        if edit.words[colour] not in lexicon("colours") or edit.heads[colour] != i or edit.labels[i] not in OBJECTS:
             continue
         verb = known.verb_of_participle(edit.words[i]) if edit.words[i].endswith("ing") else ""
         if verb not in known.verbs or edit.words[i] in lexicon("ing_nouns") or noun != colour - 1:
@@ -119,6 +122,20 @@ def _is_worn(edit: ParseEdit, i: int) -> bool:
         return False
     clothed = edit.words[head] == "in" and edit.lemmas[edit.heads[head]] in {"dress", "wear", *lexicon("persons")}
     return clothed or (edit.labels[i] == "dobj" and edit.lemmas[head] == "wear")
+
+
+def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
+    """Black and white are no clothes of a picture, and what follows them belongs to the picture.
+
+    a photo in black and white of a bird → of (photo, bird)
+    """
+    for i, word in enumerate(edit.words):
+        picture = edit.heads[i]
+        if word == "in" and edit.words[i + 1 : i + 4] == ["black", "and", "white"] and edit.lemmas[picture] in PICTURES:
+            for colour in (i + 1, i + 3):
+                edit.retag(colour, "JJ", "ADJ")
+                for child in edit.children(colour, "prep"):
+                    edit.attach(child, to=picture)
 
 
 def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:

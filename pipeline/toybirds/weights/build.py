@@ -1,8 +1,9 @@
-"""The shipped weights: each built from nothing by its own recipe, listed with its sha256 and checked against it."""
+"""The shipped weights: each built by its own recipe, listed with its sha256 and checked against it."""
 
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from hspcgan.model.files import write_whole
@@ -12,6 +13,7 @@ log = logging.getLogger("hspcgan.pipeline")
 
 SUMS = "SHA256SUMS"
 CHECKPOINT = "toybirds_checkpoint"
+CAPTION_PARSER = "caption-parser"
 
 
 def build_clip(name: str, folder: Path) -> None:
@@ -63,13 +65,28 @@ BUILDERS: dict[str, Callable[[str, Path], None]] = {
 }
 
 
-def build(names: Iterable[str], folder: Path | None) -> None:
-    """Builds these weights (all without names) into `folder`, by default where shipped ones lie; lists their sha256."""
+def build_caption_parser(csv: Path, name: str, folder: Path) -> None:
+    """Teaches spaCy's small model captions and prints SPICE F1 and set match of those held back."""
+    from hspcgan.pipeline.caption_parser.train import learn
+
+    learn(csv, folder / name)
+
+
+def build(names: Iterable[str], folder: Path | None, factual: Path | None = None) -> None:
+    """
+    Builds weights into a folder and lists their sha256.
+
+    Args:
+        names: empty for all toy weights.
+        folder: None for the place of the shipped weights.
+        factual: FACTUAL's training captions, for caption-parser.
+    """
     target = folder or weights_folder()
     target.mkdir(parents=True, exist_ok=True)
+    builders = BUILDERS | ({CAPTION_PARSER: partial(build_caption_parser, factual)} if factual else {})
     for name in tuple(names) or BUILDERS:
         log.info(f"{name} → {target}")
-        BUILDERS[name](name, target)
+        builders[name](name, target)
         write_sums(target)
 
 

@@ -15,7 +15,7 @@ from stanza.resources import common
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, concepts_from_tokens
 from hspcgan.pipeline.concepts.annotate import to_ud
-from hspcgan.pipeline.concepts.annotate.spacy import load_spacy, spacy_identity
+from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy, spacy_identity
 from hspcgan.pipeline.concepts.annotate.stanza import Stanza, tokens
 from hspcgan.pipeline.concepts.parse_edit import ParseEdit
 
@@ -170,14 +170,15 @@ def test_stanzas_english_is_known_by_the_contents_of_what_it_loads_wherever_that
 
 
 def test_a_spacy_folder_is_known_by_its_contents_a_package_by_its_version(tmp_path):
-    package = load_spacy()
-    assert re.fullmatch(r"en_\w+ [\d.]+", spacy_identity(package, ""))
+    name = installed_model()
+    package = load_spacy(name)
+    assert re.fullmatch(r"en_\w+ [\d.]+", spacy_identity(package, name))
     package.to_disk(tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     folders = [str(tmp_path / "one"), str(tmp_path / "two")]
     one, two = (load_spacy(folder) for folder in folders)
     known = spacy_identity(one, folders[0])
-    assert known.startswith(spacy_identity(package, "") + " ")
+    assert known.startswith(spacy_identity(package, name) + " ")
     assert known == spacy_identity(two, folders[1])
     with open(tmp_path / "two" / "parser" / "model", "ab") as file:
         file.write(b"x")

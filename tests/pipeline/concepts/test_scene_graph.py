@@ -1,12 +1,11 @@
 """sng_parser's graph from batched Docs, and how it is laid over the concept sets."""
 
-import importlib.util
 import json
 
 import pytest
 
 from hspcgan.pipeline.concepts import Attribute, Concepts, Entity, ParseConfig, Parser, Relation
-from hspcgan.pipeline.concepts.annotate.spacy import SPACY_MODELS
+from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
 from hspcgan.pipeline.concepts.extract import scene_graph
 from hspcgan.pipeline.concepts.parse_edit import ParseEdit
@@ -29,12 +28,11 @@ def parser() -> Parser:
     return Parser(ParseConfig(annotator="spacy"))
 
 
-def test_batched_docs_give_the_graphs_of_the_library_called_text_by_text(parser):
+def test_batched_docs_give_the_graphs_of_the_library_called_text_by_text():
     import sng_parser
 
-    model = next(name for name in SPACY_MODELS if importlib.util.find_spec(name))
-    alone = sng_parser.Parser("spacy", model=model)
-    docs = list(parser.nlp.pipe(CAPTIONS, batch_size=4))
+    alone = sng_parser.Parser("spacy", model=installed_model())
+    docs = list(load_spacy(installed_model()).pipe(CAPTIONS, batch_size=4))
     assert [scene_graph.raw_graph(doc) for doc in docs] == [alone.parse(text) for text in CAPTIONS]
 
 

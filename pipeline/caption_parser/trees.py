@@ -1,0 +1,135 @@
+"""FACTUAL's scene graphs → trees to learn: of a caption's readings and their variants, the nearest to the gold graph.
+
+FACTUAL has no trees. A tree from which the rules make the gold tuples is right in what the rules read, and three of
+four captions have one among the trees that parsers give and those one or two attachments away.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spacy.tokens import Doc, Token
+from tqdm import tqdm
+
+from hspcgan.pipeline.concepts.annotate.reread import read
+from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
+from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
+from hspcgan.pipeline.concepts.extract.scene_graph import add_graph, from_noun_chunks
+from hspcgan.pipeline.concepts.factual.tuples import tuples
+from hspcgan.pipeline.concepts.parse_edit import NOMINAL, ParseEdit
+from hspcgan.pipeline.concepts.repair.rules import repair
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
+from hspcgan.pipeline.graphs.score import Graph, WordNet, spice
+
+Row = tuple[str, list[list[str]]]
+Move = tuple[int, int, str]  # a word, its new head, its new label
+ATTACHED = ("prep", "acl", "relcl", "advcl", "conj", "appos")
+BATCH = 256
+HEADS = 6
+"""How many words before a phrase are tried as its head, the nearest first."""
+WORDS = WordNet()
+"""Gold and readings are compared as they are written."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A caption with a tree, the SPICE F1 of the tuples that it gives (0 … 1), and whether they are the gold ones."""
+
+    doc: Doc
+    score: float
+    exact: bool
+
+
+def lessons(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> list[Lesson]:
+    """The best lesson of each caption, in order; captions whose words a rule joined are left out.
+
+    Args:
+        pipelines: of spaCy, in order; a later one reads only captions that no earlier one read exactly.
+        rows: (caption, gold tuples).
+        moves: attachments that a tree may be away from a reading.
+    """
+    best: dict[int, Lesson] = {}
+    for nlp in pipelines:
+        left = [n for n in range(len(rows)) if n not in best or not best[n].exact]
+        docs = readings(nlp, [rows[n][0] for n in left])
+        for n, doc in tqdm(zip(left, docs, strict=True), "trees", len(left), disable=None):
+            if len(doc) == len(nlp.make_doc(doc.text)):
+                lesson = improved(doc, WORDS.graph(rows[n][1]), moves)
+                best[n] = max(best.get(n, lesson), lesson, key=_rank)
+    return [best[n] for n in sorted(best)]
+
+
+def readings(nlp: Any, texts: Sequence[str]) -> Iterator[Doc]:
+    """A pipeline's Docs after all repairs: the trees that the rules read."""
+    known = Vocabulary.of(nlp)
+    for start in range(0, len(texts), BATCH):
+        for doc in read(nlp, texts[start : start + BATCH], BATCH):
+            yield repair(doc, known)[0]
+
+
+def improved(doc: Doc, gold: Graph, moves: int) -> Lesson:
+    """The best of a tree and its variants, `moves` attachments away at most: each step takes the best single one."""
+    best = judged(doc, gold)
+    for _ in range(moves):
+        if not best.exact:
+            found = (judged(moved(best.doc, move), gold) for move in variants(best.doc))
+            best = max((best, *found), key=_rank)
+    return best
+
+
+def _rank(lesson: Lesson) -> tuple[float, bool]:
+    return lesson.score, lesson.exact
+
+
+def judged(doc: Doc, gold: Graph) -> Lesson:
+    """A tree with the score of the tuples that the rules read from it."""
+    tokens = to_ud(ParseEdit.of_doc(doc), doc)
+    concepts = concepts_from_tokens(tokens)
+    graph = WORDS.graph(tuples(add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens), tokens))
+    return Lesson(doc, spice(graph, gold, WORDS), graph == gold)
+
+
+def moved(doc: Doc, move: Move) -> Doc:
+    """A copy of a Doc with one word attached elsewhere, and with a conjunct its conjunction."""
+    i, head, label = move
+    edit = ParseEdit.of_doc(doc)
+    links = [c for c in edit.children(edit.heads[i], "cc") if head < c < i] if label == "conj" else []
+    for word, name in ((i, label), *((c, "cc") for c in links)):
+        edit.attach(word, to=head, label=name)
+    return edit.as_doc(doc)
+
+
+def variants(doc: Doc) -> Iterator[Move]:
+    """
+    The moves of one word: phrases that follow their head, to other words before them; adjectives, to other nouns.
+
+    In "a man on a horse in white", "in white" can move from the horse to the man; "on" has no other noun before it.
+    """
+    for token in doc:
+        if token.dep_ in ATTACHED and token.head.i < token.i:
+            before = [word for word in reversed(doc[: token.left_edge.i]) if _can_head(word, token)]
+            for word in before[:HEADS]:
+                if word != token.head:
+                    yield token.i, word.i, _label(token, word)
+            if token.dep_ == "appos":
+                yield token.i, token.head.i, "conj"
+        elif token.dep_ == "amod" and token.head.i > token.i:
+            nouns = (word for word in doc[token.i + 1 : token.i + 5] if word.pos_ in NOMINAL)
+            yield from ((token.i, word.i, "amod") for word in nouns if word != token.head)
+
+
+def _can_head(word: Token, phrase: Token) -> bool:
+    """Whether a phrase may be attached to a word: nouns take all, verbs few, and conjuncts their like."""
+    if word.pos_ in NOMINAL:
+        return word.dep_ not in ("compound", "nmod")
+    is_predicate = word.pos_ in ("VERB", "AUX") and word.dep_ not in ("aux", "auxpass", "amod")
+    if phrase.dep_ == "conj":
+        return is_predicate or word.pos_ == phrase.pos_
+    return is_predicate and phrase.dep_ in ("prep", "acl", "advcl")
+
+
+def _label(phrase: Token, head: Token) -> str:
+    """A participle describes a noun (acl) or accompanies a verb (advcl)."""
+    if phrase.dep_ in ("acl", "advcl"):
+        return "acl" if head.pos_ in NOMINAL else "advcl"
+    return phrase.dep_
