@@ -1,12 +1,11 @@
 """Runs the benchmark of a manifest and makes its table."""
 
-import importlib.metadata
 import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
 
-from hspcgan.model.errors import ManifestError, UserError
+from hspcgan.model.errors import ManifestError
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
@@ -41,17 +40,13 @@ def run(manifest: Manifest) -> tuple[str, bool]:
 
 
 def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterator[Figure]:
-    """The trainer's benchmark, found by its entry point: no room may import `train`."""
-    from hspcgan.pipeline.bench.world import prepared
+    """The trainer's benchmark, on a cache with a random CLIP."""
+    from hspcgan.pipeline.bench.world import of_trainer, prepared
     from hspcgan.pipeline.concepts import Parser
 
-    points = list(importlib.metadata.entry_points(group="hspcgan.benches", name="train"))
-    if not points:
-        raise UserError(
-            "the installed package lacks the entry point hspcgan.benches; install it again: pip install -e ."
-        )
+    figures = of_trainer("train")
     with prepared(manifest, bench) as made:
-        yield from points[0].load()(made, bench, Parser(parse))
+        yield from figures(made, bench, Parser(parse))
 
 
 def _kind(name: str) -> Callable[[BenchConfig, ParseConfig], Iterator[Figure]]:

@@ -1,4 +1,4 @@
-"""Scale: a small and a large dataset through ingest, concept storage, the cache's writer and its reader.
+"""Scale: a small and a large dataset through ingest, concept storage, the cache's writer, its reader and the trainer's.
 
 Each size runs in a process of its own, so that the peak of its memory is its own.
 """
@@ -26,6 +26,7 @@ from PIL import Image
 
 from hspcgan.pipeline.bench.captions import REPEATED, load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
+from hspcgan.pipeline.bench.world import of_trainer
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
@@ -50,13 +51,15 @@ def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     """Memory and cost per caption of `captions`, and the cost beside that of `compared`."""
     texts = load_captions(bench, RECORDED)
     recorded = {t: parse.concept_row(c) for t, c in zip(texts, Parser(config).parse(texts), strict=True)}
-    costs = {}
+    costs, readers = {}, {}
     for count in (bench.compared, bench.captions):
         with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as folder:
             write_shards(Path(folder) / "data", texts, count)
             context = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(1, mp_context=context) as pool:  # new, so that its peak is of this size alone
                 spent = pool.submit(measure, Path(folder), recorded, count, bench.width).result()
+            with ProcessPoolExecutor(1, mp_context=context) as pool:
+                readers[count] = pool.submit(of_trainer("reader"), Path(folder) / "cache").result()
         costs[count] = sum(spent["seconds"].values()) / count
         parts = ", ".join(f"{name} {1e6 * sec / count:,.0f}" for name, sec in spent["seconds"].items())
         yield Figure(f"us_{count}", f"µs a caption at {count:,}: {parts}", 1e6 * costs[count], "µs/caption")
@@ -64,6 +67,17 @@ def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
         "memory_gb", f"the process's own at {bench.captions:,} captions, the peak", spent["own_gb"], "GB", True
     )
     yield Figure("resident_gb", "the same with pages of mapped files", spent["resident_gb"], "GB", True)
+    read, size = readers[bench.captions], f"at {bench.captions:,} captions"
+    yield Figure("start_sec", f"the trainer's first batch, after imports, {size}", read["start_sec"], "s", True)
+    yield Figure("start_gb", f"its own memory beyond imports, {size}", read["start_gb"], "GB", True)
+    batch_ratio = read["batch_sec"] / readers[bench.compared]["batch_sec"]
+    yield Figure(
+        "batch_ratio",
+        f"a batch of 64, {1e3 * read['batch_sec']:.1f} ms, to that at {bench.compared:,}, pages warm",
+        batch_ratio,
+        "×",
+        True,
+    )
     ratio = costs[bench.captions] / costs[bench.compared]
     yield Figure("cost_ratio", f"cost a caption at {bench.captions:,} to that at {bench.compared:,}", ratio, "×", True)
 

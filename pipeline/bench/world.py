@@ -1,12 +1,15 @@
 """For benchmarks of models: a CLIP with random weights, and a cache made with it."""
 
+import importlib.metadata
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.errors import UserError
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.stages.prepare import prepare
@@ -36,3 +39,11 @@ def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
         made = replace(manifest, raw=manifest.raw | places)
         prepare(made)
         yield made
+
+
+def of_trainer(name: str) -> Callable[..., Any]:
+    """A benchmark of the trainer by its entry point in `hspcgan.benches`: no room may import `train`."""
+    points = list(importlib.metadata.entry_points(group="hspcgan.benches", name=name))
+    if not points:
+        raise UserError(f"the installed package lacks the benchmark {name!r}; install it again: pip install -e .")
+    return points[0].load()

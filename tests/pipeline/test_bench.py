@@ -66,7 +66,7 @@ def test_scale_says_what_was_recorded_and_measures_memory(tmp_path):
     assert result.exit_code == 0, result.output
     assert "parser is replaced by recorded results" in result.output
     found = figures(result.output)
-    assert {"us_300", "us_1300", "memory_gb", "cost_ratio"} <= found.keys()
+    assert {"us_300", "us_1300", "memory_gb", "cost_ratio", "start_sec", "start_gb", "batch_ratio"} <= found.keys()
     assert 0.05 < found["memory_gb"] < 4
     assert list(tmp_path.iterdir()) == []
 
