@@ -88,12 +88,13 @@ class StudyConfig(_Frozen):
         {}, description="Figure → difference too small to matter; an interval inside it means `not held`."
     )
     shown: tuple[str, ...] = Field(min_length=1, description="Figures of the tables, by the beginning of their name.")
+    curves: tuple[str, ...] = Field((), description="Rows whose curves are drawn; absent: all.")
     claims: tuple[Claim, ...] = Field((), description="What is claimed, in the order in which it is judged.")
 
     @model_validator(mode="after")
     def _check(self) -> "StudyConfig":
         used = [name for claim in self.claims for name in claim.rows_named]
-        unknown = sorted({*used, *self.published} - set(self.rows))
+        unknown = sorted({*used, *self.published, *self.curves} - set(self.rows))
         if unknown:
             raise UserError(f"unknown rows {', '.join(unknown)}; known: {', '.join(self.rows)}")
         if len(set(self.seeds)) < len(self.seeds):

@@ -23,7 +23,7 @@ def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> l
     drawn = {}
     for figure in config.shown:
         slug = figure.replace("/", "-").replace(".", "-")
-        drawn[f"curves-{slug}"] = pictures.curves(config, by_cell, figure, list(config.rows))
+        drawn[f"curves-{slug}"] = pictures.curves(config, by_cell, figure, config.curves or tuple(config.rows))
         if figure in compared:
             drawn[f"differences-{slug}"] = pictures.forest(judged, figure)
     for name, svg in drawn.items():

@@ -34,9 +34,9 @@ def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[st
         low, high = (np.array([getattr(one, end) for one in spreads]) for end in ("low", "high"))
         axes.fill_between(images, low, high, alpha=0.15, color=line.get_color(), linewidth=0)
     axes.set_xlabel("images seen")
-    axes.set_ylabel(f"{figure}, validation split")
+    axes.set_title(f"{figure}, validation split", fontsize="medium", loc="left")
     if axes.lines:
-        axes.legend(frameon=False, fontsize="small")
+        axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return _svg(drawn)
 
 
@@ -56,7 +56,8 @@ def forest(judged: Sequence[Judged], figure: str) -> str:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(parts)), [f"({number}) {part.what}: {part.verdict}" for number, part in parts])
     axes.invert_yaxis()
-    axes.set_xlabel(f"{figure}: paired difference, to the right is better")
+    axes.set_xlabel("paired difference, to the right is better")
+    axes.set_title(figure, fontsize="medium", loc="left")
     return _svg(drawn)
 
 
