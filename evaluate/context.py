@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.metrics import METRICS
@@ -120,7 +122,7 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
         config, note = _for_validation(config, cache)
         notes.append(note)
     chosen = manifest.section("encode", ClipChoice)
-    device = pick_device(config.device, "evaluate.device")
+    device = _device(config.device)
     reference = read_reference(Path(config.reference)) if config.reference and is_file(config.reference) else None
     selection = select(cache, config, len(reference) if reference else None)
     paths = {label: weights_path(weights).resolve() for label, weights in config.scorers.items()}
@@ -140,6 +142,14 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
     for label in ("", *(config.expect or {})):
         require_one_each(config.expected_of(label), context.figure_prefixes)
     return context
+
+
+def _device(name: str) -> torch.device:
+    """The device of this process; where torchrun started several on a machine, each has a GPU of its own."""
+    device = torch.device(pick_device(name, "evaluate.device"))
+    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return device
 
 
 def _with_metrics(config: EvaluateConfig, only: Sequence[str]) -> EvaluateConfig:

@@ -9,7 +9,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from hspcgan.evaluate.config import Bound, Lock
+from hspcgan.evaluate.config import Lock
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.results.figures import Figure, head
 from hspcgan.evaluate.run import Result
@@ -58,7 +58,10 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
     if not any(bound.value is not None for bound in expected.values()):
         first = context.scorers[0].label
         new = {head(one.metric, one.scorer, one.part): one for one in result.figures if one.scorer in (first, "pixels")}
-        expect[label] = {**(expect.get(label) or {}), **{name: _flow(_rounded(one)) for name, one in new.items()}}
+        expect[label] = {
+            **(expect.get(label) or {}),
+            **{name: _on_one_line({"value": _rounded(one), **NEW}) for name, one in new.items()},
+        }
         return [f"{label} {name}: new, {_rounded(one):g}" for name, one in new.items()]
     for name, bound in expected.items():
         found = next(iter(named(list(by_name), name)), None)
@@ -68,21 +71,20 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
         target = expect[label] if name in (expect.get(label) or {}) else expect
         if value != bound.value:
             lines.append(f"{label} {name}: {bound.value:g} → {value:g}")
-        target[name] = _with_value(bound, value)
+        if name in target:
+            target[name]["value"] = value
+        else:  # of a manifest that this one starts from
+            target[name] = _on_one_line({**bound.model_dump(exclude_none=True), "value": value})
     return lines
 
 
-def _flow(value: float) -> Any:
-    """A new expectation, written on one line."""
+def _on_one_line(bound: dict[str, float]) -> Any:
+    """A bound that ruamel.yaml writes as {value: 27.8, se: 1}."""
     from ruamel.yaml.comments import CommentedMap
 
-    found = CommentedMap({"value": value, **NEW})
+    found = CommentedMap(bound)
     found.fa.set_flow_style()
     return found
-
-
-def _with_value(bound: Bound, value: float) -> dict[str, float]:
-    return {**bound.model_dump(exclude_none=True), "value": value}
 
 
 def _merged(before: Lock | None, now: Lock) -> Lock:

@@ -172,6 +172,22 @@ def test_without_expectations_the_lock_does_not_matter(locked):
     assert result.exit_code == 0, result.output
 
 
+def test_the_best_checkpoint_is_chosen_by_the_validation_split(locked, tmp_path, tiny_clip_path):
+    from helpers import runs
+
+    from hspcgan.evaluate.context import prepare
+    from hspcgan.pipeline.manifest import load_manifest
+
+    without = prepare(load_manifest(str(locked)), validation=True)
+    assert without.config.split == "test"
+    assert any("no val split" in note for note in without.notes)
+    cache = runs.make_cache(tmp_path / "cache", tiny_clip_path, train=6, test=4)
+    named = prepare(load_manifest(str(locked), ["evaluate.validation=train", f"cache={cache}"]), validation=True)
+    assert (named.config.split, named.selection.reference_split, len(named.ids)) == ("train", "train", 3)
+    with pytest.raises(ValueError, match=r"evaluate\.validation is 'val', but .* has no image of that split"):
+        prepare(load_manifest(str(locked), ["evaluate.validation=val"]), validation=True)
+
+
 def test_labels_of_runs_and_steps_that_share_a_name_are_told_apart(tmp_path, tiny_clip_path, other_clip_path):
     from hspcgan.evaluate.scored.subjects import choose
     from hspcgan.pipeline.manifest import load_manifest
