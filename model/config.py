@@ -105,6 +105,11 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         return self
 
     @property
+    def reads_tokens(self) -> bool:
+        """Whether local prompts read the captions' token features."""
+        return self.prompts != "fc" and self.context == "tokens"
+
+    @property
     def slots(self) -> str:
         """One letter per prompted block: `GLLLLLLG` for the defaults, eight `G` without locals."""
         if self.prompts == "fc" or self.order == "G":

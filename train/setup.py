@@ -156,6 +156,8 @@ def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_co
     """UserError if the cache was made with other text settings, image size or CLIP input than the manifest names."""
     if model_config.prompts != "fc":
         cache.require_texts(manifest.texts, manifest.name)
+    if model_config.reads_tokens:
+        cache.require_tokens(f"the model of {manifest.name}")
     if cache.images.shape[-1] != model_config.image_size:
         raise UserError(
             f"model.image_size is {model_config.image_size}, but the images in {cache.path} have "

@@ -105,6 +105,8 @@ def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: Fro
         generator, texts = build(config, clip, cache.phrase_mean)[0], manifest.texts
     if generator.config.prompts != "fc":
         cache.require_texts(texts, subject.label)
+    if generator.config.reads_tokens:
+        cache.require_tokens(subject.label)
     size = cache.images.shape[-1]
     if generator.config.image_size != size:
         raise UserError(

@@ -124,7 +124,7 @@ def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.n
     for at in range(0, len(batch), encode.SHARD_TEXTS):
         part = batch[at : at + encode.SHARD_TEXTS]
         found.update(
-            zip((text for text, _ in part), encode.encode_shard(path, False, "cpu", part).sentence, strict=True)
+            zip((text for text, _ in part), encode.encode_shard(path, False, "cpu", True, part).sentence, strict=True)
         )
     return found
 

@@ -158,6 +158,19 @@ class Cache(Tables):
                 f"sha256 {sha256}; set encode.clip to the cache's, or {REBUILD_HINT}"
             )
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether token features were kept (encode.tokens); without them `token_rows` is [0, d]."""
+        return self.info["stages"]["encode"].get("tokens", True)
+
+    def require_tokens(self, reader: str) -> None:
+        """UserError when the cache has no token features; `reader` is what reads them, for the message."""
+        if not self.has_tokens:
+            raise UserError(
+                f"{self.path} has no token features (encode.tokens: false), but {reader} reads them; set "
+                f"model.context: sentence, or encode.tokens: true and {REBUILD_HINT}"
+            )
+
     def require_texts(self, texts: Mapping[str, Any], owner: str) -> None:
         """UserError when the cache has another annotator or other templates than `owner`, a name for the message.
 

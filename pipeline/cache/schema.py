@@ -3,7 +3,8 @@
 One folder; it is complete or it does not exist. Files of the finished cache, one row per:
 `samples.parquet` image · `captions.parquet` caption · `phrases.parquet` unique phrase · `rejects.parquet` rejected
 row · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
-`caption/offsets` [C+1]; float16, raw (not L2-normalised) · `images.h5`: `image` [S, 3, H, W] uint8 · `index.h5`: what
+`caption/offsets` [C+1] (no token rows where encode.tokens is false); float16, raw (not L2-normalised) ·
+`images.h5`: `image` [S, 3, H, W] uint8 · `index.h5`: what
 a training batch needs of the tables, as `index.py` lists it; training opens a cache and reads no table ·
 `cache.json`: format, fingerprint, counts, … · where cache.json has `taps` {clip_sha256, views, blocks}, also
 `taps.h5`: `taps` [S, V, T, D, g, g] float16, the frozen CLIP's patch features of each image's V views after T blocks.

@@ -130,7 +130,8 @@ def _samples(cache: Cache) -> Iterator[str]:
 
 def _shapes(cache: Cache) -> Iterator[str]:
     width, size = cache.info["clip"]["embed_dim"], cache.info["image_size"]
-    offsets = offsets_of(cache.column(schema.CAPTIONS_FILE, "n_tokens").to_numpy())
+    lengths = cache.column(schema.CAPTIONS_FILE, "n_tokens").to_numpy()
+    offsets = offsets_of(lengths if cache.has_tokens else np.zeros_like(lengths))
     captions, phrases, samples = len(offsets) - 1, len(cache.phrases), len(cache.samples)
     expected = {
         "phrase_text": ((phrases, width), "float16"), "sentence": ((captions, width), "float16"),

@@ -58,6 +58,11 @@ class EncodeConfig(ClipChoice):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     templates: Templates = Field(default=Templates(), description="Prompt templates by kind of phrase.")
+    tokens: bool = Field(
+        True,
+        description="Keep token features of captions; false: a smaller cache, for models that read the sentence alone "
+        "(kind galip, or model.context: sentence).",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the text tower runs; auto: a GPU if any.")
     processes: int = Field(1, ge=1, le=1_024, description="Worker processes, each with its own CLIP on one thread.")
 
@@ -69,7 +74,7 @@ class Encoded:
     n_tokens: np.ndarray  # [n] int32, begin and end of text included
     truncated: np.ndarray  # [n] bool
     sentence: np.ndarray  # [n, d] float16
-    tokens: np.ndarray  # [Σ, d] float16
+    tokens: np.ndarray  # [Σ, d] float16; [0, d] where encode.tokens is false
     offsets: np.ndarray  # [n + 1] int64; a prompt has no rows
 
 
@@ -106,7 +111,9 @@ def cached_clip(path: Path, allow_unverified: bool, device: str) -> "FrozenClip"
     return load_clip(path, allow_unverified=allow_unverified).to(device)
 
 
-def encode_shard(path: Path, allow_unverified: bool, device: str, batch: list[tuple[str, bool]]) -> Encoded:
+def encode_shard(
+    path: Path, allow_unverified: bool, device: str, keep_tokens: bool, batch: list[tuple[str, bool]]
+) -> Encoded:
     """The stage's mapper: (text, is a caption) pairs, sorted by length, in batches of fixed composition."""
     clip = cached_clip(path, allow_unverified, device)
     sentences, tokens, lengths, truncated = [], [], [], []
@@ -118,7 +125,7 @@ def encode_shard(path: Path, allow_unverified: bool, device: str, batch: list[tu
         lengths += [len(feature) for feature in features]
         truncated.append(cut)
         for feature, (_, is_caption) in zip(features, part, strict=True):
-            sizes.append(len(feature) if is_caption else 0)
+            sizes.append(len(feature) if is_caption and keep_tokens else 0)
             tokens.append(feature[: sizes[-1]])
     return Encoded(
         np.array(lengths, np.int32),
@@ -159,7 +166,7 @@ def stage(config: EncodeConfig) -> Stage:
         return Job(
             sizes=sizes,
             read=read,
-            make_mapper=mapper_factory(encode_shard, path, config.allow_unverified, device),
+            make_mapper=mapper_factory(encode_shard, path, config.allow_unverified, device, config.tokens),
             pack=lambda index, encoded: pack(read(index), encoded),
             processes=config.processes,
         )
@@ -170,6 +177,7 @@ def stage(config: EncodeConfig) -> Stage:
 def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
     """Everything that the features depend on; the device is left out, since it changes them by rounding alone."""
     return {
+        **({} if config.tokens else {"tokens": False}),
         "clip_sha256": clip.sha256,
         "templates": config.templates.model_dump(),
         "batch_texts": BATCH_TEXTS,

@@ -11,7 +11,9 @@ from helpers.datasets import folder_dataset, manifest, write
 from pydantic import ValidationError
 
 from hspcgan.model.clip import load_clip
+from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.stages.encode import EncodeConfig, Templates, encode_texts, unknown_words, warn_unknown
 from hspcgan.pipeline.stages.prepare import prepare
@@ -124,3 +126,24 @@ def test_an_absent_gpu_is_an_error(tiny_clip_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=r"encode\.device is cuda, but torch finds no GPU"):
         stage(EncodeConfig(clip=str(tiny_clip_path), device="cuda"))
+
+
+def test_without_token_features_all_else_is_the_same_and_their_readers_are_refused(tmp_path, tiny_clip_path):
+    data = folder_dataset(tmp_path / "data", 3)
+    caches = {}
+    for kept in (True, False):
+        path = manifest(tmp_path / f"{kept}.yaml", data, tiny_clip_path)
+        prepare(load_manifest(str(path), [f"encode.tokens={json.dumps(kept)}"]))
+        caches[kept] = Cache(path.with_suffix(".cache"))
+        validate(caches[kept].path)
+    whole, small = caches[True], caches[False]
+    assert np.array_equal(small.sentence, whole.sentence)
+    assert np.array_equal(small.phrase_text, whole.phrase_text)
+    assert small.captions.equals(whole.captions)
+    assert (small.token_rows.shape, small.offsets.tolist()) == ((0, whole.sentence.shape[1]), [0] * 7)
+    assert not collate(small.texts, np.arange(6))["token_mask"].any()
+    whole.require_tokens("a model")
+    with pytest.raises(ValueError, match=r"encode\.tokens: false.*, but a model reads them; .*--rebuild"):
+        small.require_tokens("a model")
+    with pytest.raises(ValueError, match=r"encode\.tokens: cache has nothing, manifest wants False"):
+        prepare(load_manifest(str(tmp_path / "True.yaml"), ["encode.tokens=false"]))
