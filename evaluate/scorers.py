@@ -119,7 +119,7 @@ class Inception:
         parts = []
         for start in range(0, len(images), BATCH):
             resized = np.stack([np.asarray(self.resize(image)) for image in images[start : start + BATCH]])
-            pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).to(self.device)
+            pixels = torch.from_numpy(resized).float().permute(0, 3, 1, 2).to(self.device)
             parts.append(self.network(pixels).cpu().numpy())
         return np.concatenate(parts).astype(np.float32)
 

@@ -44,11 +44,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired differences, and the captions by how much B changes the first metric of the first scorer."""
+    """Paired differences, and the captions by how much B changes the CLIP score of the first scorer."""
 
     labels: tuple[str, str]
     differences: list[Difference]
-    ranked: list[tuple[str, str, float]]  # (caption id, text, B − A), worst for B first
+    ranked: list[tuple[str, str, float]]  # (caption id, text, B − A of `ranked_by`), worst for B first
+    ranked_by: tuple[str, str] = ("", "")  # metric, scorer: the CLIP score where there is one
 
 
 def compare(a: str | Path, b: str | Path) -> Comparison:
@@ -68,6 +69,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
         raise UserError(f"{a} and {b} share no caption and scorer; score both by the same manifest")
     differences: list[Difference] = []
     ranked: list[tuple[str, str, float]] = []
+    ranked_by = ("", "")
     metrics = [name for name in first.metrics if name in second.metrics]
     for scorer in dict.fromkeys(scorer for _, scorer in keys):
         for metric in metrics:
@@ -83,13 +85,14 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
             found = intervals.mean(changes)
             a_mean, b_mean = np.mean(list(pairs.values()), axis=0).tolist()
             differences.append(Difference(metric, scorer, a_mean, b_mean, found.value, found.low, found.high, found.n))
-            if not ranked:
+            if not ranked or (metric == "clip_score" and ranked_by[0] != "clip_score"):
+                ranked_by = (metric, scorer)
                 ranked = [
                     (caption, first.texts[caption], change)
                     for caption, change in zip(pairs, changes.values(), strict=True)
                 ]
     ranked.sort(key=lambda row: row[2])
-    return Comparison((first.label, second.label), differences, ranked)
+    return Comparison((first.label, second.label), differences, ranked, ranked_by)
 
 
 def as_text(found: Comparison, captions: int = 3) -> str:
@@ -106,8 +109,8 @@ def as_text(found: Comparison, captions: int = 3) -> str:
         )
     lines = [table(rows)]
     if found.differences and captions:
-        first = found.differences[0]
-        lines.append(f"\nlargest changes of {first.metric} by {first.scorer}:")
+        metric, scorer = found.ranked_by
+        lines.append(f"\nlargest changes of {metric} by {scorer}:")
         edges = (
             [*found.ranked[:captions], *found.ranked[-captions:]] if len(found.ranked) > 2 * captions else found.ranked
         )

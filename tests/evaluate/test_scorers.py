@@ -74,3 +74,52 @@ def test_a_present_inception_reads_images_as_clean_fid_does(tmp_path, monkeypatc
     features = tower.image_features(images)
     assert features.shape == (3, 2048)
     np.testing.assert_allclose(features[:, 0], [-1, 0, 127 / 128], atol=1e-5)
+
+
+class ResizesInside(nn.Module):
+    """NVIDIA's TorchScript takes `return_features` and resizes by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = Mean()
+
+    def forward(self, x: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+        return self.layers(x) * (1.0 if return_features else 0.0)
+
+
+def test_tensorflows_mode_leaves_the_resize_to_the_network(tmp_path, monkeypatch):
+    from hspcgan.model.files import file_sha256
+
+    torch.jit.script(ResizesInside()).save(str(tmp_path / FILE))
+    monkeypatch.setitem(scorers.INCEPTION_FILES, "legacy_tensorflow", (FILE, file_sha256(tmp_path / FILE)))
+    tower, _ = scorers.find_inception(str(tmp_path), "legacy_tensorflow")
+    features = tower.image_features(np.stack([np.full((56, 40, 3), level, np.uint8) for level in (0, 128, 255)]))
+    np.testing.assert_allclose(features[:, 0], [0, 128, 255])
+    assert tower.label == "inception-legacy_tensorflow"
+
+
+@pytest.mark.filterwarnings("ignore")  # of torchvision's, about arguments that clean-fid passes
+def test_pytorchs_mode_gives_the_pooled_features_of_torchvisions_own_pass(tmp_path, monkeypatch):
+    from cleanfid import inception_pytorch
+
+    from hspcgan.model.files import file_sha256
+
+    name = scorers.INCEPTION_FILES["legacy_pytorch"][0]
+    with monkeypatch.context() as patch:  # random weights of the true architecture
+        patch.setattr(inception_pytorch, "load_state_dict_from_url", lambda *args, **kwargs: {})
+        patch.setattr(nn.Module, "load_state_dict", lambda *args, **kwargs: None)
+        torch.manual_seed(0)
+        network = inception_pytorch.fid_inception_v3().eval()
+    torch.save(network.state_dict(), tmp_path / name)
+    monkeypatch.setitem(scorers.INCEPTION_FILES, "legacy_pytorch", (name, file_sha256(tmp_path / name)[:8]))
+    before = inception_pytorch.load_state_dict_from_url
+    tower, _ = scorers.find_inception(str(tmp_path), "legacy_pytorch")
+    assert inception_pytorch.load_state_dict_from_url is before
+    images = np.random.default_rng(0).integers(0, 256, (1, 60, 60, 3), dtype=np.uint8)
+    pooled = []
+    network.avgpool.register_forward_hook(lambda module, args, output: pooled.append(output.flatten(1)))
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    resized = torch.nn.functional.interpolate(pixels, size=(299, 299), mode="bilinear", align_corners=False)
+    with torch.no_grad():
+        network(resized.clamp(0, 255) / 255 * 2 - 1)
+    np.testing.assert_allclose(tower.image_features(images), pooled[0].numpy(), rtol=1e-3, atol=1e-5)
