@@ -16,6 +16,7 @@ from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages.encode import EncodeConfig
 from hspcgan.pipeline.stages.taps import TapsConfig
 from hspcgan.train.config import TrainConfig
+from hspcgan.train.study.config import StudyConfig
 
 ROOT = Path(__file__).parents[3]
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -27,6 +28,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "evaluate": EvaluateConfig,
     "taps": TapsConfig,
     "bench": BenchConfig,
+    "study": StudyConfig,
 }
 SHIPPED = sorted(path.relative_to(ROOT / "manifests").with_suffix("").as_posix()
                  for path in (ROOT / "manifests").rglob("*.yaml"))  # fmt: skip
@@ -59,7 +61,7 @@ def test_shipped_manifests_load_and_their_sections_are_valid(name, tmp_path, mon
     loaded = load_manifest(name)
     said = loaded.raw.keys() & KEYS_OF_SECTIONS
     assert said <= SECTIONS.keys()
-    for key in said if name.startswith("bench/") else SECTIONS.keys() - {"bench"}:
+    for key in said if name.startswith("bench/") else said | SECTIONS.keys() - {"bench", "study"}:
         loaded.section(key, SECTIONS[key])
 
 
