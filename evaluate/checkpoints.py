@@ -8,6 +8,8 @@ from pathlib import Path
 from hspcgan.model.checkpoint import CARD, Loaded, hinted_clip, load, read_card
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.errors import UserError
+from hspcgan.model.typed import typed
+from hspcgan.model.user_files import read_text
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, shipped_weights, weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, Templates
@@ -23,7 +25,7 @@ def find_checkpoint(name: str | Path) -> Path:
         return path
     pointer = path if path.name in ("latest", "best") else path / "checkpoints" / "latest"
     if pointer.is_file():
-        found = pointer.parent / pointer.read_text(encoding="utf-8").partition("\n")[0]
+        found = pointer.parent / read_text(pointer).partition("\n")[0]
         if not (found / CARD).is_file():
             raise UserError(f"{pointer} names {found.name}, which is missing; write a complete one's name into it")
         return found
@@ -80,8 +82,9 @@ def text_settings(checkpoint: Path) -> TextSettings:
     """
     texts = read_card(checkpoint).get("extra", {}).get("texts") or {}
     if texts.get("parse") and texts.get("templates"):
-        templates = Templates.model_validate(texts["templates"])
-        return TextSettings(ParseConfig.model_validate(texts["parse"]), templates.model_dump())
+        where = f"{checkpoint / CARD}, extra.texts"
+        templates = typed(Templates, texts["templates"], where)
+        return TextSettings(typed(ParseConfig, texts["parse"], where), templates.model_dump())
     resolved = checkpoint.resolve().parent.parent / "manifest.yaml"
     if not resolved.is_file():
         raise UserError(

@@ -165,8 +165,13 @@ def read_card(path: str | Path) -> dict[str, Any]:
     except UserError as error:
         raise UserError(f"{error}; the checkpoint is damaged, use another one") from error
     found = card.get("format") if isinstance(card, dict) else None
-    if found != FORMAT:
+    if found != FORMAT or found is True:
         raise UserError(f"{file} has format {found}, this version reads {FORMAT}")
+    extra = card.get("extra", {})
+    hint = card["clip"].get("path_hint") if isinstance(card.get("clip"), dict) else None
+    texts = extra.get("texts") if isinstance(extra, dict) else extra
+    if not isinstance(texts, dict | None) or not isinstance(hint, str | None):
+        raise UserError(f"{file}: extra.texts or clip.path_hint is of another kind; the checkpoint is damaged")
     sections = {key: value for key, value in card.items() if isinstance(value, dict)}
     missing = [f"{section}.{key}" for section, key in NEEDED if not isinstance(sections.get(section, {}).get(key), str)]
     if missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import file_sha256
+from hspcgan.model.user_files import open_regular
 
 RESNET = "it has no class token and no transformer blocks to tap or to prompt"
 """Reason why CLIPs with a ResNet cannot be used."""
@@ -72,8 +72,12 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
 def read_saved(path: Path, what: str) -> Any:
     """The content of a file written by `torch.save`: tensors and plain data, on the CPU. UserError for other files."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        with warnings.catch_warnings(), open_regular(path) as file:
+            warnings.simplefilter("ignore")  # torch's, of old pickles and of TorchScript
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
+    except Exception as error:  # torch does not document what it raises for a file of another kind
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{path} cannot be read as {what} ({reason}); it is damaged or of another kind") from error
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.errors import UserError
 from hspcgan.model.files import atomic_folder, to_disk, write_whole
+from hspcgan.model.user_files import open_regular, read_text
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.setup import Run
 
@@ -67,7 +68,7 @@ def latest(folder: Path) -> Path | None:
     pointer = folder / "checkpoints" / "latest"
     if not pointer.is_file():
         return next(reversed(_complete(pointer.parent)), None)
-    path = pointer.parent / pointer.read_text().strip()
+    path = pointer.parent / read_text(pointer).strip()
     if not (path / "state.pt").is_file():
         raise UserError(f"{pointer} names {path.name}, which is missing; write the name of a complete one into it")
     return path
@@ -87,7 +88,7 @@ def best(folder: Path) -> Best | None:
     if not pointer.is_file():
         return None
     try:
-        name, line = pointer.read_text(encoding="utf-8").splitlines()
+        name, line = read_text(pointer).splitlines()
         value, figure = line.split(" ", 1)
         return Best(pointer.parent / name, float(value), figure)
     except ValueError as error:
@@ -107,7 +108,13 @@ def resume(run: Run) -> int:
     if run.world.is_main and not path.with_name("latest").is_file():
         write_whole(path.with_name("latest"), path.name + "\n")
     for name, part in _stateful(run).items():
-        part.load_state_dict(state[name])
+        try:
+            part.load_state_dict(state[name])
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path / 'state.pt'} is damaged: {name} does not fit ({type(error).__name__}: {error}); remove the "
+                "checkpoint, and write an earlier one's name into checkpoints/latest"
+            ) from error
     torch.set_rng_state(state["random"])
     if run.world.device.type == "cuda" and "random_cuda" in state:
         torch.cuda.set_rng_state(state["random_cuda"])
@@ -165,15 +172,30 @@ def _checked_state(checkpoint: Path) -> dict[str, Any]:
     """state.pt with its checksums compared: torch writes one per tensor but never compares them."""
     file = checkpoint / "state.pt"
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
             damaged = archive.testzip()
         if damaged:
             raise UserError(damaged)
-        return torch.load(file, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        _require_shape(state)
+        return state
     except Exception as error:  # zipfile and torch do not document what they raise for a damaged file
         before = [path.name for path in _complete(checkpoint.parent) if _step(path) < _step(checkpoint)]
         fix = f"write {before[-1]} into {checkpoint.with_name('latest')}" if before else "remove the run, train again"
         raise UserError(f"{file} is damaged ({error}); {fix}") from error
+
+
+def _require_shape(state: Any) -> None:
+    """UserError where the content of a state.pt is of another kind than `_state` makes."""
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise UserError(f"it holds a {type(state).__name__}, expected the parts of a run")
+    wanted = {"step": int, "fixed": dict, "random": Tensor}
+    wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind)]
+    if wrong:
+        raise UserError(f"{', '.join(wrong)}: missing, or of another kind")
+    random = state["random"]
+    if state["step"] < 0 or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
+        raise UserError("its step or its random state cannot be")
 
 
 def _complete(root: Path) -> list[Path]:

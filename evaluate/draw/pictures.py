@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from hspcgan.model.errors import UserError
+from hspcgan.model.user_files import open_regular
 
 GAP = 2  # px between the tiles of a sheet
 COLUMNS = 8
@@ -94,7 +95,7 @@ def png(image: np.ndarray) -> bytes:
 def read_png(path: Path) -> np.ndarray:
     """uint8 HWC. UserError for a file that is not an image."""
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             return np.asarray(image.convert("RGB"))
     except OSError as error:
         raise UserError(f"{path} cannot be read as an image ({error}); write it again") from error

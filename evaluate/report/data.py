@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ import yaml
 
 from hspcgan.evaluate.context import FOLDER
 from hspcgan.evaluate.draw.pictures import COLUMNS, GAP, pairs, read_png, tiles
-from hspcgan.evaluate.results.record import FORMAT
+from hspcgan.evaluate.report.records import read_log, read_record
 from hspcgan.evaluate.scored.subjects import REAL, TRAINED, UNTRAINED
 from hspcgan.model.errors import UserError
+from hspcgan.model.typed import quoted
+from hspcgan.pipeline.manifest.files import own_keys
 
 STEPS_SHOWN = 6
 
@@ -74,13 +75,21 @@ def read_run(folder: Path) -> RunFolder:
             )
         manifest = {"name": evaluations[0].record["manifest"]["name"]}
         return RunFolder(folder, manifest, "", [], evaluations, [])
-    manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(manifest, dict):
-        raise UserError(f"{path} holds {type(manifest).__name__}, expected the sections of a manifest; train again")
+    try:
+        manifest = own_keys(path)
+    except UserError as error:
+        raise UserError(f"{error}\nThe manifest of the run is damaged; train again") from error
     text = yaml.safe_dump(_with_shown_paths(manifest, folder), sort_keys=False, allow_unicode=True)
     evaluations = _evaluations(folder / FOLDER)
-    size = (manifest.get("model") or {}).get("image_size")
+    size = _image_size(path, manifest)
     return RunFolder(folder, manifest, text, _log(folder / "log.jsonl"), evaluations, _history(folder / "grids", size))
+
+
+def _image_size(path: Path, manifest: dict[str, Any]) -> int | None:
+    size = (manifest.get("model") or {}).get("image_size")
+    if size is not None and (type(size) is not int or size < 1):
+        raise UserError(f"{path}: model.image_size is {quoted(size)}, expected pixels; train again")
+    return size
 
 
 def from_other_run(run: RunFolder) -> list[Evaluation]:
@@ -107,26 +116,13 @@ def _with_shown_paths(value: Any, run: Path) -> Any:
 
 
 def _log(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    try:
-        return [json.loads(line) for line in lines if line.strip()]
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path} is not JSON lines ({error}); resume the run, which drops a line that was cut short"
-        ) from error
+    return read_log(path) if path.is_file() else []
 
 
 def _evaluations(folder: Path) -> list[Evaluation]:
     found = []
     for path in sorted(folder.glob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path} is not JSON ({error}); evaluate again") from error
-        if record.get("format") != FORMAT:
-            raise UserError(f"{path} has format {record.get('format')}, this version reads {FORMAT}; evaluate again")
+        record = read_record(path)
         found.append(Evaluation(record["label"], record, *_shown(path.with_suffix(".png"), record), path))
     rank = {UNTRAINED: 0, TRAINED: 1, REAL: 3}
     return sorted(found, key=lambda one: (rank.get(one.label, 2), one.label))
@@ -147,7 +143,7 @@ def _shown(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:
     """The first row of images of some of the trainer's grids, which hold real images above generated ones."""
-    paths = sorted(folder.glob("step-*.png"))
+    paths = sorted(path for path in folder.glob("step-*.png") if path.stem.removeprefix("step-").isdecimal())
     if not paths or size is None:
         return []
     chosen = sorted({round(i) for i in np.linspace(0, len(paths) - 1, STEPS_SHOWN)})

@@ -55,7 +55,7 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
         info = _object(raw)
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}); move its folder away, and {REBUILD_HINT}") from error
-    if info.get("format") != schema.FORMAT:
+    if info.get("format") is True or info.get("format") != schema.FORMAT:
         raise UserError(
             f"{path.parent} has format {info.get('format')}, this version reads {schema.FORMAT}; {REBUILD_HINT}"
         )
@@ -71,7 +71,10 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
-    value = json.loads(raw)
+    try:
+        value = json.loads(raw)
+    except RecursionError:
+        raise UserError("nested too deeply") from None
     if not isinstance(value, dict):
         raise UserError(f"expected an object, got {NAMES.get(type(value), 'a value')}")
     return value
@@ -81,7 +84,8 @@ def _shape(info: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of format 1 with their types; a dict stands for an object that has at least these fields."""
     taps = {"taps": {"clip_sha256": str, "views": list, "blocks": list}} if "taps" in info else {}
     return {
-        "fingerprint": str, "sha256": str, "normalised": bool, "image_size": int, "tools": {}, "parser": {},
+        "fingerprint": str, "sha256": str, "normalised": bool, "image_size": int, "tools": {},
+        "parser": {"annotator": str},
         "counts": dict.fromkeys(COUNTS, int), "templates": dict.fromkeys(schema.KINDS, str),
         "clip": {"name": str, "sha256": str, "embed_dim": int, "context_length": int}, **taps,
         "stages": {stage: {} for stage in schema.stages_of(info)},

@@ -14,8 +14,10 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
     try:
         with h5py.File(path, "r") as file:
             found = file[dataset]
+            if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
+                raise TypeError("not a dataset of numbers")
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # h5py's, of links and types too
         raise UserError(
             f"{path} is truncated or damaged: {dataset} cannot be read ({error}); {REBUILD_HINT}"
         ) from error

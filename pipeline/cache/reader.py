@@ -20,6 +20,16 @@ COPY = "give a local folder, and copy a finished cache there or from there with 
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other
 
 
+ARRAYS = {
+    "image": ("uint8", 4, "samples"),
+    "phrase/text": ("float16", 2, "phrases"),
+    "caption/sentence": ("float16", 2, "captions"),
+    "caption/tokens": ("float16", 2, "tokens"),
+    "caption/offsets": ("int64", 1, None),
+}
+"""Datasets with their type, number of dimensions, and the count in cache.json that is their number of rows."""
+
+
 class Cache(Tables):
     """A finished cache. Files are opened on first use; pickling an object takes only its path and cache.json.
 
@@ -206,4 +216,13 @@ class Cache(Tables):
             )
 
     def _map(self, name: str, dataset: str) -> np.ndarray:
-        return mapped(self.path / name, dataset)
+        found = mapped(self.path / name, dataset)
+        if self.checks and dataset in ARRAYS:
+            kind, dimensions, count = ARRAYS[dataset]
+            rows = self.info["counts"].get(count)
+            if found.dtype != kind or found.ndim != dimensions or rows not in (None, len(found)):
+                raise UserError(
+                    f"{self.path / name} is damaged: {dataset} is {found.dtype} {list(found.shape)}, expected {kind} "
+                    f"with {dimensions} dimensions{'' if rows is None else f' and {rows:,} rows'}; {REBUILD_HINT}"
+                )
+        return found

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hspcgan.model.errors import UserError
@@ -20,10 +21,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FILES = {
+    schema.SAMPLES_FILE: schema.SAMPLES,
+    schema.CAPTIONS_FILE: schema.CAPTIONS,
+    schema.PHRASES_FILE: schema.PHRASES,
+    schema.REJECTS_FILE: schema.REJECTS,
+}
+"""The tables with their columns."""
+
+
 class Tables:
     """The tables of the cache at `path`, read on first use."""
 
     path: Path
+    info: dict[str, Any]
+    checks = True  # rows and ids are checked as they are read; False for `validate`, which lists all problems itself
 
     @cached_property
     def samples(self) -> pa.Table:
@@ -50,13 +62,27 @@ class Tables:
         return self._rows_at(schema.SAMPLES_FILE, rows, columns)
 
     def _rows_at(self, name: str, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None) -> pa.Table:
-        file, wanted = pq.ParquetFile(self.path / name), np.asarray(rows, dtype=np.int64)
-        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        starts = offsets_of(np.array(sizes, dtype=np.int64))
-        groups = np.unique(np.searchsorted(starts, wanted, side="right") - 1)
-        held = np.concatenate([np.arange(starts[group], starts[group + 1]) for group in groups] or [wanted])
-        table = file.read_row_groups(groups.tolist(), columns=None if columns is None else list(columns))
+        wanted = np.asarray(rows, dtype=np.int64)
+        with self._opened(name, FILES[name]) as file:
+            sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+            starts = offsets_of(np.array(sizes, dtype=np.int64))
+            groups = np.unique(np.searchsorted(starts, wanted, side="right") - 1)
+            held = np.concatenate([np.arange(starts[group], starts[group + 1]) for group in groups] or [wanted])
+            table = file.read_row_groups(groups.tolist(), columns=None if columns is None else list(columns))
+        self._require_phrases(table)
         return table.take(np.searchsorted(held, wanted))
+
+    def _require_phrases(self, table: pa.Table) -> None:
+        """UserError where a caption's concept names a phrase that phrases.parquet does not have."""
+        known = self.info["counts"]["phrases"]
+        for column in schema.COLUMNS.values() if self.checks else ():
+            if column in table.column_names:
+                ids = pc.struct_field(pc.list_flatten(table[column]), "phrase")
+                if len(ids) and not 0 <= pc.min(ids).as_py() <= pc.max(ids).as_py() < known:
+                    raise UserError(
+                        f"{self.path / schema.CAPTIONS_FILE} is damaged: {column} name phrases up to "
+                        f"{pc.max(ids).as_py():,}, and there are {known:,}; {REBUILD_HINT}"
+                    )
 
     def samples_frame(self) -> "pd.DataFrame":
         """samples.parquet as a pandas frame: key, split, path, width, height, box, sha256 of each image."""
@@ -76,12 +102,14 @@ class Tables:
 
     def sample_shards(self) -> list[int]:
         """Samples from each shard of ingest that has any: batches of the taps stage do not cross shards."""
-        groups = pq.ParquetFile(self.path / schema.SAMPLES_FILE).metadata
-        return [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
+        with self._opened(schema.SAMPLES_FILE, schema.SAMPLES) as file:
+            groups = file.metadata
+            return [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
 
     def column(self, name: str, column: str) -> pa.ChunkedArray:
         """One column of a Parquet file of the cache."""
-        return pq.ParquetFile(self.path / name).read(columns=[column])[column]
+        with self._opened(name, FILES[name]) as file:
+            return file.read(columns=[column])[column]
 
     def caption_blocks(self, rows: int = 2**14) -> Iterator[pa.Table]:
         """captions.parquet in blocks of at most so many rows; UserError, with the fix, when it is damaged."""
@@ -91,7 +119,9 @@ class Tables:
 
     def _table(self, name: str, columns: pa.Schema) -> pa.Table:
         with self._opened(name, columns) as file:
-            return file.read()
+            table = file.read()
+        self._require_phrases(table)
+        return table
 
     @contextmanager
     def _opened(self, name: str, columns: pa.Schema) -> Iterator[pq.ParquetFile]:
@@ -101,6 +131,12 @@ class Tables:
             if not file.schema_arrow.equals(columns):
                 raise UserError(
                     f"{self.path / name} has columns {file.schema_arrow.names}, expected {columns.names}; "
+                    f"{REBUILD_HINT}"
+                )
+            wanted = self.info["counts"].get(name.removesuffix(".parquet"))
+            if self.checks and wanted not in (None, file.metadata.num_rows):
+                raise UserError(
+                    f"{self.path / name} is damaged: {file.metadata.num_rows:,} rows, expected {wanted:,}; "
                     f"{REBUILD_HINT}"
                 )
             yield file

@@ -27,7 +27,7 @@ def validate(path: Path | str, checksums: bool = True, report: Callable[[int], o
     `checksums`: False skips the files' sha256, for the writer, which has just computed them. `report` gets the
     number of bytes of each block that the checksums read.
     """
-    cache = Cache(path)
+    cache = _Unchecked(path)
     for checks in (
         (partial(_checksums, report=report),) if checksums else (),
         (_info, _nulls),
@@ -39,6 +39,12 @@ def validate(path: Path | str, checksums: bool = True, report: Callable[[int], o
         if problems:  # the later checks rely on these
             listed = "\n  ".join(problems)
             raise UserError(f"{path} breaks the cache format:\n  {listed}\nTo fix: {REBUILD_HINT}")
+
+
+class _Unchecked(Cache):
+    """A cache whose tables and arrays are read as they are."""
+
+    checks = False
 
 
 def _checksums(cache: Cache, report: Callable[[int], object]) -> Iterator[str]:

@@ -135,6 +135,14 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
         path = base
 
 
+def own_keys(path: Path) -> dict[str, Any]:
+    """What a file says itself, without bases and defaults. ManifestError for wrong top-level keys."""
+    raw, repeated = _read(path)
+    wrong = [*repeated, *_key_problems(raw)]
+    refuse({str(path): wrong} if wrong else {})
+    return raw
+
+
 def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
     """What a file says itself, and keys that it says twice."""
     try:

@@ -224,7 +224,7 @@ def test_a_run_that_is_not_scored_yet_says_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [("log.jsonl", '{"step": 1', "resume the run"),
-     ("evaluation/real.json", "{", "is not JSON"), ("evaluation/real.json", '{"format": 9}', "has format 9"),
+     ("evaluation/real.json", "{", "is not valid JSON"), ("evaluation/real.json", '{"format": 9}', "has format 9"),
      ("evaluation/real.png", "no image", "cannot be read as an image")],
 )  # fmt: skip
 def test_damaged_files_are_named(tmp_path, name, content, message):

@@ -173,7 +173,7 @@ def test_a_missing_or_broken_card_is_rejected(saved, tmp_path):
     with pytest.raises(ValueError, match="no checkpoint in"):
         load(tmp_path / "nowhere")
     (saved / "model.json").write_text("{")
-    with pytest.raises(ValueError, match="is not JSON"):
+    with pytest.raises(ValueError, match="is not valid JSON"):
         load(saved)
 
 

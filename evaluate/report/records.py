@@ -1,0 +1,130 @@
+"""The typed models of what a report reads back: an evaluation's record and a line of the trainer's log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hspcgan.evaluate.results.record import FORMAT
+from hspcgan.model.errors import UserError
+from hspcgan.model.typed import typed
+from hspcgan.model.user_files import read_json, read_text
+
+
+class Part(BaseModel):
+    """A part of a record; further fields are allowed, since this version adds some from time to time."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class SubjectPart(Part):
+    """What was scored."""
+
+    kind: str
+
+
+class FigurePart(Part):
+    """A measured value; null where it was not finite."""
+
+    name: str
+    value: float | None
+    scorer: str
+
+
+class ManifestPart(Part):
+    """The manifest that fixed the evaluation."""
+
+    name: str
+    fingerprint: str
+
+
+class ClipPart(Part):
+    """The CLIP that encoded a cache."""
+
+    name: str
+    sha256: str
+
+
+class CachePart(Part):
+    """The cache that gave captions and real images."""
+
+    fingerprint: str
+    clip: ClipPart
+
+
+class CaptionPart(Part):
+    """A caption of the grid."""
+
+    id: str
+    text: str
+
+
+class GridPart(Part):
+    """The images of LABEL.png: height and width in pixels, and their captions."""
+
+    image: tuple[int, int]
+    captions: list[CaptionPart]
+
+
+class Record(Part):
+    """RUN/evaluation/LABEL.json."""
+
+    format: int = Field(strict=True)
+    label: str
+    subject: SubjectPart
+    n: int
+    split: str
+    reference: str
+    seed: int
+    caption: str
+    figures: list[FigurePart]
+    expect: list[dict[str, Any]]
+    notes: list[str]
+    scorers: dict[str, str]
+    manifest: ManifestPart
+    cache: CachePart
+    versions: dict[str, str]
+    timings: dict[str, float]
+    grid: GridPart
+
+
+class LogLine(BaseModel):
+    """A line of RUN/log.jsonl: the step, and numbers by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | dict[str, float]] = Field(init=False)
+
+    step: int
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """An evaluation's record, checked. UserError, with the fix, for one that is damaged or of another format."""
+    try:
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise UserError(f"{path} holds a {type(content).__name__}, expected an evaluation's record")
+        if content.get("format") != FORMAT or content["format"] is True:
+            raise UserError(f"{path} has format {content.get('format')}, this version reads {FORMAT}")
+        typed(Record, content, str(path))
+    except UserError as error:
+        raise UserError(f"{error}; evaluate again") from error
+    return content
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a run's log, checked. UserError, with the fix, for a line of another kind."""
+    lines = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        try:
+            if line.strip():
+                lines.append(json.loads(line))
+                typed(LogLine, lines[-1], "a line of the log")
+        except (ValueError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else error
+            raise UserError(
+                f"{path}, line {number}, is not a line of the log ({reason}); resume the run, which drops such lines"
+            ) from error
+    return lines
