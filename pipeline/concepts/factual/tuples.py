@@ -1,25 +1,12 @@
-"""Concept sets → the tuples in which FACTUAL (ACL Findings 2023) writes scene graphs, for `parse --jsonl`.
+"""Concept sets → the tuples in which FACTUAL (ACL Findings 2023) writes scene graphs, for `parse --jsonl`."""
 
-Its conventions differ from those of §3.1.1: possession is "have", clothes are worn, "and" and negated things are left
-out. Examples in docstrings are tests: caption → (subject, relation, object). To add a convention, write a function of a
-view and an attribute or relation, and put it into ATTRIBUTES or RELATIONS.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hspcgan.pipeline.concepts.factual import omitted
-from hspcgan.pipeline.concepts.factual.naming import Naming, participle, respelt
-from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Relation, Token
-
-PARTICLES = ("up", "down", "back", "forward", "straight", "together")
-POSTURES = ("sit", "stand", "walk", "play", "pose", "lie", "run")
-PICTURES = ("picture", "photo", "photograph")
-ARTWORKS = ("drawing", "illustration", "painting", "portrait", "sketch")
-GLASSES = ("glass", "glasses", "sunglass", "sunglasses")
-Triple = tuple[str, str, str]
-Triples = list[Triple] | None  # what a convention writes; None where it does not apply
+from hspcgan.pipeline.concepts.factual.conventions import ATTRIBUTES, RELATIONS, Triple
+from hspcgan.pipeline.concepts.factual.view import View
+from hspcgan.pipeline.concepts.tokens import Concepts, Token
 
 
 def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
@@ -27,264 +14,29 @@ def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
     if concepts.empty:  # noun chunks, whose word indices may be another annotator's
         return [[name] for name in dict.fromkeys(entity.text for entity in concepts.entities)]
     view = View(concepts, tokens)
-    found = dict.fromkeys([*view.attributes(), *view.relations()])
+    found = dict.fromkeys([*_attributes(view), *_relations(view)])
     said = {part for one, text, other in found for part in ((one,) if text == "is" else (one, other))}
     rest = [name for n, name in enumerate(view.names) if n not in view.left_out and name not in said]
     return [list(triple) for triple in found] + [[name] for name in dict.fromkeys(rest)]
 
 
-class View:
-    """One caption's concept sets as FACTUAL sees them; `left_out` are entities that its graph does not have."""
-
-    def __init__(self, concepts: Concepts, tokens: Sequence[Token]) -> None:
-        self.concepts, self.tokens = concepts, tokens
-        self.naming = Naming(concepts, tokens)
-        self.names = self.naming.names
-        self.heads = [entity.head for entity in concepts.entities]
-        self.tops, self.shown = omitted.tops(concepts), omitted.shown(concepts)
-        self.left_out = {*omitted.absent(concepts, tokens), *self.tops.values(), *self.shown}
-        self.joined = {(r.subject, r.text) for r in concepts.relations}
-
-    def attributes(self) -> Iterator[Triple]:
-        """The tuples of all attributes."""
-        for a in self.concepts.attributes:
-            if a.entity >= 0:
-                yield from next((found for rule in ATTRIBUTES if (found := rule(self, a)) is not None), ())
-
-    def relations(self) -> Iterator[Triple]:
-        """The tuples of all relations; what is negated is left out.
-
-        a yellow bird that never flies → (bird, is, yellow)
-        a tall man not holding a bat → (man, is, tall)
-        """
-        for r in self.concepts.relations:
-            if r.subject in self.shown and r.text != "of" and self.tokens[r.word].upos == "ADP":
-                r = replace(r, subject=self.shown[r.subject])
-            is_absent = r.subject in self.left_out or (r.object in self.left_out and not self.takes_picture(r))
-            if r.subject < 0 or is_absent or r.text in ("and", "or") or r.text.startswith(omitted.DENIED):
-                continue
-            yield from next((found for rule in RELATIONS if (found := rule(self, r)) is not None), ())
-
-    def takes_picture(self, r: Relation) -> bool:
-        """Whether a relation is "take" with what a picture shows."""
-        return r.text == "take" and r.object in self.shown
-
-    def ends(self, r: Relation) -> tuple[str, str]:
-        """The names of a relation's subject and object."""
-        return self.names[r.subject], self.names[r.object]
-
-    def verb(self, r: Relation) -> str:
-        """The verb with which a relation begins; "" without one."""
-        return r.text.split()[0] if self.tokens[r.word].upos == "VERB" else ""
-
-    def says_where(self, r: Relation) -> bool:
-        """Whether another relation says where on its owner a thing is."""
-        return any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations)
-
-    def is_own(self, n: int) -> bool:
-        """Whether a pronoun names the owner of an entity: "his arm"."""
-        noun = self.concepts.entities[n].word
-        return any(t.head == noun and t.deprel == "nmod:poss" and t.upos == "PRON" for t in self.tokens)
-
-    def has_article(self, n: int) -> bool:
-        """Whether an article stands before an entity."""
-        noun = self.concepts.entities[n].word
-        return any(t.head == noun and t.text.lower() in ("a", "an", "the") for t in self.tokens)
-
-    def governs(self, word: int, deprel: str) -> bool:
-        """Whether a word has a dependent with a label."""
-        return any(t.head == word and t.deprel == deprel for t in self.tokens)
+def _attributes(view: View) -> Iterator[Triple]:
+    """The tuples of all attributes."""
+    for a in view.concepts.attributes:
+        if a.entity >= 0:
+            yield from next((found for rule in ATTRIBUTES if (found := rule(view, a)) is not None), ())
 
 
-def wholes(view: View, a: Attribute) -> Triples:
-    """A whole before its part has it; a room before a fixture holds it.
+def _relations(view: View) -> Iterator[Triple]:
+    """The tuples of all relations; "and" and what is negated are left out.
 
-    a tree branch → (tree, have, branch)
-    a bathroom sink → (sink, in, bathroom)
+    a yellow bird that never flies → (bird, is, yellow)
+    a tall man not holding a bat → (man, is, tall)
     """
-    if view.naming.owner(a):
-        return [(view.naming.owner(a), "have", view.names[a.entity])]
-    return [(view.names[a.entity], "in", a.text)] if view.naming.room(a) else None
-
-
-def unwritten(view: View, a: Attribute) -> Triples:
-    """What is negated, part of a name, or part of a relation such as "full of" and "bigger than".
-
-    the small bird is not red → (bird, is, small)
-    a bucket full of apples → (bucket, have, apples)
-    the dog is bigger than the cat → (dog, bigger than, cat)
-    """
-    hidden = a.text.startswith(omitted.DENIED) or a.entity in view.left_out or view.naming.in_name(a)
-    related = {(a.entity, f"{a.text} of"), (a.entity, f"{view.naming.quality(a)} than")} & view.joined
-    return [] if hidden or related or not view.naming.quality(a) else None
-
-
-def parts(view: View, a: Attribute) -> Triples:
-    """A word that names a part gives that part.
-
-    a black haired boy → (boy, have, hair), (hair, is, black)
-    a framed mirror → (mirror, have, frame)
-    a tiled floor → (tile, on, floor)
-    """
-    *qualities, last = view.naming.quality(a).replace("-", " ").split() or [""]
-    if last == "tiled" and not qualities:
-        return [("tile", "on", view.names[a.entity])]
-    part = pairs("part_words").get(last, "")
-    return [(view.names[a.entity], "have", part), *((part, "is", word) for word in qualities)] if part else None
-
-
-def qualities(view: View, a: Attribute) -> Triples:
-    """Any other attribute is what its entity is."""
-    return [(view.names[a.entity], "is", view.naming.quality(a))]
-
-
-def verbs_alone(view: View, r: Relation) -> Triples:
-    """A verb without an object is what its subject is, unless another verb follows.
-
-    a horse is running → (horse, is, running)
-    a dog runs and a man lies down → (dog, is, running), (man, is, lying)
-    a lamp that is turned on → (lamp, is, turned on)
-    """
-    if r.object >= 0:
-        return None
-    if not view.verb(r) or view.governs(r.word, "xcomp"):
-        return []
-    switched = r.text.split()[1:] if r.text in ("turn on", "turn off") else []
-    verb = view.tokens[r.word]
-    if verb.lemma == "have":
-        return []
-    text = participle(verb.lemma) if verb.xpos in ("VBZ", "VBP") else verb.text.lower()
-    return [(view.names[r.subject], "is", " ".join([text, *switched]))]
-
-
-def states(view: View, r: Relation) -> Triples:
-    """An attribute instead of a relation, whose object is no thing of its own.
-
-    a man takes a picture → (man, is, taking photo)
-    buildings in the distance → (buildings, is, in the distance)
-    """
-    kind, state = view.heads[r.object], ""
-    if r.text == "be":
-        state = view.names[r.object]
-    elif kind in ("left", "right") and r.text in ("on", "to"):
-        state = f"on the {kind}"
-    elif kind == "distance" and r.text == "in":
-        state = "in the distance"
-    elif r.text == "take" and kind in PICTURES:
-        state = "taking photo"
-    if state:
-        view.left_out.add(r.object)
-    return [(view.names[r.subject], "is", state)] if state else None
-
-
-def places_on_owners(view: View, r: Relation) -> Triples:
-    """Where the caption says where on its owner a thing is, "have" and "with" are not written.
-
-    the ground has snow on it → (snow, on, ground)
-    a table with a vase on it → (vase, on, table)
-    """
-    with_top = r.text == "with" and r.object in view.tops
-    return [] if r.text in ("have", "with") and not with_top and view.says_where(r) else None
-
-
-def accompaniments(view: View, r: Relation) -> Triples:
-    """After "with", own parts are had, glasses and shirts are worn, and what is "on top" is there.
-
-    a box with apples on top → (apples, on top of, box)
-    a woman with her arm in the air → (woman, have, arm)
-    a man with glasses → (man, wear, glasses)
-    """
-    if r.text != "with":
-        return None
-    one, other = view.ends(r)
-    if r.object in view.tops:
-        return [(other, "on top of", one)]
-    worn = view.heads[r.object] in (*GLASSES, "shirt") and view.heads[r.subject] in lexicon("persons")
-    return [(one, "wear" if worn else "have" if view.is_own(r.object) else "with", other)]
-
-
-def wholes_and_contents(view: View, r: Relation) -> Triples:
-    """After "of", a whole has its part, and contents without an article are in their container.
-
-    the leg of a chair → (chair, have, leg)
-    a cup of coffee → (coffee, in, cup)
-    the basket of a bicycle → (bicycle, have, basket)
-    """
-    if r.text != "of":
-        return None
-    one, other = view.ends(r)
-    link = pairs("containers").get(view.heads[r.subject], "of")
-    is_part = view.heads[r.subject] not in ARTWORKS and view.has_article(r.object)
-    if link == "of" or is_part:
-        return [(other, "have", one)]
-    return [(one, "have", other)] if link == "have" else [(other, link, one)]
-
-
-def clothes(view: View, r: Relation) -> Triples:
-    """Clothes in which someone is, or which someone has on, are worn.
-
-    a man in a white shirt → (man, wear, shirt), (shirt, is, white)
-    a man dressed in black → (man, wear, black)
-    the man has a hat on → (man, wear, hat)
-    """
-    one, other = view.ends(r)
-    verb, is_clothing = view.verb(r), view.heads[r.object] in lexicon("clothes")
-    if r.text.split()[-1] == "in" and (verb == "dress" or (is_clothing and verb in ("", *POSTURES))):
-        posture = [(one, "is", view.tokens[r.word].text.lower())] if verb in POSTURES else []
-        return [*posture, (one, "wear", other)]
-    has_on = r.text in ("have", "have on") and is_clothing and _ends_in_on(view, r.object)
-    return [(one, "wear", other)] if has_on else None
-
-
-def _ends_in_on(view: View, n: int) -> bool:
-    after = view.tokens[view.concepts.entities[n].word + 1 :][:2]
-    return bool(after) and after[0].text == "on" and all(t.upos == "PUNCT" for t in after[1:])
-
-
-def coverings(view: View, r: Relation) -> Triples:
-    """What something is covered or surrounded with covers or surrounds it.
-
-    a roof covered in snow → (snow, cover, roof)
-    """
-    if view.verb(r) not in ("cover", "surround") or r.text.split()[-1] not in ("in", "with", "by"):
-        return None
-    one, other = view.ends(r)
-    return [(other, view.verb(r), one)]
-
-
-def plain_relations(view: View, r: Relation) -> Triples:
-    """Any other relation, without a particle in the middle or an adverb in front.
-
-    a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)
-    """
-    words, verb = r.text.split(), view.verb(r)
-    if verb and len(words) > 2 and words[1] in PARTICLES and words[2] not in ("of", "to"):
-        del words[1]
-    elif not verb and len(words) > 1 and words[0] in ("out", "up", "down", "over") and words[1] != "of":
-        del words[0]
-    return [(_subject(view, r), respelt(" ".join(words), "prepositions"), view.names[r.object])]
-
-
-def _subject(view: View, r: Relation) -> str:
-    """a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)"""
-    governor = view.tokens[view.tokens[r.word].head].head if view.tokens[r.word].deprel == "case" else -1
-    if governor >= 0 and view.heads[r.object] in lexicon("parts") and view.is_own(r.object):
-        for q in view.concepts.relations:
-            held = q.word == governor and q.subject == r.subject and q.object >= 0
-            if held and view.tokens[view.concepts.entities[q.object].word].deprel == "obj":
-                return view.names[q.object]
-    return view.names[r.subject]
-
-
-# The first convention that applies writes the tuples.
-ATTRIBUTES: tuple[Callable[[View, Attribute], Triples], ...] = (wholes, unwritten, parts, qualities)
-RELATIONS: tuple[Callable[[View, Relation], Triples], ...] = (
-    verbs_alone,
-    states,
-    places_on_owners,
-    accompaniments,
-    wholes_and_contents,
-    clothes,
-    coverings,
-    plain_relations,
-)
+    for r in view.concepts.relations:
+        if r.subject in view.shown and r.text != "of" and view.tokens[r.word].upos == "ADP":
+            r = replace(r, subject=view.shown[r.subject])
+        is_absent = r.subject in view.left_out or (r.object in view.left_out and not view.takes_picture(r))
+        if r.subject < 0 or is_absent or r.text in ("and", "or") or r.text.startswith(omitted.DENIED):
+            continue
+        yield from next((found for rule in RELATIONS if (found := rule(view, r)) is not None), ())

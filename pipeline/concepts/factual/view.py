@@ -1,0 +1,50 @@
+"""One caption's concept sets as FACTUAL's conventions read them."""
+
+from collections.abc import Sequence
+
+from hspcgan.pipeline.concepts.factual import omitted
+from hspcgan.pipeline.concepts.factual.naming import Naming
+from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
+
+
+class View:
+    """One caption's concept sets as FACTUAL sees them; `left_out` are entities that its graph does not have."""
+
+    def __init__(self, concepts: Concepts, tokens: Sequence[Token]) -> None:
+        self.concepts, self.tokens = concepts, tokens
+        self.naming = Naming(concepts, tokens)
+        self.names = self.naming.names
+        self.heads = [entity.head for entity in concepts.entities]
+        self.tops, self.shown = omitted.tops(concepts), omitted.shown(concepts)
+        self.left_out = {*omitted.absent(concepts, tokens), *self.tops.values(), *self.shown}
+        self.joined = {(r.subject, r.text) for r in concepts.relations}
+
+    def takes_picture(self, r: Relation) -> bool:
+        """Whether a relation is "take" with what a picture shows."""
+        return r.text == "take" and r.object in self.shown
+
+    def ends(self, r: Relation) -> tuple[str, str]:
+        """The names of a relation's subject and object."""
+        return self.names[r.subject], self.names[r.object]
+
+    def verb(self, r: Relation) -> str:
+        """The verb with which a relation begins; "" without one."""
+        return r.text.split()[0] if self.tokens[r.word].upos == "VERB" else ""
+
+    def says_where(self, r: Relation) -> bool:
+        """Whether another relation says where on its owner a thing is."""
+        return any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations)
+
+    def is_own(self, n: int) -> bool:
+        """Whether a pronoun names the owner of an entity: "his arm"."""
+        noun = self.concepts.entities[n].word
+        return any(t.head == noun and t.deprel == "nmod:poss" and t.upos == "PRON" for t in self.tokens)
+
+    def has_article(self, n: int) -> bool:
+        """Whether an article stands before an entity."""
+        noun = self.concepts.entities[n].word
+        return any(t.head == noun and t.text.lower() in ("a", "an", "the") for t in self.tokens)
+
+    def governs(self, word: int, deprel: str) -> bool:
+        """Whether a word has a dependent with a label."""
+        return any(t.head == word and t.deprel == deprel for t in self.tokens)
