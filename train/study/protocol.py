@@ -97,8 +97,17 @@ def _row_manifest(manifest: Manifest, config: StudyConfig, row: str) -> Manifest
     each = steps // config.evaluations
     # The final step is scored, never the best one: checkpoints on the way are not kept.
     raw["train"] = raw["train"] | {"evaluate_every": each, "checkpoint_every": each, "grid_every": steps, "keep": 1}
-    raw["train"] |= {"best": config.shown[0]}
+    raw["train"] |= {"best": _validated_figure(config, raw["evaluate"])}
     return Manifest(row, raw | {"name": row}, loaded.path)
+
+
+def _validated_figure(config: StudyConfig, evaluate: dict[str, Any]) -> str:
+    """A shown figure that the validation split gets as one value: the trainer wants one to name its best checkpoint."""
+    metrics = evaluate.get("metrics") or ()
+    found = next((figure for figure in config.shown if figure.split("/")[0] in metrics), None)
+    if found is None:
+        raise UserError(f"study.shown needs a figure of a metric in evaluate.metrics, {', '.join(metrics) or 'none'}")
+    return found
 
 
 def write_run_manifest(study: Study, cell: Cell) -> Path:
