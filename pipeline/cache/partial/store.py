@@ -93,11 +93,12 @@ class ShardStore:
 
 
 def numbered(texts: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Unique texts in order of first appearance, and the number of each text among them, int32."""
-    encoded = texts.dictionary_encode().unify_dictionaries()
-    if not encoded.num_chunks:
-        return pa.array([], texts.type), np.zeros(0, np.int32)
-    return encoded.chunk(0).dictionary, np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks])
+    """Unique texts in order of first appearance, and the number of each text among them, int32.
+
+    In one array, with offsets of 64 bits: encoded chunk by chunk, each would keep a dictionary of its own.
+    """
+    encoded = texts.cast(pa.large_string()).combine_chunks().dictionary_encode()
+    return encoded.dictionary.cast(texts.type), encoded.indices.to_numpy()
 
 
 def _sorted(texts: pa.Array) -> pa.Array:
