@@ -46,7 +46,7 @@ def start(device: str) -> World:
     world = planned_world(device)
     if world.size == 1:
         return world
-    absent = [name for name in LAUNCH_VARIABLES if name not in os.environ]
+    absent = [name for name in LAUNCH_VARIABLES if not os.environ.get(name)]
     if absent:
         raise UserError(
             f"WORLD_SIZE is {world.size} without {', '.join(absent)}; start with torchrun, or unset WORLD_SIZE"
@@ -61,12 +61,20 @@ def start(device: str) -> World:
 
 def planned_world(device: str) -> World:
     """The World that `start` would join, read from the environment alone. UserError if cuda is wanted and absent."""
-    where, size = pick_device(device, "train.device"), int(os.environ.get("WORLD_SIZE", "1"))
+    where, size = pick_device(device, "train.device"), _number("WORLD_SIZE", 1)
     if size == 1:
         return World(0, 1, where)
     if where.type == "cuda":
-        where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return World(int(os.environ.get("RANK", "0")), size, where)
+        where = torch.device("cuda", _number("LOCAL_RANK", 0))
+    return World(_number("RANK", 0), size, where)
+
+
+def _number(name: str, default: int) -> int:
+    """A launcher's variable as a number; an empty one is as one that is not set. UserError names the variable."""
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal():
+        raise UserError(f"{name} is {text!r}, expected a number; start with torchrun, or unset {name}")
+    return int(text)
 
 
 def end(world: World) -> None:
