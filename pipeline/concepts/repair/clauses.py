@@ -26,26 +26,6 @@ def watched_clauses(edit: ParseEdit, known: Vocabulary) -> None:
             edit.attach(noun, to=verb, label="nsubj")
 
 
-def relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A noun before another verb's subject is what the clause describes.
-
-    the table the vase is on → on (vase, table)
-    a shirt the man is wearing → wear (man, shirt)
-    path the horse is on → on (horse, path)
-    white table that the cake is on → white (table), on (cake, table)
-    """
-    for i in range(len(edit)):
-        if edit.labels[i] == "acl" and edit.tags[i] in ("VBZ", "VBP") and _ends_in_preposition(edit, i):
-            edit.relabel(i, "relcl")
-        if edit.heads[i] >= 0:
-            continue
-        loose = ("npadvmod", "dep") if _ends_in_preposition(edit, i) else ()
-        nouns = [c for c in edit.children(i, *SUBJECTS, *loose) if c < i]
-        described = len(nouns) == 2 and all(edit.pos[c] in NOMINAL for c in nouns)
-        if described and not edit.children(i, "dobj", "attr", "acomp"):
-            edit.promote(nouns[0], over=i, label="relcl")
-
-
 def _ends_in_preposition(edit: ParseEdit, i: int) -> bool:
     """Whether all that follows a verb is a preposition without a noun."""
     after = [c for c in edit.children(i) if c > i and edit.labels[c] != "punct"]
@@ -103,19 +83,6 @@ def persons_after_things(edit: ParseEdit, _known: Vocabulary) -> None:
             for link in edit.children(thing, "cc"):
                 edit.attach(link, to=other)
             edit.attach(i, to=other)
-
-
-def comparisons(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A noun before a comparison is what is compared, no measure ("a foot taller").
-
-    a boy taller than the girl → tall (boy), taller than (boy, girl)
-    """
-    for i, tag in enumerate(edit.tags):
-        noun = i - 1
-        if tag != "JJR" or not i or edit.words[i + 1] != "than" or edit.pos[noun] not in NOMINAL:
-            continue
-        if edit.heads[noun] == i and edit.labels[noun] in ("npadvmod", "compound", "nsubj"):
-            edit.promote(noun, over=i, label="amod", moving=[c for c in edit.children(i) if c < noun])
 
 
 def subjects_of_plural_verbs(edit: ParseEdit, _known: Vocabulary) -> None:

@@ -6,27 +6,6 @@ from hspcgan.pipeline.concepts.repair.clauses import SUBJECTS
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 
-def nouns_as_predicates(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A noun is no predicate of another one in a caption without a verb.
-
-    man wearing red shirt and khaki shorts → wear (man, shirt), wear (man, shorts)
-    two teddy bears standing → teddy (bear)
-    """
-    for i, label in enumerate(edit.labels):
-        top = edit.heads[i]
-        if label != "nsubj" or top < i or edit.pos[top] not in NOMINAL or edit.pos[i] not in NOMINAL:
-            continue
-        if any(edit.labels[c] in ("cop", "aux") or edit.lemmas[c] == "be" for c in edit.children(top)):
-            continue
-        if top == i + 1:
-            edit.relabel(i, "compound")
-            continue
-        links = [c for c in range(i, top) if edit.labels[c] == "cc" and edit.pos[edit.heads[c]] in NOMINAL]
-        if links:
-            edit.promote(i, over=top, label="conj")
-            edit.attach(top, to=edit.heads[links[-1]])
-
-
 def lists_before_a_noun(edit: ParseEdit, known: Vocabulary) -> None:
     """Nouns in a list before a noun do not describe it: the list is one of things.
 
@@ -96,64 +75,3 @@ def broken_lists(edit: ParseEdit, _known: Vocabulary) -> None:
         if goes_on and edit.pos[last] in NOMINAL and is_argument:
             edit.attach(i, to=last, label="conj")
             edit.attach(comma, to=last)
-
-
-def alike_together(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A piece of clothing, or a part of the body, after "and" or a comma is joined to the one before it.
-
-    a man in a black shirt and shorts → in (man, shirt), in (man, shorts)
-    a figure wearing a suit and tie → wear (figure, suit), wear (figure, tie)
-    a bird that has a white belly, grey wings and a red crown → have (bird, wing), have (bird, crown)
-    a small bird with a gray breast and brown back → gray (breast), brown (back)
-    """
-    for link in range(1, len(edit) - 1):
-        if edit.labels[link] == "cc" or edit.words[link] == ",":
-            i = _noun_after(edit, link)
-            before = link - 1 if edit.words[link - 1] != "," else link - 2
-            before = edit.heads[i] if edit.labels[i] == "appos" else before
-            joined = (edit.heads[i], edit.labels[i]) == (before, "conj") or _is_subject(edit, i)
-            if before >= 0 and before != i and not joined and _are_alike(edit, before, i):
-                _join(edit, before, link, i)
-
-
-def _join(edit: ParseEdit, before: int, link: int, i: int) -> None:
-    for word in (before, i):
-        if edit.pos[word] not in NOMINAL:
-            edit.retag(word, "NN", "NOUN")
-    first = [c for c in edit.children(i) if c < before]
-    if edit.heads[before] == i:
-        edit.promote(before, over=i, label="conj", moving=first)
-    elif first:
-        outside = [c for c in edit.children(i) if c < link or c > i]
-        edit.promote(first[0], over=i, label="conj", moving=outside)
-    for quality in range(link + 1, i):
-        if _is_joined(edit, quality, link):
-            edit.attach(quality, to=i, label="amod")
-    edit.attach(i, to=before, label="conj")
-    edit.attach(link, to=before)
-
-
-def _is_subject(edit: ParseEdit, i: int) -> bool:
-    return edit.labels[i] in SUBJECTS and edit.pos[edit.heads[i]] in ("AUX", "VERB") and i < edit.heads[i]
-
-
-def _noun_after(edit: ParseEdit, link: int) -> int:
-    """The noun whose phrase begins after a conjunction or comma, as far as its modifiers say."""
-    i = link + 1
-    while i + 1 < len(edit) and (
-        (edit.labels[i] in ("det", "amod", "compound", "cc") and edit.heads[i] > link) or _is_joined(edit, i, link)
-    ):
-        i += 1
-    return i
-
-
-def _is_joined(edit: ParseEdit, i: int, link: int) -> bool:
-    """Whether a quality before a noun was joined to the noun before "and" instead."""
-    quality = edit.pos[i] == "ADJ" or edit.words[i] in lexicon("colours")
-    return quality and (edit.labels[i], edit.heads[i]) == ("conj", link - 1) and edit.pos[i + 1] in NOMINAL
-
-
-def _are_alike(edit: ParseEdit, one: int, other: int) -> bool:
-    """Whether both are clothes, or both parts of a body."""
-    words = [{edit.lemmas[i], edit.words[i]} for i in (one, other)]
-    return any(all(word & lexicon(kind) for word in words) for kind in ("clothes", "body_parts"))

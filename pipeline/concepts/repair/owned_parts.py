@@ -1,7 +1,7 @@
 """Repairs of what is said of someone's own parts: "with his hands in his pockets", "has her arms raised"."""
 
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import NOMINAL, ParseEdit
+from hspcgan.pipeline.concepts.parse_edit import ParseEdit
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 PARTICIPLES = ("VBN", "VBD")
@@ -41,40 +41,3 @@ def _as_state(edit: ParseEdit, part: int, state: int) -> None:
             edit.attach(child, to=edit.heads[edit.heads[part]], label="acl")
     if edit.pos[state] == "VERB":
         edit.retag(state, "VBN", "VERB")
-
-
-def parts_in_a_state(edit: ParseEdit, _known: Vocabulary) -> None:
-    """In "has her arms raised", the arms are had, and raised.
-
-    the woman has her arms raised → have (woman, arm), raised (arm)
-    man has hand raised → have (man, hand), raised (hand)
-    """
-    for have, lemma in enumerate(edit.lemmas):
-        if lemma == "have":
-            state = next((c for c in edit.children(have, "ccomp") if c > have and _is_state(edit, c)), -1)
-            if state >= 0:
-                part = next((c for c in edit.children(state, "nsubj", "nsubjpass") if c < state), -1)
-            else:
-                state, part = _of_auxiliary(edit, have)
-            if part >= 0:
-                edit.attach(part, to=have, label="dobj")
-                edit.attach(state, to=part, label="acl")
-                if edit.pos[state] == "VERB":
-                    edit.retag(state, "VBN", "VERB")
-
-
-def _is_state(edit: ParseEdit, i: int) -> bool:
-    return edit.tags[i] in (*PARTICIPLES, "JJ")
-
-
-def _of_auxiliary(edit: ParseEdit, have: int) -> tuple[int, int]:
-    """The state and the part of a "have" that was read as an auxiliary, which becomes the verb; −1 without one."""
-    state = edit.heads[have]
-    if edit.labels[have] != "aux" or edit.tags[state] not in PARTICIPLES or state <= have + 1:
-        return -1, -1
-    between = (c for c in range(have + 1, state) if edit.pos[c] in NOMINAL and edit.heads[c] in (have, state))
-    part = next(between, -1)
-    if part >= 0:
-        edit.promote(have, over=state, label="acl", moving=[c for c in edit.children(state) if c < have])
-        edit.retag(have, edit.tags[have], "VERB", "have")
-    return state, part

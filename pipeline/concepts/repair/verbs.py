@@ -6,16 +6,6 @@ from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 SINGULAR = ("a", "an", "this", "that", "each", "every")
 
 
-def clauses_tagged_as_nouns(edit: ParseEdit, known: Vocabulary) -> None:
-    """A word in -ing that the parser reads as a clause and the tagger as a noun is a participle.
-
-    a giraffe standing in tall grass → stand in (giraffe, grass)
-    """
-    for i, label in enumerate(edit.labels):
-        if label == "acl" and edit.pos[i] == "NOUN" and edit.words[i].endswith("ing"):
-            edit.retag(i, "VBG", "VERB", known.verb_of_participle(edit.words[i]))
-
-
 def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
     """Verbs' lemmas keep their final e.
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import spacy
@@ -20,7 +21,10 @@ def parser() -> Parser:
     return Parser(ParseConfig(annotator="spacy"))
 
 
+# What spaCy's weights learned on captions replaced rules for.
+LEARNED = (Path(__file__).parent / "learned_examples.txt").read_text("utf8").splitlines()
 RULES = [(caption, result) for caption, result in examples() if not result.startswith("(")]
+RULES += [tuple(line.split(" → ")) for line in LEARNED]
 
 
 def test_rules_have_examples():
