@@ -5,7 +5,7 @@ from helpers.cli import hspcgan
 from helpers.corpus import assert_told, bounded
 
 
-@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK"])
+@pytest.mark.parametrize("name", ["WORLD_SIZE"])
 @pytest.mark.parametrize("value", ["", "x", "1.5", "-1"])
 def test_a_launchers_variable_is_named_or_as_if_it_were_not_set(monkeypatch, tmp_path, name, value):
     monkeypatch.chdir(tmp_path)
