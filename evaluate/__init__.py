@@ -6,7 +6,7 @@ For notebooks: draw images of texts (`draw_texts`), score a folder of images (`s
 
 from typing import TYPE_CHECKING
 
-from hspcgan.model.lazy import lazy_names
+from hspcgan.model.common.lazy import lazy_names
 
 if TYPE_CHECKING:
     from hspcgan.evaluate.api import draw_texts, score_folder

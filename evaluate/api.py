@@ -52,7 +52,7 @@ def score_folder(
     from hspcgan.evaluate.context import prepare
     from hspcgan.evaluate.run import evaluate
     from hspcgan.evaluate.scored.subjects import choose
-    from hspcgan.model.errors import UserError
+    from hspcgan.model.common.errors import UserError
     from hspcgan.pipeline.manifest import load_manifest
 
     loaded = load_manifest(manifest, overrides)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hspcgan.model.checkpoint import CARD, Loaded, hinted_clip, load, read_card
 from hspcgan.model.clip import FrozenClip
-from hspcgan.model.errors import UserError
-from hspcgan.model.typed import typed
-from hspcgan.model.user_files import read_text
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_text
+from hspcgan.model.common.validation import typed
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, shipped_weights, weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, Templates

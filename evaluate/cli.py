@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hspcgan.model.terminal import echo
+from hspcgan.model.common.printable import echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +62,8 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     from hspcgan.evaluate.scored.subjects import choose
     from hspcgan.evaluate.verdict import lock, outputs
     from hspcgan.evaluate.verdict.update import update as write_expectations
-    from hspcgan.model.files import write_whole
-    from hspcgan.pipeline.manifest.arguments import open_manifest
+    from hspcgan.model.common.files import write_whole
+    from hspcgan.pipeline.manifest.command_arguments import open_manifest
 
     loaded = open_manifest(manifest, overrides)
     context = prepare(loaded, only=only)
@@ -113,7 +113,7 @@ def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
 
 def _exit(results: Sequence[Result], update: bool) -> None:
     """Ends with 3 where a subject could not be scored, with 1 on drift."""
-    from hspcgan.model.errors import CheckFailedError, UserError
+    from hspcgan.model.common.errors import CheckFailedError, UserError
 
     if any(result.error for result in results):
         raise click.exceptions.Exit(UserError.exit_code)
@@ -134,8 +134,8 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
     """
     from hspcgan.evaluate.context import prepare
     from hspcgan.evaluate.scored.reference import SUFFIX, write_reference
-    from hspcgan.model.errors import UsageError
-    from hspcgan.pipeline.manifest.arguments import open_manifest
+    from hspcgan.model.common.errors import UsageError
+    from hspcgan.pipeline.manifest.command_arguments import open_manifest
 
     if out.suffix != SUFFIX:
         raise UsageError(f"--out {out} must end in {SUFFIX}, by which evaluate.reference knows a file from a split")
@@ -178,7 +178,7 @@ def table(results: tuple[Path, ...], published: str | None, form: str, out: Path
     Each RESULT.json is a file RUN/evaluation/LABEL.json.
     """
     from hspcgan.evaluate.results.table import as_text, results_table
-    from hspcgan.model.files import write_whole
+    from hspcgan.model.common.files import write_whole
 
     if not results and published is None:
         raise click.UsageError("give a RESULT.json, or --published cub or coco")
@@ -191,7 +191,7 @@ def table(results: tuple[Path, ...], published: str | None, form: str, out: Path
 
 
 def _run_folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
-    from hspcgan.pipeline.manifest.arguments import run_folder
+    from hspcgan.pipeline.manifest.command_arguments import run_folder
 
     return run_folder(given)
 
@@ -214,7 +214,7 @@ def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool)
     trained in gives a page without curves.
     """
     from hspcgan.evaluate.report.build import render
-    from hspcgan.model.files import write_whole
+    from hspcgan.model.common.files import write_whole
 
     page = render(run, others).encode()
     target = out or run / "report.html"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from hspcgan.evaluate.metrics import METRICS
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 DEFAULT_METRICS = tuple(name for name, metric in METRICS.items() if metric.by_default)

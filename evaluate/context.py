@@ -21,7 +21,7 @@ from hspcgan.evaluate.scored.selection import Selection, select
 from hspcgan.evaluate.scorers import PIXELS, ClipScorer, Inception, Scorer, TextScorer, find_inception
 from hspcgan.evaluate.verdict.expectations import require_one_each
 from hspcgan.model.clip import FrozenClip, load_clip, pick_device
-from hspcgan.model.errors import UsageError, UserError
+from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 

@@ -26,8 +26,8 @@ from hspcgan.evaluate.scored.images import Images, batches, image_name, stacks
 from hspcgan.evaluate.scored.subjects import REAL, Subject
 from hspcgan.evaluate.scorers import PIXELS, Scorer
 from hspcgan.evaluate.verdict.expectations import Verdict, judge
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import write_whole
 
 log = logging.getLogger("hspcgan.evaluate")
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from hspcgan.model.clip import FrozenClip
-from hspcgan.model.errors import UserError
-from hspcgan.model.fetch import INCEPTION, INCEPTION_SHA256, WEIGHTS
-from hspcgan.model.files import file_sha256
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
+from hspcgan.model.published_weights import INCEPTION, INCEPTION_SHA256, WEIGHTS
 from hspcgan.model.views import to_signed
 
 BATCH = 32

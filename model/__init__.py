@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from hspcgan.model.lazy import lazy_names
+from hspcgan.model.common.lazy import lazy_names
 
 if TYPE_CHECKING:
     from hspcgan.model.checkpoint import load as load_checkpoint
     from hspcgan.model.clip import FrozenClip, load_clip
+    from hspcgan.model.common.errors import UserError
     from hspcgan.model.condition import Condition
     from hspcgan.model.config import ModelConfig
-    from hspcgan.model.errors import UserError
 
     __version__: str
 
@@ -21,7 +21,7 @@ __getattr__ = lazy_names(
         "Condition": "hspcgan.model.condition:Condition",
         "FrozenClip": "hspcgan.model.clip:FrozenClip",
         "ModelConfig": "hspcgan.model.config:ModelConfig",
-        "UserError": "hspcgan.model.errors:UserError",
+        "UserError": "hspcgan.model.common.errors:UserError",
         "load_checkpoint": "hspcgan.model.checkpoint:load",
         "load_clip": "hspcgan.model.clip:load_clip",
     },

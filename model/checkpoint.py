@@ -24,12 +24,12 @@ from torch import Tensor, nn
 
 from hspcgan.model.build import build
 from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import atomic_folder, file_sha256
+from hspcgan.model.common.user_files import read_json
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import atomic_folder, file_sha256
 from hspcgan.model.generator import Generator
-from hspcgan.model.user_files import read_json
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"

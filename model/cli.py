@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from hspcgan.model.errors import UsageError, UserError
-from hspcgan.model.files import size_mb
-from hspcgan.model.terminal import echo
+from hspcgan.model.common.errors import UsageError, UserError
+from hspcgan.model.common.files import size_mb
+from hspcgan.model.common.printable import echo
 
 _allow_unverified = click.option(
     "--allow-unverified", is_flag=True, help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."
@@ -30,8 +30,8 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
     downloads are resumed, checksums are verified, proxies of the environment are used. No other command downloads
     anything.
     """
-    from hspcgan.model.fetch import ALL, catalogue
-    from hspcgan.model.fetch import fetch as download
+    from hspcgan.model.published_weights import ALL, catalogue
+    from hspcgan.model.published_weights import fetch as download
 
     if not names and not everything:
         for one in catalogue().values():
@@ -90,7 +90,7 @@ def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverifie
     """
     from hspcgan.model import import_galip
     from hspcgan.model.checkpoint import save_weights
-    from hspcgan.model.files import file_sha256
+    from hspcgan.model.common.files import file_sha256
 
     target = out or state.with_suffix("")
     if target.exists():

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from hspcgan.model.clip_block import key_mask, normalized, run_block
 from hspcgan.model.clip_file import openai_clip, read_clip_file
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ClipShape
-from hspcgan.model.errors import UserError
 
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
-from hspcgan.model.user_files import open_regular
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.user_files import open_regular
 
 RESNET = "it has no class token and no transformer blocks to tap or to prompt"
 """Reason why CLIPs with a ResNet cannot be used."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 REFERENCE_LAYERS = 12  # block numbers are written for ViT-B/32's 12 blocks and scale with the backbone's depth
 FIRST_PROMPTED = 1

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from hspcgan.model.build import build
 from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.clip_file import read_saved
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
-from hspcgan.model.errors import UserError
 from hspcgan.model.generator import Generator
 
 State = Mapping[str, Tensor]

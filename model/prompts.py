@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ClipShape, ModelConfig
-from hspcgan.model.errors import UserError
 
 KINDS = ("entity", "attribute", "relation")
 HEAD_WIDTH = 64

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 CROPS = ("whole", "top-left", "top-right", "bottom-left", "bottom-right")
 FLIPPED = "-flipped"

@@ -5,7 +5,7 @@ For notebooks: open a finished cache (`Cache`), parse captions (`Parser`), or ru
 
 from typing import TYPE_CHECKING
 
-from hspcgan.model.lazy import lazy_names
+from hspcgan.model.common.lazy import lazy_names
 
 if TYPE_CHECKING:
     from hspcgan.pipeline.cache.reader import Cache

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("pipeline", "model", "train", "evaluate")
 CACHE_LIBRARIES = {"numpy", "h5py", "pyarrow", "pandas"}
-OF_MODEL = tuple(f"hspcgan.model.{name}" for name in ("errors", "files", "user_files"))
+OF_MODEL = tuple(f"hspcgan.model.common.{name}" for name in ("errors", "files", "user_files"))
 """What the cache may import of the model."""
 MOST_ENTRIES = 14
 
@@ -64,8 +64,7 @@ def test_model_imports_nothing_of_ours(path):
 
 @pytest.mark.parametrize("path", sources("pipeline"), ids=module_name)
 def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
-    names = ("clip", "clip_file", "config", "errors", "fetch", "files", "lazy", "progress", "terminal", "typed",
-             "user_files", "views")  # fmt: skip
+    names = ("clip", "clip_file", "common", "config", "published_weights", "views")
     allowed = ("hspcgan.pipeline", *(f"hspcgan.model.{name}" for name in names))
     assert [name for name, _ in ours(path) if not within(name, *allowed)] == []
 
@@ -74,13 +73,7 @@ def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
 def test_the_cache_imports_only_its_storage_libraries(path):
     allowed = CACHE_LIBRARIES | set(sys.stdlib_module_names)
     found = [name for name, _ in imports(path)]
-    foreign = [
-        name
-        for name in found
-        if not within(
-            name, "hspcgan.pipeline.cache", *(f"hspcgan.model.{name}" for name in ("errors", "files", "user_files"))
-        )
-    ]
+    foreign = [name for name in found if not within(name, "hspcgan.pipeline.cache", *OF_MODEL)]
     assert [name for name in foreign if name.split(".")[0] not in allowed] == []
 
 

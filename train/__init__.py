@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from hspcgan.model.lazy import lazy_names
+from hspcgan.model.common.lazy import lazy_names
 
 if TYPE_CHECKING:
     from hspcgan.train.config import TrainConfig

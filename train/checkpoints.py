@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from hspcgan.model.checkpoint import save_weights
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import atomic_folder, to_disk, write_whole
+from hspcgan.model.common.user_files import open_regular, read_text
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import atomic_folder, to_disk, write_whole
-from hspcgan.model.user_files import open_regular, read_text
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.setup import Run
 

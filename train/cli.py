@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import click
 
-from hspcgan.model.errors import CheckFailedError
-from hspcgan.model.terminal import echo
+from hspcgan.model.common.errors import CheckFailedError
+from hspcgan.model.common.printable import echo
 
 
 @click.command()
@@ -37,7 +37,7 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
 
 def _plan(path: str, overrides: Sequence[str]) -> None:
     """Print the plan of a run, and what is missing for it or the step that it resumes at."""
-    from hspcgan.pipeline.manifest.arguments import open_manifest
+    from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train import distributed, plan
     from hspcgan.train.config import TrainConfig
     from hspcgan.train.periodic_eval import PeriodicEvaluator
@@ -58,7 +58,7 @@ def _plan(path: str, overrides: Sequence[str]) -> None:
 
 def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
     """Print the plan, train, and print how the run ended."""
-    from hspcgan.pipeline.manifest.arguments import open_manifest
+    from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train import distributed, loop, plan
     from hspcgan.train.config import TrainConfig
     from hspcgan.train.setup import build_run

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.train.step.schedule import Knots, problem
 
 # A run may be resumed with other values of these. They change when it ends, what it logs, and where and in how many

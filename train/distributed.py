@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from hspcgan.model.clip import pick_device
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 
 @dataclass(frozen=True)

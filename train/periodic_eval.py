@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import write_whole
 from hspcgan.train import checkpoints
 from hspcgan.train.setup import Run
 

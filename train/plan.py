@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.meta import OPENAI, meta_clip, meta_like, meta_networks
+from hspcgan.model.meta_device import OPENAI, meta_clip, meta_like, meta_networks
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train import checkpoints
 from hspcgan.train.config import TrainConfig

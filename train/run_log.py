@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from hspcgan.model.common.files import write_whole
 from hspcgan.model.condition import Condition
-from hspcgan.model.files import write_whole
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.train import distributed

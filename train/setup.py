@@ -13,9 +13,9 @@ from hspcgan.model.build import build
 from hspcgan.model.checkpoint import load
 from hspcgan.model.clip import FrozenClip, load_clip
 from hspcgan.model.clip_block import fold_quick_gelu
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.discriminator import Discriminator, Head
-from hspcgan.model.errors import UserError
 from hspcgan.model.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path

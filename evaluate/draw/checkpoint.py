@@ -12,8 +12,8 @@ from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, text_
 from hspcgan.evaluate.draw.texts import clean_texts, conditions_from_texts, doubts
 from hspcgan.model.checkpoint import Loaded
 from hspcgan.model.clip import pick_device
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
-from hspcgan.model.errors import UserError
 
 log = logging.getLogger("hspcgan.evaluate")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hspcgan.model.terminal import echo
+from hspcgan.model.common.printable import echo
 
 if TYPE_CHECKING:
     from hspcgan.evaluate.draw.checkpoint import CheckpointChoice

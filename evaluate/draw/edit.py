@@ -12,8 +12,8 @@ from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
-from hspcgan.model.errors import UsageError
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.errors import UsageError
+from hspcgan.model.common.files import write_whole
 
 
 @dataclass(frozen=True)

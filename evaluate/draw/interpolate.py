@@ -16,8 +16,8 @@ from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open
 from hspcgan.evaluate.draw.generate import noise
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
-from hspcgan.model.errors import UsageError
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.errors import UsageError
+from hspcgan.model.common.files import write_whole
 from hspcgan.model.views import to_uint8
 
 FRAME_MS = 120

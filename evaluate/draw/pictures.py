@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.user_files import open_regular
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import open_regular
 
 GAP = 2  # px between the tiles of a sheet
 COLUMNS = 8

@@ -11,9 +11,9 @@ from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import write_whole
-from hspcgan.model.user_files import read_text
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.user_files import read_text
 
 GRID = "grid.png"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.model.clip import FrozenClip
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
-from hspcgan.model.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.caption_features import CaptionFeatures, flattened
 from hspcgan.pipeline.cache.collate import collate

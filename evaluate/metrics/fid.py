@@ -14,7 +14,7 @@ import numpy as np
 
 from hspcgan.evaluate.metrics import intervals
 from hspcgan.evaluate.metrics.base import Measured, Seen
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's defaults
 

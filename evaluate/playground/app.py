@@ -26,7 +26,7 @@ from hspcgan.evaluate.playground.guard import Guard
 from hspcgan.evaluate.playground.queue import Place, Queue, QueueFullError
 from hspcgan.evaluate.playground.state import FRAMES, LAST_SEED, LONGEST, MOST, State, StateError, read_state
 from hspcgan.evaluate.playground.studio import PART, Drawn, Picture, Studio
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.pages.templates import stylesheet, templates
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hspcgan.evaluate.checkpoints import find_checkpoint
 from hspcgan.evaluate.playground.studio import Studio
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 SHIPPED = "toy-hspcgan"
 OPEN = 2  # checkpoints held in memory

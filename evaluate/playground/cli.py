@@ -22,7 +22,7 @@ def playground(checkpoint: str | None, runs: Path, port: int, device: str, load_
     Serves a page for this machine's browser alone and prints its address. Ctrl-C ends it.
     """
     if load_sec is not None:
-        from hspcgan.evaluate.playground.load import load_test
+        from hspcgan.evaluate.playground.load_test import load_test
 
         load_test(load_sec, click.echo)
         return

@@ -11,7 +11,7 @@ import uvicorn
 from hspcgan.evaluate.playground.app import application
 from hspcgan.evaluate.playground.checkpoints import Checkpoints
 from hspcgan.evaluate.playground.queue import Queue
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 HOST = "127.0.0.1"
 GRACE_SEC = 3  # at the end, for answers that are on their way

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
 from hspcgan.evaluate.draw.edit import replaced
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.pages.marks import changed_words
 from hspcgan.pipeline.stages.caption_text import clean_caption
 

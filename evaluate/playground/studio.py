@@ -23,12 +23,12 @@ from hspcgan.evaluate.playground.state import FRAMES
 from hspcgan.evaluate.scorers import ClipScorer
 from hspcgan.model.clip import load_clip, pick_device
 from hspcgan.model.clip_file import file_sha256
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
-from hspcgan.model.errors import UserError
 from hspcgan.model.views import to_uint8
 from hspcgan.pipeline.concepts import Parser
+from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.concepts.tokens import Concepts
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import encode_texts
 

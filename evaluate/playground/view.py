@@ -11,7 +11,7 @@ from markupsafe import Markup
 from hspcgan.evaluate.draw.pictures import slug
 from hspcgan.evaluate.playground.state import FRAMES, State
 from hspcgan.evaluate.playground.studio import Drawn, Picture
-from hspcgan.pipeline.concepts.tokens import Concepts
+from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marks import changed_words, marked
 from hspcgan.pipeline.stages.parse import concept_row

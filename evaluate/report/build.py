@@ -11,11 +11,11 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from hspcgan.evaluate.draw.pictures import png
-from hspcgan.evaluate.report import figures
+from hspcgan.evaluate.report import numbers
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.data import Evaluation, RunFolder, from_other_run, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, UNTRAINED
-from hspcgan.model.progress import progress_bar
+from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marks import marked
 from hspcgan.pipeline.pages.templates import stylesheet, templates
@@ -52,21 +52,21 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
             run=run,
             style=stylesheet(),
             facts=_facts(run),
-            headline=figures.headline(run.evaluations),
+            headline=numbers.headline(run.evaluations),
             cards=cards[:unfolded],
             more_cards=cards[unfolded:],
             graphs=_graphs(run),
             history=[(label, data_url(strip), strip.shape[1], strip.shape[0]) for label, strip in run.history],
             panels=_panels(run.log),
-            table=figures.table(run.evaluations),
-            attributes=figures.attributes(run.evaluations),
+            table=numbers.table(run.evaluations),
+            attributes=numbers.attributes(run.evaluations),
             extremes=_extremes(run),
             edits=_edits(run),
             verdicts=[
-                (figures.title(one.label), one.record["expect"]) for one in run.evaluations if one.record["expect"]
+                (numbers.title(one.label), one.record["expect"]) for one in run.evaluations if one.record["expect"]
             ],
             notes=sorted({note for one in run.evaluations for note in one.record["notes"]}),
-            provenance=figures.provenance(run),
+            provenance=numbers.provenance(run),
         )
     )
 
@@ -108,7 +108,7 @@ def _cards(run: RunFolder) -> list[dict[str, Any]]:
         for one in drawn:
             shown = [other["id"] for other in one.record["grid"]["captions"]]
             if caption["id"] in shown:
-                images.append((figures.title(one.label), data_url(one.images[shown.index(caption["id"])])))
+                images.append((numbers.title(one.label), data_url(one.images[shown.index(caption["id"])])))
         cards.append({"id": caption["id"], "text": caption["text"], "marked": marked(caption), "images": images})
     return cards
 
@@ -119,12 +119,12 @@ def _extremes(run: RunFolder) -> list[dict[str, Any]]:
     for one in _drawn(run):
         rows = one.record.get("extremes") or []
         cards = [
-            {**row, "images": [("real", data_url(real)), (figures.title(one.label), data_url(image))]}
+            {**row, "images": [("real", data_url(real)), (numbers.title(one.label), data_url(image))]}
             for row, real, image in zip(rows, *one.pairs_of("extremes", len(rows)), strict=True)
         ]
         half = len(cards) // 2
         if cards:
-            found.append({"label": figures.title(one.label), "worst": cards[:half], "best": cards[half:]})
+            found.append({"label": numbers.title(one.label), "worst": cards[:half], "best": cards[half:]})
     return found
 
 
@@ -142,7 +142,7 @@ def _edits(run: RunFolder) -> list[dict[str, Any]]:
             for row, before, after in zip(rows, *one.pairs_of("edits", len(rows)), strict=True)
         ]
         if cards:
-            found.append({"label": figures.title(one.label), "cards": cards})
+            found.append({"label": numbers.title(one.label), "cards": cards})
     return found
 
 

@@ -13,8 +13,8 @@ from hspcgan.evaluate.context import FOLDER
 from hspcgan.evaluate.draw.pictures import COLUMNS, GAP, pairs, read_png, tiles
 from hspcgan.evaluate.report.records import read_log, read_record
 from hspcgan.evaluate.scored.subjects import REAL, TRAINED, UNTRAINED
-from hspcgan.model.errors import UserError
-from hspcgan.model.typed import quoted
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import quoted
 from hspcgan.pipeline.manifest.files import own_keys
 
 STEPS_SHOWN = 6

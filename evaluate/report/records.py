@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from hspcgan.evaluate.results.record import FORMAT
-from hspcgan.model.errors import UserError
-from hspcgan.model.typed import typed
-from hspcgan.model.user_files import read_json, read_text
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_json, read_text
+from hspcgan.model.common.validation import typed
 
 
 class Part(BaseModel):

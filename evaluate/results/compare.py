@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.evaluate.metrics import METRICS, intervals
 from hspcgan.evaluate.results.figures import shown
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 COLUMNS = ("caption_id", "text", "scorer")  # of LABEL.parquet, beside the metrics
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.metrics.base import Better, Measured
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from hspcgan.evaluate.results.figures import Figure
 from hspcgan.evaluate.scored.images import Images, RealImages, first, pick
 from hspcgan.evaluate.scored.subjects import REAL, Subject, provenance
 from hspcgan.evaluate.verdict.expectations import Verdict
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.files import write_whole
 
 FORMAT = 2
 HISTORY = "history.jsonl"

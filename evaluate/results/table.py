@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd

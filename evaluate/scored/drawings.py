@@ -21,9 +21,9 @@ from hspcgan.evaluate.metrics.colour_swap import swap_colour
 from hspcgan.evaluate.scored.images import DrawnImages, FolderImages, Images, RealImages, content_key
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES, REAL, Subject, open_generator, provenance
 from hspcgan.evaluate.scorers import BATCH
+from hspcgan.model.common.progress import progress_bar
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.progress import progress_bar
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.concepts import ParseConfig
 from hspcgan.pipeline.stages.encode import EncodeConfig

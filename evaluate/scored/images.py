@@ -20,9 +20,9 @@ import numpy as np
 
 from hspcgan.evaluate.draw.pictures import read_png
 from hspcgan.evaluate.scorers import BATCH, Scorer
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
-from hspcgan.model.progress import progress_bar
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.cache.reader import Cache
 
 FEATURE_BATCHES = 32  # image batches whose features are kept together

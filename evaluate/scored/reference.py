@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from hspcgan.evaluate.scorers import Scorer
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
 
 FORMAT = "1"
 SUFFIX = ".safetensors"
@@ -55,7 +55,7 @@ def write_reference(path: Path, features: Mapping[Scorer, np.ndarray], source: M
     """Writes features [N, d] by scorer and where their images came from, whole or not at all."""
     from safetensors.numpy import save
 
-    from hspcgan.model.files import write_whole
+    from hspcgan.model.common.files import write_whole
 
     scorers = {scorer.label: {"sha256": scorer.sha256, "mode": scorer.mode} for scorer in features}
     about = json.dumps({"scorers": scorers, "source": source}, sort_keys=True)

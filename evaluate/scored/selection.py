@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hspcgan.evaluate.config import EvaluateConfig
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.reader import Cache
 
 

@@ -12,8 +12,8 @@ import torch
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, read_card
 from hspcgan.model.build import build
 from hspcgan.model.clip import FrozenClip
+from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.errors import UsageError, UserError
 from hspcgan.model.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import Manifest

@@ -9,7 +9,7 @@ from typing import Any
 
 from hspcgan.evaluate.config import Bound
 from hspcgan.evaluate.results.figures import Figure
-from hspcgan.model.errors import ManifestError
+from hspcgan.model.common.errors import ManifestError
 
 
 @dataclass(frozen=True)

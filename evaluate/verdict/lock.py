@@ -15,7 +15,7 @@ from hspcgan.evaluate.config import Lock
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, Subject, provenance
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.schema import COLUMNS
 
 SHOWN = 12  # digits of a sha256 in messages and in a lock's cache

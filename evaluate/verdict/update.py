@@ -15,7 +15,7 @@ from hspcgan.evaluate.results.figures import Figure, head
 from hspcgan.evaluate.run import Result
 from hspcgan.evaluate.verdict.expectations import named
 from hspcgan.evaluate.verdict.lock import differences, present
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.files import write_whole
 
 NEW = {"se": 1}  # tolerance of an expectation that did not exist
 

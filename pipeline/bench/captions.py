@@ -4,8 +4,8 @@ import random
 from itertools import accumulate
 from pathlib import Path
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.user_files import read_text
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_text
 from hspcgan.pipeline.bench.config import BenchConfig
 
 WORDS = {

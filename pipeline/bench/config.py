@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from tabulate import tabulate
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 
 class BenchConfig(BaseModel):

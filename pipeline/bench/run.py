@@ -5,7 +5,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 
-from hspcgan.model.errors import ManifestError
+from hspcgan.model.common.errors import ManifestError
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
@@ -41,7 +41,7 @@ def run(manifest: Manifest) -> tuple[str, bool]:
 
 def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterator[Figure]:
     """The trainer's benchmark, on a cache with a random CLIP."""
-    from hspcgan.pipeline.bench.world import of_trainer, prepared
+    from hspcgan.pipeline.bench.random_clip import of_trainer, prepared
     from hspcgan.pipeline.concepts import Parser
 
     figures = of_trainer("train")

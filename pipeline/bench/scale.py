@@ -26,16 +26,16 @@ from PIL import Image
 
 from hspcgan.pipeline.bench.captions import REPEATED, load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
-from hspcgan.pipeline.bench.world import of_trainer
+from hspcgan.pipeline.bench.random_clip import of_trainer
 from hspcgan.pipeline.cache.collate import collate
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages import encode, ingest, parse
 from hspcgan.pipeline.stages.engines import mapper_factory
-from hspcgan.pipeline.stages.runner import Job, Stage, run_stage
+from hspcgan.pipeline.stages.run_stage import Job, Stage, run_stage
 
 RECORDED, PER_IMAGE, PER_TAR, PER_SHARD = 400, 5, 5000, 2048
 CAVEAT = (

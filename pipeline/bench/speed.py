@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
-from hspcgan.pipeline.bench.world import random_clip
+from hspcgan.pipeline.bench.random_clip import random_clip
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.annotate import stanza

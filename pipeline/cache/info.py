@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.info import REBUILD_HINT
 
 

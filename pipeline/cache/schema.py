@@ -26,7 +26,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 FORMAT = 1
 INFO, SAMPLES_FILE, CAPTIONS_FILE = "cache.json", "samples.parquet", "captions.parquet"

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.batch_index import offsets_of
 from hspcgan.pipeline.cache.frames import frame
-from hspcgan.pipeline.cache.index import offsets_of
 from hspcgan.pipeline.cache.info import REBUILD_HINT
 
 if TYPE_CHECKING:

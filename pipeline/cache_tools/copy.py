@@ -8,12 +8,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import BLOCK
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import BLOCK
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import is_cache, parse_info
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_others
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.sources.paths import path_or_url
 

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import atomic_folder
-from hspcgan.model.progress import progress_bar
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import atomic_folder
+from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.cache.partial.ownership import refuse_inside_cache
 from hspcgan.pipeline.cache.reader import Cache
 

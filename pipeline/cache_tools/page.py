@@ -17,8 +17,8 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.progress import progress_bar
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.show import reasons, svg

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from tabulate import tabulate
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import REBUILD_HINT
 from hspcgan.pipeline.cache.reader import Cache

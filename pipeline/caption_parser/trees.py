@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from hspcgan.pipeline.concepts.annotate.reread import read
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
 from hspcgan.pipeline.concepts.extract.scene_graph import add_graph, from_noun_chunks
-from hspcgan.pipeline.concepts.factual.tuples import tuples
-from hspcgan.pipeline.concepts.parse_edit import NOMINAL, ParseEdit
+from hspcgan.pipeline.concepts.factual.to_tuples import tuples
 from hspcgan.pipeline.concepts.repair.rules import repair
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 from hspcgan.pipeline.graphs.score import Graph, WordNet, spice

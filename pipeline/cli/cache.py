@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hspcgan.model.terminal import echo
+from hspcgan.model.common.printable import echo
 
 if TYPE_CHECKING:
     from hspcgan.pipeline.cache.reader import Cache
 
 
 def _folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
-    from hspcgan.pipeline.manifest.arguments import cache_folder
+    from hspcgan.pipeline.manifest.command_arguments import cache_folder
 
     return cache_folder(given)
 
@@ -58,7 +58,7 @@ def inspect(
 
 
 def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -> None:
-    from hspcgan.model.files import write_whole
+    from hspcgan.model.common.files import write_whole
     from hspcgan.pipeline.cache_tools.page import render
 
     page = render(cache, search, images).encode()
@@ -81,8 +81,8 @@ def stats(cache: Path) -> None:
 @CacheFolder
 def validate(cache: Path) -> None:
     """Check a cache against its format; exit code 1 if invalid."""
-    from hspcgan.model.errors import CheckFailedError, UserError
-    from hspcgan.model.progress import bytes_bar
+    from hspcgan.model.common.errors import CheckFailedError, UserError
+    from hspcgan.model.common.progress import bytes_bar
     from hspcgan.pipeline.cache.validate import validate as check
 
     size = sum(file.stat().st_size for file in cache.glob("*") if file.is_file())

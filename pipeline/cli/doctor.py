@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hspcgan.model.errors import UserError, install
-from hspcgan.model.fetch import ALL, FACTUAL, INCEPTION, WEIGHTS, catalogue
-from hspcgan.model.files import size_mb
+from hspcgan.model.common.errors import UserError, install
+from hspcgan.model.common.files import size_mb
+from hspcgan.model.published_weights import ALL, FACTUAL, INCEPTION, WEIGHTS, catalogue
 from hspcgan.pipeline.cli.extras import by_extra
 
 

@@ -6,8 +6,8 @@ import traceback
 
 import click
 
-from hspcgan.model.errors import UserError, install
-from hspcgan.model.terminal import printable
+from hspcgan.model.common.errors import UserError, install
+from hspcgan.model.common.printable import printable
 
 NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)

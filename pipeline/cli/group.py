@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from hspcgan.model.terminal import printable
+from hspcgan.model.common.printable import printable
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.failures import INTERNAL, INTERRUPTED, Failure, failure, report_bug
 

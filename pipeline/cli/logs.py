@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from hspcgan.model.terminal import printable
+from hspcgan.model.common.printable import printable
 
 ROOT = logging.getLogger("hspcgan")
 FORMATS = ("text", "json")

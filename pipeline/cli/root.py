@@ -7,11 +7,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hspcgan.model.terminal import echo
+from hspcgan.model.common.printable import echo
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
 from hspcgan.pipeline.cli.group import RootGroup, tidy_end
-from hspcgan.pipeline.cli.lookup import keys, manifests
+from hspcgan.pipeline.cli.manifests import keys, manifests
 from hspcgan.pipeline.stages.engines import ENGINES
 
 FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("override", "rebuild", "engine")
@@ -54,7 +54,7 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _prepare(manifest: str, override: tuple[str, ...], upto: str | None, only: bool, **options: Any) -> None:
-    from hspcgan.pipeline.manifest.arguments import open_manifest
+    from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.pipeline.stages.prepare import prepare as run
 
     for line in run(open_manifest(manifest, override), upto, only, **options):
@@ -124,7 +124,7 @@ def parse(
         FOR_MANIFEST, "with a MANIFEST alone; for --jsonl give --annotator, --model, --batch-size, --processes"
     )
     from hspcgan.pipeline.concepts import ParseConfig
-    from hspcgan.pipeline.graphs.caption_jsonl import check, parse_file
+    from hspcgan.pipeline.graphs.parse_file import check, parse_file
 
     source, target = jsonl
     settings = {"annotator": annotator, "model": model, "batch_size": batch_size, "processes": processes}
@@ -191,7 +191,7 @@ def bench(manifest: str, override: tuple[str, ...]) -> None:
     Shipped manifests: bench/graphs, bench/stanza, bench/encode, bench/scale, bench/train.
     """
     from hspcgan.pipeline.bench.run import run
-    from hspcgan.pipeline.manifest.arguments import open_manifest
+    from hspcgan.pipeline.manifest.command_arguments import open_manifest
 
     text, holds = run(open_manifest(manifest, override))
     echo(text)

@@ -1,8 +1,8 @@
 """Captions → entities, attributes, relations and scene graphs (§3.1.1, §3.1.2)."""
 
+from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Entity, Relation, Token
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
 from hspcgan.pipeline.concepts.parser import Parser
-from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation, Token
 
 __all__ = ["Attribute", "Concepts", "Entity", "ParseConfig", "Parser", "Relation", "Token", "concepts_from_tokens"]

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hspcgan.pipeline.concepts.concept_types import Concepts, Token
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
-from hspcgan.pipeline.concepts.tokens import Concepts, Token
 
 log = logging.getLogger("hspcgan.pipeline")
 
@@ -39,7 +39,7 @@ class Parser:
 
     def tuples(self, texts: Sequence[str]) -> list[list[list[str]]]:
         """Each caption's scene graph as FACTUAL writes it: [s, r, o], [entity, "is", attribute], [entity]."""
-        from hspcgan.pipeline.concepts.factual.tuples import tuples
+        from hspcgan.pipeline.concepts.factual.to_tuples import tuples
 
         if self.config.annotator == "factual":
             return self.factual.graphs(lowercase_all_caps(texts))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.user_files import open_regular, read_bytes
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import open_regular, read_bytes
 
 Tuples = list[list[str]]
 _TUPLE = re.compile(r"\(([^()]*)\)")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.user_files import read_text
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_text
 
 Graph = set[tuple[str, ...]]
 WORDNET_FILES = ("english.synsets", "english.exceptions")

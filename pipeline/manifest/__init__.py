@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hspcgan.model.files import write_whole
-from hspcgan.model.typed import problems
+from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.validation import problems
 from hspcgan.pipeline.manifest.files import OVERRIDE, reference, refuse, resolved
 from hspcgan.pipeline.manifest.sections import disagreements
 from hspcgan.pipeline.manifest.weights import shipped_weights, weights_path

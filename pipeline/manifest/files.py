@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.errors import ManifestError
-from hspcgan.model.typed import quoted, suggest
-from hspcgan.model.user_files import open_regular
+from hspcgan.model.common.errors import ManifestError
+from hspcgan.model.common.user_files import open_regular
+from hspcgan.model.common.validation import quoted, suggest
 from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
 
 KEYS = ("name", "description", "base", "cache", "run",

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 
 from pydantic import BaseModel
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.manifest.files import SECTIONS
 
 GROUP = "hspcgan.sections"

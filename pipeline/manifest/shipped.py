@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from hspcgan.model.errors import UsageError
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.errors import UsageError
+from hspcgan.model.common.files import write_whole
 from hspcgan.pipeline.manifest.files import shipped_folder, shipped_manifests, shipped_path
 
 SCHEMA = "schema.json"

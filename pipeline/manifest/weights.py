@@ -3,7 +3,7 @@
 from importlib import resources
 from pathlib import Path
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 
 def shipped_weights() -> dict[str, Path]:

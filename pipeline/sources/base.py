@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.sources.fingerprints import hash_lines
 
 TEST_NAMES = {"test", "val", "valid", "validation"}

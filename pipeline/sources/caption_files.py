@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 
 def captions_of(text: bytes | None, content: bytes | None, name: str, lines: bool) -> tuple[object, ...]:

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
-from hspcgan.model.user_files import UnfitFileError, read_bytes, read_json
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.user_files import UnfitFileError, read_bytes, read_json
 from hspcgan.pipeline.sources.base import Entry, Item, quoted, refuse_duplicates, show_folders, with_test_split
 from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
 

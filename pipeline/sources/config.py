@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.sources import SOURCES
 from hspcgan.pipeline.sources.base import Dataset
 from hspcgan.pipeline.sources.paths import path_or_url

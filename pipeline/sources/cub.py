@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
-from hspcgan.model.user_files import read_bytes, read_text
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.user_files import read_bytes, read_text
 from hspcgan.pipeline.sources.base import Box, Entry, Item, quoted, refuse_duplicates, show_folders
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
 

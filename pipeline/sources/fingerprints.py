@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from hspcgan.model.files import file_sha256
-from hspcgan.model.user_files import is_local, open_regular
+from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.user_files import is_local, open_regular
 
 MAX_CAPTION_BYTES = 2**20  # of a file with the captions of one image
 EDGE = 128 * 1024  # bytes

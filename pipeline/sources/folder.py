@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.user_files import read_bytes
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_bytes
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, with_test_split
 from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.errors import UserError, install
+from hspcgan.model.common.errors import UserError, install
 
 
 def path_or_url(value: Any) -> Any:

@@ -19,9 +19,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
-from hspcgan.model.user_files import read_bytes
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.user_files import read_bytes
 from hspcgan.pipeline.sources.base import (
     TEST_NAMES,
     Entry,

@@ -18,8 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.user_files import open_regular
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import open_regular
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 MAX_CELL = 2**24

@@ -18,8 +18,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.user_files import MAX_BYTES, UnfitFileError, is_local, open_regular
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import MAX_BYTES, UnfitFileError, is_local, open_regular
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, show_folders, with_test_split
 from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk

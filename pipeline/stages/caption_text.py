@@ -4,7 +4,7 @@ import html
 import re
 import unicodedata
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 MAX_WORDS, MAX_CHARACTERS = 1000, 10_000
 """Longer texts are not captions: CLIP reads 77 tokens, and a parser's time grows with the length."""

@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
 from hspcgan.pipeline.stages.engines import mapper_factory
-from hspcgan.pipeline.stages.runner import Job, Shard, Stage
+from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 log = logging.getLogger("hspcgan.pipeline")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 Mapper = Callable[[Any], Any]
 ENGINES = ("local", "ray")

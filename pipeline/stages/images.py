@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageOps
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MAX_PIXELS = 2**27

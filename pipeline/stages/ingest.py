@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import code_of
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages.checks import Checked, check_items
 from hspcgan.pipeline.stages.engines import mapper_factory
-from hspcgan.pipeline.stages.runner import Job, Shard, Stage
+from hspcgan.pipeline.stages.ingest_items import Checked, check_items
+from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 SHARD_IMAGES = 128
 RULES = tuple(f"hspcgan.pipeline.stages.{name}" for name in ("checks", "images", "caption_text"))

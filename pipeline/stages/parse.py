@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.index import offsets_of
-from hspcgan.pipeline.cache.partial.store import numbered
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.batch_index import offsets_of
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
+from hspcgan.pipeline.cache.partial.reader import numbered
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.annotate.versions import rules_code
+from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.concepts.tokens import Concepts
 from hspcgan.pipeline.stages.engines import Mapper
-from hspcgan.pipeline.stages.runner import Job, Shard, Stage
+from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 
 class _Plan:

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import work_folder
-from hspcgan.pipeline.cache.partial.current import is_current, lacks_taps
-from hspcgan.pipeline.cache.partial.extend import ExtendedCache
+from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
+from hspcgan.pipeline.cache.partial.up_to_date import is_current, lacks_taps
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.show import reasons, taps_lines
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages import encode, ingest, parse, taps
-from hspcgan.pipeline.stages.runner import Stage, run_stage
+from hspcgan.pipeline.stages.run_stage import Stage, run_stage
 
 log = logging.getLogger("hspcgan.pipeline")
 

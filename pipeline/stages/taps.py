@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.fingerprint import code_of
-from hspcgan.pipeline.cache.partial.extend import ExtendedCache
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, cached_clip, device_of
 from hspcgan.pipeline.stages.engines import mapper_factory
-from hspcgan.pipeline.stages.runner import Job, Shard, Stage
+from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 log = logging.getLogger("hspcgan.pipeline")
 

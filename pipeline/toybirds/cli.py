@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from hspcgan.model.errors import CheckFailedError
-from hspcgan.model.terminal import echo
+from hspcgan.model.common.errors import CheckFailedError
+from hspcgan.model.common.printable import echo
 
 Folder = click.Path(path_type=Path, file_okay=False)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hspcgan.model.terminal import echo
+from hspcgan.model.common.printable import echo
 from hspcgan.pipeline.manifest import load_manifest
 
 MANIFEST, SHIPPED = "toybirds", "toy-hspcgan"

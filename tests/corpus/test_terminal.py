@@ -4,7 +4,7 @@ import pytest
 from helpers.cli import hspcgan
 from helpers.datasets import manifest, picture, write
 
-from hspcgan.model.terminal import printable
+from hspcgan.model.common.printable import printable
 
 ODD = "\x1b[31mred\x1b]0;title\x07\x9b5m\u202e"
 

@@ -65,7 +65,7 @@ class Network(nn.Module):
 
 
 def test_a_present_inception_reads_images_as_clean_fid_does(tmp_path, monkeypatch):
-    from hspcgan.model.files import file_sha256
+    from hspcgan.model.common.files import file_sha256
 
     torch.jit.script(Network()).save(str(tmp_path / FILE))
     monkeypatch.setitem(scorers.INCEPTION_FILES, "clean", (FILE, file_sha256(tmp_path / FILE)))
@@ -88,7 +88,7 @@ class ResizesInside(nn.Module):
 
 
 def test_tensorflows_mode_leaves_the_resize_to_the_network(tmp_path, monkeypatch):
-    from hspcgan.model.files import file_sha256
+    from hspcgan.model.common.files import file_sha256
 
     torch.jit.script(ResizesInside()).save(str(tmp_path / FILE))
     monkeypatch.setitem(scorers.INCEPTION_FILES, "legacy_tensorflow", (FILE, file_sha256(tmp_path / FILE)))
@@ -102,7 +102,7 @@ def test_tensorflows_mode_leaves_the_resize_to_the_network(tmp_path, monkeypatch
 def test_pytorchs_mode_gives_the_pooled_features_of_torchvisions_own_pass(tmp_path, monkeypatch):
     from cleanfid import inception_pytorch
 
-    from hspcgan.model.files import file_sha256
+    from hspcgan.model.common.files import file_sha256
 
     name = scorers.INCEPTION_FILES["legacy_pytorch"][0]
     with monkeypatch.context() as patch:  # random weights of the true architecture

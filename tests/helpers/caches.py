@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import sealed, stamp
-from hspcgan.pipeline.cache.partial.current import is_current
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
+from hspcgan.pipeline.cache.partial.up_to_date import is_current
 
 WIDTH, SIZE = 8, 6
 TEMPLATES = {"entity": "a photo of a {}", "attribute": "a photo of something {}", "relation": "one thing {} another"}

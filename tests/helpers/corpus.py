@@ -10,7 +10,7 @@ from pathlib import Path
 from click.testing import Result
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.partial.store import ShardStore
+from hspcgan.pipeline.cache.partial.reader import ShardStore
 
 SECONDS, BYTES = 20, 2**30
 KEPT, REJECT = "kept", "reject"

@@ -11,10 +11,10 @@ import yaml
 
 from hspcgan.model.clip import load_clip
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.stages import taps
 from hspcgan.pipeline.stages.encode import EncodeConfig
-from hspcgan.pipeline.stages.runner import run_stage
+from hspcgan.pipeline.stages.run_stage import run_stage
 from hspcgan.pipeline.stages.taps import TapsConfig
 from hspcgan.train import checkpoints
 

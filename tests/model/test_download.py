@@ -6,8 +6,8 @@ import os
 import pytest
 from helpers.web import serve
 
-from hspcgan.model.download import MissingError, Remote, download
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.download import MissingError, Remote, download
+from hspcgan.model.common.errors import UserError
 
 CONTENT = os.urandom(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from hspcgan.model.files import BLOCK, atomic_file, atomic_folder, file_sha256, write_whole
+from hspcgan.model.common.files import BLOCK, atomic_file, atomic_folder, file_sha256, write_whole
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -3,7 +3,7 @@
 import io
 import sys
 
-from hspcgan.model.progress import bytes_bar, progress_bar
+from hspcgan.model.common.progress import bytes_bar, progress_bar
 
 
 class Terminal(io.StringIO):

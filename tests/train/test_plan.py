@@ -8,7 +8,7 @@ from helpers.cli import hspcgan
 from torch import nn
 
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.meta import meta_clip
+from hspcgan.model.meta_device import meta_clip
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.manifest.files import shipped_manifests
 from hspcgan.train import plan

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.lock import LOCK, take
 
 READ_ONLY = (errno.EROFS, errno.EACCES)

@@ -35,7 +35,7 @@ def study(
     """
     import json
 
-    from hspcgan.pipeline.manifest.arguments import open_manifest
+    from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train.study import page, runner
     from hspcgan.train.study.protocol import open_study
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 
 class _Frozen(BaseModel):

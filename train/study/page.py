@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.files import write_whole
-from hspcgan.train.study import pictures, tables
+from hspcgan.model.common.files import write_whole
+from hspcgan.train.study import charts, tables
 from hspcgan.train.study.protocol import Study
 from hspcgan.train.study.results import Results
 from hspcgan.train.study.verdicts import judge
@@ -23,9 +23,9 @@ def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> l
     drawn = {}
     for figure in config.shown:
         slug = figure.replace("/", "-").replace(".", "-")
-        drawn[f"curves-{slug}"] = pictures.curves(config, by_cell, figure, config.curves or tuple(config.rows))
+        drawn[f"curves-{slug}"] = charts.curves(config, by_cell, figure, config.curves or tuple(config.rows))
         if figure in compared:
-            drawn[f"differences-{slug}"] = pictures.forest(judged, figure)
+            drawn[f"differences-{slug}"] = charts.forest(judged, figure)
     for name, svg in drawn.items():
         write_whole(folder / f"{name}.svg", svg)
         written.append(folder / f"{name}.svg")

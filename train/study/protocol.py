@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import write_whole
 from hspcgan.pipeline.manifest import Manifest, load_manifest
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.study.config import StudyConfig

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.checkpoint import read_card
-from hspcgan.model.errors import CheckFailedError
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.errors import CheckFailedError
+from hspcgan.model.common.files import write_whole
 from hspcgan.train import checkpoints
 from hspcgan.train.study.config import Fails
 from hspcgan.train.study.protocol import Cell, Study, write_run_manifest

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.files import write_whole
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train.study.config import StudyConfig
 from hspcgan.train.study.results import Results

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import atomic_folder
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import atomic_folder
 from hspcgan.pipeline.cache.schema import SHARDS, null_columns
 
 STATS = "stats.json"

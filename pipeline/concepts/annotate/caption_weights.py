@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 PARTS = ("tok2vec", "tagger", "parser")
 WEIGHTS, CARD = "weights.safetensors", "card.json"
@@ -22,7 +22,7 @@ def shipped() -> Path:
 
 def sha256(folder: Path) -> str:
     """Of the weights file."""
-    from hspcgan.model.files import file_sha256
+    from hspcgan.model.common.files import file_sha256
 
     return file_sha256(folder / WEIGHTS)
 

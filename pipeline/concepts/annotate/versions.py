@@ -27,7 +27,7 @@ def rules_code(annotator: str) -> dict[str, str]:
 
 def files_sha256(files: Mapping[str, Path]) -> str:
     """Of files' names here and contents."""
-    from hspcgan.model.files import file_sha256
+    from hspcgan.model.common.files import file_sha256
 
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):

@@ -1,8 +1,8 @@
 """Who does what in a caption's tree: subjects and objects, through ellipsis, coordination and pronouns."""
 
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL
 from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import NOMINAL
 
 RELATIVE = ("that", "which", "who", "whom", "whose")
 DENYING = ("not", "n't", "never", "neither", "nor")

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL
 from hspcgan.pipeline.concepts.extract import arguments, relations
 from hspcgan.pipeline.concepts.extract.entities import name_parts
 from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.parse_edit import COLOURED, NOMINAL
 
 
 def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:

@@ -1,8 +1,8 @@
 """The entities of the concept sets (§3.1.1): head nouns, names of several words, named-entity types."""
 
+from hspcgan.pipeline.concepts.concept_types import Entity
 from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.tokens import Entity
 
 
 def entity(tree: Tree, i: int) -> Entity:

@@ -6,21 +6,21 @@ test), and put it into the list of its phase.
 
 from collections.abc import Callable, Sequence
 
-from hspcgan.pipeline.concepts.extract import attach, attributes, fold, relations
+from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Relation, Token
+from hspcgan.pipeline.concepts.extract import attach, attributes, fold_phrases, relations
 from hspcgan.pipeline.concepts.extract.entities import entity
 from hspcgan.pipeline.concepts.extract.tree import Tree
-from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Relation, Token
 
 # What changes the tree before it is read, in this order.
 FOLDS: tuple[Callable[[Tree], None], ...] = (
-    fold.modifiers_of_compounds,
-    fold.quantities,
-    fold.places_on_things,
-    fold.adverbs_before_prepositions,
-    fold.colours_on_parts,
+    fold_phrases.modifiers_of_compounds,
+    fold_phrases.quantities,
+    fold_phrases.places_on_things,
+    fold_phrases.adverbs_before_prepositions,
+    fold_phrases.colours_on_parts,
     attach.prepositional_phrases,
     attach.participles,
-    fold.unnamed_persons,
+    fold_phrases.unnamed_persons,
 )
 
 

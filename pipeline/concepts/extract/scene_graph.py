@@ -9,7 +9,7 @@ from typing import Any
 
 from spacy.tokens import Doc, Span
 
-from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation, Token
+from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Entity, Relation, Token
 
 
 @cache

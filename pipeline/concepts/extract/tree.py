@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from hspcgan.pipeline.concepts.concept_types import Token
+from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import COLOURED, NOMINAL, ParseEdit
-from hspcgan.pipeline.concepts.tokens import Token
 
 # Nouns whose owner is the place: "the building's side".
 SIDES = ("side", "edge", "top", "bottom", "corner", "end", "center", "middle")

@@ -7,11 +7,11 @@ into ATTRIBUTES or RELATIONS.
 
 from collections.abc import Callable
 
-from hspcgan.pipeline.concepts.factual import omitted
+from hspcgan.pipeline.concepts.concept_types import Attribute, Relation
+from hspcgan.pipeline.concepts.factual import left_out
 from hspcgan.pipeline.concepts.factual.naming import participle, respelt
 from hspcgan.pipeline.concepts.factual.view import View
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.tokens import Attribute, Relation
 
 PARTICLES = ("up", "down", "back", "forward", "straight", "together")
 POSTURES = ("sit", "stand", "walk", "play", "pose", "lie", "run")
@@ -40,7 +40,7 @@ def unwritten(view: View, a: Attribute) -> Triples:
     a bucket full of apples → (bucket, have, apples)
     the dog is bigger than the cat → (dog, bigger than, cat)
     """
-    hidden = a.text.startswith(omitted.DENIED) or a.entity in view.left_out or view.naming.in_name(a)
+    hidden = a.text.startswith(left_out.DENIED) or a.entity in view.left_out or view.naming.in_name(a)
     related = {(a.entity, f"{a.text} of"), (a.entity, f"{view.naming.quality(a)} than")} & view.joined
     return [] if hidden or related or not view.naming.quality(a) else None
 

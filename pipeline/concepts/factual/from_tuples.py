@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Entity, Relation
 from hspcgan.pipeline.concepts.factual.naming import NUMBERS
 from hspcgan.pipeline.concepts.lexicons import pairs
-from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Entity, Relation
 
 
 def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:

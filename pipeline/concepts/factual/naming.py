@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Token
+from hspcgan.pipeline.concepts.editable_tree import COLOURED
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-from hspcgan.pipeline.concepts.parse_edit import COLOURED
-from hspcgan.pipeline.concepts.tokens import Attribute, Concepts, Token
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from hspcgan.pipeline.concepts.factual import omitted
+from hspcgan.pipeline.concepts.concept_types import Concepts, Relation, Token
+from hspcgan.pipeline.concepts.factual import left_out
 from hspcgan.pipeline.concepts.factual.naming import Naming
-from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
 
 
 class View:
@@ -15,8 +15,8 @@ class View:
         self.naming = Naming(concepts, tokens)
         self.names = self.naming.names
         self.heads = [entity.head for entity in concepts.entities]
-        self.tops, self.shown = omitted.tops(concepts), omitted.shown(concepts)
-        self.left_out = {*omitted.absent(concepts, tokens), *self.tops.values(), *self.shown}
+        self.tops, self.shown = left_out.tops(concepts), left_out.shown(concepts)
+        self.left_out = {*left_out.absent(concepts, tokens), *self.tops.values(), *self.shown}
         self.joined = {(r.subject, r.text) for r in concepts.relations}
 
     def takes_picture(self, r: Relation) -> bool:

@@ -1,7 +1,7 @@
 """Repairs of which noun a clause describes."""
 
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 SUBJECTS = ("nsubj", "nsubjpass")

@@ -1,7 +1,7 @@
 """Repairs of which nouns belong together: lists, pairs after "and", phrases side by side."""
 
+from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.repair.clauses import SUBJECTS
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 

@@ -4,8 +4,8 @@ Its small model learnt from newspapers, where a sentence has a verb: it takes no
 participles for nouns.
 """
 
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 MADE = ("baked", "boiled", "cooked", "cut", "fried", "made")  # "deep fried", "soft boiled": the first word says how

@@ -1,7 +1,7 @@
 """Repairs of what is said of someone's own parts: "with his hands in his pockets", "has her arms raised"."""
 
+from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import ParseEdit
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 PARTICIPLES = ("VBN", "VBD")

@@ -1,7 +1,7 @@
 """Repairs of words before a noun that spaCy took for things or for clauses."""
 
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 MADE = ("build", "craft", "grow", "knit", "make")

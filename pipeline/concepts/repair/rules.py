@@ -8,14 +8,22 @@ from collections.abc import Callable
 
 from spacy.tokens import Doc
 
-from hspcgan.pipeline.concepts.parse_edit import ParseEdit
-from hspcgan.pipeline.concepts.repair import clauses, noun_phrases, nouns, owned_parts, premodifiers, signs, verbs
+from hspcgan.pipeline.concepts.editable_tree import ParseEdit
+from hspcgan.pipeline.concepts.repair import (
+    clauses,
+    noun_phrases,
+    nouns,
+    owned_parts,
+    premodifiers,
+    quoted_words,
+    verbs,
+)
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     # which words are verbs, nouns and adjectives
-    signs.quotations,
-    signs.words_on_signs,
+    quoted_words.quotations,
+    quoted_words.words_on_signs,
     verbs.silent_e,
     verbs.verbs_tagged_as_plurals,
     verbs.verbs_tagged_as_nouns,

@@ -1,6 +1,6 @@
 """Repairs of words that spaCy did not tag as the verbs that they are, and of verbs' lemmas."""
 
-from hspcgan.pipeline.concepts.parse_edit import ParseEdit
+from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 SINGULAR = ("a", "an", "this", "that", "each", "every")

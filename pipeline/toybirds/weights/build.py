@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.files import write_whole
 from hspcgan.pipeline.manifest import load_manifest
 
 log = logging.getLogger("hspcgan.pipeline")

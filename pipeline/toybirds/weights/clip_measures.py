@@ -12,7 +12,15 @@ from hspcgan.model.views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.draw import draw
 from hspcgan.pipeline.toybirds.scene import COLOURS, PARTS, Scene, sample_scenes
-from hspcgan.pipeline.toybirds.weights.truth import Statement, descriptions, phrases, spoken, truth, value_bits, without
+from hspcgan.pipeline.toybirds.weights.true_texts import (
+    Statement,
+    descriptions,
+    phrases,
+    spoken,
+    truth,
+    value_bits,
+    without,
+)
 
 SEED = 7_000_003  # of scenes that no training draws
 GALLERY, DRAWS = 100, 10

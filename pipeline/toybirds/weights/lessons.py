@@ -11,7 +11,7 @@ from tqdm import tqdm
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.draw import draw
 from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, PARTS, Scene, sample_scenes
-from hspcgan.pipeline.toybirds.weights.truth import descriptions, phrases, spoken, truth, value_bits, without
+from hspcgan.pipeline.toybirds.weights.true_texts import descriptions, phrases, spoken, truth, value_bits, without
 
 LOCATED = ("belly", "wing", "crown", "beak", "collar", "flower", "second")  # what patches are asked about
 

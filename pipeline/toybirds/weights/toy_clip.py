@@ -29,13 +29,13 @@ from tqdm import tqdm
 
 from hspcgan.model.clip import FrozenClip
 from hspcgan.model.clip_file import openai_clip
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import atomic_file
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import atomic_file
 from hspcgan.model.views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.scene import COLOURS, sample_scenes
 from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, Lesson, Pictures, lessons
-from hspcgan.pipeline.toybirds.weights.truth import descriptions, phrases
+from hspcgan.pipeline.toybirds.weights.true_texts import descriptions, phrases
 
 log = logging.getLogger("hspcgan.pipeline")
 

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.concepts.parser import Parser
-from hspcgan.pipeline.concepts.tokens import Concepts
 from hspcgan.pipeline.toybirds.captions import Caption, captions
 from hspcgan.pipeline.toybirds.scene import Scene, sample_scenes
 from hspcgan.pipeline.toybirds.weights.treebank import Sentence, paragraphs

@@ -10,8 +10,8 @@ from hspcgan.evaluate.playground.state import State
 from hspcgan.model.build import build
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.clip import load_clip
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.errors import UserError
 from hspcgan.pipeline.manifest import shipped_weights
 
 

@@ -8,7 +8,7 @@ from helpers.caches import World, make_cache
 from helpers.files import file_bytes
 from helpers.stores import leftovers, stored, upath
 
-from hspcgan.model.files import BLOCK
+from hspcgan.model.common.files import BLOCK
 from hspcgan.pipeline.cache.info import stamp
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate

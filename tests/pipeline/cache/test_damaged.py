@@ -9,7 +9,7 @@ from helpers import caches
 from helpers.caches import INFO, INPUTS, World, make_cache, run_stages
 from helpers.files import file_bytes
 
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from helpers.caches import World, make_cache
 from helpers.files import file_bytes
 
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def world() -> World:
 
 HOLD = """
 import sys
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 with PartialCache(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

@@ -10,7 +10,7 @@ from helpers.files import file_bytes
 from helpers.stores import stored, upath
 
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_mounted
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.copy import copy_cache
 

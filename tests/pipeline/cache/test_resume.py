@@ -16,8 +16,8 @@ from helpers import caches
 from helpers.caches import INFO, INPUTS, World, make_cache, run_stages
 from helpers.files import file_bytes
 
-from hspcgan.pipeline.cache.partial.current import is_current
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
+from hspcgan.pipeline.cache.partial.up_to_date import is_current
 from hspcgan.pipeline.cache.reader import Cache
 
 

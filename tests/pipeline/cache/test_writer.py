@@ -10,8 +10,8 @@ from helpers import caches
 from helpers.caches import INFO, INPUTS, TEMPLATES, World, flat, make_cache, prompt, run_stages
 from helpers.files import file_bytes
 
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.shards import write_shard
-from hspcgan.pipeline.cache.partial.writer import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 
 

@@ -9,8 +9,8 @@ from helpers import caches
 from helpers.caches import INFO, INPUTS, World, run_stages
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.shards import write_shard
-from hspcgan.pipeline.cache.partial.writer import PartialCache
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from helpers.files import file_bytes
 from helpers.stores import leftovers, stored, upath
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache_tools.copy import copy_cache
 
 

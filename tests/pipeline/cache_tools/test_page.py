@@ -13,7 +13,7 @@ from helpers.browser import WIDTHS, axe_violations, needs_chromium, opened, over
 from helpers.caches import World, flat, make_cache
 from PIL import Image
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.page import render
 from hspcgan.pipeline.cli.root import main

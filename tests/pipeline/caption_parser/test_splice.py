@@ -3,7 +3,7 @@
 from spacy.lang.en import English
 from spacy.tokens import Doc
 
-from hspcgan.pipeline.caption_parser.splice import LONGEST, SHORTEST, doc_of, splices, tree_of
+from hspcgan.pipeline.caption_parser.long_captions import LONGEST, SHORTEST, doc_of, splices, tree_of
 
 VOCABULARY = English().vocab
 POS = {"DT": "DET", "NN": "NOUN", "NNS": "NOUN", "VBP": "VERB", "VBG": "VERB", "VBZ": "VERB", "IN": "ADP", ".": "PUNCT"}

@@ -10,7 +10,7 @@ from helpers.datasets import folder_dataset, manifest, picture, write
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache_tools.show import reasons
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages.checks import check_items
+from hspcgan.pipeline.stages.ingest_items import check_items
 
 
 def counted(*rows: tuple[str, str]) -> list[tuple[int, str, str, str]]:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 from helpers.datasets import write
 
-from hspcgan.model.errors import CheckFailedError, ManifestError, UsageError, UserError
+from hspcgan.model.common.errors import CheckFailedError, ManifestError, UsageError, UserError
 from hspcgan.pipeline.cli.group import RootGroup
 from hspcgan.pipeline.cli.root import main
 

@@ -17,7 +17,7 @@ from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, concepts_from_
 from hspcgan.pipeline.concepts.annotate import to_ud
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy, spacy_identity
 from hspcgan.pipeline.concepts.annotate.stanza import Stanza, tokens
-from hspcgan.pipeline.concepts.parse_edit import ParseEdit
+from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.concepts import spoken
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.concepts.annotate import caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy, spacy_identity

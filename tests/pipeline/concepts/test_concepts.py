@@ -11,7 +11,7 @@ from helpers.concepts import examples, spoken
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, concepts_from_tokens
 from hspcgan.pipeline.concepts.annotate.versions import rules_code
-from hspcgan.pipeline.concepts.parse_edit import ParseEdit
+from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.repair.rules import repair
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 

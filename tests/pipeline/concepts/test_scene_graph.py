@@ -7,8 +7,8 @@ import pytest
 from hspcgan.pipeline.concepts import Attribute, Concepts, Entity, ParseConfig, Parser, Relation
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
+from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.extract import scene_graph
-from hspcgan.pipeline.concepts.parse_edit import ParseEdit
 
 CAPTIONS = [
     "A woman is playing the piano,",

@@ -3,7 +3,7 @@
 import pytest
 from helpers.cli import hspcgan
 
-from hspcgan.model.errors import ManifestError
+from hspcgan.model.common.errors import ManifestError
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.manifest.sections import section_models
 

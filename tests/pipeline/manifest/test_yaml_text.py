@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from hspcgan.model.errors import ManifestError
+from hspcgan.model.common.errors import ManifestError
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
 

@@ -6,8 +6,8 @@ from helpers.datasets import cub_dataset, write
 from PIL import Image
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages.checks import check_items
 from hspcgan.pipeline.stages.images import around, decode, fit
+from hspcgan.pipeline.stages.ingest_items import check_items
 
 
 def opened(path, **options):

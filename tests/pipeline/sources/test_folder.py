@@ -6,7 +6,7 @@ import pytest
 from helpers.datasets import folder_dataset, picture, write
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages.checks import Checked, check_items
+from hspcgan.pipeline.stages.ingest_items import Checked, check_items
 
 
 def opened(path):

@@ -9,7 +9,7 @@ import upath
 from helpers.datasets import picture, write
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages.checks import check_items
+from hspcgan.pipeline.stages.ingest_items import check_items
 
 KIND = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """How `datasets` stores its feature Image()."""

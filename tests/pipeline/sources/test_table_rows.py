@@ -8,7 +8,7 @@ from helpers.datasets import picture, write
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.sources.table_rows import read_rows
-from hspcgan.pipeline.stages.checks import check_items
+from hspcgan.pipeline.stages.ingest_items import check_items
 
 COLUMNS = ["image", "caption"]
 

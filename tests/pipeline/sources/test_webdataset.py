@@ -11,8 +11,8 @@ import pytest
 from helpers.datasets import picture, tar_shard, webdataset, write
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages.checks import check_items
 from hspcgan.pipeline.stages.ingest import pack
+from hspcgan.pipeline.stages.ingest_items import check_items
 
 
 def opened(path, **options):

@@ -16,8 +16,8 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages import ingest
-from hspcgan.pipeline.stages.checks import check_items
 from hspcgan.pipeline.stages.images import fit
+from hspcgan.pipeline.stages.ingest_items import check_items
 from hspcgan.pipeline.stages.prepare import prepare
 
 
@@ -204,7 +204,7 @@ def test_refusals_and_truncations_are_told_at_the_end(tmp_path, tiny_clip_path):
 KILLED = """
 import os, signal, sys
 from hspcgan.pipeline.stages import encode, ingest
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.stages.prepare import prepare
 ingest.SHARD_IMAGES, encode.SHARD_TEXTS = 1, 4

@@ -17,7 +17,7 @@ from helpers.logs import logged
 from helpers.networks import random_clip_state
 from helpers.views import SIZE, by_pillow
 
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.manifest import load_manifest

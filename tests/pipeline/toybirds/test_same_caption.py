@@ -6,7 +6,7 @@ import pytest
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.same_caption import scenes_of
 from hspcgan.pipeline.toybirds.scene import ABSENT, sample_scenes
-from hspcgan.pipeline.toybirds.weights.truth import Statement, truth, value_bits
+from hspcgan.pipeline.toybirds.weights.true_texts import Statement, truth, value_bits
 
 
 def test_every_caption_is_true_of_its_scenes():

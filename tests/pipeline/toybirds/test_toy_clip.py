@@ -12,7 +12,7 @@ from hspcgan.pipeline.toybirds.scene import COLOURS
 from hspcgan.pipeline.toybirds.weights import build, toy_clip
 from hspcgan.pipeline.toybirds.weights.clip_measures import bars
 from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, Pictures
-from hspcgan.pipeline.toybirds.weights.truth import FIELDS
+from hspcgan.pipeline.toybirds.weights.true_texts import FIELDS
 
 
 def test_retrieval_loss_is_the_log_probability_of_all_true_partners_together():

@@ -20,7 +20,7 @@ from hspcgan.pipeline.toybirds.scene import (
     scene_of,
     validation_scenes,
 )
-from hspcgan.pipeline.toybirds.weights.truth import descriptions, phrases, spoken, truth, value_bits, without
+from hspcgan.pipeline.toybirds.weights.true_texts import descriptions, phrases, spoken, truth, value_bits, without
 
 SCENES = sample_scenes(300, seed=3)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.sources.base import Item
 from hspcgan.pipeline.stages import caption_text, images

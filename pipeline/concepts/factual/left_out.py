@@ -5,9 +5,9 @@ Examples in docstrings are tests: caption → (subject, relation, object).
 
 from collections.abc import Iterator, Sequence
 
+from hspcgan.pipeline.concepts.concept_types import Concepts, Relation, Token
+from hspcgan.pipeline.concepts.editable_tree import COLOURED
 from hspcgan.pipeline.concepts.lexicons import pairs
-from hspcgan.pipeline.concepts.parse_edit import COLOURED
-from hspcgan.pipeline.concepts.tokens import Concepts, Relation, Token
 
 DENIED = "not "
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from hspcgan.model.terminal import echo
+from hspcgan.model.common.printable import echo
 
 
 @click.command()
@@ -16,7 +16,7 @@ def keys(section: str | None, json_schema: bool) -> None:
 
     SECTION is data, parse, encode, taps, model, train, evaluate or bench; without it, all keys are listed.
     """
-    from hspcgan.pipeline.manifest import keys as look
+    from hspcgan.pipeline.manifest import key_reference as look
     from hspcgan.pipeline.manifest.sections import section_models
 
     models = section_models()

@@ -17,7 +17,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from hspcgan.model.errors import CheckFailedError, UserError
+from hspcgan.model.common.errors import CheckFailedError, UserError
 
 CLIENTS = 20
 TIMEOUT_SEC = 60

@@ -82,7 +82,7 @@ def file_sha256(path: Path, report: Callable[[int], object] = lambda count: None
 
     `report` gets the number of bytes of each block that was read.
     """
-    from hspcgan.model.user_files import open_regular
+    from hspcgan.model.common.user_files import open_regular
 
     digest = hashlib.sha256()
     with open_regular(path) as file:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 SHOWN = 80  # letters of a wrong value that a message shows

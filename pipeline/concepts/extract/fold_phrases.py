@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from hspcgan.pipeline.concepts.editable_tree import NEAR, NOMINAL
 from hspcgan.pipeline.concepts.extract.tree import SIDES, Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.parse_edit import NEAR, NOMINAL
 
 # What a pronoun stands for where nothing is named.
 PERSONS = {"he": "man", "him": "man", "she": "woman", "her": "woman", "they": "people", "them": "people"}

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hspcgan.pipeline.concepts.factual import omitted
+from hspcgan.pipeline.concepts.concept_types import Concepts, Token
+from hspcgan.pipeline.concepts.factual import left_out
 from hspcgan.pipeline.concepts.factual.conventions import ATTRIBUTES, RELATIONS, Triple
 from hspcgan.pipeline.concepts.factual.view import View
-from hspcgan.pipeline.concepts.tokens import Concepts, Token
 
 
 def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
@@ -37,6 +37,6 @@ def _relations(view: View) -> Iterator[Triple]:
         if r.subject in view.shown and r.text != "of" and view.tokens[r.word].upos == "ADP":
             r = replace(r, subject=view.shown[r.subject])
         is_absent = r.subject in view.left_out or (r.object in view.left_out and not view.takes_picture(r))
-        if r.subject < 0 or is_absent or r.text in ("and", "or") or r.text.startswith(omitted.DENIED):
+        if r.subject < 0 or is_absent or r.text in ("and", "or") or r.text.startswith(left_out.DENIED):
             continue
         yield from next((found for rule in RELATIONS if (found := rule(view, r)) is not None), ())

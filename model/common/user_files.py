@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -84,7 +84,7 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
 
 def read_model(path: Path, model: type[Model], limit: int = MAX_TEXT) -> Model:
     """The content as a typed model of a JSON file. UserError with path and all problems."""
-    from hspcgan.model.typed import typed
+    from hspcgan.model.common.validation import typed
 
     return typed(model, read_json(path, limit), str(path))
 

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import atomic_file
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import atomic_file
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import engines
 from hspcgan.pipeline.stages.caption_text import clean_caption

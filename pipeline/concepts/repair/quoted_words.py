@@ -1,6 +1,6 @@
 """Repairs of quoted words and of what signs say: they are one name, whatever their own grammar."""
 
-from hspcgan.pipeline.concepts.parse_edit import NOMINAL, QUOTED, ParseEdit
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL, QUOTED, ParseEdit
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 QUOTES = ('"', "``", "''", "“", "”")

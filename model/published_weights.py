@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.download import MissingError, Remote, download
-from hspcgan.model.errors import UserError, install
-from hspcgan.model.files import file_sha256, write_whole
+from hspcgan.model.common.download import MissingError, Remote, download
+from hspcgan.model.common.errors import UserError, install
+from hspcgan.model.common.files import file_sha256, write_whole
 
 WEIGHTS = Path("weights")
 """The folder, in the current one, where every command looks for weights that are not shipped."""

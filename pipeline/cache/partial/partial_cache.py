@@ -11,17 +11,17 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import write_whole
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import write_whole
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.info import spent_folder
 from hspcgan.pipeline.cache.lock import lock, unlock
 from hspcgan.pipeline.cache.partial.assemble import assemble
-from hspcgan.pipeline.cache.partial.current import OTHER_CACHE_HINT
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_mounted
+from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.cache.partial.shards import UNFINISHED, write_shard
-from hspcgan.pipeline.cache.partial.store import ShardStore
+from hspcgan.pipeline.cache.partial.up_to_date import OTHER_CACHE_HINT
 from hspcgan.pipeline.cache.validate import validate
 
 log = logging.getLogger("hspcgan.pipeline")

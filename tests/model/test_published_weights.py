@@ -14,7 +14,7 @@ from helpers.web import serve
 
 from hspcgan.model.clip import load_clip
 from hspcgan.model.clip_file import openai_clip, published
-from hspcgan.model.fetch import ALL, FACTUAL_REPO
+from hspcgan.model.published_weights import ALL, FACTUAL_REPO
 from hspcgan.pipeline.cli import doctor
 from hspcgan.pipeline.manifest import weights_path
 
@@ -149,7 +149,9 @@ def offer_inception(site, monkeypatch) -> None:
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), buffer)
     site.files["/inception-2015-12-05.pt"] = buffer.getvalue()
     monkeypatch.setattr(downloads_helper, "inception_url", f"{site.url}/inception-2015-12-05.pt")
-    monkeypatch.setattr("hspcgan.model.fetch.INCEPTION_SHA256", hashlib.sha256(buffer.getvalue()).hexdigest())
+    monkeypatch.setattr(
+        "hspcgan.model.published_weights.INCEPTION_SHA256", hashlib.sha256(buffer.getvalue()).hexdigest()
+    )
 
 
 def offer_factual(site, monkeypatch) -> None:

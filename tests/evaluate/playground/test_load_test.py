@@ -2,14 +2,14 @@
 
 import pytest
 
-from hspcgan.evaluate.playground import load
+from hspcgan.evaluate.playground import load_test
 from hspcgan.evaluate.playground.server import listening
-from hspcgan.model.errors import CheckFailedError
+from hspcgan.model.common.errors import CheckFailedError
 
 
 def test_clients_at_once_lose_nothing():
     lines: list[str] = []
-    measured = load.load_test(2, lines.append, clients=5)
+    measured = load_test.load_test(2, lines.append, clients=5)
     assert len(measured.pages) >= 5
     assert len(measured.images) == 11 * len(measured.pages)  # 2 × 2, and 7 between the ends of one pair
     assert measured.lost == []
@@ -17,15 +17,15 @@ def test_clients_at_once_lose_nothing():
 
 
 def test_a_lost_answer_fails_the_test(monkeypatch):
-    monkeypatch.setattr(load, "TIMEOUT_SEC", 0.05)
+    monkeypatch.setattr(load_test, "TIMEOUT_SEC", 0.05)
     with listening(0) as silent:  # takes connections, answers nothing
-        seen = load.Load()
-        load._page(seen, f"http://127.0.0.1:{silent.getsockname()[1]}", 1)
+        seen = load_test.Load()
+        load_test._page(seen, f"http://127.0.0.1:{silent.getsockname()[1]}", 1)
     assert seen.pages == []
     assert ["TimeoutError" in line for line in seen.lost] == [True]
 
 
 def test_one_lost_answer_is_one_too_many():
-    load.Load(pages=[0.1]).check()
+    load_test.Load(pages=[0.1]).check()
     with pytest.raises(CheckFailedError, match="1 answers were lost, the first: no PNG"):
-        load.Load(pages=[0.1], lost=["no PNG"]).check()
+        load_test.Load(pages=[0.1], lost=["no PNG"]).check()

@@ -13,7 +13,7 @@ from itertools import islice
 
 from spacy.tokens import Doc
 
-from hspcgan.pipeline.concepts.parse_edit import NOMINAL
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL
 
 SHORTEST, LONGEST = 6, 22
 """Words of a caption that is kept."""

@@ -13,8 +13,8 @@ from helpers.cli import hspcgan
 from helpers.datasets import write
 
 from hspcgan.pipeline.concepts import ParseConfig
-from hspcgan.pipeline.graphs import caption_jsonl
-from hspcgan.pipeline.graphs.caption_jsonl import parse_file
+from hspcgan.pipeline.graphs import parse_file as module
+from hspcgan.pipeline.graphs.parse_file import parse_file
 
 SPACY = ParseConfig(annotator="spacy")
 
@@ -87,14 +87,14 @@ def test_the_rejects_do_not_write_over_the_source(source, tmp_path):
 
 
 def test_another_process_that_writes_the_same_file_meanwhile_disturbs_neither(source, tmp_path, monkeypatch):
-    run, target = caption_jsonl.engines.run, tmp_path / "out.jsonl"
+    run, target = module.engines.run, tmp_path / "out.jsonl"
     others = tmp_path / ".out.jsonl.1.partial"
 
     def meanwhile(*arguments):
         others.write_text("of another process")
         yield from run(*arguments)
 
-    monkeypatch.setattr(caption_jsonl.engines, "run", meanwhile)
+    monkeypatch.setattr(module.engines, "run", meanwhile)
     parse_file(source, target, SPACY)
     assert [row["caption"] for row in lines(target)] == GOOD
     assert others.read_text() == "of another process"
@@ -128,7 +128,7 @@ def test_a_second_run_without_bad_lines_leaves_no_old_rejects(source, tmp_path):
 def test_batches_and_processes_do_not_change_the_bytes(source, tmp_path, monkeypatch):
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     parse_file(source, one, SPACY)
-    monkeypatch.setattr(caption_jsonl, "LINES", 3)
+    monkeypatch.setattr(module, "LINES", 3)
     parse_file(source, two, ParseConfig(annotator="spacy", batch_size=1, processes=2))
     assert one.read_bytes() == two.read_bytes()
 
@@ -186,8 +186,8 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
             source / "deep" / "out",
         ): f"{source}, for {source / 'deep' / 'out'}, is not a folder that can be written",
         (source, "/dev/stdout"): "is a file that is open already",
-        (source, out, "--model", "no_such_model"): "looked for no_such_model",
-        (source, out, "--model", "no_such_model", "--processes", "2"): "looked for no_such_model",
+        (source, out, "--model", "no_such_model"): "spaCy model no_such_model not found",
+        (source, out, "--model", "no_such_model", "--processes", "2"): "spaCy model no_such_model not found",
         (source, out, "--annotator", "stanza", "--model", "none"): "no weights 'none'",
     }.items():
         result = hspcgan("parse", "--jsonl", *arguments, *dry)

@@ -18,8 +18,8 @@ from urllib.error import HTTPError, URLError
 
 from tqdm import tqdm
 
-from hspcgan.model.errors import UserError
-from hspcgan.model.files import file_sha256
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
 
 TIMEOUT_SEC = 30
 BLOCK = 2**20

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from hspcgan.model.errors import UsageError
-from hspcgan.model.typed import suggest
+from hspcgan.model.common.errors import UsageError
+from hspcgan.model.common.validation import suggest
 from hspcgan.pipeline.manifest.files import KEYS, OWN
 
 TOP = {

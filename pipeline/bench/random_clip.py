@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.clip_file import openai_clip
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.stages.prepare import prepare

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.errors import UserError
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.info import spent_folder
 from hspcgan.pipeline.cache.reader import Cache

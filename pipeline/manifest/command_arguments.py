@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hspcgan.model.errors import UsageError, UserError
+from hspcgan.model.common.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from hspcgan.pipeline.manifest import Manifest

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from hspcgan.pipeline.cache.partial.writer import PartialCache
+from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.stages import engines
 
 

@@ -1,0 +1,1 @@
+"""What every room uses: errors, files, validation of outside data, progress bars."""
