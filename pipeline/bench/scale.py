@@ -166,7 +166,7 @@ def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, fl
         run_stage(partial, Stage("encode", "texts", {"width": width}, lambda: "", functools.partial(_features, width)))
         lap("features")
         clip = {"name": "none", "sha256": "0" * 64, "embed_dim": width, "context_length": 77}
-        partial.finish({"clip": clip, "templates": templates, "tools": {}, "parser": {"recorded": True}})
+        partial.finish({"clip": clip, "templates": templates, "tools": {}, "parser": {"annotator": "recorded"}})
         lap("writer")
     cache = Cache(path)
     for row in range(0, len(cache.captions), 64):
