@@ -16,7 +16,7 @@ from hspcgan.pipeline.stages.ingest_items import Checked, check_items
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 SHARD_IMAGES = 128
-RULES = tuple(f"hspcgan.pipeline.stages.{name}" for name in ("checks", "images", "caption_text"))
+RULES = tuple(f"hspcgan.pipeline.stages.{name}" for name in ("ingest_items", "images", "caption_text"))
 SOURCE_CODE = ("hspcgan.pipeline.sources", "hspcgan.pipeline.toybirds")
 """Modules that decide which samples are kept and how; of sources, the one in use and what it imports of these."""
 

@@ -17,7 +17,7 @@ SCHEMA = json.loads((shipped_folder() / "schema.json").read_text(encoding="utf-8
 
 def test_every_key_is_listed_with_type_range_default_and_sentence():
     lines = hspcgan("keys").stdout.splitlines()
-    assert "train.steps: whole number ≥ 1  (required)" in lines
+    assert "train.steps: whole number ≥ 1, ≤ 1e+09  (required)" in lines
     assert "train.ema: number ≥ 0, < 1  (default: 0.0)" in lines
     assert "train.betas: list of 2: number  (default: [0.0, 0.9])" in lines
     assert "model.kind: one of hspcgan, galip  (default: hspcgan)" in lines
