@@ -28,11 +28,11 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     """
     import ruamel.yaml
 
-    yaml = ruamel.yaml.YAML()
-    yaml.width = 116
-    yaml.preserve_quotes = True
+    editor = ruamel.yaml.YAML(typ="rt")  # keeps comments; like a safe loader it builds plain data alone
+    editor.width = 116
+    editor.preserve_quotes = True
     path = context.manifest.path
-    document = yaml.load(path.read_text(encoding="utf-8"))
+    document = editor.load(path.read_text(encoding="utf-8"))
     section = document.setdefault("evaluate", {})
     lines: list[str] = []
     for result in results:
@@ -43,7 +43,7 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     changes = ["evaluate.lock: new"] if before is None else differences(before, lock)
     section["lock"] = _merged(before, lock).model_dump()
     buffer = io.StringIO()
-    yaml.dump(document, buffer)
+    editor.dump(document, buffer)
     write_whole(path, buffer.getvalue())
     return [*lines, *changes, f"wrote {path}"]
 

@@ -156,7 +156,7 @@ def member(name: str, content: bytes = b"x", **fields: object):
 
 
 def with_header(at: int, value: bytes):
-    """Bytes written over the last member's header; its checksum is not mended."""
+    """Bytes written over the last member's header; its checksum stays as it was."""
 
     def change(data: bytes) -> bytes:
         start = data.rindex(b"b.png") if b"b.png" in data else 0

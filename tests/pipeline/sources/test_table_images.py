@@ -82,9 +82,9 @@ def test_plain_binary_cells_are_images(tmp_path, kind):
     cells = pa.array([picture(1), None, picture(2)], kind)
     pq.write_table(pa.table({"image": cells, "caption": ["a bird", "none", "a cat"]}), tmp_path / "all.parquet")
     source = opened(tmp_path / "all.parquet")
-    first, second, stray = map(source.read, source.entries())
+    first, second, without_image = map(source.read, source.entries())
     assert (first.image, second.image) == (picture(1), picture(2))
-    assert stray.problem is not None
+    assert without_image.problem is not None
 
 
 def test_an_image_in_both_splits_is_refused(tmp_path):
