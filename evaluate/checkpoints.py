@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hspcgan.model.checkpoint import CARD, Loaded, hinted_clip, load, read_card
-from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_text
 from hspcgan.model.common.validation import typed

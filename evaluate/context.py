@@ -20,7 +20,7 @@ from hspcgan.evaluate.scored.reference import Reference, is_file, read_reference
 from hspcgan.evaluate.scored.selection import Selection, select
 from hspcgan.evaluate.scorers import PIXELS, ClipScorer, Inception, Scorer, TextScorer, find_inception
 from hspcgan.evaluate.verdict.expectations import require_one_each
-from hspcgan.model.clip import FrozenClip, load_clip, pick_device
+from hspcgan.model.clip.frozen import FrozenClip, load_clip, pick_device
 from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 
-from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.published_weights import INCEPTION, INCEPTION_SHA256, WEIGHTS

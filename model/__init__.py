@@ -6,7 +6,7 @@ from hspcgan.model.common.lazy import lazy_names
 
 if TYPE_CHECKING:
     from hspcgan.model.checkpoint import load as load_checkpoint
-    from hspcgan.model.clip import FrozenClip, load_clip
+    from hspcgan.model.clip.frozen import FrozenClip, load_clip
     from hspcgan.model.common.errors import UserError
     from hspcgan.model.condition import Condition
     from hspcgan.model.config import ModelConfig
@@ -19,10 +19,10 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Condition": "hspcgan.model.condition:Condition",
-        "FrozenClip": "hspcgan.model.clip:FrozenClip",
+        "FrozenClip": "hspcgan.model.clip.frozen:FrozenClip",
         "ModelConfig": "hspcgan.model.config:ModelConfig",
         "UserError": "hspcgan.model.common.errors:UserError",
         "load_checkpoint": "hspcgan.model.checkpoint:load",
-        "load_clip": "hspcgan.model.clip:load_clip",
+        "load_clip": "hspcgan.model.clip.frozen:load_clip",
     },
 )

@@ -22,14 +22,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from hspcgan.model.build import build
-from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, file_sha256
 from hspcgan.model.common.user_files import read_json
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.discriminator import Discriminator, Head
-from hspcgan.model.generator import Generator
+from hspcgan.model.networks.build import build
+from hspcgan.model.networks.discriminator import Discriminator, Head
+from hspcgan.model.networks.generator import Generator
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"

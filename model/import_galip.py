@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hspcgan.model.build import build
-from hspcgan.model.clip import FrozenClip, load_clip
-from hspcgan.model.clip_file import read_saved
+from hspcgan.model.clip.file import read_saved
+from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.discriminator import Discriminator, Head
-from hspcgan.model.generator import Generator
+from hspcgan.model.networks.build import build
+from hspcgan.model.networks.discriminator import Discriminator, Head
+from hspcgan.model.networks.generator import Generator
 
 State = Mapping[str, Tensor]
 Join = Callable[[list[Tensor]], Tensor]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from hspcgan.model.build import build
-from hspcgan.model.clip import FrozenClip
-from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.clip.file import openai_clip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.discriminator import Discriminator, Head
-from hspcgan.model.generator import Generator
+from hspcgan.model.networks.build import build
+from hspcgan.model.networks.discriminator import Discriminator, Head
+from hspcgan.model.networks.generator import Generator
 
 # Sizes of OpenAI's image transformers, as OpenAI's CLIP class takes them: embed_dim, resolution, image layers, image
 # width, patch, context, vocabulary, text width, text heads, text layers.

@@ -67,7 +67,7 @@ def fetch(name: str, folder: Path = WEIGHTS) -> tuple[Path, bool]:
     known = catalogue()
     found = known.get(name)
     if found is None:
-        from hspcgan.model.clip_file import published
+        from hspcgan.model.clip.file import published
 
         one = published(name)  # any other of OpenAI's list, or a file's stem; UserError with the known names
         found = known.get(one.name) or Weights(one.name, one.file, "manifests that name it", _clip(one.name))
@@ -101,7 +101,7 @@ def _clip(name: str) -> Callable[[Path], Iterator[Remote]]:
     """OpenAI's file; its address, from the clip package, states the sha256."""
 
     def remotes(folder: Path) -> Iterator[Remote]:
-        from hspcgan.model.clip_file import published  # it imports torch
+        from hspcgan.model.clip.file import published
 
         one = published(name)
         yield Remote(one.url, one.file, one.sha256)

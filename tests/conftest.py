@@ -40,7 +40,7 @@ def other_clip_path(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_clip(tiny_clip_path):
     """The loaded `tiny_clip_path`; shared, so tests must not move or change it."""
-    from hspcgan.model.clip import load_clip
+    from hspcgan.model.clip.frozen import load_clip
 
     return load_clip(tiny_clip_path)
 

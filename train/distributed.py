@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from hspcgan.model.clip import pick_device
+from hspcgan.model.clip.frozen import pick_device
 from hspcgan.model.common.errors import UserError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.meta_device import OPENAI, meta_clip, meta_like, meta_networks

@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hspcgan.model.build import build
 from hspcgan.model.checkpoint import load
-from hspcgan.model.clip import FrozenClip, load_clip
-from hspcgan.model.clip_block import fold_quick_gelu
+from hspcgan.model.clip.block import fold_quick_gelu
+from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.discriminator import Discriminator, Head
-from hspcgan.model.generator import Generator
+from hspcgan.model.networks.build import build
+from hspcgan.model.networks.discriminator import Discriminator, Head
+from hspcgan.model.networks.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig

@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, text_settings
 from hspcgan.evaluate.draw.texts import clean_texts, conditions_from_texts, doubts
 from hspcgan.model.checkpoint import Loaded
-from hspcgan.model.clip import pick_device
+from hspcgan.model.clip.frozen import pick_device
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hspcgan.model.condition import Condition
-from hspcgan.model.generator import Generator
+from hspcgan.model.networks.generator import Generator
 from hspcgan.model.views import to_uint8
 
 

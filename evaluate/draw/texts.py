@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache import schema

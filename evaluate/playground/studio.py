@@ -21,8 +21,8 @@ from hspcgan.evaluate.draw.texts import conditions_from_texts, doubts
 from hspcgan.evaluate.metrics.clip_score import cosine
 from hspcgan.evaluate.playground.state import FRAMES
 from hspcgan.evaluate.scorers import ClipScorer
-from hspcgan.model.clip import load_clip, pick_device
-from hspcgan.model.clip_file import file_sha256
+from hspcgan.model.clip.file import file_sha256
+from hspcgan.model.clip.frozen import load_clip, pick_device
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
 from hspcgan.model.views import to_uint8

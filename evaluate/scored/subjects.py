@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, read_card
-from hspcgan.model.build import build
-from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.generator import Generator
+from hspcgan.model.networks.build import build
+from hspcgan.model.networks.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import Manifest
 

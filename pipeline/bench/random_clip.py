@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.clip.file import openai_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.manifest import Manifest

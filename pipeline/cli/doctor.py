@@ -160,7 +160,7 @@ def _by_hand(name: str) -> str:
     if not name.startswith("ViT"):
         return ""
     try:
-        from hspcgan.model.clip_file import published
+        from hspcgan.model.clip.file import published
 
         one = published(name)
     except ImportError:

@@ -28,7 +28,7 @@ from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 log = logging.getLogger("hspcgan.pipeline")
 
 if TYPE_CHECKING:
-    from hspcgan.model.clip import FrozenClip
+    from hspcgan.model.clip.frozen import FrozenClip
 
 BATCH_TEXTS = 128
 SHARD_TEXTS = 16 * BATCH_TEXTS
@@ -106,7 +106,7 @@ def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, 
 
 @functools.lru_cache(maxsize=1)
 def cached_clip(path: Path, allow_unverified: bool, device: str) -> "FrozenClip":
-    from hspcgan.model.clip import load_clip
+    from hspcgan.model.clip.frozen import load_clip
 
     return load_clip(path, allow_unverified=allow_unverified).to(device)
 
@@ -199,7 +199,7 @@ def describe(config: EncodeConfig) -> dict[str, Any]:
 
 def device_of(config: EncodeConfig) -> str:
     """ "cpu" or "cuda", by `encode.device`."""
-    from hspcgan.model.clip import pick_device
+    from hspcgan.model.clip.frozen import pick_device
 
     return str(pick_device(config.device, "encode.device"))
 

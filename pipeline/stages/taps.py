@@ -24,7 +24,7 @@ from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 log = logging.getLogger("hspcgan.pipeline")
 
 if TYPE_CHECKING:
-    from hspcgan.model.clip import FrozenClip
+    from hspcgan.model.clip.frozen import FrozenClip
 
 BATCH_IMAGES = 64
 ReadImages = Callable[[int], tuple[list[str], np.ndarray]]

@@ -4,9 +4,9 @@ import warnings
 
 import torch
 
-from hspcgan.model.build import build
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
+from hspcgan.model.networks.build import build
 
 SIZES = {
     "image_size": 56,

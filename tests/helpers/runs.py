@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 import yaml
 
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.stages import taps

@@ -6,10 +6,10 @@ import torch
 import yaml
 from helpers import runs
 
-from hspcgan.model.build import build
 from hspcgan.model.checkpoint import save_weights
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.config import ModelConfig
+from hspcgan.model.networks.build import build
 
 
 def write_manifest(folder: Path, clip: Path, scorer: Path, **evaluate: object) -> Path:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from helpers.networks import random_condition
 
-from hspcgan.model.build import build
 from hspcgan.model.checkpoint import load, read_card, save_weights
-from hspcgan.model.clip import load_clip, openai_clip
+from hspcgan.model.clip.frozen import load_clip, openai_clip
 from hspcgan.model.config import ModelConfig
+from hspcgan.model.networks.build import build
 
 CONFIG = ModelConfig(
     image_size=56,

@@ -5,8 +5,8 @@ import torch
 from pydantic import ValidationError
 
 from hspcgan.model.config import ClipShape, ModelConfig
-from hspcgan.model.discriminator import Discriminator, Head
-from hspcgan.model.generator import Generator
+from hspcgan.model.networks.discriminator import Discriminator, Head
+from hspcgan.model.networks.generator import Generator
 
 VIT_B32 = ClipShape(embed_dim=512, width=768, grid=7, layers=12, resolution=224)
 

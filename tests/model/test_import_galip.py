@@ -5,7 +5,7 @@ import torch
 from helpers.cli import hspcgan
 
 from hspcgan.model.checkpoint import load
-from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.clip.file import openai_clip
 from hspcgan.model.import_galip import import_galip
 from hspcgan.train.bench.plain_networks import networks
 

@@ -12,8 +12,8 @@ from click.testing import Result
 from helpers.cli import hspcgan
 from helpers.web import serve
 
-from hspcgan.model.clip import load_clip
-from hspcgan.model.clip_file import openai_clip, published
+from hspcgan.model.clip.file import openai_clip, published
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.published_weights import ALL, FACTUAL_REPO
 from hspcgan.pipeline.cli import doctor
 from hspcgan.pipeline.manifest import weights_path

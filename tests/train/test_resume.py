@@ -7,7 +7,7 @@ import torch
 from helpers.runs import assert_equal, read
 
 from hspcgan.model.checkpoint import load
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.train import checkpoints, loop
 
 pytestmark = pytest.mark.usefixtures("one_thread")

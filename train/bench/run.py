@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.clip.file import openai_clip
 from hspcgan.model.condition import Condition
 from hspcgan.model.import_galip import import_galip
 from hspcgan.pipeline.bench.config import BenchConfig, Figure

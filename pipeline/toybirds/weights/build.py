@@ -18,7 +18,7 @@ CAPTION_PARSER = "caption-parser"
 
 def build_clip(name: str, folder: Path) -> None:
     """Trains a toy CLIP and logs the measures of `clip_bars`."""
-    from hspcgan.model.clip import load_clip
+    from hspcgan.model.clip.frozen import load_clip
     from hspcgan.pipeline.toybirds.weights.clip_measures import bars
     from hspcgan.pipeline.toybirds.weights.toy_clip import RECIPES, save, train
 

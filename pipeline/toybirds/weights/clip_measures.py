@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.draw import draw

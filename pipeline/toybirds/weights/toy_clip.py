@@ -27,8 +27,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hspcgan.model.clip import FrozenClip
-from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.clip.file import openai_clip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_file
 from hspcgan.model.views import to_signed

@@ -7,11 +7,11 @@ from helpers.runs import MODEL
 
 from hspcgan.evaluate.playground.checkpoints import Checkpoints
 from hspcgan.evaluate.playground.state import State
-from hspcgan.model.build import build
 from hspcgan.model.checkpoint import save_weights
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ModelConfig
+from hspcgan.model.networks.build import build
 from hspcgan.pipeline.manifest import shipped_weights
 
 

@@ -10,7 +10,7 @@ import torch
 from helpers.datasets import folder_dataset, manifest, write
 from pydantic import ValidationError
 
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate

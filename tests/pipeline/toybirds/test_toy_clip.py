@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hspcgan.model.clip import FrozenClip, load_clip
+from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.toybirds.scene import COLOURS
 from hspcgan.pipeline.toybirds.weights import build, toy_clip

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hspcgan.model.upsampling import upsampled
+from hspcgan.model.networks.upsampling import upsampled
 
 SLOPE = 0.2
 

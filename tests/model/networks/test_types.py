@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.networks import make_generator, random_condition
 
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip.frozen import load_clip
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

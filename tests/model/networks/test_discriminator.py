@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from helpers.networks import randomised
 
 from hspcgan.model.config import ClipShape, ModelConfig
-from hspcgan.model.discriminator import Discriminator, Head
+from hspcgan.model.networks.discriminator import Discriminator, Head
 
 CONFIG = ModelConfig(image_size=56, discriminator_width=16, head_width=8)
 
@@ -57,7 +57,7 @@ def test_the_head_equals_two_convolutions_over_image_and_repeated_sentence():
 
 @pytest.mark.parametrize("limit", [1 << 24, 300])
 def test_all_pairs_equal_a_loop_over_pairs(limit, monkeypatch):
-    monkeypatch.setattr("hspcgan.model.discriminator.PAIR_ELEMENTS", limit)
+    monkeypatch.setattr("hspcgan.model.networks.discriminator.PAIR_ELEMENTS", limit)
     _, head = discriminating()
     features, sentences = torch.randn(5, 16, 7, 7), torch.randn(3, 5)
     expected = torch.stack(

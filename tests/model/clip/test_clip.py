@@ -9,9 +9,9 @@ import torchvision.transforms.functional as TF
 from helpers.networks import random_clip_state
 from torch import nn
 
-from hspcgan.model.clip import load_clip
-from hspcgan.model.clip_block import fold_quick_gelu
-from hspcgan.model.clip_file import openai_clip
+from hspcgan.model.clip.block import fold_quick_gelu
+from hspcgan.model.clip.file import openai_clip
+from hspcgan.model.clip.frozen import load_clip
 
 TEXTS = ["a bird", "a large yellow bird with a blue belly is perched on a branch", "red"]
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hspcgan.model.blocks import AdapterBlock
-from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.config import ClipShape, ModelConfig
-from hspcgan.model.prompts import LinearPrompts, PromptModule
+from hspcgan.model.networks.blocks import AdapterBlock
+from hspcgan.model.networks.prompts import LinearPrompts, PromptModule
 
 
 class PromptGate(nn.Module):

@@ -12,10 +12,10 @@ from PIL import Image
 from hspcgan.evaluate.draw.edit import Edits, replaced
 from hspcgan.evaluate.draw.interpolate import Interpolation, slerp
 from hspcgan.evaluate.draw.sample import read_texts
-from hspcgan.model.build import build
 from hspcgan.model.checkpoint import save_weights
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.config import ModelConfig
+from hspcgan.model.networks.build import build
 
 TEXTS = ("a red bird", "a blue bird on a branch")
 

@@ -49,7 +49,7 @@ def published(name: str) -> Published:
 
 
 def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor], str, str]:
-    """State dict, sha256 and name of a file of CLIP weights; see `hspcgan.model.clip.load_clip`."""
+    """State dict, sha256 and name of a file of CLIP weights; see `hspcgan.model.clip.frozen.load_clip`."""
     if not path.is_file():
         raise UserError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive, "
                          "which `hspcgan models fetch` downloads")  # fmt: skip

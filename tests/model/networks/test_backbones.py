@@ -4,10 +4,10 @@ import pytest
 import torch
 from helpers.networks import random_clip_state, random_condition
 
-from hspcgan.model.build import build
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.meta_device import meta_clip, meta_like, meta_networks
+from hspcgan.model.networks.build import build
 
 SMALL = {"code_width": 4, "middle_width": 4, "adapter_blocks": 1, "discriminator_width": 8, "head_width": 4}
 

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hspcgan.model.blocks import SLOPE
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ClipShape, ModelConfig
+from hspcgan.model.networks.blocks import SLOPE
 
 FIRST_KERNEL = 4
 PAIR_ELEMENTS = 1 << 24  # largest number of values in memory while all pairs are scored

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hspcgan.model.upsampling import upsampled
+from hspcgan.model.networks.upsampling import upsampled
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hspcgan.model.clip_block import key_mask, normalized, run_block
-from hspcgan.model.clip_file import openai_clip, read_clip_file
+from hspcgan.model.clip.block import key_mask, normalized, run_block
+from hspcgan.model.clip.file import openai_clip, read_clip_file
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ClipShape
 

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from helpers.networks import SIZES, make_generator, random_condition, randomised
 
-from hspcgan.model.adapter import PromptGate
-from hspcgan.model.blocks import AdapterBlock, Fuse, GeneratorBlock
-from hspcgan.model.clip import load_clip
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.config import ClipShape, ModelConfig
-from hspcgan.model.generator import Generator
+from hspcgan.model.networks.adapter import PromptGate
+from hspcgan.model.networks.blocks import AdapterBlock, Fuse, GeneratorBlock
+from hspcgan.model.networks.generator import Generator
 
 GATES = ["soft", "hard", "append"]
 

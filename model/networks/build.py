@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.config import ModelConfig
-from hspcgan.model.discriminator import Discriminator, Head
-from hspcgan.model.generator import Generator
+from hspcgan.model.networks.discriminator import Discriminator, Head
+from hspcgan.model.networks.generator import Generator
 
 
 def build(

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hspcgan.model.adapter import Adapter
-from hspcgan.model.blocks import SLOPE, GeneratorBlock
-from hspcgan.model.clip import FrozenClip
+from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ClipShape, ModelConfig
+from hspcgan.model.networks.adapter import Adapter
+from hspcgan.model.networks.blocks import SLOPE, GeneratorBlock
 
 
 class Generator(nn.Module):

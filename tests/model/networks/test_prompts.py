@@ -9,7 +9,7 @@ from torch import nn
 
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ClipShape, ModelConfig
-from hspcgan.model.prompts import Attention, GraphFusion, LinearPrompts, PromptModule, WordOrder
+from hspcgan.model.networks.prompts import Attention, GraphFusion, LinearPrompts, PromptModule, WordOrder
 
 SHAPE = ClipShape(embed_dim=8, width=12, grid=7, layers=12, resolution=56)
 

@@ -1,0 +1,1 @@
+"""What is trained: prompts, adapter, generator, discriminator and head."""
