@@ -1,4 +1,4 @@
-"""Finds and opens checkpoints: a run, a checkpoint folder or a shipped name → networks, and how they read text."""
+"""Finds and opens checkpoints: run, checkpoint folder or shipped name → networks and their text settings."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def head(metric: str, scorer: str, part: str = "") -> str:
 
 
 def shown(metric: str, value: float | None) -> str:
-    """A value with the digits that mean something; a dash where there is none."""
+    """A value in its metric's format; a dash if there is no value."""
     return "–" if value is None or not math.isfinite(value) else METRICS[metric].show(value)
 
 

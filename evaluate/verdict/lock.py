@@ -1,4 +1,4 @@
-"""The lock: what the expectations were made with, compared before any figure is computed.
+"""The lock: data, weights and settings behind the expectations, compared before any figure is computed.
 
 The cache is compared by what an evaluation reads of it, not by its fingerprint, which names tool versions as well:
 another version of a tool that gives the same images, captions and concepts changes no figure.
@@ -78,7 +78,7 @@ def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
 
 
 def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partial: bool = False) -> None:
-    """UserError where an evaluation that is judged differs from what its expectations were made with."""
+    """UserError if an evaluation that expectations apply to differs from the lock."""
     lock = context.config.lock
     if lock is None or not context.config.expect or not any(subject.judged for subject in subjects):
         return

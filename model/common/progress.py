@@ -16,5 +16,5 @@ def progress_bar(steps: Iterable[T], title: str) -> Iterable[T]:
 
 
 def bytes_bar(title: str, total: int) -> tqdm:
-    """A bar of `total` bytes, as a context manager; its `update` takes how many more are done."""
+    """A bar of `total` bytes, as a context manager; `update(n)` adds n bytes."""
     return tqdm(desc=title, total=total, unit="B", unit_scale=True, disable=None, leave=False, dynamic_ncols=True)

@@ -62,7 +62,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 
 def read_text(path: Path, limit: int = MAX_TEXT) -> str:
-    """The content as text, UTF-8 with or without a byte order mark. UserError naming path and byte for others."""
+    """The content as UTF-8 text, with or without a byte order mark. UserError with path and byte if it is not UTF-8."""
     try:
         return read_bytes(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:

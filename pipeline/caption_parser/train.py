@@ -94,7 +94,7 @@ def split(rows: Sequence[Row]) -> Split:
 
 
 def toy_birds(nlp: Any, count: int) -> list[Doc]:
-    """Captions of toy birds as a pipeline reads them: a reminder of lists, and of sentences with a verb."""
+    """Toy-bird captions parsed by a pipeline; training on them keeps lists and full sentences from being forgotten."""
     scenes = (scene for scene in sample_scenes(count, SEED) if scene.split == "train")
     texts = dict.fromkeys(caption.text for scene in scenes for caption in captions(scene))
     return list(readings(nlp, list(texts)[:count]))

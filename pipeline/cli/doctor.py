@@ -78,7 +78,7 @@ def _gpu() -> Finding:
 
 
 def _clip_import() -> Finding:
-    """openai-clip imports pkg_resources, which setuptools 81 removed: installed is not yet importable."""
+    """Whether clip can be imported: it needs pkg_resources, which setuptools 81 removed."""
     if importlib.util.find_spec("pkg_resources") is None:
         return Finding("packages", "clip imports", False, "pkg_resources is gone", "pip install 'setuptools<81'")
     return Finding("packages", "clip imports", True, "pkg_resources is there")

@@ -133,7 +133,7 @@ def _caption(line: bytes) -> str:
     except json.JSONDecodeError as error:
         raise UserError(f"not JSON: {error.msg} at character {error.pos}" if line.strip() else "empty line") from error
     except RecursionError as error:
-        raise UserError("not JSON that can be read: too many brackets inside brackets") from error
+        raise UserError("JSON cannot be read: too many brackets are nested") from error
     caption = row.get("caption") if isinstance(row, dict) else None
     if not isinstance(caption, str):
         found = f"the keys {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__

@@ -14,7 +14,7 @@ Span = tuple[int, int]  # start and end of a word in its caption, in characters
 
 
 def marked(caption: dict[str, Any], changed: Collection[Span] = ()) -> Markup:
-    """The text with a `<mark>` of class entity, attribute or relation around each word that says one.
+    """The text with a `<mark>` around each entity, attribute or relation word; its class is that kind.
 
     Words of `changed` are underlined by an `<ins>`.
     """

@@ -77,7 +77,7 @@ def refuse_duplicates(entries: Sequence[Entry], fix: str = "rename or remove all
     if not twice:
         return
     shown = "; ".join(f"{key}: {', '.join(e.where for e in entries if e.key == key)}" for key in twice[:5])
-    raise UserError(f"{len(twice)} key(s) stand for several images ({shown}); {fix}")
+    raise UserError(f"{len(twice)} key(s) are used by several images ({shown}); {fix}")
 
 
 def with_test_split(entries: Sequence[Entry], fraction: float) -> list[Entry]:

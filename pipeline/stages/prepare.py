@@ -137,7 +137,7 @@ def _stages(recipe: Recipe, upto: str) -> list[Stage]:
     """The stages up to `upto`, with their inputs; missing data, models or weights raise UserError here."""
     if upto not in recipe.stages:
         raise UserError(
-            f"{recipe.name}: taps.views names no view of the images to keep CLIP features of; set it, such as "
+            f"{recipe.name}: taps.views names no view, so there are no CLIP features to keep; set it, such as "
             "-o 'taps.views=[whole, whole-flipped]'"
         )
     makers: dict[str, Callable[[], Stage]] = {

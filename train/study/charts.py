@@ -71,7 +71,7 @@ def _axes(height: float) -> "tuple[Figure, Axes]":
 
 
 def _svg(drawn: "Figure") -> str:
-    """The picture as an SVG element with text as text, equal bytes for equal content."""
+    """The picture as an SVG element; text is not converted to paths, and equal content gives equal bytes."""
     import matplotlib
 
     buffer = io.StringIO()

@@ -33,7 +33,7 @@ def refuse_inside_cache(target: Path) -> None:
 
 
 def refuse_mounted(target: Path) -> None:
-    """UserError for a mounted volume, which nothing can be renamed to."""
+    """UserError if the target is a mounted volume: the finished cache cannot be renamed to it."""
     if target.is_mount():
         raise UserError(f"{target} is a mounted volume, which cannot be renamed; give a folder in it: {target}/cache")
 

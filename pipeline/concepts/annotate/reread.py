@@ -67,7 +67,7 @@ def has_name(doc: Doc) -> bool:
 
 
 def lacks_article(doc: Doc) -> bool:
-    """Whether a caption was read as an order or a fragment that its first word opens; with "the" before it is a noun.
+    """Whether the first word was read as a command or fragment, although it is a noun without an article.
 
     train on tracks → on (train, track)
     left ear of a cow → left (ear), of (ear, cow)
@@ -139,7 +139,7 @@ def _is_body(back: Token) -> bool:
 
 
 def with_stand_ins(doc: Doc, torn: Sequence[TornNoun]) -> str:
-    """The caption with an easy noun in place of each of `torn`."""
+    """The caption with each noun in `torn` replaced by a noun that spaCy reads correctly."""
     texts, at = [], 0
     for noun in torn:
         end = noun.start + noun.words

@@ -153,7 +153,7 @@ def copulas(edit: ParseEdit) -> None:
 
 
 def _states(edit: ParseEdit, be: int) -> list[int]:
-    """the lights are off · a lamp that is on: what stands behind "be" alone, but for "the table the vase is on" """
+    """the lights are off · a lamp that is on: state words after "be"; not "the table the vase is on" """
     if edit.labels[be] == "relcl" and not any(edit.tags[c] in ("WDT", "WP") for c in edit.children(be, "nsubj")):
         return []
     after = [c for c in edit.children(be, "prep", "advmod", "prt", "compound:prt") if c > be]

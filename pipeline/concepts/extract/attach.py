@@ -37,7 +37,7 @@ def _attach(tree: Tree, i: int, label: str, *reasons: Reason) -> None:
 
 
 def _subject_beside(tree: Tree, i: int) -> int:
-    """The thing on a place is beside others, more often than the place is.
+    """ "beside X" after "on PLACE" belongs to the subject on the place, not to the place.
 
     a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
     """
@@ -68,7 +68,7 @@ def _before_pronoun(tree: Tree, i: int) -> int:
 
 
 def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
-    """After "with", what is "on it" belongs to the nearest thing before, and to no person.
+    """A "with X on it" phrase belongs to the nearest thing before it, never to a person.
 
     boy wearing a white shirt with fish on it → with (shirt, fish), on (fish, shirt)
     """
@@ -81,7 +81,7 @@ def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
 
 
 def _wearer_of_place(tree: Tree, i: int) -> int:
-    """The wearer is somewhere, and not the clothes.
+    """A place after clothes belongs to the person who wears them.
 
     a man in a hat on a bench → on (man, bench)
     """
@@ -103,7 +103,7 @@ def _wearer_who_acts(tree: Tree, i: int) -> int:
 
 
 def _wearer(tree: Tree, worn: int) -> int:
-    """The entity that wears clothes or a colour; −1 where the word is no such thing."""
+    """The entity that wears the clothes or colour `worn`; −1 if `worn` is neither, or nobody wears it."""
     above, wearer = tree.heads[worn], -1
     if tree.is_a(worn, "nmod"):
         fits = {"in": lexicon("clothes") | lexicon("colours"), "with": lexicon("clothes")}
@@ -116,7 +116,7 @@ def _wearer(tree: Tree, worn: int) -> int:
 
 
 def _owner_of_absent_thing(tree: Tree, i: int) -> int:
-    """What is absent does nothing.
+    """A participle after "without THING" belongs to the owner, not to the absent thing.
 
     a dog without a leash chasing a ball → chase (dog, ball)
     """
@@ -126,7 +126,7 @@ def _owner_of_absent_thing(tree: Tree, i: int) -> int:
 
 
 def _part_in_the_wind(tree: Tree, i: int) -> int:
-    """What blows and hangs is the part before it.
+    """ "blow", "flow" and "hang" belong to the body part before them.
 
     a woman with long hair blowing in the wind → blow in (hair, wind)
     a girl with hair hanging over her face → hang over (hair, face)
@@ -137,7 +137,7 @@ def _part_in_the_wind(tree: Tree, i: int) -> int:
 
 
 def _owner_of_part(tree: Tree, i: int) -> int:
-    """Posture and action verbs after "with PART" belong to the owner; what a part does alone stays its own.
+    """Posture and action verbs after "with PART" belong to the owner; verbs that only fit a part stay with the part.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     a giraffe with a long neck eating leaves → eat (giraffe, leaf)

@@ -142,7 +142,7 @@ def is_shade(tree: Tree, i: int) -> bool:
 
 
 def goes_on(tree: Tree, i: int) -> bool:
-    """Whether a hyphen joins a word to the next one, which is no entity: "orange" of "orange-red"."""
+    """Whether a hyphen joins a word to a next word that is not an entity: "orange" in "orange-red"."""
     if i + 2 >= len(tree) or tree.is_entity(i + 2):
         return False
     one, hyphen, other = tree.tokens[i : i + 3]

@@ -107,7 +107,7 @@ def adverbs_before_prepositions(tree: Tree) -> None:
 
 
 def colours_on_parts(tree: Tree) -> None:
-    """In "with gray on its back", the back is gray, and what is with the whole; `repair.nouns.colours_on_parts`."""
+    """ "with gray on its back" is read as "with a gray back"; see `repair.nouns.colours_on_parts`."""
     for i in range(len(tree)):
         if tree.lemmas[i] not in lexicon("colours") or tree.case_text(i) != "with":
             continue
@@ -125,7 +125,7 @@ def _replace(tree: Tree, old: int, new: int, label: str, keep: list[int]) -> Non
 
 
 def unnamed_persons(tree: Tree) -> None:
-    """Pronouns that speak of somebody whom no noun before them names are entities: `tree.persons`.
+    """Makes a pronoun an entity if no noun before it names the same person; see `tree.persons`.
 
     he is wearing a suit → man, suit
     """

@@ -47,7 +47,7 @@ class Tree(ParseEdit):
         return [i, *self.children(i, "conj")]
 
     def case(self, i: int) -> list[int]:
-        """The words of a noun's preposition, with what is fixed to them: "out of", "in front of"."""
+        """All words of a noun's preposition, also of one with several words: "out of", "in front of"."""
         words = [c for c in self.children(i, "case") if self.lemmas[c] not in ("'s", "'", "’s", "’")]
         return sorted(words + [f for c in words for f in self.children(c, "fixed")])
 

@@ -23,7 +23,7 @@ Triples = list[Triple] | None  # what a convention writes; None where it does no
 
 
 def wholes(view: View, a: Attribute) -> Triples:
-    """A whole before its part has it; a room before a fixture holds it.
+    """A whole named before its part becomes (whole, have, part); a room before a fixture, (fixture, in, room).
 
     a tree branch → (tree, have, branch)
     a bathroom sink → (sink, in, bathroom)
@@ -60,12 +60,12 @@ def parts(view: View, a: Attribute) -> Triples:
 
 
 def qualities(view: View, a: Attribute) -> Triples:
-    """Any other attribute is what its entity is."""
+    """Any other attribute becomes (entity, is, attribute)."""
     return [(view.names[a.entity], "is", view.naming.quality(a))]
 
 
 def verbs_alone(view: View, r: Relation) -> Triples:
-    """A verb without an object is what its subject is, unless another verb follows.
+    """A verb without an object becomes an attribute of its subject, unless another verb depends on it.
 
     a horse is running → (horse, is, running)
     a dog runs and a man lies down → (dog, is, running), (man, is, lying)
@@ -84,7 +84,7 @@ def verbs_alone(view: View, r: Relation) -> Triples:
 
 
 def states(view: View, r: Relation) -> Triples:
-    """An attribute instead of a relation, whose object is no thing of its own.
+    """A relation becomes an attribute if its object is not a separate thing.
 
     a man takes a picture → (man, is, taking photo)
     buildings in the distance → (buildings, is, in the distance)
@@ -104,7 +104,7 @@ def states(view: View, r: Relation) -> Triples:
 
 
 def places_on_owners(view: View, r: Relation) -> Triples:
-    """Where the caption says where on its owner a thing is, "have" and "with" are not written.
+    """ "have" and "with" are left out if the caption also gives the place of the thing on its owner.
 
     the ground has snow on it → (snow, on, ground)
     a table with a vase on it → (vase, on, table)
@@ -114,7 +114,7 @@ def places_on_owners(view: View, r: Relation) -> Triples:
 
 
 def accompaniments(view: View, r: Relation) -> Triples:
-    """After "with", own parts are had, glasses and shirts are worn, and what is "on top" is there.
+    """ "with" becomes "have" for own parts, "wear" for glasses and shirts, and "on top of" before "on top".
 
     a box with apples on top → (apples, on top of, box)
     a woman with her arm in the air → (woman, have, arm)
@@ -147,7 +147,7 @@ def wholes_and_contents(view: View, r: Relation) -> Triples:
 
 
 def clothes(view: View, r: Relation) -> Triples:
-    """Clothes in which someone is, or which someone has on, are worn.
+    """ "in", "dressed in" and "has on" before clothes become "wear".
 
     a man in a white shirt → (man, wear, shirt), (shirt, is, white)
     a man dressed in black → (man, wear, black)
@@ -168,7 +168,7 @@ def _ends_in_on(view: View, n: int) -> bool:
 
 
 def coverings(view: View, r: Relation) -> Triples:
-    """What something is covered or surrounded with covers or surrounds it.
+    """ "covered in X" and "surrounded by X" become (X, cover, thing) and (X, surround, thing).
 
     a roof covered in snow → (snow, cover, roof)
     """

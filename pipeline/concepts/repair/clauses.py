@@ -33,7 +33,7 @@ def _ends_in_preposition(edit: ParseEdit, i: int) -> bool:
 
 
 def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A noun before someone who does something with it.
+    """A noun before a subject and its verb becomes the object of that verb.
 
     hat man is wearing → wear (man, hat)
     silver bike man is riding → silver (bike), ride (man, bike)
@@ -59,14 +59,14 @@ def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _is_subject_of_its_own(edit: ParseEdit, i: int, acts: bool) -> bool:
-    """Whether the last of several nouns can be a subject by itself: a person who acts, a thing that is not switched."""
+    """Whether the last of several nouns can be a subject alone: an acting person, or a thing with no on/off state."""
     if acts:
         return edit.lemmas[i] in lexicon("persons")
     return edit.lemmas[i] not in lexicon("switched") and not edit.children(i, "det")
 
 
 def persons_after_things(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A person with a clause of its own after "and" is joined to the person before, and not to what that one wears.
+    """A person with a clause after "and" is joined to the person before it, not to that person's clothes.
 
     a man wearing a black shirt and a woman wearing a white dress → wear (man, shirt), wear (woman, dress)
     a boy with a hat and a girl with a kite → with (boy, hat), with (girl, kite)

@@ -61,7 +61,7 @@ def repair(doc: Doc, known: Vocabulary) -> tuple[Doc, ParseEdit]:
 
 
 def join_close_ups(doc: Doc) -> None:
-    """Makes one noun of "close up" and "close-up" before "of", in place: it is a picture, and nothing that is close.
+    """Merges "close up" or "close-up" before "of" into one noun, in place: it means a picture, not a distance.
 
     a close up of a flower → of (close-up, flower)
     a close-up of a cat → of (close-up, cat)

@@ -77,7 +77,7 @@ class Lesson:
 
 
 def lessons(data: Pictures, batch: int, seed: int) -> Iterator[Lesson]:
-    """Batches, endlessly; each picture that any of its captions fits brings one."""
+    """Yields batches without end; each picture adds one caption, if any of its captions is true of it."""
     rng = np.random.default_rng(seed)
     fixed = [*descriptions(), *phrases()]
     while True:
