@@ -33,7 +33,7 @@ class Outcome:
 
 
 def train(run: Run, signals: Sequence[str] = ()) -> Outcome:
-    """Train from the run's last checkpoint, or from the start, until train.steps or train.max_seconds is reached, or a signal ends it.
+    """Train from the run's last checkpoint, or from the start, until its steps or seconds are over or a signal comes.
 
     However it ends, there is a checkpoint of the last finished step.
 

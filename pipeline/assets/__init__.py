@@ -1,1 +1,1 @@
-"""Shipped toy weights, with their sha256 list and provenance."""
+"""Shipped weights, with their sha256 list and provenance."""

@@ -5,7 +5,7 @@ One folder; it is complete or it does not exist. Files of the finished cache, on
 row · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
 `caption/offsets` [C+1] (no token rows where encode.tokens is false); float16, raw (not L2-normalised) ·
 `images.h5`: `image` [S, 3, H, W] uint8 · `index.h5`: what
-a training batch needs of the tables, as `index.py` lists it; training opens a cache and reads no table ·
+a training batch needs of the tables, as `batch_index.py` lists it; training opens a cache and reads no table ·
 `cache.json`: format, fingerprint, counts, … · where cache.json has `taps` {clip_sha256, views, blocks}, also
 `taps.h5`: `taps` [S, V, T, D, g, g] float16, the frozen CLIP's patch features of each image's V views after T blocks.
 All HDF5 datasets are contiguous and uncompressed: readers map them into memory. An image takes 3·H·W bytes, 150,528 at

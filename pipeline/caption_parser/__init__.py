@@ -1,1 +1,1 @@
-"""Teaches spaCy to read captions: gold graphs → trees (trees) → longer captions (splice) → weights (train)."""
+"""Teaches spaCy to read captions: gold graphs → trees (trees) → longer captions (long_captions) → weights (train)."""

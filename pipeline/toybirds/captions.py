@@ -1,7 +1,7 @@
 """Five natural captions a scene, each with its gold tree, its gold meaning and the facts that it states.
 
 Every pattern below carries an example. A fact fixes one field of the scene (or says that a thing is there), so which
-pictures a caption is true of is known exactly: the toy CLIP is trained and measured with it (`truth.py`).
+pictures a caption is true of is known exactly: the toy CLIP is trained and measured with it (`weights/true_texts.py`).
 """
 
 from collections.abc import Callable, Sequence

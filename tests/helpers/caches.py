@@ -1,6 +1,6 @@
 """Made-up datasets as plain Python rows, and their way through the three stages into a cache.
 
-Run as a script (`python cache_world.py CACHE`) it makes `World(0)` there, resuming, with a line on stdout before each
+Run as a script (`python caches.py CACHE`) it makes `World(0)` there, resuming, with a line on stdout before each
 step, so that a test knows when to kill it.
 """
 
