@@ -1,17 +1,16 @@
 """Weights by name or path: those that the package ships, and those that `hspcgan models fetch` puts into `weights/`."""
 
-from importlib import resources
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.assets import assets_folder
 
 
 def shipped_weights() -> dict[str, Path]:
     """Files and folders of weights that are part of the package, by the name that stands for a path."""
-    folder = Path(str(resources.files("hspcgan.pipeline.assets")))
     return {
         path.stem: path
-        for path in sorted(folder.iterdir(), reverse=True)
+        for path in sorted(assets_folder().iterdir(), reverse=True)
         if path.suffix == ".pt" or (path.is_dir() and path.name.startswith("toy-"))
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.assets import CAPTION_PARSER, assets_folder
 
 PARTS = ("tok2vec", "tagger", "parser")
 WEIGHTS, CARD = "weights.safetensors", "card.json"
@@ -15,9 +16,7 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 def shipped() -> Path:
     """The folder of the weights that come with the package; `hspcgan assets build caption-parser` makes them."""
-    import hspcgan.pipeline.assets
-
-    return Path(hspcgan.pipeline.assets.__path__[0]) / "caption-parser"
+    return assets_folder() / CAPTION_PARSER
 
 
 def sha256(folder: Path) -> str:
@@ -39,15 +38,23 @@ def save(nlp: Any, folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def load(nlp: Any, folder: Path) -> None:
-    """Puts weights into a pipeline; UserError if its model has other shapes or labels."""
+    """Puts weights into a pipeline; UserError if they cannot be read or its model has other shapes or labels."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    weights, own = load_file(folder / WEIGHTS), list(params(nlp))
-    shapes = {name: layer.get_param(param).shape for name, layer, param in own}
-    card = json.loads((folder / CARD).read_text(encoding="utf8"))
-    if card["labels"] != _labels(nlp) or shapes != {name: array.shape for name, array in weights.items()}:
+    try:
+        weights, card = load_file(folder / WEIGHTS), json.loads((folder / CARD).read_text(encoding="utf8"))
+        labels, model = card["labels"], card["model"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{folder}: these weights are for {card['model']}; installed is {nlp.meta['name']} {nlp.meta['version']}, "
+            f"{folder}: the caption weights cannot be read ({type(error).__name__}: {error}); install the package "
+            "again, or name a model: parse.model, parse.spacy_model"
+        ) from error
+    own = list(params(nlp))
+    shapes = {name: layer.get_param(param).shape for name, layer, param in own}
+    if labels != _labels(nlp) or shapes != {name: array.shape for name, array in weights.items()}:
+        raise UserError(
+            f"{folder}: these weights are for {model}; installed is {nlp.meta['name']} {nlp.meta['version']}, "
             "with other layers or labels. Install that version, or name your model: parse.model, parse.spacy_model"
         )
     for name, layer, param in own:

@@ -1,23 +1,21 @@
 """The shipped weights: each built by its own recipe, listed with its sha256 and checked against it."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import file_sha256, write_whole
+from hspcgan.pipeline.assets import CAPTION_PARSER, assets_folder
 from hspcgan.pipeline.manifest import load_manifest
 
 log = logging.getLogger("hspcgan.pipeline")
 
 SUMS = "SHA256SUMS"
 CHECKPOINT = "toybirds_checkpoint"
-CAPTION_PARSER = "caption-parser"
 
 
 def build_clip(name: str, folder: Path) -> None:
-    """Trains a toy CLIP and logs the measures of `clip_bars`."""
+    """Trains a toy CLIP and logs the measures of `clip_measures`."""
     from hspcgan.model.clip.frozen import load_clip
     from hspcgan.pipeline.toybirds.weights.clip_measures import bars
     from hspcgan.pipeline.toybirds.weights.toy_clip import RECIPES, save, train
@@ -48,7 +46,7 @@ def build_checkpoint(name: str, folder: Path) -> None:
     from hspcgan.pipeline.cli.root import main
 
     own = {"parse.model": folder / "toy-stanza", "encode.clip": folder / "toy-clip.pt"}
-    used = {key: path for key, path in own.items() if folder != weights_folder() and path.exists()}
+    used = {key: path for key, path in own.items() if folder != assets_folder() and path.exists()}
     override = [word for key, path in used.items() for word in ("-o", f"{key}={path}")]
     for command in ("prepare", "train"):
         main.main([command, CHECKPOINT, *override], prog_name="hspcgan", standalone_mode=False)
@@ -65,13 +63,6 @@ BUILDERS: dict[str, Callable[[str, Path], None]] = {
 }
 
 
-def build_caption_parser(csv: Path, name: str, folder: Path) -> None:
-    """Teaches spaCy's small model captions and prints SPICE F1 and set match of those held back."""
-    from hspcgan.pipeline.caption_parser.train import learn
-
-    learn(csv, folder / name)
-
-
 def build(names: Iterable[str], folder: Path | None, factual: Path | None = None) -> None:
     """
     Builds weights into a folder and lists their sha256.
@@ -81,26 +72,23 @@ def build(names: Iterable[str], folder: Path | None, factual: Path | None = None
         folder: None for the place of the shipped weights.
         factual: FACTUAL's training captions, for caption-parser.
     """
-    target = folder or weights_folder()
+    target = folder or assets_folder()
     target.mkdir(parents=True, exist_ok=True)
-    builders = BUILDERS | ({CAPTION_PARSER: partial(build_caption_parser, factual)} if factual else {})
     for name in tuple(names) or BUILDERS:
         log.info(f"{name} → {target}")
-        builders[name](name, target)
+        if factual and name == CAPTION_PARSER:
+            from hspcgan.pipeline.caption_parser.train import learn
+
+            learn(factual, target / name)
+        else:
+            BUILDERS[name](name, target)
         write_sums(target)
-
-
-def weights_folder() -> Path:
-    """Where the shipped weights lie."""
-    import hspcgan.pipeline.assets
-
-    return Path(hspcgan.pipeline.assets.__path__[0])
 
 
 def sums(folder: Path) -> dict[str, str]:
     """sha256 of each weights file below the folder, by its relative path."""
     files = (p for p in sorted(folder.rglob("*")) if p.suffix in {".pt", ".safetensors", ".json"})
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    return {p.relative_to(folder).as_posix(): file_sha256(p) for p in files}
 
 
 def write_sums(folder: Path) -> None:
@@ -110,7 +98,7 @@ def write_sums(folder: Path) -> None:
 
 def verify(folder: Path | None = None) -> list[str]:
     """Names of files that are missing, damaged or not listed."""
-    target = folder or weights_folder()
+    target = folder or assets_folder()
     lines = (target / SUMS).read_text().splitlines() if (target / SUMS).is_file() else []
     listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     found = sums(target)
