@@ -18,11 +18,16 @@ def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
 def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, str]:
     """`code_sha256` of modules by name, and of all modules that they import, directly or not, from packages `within`.
 
-    A stage states it in its inputs, so that a cache made by other rules is refused and the module is named. The parser
-    can state its rules by it as well: code_of(["hspcgan.pipeline.concepts.parser"], ("hspcgan.pipeline.concepts",)).
+    A stage states it in its inputs, so that a cache made by other rules is refused and the module is named; for the
+    parser's rules see `concepts.annotate.versions.rules_code`. ModuleNotFoundError for a name in `modules` that is no
+    module; an imported name may be a class or a function.
     """
     found: dict[str, str] = {}
     pending = list(modules)
+    if absent := [module for module in pending if _source_file(module) is None]:
+        raise ModuleNotFoundError(
+            f"no module {', '.join(absent)}: correct the list of modules that this code is stated by"
+        )
     while pending:
         module = pending.pop()
         path = _source_file(module)
