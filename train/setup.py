@@ -91,7 +91,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
     cache = Cache(manifest.cache)
     chosen = manifest.section("encode", ClipChoice)
     clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified)
-    fold_quick_gelu(clip.network)  # only here: the cache's bits and the comparison with imported weights stay the same
+    fold_quick_gelu(clip.network)  # as for taps.h5; text features and imported weights are computed without it
     clip = clip.with_input(model_config.clip_input)
     cache.require_clip(clip.sha256)
     _require_fit(manifest, cache, config, model_config)

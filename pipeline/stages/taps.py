@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hspcgan.model.clip.frozen import FrozenClip
 
 BATCH_IMAGES = 64
+CODE = ("hspcgan.model.views", "hspcgan.model.clip.block")
+"""Modules that decide the features' bits: the crops of views, and the pass through CLIP's blocks."""
 ReadImages = Callable[[int], tuple[list[str], np.ndarray]]
 
 
@@ -75,7 +77,10 @@ def tap_shard(
 
     Raises UserError naming the first image and view whose features are not finite in float16.
     """
+    from hspcgan.model.clip.block import fold_quick_gelu
+
     clip = cached_clip(path, allow_unverified, device)
+    fold_quick_gelu(clip.network.visual)  # as training does, for the same bits; encode's text tower stays as it is
     keys, images = batch
     taps = np.empty((len(images), len(views), len(blocks), clip.width, clip.grid, clip.grid), np.float16)
     for start in range(0, len(images), BATCH_IMAGES):
@@ -114,7 +119,7 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
     inputs = {
         **about,
         "batch_images": BATCH_IMAGES,
-        "code": code_of(["hspcgan.model.views"]),  # a changed crop is another view
+        "code": code_of(CODE),
         "tools": {name: version(name) for name in ("openai-clip", "torch")},
     }
     return Stage("taps", "images", inputs, plan, open_job)

@@ -3,8 +3,13 @@
 import sys
 
 import pytest
+from helpers.datasets import folder_dataset
 
 from hspcgan.pipeline.cache.fingerprint import code_of, code_sha256
+from hspcgan.pipeline.concepts.annotate import versions
+from hspcgan.pipeline.sources.config import DataConfig
+from hspcgan.pipeline.stages import ingest, taps
+from hspcgan.pipeline.stages.encode import EncodeConfig
 
 CODE = '''"""What it does."""
 SIZE = 3
@@ -80,3 +85,22 @@ def test_modules_in_use_are_followed_through_their_imports(package):
     assert list(code_of(["shapes.square"], ("shapes",))) == ["shapes.side", "shapes.square", "shapes.units"]
     assert list(code_of(["shapes.square"])) == ["shapes.square"]
     assert code_of(["shapes.round"], ("shapes",)) == {"shapes.round": code_sha256(package / "round.py")}
+
+
+@pytest.mark.parametrize("wrong", ["shapes.triangle", "shapes.side.length", "shapes", "forms.square"])
+def test_a_stated_name_that_is_no_module_is_an_error(package, wrong):
+    with pytest.raises(ModuleNotFoundError, match=f"no module {wrong}:"):
+        code_of(["shapes.square", wrong], ("shapes",))
+
+
+def test_ingest_and_taps_state_the_code_of_all_their_modules(tmp_path, tiny_clip_path):
+    data = DataConfig(source="folder", path=folder_dataset(tmp_path / "data"), image_size=16)
+    assert {*ingest.RULES, "hspcgan.pipeline.sources.folder"} <= ingest.stage(data).inputs["code"].keys()
+    encode = EncodeConfig(clip=str(tiny_clip_path), device="cpu")
+    assert set(taps.CODE) == taps.stage(taps.TapsConfig(views=("whole",)), encode).inputs["code"].keys()
+
+
+@pytest.mark.parametrize("annotator", versions.MODULES)
+def test_an_annotator_states_the_code_of_all_its_modules(annotator):
+    stated = versions.rules_code(annotator).keys()
+    assert {f"{versions.PACKAGE}.{name}" for name in ("parser", *versions.MODULES[annotator])} <= stated
