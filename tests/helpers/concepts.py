@@ -20,5 +20,9 @@ def spoken(concepts: Concepts) -> dict[str, list[str]]:
 def examples() -> list[tuple[str, str]]:
     """The lines "caption → result" in the docstrings of all the package's modules."""
     sources = sorted(Path(package.__path__[0]).rglob("*.py"))
-    pattern = re.compile(r'^ +(?:""")?(\S.*?) → (.*?)(?:""")?$', flags=re.MULTILINE)
-    return [example for source in sources for example in pattern.findall(source.read_text("utf8"))]
+    return [example for source in sources for example in examples_in(source.read_text("utf8"))]
+
+
+def examples_in(text: str) -> list[tuple[str, str]]:
+    """The lines "caption → result" of a docstring or a file."""
+    return re.findall(r'^ +(?:""")?(\S.*?) → (.*?)(?:""")?$', text, flags=re.MULTILINE)

@@ -16,14 +16,20 @@ Reason = Callable[[Tree, int], int]  # the head of a word's phrase, −1 for no 
 
 
 def prepositional_phrases(tree: Tree) -> None:
-    """Attaches each prepositional phrase."""
+    """Attaches each prepositional phrase to the noun that it describes, for the reasons below.
+
+    a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
+    """
     for i in range(len(tree)):
         if tree.is_a(i, "nmod", "obl"):
             _attach(tree, i, "nmod", _subject_beside, _before_pronoun, _holder_of_what_is_on_it, _wearer_of_place)
 
 
 def participles(tree: Tree) -> None:
-    """Attaches each participle in -ing to the noun that does it."""
+    """Attaches each participle in -ing to the noun that does it, for the reasons below.
+
+    a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
+    """
     for i in range(len(tree)):
         if tree.tags[i] == "VBG" and tree.is_a(i, "acl", "advcl", "xcomp"):
             _attach(tree, i, "acl", _wearer_who_acts, _part_in_the_wind, _owner_of_part, _owner_of_absent_thing)

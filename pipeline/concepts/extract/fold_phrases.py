@@ -107,7 +107,10 @@ def adverbs_before_prepositions(tree: Tree) -> None:
 
 
 def colours_on_parts(tree: Tree) -> None:
-    """ "with gray on its back" is read as "with a gray back"; see `repair.nouns.colours_on_parts`."""
+    """ "with gray on its back" is read as "with a gray back"; `repair.nouns.colours_on_parts` prepares it.
+
+    a bird with yellow on its chest → yellow (chest), with (bird, chest)
+    """
     for i in range(len(tree)):
         if tree.lemmas[i] not in lexicon("colours") or tree.case_text(i) != "with":
             continue

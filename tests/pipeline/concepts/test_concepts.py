@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import spacy
-from helpers.concepts import examples, spoken
+from helpers.concepts import examples, examples_in, spoken
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, concepts_from_tokens
 from hspcgan.pipeline.concepts.annotate.versions import rules_code
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
+from hspcgan.pipeline.concepts.extract import relations
+from hspcgan.pipeline.concepts.extract import rules as extract_rules
+from hspcgan.pipeline.concepts.repair import rules as repair_rules
 from hspcgan.pipeline.concepts.repair.rules import repair
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
@@ -29,6 +32,13 @@ RULES += [tuple(line.split(" → ")) for line in LEARNED]
 
 def test_rules_have_examples():
     assert len(RULES) > 150
+
+
+@pytest.mark.parametrize(
+    "rule", [*repair_rules.RULES, *extract_rules.FOLDS, *relations.RULES], ids=lambda rule: rule.__qualname__
+)
+def test_every_rule_has_an_example(rule):
+    assert set(RULES) & set(examples_in(rule.__doc__))
 
 
 def items_of(text: str) -> list[str]:
