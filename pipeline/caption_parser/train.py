@@ -60,7 +60,7 @@ def learn(csv: Path, out: Path) -> None:
 
     Ten minutes on one core. Sums of floats depend on threads: not the same bytes each time.
     """
-    rows, name = split(read_gold(csv)).learned, installed_model()
+    rows, name = without_held(read_gold(csv)), installed_model()
     pipelines = [load_spacy(name)]
     for number, how in enumerate(ROUNDS, start=1):
         found = lessons(pipelines[::-1], rows, how.moves)
@@ -75,22 +75,12 @@ def learn(csv: Path, out: Path) -> None:
     caption_weights.save(nlp, out, facts)
 
 
-@dataclass(frozen=True)
-class Split:
-    """FACTUAL's training captions: to learn from; the longest, by words, then text; others drawn at random."""
-
-    learned: list[Row]
-    longest: list[Row]
-    drawn: list[Row]
-
-
-def split(rows: Sequence[Row]) -> Split:
-    """Holds back HELD_LONG and HELD_DRAWN rows, and whatever repeats their captions."""
+def without_held(rows: Sequence[Row]) -> list[Row]:
+    """Rows to learn from: without the HELD_LONG longest (by words, then text), HELD_DRAWN others, and repetitions."""
     order = sorted(rows, key=lambda row: (-len(row[0].split()), row[0]))
     longest, others = order[:HELD_LONG], order[HELD_LONG:]
-    drawn = random.Random(SEED).sample(others, HELD_DRAWN)
-    held = {caption for caption, _ in (*longest, *drawn)}
-    return Split([row for row in others if row[0] not in held], longest, drawn)
+    held = {caption for caption, _ in (*longest, *random.Random(SEED).sample(others, HELD_DRAWN))}
+    return [row for row in others if row[0] not in held]
 
 
 def toy_birds(nlp: Any, count: int) -> list[Doc]:

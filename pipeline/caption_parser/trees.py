@@ -15,7 +15,7 @@ from hspcgan.pipeline.concepts.annotate.reread import read
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
-from hspcgan.pipeline.concepts.extract.scene_graph import add_graph, from_noun_chunks
+from hspcgan.pipeline.concepts.extract.scene_graph import with_graph
 from hspcgan.pipeline.concepts.factual.to_tuples import tuples
 from hspcgan.pipeline.concepts.repair.rules import repair
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
@@ -84,8 +84,7 @@ def _rank(lesson: Lesson) -> tuple[float, bool]:
 def judged(doc: Doc, gold: Graph) -> Lesson:
     """A tree with the score of the tuples that the rules read from it."""
     tokens = to_ud(ParseEdit.of_doc(doc), doc)
-    concepts = concepts_from_tokens(tokens)
-    graph = WORDS.graph(tuples(add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens), tokens))
+    graph = WORDS.graph(tuples(with_graph(concepts_from_tokens(tokens), doc, tokens), tokens))
     return Lesson(doc, spice(graph, gold, WORDS), graph == gold)
 
 

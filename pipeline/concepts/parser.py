@@ -19,6 +19,7 @@ log = logging.getLogger("hspcgan.pipeline")
 MAX_WORDS, MAX_CHARACTERS = 300, 2000
 """Of a caption that is analysed: parsers take memory and time by the square of its words. CLIP reads 77 tokens."""
 
+Analysed = tuple[Concepts, list[Token]]
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -97,28 +98,31 @@ class Parser:
             gc.freeze()
             atexit.register(gc.unfreeze)  # or libraries complain at exit that their objects still exist
 
-    def _analyse(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
+    def _analyse(self, texts: Sequence[str]) -> Iterator[Analysed]:
         self.load()
         analyse = {"spacy": self._by_spacy, "stanza": self._by_stanza, "factual": self._by_factual}
         for at in range(0, len(texts), self.config.batch_size):
             batch = lowercase_all_caps(texts[at : at + self.config.batch_size])
             yield from _each(batch, analyse[self.config.annotator])
 
-    def _by_spacy(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
+    def _by_spacy(self, texts: Sequence[str]) -> Iterator[Analysed]:
         from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
+        from hspcgan.pipeline.concepts.extract.scene_graph import with_graph
 
         for doc, edit in self._repaired(texts):
             tokens = to_ud(edit, doc)
-            yield _with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
+            yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
-    def _by_stanza(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
+    def _by_stanza(self, texts: Sequence[str]) -> Iterator[Analysed]:
+        from hspcgan.pipeline.concepts.extract.scene_graph import with_graph
+
         analyses = self.stanza.annotate(texts)
         named = {n for n, tokens in enumerate(analyses) if any(t.upos == "PROPN" for t in tokens)}
         for found, (doc, _) in zip(analyses, self._repaired(texts, named), strict=True):
             tokens = with_entity_types(found, doc)
-            yield _with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
+            yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
-    def _by_factual(self, texts: Sequence[str]) -> Iterator[tuple[Concepts, list[Token]]]:
+    def _by_factual(self, texts: Sequence[str]) -> Iterator[Analysed]:
         """FACTUAL writes the graph; spaCy only says where its words are."""
         from hspcgan.pipeline.concepts.extract.scene_graph import drawing, from_noun_chunks
         from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
@@ -149,9 +153,6 @@ class Parser:
         if self.config.annotator == "factual":
             versions |= {"factual_model": self.factual.sha256(), **tool_versions("transformers", "tokenizers")}
         return versions
-
-
-Analysed = tuple[Concepts, list[Token]]
 
 
 def _each(texts: Sequence[str], analyse: Callable[[Sequence[str]], Iterator[Analysed]]) -> Iterator[Analysed]:
@@ -190,10 +191,3 @@ def with_entity_types(tokens: list[Token], doc: Any) -> list[Token]:
         return tokens
     kinds = {at: t.ent_type_ for t in doc if t.ent_type_ for at in range(t.idx, t.idx + len(t.text))}
     return [replace(token, ner=kinds.get(token.start, "")) for token in tokens]
-
-
-def _with_graph(concepts: Concepts, doc: Any, tokens: list[Token]) -> Concepts:
-    """The concept sets with sng_parser's graph over them; of a caption without entities, its noun chunks."""
-    from hspcgan.pipeline.concepts.extract.scene_graph import add_graph, from_noun_chunks
-
-    return add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens)

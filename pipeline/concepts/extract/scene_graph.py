@@ -38,6 +38,11 @@ def raw_graph(doc: Doc) -> dict:
     return _backend().parse(doc)
 
 
+def with_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
+    """The concept sets with sng_parser's graph over them; of a caption without entities, its noun chunks."""
+    return add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens)
+
+
 def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
     """Fills gaps in the concept sets' edges from sng_parser's graph, and counts how the two compare.
 

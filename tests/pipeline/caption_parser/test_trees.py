@@ -2,7 +2,7 @@
 
 import pytest
 
-from hspcgan.pipeline.caption_parser.train import Round, averaged, split, trained
+from hspcgan.pipeline.caption_parser.train import Round, averaged, trained, without_held
 from hspcgan.pipeline.caption_parser.trees import WORDS, improved, judged, lessons, moved, variants
 from hspcgan.pipeline.concepts.annotate import caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
@@ -63,12 +63,11 @@ def test_the_longest_captions_and_their_repetitions_are_held_back(monkeypatch):
     monkeypatch.setattr("hspcgan.pipeline.caption_parser.train.HELD_LONG", 2)
     monkeypatch.setattr("hspcgan.pipeline.caption_parser.train.HELD_DRAWN", 3)
     rows = [(" ".join(["word"] * n) + f" {n % 7}", []) for n in range(3, 20)] * 2
-    parts = split(rows)
-    assert [len(caption.split()) for caption, _ in parts.longest] == [20, 20]
-    assert len(parts.drawn) == 3
-    held = {caption for caption, _ in (*parts.longest, *parts.drawn)}
-    assert held.isdisjoint(caption for caption, _ in parts.learned)
-    assert {caption for caption, _ in rows} == held | {caption for caption, _ in parts.learned}
+    learned = without_held(rows)
+    held = [row for row in rows if row not in learned]
+    assert max(len(caption.split()) for caption, _ in held) == 20
+    assert len(held) == 2 + 2 * 3  # the longest and its repetition; three others and theirs
+    assert sorted(learned + held) == sorted(rows)
 
 
 def test_what_is_shown_often_enough_is_read_so():
