@@ -39,8 +39,6 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
     a bird that has red wings → have (bird, wing)
     the bird is small and it has a black beak → have (bird, beak)
     a white sink with two bottles sitting on it → sit on (bottle, sink)
-    a table with a plate and a cup on it → with (table, cup), on (cup, table)
-    there is a large bowl with vegetables and broccoli in it → in (broccoli, bowl)
     """
     if tree.lemmas[pronoun] in RELATIVE:
         clause = predicate
@@ -52,24 +50,31 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
     plural = tree.words[pronoun] in ("they", "them")
     if pronoun in tree.persons:
         return [pronoun]
+    if tree.is_a(pronoun, "nmod") and tree.is_entity(tree.heads[pronoun]):
+        return _before_the_list(tree, tree.heads[pronoun], plural)
     own = {tree.heads[pronoun], *tree.children(predicate, "nsubj")}
     if tree.is_a(predicate, "acl"):
         own.add(tree.heads[predicate])
     before = [i for i in range(pronoun - 1, -1, -1) if tree.is_entity(i) and i not in own]
     fitting = [i for i in before if _is_plural(tree, i) == plural]
-    first = tree.heads[pronoun]
-    if tree.is_a(pronoun, "nmod") and tree.is_entity(first):
-        while tree.is_a(first, "conj") and tree.is_entity(tree.heads[first]):
-            first = tree.heads[first]
-        own = set(tree.with_conjuncts(first))
-        things_before = (i for i in range(first - 1, -1, -1) if tree.is_entity(i) and i not in own)
-        fitting = [i for i in things_before if tree.lemmas[i] not in lexicon("persons")]
-        fitting.sort(key=lambda i: _is_plural(tree, i) != plural)
-        if fitting:
-            return fitting[:1]
-        return [first] if first != tree.heads[pronoun] else []
     chosen = [i for i in fitting if tree.is_a(i, "nsubj", "root")] or fitting
     return shared(tree, chosen[0], pronoun) if chosen and plural else chosen[:1]
+
+
+def _before_the_list(tree: Tree, noun: int, plural: bool) -> list[int]:
+    """The thing that a pronoun after a noun stands for: the last before the list that the noun is in, or its first.
+
+    a table with a plate and a cup on it → with (table, cup), on (cup, table)
+    there is a large bowl with vegetables and broccoli in it → in (broccoli, bowl)
+    """
+    first = noun
+    while tree.is_a(first, "conj") and tree.is_entity(tree.heads[first]):
+        first = tree.heads[first]
+    joined = set(tree.with_conjuncts(first))
+    before = [i for i in range(first - 1, -1, -1) if tree.is_entity(i) and i not in joined]
+    fitting = [i for i in before if tree.lemmas[i] not in lexicon("persons")]
+    fitting.sort(key=lambda i: _is_plural(tree, i) != plural)
+    return fitting[:1] or ([first] if first != noun else [])
 
 
 def _is_plural(tree: Tree, i: int) -> bool:

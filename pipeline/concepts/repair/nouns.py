@@ -1,14 +1,9 @@
-"""Repairs of words that spaCy confuses with nouns in telegraphic captions ("train on tracks", "giraffe eating leaves").
-
-Its small model learnt from newspapers, where a sentence has a verb: it takes nouns without article for verbs, and
-participles for nouns.
-"""
+"""Repairs of colours that stand for a noun ("a man in white", "gray on its back") and of the words around them."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
-MADE = ("baked", "boiled", "cooked", "cut", "fried", "made")  # "deep fried", "soft boiled": the first word says how
 OBJECTS = ("pobj", "dobj")
 PICTURES = ("photo", "photograph", "picture", "image", "shot")
 
@@ -74,7 +69,9 @@ def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A colour after "with" and before "on" is a noun to which the place belongs; `fold` gives it to the place.
+    """A colour between "with" and "on" or "in" is a noun, and the place after it describes it.
+
+    `extract.fold_phrases.colours_on_parts` makes it an attribute of the place.
 
     this bird is white with gray on its back and tail → white (bird), gray (back), gray (tail), with (bird, tail)
     a bird with red and black on the wings → red (wing), black (wing), with (bird, wing)

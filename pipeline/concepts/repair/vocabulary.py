@@ -13,7 +13,6 @@ class Vocabulary:
     nouns: frozenset[str] = frozenset()
     verbs: frozenset[str] = frozenset()
     adjectives: frozenset[str] = frozenset()
-    adverbs: frozenset[str] = frozenset()
     irregular_verbs: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -23,8 +22,8 @@ class Vocabulary:
         if not (lookups and lookups.has_table("lemma_index") and lookups.has_table("lemma_exc")):
             return cls()
         table = lookups.get_table("lemma_index")
-        nouns, verbs, adjectives, adverbs = (frozenset(table[pos]) for pos in ("noun", "verb", "adj", "adv"))
-        return cls(nouns, verbs, adjectives, adverbs, lookups.get_table("lemma_exc")["verb"])
+        nouns, verbs, adjectives = (frozenset(table[pos]) for pos in ("noun", "verb", "adj"))
+        return cls(nouns, verbs, adjectives, lookups.get_table("lemma_exc")["verb"])
 
     def verb_of_participle(self, form: str) -> str:
         """The verb of a form in -ing, whether or not it is a known one: "riding" gives ride."""
