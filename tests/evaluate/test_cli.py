@@ -1,7 +1,9 @@
 """`hspcgan evaluate` end to end on a small cache: what is chosen, written, expected and rejected."""
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,7 +15,11 @@ from helpers.cli import hspcgan
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.draw.pictures import read_png, tiles
+from hspcgan.evaluate.scored import drawings
 from hspcgan.evaluate.scored.selection import select
+from hspcgan.evaluate.scored.subjects import REAL, Subject
+from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 
 
@@ -259,3 +265,34 @@ def test_an_unknown_key_and_a_missing_scorer_are_refused_before_anything_is_draw
     assert failed(result, "did you mean 'samples'"), result.output
     result = hspcgan("evaluate", manifest, "--untrained", "-o", "evaluate.scorers={held-out: nowhere.pt}")
     assert failed(result, "nowhere.pt"), result.output
+
+
+@pytest.mark.parametrize(("samples", "size"), [(3, 2), (2, 3), (None, 99)])
+def test_sets_of_different_size_are_refused(cache, samples, size):
+    config = EvaluateConfig(samples=samples, reference="real.safetensors")
+    message = rf"real\.safetensors holds {size} images, .*both sets have the same size: set evaluate\.samples to {size}"
+    with pytest.raises(UserError, match=message):
+        select(cache, config, reference_size=size)
+
+
+def test_captions_are_collated_batch_by_batch_as_parts_of_the_whole(cache, monkeypatch):
+    lengths = np.arange(len(cache.captions)) % 7 + 1
+    texts = replace(cache.texts, offsets=np.concatenate([[0], np.cumsum(lengths)]))
+    rows = np.array([0, 14, 7, 8, 6, 3, 1, 25, 2, 9, 16])  # the longest, of 7 tokens, is in the second batch
+    arrays = collate(texts, rows, n_entities=2)
+    assert arrays["tokens"].shape[1] == 7
+    monkeypatch.setattr(drawings, "BATCH", 4)
+    monkeypatch.setattr(drawings, "generate", lambda _, condition, *rest: (condition, *rest))
+    context = SimpleNamespace(
+        cache=SimpleNamespace(texts=texts),
+        selection=SimpleNamespace(caption_rows=rows),
+        ids=[str(row) for row in rows],
+        config=SimpleNamespace(seed=5),
+    )
+    drawn = drawings.Drawings(context, Subject("real", REAL))
+    drawn._generator = SimpleNamespace(config=SimpleNamespace(locals=2))
+    for index, part in enumerate((slice(0, 4), slice(4, 8), slice(8, 11))):
+        batch, ids, seeds, size = drawn._draw_captions(index)
+        for field in fields(batch):
+            np.testing.assert_array_equal(getattr(batch, field.name).numpy(), arrays[field.name][part], field.name)
+        assert (ids, seeds, size) == (context.ids[part], [5] * len(ids), 4)
