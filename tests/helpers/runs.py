@@ -30,10 +30,12 @@ def make_cache(
     repeat_text: bool = True,
     views: Sequence[str] = (),
     n_tokens: Sequence[int] = (4,),
+    keep_tokens: bool = True,
 ) -> Path:
     """`train` + `test` samples with two captions each; with `repeat_text` samples 0 and 1 share one caption's text.
 
-    With `views` the cache holds CLIP features of these. Captions have `n_tokens` in turn.
+    With `views` the cache holds CLIP features of these. Captions have `n_tokens` in turn. Without `keep_tokens`
+    it has no token features, as with encode.tokens: false.
     """
     draw = np.random.default_rng(0)
     keys = [f"bird-{i:03d}" for i in range(train + test)]
@@ -74,10 +76,10 @@ def make_cache(
         partial.begin("parse", {})
         partial.write("parse", 0, {"concepts": pa.Table.from_pylist(concepts, schema=schema.CONCEPTS)})
         partial.complete("parse", 1)
-        partial.begin("encode", {})
+        partial.begin("encode", {} if keep_tokens else {"tokens": False})
         texts, prompts = (found.to_pylist() for found in partial.texts(TEMPLATES))
         counts = [n_tokens[i % len(n_tokens)] for i in range(len(texts) + len(prompts))]
-        lengths = counts[: len(texts)] + [0] * len(prompts)
+        lengths = [keep_tokens * n for n in counts[: len(texts)]] + [0] * len(prompts)
         rows = [{"text": text, "n_tokens": n, "truncated": False}
                 for text, n in zip(texts + prompts, counts, strict=True)]  # fmt: skip
         partial.write(

@@ -5,11 +5,10 @@ import sys
 
 import pytest
 from helpers.cli import hspcgan
-from helpers.runs import write_manifest
+from helpers.runs import make_cache, write_manifest
 
 from hspcgan.evaluate.checkpoints import text_settings
 from hspcgan.model.checkpoint import read_card
-from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import checkpoints, loop
 from hspcgan.train.distributed import start
@@ -90,11 +89,9 @@ def test_a_missing_wandb_is_reported_before_anything_is_loaded(tmp_path, monkeyp
     assert [line.split()[0] for line in missing(loaded)] == ["no", "no", "train.wandb"]
 
 
-def test_a_cache_without_token_features_fits_models_that_read_the_sentence_alone(
-    tmp_path, cache_path, tiny_clip_path, monkeypatch
-):
-    monkeypatch.setattr(Cache, "has_tokens", False)
-    path = write_manifest(tmp_path, cache_path, tiny_clip_path)
+def test_a_cache_without_token_features_fits_models_that_read_the_sentence_alone(tmp_path, tiny_clip_path):
+    cache = make_cache(tmp_path / "cache", tiny_clip_path, keep_tokens=False)
+    path = write_manifest(tmp_path, cache, tiny_clip_path)
     said = r"no token features .*the model of tiny reads them; .*model\.context: sentence, or encode\.tokens: true"
     with pytest.raises(ValueError, match=said):
         build_run(load_manifest(str(path), ["model.context=tokens"]), start("cpu"))
