@@ -27,7 +27,7 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
     """Download weights: CLIPs, stanza's English, Inception, FACTUAL's parser.
 
     NAME is ViT-B/32, ViT-B/16, ViT-L/14, stanza, inception or factual; without one, all are listed. Interrupted
-    downloads are resumed, checksums are verified, proxies of the environment are used. No other command downloads
+    downloads are resumed, known checksums are verified, proxies of the environment are used. No other command downloads
     anything.
     """
     from hspcgan.model.published_weights import ALL, catalogue
@@ -41,13 +41,15 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
     failed = []
     for name in dict.fromkeys([*names, *(ALL if everything else ())]):
         try:
-            path, fetched = download(name, folder)
+            found = download(name, folder)
         except UserError as error:
             if not everything:
                 raise
             failed.append(f"{name}: {error}")
             continue
-        echo(f"{path}: {'fetched' if fetched else 'already there'}, {size_mb(path):,.1f} MB, checksums verified")
+        of = "" if found.verified == found.files else f" of {found.verified} of {found.files} files"
+        checked = f"checksums{of} verified" if found.verified else "no checksum known"
+        echo(f"{found.path}: {'fetched' if found.new else 'already there'}, {size_mb(found.path):,.1f} MB, {checked}")
     if failed:
         raise UserError("not fetched:\n  " + "\n  ".join(failed))
 

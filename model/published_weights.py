@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hspcgan.model.common.download import MissingError, Remote, download
 from hspcgan.model.common.errors import UserError, install
@@ -57,12 +57,21 @@ ALL = ("ViT-B/32", "ViT-B/16", STANZA, "inception", FACTUAL)
 """What `--all` fetches: all that `hspcgan doctor` can find missing."""
 
 
-def fetch(name: str, folder: Path = WEIGHTS) -> tuple[Path, bool]:
+class Fetched(NamedTuple):
+    """A file or folder of weights, whether anything was downloaded, and how many of its files have a checked sum."""
+
+    path: Path
+    new: bool
+    verified: int
+    files: int
+
+
+def fetch(name: str, folder: Path = WEIGHTS) -> Fetched:
     """
     Downloads weights by name into a folder, file by file, and lists their sha256 in its SHA256SUMS.
 
-    Returns their file or folder, and whether anything had to be downloaded. UserError: an unknown name, a CLIP with a
-    ResNet, and as of `download`.
+    Existing files are compared with that list and with published checksums. UserError: an unknown name, a CLIP with a
+    ResNet, a file that is not the listed one, and as of `download`.
     """
     known = catalogue()
     found = known.get(name)
@@ -71,22 +80,25 @@ def fetch(name: str, folder: Path = WEIGHTS) -> tuple[Path, bool]:
 
         one = published(name)  # any other of OpenAI's list, or a file's stem; UserError with the known names
         found = known.get(one.name) or Weights(one.name, one.file, "manifests that name it", _clip(one.name))
-    sums, fetched = _read_sums(folder), False
+    sums, fetched, verified, files = _read_sums(folder), False, 0, 0
     for remote in found.remotes(folder):
         path = folder / remote.path
+        listed = sums.get(remote.path) if path.is_file() else None
+        if listed and file_sha256(path) != listed:
+            raise UserError(f"{path} is not the file that was fetched ({SUMS} has {listed}); move it away")
         try:
-            new = download(remote, folder)
+            outcome = download(remote, folder)
         except MissingError:
             if not remote.optional:
                 raise
             continue
-        if new:
+        files += 1
+        verified += bool(listed) or outcome.verified
+        if outcome.new:
             sums[remote.path] = file_sha256(path)
             write_whole(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
             fetched = True
-        elif remote.path in sums and file_sha256(path) != sums[remote.path]:
-            raise UserError(f"{path} is not the file that was fetched ({SUMS} has {sums[remote.path]}); move it away")
-    return folder / found.place, fetched
+    return Fetched(folder / found.place, fetched, verified, files)
 
 
 def _read_sums(folder: Path) -> dict[str, str]:
@@ -114,9 +126,7 @@ def _inception(folder: Path) -> Iterator[Remote]:
     try:
         from cleanfid.downloads_helper import inception_url
     except ModuleNotFoundError:
-        raise UserError(
-            f"the address of Inception is clean-fid's, which is not installed; {install('evaluate')}"
-        ) from None
+        raise _uninstalled("clean-fid", "evaluate") from None
     yield Remote(inception_url, INCEPTION, INCEPTION_SHA256)
 
 
@@ -125,9 +135,7 @@ def _stanza(folder: Path) -> Iterator[Remote]:
     try:
         from stanza.resources import common
     except ModuleNotFoundError:
-        raise UserError(
-            f"the list of stanza's models needs stanza, which is not installed; {install('pipeline')}"
-        ) from None
+        raise _uninstalled("stanza", "pipeline") from None
     version = common.DEFAULT_RESOURCES_VERSION
     yield Remote(f"{common.DEFAULT_RESOURCES_URL}/resources_{version}.json", f"{STANZA}/resources.json")
     path = folder / STANZA / "resources.json"
@@ -155,9 +163,7 @@ def _factual(folder: Path) -> Iterator[Remote]:
     try:
         from huggingface_hub import hf_hub_url
     except ModuleNotFoundError:
-        raise UserError(
-            f"the model's address needs huggingface_hub, which is not installed; {install('factual')}"
-        ) from None
+        raise _uninstalled("huggingface_hub", "factual") from None
     for name in (*FACTUAL_NEEDS, *FACTUAL_MAY_HAVE):
         yield Remote(hf_hub_url(FACTUAL_REPO, name), f"{FACTUAL}/{name}", optional=name in FACTUAL_MAY_HAVE)
 

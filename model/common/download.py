@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 
 from tqdm import tqdm
@@ -44,26 +44,35 @@ class Remote:
     optional: bool = False  # its absence on the server is no error
 
 
-def download(remote: Remote, folder: Path) -> bool:
+class Outcome(NamedTuple):
+    """Whether a file was downloaded, and whether it was compared with a published checksum."""
+
+    new: bool
+    verified: bool
+
+
+def download(remote: Remote, folder: Path) -> Outcome:
     """
-    Downloads a file into the folder, unless it is there; returns whether it was downloaded.
+    Downloads a file into the folder, unless it is there; an existing file is compared with its known checksums.
 
     The environment's proxy is used (https_proxy and the like). An interrupted download stays as NAME.part and is
     resumed. UserError: another file in its place, an address that cannot be reached, a wrong checksum.
     """
     path = folder / remote.path
     if path.is_file():
-        if remote.sha256 and (got := file_sha256(path)) != remote.sha256:
-            raise UserError(
-                f"{path} is there with sha256 {got}, the published file has {remote.sha256}; move it away, or give "
-                "another folder with --to"
-            )
-        return False
+        checks = _checks(remote)
+        for name, wanted, measure in checks:
+            if (got := measure(path)) != wanted:
+                raise UserError(
+                    f"{path} is there with {name} {got}, the published file has {wanted}; move it away, or give "
+                    "another folder with --to"
+                )
+        return Outcome(False, bool(checks))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
         linked = _transfer(remote, part)
-        _verify(remote, part, linked)
+        verified = _verify(remote, part, linked)
     except (HTTPError, URLError, HTTPException, ConnectionError, TimeoutError) as error:
         sum_hint = f" (sha256 {remote.sha256})" if remote.sha256 else ""
         kind = MissingError if isinstance(error, HTTPError) and error.code == 404 else UserError
@@ -77,7 +86,7 @@ def download(remote: Remote, folder: Path) -> bool:
             part.unlink(missing_ok=True)  # it would keep the disk full
         raise
     os.replace(part, path)
-    return True
+    return Outcome(True, verified)
 
 
 def _transfer(remote: Remote, part: Path) -> str:
@@ -110,8 +119,8 @@ def _transfer(remote: Remote, part: Path) -> str:
         return redirects.linked or response.headers.get(LINKED, "")
 
 
-def _verify(remote: Remote, part: Path, linked: str) -> None:
-    """UserError, and the part removed, where a known checksum is not that of the file."""
+def _checks(remote: Remote, linked: str = "") -> list[tuple[str, str, Callable[[Path], str]]]:
+    """Name, value and function of each known checksum; `linked` is the one that the server states."""
     linked = linked.strip().strip('"').removeprefix("W/").strip('"')
     checks: list[tuple[str, str, Callable[[Path], str]]] = [
         ("sha256", remote.sha256, file_sha256),
@@ -119,12 +128,19 @@ def _verify(remote: Remote, part: Path, linked: str) -> None:
         ("sha256", linked if re.fullmatch("[0-9a-f]{64}", linked) else "", file_sha256),
         ("git SHA-1", linked if re.fullmatch("[0-9a-f]{40}", linked) else "", _git_sha1),
     ]
+    return [(name, wanted, measure) for name, wanted, measure in checks if wanted]
+
+
+def _verify(remote: Remote, part: Path, linked: str) -> bool:
+    """Whether a checksum is known; UserError, and the part removed, if one is not that of the file."""
+    checks = _checks(remote, linked)
     for name, wanted, measure in checks:
-        if wanted and (got := measure(part)) != wanted:
+        if (got := measure(part)) != wanted:
             part.unlink()
             raise UserError(
                 f"{remote.url} did not give what was published ({name} {got}, expected {wanted}); run the command again"
             )
+    return bool(checks)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,27 @@ def test_all_that_doctor_misses_is_fetched_at_once_and_listed_with_its_sums(site
 
 def finding(name: str) -> doctor.Finding:
     return next(found for found in doctor.examine() if found.name == name and found.group == "weights, fetched")
+
+
+def test_only_files_that_were_compared_are_called_verified(site, monkeypatch):
+    offer_stanza(site, monkeypatch)
+    assert "checksums of 4 of 5 files verified" in fetch("stanza").output  # the list itself has none
+    assert "checksums verified" in fetch("stanza").output  # SHA256SUMS has all
+    (Path("weights") / "SHA256SUMS").unlink()
+    assert "already there" in (again := fetch("stanza").output)
+    assert "checksums of 4 of 5 files verified" in again
+    (Path("weights") / "stanza" / "en" / "pos" / "toy.pt").write_bytes(b"damaged")
+    damaged = fetch("stanza")
+    assert (damaged.exit_code, "toy.pt is there with md5" in damaged.output) == (3, True)
+
+
+@pytest.mark.parametrize(("name", "module", "package", "extra"), [
+    ("inception", "cleanfid.downloads_helper", "clean-fid", "evaluate"),
+    ("stanza", "stanza.resources", "stanza", "pipeline"),
+    ("factual", "huggingface_hub", "huggingface_hub", "factual"),
+])  # fmt: skip
+def test_a_package_that_states_an_address_is_named_with_its_extra(tmp_path, monkeypatch, name, module, package, extra):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)  # as where it is not installed
+    message = refused(name)
+    assert f"stated by {package}, which is not installed; pip install -e '.[{extra}]'" in message

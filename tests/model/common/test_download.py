@@ -28,10 +28,10 @@ def names(folder) -> list[str]:
 
 def test_a_file_arrives_whole_and_once(site, tmp_path):
     remote = Remote(f"{site.url}/deep/file.bin", "below/file.bin", SHA256)
-    assert download(remote, tmp_path)
+    assert download(remote, tmp_path).new
     assert (tmp_path / "below" / "file.bin").read_bytes() == CONTENT
     assert names(tmp_path) == ["below/file.bin"]
-    assert not download(remote, tmp_path)
+    assert not download(remote, tmp_path).new
     assert len(site.asked) == 1
 
 
@@ -41,7 +41,7 @@ def test_an_interrupted_download_is_resumed_where_it_ended(site, tmp_path):
     with pytest.raises(UserError, match=r"cannot be fetched .*1\.2 MB are kept, the same command resumes"):
         download(remote, tmp_path)
     assert names(tmp_path) == ["file.bin.part"]
-    assert download(remote, tmp_path)
+    assert download(remote, tmp_path).new
     assert site.asked[-1][1] == "bytes=1234567-"
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
     assert names(tmp_path) == ["file.bin"]
@@ -75,7 +75,7 @@ def test_the_checksum_that_the_server_states_is_verified_across_a_redirect(site,
     with pytest.raises(UserError, match=rf"sha256 [0-9a-f]{{64}}, expected {SHA256}"):
         download(remote, tmp_path)
     assert names(tmp_path) == []
-    assert download(remote, tmp_path)
+    assert download(remote, tmp_path).new
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
 
 
@@ -90,7 +90,7 @@ def test_a_file_that_the_server_lacks_and_one_that_cannot_be_reached_are_told_ap
 def test_the_environments_proxy_is_used(site, tmp_path, monkeypatch):
     monkeypatch.setenv("http_proxy", site.url)
     monkeypatch.setenv("no_proxy", "")
-    assert download(Remote("http://somewhere.invalid/deep/file.bin", "file.bin", SHA256), tmp_path)
+    assert download(Remote("http://somewhere.invalid/deep/file.bin", "file.bin", SHA256), tmp_path).new
     assert site.asked == [("http://somewhere.invalid/deep/file.bin", "")]
 
 
@@ -99,3 +99,23 @@ def test_another_file_in_its_place_is_kept(site, tmp_path):
     with pytest.raises(UserError, match="move it away"):
         download(Remote(f"{site.url}/deep/file.bin", "file.bin", SHA256), tmp_path)
     assert (tmp_path / "file.bin").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("kind", ["sha256", "md5"])
+def test_an_existing_file_is_compared_with_the_known_checksum(tmp_path, kind):
+    wanted = hashlib.new(kind, CONTENT).hexdigest()
+    remote = Remote("http://127.0.0.1:1/x", "file.bin", **{kind: wanted})
+    (tmp_path / "file.bin").write_bytes(CONTENT)
+    assert download(remote, tmp_path) == (False, True)
+    (tmp_path / "file.bin").write_bytes(b"mine")
+    with pytest.raises(UserError, match=rf"is there with {kind} \w+, the published file has {wanted}"):
+        download(remote, tmp_path)
+
+
+def test_a_file_without_a_known_checksum_is_not_called_verified(site, tmp_path):
+    remote = Remote(f"{site.url}/deep/file.bin", "file.bin")
+    assert download(remote, tmp_path) == (True, False)
+    assert download(remote, tmp_path) == (False, False)
+    site.linked = True
+    (tmp_path / "file.bin").unlink()
+    assert download(remote, tmp_path) == (True, True)
