@@ -1,4 +1,4 @@
-"""Reads files that a user names: regular files below a stated size, as bytes, text, JSON or a typed model."""
+"""Reads files that a user names: regular files below a stated size, as bytes, text or JSON."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 from hspcgan.model.common.errors import UserError
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-Model = TypeVar("Model", bound="BaseModel")
 MAX_BYTES = 2**28
 """Of a file that is read whole, unless its reader says otherwise: 268 MB."""
 
@@ -80,13 +76,6 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits; thousands of brackets
         raise UserError(f"{path} is not JSON that can be read: {_reason(error)}") from error
-
-
-def read_model(path: Path, model: type[Model], limit: int = MAX_TEXT) -> Model:
-    """The content as a typed model of a JSON file. UserError with path and all problems."""
-    from hspcgan.model.common.validation import typed
-
-    return typed(model, read_json(path, limit), str(path))
 
 
 def is_local(path: Path) -> bool:
