@@ -11,7 +11,10 @@ import pytest
 from click.testing import CliRunner
 from helpers.playground import wait_until
 from PIL import Image
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
 
+from hspcgan.evaluate.playground.guard import Guard
 from hspcgan.evaluate.playground.state import State
 from hspcgan.pipeline.cli.root import main
 
@@ -215,3 +218,12 @@ def test_a_full_queue_says_so_at_once(served):
 def test_what_clip_never_read_is_said(served):
     page = served.ask("/?" + State("a yellow parrot", "", count=1).query())[1].decode()
     assert "toy-clip was never trained on &#39;parrot&#39;" in page
+
+
+@pytest.mark.parametrize(("port", "host", "answered"), [
+    (80, "127.0.0.1", True), (80, "localhost", True), (80, "127.0.0.1:80", True), (80, "evil.example", False),
+    (8017, "127.0.0.1", False), (8017, "localhost", False),
+])  # fmt: skip
+def test_browsers_leave_out_the_port_80(port, host, answered):
+    problem = Guard(PlainTextResponse(""), port)._problem(Headers({"host": host, "origin": f"http://{host}"}))
+    assert (problem == "") == answered
