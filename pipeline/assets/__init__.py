@@ -8,3 +8,8 @@ CAPTION_PARSER = "caption-parser"  # the folder of the weights that spaCy's mode
 def assets_folder() -> Path:
     """Where the shipped weights lie."""
     return Path(__path__[0])
+
+
+def build_command(name: str) -> str:
+    """The command that builds shipped weights, by their name."""
+    return f"hspcgan assets build {name}" + (" --factual train.csv" if name == CAPTION_PARSER else "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hspcgan.model.common.errors import UserError, install
+from hspcgan.model.common.errors import install
 from hspcgan.model.common.files import size_mb
 from hspcgan.model.published_weights import ALL, FACTUAL, INCEPTION, WEIGHTS, catalogue
 from hspcgan.pipeline.cli.extras import by_extra
@@ -85,19 +85,21 @@ def _clip_import() -> Finding:
 
 
 def _shipped_weights() -> Iterator[Finding]:
-    from hspcgan.pipeline.manifest import weights_path
+    from hspcgan.pipeline.assets import CAPTION_PARSER, assets_folder, build_command
+    from hspcgan.pipeline.manifest import shipped_weights
 
     uses = {
         "toy-clip": "the demo's CLIP",
         "toy-scorer": "the demo's held-out scorer",
         "toy-stanza": "the demo's annotator",
         "toy-hspcgan": "`hspcgan sample` without a checkpoint",
+        CAPTION_PARSER: "spaCy's default parser of captions",
     }
+    places = shipped_weights() | {CAPTION_PARSER: assets_folder() / CAPTION_PARSER}
     for name, use in uses.items():
-        try:
-            path = weights_path(name)
-        except UserError:
-            fix = "it is part of the package: install it again, or build it with `hspcgan assets build`"
+        path = places.get(name)
+        if path is None or not path.exists():
+            fix = f"it is part of the package: install it again, or build it with `{build_command(name)}`"
             yield Finding("weights, shipped", name, False, f"absent ({use})", fix)
         else:
             yield Finding("weights, shipped", name, True, f"{size_mb(path):.1f} MB ({use})")

@@ -46,26 +46,30 @@ def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> Non
     Build weights: toy-stanza, toy-clip, toy-scorer, toy-hspcgan from nothing (default: all, in this order);
     caption-parser from FACTUAL's training captions (--factual).
     """
+    from hspcgan.pipeline.assets import CAPTION_PARSER
     from hspcgan.pipeline.toybirds.weights import build as weights
 
-    known = (*weights.BUILDERS, weights.CAPTION_PARSER)
+    known = (*weights.BUILDERS, CAPTION_PARSER)
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise click.UsageError(f"unknown weights {', '.join(unknown)}; known: {', '.join(known)}")
-    if (weights.CAPTION_PARSER in names) != (factual is not None):
-        raise click.UsageError(f"{weights.CAPTION_PARSER} and --factual train.csv go together")
+    if (CAPTION_PARSER in names) != (factual is not None):
+        raise click.UsageError(f"{CAPTION_PARSER} and --factual train.csv go together")
     weights.build(names, out, factual)
 
 
 @assets.command()
 def verify() -> None:
     """Hold the shipped weights against their sha256 list."""
+    from hspcgan.pipeline.assets import build_command
     from hspcgan.pipeline.toybirds.weights import build as weights
 
     wrong = weights.verify()
     if wrong:
+        names = dict.fromkeys(Path(name.split("/")[0]).stem for name in wrong)
+        commands = ", ".join(f"`{build_command(name)}`" for name in names)
         raise CheckFailedError(
             f"not as listed in {weights.SUMS}: {', '.join(wrong)}; install the package again, or rebuild them with "
-            "`hspcgan assets build`"
+            f"{commands}"
         )
     echo("All shipped weights are as listed.")

@@ -6,6 +6,7 @@ import sys
 import pytest
 from stanza.resources import common
 
+from hspcgan.pipeline import assets
 from hspcgan.pipeline.cli import doctor
 from hspcgan.pipeline.concepts.annotate.stanza import Stanza
 from hspcgan.pipeline.manifest import weights_path
@@ -82,3 +83,12 @@ def test_factuals_parser_is_present_with_its_files(tmp_path, monkeypatch):
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         (folder / name).write_bytes(b"")
     assert finding("factual").present
+
+
+def test_the_default_parsers_weights_are_listed_with_the_command_that_builds_them(tmp_path, monkeypatch):
+    found = next(one for one in doctor.examine() if one.name == "caption-parser")
+    assert (found.present, found.group) == (True, "weights, shipped")
+    monkeypatch.setattr(assets, "__path__", [str(tmp_path)])
+    found = next(one for one in doctor.examine() if one.name == "caption-parser")
+    assert not found.present
+    assert "`hspcgan assets build caption-parser --factual train.csv`" in found.fix

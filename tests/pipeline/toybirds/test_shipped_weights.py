@@ -1,12 +1,15 @@
 """What is found by name: shipped manifests, each valid in all its sections, and shipped weights."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from helpers.cli import hspcgan
 from pydantic import BaseModel
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.model.config import ModelConfig
+from hspcgan.pipeline import assets
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, weights_path
@@ -86,3 +89,15 @@ def test_the_papers_rows_of_coco_are_of_2014_and_score_more_images_than_inceptio
         assert round(train.steps * train.batch_size / training) == 155
         assert evaluate.split == "test"
         assert 2048 < (evaluate.samples or test // 2) <= test // 2
+
+
+def test_verify_names_the_command_that_builds_what_is_wrong(tmp_path, monkeypatch):
+    shutil.copytree(assets.assets_folder(), tmp_path / "assets")
+    monkeypatch.setattr(assets, "__path__", [str(tmp_path / "assets")])
+    (tmp_path / "assets" / "caption-parser" / "weights.safetensors").unlink()
+    wrong = hspcgan("assets", "verify")
+    assert wrong.exit_code == 1
+    assert "`hspcgan assets build caption-parser --factual train.csv`" in wrong.output
+    assert "toy-" not in wrong.output
+    (tmp_path / "assets" / "toy-clip.json").write_text("{}")
+    assert "`hspcgan assets build toy-clip`" in hspcgan("assets", "verify").output
