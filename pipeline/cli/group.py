@@ -26,8 +26,9 @@ class RootGroup(click.Group):
     """
 
     order = ("demo", "prepare", "ingest", "parse", "encode", "taps", "inspect", "stats", "validate", "export",
-             "copy", "graphs", "train", "sample", "interpolate", "edit", "playground", "evaluate", "reference",
-             "compare", "table", "report", "bench", "manifests", "keys", "doctor", "models")  # fmt: skip
+             "copy", "graphs", "train", "study", "sample", "interpolate", "edit", "playground", "evaluate",
+             "reference", "compare", "table", "report", "bench", "manifests", "keys", "doctor", "models",
+             "assets")  # fmt: skip
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}

@@ -14,7 +14,7 @@ from hspcgan.model.common.printable import echo
 def keys(section: str | None, json_schema: bool) -> None:
     """List the keys of manifests: type, default, range, meaning.
 
-    SECTION is data, parse, encode, taps, model, train, evaluate or bench; without it, all keys are listed.
+    SECTION is data, parse, encode, taps, model, train, evaluate, bench or study; without it, all keys are listed.
     """
     from hspcgan.pipeline.manifest import key_reference as look
     from hspcgan.pipeline.manifest.sections import section_models

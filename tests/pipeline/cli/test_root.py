@@ -1,11 +1,13 @@
 """The command line: quick help, thin commands, refusals as one clear message."""
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import click
 import duckdb
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ from helpers.cli import hspcgan
 from helpers.datasets import folder_dataset, manifest, write
 
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cli.root import main
+from hspcgan.pipeline.manifest.sections import section_models
 
 HEAVY = {"torch", "numpy", "pyarrow", "h5py", "spacy", "stanza", "PIL", "pydantic", "yaml", "cleanfid", "jinja2"}
 
@@ -211,3 +215,11 @@ def test_an_invalid_cache_is_a_failed_check_and_an_absent_one_is_not(cache, tmp_
     (damaged / "captions.parquet").write_bytes(b"PAR1")
     assert hspcgan("validate", damaged).exit_code == 1
     assert hspcgan("validate", tmp_path / "nowhere").exit_code == 3
+
+
+def test_every_command_has_its_place_in_the_list_and_every_section_its_name_in_the_help():
+    listed = main.list_commands(click.Context(main))
+    assert set(listed) <= set(main.order)
+    assert listed.index("study") == listed.index("train") + 1
+    sections = hspcgan("keys", "--help").output.partition("SECTION is")[2].partition(";")[0]
+    assert set(re.findall(r"\w+", sections)) - {"or"} == set(section_models())
