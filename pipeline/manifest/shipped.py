@@ -5,11 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from hspcgan.model.common.errors import UsageError
 from hspcgan.model.common.files import write_whole
-from hspcgan.pipeline.manifest.files import shipped_folder, shipped_manifests, shipped_path
+from hspcgan.pipeline.manifest.files import own_keys, shipped_folder, shipped_manifests, shipped_path
 
 SCHEMA = "schema.json"
 SCHEMA_LINE = re.compile(r"^# yaml-language-server: \$schema=.*$", re.MULTILINE)
@@ -20,7 +18,7 @@ def described(prefix: str = "") -> Iterator[tuple[str, str]]:
     names = [name for name in shipped_manifests() if name.startswith(prefix)]
     for name in names:
         if prefix.startswith("paper") or not name.startswith("paper/"):
-            yield name, str(_keys(name).get("description", ""))
+            yield name, str(own_keys(shipped_path(name)).get("description", ""))
     if not prefix:
         for folder in sorted({name.rpartition("/")[0] for name in names if name.startswith("paper/")}):
             count = sum(name.rpartition("/")[0] == folder for name in names)
@@ -36,7 +34,7 @@ def copied(name: str, target: Path, force: bool = False) -> None:
     if target.exists() and not force:
         raise UsageError(f"{target} exists already; give another --out, or --force to overwrite it")
     text = source.read_text(encoding="utf-8")
-    if base := _keys(name).get("base"):
+    if base := own_keys(source).get("base"):
         found = (source.parent / base).resolve().relative_to(shipped_folder().resolve()).with_suffix("").as_posix()
         text = re.sub(r"^base:.*$", f"base: {found}", text, flags=re.MULTILINE)
     text = SCHEMA_LINE.sub(lambda _: schema_line(target), text)
@@ -50,7 +48,3 @@ def schema_line(manifest: Path) -> str:
     inside = manifest.resolve().is_relative_to(shipped_folder().resolve())
     place = os.path.relpath(schema.resolve(), manifest.resolve().parent) if inside else schema.resolve()
     return f"# yaml-language-server: $schema={place}"
-
-
-def _keys(name: str) -> dict:
-    return yaml.safe_load(shipped_path(name).read_text(encoding="utf-8"))
