@@ -1,9 +1,11 @@
 """A wheel holds what the repository's rooms hold: an editable install never notices a file that is left out."""
 
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -22,3 +24,14 @@ def test_a_wheel_holds_every_file_of_the_rooms(tmp_path):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("hspcgan/")}
     files = (path for room in ROOMS for path in (tmp_path / "tree" / room).rglob("*") if path.is_file())
     assert held == {f"hspcgan/{path.relative_to(tmp_path / 'tree').as_posix()}" for path in files}
+
+
+def test_the_extra_all_holds_every_other_but_the_developers_and_study_holds_what_it_imports():
+    extras: dict[str, set[str]] = {}
+    for requirement in requires("hspcgan") or ():
+        found = re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]", requirement)
+        if found:
+            extras.setdefault(found[2], set()).add(found[1].lower())
+    for extra in extras.keys() - {"dev", "all"}:
+        assert extras[extra] <= extras["all"], extra
+    assert {"matplotlib", "scipy", "jinja2"} <= extras["study"]
