@@ -165,3 +165,8 @@ def test_no_folder_of_code_has_more_than_about_twelve_entries():
 def entries(folder: Path) -> int:
     """Files and folders, without `__init__.py`, `py.typed`, `README.md` and Python's own cache."""
     return sum(path.name not in ("__init__.py", "__pycache__", "py.typed", "README.md") for path in folder.iterdir())
+
+
+def test_commands_print_through_echo_which_escapes_control_characters():
+    raw = [path for path in sources(*ROOMS) if "click.echo" in path.read_text(encoding="utf-8")]
+    assert [path.relative_to(ROOT).as_posix() for path in raw] == ["model/common/printable.py"]

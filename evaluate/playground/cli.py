@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from hspcgan.model.common.printable import echo
+
 
 @click.command()
 @click.option("--checkpoint", metavar="RUN", help="Offered first: a run, a checkpoint folder or a shipped name.")
@@ -24,9 +26,9 @@ def playground(checkpoint: str | None, runs: Path, port: int, device: str, load_
     if load_sec is not None:
         from hspcgan.evaluate.playground.load_test import load_test
 
-        load_test(load_sec, click.echo)
+        load_test(load_sec, echo)
         return
     from hspcgan.evaluate.playground.checkpoints import Checkpoints
     from hspcgan.evaluate.playground.server import serve
 
-    serve(Checkpoints(checkpoint, runs, device), port, click.echo)
+    serve(Checkpoints(checkpoint, runs, device), port, echo)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from hspcgan.model.common.printable import echo
+
 
 @click.command()
 @click.argument("manifest")
@@ -41,21 +43,19 @@ def study(
 
     opened = open_study(open_manifest(manifest, overrides))
     config = opened.config
-    click.echo(
-        f"{opened.manifest.name}: {len(config.rows)} rows × {len(config.seeds)} seeds, {len(config.claims)} claims"
-    )
-    click.echo(f"protocol {opened.hash}")
+    echo(f"{opened.manifest.name}: {len(config.rows)} rows × {len(config.seeds)} seeds, {len(config.claims)} claims")
+    echo(f"protocol {opened.hash}")
     if dry_run:
         for row, found in opened.rows.items():
             train = found.raw["train"]
-            click.echo(f"  {row}: {train['steps']} steps of {train['batch_size']}, {config.rows[row]}")
+            echo(f"  {row}: {train['steps']} steps of {train['batch_size']}, {config.rows[row]}")
         return
     if results_file is None:
         made = runner.run(opened, processes, threads, retry, limit)
-        click.echo(f"{made} runs made")
+        echo(f"{made} runs made")
         results = runner.read_results(opened)
     else:
         results = json.loads(results_file.read_text(encoding="utf-8"))["results"]
         runner.require_protocol(opened, results)
     for path in page.write_report(opened, results, out or opened.folder / "report"):
-        click.echo(f"wrote {path}")
+        echo(f"wrote {path}")
