@@ -41,6 +41,7 @@ def study(
     from hspcgan.train.study import page, runner
     from hspcgan.train.study.protocol import open_study
 
+    page.require_packages()
     opened = open_study(open_manifest(manifest, overrides))
     config = opened.config
     echo(f"{opened.manifest.name}: {len(config.rows)} rows × {len(config.seeds)} seeds, {len(config.claims)} claims")

@@ -4,6 +4,7 @@ Figures are named by the beginning of their full name, such as `fid/held-out-cli
 positive is better, whatever the figure's own direction.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -93,6 +94,12 @@ class StudyConfig(_Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "StudyConfig":
+        unfit = [row for row in self.rows if not re.fullmatch(r"[\w.+-]+", row) or row in (".", "..")]
+        if unfit:
+            raise UserError(
+                f"rows {', '.join(map(repr, unfit))} are no file names, which they become; use letters, digits, "
+                "and . + - _"
+            )
         used = [name for claim in self.claims for name in claim.rows_named]
         unknown = sorted({*used, *self.published, *self.curves} - set(self.rows))
         if unknown:

@@ -1,5 +1,6 @@
 """A study's page: verdicts, tables, pictures and the origin of every run, as one self-contained HTML file."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ from hspcgan.train.study.results import Results
 from hspcgan.train.study.verdicts import judge
 
 RESULTS = "study.json"
+PACKAGES = ("jinja2", "matplotlib", "scipy")
+"""What the page needs beyond the package's core."""
+
+
+def require_packages() -> None:
+    """ModuleNotFoundError if a package is missing, so that it is found before hours of training, not after them."""
+    for name in PACKAGES:
+        importlib.import_module(name)
 
 
 def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> list[Path]:

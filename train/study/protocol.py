@@ -2,20 +2,18 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.errors import ManifestError, UserError
 from hspcgan.pipeline.manifest import Manifest, load_manifest
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.study.config import StudyConfig
 
 OF_STUDY = ("data", "parse", "encode", "taps")  # sections of the study's own manifest, equal in all rows
-HASHED = (*OF_STUDY, "model", "train", "evaluate")
+OF_ROWS = ("model", "train")  # sections of the rows' manifests, which may differ
+HASHED = (*OF_STUDY, *OF_ROWS, "evaluate")
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,15 @@ def open_study(manifest: Manifest) -> Study:
 
     Raises:
         UserError: no `study` section, a row that cannot be resolved, or too few steps for the evaluations.
+        ManifestError: overrides of sections that rows have of their own.
     """
     if not manifest.raw.get("study"):
         raise UserError(f"{manifest.ref} has no section `study`; see `hspcgan keys study` and paper/toybirds-study")
+    ignored = [key for key in manifest.overridden if key.partition(".")[0] in OF_ROWS]
+    if ignored:
+        raise ManifestError(
+            f"a study does not use {', '.join(ignored)}: rows have their own; set it in their manifests"
+        )
     config = manifest.section("study", StudyConfig)
     rows = {row: _row_manifest(manifest, config, row) for row in config.rows}
     return Study(manifest, config, rows)
@@ -91,12 +95,15 @@ def _row_manifest(manifest: Manifest, config: StudyConfig, row: str) -> Manifest
     raw = loaded.raw | {key: manifest.raw[key] for key in OF_STUDY if key in manifest.raw}
     raw |= {"cache": str(manifest.cache), "run": str(manifest.run / "runs" / row)}
     raw["evaluate"] = manifest.raw.get("evaluate") or {}
-    steps = loaded.section("train", TrainConfig).steps
+    train = loaded.section("train", TrainConfig)
+    steps = train.steps
     if steps % config.evaluations:
         raise UserError(f"{row} has {steps} steps, which {config.evaluations} evaluations do not divide evenly")
     each = steps // config.evaluations
-    # The final step is scored, never the best one: checkpoints on the way are not kept.
-    raw["train"] = raw["train"] | {"evaluate_every": each, "checkpoint_every": each, "grid_every": steps, "keep": 1}
+    # Results state the batch size, which may be a default. The final step is scored, never the best one: checkpoints
+    # on the way are not kept.
+    raw["train"] = {"batch_size": train.batch_size} | raw["train"]
+    raw["train"] |= {"evaluate_every": each, "checkpoint_every": each, "grid_every": steps, "keep": 1}
     raw["train"] |= {"best": _validated_figure(config, raw["evaluate"])}
     return Manifest(row, raw | {"name": row}, loaded.path)
 
@@ -112,8 +119,8 @@ def _validated_figure(config: StudyConfig, evaluate: dict[str, Any]) -> str:
 
 def write_run_manifest(study: Study, cell: Cell) -> Path:
     """Writes a run's manifest, and returns its path."""
-    raw: dict[str, Any] = study.rows[cell.row].raw | {"name": cell.name, "run": str(study.run_folder(cell))}
+    row, path = study.rows[cell.row], study.run_manifest(cell)
+    raw = row.raw | {"name": cell.name, "run": str(study.run_folder(cell))}
     raw["train"] = raw["train"] | {"seed": cell.seed}
-    path = study.run_manifest(cell)
-    write_whole(path, yaml.safe_dump(raw, sort_keys=False, allow_unicode=True))
+    replace(row, name=cell.name, raw=raw).save(path)
     return path

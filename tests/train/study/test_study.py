@@ -1,6 +1,7 @@
 """`hspcgan study` on a tiny world: seed-major, finished runs skipped, failed ones marked, the page made from JSON."""
 
 import json
+import sys
 
 import pytest
 import yaml
@@ -8,6 +9,7 @@ from helpers.cli import hspcgan
 from helpers.runs import MODEL, TEMPLATES, TRAIN, make_cache
 
 from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.train.study.config import StudyConfig
 from hspcgan.train.study.protocol import Cell, open_study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -100,3 +102,50 @@ def test_the_protocols_hash_follows_settings_but_not_folders():
     moved = open_study(load_manifest("paper/toybirds-study", ["run=elsewhere", "cache=there"]))
     other = open_study(load_manifest("paper/toybirds-study", ["evaluate.samples=500"]))
     assert moved.hash == study.hash != other.hash
+
+
+def test_a_row_without_batch_size_has_the_default_in_its_protocol(study_manifest, tmp_path):
+    row = yaml.safe_load((study_manifest.parent / "plain.yaml").read_text())
+    hashes = set()
+    for name, batch in (("absent", {}), ("stated", {"batch_size": 32})):
+        train = {key: value for key, value in row["train"].items() if key != "batch_size"}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(row | {"train": train | batch}))
+        overrides = [f"study.rows={{plain: {tmp_path / name}.yaml}}", "study.claims=[]"]
+        opened = open_study(load_manifest(str(study_manifest), overrides))
+        assert opened.rows["plain"].raw["train"]["batch_size"] == 32
+        hashes.add(json.dumps(opened.rows["plain"].raw["train"], sort_keys=True))
+        listed = hspcgan("study", study_manifest, "--dry-run", *(part for one in overrides for part in ("-o", one)))
+        assert "plain: 2 steps of 32" in listed.output
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib", "scipy"])
+def test_a_package_that_the_page_needs_is_missed_before_the_first_run(study_manifest, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
+    missed = hspcgan("study", study_manifest, "--dry-run")
+    assert missed.exit_code == 3
+    assert f"{package} is not installed; pip install -e '.[" in missed.output
+
+
+def test_overrides_of_sections_that_rows_have_of_their_own_are_rejected(study_manifest):
+    ignored = ["train.steps=4", "-o", "model.image_size=64"]
+    refused = hspcgan("study", study_manifest, "--dry-run", "-o", *ignored)
+    assert refused.exit_code == 2
+    assert "train.steps, model.image_size" in refused.output
+    assert "rows have their own" in refused.output
+
+
+@pytest.mark.parametrize("row", ["../out", "a/b", ".", "..", "a b", "", "a\n"])
+def test_names_of_rows_that_are_no_file_names_are_rejected(row):
+    with pytest.raises(ValueError, match="are no file names"):
+        StudyConfig.model_validate({"rows": {"base-1.0+x_2": "a", row: "b"}, "shown": [SCORE]})
+
+
+def test_control_characters_of_a_rows_manifest_do_not_reach_the_terminal(study_manifest, tmp_path):
+    path = tmp_path / "plain\x1b[31m.yaml"
+    path.write_text((study_manifest.parent / "plain.yaml").read_text())
+    rows = json.dumps({"plain": str(path)})
+    listed = hspcgan("study", study_manifest, "--dry-run", "-o", f"study.rows={rows}", "-o", "study.claims=[]")
+    assert listed.exit_code == 0, listed.output
+    assert "plain\\x1b[31m.yaml" in listed.output
+    assert "\x1b" not in listed.output
