@@ -42,8 +42,7 @@ def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False,
     missing = [cell for cell in study.cells if not _has_result(study, cell, retry)]
     log.info("%d of %d runs have a result", len(study.cells) - len(missing), len(study.cells))
     missing = missing[:limit]
-    stopped: list[str] = []
-    with _forwarded_signals() as children, ThreadPoolExecutor(processes) as pool:
+    with _Children() as children, ThreadPoolExecutor(processes) as pool:
         waiting = list(missing)
         running: set[Future[None]] = set()
         while (waiting and not children.stopped) or running:
@@ -52,10 +51,9 @@ def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False,
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 future.result()
-        stopped = children.stopped
     made = sum(_has_result(study, cell, False) for cell in missing)
-    if stopped:
-        log.info("stopped by %s; the same command resumes", stopped[0])
+    if children.stopped:
+        log.info("stopped by %s; the same command resumes", children.stopped[0])
     return made
 
 
@@ -88,7 +86,7 @@ def _has_result(study: Study, cell: Cell, retry: bool) -> bool:
 
 
 class _Children:
-    """Processes at work, and the names of signals that were received."""
+    """Running processes, which get SIGTERM when this one gets SIGTERM or SIGINT, and the names of received signals."""
 
     def __init__(self) -> None:
         self.processes: set[subprocess.Popen[bytes]] = set()
@@ -120,13 +118,11 @@ class _Children:
                 start_new_session=True,  # Ctrl-C reaches it through this process alone
             )
             self.processes.add(process)
+            if self.stopped:  # the signal came before the process was in the set
+                process.send_signal(signal.SIGTERM)
             code = process.wait()
             self.processes.discard(process)
             return code
-
-
-def _forwarded_signals() -> _Children:
-    return _Children()
 
 
 def _run_one(study: Study, cell: Cell, threads: int, children: _Children) -> None:

@@ -1,6 +1,7 @@
 """`hspcgan study` on a tiny world: seed-major, finished runs skipped, failed ones marked, the page made from JSON."""
 
 import json
+import signal
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from helpers.cli import hspcgan
 from helpers.runs import MODEL, TEMPLATES, TRAIN, make_cache
 
 from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.train.study import runner
 from hspcgan.train.study.config import StudyConfig
 from hspcgan.train.study.protocol import Cell, open_study
 
@@ -149,3 +151,16 @@ def test_control_characters_of_a_rows_manifest_do_not_reach_the_terminal(study_m
     assert listed.exit_code == 0, listed.output
     assert "plain\\x1b[31m.yaml" in listed.output
     assert "\x1b" not in listed.output
+
+
+def test_a_process_that_starts_while_a_signal_arrives_is_stopped_too(tmp_path, monkeypatch):
+    class Late(set):
+        def add(self, process):
+            signal.raise_signal(signal.SIGTERM)
+            super().add(process)
+
+    monkeypatch.setattr(runner, "MAIN", "import time; time.sleep(30)")
+    with runner._Children() as children:
+        children.processes = Late()
+        assert children.call(tmp_path / "log", 1) == -signal.SIGTERM
+    assert children.stopped == ["SIGTERM"]
