@@ -58,9 +58,9 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     from hspcgan.evaluate import run
     from hspcgan.evaluate.context import prepare
     from hspcgan.evaluate.results import record
-    from hspcgan.evaluate.results.summary import describe
+    from hspcgan.evaluate.results.terminal_text import describe
     from hspcgan.evaluate.scored.subjects import choose
-    from hspcgan.evaluate.verdict import lock, outputs
+    from hspcgan.evaluate.verdict import evaluate_lock, output_formats
     from hspcgan.evaluate.verdict.update import update as write_expectations
     from hspcgan.model.common.files import write_whole
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
@@ -73,9 +73,9 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
         echo(text, err=as_json)
 
     say("\n".join(describe(context, subjects)))
-    lock.require_sections(context)
+    evaluate_lock.require_sections(context)
     if not update:
-        lock.require_lock(context, subjects, partial=bool(only))
+        evaluate_lock.require_lock(context, subjects, partial=bool(only))
     if dry_run:
         return
     results = run.evaluate(context, subjects, keep_images)
@@ -86,17 +86,17 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     if update:
         say("\n" + "\n".join(write_expectations(context, results)))
     if junit:
-        write_whole(junit, outputs.as_junit(loaded.name, results))
+        write_whole(junit, output_formats.as_junit(loaded.name, results))
     if markdown:
-        write_whole(markdown, outputs.as_markdown(loaded.name, results))
+        write_whole(markdown, output_formats.as_markdown(loaded.name, results))
     if as_json:
-        echo(outputs.as_json(loaded.name, results))
+        echo(output_formats.as_json(loaded.name, results))
     _exit(results, update)
 
 
 def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
     """Everything that is printed after an evaluation."""
-    from hspcgan.evaluate.results.summary import closing_lines, figure_table, progress_lines
+    from hspcgan.evaluate.results.terminal_text import closing_lines, figure_table, progress_lines
     from hspcgan.evaluate.verdict.expectations import verdict_table
 
     parts = [figure_table(results), "\n".join(closing_lines(context, results)), *progress_lines(results)]

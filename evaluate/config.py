@@ -57,7 +57,7 @@ class Settings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
 
 class Lock(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """What the expectations were made with; `hspcgan evaluate --update` writes it, see evaluate/verdict/lock.py."""
+    """What the expectations were made with; `hspcgan evaluate --update` writes it, see verdict/evaluate_lock.py."""
 
     settings: Settings = Field(description="Choices that figures depend on.")
     cache: dict[str, str] = Field(description="sha256 of what is read of the cache: images, captions, concepts, CLIP.")

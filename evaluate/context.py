@@ -14,7 +14,7 @@ import torch
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.metrics import METRICS
-from hspcgan.evaluate.results.figures import head
+from hspcgan.evaluate.results.figure_names import head
 from hspcgan.evaluate.scored.images import FeatureStore, RealImages
 from hspcgan.evaluate.scored.reference import Reference, is_file, read_reference
 from hspcgan.evaluate.scored.selection import Selection, select

@@ -19,8 +19,8 @@ from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.metrics.base import Measured, Seen
 from hspcgan.evaluate.metrics.edits import EditedPairs
-from hspcgan.evaluate.results import figures, record
-from hspcgan.evaluate.results.figures import Figure
+from hspcgan.evaluate.results import figure_names, record
+from hspcgan.evaluate.results.figure_names import Figure
 from hspcgan.evaluate.scored.drawings import VARIATIONS, Drawings, draw, process
 from hspcgan.evaluate.scored.images import Images, batches, image_name, stacks
 from hspcgan.evaluate.scored.subjects import REAL, Subject
@@ -125,7 +125,7 @@ def score(context: EvaluationContext, drawings: Drawings) -> Scores:
             if tower.label not in seen:
                 seen[tower.label] = _seen(context, drawings, tower)
             for measured in METRICS[metric].measure(seen[tower.label]):
-                found.figures.append(figures.figure(metric, measured, tower, context.settings))
+                found.figures.append(figure_names.figure(metric, measured, tower, context.settings))
                 found.rows.append((metric, tower.label, measured))
     return found
 

@@ -13,8 +13,8 @@ import torch
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
+from hspcgan.model.image_views import to_signed
 from hspcgan.model.published_weights import INCEPTION, INCEPTION_SHA256, WEIGHTS
-from hspcgan.model.views import to_signed
 
 BATCH = 32
 """Images and texts at once. Fixed: the composition of a batch can move features in their last bits."""

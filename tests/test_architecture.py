@@ -64,7 +64,7 @@ def test_model_imports_nothing_of_ours(path):
 
 @pytest.mark.parametrize("path", sources("pipeline"), ids=module_name)
 def test_pipeline_imports_of_the_model_only_clip_and_what_it_is_shown(path):
-    names = ("clip", "common", "config", "published_weights", "views")
+    names = ("clip", "common", "config", "published_weights", "image_views")
     allowed = ("hspcgan.pipeline", *(f"hspcgan.model.{name}" for name in names))
     assert [name for name, _ in ours(path) if not within(name, *allowed)] == []
 

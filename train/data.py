@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
-from hspcgan.model.views import view_pixels
+from hspcgan.model.image_views import view_pixels
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.train.step.augment import shifted, shifts

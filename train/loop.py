@@ -16,9 +16,9 @@ from hspcgan.train.process.run_lock import locked
 from hspcgan.train.run_log import Clock, RunLog
 from hspcgan.train.setup import Run
 from hspcgan.train.step import losses
+from hspcgan.train.step.apply_gradients import ema_decay, frozen, set_rates, update, update_ema
 from hspcgan.train.step.augment import shifted
 from hspcgan.train.step.schedule import factor_at
-from hspcgan.train.step.updates import ema_decay, frozen, set_rates, update, update_ema
 
 Report = dict[str, Tensor]  # scalars by name
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from hspcgan.model.common.files import write_whole
 from hspcgan.model.condition import Condition
-from hspcgan.model.views import to_uint8
+from hspcgan.model.image_views import to_uint8
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.train import distributed
 from hspcgan.train.data import GRID_STEP, noise_rows

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from hspcgan.model.condition import Condition
+from hspcgan.model.image_views import to_uint8
 from hspcgan.model.networks.generator import Generator
-from hspcgan.model.views import to_uint8
 
 
 def noise(seeds: Sequence[int], sample_ids: Sequence[str], noise_dim: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from hspcgan.evaluate.draw.pictures import captioned, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UsageError
 from hspcgan.model.common.files import write_whole
-from hspcgan.model.views import to_uint8
+from hspcgan.model.image_views import to_uint8
 
 FRAME_MS = 120
 BATCH = 16

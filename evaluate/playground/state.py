@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from hspcgan.evaluate.draw.edit import replaced
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.pages.marks import changed_words
+from hspcgan.pipeline.pages.marked_caption import changed_words
 from hspcgan.pipeline.stages.caption_text import clean_caption
 
 LONGEST = 300  # characters of a caption

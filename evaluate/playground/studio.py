@@ -25,7 +25,7 @@ from hspcgan.model.clip.file import file_sha256
 from hspcgan.model.clip.frozen import load_clip, pick_device
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
-from hspcgan.model.views import to_uint8
+from hspcgan.model.image_views import to_uint8
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.concepts.config import ParseConfig

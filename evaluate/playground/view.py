@@ -13,7 +13,7 @@ from hspcgan.evaluate.playground.state import FRAMES, State
 from hspcgan.evaluate.playground.studio import Drawn, Picture
 from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.graphs.svg import graph_svg
-from hspcgan.pipeline.pages.marks import changed_words, marked
+from hspcgan.pipeline.pages.marked_caption import changed_words, marked
 from hspcgan.pipeline.stages.parse import concept_row
 
 FRAME = {"a": 0, "b": FRAMES - 1}  # of each side

@@ -11,13 +11,13 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from hspcgan.evaluate.draw.pictures import png
-from hspcgan.evaluate.report import numbers
+from hspcgan.evaluate.report import contents
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.data import Evaluation, RunFolder, from_other_run, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, UNTRAINED
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.graphs.svg import graph_svg
-from hspcgan.pipeline.pages.marks import marked
+from hspcgan.pipeline.pages.marked_caption import marked
 from hspcgan.pipeline.pages.templates import stylesheet, templates
 
 CARDS_SMALL, CARDS_LARGE, LARGE = 24, 12, 128  # fewer cards where images are large, so that the page stays light
@@ -52,21 +52,21 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
             run=run,
             style=stylesheet(),
             facts=_facts(run),
-            headline=numbers.headline(run.evaluations),
+            headline=contents.headline(run.evaluations),
             cards=cards[:unfolded],
             more_cards=cards[unfolded:],
             graphs=_graphs(run),
             history=[(label, data_url(strip), strip.shape[1], strip.shape[0]) for label, strip in run.history],
             panels=_panels(run.log),
-            table=numbers.table(run.evaluations),
-            attributes=numbers.attributes(run.evaluations),
+            table=contents.table(run.evaluations),
+            attributes=contents.attributes(run.evaluations),
             extremes=_extremes(run),
             edits=_edits(run),
             verdicts=[
-                (numbers.title(one.label), one.record["expect"]) for one in run.evaluations if one.record["expect"]
+                (contents.title(one.label), one.record["expect"]) for one in run.evaluations if one.record["expect"]
             ],
             notes=sorted({note for one in run.evaluations for note in one.record["notes"]}),
-            provenance=numbers.provenance(run),
+            provenance=contents.provenance(run),
         )
     )
 
@@ -108,7 +108,7 @@ def _cards(run: RunFolder) -> list[dict[str, Any]]:
         for one in drawn:
             shown = [other["id"] for other in one.record["grid"]["captions"]]
             if caption["id"] in shown:
-                images.append((numbers.title(one.label), data_url(one.images[shown.index(caption["id"])])))
+                images.append((contents.title(one.label), data_url(one.images[shown.index(caption["id"])])))
         cards.append({"id": caption["id"], "text": caption["text"], "marked": marked(caption), "images": images})
     return cards
 
@@ -119,12 +119,12 @@ def _extremes(run: RunFolder) -> list[dict[str, Any]]:
     for one in _drawn(run):
         rows = one.record.get("extremes") or []
         cards = [
-            {**row, "images": [("real", data_url(real)), (numbers.title(one.label), data_url(image))]}
+            {**row, "images": [("real", data_url(real)), (contents.title(one.label), data_url(image))]}
             for row, real, image in zip(rows, *one.pairs_of("extremes", len(rows)), strict=True)
         ]
         half = len(cards) // 2
         if cards:
-            found.append({"label": numbers.title(one.label), "worst": cards[:half], "best": cards[half:]})
+            found.append({"label": contents.title(one.label), "worst": cards[:half], "best": cards[half:]})
     return found
 
 
@@ -142,7 +142,7 @@ def _edits(run: RunFolder) -> list[dict[str, Any]]:
             for row, before, after in zip(rows, *one.pairs_of("edits", len(rows)), strict=True)
         ]
         if cards:
-            found.append({"label": numbers.title(one.label), "cards": cards})
+            found.append({"label": contents.title(one.label), "cards": cards})
     return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from hspcgan.evaluate.metrics import METRICS, intervals
-from hspcgan.evaluate.results.figures import shown
+from hspcgan.evaluate.results.figure_names import shown
 from hspcgan.model.common.errors import UserError
 
 COLUMNS = ("caption_id", "text", "scorer")  # of LABEL.parquet, beside the metrics

@@ -25,7 +25,7 @@ from PIL import Image
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.draw.pictures import paired, png, sheet
 from hspcgan.evaluate.metrics.base import Measured
-from hspcgan.evaluate.results.figures import Figure
+from hspcgan.evaluate.results.figure_names import Figure
 from hspcgan.evaluate.scored.images import Images, RealImages, first, pick
 from hspcgan.evaluate.scored.subjects import REAL, Subject, provenance
 from hspcgan.evaluate.verdict.expectations import Verdict

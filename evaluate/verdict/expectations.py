@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hspcgan.evaluate.config import Bound
-from hspcgan.evaluate.results.figures import Figure
+from hspcgan.evaluate.results.figure_names import Figure
 from hspcgan.model.common.errors import ManifestError
 
 

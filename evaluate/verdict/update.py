@@ -11,10 +11,10 @@ from typing import Any
 
 from hspcgan.evaluate.config import Lock
 from hspcgan.evaluate.context import EvaluationContext
-from hspcgan.evaluate.results.figures import Figure, head
+from hspcgan.evaluate.results.figure_names import Figure, head
 from hspcgan.evaluate.run import Result
+from hspcgan.evaluate.verdict.evaluate_lock import differences, present
 from hspcgan.evaluate.verdict.expectations import named
-from hspcgan.evaluate.verdict.lock import differences, present
 from hspcgan.model.common.files import write_whole
 
 NEW = {"se": 1}  # tolerance of an expectation that did not exist

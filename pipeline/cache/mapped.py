@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.cache.info import REBUILD_HINT
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
 
 
 def mapped(path: Path, dataset: str) -> np.ndarray:

@@ -11,8 +11,8 @@ import numpy as np
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import ITEM_FIELDS
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, read_info, work_folder
 from hspcgan.pipeline.cache.caption_features import CaptionFeatures, Ragged
-from hspcgan.pipeline.cache.info import REBUILD_HINT, read_info, work_folder
 from hspcgan.pipeline.cache.mapped import mapped
 from hspcgan.pipeline.cache.tables import Tables
 

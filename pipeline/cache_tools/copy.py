@@ -11,11 +11,11 @@ from tqdm import tqdm
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import BLOCK
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.info import is_cache, parse_info
+from hspcgan.pipeline.cache.cache_json import is_cache, parse_info
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_others
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.sources.paths import path_or_url
+from hspcgan.pipeline.sources.path_or_url import path_or_url
 
 BEGUN = "copy.partial"
 """At a URL, where nothing can be renamed: marks the other files as an unfinished copy."""

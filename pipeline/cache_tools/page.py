@@ -22,7 +22,7 @@ from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.show import reasons, svg
-from hspcgan.pipeline.pages.marks import marked
+from hspcgan.pipeline.pages.marked_caption import marked
 from hspcgan.pipeline.pages.templates import stylesheet, templates
 
 HERE = Path(__file__).parent

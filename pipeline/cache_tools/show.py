@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.info import REBUILD_HINT
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.graphs.svg import graph_svg
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hspcgan.pipeline.concepts.concept_types import Concepts, Token
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
+from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
 
 log = logging.getLogger("hspcgan.pipeline")
 
@@ -61,7 +61,7 @@ class Parser:
     @cached_property
     def vocabulary(self) -> Any:
         """The words that the repair rules know, by part of speech."""
-        from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
+        from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
         return Vocabulary.of(self.nlp)
 
@@ -107,14 +107,14 @@ class Parser:
 
     def _by_spacy(self, texts: Sequence[str]) -> Iterator[Analysed]:
         from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
-        from hspcgan.pipeline.concepts.extract.scene_graph import with_graph
+        from hspcgan.pipeline.concepts.extract.sng_graph import with_graph
 
         for doc, edit in self._repaired(texts):
             tokens = to_ud(edit, doc)
             yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
     def _by_stanza(self, texts: Sequence[str]) -> Iterator[Analysed]:
-        from hspcgan.pipeline.concepts.extract.scene_graph import with_graph
+        from hspcgan.pipeline.concepts.extract.sng_graph import with_graph
 
         analyses = self.stanza.annotate(texts)
         named = {n for n, tokens in enumerate(analyses) if any(t.upos == "PROPN" for t in tokens)}
@@ -124,7 +124,7 @@ class Parser:
 
     def _by_factual(self, texts: Sequence[str]) -> Iterator[Analysed]:
         """FACTUAL writes the graph; spaCy only says where its words are."""
-        from hspcgan.pipeline.concepts.extract.scene_graph import drawing, from_noun_chunks
+        from hspcgan.pipeline.concepts.extract.sng_graph import drawing, from_noun_chunks
         from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
         for graph, (doc, _) in zip(self.factual.read(texts), self._repaired(texts), strict=True):

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.info import work_folder
+from hspcgan.pipeline.cache.cache_json import work_folder
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache

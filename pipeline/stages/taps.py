@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hspcgan.model.clip.frozen import FrozenClip
 
 BATCH_IMAGES = 64
-CODE = ("hspcgan.model.views", "hspcgan.model.clip.block")
+CODE = ("hspcgan.model.image_views", "hspcgan.model.clip.block")
 """Modules that decide the features' bits: the crops of views, and the pass through CLIP's blocks."""
 ReadImages = Callable[[int], tuple[list[str], np.ndarray]]
 
@@ -47,7 +47,7 @@ class TapsConfig(BaseModel):
     @field_validator("views")
     @classmethod
     def _are_known_once(cls, views: tuple[str, ...]) -> tuple[str, ...]:
-        from hspcgan.model.views import VIEWS
+        from hspcgan.model.image_views import VIEWS
 
         if set(views) - set(VIEWS) or len(set(views)) < len(views):
             raise UserError(f"views are of {', '.join(VIEWS)}, each at most once")
@@ -58,7 +58,7 @@ def view_taps(clip: "FrozenClip", images: np.ndarray, view: str, blocks: Sequenc
     """CLIP's patch features after `blocks` of one view of images uint8 [n, 3, H, H]; float32 [n, T, D, g, g]."""
     import torch
 
-    from hspcgan.model.views import view_pixels
+    from hspcgan.model.image_views import view_pixels
 
     with torch.inference_mode():
         taps = clip.taps_only(view_pixels(images, view).to(device), blocks)

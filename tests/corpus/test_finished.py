@@ -84,7 +84,7 @@ CHANGES = {
 def test_a_cache_json_with_a_field_of_another_kind_is_invalid(world, tmp_path, key):
     cache = shutil.copytree(world / "cache", tmp_path / "cache")
     info = json.loads((cache / "cache.json").read_text())
-    from hspcgan.pipeline.cache.info import sealed
+    from hspcgan.pipeline.cache.cache_json import sealed
 
     info[key] = CHANGES[key]
     (cache / "cache.json").write_text(json.dumps(sealed(info)))
@@ -96,7 +96,7 @@ def test_a_cache_json_with_a_field_of_another_kind_is_invalid(world, tmp_path, k
 
 def resealed(cache: Path) -> None:
     """cache.json with the sums of the files as they are."""
-    from hspcgan.pipeline.cache.info import sealed, stamp
+    from hspcgan.pipeline.cache.cache_json import sealed, stamp
 
     info = json.loads((cache / "cache.json").read_text())
     info["files"] = {name: stamp(cache / name) for name in info["files"]}

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.info import sealed, stamp
+from hspcgan.pipeline.cache.cache_json import sealed, stamp
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.up_to_date import is_current
 

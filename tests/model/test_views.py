@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.views import CORNERS, SIZE, by_pillow
 
-from hspcgan.model.views import CROPS, VIEWS, view_pixels
+from hspcgan.model.image_views import CROPS, VIEWS, view_pixels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.runs import SIZE, make_cache
 
-from hspcgan.model.views import to_signed
+from hspcgan.model.image_views import to_signed
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.train.data import Batches, epoch_order, keyed_hash, noise_rows
 

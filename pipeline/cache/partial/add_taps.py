@@ -9,8 +9,8 @@ from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.cache_json import sealed, stamp
 from hspcgan.pipeline.cache.fingerprint import fingerprint
-from hspcgan.pipeline.cache.info import sealed, stamp
 from hspcgan.pipeline.cache.partial.assemble import write_array
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.info import is_cache, work_folder
+from hspcgan.pipeline.cache.cache_json import is_cache, work_folder
 from hspcgan.pipeline.cache.lock import LOCK
 
 WORK = (LOCK, *schema.STAGES, "final", "copy", "replaced")

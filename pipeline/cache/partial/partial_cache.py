@@ -14,8 +14,8 @@ import pyarrow as pa
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_whole
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.cache_json import spent_folder
 from hspcgan.pipeline.cache.fingerprint import fingerprint
-from hspcgan.pipeline.cache.info import spent_folder
 from hspcgan.pipeline.cache.lock import lock, unlock
 from hspcgan.pipeline.cache.partial.assemble import assemble
 from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_mounted

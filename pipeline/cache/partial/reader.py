@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.info import work_folder
+from hspcgan.pipeline.cache.cache_json import work_folder
 from hspcgan.pipeline.cache.partial.shards import Arrays, Tables, read_column, read_shard, shard_complete, shard_stats
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.info import spent_folder
+from hspcgan.pipeline.cache.cache_json import spent_folder
 from hspcgan.pipeline.cache.reader import Cache
 
 OTHER_CACHE_HINT = "`hspcgan prepare MANIFEST --rebuild`, or give another `cache:`"

@@ -7,10 +7,10 @@ from importlib import resources
 from pathlib import Path
 
 PACKAGE = "hspcgan.pipeline.concepts"
-COMMON = ("annotate.spacy", "annotate.reread", "repair.rules", "extract.scene_graph")
+COMMON = ("annotate.spacy", "annotate.reread", "repair.rules", "extract.sng_graph")
 MODULES = {
-    "spacy": (*COMMON, "annotate.to_ud", "extract.rules"),
-    "stanza": (*COMMON, "annotate.stanza", "extract.rules"),
+    "spacy": (*COMMON, "annotate.to_ud", "extract.concept_sets"),
+    "stanza": (*COMMON, "annotate.stanza", "extract.concept_sets"),
     "factual": (*COMMON, "annotate.t5", "factual.from_tuples"),
 }
 """The modules that an annotator's captions pass through; those that they import come on top."""

@@ -3,7 +3,7 @@
 from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.repair.clauses import SUBJECTS
-from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
+from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
 
 def lists_before_a_noun(edit: ParseEdit, known: Vocabulary) -> None:

@@ -1,7 +1,7 @@
 """Repairs of quoted words and of what signs say: they are one name, whatever their own grammar."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, QUOTED, ParseEdit
-from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
+from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
 QUOTES = ('"', "``", "''", "“", "”")
 SAYING = ("read", "say", "spell")

@@ -18,7 +18,7 @@ from hspcgan.pipeline.concepts.repair import (
     quoted_words,
     verbs,
 )
-from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
+from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
 RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     # which words are verbs, nouns and adjectives

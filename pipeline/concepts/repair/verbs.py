@@ -1,7 +1,7 @@
 """Repairs of words that spaCy did not tag as the verbs that they are, and of verbs' lemmas."""
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
-from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
+from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
 SINGULAR = ("a", "an", "this", "that", "each", "every")
 

@@ -77,7 +77,7 @@ def build(names: Iterable[str], folder: Path | None, factual: Path | None = None
     for name in tuple(names) or BUILDERS:
         log.info(f"{name} → {target}")
         if factual and name == CAPTION_PARSER:
-            from hspcgan.pipeline.caption_parser.train import learn
+            from hspcgan.pipeline.caption_parser.train_spacy import learn
 
             learn(factual, target / name)
         else:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hspcgan.model.clip.frozen import FrozenClip
-from hspcgan.model.views import to_signed
+from hspcgan.model.image_views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.draw import draw
 from hspcgan.pipeline.toybirds.scene import COLOURS, PARTS, Scene, sample_scenes

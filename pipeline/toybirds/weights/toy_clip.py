@@ -31,7 +31,7 @@ from hspcgan.model.clip.file import openai_clip
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_file
-from hspcgan.model.views import to_signed
+from hspcgan.model.image_views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.scene import COLOURS, sample_scenes
 from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, Lesson, Pictures, lessons

@@ -16,7 +16,7 @@ from PIL import Image
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, text_settings
 from hspcgan.evaluate.draw import generate as sampling
 from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
-from hspcgan.model.views import to_uint8
+from hspcgan.model.image_views import to_uint8
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from hspcgan.evaluate import metrics
 from hspcgan.evaluate.metrics.base import Measured, Metric
-from hspcgan.evaluate.results.figures import figure, head
+from hspcgan.evaluate.results.figure_names import figure, head
 
 SCORER = SimpleNamespace(label="held-out-clip", sha256="0a" * 32, mode="CLIP x, read at 56 px")
 SETTINGS = {"split": "test", "reference": "test", "caption": "keyed", "seed": 0}

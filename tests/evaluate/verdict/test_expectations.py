@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from hspcgan.evaluate.config import Bound, EvaluateConfig
-from hspcgan.evaluate.results.figures import Figure
-from hspcgan.evaluate.results.summary import published
+from hspcgan.evaluate.results.figure_names import Figure
+from hspcgan.evaluate.results.terminal_text import published
 from hspcgan.evaluate.verdict.expectations import judge, verdict_table
 
 

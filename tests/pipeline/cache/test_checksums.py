@@ -9,7 +9,7 @@ from helpers.files import file_bytes
 from helpers.stores import leftovers, stored, upath
 
 from hspcgan.model.common.files import BLOCK
-from hspcgan.pipeline.cache.info import stamp
+from hspcgan.pipeline.cache.cache_json import stamp
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.cache_tools.copy import copy_cache

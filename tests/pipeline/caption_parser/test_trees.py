@@ -2,8 +2,8 @@
 
 import pytest
 
-from hspcgan.pipeline.caption_parser.train import Round, averaged, trained, without_held
-from hspcgan.pipeline.caption_parser.trees import WORDS, improved, judged, lessons, moved, variants
+from hspcgan.pipeline.caption_parser.train_spacy import Round, averaged, trained, without_held
+from hspcgan.pipeline.caption_parser.trees_from_graphs import WORDS, improved, judged, lessons, moved, variants
 from hspcgan.pipeline.concepts.annotate import caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
 
@@ -60,8 +60,8 @@ def test_later_pipelines_read_what_earlier_ones_did_not(plain):
 
 
 def test_the_longest_captions_and_their_repetitions_are_held_back(monkeypatch):
-    monkeypatch.setattr("hspcgan.pipeline.caption_parser.train.HELD_LONG", 2)
-    monkeypatch.setattr("hspcgan.pipeline.caption_parser.train.HELD_DRAWN", 3)
+    monkeypatch.setattr("hspcgan.pipeline.caption_parser.train_spacy.HELD_LONG", 2)
+    monkeypatch.setattr("hspcgan.pipeline.caption_parser.train_spacy.HELD_DRAWN", 3)
     rows = [(" ".join(["word"] * n) + f" {n % 7}", []) for n in range(3, 20)] * 2
     learned = without_held(rows)
     held = [row for row in rows if row not in learned]

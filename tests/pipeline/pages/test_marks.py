@@ -2,7 +2,7 @@
 
 import pytest
 
-from hspcgan.pipeline.pages.marks import changed_words, marked
+from hspcgan.pipeline.pages.marked_caption import changed_words, marked
 
 
 def test_words_are_marked_where_they_stand():

@@ -14,7 +14,7 @@ import torch
 from hspcgan.pipeline.concepts.annotate.stanza import Stanza
 from hspcgan.pipeline.concepts.concept_types import Token
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.concepts.extract.rules import concepts_from_tokens
+from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
 from hspcgan.pipeline.concepts.parser import Parser
 from hspcgan.pipeline.toybirds import grammar
 from hspcgan.pipeline.toybirds.captions import captions

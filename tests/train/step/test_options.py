@@ -12,7 +12,7 @@ from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import start
 from hspcgan.train.run_log import Clock
 from hspcgan.train.setup import build_run
-from hspcgan.train.step import augment, losses, schedule, updates
+from hspcgan.train.step import apply_gradients, augment, losses, schedule
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -41,7 +41,7 @@ def test_knots_that_do_not_rise_or_are_no_factors_are_errors(knots):
 
 def test_the_rates_of_a_step_follow_the_schedule(make_run):
     run = make_run(lr_generator=2e-4, lr_discriminator=4e-4, lr_schedule=[[0, 1.0], [10, 0.0]])
-    updates.set_rates(run, 5)
+    apply_gradients.set_rates(run, 5)
     assert [group["lr"] for group in run.optimizer_g.param_groups] == pytest.approx([1e-4])
     assert [group["lr"] for group in run.optimizer_d.param_groups] == pytest.approx([2e-4])
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics.fid import progress
-from hspcgan.evaluate.results.figures import Figure, head, shown
+from hspcgan.evaluate.results.figure_names import Figure, head, shown
 from hspcgan.evaluate.results.record import warnings
 from hspcgan.evaluate.run import Result
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED, Subject

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from hspcgan.evaluate.results.figures import head, shown
+from hspcgan.evaluate.results.figure_names import head, shown
 from hspcgan.evaluate.run import Result
 from hspcgan.evaluate.scored.subjects import REAL
 

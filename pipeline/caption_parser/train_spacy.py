@@ -13,7 +13,7 @@ from spacy.training import Example
 from spacy.util import fix_random_seed, minibatch
 
 from hspcgan.pipeline.caption_parser.long_captions import doc_of, splices, tree_of
-from hspcgan.pipeline.caption_parser.trees import Row, lessons, readings
+from hspcgan.pipeline.caption_parser.trees_from_graphs import Row, lessons, readings
 from hspcgan.pipeline.concepts.annotate import caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
 from hspcgan.pipeline.graphs.files import read_gold

@@ -8,7 +8,7 @@ from typing import Any
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.metrics.fid import progress
 from hspcgan.evaluate.report.data import Evaluation, RunFolder, shown_path
-from hspcgan.evaluate.results.figures import shown
+from hspcgan.evaluate.results.figure_names import shown
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
 
 TITLES = {"untrained": "untrained", "trained": "trained here", "real": "real images"}
