@@ -18,3 +18,8 @@ def progress_bar(steps: Iterable[T], title: str) -> Iterable[T]:
 def bytes_bar(title: str, total: int) -> tqdm:
     """A bar of `total` bytes, as a context manager; `update(n)` adds n bytes."""
     return tqdm(desc=title, total=total, unit="B", unit_scale=True, disable=None, leave=False, dynamic_ncols=True)
+
+
+def count_bar(title: str, total: int, unit: str) -> tqdm:
+    """A bar of `total` units, as a context manager; `update(n)` adds n."""
+    return tqdm(desc=title, total=total, unit=f" {unit}", disable=None, leave=False, dynamic_ncols=True)

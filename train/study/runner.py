@@ -21,6 +21,7 @@ from typing import Any
 from hspcgan.model.checkpoint import read_card
 from hspcgan.model.common.errors import CheckFailedError
 from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.progress import count_bar
 from hspcgan.train import checkpoints
 from hspcgan.train.study.config import Fails
 from hspcgan.train.study.protocol import Cell, Study, write_run_manifest
@@ -42,7 +43,11 @@ def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False,
     missing = [cell for cell in study.cells if not _has_result(study, cell, retry)]
     log.info("%d of %d runs have a result", len(study.cells) - len(missing), len(study.cells))
     missing = missing[:limit]
-    with _Children() as children, ThreadPoolExecutor(processes) as pool:
+    with (
+        _Children() as children,
+        ThreadPoolExecutor(processes) as pool,
+        count_bar("study", len(missing), "runs") as bar,
+    ):
         waiting = list(missing)
         running: set[Future[None]] = set()
         while (waiting and not children.stopped) or running:
@@ -51,6 +56,7 @@ def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False,
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 future.result()
+                bar.update()
     made = sum(_has_result(study, cell, False) for cell in missing)
     if children.stopped:
         log.info("stopped by %s; the same command resumes", children.stopped[0])
