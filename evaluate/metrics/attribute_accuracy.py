@@ -91,6 +91,17 @@ def choices(
         images: image features [N, d], row by row those of the captions' images.
         text_features: texts → [N, d] in the same space.
     """
+    for row, kind, _, scores in version_scores(images, captions, text_features):
+        yield row, kind, bool(scores[0] > scores[1:].max())
+
+
+def version_scores(
+    images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
+) -> Iterator[tuple[int, str, list[str], np.ndarray]]:
+    """Caption row, kind, wrong versions, and the scores of caption and wrong versions, for each thing that it names.
+
+    Arguments as `choices`; scores [1 + wrong versions], the caption's first.
+    """
     asked = [(row, kind, wrong) for row, caption in enumerate(captions) for kind, wrong in wrong_versions(caption)]
     texts = list(dict.fromkeys(text for row, _, wrong in asked for text in (captions[row], *wrong)))
     if not texts:
@@ -98,8 +109,7 @@ def choices(
     features = unit(text_features(texts))
     place = {text: i for i, text in enumerate(texts)}
     for row, kind, wrong in asked:
-        scores = features[[place[text] for text in (captions[row], *wrong)]] @ images[row]
-        yield row, kind, bool(scores[0] > scores[1:].max())
+        yield row, kind, wrong, features[[place[text] for text in (captions[row], *wrong)]] @ images[row]
 
 
 def _one(kind: str, right: Sequence[bool]) -> Measured:
