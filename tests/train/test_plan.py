@@ -15,7 +15,11 @@ from hspcgan.train import plan
 from hspcgan.train.config import TrainConfig
 
 DATASETS = ("toybirds", "cub", "coco")
-ROWS = [name for name in shipped_manifests() if name.startswith("paper/") and name.count("/") == 2]  # paper/DATA/ROW
+ROWS = [
+    name  # paper/DATA/ROW
+    for name in shipped_manifests()
+    if name.startswith("paper/") and name.count("/") == 2 and not name.endswith("/common")
+]
 
 # Switches of each row: kind, prompts, order, locals, gate, loss, mining, batch.
 GALIP = ("galip", "fc", "GLG", 6, "append")
