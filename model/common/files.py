@@ -1,4 +1,4 @@
-"""Files and folders that appear complete or not at all, and their sha256; what every room writes and checks with."""
+"""Writes files and folders atomically, and computes their sha256."""
 
 import hashlib
 import os
@@ -13,11 +13,11 @@ BLOCK = 8 * 2**20  # bytes in memory at a time
 
 @contextmanager
 def atomic_file(path: Path, shared: bool = False) -> Iterator[Path]:
-    """Yields the path of a new file beside `path`; when the block ends, that file reaches the disk and is renamed.
+    """Yields the path of a temporary file next to `path`; after the block, the file is synced and renamed to `path`.
 
-    An error in the block removes it and leaves `path` as it was. Folders that are missing are made. `shared`: other
-    processes, on other machines too, may write the same file; without it, the next process overwrites what a killed
-    one left.
+    On an error in the block, the temporary file is removed and `path` is unchanged. Missing folders are created.
+    `shared`: several processes, also on different machines, may write `path` at once; if false, the temporary file has
+    a fixed name, so that a leftover from a killed process is overwritten.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial" if shared else f"{path.name}.partial")
@@ -25,17 +25,17 @@ def atomic_file(path: Path, shared: bool = False) -> Iterator[Path]:
         yield work
         to_disk(work)
         os.replace(work, path)
-    except BaseException:  # on a full disk the unfinished file would keep the disk full
+    except BaseException:  # otherwise a full disk stays full
         work.unlink(missing_ok=True)
         raise
 
 
 @contextmanager
 def atomic_folder(path: Path, shared: bool = False, durable: bool = False) -> Iterator[Path]:
-    """Yields a new, empty folder beside `path`, which takes the place of `path` when the block ends.
+    """Yields a new, empty folder next to `path`, which replaces `path` when the block ends.
 
-    An error in the block removes it and leaves `path` as it was. `shared` as of `atomic_file`. `durable`: the files
-    reach the disk before the folder is renamed, so that a power cut cannot empty them.
+    On an error in the block, the new folder is removed and `path` is unchanged. `shared` as in `atomic_file`.
+    `durable`: the files are synced before the folder is renamed, so that a power cut cannot empty them.
     """
     work = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial" if shared else f".{path.name}.partial")
     shutil.rmtree(work, ignore_errors=True)
@@ -63,13 +63,13 @@ def _replace_folder(work: Path, path: Path) -> None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file by `atomic_file`; text as UTF-8."""
+    """Writes a file by `atomic_file`; strings are encoded as UTF-8."""
     with atomic_file(path) as work:
         work.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def to_disk(path: Path) -> None:
-    """Returns when a file's content, or a folder's list of files, has reached the disk and survives a power cut."""
+    """Syncs a file's content, or a folder's list of entries, to the disk, so that it survives a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -78,9 +78,9 @@ def to_disk(path: Path) -> None:
 
 
 def file_sha256(path: Path, report: Callable[[int], object] = lambda count: None) -> str:
-    """Hexadecimal sha256 of a file's bytes; `path` may be anything with pathlib's `open`, such as a UPath.
+    """Returns the hexadecimal sha256 of a file; `path` may be any object with pathlib's `open`, such as a UPath.
 
-    `report` gets the number of bytes of each block that was read.
+    `report` is called with the number of bytes in each block that was read.
     """
     from hspcgan.model.common.user_files import open_regular
 
