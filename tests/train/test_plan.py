@@ -135,7 +135,7 @@ def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
     result = hspcgan("train", "paper/cub/table2_max_mis_16", "--dry-run")
     assert result.exit_code == 0, result.output
     for part in ("parameters: G 51.83 M, D 27.53 M, head 2.10 M", "memory: about", "steps: 741600 of 16 images",
-                 "mining mis", "no cache at runs/cub/cache: make it with `hspcgan prepare paper/cub/table2_max_mis_16`",
+                 "mining mis", "no cache at runs/cub/cache; build it with `hspcgan prepare paper/cub/table2_max_mis_16`",
                  "no weights 'weights/ViT-B-32.pt'"):  # fmt: skip
         assert part in result.output
     assert not list(tmp_path.iterdir())

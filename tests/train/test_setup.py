@@ -47,7 +47,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, cache_path, tiny_c
     assert result.exit_code == 0, result.output
     assert "6 of 5 images" in result.output
     assert "13 training images, 26 captions" in result.output
-    assert "test images: 3, and `hspcgan evaluate` needs 4" in result.output
+    assert "only 3 test images, but `hspcgan evaluate` needs 4" in result.output
     assert "parameters: G" in result.output
     assert not (tmp_path / "run").exists()
 

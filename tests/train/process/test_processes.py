@@ -61,7 +61,7 @@ def test_each_of_two_processes_names_its_own_rows_when_a_loss_is_not_finite(tmp_
     for rank, (_, said) in enumerate(outputs):
         keys = ", ".join(f"bird-{row:03d}" for row in batches[rank].at(0).samples)
         assert "Error: step 1: generator loss is nan" in said
-        assert f"Rows of rank {rank} of 2 (if its loss is finite, see the others'): {keys}." in said
+        assert f"Rows of rank {rank} of 2 (if its loss is finite, see the other ranks): {keys}." in said
 
 
 def test_a_dry_run_of_two_processes_needs_one_and_a_run_needs_torchrun(

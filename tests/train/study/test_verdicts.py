@@ -69,7 +69,7 @@ def test_without_results_everything_is_undecided():
 
 
 def test_not_worse_needs_a_margin_and_holds_within_it():
-    with pytest.raises(ValueError, match="needs a margin of clip_score"):
+    with pytest.raises(ValueError, match="needs a margin for clip_score"):
         config(better(SCORE, kind="not-worse"))
     results = Results.of(
         [result("b", seed, 0.3, 50.0) for seed in SEEDS]
