@@ -49,7 +49,7 @@ def start(device: str) -> World:
     absent = [name for name in LAUNCH_VARIABLES if not os.environ.get(name)]
     if absent:
         raise UserError(
-            f"WORLD_SIZE is {world.size} but {', '.join(absent)} not set; start with torchrun, or unset WORLD_SIZE"
+            f"WORLD_SIZE is {world.size}, but {', '.join(absent)} are missing; start with torchrun, or unset WORLD_SIZE"
         )
     on_gpu = world.device.type == "cuda"
     if on_gpu:

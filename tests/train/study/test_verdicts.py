@@ -120,7 +120,7 @@ def test_a_level_is_reached_if_the_interval_lies_above_it():
 def test_unknown_rows_and_repeated_seeds_are_rejected():
     with pytest.raises(ValueError, match="unknown rows c; known: a, b"):
         config(better(SCORE) | {"than": ["c"]})
-    with pytest.raises(ValueError, match="repeat one"):
+    with pytest.raises(ValueError, match="contain duplicates"):
         config(seeds=[0, 0])
 
 
