@@ -13,7 +13,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import index_arrays, offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, stamp
-from hspcgan.pipeline.cache.counts import count
+from hspcgan.pipeline.cache.tables.counts import count
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.mapped import mapped
 from hspcgan.pipeline.cache.reader import Cache

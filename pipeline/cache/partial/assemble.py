@@ -18,7 +18,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import offsets_of, write_index
 from hspcgan.pipeline.cache.cache_json import sealed, stamp
-from hspcgan.pipeline.cache.counts import count
+from hspcgan.pipeline.cache.tables.counts import count
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 
 BLOCK = 4096  # captions or phrases whose features are in memory at a time
