@@ -60,8 +60,8 @@ def _stayed(pairs: EditedPairs, seen: Seen) -> dict[int, bool]:
     after = version_scores(pairs.after, pairs.after_texts, seen.text_features)
     rows: dict[int, bool] = {}
     # Both captions name the same things in the same order, since they differ in one colour only.
-    for (row, _, wrong, old), (_, _, _, new) in zip(before, after, strict=True):
-        if pairs.after_texts[row] not in wrong:
+    for (row, thing, old), (_, _, new) in zip(before, after, strict=True):
+        if pairs.after_texts[row] not in thing.wrong:
             rows[row] = rows.get(row, True) and bool(old.argmax() == new.argmax())
     return rows
 
