@@ -1,75 +1,141 @@
-"""Writes files and folders atomically, and computes their sha256."""
+"""Files and folders that appear complete or not at all, and their sha256; what every room writes and checks with."""
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hspcgan.model.common.errors import UserError
+
 BLOCK = 8 * 2**20  # bytes in memory at a time
+PROBE = 2**20  # bytes that are written to find out whether a disk is full
 
 
 @contextmanager
-def atomic_file(path: Path, shared: bool = False) -> Iterator[Path]:
-    """Yields the path of a temporary file next to `path`; after the block, the file is synced and renamed to `path`.
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yields the path of a new file beside `path`; when the block ends, that file reaches the disk and is renamed.
 
-    On an error in the block, the temporary file is removed and `path` is unchanged. Missing folders are created.
-    `shared`: several processes, also on different machines, may write `path` at once; if false, the temporary file has
-    a fixed name, so that a leftover from a killed process is overwritten.
+    An error in the block removes it and leaves `path` as it was. Folders that are missing are made; a link stays, and
+    its file is written. Several processes, on other machines too, may write the same file. UserError where `path` is
+    no regular file; an error of a full disk is an OSError with its errno, whatever a library made of it.
     """
+    path = behind_links(path) if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is not a regular file, so it cannot be replaced; give another path")
     path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial" if shared else f"{path.name}.partial")
-    try:
+    work = _work_name(path, "partial")
+    with _removed_after_error(work):
         yield work
         to_disk(work)
         os.replace(work, path)
-    except BaseException:  # otherwise a full disk stays full
-        work.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
-def atomic_folder(path: Path, shared: bool = False, durable: bool = False) -> Iterator[Path]:
-    """Yields a new, empty folder next to `path`, which replaces `path` when the block ends.
+def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Yields a new, empty folder beside `path`, which takes the place of `path` when the block ends.
 
-    On an error in the block, the new folder is removed and `path` is unchanged. `shared` as in `atomic_file`.
-    `durable`: the files are synced before the folder is renamed, so that a power cut cannot empty them.
+    Errors, links and other processes as for `atomic_file`. `durable`: the files reach the disk before the folder is
+    renamed, so that a power cut cannot empty them.
     """
-    work = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial" if shared else f".{path.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
+    path = behind_links(path) if path.is_symlink() else path
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is not a folder, so it cannot be replaced by one; give another path")
+    work = _work_name(path, "partial")
+    with _removed_after_error(work):
+        work.mkdir(parents=True)
         yield work
         if durable:
             for written in [*work.iterdir(), work]:
                 to_disk(written)
         _replace_folder(work, path)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
+
+
+def _work_name(path: Path, suffix: str) -> Path:
+    """A hidden name beside `path` that no other process and no user has; short enough for long names, too."""
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.{suffix}")
+
+
+def behind_links(path: Path) -> Path:
+    """The absolute path that is written to, or that cannot be: a link in a circle stays one."""
+    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle
+
+
+@contextmanager
+def _removed_after_error(work: Path) -> Iterator[None]:
+    """Removes an unfinished file or folder after an error: on a full disk it would keep the disk full."""
+    try:
+        yield
+    except BaseException as error:
+        full = _disk_error(error, work)
+        if work.is_dir():
+            shutil.rmtree(work, ignore_errors=True)
+        else:
+            work.unlink(missing_ok=True)
+        if full is not None:
+            raise full from error
         raise
+
+
+def _disk_error(error: BaseException, work: Path) -> OSError | None:
+    """
+    The disk's own error where a library raised another one: torch, safetensors and numpy do so on a full disk.
+
+    Rust's names the disk's error by number. For others the file that was written last is made longer, which fails
+    again in the same way.
+    """
+    if not isinstance(error, Exception) or isinstance(error, UserError) or getattr(error, "errno", None):
+        return None
+    if number := re.search(r"os error (\d+)", str(error)):
+        return OSError(int(number[1]), os.strerror(int(number[1])), str(work))
+    files = [file for file in ([work] if work.is_file() else work.rglob("*")) if file.is_file()]
+    last = max(files, key=lambda file: file.stat().st_mtime_ns, default=None)
+    try:
+        if last is not None:
+            with last.open("ab") as file:
+                file.write(bytes(PROBE))
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as found:
+        return OSError(found.errno, found.strerror, str(last))
+    return None
 
 
 def _replace_folder(work: Path, path: Path) -> None:
     if not path.exists():
         os.replace(work, path)
         return
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = _work_name(path, "old")
     os.replace(path, old)
     os.replace(work, path)
     shutil.rmtree(old)
 
 
+def require_writable(path: Path) -> None:
+    """UserError where a file or folder cannot be made at `path`, or written in it; for a check before the work."""
+    place = behind_links(path)
+    if place.is_symlink():
+        raise UserError(f"{path} is a link that leads back to itself; give another path")
+    if place.exists() and not place.is_file() and not place.is_dir():
+        raise UserError(f"{path} is not a regular file; give another path")
+    around = place if place.is_dir() else next(folder for folder in place.parents if folder.exists())
+    if not around.is_dir():
+        raise UserError(f"{path} cannot be written: {around} is a file; give another path")
+    if not os.access(around, os.W_OK | os.X_OK):
+        raise UserError(f"{path} cannot be written: {around} is read-only, or another user's; give another path")
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file by `atomic_file`; strings are encoded as UTF-8."""
+    """Writes a file by `atomic_file`; text as UTF-8."""
     with atomic_file(path) as work:
         work.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def to_disk(path: Path) -> None:
-    """Syncs a file's content, or a folder's list of entries, to the disk, so that it survives a power cut."""
+    """Returns when a file's content, or a folder's list of files, has reached the disk and survives a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -78,9 +144,9 @@ def to_disk(path: Path) -> None:
 
 
 def file_sha256(path: Path, report: Callable[[int], object] = lambda count: None) -> str:
-    """Returns the hexadecimal sha256 of a file; `path` may be any object with pathlib's `open`, such as a UPath.
+    """Hexadecimal sha256 of a file's bytes; `path` may be anything with pathlib's `open`, such as a UPath.
 
-    `report` is called with the number of bytes in each block that was read.
+    `report` gets the number of bytes of each block that was read.
     """
     from hspcgan.model.common.user_files import open_regular
 

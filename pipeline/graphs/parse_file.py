@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import atomic_file
+from hspcgan.model.common.files import atomic_file, behind_links, require_writable
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import engines
 from hspcgan.pipeline.stages.caption_text import clean_caption
@@ -37,9 +37,9 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     nothing is written.
     """
     check(source, target, config)
-    target = _behind_links(target)
+    target = behind_links(target)
     outcome = Outcome()
-    with atomic_file(target, shared=True) as work:
+    with atomic_file(target) as work:
         with open(source, "rb") as lines, open(work, "x", encoding="utf8") as out:
             for (captions, graphs), _ in engines.run(
                 functools.partial(_mapper, config), _batches(lines, outcome), config.processes
@@ -65,8 +65,8 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
         raise UserError("- is not a file: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
     if _is_open_file(target):
         raise UserError(f"{target} is a file that is open already, which would be replaced; name one to write")
-    target = _behind_links(target)
-    if _behind_links(source) in (target, _refused(target)):
+    target = behind_links(target)
+    if behind_links(source) in (target, _refused(target)):
         raise UserError(f"{source} would be overwritten by {target.name} or its rejects; give another file to write")
     if source.is_dir() or not source.exists():
         raise UserError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
@@ -75,14 +75,8 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
         raise UserError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
     if target.exists() and not target.is_file():
         raise UserError(f"{target} is not a plain file; name one, which appears when it is complete")
-    folder = next(parent for parent in target.parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"{folder}, for {target}, is not a folder that can be written; name another file")
+    require_writable(target)
     _parser(config)
-
-
-def _behind_links(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a link to itself
 
 
 def _refuse_gzip(source: Path) -> None:
@@ -166,5 +160,5 @@ def _write_rejects(path: Path, rejects: list[dict[str, Any]]) -> None:
         path.unlink(missing_ok=True)
         return
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejects)
-    with atomic_file(path, shared=True) as work:
+    with atomic_file(path) as work:
         work.write_text(text, encoding="utf8", errors="backslashreplace")  # lone surrogates, as JSON writes them

@@ -1,20 +1,25 @@
 """Files and folders are complete or as they were, whatever happens while they are written."""
 
+import errno
 import hashlib
+import os
+import resource
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from hspcgan.model.common.files import BLOCK, atomic_file, atomic_folder, file_sha256, write_whole
+from hspcgan.model.common.files import BLOCK, atomic_file, atomic_folder, file_sha256, require_writable, write_whole
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_a_file_is_replaced_when_the_block_ends(tmp_path, shared):
+def test_a_file_is_replaced_when_the_block_ends(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with atomic_file(path, shared) as work:
+    with atomic_file(path) as work:
         work.write_text("one")
         assert not path.exists()
         assert work.parent == path.parent
-    with atomic_file(path, shared) as work:
+    with atomic_file(path) as work:
         work.write_text("two")
         assert path.read_text() == "one"
     assert path.read_text() == "two"
@@ -49,7 +54,7 @@ def test_a_folder_takes_the_place_of_the_one_before_with_all_its_files(tmp_path,
 
 
 def test_two_processes_may_write_the_same_file_at_once(tmp_path):
-    with atomic_file(tmp_path / "a", shared=True) as one, atomic_file(tmp_path / "a", shared=True) as other:
+    with atomic_file(tmp_path / "a") as one, atomic_file(tmp_path / "a") as other:
         assert one != other
         one.write_text("one")
         other.write_text("other")
@@ -61,3 +66,79 @@ def test_the_sha256_is_of_all_bytes(tmp_path, size):
     content = bytes(i % 251 for i in range(min(size, 1000))) * (size // 1000 + 1)
     (tmp_path / "a").write_bytes(content[:size])
     assert file_sha256(tmp_path / "a") == hashlib.sha256(content[:size]).hexdigest()
+
+
+def test_files_of_users_with_the_names_of_unfinished_ones_stay(tmp_path):
+    names = ["a.partial", ".a.partial", ".a.old", "b.partial", ".b.partial", ".b.old"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.txt").write_text("mine")
+    for _ in range(2):
+        write_whole(tmp_path / "a", "whole")
+        with atomic_folder(tmp_path / "b") as work:
+            (work / "c").write_text("whole")
+    assert all((tmp_path / name / "mine.txt").read_text() == "mine" for name in names)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*names, "a", "b"])
+
+
+def test_links_stay_and_what_they_name_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").symlink_to("there/file")
+    (tmp_path / "folder").symlink_to("there/folder")
+    for _ in range(2):
+        write_whole(tmp_path / "file", "whole")
+        with atomic_folder(tmp_path / "folder") as work:
+            (work / "c").write_text("whole")
+    assert (tmp_path / "file").is_symlink()
+    assert (tmp_path / "folder").is_symlink()
+    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["file", "folder"]
+
+
+def test_what_is_no_regular_file_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path / "pipe", "/dev/null", tmp_path / "folder"):
+        with pytest.raises(ValueError, match="is not a regular file"):
+            write_whole(tmp_path / path, "x")
+    with pytest.raises(ValueError, match="is not a folder"), atomic_folder(tmp_path / "file"):
+        pass
+    for path in ("pipe", "/dev/null", "file/below", "loop"):
+        with pytest.raises(ValueError, match="give another path"):
+            require_writable(tmp_path / path)
+    for path in ("folder", "file", "new/deep/down", "folder/new"):
+        require_writable(tmp_path / path)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(ValueError, match=r"cannot be written: .* is read-only, or another user's"):
+        require_writable(tmp_path / "new" / "file")
+
+
+def save_array(path):
+    with path.open("wb") as file:
+        np.save(file, np.zeros(100_000))
+
+
+WRITERS = {
+    "torch": lambda path: torch.save({"a": torch.zeros(100_000)}, path),
+    "safetensors": lambda path: save_file({"a": torch.zeros(100_000)}, path),
+    "numpy": save_array,
+    "bytes": lambda path: path.write_bytes(bytes(400_000)),
+}
+
+
+@pytest.mark.parametrize("library", WRITERS)
+@pytest.mark.parametrize("atomic", [atomic_file, atomic_folder])
+def test_a_library_that_finds_no_room_gives_the_disks_error_and_leaves_nothing(tmp_path, library, atomic):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        with pytest.raises(OSError, match="File too large") as found, atomic(tmp_path / "a.npy") as work:
+            WRITERS[library](work if atomic is atomic_file else work / "a.npy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert found.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []
