@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import work_folder
+from hspcgan.pipeline.cache.cache_json import is_cache, work_folder
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
-from hspcgan.pipeline.cache.partial.ownership import refuse_foreign
+from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_unwritable
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.up_to_date import is_current, lacks_taps
 from hspcgan.pipeline.cache.reader import Cache
@@ -78,6 +78,8 @@ def prepare(
     start = time.perf_counter()
     recipe = Recipe.of(manifest)
     refuse_foreign(recipe.cache)
+    if rebuild or not is_cache(recipe.cache):
+        refuse_unwritable(recipe.cache)
     _refuse_inside(manifest, recipe.data)
     upto = upto or recipe.stages[-1]
     finishes = upto == recipe.stages[-1]
@@ -197,7 +199,6 @@ def describe(recipe: Recipe, partial: PartialCache) -> dict:
         "templates": recipe.encode.templates.model_dump(),
         "tools": {**{name: version(name) for name in TOOLS}, **parse.versions(recipe.parse)},
         "parser": {**recipe.parse.model_dump(mode="json", exclude={"processes"}), "alignment": parse.notes(partial)},
-        **({"store": recipe.data.image_store} if recipe.data.image_store else {}),
         **({"taps": taps.describe(recipe.taps, recipe.encode)} if recipe.taps.views else {}),
     }
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import behind_links, require_writable
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import is_cache, work_folder
-from hspcgan.pipeline.cache.lock import LOCK
+from hspcgan.pipeline.cache.cache_json import is_cache, spent_folder, work_folder
+from hspcgan.pipeline.cache.lock import LOCK, is_work_folder
 
 WORK = (LOCK, *schema.STAGES, "final", "copy", "replaced")
 """What a `CACHE.partial` holds."""
@@ -16,13 +17,17 @@ LITTER = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini")
 
 
 def refuse_foreign(target: Path) -> None:
-    """UserError when the target, or its `.partial`, contains files that are not part of a cache.
+    """UserError when the target, or a work folder beside it, contains files that are not part of a cache.
 
     An empty folder and a finished cache are allowed.
     """
     refuse_inside_cache(target)
     refuse_others(target, schema.FILES, is_cache)
-    refuse_others(work_folder(target), WORK, lambda folder: (folder / LOCK).is_file())
+    for folder in (work_folder(target), spent_folder(target)):
+        for link in (folder, folder / LOCK):
+            if link.is_symlink():
+                raise UserError(f"{link} is a link, which is not followed; remove it, or give another folder")
+        refuse_others(folder, WORK, is_work_folder)
 
 
 def refuse_inside_cache(target: Path) -> None:
@@ -32,10 +37,13 @@ def refuse_inside_cache(target: Path) -> None:
         raise UserError(f"{target} lies inside another cache, {around}; give another folder")
 
 
-def refuse_mounted(target: Path) -> None:
-    """UserError if the target is a mounted volume: the finished cache cannot be renamed to it."""
+def refuse_unwritable(target: Path) -> None:
+    """UserError if a finished cache could not be renamed to the target: a link, a mounted volume, a read-only disk."""
+    if target.is_symlink():
+        raise UserError(f"{target} is a link, which would be replaced; give its folder, {behind_links(target)}")
     if target.is_mount():
         raise UserError(f"{target} is a mounted volume, which cannot be renamed; give a folder in it: {target}/cache")
+    require_writable(target)
 
 
 def refuse_others(folder: Path, known: Collection[str], is_ours: Callable[[Path], bool]) -> None:

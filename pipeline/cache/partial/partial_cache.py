@@ -16,9 +16,9 @@ from hspcgan.model.common.files import write_whole
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import spent_folder
 from hspcgan.pipeline.cache.fingerprint import fingerprint
-from hspcgan.pipeline.cache.lock import lock, unlock
+from hspcgan.pipeline.cache.lock import lock, remove_work_folder, unlock
 from hspcgan.pipeline.cache.partial.assemble import assemble
-from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_mounted
+from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_unwritable
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.cache.partial.shards import UNFINISHED, write_shard
 from hspcgan.pipeline.cache.partial.up_to_date import OTHER_CACHE_HINT
@@ -34,7 +34,7 @@ class PartialCache(ShardStore):
         path: where the finished cache will be.
         replace: swap out a finished cache there in `finish`; without it, one being there is a UserError.
 
-    UserError also as `refuse_foreign` and `refuse_mounted` raise it.
+    UserError also as `refuse_foreign` and `refuse_unwritable` raise it.
     """
 
     def __init__(self, path: Path | str, replace: bool = False) -> None:
@@ -45,7 +45,7 @@ class PartialCache(ShardStore):
 
     def _refuse_existing(self) -> None:
         refuse_foreign(self.target)
-        refuse_mounted(self.target)
+        refuse_unwritable(self.target)
         if (self.target / schema.INFO).exists() and not self.replace:
             raise UserError(f"{self.target} exists already; to fix: {OTHER_CACHE_HINT}")
 
@@ -57,7 +57,7 @@ class PartialCache(ShardStore):
         except ValueError:
             self.__exit__()
             raise
-        shutil.rmtree(spent_folder(self.target), ignore_errors=True)
+        remove_work_folder(spent_folder(self.target))
         self._clear()
         return self
 
@@ -151,7 +151,7 @@ class PartialCache(ShardStore):
         os.replace(final, self.target)
         spent = spent_folder(self.target)
         os.replace(self.path, spent)  # after a kill from here on there is nothing to resume
-        shutil.rmtree(spent, ignore_errors=True)  # another process may remove it at the same time, in is_current
+        remove_work_folder(spent)
         return self.target
 
 

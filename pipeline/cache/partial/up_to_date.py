@@ -2,13 +2,13 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import spent_folder
+from hspcgan.pipeline.cache.lock import remove_work_folder
 from hspcgan.pipeline.cache.reader import Cache
 
 OTHER_CACHE_HINT = "`hspcgan prepare MANIFEST --rebuild`, or give another `cache:`"
@@ -26,7 +26,7 @@ def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
     if changes:
         listed = "\n  ".join(changes)
         raise UserError(f"{path} was made from other inputs:\n  {listed}\nTo fix: {OTHER_CACHE_HINT}")
-    shutil.rmtree(spent_folder(Path(path)), ignore_errors=True)
+    remove_work_folder(spent_folder(Path(path)))
     return True
 
 

@@ -9,7 +9,7 @@ from helpers.caches import INFO, World, make_cache, run_stages
 from helpers.files import file_bytes
 from helpers.stores import stored, upath
 
-from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_mounted
+from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_unwritable
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.copy import copy_cache
@@ -72,6 +72,32 @@ def test_a_users_folder_named_as_work_on_a_cache_stays(whole, tmp_path, files):
     every_way(whole, tmp_path / "d")
 
 
+@pytest.mark.parametrize("name", [".d.spent", "d.partial"])
+def test_work_folders_are_known_by_their_mark(whole, tmp_path, name):
+    """A user's folder of such a name stays, with a lock of its own and as the aim of a link; ours is removed."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "lock").write_text("mine")
+    (own / "final").mkdir()
+    (tmp_path / name).symlink_to(own)
+    every_way(whole, tmp_path / "d")
+    (tmp_path / name).unlink()
+    shutil.copytree(own, tmp_path / name)
+    every_way(whole, tmp_path / "d")
+    (tmp_path / name / "lock").write_text("hspcgan\n")
+    make_cache(tmp_path / "d", World(0))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d", "own"]
+
+
+@pytest.mark.parametrize("aim", ["nowhere", "folder"])
+def test_a_link_in_place_of_the_cache_is_told_before_the_work(whole, tmp_path, aim):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "d").symlink_to(aim)
+    for write in (lambda: PartialCache(tmp_path / "d"), lambda: copy_cache(str(whole), str(tmp_path / "d"))):
+        with pytest.raises(ValueError, match=f"d is a link, which would be replaced; give its folder, .*{aim}"):
+            write()
+
+
 def test_nothing_is_written_into_another_cache(whole, tmp_path):
     around = Path(shutil.copytree(whole, tmp_path / "cp"))
     for place in (around / "sub", around / "sub" / "deeper"):
@@ -82,7 +108,7 @@ def test_nothing_is_written_into_another_cache(whole, tmp_path):
 
 def test_a_mounted_volume_cannot_be_renamed_so_a_folder_in_it_is_asked_for(whole, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"/dev is a mounted volume.* give a folder in it: /dev/cache"):
-        refuse_mounted(Path("/dev"))
+        refuse_unwritable(Path("/dev"))
     cache = Path(shutil.copytree(whole, tmp_path / "cache"))
     monkeypatch.setattr(Path, "is_mount", lambda path: path == cache)
     refuse_foreign(cache)  # a cache that is mounted can be read, and is current or not
