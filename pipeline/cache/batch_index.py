@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.hdf5_file import new_hdf5
 from hspcgan.pipeline.cache.mapped import mapped
 
 ITEM_FIELDS = {
@@ -27,7 +27,7 @@ ITEM_FIELDS = {
 
 def write_index(folder: Path) -> None:
     """Writes index.h5 beside the Parquet tables of a cache; memory holds one column at a time."""
-    with h5py.File(folder / schema.INDEX_FILE, "w", libver=("v110", "v110")) as file:
+    with new_hdf5(folder / schema.INDEX_FILE) as file:
         for name, array in index_arrays(folder):
             group = file.require_group(name.split("/")[0])
             group.create_dataset(name.split("/")[1], data=array, track_times=False)

@@ -1,6 +1,7 @@
 """cache.json: states the size and sha256 of every other file of a cache; written last, checked whenever it is read."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,21 @@ from hspcgan.pipeline.cache.fingerprint import fingerprint
 REBUILD_HINT = "rebuild it with `hspcgan prepare MANIFEST --rebuild`"
 COUNTS = ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "empty_graphs", "truncated")
 NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
+
+
+def unreadable(path: Path, error: Exception, what: str = "") -> Exception:
+    """The error to raise for a file of a cache that a library cannot read.
+
+    A damaged file is a UserError that advises a rebuild. What else keeps a file from being read is told as it is: a
+    lock, a missing permission, a failing disk.
+    """
+    if "unable to lock file" in str(error):
+        return UserError(f"{path} is locked by another process, or its file system has no locks ({error}); set "
+                         "HDF5_USE_FILE_LOCKING=FALSE in the environment, or wait for that process")  # fmt: skip
+    if isinstance(error, OSError) and error.errno is not None:
+        return OSError(error.errno, os.strerror(error.errno), str(path))
+    reason = f"{what} ({error})" if what else str(error)
+    return UserError(f"{path} is truncated or damaged: {reason}; {REBUILD_HINT}")
 
 
 def work_folder(target: Path) -> Path:
@@ -82,13 +98,12 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 def _shape(info: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of format 1 with their types; a dict stands for an object that has at least these fields."""
-    optional = {"taps": {"clip_sha256": str, "views": list, "blocks": list}, "store": {"format": str}}
+    taps = {"taps": {"clip_sha256": str, "views": list, "blocks": list}} if "taps" in info else {}
     return {
         "fingerprint": str, "sha256": str, "normalised": bool, "image_size": int, "tools": {},
         "parser": {"annotator": str},
         "counts": dict.fromkeys(COUNTS, int), "templates": dict.fromkeys(schema.KINDS, str),
-        "clip": {"name": str, "sha256": str, "embed_dim": int, "context_length": int},
-        **{name: fields for name, fields in optional.items() if name in info},
+        "clip": {"name": str, "sha256": str, "embed_dim": int, "context_length": int}, **taps,
         "stages": {stage: {} for stage in schema.stages_of(info)},
         "files": {name: {"size": int, "sha256": str} for name in schema.contents_of(info)},
     }  # fmt: skip

@@ -6,21 +6,23 @@ import h5py
 import numpy as np
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable
+from hspcgan.pipeline.cache.hdf5_file import open_hdf5
 
 
 def mapped(path: Path, dataset: str) -> np.ndarray:
-    """The dataset, read-only. UserError, with the fix, when the file is damaged, truncated or compressed."""
+    """The dataset, read-only. UserError, with the fix, when the file is damaged, truncated or compressed.
+
+    OSError where the file cannot be read for another reason.
+    """
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             found = file[dataset]
             if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
                 raise TypeError("not a dataset of numbers")
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # h5py's, of links and types too
-        raise UserError(
-            f"{path} is truncated or damaged: {dataset} cannot be read ({error}); {REBUILD_HINT}"
-        ) from error
+        raise unreadable(path, error, f"{dataset} cannot be read") from error
     size = int(np.prod(shape)) * dtype.itemsize
     if size == 0:
         return np.zeros(shape, dtype)

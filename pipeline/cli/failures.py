@@ -9,9 +9,8 @@ import click
 from hspcgan.model.common.errors import UserError, install
 from hspcgan.model.common.printable import printable
 
-NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
-NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
-"""A name too long, links in a circle, a read-only disk: like `NO_PATH`, but without a class of its own."""
+OWN_FAULTS = (errno.EBADF, errno.EINVAL, errno.EFAULT)
+"""Of the code, not of the machine: a closed handle, a wrong argument."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a used-up quota, a file beyond the allowed size."""
@@ -34,8 +33,8 @@ def failure(error: Exception) -> Failure | None:
         return Failure(str(error), error.exit_code)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return Failure(f"{error}. The finished parts are kept: make room and run the same command again")
-    if isinstance(error, NO_PATH) or (isinstance(error, OSError) and error.errno in NO_NAME):
-        return Failure(str(error))
+    if isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS:
+        return Failure(str(error))  # no such path, no permission, a read-only or failing disk, no network
     if isinstance(error, MemoryError):
         return Failure(f"out of memory{f' ({error})' if str(error) else ''}; use smaller batches or fewer processes")
     if isinstance(error, ModuleNotFoundError):

@@ -18,9 +18,9 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import offsets_of, write_index
 from hspcgan.pipeline.cache.cache_json import sealed, stamp
-from hspcgan.pipeline.cache.image_store import shard_images
+from hspcgan.pipeline.cache.counts import count
+from hspcgan.pipeline.cache.hdf5_file import new_hdf5
 from hspcgan.pipeline.cache.partial.reader import ShardStore
-from hspcgan.pipeline.cache.tables.counts import count
 
 BLOCK = 4096  # captions or phrases whose features are in memory at a time
 
@@ -95,12 +95,13 @@ def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(store, "samples"))
     _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(store, "rejects"))
     _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(store, encoded, places, ids))
-    size = write_images(final / schema.IMAGES_FILE, store)
+    write_array(final / schema.IMAGES_FILE, store, "ingest", "image")
     if "taps" in info:
         write_array(final / schema.TAPS_FILE, store, "taps", "taps")
     _write_features(final / schema.FEATURES_FILE, encoded, places, encoded.find(phrases["prompt"]))
     counts = _checked_counts(store, final)
     write_index(final)
+    size = store.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
     files = {name: stamp(final / name) for name in schema.contents_of(info)}
     whole = sealed({**info, "counts": counts, "image_size": size, "files": files})
     (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
@@ -155,7 +156,7 @@ def write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
     """A stage's array of one row a sample, as the only dataset of its file."""
     shards = store.shards(stage)
     shapes = [store.read(stage, shard, only=[name])[1][name].shape for shard in shards]
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+    with new_hdf5(path) as file:
         shape = (sum(s[0] for s in shapes), *shapes[0][1:])
         rows = file.create_dataset(name, shape, schema.SHARDS[stage].arrays[name][0], track_times=False)
         start = 0
@@ -165,32 +166,10 @@ def write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
             start += shape[0]
 
 
-def write_images(path: Path, store: ShardStore) -> int:
-    """images.h5 from the shards of ingest, raw or encoded as they are; the images' side in pixels."""
-
-    def parts() -> Iterator[dict[str, np.ndarray]]:
-        for shard in store.shards("ingest"):
-            yield store.read("ingest", shard, only=["image", "image_offsets"])[1]
-
-    size = max(shard_images(part).shape[-1] for part in parts())
-    if "image_offsets" not in next(parts()):
-        write_array(path, store, "ingest", "image")
-        return size
-    offsets = offsets_of(np.concatenate([np.diff(part["image_offsets"]) for part in parts()]))
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
-        file.create_dataset("offsets", data=offsets, track_times=False)
-        data = file.create_dataset("bytes", (int(offsets[-1]),), "uint8", track_times=False)
-        start = 0
-        for part in parts():
-            data[start : start + len(part["image"])] = part["image"]
-            start += len(part["image"])
-    return size
-
-
 def _write_features(path: Path, encoded: EncodedShards, captions: np.ndarray, prompts: np.ndarray) -> None:
     """features.h5, from the places of the captions' texts and of the phrases' prompts."""
     offsets = offsets_of(encoded.token_counts(captions))
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+    with new_hdf5(path) as file:
         phrases = _dataset(file, "phrase/text", (len(prompts), encoded.width), "float16")
         for block in _blocks(len(prompts)):
             phrases[block] = encoded.sentences(prompts[block])

@@ -1,0 +1,144 @@
+"""The Parquet tables of a cache: whole, some rows, in blocks, or as pandas frames."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.batch_index import offsets_of
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable
+from hspcgan.pipeline.cache.frames import frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+FILES = {
+    schema.SAMPLES_FILE: schema.SAMPLES,
+    schema.CAPTIONS_FILE: schema.CAPTIONS,
+    schema.PHRASES_FILE: schema.PHRASES,
+    schema.REJECTS_FILE: schema.REJECTS,
+}
+"""The tables with their columns."""
+
+
+class Tables:
+    """The tables of the cache at `path`, read on first use."""
+
+    path: Path
+    info: dict[str, Any]
+    checks = True  # rows and ids are checked as they are read; False for `validate`, which lists all problems itself
+
+    @cached_property
+    def samples(self) -> pa.Table:
+        return self._table(schema.SAMPLES_FILE, schema.SAMPLES)
+
+    @cached_property
+    def captions(self) -> pa.Table:
+        return self._table(schema.CAPTIONS_FILE, schema.CAPTIONS)
+
+    @cached_property
+    def phrases(self) -> pa.Table:
+        return self._table(schema.PHRASES_FILE, schema.PHRASES)
+
+    @cached_property
+    def rejects(self) -> pa.Table:
+        return self._table(schema.REJECTS_FILE, schema.REJECTS)
+
+    def captions_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+        """These rows of captions.parquet in this order, all columns or some; only their row groups are read."""
+        return self._rows_at(schema.CAPTIONS_FILE, rows, columns)
+
+    def samples_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+        """These rows of samples.parquet, like `captions_at`."""
+        return self._rows_at(schema.SAMPLES_FILE, rows, columns)
+
+    def _rows_at(self, name: str, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None) -> pa.Table:
+        wanted = np.asarray(rows, dtype=np.int64)
+        with self._opened(name, FILES[name]) as file:
+            sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+            starts = offsets_of(np.array(sizes, dtype=np.int64))
+            groups = np.unique(np.searchsorted(starts, wanted, side="right") - 1)
+            held = np.concatenate([np.arange(starts[group], starts[group + 1]) for group in groups] or [wanted])
+            table = file.read_row_groups(groups.tolist(), columns=None if columns is None else list(columns))
+        self._require_phrases(table)
+        return table.take(np.searchsorted(held, wanted))
+
+    def _require_phrases(self, table: pa.Table) -> None:
+        """UserError where a caption's concept names a phrase that phrases.parquet does not have."""
+        known = self.info["counts"]["phrases"]
+        for column in schema.COLUMNS.values() if self.checks else ():
+            if column in table.column_names:
+                ids = pc.struct_field(pc.list_flatten(table[column]), "phrase")
+                if len(ids) and not 0 <= pc.min(ids).as_py() <= pc.max(ids).as_py() < known:
+                    raise UserError(
+                        f"{self.path / schema.CAPTIONS_FILE} is damaged: {column} name phrases up to "
+                        f"{pc.max(ids).as_py():,}, and there are {known:,}; {REBUILD_HINT}"
+                    )
+
+    def samples_frame(self) -> "pd.DataFrame":
+        """samples.parquet as a pandas frame: key, split, path, width, height, box, sha256 of each image."""
+        return frame(self.samples)
+
+    def captions_frame(self) -> "pd.DataFrame":
+        """captions.parquet as a pandas frame: ids and text, entities, attributes, relations and the scene graph."""
+        return frame(self.captions)
+
+    def phrases_frame(self) -> "pd.DataFrame":
+        """phrases.parquet as a pandas frame: kind, text, prompt and count of each unique phrase."""
+        return frame(self.phrases)
+
+    def rejects_frame(self) -> "pd.DataFrame":
+        """rejects.parquet as a pandas frame: stage, where, what and why of each refused row."""
+        return frame(self.rejects)
+
+    def sample_shards(self) -> list[int]:
+        """Samples from each shard of ingest that has any: batches of the taps stage do not cross shards."""
+        with self._opened(schema.SAMPLES_FILE, schema.SAMPLES) as file:
+            groups = file.metadata
+            return [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
+
+    def column(self, name: str, column: str) -> pa.ChunkedArray:
+        """One column of a Parquet file of the cache."""
+        with self._opened(name, FILES[name]) as file:
+            return file.read(columns=[column])[column]
+
+    def caption_blocks(self, rows: int = 2**14) -> Iterator[pa.Table]:
+        """captions.parquet in blocks of at most so many rows; UserError, with the fix, when it is damaged."""
+        with self._opened(schema.CAPTIONS_FILE, schema.CAPTIONS) as file:
+            for batch in file.iter_batches(rows):
+                yield pa.Table.from_batches([batch])
+
+    def _table(self, name: str, columns: pa.Schema) -> pa.Table:
+        with self._opened(name, columns) as file:
+            table = file.read()
+        self._require_phrases(table)
+        return table
+
+    @contextmanager
+    def _opened(self, name: str, columns: pa.Schema) -> Iterator[pq.ParquetFile]:
+        """A Parquet file with these columns; UserError for other ones and for what cannot be read in the block."""
+        try:
+            file = pq.ParquetFile(self.path / name)  # pq.read_table would import pandas
+            if not file.schema_arrow.equals(columns):
+                raise UserError(
+                    f"{self.path / name} has columns {file.schema_arrow.names}, expected {columns.names}; "
+                    f"{REBUILD_HINT}"
+                )
+            wanted = self.info["counts"].get(name.removesuffix(".parquet"))
+            if self.checks and wanted not in (None, file.metadata.num_rows):
+                raise UserError(
+                    f"{self.path / name} is damaged: {file.metadata.num_rows:,} rows, expected {wanted:,}; "
+                    f"{REBUILD_HINT}"
+                )
+            yield file
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable(self.path / name, error) from error
