@@ -15,15 +15,15 @@ import torch
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.results.figure_names import head
-from hspcgan.evaluate.scored.cache_contents import contents
 from hspcgan.evaluate.scored.images import FeatureStore, RealImages
 from hspcgan.evaluate.scored.reference import Reference, is_file, read_reference
-from hspcgan.evaluate.scored.scores import ScoreStore
 from hspcgan.evaluate.scored.selection import Selection, select
 from hspcgan.evaluate.scorers import PIXELS, ClipScorer, Inception, Scorer, TextScorer, find_inception
 from hspcgan.evaluate.verdict.expectations import require_one_each
 from hspcgan.model.clip.frozen import FrozenClip, load_clip, pick_device
 from hspcgan.model.common.errors import UsageError, UserError
+from hspcgan.model.common.files import require_writable
+from hspcgan.model.common.launcher import launch_number
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
@@ -44,7 +44,7 @@ class EvaluationContext:
     reference_file: Reference | None
     notes: list[str]
     subfolder: str = ""  # of the run's evaluation folder, that results are written to
-    keep_drawn: bool = True  # whether drawn batches, features and scores stay on the disk
+    keep_drawn: bool = True  # whether drawn batches and features stay on the disk
     only: bool = False  # whether some of the manifest's metrics alone are computed and judged
 
     @property
@@ -74,11 +74,7 @@ class EvaluationContext:
 
     @cached_property
     def features(self) -> FeatureStore:
-        return FeatureStore(self.kept, torch.device(self.clip.device).type)
-
-    @property
-    def scores(self) -> ScoreStore:
-        return ScoreStore(self.kept, self.keep_drawn)
+        return FeatureStore(self.kept)
 
     @cached_property
     def ids(self) -> list[str]:
@@ -90,11 +86,6 @@ class EvaluationContext:
         """The captions that are drawn."""
         return self.cache.captions_at(self.selection.caption_rows, ["text"])["text"].to_pylist()
 
-    @cached_property
-    def contents(self) -> dict[str, str]:
-        """What is read of the cache, as a lock names it."""
-        return contents(self.cache, self.selection, self.ids, self.texts)
-
     def captions(self, count: int) -> list[dict[str, Any]]:
         """The first rows of captions.parquet that are drawn, with concepts and graph."""
         return self.cache.captions_at(self.selection.caption_rows[:count]).to_pylist()
@@ -104,13 +95,6 @@ class EvaluationContext:
         if self.reference_file is not None:
             return self.reference_file.features_of(scorer)
         return self.features.of(RealImages(self.cache, self.selection.reference_rows), scorer, "reference:")
-
-    @property
-    def reference_key(self) -> str:
-        """Of the real reference images, or of the file that stands for them."""
-        if self.reference_file is not None:
-            return self.reference_file.sha256
-        return RealImages(self.cache, self.selection.reference_rows).key
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -132,6 +116,7 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
     `only`: the metrics to compute and judge, out of the manifest's or beside them.
     """
     config = manifest.section("evaluate", EvaluateConfig)
+    require_writable(manifest.run / FOLDER)
     if only:
         config = _with_metrics(config, only)
     cache = Cache(manifest.cache)
@@ -165,8 +150,8 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
 def _device(name: str) -> torch.device:
     """The device of this process; where torchrun started several on a machine, each has a GPU of its own."""
     device = torch.device(pick_device(name, "evaluate.device"))
-    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if device.type == "cuda" and os.environ.get("LOCAL_RANK"):
+        return torch.device("cuda", launch_number("LOCAL_RANK", 0, most=torch.cuda.device_count() - 1))
     return device
 
 

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -11,8 +11,8 @@ from types import FrameType
 def received_signals() -> Iterator[list[str]]:
     """Collects the names of SIGTERM and SIGINT while the block runs; neither ends the process.
 
-    A second SIGINT has its usual effect. A second SIGTERM has no effect, because launchers and schedulers send several
-    before they send SIGKILL. Outside the main thread, Python allows no handlers, so nothing is collected.
+    A second SIGINT has its usual effect. A second SIGTERM has none, because launchers and schedulers send several, and
+    then SIGKILL. Outside the main thread, where Python allows no handlers, nothing is collected.
     """
     received: list[str] = []
     if threading.current_thread() is not threading.main_thread():
@@ -31,4 +31,23 @@ def received_signals() -> Iterator[list[str]]:
         yield received
     finally:
         for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def usual_signals(received: Sequence[str] = ()) -> Iterator[None]:
+    """While the block runs, SIGTERM and SIGINT end the process at once, and so does one of `received` before it.
+
+    For calls into libraries that wait for minutes: a Python handler runs only after they return.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGINT)}
+    for name in received[:1]:
+        signal.raise_signal(signal.Signals[name])
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)

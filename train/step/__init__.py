@@ -1,1 +1,1 @@
-"""Components of a training step: losses, schedules, augmentation and the update of the weights."""
+"""What one training step is made of: losses, schedules, augmentation and the update of the weights."""

@@ -1,1 +1,1 @@
-"""Studies: train and score rows × seeds by one protocol, compute statistics over seeds, judge claims, build a page."""
+"""Studies: rows × seeds trained and scored by one protocol, statistics over the seeds, verdicts on claims, a page."""

@@ -4,28 +4,22 @@ from pathlib import Path
 
 import click
 
+from hspcgan.model.common.out_path import OutFolder
 from hspcgan.model.common.printable import echo
 
 
 @click.command()
 @click.argument("manifest")
 @click.option(
-    "--override",
-    "-o",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a manifest key, e.g. study.seeds=[0,1]; repeatable.",
+    "--override", "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="As study.seeds=[0,1]; repeatable."
 )
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Number of runs at a time.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads per run.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of each run.")
 @click.option("--retry", is_flag=True, help="Also repeat runs that failed.")
-@click.option("--limit", type=click.IntRange(min=0), help="Stop after this many runs; with 0, only build the page.")
+@click.option("--limit", type=click.IntRange(min=0), help="Stop after so many runs; 0 makes the page alone.")
 @click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-              help="Build the page from this study.json instead of the study folder; start no runs.")  # fmt: skip
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the page; default RUN/report."
-)
+              help="Make the page from this study.json instead of the study's folder; nothing is run.")  # fmt: skip
+@click.option("--out", type=OutFolder, help="Folder of the page; default RUN/report.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
 def study(
     manifest: str,
@@ -40,13 +34,12 @@ def study(
 ) -> None:
     """Train and score rows × seeds by one protocol, and judge the claims.
 
-    Runs that have a result are skipped; interrupted runs resume. The page is built from the existing results.
+    Runs that have a result are skipped, interrupted ones resume. The page is made from the results that there are.
     """
-    import json
-
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train.study import page, runner
     from hspcgan.train.study.protocol import open_study
+    from hspcgan.train.study.results import read_page_results
 
     page.require_packages()
     opened = open_study(open_manifest(manifest, overrides))
@@ -60,10 +53,10 @@ def study(
         return
     if results_file is None:
         made = runner.run(opened, processes, threads, retry, limit)
-        echo(f"{made} runs finished")
+        echo(f"{made} runs made")
         results = runner.read_results(opened)
     else:
-        results = json.loads(results_file.read_text(encoding="utf-8"))["results"]
+        results = read_page_results(results_file)
         runner.require_protocol(opened, results)
     for path in page.write_report(opened, results, out or opened.folder / "report"):
         echo(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""Builds the page of a study, one self-contained HTML file: verdicts, tables, charts and the origin of every run."""
+"""A study's page: verdicts, tables, pictures and the origin of every run, as one self-contained HTML file."""
 
 import importlib
 import json
@@ -13,17 +13,17 @@ from hspcgan.train.study.verdicts import judge
 
 RESULTS = "study.json"
 PACKAGES = ("jinja2", "matplotlib", "scipy")
-"""Packages that the page needs in addition to the core dependencies."""
+"""What the page needs beyond the package's core."""
 
 
 def require_packages() -> None:
-    """Raises ModuleNotFoundError if a package is missing, before hours of training instead of after."""
+    """ModuleNotFoundError if a package is missing, so that it is found before hours of training, not after them."""
     for name in PACKAGES:
         importlib.import_module(name)
 
 
 def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """Writes study.json, tables, charts and index.html; returns their paths. Equal results give equal files."""
+    """Writes study.json, the tables, the pictures and index.html; equal results give equal files. The files."""
     config, by_cell = study.config, Results.of(results)
     judged = judge(config, by_cell)
     frames = {"rows": tables.rows_table(config, by_cell), "claims": tables.claims_table(judged)}

@@ -1,4 +1,4 @@
-"""The protocol of a study: the manifest of each run, the order of the runs, and a hash of everything that is fixed."""
+"""A study's protocol: the manifest of each run, the order of the runs, and a hash over all that was written down."""
 
 import hashlib
 import json
@@ -11,8 +11,8 @@ from hspcgan.pipeline.manifest import Manifest, load_manifest
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.study.config import StudyConfig
 
-OF_STUDY = ("data", "parse", "encode", "taps")  # sections from the study's manifest, equal in all rows
-OF_ROWS = ("model", "train")  # sections from the manifests of the rows, which may differ
+OF_STUDY = ("data", "parse", "encode", "taps")  # sections of the study's own manifest, equal in all rows
+OF_ROWS = ("model", "train")  # sections of the rows' manifests, which may differ
 HASHED = (*OF_STUDY, *OF_ROWS, "evaluate")
 
 
@@ -25,13 +25,13 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The name of the run in files and messages."""
+        """Its name in files and messages."""
         return f"{self.row}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
 class Study:
-    """The manifest of a study, its `study` section, and the resolved manifest of each row, without the run's seed."""
+    """A study's manifest with its section, and the resolved manifest of each row (of the first seed)."""
 
     manifest: Manifest
     config: StudyConfig
@@ -39,17 +39,17 @@ class Study:
 
     @property
     def folder(self) -> Path:
-        """The study folder, `run` in its manifest, with manifests/, runs/ and results/."""
+        """The study's folder, `run` of its manifest: manifests/, runs/, results/."""
         return self.manifest.run
 
     @property
     def cells(self) -> list[Cell]:
-        """All runs, grouped by seed, so that a study that stops early has complete seeds."""
+        """All runs, seed-major: a study that stops early has whole seeds."""
         return [Cell(row, seed) for seed in self.config.seeds for row in self.config.rows]
 
     @property
     def hash(self) -> str:
-        """sha256 of the study section and of all sections of the rows that results depend on."""
+        """sha256 of the study section and of every section of every row that a result depends on."""
         rows = {row: {key: manifest.raw.get(key) for key in HASHED} for row, manifest in self.rows.items()}
         for row, manifest in self.rows.items():
             train: dict[str, Any] = manifest.raw["train"]
@@ -58,31 +58,31 @@ class Study:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def run_manifest(self, cell: Cell) -> Path:
-        """The manifest file of a run, which `write_run_manifest` writes."""
+        """The file of a run's manifest, which `write_run_manifest` makes."""
         return self.folder / "manifests" / f"{cell.name}.yaml"
 
     def run_folder(self, cell: Cell) -> Path:
-        """The run folder of a run."""
+        """The run folder of a row and seed."""
         return self.folder / "runs" / cell.name
 
     def result_file(self, cell: Cell) -> Path:
-        """The result file of a run."""
+        """The file of a run's result."""
         return self.folder / "results" / f"{cell.name}.json"
 
 
 def open_study(manifest: Manifest) -> Study:
-    """Returns the study of a manifest, with all rows resolved.
+    """A study with all its rows resolved.
 
     Raises:
         UserError: no `study` section, a row that cannot be resolved, or too few steps for the evaluations.
-        ManifestError: an override of a section that each row defines itself.
+        ManifestError: overrides of sections that rows have of their own.
     """
     if not manifest.raw.get("study"):
         raise UserError(f"{manifest.ref} has no section `study`; see `hspcgan keys study` and paper/toybirds-study")
     ignored = [key for key in manifest.overridden if key.partition(".")[0] in OF_ROWS]
     if ignored:
         raise ManifestError(
-            f"a study does not use {', '.join(ignored)}, because each row has its own value; set it in their manifests"
+            f"a study does not use {', '.join(ignored)}: rows have their own; set it in their manifests"
         )
     config = manifest.section("study", StudyConfig)
     rows = {row: _row_manifest(manifest, config, row) for row in config.rows}
@@ -90,7 +90,7 @@ def open_study(manifest: Manifest) -> Study:
 
 
 def _row_manifest(manifest: Manifest, config: StudyConfig, row: str) -> Manifest:
-    """Returns the manifest of a row with the data and evaluation sections of the study."""
+    """A row's manifest with the study's data and evaluation, for the first seed."""
     loaded = load_manifest(config.rows[row])
     raw = loaded.raw | {key: manifest.raw[key] for key in OF_STUDY if key in manifest.raw}
     raw |= {"cache": str(manifest.cache), "run": str(manifest.run / "runs" / row)}
@@ -98,10 +98,10 @@ def _row_manifest(manifest: Manifest, config: StudyConfig, row: str) -> Manifest
     train = loaded.section("train", TrainConfig)
     steps = train.steps
     if steps % config.evaluations:
-        raise UserError(f"{row} has {steps} steps, which is not a multiple of study.evaluations ({config.evaluations})")
+        raise UserError(f"{row} has {steps} steps, which {config.evaluations} evaluations do not divide evenly")
     each = steps // config.evaluations
-    # Results contain the batch size, which may be a default. The last checkpoint is scored, not the best, because
-    # earlier checkpoints are not kept.
+    # Results state the batch size, which may be a default. The final step is scored, never the best one: checkpoints
+    # on the way are not kept.
     raw["train"] = {"batch_size": train.batch_size} | raw["train"]
     raw["train"] |= {"evaluate_every": each, "checkpoint_every": each, "grid_every": steps, "keep": 1}
     raw["train"] |= {"best": _validated_figure(config, raw["evaluate"])}
@@ -109,16 +109,16 @@ def _row_manifest(manifest: Manifest, config: StudyConfig, row: str) -> Manifest
 
 
 def _validated_figure(config: StudyConfig, evaluate: dict[str, Any]) -> str:
-    """Returns a shown figure that is computed on the validation split; the trainer needs it for its best checkpoint."""
+    """A shown figure that the validation split gets as one value: the trainer wants one to name its best checkpoint."""
     metrics = evaluate.get("metrics") or ()
     found = next((figure for figure in config.shown if figure.split("/")[0] in metrics), None)
     if found is None:
-        raise UserError(f"study.shown needs a figure from evaluate.metrics: {', '.join(metrics) or 'none'}")
+        raise UserError(f"study.shown needs a figure of a metric in evaluate.metrics, {', '.join(metrics) or 'none'}")
     return found
 
 
 def write_run_manifest(study: Study, cell: Cell) -> Path:
-    """Writes the manifest of a run and returns its path."""
+    """Writes a run's manifest, and returns its path."""
     row, path = study.rows[cell.row], study.run_manifest(cell)
     raw = row.raw | {"name": cell.name, "run": str(study.run_folder(cell))}
     raw["train"] = raw["train"] | {"seed": cell.seed}

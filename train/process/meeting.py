@@ -1,0 +1,69 @@
+"""Brings the processes of a run together: each waits until all others are there, and says for whom it waits."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from torch.distributed import PrefixStore, Store, TCPStore
+
+from hspcgan.model.common.errors import UserError
+
+log = logging.getLogger("hspcgan.train")
+
+LIMIT_SEC, SAID_EVERY_SEC, PAUSE_SEC = 900, 60, 0.2
+SHOWN = 8  # missing processes that a message names
+
+
+def meet(rank: int, size: int, address: str, port: int) -> Store:
+    """The store that all processes share, after all have come to it.
+
+    Process 0 serves it at address:port, unless torchrun does. UserError when it cannot, and when a process is missing
+    after LIMIT_SEC.
+    """
+    serves = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    if not serves:
+        _wait(lambda: _silent(address, port))
+    limit = timedelta(seconds=LIMIT_SEC)
+    try:
+        shared = TCPStore(address, port, size, serves, limit, wait_for_workers=False, multi_tenant=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{address}:{port} cannot be used ({reason}); set MASTER_ADDR and MASTER_PORT anew") from error
+    store = PrefixStore("hspcgan", shared)
+    store.set(f"process {rank}", "here")
+    _wait(lambda: _absent(store, size))
+    return store
+
+
+def _wait(missing: Callable[[], str]) -> None:
+    """Returns when `missing` gives an empty text; until then it says once a minute what is missing."""
+    began = said = time.monotonic()
+    while what := missing():
+        now = time.monotonic()
+        if now - began >= LIMIT_SEC:
+            raise UserError(
+                f"{what} did not come within {LIMIT_SEC / 60:.0f} minutes; start every process, on machines that reach "
+                "MASTER_ADDR, or unset WORLD_SIZE"
+            )
+        if now - said >= SAID_EVERY_SEC:
+            log.info(f"waiting for {what} since {(now - began) / 60:.0f} min")
+            said = now
+        time.sleep(PAUSE_SEC)
+
+
+def _silent(address: str, port: int) -> str:
+    """What is missing while nobody answers at the address."""
+    try:
+        socket.create_connection((address, port), timeout=5).close()
+        return ""
+    except OSError as error:
+        return f"process 0 at {address}:{port} ({error.strerror or error})"
+
+
+def _absent(store: Store, size: int) -> str:
+    absent = [str(rank) for rank in range(size) if not store.check([f"process {rank}"])]
+    more = ", …" if len(absent) > SHOWN else ""
+    return f"process {', '.join(absent[:SHOWN])}{more} of {size}" if absent else ""
