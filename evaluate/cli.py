@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hspcgan.model.common.out_path import OutFile
 from hspcgan.model.common.printable import echo
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from hspcgan.evaluate.context import EvaluationContext
     from hspcgan.evaluate.run import Result
 
-OutFile = click.Path(path_type=Path, dir_okay=False)
 override_option = click.option(
     "--override",
     "-o",
@@ -57,7 +57,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     """
     from hspcgan.evaluate import run
     from hspcgan.evaluate.context import prepare
-    from hspcgan.evaluate.results.history import append_history
+    from hspcgan.evaluate.results import record
     from hspcgan.evaluate.results.terminal_text import describe
     from hspcgan.evaluate.scored.subjects import choose
     from hspcgan.evaluate.verdict import evaluate_lock, output_formats
@@ -81,7 +81,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     results = run.evaluate(context, subjects, keep_images)
     if not results:
         return
-    append_history(context, results)
+    record.append_history(context, results)
     say("\n" + _outcome(context, results))
     if update:
         say("\n" + "\n".join(write_expectations(context, results)))
@@ -150,8 +150,8 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
 
 
 @click.command()
-@click.argument("a", type=OutFile)
-@click.argument("b", type=OutFile)
+@click.argument("a", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("b", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--captions", type=click.IntRange(0), default=3, show_default=True,
               help="Captions shown for which B is worst, and best.")  # fmt: skip
 def compare(a: Path, b: Path, captions: int) -> None:

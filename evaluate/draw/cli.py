@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hspcgan.model.common.out_path import OutFolder
 from hspcgan.model.common.printable import echo
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
                          help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
                          help="Seed of the noise, the first one of several; the noise depends on the text as well."),
-            click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("samples"),
+            click.option("--out", type=OutFolder, default=Path("samples"),
                          show_default=True, help="Folder to write to."),
             click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
                          help="Device that draws."),

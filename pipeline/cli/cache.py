@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hspcgan.model.common.out_path import OutFile, OutPath
 from hspcgan.model.common.printable import echo
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ CacheFolder = click.argument("cache", type=click.Path(path_type=Path), callback=
 @click.option("--caption", metavar="ID", help="A caption id (KEY#0), or a KEY for all captions of its image.")
 @click.option("--search", metavar="TEXT", help="Captions that contain this text (the first ten).")
 @click.option("--number", type=int, metavar="K", help="The caption in row K.")
-@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the first caption's graph here.")
+@click.option("--svg", type=OutFile, help="Draw the first caption's graph here.")
 @click.option(
     "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutFile,
     help="Write a page to leaf through here: images, captions, graphs, phrases, rejects; with --search TEXT.",
 )
 @click.option("--images", type=click.IntRange(min=1), default=100, show_default=True, help="On that page at most.")
@@ -98,7 +99,7 @@ def validate(cache: Path) -> None:
 
 @click.command()
 @CacheFolder
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=OutPath())
 @click.option("--tokens", is_flag=True, help="With the token features of each caption (large).")
 def export(cache: Path, folder: Path, tokens: bool) -> None:
     """Write concepts and features as plain Parquet into FOLDER."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from hspcgan.model.common.out_path import OutFile
 from hspcgan.model.common.printable import echo
 
 
@@ -28,7 +29,7 @@ def keys(section: str | None, json_schema: bool) -> None:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Copy the manifest NAME to this file.")
+@click.option("--out", type=OutFile, help="Copy the manifest NAME to this file.")
 @click.option("--force", is_flag=True, help="Overwrite the file of --out.")
 def manifests(name: str | None, out: Path | None, force: bool) -> None:
     """List the shipped manifests, show one, or copy it.

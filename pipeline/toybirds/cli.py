@@ -5,15 +5,14 @@ from pathlib import Path
 import click
 
 from hspcgan.model.common.errors import CheckFailedError
+from hspcgan.model.common.out_path import OutFolder
 from hspcgan.model.common.printable import echo
-
-Folder = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
 @click.option(
     "--out",
-    type=Folder,
+    type=OutFolder,
     default=Path("runs/demo"),
     show_default=True,
     help="Folder for the cache, the run and the report; what an earlier demo finished there is kept.",
@@ -39,7 +38,7 @@ def assets() -> None:
 
 @assets.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--out", type=Folder, help="Folder; default: where the shipped ones are.")
+@click.option("--out", type=OutFolder, help="Folder; default: where the shipped ones are.")
 @click.option("--factual", type=click.Path(path_type=Path), help="FACTUAL's train.csv, for caption-parser.")
 def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> None:
     """
