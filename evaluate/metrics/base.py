@@ -46,8 +46,7 @@ class Seen:
 class Measured:
     """One value with its standard error and 95 % interval.
 
-    `part` names a part of the metric (`place` of attribute accuracy); `rows` holds the value of each caption by its
-    row, `details` what else the kept table has of each caption, by column and row.
+    `part` names a part of the metric (`place` of attribute accuracy); `rows` the value of each caption, by its row.
     """
 
     value: float
@@ -57,7 +56,6 @@ class Measured:
     high: float
     part: str = ""
     rows: Mapping[int, float] = field(default_factory=dict)
-    details: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Imports the public names of a package on first use (PEP 562), so that importing the package is fast."""
+"""A room's public names, imported when they are first used (PEP 562), so that importing the room itself is quick."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -7,10 +7,7 @@ from typing import Any
 
 
 def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
-    """Returns a `__getattr__` for the package: `places` maps each public name to "module:attribute".
-
-    `__version__` is the version of hspcgan.
-    """
+    """The package's `__getattr__`: `places` maps each public name to "module:attribute"; `__version__` is hspcgan's."""
 
     def get(name: str) -> Any:
         if name == "__version__":

@@ -1,1 +1,1 @@
-"""The trained networks: prompts, adapter, generator, discriminator and head."""
+"""What is trained: prompts, adapter, generator, discriminator and head."""

@@ -15,6 +15,7 @@ import click
 from hspcgan.model.common.printable import printable
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.failures import INTERNAL, INTERRUPTED, Failure, failure, report_bug
+from hspcgan.pipeline.cli.streams import prepare_streams
 
 
 class RootGroup(click.Group):
@@ -53,6 +54,7 @@ class RootGroup(click.Group):
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Runs the command line; in standalone mode (a terminal) this is where the process ends."""
+        prepare_streams()
         with logs.attached():
             try:
                 return super().main(*args, standalone_mode=standalone_mode, **extra)  # type: ignore[call-overload]
