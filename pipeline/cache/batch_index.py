@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.hdf5_file import new_hdf5
-from hspcgan.pipeline.cache.mapped import mapped
+from hspcgan.pipeline.cache.hdf5_file import mapped, new_hdf5
 
 ITEM_FIELDS = {
     "entity": ("phrase", "word"),

@@ -1,4 +1,4 @@
-"""HDF5 files of a cache, opened without HDF5's own locks: read as they are, written with room for a full disk."""
+"""HDF5 files of a cache: datasets that are mapped into memory, pages read when used; new files, safe on a full disk."""
 
 import os
 from collections.abc import Iterator
@@ -6,13 +6,35 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
+import numpy as np
+
+from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable
 
 RESERVE = 2**20  # bytes; HDF5's description of a file and its buffers take less
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """A file to read, as a context manager. It takes no lock: not every file system has locks, readers need none."""
-    return h5py.File(path, "r", locking=False)
+def mapped(path: Path, dataset: str) -> np.ndarray:
+    """The dataset, read-only. UserError, with the fix, when the file is damaged, truncated or compressed.
+
+    OSError where the file cannot be read for another reason.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:  # not every file system has locks, and readers need none
+            found = file[dataset]
+            if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
+                raise TypeError("not a dataset of numbers")
+            offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # h5py's, of links and types too
+        raise unreadable(path, error, f"{dataset} cannot be read") from error
+    size = int(np.prod(shape)) * dtype.itemsize
+    if size == 0:
+        return np.zeros(shape, dtype)
+    if offset is None:
+        raise UserError(f"{path}: {dataset} is chunked or compressed, so it cannot be mapped; {REBUILD_HINT}")
+    if offset + size > path.stat().st_size:
+        raise UserError(f"{path} is truncated: {dataset} extends past the end of the file; {REBUILD_HINT}")
+    return np.asarray(np.memmap(path, dtype, "r", offset, shape))  # a plain array: slices of a memmap are slow
 
 
 @contextmanager

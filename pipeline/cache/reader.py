@@ -13,7 +13,7 @@ from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import ITEM_FIELDS
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, read_info, work_folder
 from hspcgan.pipeline.cache.caption_features import CaptionFeatures, Ragged
-from hspcgan.pipeline.cache.mapped import mapped
+from hspcgan.pipeline.cache.hdf5_file import mapped
 from hspcgan.pipeline.cache.tables import Tables
 
 COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"

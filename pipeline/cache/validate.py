@@ -15,7 +15,7 @@ from hspcgan.pipeline.cache.batch_index import index_arrays, offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, stamp
 from hspcgan.pipeline.cache.counts import count
 from hspcgan.pipeline.cache.fingerprint import fingerprint
-from hspcgan.pipeline.cache.mapped import mapped
+from hspcgan.pipeline.cache.hdf5_file import mapped
 from hspcgan.pipeline.cache.reader import Cache
 
 BLOCK_BYTES, BLOCK_ROWS = 2**26, 2**14  # read at a time
