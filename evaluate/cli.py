@@ -57,7 +57,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     """
     from hspcgan.evaluate import run
     from hspcgan.evaluate.context import prepare
-    from hspcgan.evaluate.results import record
+    from hspcgan.evaluate.results.history import append_history
     from hspcgan.evaluate.results.terminal_text import describe
     from hspcgan.evaluate.scored.subjects import choose
     from hspcgan.evaluate.verdict import evaluate_lock, output_formats
@@ -81,7 +81,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     results = run.evaluate(context, subjects, keep_images)
     if not results:
         return
-    record.append_history(context, results)
+    append_history(context, results)
     say("\n" + _outcome(context, results))
     if update:
         say("\n" + "\n".join(write_expectations(context, results)))

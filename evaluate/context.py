@@ -15,8 +15,10 @@ import torch
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.results.figure_names import head
+from hspcgan.evaluate.scored.cache_contents import contents
 from hspcgan.evaluate.scored.images import FeatureStore, RealImages
 from hspcgan.evaluate.scored.reference import Reference, is_file, read_reference
+from hspcgan.evaluate.scored.scores import ScoreStore
 from hspcgan.evaluate.scored.selection import Selection, select
 from hspcgan.evaluate.scorers import PIXELS, ClipScorer, Inception, Scorer, TextScorer, find_inception
 from hspcgan.evaluate.verdict.expectations import require_one_each
@@ -44,7 +46,7 @@ class EvaluationContext:
     reference_file: Reference | None
     notes: list[str]
     subfolder: str = ""  # of the run's evaluation folder, that results are written to
-    keep_drawn: bool = True  # whether drawn batches and features stay on the disk
+    keep_drawn: bool = True  # whether drawn batches, features and scores stay on the disk
     only: bool = False  # whether some of the manifest's metrics alone are computed and judged
 
     @property
@@ -74,7 +76,11 @@ class EvaluationContext:
 
     @cached_property
     def features(self) -> FeatureStore:
-        return FeatureStore(self.kept)
+        return FeatureStore(self.kept, torch.device(self.clip.device).type)
+
+    @property
+    def scores(self) -> ScoreStore:
+        return ScoreStore(self.kept, self.keep_drawn)
 
     @cached_property
     def ids(self) -> list[str]:
@@ -86,6 +92,11 @@ class EvaluationContext:
         """The captions that are drawn."""
         return self.cache.captions_at(self.selection.caption_rows, ["text"])["text"].to_pylist()
 
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """What is read of the cache, as a lock names it."""
+        return contents(self.cache, self.selection, self.ids, self.texts)
+
     def captions(self, count: int) -> list[dict[str, Any]]:
         """The first rows of captions.parquet that are drawn, with concepts and graph."""
         return self.cache.captions_at(self.selection.caption_rows[:count]).to_pylist()
@@ -95,6 +106,13 @@ class EvaluationContext:
         if self.reference_file is not None:
             return self.reference_file.features_of(scorer)
         return self.features.of(RealImages(self.cache, self.selection.reference_rows), scorer, "reference:")
+
+    @property
+    def reference_key(self) -> str:
+        """Of the real reference images, or of the file that stands for them."""
+        if self.reference_file is not None:
+            return self.reference_file.sha256
+        return RealImages(self.cache, self.selection.reference_rows).key
 
     @property
     def settings(self) -> dict[str, Any]:

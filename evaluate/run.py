@@ -1,4 +1,4 @@
-"""One evaluation: draw → features → score → verdict, a subject at a time; each stage's result is kept and reused.
+"""One evaluation: draw → features → score → verdict, a subject at a time; each stage's results are kept and reused.
 
 Writes for each subject RUN/evaluation/LABEL.json (figures, verdicts, where they come from), LABEL.png (the first images
 beside the real ones) and LABEL.parquet (a row for each caption and scorer).
@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics import METRICS
@@ -23,11 +25,13 @@ from hspcgan.evaluate.results import figure_names, record
 from hspcgan.evaluate.results.figure_names import Figure
 from hspcgan.evaluate.scored.drawings import VARIATIONS, Drawings, draw, process
 from hspcgan.evaluate.scored.images import Images, batches, image_name, stacks
+from hspcgan.evaluate.scored.keys import content_key, metric_code, scorer_code
 from hspcgan.evaluate.scored.subjects import REAL, Subject
 from hspcgan.evaluate.scorers import PIXELS, Scorer
 from hspcgan.evaluate.verdict.expectations import Verdict, judge
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.progress import progress_bar
 
 log = logging.getLogger("hspcgan.evaluate")
 
@@ -42,6 +46,7 @@ class Result:
     path: Path
     record: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    real: list[Figure] = field(default_factory=list)  # of real images at the same N: floor or ceiling
 
     @property
     def passed(self) -> bool:
@@ -67,9 +72,10 @@ def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_image
             _draw_all(Drawings(context, subject), context)
         return []
     results = []
+    real = _real_figures(context)
     for subject in subjects:
         try:
-            results.append(_score(context, subject, keep_images))
+            results.append(_score(context, subject, real, keep_images))
         except UserError as error:
             log.error("%s: %s", subject.label, error)
             path = context.folder / f"{subject.label}.json"
@@ -77,7 +83,20 @@ def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_image
     return results
 
 
-def _score(context: EvaluationContext, subject: Subject, keep_images: bool) -> Result:
+def _real_figures(context: EvaluationContext) -> list[Figure]:
+    """Figures of the captions' own real images; none where scores are not kept, since they would be computed again."""
+    return score(context, Drawings(context, Subject(REAL, REAL))).figures if context.keep_drawn else []
+
+
+def with_real(results: Sequence[Result]) -> list[Result]:
+    """The results, and where none is of real images, one of their figures: every table has the floor at the same N."""
+    real = next((result.real for result in results if result.real), [])
+    if not real or any(result.subject.kind == REAL for result in results):
+        return list(results)
+    return [*results, Result(Subject(REAL, REAL), real, [], Path())]
+
+
+def _score(context: EvaluationContext, subject: Subject, real: list[Figure], keep_images: bool) -> Result:
     began = time.perf_counter()
     drawings = Drawings(context, subject)
     log.info("%s: %d %s", subject.label, len(context.ids), "real images" if subject.kind == REAL else "images")
@@ -93,12 +112,13 @@ def _score(context: EvaluationContext, subject: Subject, keep_images: bool) -> R
     write_whole(path.with_suffix(".png"), record.picture(context, subject, drawings.images))
     write_whole(path.with_suffix(".parquet"), record.rows(context, scores.rows))
     data = record.result(context, subject, scores.figures, verdicts, timings)
+    data["real"] = [figure.as_json() for figure in real]
     data |= _examples(context, drawings, scores, path)
     write_whole(path, record.as_text(data))
     if not context.keep_drawn:
         for images in all_drawn(drawings, context):
             context.features.discard(images, context.towers)
-    return Result(subject, scores.figures, verdicts, path, data)
+    return Result(subject, scores.figures, verdicts, path, data, real=real)
 
 
 def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, path: Path) -> dict[str, Any]:
@@ -120,14 +140,34 @@ def score(context: EvaluationContext, drawings: Drawings) -> Scores:
     """All metrics of the evaluation by all of their scorers."""
     found = Scores([], [])
     seen: dict[str, Seen] = {}
-    for metric in context.config.metrics:
-        for tower in context.towers_of(metric):
-            if tower.label not in seen:
-                seen[tower.label] = _seen(context, drawings, tower)
-            for measured in METRICS[metric].measure(seen[tower.label]):
-                found.figures.append(figure_names.figure(metric, measured, tower, context.settings))
-                found.rows.append((metric, tower.label, measured))
+
+    def measure(metric: str, tower: Scorer) -> list[Measured]:
+        if tower.label not in seen:
+            seen[tower.label] = _seen(context, drawings, tower)
+        return METRICS[metric].measure(seen[tower.label])
+
+    asked = [(metric, tower) for metric in context.config.metrics for tower in context.towers_of(metric)]
+    for metric, tower in progress_bar(asked, f"{drawings.subject.label}: scoring"):
+        key = _score_key(context, drawings, metric, tower)
+        for measured in context.scores.of(key, partial(measure, metric, tower)):
+            found.figures.append(figure_names.figure(metric, measured, tower, context.settings))
+            found.rows.append((metric, tower.label, measured))
     return found
+
+
+def _score_key(context: EvaluationContext, drawings: Drawings, metric: str, tower: Scorer) -> str:
+    """Hash of all that a metric's values depend on: images, captions, scorer, and the metric's own code."""
+    entry = METRICS[metric]
+    edited = drawings.edited() if "edits" in entry.needs else None
+    variations = drawings.variations() if "variations" in entry.needs else None
+    return content_key(
+        metric=metric, version=entry.version, method=entry.method(), code=metric_code(entry.measure.__module__),
+        images=drawings.images.key, captions=context.texts, seed=context.config.seed,
+        reference=context.reference_key if entry.reference else None,
+        edits=edited and [*(images.key for images in edited), *drawings.edits],
+        variations=variations and variations.key,
+        scorer=[tower.sha256, tower.mode, torch.device(context.clip.device).type, scorer_code()],
+    )  # fmt: skip
 
 
 def _seen(context: EvaluationContext, drawings: Drawings, tower: Scorer) -> Seen:

@@ -19,6 +19,8 @@ from hspcgan.model.published_weights import INCEPTION, INCEPTION_SHA256, WEIGHTS
 BATCH = 32
 """Images and texts at once. Fixed: the composition of a batch can move features in their last bits."""
 
+CALLS_KEPT = 4  # calls of which a scorer keeps the text features: several metrics read the captions
+
 InceptionMode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]
 _NVIDIA = (INCEPTION, INCEPTION_SHA256)
 INCEPTION_FILES = {
@@ -61,13 +63,13 @@ PIXELS = Pixels()
 
 
 class ClipScorer:
-    """A frozen CLIP that scores images and captions; keeps the text features that it has computed."""
+    """A frozen CLIP that scores images and captions; keeps the text features of the last calls."""
 
     def __init__(self, name: str, clip: FrozenClip):
         self.name, self.clip = name, clip
         self.label, self.sha256 = f"{name}-clip", clip.sha256
         self.mode = f"CLIP {clip.name}, read at {clip.resolution} px (antialiased bicubic where the size differs)"
-        self._texts: dict[str, np.ndarray] = {}
+        self._texts: dict[tuple[str, ...], np.ndarray] = {}  # features of a call's texts, oldest first
 
     @torch.inference_mode()
     def image_features(self, images: np.ndarray) -> np.ndarray:
@@ -80,14 +82,24 @@ class ClipScorer:
 
     @torch.inference_mode()
     def text_features(self, texts: Sequence[str]) -> np.ndarray:
-        """Raw float32 [N, d]; of texts beyond the context the beginning is read."""
-        missing = sorted({text for text in texts if text not in self._texts}, key=lambda text: (len(text), text))
-        for start in range(0, len(missing), BATCH):
-            part = missing[start : start + BATCH]
-            ids, _ = self.clip.tokenize(part)
-            sentence, _ = self.clip.encode_text(ids.to(self.clip.device))
-            self._texts.update(zip(part, sentence.cpu().numpy(), strict=True))
-        return np.stack([self._texts[text] for text in texts])
+        """Raw float32 [N, d]; of texts beyond the context the beginning is read.
+
+        The same texts get the same bits, whatever was asked for before: batches are made of one call's texts alone.
+        """
+        unique = tuple(sorted(set(texts), key=lambda text: (len(text), text)))
+        if unique not in self._texts:
+            if len(self._texts) == CALLS_KEPT:
+                self._texts.pop(next(iter(self._texts)))
+            self._texts[unique] = np.concatenate(
+                [self._encode(unique[start : start + BATCH]) for start in range(0, len(unique), BATCH)]
+            )
+        features, place = self._texts[unique], {text: i for i, text in enumerate(unique)}
+        return features[[place[text] for text in texts]]
+
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        ids, _ = self.clip.tokenize(list(texts))
+        sentence, _ = self.clip.encode_text(ids.to(self.clip.device))
+        return sentence.cpu().numpy()
 
 
 class Inception:

@@ -1,9 +1,9 @@
-"""Weights to share: a folder with `model.safetensors` (all trainable networks) and `model.json` (their card).
+"""Checkpoints for sharing: a folder with `model.safetensors` (all trainable networks) and `model.json` (the card).
 
-The card, JSON: `format` 1 · `config`, the ModelConfig · `clip` {name, sha256, embed_dim, path_hint, rounded}:
-the path relative to the folder, and `load_clip`'s `rounded` · `weights` {sha256, dtype, parameters per network} ·
-`extra`, added by the writer (the trainer: step, cache, text settings, its own settings). Tensors are named
-`generator/…`, `discriminator/…`, `head/…`; the frozen CLIP is not among them.
+The card is JSON: `format` 1 · `config`, the ModelConfig · `clip` {name, sha256, embed_dim, path_hint, rounded}, with
+`path_hint` relative to the folder and `rounded` as in `load_clip` · `weights` {sha256, dtype, parameters per network} ·
+`extra`, added by the writer (by the trainer: step, cache, text settings, training settings). Tensors are named
+`generator/…`, `discriminator/…`, `head/…`; the frozen CLIP is not included.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ NEEDED = (
 
 @dataclass(frozen=True)
 class Loaded:
-    """A checkpoint's networks in float32 on the CPU, in eval mode, with what they were made from.
+    """The networks of a checkpoint in eval mode, in float32 on the CPU, with their configuration, CLIP and card.
 
-    `clip` converts pixels as in the networks' training (`ModelConfig.clip_input`).
+    `clip` converts pixels as in training (`ModelConfig.clip_input`).
     """
 
     generator: Generator
@@ -66,16 +66,16 @@ def save_weights(
     extra: Mapping[str, Any] | None = None,
     half: bool = False,
 ) -> Path:
-    """Writes the folder `path`, completely or not at all; existing weights are replaced.
+    """Writes the folder `path` atomically; existing weights are replaced.
 
-    `half` stores float16, for shipping. UserError if weights are not finite (in float16), `extra` is not JSON, or the
-    folder contains other files.
+    `half` stores the weights in float16, for distribution. UserError if weights are not finite (in float16 with
+    `half`), `extra` is not JSON, or the folder contains other files.
     """
     path = Path(path)
     try:
         json.dumps(dict(extra or {}), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise UserError(f"not saving {path}: extra must be plain JSON ({error})") from error
+        raise UserError(f"{path} is not saved: extra must be plain JSON ({error})") from error
     dtype = torch.float16 if half else torch.float32
     networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "head": head}
     tensors = {
@@ -85,7 +85,7 @@ def save_weights(
     }
     broken = [key for key, value in tensors.items() if not value.isfinite().all()]
     if broken:
-        raise UserError(f"not saving {path}: {len(broken)} tensors are not finite in {dtype}, such as {broken[0]}")
+        raise UserError(f"{path} is not saved: {len(broken)} tensors are not finite in {dtype}, such as {broken[0]}")
     card = {
         "format": FORMAT,
         "config": config.model_dump(mode="json"),
@@ -112,11 +112,11 @@ def load(
     clip_path: str | Path | None = None,
     allow_unverified: bool = False,
 ) -> Loaded:
-    """Networks of a folder written by `save_weights`, in evaluation mode on the CPU.
+    """Loads a folder written by `save_weights`.
 
-    The CLIP is the given one, or the file `clip_path`, or the file that the card names; it must have the card's
-    sha256. `allow_unverified` as in `load_clip`: a card alone does not make an archive trusted. UserError if anything
-    is missing, damaged or of another kind.
+    The CLIP is `clip`, or is loaded from `clip_path` or else from the path in the card; its sha256 must equal that in
+    the card. `allow_unverified` as in `load_clip`: an archive is not trusted because a card names it. UserError if
+    anything is missing, damaged or of the wrong type.
     """
     path = Path(path)
     card = read_card(path)
@@ -130,17 +130,17 @@ def load(
         clip_file = clip_path if clip_path is not None else hinted_clip(path, card)
         if clip_file is None:
             raise UserError(
-                f"the CLIP of {path}, {seen['name']} (sha256 {seen['sha256']}), is not at "
+                f"the CLIP of {path}, {seen['name']} (sha256 {seen['sha256']}), is not found at "
                 f"{seen.get('path_hint')} (relative to that folder); give its path by --clip"
             )
         clip = load_clip(clip_file, allow_unverified, rounded)
     elif clip.rounded != rounded and clip.path is not None:
-        # The caller opened this file before, so it is trusted.
+        # The caller has already opened this file, so it is trusted.
         clip = load_clip(clip.path, allow_unverified=True, rounded=rounded).to(clip.device)
     if clip.sha256 != seen["sha256"]:
         raise UserError(
-            f"{path} was trained with CLIP {seen['name']} (sha256 {seen['sha256']}), "
-            f"got {clip.name} (sha256 {clip.sha256}); give the path of the former"
+            f"{path} was trained with CLIP {seen['name']} (sha256 {seen['sha256']}), got {clip.name} (sha256 "
+            f"{clip.sha256}); give the path of {seen['name']}"
         )
     tensors = _read_tensors(path, card)
     clip = clip.with_input(config.clip_input)
@@ -156,31 +156,34 @@ def load(
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of a checkpoint folder, without its weights. UserError if it is absent, damaged or of another format."""
+    """Reads the card of a checkpoint folder, without weights. UserError if it is missing, damaged or unsupported."""
     file = Path(path) / CARD
     try:
         card = read_json(file)
     except FileNotFoundError as error:
-        raise UserError(f"no checkpoint in {path}: {CARD} is missing; give the folder that holds it") from error
+        raise UserError(f"no checkpoint in {path}: {CARD} is missing; give the folder that contains it") from error
     except UserError as error:
-        raise UserError(f"{error}; the checkpoint is damaged, use another one") from error
+        raise UserError(f"{error}; the checkpoint is damaged, so use another checkpoint") from error
     found = card.get("format") if isinstance(card, dict) else None
     if found != FORMAT or found is True:
-        raise UserError(f"{file} has format {found}, this version reads {FORMAT}")
+        raise UserError(f"{file} has format {found}; this version of hspcgan reads format {FORMAT}")
     extra = card.get("extra", {})
     hint = card["clip"].get("path_hint") if isinstance(card.get("clip"), dict) else None
     texts = extra.get("texts") if isinstance(extra, dict) else extra
     if not isinstance(texts, dict | None) or not isinstance(hint, str | None):
-        raise UserError(f"{file}: extra.texts or clip.path_hint is of another kind; the checkpoint is damaged")
+        raise UserError(
+            f"{file}: extra.texts or clip.path_hint has the wrong type; the checkpoint is damaged, "
+            "so use another checkpoint"
+        )
     sections = {key: value for key, value in card.items() if isinstance(value, dict)}
     missing = [f"{section}.{key}" for section, key in NEEDED if not isinstance(sections.get(section, {}).get(key), str)]
     if missing:
-        raise UserError(f"{file} lacks {', '.join(missing)}; the checkpoint is damaged, use another one")
+        raise UserError(f"{file} lacks {', '.join(missing)}; the checkpoint is damaged, so use another checkpoint")
     return card
 
 
 def hinted_clip(path: Path, card: dict[str, Any]) -> Path | None:
-    """The CLIP file that a checkpoint's card names, if it exists."""
+    """The CLIP file named in the card of a checkpoint; None if it does not exist."""
     hint = card["clip"].get("path_hint")
     return path / hint if hint and (path / hint).is_file() else None
 
@@ -189,22 +192,22 @@ def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) 
     others = sorted({entry.name for entry in path.iterdir()} - {WEIGHTS, CARD}) if path.is_dir() else []
     if others:
         raise UserError(
-            f"{path} contains files that are not part of a checkpoint ({', '.join(others[:5])}); name another folder"
+            f"{path} contains files that are not part of a checkpoint ({', '.join(others[:5])}); give another folder"
         )
     with atomic_folder(path) as work:
         save_file(tensors, work / WEIGHTS)
         card["weights"]["sha256"] = file_sha256(work / WEIGHTS)
         (work / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        shutil.copymode(work / CARD, work / WEIGHTS)  # safetensors' own mode gives other users no access
+        shutil.copymode(work / CARD, work / WEIGHTS)  # safetensors creates files that other users cannot read
 
 
 def _read_tensors(path: Path, card: dict[str, Any]) -> dict[str, Tensor]:
     file = path / WEIGHTS
     if not file.is_file():
-        raise UserError(f"{file} is missing; the checkpoint is damaged, use another one")
+        raise UserError(f"{file} is missing; the checkpoint is damaged, so use another checkpoint")
     expected, got = card["weights"].get("sha256"), file_sha256(file)
     if got != expected:
-        raise UserError(f"{file} is damaged: sha256 {got}, expected {expected} by its card; use another checkpoint")
+        raise UserError(f"{file} is damaged: sha256 {got}, but its card has {expected}; use another checkpoint")
     try:
         return load_file(file)
     except SafetensorError as error:

@@ -1,4 +1,4 @@
-"""The command group `hspcgan models`: weights are fetched, packed and imported."""
+"""The command group `hspcgan models`: fetches weights, packs checkpoints and imports GALIP's."""
 
 from pathlib import Path
 
@@ -10,33 +10,37 @@ from hspcgan.model.common.out_path import OutFolder
 from hspcgan.model.common.printable import echo
 
 _allow_unverified = click.option(
-    "--allow-unverified", is_flag=True, help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."
+    "--allow-unverified",
+    is_flag=True,
+    help="Open a TorchScript CLIP even if its sha256 is not one that OpenAI published.",
 )
 
 
 @click.group()
 def models() -> None:
-    """Fetch weights, pack checkpoints, import GALIP's."""
+    """Fetch weights, pack checkpoints, and import GALIP checkpoints."""
 
 
 @models.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "everything", is_flag=True, help="All that `hspcgan doctor` can find missing.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Fetch all weights that `hspcgan doctor` can report as missing."
+)
 @click.option("--to", "folder", type=OutFolder, default=Path("weights"),
-              show_default=True, help="The folder to put them into; commands look in `weights`.")  # fmt: skip
+              show_default=True, help="Folder to download to; commands look in `weights`.")  # fmt: skip
 def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
-    """Download weights: CLIPs, stanza's English, Inception, FACTUAL's parser.
+    """Download weights: CLIP, stanza's English models, Inception, FACTUAL's parser.
 
-    NAME is ViT-B/32, ViT-B/16, ViT-L/14, stanza, inception or factual; without one, all are listed. Interrupted
-    downloads are resumed, known checksums are verified, proxies of the environment are used. No other command downloads
-    anything.
+    NAME is ViT-B/32, ViT-B/16, ViT-L/14, stanza, inception or factual; without NAME, all are listed. Interrupted
+    downloads are resumed, known checksums are verified, and the proxies set in the environment are used. No other
+    command downloads anything.
     """
     from hspcgan.model.published_weights import ALL, catalogue
     from hspcgan.model.published_weights import fetch as download
 
     if not names and not everything:
         for one in catalogue().values():
-            mark = "there" if (folder / one.place).exists() else "absent"
+            mark = "present" if (folder / one.place).exists() else "missing"
             echo(f"{one.name:<10} {mark:<7} {folder / one.place}: {one.needed_by}")
         return
     failed = []
@@ -49,7 +53,7 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
             failed.append(f"{name}: {error}")
             continue
         of = "" if found.verified == found.files else f" of {found.verified} of {found.files} files"
-        checked = f"checksums{of} verified" if found.verified else "no checksum known"
+        checked = f"checksums{of} verified" if found.verified else "no known checksum"
         echo(f"{found.path}: {'fetched' if found.new else 'already there'}, {size_mb(found.path):,.1f} MB, {checked}")
     if failed:
         raise UserError("not fetched:\n  " + "\n  ".join(failed))
@@ -58,10 +62,15 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
 @models.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("out", type=OutFolder)
-@click.option("--clip", "clip_path", type=click.Path(path_type=Path, dir_okay=False), help="Its CLIP, where not found.")
+@click.option(
+    "--clip",
+    "clip_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CLIP of CHECKPOINT, if it is not found at the path in its card.",
+)
 @_allow_unverified
 def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: bool) -> None:
-    """Write CHECKPOINT's weights in half precision to the folder OUT, without what only a resumed run needs."""
+    """Write CHECKPOINT's weights to the folder OUT in half precision, without the state for resuming a run."""
     from hspcgan.model.checkpoint import load, save_weights
 
     found = load(checkpoint, clip_path=clip_path, allow_unverified=allow_unverified)
@@ -83,13 +92,17 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: 
 )
 @_allow_unverified
 @click.option(
-    "--image-size", type=click.IntRange(16, 2048), default=224, show_default=True, help="Pixels a side it draws."
+    "--image-size",
+    type=click.IntRange(16, 2048),
+    default=224,
+    show_default=True,
+    help="Height and width of generated images, in pixels.",
 )
 def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverified: bool, image_size: int) -> None:
-    """Turn a state file of the original GALIP into a checkpoint.
+    """Convert a state file of the original GALIP code into a checkpoint.
 
-    STATE is a released .pth file; OUT is the folder to write, by default STATE without its suffix. Images and scores
-    are the original's, with its way of showing images to CLIP.
+    STATE is a released .pth file; OUT is the folder to write, by default STATE without its suffix. The checkpoint gives
+    the same images and scores as the original; images are converted for CLIP as in the original code.
     """
     from hspcgan.model import import_galip
     from hspcgan.model.checkpoint import save_weights
@@ -97,7 +110,7 @@ def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverifie
 
     target = out or state.with_suffix("")
     if target.exists():
-        raise UsageError(f"{target} exists already; remove it, or name another OUT")
+        raise UsageError(f"{target} exists already; remove it, or give another OUT")
     clip = import_galip.clip_of(state, clip_path, allow_unverified)
     generator, discriminator, head, config = import_galip.import_galip(state, clip, image_size)
     origin = {"imported": {"from": "GALIP", "file": state.name, "sha256": file_sha256(state)}}

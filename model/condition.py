@@ -22,19 +22,19 @@ class Condition:
 
     sentence: Tensor  # [B, d]
     tokens: Tensor  # [B, T, d]
-    token_mask: Tensor  # [B, T] bool, True where there is a token
+    token_mask: Tensor  # [B, T] bool, False for padding
     entities: Tensor  # [B, N, d]
-    entity_mask: Tensor  # [B, N] bool, True where there is an entity
+    entity_mask: Tensor  # [B, N] bool, False for empty slots
     entity_word: Tensor  # [B, N] int64, word index in the caption
     attributes: Tensor  # [B, K, d]
-    attribute_entity: Tensor  # [B, K] int64, entity slot, -1 without an edge
+    attribute_entity: Tensor  # [B, K] int64, entity slot, -1 for no edge
     relations: Tensor  # [B, R, d]
-    relation_subject: Tensor  # [B, R] int64, entity slot, -1 without one
-    relation_object: Tensor  # [B, R] int64, entity slot, -1 without one
+    relation_subject: Tensor  # [B, R] int64, entity slot, -1 for no edge
+    relation_object: Tensor  # [B, R] int64, entity slot, -1 for no edge
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Condition:
-        """From the arrays of `pipeline.cache.collate.collate`; features of any float type become float32."""
+        """Converts arrays from `pipeline.cache.collate.collate`; features of any float type become float32."""
         names = [field.name for field in fields(cls)]
         missing, unknown = set(names) - set(arrays), set(arrays) - set(names)
         if missing or unknown:
@@ -43,7 +43,7 @@ class Condition:
 
     @classmethod
     def of_sentence(cls, sentence: Tensor, slots: int) -> Condition:
-        """Captions with sentence features [B, d] alone; all entity slots are empty."""
+        """Captions that have only sentence features [B, d]; all entity slots are empty."""
         batch, width = sentence.shape
         none = sentence.new_zeros(batch, 0, width)
         nowhere = torch.full((batch, 0), -1, dtype=torch.int64, device=sentence.device)
@@ -62,14 +62,14 @@ class Condition:
         )
 
     def to(self, device: torch.device | str) -> Condition:
-        """The same batch on another device."""
+        """Returns this batch on the given device."""
         return self._map(lambda tensor: tensor.to(device))
 
     def __len__(self) -> int:
         return self.sentence.shape[0]
 
     def __getitem__(self, rows: int | slice | Tensor | np.ndarray | list[int]) -> Condition:
-        """The captions at these rows of the batch; a single row keeps its batch axis."""
+        """Returns the captions at these rows of the batch; a single row keeps its batch axis."""
         if isinstance(rows, int):
             rows = [rows]
         index = torch.as_tensor(rows, device=self.sentence.device) if isinstance(rows, list | np.ndarray) else rows

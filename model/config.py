@@ -1,4 +1,4 @@
-"""The `model` section of a manifest: sizes and switches of the networks; every checkpoint's card contains it."""
+"""The `model` section of a manifest: sizes and switches of the networks. The card of every checkpoint contains it."""
 
 from __future__ import annotations
 
@@ -21,46 +21,51 @@ class ClipShape:
     width: int  # D, width of the image tower
     grid: int  # g, patches per side
     layers: int  # blocks of the image tower
-    resolution: int  # pixels per side that the image tower reads
+    resolution: int  # height and width of the image tower's input, in pixels
 
 
 class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """Sizes and switches of generator, discriminator and head; the defaults are the full-size networks."""
+    """Sizes and switches of generator, discriminator and head; the defaults give the full-size networks."""
 
     kind: Literal["hspcgan", "galip"] = Field(
-        "hspcgan", description="hspcgan: hierarchical semantic prompts; galip: prompts of one FC layer, appended."
+        "hspcgan",
+        description="hspcgan: hierarchical semantic prompts; galip: prompts from one FC layer, appended as tokens.",
     )
     image_size: int = Field(224, ge=16, le=2_048, description="Height and width of generated images, in pixels.")
     noise_dim: int = Field(100, ge=1, le=65_536, description="Length of the noise vector z.")
 
     prompts: Literal["hierarchical", "local", "fc"] = Field(
         "hierarchical",
-        description="hierarchical: eq. 1 and 2; local: encoded entities without graph fusion and eq. 2; fc: GALIP's.",
+        description="How prompts are made. hierarchical: with eq. 1 and eq. 2; local: from encoded entities, without "
+        "eq. 1 and eq. 2; fc: by one FC layer, as in GALIP.",
     )
     order: Literal["GLG", "LG", "GL", "L", "G"] = Field(
         "GLG", description="Order of global (G) and local (L) prompts over the prompted blocks; not used by fc prompts."
     )
-    locals: int = Field(6, ge=1, le=11, description="Entity slots N, one local prompt each.")
-    global_prompts: int = Field(8, ge=1, le=11, description="Prompted blocks without local prompts (order G, or fc).")
+    locals: int = Field(6, ge=1, le=11, description="Number N of entity slots, with one local prompt each.")
+    global_prompts: int = Field(
+        8, ge=1, le=11, description="Number of prompted blocks if there are no local prompts (order G, or fc prompts)."
+    )
     gate: Literal["soft", "hard", "append"] = Field(
         "soft",
         description="How a prompt enters a block: mixed into the class token, swapped with it, or as an extra token.",
     )
     context: Literal["tokens", "sentence"] = Field(
         "tokens",
-        description="What local prompts attend to: all token features of the caption, or the sentence's alone.",
+        description="What local prompts attend to: all token features of the caption, or only the sentence feature.",
     )
     subtract_mean: bool = Field(
-        True, description="Subtract the cache's mean phrase feature of each kind inside the prompt module."
+        True, description="Subtract the mean phrase feature of each kind in the cache inside the prompt module."
     )
     prompt_width: int | None = Field(
         None,
         ge=1,
         le=65_536,
-        description="Width of the prompt module's attentions and pair gate; by default that of the text.",
+        description="Width of the attention layers and of the pair gate in the prompt module; by default the width of "
+        "text features.",
     )
 
-    code_width: int = Field(64, ge=1, le=8_192, description="Channels of the code that the noise is mapped to.")
+    code_width: int = Field(64, ge=1, le=8_192, description="Channels of the code into which the noise is mapped.")
     middle_width: int = Field(
         32, ge=1, le=8_192, description="Channels between the two convolutions of an adaptor block."
     )
@@ -70,11 +75,13 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     clip_weight: float = Field(0.1, description="Weight of CLIP's features when they are added to the bridge features.")
     clip_input: Literal["exact", "galip"] = Field(
         "exact",
-        description="Conversion of images for CLIP. exact: to [0, 1], antialiased; galip: to [0.5, 1], nearest pixels, "
-        "as in GALIP's code, for weights trained by it.",
+        description="Conversion of images for CLIP. exact: to [0, 1], resized with antialiasing; galip: to [0.5, 1], "
+        "resized to nearest pixels, as in GALIP's code, for weights trained with it.",
     )
     channels: tuple[int, ...] | None = Field(
-        None, description="Channels before and after each generator block; by default doubling from 64 up to 512."
+        None,
+        description="Channels before and after each generator block; by default 64 after the last block, "
+        "doubled per block towards the first, at most 512.",
     )
     taps: tuple[int, ...] = Field(
         (1, 4, 8), min_length=1, description="CLIP blocks that the discriminator reads, numbered for 12 layers."
@@ -97,11 +104,11 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
             )
         if len(self.slots) > REFERENCE_LAYERS - FIRST_PROMPTED:
             raise UserError(
-                f"order {self.order} with {self.locals} locals prompts {len(self.slots)} blocks, "
+                f"order {self.order} with {self.locals} locals needs {len(self.slots)} prompted blocks, but "
                 f"at most {REFERENCE_LAYERS - FIRST_PROMPTED} are possible; lower locals"
             )
         if list(self.taps) != sorted(set(self.taps)) or not 0 <= self.taps[0] <= self.taps[-1] < REFERENCE_LAYERS:
-            raise UserError(f"taps must rise within 0..{REFERENCE_LAYERS - 1}, got {list(self.taps)}")
+            raise UserError(f"taps must be ascending numbers in 0..{REFERENCE_LAYERS - 1}, got {list(self.taps)}")
         return self
 
     @property
@@ -111,21 +118,21 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
     @property
     def slots(self) -> str:
-        """One letter per prompted block: `GLLLLLLG` for the defaults, eight `G` without locals."""
+        """One letter per prompted block: `GLLLLLLG` for the defaults, `GGGGGGGG` without local prompts."""
         if self.prompts == "fc" or self.order == "G":
             return "G" * self.global_prompts
         return self.order.replace("L", "L" * self.locals)
 
     def prompted_blocks(self, layers: int) -> list[int]:
-        """0-based CLIP block of each prompt, scaled by layers/12. UserError if two prompts get the same block."""
+        """0-based CLIP block that each prompt enters, scaled by layers/12. UserError if two prompts get one block."""
         return _scaled(range(FIRST_PROMPTED, FIRST_PROMPTED + len(self.slots)), layers, "prompts")
 
     def tap_blocks(self, layers: int) -> list[int]:
-        """0-based CLIP blocks that the discriminator reads, scaled by layers/12. UserError if two are the same."""
+        """0-based CLIP blocks that the discriminator reads, scaled by layers/12. UserError if two are equal."""
         return _scaled(self.taps, layers, "taps")
 
     def upsample_sizes(self, grid: int) -> list[int]:
-        """Output size of each generator block, in pixels: doubling from the power of two above the grid."""
+        """Output size of each generator block, in pixels: powers of two above the grid, then the image size."""
         if self.image_size <= grid:
             raise UserError(f"image_size {self.image_size} must exceed CLIP's grid of {grid}")
         sizes, size = [], 2 ** grid.bit_length()
@@ -135,14 +142,14 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         return [*sizes, self.image_size]
 
     def block_channels(self, grid: int) -> list[int]:
-        """Channels before and after each generator block. UserError if the config's list has another length."""
+        """Channels before and after each generator block. UserError if `channels` has the wrong length."""
         needed = len(self.upsample_sizes(grid)) + 1
         if self.channels is None:
             return [64 * min(2**i, 8) for i in reversed(range(needed))]
         if len(self.channels) != needed:
             raise UserError(
-                f"model.channels has {len(self.channels)} entries, expected {needed}: sizes from {grid} over "
-                f"{self.upsample_sizes(grid)} pixels need one before and one after each block"
+                f"model.channels has {len(self.channels)} entries, expected {needed}: one for the input of {grid} "
+                f"pixels and one for each block, which have output sizes {self.upsample_sizes(grid)}"
             )
         return list(self.channels)
 

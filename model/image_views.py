@@ -1,4 +1,4 @@
-"""Views of images (crops and flips) for training and for CLIP's cached features; conversions of pixel ranges."""
+"""Views of images (crops and flips) for training and for cached CLIP features; conversions of pixel ranges."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ def to_signed(images: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
-    """Images NCHW float, nominally in [−1, 1] → uint8 NHWC: rounded to the nearest level, clamped.
+    """Images NCHW float, nominally in [−1, 1] → uint8 NHWC: rounded to the nearest level and clamped.
 
     UserError if a pixel is not finite.
     """
@@ -28,10 +28,10 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 def view_pixels(images: np.ndarray, view: str) -> Tensor:
-    """A view of square images uint8 [b, 3, H, H], one of VIEWS; float32 in [−1, 1] of the same size.
+    """Square images uint8 [b, 3, H, H] → the given view (one of VIEWS), float32 [b, 3, H, H] in [−1, 1].
 
-    A corner crop has 7/8 of each side. It is scaled back by Pillow's bicubic filter (antialiased) and clamped, but not
-    rounded to whole levels. "-flipped" then mirrors it left to right.
+    A corner crop has 7/8 of the height and width. It is scaled back to H by Pillow's bicubic filter (antialiased) and
+    clamped, but not rounded to whole levels. "-flipped" then mirrors the view left to right.
     """
     crop, flipped = view.removesuffix(FLIPPED), view.endswith(FLIPPED)
     size = images.shape[-1]

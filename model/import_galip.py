@@ -1,7 +1,7 @@
-"""Imports state files of the original GALIP code: networks with the same images and scores as the original's.
+"""Imports state files of the original GALIP code into networks that give the same images and scores.
 
-A file contains `{"model": {"netG": …, "netD": …, "netC": …}}`, tensor names with or without `module.`; the rest
-(optimizers, epoch) is ignored. The frozen CLIP inside netG is compared with the given one, not imported.
+A file contains `{"model": {"netG": …, "netD": …, "netC": …}}`, tensor names with or without `module.`; other keys
+(optimizers, epoch) are ignored. The frozen CLIP inside netG is compared with the given CLIP, not imported.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ State = Mapping[str, Tensor]
 Join = Callable[[list[Tensor]], Tensor]
 NETWORKS = ("netG", "netD", "netC")
 FROZEN = "mapping.CLIP_ViT."
-HALF_ROUNDING = 1e-3  # relative; OpenAI's loader rounds CLIP's matrices to float16, and ours does with `rounded`
+HALF_ROUNDING = 1e-3  # relative; OpenAI's loader rounds CLIP's matrices to float16, as does ours with `rounded`
 LAYOUT = (("adapter_blocks", "mapping.FBlocks", 4), ("global_prompts", "prompts in mapping.fc_prompt", 8))
-"""Sizes that are fixed in the original: our key, its name there, its value."""
+"""Sizes that are fixed in the original code: our key, the original name, the value."""
 
-# Our prefix → the original's prefix; the first match is used.
+# Our prefix → prefix in the original code; the first match is used.
 RENAMED = {
     "netG": (("adapter.blocks.", "mapping.FBlocks."), ("adapter.prompts.fc.", "mapping.fc_prompt."),
              ("adapter.", "mapping."), ("blocks.", "GBlocks.")),
     "netD": (("blocks.", "DBlocks."),),
     "netC": (("first.", "joint_conv.0."), ("last.", "joint_conv.2.")),
 }  # fmt: skip
-# Our modulation has one tensor for the original's four MLPs, in this order.
+# Our modulation joins four MLPs of the original code into one tensor, in this order.
 MLPS = ("affine0.fc_gamma", "affine0.fc_beta", "affine1.fc_gamma", "affine1.fc_beta")
 FUSED: dict[str, tuple[str, Join]] = {
     "first.weight": ("linear1.weight", torch.cat),
@@ -50,10 +50,10 @@ UNUSED = re.compile(r"DBlocks\.\d+\.conv_s\.")  # shortcuts that the original ne
 def import_galip(
     path: str | Path, clip: FrozenClip, image_size: int = 224
 ) -> tuple[Generator, Discriminator, Head, ModelConfig]:
-    """Networks in eval mode with the weights of a state file, and the configuration read from its shapes.
+    """Returns networks in eval mode with the weights of a state file, and the configuration inferred from its shapes.
 
-    `image_size`, in pixels a side, cannot be read from shapes. UserError for a file of another kind, for tensors that
-    are missing, unknown (all are named) or of other shapes, and if the CLIP inside is not the given one.
+    `image_size`, the height and width in pixels, cannot be inferred. UserError if the file is not a GALIP state, if
+    tensors are missing, unknown (all are named) or have wrong shapes, and if the CLIP inside differs from `clip`.
     """
     path = Path(path)
     states = _read(path)
@@ -66,9 +66,10 @@ def import_galip(
 
 
 def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -> FrozenClip:
-    """The CLIP of the file `clip_path`, rounded to float16 or not: whichever equals the CLIP inside the state file.
+    """Loads the CLIP in `clip_path`, rounded to float16 or not, whichever equals the CLIP inside the state file.
 
-    Rounded if neither is equal."""
+    If neither is equal, it is rounded.
+    """
     inside = _frozen(_read(Path(path))["netG"])
     rounded = load_clip(clip_path, allow_unverified)
     for clip in (rounded, load_clip(clip_path, allow_unverified, rounded=False)):
@@ -79,7 +80,7 @@ def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -
 
 
 def _frozen(generator: State) -> State:
-    """The image tower inside the generator, with CLIP's own tensor names."""
+    """The image tower inside the generator, with the tensor names of CLIP."""
     return {key.removeprefix(FROZEN): value.float() for key, value in generator.items() if key.startswith(FROZEN)}
 
 
@@ -95,7 +96,7 @@ def _read(path: Path) -> dict[str, State]:
 
 
 def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, image_size: int) -> ModelConfig:
-    """The configuration that the tensors' shapes imply; `_fill` finds what else does not fit."""
+    """Infers the configuration from tensor shapes; `_fill` checks everything else."""
     g, d, c = (states[name] for name in NETWORKS)
     try:
         blocks = [g[f"GBlocks.{i}.c1.weight"].shape for i in range(_count(g, "GBlocks"))]  # each (out, in, 3, 3)
@@ -125,7 +126,7 @@ def _count(state: State, prefix: str) -> int:
 
 
 def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network: nn.Module) -> None:
-    """Load the original's tensors into one of our networks; each one must be known and used."""
+    """Loads tensors of the original code into one of our networks; every tensor must be known and used."""
     own = network.state_dict()
     sources = {key: _sources(key, renamed) for key in own}
     wanted = {name for names, _ in sources.values() for name in names}
@@ -148,7 +149,7 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
 
 
 def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], Join]:
-    """The original's tensors that one of ours consists of, and the function that joins them."""
+    """The names of the original tensors that form our tensor `key`, and the function that joins them."""
     name = next((theirs + key.removeprefix(ours) for ours, theirs in renamed if key.startswith(ours)), key)
     fuse = re.fullmatch(r"(.+\.fuse\d)\.(.+)", name)
     if fuse is None:
@@ -158,7 +159,7 @@ def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], J
 
 
 def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
-    """UserError if the frozen image tower inside the generator is not that of the given CLIP."""
+    """Raises UserError if the frozen image tower inside the generator is not the image tower of `clip`."""
     ours = clip.network.visual.state_dict()
     theirs = _frozen(generator)
     unknown = sorted(theirs.keys() - ours.keys())
@@ -171,6 +172,6 @@ def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
         same_shape = value.shape == ours[key].shape
         if not same_shape or not torch.allclose(value, ours[key].float(), rtol=HALF_ROUNDING, atol=1e-6):
             raise UserError(
-                f"{path} was trained around another CLIP than {clip.name} (sha256 {clip.sha256}): {FROZEN}{key} "
-                f"differs; give the CLIP it was trained with by --clip"
+                f"{path} was not trained with {clip.name} (sha256 {clip.sha256}): {FROZEN}{key} differs; "
+                f"give the CLIP that it was trained with by --clip"
             )

@@ -1,4 +1,4 @@
-"""Networks on torch's meta device: shapes without values, to count parameters and memory before weights are read."""
+"""Networks on torch's meta device (shapes without values), to count parameters and memory before weights are read."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
 from hspcgan.model.networks.generator import Generator
 
-# Sizes of OpenAI's image transformers, as OpenAI's CLIP class takes them: embed_dim, resolution, image layers, image
-# width, patch, context, vocabulary, text width, text heads, text layers.
+# Sizes of OpenAI's CLIPs with an image transformer, in the order of the arguments of OpenAI's CLIP class: embed_dim,
+# resolution, image layers, image width, patch, context, vocabulary, text width, text heads, text layers.
 OPENAI = {
     "ViT-B-32": (512, 224, 12, 768, 32, 77, 49408, 512, 8, 12),
     "ViT-B-16": (512, 224, 12, 768, 16, 77, 49408, 512, 8, 12),
@@ -22,12 +22,12 @@ OPENAI = {
 
 
 def meta_clip(name: str) -> FrozenClip:
-    """One of OpenAI's CLIPs on the meta device; KeyError for a name that is not in `OPENAI`."""
+    """Returns a CLIP of OpenAI on the meta device; KeyError if the name is not in `OPENAI`."""
     return _clip(OPENAI[name], name)
 
 
 def meta_like(clip: FrozenClip) -> FrozenClip:
-    """A CLIP of the same sizes on the meta device."""
+    """Returns a CLIP with the sizes of `clip` on the meta device."""
     network = clip.network
     text_width = len(network.ln_final.weight)
     text = (clip.context_length, len(network.token_embedding.weight), text_width, max(1, text_width // 64))
@@ -36,7 +36,7 @@ def meta_like(clip: FrozenClip) -> FrozenClip:
 
 
 def meta_networks(config: ModelConfig, clip: FrozenClip) -> tuple[Generator, Discriminator, Head]:
-    """The trainable networks of a configuration on the meta device. UserError if configuration and CLIP do not fit."""
+    """Builds the trainable networks on the meta device. UserError if configuration and CLIP do not fit."""
     with torch.device("meta"):
         return build(config, clip)
 

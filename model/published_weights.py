@@ -1,4 +1,4 @@
-"""Weights that are not shipped: what they are, their public addresses, and where they go below `weights/`."""
+"""Published weights that are not shipped with hspcgan: what needs them, their URLs, their paths below `weights/`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hspcgan.model.common.errors import UserError, install
 from hspcgan.model.common.files import file_sha256, write_whole
 
 WEIGHTS = Path("weights")
-"""The folder, in the current one, where every command looks for weights that are not shipped."""
+"""The folder, relative to the working directory, in which every command looks for weights that are not shipped."""
 
 SUMS = "SHA256SUMS"
 INCEPTION = "inception-2015-12-05.pt"
@@ -28,37 +28,35 @@ FACTUAL_MAY_HAVE = ("tokenizer.json", "spiece.model", "tokenizer_config.json", "
 
 @dataclass(frozen=True)
 class Weights:
-    """Something that `hspcgan models fetch` can bring, with what needs it."""
+    """Weights that `hspcgan models fetch` can download, and what needs them."""
 
     name: str
     place: str  # below WEIGHTS
     needed_by: str
-    remotes: Callable[
-        [Path], Iterator[Remote]
-    ]  # the weights folder → files, each asked for when the one before is there
+    remotes: Callable[[Path], Iterator[Remote]]  # weights folder → files; each may need the files yielded before it
 
 
 def catalogue() -> dict[str, Weights]:
-    """All weights that can be fetched, by name."""
+    """All weights that can be downloaded, by name."""
     clips = [
-        Weights("ViT-B/32", "ViT-B-32.pt", "the CLIP of all shipped manifests but toy birds'", _clip("ViT-B/32")),
-        Weights("ViT-B/16", "ViT-B-16.pt", "the held-out scorer of shipped manifests", _clip("ViT-B/16")),
+        Weights("ViT-B/32", "ViT-B-32.pt", "the CLIP of all shipped manifests except toy birds", _clip("ViT-B/32")),
+        Weights("ViT-B/16", "ViT-B-16.pt", "the held-out scorer in shipped manifests", _clip("ViT-B/16")),
         Weights("ViT-L/14", "ViT-L-14.pt", "a larger CLIP, for manifests that name it", _clip("ViT-L/14")),
     ]
     others = [
         Weights(STANZA, STANZA, "parse.annotator: stanza with parse.model: en", _stanza),
-        Weights("inception", INCEPTION, "FID and KID that compare with published ones", _inception),
+        Weights("inception", INCEPTION, "FID and KID that are comparable with published values", _inception),
         Weights(FACTUAL, FACTUAL, "parse.annotator: factual", _factual),
     ]
     return {one.name: one for one in (*clips, *others)}
 
 
 ALL = ("ViT-B/32", "ViT-B/16", STANZA, "inception", FACTUAL)
-"""What `--all` fetches: all that `hspcgan doctor` can find missing."""
+"""The weights that `--all` downloads: all that `hspcgan doctor` can report as missing."""
 
 
 class Fetched(NamedTuple):
-    """A file or folder of weights, whether anything was downloaded, and how many of its files have a checked sum."""
+    """A file or folder of weights, whether anything was downloaded, and how many of its files passed a checksum."""
 
     path: Path
     new: bool
@@ -68,24 +66,27 @@ class Fetched(NamedTuple):
 
 def fetch(name: str, folder: Path = WEIGHTS) -> Fetched:
     """
-    Downloads weights by name into a folder, file by file, and lists their sha256 in its SHA256SUMS.
+    Downloads weights by name into a folder, file by file, and lists their sha256 in SHA256SUMS there.
 
-    Existing files are compared with that list and with published checksums. UserError: an unknown name, a CLIP with a
-    ResNet, a file that is not the listed one, and as of `download`.
+    Existing files are compared with that list and with published checksums. UserError for an unknown name, a CLIP with
+    a ResNet, or a file that differs from the list, and as in `download`.
     """
     known = catalogue()
     found = known.get(name)
     if found is None:
         from hspcgan.model.clip.file import published
 
-        one = published(name)  # any other of OpenAI's list, or a file's stem; UserError with the known names
+        one = published(name)  # any other name in OpenAI's list, or a file stem; UserError with the known names
         found = known.get(one.name) or Weights(one.name, one.file, "manifests that name it", _clip(one.name))
     sums, fetched, verified, files = _read_sums(folder), False, 0, 0
     for remote in found.remotes(folder):
         path = folder / remote.path
         listed = sums.get(remote.path) if path.is_file() else None
         if listed and file_sha256(path) != listed:
-            raise UserError(f"{path} is not the file that was fetched ({SUMS} has {listed}); move it away")
+            raise UserError(
+                f"{path} has changed since its download ({SUMS} has sha256 {listed}); move it away and run the "
+                "command again"
+            )
         try:
             outcome = download(remote, folder)
         except MissingError:
@@ -110,7 +111,7 @@ def _read_sums(folder: Path) -> dict[str, str]:
 
 
 def _clip(name: str) -> Callable[[Path], Iterator[Remote]]:
-    """OpenAI's file; its address, from the clip package, states the sha256."""
+    """Returns a function that yields OpenAI's file; its URL, from the clip package, contains the sha256."""
 
     def remotes(folder: Path) -> Iterator[Remote]:
         from hspcgan.model.clip.file import published
@@ -122,7 +123,7 @@ def _clip(name: str) -> Callable[[Path], Iterator[Remote]]:
 
 
 def _inception(folder: Path) -> Iterator[Remote]:
-    """NVIDIA's file, from the address that clean-fid downloads it from."""
+    """Yields NVIDIA's file, with the URL that clean-fid uses."""
     try:
         from cleanfid.downloads_helper import inception_url
     except ModuleNotFoundError:
@@ -131,7 +132,7 @@ def _inception(folder: Path) -> Iterator[Remote]:
 
 
 def _stanza(folder: Path) -> Iterator[Remote]:
-    """stanza's list of models, then its English default models, whose md5 the list states."""
+    """Yields stanza's list of models, then its default English models, with the md5 from the list."""
     try:
         from stanza.resources import common
     except ModuleNotFoundError:
@@ -151,7 +152,7 @@ def _stanza(folder: Path) -> Iterator[Remote]:
         ]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is not stanza's list of models ({error!r}); remove it, run the command again"
+            f"{path} is not stanza's list of models ({error!r}); remove it and run the command again"
         ) from error
     for name, md5 in files:
         url = address.format(resources_version=version, lang="en", filename=name)
@@ -159,7 +160,7 @@ def _stanza(folder: Path) -> Iterator[Remote]:
 
 
 def _factual(folder: Path) -> Iterator[Remote]:
-    """The files of the model's page on Hugging Face, which states their checksums."""
+    """Yields the files of the model's repository on Hugging Face, which sends their checksums."""
     try:
         from huggingface_hub import hf_hub_url
     except ModuleNotFoundError:
@@ -169,4 +170,4 @@ def _factual(folder: Path) -> Iterator[Remote]:
 
 
 def _uninstalled(package: str, extra: str) -> UserError:
-    return UserError(f"the address is stated by {package}, which is not installed; {install(extra)}")
+    return UserError(f"the download URL comes from {package}, which is not installed; {install(extra)}")

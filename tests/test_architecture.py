@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("pipeline", "model", "train", "evaluate")
-CACHE_LIBRARIES = {"numpy", "h5py", "pyarrow", "pandas"}
+CACHE_LIBRARIES = {"numpy", "h5py", "pyarrow", "pandas", "PIL"}
 OF_MODEL = tuple(f"hspcgan.model.common.{name}" for name in ("errors", "files", "user_files"))
 """What the cache may import of the model."""
 MOST_ENTRIES = 14

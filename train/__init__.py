@@ -1,4 +1,4 @@
-"""The lean trainer: cached features and images → checkpoints, logs and sample grids."""
+"""Lean trainer: turns cached features and images into checkpoints, logs and sample grids."""
 
 from typing import TYPE_CHECKING
 

@@ -1,9 +1,9 @@
 """Checkpoints: `RUN/checkpoints/step-000400/{model.safetensors, model.json, state.pt}` and the pointer `latest`.
 
-model.safetensors and model.json are weights to share, with the moving average as generator if there is one. state.pt
-is what a resumed run needs: live weights, optimizers, moving average, step, random state. A checkpoint is complete or
-absent: it is written under a temporary name, renamed, and only then named in `latest`. With periodic evaluation, `best`
-names the best checkpoint and its figure; that checkpoint is never deleted.
+model.safetensors and model.json hold the weights to share; the generator is the moving average if there is one.
+state.pt holds what a resumed run needs: current weights, optimizers, moving average, step, random state. A checkpoint
+is complete or absent: it is written under a temporary name, renamed, and only then named in `latest`. With periodic
+evaluation, `best` names the best checkpoint and its score; that checkpoint is never deleted.
 """
 
 import shutil
@@ -26,7 +26,7 @@ BEST = "best"
 
 
 def save(run: Run, step: int) -> Path:
-    """Write the state after `step` steps, point `latest` at it, delete all but the newest `train.keep`."""
+    """Write the state after `step` steps, point `latest` to it, and prune old checkpoints."""
     root = run.folder / "checkpoints"
     target = root / f"step-{step:06d}"
     if latest(run.folder) == target:
@@ -49,7 +49,7 @@ def save(run: Run, step: int) -> Path:
 
 
 def prune(run: Run) -> None:
-    """Delete incomplete checkpoints, and all others but the newest `train.keep`, the latest and the best one."""
+    """Delete temporary folders and all checkpoints except the newest `train.keep`, the latest and the best."""
     root, top = run.folder / "checkpoints", best(run.folder)
     kept = {latest(run.folder), top and top.path}
     for old in _all(root)[: -run.config.keep]:
@@ -60,7 +60,9 @@ def prune(run: Run) -> None:
 
 
 def latest(folder: Path) -> Path | None:
-    """The run folder's last complete checkpoint, named by `latest`; without that file, the one of most steps.
+    """Returns the last complete checkpoint of a run folder, None if there is none.
+
+    It is named by the file `latest`; without that file, it is the complete checkpoint with the most steps.
 
     Raises:
         UserError: `latest` names a checkpoint that is missing.
@@ -70,12 +72,14 @@ def latest(folder: Path) -> Path | None:
         return next(reversed(_complete(pointer.parent)), None)
     path = pointer.parent / read_text(pointer).strip()
     if not (path / "state.pt").is_file():
-        raise UserError(f"{pointer} names {path.name}, which is missing; write the name of a complete one into it")
+        raise UserError(
+            f"{pointer} names {path.name}, which is missing; write the name of a complete checkpoint into it"
+        )
     return path
 
 
 class Best(NamedTuple):
-    """A run's best evaluated checkpoint: its folder, the value of the deciding figure, and that figure's full name."""
+    """A run's best evaluated checkpoint: its folder, and the value and full name of the figure that decided."""
 
     path: Path
     value: float
@@ -83,7 +87,7 @@ class Best(NamedTuple):
 
 
 def best(folder: Path) -> Best | None:
-    """The run folder's best evaluated checkpoint; None without one. UserError if the file `best` is damaged."""
+    """Returns the best evaluated checkpoint of a run folder; None if there is none. UserError if `best` is damaged."""
     pointer = folder / "checkpoints" / BEST
     if not pointer.is_file():
         return None
@@ -92,14 +96,14 @@ def best(folder: Path) -> Best | None:
         value, figure = line.split(" ", 1)
         return Best(pointer.parent / name, float(value), figure)
     except ValueError as error:
-        raise UserError(f"{pointer} is damaged; expected a checkpoint's name, then its figure; remove it") from error
+        raise UserError(f"{pointer} is damaged: expected checkpoint name, then value and figure; remove it") from error
 
 
 def resume(run: Run) -> int:
-    """Load the run's last checkpoint into it and return the steps done; 0 without a checkpoint.
+    """Load the last checkpoint into the run and return the number of finished steps; 0 if there is no checkpoint.
 
     Raises:
-        UserError: the checkpoint is damaged or was made with other settings, each of which is named.
+        UserError: the checkpoint is damaged or was made with other settings, which the message lists.
     """
     path = latest(run.folder)
     if path is None:
@@ -113,7 +117,7 @@ def resume(run: Run) -> int:
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path / 'state.pt'} is damaged: {name} does not fit ({type(error).__name__}: {error}); remove the "
-                "checkpoint, and write an earlier one's name into checkpoints/latest"
+                "checkpoint, and write the name of an earlier checkpoint into checkpoints/latest"
             ) from error
     torch.set_rng_state(state["random"])
     if run.world.device.type == "cuda" and "random_cuda" in state:
@@ -122,7 +126,7 @@ def resume(run: Run) -> int:
 
 
 def load_state(path: Path, run: Run) -> dict[str, Any]:
-    """The content of a checkpoint's state.pt, checked against the run's settings. UserError as for `resume`."""
+    """Returns the content of state.pt, checked against the run's settings. Raises UserError as `resume` does."""
     state = _checked_state(path)
     _require_same(state["fixed"], run.fixed_settings(), path)
     return state
@@ -137,7 +141,7 @@ def _state(run: Run, step: int) -> dict[str, Any]:
 
 
 def _parse_settings(info: dict[str, Any]) -> dict[str, Any]:
-    """How the cache's captions were parsed, without the alignment statistics."""
+    """Returns the parser settings stored in a cache, without alignment statistics."""
     return {key: value for key, value in info["parser"].items() if key != "alignment"}
 
 
@@ -158,7 +162,7 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
         "train": TrainConfig.model_validate({"steps": 1}).model_dump(mode="json"),
     }
     absent = {key: defaults.get(key.split(".")[0], {}).get(key.split(".")[-1]) for key in now.keys() - then.keys()}
-    then = then | absent  # settings added after the checkpoint was made had their default
+    then = then | absent  # settings that are newer than the checkpoint had their default
     then = {key: value for key, value in then.items() if key.removeprefix("train.") not in FREE_ON_RESUME}
     differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
     if differing:
@@ -169,7 +173,7 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
 
 
 def _checked_state(checkpoint: Path) -> dict[str, Any]:
-    """state.pt with its checksums compared: torch writes one per tensor but never compares them."""
+    """Loads state.pt after verifying its checksums, which torch writes for each tensor but never verifies."""
     file = checkpoint / "state.pt"
     try:
         with open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
@@ -181,30 +185,34 @@ def _checked_state(checkpoint: Path) -> dict[str, Any]:
         return state
     except Exception as error:  # zipfile and torch do not document what they raise for a damaged file
         before = [path.name for path in _complete(checkpoint.parent) if _step(path) < _step(checkpoint)]
-        fix = f"write {before[-1]} into {checkpoint.with_name('latest')}" if before else "remove the run, train again"
+        fix = (
+            f"write {before[-1]} into {checkpoint.with_name('latest')}"
+            if before
+            else "remove the run, then train again"
+        )
         raise UserError(f"{file} is damaged ({error}); {fix}") from error
 
 
 def _require_shape(state: Any) -> None:
-    """UserError where the content of a state.pt is of another kind than `_state` makes."""
+    """UserError if the content of a state.pt does not have the structure that `_state` creates."""
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise UserError(f"it holds a {type(state).__name__}, expected the parts of a run")
+        raise UserError(f"it contains a {type(state).__name__}, expected the parts of a run")
     wanted = {"step": int, "fixed": dict, "random": Tensor}
     wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind)]
     if wrong:
-        raise UserError(f"{', '.join(wrong)}: missing, or of another kind")
+        raise UserError(f"{', '.join(wrong)}: missing or of the wrong type")
     random = state["random"]
     if state["step"] < 0 or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
-        raise UserError("its step or its random state cannot be")
+        raise UserError("its step or random state is invalid")
 
 
 def _complete(root: Path) -> list[Path]:
-    """Complete checkpoints in the order of their steps."""
+    """Complete checkpoints, sorted by step."""
     return [path for path in _all(root) if (path / "state.pt").is_file()]
 
 
 def _all(root: Path) -> list[Path]:
-    """Checkpoint folders in the order of their steps, incomplete ones too; other folders are left alone."""
+    """Checkpoint folders, complete or not, sorted by step; other folders are ignored."""
     return sorted((path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal()), key=_step)
 
 

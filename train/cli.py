@@ -15,14 +15,19 @@ from hspcgan.model.common.printable import echo
 @click.command()
 @click.argument("manifest")
 @click.option(
-    "--override", "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="As train.batch_size=16; repeatable."
+    "--override",
+    "-o",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a manifest key, e.g. train.steps=1000; repeatable.",
 )
-@click.option("--dry-run", is_flag=True, help="Check everything, print parameters, memory and steps; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything and print parameters, memory and steps; write nothing.")
 def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
-    """Train a manifest's model from its cache; the same command again resumes.
+    """Train the model of a manifest from its cache; run the command again to resume.
 
     On several GPUs: torchrun --no-python --nproc_per_node 8 hspcgan train MANIFEST. Every process runs this
-    command with its share of the batch.
+    command on its share of the batch.
     """
     from hspcgan.train.process.signals import received_signals
 
@@ -36,7 +41,7 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
 
 
 def _plan(path: str, overrides: Sequence[str]) -> None:
-    """Print the plan of a run, and what is missing for it or the step that it resumes at."""
+    """Print the plan of a run, then what is missing for the run or the step that it resumes at."""
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train import distributed, plan
     from hspcgan.train.config import TrainConfig
@@ -50,7 +55,7 @@ def _plan(path: str, overrides: Sequence[str]) -> None:
     run = None if absent else build_run(manifest, world)
     if not world.is_main:
         return
-    status = plan.resume_lines(run) if run else ["before it can run:", *absent]
+    status = plan.resume_lines(run) if run else ["missing before the run can start:", *absent]
     echo("\n".join([*plan.plan_lines(manifest, world, run), *status]))
     if run and config.evaluate_every:
         PeriodicEvaluator(run)
@@ -82,6 +87,6 @@ def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
 def _ending(reason: str, step: int, steps: int) -> str:
     if reason == "done":
         return f"complete: {step} steps"
-    cause = "max_seconds is over" if reason == "time" else f"stopped by {reason}"
-    saved = ", saved; the same command resumes" if step else ", before the first; nothing to save"
+    cause = "max_seconds reached" if reason == "time" else f"stopped by {reason}"
+    saved = ", saved; run the same command to resume" if step else ", before the first step; nothing to save"
     return f"{cause} at step {step} of {steps}{saved}"

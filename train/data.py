@@ -1,4 +1,4 @@
-"""Training batches from a cache; which rows a step gets is a pure function of (seed, step), so nothing needs saving.
+"""Training batches from a cache. The rows of a step depend only on (seed, step), so no loader state is saved.
 
 Legend: b rows of this process, B rows of the global batch, S training images, d text width, V views, T taps,
 D tap width, g grid.
@@ -23,11 +23,11 @@ from hspcgan.train.step.augment import shifted, shifts
 from hspcgan.train.step.losses import valid_negatives
 
 ORDER, CAPTION, VIEW = range(3)  # streams of random numbers drawn from one seed
-GRID_STEP = -1  # the "step" that sample grids take their noise from
+GRID_STEP = -1  # step number for the noise of sample grids
 
 
 def keyed_hash(seed: int, stream: int, epoch: int, items: np.ndarray) -> np.ndarray:
-    """A uniform uint64 per item that depends on the arguments alone (splitmix64's finaliser, chained); [n] → [n]."""
+    """Returns a uniform uint64 per item, determined by the arguments (chained splitmix64 finalisers); [n] → [n]."""
     state = np.zeros(len(items), dtype=np.uint64)
     for value in (np.array([seed]), np.array([stream]), np.array([epoch]), items):
         state = state + value.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)
@@ -39,34 +39,34 @@ def keyed_hash(seed: int, stream: int, epoch: int, items: np.ndarray) -> np.ndar
 
 @lru_cache(maxsize=2)
 def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
-    """Permutation of range(count), keyed by seed and epoch."""
+    """Returns a permutation of range(count), determined by seed and epoch."""
     return np.argsort(keyed_hash(seed, ORDER, epoch, np.arange(count)), kind="stable")
 
 
 def noise_rows(seed: int, step: int, rows: int, noise_dim: int) -> np.ndarray:
-    """Standard normal noise of a step's global batch, float32 [rows, noise_dim]; each process takes its slice."""
+    """Returns normal noise for the global batch of a step, float32 [rows, noise_dim]; each process takes its slice."""
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, step - GRID_STEP], dtype=np.uint64)))
     return generator.standard_normal((rows, noise_dim), dtype=np.float32)
 
 
 @dataclass
 class Batch:
-    """One process's rows of a global batch."""
+    """The rows of a global batch that one process computes."""
 
     step: int  # counted from 0
     samples: np.ndarray  # [b] sample rows in the cache
-    images: Tensor | None  # [b, 3, H, W] float32 in [-1, 1], moved by `shifts`; None if taps are cached
+    images: Tensor | None  # [b, 3, H, W] float32 in [−1, 1], shifted by `shifts`; None if taps are cached
     taps: list[Tensor] | None  # each [b, D, g, g] float32; None if computed from images
-    condition: Condition  # of b captions
+    condition: Condition  # for b captions
     noise: Tensor  # [b, noise_dim]
     sentences: Tensor  # [B, d] raw sentence features of the whole global batch, candidates for mining
-    negatives: Tensor  # [b, B] bool, which of them are valid negatives
+    negatives: Tensor  # [b, B] bool: whether a sentence is a valid negative for a row
     balance: float  # B / rows of the global batch with a valid negative; 0 if there are none
-    first_row: int  # place of row 0 in the global batch
-    shifts: np.ndarray  # [b, 2] pixels (down, right) that images are moved by; 0 without augmentation
+    first_row: int  # index of row 0 in the global batch
+    shifts: np.ndarray  # [b, 2] shift of each image in pixels (down, right); 0 without augmentation
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch with its tensors on another device."""
+        """Returns a copy of the batch with its tensors on another device."""
         return replace(
             self,
             images=None if self.images is None else self.images.to(device),
@@ -78,7 +78,7 @@ class Batch:
         )
 
     def parts(self, count: int) -> list["Batch"]:
-        """The rows in `count` batches of equal size; each still mines in the whole global batch."""
+        """Splits the rows into `count` equal batches; negatives are still mined from the whole global batch."""
         size = len(self.samples) // count
         return [self._rows(slice(start, start + size)) for start in range(0, count * size, size)]
 
@@ -99,15 +99,15 @@ class Batch:
 class Batches:
     """The training split as an endless, indexable sequence of batches.
 
-    An epoch has each image once, in a keyed random order, with one of its captions. The last batch of an epoch is
-    filled up from the next epoch, so every batch is full and no image is skipped.
+    An epoch contains each image once, in a random order that depends on seed and epoch, with one of its captions. The
+    last batch of an epoch is filled up from the next epoch, so every batch is full and no image is skipped.
 
     Args:
         batch_size: rows of the global batch.
         flip: whether half of the images are mirrored.
         n_entities: entity slots of a condition.
         rank, size: this process takes rows [rank · b, (rank + 1) · b) of each global batch, b = batch_size / size.
-        parts: the number of parts that a process computes its rows in.
+        parts: number of parts in which a process computes its rows.
     Raises:
         UserError: there are no training images, or batch_size is not a multiple of size · parts.
     """
@@ -127,8 +127,8 @@ class Batches:
     ):
         if batch_size % (size * parts):
             raise UserError(
-                f"train.batch_size is {batch_size}, which {size} processes in {parts} parts each (train.accumulate) "
-                f"cannot share evenly; make it a multiple of {size * parts}"
+                f"train.batch_size is {batch_size}, which cannot be split evenly over {size} processes with {parts} "
+                f"parts each (train.accumulate); use a multiple of {size * parts}"
             )
         self.cache, self.batch_size, self.seed, self.noise_dim = cache, batch_size, seed, noise_dim
         self.views: Sequence[str] = ("whole", "whole-flipped") if flip else ("whole",)
@@ -136,18 +136,18 @@ class Batches:
         self.rows = slice(rank * batch_size // size, (rank + 1) * batch_size // size)
         self.samples = np.asarray(cache.split_rows("train"))
         if len(self.samples) == 0:
-            raise UserError(f"{cache.path}: no sample is in split 'train'; see `hspcgan stats {cache.path}`")
-        self.taps: np.ndarray | None = None  # float16 [rows, V, T, D, g, g], in RAM or mapped
-        self.tap_rows = np.arange(len(self.samples))  # place in the training split → row of taps
+            raise UserError(f"{cache.path}: the split 'train' has no samples; see `hspcgan stats {cache.path}`")
+        self.taps: np.ndarray | None = None  # float16 [rows, V, T, D, g, g], in RAM or memory-mapped
+        self.tap_rows = np.arange(len(self.samples))  # index in the training split → row in `taps`
 
     @property
     def caption_count(self) -> int:
-        """Captions of all training images."""
+        """Number of captions of all training images."""
         ends = self.cache.sample_captions
         return int((ends[self.samples + 1] - ends[self.samples]).sum())
 
     def choose(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A step's global batch: indices into the training split, rows of captions, view numbers; int64 [B]."""
+        """Returns a step's global batch, int64 [B] each: index in the training split, caption row, view number."""
         position = step * self.batch_size + np.arange(self.batch_size)
         epochs = position // len(self.samples)
         places, captions, views = (np.empty(self.batch_size, dtype=np.int64) for _ in range(3))
@@ -163,7 +163,7 @@ class Batches:
         return places, captions, views
 
     def at(self, step: int) -> Batch:
-        """This process's rows of global batch `step` (from 0), on the CPU."""
+        """Returns this process's rows of the global batch for `step` (from 0), on the CPU."""
         places, captions, views = self.choose(step)
         texts = torch.from_numpy(self.cache.caption_text[captions].astype(np.int64))
         own_texts = torch.from_numpy(_own_texts(self.cache, self.samples[places]))
@@ -186,13 +186,16 @@ class Batches:
         )
 
     def _condition(self, captions: np.ndarray) -> Condition:
-        """Condition of this process's rows, padded like the global batch: other padding would round differently."""
+        """Returns the condition of this process's rows, padded as for the whole batch so that rounding is equal."""
         longest = int((self.cache.offsets[captions + 1] - self.cache.offsets[captions]).max())
         arrays = collate(self.cache.texts, captions[self.rows], self.n_entities, n_tokens=longest)
         return Condition.from_arrays(arrays)
 
     def images(self, places: np.ndarray, views: np.ndarray) -> Tensor:
-        """Images by index into the training split, each in a view by its number in `self.views`; float32 in [−1, 1]."""
+        """Returns images by index into the training split, each in the view with the given number in `self.views`.
+
+        The images are float32 [b, 3, H, W] in [−1, 1].
+        """
         images = self.cache.images[self.samples[places]]  # [b, 3, H, W] uint8
         shown = torch.empty(images.shape)
         for number in np.unique(views):
@@ -205,13 +208,13 @@ class Batches:
     ) -> None:
         """Compute the frozen CLIP taps of every training image once and keep them in RAM as float16.
 
-        Batches then have these instead of images. They differ from taps computed in the step by float16 rounding
-        alone, at most one part in 2,048 of each value.
+        Batches then contain these taps instead of images. They differ from taps computed in the step only by float16
+        rounding, at most 1/2,048 of each value.
 
         Args:
             compute: images [b, 3, H, W] in [−1, 1] → taps, each [b, D, g, g].
             block: images per call of `compute`.
-            stop: asked after each block; if true, the work ends and nothing is kept.
+            stop: called after each block; if it returns true, the computation stops and nothing is kept.
         """
         held: np.ndarray | None = None
         for start in tqdm(range(0, len(self.samples), block), desc="CLIP features", disable=None, leave=False):
@@ -225,16 +228,16 @@ class Batches:
         self.taps = held
 
     def use_cached_taps(self, blocks: Sequence[int]) -> None:
-        """Batches then have the cache's taps instead of images, each time in a randomly drawn view.
+        """Use taps from the cache instead of images; each time an image occurs, its view is drawn at random.
 
         Raises:
-            UserError: the cache has no taps, or taps of other CLIP blocks.
+            UserError: the cache has no taps, or its taps are from other CLIP blocks.
         """
         self.cache.require_taps(blocks)
         self.taps, self.tap_rows, self.views = self.cache.taps, self.samples, self.cache.info["taps"]["views"]
 
     def stream(self, start: int, stop: int, prefetch: bool = True) -> Iterator[Batch]:
-        """The batches of steps start … stop − 1; with `prefetch` a thread prepares the next one during each step."""
+        """Yields the batches of steps start … stop − 1; with `prefetch`, a thread prepares the next one in advance."""
         if not prefetch:
             yield from map(self.at, range(start, stop))
             return
@@ -248,12 +251,12 @@ class Batches:
 
 
 def _each_tap(taps: np.ndarray) -> list[Tensor]:
-    """Float16 [b, T, D, g, g] → T float32 [b, D, g, g]."""
+    """Converts float16 [b, T, D, g, g] to a list of T float32 tensors [b, D, g, g]."""
     return list(torch.from_numpy(taps.astype(np.float32)).unbind(1))
 
 
 def _own_texts(cache: Cache, samples: np.ndarray) -> np.ndarray:
-    """Numbers of the texts of each sample's captions, equal for equal texts, −1 padded; int64 [b, K]."""
+    """Returns ids of each sample's captions, padded with −1; equal captions have equal ids; int64 [b, K]."""
     first = cache.sample_captions[samples]
     count = cache.sample_captions[samples + 1] - first
     own = np.full((len(samples), int(count.max())), -1, dtype=np.int64)

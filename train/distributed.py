@@ -1,8 +1,8 @@
-"""Training in several processes, started by torchrun; with one process nothing here touches torch.distributed.
+"""Training in several processes, started by torchrun; a single process does not use torch.distributed.
 
-There is no DistributedDataParallel, because it does not support the penalty's double backward. Every process builds
-the same networks from the same seed, computes its own rows of the global batch, and averages gradients in one
-all-reduce.
+DistributedDataParallel is not used, because it does not support the double backward pass of the gradient penalty.
+Every process builds the same networks from the same seed, computes its own rows of the global batch, and averages
+gradients in one all-reduce.
 """
 
 import os
@@ -39,14 +39,14 @@ LAUNCH_VARIABLES = ("RANK", "MASTER_ADDR", "MASTER_PORT")  # torchrun sets these
 
 
 def start(device: str, received: Sequence[str] = ()) -> World:
-    """Join the processes named by torchrun's environment variables, or be the only one.
+    """Join the process group described by torchrun's environment variables; without them, use this process only.
 
     Args:
         device: "auto", "cpu" or "cuda".
         received: as for `usual_signals`, which end this process until all processes have met.
     Raises:
-        UserError: cuda is wanted and absent, WORLD_SIZE is above 1 and torchrun's other variables are missing or do
-            not fit, or the other processes cannot be reached.
+        UserError: cuda is requested but not available; WORLD_SIZE is above 1 and the other variables of torchrun are
+            missing or do not fit; or the other processes cannot be reached.
     """
     world = planned_world(device)
     if world.size == 1:
@@ -54,7 +54,7 @@ def start(device: str, received: Sequence[str] = ()) -> World:
     absent = [name for name in LAUNCH_VARIABLES if not os.environ.get(name)]
     if absent:
         raise UserError(
-            f"WORLD_SIZE is {world.size} without {', '.join(absent)}; start with torchrun, or unset WORLD_SIZE"
+            f"WORLD_SIZE is {world.size}, but {', '.join(absent)} are missing; start with torchrun, or unset WORLD_SIZE"
         )
     on_gpu = world.device.type == "cuda"
     if on_gpu:
@@ -62,7 +62,7 @@ def start(device: str, received: Sequence[str] = ()) -> World:
     with usual_signals(received):
         store = meet(world.rank, world.size, os.environ["MASTER_ADDR"], launch_number("MASTER_PORT", 0, most=65_535))
         try:
-            # The main process evaluates alone while the others wait; the default of ten minutes can be too short.
+            # Only the main process evaluates, while the others wait; the default of ten minutes can be too short.
             dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(hours=6), store=store,
                                     rank=world.rank, world_size=world.size)  # fmt: skip
         except RuntimeError as error:
@@ -71,7 +71,7 @@ def start(device: str, received: Sequence[str] = ()) -> World:
 
 
 def planned_world(device: str) -> World:
-    """The World that `start` would join, read from the environment alone. UserError if cuda is wanted and absent."""
+    """Returns the World that `start` would join. UserError if cuda is requested but not available."""
     where, size = pick_device(device, "train.device"), launch_number("WORLD_SIZE", 1, least=1)
     if size == 1:
         return World(0, 1, where)
@@ -81,13 +81,13 @@ def planned_world(device: str) -> World:
 
 
 def end(world: World) -> None:
-    """Leave the group of processes."""
+    """Leave the process group."""
     if world.size > 1:
         dist.destroy_process_group()
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
-    """Replace every `.grad` by its mean over the processes, in one all-reduce; a missing one counts as zero."""
+    """Replace every `.grad` with its mean over the processes, in one all-reduce; a missing gradient counts as zero."""
     if world.size == 1:
         return
     parameters = list(parameters)
@@ -102,9 +102,9 @@ def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
 
 
 def owner_weight(value: Tensor, world: World) -> float:
-    """World size in the process with the largest value (the first of equals), 0 in all others.
+    """Returns the world size in the process with the largest value (the first of equal ones), 0 in all others.
 
-    With this weight the gradients' mean over processes is the gradient of the global batch's one worst term.
+    With this weight, the mean of the gradients over the processes is the gradient of the global batch's worst term.
     """
     if world.size == 1:
         return 1.0
@@ -115,7 +115,7 @@ def owner_weight(value: Tensor, world: World) -> float:
 
 
 def mean(values: Sequence[float], world: World) -> list[float]:
-    """Element-wise mean over the processes, in float64."""
+    """Returns the element-wise mean over the processes, in float64."""
     if world.size == 1:
         return list(values)
     total = torch.tensor(values, dtype=torch.float64, device=world.device)
@@ -124,7 +124,7 @@ def mean(values: Sequence[float], world: World) -> list[float]:
 
 
 def any_process(flag: bool, world: World) -> bool:
-    """Whether the flag is set in any process; every process gets the same answer."""
+    """Returns whether the flag is set in any process; the result is equal in all processes."""
     if world.size == 1:
         return flag
     count = torch.tensor(int(flag), device=world.device)

@@ -1,4 +1,4 @@
-"""The training loop: discriminator step, generator step, moving average, log, save; resumes by itself."""
+"""The training loop: discriminator and generator step, moving average, logging, checkpoints; resumes automatically."""
 
 import time
 from collections.abc import Sequence
@@ -25,24 +25,24 @@ Report = dict[str, Tensor]  # scalars by name
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call of `train` ended."""
+    """How a call to `train` ended."""
 
     checkpoint: Path
-    step: int  # steps done
-    reason: str  # "done", "time" (max_seconds is over) or the name of the signal that stopped the run
+    step: int  # number of finished steps
+    reason: str  # "done", "time" (max_seconds reached) or the name of the signal that stopped the run
 
 
 def train(run: Run, signals: Sequence[str] = ()) -> Outcome:
-    """Train from the run's last checkpoint, or from the start, until its steps or seconds are over or a signal comes.
+    """Train from the run's last checkpoint, or from scratch, until a limit is reached or a signal is received.
 
-    However it ends, there is a checkpoint of the last finished step.
+    The limits are `train.steps` and `train.max_seconds`. In every case a checkpoint of the last finished step is saved.
 
     Args:
-        signals: names of the signals received so far, a list that `received_signals` appends to; the first one ends the
-            run after the current step.
+        signals: names of the signals received so far, a list that `received_signals` appends to; the first signal ends
+            the run after the current step.
     Raises:
-        UserError: the checkpoint in the run folder was made with other settings, or another process trains there.
-        FloatingPointError: a loss or a gradient is not finite; raised before any weight is changed by it.
+        UserError: the checkpoint in the run folder was made with other settings, or another process is training there.
+        FloatingPointError: a loss or a gradient is not finite; raised before it changes any weight.
     """
     began = time.monotonic()
     with locked(run.folder) if run.world.is_main else nullcontext():
@@ -50,7 +50,7 @@ def train(run: Run, signals: Sequence[str] = ()) -> Outcome:
 
 
 def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome:
-    """`train` after `step` finished steps, with the run folder locked."""
+    """Continues training after `step` finished steps; the run folder is locked."""
     config, reason = run.config, "done"
     if config.cache_taps is True:
         run.batches.cache_taps_in_ram(run.image_taps, stop=lambda: bool(signals))
@@ -64,7 +64,7 @@ def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome
         if step == 0:
             run_log.grid(step)
             clock.lap("log")
-        # The run was stopped between this checkpoint and its evaluation.
+        # Needed if the run was stopped between this checkpoint and its evaluation.
         if evaluator and evaluator.due(step) and step not in run_log.evaluated_steps:
             run_log.log_evaluation(step, evaluator.score(step))
             clock.skip()
@@ -86,7 +86,7 @@ def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome
             if (step % config.checkpoint_every == 0 or last) and run.world.is_main:
                 checkpoints.save(run, step)
             clock.lap("log")
-            # SIGKILL may follow a signal soon; the resumed run makes this evaluation first.
+            # SIGKILL may soon follow a signal, so this evaluation is left to the resumed run.
             if evaluator and evaluator.due(step) and not stopped:
                 run_log.log_evaluation(step, evaluator.score(step))
                 clock.skip()
@@ -103,17 +103,17 @@ def _checkpoint(run: Run, step: int) -> Path:
 
 
 def _signal_name(signals: Sequence[str]) -> str:
-    """Name of the first signal; "signal" if another process received it."""
+    """Returns the name of the first signal, or "signal" if another process received it."""
     return signals[0] if signals else "signal"
 
 
 def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
-    """One update of D, one of G through the updated D, one of the moving average; eq. 3–5.
+    """Updates D, then G through the updated D, then the moving average (eq. 3–5); returns the scalars to log.
 
-    With `train.accumulate` the rows are computed in parts; their gradients add up to those of the whole batch.
+    With `train.accumulate` the rows are computed in parts, and the gradients of the parts are summed.
     """
     parts, reports = batch.parts(run.config.accumulate), []
-    whole = len(parts) == 1  # then one G pass serves both updates; parts are generated twice, which saves memory
+    whole = len(parts) == 1  # then one G pass serves both updates; parts are generated twice, to save memory
 
     set_rates(run, batch.step)
 
@@ -153,16 +153,16 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
 
 
 def draw(run: Run, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
-    """Images generated for a batch, [b, 3, H, W], and CLIP's view of them: taps, each [b, D, g, g], features [b, d]."""
+    """Generates images [b, 3, H, W] for a batch; returns them, their CLIP taps [b, D, g, g] and features [b, d]."""
     with run.autocast():
         images = run.generator(batch.noise, batch.condition)
         return images, *run.clip.image_taps(shifted(images, batch.shifts), run.tap_blocks)
 
 
 def spread(run: Run, batch: Batch, images: Tensor, report: Report) -> Tensor:
-    """How much other noise changes the images; of a quarter of the rows, since it costs a second pass of G."""
+    """Returns how much other noise changes the images; uses a quarter of the rows, since G runs a second time."""
     rows = max(1, len(images) // 4)
-    noise, other = batch.noise[:rows], batch.noise[-rows:]  # the last rows' noise serves as the other one
+    noise, other = batch.noise[:rows], batch.noise[-rows:]  # the noise of the last rows is reused
     with run.autocast():
         others = run.generator(other, batch.condition[:rows])
     found = losses.mode_seeking(images[:rows], others, noise, other, run.config.mode_seeking_limit)
@@ -171,12 +171,14 @@ def spread(run: Run, batch: Batch, images: Tensor, report: Report) -> Tensor:
 
 
 def mean_of(reports: list[Report], name: str) -> Tensor:
-    """Mean of one scalar over the parts of a batch."""
+    """Returns the mean of one scalar over the parts of a batch."""
     return torch.stack([report[name] for report in reports]).mean()
 
 
 def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple[Tensor, Report]:
-    """L_D of eq. 3, 4 or 5 with the gradient penalty; the real branch is always float32, also under bf16.
+    """Returns L_D (eq. 3, 4 or 5) with the gradient penalty, and the scalars to log.
+
+    The real branch is always float32, even with bf16.
 
     Args:
         fake_taps: CLIP features of generated images, each [b, D, g, g], detached.
@@ -217,9 +219,10 @@ def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple
 
 @torch.no_grad()
 def mismatches(run: Run, batch: Batch, features: Tensor) -> Tensor:
-    """Row of the global batch that each image's mismatched caption is taken from; int64 [b].
+    """Returns for each image the row of the global batch from which to take its mismatched caption; int64 [b].
 
-    The hardest of all pairs, or the next row's. Without a valid row the result is arbitrary, and its term has weight 0.
+    With mining it is the hardest valid row, otherwise the next valid row. If no row is valid, the result is arbitrary
+    and its term has weight 0.
     """
     if run.config.mining in ("none", "fake"):
         return losses.rolled(batch.negatives, batch.first_row)

@@ -1,4 +1,4 @@
-"""Periodic evaluation: scores a checkpoint by the manifest's `evaluate` section and keeps the best one so far."""
+"""Periodic evaluation: scores checkpoints as set in the `evaluate` section and keeps the best checkpoint so far."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Evaluated:
     figures: dict[str, float]  # by full name
     deciding: str  # name of the figure that train.best selects
     best: str  # name of the best checkpoint so far, by that figure
-    drift: list[str]  # failed expectations, a sentence each
+    drift: list[str]  # failed expectations, one sentence each
 
 
 class PeriodicEvaluator:
     """Scores the run's checkpoints; results are written to RUN/evaluation/steps.
 
     Raises:
-        UserError: the evaluate section, its scorers or the cache do not fit; raised before any training.
+        UserError: the evaluate section, its scorers or the cache are not usable; raised before any training.
         ModuleNotFoundError: the package's `evaluate` extra is not installed.
     """
 
@@ -41,16 +41,16 @@ class PeriodicEvaluator:
             self.context = prepare(run.manifest, validation=True)
         wanted, heads = run.config.best, self.context.figure_prefixes
         if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
-            raise UserError(f"train.best is {wanted!r}, but the figures will be {', '.join(heads)}; name one of them")
+            raise UserError(f"train.best is {wanted!r}, but the evaluation has {', '.join(heads)}; name one of these")
         self.context.subfolder, self.context.keep_drawn = "steps", False
 
     def due(self, step: int) -> bool:
-        """Whether `train.evaluate_every` asks for an evaluation after `step` steps."""
+        """Returns whether an evaluation is due after `step` steps, according to `train.evaluate_every`."""
         every = self.run.config.evaluate_every
         return every is not None and step > 0 and step % every == 0
 
     def score(self, step: int) -> Evaluated:
-        """Save the state after `step` steps, score it, and point `checkpoints/best` at it if it is the best so far.
+        """Save the state after `step` steps, score it, and point `checkpoints/best` to it if it is the best so far.
 
         Raises:
             UserError: no figure's name begins with `train.best`.
@@ -68,12 +68,12 @@ class PeriodicEvaluator:
         return Evaluated({one.name: one.value for one in result.figures}, figure.name, best.path.name, drift)
 
     def _keep_random_state(self) -> AbstractContextManager:
-        """Restores torch's random state after the block: building networks draws from it."""
+        """Restores torch's random state after the block, because building networks changes it."""
         device = self.run.world.device
         return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
     def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, checkpoints.Best]:
-        """The deciding figure, and the best checkpoint by it, including the one just scored."""
+        """Returns the figure that decides, and the best checkpoint by this figure, including the newest checkpoint."""
         from hspcgan.evaluate.verdict.expectations import named
 
         wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}

@@ -1,4 +1,4 @@
-"""The plan that `train` prints: parameters, memory, steps; computed from sizes, without cache or weights."""
+"""Computes the plan that `train` prints (parameters, memory, steps) from sizes only, without cache or weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from hspcgan.train.distributed import World
 from hspcgan.train.setup import Run, require_wandb
 from hspcgan.train.step import losses
 
-STATE_BYTES = 16  # of a trainable parameter: weight, gradient, Adam's two moments, float32 each
+STATE_BYTES = 16  # per trainable parameter: weight, gradient and Adam's two moments, float32 each
 GB = 1e9
-LARGE = 8 * GB  # of RAM for cached taps; above it the plan names cache_taps: disk
+LARGE = 8 * GB  # RAM for cached taps above which the plan suggests cache_taps: disk
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that a step of one process holds at its peak; workspaces and fragmentation are not counted."""
+    """Peak memory of one process during a step, in bytes; workspaces and fragmentation are not counted."""
 
     training: int  # trainable weights, their gradients and optimizer state, the moving average
     frozen: int  # CLIP
@@ -37,10 +37,10 @@ class Memory:
 
 
 def missing(manifest: Manifest) -> list[str]:
-    """What is missing before the manifest can be trained, a line each, with the command that provides it."""
+    """Returns what is missing before the manifest can be trained: one line each, with the command that provides it."""
     lines = []
     if not (manifest.cache / "cache.json").is_file():
-        lines.append(f"no cache at {manifest.cache}: make it with `hspcgan prepare {manifest.ref}`")
+        lines.append(f"no cache at {manifest.cache}; build it with `hspcgan prepare {manifest.ref}`")
     config = manifest.section("train", TrainConfig)
     chosen = manifest.section("encode", ClipChoice)
     for check in (lambda: weights_path(chosen.clip), lambda: require_wandb(config)):
@@ -52,10 +52,10 @@ def missing(manifest: Manifest) -> list[str]:
 
 
 def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list[str]:
-    """The plan as lines of text; without `run` it is computed from sizes and says nothing about the data.
+    """Returns the lines of the plan; without `run` they are computed from sizes and contain nothing about the data.
 
     Raises:
-        UserError: an invalid section, sizes that do not fit, a CLIP that is neither on disk nor one of OpenAI's.
+        UserError: an invalid section, sizes that do not fit, a CLIP that is neither on disk nor from OpenAI.
     """
     config, model = manifest.section("train", TrainConfig), manifest.section("model", ModelConfig)
     clip = _clip_sizes(manifest) if run is None else meta_like(run.clip)
@@ -76,20 +76,20 @@ def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list
         f"{manifest.name}: {model.kind} at {model.image_size} px, frozen CLIP {clip.name}",
         f"prompts: {model.prompts}, {model.slots} from block {model.prompted_blocks(clip.layers)[0]} on, {model.gate}",
         f"parameters: G {g}, D {d}, head {head}",
-        f"memory: about {memory.total / GB:.1f} GB a process: {memory.training / GB:.1f} weights, gradients and "
+        f"memory: about {memory.total / GB:.1f} GB per process: {memory.training / GB:.1f} weights, gradients and "
         f"optimizer, {memory.frozen / GB:.1f} CLIP, {memory.activations / GB:.1f} activations of {rows} images{kind}",
         *cached,
         f"steps: {config.steps} of {config.batch_size} images on {world.size} × {world.device.type}{parts}: "
-        f"{images} images in all",
+        f"{images} images in total",
         f"loss: {config.loss}, mining {config.mining}{hardest}; {', '.join(extras)}",
         f"run folder: {manifest.run}",
     ]
     if run is not None:
         count, unseen = len(run.batches.samples), len(run.cache.split_rows("test"))
-        few = f"; test images: {unseen}, and `hspcgan evaluate` needs 4" if unseen < 4 else ""
+        few = f"; only {unseen} test images, but `hspcgan evaluate` needs 4" if unseen < 4 else ""
         lines[-1:-1] = [
             f"data: {count} training images, {run.batches.caption_count} captions from {run.cache.path}; "
-            f"{count / config.batch_size:.1f} steps an epoch, {images / count:.1f} epochs"
+            f"{count / config.batch_size:.1f} steps per epoch, {images / count:.1f} epochs"
             + (f"; views {', '.join(run.batches.views)}" if len(run.batches.views) > 1 else "")
             + few
         ]
@@ -97,28 +97,28 @@ def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list
 
 
 def tap_bytes(model: ModelConfig, clip: FrozenClip) -> int:
-    """Bytes of RAM that `cache_taps: true` needs for one image: float16 [T, D, g, g]."""
+    """Returns the bytes of RAM that `cache_taps: true` needs per image: float16 [T, D, g, g]."""
     return 2 * len(model.tap_blocks(clip.layers)) * clip.width * clip.grid**2
 
 
 def cached_taps_line(of_one: int, images: int | None) -> str:
-    """The plan's line on the RAM of `cache_taps: true`, from the bytes of one image; images: None if not known."""
+    """Returns the line on the RAM of `cache_taps: true`, from the bytes per image; `images` is None if unknown."""
     total = "" if images is None else f"{images * of_one / GB:.1f} GB, "
-    hint = "; cache_taps: disk, with taps.views, takes none" if images is None or images * of_one > LARGE else ""
-    return f"cached taps: + {total}{of_one / 1e6:.3f} MB an image, RAM of each process{hint}"
+    hint = "; cache_taps: disk with taps.views needs none" if images is None or images * of_one > LARGE else ""
+    return f"cached taps: + {total}{of_one / 1e6:.3f} MB per image in the RAM of each process{hint}"
 
 
 def resume_lines(run: Run) -> list[str]:
-    """A line on the step that the run resumes at, if it has a checkpoint; UserError if that does not fit the run."""
+    """Returns a line with the step to resume at, none without a checkpoint; UserError if the checkpoint is invalid."""
     path, steps = checkpoints.latest(run.folder), run.config.steps
     if path is None:
         return []
     step = checkpoints.load_state(path, run)["step"]
-    return [f"resumes at step {step} of {steps}" if step < steps else f"complete already: {step} steps"]
+    return [f"resumes at step {step} of {steps}" if step < steps else f"already complete: {step} steps"]
 
 
 def step_memory(model: ModelConfig, config: TrainConfig, clip: FrozenClip, processes: int = 1) -> Memory:
-    """Peak memory of one step, for float32 even under bf16; `clip` is on the meta device."""
+    """Computes the peak memory of one step, in float32 even with bf16; `clip` is on the meta device."""
     networks = generator, discriminator, head = meta_networks(model, clip)
     rows, taps = config.batch_size // processes // config.accumulate, model.tap_blocks(clip.layers)
     with torch.device("meta"):
@@ -148,7 +148,7 @@ def step_memory(model: ModelConfig, config: TrainConfig, clip: FrozenClip, proce
 
 
 def saved_bytes(compute: Callable[[], object], networks: list[nn.Module]) -> int:
-    """Bytes that autograd saves for the backward pass of `compute`: each storage once, no weights of the networks."""
+    """Returns the bytes that autograd saves for the backward pass of `compute`, except the weights of the networks."""
     weights = {p.untyped_storage()._cdata for network in networks for p in network.parameters()}
     kept: dict[int, torch.UntypedStorage] = {}
 
@@ -158,14 +158,14 @@ def saved_bytes(compute: Callable[[], object], networks: list[nn.Module]) -> int
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = compute()  # kept alive, and every storage with it, until the sum is taken
+        result = compute()  # keeps every storage alive until the sum is computed
         total = sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
     del result
     return total
 
 
 def _clip_sizes(manifest: Manifest) -> FrozenClip:
-    """The manifest's CLIP on the meta device."""
+    """Returns the CLIP of the manifest on the meta device."""
     chosen = manifest.section("encode", ClipChoice)
     if Path(chosen.clip).stem in OPENAI:
         return meta_clip(Path(chosen.clip).stem)

@@ -1,4 +1,4 @@
-"""Run logging: JSON lines, TensorBoard, sample grids and one status line."""
+"""Run logging: JSON lines, TensorBoard, sample grids and a status line."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ LOG, EVALUATIONS = "log.jsonl", "evaluations.jsonl"
 
 
 class Clock:
-    """Seconds spent in each part of a step, summed until `read`."""
+    """Measures the seconds spent in each part of a step, summed until `read`."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -43,19 +43,19 @@ class Clock:
         self._last = now
 
     def skip(self) -> None:
-        """Count the time since the last lap for no part."""
+        """Discard the time since the last lap."""
         self._last = time.perf_counter()
 
     def read(self) -> dict[str, float]:
-        """Seconds of each part since the last read; starts again at 0."""
+        """Return the seconds of each part since the last read, and reset them to 0."""
         seconds, self.seconds = dict(self.seconds), defaultdict(float)
         return seconds
 
 
 class RunLog:
-    """Logs the means of the steps' reports every `log_every` steps; only the main process writes.
+    """Logs the means of the step reports every `log_every` steps; only the main process writes.
 
-    A resumed run drops the lines that the interrupted one wrote after the checkpoint.
+    A resumed run drops the lines that the interrupted run wrote after the checkpoint.
     """
 
     def __init__(self, run: Run, start: int):
@@ -64,7 +64,7 @@ class RunLog:
         self.count = 0
         self.began, self.start = time.perf_counter(), start
         self.writes = run.world.is_main
-        self.evaluated_steps: list[int] = []  # of evaluations logged before the start
+        self.evaluated_steps: list[int] = []  # steps with an evaluation logged before `start`
         if self.writes:
             (run.folder / "grids").mkdir(parents=True, exist_ok=True)
             _truncate_log(run.folder / LOG, start)
@@ -84,7 +84,7 @@ class RunLog:
             self.bar.update()
 
     def log(self, step: int, clock: Clock) -> None:
-        """Log the means since the last call; `step` is the number of steps done."""
+        """Log the means since the last call; `step` is the number of finished steps."""
         names, seconds = sorted(self.sums), clock.read()
         local = [float(self.sums[name]) / self.count for name in names]
         means = dict(zip(names, distributed.mean(local, self.run.world), strict=True))
@@ -105,11 +105,11 @@ class RunLog:
             self.bar.set_postfix_str(status)
 
     def log_evaluation(self, step: int, found: Evaluated) -> None:
-        """Log an evaluation: one status line, one line in evaluations.jsonl, all figures in TensorBoard."""
+        """Log an evaluation: one status line, one line in evaluations.jsonl, all its values in TensorBoard."""
         with open(self.run.folder / EVALUATIONS, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **asdict(found)}, ensure_ascii=False) + "\n")
         self._scalars(step, found.figures)
-        line = f"step {step}: {found.deciding} {found.figures[found.deciding]:.4g}, the best is {found.best}"
+        line = f"step {step}: {found.deciding} {found.figures[found.deciding]:.4g}, best checkpoint {found.best}"
         log.info("; DRIFT: ".join([line, *found.drift]))
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
@@ -117,7 +117,7 @@ class RunLog:
             self.board.add_scalar(name, value, step)
 
     def grid(self, step: int) -> None:
-        """Save a picture of the fixed captions: real images above, images generated now below."""
+        """Save a sample grid of the fixed captions: real images above, newly generated images below."""
         if not self.writes:
             return
         from hspcgan.evaluate.draw.pictures import png
@@ -127,13 +127,13 @@ class RunLog:
         self.board.add_image("grid", picture, step, dataformats="HWC")
 
     def close(self) -> None:
-        """Close progress bar and TensorBoard writer."""
+        """Close the progress bar and the TensorBoard writer."""
         if self.writes:
             self.bar.close()
             self.board.close()
 
     def _gpu(self) -> dict[str, float]:
-        """Peak GPU memory of tensors so far, in GB; empty on a CPU."""
+        """Returns the peak GPU memory of tensors so far, in GB; empty on a CPU."""
         device = self.run.world.device
         return {"gpu_gb": round(torch.cuda.max_memory_allocated(device) / 1e9, 2)} if device.type == "cuda" else {}
 
@@ -143,7 +143,7 @@ class RunLog:
 
 
 class _SampleGrid:
-    """Fixed captions and noise, drawn again for each grid.
+    """Draws the sample grids, always from the same captions and noise.
 
     Captions are spread evenly over the test split, or over the training split if there is no test split.
     """
@@ -166,7 +166,7 @@ class _SampleGrid:
 
     @torch.no_grad()
     def draw(self) -> np.ndarray:
-        """Real images above generated ones: uint8 [rows · (H + 2) + 2, columns · (W + 2) + 2, 3]."""
+        """Returns real images above generated images: uint8 [rows · (H + 2) + 2, columns · (W + 2) + 2, 3]."""
         from hspcgan.evaluate.draw.pictures import paired
 
         with self.run.autocast():
@@ -175,7 +175,7 @@ class _SampleGrid:
 
 
 def _start_wandb(run: Run, project: str) -> None:
-    """Send TensorBoard's content to Weights & Biases as well, under an id that depends on the run folder alone."""
+    """Send everything written to TensorBoard to Weights & Biases too, under an id that depends on the run folder."""
     import wandb
 
     identity = hashlib.sha256(str(run.folder.resolve()).encode()).hexdigest()[:12]
@@ -184,7 +184,7 @@ def _start_wandb(run: Run, project: str) -> None:
 
 
 def _truncate_log(path: Path, step: int) -> list[int]:
-    """Drop the lines of steps after `step`, and lines that cannot be read; returns the steps of the kept lines.
+    """Drop the lines of steps after `step` and lines that cannot be parsed; returns the steps of the kept lines.
 
     Logs are not needed to resume, so bad lines (such as one cut short by a crash) are reported and dropped.
     """
@@ -193,14 +193,14 @@ def _truncate_log(path: Path, step: int) -> list[int]:
     lines = path.read_bytes().splitlines()
     steps = [_step_of(line) for line in lines]
     if unread := steps.count(None):
-        log.warning(f"{path}: {unread} of {len(lines)} lines cannot be read; dropped")
+        log.warning(f"{path}: {unread} of {len(lines)} lines cannot be parsed and are dropped")
     kept = [(at, line) for at, line in zip(steps, lines, strict=True) if at is not None and at <= step]
     write_whole(path, b"".join(line + b"\n" for _, line in kept))
     return [at for at, _ in kept]
 
 
 def _step_of(line: bytes) -> int | None:
-    """The step of a log line; None if the line cannot be read."""
+    """Returns the step of a log line, or None if the line cannot be parsed."""
     try:
         return int(json.loads(line)["step"])
     except (ValueError, TypeError, KeyError):

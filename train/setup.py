@@ -39,7 +39,7 @@ class Run:
     generator: Generator
     discriminator: Discriminator
     head: Head
-    average: Generator | None  # moving average of the generator's weights, if asked for
+    average: Generator | None  # moving average of the generator's weights; None if train.ema is 0
     optimizer_g: torch.optim.Optimizer
     optimizer_d: torch.optim.Optimizer
     batches: Batches
@@ -49,7 +49,7 @@ class Run:
         return torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     def real_taps(self, batch: Batch) -> list[Tensor]:
-        """Frozen CLIP features of the batch's real images, each [b, D, g, g] float32, without history."""
+        """Returns frozen CLIP features of the real images of a batch, each [b, D, g, g] float32, detached."""
         if batch.taps is not None:
             return batch.taps
         assert batch.images is not None
@@ -57,18 +57,18 @@ class Run:
 
     @torch.no_grad()
     def image_taps(self, images: Tensor) -> list[Tensor]:
-        """Frozen CLIP features of images [b, 3, H, W] in [−1, 1]; each [b, D, g, g] float32 on the run's device."""
+        """Returns frozen CLIP features of images [b, 3, H, W] in [−1, 1]: each [b, D, g, g] float32, on the device."""
         with self.autocast():
             taps = self.clip.taps_only(images.to(self.world.device), self.tap_blocks)
         return [tap.float() for tap in taps]
 
     @property
     def sampling_generator(self) -> Generator:
-        """The generator to draw images with: the moving average if there is one, else the live weights."""
+        """The generator for sampling: the moving average if there is one, otherwise the current weights."""
         return self.generator if self.average is None else self.average
 
     def fixed_settings(self) -> dict[str, object]:
-        """Every setting that must not change when the run is resumed, by dotted name; plain JSON values."""
+        """Returns every setting that must not change when the run is resumed, by dotted name, as JSON values."""
         sections = {
             "train": self.config.model_dump(mode="json", exclude=set(FREE_ON_RESUME)),
             "model": self.model_config.model_dump(mode="json"),
@@ -79,11 +79,11 @@ class Run:
 
 
 def build_run(manifest: Manifest, world: World) -> Run:
-    """Load, check and build everything that the manifest names, for this process.
+    """Load, check and build everything that this process needs to train the manifest.
 
     Raises:
-        UserError: an invalid section, a missing package, a missing or damaged cache, a cache of another CLIP, or sizes
-            that do not fit.
+        UserError: an invalid section, a missing package, a missing or damaged cache, a cache made with another CLIP,
+            or sizes that do not fit.
     """
     config = manifest.section("train", TrainConfig)
     if not manifest.run.is_dir():
@@ -141,7 +141,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
 def _networks(
     config: TrainConfig, model_config: ModelConfig, clip: FrozenClip, cache: Cache
 ) -> tuple[Generator, Discriminator, Head]:
-    """Networks with random weights, or with those of `train.initial`, which must be of the same model and CLIP."""
+    """Builds networks with random weights, or loads `train.initial`, which must have the same model and CLIP."""
     if config.initial is None:
         return build(model_config, clip, cache.phrase_mean)
     path = weights_path(config.initial)
@@ -151,12 +151,12 @@ def _networks(
         differing = ", ".join(
             f"{key}: {theirs[key]} there, {ours[key]} here" for key in ours if ours[key] != theirs[key]
         )
-        raise UserError(f"train.initial: {path} is another model ({differing}); change the model section")
+        raise UserError(f"train.initial: {path} has other model settings ({differing}); change the model section")
     return loaded.generator.train(), loaded.discriminator.train(), loaded.head.train()
 
 
 def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_config: ModelConfig) -> None:
-    """UserError if the cache was made with other text settings, image size or CLIP input than the manifest names."""
+    """UserError if the cache has other text settings, another image size or CLIP input than the manifest."""
     if model_config.prompts != "fc":
         cache.require_texts(manifest.texts, manifest.name)
     if model_config.reads_tokens:
@@ -164,11 +164,11 @@ def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_co
     if cache.images.shape[-1] != model_config.image_size:
         raise UserError(
             f"model.image_size is {model_config.image_size}, but the images in {cache.path} have "
-            f"{cache.images.shape[-1]} pixels a side; set model.image_size to that, or prepare another cache"
+            f"{cache.images.shape[-1]} pixels per side; set model.image_size to that, or prepare another cache"
         )
     if config.cache_taps == "disk" and model_config.clip_input != "exact":
         raise UserError(
-            f"model.clip_input is {model_config.clip_input}, but the cache's taps were computed with exact; "
+            f"model.clip_input is {model_config.clip_input}, but the taps in the cache were computed with exact; "
             "set train.cache_taps: true or false"
         )
 

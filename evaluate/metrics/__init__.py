@@ -67,7 +67,8 @@ METRICS: dict[str, Metric] = {
     ),
     "edit_consistency": Metric(
         edits.edit_consistency, "Edits", "captions with one colour edited, the noise kept: the image follows "
-        "(followed), changes in the text's direction (direction), and stays alike (kept)", "higher",
+        "(followed), changes in the text's direction (direction), shows all else as before (stayed) and stays alike "
+        "(kept)", "higher",
         lambda: "one colour swapped, noise kept", _three_digits, needs=("edits",), by_default=False,
     ),
 }  # fmt: skip

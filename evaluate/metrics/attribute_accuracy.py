@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ PLACES = {  # what a caption of another place says instead
     "sky": "flies in the sky",
 }
 THINGS = ("crest", "collar", "flower", "nest")
+BLOCK = 256  # captions of which all wrong versions are encoded together
 
 _COLOUR = "|".join((*COLOURS, "grey"))
 _NAMED_COLOUR = re.compile(rf"\b(?:(an?) )?({_COLOUR})\b")
@@ -35,76 +37,116 @@ _PLACE = re.compile(rf"\b(?:is \w+(?:ed|ing)|\w+s) (?:on|in) (?:a|the) ({'|'.joi
 _THERE = re.compile(rf"^there is an? (?:(?:{_COLOUR}) )?\w+ (?:{'|'.join(RELATIONS)}) ")
 
 
-def wrong_versions(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Everything that a caption names and that can be wrong: its kind, and the caption with each wrong alternative.
+@dataclass(frozen=True)
+class Named:
+    """Something that a caption names and that can be drawn wrong."""
 
-    "a small bird flies in the sky" → ("size", ["a large bird flies in the sky"]),
-    ("place", ["a small bird is perched on a branch", …]).
+    kind: str  # one of KINDS
+    word: str  # such as red, small, branch, beside, crest
+    wrong: list[str]  # the caption with each wrong alternative
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Whether the caption in row `row` scores above all wrong versions of one thing that it names."""
+
+    row: int
+    kind: str
+    word: str
+    right: bool
+
+
+def named_things(text: str) -> Iterator[Named]:
+    """Everything that a caption names and that can be wrong.
+
+    "a small bird flies in the sky" → ("size", "small", ["a large bird flies in the sky"]),
+    ("place", "sky", ["a small bird is perched on a branch", …]).
     """
     for match in _NAMED_COLOUR.finditer(text):
         others = [colour for colour in COLOURS if colour != match[2].replace("grey", "gray")]
-        yield "colour", [_replaced(text, match, _with_article(match[1], colour)) for colour in others]
+        wrong = [_replaced(text, match, _with_article(match[1], colour)) for colour in others]
+        yield Named("colour", match[2], wrong)
     for kind, pair in PAIRS.items():
         for match in re.finditer(rf"\b({'|'.join(pair)})\b", text):
-            yield kind, [_replaced(text, match, pair[1 - pair.index(match[1])])]
+            yield Named(kind, match[1], [_replaced(text, match, pair[1 - pair.index(match[1])])])
     for match in _PLACE.finditer(text):
-        yield "place", [_replaced(text, match, clause) for place, clause in PLACES.items() if place != match[1]]
+        others = [clause for place, clause in PLACES.items() if place != match[1]]
+        yield Named("place", match[1], [_replaced(text, match, clause) for clause in others])
     for match in re.finditer(rf"\b({'|'.join(RELATIONS)})\b", text):
-        yield "relation", [_replaced(text, match, word) for word in RELATIONS if word != match[1]]
+        others = [word for word in RELATIONS if word != match[1]]
+        yield Named("relation", match[1], [_replaced(text, match, word) for word in others])
     for thing in THINGS:
         if (without := _without(text, thing)) is not None:
-            yield "presence", [without]
+            yield Named("presence", thing, [without])
 
 
 def attribute_accuracy(seen: Seen) -> list[Measured]:
-    """Share of right choices: a part for each kind that the captions name, over single choices."""
-    kinds: dict[str, list[bool]] = {kind: [] for kind in KINDS}
-    for _, kind, right in choices(seen.images, seen.captions, seen.text_features):
-        kinds[kind].append(right)
-    return [_one(kind, right) for kind, right in kinds.items() if right]
+    """Share of right choices: a part for each kind that the captions name, over single choices.
+
+    The kept table has each caption's share, and under `attributes` its choices.
+    """
+    found = _choices(seen)
+    parts = [_of_kind(kind, [one for one in found if one.kind == kind]) for kind in KINDS]
+    parts = [part for part in parts if part is not None]
+    if parts:
+        attributes: dict[int, list[dict[str, Any]]] = {}
+        for one in found:
+            attributes.setdefault(one.row, []).append({"kind": one.kind, "word": one.word, "right": one.right})
+        parts[0] = replace(parts[0], details={"attributes": attributes})
+    return parts
 
 
 def caption_accuracy(seen: Seen) -> list[Measured]:
     """Share of captions of which everything named is right."""
     rows: dict[int, bool] = {}
-    for row, _, right in choices(seen.images, seen.captions, seen.text_features):
-        rows[row] = rows.get(row, True) and right
+    for one in _choices(seen):
+        rows[one.row] = rows.get(one.row, True) and one.right
     return [intervals.share(rows)] if rows else []
-
-
-def accuracy(
-    images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
-) -> dict[str, tuple[float, int]]:
-    """Share of right choices of each kind that the captions name, and how many choices that were; see `choices`."""
-    right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
-    for _, kind, found in choices(images, captions, text_features):
-        right[kind].append(found)
-    return {kind: (float(np.mean(found)), len(found)) for kind, found in right.items() if found}
 
 
 def choices(
     images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
-) -> Iterator[tuple[int, str, bool]]:
-    """Caption row, kind, and whether the caption scores above all its wrong versions, for each thing that it names.
+) -> Iterator[Choice]:
+    """A choice for each thing that the captions name; arguments as of `version_scores`."""
+    for row, thing, scores in version_scores(images, captions, text_features):
+        yield Choice(row, thing.kind, thing.word, bool(scores[0] > scores[1:].max()))
+
+
+def version_scores(
+    images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
+) -> Iterator[tuple[int, Named, np.ndarray]]:
+    """Caption row, thing, and scores [1 + wrong versions], the caption's first, for each thing that it names.
 
     Args:
         images: image features [N, d], row by row those of the captions' images.
         text_features: texts → [N, d] in the same space.
     """
-    asked = [(row, kind, wrong) for row, caption in enumerate(captions) for kind, wrong in wrong_versions(caption)]
-    texts = list(dict.fromkeys(text for row, _, wrong in asked for text in (captions[row], *wrong)))
-    if not texts:
-        return
-    features = unit(text_features(texts))
-    place = {text: i for i, text in enumerate(texts)}
-    for row, kind, wrong in asked:
-        scores = features[[place[text] for text in (captions[row], *wrong)]] @ images[row]
-        yield row, kind, bool(scores[0] > scores[1:].max())
+    for start in range(0, len(captions), BLOCK):
+        block = captions[start : start + BLOCK]
+        asked = [(row, thing) for row, caption in enumerate(block) for thing in named_things(caption)]
+        texts = list(dict.fromkeys(text for row, thing in asked for text in (block[row], *thing.wrong)))
+        if not texts:
+            continue
+        features = unit(text_features(texts))
+        place = {text: i for i, text in enumerate(texts)}
+        for row, thing in asked:
+            rows = [place[text] for text in (block[row], *thing.wrong)]
+            yield start + row, thing, features[rows] @ images[start + row]
 
 
-def _one(kind: str, right: Sequence[bool]) -> Measured:
-    """Single choices are not rows of the captions: `rows` stays empty."""
-    return replace(intervals.share(dict(enumerate(right))), part=kind, rows={})
+def _choices(seen: Seen) -> list[Choice]:
+    return seen.once("choices", lambda: list(choices(seen.images, seen.captions, seen.text_features)))
+
+
+def _of_kind(kind: str, found: Sequence[Choice]) -> Measured | None:
+    """The share over single choices; its rows are the captions' shares."""
+    if not found:
+        return None
+    by_row: dict[int, list[bool]] = {}
+    for one in found:
+        by_row.setdefault(one.row, []).append(one.right)
+    rows = {row: sum(right) / len(right) for row, right in by_row.items()}
+    return replace(intervals.share(dict(enumerate(one.right for one in found))), part=kind, rows=rows)
 
 
 def _replaced(text: str, match: re.Match[str], words: str) -> str:

@@ -46,7 +46,8 @@ class Seen:
 class Measured:
     """One value with its standard error and 95 % interval.
 
-    `part` names a part of the metric (`place` of attribute accuracy); `rows` the value of each caption, by its row.
+    `part` names a part of the metric (`place` of attribute accuracy); `rows` holds the value of each caption by its
+    row, `details` what else the kept table has of each caption, by column and row.
     """
 
     value: float
@@ -56,6 +57,7 @@ class Measured:
     high: float
     part: str = ""
     rows: Mapping[int, float] = field(default_factory=dict)
+    details: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

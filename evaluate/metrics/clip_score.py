@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,20 +20,23 @@ def clip_score(seen: Seen) -> list[Measured]:
 
 def r_precision(seen: Seen) -> list[Measured]:
     """Share of images whose own caption has the highest cosine among 100 (AttnGAN's R-precision, R = 1)."""
-    found = found_first(seen.images, seen.text_features(seen.captions), seen.captions, CANDIDATES)
-    return [intervals.share(dict(enumerate(found.tolist())))]
+    found = ranks(seen.images, seen.text_features(seen.captions), seen.captions, CANDIDATES)
+    share = intervals.share({row: rank == 1 for row, rank in enumerate(found.tolist())})
+    return [replace(share, details={"rank": dict(enumerate(found.tolist()))})]
 
 
-def found_first(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candidates: int) -> np.ndarray:
-    """bool [N]: whether the caption of image features [N, d] beats those of the `candidates - 1` rows after it.
+def ranks(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candidates: int) -> np.ndarray:
+    """int [N]: the place of each image's own caption among the `candidates - 1` rows after it, by cosine; 1 is first.
 
-    The rows wrap around; a caption with the same words as the image's own is not counted against it.
+    The rows wrap around; a caption with the same words as the image's own is not counted against it, one that scores
+    equally is.
     """
-    own, words, beaten = cosine(images, texts), np.array(captions, dtype=object), np.zeros(len(texts), dtype=bool)
+    own, words = cosine(images, texts), np.array(captions, dtype=object)
+    better = np.zeros(len(texts), dtype=np.int64)
     for step in range(1, min(candidates, len(texts))):  # one other caption at a time: N × N cosines need much memory
         other = np.roll(np.arange(len(texts)), -step)
-        beaten |= (cosine(images, texts[other]) >= own) & (words[other] != words)
-    return ~beaten
+        better += (cosine(images, texts[other]) >= own) & (words[other] != words)
+    return better + 1
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -23,9 +23,8 @@ def colour_swap(seen: Seen) -> list[Measured]:
     if not swapped:
         return []
     rows = list(swapped)
-    own, other = [seen.captions[row] for row in rows], list(swapped.values())
-    images = seen.images[rows]
-    preferred = cosine(images, seen.text_features(own)) > cosine(images, seen.text_features(other))
+    images, own = seen.images[rows], seen.text_features(seen.captions)[rows]
+    preferred = cosine(images, own) > cosine(images, seen.text_features(list(swapped.values())))
     return [intervals.share(dict(zip(rows, preferred.tolist(), strict=True)))]
 
 

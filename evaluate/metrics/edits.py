@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hspcgan.evaluate.metrics import intervals
+from hspcgan.evaluate.metrics.attribute_accuracy import version_scores
 from hspcgan.evaluate.metrics.base import Measured, Seen
 from hspcgan.evaluate.metrics.clip_score import cosine
 
@@ -28,11 +29,13 @@ class EditedPairs:
 
 
 def edit_consistency(seen: Seen) -> list[Measured]:
-    """Three parts: the share of edits that both images follow, the direction of the change, what stays.
+    """Four parts: the share of edits that both images follow, the direction of the change, and two of what stays.
 
     followed: the image before prefers the caption before, the image after the caption after.
     direction: cosine of the images' difference with the texts' difference (Gal et al. 2022, directional similarity).
-    kept: cosine of the two images; 1 is no change at all, so it is read beside the other two.
+    stayed: for everything else that the caption names, the scorer chooses the same version (the same colour, place …)
+    in both images; edits of captions that name nothing else do not count.
+    kept: cosine of the two images; 1 is no change at all, so it is read together with the other parts.
     """
     pairs: EditedPairs | None = seen.extra.get("edits")
     if pairs is None or not len(pairs.before):
@@ -47,7 +50,20 @@ def edit_consistency(seen: Seen) -> list[Measured]:
         _no_rows(intervals.share(dict(enumerate(followed.tolist())), "followed")),
         _no_rows(intervals.mean(dict(enumerate(direction.tolist())), "direction")),
         _no_rows(intervals.mean(dict(enumerate(kept.tolist())), "kept")),
+        *([_no_rows(intervals.share(stayed, "stayed"))] if (stayed := _stayed(pairs, seen)) else []),
     ]
+
+
+def _stayed(pairs: EditedPairs, seen: Seen) -> dict[int, bool]:
+    """Edit → whether the scorer chooses the same version of everything that was not edited, before and after."""
+    before = version_scores(pairs.before, pairs.before_texts, seen.text_features)
+    after = version_scores(pairs.after, pairs.after_texts, seen.text_features)
+    rows: dict[int, bool] = {}
+    # Both captions name the same things in the same order, since they differ in one colour only.
+    for (row, thing, old), (_, _, new) in zip(before, after, strict=True):
+        if pairs.after_texts[row] not in thing.wrong:
+            rows[row] = rows.get(row, True) and bool(old.argmax() == new.argmax())
+    return rows
 
 
 def _cosine_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:

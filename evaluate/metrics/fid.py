@@ -17,6 +17,7 @@ from hspcgan.evaluate.metrics.base import Measured, Seen
 from hspcgan.model.common.errors import UserError
 
 KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's defaults
+BLOCK = 4096  # rows in float64 at a time: at 2,048 features, 64 MB
 
 
 def fid(seen: Seen) -> list[Measured]:
@@ -37,34 +38,53 @@ def method() -> str:
 
 
 def frechet(features: np.ndarray, reference: np.ndarray) -> float:
-    """Fréchet distance of two feature sets [N, d] as Gaussians (clean-fid's `fid_from_feats`).
+    """Fréchet distance of two feature sets [N, d] as Gaussians (clean-fid's `frechet_distance`).
 
     UserError for fewer than two rows, which have no covariance.
     """
-    from cleanfid.fid import fid_from_feats
+    from cleanfid.fid import frechet_distance
 
     _check(features, reference)
-    return float(fid_from_feats(features.astype(np.float64), reference.astype(np.float64)))
+    return float(frechet_distance(*_moments(features), *_moments(reference)))
+
+
+def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [d] and covariance [d, d], divided by N − 1, in float64."""
+    mean = _mean(rows)
+    return mean, sum(block.T @ block for block in _centred(rows, mean)) / (len(rows) - 1)
+
+
+def _mean(rows: np.ndarray) -> np.ndarray:
+    return rows.mean(0, dtype=np.float64)
+
+
+def _centred(rows: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows without their mean in float64, BLOCK at a time: a copy of all would need more memory than the images."""
+    return (rows[start : start + BLOCK].astype(np.float64) - mean for start in range(0, len(rows), BLOCK))
 
 
 def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
     """The same distance from singular values, without a matrix root: for the many subsets of an interval.
 
     With X and Y the centred rows, tr √(Σ₁Σ₂) = ‖X Yᵀ‖* / √((N−1)(R−1)), the sum of singular values. Where there are
-    more rows than dimensions, the triangular factors of X and Y take their place.
+    more rows than dimensions, the triangular factors of X and Y take their place: they have the same XᵀX and YᵀY.
     """
-    a, b = features.astype(np.float64), reference.astype(np.float64)
-    x, y = a - a.mean(0), b - b.mean(0)
-    scale_x, scale_y = len(x) - 1, len(y) - 1
+    mean_x, mean_y = _mean(features), _mean(reference)
+    x, y = _triangular(features, mean_x), _triangular(reference, mean_y)
+    scale_x, scale_y = len(features) - 1, len(reference) - 1
     traces = (x**2).sum() / scale_x + (y**2).sum() / scale_y
-    x, y = _triangular(x), _triangular(y)
     root = np.linalg.svd(x @ y.T, compute_uv=False).sum() / np.sqrt(scale_x * scale_y)
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + traces - 2 * root)
+    return float(((mean_x - mean_y) ** 2).sum() + traces - 2 * root)
 
 
-def _triangular(rows: np.ndarray) -> np.ndarray:
-    """The factor R of rows = Q R where there are more rows than columns; otherwise the rows."""
-    return np.asarray(np.linalg.qr(rows, mode="r")) if len(rows) > rows.shape[1] else rows
+def _triangular(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """The centred rows; where they are more than d, the factor R [d, d] of rows = Q R, block after block."""
+    if len(rows) <= rows.shape[1]:
+        return rows - mean
+    found = np.zeros((0, rows.shape[1]))
+    for block in _centred(rows, mean):
+        found = np.asarray(np.linalg.qr(np.concatenate([found, block]), mode="r"))
+    return found
 
 
 def kernel(features: np.ndarray, reference: np.ndarray, seed: int = 0) -> float:
@@ -78,11 +98,21 @@ def kernel(features: np.ndarray, reference: np.ndarray, seed: int = 0) -> float:
     whole = len(features) == len(reference) <= KID_SUBSET
     with _numpy_seeded(seed):
         return kernel_distance(
-            features.astype(np.float64),
-            reference.astype(np.float64),
+            _Float64Rows(features),
+            _Float64Rows(reference),
             num_subsets=1 if whole else KID_SUBSETS,
             max_subset_size=KID_SUBSET,
         )
+
+
+class _Float64Rows:
+    """An array of which clean-fid reads the shape and random subsets of rows; only these are converted to float64."""
+
+    def __init__(self, rows: np.ndarray):
+        self.rows, self.shape = rows, rows.shape
+
+    def __getitem__(self, chosen: np.ndarray) -> np.ndarray:
+        return self.rows[chosen].astype(np.float64)
 
 
 def kernel_fast(features: np.ndarray, reference: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from hspcgan.evaluate.metrics.base import Measured
 
 Z = 1.959964  # of a 95 % interval
 RESAMPLES = 2000
+DRAWN = 1_000_000  # values drawn at a time
 SUBSETS = 100
 
 
@@ -21,8 +22,10 @@ def mean(rows: Mapping[int, float], part: str = "") -> Measured:
     """Mean of values by caption row; the interval is the 2.5 and 97.5 percentile of bootstrap means (Efron 1979)."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, rng = len(values), np.random.default_rng(0)
-    means = [values[rng.integers(n, size=n)].mean() for _ in range(RESAMPLES)]
-    low, high = np.percentile(means, [2.5, 97.5])
+    together = max(1, DRAWN // n)  # resamples at a time: memory does not grow with n
+    means = [values[rng.integers(n, size=(min(together, RESAMPLES - done), n))].mean(1)
+             for done in range(0, RESAMPLES, together)]  # fmt: skip
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return Measured(float(values.mean()), n, _standard_error(values), float(low), float(high), part, dict(rows))
 
 

@@ -15,7 +15,7 @@ from hspcgan.evaluate.metrics import intervals
 from hspcgan.evaluate.metrics.base import Measured, Seen
 
 K = 5
-BLOCK = 1024  # rows of a distance matrix in memory at a time
+BLOCK = 512  # rows of a distance matrix in memory at a time: against 20,000 others, 82 MB
 
 
 def precision(seen: Seen) -> list[Measured]:
@@ -67,9 +67,20 @@ def _kth_distance(points: np.ndarray, k: int) -> np.ndarray:
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Euclidean distances of blocks of rows of `a` to all rows of `b`, in float64."""
-    from scipy.spatial.distance import cdist
+    """Euclidean distances of blocks of rows of `a` to all rows of `b`, in float64.
 
-    for start in range(0, len(a), BLOCK):
-        rows = slice(start, min(start + BLOCK, len(a)))
-        yield rows, cdist(a[rows].astype(np.float64), b.astype(np.float64))
+    |x − y|² = |x|² + |y|² − 2 x·y: matrix products are much faster than differences of rows. The mean of `b` is
+    subtracted from both, so that little is lost to rounding.
+    """
+    centre = b.mean(0, dtype=np.float64)
+    for rows in _blocks(len(a)):
+        x = a[rows].astype(np.float64) - centre
+        squares = np.empty((len(x), len(b)))
+        for columns in _blocks(len(b)):
+            y = b[columns].astype(np.float64) - centre
+            squares[:, columns] = (x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * (x @ y.T)
+        yield rows, np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK))

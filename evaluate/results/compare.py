@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from hspcgan.evaluate.config import metric_of
 from hspcgan.evaluate.metrics import METRICS, intervals
 from hspcgan.evaluate.results.figure_names import shown
 from hspcgan.model.common.errors import UserError
-
-COLUMNS = ("caption_id", "text", "scorer")  # of LABEL.parquet, beside the metrics
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Difference:
         """ "A", "B", or "" where the interval holds zero."""
         if self.low <= 0 <= self.high:
             return ""
-        higher = METRICS[self.metric.split(".")[0]].better == "higher"
+        higher = METRICS[metric_of(self.metric)].better == "higher"
         return "B" if (self.difference > 0) == higher else "A"
 
 
@@ -101,7 +100,7 @@ def as_text(found: Comparison, captions: int = 3) -> str:
 
     rows = [("metric, scorer", found.labels[0], found.labels[1], "difference (95 %)", "better", "N")]
     for one in found.differences:
-        metric = one.metric.split(".")[0]
+        metric = metric_of(one.metric)
         better = {"A": found.labels[0], "B": found.labels[1], "": "–"}[one.better]
         change = f"{one.difference:+.4f} ({one.low:+.4f} … {one.high:+.4f})"
         rows.append(
@@ -136,7 +135,7 @@ def _read(path: str | Path) -> _Rows:
             raise UserError(f"{file} is missing; give RUN/evaluation/LABEL.json, as `hspcgan evaluate` writes it")
     rows = pq.read_table(table_path).to_pylist()
     record = json.loads(record_path.read_text(encoding="utf-8"))
-    metrics = [name for name in rows[0] if name not in COLUMNS] if rows else []
+    metrics = [name for name in rows[0] if metric_of(name) in METRICS] if rows else []
     return _Rows(
         f"{given.parent.parent.name}/{given.stem}",
         record["scorers"],

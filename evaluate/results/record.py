@@ -1,40 +1,35 @@
-"""The files of a result: LABEL.json (format 2), LABEL.png and LABEL.parquet, and a line in history.jsonl."""
+"""The files of a result: LABEL.json (format 2), LABEL.png and LABEL.parquet."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
-import os
-import platform
-import socket
-import subprocess
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from PIL import Image
 
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.draw.pictures import paired, png, sheet
 from hspcgan.evaluate.metrics.base import Measured
 from hspcgan.evaluate.results.figure_names import Figure
+from hspcgan.evaluate.results.machine import machine, versions
 from hspcgan.evaluate.scored.images import Images, RealImages, first, pick
 from hspcgan.evaluate.scored.subjects import REAL, Subject, provenance
+from hspcgan.evaluate.verdict.evaluate_lock import present
 from hspcgan.evaluate.verdict.expectations import Verdict
-from hspcgan.model.common.files import write_whole
 
 FORMAT = 2
-HISTORY = "history.jsonl"
 EXTREMES, EDITS = 4, 8  # captions with the lowest and with the highest score, and edits, that the report shows
-PACKAGES = ("hspcgan", "torch", "clean-fid", "scipy", "numpy", "openai-clip")
+DETAILS = {
+    "rank": pa.int32(),
+    "attributes": pa.list_(pa.struct([("kind", pa.string()), ("word", pa.string()), ("right", pa.bool_())])),
+}  # columns of LABEL.parquet that hold no metric's value
 
 
 def result(
@@ -67,6 +62,7 @@ def result(
         "cache": {"fingerprint": info["fingerprint"], "clip": info["clip"], "templates": info["templates"]},
         "rejects": _rejects(context),
         "lock": config.lock.model_dump() if config.lock else None,
+        "found": present(context, [subject]).model_dump(),
         "versions": versions(),
         "machine": machine(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -137,101 +133,32 @@ def _resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def rows(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured]]) -> bytes:
-    """Parquet: a row for each caption and scorer; a column for each metric that has values of single captions."""
+    """Parquet: a row for each caption and scorer, a column for each metric that has values of single captions.
+
+    `clip_score` is the cosine; `rank` the caption's place among R-precision's candidates; `attribute_accuracy.KIND`
+    the share of the caption's things of that kind that are right, `attributes` each of them: kind, word, right.
+    """
     scorers = list(dict.fromkeys(scorer for _, scorer, _ in measured))
-    columns: dict[str, list[float | None]] = {}
+    columns: dict[str, list[Any]] = {}
     for metric, scorer, one in measured:
-        if one.rows:
-            column = columns.setdefault(
-                f"{metric}.{one.part}" if one.part else metric, [None] * (len(scorers) * len(context.ids))
-            )
-            start = scorers.index(scorer) * len(context.ids)
-            for row, value in one.rows.items():
-                column[start + row] = float(value)
+        found = {f"{metric}.{one.part}" if one.part else metric: one.rows, **one.details}
+        for name, values in found.items():
+            if values:
+                column = columns.setdefault(name, [None] * (len(scorers) * len(context.ids)))
+                start = scorers.index(scorer) * len(context.ids)
+                for row, value in values.items():
+                    column[start + row] = value
     table = pa.table(
         {
             "caption_id": context.ids * len(scorers),
             "text": context.texts * len(scorers),
             "scorer": [scorer for scorer in scorers for _ in context.ids],
-            **{name: pa.array(values, pa.float64()) for name, values in columns.items()},
+            **{name: pa.array(values, DETAILS.get(name, pa.float64())) for name, values in columns.items()},
         }
     )
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
-
-
-def append_history(context: EvaluationContext, results: Sequence[Any]) -> Path:
-    """Adds a line to RUN/evaluation/history.jsonl: when, where, with what, and the figures of each subject."""
-    path = context.folder / HISTORY
-    line = {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "manifest": context.manifest.name,
-        "machine": machine(),
-        "versions": versions(),
-        "settings": context.settings,
-        "scorers": {tower.label: tower.sha256 for tower in context.towers},
-        "cache": context.cache.info["fingerprint"],
-        "subjects": {
-            one.subject.label: {
-                "weights": one.record.get("subject", {}).get("sha256"),
-                "error": one.error or None,
-                "figures": {
-                    figure.name: [figure.value, *(_finite(end) for end in (figure.low, figure.high))]
-                    for figure in one.figures
-                },
-            }
-            for one in results
-        },
-    }
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    write_whole(path, before + json.dumps(line, ensure_ascii=False) + "\n")
-    return path
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of the packages that figures depend on; "–" for one that is not installed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "–"
-    return found
-
-
-@cache
-def machine() -> dict[str, str | int]:
-    """What computed: commit of the code (empty outside a checkout), host, CPU, threads, GPU, Python."""
-    return {
-        "commit": _commit(),
-        "host": socket.gethostname(),
-        "cpu": _cpu(),
-        "cores": os.cpu_count() or 0,
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "",
-        "python": platform.python_version(),
-        "system": platform.platform(),
-    }
-
-
-def _commit() -> str:
-    folder = Path(__file__).parent
-    try:
-        done = subprocess.run(["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"],
-                              capture_output=True, text=True, timeout=10, check=False)  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _rejects(context: EvaluationContext) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Results beside the paper's published rows, as Markdown, CSV or LaTeX: what `hspcgan table` prints.
 
 published.csv holds the twelve rows of Table 1 of HSPC-GAN's paper, as printed there; the paper does not say which
-Inception, resize, sample count and CLIP measured them, so a difference of a few points is none.
+Inception, resize, sample count and CLIP measured them: compare trends, not values.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PUBLISHED = Path(__file__).parent / "published.csv"
-SOURCE = "HSPC-GAN, Table 1"
 FORMATS = ("markdown", "csv", "latex")
+COLUMNS = ("method", "type", "scorer", "inception", "fid", "fid_low", "fid_high", "floor", "clip_score", "n", "source")
+DIGITS = {"fid": 2, "fid_low": 2, "fid_high": 2, "floor": 2, "clip_score": 4}
 
 
 def published(data: str | None = None) -> pd.DataFrame:
-    """Rows of Table 1: data, method, reference, type, fid, clip_score (nan where none is printed)."""
+    """Table 1: data, method, reference, type, fid, clip_score (nan where none is printed), source, inception."""
     import pandas as pd
 
     rows = pd.read_csv(PUBLISHED)
@@ -32,19 +33,18 @@ def published(data: str | None = None) -> pd.DataFrame:
 def results_table(results: Sequence[Path], data: str | None = None) -> pd.DataFrame:
     """Published rows of `data` (none: no published rows), then a row for each result file and scorer.
 
-    Columns: method, type, scorer, fid, fid_low, fid_high, clip_score, n, source. UserError for what is no result file.
+    Columns: COLUMNS; `floor` is the FID of real images at the same N, `inception` clean-fid's mode where the scorer is
+    an Inception. UserError for what is no result file.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     if data is not None:
         for row in published(data).to_dict("records"):
-            kept = {"method": row["method"], "type": row["type"], "fid": row["fid"], "clip_score": row["clip_score"]}
-            rows.append({**kept, "scorer": "not stated", "source": SOURCE})
+            rows.append({**{name: row[name] for name in COLUMNS if name in row}, "scorer": "not stated"})
     for path in results:
         rows += _rows(path)
-    columns = ["method", "type", "scorer", "fid", "fid_low", "fid_high", "clip_score", "n", "source"]
-    frame = pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame["n"] = frame["n"].astype("Int64")
     return frame
 
@@ -54,7 +54,7 @@ def as_text(frame: pd.DataFrame, form: str) -> str:
     if form == "csv":
         return frame.to_csv(index=False)
     shown = frame.copy().astype(object)
-    for name, digits in (("fid", 2), ("fid_low", 2), ("fid_high", 2), ("clip_score", 4)):
+    for name, digits in DIGITS.items():
         shown[name] = [_number(value, digits) for value in frame[name]]
     shown["n"] = frame["n"].astype(str)
     shown = shown.where(frame.notna(), "–")
@@ -77,10 +77,13 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         if not own.keys() & {"fid", "clip_score"}:
             continue
         fid, score = own.get("fid", {}), own.get("clip_score", {})
+        real = (one for one in record.get("real", []) if (one["metric"], one["scorer"]) == ("fid", scorer))
+        mode = own[next(iter(own))]["identity"]["scorer_mode"] if scorer.startswith("inception-") else None
         rows.append(
             {
-                "method": label, "type": record["subject"]["kind"], "scorer": scorer, "fid": fid.get("value"),
-                "fid_low": fid.get("low"), "fid_high": fid.get("high"), "clip_score": score.get("value"),
+                "method": label, "type": record["subject"]["kind"], "scorer": scorer, "inception": mode,
+                "fid": fid.get("value"), "fid_low": fid.get("low"), "fid_high": fid.get("high"),
+                "floor": next((one["value"] for one in real), None), "clip_score": score.get("value"),
                 "n": record["n"], "source": f"{record['manifest']['name']}, {record['date'][:10]}",
             }
         )  # fmt: skip

@@ -10,7 +10,7 @@ from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics.fid import progress
 from hspcgan.evaluate.results.figure_names import Figure, head, shown
 from hspcgan.evaluate.results.record import warnings
-from hspcgan.evaluate.run import Result
+from hspcgan.evaluate.run import Result, with_real
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED, Subject
 from hspcgan.evaluate.verdict.expectations import table
 
@@ -38,14 +38,22 @@ def published(config: EvaluateConfig) -> list[str]:
 
 
 def figure_table(results: Sequence[Result]) -> str:
-    """A row per figure, a column per subject: value ± half of the 95 % interval. Failed subjects have no values."""
+    """A row per figure, a column per subject: value ± half of the 95 % interval. Failed subjects have no values.
+
+    The last column is that of real images, whether they were asked for or not: the floor of FID at the same N.
+    """
+    results = with_real(results)
     names = list(dict.fromkeys(figure.name for result in results for figure in result.figures))
-    rows = [("figure", "N", *(result.subject.label for result in results))]
+    rows = [("figure", "N", *(_column(result.subject) for result in results))]
     for name in names:
         found = [{figure.name: figure for figure in result.figures}.get(name) for result in results]
         one = next(figure for figure in found if figure is not None)
         rows.append((head(one.metric, one.scorer, one.part), str(one.n), *(_cell(figure) for figure in found)))
     return table(rows)
+
+
+def _column(subject: Subject) -> str:
+    return "real images" if subject.kind == REAL else subject.label
 
 
 def closing_lines(context: EvaluationContext, results: Sequence[Result]) -> list[str]:

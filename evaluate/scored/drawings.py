@@ -12,12 +12,13 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from hspcgan.evaluate.checkpoints import text_settings
+from hspcgan.evaluate.checkpoints import TextSettings, text_settings
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.texts import conditions_from_texts
 from hspcgan.evaluate.metrics.colour_swap import swap_colour
-from hspcgan.evaluate.scored.images import DrawnImages, FolderImages, Images, RealImages, content_key
+from hspcgan.evaluate.scored.images import DrawnImages, FolderImages, Images, RealImages
+from hspcgan.evaluate.scored.keys import content_key, drawing_code, scene_code, text_code
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES, REAL, Subject, open_generator, provenance
 from hspcgan.evaluate.scorers import BATCH
 from hspcgan.model.common.launcher import launch_number
@@ -110,7 +111,11 @@ class Drawings:
             condition = self._conditions(list(texts[rows]))
             return generate(self._generator, condition, list(ids[rows]), self.context.config.seed, BATCH)
 
-        key = self._key(texts=list(texts), ids=list(ids), seed=self.context.config.seed)
+        settings, read = self._text_settings, {}
+        if settings is not None:
+            parse = settings.parse.model_dump(include={"annotator", "model", "spacy_model"})
+            read = {"parse": parse, "templates": settings.templates, "code": text_code(settings.parse.annotator)}
+        key = self._key(texts=list(texts), ids=list(ids), seed=self.context.config.seed, read=read)
         return DrawnImages(self.context.kept, key, len(texts), draw)
 
     def _draw_captions(self, index: int) -> np.ndarray:
@@ -128,25 +133,29 @@ class Drawings:
         return generate(self._generator, Condition.from_arrays(arrays), ids, list(seeds[part]), BATCH)
 
     @cached_property
+    def _text_settings(self) -> TextSettings | None:
+        """How the subject's texts were parsed and worded; None where it reads the sentence alone."""
+        if self._generator.config.prompts == "fc":
+            return None
+        if self.subject.kind == CHECKPOINT and self.subject.path is not None:
+            return text_settings(self.subject.path)
+        manifest = self.context.manifest
+        templates = manifest.section("encode", EncodeConfig).templates.model_dump()
+        return TextSettings(manifest.section("parse", ParseConfig), templates)
+
+    @cached_property
     def _conditions(self) -> Callable[[list[str]], Condition]:
         """Texts → conditions, parsed and worded as the subject was trained."""
         from hspcgan.pipeline.concepts import Parser
 
-        clip, locals_ = self.context.clip, self._generator.config.locals
-        if self._generator.config.prompts == "fc":
+        clip, locals_, settings = self.context.clip, self._generator.config.locals, self._text_settings
+        if settings is None:
             return lambda texts: conditions_from_texts(texts, clip, {}, None, n_entities=locals_)
-        if self.subject.kind == CHECKPOINT and self.subject.path is not None:
-            settings = text_settings(self.subject.path)
-            parse, templates = settings.parse, settings.templates
-        else:
-            manifest = self.context.manifest
-            parse = manifest.section("parse", ParseConfig)
-            templates = manifest.section("encode", EncodeConfig).templates.model_dump()
-        parser = Parser(parse)
-        return lambda texts: conditions_from_texts(texts, clip, templates, parser, n_entities=locals_)
+        parser = Parser(settings.parse)
+        return lambda texts: conditions_from_texts(texts, clip, settings.templates, parser, n_entities=locals_)
 
     def _key(self, **what: object) -> str:
-        """Hash of the weights, the cache's features and what is drawn."""
+        """Hash of the weights, the cache's features, the code and what is drawn."""
         manifest, cache = self.context.manifest, self.context.cache
         if self.subject.kind == CHECKPOINT:
             weights = provenance(self.subject)["sha256"]
@@ -155,7 +164,8 @@ class Drawings:
             weights = [manifest.section("model", ModelConfig).model_dump(mode="json"), seed, self.context.clip.sha256]
         features = {name: cache.info["files"][name]["sha256"] for name in ("features.h5", "captions.parquet")}
         device = torch.device(self.context.clip.device).type
-        return content_key(weights=weights, features=features, device=device, batch=BATCH, **what)
+        code = drawing_code()
+        return content_key(weights=weights, features=features, code=code, device=device, batch=BATCH, **what)
 
 
 def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None:
@@ -179,7 +189,7 @@ def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None
             images += [draw_scene(scene, size) for scene in scenes_of(facts, VARIATIONS, SAME_CAPTION_SEED + seed)]
         return np.stack([np.asarray(image) for image in images])
 
-    key = content_key(scenes=ids, size=size, seed=seed, variations=VARIATIONS)
+    key = content_key(scenes=ids, size=size, seed=seed, variations=VARIATIONS, code=scene_code())
     return DrawnImages(context.kept, key, len(ids) * VARIATIONS, draw_batch)
 
 

@@ -7,18 +7,17 @@ number of processes: the images of a batch can depend on its composition in thei
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 import numpy as np
 
 from hspcgan.evaluate.draw.pictures import read_png
+from hspcgan.evaluate.scored.keys import content_key, scorer_code
 from hspcgan.evaluate.scorers import BATCH, Scorer
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
@@ -38,11 +37,6 @@ class Images(Protocol):
 
     def batch(self, index: int) -> np.ndarray:
         """uint8 [b, H, W, 3]."""
-
-
-def content_key(**parts: Any) -> str:
-    """sha256 of named plain data."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def batches(images: Images) -> Iterator[np.ndarray]:
@@ -141,10 +135,10 @@ class DrawnImages:
 
 
 class FeatureStore:
-    """Features of images by scorer, kept in `folder` by the images' key and the scorer's weights and reading."""
+    """Features of images by scorer, kept in `folder` by the images' key and the scorer's weights, reading and code."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder / "features"
+    def __init__(self, folder: Path, device: str = "cpu"):
+        self.folder, self.device = folder / "features", device
 
     def of(self, images: Images, scorer: Scorer, note: str = "") -> np.ndarray:
         """float32 [N, d]; computed where they are not kept, FEATURE_BATCHES at a time. `note` titles the bar."""
@@ -168,7 +162,9 @@ class FeatureStore:
             shutil.rmtree(images.folder, ignore_errors=True)
 
     def _folder(self, images: Images, scorer: Scorer) -> Path:
-        return self.folder / content_key(images=images.key, scorer=scorer.sha256, mode=scorer.mode)[:16]
+        key = content_key(images=images.key, scorer=scorer.sha256, mode=scorer.mode, device=self.device,
+                          code=scorer_code())  # fmt: skip
+        return self.folder / key[:16]
 
 
 def image_name(caption_id: str) -> str:

@@ -6,7 +6,6 @@ another version of a tool that gives the same images, captions and concepts chan
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,7 +15,6 @@ from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, Subject, provenance
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.cache.schema import COLUMNS
 
 SHOWN = 12  # digits of a sha256 in messages and in a lock's cache
 
@@ -32,32 +30,12 @@ def present(context: EvaluationContext, subjects: Sequence[Subject]) -> Lock:
     return Lock.model_validate(
         {
             "settings": context.settings,
-            "cache": contents(context),
+            "cache": context.contents,
             "scorers": {tower.label: tower.sha256 for tower in context.towers},
             "metrics": {metric: METRICS[metric].version for metric in context.config.metrics},
             "checkpoints": weights,
         }
     )
-
-
-def contents(context: EvaluationContext) -> dict[str, str]:
-    """sha256 of what is read of the cache: the images, the captions, their concepts, the CLIP, the templates."""
-    cache, chosen = context.cache, context.selection
-    images = hashlib.sha256()
-    for row in [*chosen.sample_rows, *chosen.reference_rows]:
-        images.update(cache.images[int(row)].tobytes())
-    captions = cache.captions_at(chosen.caption_rows)
-    concepts = [
-        [[[item[key] for key in sorted(item) if key != "phrase"] for item in row] for row in captions[name].to_pylist()]
-        for name in COLUMNS.values()
-    ]
-    return {
-        "images": images.hexdigest()[:SHOWN],
-        "captions": _sha256(list(zip(context.ids, context.texts, strict=True))),
-        "concepts": _sha256(concepts),
-        "clip": cache.info["clip"]["sha256"][:SHOWN],
-        "templates": _sha256(cache.info["templates"]),
-    }
 
 
 def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
@@ -102,11 +80,15 @@ def stale_sections(context: EvaluationContext) -> list[str]:
     if "data" in stages.get("ingest", {}) and "data" in manifest.raw:
         pairs.append(("data", stages["ingest"]["data"], manifest.section("data", DataConfig).inputs()))
     if "annotator" in info["parser"] and "parse" in manifest.raw:
-        asked = manifest.section("parse", ParseConfig).model_dump(mode="json", include={"annotator", "model"})
+        asked = manifest.section("parse", ParseConfig).model_dump(
+            mode="json", include={"annotator", "model", "spacy_model"}
+        )
         pairs.append(("parse", {key: info["parser"][key] for key in asked if key in info["parser"]}, asked))
     if "encode" in manifest.raw:
-        templates = manifest.section("encode", EncodeConfig).templates.model_dump()
-        pairs.append(("encode.templates", info["templates"], templates))
+        encode = manifest.section("encode", EncodeConfig)
+        pairs.append(("encode.templates", info["templates"], encode.templates.model_dump()))
+        tokens = stages.get("encode", {}).get("tokens", True)
+        pairs.append(("encode", {"tokens": tokens}, {"tokens": encode.tokens}))
     return [
         f"{section}.{key}: the cache was made with {own[key]!r}, the manifest has {asked.get(key)!r}"
         for section, own, asked in pairs
@@ -149,7 +131,3 @@ def _changed(what: str, expected: Mapping[str, Any], got: Mapping[str, Any], nam
 
 def _short(value: Any) -> str:
     return "none" if value is None else str(value)[:SHOWN]
-
-
-def _sha256(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:SHOWN]

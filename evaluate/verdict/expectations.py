@@ -20,6 +20,7 @@ class Verdict:
     got: float | None
     bound: Bound
     se: float = 0.0  # standard error of the figure
+    n: int | None = None  # its N
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -29,14 +30,19 @@ class Verdict:
     @property
     def passed(self) -> bool:
         low, high = self.ends
-        return self.got is not None and low <= self.got <= high
+        return self.got is not None and low <= self.got <= high and not self._other_n
+
+    @property
+    def _other_n(self) -> bool:
+        return None not in (self.bound.n, self.n) and self.bound.n != self.n
 
     @property
     def expected(self) -> str:
         """The range in words: ≤ 126, ≥ 0.5 and ≤ 0.7, 27.76 ± 0.5."""
         low, high = self.ends
         signs = [("≥", low)] * math.isfinite(low) + [("≤", high)] * math.isfinite(high)
-        return " and ".join(f"{sign} {_digits(end, self.got)}" for sign, end in signs)
+        text = " and ".join(f"{sign} {_digits(end, self.got)}" for sign, end in signs)
+        return f"{text}, N {self.bound.n}" if self._other_n else text
 
     @property
     def shown(self) -> str:
@@ -44,7 +50,7 @@ class Verdict:
         if self.got is None:
             return "not measured"
         near = min((end for end in self.ends if math.isfinite(end)), key=lambda end: abs(end - self.got))  # type: ignore[operator]
-        return _digits(self.got, near)
+        return f"{_digits(self.got, near)}, N {self.n}" if self._other_n else _digits(self.got, near)
 
     def as_json(self) -> dict[str, Any]:
         """Numbers as numbers; null for an open end and for a figure that was not measured."""
@@ -78,7 +84,8 @@ def judge(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdic
         if found is None:
             verdicts.append(Verdict(name, None, bound))
         else:
-            verdicts.append(Verdict(found.name, found.value, bound, found.se if math.isfinite(found.se) else 0.0))
+            se = found.se if math.isfinite(found.se) else 0.0
+            verdicts.append(Verdict(found.name, found.value, bound, se, found.n))
     return verdicts
 
 

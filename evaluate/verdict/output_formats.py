@@ -8,12 +8,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from hspcgan.evaluate.results.figure_names import head, shown
-from hspcgan.evaluate.run import Result
+from hspcgan.evaluate.run import Result, with_real
 from hspcgan.evaluate.scored.subjects import REAL
 
 
 def as_json(name: str, results: Sequence[Result]) -> str:
-    """One object: the manifest's name, whether all passed, and each subject's figures and verdicts as numbers."""
+    """One object: the manifest's name, whether all passed, figures and verdicts by subject, figures of real images."""
     data: dict[str, Any] = {
         "manifest": name,
         "passed": all(result.passed for result in results),
@@ -28,6 +28,7 @@ def as_json(name: str, results: Sequence[Result]) -> str:
             }
             for result in results
         ],
+        "real": [figure.as_json() for figure in next((result.real for result in results if result.real), [])],
     }
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
 
@@ -70,7 +71,7 @@ def as_markdown(name: str, results: Sequence[Result]) -> str:
             [[result.subject.label, f"`{one.name}`", one.shown, one.expected, "pass" if one.passed else "**drift**"]
              for result, one in verdicts],
         )  # fmt: skip
-    scored = [result for result in results if result.figures]
+    scored = [result for result in with_real(results) if result.figures]
     names = list(dict.fromkeys(figure.name for result in scored for figure in result.figures))
     rows = []
     for figure_name in names:
@@ -83,7 +84,7 @@ def as_markdown(name: str, results: Sequence[Result]) -> str:
             for figure in found
         ]  # fmt: skip
         rows.append([head(one.metric, one.scorer, one.part), str(one.n), *cells])
-    labels = ["real images (floor)" if result.subject.kind == REAL else result.subject.label for result in scored]
+    labels = ["real images" if result.subject.kind == REAL else result.subject.label for result in scored]
     lines += _table(["Figure (95 % interval)", "N", *labels], rows)
     return "\n".join(lines)
 

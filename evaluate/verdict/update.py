@@ -23,8 +23,8 @@ NEW = {"se": 1}  # tolerance of an expectation that did not exist
 def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     """Rewrites the manifest's expectations and lock; returns what changed, a line each.
 
-    Expectations of the form `value` get the measured one and keep their tolerance; min and max stay. A judged subject
-    without any of that form gets one for each figure of the first scorer.
+    Expectations of the form `value` get the measured one with its N and keep their tolerance; min and max stay. A
+    judged subject without any of that form gets one for each figure of the first scorer.
     """
     import ruamel.yaml
 
@@ -60,21 +60,23 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
         new = {head(one.metric, one.scorer, one.part): one for one in result.figures if one.scorer in (first, "pixels")}
         expect[label] = {
             **(expect.get(label) or {}),
-            **{name: _on_one_line({"value": _rounded(one), **NEW}) for name, one in new.items()},
+            **{name: _on_one_line({"value": _rounded(one), **NEW, "n": one.n}) for name, one in new.items()},
         }
-        return [f"{label} {name}: new, {_rounded(one):g}" for name, one in new.items()]
+        return [f"{label} {name}: new, {_rounded(one):g} (N {one.n})" for name, one in new.items()]
     for name, bound in expected.items():
         found = next(iter(named(list(by_name), name)), None)
         if found is None or bound.value is None:
             continue
-        value = _rounded(by_name[found])
+        value, n = _rounded(by_name[found]), by_name[found].n
         target = expect[label] if name in (expect.get(label) or {}) else expect
         if value != bound.value:
             lines.append(f"{label} {name}: {bound.value:g} → {value:g}")
+        if n != bound.n:
+            lines.append(f"{label} {name}: N {bound.n or 'not stated'} → {n}")
         if name in target:
-            target[name]["value"] = value
+            target[name].update(value=value, n=n)
         else:  # of a manifest that this one starts from
-            target[name] = _on_one_line({**bound.model_dump(exclude_none=True), "value": value})
+            target[name] = _on_one_line({**bound.model_dump(exclude_none=True), "value": value, "n": n})
     return lines
 
 

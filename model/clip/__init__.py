@@ -1,1 +1,1 @@
-"""The frozen CLIP: its weight files, its blocks, and the passes through both towers."""
+"""The frozen CLIP: its weight files, its blocks, and the forward passes of both towers."""

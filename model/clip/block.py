@@ -1,4 +1,4 @@
-"""The residual attention block of both towers of OpenAI's CLIP, with torch's fused attention.
+"""The residual attention block of OpenAI's CLIP, used by both towers, with torch's fused attention.
 
 Legend: B batch, L tokens, D width.
 """
@@ -13,7 +13,7 @@ QUICK_GELU_SCALE = 1.702
 
 
 def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
-    """One of CLIP's residual attention blocks on [B, L, D]; `mask` broadcasts to [B, heads, L, L]."""
+    """Runs a residual attention block of CLIP on x [B, L, D] -> [B, L, D]; `mask` broadcasts to [B, heads, L, L]."""
     attention = block.attn
     heads = attention.num_heads
     qkv = F.linear(normalized(block.ln_1, x), attention.in_proj_weight, attention.in_proj_bias)  # [B, L, 3D]
@@ -25,10 +25,10 @@ def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = 
 
 @torch.no_grad()
 def fold_quick_gelu(network: nn.Module) -> None:
-    """Replaces QuickGELU by SiLU in every block of a CLIP network, with its scale s folded into the weights around it.
+    """Replaces QuickGELU by SiLU in every block of a CLIP network, with the scale s folded into the adjacent weights.
 
-    x · σ(s·x) = SiLU(s·x) / s: the same function up to rounding, in one kernel forward and one backward instead of
-    three and more. Changes the weights in place. A network that is folded already stays as it is.
+    x · σ(s·x) = SiLU(s·x) / s, so the result is equal up to rounding. SiLU needs one kernel forward and one backward,
+    QuickGELU three or more. The weights are changed in place. An already folded network is unchanged.
     """
     mlps: list[Any] = [module.mlp for module in network.modules() if hasattr(module, "mlp")]
     for mlp in mlps:
@@ -41,15 +41,15 @@ def fold_quick_gelu(network: nn.Module) -> None:
 
 
 def normalized(norm: Any, x: Tensor) -> Tensor:
-    """`norm`'s layer norm in the dtype of `x`; OpenAI's own always computes in float32, which needs float32 weights."""
+    """Applies a layer norm in the dtype of `x`; OpenAI's version computes in float32 and needs float32 weights."""
     return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
     if not (q.is_cpu and q.dtype.itemsize == 2):
         return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
-    # A CPU has fused attention for float32 only. For the few tokens of an image, plain products in half precision
-    # with a float32 softmax take two thirds of its time.
+    # On the CPU, fused attention exists only for float32. For the few tokens of an image, plain products in half
+    # precision with a float32 softmax take two thirds of its time.
     with torch.autocast("cpu", enabled=False):
         if causal:
             return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True).to(q.dtype)
@@ -60,9 +60,10 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) 
 
 
 def key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:
-    """Masks the appended token as a key if its slot is empty, since an empty token would still change the softmax.
+    """Mask [B, 1, 1, L + 1] for the keys of x [B, L, D] and one appended token; None if `real` is None.
 
-    A slot with influence a counts in the softmax like a tokens: log a is added to its logits.
+    `real` [B, 1]: if bool, False masks the appended token; if a float a, log a is added to its logits, so that the
+    token is weighted by a in the softmax.
     """
     if real is None:
         return None

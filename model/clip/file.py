@@ -17,12 +17,12 @@ from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import open_regular
 
 RESNET = "it has no class token and no transformer blocks to tap or to prompt"
-"""Reason why CLIPs with a ResNet cannot be used."""
+"""Reason why a CLIP with a ResNet cannot be used."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file of OpenAI's list; its address contains the sha256 as last folder."""
+    """A file in OpenAI's list; the last folder of its URL is the sha256."""
 
     name: str
     url: str
@@ -37,19 +37,19 @@ class Published:
 
 
 def published(name: str) -> Published:
-    """The published file of a name, such as ViT-B/32, or of a file stem. UserError if unknown or with a ResNet."""
+    """Returns the published file for a name such as ViT-B/32 or a file stem. UserError if unknown or a ResNet."""
     known = _all_published()
     usable = [one.name for one in known if one.name.startswith("ViT")]
     found = next((one for one in known if name in (one.name, Path(one.file).stem)), None)
     if found is None:
-        raise UserError(f"OpenAI published no CLIP {name!r}; give one of {', '.join(usable)}")
+        raise UserError(f"OpenAI published no CLIP named {name!r}; give one of {', '.join(usable)}")
     if found.name not in usable:
         raise UserError(f"{name} is a CLIP with a ResNet: {RESNET}; give one of {', '.join(usable)}")
     return found
 
 
 def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor], str, str]:
-    """State dict, sha256 and name of a file of CLIP weights; see `hspcgan.model.clip.frozen.load_clip`."""
+    """Returns state dict, sha256 and name of a CLIP file; see `hspcgan.model.clip.frozen.load_clip`."""
     if not path.is_file():
         raise UserError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive, "
                          "which `hspcgan models fetch` downloads")  # fmt: skip
@@ -58,8 +58,8 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
     if _is_torchscript(path):
         if sha256 not in names and not allow_unverified:
             raise UserError(
-                f"{path} is a TorchScript archive, which can hold code, and its sha256 {sha256} is not one of "
-                f"OpenAI's; download it again, convert it to a state dict, or, if you trust it, set "
+                f"{path} is a TorchScript archive, which can contain code, and its sha256 {sha256} is not one that "
+                f"OpenAI published; download the file again, convert it to a state dict, or, if you trust it, set "
                 f"encode.allow_unverified: true in the manifest or give --allow-unverified"
             )
         state = _torchscript_state(path)
@@ -70,20 +70,22 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
 
 
 def read_saved(path: Path, what: str) -> Any:
-    """The content of a file written by `torch.save`: tensors and plain data, on the CPU. UserError for other files."""
+    """Loads tensors and plain data written by `torch.save`, to the CPU. UserError for other files."""
     try:
         with warnings.catch_warnings(), open_regular(path) as file:
-            warnings.simplefilter("ignore")  # torch's, of old pickles and of TorchScript
+            warnings.simplefilter("ignore")  # torch warns about old pickles and TorchScript
             return torch.load(file, map_location="cpu", weights_only=True)
     except UserError:
         raise
-    except Exception as error:  # torch does not document what it raises for a file of another kind
+    except Exception as error:  # torch does not document what it raises for files in other formats
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{path} cannot be read as {what} ({reason}); it is damaged or of another kind") from error
+        raise UserError(
+            f"{path} cannot be read as {what} ({reason}); the file is damaged or has the wrong format"
+        ) from error
 
 
 def openai_clip() -> ModuleType:
-    """OpenAI's package, imported on first use: it takes a second and warns about pkg_resources."""
+    """Imports OpenAI's package on first use, since the import takes a second and warns about pkg_resources."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
         warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -126,5 +128,5 @@ def _torchscript_state(path: Path) -> dict[str, Tensor]:
 def _pickled_state(path: Path) -> dict[str, Tensor]:
     state = read_saved(path, "CLIP weights")
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path} holds a {type(state).__name__}, expected a state dict of tensors")
+        raise UserError(f"{path} contains a {type(state).__name__}, expected a state dict of tensors")
     return dict(state)

@@ -1,4 +1,4 @@
-"""Frozen OpenAI CLIP: text features for the cache, taps for the discriminator, the prompted pass for the generator.
+"""OpenAI's CLIP, frozen: text features for the cache, taps for the discriminator, prompted pass for the generator.
 
 Legend: B batch, L text positions, d embedding width, D image-tower width, g patches per side, P prompts.
 """
@@ -26,10 +26,10 @@ Gate = Callable[[int, Tensor, Tensor], Tensor]
 
 
 class FrozenClip(nn.Module):
-    """OpenAI's CLIP with an image transformer, float32, without gradients to its weights.
+    """OpenAI's CLIP with an image transformer, in float32, without gradients for its weights.
 
-    `name` is OpenAI's name for its published weights, else the file's stem; `sha256` is the file's. `clip_input` is
-    explained in ModelConfig, `rounded` in load_clip.
+    `name` is OpenAI's name for published weights, otherwise the stem of the file; `sha256` is that of the file.
+    `clip_input` is explained in ModelConfig, `rounded` in load_clip.
     """
 
     pixel_mean: Tensor
@@ -62,7 +62,7 @@ class FrozenClip(nn.Module):
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD)[:, None, None], persistent=False)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenClip:
-        """A copy that shares the weights' memory, since none are trained, until it is cast or moved."""
+        """Returns a copy that shares memory with the frozen weights until it is cast or moved."""
         weights = {id(p): nn.Parameter(p.data, requires_grad=False) for p in self.network.parameters()}
         network = deepcopy(self.network, memo | weights)
         copy = FrozenClip(network, self.name, self.sha256, self.path, self.clip_input, self.rounded)
@@ -93,15 +93,15 @@ class FrozenClip(nn.Module):
         return self.pixel_mean.device
 
     def with_input(self, clip_input: str) -> FrozenClip:
-        """The same weights with another conversion of image pixels (`ModelConfig.clip_input`)."""
+        """Returns a CLIP with the same weights and the given conversion of pixels (`ModelConfig.clip_input`)."""
         if clip_input == self.clip_input:
             return self
         return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input, self.rounded)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """OpenAI's tokens of texts, int64 [B, L], trimmed to the longest, and bool [B]: whether a text was truncated.
+        """Tokenizes strings: tokens int64 [B, L], with L the longest, and bool [B], whether a string was truncated.
 
-        A truncated text keeps its beginning and the end-of-text token, as with `clip.tokenize(truncate=True)`.
+        A truncated string keeps its beginning and the end-of-text token, as with `clip.tokenize(truncate=True)`.
         """
         tokenizer = openai_clip().clip._tokenizer
         begin, end = tokenizer.encoder["<|startoftext|>"], tokenizer.encoder["<|endoftext|>"]
@@ -114,10 +114,10 @@ class FrozenClip(nn.Module):
         return ids, truncated
 
     def encode_text(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Sentence features [B, d] and token features [B, L, d] of int tokens [B, L], raw.
+        """Int tokens [B, L] -> raw sentence features [B, d] and token features [B, L, d].
 
-        Token features are `ln_final(x) @ text_projection`; the sentence is the row of the end-of-text token. L may
-        be below the context length: attention is causal, so padding after the end has no influence.
+        Token features are `ln_final(x) @ text_projection`; the sentence feature is the row of the end-of-text token. L
+        may be less than the context length: attention is causal, so padding after the end has no influence.
         """
         clip, length = self.network, tokens.shape[1]
         if length > self.context_length:
@@ -130,11 +130,11 @@ class FrozenClip(nn.Module):
         return features[rows, tokens.argmax(dim=-1)], features
 
     def image_features(self, images: Tensor) -> Tensor:
-        """Raw image features [B, d] of images NCHW in [-1, 1], any size."""
+        """Images NCHW in [-1, 1], of any size -> raw image features [B, d]."""
         return self.image_taps(images, blocks=())[1]
 
     def image_taps(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> tuple[list[Tensor], Tensor]:
-        """Patch features [B, D, g, g] after each of these 0-based blocks, and the raw image features [B, d].
+        """Returns patch features [B, D, g, g] after each of the 0-based `blocks`, and raw image features [B, d].
 
         Images are NCHW float in [-1, 1], of any size.
         """
@@ -143,7 +143,7 @@ class FrozenClip(nn.Module):
         return taps, normalized(visual.ln_post, x[:, 0]) @ visual.proj
 
     def taps_only(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> list[Tensor]:
-        """`image_taps` without the image features: the blocks after the last tap are not run."""
+        """As `image_taps`, but without image features; blocks after the last tap are not computed."""
         return self._image_pass(images, blocks, max(blocks) + 1)[0]
 
     def prompted(
@@ -154,12 +154,12 @@ class FrozenClip(nn.Module):
         blocks: Sequence[int],
         gate: Gate | None,
     ) -> Tensor:
-        """Bridge features [B, D, g, g] through the image tower, prompt i of [B, P, D] entering block `blocks[i]`.
+        """Passes bridge features [B, D, g, g] through the image tower; prompt i of [B, P, D] enters block `blocks[i]`.
 
-        `gate(i, cls, prompt) -> [B, 1]` says how far the prompt replaces the class token [B, D] before its block;
-        without a gate the prompt is an extra token of that block, dropped after it (GALIP). `active` [B, P] is
-        False for empty slots, which have no influence, or a number in [0, 1], how much influence a slot has; None: all
-        are active. Returns the patches, [B, D, g, g].
+        `gate(i, cls, prompt) -> [B, 1]` gives the share by which the prompt replaces the class token [B, D] before the
+        block. Without a gate, the prompt is an extra token in that block and is dropped after it (GALIP). `active`
+        [B, P] is bool, False for empty slots, which have no influence, or a float in [0, 1], the influence of a slot;
+        if None, all slots are active. Returns the patches, [B, D, g, g].
         """
         slots = {block: i for i, block in enumerate(blocks)}
         x = self._embed(bridge)  # [B, 1 + g², D]
@@ -190,9 +190,9 @@ class FrozenClip(nn.Module):
         return [kept[number] for number in blocks], x
 
     def _pixels(self, images: Tensor) -> Tensor:
-        """NCHW in [-1, 1], any size -> normalised as CLIP was trained, at its resolution."""
+        """NCHW in [-1, 1], of any size -> resized to CLIP's resolution and normalised as in CLIP's training."""
         size = (self.resolution, self.resolution)
-        if self.clip_input == "galip":  # its code maps [-1, 1] to [0, 1] and then once more, to [0.5, 1]
+        if self.clip_input == "galip":  # GALIP's code maps [-1, 1] to [0, 1] twice, which gives [0.5, 1]
             return ((F.interpolate(images, size=size) + 3) / 4 - self.pixel_mean) / self.pixel_std
         if images.shape[-2:] != size:
             images = F.interpolate(images, size=size, mode="bicubic", antialias=True, align_corners=False)
@@ -209,10 +209,10 @@ class FrozenClip(nn.Module):
 
 
 def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = True) -> FrozenClip:
-    """CLIP from a state dict (`torch.save`) or one of OpenAI's TorchScript archives, in float32 on the CPU.
+    """Loads CLIP from a state dict (`torch.save`) or an OpenAI TorchScript archive, in float32 on the CPU.
 
     An archive can contain code, so it is opened only if its sha256 is in OpenAI's list or `allow_unverified` is set.
-    `rounded`: matrices are rounded to float16, as by OpenAI's own loader. UserError for other files, other networks and
+    `rounded`: matrices are rounded to float16, as in OpenAI's loader. UserError for other files, other networks and
     CLIPs with a ResNet.
     """
     path = Path(path)
@@ -227,9 +227,9 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
 
 
 def pick_device(wanted: str, key: str) -> torch.device:
-    """The device for a setting "auto" (a GPU if there is one), "cpu" or "cuda"; `key` is its name in the message.
+    """Returns the device for a setting "auto" (a GPU if there is one), "cpu" or "cuda".
 
-    UserError if the setting is "cuda" and torch finds no GPU.
+    UserError, with `key` as the name of the setting, if it is "cuda" and torch finds no GPU.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError(f"{key} is cuda, but torch finds no GPU; use auto or cpu")

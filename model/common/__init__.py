@@ -1,1 +1,1 @@
-"""What every room uses: errors, files, validation of outside data, progress bars."""
+"""Code shared by all parts of hspcgan: errors, files, validation of external data, progress bars."""

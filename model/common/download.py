@@ -1,4 +1,4 @@
-"""Downloads one file: resumed where it was interrupted, under another name until its checksum is right."""
+"""Downloads one file: resumes an interrupted download, and keeps a temporary name until the checksum is verified."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hspcgan.model.common.files import file_sha256
 TIMEOUT_SEC = 30
 BLOCK = 2**20
 LINKED = "X-Linked-Etag"
-"""Header of Hugging Face's first answer: the sha256 of a large file, or the SHA-1 that git has of a small one."""
+"""Header in Hugging Face's first response: the sha256 of a large file, or git's SHA-1 of a small file."""
 
 log = logging.getLogger("hspcgan.model")
 
@@ -35,13 +35,13 @@ class MissingError(UserError):
 
 @dataclass(frozen=True)
 class Remote:
-    """A file to download: its address, where it goes below the weights folder, its checksum as far as it is known."""
+    """A file to download: its URL, its path below the weights folder, and its checksum if known."""
 
     url: str
     path: str
     sha256: str = ""
     md5: str = ""
-    optional: bool = False  # its absence on the server is no error
+    optional: bool = False  # not an error if the server does not have it
 
 
 class Outcome(NamedTuple):
@@ -53,10 +53,10 @@ class Outcome(NamedTuple):
 
 def download(remote: Remote, folder: Path) -> Outcome:
     """
-    Downloads a file into the folder, unless it is there; an existing file is compared with its known checksums.
+    Downloads a file into the folder if it is missing; an existing file is compared with the known checksums.
 
-    The environment's proxy is used (https_proxy and the like). An interrupted download stays as NAME.part and is
-    resumed. UserError: another file in its place, an address that cannot be reached, a wrong checksum.
+    A proxy set in the environment (https_proxy etc.) is used. An interrupted download is kept as NAME.part and resumed.
+    UserError if an existing file differs, the URL cannot be reached, or a checksum is wrong.
     """
     path = folder / remote.path
     if path.is_file():
@@ -64,8 +64,8 @@ def download(remote: Remote, folder: Path) -> Outcome:
         for name, wanted, measure in checks:
             if (got := measure(path)) != wanted:
                 raise UserError(
-                    f"{path} is there with {name} {got}, the published file has {wanted}; move it away, or give "
-                    "another folder with --to"
+                    f"{path} exists with {name} {got}, but the published file has {wanted}; move it away, or give "
+                    "another folder by --to"
                 )
         return Outcome(False, bool(checks))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,34 +76,34 @@ def download(remote: Remote, folder: Path) -> Outcome:
     except (HTTPError, URLError, HTTPException, ConnectionError, TimeoutError) as error:
         sum_hint = f" (sha256 {remote.sha256})" if remote.sha256 else ""
         kind = MissingError if isinstance(error, HTTPError) and error.code == 404 else UserError
-        again = f"; {part.stat().st_size / 1e6:,.1f} MB are kept, the same command resumes" if part.exists() else ""
+        kept = f"; {part.stat().st_size / 1e6:,.1f} MB are kept" if part.exists() else ""
         raise kind(
-            f"{remote.url} cannot be fetched ({error}){again}; or fetch it where there is a network, and put it "
-            f"here as {path}{sum_hint}"
+            f"{remote.url} cannot be downloaded ({error}){kept}; run the command again, or download the file on a "
+            f"machine with network access and copy it to {path}{sum_hint}"
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            part.unlink(missing_ok=True)  # it would keep the disk full
+            part.unlink(missing_ok=True)  # otherwise the disk stays full
         raise
     os.replace(part, path)
     return Outcome(True, verified)
 
 
 def _transfer(remote: Remote, part: Path) -> str:
-    """Downloads the missing rest of a file; returns the checksum that the server states, if any."""
+    """Downloads the missing part of a file; returns the checksum from the server's headers, or ""."""
     have = part.stat().st_size if part.exists() else 0
     redirects = _Redirects()
     request = urllib.request.Request(remote.url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.build_opener(redirects).open(request, timeout=TIMEOUT_SEC)
     except HTTPError as error:
-        if error.code != 416:  # the part is the whole file, or longer: its checksum decides
+        if error.code != 416:  # on 416 the part is complete or too long; the checksum decides which
             raise
         return redirects.linked or error.headers.get(LINKED, "")
     with response:
         resumed = bool(have) and getattr(response, "status", None) == 206
         if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise HTTPException(f"asked for bytes from {have}, got {response.headers.get('Content-Range')}")
+            raise HTTPException(f"requested bytes from {have}, got {response.headers.get('Content-Range')}")
         start = have if resumed else 0
         length = response.headers.get("Content-Length")
         total = start + int(length) if length and length.isdigit() else None
@@ -120,7 +120,7 @@ def _transfer(remote: Remote, part: Path) -> str:
 
 
 def _checks(remote: Remote, linked: str = "") -> list[tuple[str, str, Callable[[Path], str]]]:
-    """Name, value and function of each known checksum; `linked` is the one that the server states."""
+    """Name, expected value and function of each known checksum; `linked` is the checksum from the server's headers."""
     linked = linked.strip().strip('"').removeprefix("W/").strip('"')
     checks: list[tuple[str, str, Callable[[Path], str]]] = [
         ("sha256", remote.sha256, file_sha256),
@@ -132,19 +132,19 @@ def _checks(remote: Remote, linked: str = "") -> list[tuple[str, str, Callable[[
 
 
 def _verify(remote: Remote, part: Path, linked: str) -> bool:
-    """Whether a checksum is known; UserError, and the part removed, if one is not that of the file."""
+    """Returns whether a checksum is known. On a mismatch, removes the part and raises UserError."""
     checks = _checks(remote, linked)
     for name, wanted, measure in checks:
         if (got := measure(part)) != wanted:
             part.unlink()
             raise UserError(
-                f"{remote.url} did not give what was published ({name} {got}, expected {wanted}); run the command again"
+                f"{remote.url} is not the published file ({name} {got}, expected {wanted}); run the command again"
             )
     return bool(checks)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, and keeps the checksum that the first answer states."""
+    """Follows redirects, and keeps the checksum from the headers of the first response."""
 
     linked = ""
 

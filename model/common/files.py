@@ -1,4 +1,4 @@
-"""Files and folders that appear complete or not at all, and their sha256; what every room writes and checks with."""
+"""Writes files and folders atomically, and computes their sha256."""
 
 import hashlib
 import os
@@ -17,11 +17,12 @@ PROBE = 2**20  # bytes that are written to find out whether a disk is full
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yields the path of a new file beside `path`; when the block ends, that file reaches the disk and is renamed.
+    """Yields the path of a temporary file next to `path`; after the block, the file is synced and renamed to `path`.
 
-    An error in the block removes it and leaves `path` as it was. Folders that are missing are made; a link stays, and
-    its file is written. Several processes, on other machines too, may write the same file. UserError where `path` is
-    no regular file; an error of a full disk is an OSError with its errno, whatever a library made of it.
+    On an error in the block, the temporary file is removed and `path` is unchanged. Missing folders are created; if
+    `path` is a link, the linked file is written. Several processes, also on other machines, may write the same file.
+    Raises UserError if `path` is not a regular file; a full disk is an OSError with its errno, whatever error a library
+    raises for it.
     """
     path = behind_links(path) if path.is_symlink() else path
     if path.exists() and not path.is_file():
@@ -36,10 +37,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
-    """Yields a new, empty folder beside `path`, which takes the place of `path` when the block ends.
+    """Yields a new, empty folder next to `path`, which replaces `path` when the block ends.
 
-    Errors, links and other processes as for `atomic_file`. `durable`: the files reach the disk before the folder is
-    renamed, so that a power cut cannot empty them.
+    Errors, links and other processes as in `atomic_file`. `durable`: the files are synced before the folder is renamed,
+    so that a power cut cannot empty them.
     """
     path = behind_links(path) if path.is_symlink() else path
     if path.exists() and not path.is_dir():
@@ -129,13 +130,13 @@ def require_writable(path: Path) -> None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file by `atomic_file`; text as UTF-8."""
+    """Writes a file by `atomic_file`; strings are encoded as UTF-8."""
     with atomic_file(path) as work:
         work.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def to_disk(path: Path) -> None:
-    """Returns when a file's content, or a folder's list of files, has reached the disk and survives a power cut."""
+    """Syncs a file's content, or a folder's list of entries, to the disk, so that it survives a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -144,9 +145,9 @@ def to_disk(path: Path) -> None:
 
 
 def file_sha256(path: Path, report: Callable[[int], object] = lambda count: None) -> str:
-    """Hexadecimal sha256 of a file's bytes; `path` may be anything with pathlib's `open`, such as a UPath.
+    """Returns the hexadecimal sha256 of a file; `path` may be any object with pathlib's `open`, such as a UPath.
 
-    `report` gets the number of bytes of each block that was read.
+    `report` is called with the number of bytes in each block that was read.
     """
     from hspcgan.model.common.user_files import open_regular
 

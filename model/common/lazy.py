@@ -1,4 +1,4 @@
-"""A room's public names, imported when they are first used (PEP 562), so that importing the room itself is quick."""
+"""Imports the public names of a package on first use (PEP 562), so that importing the package is fast."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -7,7 +7,10 @@ from typing import Any
 
 
 def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
-    """The package's `__getattr__`: `places` maps each public name to "module:attribute"; `__version__` is hspcgan's."""
+    """Returns a `__getattr__` for the package: `places` maps each public name to "module:attribute".
+
+    `__version__` is the version of hspcgan.
+    """
 
     def get(name: str) -> Any:
         if name == "__version__":

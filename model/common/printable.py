@@ -1,4 +1,4 @@
-"""Text on its way to a terminal: what came from outside is shown, and cannot control the terminal."""
+"""Prints strings to a terminal with control characters escaped, so that external data cannot control the terminal."""
 
 import unicodedata
 
@@ -8,14 +8,14 @@ DIRECTIONS = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))
 
 
 def printable(text: str) -> str:
-    """The text with control characters and direction overrides as escapes (\\x1b); line breaks and tabs stay."""
+    """Escapes control characters and direction overrides (as in \\x1b); line breaks and tabs are kept."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if _is_shown(char) else char.encode("unicode_escape").decode() for char in text)
 
 
 def echo(text: str = "", err: bool = False, nl: bool = True) -> None:
-    """click's `echo` of the printable text: how a command prints its result."""
+    """Prints the result of a command: `click.echo` of the escaped string."""
     import click
 
     click.echo(printable(text), err=err, nl=nl)

@@ -1,4 +1,4 @@
-"""Progress bars of long work, all alike: steps or bytes, speed and remaining time; on a terminal alone."""
+"""Progress bars for long tasks, in one common format: steps or bytes, speed, remaining time; only on a terminal."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ T = TypeVar("T")
 
 
 def progress_bar(steps: Iterable[T], title: str) -> Iterable[T]:
-    """The steps, with a bar on standard error that goes when they are done."""
+    """Yields the steps and shows a bar on standard error, which is removed after the last step."""
     return tqdm(steps, title, disable=None, leave=False, dynamic_ncols=True)
 
 
 def bytes_bar(title: str, total: int) -> tqdm:
-    """A bar of `total` bytes, as a context manager; `update(n)` adds n bytes."""
+    """Returns a bar for `total` bytes, as a context manager; `update(n)` adds n bytes."""
     return tqdm(desc=title, total=total, unit="B", unit_scale=True, disable=None, leave=False, dynamic_ncols=True)
+
+
+def count_bar(title: str, total: int, unit: str) -> tqdm:
+    """A bar of `total` units, as a context manager; `update(n)` adds n."""
+    return tqdm(desc=title, total=total, unit=f" {unit}", disable=None, leave=False, dynamic_ncols=True)

@@ -1,4 +1,4 @@
-"""Reads files that a user names: regular files below a stated size, as bytes, text or JSON."""
+"""Reads files that a user names: regular files up to a maximum size, as bytes, strings or JSON."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any, BinaryIO
 from hspcgan.model.common.errors import UserError
 
 MAX_BYTES = 2**28
-"""Of a file that is read whole, unless its reader says otherwise: 268 MB."""
+"""Default size limit of a file that is read as a whole: 268 MB."""
 
 MAX_TEXT = 2**26
-"""Of a text or JSON file."""
+"""Default size limit of a text or JSON file: 67 MB."""
 
 KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
          stat.S_IFDIR: "a folder"}  # fmt: skip
 
 
 class UnfitFileError(UserError, OSError):
-    """A path that is not a regular file, or a file that is too large; caught where other errors of reading are."""
+    """A path that is not a regular file, or a file that is too large; an OSError, like other read errors."""
 
 
 def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
     """
-    A file opened for reading. It never waits for a writer, as opening a pipe would.
+    Opens a regular file for reading; never blocks, as opening a pipe would.
 
-    UnfitFileError for pipes, devices, sockets and folders, and above `limit` bytes; other OSErrors as of `open`. A URL
-    (`UPath`) is opened by its own library.
+    UnfitFileError for pipes, devices, sockets, folders and files above `limit` bytes; other OSErrors as from `open`. A
+    URL (`UPath`) is opened by its own library, without these checks.
     """
     if not is_local(path):
         return path.open("rb")
@@ -49,7 +49,7 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """The content of a regular file of at most `limit` bytes; errors as of `open_regular`."""
+    """Returns the content of a regular file of at most `limit` bytes; errors as in `open_regular`."""
     with open_regular(path, limit) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -58,7 +58,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 
 def read_text(path: Path, limit: int = MAX_TEXT) -> str:
-    """The content as UTF-8 text, with or without a byte order mark. UserError with path and byte if it is not UTF-8."""
+    """Returns the content of a UTF-8 file, without its byte order mark. UserError with path and byte if not UTF-8."""
     try:
         return read_bytes(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -66,7 +66,7 @@ def read_text(path: Path, limit: int = MAX_TEXT) -> str:
 
 
 def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
-    """The content as JSON. UserError with path, line and column for what is not."""
+    """Returns the parsed content of a JSON file. UserError with path, line and column if it is not JSON."""
     text = read_text(path, limit)
     try:
         return json.loads(text)
@@ -75,11 +75,11 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
             f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from error
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits; thousands of brackets
-        raise UserError(f"{path} is not JSON that can be read: {_reason(error)}") from error
+        raise UserError(f"{path} cannot be read as JSON: {_reason(error)}") from error
 
 
 def is_local(path: Path) -> bool:
-    """Whether a path is on this machine, not a URL."""
+    """Whether a path is a local path, not a URL."""
     return getattr(path, "protocol", "") in ("", "file", "local")
 
 

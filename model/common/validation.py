@@ -1,4 +1,4 @@
-"""Data from outside as typed models: settings, cards and records are checked here, and every problem is named."""
+"""Validates external data (settings, cards, records) as typed models, and reports every problem."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 from hspcgan.model.common.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
-SHOWN = 80  # letters of a wrong value that a message shows
+SHOWN = 80  # characters of an invalid value that a message shows
 
 
 def typed(model: type[Model], values: Any, what: str) -> Model:
-    """The values as a typed model. UserError with `what` they are and all their problems, a line each."""
+    """Returns the values as a typed model. UserError that names `what` and lists all problems, one per line."""
     try:
         return model.model_validate(values)
     except (ValidationError, RecursionError) as error:
@@ -25,20 +25,20 @@ def typed(model: type[Model], values: Any, what: str) -> Model:
 
 
 def problems(error: ValidationError, model: type[BaseModel], section: str = "") -> Iterator[tuple[str, str]]:
-    """The dotted key and the text of each problem; `section` stands before the keys."""
+    """Yields the dotted key and the message of each problem; keys are prefixed with `section`."""
     for found in error.errors(include_url=False):
         key = ".".join(filter(None, [section, *map(str, found["loc"])]))
-        yield key, f"{key or 'it'}: {_text(dict(found), model)}"
+        yield key, f"{key or 'the whole value'}: {_text(dict(found), model)}"
 
 
 def suggest(word: str, known: Sequence[str]) -> str:
-    """The known word that is closest, as a question in brackets; empty where none is close."""
+    """Returns " (did you mean …?)" with the closest known word, or "" if no known word is close."""
     close = difflib.get_close_matches(word, known, 1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def quoted(value: object) -> str:
-    """A value as a message shows it, its beginning where it is long."""
+    """Returns the repr of a value for a message; a long repr is cut."""
     shown = repr(value[: 2 * SHOWN] if isinstance(value, str | bytes) else value)
     return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
 
@@ -50,23 +50,23 @@ def _text(found: dict[str, Any], model: type[BaseModel]) -> str:
         return f"unknown key{suggest(str(last), known)}; known: {', '.join(known)}"
     if found["type"] == "missing":
         return "is missing"
-    # The text of our own validators as they raise it, without pydantic's "Value error, " before it.
+    # Messages of our own validators, without pydantic's prefix "Value error, ".
     text = str(found["ctx"]["error"]) if found["type"] == "value_error" else found["msg"].removeprefix("Input ")
-    # A whole section as the wrong value says nothing.
+    # If the value is a whole section, the message does not quote it.
     return text if isinstance(found["input"], dict | BaseModel) else f"{text} (got {quoted(found['input'])})"
 
 
 def _keys(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
-    """The keys known below `parents`."""
+    """The known keys below `parents`."""
     for parent in parents:
         field = model.model_fields.get(str(parent))
         inner = next(_models(field.annotation), None) if field else None
-        model = inner or model  # the key of a mapping, the number of a list: the model is that of its values
+        model = inner or model  # a parent can be a mapping key or a list index; the model is then that of the values
     return list(model.model_fields)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that an annotation such as `dict[str, Bound] | None` is made of."""
+    """Yields the models that occur in an annotation such as `dict[str, Bound] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     if get_origin(annotation) in (Union, types.UnionType, Annotated, dict, list, tuple):

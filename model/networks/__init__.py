@@ -1,1 +1,1 @@
-"""What is trained: prompts, adapter, generator, discriminator and head."""
+"""The trained networks: prompts, adapter, generator, discriminator and head."""

@@ -1,4 +1,4 @@
-"""The adaptor: bridge features pass through the frozen CLIP, steered by prompts through a gate (§3.1.4).
+"""The adaptor: passes bridge features through the frozen CLIP, with prompts that enter its blocks by a gate (§3.1.4).
 
 Legend: B batch, d text width, D image-tower width, g grid, P prompts.
 """
@@ -19,9 +19,9 @@ from hspcgan.model.networks.prompts import LinearPrompts, PromptModule
 
 
 class PromptGate(nn.Module):
-    """How far a prompt replaces the class token: `γ = σ(w · [cls; p])`, one w per prompted block.
+    """The share γ by which a prompt replaces the class token: `γ = σ(w · [cls; p])`, one w per prompted block.
 
-    With `hard`, γ is rounded to 0 or 1 and gradients pass as if it were not (straight-through).
+    With `hard`, γ is rounded to 0 or 1; the gradient ignores the rounding (straight-through).
     """
 
     def __init__(self, prompts: int, width: int, hard: bool):
@@ -38,10 +38,10 @@ class PromptGate(nn.Module):
 
 
 class Adapter(nn.Module):
-    """Code -> bridge features -> frozen CLIP under prompts -> features for the generator blocks.
+    """Code -> bridge features -> frozen CLIP with prompts -> features for the generator blocks.
 
-    The CLIP is not a submodule: it moves to other devices with the adapter, but is neither among its parameters nor in
-    its state dict. With `clip=None` the module has all its parameters but cannot run.
+    The CLIP is not a submodule: it moves to other devices with the adapter, but is neither in the adapter's parameters
+    nor in its state dict. With `clip=None` the module has all its parameters but cannot run.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Adapter(nn.Module):
 
     @property
     def clip(self) -> FrozenClip:
-        """The frozen CLIP. RuntimeError if the adapter was built without one."""
+        """The frozen CLIP. RuntimeError if the adapter was built without a CLIP."""
         clip = self._clip[0]
         if clip is None:
             raise RuntimeError("this generator was built without a CLIP; build it with a FrozenClip to run it")

@@ -1,4 +1,4 @@
-"""Residual blocks modulated by the condition, of which adaptor and generator are built (GALIP's, after DF-GAN).
+"""Residual blocks of adaptor and generator, modulated by the condition (GALIP's, after DF-GAN).
 
 Legend: B batch, C channels, c condition width.
 """
@@ -15,9 +15,10 @@ SLOPE = 0.2
 
 
 class Fuse(nn.Module):
-    """affine, LeakyReLU, affine, LeakyReLU; an affine is γ·x + β with γ and β from Linear-ReLU-Linear MLPs.
+    """Affine, LeakyReLU, affine, LeakyReLU; an affine is γ·x + β with γ and β from Linear-ReLU-Linear MLPs.
 
-    The four MLPs (γ₀, β₀, γ₁, β₁) share their two matrix products. γ starts at 1 and β at 0 for every condition.
+    The four MLPs (γ₀, β₀, γ₁, β₁) are computed in two joint matrix products. At initialisation γ is 1 and β is 0 for
+    every condition.
     """
 
     def __init__(self, condition: int, channels: int):
@@ -55,7 +56,7 @@ class AdapterBlock(nn.Module):
 class GeneratorBlock(nn.Module):
     """Nearest upsampling to `size` pixels, then `shortcut(x) + c2(fuse2(c1(fuse1 x)))`.
 
-    Modulation, activation and the 1×1 shortcut act on each pixel alone, so running them before the upsampling is exact.
+    Modulation, activation and the 1×1 shortcut act on single pixels, so running them before the upsampling is exact.
     """
 
     def __init__(self, condition: int, channels_in: int, channels_out: int, size: int):

@@ -1,4 +1,4 @@
-"""The three trainable networks of a configuration around one frozen CLIP."""
+"""Builds the three trainable networks of a configuration for one frozen CLIP."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hspcgan.model.networks.generator import Generator
 def build(
     config: ModelConfig, clip: FrozenClip, phrase_mean: Mapping[str, np.ndarray] | None = None
 ) -> tuple[Generator, Discriminator, Head]:
-    """Freshly initialised networks from torch's global random state.
+    """Returns networks initialised from torch's global random state.
 
-    `phrase_mean`: the cache's mean raw phrase feature [d] per kind (entity, attribute, relation); missing ones are
-    zero. UserError if configuration and CLIP do not fit.
+    `phrase_mean`: the mean raw phrase feature [d] of the cache for each kind (entity, attribute, relation); missing
+    kinds get zeros. UserError if configuration and CLIP do not fit.
     """
     generator = Generator(config, clip.shape, clip, phrase_mean)
     return generator, Discriminator(config, clip.shape), Head(config, clip.shape)

@@ -1,4 +1,4 @@
-"""Discriminator on frozen CLIP taps, and the head that scores its features against sentences (GALIP's).
+"""The discriminator on taps of the frozen CLIP, and the head that scores its features against sentences (GALIP's).
 
 Legend: B batch, D image-tower width, g grid, d text width, C feature width, N images, M sentences.
 """
@@ -20,7 +20,7 @@ PAIR_ELEMENTS = 1 << 24  # largest number of values in memory while all pairs ar
 
 
 class _TapBlock(nn.Module):
-    """`shortcut(x) + γ·r(x) [+ β·tap]`, r two 3×3 convolutions each with a LeakyReLU."""
+    """`shortcut(x) + γ·r(x) [+ β·tap]`; r is two 3×3 convolutions, each followed by a LeakyReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, reads_tap: bool):
         super().__init__()
@@ -40,7 +40,7 @@ class _TapBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Image features from the frozen CLIP's taps."""
+    """Computes image features from taps of the frozen CLIP."""
 
     def __init__(self, config: ModelConfig, shape: ClipShape):
         super().__init__()
@@ -50,9 +50,9 @@ class Discriminator(nn.Module):
         self.main = _TapBlock(shape.width, config.discriminator_width, reads_tap=False)
 
     def forward(self, taps: Sequence[Tensor] | Tensor) -> Tensor:
-        """Taps [B, D, g, g], one per configured block, first block first -> [B, C, g, g].
+        """Taps [B, D, g, g], one per configured block in ascending order -> [B, C, g, g].
 
-        Taps may also be one tensor [B, taps, D, g, g]. ValueError for another number of taps.
+        Taps may also be one tensor [B, taps, D, g, g]. ValueError if the number of taps is wrong.
         """
         if isinstance(taps, Tensor):
             taps = taps.unbind(1)
@@ -65,10 +65,11 @@ class Discriminator(nn.Module):
 
 
 class Head(nn.Module):
-    """Score of image features under a sentence: 4×4 convolution over both, LeakyReLU, convolution to one value.
+    """Scores image features against a sentence: 4×4 convolution over both, LeakyReLU, convolution to one value.
 
-    The sentence is the same everywhere on the grid and there is no padding, so its half of the first convolution is one
-    vector per sentence. All pairs need one pass per image and per sentence; only the small rest is computed per pair.
+    The sentence is constant over the grid and there is no padding, so its half of the first convolution is one vector
+    per sentence. For all pairs, the first convolution runs once per image and once per sentence; only the small second
+    part is computed per pair.
     """
 
     def __init__(self, config: ModelConfig, shape: ClipShape):
@@ -95,6 +96,6 @@ class Head(nn.Module):
         return torch.cat(tail)
 
     def _halves(self, features: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
-        """The first convolution before its activation: image part [N, h, g-3, g-3], sentence part [M, h]."""
+        """Output of the first convolution as two terms to be added: image [N, h, g-3, g-3], sentence [M, h]."""
         image_weight, text_weight = self.first.weight.tensor_split([self.image_width], dim=1)
         return F.conv2d(features, image_weight), F.linear(sentences, text_weight.sum(dim=(2, 3)))

@@ -1,4 +1,4 @@
-"""From noise and captions to images: code, adaptor through frozen CLIP, upsampling blocks (§3.1; GALIP's layout).
+"""The generator, from noise and captions to images: code, adaptor, upsampling blocks (§3.1; GALIP's layout).
 
 Legend: B batch, d text width, g grid.
 """
@@ -20,10 +20,10 @@ from hspcgan.model.networks.blocks import SLOPE, GeneratorBlock
 
 
 class Generator(nn.Module):
-    """Images from noise and captions; rows of a batch are independent of each other.
+    """Generates images from noise and captions; rows of a batch are independent of each other.
 
     Noise and captions must have the dtype of the weights: float32, or any float type after a cast. With `clip=None` the
-    networks have all their parameters but cannot run.
+    network has all its parameters but cannot run.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Generator(nn.Module):
     def forward(self, noise: Tensor, condition: Condition | Tensor) -> Tensor:
         """Noise [B, noise_dim] and captions -> images NCHW, nominally in [-1, 1], unbounded.
 
-        A tensor of raw sentence features [B, d] stands for captions without entities. ValueError for other shapes.
+        Raw sentence features [B, d] as `condition` are captions without entities. ValueError if a shape is wrong.
         """
         if isinstance(condition, Tensor):
             condition = Condition.of_sentence(condition, self.config.slots.count("L"))
@@ -60,10 +60,11 @@ class Generator(nn.Module):
         return self._draw(noise, condition.sentence, *self.adapter.prompts(noise, condition))
 
     def blend(self, noise: Tensor, first: Condition, second: Condition, share: Tensor) -> Tensor:
-        """Images between two captions: at share 0 of the first, at 1 of the second, changing smoothly in between.
+        """Interpolates between two captions: share 0 gives the image of the first, share 1 that of the second.
 
-        Noise [B, noise_dim], B captions each, share [B] -> images as `forward` gives them. Sentences and prompts are
-        mixed; a prompt of only one of the captions keeps its direction and fades with that caption.
+        Noise [B, noise_dim], two batches of B captions, share [B] -> images as from `forward`. Sentences and prompts
+        are mixed; if only one of the two captions has a prompt, that prompt keeps its direction and its weight is the
+        share of that caption.
         """
         self._check(noise, first)
         self._check(noise, second)
@@ -81,7 +82,7 @@ class Generator(nn.Module):
         modulation = torch.cat([noise, sentence], dim=1)  # [B, noise_dim + d]
         code = self.fc_code(noise).unflatten(1, (-1, self.shape.grid, self.shape.grid))
         x = self.adapter(code, modulation, prompts, active)  # [B, C, g, g]
-        if x.is_cpu:  # a CPU's convolutions need no reordering in this layout
+        if x.is_cpu:  # in this layout, convolutions on the CPU need no reordering
             x = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             x = block(x, modulation)

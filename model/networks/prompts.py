@@ -23,7 +23,10 @@ HEAD_WIDTH = 64
 
 
 class Attention(nn.Module):
-    """Residual attention `x + W_o · attend(W_q x, W_k y, W_v y)` with heads of 64 as in CLIP, or a narrower one."""
+    """Residual attention `x + W_o · attend(W_q x, W_k y, W_v y)` with heads of width 64 as in CLIP.
+
+    If `width` is below 64, there is one head of that width.
+    """
 
     def __init__(self, features: int, width: int):
         super().__init__()
@@ -35,7 +38,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, features)
 
     def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Queries [B, N, d] over a context [B, T, d], its bool mask [B, T] True for real rows -> [B, N, d]."""
+        """Queries [B, N, d], context [B, T, d] and its bool mask [B, T], False for padding -> [B, N, d]."""
         q = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, N, ·]
         k, v = self.key_value(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None])
@@ -61,7 +64,7 @@ class GraphFusion(nn.Module):
         relation_subject: Tensor,
         relation_object: Tensor,
     ) -> Tensor:
-        """Entity prompts P_E [B, N, d]; rows of empty slots are zero. Edges of -1 or to empty slots are ignored."""
+        """Returns entity prompts P_E [B, N, d], zero for empty slots. Edges of -1 or to empty slots are ignored."""
         slot = torch.arange(entities.shape[1], device=entities.device)
         real = entity_mask[..., None]  # [B, N, 1]
         entities = torch.where(real, entities, 0.0)
@@ -72,7 +75,7 @@ class GraphFusion(nn.Module):
         object_ = ((relation_object[..., None] == slot) & both[..., None]).to(entities)
         relations = torch.where(both[..., None], relations, 0.0)
 
-        # Eq. 1, first line: v'_i = v_i + Σ_k w_ik a_k, the gate w in (0, 1) a bilinear form of the pair.
+        # Eq. 1, first line: v'_i = v_i + Σ_k w_ik a_k; w in (0, 1) is a sigmoid of a bilinear form of the pair.
         owner_row = owner.to(entities)
         pair = self.gate_entity(owner_row @ entities) * self.gate_attribute(attributes)  # [B, K, w]
         weight = torch.sigmoid(self.gate_scale * pair.sum(-1, keepdim=True))  # [B, K, 1]
@@ -100,10 +103,10 @@ class WordOrder(nn.Module):
 
 
 class PromptModule(nn.Module):
-    """One prompt [B, D] per prompted block from noise and condition, in the config's order.
+    """Computes one prompt [B, D] per prompted block from noise and condition, in the order of the configuration.
 
-    Works on features scaled to unit length × √d, phrases after subtraction of their kind's mean, so that the
-    products of eq. 1 stay of order one; the means are stored with the weights.
+    Features are scaled to length √d, phrases after subtraction of the mean of their kind, so that the products of eq. 1
+    stay of order 1; the means are stored with the weights.
     """
 
     arrangement: Tensor
@@ -119,7 +122,7 @@ class PromptModule(nn.Module):
         if self.n_global:
             self.noise = nn.Linear(config.noise_dim, d)
             self.global_attention = Attention(d, width)
-            self.global_out = nn.Linear(2 * d, self.n_global * D)  # one FC layer per G position, side by side
+            self.global_out = nn.Linear(2 * d, self.n_global * D)  # one FC layer per G position, concatenated
         if self.n_local:
             self.local_out = nn.Linear(d, D)
         if self.n_local and config.prompts == "hierarchical":
@@ -137,7 +140,7 @@ class PromptModule(nn.Module):
             slots = condition.entities.shape[1]
             if slots != self.n_local:
                 raise ValueError(
-                    f"the condition has {slots} entity slots, this model {self.n_local} local prompts; "
+                    f"the condition has {slots} entity slots, but this model has {self.n_local} local prompts; "
                     f"collate with n_entities={self.n_local}"
                 )
             parts.append(self.local_prompts(condition))
@@ -146,13 +149,13 @@ class PromptModule(nn.Module):
         return prompts[:, self.arrangement], active[:, self.arrangement]
 
     def global_prompts(self, noise: Tensor, sentence: Tensor) -> Tensor:
-        """Self-attention over [t; W·noise], flattened, an FC layer per G position -> [B, n_global, D]."""
+        """Self-attention over [t; W·noise], flattened, one FC layer per G position -> [B, n_global, D]."""
         tokens = torch.stack([_unit(sentence), self.noise(noise)], dim=1)  # [B, 2, d]
         mixed = self.global_attention(tokens, tokens)
         return self.global_out(mixed.flatten(1)).unflatten(1, (self.n_global, -1))
 
     def local_prompts(self, condition: Condition) -> Tensor:
-        """One prompt per entity slot, [B, N, D]; rows of empty slots are arbitrary but finite."""
+        """Returns one prompt per entity slot, [B, N, D]; rows of empty slots are arbitrary but finite."""
         entities = self.scaled("entity", condition.entities)
         entities = torch.where(condition.entity_mask[..., None], entities, 0.0)
         if self.config.prompts == "local":
@@ -170,7 +173,7 @@ class PromptModule(nn.Module):
         return self.local_out(self.cross_attention(placed, *self._context(condition)))
 
     def scaled(self, kind: str, phrases: Tensor) -> Tensor:
-        """Raw phrase features of a kind, [..., d] -> mean subtracted (where configured), length √d."""
+        """Raw phrase features [..., d] of a kind -> scaled to length √d, after the mean is subtracted if configured."""
         if self.config.subtract_mean:
             phrases = phrases - cast(Tensor, getattr(self, f"mean_{kind}"))
         return _unit(phrases)
@@ -183,13 +186,13 @@ class PromptModule(nn.Module):
         return tokens, mask | ~mask.any(1, keepdim=True)  # a softmax over zero keys is undefined
 
     def _arrangement(self) -> list[int]:
-        """Indices into [globals; locals] that give the prompts in the order of the blocks."""
+        """Indices into [globals; locals] that put the prompts in the order of the blocks."""
         places = {"G": iter(range(self.n_global)), "L": iter(range(self.n_global, self.n_global + self.n_local))}
         return [next(places[letter]) for letter in self.config.slots]
 
 
 class LinearPrompts(nn.Module):
-    """GALIP's prompts: one FC layer on [noise; sentence], always active."""
+    """GALIP's prompts: one FC layer on [noise; sentence]; all prompts are always active."""
 
     def __init__(self, config: ModelConfig, shape: ClipShape):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A 3×3 convolution after nearest upsampling, with less than half the work if the upsampling doubles the size."""
+"""A 3×3 convolution after nearest upsampling, with less than half the operations if the size is doubled."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Which of the three taps fall on the same pixel before the doubling. Odd outputs: the first two, and the last alone;
-# even outputs: the first alone, and the other two. [parity, pixel, tap]
+# Which of the three taps read the same input pixel. For odd outputs, the first two taps share a pixel; for even
+# outputs, the last two. [parity, pixel, tap]
 MERGED = (((1.0, 1.0, 0.0), (0.0, 0.0, 1.0)), ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0)))
 
 
 def upsampled(conv: nn.Conv2d, x: Tensor, size: tuple[int, int]) -> Tensor:
-    """`conv(F.interpolate(x, size))` of a 3×3 convolution with padding 1; [B, C, h, w] -> [B, C', *size].
+    """`conv(F.interpolate(x, size))` for a 3×3 convolution with padding 1; [B, C, h, w] -> [B, C', *size].
 
-    Doubled pixels are equal, so each quarter of the outputs (even or odd row, even or odd column) is a 2×2 convolution
-    of `x` itself, also at the borders: 4/9 of the products, and only the result has the doubled size.
+    If the size is doubled, pixels come in equal pairs, so each quarter of the outputs (even or odd row, even or odd
+    column) is a 2×2 convolution of `x`, also at the borders: it needs 4/9 of the products, and only the output has the
+    doubled size.
     """
     height, width = x.shape[2:]
     if size != (2 * height, 2 * width):

@@ -98,12 +98,13 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 def _shape(info: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of format 1 with their types; a dict stands for an object that has at least these fields."""
-    taps = {"taps": {"clip_sha256": str, "views": list, "blocks": list}} if "taps" in info else {}
+    optional = {"taps": {"clip_sha256": str, "views": list, "blocks": list}, "store": {"format": str}}
     return {
         "fingerprint": str, "sha256": str, "normalised": bool, "image_size": int, "tools": {},
         "parser": {"annotator": str},
         "counts": dict.fromkeys(COUNTS, int), "templates": dict.fromkeys(schema.KINDS, str),
-        "clip": {"name": str, "sha256": str, "embed_dim": int, "context_length": int}, **taps,
+        "clip": {"name": str, "sha256": str, "embed_dim": int, "context_length": int},
+        **{name: fields for name, fields in optional.items() if name in info},
         "stages": {stage: {} for stage in schema.stages_of(info)},
         "files": {name: {"size": int, "sha256": str} for name in schema.contents_of(info)},
     }  # fmt: skip

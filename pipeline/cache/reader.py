@@ -14,7 +14,8 @@ from hspcgan.pipeline.cache.batch_index import ITEM_FIELDS
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, read_info, work_folder
 from hspcgan.pipeline.cache.caption_features import CaptionFeatures, Ragged
 from hspcgan.pipeline.cache.hdf5_file import mapped
-from hspcgan.pipeline.cache.tables import Tables
+from hspcgan.pipeline.cache.image_store import EncodedImages
+from hspcgan.pipeline.cache.tables.read import Tables
 
 COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other
@@ -22,6 +23,8 @@ URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost 
 
 ARRAYS = {
     "image": ("uint8", 4, "samples"),
+    "bytes": ("uint8", 1, None),
+    "offsets": ("int64", 1, None),
     "phrase/text": ("float16", 2, "phrases"),
     "caption/sentence": ("float16", 2, "captions"),
     "caption/tokens": ("float16", 2, "tokens"),
@@ -61,7 +64,7 @@ class Cache(Tables):
                 )
         last = {
             schema.FEATURES_FILE: "caption/tokens",
-            schema.IMAGES_FILE: "image",
+            schema.IMAGES_FILE: "bytes" if "store" in self.info else "image",
             schema.INDEX_FILE: "relation/object",
             schema.TAPS_FILE: "taps",
         }
@@ -81,9 +84,18 @@ class Cache(Tables):
             getattr(self, name)
 
     @cached_property
-    def images(self) -> np.ndarray:
-        """uint8 [S, 3, H, W], RGB."""
-        return self._map(schema.IMAGES_FILE, "image")
+    def images(self) -> np.ndarray | EncodedImages:
+        """uint8 [S, 3, H, W], RGB; encoded ones are decoded where they are indexed."""
+        if "store" not in self.info:
+            return self._map(schema.IMAGES_FILE, "image")
+        data, offsets = (self._map(schema.IMAGES_FILE, name) for name in ("bytes", "offsets"))
+        images = EncodedImages(data, offsets, self.info["image_size"], self.path / schema.IMAGES_FILE)
+        if self.checks and len(images) != self.info["counts"]["samples"]:
+            raise UserError(
+                f"{images.where} is damaged: {len(images):,} images, expected {self.info['counts']['samples']:,}; "
+                f"{REBUILD_HINT}"
+            )
+        return images
 
     @cached_property
     def taps(self) -> np.ndarray:

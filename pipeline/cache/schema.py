@@ -4,12 +4,14 @@ One folder; it is complete or it does not exist. Files of the finished cache, on
 `samples.parquet` image · `captions.parquet` caption · `phrases.parquet` unique phrase · `rejects.parquet` rejected
 row · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
 `caption/offsets` [C+1] (no token rows where encode.tokens is false); float16, raw (not L2-normalised) ·
-`images.h5`: `image` [S, 3, H, W] uint8 · `index.h5`: what
-a training batch needs of the tables, as `batch_index.py` lists it; training opens a cache and reads no table ·
+`images.h5`: `image` [S, 3, H, W] uint8, or, where cache.json has `store` {format: jpeg, png or webp; quality, absent
+where lossless}, encoded files behind one another: `bytes` uint8 [B] with `offsets` int64 [S+1] · `index.h5`: what a
+training batch needs of the tables, as `batch_index.py` lists it; training opens a cache and reads no table ·
 `cache.json`: format, fingerprint, counts, … · where cache.json has `taps` {clip_sha256, views, blocks}, also
 `taps.h5`: `taps` [S, V, T, D, g, g] float16, the frozen CLIP's patch features of each image's V views after T blocks.
-All HDF5 datasets are contiguous and uncompressed: readers map them into memory. An image takes 3·H·W bytes, 150,528 at
-224 px; training decodes and resizes nothing. A view's taps take 2·T·D·g² bytes, 225,792 of ViT-B/32's.
+All HDF5 datasets are contiguous and uncompressed: readers map them into memory. A raw image takes 3·H·W bytes, 150,528
+at 224 px, and training decodes nothing; encoded ones are decoded by threads of the loader. A view's taps take 2·T·D·g²
+bytes, 225,792 of ViT-B/32's.
 Until 0.1.0 is released, format 1 may change: a cache without index.h5 is of the older layout and must be rebuilt.
 A sample's `box` is that of the object in the original, x0, y0, x1, y1 in pixels; the kept image is the crop around it.
 
@@ -20,7 +22,7 @@ text, object]]}, with subject and object as in the columns.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,12 +105,9 @@ class ShardFormat:
     rows: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
+INGESTED = {"samples": SAMPLES, "captions": CAPTION_TEXTS, "rejects": REJECTS}
 SHARDS = {
-    "ingest": ShardFormat(
-        {"samples": SAMPLES, "captions": CAPTION_TEXTS, "rejects": REJECTS},
-        {"image": ("uint8", 4)},
-        {"image": ("samples", 0)},
-    ),
+    "ingest": ShardFormat(INGESTED, {"image": ("uint8", 4)}, {"image": ("samples", 0)}),
     "parse": ShardFormat({"concepts": CONCEPTS}, {}),
     "encode": ShardFormat(
         {"texts": TEXTS},
@@ -117,6 +116,17 @@ SHARDS = {
     ),
     "taps": ShardFormat({}, {"taps": ("float16", 6)}),
 }
+ENCODED_IMAGES = ShardFormat(
+    INGESTED, {"image": ("uint8", 1), "image_offsets": ("int64", 1)}, {"image_offsets": ("samples", 1)}
+)
+"""A shard of ingest whose images are encoded files behind one another."""
+OFFSETS = {"offsets": "tokens", "image_offsets": "image"}
+"""Arrays of offsets in shards, and the array whose rows they count."""
+
+
+def shard_format(stage: str, arrays: Collection[str]) -> ShardFormat:
+    """The format of a stage's shard that has arrays of these names."""
+    return ENCODED_IMAGES if stage == "ingest" and "image_offsets" in arrays else SHARDS[stage]
 
 
 def read_graph(text: str) -> dict[str, Any]:

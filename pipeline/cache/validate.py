@@ -13,10 +13,11 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import index_arrays, offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, stamp
-from hspcgan.pipeline.cache.counts import count
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.hdf5_file import mapped
+from hspcgan.pipeline.cache.image_store import EncodedImages, problems
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.tables.counts import count
 
 BLOCK_BYTES, BLOCK_ROWS = 2**26, 2**14  # read at a time
 
@@ -24,20 +25,20 @@ BLOCK_BYTES, BLOCK_ROWS = 2**26, 2**14  # read at a time
 def validate(path: Path | str, checksums: bool = True, report: Callable[[int], object] = lambda count: None) -> None:
     """Raises UserError with all violations; returns None for a valid cache.
 
-    `checksums`: False skips the files' sha256, for the writer, which has just computed them. `report` gets the
-    number of bytes of each block that the checksums read.
+    `checksums`: False skips the files' sha256 and decodes no image, for the writer, which has just made them. `report`
+    gets the number of bytes of each block that the checksums read.
     """
     cache = _Unchecked(path)
     for checks in (
         (partial(_checksums, report=report),) if checksums else (),
         (_info, _nulls),
         (_counts, _keys, _samples, _shapes),
-        (_phrases, _concepts, _spans, _finite),
+        (_phrases, _concepts, _spans, _finite, partial(_images, thorough=checksums)),
         (_index,),
     ):
-        problems = [problem for check in checks for problem in check(cache)]
-        if problems:  # the later checks rely on these
-            listed = "\n  ".join(problems)
+        found = [problem for check in checks for problem in check(cache)]
+        if found:  # the later checks rely on these
+            listed = "\n  ".join(found)
             raise UserError(f"{path} breaks the cache format:\n  {listed}\nTo fix: {REBUILD_HINT}")
 
 
@@ -155,6 +156,11 @@ def _shapes(cache: Cache) -> Iterator[str]:
             yield f"taps is {taps.dtype} {taps.shape}, expected float16 {(*rows, 'D', 'g', 'g')}"
     if len(cache.offsets) == captions + 1 and not np.array_equal(cache.offsets, offsets):
         yield "features.h5: caption/offsets do not agree with n_tokens"
+
+
+def _images(cache: Cache, thorough: bool) -> Iterator[str]:
+    if isinstance(cache.images, EncodedImages) and (found := problems(cache.images, cache.info["store"], thorough)):
+        yield found
 
 
 def _phrases(cache: Cache) -> Iterator[str]:

@@ -20,6 +20,7 @@ from PIL import Image
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.image_store import describe_store
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.show import reasons, svg
 from hspcgan.pipeline.pages.marked_caption import marked
@@ -81,7 +82,7 @@ def _facts(cache: Cache) -> list[str]:
     info, splits = cache.info, Counter(cache.samples["split"].to_pylist())
     return [
         ", ".join(f"{count:,} {split}" for split, count in splits.most_common()) + " images",
-        f"{info['image_size']} px",
+        f"{info['image_size']} px, {describe_store(info)}",
         f"{info['counts']['captions']:,} captions, {info['counts']['empty_graphs']:,} of them without an entity",
         f"parsed by {info['parser'].get('annotator', 'an unknown annotator')}",
         f"CLIP {info['clip']['name']}",

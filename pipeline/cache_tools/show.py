@@ -12,6 +12,7 @@ from tabulate import tabulate
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
+from hspcgan.pipeline.cache.image_store import describe_store
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.graphs.svg import graph_svg
 
@@ -97,7 +98,7 @@ def statistics(cache: Cache) -> str:
         f"rows    {offered:,} offered = {counts['samples']:,} images + {counts['captions']:,} captions + "
         f"{counts['rejects']:,} rejected",
         f"splits  {', '.join(f'{split} {count:,}' for split, count in sorted(splits.items(), reverse=True))}",
-        f"images  {info['image_size']} × {info['image_size']} px",
+        f"images  {info['image_size']} × {info['image_size']} px, {describe_store(info)}",
         f"texts   {counts['tokens']:,} tokens, {counts['truncated']:,} captions truncated",
         f"CLIP    {info['clip']['name']} ({info['clip']['sha256'][:12]}…), {info['clip']['embed_dim']} wide",
         *(f"taps    {line}" for line in taps_lines(cache)),

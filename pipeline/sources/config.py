@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.cache.image_store import store_of
 from hspcgan.pipeline.sources import SOURCES
 from hspcgan.pipeline.sources.base import Dataset
 from hspcgan.pipeline.sources.path_or_url import path_or_url
 
 PathOrUrl = Annotated[Path | None, PlainValidator(path_or_url), WithJsonSchema({"type": ["string", "null"]})]
-SHARED_FIELDS = {"source", "image_size", "processes"}
+SHARED_FIELDS = {"source", "image_size", "store", "quality", "processes"}
 
 
 class DataConfig(BaseModel):
@@ -27,6 +28,17 @@ class DataConfig(BaseModel):
         description="The dataset's folder, relative to where the command runs; table and webdataset also take a URL.",
     )
     image_size: int = Field(56, ge=8, le=2048, description="Side of the square images kept in the cache, in pixels.")
+    store: Literal["raw", "jpeg", "png", "webp"] = Field(
+        "raw",
+        description="How the cache keeps images. raw: pixels, 3 · image_size² bytes each, which training maps into "
+        "memory; jpeg, png (lossless), webp: files, which the loader decodes.",
+    )
+    quality: int | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="store jpeg or webp: the encoder's quality; empty: 95 for jpeg, lossless for webp.",
+    )
     test_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of keys (by hash) put into the test split when the data has none."
     )
@@ -64,15 +76,23 @@ class DataConfig(BaseModel):
             raise UserError(f"source {self.source!r} needs `path`, the dataset's folder")
         if not source.takes_url and not isinstance(self.path, Path | None):
             raise UserError(f"source {self.source!r} reads local folders; copy or mount {self.path}")
+        if self.quality is not None and self.store not in ("jpeg", "webp"):
+            raise UserError(f"quality is of the stores jpeg and webp; store is {self.store!r}: remove it")
         unused = sorted(self.model_fields_set - set(source.fields) - SHARED_FIELDS)
         if unused:
             raise UserError(f"{', '.join(unused)}: not used by source {self.source!r}; remove it")
         return self
 
     def inputs(self) -> dict[str, Any]:
-        """The keys that the samples depend on: paths and the number of workers are left out."""
-        wanted = ({*SOURCES[self.source].fields} | SHARED_FIELDS) - {"path", "images", "processes"}
-        return self.model_dump(mode="json", include=wanted)
+        """The keys that the samples depend on: no paths, no number of workers; `store` where it is not raw."""
+        wanted = ({*SOURCES[self.source].fields} | SHARED_FIELDS) - {"path", "images", "store", "quality", "processes"}
+        store = self.image_store
+        return self.model_dump(mode="json", include=wanted) | ({"store": store} if store else {})
+
+    @property
+    def image_store(self) -> dict[str, Any]:
+        """The `store` object of cache.json; empty for raw."""
+        return store_of(self.store, self.quality)
 
 
 def open_source(config: DataConfig) -> Dataset:

@@ -2,14 +2,19 @@
 
 import functools
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import code_of
+from hspcgan.pipeline.cache.image_store import describe_store, encode_image, packed
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
+from hspcgan.pipeline.sources.base import Item
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages.engines import mapper_factory
 from hspcgan.pipeline.stages.ingest_items import Checked, check_items
@@ -21,35 +26,61 @@ SOURCE_CODE = ("hspcgan.pipeline.sources", "hspcgan.pipeline.toybirds")
 """Modules that decide which samples are kept and how; of sources, the one in use and what it imports of these."""
 
 
-def pack(size: int, checked: Checked) -> Shard:
+ENCODING = "hspcgan.pipeline.cache.image_store"
+
+
+@dataclass
+class Encoded:
+    """A checked shard, and its images as files of the data.store."""
+
+    checked: Checked
+    files: list[bytes]
+
+
+def check_and_encode(size: int, store: Mapping[str, Any], items: Sequence[Item]) -> Encoded:
+    """The stage's mapper where images are kept encoded; raw ones are those of `check_items`."""
+    checked = check_items(size, items)
+    files = [encode_image(pixels, store) for pixels in checked.pixels]
+    checked.pixels.clear()
+    return Encoded(checked, files)
+
+
+def pack(size: int, found: Checked | Encoded) -> Shard:
     """A checked shard as the cache's tables and arrays."""
-    pixels = np.stack(checked.pixels) if checked.pixels else np.zeros((0, 3, size, size), np.uint8)  # [n, 3, H, W]
+    if isinstance(found, Encoded):
+        checked, arrays = found.checked, packed(found.files)
+    else:
+        checked, none = found, np.zeros((0, 3, size, size), np.uint8)
+        arrays = {"image": np.stack(checked.pixels) if checked.pixels else none}  # [n, 3, H, W]
     tables = {
         "samples": pa.Table.from_pylist(checked.samples, schema=schema.SAMPLES),
         "captions": pa.Table.from_pylist(checked.captions, schema=schema.CAPTION_TEXTS),
         "rejects": pa.Table.from_pylist(checked.rejects, schema=schema.REJECTS),
     }
-    return Shard(tables, {"image": pixels}, {"rows_in": checked.rows_in, "samples": len(checked.samples)})
+    return Shard(tables, arrays, {"rows_in": checked.rows_in, "samples": len(checked.samples)})
 
 
 def stage(config: DataConfig) -> Stage:
     """The ingest stage of a `data` section; raises UserError when the dataset is not of the layout named."""
-    source = open_source(config)
+    source, store = open_source(config), config.image_store
+    encoding = [ENCODING] if store else []
     inputs = {
         "data": config.inputs(),
         "source": source.signature(),
         "shard_images": SHARD_IMAGES,
-        "code": code_of([*RULES, type(source).__module__], SOURCE_CODE),
+        "code": code_of([*RULES, *encoding, type(source).__module__], SOURCE_CODE),
         "tools": {"pillow": version("pillow")},
     }
 
     entries = functools.cache(source.entries)
+    raw = mapper_factory(check_items, config.image_size)
+    make_mapper = mapper_factory(check_and_encode, config.image_size, store) if store else raw
 
     def plan() -> str:
         splits = Counter(entry.split for entry in entries())
         return (
             f"{config.source}: {len(entries()):,} entries ({schema.split_counts(splits)}) at "
-            f"{config.image_size} × {config.image_size} px"
+            f"{config.image_size} × {config.image_size} px, {describe_store({'store': store} if store else {})}"
         )
 
     def open_job(_: PartialCache) -> Job:
@@ -57,7 +88,7 @@ def stage(config: DataConfig) -> Stage:
         return Job(
             sizes=[len(part) for part in parts],
             read=lambda index: [source.read(entry) for entry in parts[index]],
-            make_mapper=mapper_factory(check_items, config.image_size),
+            make_mapper=make_mapper,
             pack=lambda _, checked: pack(config.image_size, checked),
             processes=config.processes,
         )

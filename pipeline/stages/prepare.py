@@ -199,6 +199,7 @@ def describe(recipe: Recipe, partial: PartialCache) -> dict:
         "templates": recipe.encode.templates.model_dump(),
         "tools": {**{name: version(name) for name in TOOLS}, **parse.versions(recipe.parse)},
         "parser": {**recipe.parse.model_dump(mode="json", exclude={"processes"}), "alignment": parse.notes(partial)},
+        **({"store": recipe.data.image_store} if recipe.data.image_store else {}),
         **({"taps": taps.describe(recipe.taps, recipe.encode)} if recipe.taps.views else {}),
     }
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.fingerprint import code_of
+from hspcgan.pipeline.cache.image_store import shard_images
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import weights_path
@@ -129,8 +130,8 @@ def _ingested_images(partial: PartialCache) -> tuple[list[int], ReadImages]:
     """Samples in each shard of ingest, and a function from a shard's index to its keys and images."""
 
     def read(index: int) -> tuple[list[str], np.ndarray]:
-        tables, arrays = partial.read("ingest", index, only=["samples", "image"])
-        return tables["samples"]["key"].to_pylist(), np.array(arrays["image"])
+        tables, arrays = partial.read("ingest", index, only=["samples", "image", "image_offsets"])
+        return tables["samples"]["key"].to_pylist(), np.array(shard_images(arrays)[:])
 
     return [stats["samples"] for stats in partial.stats("ingest")], read
 

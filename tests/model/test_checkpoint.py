@@ -83,7 +83,7 @@ def test_saving_again_replaces_the_folder(saved, networks, tiny_clip):
 def test_a_folder_with_other_things_in_it_is_not_replaced(saved, networks, tiny_clip):
     (saved / "thesis.tex").write_text("the only copy")
     with pytest.raises(
-        ValueError, match=r"contains files that are not part of a checkpoint \(thesis\.tex\); name another folder"
+        ValueError, match=r"contains files that are not part of a checkpoint \(thesis\.tex\); give another folder"
     ):
         save_weights(saved, *networks, CONFIG, tiny_clip)
     assert (saved / "thesis.tex").read_text() == "the only copy"
@@ -125,7 +125,10 @@ def test_another_clip_is_rejected_and_both_are_named(saved, other_clip_path, tin
 def test_a_clip_that_was_moved_must_be_given_by_path(saved, tmp_path):
     moved = tmp_path / "elsewhere" / "deep" / "down" / "step"
     shutil.copytree(saved, moved)
-    message = r"tiny-clip \(sha256 .*\), is not at .*tiny-clip\.pt \(relative to that folder\); give its path by --clip"
+    message = (
+        r"tiny-clip \(sha256 .*\), is not found at .*tiny-clip\.pt \(relative to that folder\); "
+        "give its path by --clip"
+    )
     with pytest.raises(ValueError, match=message):
         load(moved)
 
@@ -153,7 +156,7 @@ def rewrite(folder, change):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda card: card.update(format=9), "format 9, this version reads 1"),
+        (lambda card: card.update(format=9), "format 9; this version of hspcgan reads format 1"),
         (lambda card: card.pop("clip"), r"lacks clip\.name, clip\.sha256; the checkpoint is damaged"),
         (lambda card: card.update(clip=[], weights={}), r"lacks clip\.name, clip\.sha256, weights\.sha256; .* damaged"),
         (lambda card: card["clip"].pop("sha256"), r"lacks clip\.sha256; the checkpoint is damaged"),

@@ -76,8 +76,8 @@ def test_galip_is_fc_prompts_appended():
         ({"kind": "galip", "gate": "soft"}, "kind galip has prompts fc and gate append"),
         ({"locals": 10}, "at most 11"),
         ({"order": "LGL"}, "'GLG', 'LG', 'GL', 'L' or 'G'"),
-        ({"taps": [4, 1]}, "taps must rise"),
-        ({"taps": [1, 12]}, "taps must rise"),
+        ({"taps": [4, 1]}, "taps must be ascending numbers in"),
+        ({"taps": [1, 12]}, "taps must be ascending numbers in"),
         ({"widht": 3}, "Extra inputs"),
     ],
 )

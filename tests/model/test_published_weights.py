@@ -75,7 +75,7 @@ def test_weights_are_downloaded_once_and_load_under_openais_name(offer, content,
 def test_another_file_at_the_address_is_rejected_and_not_kept(offer, content, tmp_path, change):
     url = offer(change(content))
     message = refused("ViT-B/32", "--to", str(tmp_path / "clip"))
-    assert f"{url} did not give what was published" in message
+    assert f"{url} is not the published file" in message
     assert hashlib.sha256(change(content)).hexdigest() in message
     assert names(tmp_path / "clip") == []
 
@@ -94,14 +94,14 @@ def test_an_unreachable_address_is_named_with_the_target_path(offer, content, mo
     monkeypatch.setenv("no_proxy", "*")
     url = offer(None, home)
     message = refused("ViT-B/32")
-    assert f"{url} cannot be fetched" in message
-    assert f"put it here as weights/ViT-B-32.pt (sha256 {hashlib.sha256(content).hexdigest()})" in message
+    assert f"{url} cannot be downloaded" in message
+    assert f"copy it to weights/ViT-B-32.pt (sha256 {hashlib.sha256(content).hexdigest()})" in message
     assert names(Path("weights")) == []
 
 
 @pytest.mark.parametrize(("name", "reason"), [
     ("RN50", "RN50 is a CLIP with a ResNet: it has no class token"),
-    ("ViT-B/8", "published no CLIP 'ViT-B/8'; give one of ViT-B/32, ViT-B/16, ViT-L/14"),
+    ("ViT-B/8", "published no CLIP named 'ViT-B/8'; give one of ViT-B/32, ViT-B/16, ViT-L/14"),
 ])  # fmt: skip
 def test_an_unusable_name_is_rejected_with_the_usable_ones(tmp_path, monkeypatch, name, reason):
     monkeypatch.chdir(tmp_path)
@@ -178,7 +178,7 @@ def test_stanzas_english_is_fetched_as_stanza_lists_it_and_annotates(site, monke
     assert [word.text for word in words] == ["a", "red", "bird"]
     (Path("weights") / "stanza" / "en" / "pos" / "toy.pt").write_bytes(b"damaged")
     again = fetch("stanza")
-    assert (again.exit_code, "is not the file that was fetched" in again.output) == (3, True)
+    assert (again.exit_code, "has changed since its download" in again.output) == (3, True)
 
 
 def test_inception_is_fetched_to_where_the_evaluation_looks(site, monkeypatch):
@@ -215,7 +215,7 @@ def test_all_that_doctor_misses_is_fetched_at_once_and_listed_with_its_sums(site
     files = [path for path in Path("weights").rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
     assert sums == {str(path.relative_to("weights")): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     listed = fetch().stdout.splitlines()
-    assert sum(" there " in line for line in listed) == len(ALL)
+    assert sum(" present " in line for line in listed) == len(ALL)
 
 
 def finding(name: str) -> doctor.Finding:
@@ -231,7 +231,7 @@ def test_only_files_that_were_compared_are_called_verified(site, monkeypatch):
     assert "checksums of 4 of 5 files verified" in again
     (Path("weights") / "stanza" / "en" / "pos" / "toy.pt").write_bytes(b"damaged")
     damaged = fetch("stanza")
-    assert (damaged.exit_code, "toy.pt is there with md5" in damaged.output) == (3, True)
+    assert (damaged.exit_code, "toy.pt exists with md5" in damaged.output) == (3, True)
 
 
 @pytest.mark.parametrize(("name", "module", "package", "extra"), [
@@ -243,4 +243,4 @@ def test_a_package_that_states_an_address_is_named_with_its_extra(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, module, None)  # as where it is not installed
     message = refused(name)
-    assert f"stated by {package}, which is not installed; pip install -e '.[{extra}]'" in message
+    assert f"the download URL comes from {package}, which is not installed; pip install -e '.[{extra}]'" in message

@@ -64,7 +64,10 @@ def test_periodic_evaluation_keeps_the_best_and_does_not_change_the_training(mak
     assert (lines[0]["best"], lines[-1]["best"]) == ("step-000002", top)
     assert lines[-1]["drift"][0].startswith("clip_score/trainer-clip/")
     said = caplog.text
-    assert f"step 6: {lines[-1]['deciding']} {scores['step-000006']:.4g}, the best is {top}; DRIFT: clip_score/" in said
+    assert (
+        f"step 6: {lines[-1]['deciding']} {scores['step-000006']:.4g}, best checkpoint {top}; DRIFT: clip_score/"
+        in said
+    )
     found = checkpoints.best(run.folder)
     assert found[:2] == (run.folder / "checkpoints" / top, scores[top])
     kept = {path.name for path in (run.folder / "checkpoints").glob("step-*")}
@@ -74,7 +77,7 @@ def test_periodic_evaluation_keeps_the_best_and_does_not_change_the_training(mak
     loop.train(longer)
     again = checkpoints.best(run.folder)
     assert (again.path.name, again.figure.split("/")[1]) == ("step-000008", "held-out-clip")  # another measure
-    with pytest.raises(ValueError, match=r"train.best is 'fid', but the figures will be clip_score/"):
+    with pytest.raises(ValueError, match=r"train.best is 'fid', but the evaluation has clip_score/"):
         loop.train(make_run("other", evaluate, evaluate_every=2))
 
 

@@ -15,7 +15,11 @@ from hspcgan.train import plan
 from hspcgan.train.config import TrainConfig
 
 DATASETS = ("toybirds", "cub", "coco")
-ROWS = [name for name in shipped_manifests() if name.startswith("paper/") and name.count("/") == 2]  # paper/DATA/ROW
+ROWS = [
+    name  # paper/DATA/ROW
+    for name in shipped_manifests()
+    if name.startswith("paper/") and name.count("/") == 2 and not name.endswith("/common")
+]
 
 # Switches of each row: kind, prompts, order, locals, gate, loss, mining, batch.
 GALIP = ("galip", "fc", "GLG", 6, "append")
@@ -122,8 +126,8 @@ def test_ram_of_cached_taps_by_hand():
     of_one = plan.tap_bytes(ModelConfig(kind="galip"), meta_clip("ViT-B-32"))
     assert of_one == 3 * 768 * 7 * 7 * 2
     coco, cub = (plan.cached_taps_line(of_one, images) for images in (118_287, 8_855))
-    assert coco.startswith("cached taps: + 26.7 GB, 0.226 MB an image, RAM of each process; cache_taps: disk")
-    assert cub == "cached taps: + 2.0 GB, 0.226 MB an image, RAM of each process"
+    assert coco.startswith("cached taps: + 26.7 GB, 0.226 MB per image in the RAM of each process; cache_taps: disk")
+    assert cub == "cached taps: + 2.0 GB, 0.226 MB per image in the RAM of each process"
 
 
 def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
@@ -131,13 +135,14 @@ def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
     result = hspcgan("train", "paper/cub/table2_max_mis_16", "--dry-run")
     assert result.exit_code == 0, result.output
     for part in ("parameters: G 51.83 M, D 27.53 M, head 2.10 M", "memory: about", "steps: 741600 of 16 images",
-                 "mining mis", "no cache at runs/cub/cache: make it with `hspcgan prepare paper/cub/table2_max_mis_16`",
+                 "mining mis",
+                 "no cache at runs/cub/cache; build it with `hspcgan prepare paper/cub/table2_max_mis_16`",
                  "no weights 'weights/ViT-B-32.pt'"):  # fmt: skip
         assert part in result.output
     assert not list(tmp_path.iterdir())
     held = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "train.cache_taps=true",
                                      "-o", "train.flip=false")  # fmt: skip
-    assert "cached taps: + 0.226 MB an image, RAM of each process; cache_taps: disk" in held.output
+    assert "cached taps: + 0.226 MB per image in the RAM of each process; cache_taps: disk" in held.output
     unknown = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "encode.clip=weights/own.pt")
     assert (unknown.exit_code, "no weights 'weights/own.pt'" in unknown.output) == (3, True)
     wrong = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "model.locals=0")

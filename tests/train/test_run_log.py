@@ -50,5 +50,5 @@ def test_lines_that_cannot_be_read_are_dropped_and_reported(make_run, caplog):
     assert log.read_bytes().startswith(whole)
     assert evaluations.read_bytes() == '{"step": 2, "counts": "two\u2028lines"}\n'.encode()
     said = caplog.text
-    assert f"{log}: 7 of {7 + len(whole.splitlines())} lines cannot be read; dropped" in said
-    assert f"{evaluations}: 1 of 2 lines cannot be read; dropped" in said
+    assert f"{log}: 7 of {7 + len(whole.splitlines())} lines cannot be parsed and are dropped" in said
+    assert f"{evaluations}: 1 of 2 lines cannot be parsed and are dropped" in said

@@ -47,7 +47,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, cache_path, tiny_c
     assert result.exit_code == 0, result.output
     assert "6 of 5 images" in result.output
     assert "13 training images, 26 captions" in result.output
-    assert "test images: 3, and `hspcgan evaluate` needs 4" in result.output
+    assert "only 3 test images, but `hspcgan evaluate` needs 4" in result.output
     assert "parameters: G" in result.output
     assert not (tmp_path / "run").exists()
 
@@ -63,7 +63,7 @@ def test_a_dry_run_states_the_step_to_resume_at_or_why_it_cannot(tmp_path, make_
     (run.folder / "checkpoints" / "latest").unlink()  # a real run writes it again
     before = sorted(run.folder.rglob("*"))
     assert "resumes at step 2 of 6" in dry("train.steps=6").output
-    assert "complete already: 2 steps" in dry().output
+    assert "already complete: 2 steps" in dry().output
     refused = dry("train.seed=1")
     assert (refused.exit_code, "train.seed: 0 then, 1 now" in refused.output) == (3, True)
     assert sorted(run.folder.rglob("*")) == before

@@ -103,7 +103,7 @@ def test_the_plan_counts_the_ram_of_cached_taps(make_run):
     run.batches.cache_taps_in_ram(run.image_taps)
     assert plan.tap_bytes(run.model_config, run.clip) * 13 == run.batches.taps.nbytes
     said = plan.plan_lines(run.manifest, run.world, run)
-    assert "cached taps: + 0.0 GB, 0.019 MB an image, RAM of each process" in said
+    assert "cached taps: + 0.0 GB, 0.019 MB per image in the RAM of each process" in said
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_taps_of_another_clip_are_rejected(make_run, other_clip_path):
 
 
 def test_flips_with_cached_views_and_unknown_values_are_rejected(make_run):
-    with pytest.raises(ValueError, match=r"views are the augmentation: set flip: false"):
+    with pytest.raises(ValueError, match=r"augmentation from the views in the cache; set flip: false"):
         TrainConfig(steps=1, cache_taps="disk", flip=True)
     with pytest.raises(ValueError, match=r"train\.cache_taps: .*False, True or 'disk' \(got 'dsk'\)"):
         make_run("whole", cache_taps="dsk")

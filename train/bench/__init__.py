@@ -1,1 +1,1 @@
-"""Benchmark of the trainer: GALIP in plain PyTorch beside this package's implementation, in one run."""
+"""Benchmark of the trainer: compares this package's implementation with GALIP in plain PyTorch, in one run."""

@@ -1,10 +1,10 @@
-"""A training step of GALIP the plain way, which the trainer's speed and results are measured against.
+"""A training step of GALIP in plain PyTorch: the reference for the speed and the results of the trainer.
 
-Texts are encoded in the loop, at CLIP's full context; the generator upsamples before it modulates and convolves;
-gradients flow through CLIP down to the pixels of the real images, and into the discriminator's weights while the
-generator learns.
+Captions are encoded in the loop, at CLIP's full context length; the generator upsamples before it modulates and
+convolves; gradients flow through CLIP down to the pixels of the real images, and into the discriminator's weights
+during the generator's update.
 
-Legend: B batch, d text width.
+Legend: B batch, d text width, z noise width.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from hspcgan.train.bench.plain_networks import NetC, NetD, NetG
 
 @dataclass
 class Plain:
-    """Networks, the whole of OpenAI's CLIP, and optimizers as torch makes them by default."""
+    """The networks, OpenAI's complete CLIP, and Adam optimizers in torch's default implementation."""
 
     generator: NetG
     discriminator: NetD
@@ -31,7 +31,7 @@ class Plain:
 
     @classmethod
     def of(cls, made: tuple[NetG, NetD, NetC], clip: Any) -> "Plain":
-        """With the paper's learning rates; `clip` is frozen."""
+        """Adds optimizers with the learning rates of the paper; `clip` must already be frozen."""
         generator, discriminator, head = made
         return cls(
             *made,
@@ -41,9 +41,9 @@ class Plain:
         )
 
     def step(self, real: Tensor, tokens: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """One update of discriminator and head, one of the generator; images [B, 3, H, W], tokens [B, 77], noise.
+        """Updates discriminator and head, then the generator; images [B, 3, H, W], tokens [B, 77], noise [B, z].
 
-        Returns the two losses, without history.
+        Returns the losses of discriminator and generator, detached.
         """
         with torch.no_grad():
             sentence = self.clip.encode_text(tokens)  # [B, d]
@@ -68,14 +68,14 @@ class Plain:
         return loss_d.detach(), loss_g.detach()
 
     def see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Taps and image features of images; gradients pass through."""
+        """Returns the taps and the image features of images; gradients flow back to the pixels."""
         visual = self.clip.visual
         taps, cls = self.generator.mapping.CLIP_ViT.look(images, visual.input_resolution)
         return taps, visual.ln_post(cls) @ visual.proj
 
 
 def _penalty(matched: Tensor, inputs: list[Tensor]) -> Tensor:
-    """2 · mean ‖∇‖⁶, one norm over taps and sentence together."""
+    """Gradient penalty 2 · mean ‖∇‖⁶, with one norm over taps and sentence together."""
     gradients = torch.autograd.grad(matched.sum(), inputs, create_graph=True)
     return 2 * torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1).pow(6).mean()
 

@@ -1,7 +1,7 @@
-"""GALIP's networks written out plainly after the description of its paper and the names in its state files.
+"""GALIP's networks in plain PyTorch, written from its paper and the parameter names in its state files.
 
-Nothing of the package is used: every MLP, affine and convolution stands by itself, in the order in which the original
-applies them, so that this is both what an imported checkpoint is compared with and what speed is measured against.
+No other code of this package is used: every MLP, affine and convolution is a separate module, applied in the original
+order. The networks are the reference for imported checkpoints and for the speed of the trainer.
 
 Legend: B batch, C channels, c condition width, D image-tower width, g grid, d text width.
 """
@@ -19,7 +19,7 @@ TAPS = (1, 4, 8)
 
 
 def mlp(condition: int, channels: int) -> nn.Sequential:
-    """Linear, ReLU, Linear; [B, c] -> [B, C]."""
+    """Builds Linear, ReLU, Linear: [B, c] → [B, C]."""
     layers = [
         ("linear1", nn.Linear(condition, channels)),
         ("relu1", nn.ReLU()),
@@ -29,7 +29,7 @@ def mlp(condition: int, channels: int) -> nn.Sequential:
 
 
 class Affine(nn.Module):
-    """γ·x + β, each of an MLP of its own."""
+    """γ·x + β, where γ and β come from two separate MLPs."""
 
     def __init__(self, condition: int, channels: int):
         super().__init__()
@@ -40,7 +40,7 @@ class Affine(nn.Module):
 
 
 class Fuse(nn.Module):
-    """affine, LeakyReLU, affine, LeakyReLU."""
+    """Affine, LeakyReLU, affine, LeakyReLU."""
 
     def __init__(self, condition: int, channels: int):
         super().__init__()
@@ -52,7 +52,7 @@ class Fuse(nn.Module):
 
 
 class FBlock(nn.Module):
-    """Block of the adaptor, at the size of the grid."""
+    """Block of the adaptor, at the resolution of the grid."""
 
     def __init__(self, condition: int, channels: int, middle: int):
         super().__init__()
@@ -65,7 +65,7 @@ class FBlock(nn.Module):
 
 
 class GBlock(nn.Module):
-    """Block of the generator: everything runs at the upsampled size."""
+    """Block of the generator; all its layers run at the upsampled size."""
 
     def __init__(self, condition: int, before: int, after: int, size: int):
         super().__init__()
@@ -83,7 +83,7 @@ class GBlock(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """The part of OpenAI's image transformer that stands inside netG."""
+    """The part of OpenAI's image transformer that netG contains."""
 
     def __init__(self, visual: Any):
         super().__init__()
@@ -103,7 +103,10 @@ class ImageTower(nn.Module):
         return x[1:].permute(1, 2, 0).reshape(bridge.shape)
 
     def look(self, images: Tensor, resolution: int) -> tuple[list[Tensor], Tensor]:
-        """Features after blocks 1, 4 and 8 and the last class token, shown images in [0.5, 1] with nearest pixels."""
+        """Returns the features after blocks 1, 4 and 8 and the last class token.
+
+        Images are resized with nearest-neighbour sampling and rescaled to [0.5, 1] before normalisation.
+        """
         halved = F.interpolate(images * 0.5 + 0.5, size=(resolution, resolution))
         mean, std = (torch.tensor(values, device=images.device)[:, None, None] for values in (MEAN, STD))
         pixels = ((halved + 1) * 0.5 - mean) / std
@@ -117,7 +120,7 @@ class ImageTower(nn.Module):
 
 
 class Mapping(nn.Module):
-    """The adaptor: bridge features, CLIP under prompts, features for the generator."""
+    """The adaptor: computes bridge features, passes them through the prompted CLIP, returns generator features."""
 
     def __init__(self, condition: int, code: int, middle: int, out: int, visual: Any):
         super().__init__()
@@ -164,7 +167,7 @@ class DBlock(nn.Module):
         super().__init__()
         first, second = (nn.Conv2d(width, after, 3, 1, 1, bias=False) for width in (before, after))
         self.conv_r = nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2))
-        self.conv_s = nn.Conv2d(before, after, 1)  # there in every block, applied only where the width changes
+        self.conv_s = nn.Conv2d(before, after, 1)  # exists in every block, applied only if there is no tap
         self.gamma = nn.Parameter(torch.zeros(1))
         if reads_tap:
             self.beta = nn.Parameter(torch.zeros(1))
@@ -177,7 +180,7 @@ class DBlock(nn.Module):
 
 
 class NetD(nn.Module):
-    """The discriminator's features of taps."""
+    """The discriminator's trunk, from taps to features."""
 
     def __init__(self, width: int, out: int):
         super().__init__()
@@ -190,7 +193,7 @@ class NetD(nn.Module):
 
 
 class NetC(nn.Module):
-    """The head: the sentence is repeated over the grid."""
+    """The head: repeats the sentence over the grid and scores it together with the features."""
 
     def __init__(self, image: int, text: int, hidden: int):
         super().__init__()
@@ -215,7 +218,10 @@ def networks(
     hidden: int = 128,
     seed: int = 0,
 ) -> tuple[NetG, NetD, NetC]:
-    """netG, netD, netC around OpenAI's image tower, every trainable weight random, those that start at 0 or 1 too."""
+    """Builds netG, netD and netC around OpenAI's image tower.
+
+    All trainable weights are random, including those that normally start at 0 or 1.
+    """
     torch.manual_seed(seed)
     g = NetG(visual, text, noise, code, middle, channels, sizes)
     made = g, NetD(visual.conv1.out_channels, features), NetC(features, text, hidden)

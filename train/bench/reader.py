@@ -1,4 +1,4 @@
-"""What it costs a trainer to open a cache and to read batches from it, for `hspcgan bench bench/scale`."""
+"""Measures the cost of opening a cache and reading training batches from it, for `hspcgan bench bench/scale`."""
 
 import time
 from pathlib import Path
@@ -11,22 +11,23 @@ BATCH, BATCHES = 64, 30
 
 
 def measure(path: Path) -> dict[str, float]:
-    """Seconds from here to the first batch, seconds of a batch with warm pages, and GB of own memory beyond imports.
+    """Returns the seconds until the first batch, the seconds per batch with warm pages, and the GB of memory in use.
 
-    Runs in a process of its own, which has imported this file; pages of mapped files are left out (0 outside Linux).
+    It runs in a separate process that has only imported this file. The memory of the imports and the pages of mapped
+    files are not counted; outside Linux the memory is reported as 0.
     """
     before, start = own_gb(), time.perf_counter()
     batches = Batches(Cache(path), BATCH, seed=0, noise_dim=100, flip=True)
     batches.at(0)
     started = time.perf_counter() - start
     seconds = []
-    for _ in range(2):  # the second time the pages are warm
+    for _ in range(2):  # in the second pass the pages are warm
         seconds = [_clocked(batches, step) for step in range(BATCHES)]
     return {"start_sec": started, "batch_sec": median(seconds), "start_gb": own_gb() - before}
 
 
 def own_gb() -> float:
-    """This process's own memory, without pages of mapped files."""
+    """Returns the memory of this process in GB, without pages of mapped files; 0 outside Linux."""
     status = Path("/proc/self/status")
     if not status.is_file():
         return 0.0

@@ -1,6 +1,6 @@
-"""The trainer's benchmark: each part of its work the plain way and our way, alternating in one process.
+"""Benchmark of the trainer: times each part of its work in plain PyTorch and in this package, alternating.
 
-Figures are medians. Both GALIPs start from the same weights; their images and scores are compared before any timing.
+Times are medians. Both GALIPs start from the same weights; their images and scores are compared before any timing.
 """
 
 import os
@@ -40,21 +40,21 @@ SLOWEST = 6  # number of operations named in the profile
 
 
 def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
-    """All figures of a manifest with a finished cache; `parser` is the pipeline's, for parsing in the loop."""
+    """Yields all measured values for a manifest with a finished cache; `parser` parses captions in the loop."""
     world = distributed.start(manifest.section("train", TrainConfig).device)
     run = build_run(manifest, world)
     yield from conditioning(run, bench, parser)
     galip, plain = twins(manifest, world)
     yield Figure(
-        "error", "plain GALIP and ours: images, scores; largest difference", difference(galip, plain), "", True
+        "error", "largest difference of images and scores from plain GALIP", difference(galip, plain), "", True
     )
     seconds = steps(run, galip, plain, bench.rounds)
     of_plain = {name: seconds[name] / seconds["plain"] for name in ("galip", "hspcgan")}
-    yield Figure("plain_sec", f"a step of GALIP the plain way, batch {run.config.batch_size}", seconds["plain"], "s")
-    yield Figure("galip_sec", "a step of GALIP by the trainer", seconds["galip"], "s")
-    yield Figure("hspcgan_sec", f"a step of {run.model_config.kind} by the trainer", seconds["hspcgan"], "s")
-    yield Figure("galip", "GALIP by the trainer to the plain way", of_plain["galip"], "×", True)
-    yield Figure("hspcgan", f"{run.model_config.kind} to GALIP the plain way", of_plain["hspcgan"], "×", True)
+    yield Figure("plain_sec", f"training step of plain GALIP, batch of {run.config.batch_size}", seconds["plain"], "s")
+    yield Figure("galip_sec", "training step of GALIP in the trainer", seconds["galip"], "s")
+    yield Figure("hspcgan_sec", f"training step of {run.model_config.kind} in the trainer", seconds["hspcgan"], "s")
+    yield Figure("galip", "step of GALIP in the trainer, relative to plain GALIP", of_plain["galip"], "×", True)
+    yield Figure("hspcgan", f"step of {run.model_config.kind}, relative to plain GALIP", of_plain["hspcgan"], "×", True)
     yield from profile(run, bench.rounds)
     yield from mining(run, seconds["hspcgan"], bench.rounds)
     yield from taps(run, seconds["hspcgan"], bench.rounds)
@@ -62,7 +62,7 @@ def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Fig
 
 
 def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
-    """Time of a batch's conditions: read from the cache, and computed from its captions by parsing and encoding."""
+    """Times the conditions of a batch: read from the cache, and computed from captions by parsing and encoding."""
     from hspcgan.evaluate.draw.texts import conditions_from_texts
 
     cache, slots, size = run.cache, run.model_config.locals, run.config.batch_size
@@ -80,17 +80,23 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
         return median(clocked(run, partial(conditions, rows)) for rows in batches)
 
     rows = np.arange(size) % len(texts)
-    ours, loop = read(rows), make(rows)  # warms both up
+    ours, loop = read(rows), make(rows)  # also warms up both
     error = (ours.sentence - loop.sentence).norm(dim=1) / loop.sentence.norm(dim=1)
     ours_sec, loop_sec = cost(read, bench.captions), cost(make, bench.compared)
-    yield Figure("loop_ms", "a batch of captions parsed and encoded in the loop", 1e3 * loop_sec, "ms")
-    yield Figure("cache_ms", "the same from the cache", 1e3 * ours_sec, "ms")
-    yield Figure("condition", "in the loop to from the cache", loop_sec / ours_sec, "×")
-    yield Figure("stored", "largest relative difference of a sentence both ways", float(error.max()), "", True)
+    yield Figure("loop_ms", "batch of captions, parsed and encoded in the loop", 1e3 * loop_sec, "ms")
+    yield Figure("cache_ms", "batch of captions, read from the cache", 1e3 * ours_sec, "ms")
+    yield Figure("condition", "speedup of the cache over the loop", loop_sec / ours_sec, "×")
+    yield Figure(
+        "stored",
+        "largest relative difference of sentence features",
+        float(error.max()),
+        "",
+        True,
+    )
 
 
 def twins(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
-    """The trainer in GALIP mode and plain GALIP with the same random weights."""
+    """Builds the trainer in GALIP mode and plain GALIP with the same random weights."""
     sections = {key: (manifest.raw.get(key) or {}) | values for key, values in GALIP.items()}
     run = build_run(replace(manifest, raw=manifest.raw | sections), world)
     config, shape, clip = run.model_config, run.clip.shape, run.clip.network
@@ -113,7 +119,7 @@ def twins(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
 
 @torch.no_grad()
 def difference(run: Run, plain: Plain) -> float:
-    """Largest difference of images and scores, each relative to the largest value."""
+    """Returns the largest difference of images and scores, each relative to the largest value."""
     batch = run.batches.at(0).to(run.world.device)
     noise, sentence = batch.noise, batch.condition.sentence
     expected, images = plain.generator(noise, sentence), run.generator(noise, sentence)
@@ -125,7 +131,7 @@ def difference(run: Run, plain: Plain) -> float:
 
 
 def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
-    """Median seconds of a step of each, a round's batch being the same for all; the first round is not counted."""
+    """Returns the median seconds per step for each trainer; all get the same batches, and the first is not counted."""
     seconds: dict[str, list[float]] = {"plain": [], "galip": [], "hspcgan": []}
     for number in range(rounds + 1):
         images = galip.batches.images(galip.batches.choose(number)[0], np.zeros(galip.config.batch_size, int))
@@ -138,29 +144,29 @@ def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
 
 
 def tokens_of(run: Run, step: int) -> Tensor:
-    """OpenAI's tokens [B, 77] of a step's captions."""
+    """Tokenizes the captions of a step with OpenAI's tokenizer; returns [B, 77]."""
     texts = run.cache.captions["text"].take(run.batches.choose(step)[1]).to_pylist()
     return openai_clip().clip.tokenize(texts, truncate=True).to(run.world.device)
 
 
 def profile(run: Run, rounds: int) -> Iterator[Figure]:
-    """Where the time of a training step goes: waiting for the loader, each part, the most expensive operations."""
+    """Yields the shares of a training step: waiting for the loader, each part, the most expensive operations."""
     clock, began = Clock(), 0.0
     for batch in run.batches.stream(0, rounds + 1, run.config.prefetch):
         batch = batch.to(run.world.device)
         clock.lap("wait")
         train_step(run, batch, clock)
-        if batch.step == 0:  # no earlier step overlapped with loading its batch
+        if batch.step == 0:  # its batch was not loaded during an earlier step
             clock.read()
             began = time.perf_counter()
     parts = clock.read()
     whole = time.perf_counter() - began
-    names = {"wait": "waiting for the next batch", "fake": "G, CLIP of its images", "D": "D's step", "G": "G's step"}
+    names = {"wait": "waiting for the next batch", "fake": "G, CLIP on its images", "D": "D step", "G": "G step"}
     for part, what in names.items():
-        yield Figure(f"{part}_share", f"of a step: {what}", 100 * parts.get(part, 0.0) / whole, "%", True)
+        yield Figure(f"{part}_share", f"share of a step: {what}", 100 * parts.get(part, 0.0) / whole, "%", True)
     batch = run.batches.at(0).to(run.world.device)
     device = "cuda" if run.world.device.type == "cuda" else None
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # otherwise it prints each step and that there is no GPU
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # otherwise it prints each step, and that there is no GPU
     with torch.autograd.profiler.profile(use_device=device, use_kineto=False) as recorded:
         clocked(run, partial(train_step, run, batch, Clock()))
     spent = {event.key: event.self_device_time_total or event.self_cpu_time_total for event in recorded.key_averages()}
@@ -168,13 +174,16 @@ def profile(run: Run, rounds: int) -> Iterator[Figure]:
     slowest = sorted(spent, key=lambda key: -spent[key])[:SLOWEST]
     what = ", ".join(f"{key.removeprefix('aten::')} {100 * spent[key] / total:.0f}" for key in slowest)
     yield Figure(
-        "slowest", f"of a step in its slowest operations: {what}", sum(spent[k] for k in slowest) / total * 100, "%"
+        "slowest",
+        f"share of a step in its slowest parts: {what}",
+        sum(spent[k] for k in slowest) / total * 100,
+        "%",
     )
 
 
 @torch.no_grad()
 def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
-    """Hard mining over all pairs of a batch, and the same pairs scored one by one."""
+    """Measures hard mining over all pairs of a batch, and its error compared with scoring the pairs one by one."""
     batch = run.batches.at(0).to(run.world.device)
     features, sentences = run.discriminator(run.real_taps(batch)), batch.sentences
     pairs = run.head.pairs(features, sentences)  # [B, B]
@@ -184,14 +193,12 @@ def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
         clocked(run, lambda: losses.hardest(run.head.pairs(features, sentences), batch.negatives))
         for _ in range(10 * rounds)
     ]
-    yield Figure("mining_share", "of a step: all-pairs mining", 100 * median(times) / step_sec, "%", True)
-    yield Figure(
-        "pairs_error", "all pairs, and one by one in float64", float((pairs - one_by_one).abs().max()), "", True
-    )
+    yield Figure("mining_share", "share of a step: all-pairs mining", 100 * median(times) / step_sec, "%", True)
+    yield Figure("pairs_error", "largest error of all-pairs scores", float((pairs - one_by_one).abs().max()), "", True)
 
 
 def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
-    """Time of a batch with its real images' CLIP features: computed, and read from the cache's taps."""
+    """Times loading a batch with the CLIP features of its real images: computed, and read from taps in the cache."""
     stored, computed_sec, read_sec = copy(run.batches), [], []
     stored.use_cached_taps(run.tap_blocks)
 
@@ -202,13 +209,13 @@ def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
         computed_sec.append(clocked(run, partial(load, run.batches, number)))
         read_sec.append(clocked(run, partial(load, stored, number)))
     computed, read = median(computed_sec[1:]), median(read_sec[1:])
-    yield Figure("images_ms", "a batch loaded, its images' CLIP features computed", 1e3 * computed, "ms")
-    yield Figure("taps_ms", "a batch loaded with those features from the cache", 1e3 * read, "ms")
-    yield Figure("taps_saved", "of a step: features read, not computed", 100 * (computed - read) / step_sec, "%")
+    yield Figure("images_ms", "batch loaded, CLIP features of its images computed", 1e3 * computed, "ms")
+    yield Figure("taps_ms", "batch loaded, CLIP features read from the cache", 1e3 * read, "ms")
+    yield Figure("taps_saved", "share of a step saved by reading features", 100 * (computed - read) / step_sec, "%")
 
 
 def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> Iterator[Figure]:
-    """Images per second from text features, both ways; seconds from one text to one image."""
+    """Measures images per second from caption features for both, and seconds from one caption to one image."""
     from hspcgan.evaluate.draw.generate import generate
     from hspcgan.evaluate.draw.texts import conditions_from_texts
 
@@ -228,14 +235,14 @@ def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> It
             ours.append(clocked(run, lambda: galip.generator(noise, sentence)))
         whole.append(clocked(run, draw))
     plain_sec, ours_sec = median(theirs[1:]), median(ours[1:])
-    yield Figure("plain_rate", "sampling by GALIP the plain way", len(noise) / plain_sec, "images/s")
-    yield Figure("ours_rate", "sampling by GALIP here", len(noise) / ours_sec, "images/s")
-    yield Figure("sampling", "ours to the plain way", plain_sec / ours_sec, "×")
-    yield Figure("text_sec", "one text parsed, encoded, drawn, alone", median(whole[1:]), "s", True)
+    yield Figure("plain_rate", "sampling with plain GALIP", len(noise) / plain_sec, "images/s")
+    yield Figure("ours_rate", "sampling with GALIP in the trainer", len(noise) / ours_sec, "images/s")
+    yield Figure("sampling", "sampling speed, relative to plain GALIP", plain_sec / ours_sec, "×")
+    yield Figure("text_sec", "one caption parsed, encoded and drawn", median(whole[1:]), "s", True)
 
 
 def clocked(run: Run, work: Callable[[], Any]) -> float:
-    """Seconds that `work` takes, including its work on the GPU."""
+    """Returns the seconds that `work` takes, including its work on the GPU."""
     started = time.perf_counter()
     work()
     if run.world.device.type == "cuda":

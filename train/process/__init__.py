@@ -1,1 +1,1 @@
-"""What a training process shares with others: the lock on its run folder, and the signals that end it."""
+"""Process control of a training run: the lock on its run folder, and the signals that stop it."""

@@ -15,12 +15,12 @@ READ_ONLY = (errno.EROFS, errno.EACCES)
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Locks a run folder while the block runs; creates the folder if needed. The file `lock` names the last holder.
+    """Locks a run folder while the block runs; creates the folder if needed. The file `lock` names the last process.
 
-    A folder that cannot be written needs no lock, since nobody can train in it: a finished run is read there as usual.
+    A read-only folder needs no lock, since nobody can train in it; a finished run can still be read there.
 
     Raises:
-        UserError: another process (named in the message) holds the lock, or the file system has no locks.
+        UserError: another process (named in the message) holds the lock, or the file system does not support locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

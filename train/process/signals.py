@@ -11,8 +11,8 @@ from types import FrameType
 def received_signals() -> Iterator[list[str]]:
     """Collects the names of SIGTERM and SIGINT while the block runs; neither ends the process.
 
-    A second SIGINT has its usual effect. A second SIGTERM has none, because launchers and schedulers send several, and
-    then SIGKILL. Outside the main thread, where Python allows no handlers, nothing is collected.
+    A second SIGINT has its usual effect. A second SIGTERM has no effect, because launchers and schedulers send several
+    before they send SIGKILL. Outside the main thread, Python allows no handlers, so nothing is collected.
     """
     received: list[str] = []
     if threading.current_thread() is not threading.main_thread():

@@ -1,1 +1,1 @@
-"""What one training step is made of: losses, schedules, augmentation and the update of the weights."""
+"""Components of a training step: losses, schedules, augmentation and the update of the weights."""

@@ -1,4 +1,4 @@
-"""What one step does to weights: rates, gradients averaged and checked, the optimizer's step, the moving average."""
+"""Updates the weights in one step: learning rates, averaged and checked gradients, optimizer step, moving average."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from hspcgan.train.step.schedule import factor_at
 
 
 def set_rates(run: Run, step: int) -> None:
-    """The learning rates of this step, by `train.lr_schedule`."""
+    """Set the learning rates of this step according to `train.lr_schedule`."""
     factor = factor_at(run.config.lr_schedule, step)
     for optimizer, rate in ((run.optimizer_g, run.config.lr_generator), (run.optimizer_d, run.config.lr_discriminator)):
         for group in optimizer.param_groups:
@@ -23,10 +23,10 @@ def set_rates(run: Run, step: int) -> None:
 
 
 def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, batch: Batch) -> Tensor:
-    """Average the gradients over processes, check them, take one optimizer step; returns the gradient's norm.
+    """Average the gradients over processes, check them, take one optimizer step; returns the gradient norm.
 
     Args:
-        loss: a scalar for the check and the message; its backward pass is done.
+        loss: the scalar loss after its backward pass; used for the check and the message.
         what: "discriminator" or "generator", for the message.
 
     Raises:
@@ -38,10 +38,10 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
     value, size = torch.stack([loss, norm]).tolist()
     if not (math.isfinite(value) and math.isfinite(size)):
         keys = run.cache.samples_at(batch.samples, ["key"])["key"].to_pylist()
-        shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the others')"
+        shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the other ranks)"
         rows = "Batch" if run.world.size == 1 else shared
         raise FloatingPointError(
-            f"step {batch.step + 1}: {what} loss is {value}, its gradient's norm {size}; stopped before the update. "
+            f"step {batch.step + 1}: {what} loss is {value}, its gradient norm {size}; stopped before the update. "
             f"{rows}: {', '.join(keys)}. Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. "
             f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
         )
@@ -52,7 +52,7 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
 def ema_decay(config: TrainConfig, step: int) -> float:
     """Decay of the moving average at a step: rises from 0.1 as (1 + step) / (10 + step) up to `train.ema`.
 
-    Random weights are soon forgotten so. Those of `train.initial` are worth keeping: from them the decay is constant.
+    The rise removes random initial weights quickly. With `train.initial` the decay is constant, to keep those weights.
     """
     return config.ema if config.initial else min(config.ema, (1 + step) / (10 + step))
 

@@ -1,7 +1,7 @@
-"""Differentiable augmentation: real and generated images are moved before CLIP sees them (Zhao et al., NeurIPS 2020).
+"""Differentiable augmentation: shifts real and generated images before they enter CLIP (Zhao et al., NeurIPS 2020).
 
-CLIP cuts an image into patches at fixed places. Moved images are cut at other places, so the generator cannot hide
-artifacts at the patches' borders or inside them.
+CLIP cuts an image into patches at fixed positions. Shifted images are cut at other positions, so the generator cannot
+hide artifacts at patch borders or inside patches.
 """
 
 import numpy as np
@@ -11,21 +11,21 @@ from torch import Tensor
 
 
 def shifts(seed: int, step: int, rows: int, most: int) -> np.ndarray:
-    """Offsets (down, right) in pixels of a step's global batch, int64 [rows, 2], uniform in −most … most.
+    """Returns pixel offsets (down, right) for the global batch of a step: int64 [rows, 2], uniform in −most … most.
 
-    Processes take their slice, so the split over processes changes nothing.
+    Each process takes its slice, so the number of processes does not change the result.
     """
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, step], dtype=np.uint64), counter=1 << 64))
     return generator.integers(-most, most + 1, (rows, 2))
 
 
 def shifted(images: Tensor, offsets: np.ndarray) -> Tensor:
-    """Each image moved by its offset, the border pixels repeated behind it; [b, C, H, W], [b, 2] → [b, C, H, W]."""
+    """Shifts each image by its offset and repeats its border pixels; [b, C, H, W], [b, 2] → [b, C, H, W]."""
     most = int(np.abs(offsets).max(initial=0))
     if most == 0:
         return images
     height, width = images.shape[2:]
     padded = F.pad(images, (most, most, most, most), mode="replicate")
-    corners = (most - offsets).tolist()  # an image moved down shows what was further up
+    corners = (most - offsets).tolist()  # an image that is shifted down is cropped further up
     moved = [image[:, y : y + height, x : x + width] for image, (y, x) in zip(padded, corners, strict=True)]
     return torch.stack(moved)

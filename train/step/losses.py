@@ -1,4 +1,4 @@
-"""The losses of §3.2 as pure functions: scores and masks → scalars; `loop.py` combines them.
+"""The losses of §3.2 as pure functions of scores and masks; `loop.py` combines them.
 
 Legend: b rows of this process, B rows of the global batch, d text width, D tap width, g grid.
 Equation numbers are those of the HSPC-GAN paper. Every Σ over a batch is a mean.
@@ -12,20 +12,20 @@ from torch.nn import functional as F
 
 
 def real_terms(loss: str, real: Tensor) -> Tensor:
-    """Per-row loss of matched real pairs; [b] → [b]. The margin form carries it inside the other two terms."""
+    """Returns the per-row loss of matched real pairs; [b] → [b]. With "margin" it is 0: the other terms include it."""
     if loss == "hinge":
         return F.relu(1 - real)  # eq. 3, first term
     return torch.zeros_like(real)
 
 
 def negative_terms(loss: str, real: Tensor, negative: Tensor, alpha: float = 2.0) -> Tensor:
-    """Per-row loss of pairs to be scored low (generated or mismatched), without the factor ½; [b], [b] → [b].
+    """Returns the per-row loss of generated or mismatched pairs, without the factor ½; [b], [b] → [b].
 
     Args:
         loss: "hinge" (eq. 3, one-way: matched pairs above 1, all others below −1) or "margin" (eq. 4, last line).
         real: D(x_i, e_i).
         negative: D(x̂_i, e_i) or D(x_i, ê_i).
-        alpha: the margin α; two hinges add up to 2.
+        alpha: the margin α; 2 equals the sum of the two hinge margins.
     """
     if loss == "hinge":
         return F.relu(1 + negative)  # eq. 3, second and third term
@@ -35,13 +35,13 @@ def negative_terms(loss: str, real: Tensor, negative: Tensor, alpha: float = 2.0
 
 
 def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:
-    """Which captions of the batch are valid negatives of which image.
+    """Returns which captions of the batch are valid negatives for which image.
 
-    A caption whose text equals that of any caption of the image is not valid; this includes the image's own captions.
+    A caption that equals any caption of the image is not valid; this excludes the image's own captions.
 
     Args:
-        own_texts: [b, K] int64, ids of all caption texts of each image, padded with −1.
-        texts: [B] int64, text id of each caption of the global batch, never negative.
+        own_texts: [b, K] int64, ids of all captions of each image, padded with −1; equal captions have equal ids.
+        texts: [B] int64, id of each caption of the global batch, never negative.
     Returns:
         [b, B] bool.
     """
@@ -49,11 +49,11 @@ def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:
 
 
 def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
-    """The next row's caption as mismatch (GALIP's roll by one), skipping on to the next valid one; [b, B] → [b].
+    """Returns the index of the next valid row as mismatch, like GALIP's roll by one row; [b, B] → [b].
 
     Args:
-        valid: [b, B] bool; the index of a row without any True must not be used.
-        first_row: place of row 0 in the global batch.
+        valid: [b, B] bool; the result for a row without any True must not be used.
+        first_row: index of row 0 in the global batch.
     """
     rows, size = valid.shape
     start = torch.arange(rows, device=valid.device)[:, None] + first_row + 1
@@ -63,34 +63,36 @@ def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
 
 
 def hardest(scores: Tensor, valid: Tensor) -> Tensor:
-    """The hardest valid caption ê_i of each image (eq. 5): that with the largest D(x_i, e_j); [b, B], [b, B] → [b].
+    """Returns the index of the hardest valid caption ê_i of each image (eq. 5); [b, B], [b, B] → [b].
 
-    The index of a row without a valid caption must not be used.
+    It is the caption with the largest D(x_i, e_j). The result for a row without a valid caption must not be used.
     """
     return scores.masked_fill(~valid, -torch.inf).argmax(dim=1)
 
 
 def row_weights(valid: Tensor, balance: float) -> Tensor:
-    """Weights that turn a batch mean into the mean over the rows with a valid negative; [b, B] → [b].
+    """Returns weights that turn a batch mean into the mean over the rows with a valid negative; [b, B] → [b].
 
-    A row without one has weight 0 in the mismatched term.
+    A row without a valid negative has weight 0 in the mismatched term.
 
     Args:
-        balance: B / (rows of the global batch with a valid negative); 0 where there are none.
+        balance: B / (rows of the global batch with a valid negative); 0 if there are none.
     """
     return valid.any(dim=1).float() * balance
 
 
 def batch_mean(terms: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean over the rows, after multiplication by weights if there are any; [b] → scalar."""
+    """Returns the mean over the rows, multiplied by weights if given; [b] → scalar."""
     return (terms if weights is None else terms * weights).mean()
 
 
 def worst(terms: Tensor, usable: Tensor | None = None) -> Tensor:
-    """max_i of eq. 5, literally: the batch's largest term, not divided by b; the first of equals gets all the gradient.
+    """Returns max_i of eq. 5, literally: the largest term of the batch, not divided by b.
+
+    Among equal terms, the first one receives the whole gradient.
 
     Args:
-        usable: [b] bool, rows that count; the result is 0 (with zero gradient) if there are none.
+        usable: [b] bool, the rows to include; the result is 0 (with zero gradient) if there are none.
     """
     if usable is None:
         return terms[terms.detach().argmax()]
@@ -101,14 +103,14 @@ def worst(terms: Tensor, usable: Tensor | None = None) -> Tensor:
 def matching_aware_penalty(
     scores: Tensor, taps: Sequence[Tensor], sentence: Tensor, k: float = 2.0, p: float = 6.0, joint: bool = False
 ) -> Tensor:
-    """Matching-aware gradient penalty, the last term of eq. 3: k · mean (‖∇ₓD‖ + ‖∇ₑD‖)^p.
+    """Returns the matching-aware gradient penalty, the last term of eq. 3: k · mean (‖∇ₓD‖ + ‖∇ₑD‖)^p.
 
     x are the frozen CLIP features of the real image; ‖∇ₓD‖ is taken over all taps of a sample together. The result can
     be differentiated once more. Call it outside autocast, with float32 scores: in half precision the sixth power
     overflows.
 
     Args:
-        scores: D(x_i, e_i), [b], computed from `taps` and `sentence`; a row's score must depend on that row alone.
+        scores: D(x_i, e_i), [b], computed from `taps` and `sentence`; a score must depend only on its row.
         taps: list of [b, D, g, g] float32 leaves that require gradients.
         sentence: [b, d] float32 leaf that requires gradients.
         joint: one norm over taps and sentence together (GALIP's code) instead of the sum of two (eq. 3).
@@ -118,7 +120,7 @@ def matching_aware_penalty(
     if scores.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"gradient penalty: scores are {scores.dtype}, expected float32; run it outside autocast")
     gradients = torch.autograd.grad(scores.sum(), [*taps, sentence], create_graph=True)
-    eps = 1e-12  # inside the root: the norm's slope at zero stays finite
+    eps = 1e-12  # inside the root, so that the gradient of the norm at zero is finite
     squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]  # each [b]
     over_taps, over_sentence = torch.stack(squares[:-1]).sum(dim=0), squares[-1]
     if joint:
@@ -129,7 +131,7 @@ def matching_aware_penalty(
 
 
 def generator_loss(scores: Tensor, image_features: Tensor, sentence: Tensor, similarity: float = 4.0) -> Tensor:
-    """Generator's side of eq. 3: −mean D(C(G(z, e)), e) − λ · mean cos(CLIP(G(z, e)), e).
+    """Returns the generator loss of eq. 3: −mean D(C(G(z, e)), e) − λ · mean cos(CLIP(G(z, e)), e).
 
     Args:
         scores: [b]; image_features, sentence: [b, d]; similarity: λ.
@@ -140,17 +142,17 @@ def generator_loss(scores: Tensor, image_features: Tensor, sentence: Tensor, sim
 def mode_seeking(
     images: Tensor, others: Tensor, noise: Tensor, other_noise: Tensor, limit: float = float("inf")
 ) -> Tensor:
-    """Mean of min(‖x − x'‖ / ‖z − z'‖, limit), norms being mean absolute values: to be maximised → scalar.
+    """Returns the mean of min(‖x − x'‖ / ‖z − z'‖, limit), a scalar to maximise; norms are mean absolute values.
 
-    The term of MSGAN (Mao et al., CVPR 2019), not inverted and bounded as in DSGAN (Yang et al., ICLR 2019).
+    It is the term of MSGAN (Mao et al., CVPR 2019) without inversion, with the limit of DSGAN (Yang et al., ICLR 2019).
 
     Args:
-        images, others: [b, 3, H, W] of the same captions, made from noise and other_noise, [b, z].
+        images, others: [b, 3, H, W], generated for the same captions from noise and other_noise, [b, z].
     """
     apart = (images.float() - others.float()).abs().flatten(1).mean(dim=1)
     return (apart / (noise - other_noise).abs().mean(dim=1)).clamp(max=limit).mean()
 
 
 def image_text_cosine(image_features: Tensor, sentence: Tensor) -> Tensor:
-    """S of eq. 3: mean cosine of image and sentence features, in float32; [b, d], [b, d] → scalar."""
+    """Returns S of eq. 3: the mean cosine of image and sentence features, in float32; [b, d], [b, d] → scalar."""
     return F.cosine_similarity(image_features.float(), sentence.float(), dim=1).mean()

@@ -1,1 +1,1 @@
-"""Studies: rows × seeds trained and scored by one protocol, statistics over the seeds, verdicts on claims, a page."""
+"""Studies: train and score rows × seeds by one protocol, compute statistics over seeds, judge claims, build a page."""

@@ -1,4 +1,4 @@
-"""A study's pictures as SVG: curves of a figure against images seen, and paired differences with their intervals."""
+"""Draws the charts of a study as SVG: validation curves, and paired differences with their intervals."""
 
 import io
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ WIDTH_INCH, LINE_INCH = 7.5, 0.32
 
 
 def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[str]) -> str:
-    """Mean of a figure on the validation split against images seen, with its interval as a band; a line per row."""
+    """Draws the mean of a figure on the validation split over training images, with its interval as a band."""
     drawn, axes = _axes(4.0)
     for row in rows:
         by_seed = [results.curve(row, seed, figure) for seed in config.seeds]
@@ -33,7 +33,7 @@ def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[st
         (line,) = axes.plot(images, [one.mean for one in spreads], marker="o", markersize=3, label=row)
         low, high = (np.array([getattr(one, end) for one in spreads]) for end in ("low", "high"))
         axes.fill_between(images, low, high, alpha=0.15, color=line.get_color(), linewidth=0)
-    axes.set_xlabel("images seen")
+    axes.set_xlabel("training images")
     axes.set_title(f"{figure}, validation split", fontsize="medium", loc="left")
     if axes.lines:
         axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
@@ -41,7 +41,7 @@ def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[st
 
 
 def forest(judged: Sequence[Judged], figure: str) -> str:
-    """Paired differences of one figure with their intervals, a line per comparison, coloured by verdict."""
+    """Draws the paired differences of one figure with their intervals, one line per comparison, coloured by verdict."""
     parts = [
         (number, part)
         for number, one in enumerate(judged, 1)
@@ -56,7 +56,7 @@ def forest(judged: Sequence[Judged], figure: str) -> str:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(parts)), [f"({number}) {part.what}: {part.verdict}" for number, part in parts])
     axes.invert_yaxis()
-    axes.set_xlabel("paired difference, to the right is better")
+    axes.set_xlabel("paired difference (positive is better)")
     axes.set_title(figure, fontsize="medium", loc="left")
     return _svg(drawn)
 
@@ -71,7 +71,7 @@ def _axes(height: float) -> "tuple[Figure, Axes]":
 
 
 def _svg(drawn: "Figure") -> str:
-    """The picture as an SVG element; text is not converted to paths, and equal content gives equal bytes."""
+    """Returns the chart as an SVG element; text is not converted to paths, and equal content gives equal bytes."""
     import matplotlib
 
     buffer = io.StringIO()

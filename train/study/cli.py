@@ -11,15 +11,20 @@ from hspcgan.model.common.printable import echo
 @click.command()
 @click.argument("manifest")
 @click.option(
-    "--override", "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="As study.seeds=[0,1]; repeatable."
+    "--override",
+    "-o",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a manifest key, e.g. study.seeds=[0,1]; repeatable.",
 )
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of each run.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Number of runs at a time.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads per run.")
 @click.option("--retry", is_flag=True, help="Also repeat runs that failed.")
-@click.option("--limit", type=click.IntRange(min=0), help="Stop after so many runs; 0 makes the page alone.")
+@click.option("--limit", type=click.IntRange(min=0), help="Stop after this many runs; with 0, only build the page.")
 @click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-              help="Make the page from this study.json instead of the study's folder; nothing is run.")  # fmt: skip
-@click.option("--out", type=OutFolder, help="Folder of the page; default RUN/report.")
+              help="Build the page from this study.json instead of the study folder; start no runs.")  # fmt: skip
+@click.option("--out", type=OutFolder, help="Folder for the page; default RUN/report.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
 def study(
     manifest: str,
@@ -34,7 +39,7 @@ def study(
 ) -> None:
     """Train and score rows × seeds by one protocol, and judge the claims.
 
-    Runs that have a result are skipped, interrupted ones resume. The page is made from the results that there are.
+    Runs that have a result are skipped; interrupted runs resume. The page is built from the existing results.
     """
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train.study import page, runner
@@ -53,7 +58,7 @@ def study(
         return
     if results_file is None:
         made = runner.run(opened, processes, threads, retry, limit)
-        echo(f"{made} runs made")
+        echo(f"{made} runs finished")
         results = runner.read_results(opened)
     else:
         results = read_page_results(results_file)

@@ -1,7 +1,7 @@
-"""The `study` section of a manifest: rows, seeds and claims, written down before the first run.
+"""The `study` section of a manifest: rows, seeds and claims, fixed before the first run.
 
-Figures are named by the beginning of their full name, such as `fid/held-out-clip`. Every difference is oriented so that
-positive is better, whatever the figure's own direction.
+A figure is a named value of a metric; the section gives the beginning of its name, such as `fid/held-out-clip`. Signs
+of differences are set so that positive is better for every figure.
 """
 
 import re
@@ -21,37 +21,37 @@ class _Claim(_Frozen):
 
     @property
     def rows_named(self) -> list[str]:
-        """The rows that the claim is about."""
+        """The rows that the claim names."""
         named = [getattr(self, "row", None), *getattr(self, "rows", ()), *getattr(self, "than", ())]
         return [name for name in named if name]
 
 
 class Better(_Claim):
-    """A row is better than others, in each of some figures of the final evaluation; paired by seed."""
+    """A row is better than other rows in all given figures of the final evaluation; paired by seed."""
 
     kind: Literal["better"]
     row: str = Field(description="The row claimed to be better.")
-    than: tuple[str, ...] = Field(min_length=1, description="The rows that it is compared with.")
+    than: tuple[str, ...] = Field(min_length=1, description="The rows to compare it with.")
     figures: tuple[str, ...] = Field(min_length=1, description="Figures, by the beginning of their name.")
 
 
 class NotWorse(_Claim):
-    """A row is not worse than others by more than a figure's margin; paired by seed."""
+    """A row is not worse than other rows by more than the margin of each figure; paired by seed."""
 
     kind: Literal["not-worse"]
     row: str = Field(description="The row claimed to be no worse.")
-    than: tuple[str, ...] = Field(min_length=1, description="The rows that it is compared with.")
+    than: tuple[str, ...] = Field(min_length=1, description="The rows to compare it with.")
     figures: tuple[str, ...] = Field(min_length=1, description="Figures, by the beginning of their name.")
 
 
 class Faster(_Claim):
-    """A row reaches the final validation score of another one within a share of that one's images."""
+    """A row reaches the final validation score of another row with at most a given share of its training images."""
 
     kind: Literal["faster"]
     row: str = Field(description="The row claimed to be faster.")
-    than: tuple[str, ...] = Field(min_length=1, max_length=1, description="The row whose final score is to be reached.")
+    than: tuple[str, ...] = Field(min_length=1, max_length=1, description="The row with the score to reach.")
     figures: tuple[str, ...] = Field(min_length=1, description="Figures of the validation split.")
-    share: float = Field(gt=0, le=1, description="Largest share of the other row's images.")
+    share: float = Field(gt=0, le=1, description="Largest allowed share of the other row's training images.")
 
 
 class Fails(_Claim):
@@ -59,59 +59,67 @@ class Fails(_Claim):
 
     kind: Literal["fails"]
     rows: tuple[str, ...] = Field(min_length=1, description="The rows claimed to fail.")
-    figures: tuple[str, ...] = Field(min_length=1, description="Figures that are compared with the untrained ones.")
+    figures: tuple[str, ...] = Field(
+        min_length=1, description="Figures to compare with those of the untrained generator."
+    )
 
 
 class Reaches(_Claim):
-    """Figures of a row's final evaluation are at least some values."""
+    """The figures of a row's final evaluation reach given minimum values."""
 
     kind: Literal["reaches"]
     row: str = Field(description="The row.")
-    at_least: dict[str, float] = Field(min_length=1, description="Figure → smallest value that holds.")
+    at_least: dict[str, float] = Field(min_length=1, description="Figure → minimum value.")
 
 
 Claim = Annotated[Better | NotWorse | Faster | Fails | Reaches, Field(discriminator="kind")]
 
 
 class StudyConfig(_Frozen):
-    """Which runs a study makes, and what it claims of them."""
+    """The runs of a study, and the claims about them."""
 
-    rows: dict[str, str] = Field(min_length=1, description="Row → manifest that it trains: a shipped name or a path.")
-    published: dict[str, str] = Field({}, description="Row → manifest whose evaluate.published stands beside it.")
-    seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4, 5), min_length=2, description="Seeds, in this order, of every row.")
-    evaluations: int = Field(8, ge=1, description="Evaluations of a run on the validation split, at equal distances.")
+    rows: dict[str, str] = Field(min_length=1, description="Row → manifest to train: a shipped name or a path.")
+    published: dict[str, str] = Field({}, description="Row → manifest with evaluate.published, shown next to the row.")
+    seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4, 5), min_length=2, description="Seeds of every row, in this order.")
+    evaluations: int = Field(
+        8, ge=1, description="Evaluations of each run on the validation split, at equal intervals."
+    )
     final_metrics: tuple[str, ...] = Field(
         (),
-        description="Metrics of the final evaluation in addition to evaluate.metrics, which the validation split gets.",
+        description="Metrics of the final evaluation, in addition to evaluate.metrics, which are also computed on the "
+        "validation split.",
     )
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence of the intervals.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     margins: dict[str, float] = Field(
-        {}, description="Figure → difference too small to matter; an interval inside it means `not held`."
+        {}, description="Figure → difference too small to matter; an interval within ± it means `not held`."
     )
-    shown: tuple[str, ...] = Field(min_length=1, description="Figures of the tables, by the beginning of their name.")
-    curves: tuple[str, ...] = Field((), description="Rows whose curves are drawn; absent: all.")
-    claims: tuple[Claim, ...] = Field((), description="What is claimed, in the order in which it is judged.")
+    shown: tuple[str, ...] = Field(
+        min_length=1, description="Figures shown in the tables, by the beginning of their name."
+    )
+    curves: tuple[str, ...] = Field((), description="Rows with curves; if absent, all rows.")
+    claims: tuple[Claim, ...] = Field((), description="The claims, in the order in which they are judged.")
 
     @model_validator(mode="after")
     def _check(self) -> "StudyConfig":
         unfit = [row for row in self.rows if not re.fullmatch(r"[\w.+-]+", row) or row in (".", "..")]
         if unfit:
             raise UserError(
-                f"rows {', '.join(map(repr, unfit))} are no file names, which they become; use letters, digits, "
-                "and . + - _"
+                f"rows {', '.join(map(repr, unfit))} cannot be used as file names; use letters, digits, and . + - _"
             )
         used = [name for claim in self.claims for name in claim.rows_named]
         unknown = sorted({*used, *self.published, *self.curves} - set(self.rows))
         if unknown:
             raise UserError(f"unknown rows {', '.join(unknown)}; known: {', '.join(self.rows)}")
         if len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"seeds {list(self.seeds)} repeat one; every seed counts once")
+            raise UserError(f"seeds {list(self.seeds)} contain duplicates; name every seed once")
         absent = [figure for claim in self.claims if isinstance(claim, NotWorse) for figure in claim.figures]
         absent = [figure for figure in absent if figure not in self.margins]
         if absent:
-            raise UserError(f"a claim of kind not-worse needs a margin of {', '.join(absent)}; add it to study.margins")
+            raise UserError(
+                f"a claim of kind not-worse needs a margin for {', '.join(absent)}; add it to study.margins"
+            )
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """Returns the settings as JSON values."""
         return self.model_dump(mode="json")

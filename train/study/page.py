@@ -1,4 +1,4 @@
-"""A study's page: verdicts, tables, pictures and the origin of every run, as one self-contained HTML file."""
+"""Builds the page of a study, one self-contained HTML file: verdicts, tables, charts and the origin of every run."""
 
 import importlib
 import json
@@ -13,17 +13,17 @@ from hspcgan.train.study.verdicts import judge
 
 RESULTS = "study.json"
 PACKAGES = ("jinja2", "matplotlib", "scipy")
-"""What the page needs beyond the package's core."""
+"""Packages that the page needs in addition to the core dependencies."""
 
 
 def require_packages() -> None:
-    """ModuleNotFoundError if a package is missing, so that it is found before hours of training, not after them."""
+    """Raises ModuleNotFoundError if a package is missing, before hours of training instead of after."""
     for name in PACKAGES:
         importlib.import_module(name)
 
 
 def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """Writes study.json, the tables, the pictures and index.html; equal results give equal files. The files."""
+    """Writes study.json, tables, charts and index.html; returns their paths. Equal results give equal files."""
     config, by_cell = study.config, Results.of(results)
     judged = judge(config, by_cell)
     frames = {"rows": tables.rows_table(config, by_cell), "claims": tables.claims_table(judged)}

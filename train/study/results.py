@@ -1,4 +1,4 @@
-"""A study's results as values: figures by the beginning of their name, paired differences, curves over images seen."""
+"""Reads the results of a study: figures by the beginning of their name, paired differences, validation curves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from hspcgan.model.common.user_files import read_json
 from hspcgan.model.common.validation import typed
 
-Result = dict[str, Any]  # as `runner.write_result` writes it
+Result = dict[str, Any]  # written by `runner.write_result`
 
 
 class _Figure(BaseModel):
@@ -64,31 +64,31 @@ class Results:
 
     @classmethod
     def of(cls, results: Sequence[Result]) -> "Results":
-        """From result files."""
+        """Returns the results from the contents of result files."""
         return cls({(one["row"], one["seed"]): one for one in results})
 
     def value(self, row: str, seed: int, figure: str, part: str = "final") -> float | None:
-        """A figure of the final or untrained evaluation; None where the run, or the figure, is missing."""
+        """Returns a figure of the final or untrained evaluation; None if the run or the figure is missing."""
         found = _named(self.by_cell.get((row, seed), {}).get(part) or {}, figure)
         return None if found is None else found["value"]
 
     def values(self, row: str, figure: str) -> dict[int, float]:
-        """A figure's final value by seed, of the runs that have one."""
+        """Returns the final value of a figure by seed, for the runs that have it."""
         found = {seed: self.value(row, seed, figure) for name, seed in self.by_cell if name == row}
         return {seed: value for seed, value in found.items() if value is not None}
 
     def sign(self, figure: str) -> int:
-        """1 if larger values of a figure are better, −1 if smaller ones are; 1 if no run has the figure."""
+        """Returns 1 if larger values of a figure are better or no run has it, −1 if smaller values are better."""
         found = [_named(result["final"] or result["untrained"], figure) for result in self.by_cell.values()]
         return next((1 if one["better"] == "higher" else -1 for one in found if one is not None), 1)
 
     def differences(self, row: str, other: str, figure: str) -> list[float]:
-        """`row` minus `other` for each seed that both have, positive where `row` is better."""
+        """Returns `row` minus `other` for each seed that both have, positive if `row` is better."""
         ours, theirs = self.values(row, figure), self.values(other, figure)
         return [self.sign(figure) * (ours[seed] - theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
 
     def curve(self, row: str, seed: int, figure: str) -> list[tuple[int, float]]:
-        """(images seen, value) of each evaluation on the validation split."""
+        """Returns (training images, value) for each evaluation on the validation split."""
         result = self.by_cell.get((row, seed))
         if result is None:
             return []
@@ -100,9 +100,10 @@ class Results:
         return points
 
     def share_to_reach(self, row: str, other: str, seed: int, figure: str) -> float | None:
-        """Images that `row` needs to reach the other's final validation value, as a share of the other's images.
+        """Returns the share of `other`'s images that `row` needs to reach the final validation value of `other`.
 
-        The first evaluation at least as good counts; infinity if there is none (censored); None without both runs.
+        The first evaluation that is at least as good counts; infinity if there is none (censored); None if a run is
+        missing.
         """
         ours, theirs = self.curve(row, seed, figure), self.curve(other, seed, figure)
         if not theirs or (row, seed) not in self.by_cell:
@@ -112,7 +113,10 @@ class Results:
         return reached[0] / images if reached else float("inf")
 
     def failed_to_learn(self, row: str, seed: int, figures: Sequence[str]) -> bool | None:
-        """Whether a run diverged, or ended in or beyond the untrained generator's interval in every figure."""
+        """Returns whether a run diverged, or ended no better than the untrained generator's interval in every figure.
+
+        None if the run failed or a figure is missing.
+        """
         result = self.by_cell.get((row, seed))
         if result is None or result["status"] == "failed":
             return None

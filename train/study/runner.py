@@ -1,7 +1,7 @@
-"""Runs a study: each row and seed is trained and scored by the commands of this package, in processes of their own.
+"""Runs a study: trains and scores each row and seed with the commands of this package, in separate processes.
 
-A result is a file; a run that has one is skipped. Interrupted runs resume. A run that ends with an error gets a result
-that says so, and is repeated only when asked for.
+Each result is a file; a run with a result file is skipped. Interrupted runs resume. If a run ends with an error, its
+result contains the error, and the run is repeated only with `retry`.
 """
 
 import json
@@ -21,6 +21,7 @@ from typing import Any
 from hspcgan.model.checkpoint import read_card
 from hspcgan.model.common.errors import CheckFailedError
 from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.progress import count_bar
 from hspcgan.train import checkpoints
 from hspcgan.train.study.config import Fails
 from hspcgan.train.study.protocol import Cell, Study, write_run_manifest
@@ -32,18 +33,22 @@ DONE, DIVERGED, FAILED = "done", "diverged", "failed"
 
 
 def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False, limit: int | None = None) -> int:
-    """Makes the results that are missing, in the protocol's order; returns how many were made.
+    """Produces the missing results in the order of the protocol; returns the number of new results.
 
     Args:
-        processes: runs at a time.
-        threads: threads of each run (OMP_NUM_THREADS).
+        processes: number of runs at a time.
+        threads: number of threads per run (OMP_NUM_THREADS).
         retry: also repeat runs that failed.
-        limit: stop after so many runs.
+        limit: stop after this many runs; None for all.
     """
     missing = [cell for cell in study.cells if not _has_result(study, cell, retry)]
     log.info("%d of %d runs have a result", len(study.cells) - len(missing), len(study.cells))
     missing = missing[:limit]
-    with _Children() as children, ThreadPoolExecutor(processes) as pool:
+    with (
+        _Children() as children,
+        ThreadPoolExecutor(processes) as pool,
+        count_bar("study", len(missing), "runs") as bar,
+    ):
         waiting = list(missing)
         running: set[Future[None]] = set()
         while (waiting and not children.stopped) or running:
@@ -52,14 +57,15 @@ def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False,
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 future.result()
+                bar.update()
     made = sum(_has_result(study, cell, False) for cell in missing)
     if children.stopped:
-        log.info("stopped by %s; the same command resumes", children.stopped[0])
+        log.info("stopped by %s; run the same command to resume", children.stopped[0])
     return made
 
 
 def read_results(study: Study) -> list[dict[str, Any]]:
-    """The results that there are, in the protocol's order.
+    """Returns the existing results in the order of the protocol.
 
     Raises:
         CheckFailedError: a result was made with another protocol.
@@ -70,11 +76,11 @@ def read_results(study: Study) -> list[dict[str, Any]]:
 
 
 def require_protocol(study: Study, results: Sequence[dict[str, Any]]) -> None:
-    """CheckFailedError if a result was made with another protocol than the study's."""
+    """CheckFailedError if a result was made with a different protocol."""
     for result in results:
         if result["protocol"] != study.hash:
             raise CheckFailedError(
-                f"{result['row']} seed {result['seed']} was made with protocol {result['protocol'][:12]}, this is "
+                f"{result['row']} seed {result['seed']} was made with protocol {result['protocol'][:12]}, not with "
                 f"{study.hash[:12]}; give the study another `run:` folder, or restore the protocol"
             )
 
@@ -87,7 +93,7 @@ def _has_result(study: Study, cell: Cell, retry: bool) -> bool:
 
 
 class _Children:
-    """Running processes, which get SIGTERM when this one gets SIGTERM or SIGINT, and the names of received signals."""
+    """The running processes, which are sent SIGTERM on SIGTERM or SIGINT, and the names of the received signals."""
 
     def __init__(self) -> None:
         self.processes: set[subprocess.Popen[bytes]] = set()
@@ -109,17 +115,17 @@ class _Children:
             process.send_signal(signal.SIGTERM)  # `train` then saves and ends
 
     def call(self, log_file: Path, threads: int, *arguments: str) -> int:
-        """Runs `hspcgan ARGUMENTS`, its output appended to a file; returns its exit code."""
+        """Runs `hspcgan ARGUMENTS`, appends the output to a file, and returns the exit code."""
         with log_file.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", MAIN, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {"OMP_NUM_THREADS": str(threads)},
-                start_new_session=True,  # Ctrl-C reaches it through this process alone
+                start_new_session=True,  # Ctrl-C reaches it only through this process
             )
             self.processes.add(process)
-            if self.stopped:  # the signal came before the process was in the set
+            if self.stopped:  # the signal arrived before the process was in the set
                 process.send_signal(signal.SIGTERM)
             code = process.wait()
             self.processes.discard(process)
@@ -142,7 +148,7 @@ def _run_one(study: Study, cell: Cell, threads: int, children: _Children) -> Non
 
 
 def _final_options(study: Study, cell: Cell) -> list[str]:
-    """Options of the final evaluation: its metrics, and the untrained generator too, if a claim needs it."""
+    """Returns the options of the final evaluation: its metrics, and the untrained generator if a claim needs it."""
     metrics = [*(study.manifest.raw["evaluate"].get("metrics") or ()), *study.config.final_metrics]
     options = ["-o", f"evaluate.metrics={json.dumps(metrics)}"] if study.config.final_metrics else []
     if any(cell.row in claim.rows for claim in study.config.claims if isinstance(claim, Fails)):
@@ -151,13 +157,13 @@ def _final_options(study: Study, cell: Cell) -> list[str]:
 
 
 def _is_complete(study: Study, cell: Cell) -> bool:
-    """Whether the run has all its steps."""
+    """Returns whether the run has finished all its steps."""
     path = checkpoints.latest(study.run_folder(cell))
     return path is not None and read_card(path)["extra"]["step"] == study.rows[cell.row].raw["train"]["steps"]
 
 
 def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
-    """Writes a run's result: status, figures on the validation split and at the end, parameters, versions."""
+    """Writes the result of a run: status, figures of validation and final evaluation, parameters, versions."""
     folder = study.run_folder(cell)
     tail = _tail(folder / "study.log")
     status = DONE if code == 0 else DIVERGED if code == 1 and "loss is" in tail else FAILED
@@ -185,14 +191,14 @@ def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
 
 
 def _validation(folder: Path) -> list[dict[str, Any]]:
-    """Step and figures of each evaluation on the validation split."""
+    """Returns step and figures of each evaluation on the validation split."""
     path = folder / "evaluations.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     return [{"step": line["step"], "figures": line["figures"]} for line in lines]
 
 
 def _figures(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
-    """Figures of the final evaluation by their full name: value, interval, direction."""
+    """Returns the figures of the final evaluation by full name: value, interval, direction."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted((folder / "evaluation").glob("*.json")):
         data = json.loads(path.read_text())
@@ -207,7 +213,7 @@ def _tail(path: Path) -> str:
 
 
 def _commit() -> str:
-    """The commit of the source tree that runs; empty for an installed package without one."""
+    """Returns the git commit of this source tree; empty if the package is not in a git repository."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""

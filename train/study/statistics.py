@@ -1,7 +1,7 @@
 """Statistics over few seeds: paired intervals, exact sign-flip tests, binomial tests, three-valued verdicts.
 
-Differences are oriented so that positive is better. Means and intervals are Student's; p values make no assumption but
-that a pair's sign is exchangeable under the null hypothesis.
+Positive differences are better. Intervals are Student's t intervals; p values assume only that the sign of a pair's
+difference is exchangeable under the null hypothesis.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Verdict = Literal["held", "not held", "undecided"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean of n values with its confidence interval; nan where n is too small."""
+    """A mean of n values with its confidence interval; nan if n is too small."""
 
     mean: float
     low: float
@@ -25,12 +25,12 @@ class Estimate:
     n: int
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; None for nan."""
+        """Returns plain data, with None for nan."""
         return {key: value if isfinite(value) else None for key, value in asdict(self).items()}
 
 
 def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Mean and Student's t interval of values that are independent; [n] → Estimate."""
+    """Returns the mean and Student's t interval of independent values; [n] → Estimate."""
     from scipy.stats import t
 
     found = np.asarray(values, dtype=np.float64)
@@ -43,9 +43,9 @@ def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate:
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
-    """Exact one-sided p of the null hypothesis that signs are random, against a positive mean; [n] → (0, 1].
+    """Returns the exact one-sided p value of random signs, against a positive mean; [n] → (0, 1].
 
-    The share of all 2^n sign patterns whose sum is at least the observed one. With n = 6 it can reach 1/64.
+    It is the share of all 2^n sign patterns with a sum of at least the observed sum. With n = 6 its minimum is 1/64.
     """
     found = np.asarray(differences, dtype=np.float64)
     signs = np.array(list(product((1.0, -1.0), repeat=len(found))))  # [2^n, n]
@@ -54,7 +54,7 @@ def sign_flip_p(differences: Sequence[float]) -> float:
 
 
 def binomial_p(successes: int, n: int) -> float:
-    """Exact one-sided p of at least so many successes out of n where each has probability ½."""
+    """Returns the exact one-sided p value of at least this many successes in n trials with probability ½ each."""
     return sum(comb(n, k) for k in range(successes, n + 1)) / 2**n
 
 
@@ -75,14 +75,14 @@ def not_worse(found: Estimate, margin: float) -> Verdict:
 
 
 def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
-    """Held if so many successes are improbable under chance, not held if so many failures are, else undecided."""
+    """Held if this many successes are improbable by chance, not held if this many failures are, else undecided."""
     if n and binomial_p(successes, n) <= alpha:
         return "held"
     return "not held" if n and binomial_p(n - successes, n) <= alpha else "undecided"
 
 
 def of_all(verdicts: Sequence[Verdict]) -> Verdict:
-    """A claim of several parts: held if all are, not held if any is not, otherwise undecided."""
+    """Combines the parts of a claim: held if all are held, not held if any is not held, otherwise undecided."""
     if verdicts and all(verdict == "held" for verdict in verdicts):
         return "held"
     return "not held" if "not held" in verdicts else "undecided"

@@ -1,4 +1,4 @@
-"""A study's tables as pandas frames, written as Markdown, CSV and LaTeX."""
+"""Builds the tables of a study as pandas frames and writes them as Markdown, CSV and LaTeX."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ PUBLISHED = {"fid": "published FID (CUB)", "clip_score": "published CLIP score (
 
 
 def rows_table(config: StudyConfig, results: Results) -> "pd.DataFrame":
-    """A line for each row: published figures, trainable parameters, runs by status, mean and interval of figures."""
+    """Returns a line for each row: published values, trainable parameters, runs by status, estimate of each figure."""
     import pandas as pd
 
     estimates, lines = row_estimates(config, results, config.shown), []
@@ -34,7 +34,7 @@ def rows_table(config: StudyConfig, results: Results) -> "pd.DataFrame":
 
 
 def claims_table(judged: list[Judged]) -> "pd.DataFrame":
-    """A line for each comparison of each claim, with the claim's number and its verdict."""
+    """Returns a line for each comparison of each claim, with the number and the verdict of the claim."""
     import pandas as pd
 
     lines = []
@@ -56,7 +56,7 @@ def claims_table(judged: list[Judged]) -> "pd.DataFrame":
 
 
 def spread(found: Estimate, figure: str) -> str:
-    """ "0.712 [0.690, 0.734]"; FIDs have two digits, other figures four; a dash where there is nothing."""
+    """Formats an estimate as "0.7120 [0.6900, 0.7340]"; FID and KID get two digits; a dash if there are no values."""
     digits = 2 if figure.startswith(("fid", "kid")) else 4
     if found.n == 0:
         return "–"
@@ -66,7 +66,7 @@ def spread(found: Estimate, figure: str) -> str:
 
 
 def write_tables(folder: Path, frames: dict[str, "pd.DataFrame"]) -> list[Path]:
-    """NAME.md, NAME.csv and NAME.tex of each frame; the files."""
+    """Writes NAME.md, NAME.csv and NAME.tex for each frame; returns their paths."""
     written = []
     for name, frame in frames.items():
         texts = {
@@ -81,7 +81,7 @@ def write_tables(folder: Path, frames: dict[str, "pd.DataFrame"]) -> list[Path]:
 
 
 def _latex(frame: "pd.DataFrame") -> str:
-    """A booktabs table; needs `\\usepackage{booktabs}`."""
+    """Returns a booktabs table; it needs `\\usepackage{booktabs}`."""
     head = [_escaped(str(column)) for column in frame.columns]
     lines = [" & ".join(_escaped(str(value)) for value in row) + r" \\" for row in frame.itertuples(index=False)]
     columns = "l" * len(head)
@@ -101,7 +101,7 @@ def _published(config: StudyConfig, row: str) -> dict[str, float]:
 
 
 def _parameters(runs: list[dict[str, Any]]) -> str:
-    """Trainable parameters of generator, discriminator and head, in millions."""
+    """Returns the trainable parameters of generator, discriminator and head, in millions."""
     counts: dict[str, int] = next((result["parameters"] for result in runs if result["parameters"]), {})
     return " + ".join(f"{count / 1e6:.2f}" for count in counts.values())
 

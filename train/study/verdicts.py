@@ -1,4 +1,4 @@
-"""Verdicts on a study's claims, each with the comparisons that it rests on."""
+"""Judges the claims of a study; each verdict lists the comparisons that it is based on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Comparison:
 
     what: str  # "hspcgan − galip" or "hspcgan"
     figure: str
-    found: Estimate  # of the paired difference (positive: better), the share of images, or the value
-    p: float | None  # exact one-sided p, where a test belongs to the verdict
+    found: Estimate  # of the paired difference (positive is better), the share of images, or the value
+    p: float | None  # exact one-sided p value, if the verdict has a test
     verdict: Verdict
     note: str = ""
 
@@ -33,12 +33,12 @@ class Judged:
 
     @property
     def verdict(self) -> Verdict:
-        """Held if every comparison is, not held if one is not, otherwise undecided."""
+        """Held if every comparison is held, not held if any is not held, otherwise undecided."""
         return statistics.of_all([one.verdict for one in self.comparisons])
 
 
 def judge(config: StudyConfig, results: Results) -> list[Judged]:
-    """Every claim in the order of the protocol."""
+    """Judges every claim, in the order of the protocol."""
     return [Judged(claim, list(_comparisons(claim, config, results))) for claim in config.claims]
 
 
@@ -72,8 +72,8 @@ def _speed(claim: Faster, other: str, figure: str, config: StudyConfig, results:
     within, censored = sum(share <= claim.share for share in shares), sum(not isfinite(share) for share in shares)
     note = f"within {claim.share:g} in {within} of {len(shares)} seeds"
     if censored:
-        note += f"; never reached in {censored}, which have no place in the mean"
-    what = f"images of {claim.row} to reach {other}, share"
+        note += f"; never reached in {censored}, which are not in the mean"
+    what = f"share of the images of {other} that {claim.row} needs"
     finite = statistics.estimate([share for share in shares if isfinite(share)], config.confidence)
     p = statistics.binomial_p(within, len(shares)) if shares else None
     return Comparison(what, figure, finite, p, statistics.by_count(within, len(shares), _alpha(config)), note)
@@ -109,5 +109,5 @@ def _pairs(n: int, config: StudyConfig) -> str:
 
 
 def row_estimates(config: StudyConfig, results: Results, figures: Sequence[str]) -> dict[str, dict[str, Estimate]]:
-    """Mean and interval over the seeds of every row and figure."""
+    """Returns mean and interval over the seeds, for every row and figure."""
     return {row: {figure: _mean(results, row, figure, config) for figure in figures} for row in config.rows}

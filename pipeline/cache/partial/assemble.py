@@ -18,9 +18,10 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import offsets_of, write_index
 from hspcgan.pipeline.cache.cache_json import sealed, stamp
-from hspcgan.pipeline.cache.counts import count
 from hspcgan.pipeline.cache.hdf5_file import new_hdf5
+from hspcgan.pipeline.cache.image_store import shard_images
 from hspcgan.pipeline.cache.partial.reader import ShardStore
+from hspcgan.pipeline.cache.tables.counts import count
 
 BLOCK = 4096  # captions or phrases whose features are in memory at a time
 
@@ -95,13 +96,12 @@ def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(store, "samples"))
     _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(store, "rejects"))
     _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(store, encoded, places, ids))
-    write_array(final / schema.IMAGES_FILE, store, "ingest", "image")
+    size = write_images(final / schema.IMAGES_FILE, store)
     if "taps" in info:
         write_array(final / schema.TAPS_FILE, store, "taps", "taps")
     _write_features(final / schema.FEATURES_FILE, encoded, places, encoded.find(phrases["prompt"]))
     counts = _checked_counts(store, final)
     write_index(final)
-    size = store.read("ingest", 0, only=["image"])[1]["image"].shape[-1]
     files = {name: stamp(final / name) for name in schema.contents_of(info)}
     whole = sealed({**info, "counts": counts, "image_size": size, "files": files})
     (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
@@ -164,6 +164,28 @@ def write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
             if shape[0]:
                 rows[start : start + shape[0]] = store.read(stage, shard, only=[name])[1][name]
             start += shape[0]
+
+
+def write_images(path: Path, store: ShardStore) -> int:
+    """images.h5 from the shards of ingest, raw or encoded as they are; the images' side in pixels."""
+
+    def parts() -> Iterator[dict[str, np.ndarray]]:
+        for shard in store.shards("ingest"):
+            yield store.read("ingest", shard, only=["image", "image_offsets"])[1]
+
+    size = max(shard_images(part).shape[-1] for part in parts())
+    if "image_offsets" not in next(parts()):
+        write_array(path, store, "ingest", "image")
+        return size
+    offsets = offsets_of(np.concatenate([np.diff(part["image_offsets"]) for part in parts()]))
+    with new_hdf5(path) as file:
+        file.create_dataset("offsets", data=offsets, track_times=False)
+        data = file.create_dataset("bytes", (int(offsets[-1]),), "uint8", track_times=False)
+        start = 0
+        for part in parts():
+            data[start : start + len(part["image"])] = part["image"]
+            start += len(part["image"])
+    return size
 
 
 def _write_features(path: Path, encoded: EncodedShards, captions: np.ndarray, prompts: np.ndarray) -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder
-from hspcgan.pipeline.cache.schema import SHARDS, null_columns
+from hspcgan.pipeline.cache.schema import OFFSETS, null_columns, shard_format
 
 STATS = "stats.json"
 UNFINISHED = ".*.partial"
@@ -89,7 +89,7 @@ def shard_stats(stage_folder: Path, index: int) -> dict[str, Any]:
 
 
 def _check(stage: str, tables: Mapping[str, pa.Table], arrays: Mapping[str, np.ndarray]) -> None:
-    expected = SHARDS[stage]
+    expected = shard_format(stage, arrays)
     if set(tables) != set(expected.tables) or set(arrays) != set(expected.arrays):
         raise UserError(
             f"a shard of {stage} holds tables {sorted(expected.tables)} and arrays {sorted(expected.arrays)}, "
@@ -111,7 +111,8 @@ def _check(stage: str, tables: Mapping[str, pa.Table], arrays: Mapping[str, np.n
         rows, wanted = len(arrays[name]), len(tables[table_name]) + more
         if rows != wanted:
             raise UserError(f"{stage}/{name} has {rows} rows, expected {wanted} beside the table {table_name}")
-    if "offsets" in arrays:
-        offsets, rows = arrays["offsets"], len(arrays["tokens"])
+    for name in OFFSETS.keys() & arrays.keys():
+        offsets, counted = arrays[name], OFFSETS[name]
+        rows = len(arrays[counted])
         if offsets[0] != 0 or offsets[-1] != rows or (np.diff(offsets) < 0).any():
-            raise UserError(f"{stage}/offsets must rise from 0 to the {rows} rows of tokens, got {offsets.tolist()}")
+            raise UserError(f"{stage}/{name} must rise from 0 to the {rows} rows of {counted}, got {offsets.tolist()}")

@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from hspcgan.evaluate.metrics.attribute_accuracy import accuracy, wrong_versions
+from hspcgan.evaluate.metrics import attribute_accuracy as attributes
+from hspcgan.evaluate.metrics.base import Seen
 
 
 def versions(text: str, kind: str) -> list[list[str]]:
-    return [wrong for found, wrong in wrong_versions(text) if found == kind]
+    return [thing.wrong for thing in attributes.named_things(text) if thing.kind == kind]
 
 
 def test_each_named_colour_is_asked_for_with_the_article_that_fits():
@@ -65,8 +66,8 @@ def test_wrong_versions_by_hand(kind, text, wrong):
 
 
 def test_what_a_caption_does_not_name_is_not_asked_for():
-    assert list(wrong_versions("two dogs play in a field")) == []
-    assert {kind for kind, _ in wrong_versions("a red bird")} == {"colour"}
+    assert list(attributes.named_things("two dogs play in a field")) == []
+    assert [(thing.kind, thing.word) for thing in attributes.named_things("a red bird")] == [("colour", "red")]
 
 
 def test_every_mention_of_a_thing_in_toy_captions_can_be_left_out():
@@ -91,12 +92,43 @@ def bag_of_words(texts) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-def test_accuracy_counts_the_right_choices():
-    captions = ["a small red bird", "a small red bird", "a large blue bird flies in the sky"]
-    shown = ["small red", "large red", "large red grass"]  # what the images show
-    found = accuracy(bag_of_words(shown), captions, bag_of_words)
-    assert found == {"colour": (pytest.approx(2 / 3), 3), "size": (pytest.approx(2 / 3), 3), "place": (0.0, 1)}
+def seen(shown: list[str], captions: list[str]) -> Seen:
+    """Images that show these words, one for each caption."""
+    images = bag_of_words(shown)
+    return Seen(images, captions, images, bag_of_words)
+
+
+CAPTIONS = ["a small red bird", "a small red bird", "a large blue bird flies in the sky", "two dogs"]
+SHOWN = ["small red", "large red", "large red grass", "sky"]
+
+
+def test_accuracy_counts_the_right_choices(monkeypatch):
+    monkeypatch.setattr(attributes, "BLOCK", 2)  # captions in two blocks
+    found = {one.part: one for one in attributes.attribute_accuracy(seen(SHOWN, CAPTIONS))}
+    values = {part: (one.value, one.n) for part, one in found.items()}
+    assert values == {"colour": (pytest.approx(2 / 3), 3), "size": (pytest.approx(2 / 3), 3), "place": (0.0, 1)}
+    assert found["size"].rows == {0: 1, 1: 0, 2: 1}
+    (captions,) = attributes.caption_accuracy(seen(SHOWN, CAPTIONS))
+    assert captions.rows == {0: 1, 1: 0, 2: 0}  # the last caption names nothing
+    assert captions.value == pytest.approx(1 / 3)
+
+
+def test_each_choice_is_kept_with_its_word():
+    kept = attributes.attribute_accuracy(seen(SHOWN, CAPTIONS))[0].details["attributes"]
+    assert kept[1] == [
+        {"kind": "colour", "word": "red", "right": True},
+        {"kind": "size", "word": "small", "right": False},
+    ]
+    assert [one["word"] for one in kept[2]] == ["blue", "large", "sky"]
+    assert 3 not in kept
+
+
+def test_a_caption_that_names_two_colours_has_the_share_of_right_ones_as_its_row():
+    (colour,) = attributes.attribute_accuracy(seen(["red"], ["a red bird with blue wings"]))
+    # "a blue bird with blue wings" and "a red bird with red wings" name one colour alone; the image shows red.
+    assert (colour.value, colour.n, colour.rows) == (0.5, 2, {0: 0.5})
 
 
 def test_an_image_that_fits_a_wrong_version_as_well_is_not_right():
-    assert accuracy(np.ones((1, len(WORDS))), ["a small bird"], bag_of_words)["size"] == (0.0, 1)
+    (size,) = attributes.attribute_accuracy(Seen(np.ones((1, len(WORDS))), ["a small bird"], np.eye(2), bag_of_words))
+    assert (size.value, size.n) == (0, 1)

@@ -39,10 +39,17 @@ def test_only_the_captions_behind_each_row_are_candidates():
     eye = np.eye(4, dtype=np.float32)
     wrong_pairs = eye[[1, 0, 2, 3]]  # captions of rows 0 and 1 are exchanged
     words = ["a", "b", "c", "d"]
-    assert scores.found_first(eye, wrong_pairs, words, 4).tolist() == [False, False, True, True]
+    # Row 0's caption has cosine 0: row 1's has 1, those of rows 2 and 3 tie with it.
+    assert scores.ranks(eye, wrong_pairs, words, 4).tolist() == [4, 4, 1, 1]
     # With two candidates, row 0 meets row 1's caption, which is its own image's; row 1 meets row 2's and ties.
-    assert scores.found_first(eye, wrong_pairs, words, 2).tolist() == [False, False, True, True]
-    assert scores.found_first(eye, eye, words, 4).all()
+    assert scores.ranks(eye, wrong_pairs, words, 2).tolist() == [2, 2, 1, 1]
+    assert scores.ranks(eye, eye, words, 4).tolist() == [1] * 4
+
+
+def test_the_kept_rank_is_the_place_of_the_own_caption():
+    (found,) = scores.r_precision(seen(["red", "green", "blue", "red"], ["red", "blue", "blue green", "red"]))
+    # The second image's own caption has cosine 0, as the red ones have; "blue green" beats it.
+    assert found.details == {"rank": {0: 1, 1: 4, 2: 2, 3: 1}}
 
 
 def test_colour_swap_counts_images_that_show_the_colour_they_should():

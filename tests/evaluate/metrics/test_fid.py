@@ -82,8 +82,16 @@ def test_distances_refuse_what_has_no_covariance_or_other_dimensions(a, b, messa
 
 
 @pytest.mark.parametrize(("n", "d"), [(40, 6), (9, 6), (5, 12)])
-def test_the_fast_distances_of_intervals_are_those_of_clean_fid(n, d):
+@pytest.mark.parametrize("block", [4096, 7])
+def test_distances_computed_in_blocks_are_those_of_clean_fid_on_the_whole_sets(monkeypatch, n, d, block):
+    from cleanfid.fid import fid_from_feats, kernel_distance
+
+    monkeypatch.setattr(fid, "BLOCK", block)
     draw = np.random.default_rng(n)
     a, b = draw.normal(size=(n, d)), draw.normal(size=(n, d)) * 1.5 + 0.3
-    assert fid.frechet_fast(a, b) == pytest.approx(fid.frechet(a, b), rel=1e-4)
-    assert fid.kernel_fast(a, b) == pytest.approx(fid.kernel(a, b), rel=1e-9)
+    expected = fid_from_feats(a, b)
+    assert fid.frechet(a, b) == pytest.approx(expected, rel=1e-4)
+    assert fid.frechet_fast(a, b) == pytest.approx(expected, rel=1e-4)
+    whole = kernel_distance(a, b, num_subsets=1)
+    assert fid.kernel(a, b) == pytest.approx(whole, rel=1e-9)
+    assert fid.kernel_fast(a, b) == pytest.approx(whole, rel=1e-9)

@@ -64,6 +64,7 @@ def test_the_published_rows_are_the_papers_twelve_for_each_data_set():
     assert published().groupby("data").size().to_dict() == {"cub": 12, "coco": 12}
     ours = published("coco").set_index("method").loc["HSPC-GAN"]
     assert (ours["fid"], ours["clip_score"]) == (4.97, 0.3507)
+    assert (ours["source"], ours["inception"]) == ("HSPC-GAN Table 1", "not stated")
     assert published("cub").set_index("method")["fid"].isna().sum() == 3  # XMC-GAN, LDM, GigaGAN
 
 
@@ -86,7 +87,8 @@ def test_a_real_evaluation_is_compared_put_into_tables_and_used_as_a_reference(
     assert len(results_table(results, "cub")) == 12 + 4
     markdown = hspcgan("table", results[1], "--published", "cub").stdout.splitlines()
     assert len(markdown) == 2 + 12 + 2
-    assert "| 10.11" in next(line for line in markdown if "HSPC-GAN " in line)
+    assert "| 10.11" in next(line for line in markdown if line.startswith("| HSPC-GAN "))
+    assert row["floor"] == row["fid"]
     latex = hspcgan("table", "--published", "coco", "--format", "latex").stdout
     assert "4.97" in latex
     assert r"\toprule" in latex

@@ -51,7 +51,11 @@ def test_an_update_writes_values_and_lock_and_keeps_comments(locked):
     assert section["lock"]["checkpoints"].keys() == section["expect"].keys() == {"first", "second"}
     record = json.loads((locked.parent / "run" / "evaluation" / "second.json").read_text())
     value = next(one["value"] for one in record["figures"] if one["name"].startswith("fid/held-out-clip"))
-    assert section["expect"]["second"]["fid/held-out-clip"] == {"value": pytest.approx(value, rel=1e-5), "se": 1}
+    assert section["expect"]["second"]["fid/held-out-clip"] == {
+        "value": pytest.approx(value, rel=1e-5),
+        "se": 1,
+        "n": 4,
+    }
 
 
 def test_the_same_evaluation_again_passes_by_every_output(locked, tmp_path):

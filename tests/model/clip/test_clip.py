@@ -140,7 +140,7 @@ def archive(official, tmp_path_factory):
 
 
 def test_a_torchscript_archive_is_opened_only_when_verified_or_allowed(archive, tiny_clip, monkeypatch):
-    with pytest.raises(ValueError, match="TorchScript archive, which can hold code"):
+    with pytest.raises(ValueError, match="TorchScript archive, which can contain code"):
         load_clip(archive)
     allowed = load_clip(archive, allow_unverified=True)
     ids, _ = tiny_clip.tokenize(TEXTS)

@@ -38,7 +38,7 @@ def test_a_file_arrives_whole_and_once(site, tmp_path):
 def test_an_interrupted_download_is_resumed_where_it_ended(site, tmp_path):
     remote = Remote(f"{site.url}/deep/file.bin", "file.bin", SHA256)
     site.break_after = 1_234_567
-    with pytest.raises(UserError, match=r"cannot be fetched .*1\.2 MB are kept, the same command resumes"):
+    with pytest.raises(UserError, match=r"cannot be downloaded .*1\.2 MB are kept; run the command again"):
         download(remote, tmp_path)
     assert names(tmp_path) == ["file.bin.part"]
     assert download(remote, tmp_path).new
@@ -54,7 +54,7 @@ def test_whatever_an_earlier_run_left_ends_as_the_file_or_as_nothing(site, tmp_p
     (tmp_path / "file.bin.part").write_bytes(left)
     remote = Remote(f"{site.url}/deep/file.bin", "file.bin", SHA256)
     if ranges and left not in (CONTENT, CONTENT[:5]):  # bytes that are appended to, and found wrong
-        with pytest.raises(UserError, match="did not give what was published"):
+        with pytest.raises(UserError, match="is not the published file"):
             download(remote, tmp_path)
         assert names(tmp_path) == []
     download(remote, tmp_path)
@@ -63,7 +63,7 @@ def test_whatever_an_earlier_run_left_ends_as_the_file_or_as_nothing(site, tmp_p
 
 @pytest.mark.parametrize("sums", [{"sha256": "0" * 64}, {"md5": "0" * 32}])
 def test_a_wrong_checksum_leaves_nothing(site, tmp_path, sums):
-    with pytest.raises(UserError, match=r"did not give what was published .*expected 000"):
+    with pytest.raises(UserError, match=r"is not the published file .*expected 000"):
         download(Remote(f"{site.url}/deep/file.bin", "file.bin", **sums), tmp_path)
     assert names(tmp_path) == []
 
@@ -82,7 +82,7 @@ def test_the_checksum_that_the_server_states_is_verified_across_a_redirect(site,
 def test_a_file_that_the_server_lacks_and_one_that_cannot_be_reached_are_told_apart(site, tmp_path):
     with pytest.raises(MissingError, match="404"):
         download(Remote(f"{site.url}/nowhere", "file.bin"), tmp_path)
-    with pytest.raises(UserError, match=r"1:1/x cannot be fetched .*put it here as .*file\.bin \(sha256 "):
+    with pytest.raises(UserError, match=r"1:1/x cannot be downloaded .*copy it to .*file\.bin \(sha256 "):
         download(Remote("http://127.0.0.1:1/x", "file.bin", SHA256), tmp_path)
     assert names(tmp_path) == []
 
@@ -108,7 +108,7 @@ def test_an_existing_file_is_compared_with_the_known_checksum(tmp_path, kind):
     (tmp_path / "file.bin").write_bytes(CONTENT)
     assert download(remote, tmp_path) == (False, True)
     (tmp_path / "file.bin").write_bytes(b"mine")
-    with pytest.raises(UserError, match=rf"is there with {kind} \w+, the published file has {wanted}"):
+    with pytest.raises(UserError, match=rf"exists with {kind} \w+, but the published file has {wanted}"):
         download(remote, tmp_path)
 
 

@@ -3,7 +3,7 @@
 import io
 import sys
 
-from hspcgan.model.common.progress import bytes_bar, progress_bar
+from hspcgan.model.common.progress import bytes_bar, count_bar, progress_bar
 
 
 class Terminal(io.StringIO):
@@ -16,6 +16,9 @@ def bars() -> None:
     with bytes_bar("checksums", 4_000_000) as bar:
         bar.update(1_000_000)
         bar.refresh()
+    with count_bar("study", 4, "runs") as bar:
+        bar.update()
+        bar.refresh()
 
 
 def test_a_terminal_shows_title_share_and_time(monkeypatch):
@@ -25,6 +28,8 @@ def test_a_terminal_shows_title_share_and_time(monkeypatch):
     assert "drawing:   0%|" in shown
     assert "checksums:  25%|" in shown
     assert "1.00M/4.00M" in shown
+    assert "study:  25%|" in shown
+    assert "1/4" in shown
     assert "<" in shown  # elapsed<remaining
 
 

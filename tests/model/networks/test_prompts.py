@@ -159,7 +159,7 @@ def test_a_caption_without_any_token_stays_finite():
 
 
 def test_a_wrong_number_of_slots_is_rejected():
-    with pytest.raises(ValueError, match="3 entity slots, this model 6"):
+    with pytest.raises(ValueError, match="3 entity slots, but this model has 6"):
         PromptModule(ModelConfig(), SHAPE)(torch.randn(2, 100), captions())
 
 

@@ -40,7 +40,7 @@ def test_texts_of_our_own_checks_come_without_pydantics_words():
         load_manifest("toybirds", ["model.taps=[3, 1]", "train.steps=soon", "data.path=x"], section_models())
     assert "Value error" not in str(error.value)
     assert "Input should" not in str(error.value)
-    assert "model: taps must rise within 0..11, got [3, 1]" in str(error.value)
+    assert "model: taps must be ascending numbers in 0..11, got [3, 1]" in str(error.value)
     assert "train.steps: should be a valid integer" in str(error.value)
 
 

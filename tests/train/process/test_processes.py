@@ -61,7 +61,7 @@ def test_each_of_two_processes_names_its_own_rows_when_a_loss_is_not_finite(tmp_
     for rank, (_, said) in enumerate(outputs):
         keys = ", ".join(f"bird-{row:03d}" for row in batches[rank].at(0).samples)
         assert "Error: step 1: generator loss is nan" in said
-        assert f"Rows of rank {rank} of 2 (if its loss is finite, see the others'): {keys}." in said
+        assert f"Rows of rank {rank} of 2 (if its loss is finite, see the other ranks): {keys}." in said
 
 
 def test_a_dry_run_of_two_processes_needs_one_and_a_run_needs_torchrun(
@@ -73,7 +73,7 @@ def test_a_dry_run_of_two_processes_needs_one_and_a_run_needs_torchrun(
     assert (dry.exit_code, "6 of 4 images on 2 × cpu" in dry.output) == (0, True), dry.output
     bare = hspcgan("train", path)
     assert bare.exit_code == 3
-    said = "WORLD_SIZE is 2 without RANK, MASTER_ADDR, MASTER_PORT; start with torchrun, or unset WORLD_SIZE"
+    said = "WORLD_SIZE is 2, but RANK, MASTER_ADDR, MASTER_PORT are missing; start with torchrun, or unset WORLD_SIZE"
     assert said in bare.output
     monkeypatch.setenv("RANK", "1")
     assert hspcgan("train", path, "--dry-run").output == ""

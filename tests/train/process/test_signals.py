@@ -82,7 +82,7 @@ def test_a_signal_before_the_first_step_ends_the_run_without_one(make_run, monke
 @pytest.mark.parametrize(
     ("module", "name", "said"),
     [
-        (setup, "build_run", "stopped by SIGTERM at step 0 of 2, before the first; nothing to save"),
+        (setup, "build_run", "stopped by SIGTERM at step 0 of 2, before the first step; nothing to save"),
         (distributed, "end", "complete: 2 steps"),
     ],
 )

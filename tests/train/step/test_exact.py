@@ -76,10 +76,12 @@ def test_in_float64_parts_give_the_weights_of_the_whole_batch_over_six_steps(mak
 
 
 def test_batches_that_cannot_be_split_are_rejected(make_run):
-    with pytest.raises(ValueError, match=r"batch_size is 6, which 1 processes in 4 parts"):
+    with pytest.raises(
+        ValueError, match=r"batch_size is 6, which cannot be split evenly over 1 processes with 4 parts"
+    ):
         make_run(batch_size=6, accumulate=4)
     for settings in ({"mining": "fake"}, {"mining": "mis", "hardest": "worst-pair"}):
-        with pytest.raises(ValueError, match="one maximum over all of it"):
+        with pytest.raises(ValueError, match="the maximum over the whole batch"):
             TrainConfig(steps=1, accumulate=2, **settings)
     assert TrainConfig(steps=1, accumulate=2, mining="none", hardest="worst-pair").accumulate == 2
 

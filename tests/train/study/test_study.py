@@ -50,7 +50,7 @@ def test_a_study_runs_resumes_judges_and_makes_its_page_again(study_manifest):
 
     first = hspcgan("study", study_manifest, "--limit", 3)
     assert first.exit_code == 0, first.output
-    assert "3 runs made" in first.output
+    assert "3 runs finished" in first.output
     results = {path.stem: json.loads(path.read_text()) for path in (root / "out" / "results").iterdir()}
     assert results.keys() == {"plain-seed0", "torn-seed0", "plain-seed1"}  # whole seeds first
     assert results["plain-seed0"]["status"] == "done"
@@ -60,7 +60,7 @@ def test_a_study_runs_resumes_judges_and_makes_its_page_again(study_manifest):
     assert "loss is" in results["torn-seed0"]["error"]
 
     second = hspcgan("study", study_manifest)
-    assert "1 runs made" in second.output
+    assert "1 runs finished" in second.output
     assert "2 of 4 seeds" not in second.output
     page = (root / "out" / "report" / "index.html").read_text()
     assert "<strong>undecided</strong>: torn fails" in page  # 2 of 2 seeds: p = 1/4
@@ -84,7 +84,7 @@ def test_a_manifest_without_study_and_uneven_evaluations_are_rejected(study_mani
     none = hspcgan("study", "toybirds", "--dry-run")
     assert (none.exit_code, "has no section `study`" in none.output) == (3, True)
     uneven = hspcgan("study", study_manifest, "-o", "study.evaluations=3", "--dry-run")
-    assert "2 steps, which 3 evaluations do not divide evenly" in uneven.output
+    assert "2 steps, which is not a multiple of study.evaluations (3)" in uneven.output
 
 
 def test_the_shipped_protocol_is_seed_major_and_counts_equal_images():
@@ -134,12 +134,12 @@ def test_overrides_of_sections_that_rows_have_of_their_own_are_rejected(study_ma
     refused = hspcgan("study", study_manifest, "--dry-run", "-o", *ignored)
     assert refused.exit_code == 2
     assert "train.steps, model.image_size" in refused.output
-    assert "rows have their own" in refused.output
+    assert "each row has its own value" in refused.output
 
 
 @pytest.mark.parametrize("row", ["../out", "a/b", ".", "..", "a b", "", "a\n"])
 def test_names_of_rows_that_are_no_file_names_are_rejected(row):
-    with pytest.raises(ValueError, match="are no file names"):
+    with pytest.raises(ValueError, match="cannot be used as file names"):
         StudyConfig.model_validate({"rows": {"base-1.0+x_2": "a", row: "b"}, "shown": [SCORE]})
 
 

@@ -15,7 +15,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable
-from hspcgan.pipeline.cache.frames import frame
+from hspcgan.pipeline.cache.tables.frames import frame
 
 if TYPE_CHECKING:
     import pandas as pd

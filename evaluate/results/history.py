@@ -1,0 +1,48 @@
+"""RUN/evaluation/history.jsonl: a line for each evaluation, so that figures can be followed over time."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from hspcgan.evaluate.context import EvaluationContext
+from hspcgan.evaluate.results.machine import machine, versions
+from hspcgan.evaluate.run import Result
+from hspcgan.evaluate.verdict.evaluate_lock import present
+from hspcgan.model.common.files import write_whole
+
+HISTORY = "history.jsonl"
+
+
+def append_history(context: EvaluationContext, results: Sequence[Result]) -> Path:
+    """Adds a line: when, where, with what (`lock`, in the form of evaluate.lock), and each subject's figures."""
+    path = context.folder / HISTORY
+    line = {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "manifest": context.manifest.name,
+        "machine": machine(),
+        "versions": versions(),
+        "cache": context.cache.info["fingerprint"],
+        "lock": present(context, [one.subject for one in results if not one.error]).model_dump(),
+        "subjects": {
+            one.subject.label: {
+                "weights": one.record.get("subject", {}).get("sha256"),
+                "error": one.error or None,
+                "figures": {
+                    figure.name: [figure.value, *(_finite(end) for end in (figure.low, figure.high))]
+                    for figure in one.figures
+                },
+            }
+            for one in results
+        },
+    }
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    write_whole(path, before + json.dumps(line, ensure_ascii=False) + "\n")
+    return path
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

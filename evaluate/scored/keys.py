@@ -1,0 +1,61 @@
+"""Keys of kept results: a hash of all that drawn images, features and scores depend on, their code included.
+
+A result of other code is never reused: no figure comes from images of a generator that was changed since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import torch
+
+from hspcgan.pipeline.cache.fingerprint import code_of
+
+MODEL, METRICS = "hspcgan.model", "hspcgan.evaluate.metrics"
+
+
+def content_key(**parts: Any) -> str:
+    """sha256 of named plain data."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@cache
+def drawing_code() -> Mapping[str, str]:
+    """The code that draws images of a cache's captions."""
+    return _code("hspcgan.evaluate.draw.generate", "hspcgan.pipeline.cache.collate", within=(MODEL,))
+
+
+@cache
+def text_code(annotator: str) -> Mapping[str, str]:
+    """The code that turns texts into conditions."""
+    from hspcgan.pipeline.concepts.annotate.versions import rules_code
+
+    modules = ("hspcgan.evaluate.draw.texts", "hspcgan.pipeline.stages.parse", "hspcgan.pipeline.stages.encode")
+    return {**_code(*modules, within=(MODEL,)), **rules_code(annotator)}
+
+
+@cache
+def scene_code() -> Mapping[str, str]:
+    """The code that draws toy scenes."""
+    toybirds = "hspcgan.pipeline.toybirds"
+    return _code(f"{toybirds}.same_caption", f"{toybirds}.draw", within=(toybirds,))
+
+
+@cache
+def scorer_code() -> Mapping[str, str]:
+    """The code that turns images into features."""
+    return _code("hspcgan.evaluate.scorers", within=(MODEL,))
+
+
+@cache
+def metric_code(module: str) -> Mapping[str, str]:
+    """The code of a metric's module."""
+    return _code(module, within=(METRICS,))
+
+
+def _code(*modules: str, within: tuple[str, ...]) -> Mapping[str, str]:
+    return {"torch": torch.__version__, **code_of(modules, within)}

@@ -1,0 +1,48 @@
+"""Stage three: what a metric measured, kept as JSON under a key of all that it depends on (see keys.py)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hspcgan.evaluate.metrics.base import Measured
+from hspcgan.model.common.files import write_whole
+
+NUMBERS = ("value", "se", "low", "high")
+
+
+class ScoreStore:
+    """Scores in `folder`, a file for each key; with `keep` false nothing is written."""
+
+    def __init__(self, folder: Path, keep: bool = True):
+        self.folder, self.keep = folder / "scores", keep
+
+    def of(self, key: str, measure: Callable[[], list[Measured]]) -> list[Measured]:
+        """The kept scores, or what `measure` finds."""
+        path = self.folder / f"{key[:16]}.json"
+        try:
+            return [_from_plain(one) for one in json.loads(path.read_text(encoding="utf-8"))]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # absent, or damaged by a full disk
+            found = measure()
+        if self.keep:
+            write_whole(path, json.dumps([_as_plain(one) for one in found], allow_nan=False))
+        return found
+
+
+def _as_plain(measured: Measured) -> dict[str, Any]:
+    """JSON has no nan: null stands for it. Floats keep all their bits."""
+    numbers = {name: None if math.isnan(value := getattr(measured, name)) else value for name in NUMBERS}
+    return {**numbers, "n": measured.n, "part": measured.part, "rows": measured.rows, "details": measured.details}
+
+
+def _from_plain(plain: Mapping[str, Any]) -> Measured:
+    numbers = {name: float("nan") if plain[name] is None else plain[name] for name in NUMBERS}
+    details = {column: _by_row(values) for column, values in plain["details"].items()}
+    return Measured(**numbers, n=plain["n"], part=plain["part"], rows=_by_row(plain["rows"]), details=details)
+
+
+def _by_row(values: Mapping[str, Any]) -> dict[int, Any]:
+    return {int(row): value for row, value in values.items()}

@@ -1,0 +1,144 @@
+"""Images of a cache as encoded files: ingest packs them (data.store: jpeg, png or webp), `Cache.images` decodes them.
+
+Legend: n images, B bytes of all of them, H the side of an image in pixels.
+"""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from hspcgan.model.common.errors import UserError
+
+FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
+"""Encoded stores and Pillow's names of their formats."""
+JPEG_QUALITY = 95
+"""Where data.quality is empty; WebP is lossless then."""
+
+
+def store_of(store: str, quality: int | None) -> dict[str, Any]:
+    """The `store` object of cache.json for data.store and data.quality; empty for raw, whose caches have none."""
+    if store == "raw":
+        return {}
+    quality = JPEG_QUALITY if store == "jpeg" and quality is None else quality
+    return {"format": store} if quality is None else {"format": store, "quality": quality}
+
+
+def describe_store(info: Mapping[str, Any]) -> str:
+    """How the cache with this cache.json keeps its images: "raw", "jpeg of quality 95", "webp, lossless"."""
+    store = info.get("store", {"format": "raw"})
+    if "quality" in store:
+        return f"{store['format']} of quality {store['quality']}"
+    return store["format"] if store["format"] == "raw" else f"{store['format']}, lossless"
+
+
+def encode_image(pixels: np.ndarray, store: Mapping[str, Any]) -> bytes:
+    """uint8 [3, H, H] → a file of the store's format; JPEG with colour at full resolution (4:4:4): captions name it."""
+    options: dict[str, Any] = {
+        "jpeg": {"quality": store.get("quality"), "subsampling": 0},
+        "png": {},
+        "webp": {"quality": store.get("quality", 100), "lossless": "quality" not in store, "exact": True},
+    }[store["format"]]
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(buffer, FORMATS[store["format"]], **options)
+    return buffer.getvalue()
+
+
+def packed(files: Sequence[bytes]) -> dict[str, np.ndarray]:
+    """Files behind one another, as a shard of ingest has them: `image` uint8 [B], `image_offsets` int64 [n + 1]."""
+    offsets = np.cumsum([0, *map(len, files)], dtype=np.int64)
+    return {"image": np.frombuffer(b"".join(files), np.uint8), "image_offsets": offsets}
+
+
+class EncodedImages:
+    """Encoded images that look like an array uint8 [n, 3, H, H]: indexing decodes the rows asked for, in threads.
+
+    Args:
+        data: uint8 [B], the files behind one another.
+        offsets: int64 [n + 1]: image i is data[offsets[i] : offsets[i + 1]].
+        size: H.
+        where: the file that holds them, for messages.
+    Raises:
+        UserError: the offsets do not fit the data, and, at indexing, an image is damaged or of another size.
+    """
+
+    dtype, ndim = np.dtype(np.uint8), 4
+
+    def __init__(self, data: np.ndarray, offsets: np.ndarray, size: int, where: object = "images") -> None:
+        if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(data):
+            raise UserError(f"{where} is damaged: its offsets do not fit its {len(data):,} bytes")
+        self.data, self.offsets, self.where = data, offsets, where
+        self.shape = (len(offsets) - 1, 3, size, size)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | np.integer | slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        """uint8 [3, H, H] of a row; [k, 3, H, H] of a slice or of k rows."""
+        if isinstance(rows, int | np.integer):
+            return self.decoded(range(len(self))[int(rows)])
+        chosen = range(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows, np.int64).tolist()
+        found = np.empty((len(chosen), *self.shape[1:]), np.uint8)
+        for place, image in enumerate(self._threads.map(self.decoded, chosen)):
+            found[place] = image
+        return found
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        """Pillow decodes outside Python's lock."""
+        return ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode")
+
+    def file(self, row: int) -> bytes:
+        """The encoded file of a row."""
+        return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes()
+
+    def decoded(self, row: int) -> np.ndarray:
+        """uint8 [3, H, H] of a row."""
+        try:
+            image = self.opened(row)
+            pixels = np.asarray(image, np.uint8)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise UserError(f"{self.where} is damaged: image {row:,} cannot be decoded ({error})") from error
+        if pixels.shape != (*self.shape[2:], 3):
+            raise UserError(f"{self.where} is damaged: image {row:,} is {pixels.shape}, expected {self.shape[2:]} RGB")
+        return pixels.transpose(2, 0, 1)
+
+    def opened(self, row: int) -> Image.Image:
+        """The image of a row with its header read: format, mode, size."""
+        return Image.open(io.BytesIO(self.file(row)), formats=list(FORMATS.values()))
+
+
+def shard_images(arrays: Mapping[str, np.ndarray]) -> np.ndarray | EncodedImages:
+    """The images of a shard of ingest, however it keeps them."""
+    if "image_offsets" not in arrays:
+        return arrays["image"]
+    images = EncodedImages(arrays["image"], arrays["image_offsets"], 0, "a shard of ingest")
+    size = images.opened(0).size[0] if len(images) else 0
+    return EncodedImages(arrays["image"], arrays["image_offsets"], size, images.where)
+
+
+def problems(images: EncodedImages, store: Mapping[str, Any], thorough: bool) -> str:
+    """What is wrong with the first image that breaks the store's promise; empty where none does.
+
+    Every header is read; `thorough`: every image is decoded too.
+    """
+    if (np.diff(images.offsets) <= 0).any():
+        return "images.h5: offsets do not rise"
+    for row in range(len(images)):
+        try:
+            image = images.opened(row)
+            if (image.format, image.mode) != (FORMATS.get(store["format"]), "RGB") or image.size != images.shape[2:]:
+                return (
+                    f"images.h5: image {row:,} is {image.format} {image.mode} {image.size}, expected "
+                    f"{store['format']} RGB {images.shape[2:]}"
+                )
+            if thorough:
+                images.decoded(row)
+        except (UserError, OSError, ValueError, SyntaxError) as error:
+            return f"images.h5: image {row:,} is damaged: {error}"
+    return ""
