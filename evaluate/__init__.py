@@ -1,7 +1,7 @@
-"""Checkpoints and caches → images, figures with intervals, verdicts and the report page.
+"""Evaluation: draws images with checkpoints, scores them with intervals, judges the scores and builds a report page.
 
-For notebooks: draw images of texts (`draw_texts`), score a folder of images (`score_folder`), compare two results
-(`compare`).
+For notebooks: draw images from captions (`draw_texts`), score a folder of images (`score_folder`), compare two
+results (`compare`).
 """
 
 from typing import TYPE_CHECKING

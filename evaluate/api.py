@@ -1,4 +1,4 @@
-"""The evaluation for notebooks: images of your own texts, and figures of a folder of images."""
+"""Evaluation from Python, for notebooks: draws images from captions, and scores a folder of images."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def draw_texts(
     texts: Sequence[str], checkpoint: str = "toy-hspcgan", seed: int = 0, device: str = "auto"
 ) -> np.ndarray:
-    """Images uint8 [N, H, W, 3] of N texts, the same as `hspcgan sample` writes.
+    """Draws images uint8 [N, H, W, 3] for N captions, identical to those that `hspcgan sample` writes.
 
     Args:
         checkpoint: a run, a checkpoint folder, or a shipped name.
         device: auto, cpu or cuda.
 
     Raises:
-        UserError: a text that cannot be drawn, such as an empty one, or weights that are missing.
+        UserError: a caption cannot be drawn, for example because it is empty, or weights are missing.
     """
     loaded, condition = open_for_texts(CheckpointChoice(checkpoint, device=device), texts)
     return generate(loaded.generator, condition, list(texts), seed)
@@ -34,15 +34,15 @@ def draw_texts(
 def score_folder(
     folder: str | Path, manifest: str, overrides: Sequence[str] = (), label: str | None = None
 ) -> pd.DataFrame:
-    """Figures of a folder of PNGs, each named after its caption id, as `hspcgan evaluate --images` computes them.
+    """Scores a folder of PNGs, each named after its caption id, like `hspcgan evaluate --images`.
 
     Args:
-        manifest: path or shipped name; its `evaluate` section chooses captions, scorers and metrics.
+        manifest: path or shipped name; its `evaluate` section selects captions, scorers and metrics.
         overrides: such as "evaluate.samples=100".
-        label: name of the result; default: the folder's.
+        label: name of the result; by default the name of the folder.
 
     Returns:
-        A row for each figure: metric, part, scorer, value, low, high (95 % interval), se, n, name.
+        A frame with one row per figure: metric, part, scorer, value, low, high (95 % interval), se, n, name.
 
     Raises:
         UserError: images are missing, or cache and scorers do not fit the manifest.

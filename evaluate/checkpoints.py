@@ -1,4 +1,4 @@
-"""Finds and opens checkpoints: run, checkpoint folder or shipped name → networks and their text settings."""
+"""Finds and opens checkpoints by run, checkpoint folder or shipped name; reads their parser and template settings."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hspcgan.pipeline.stages.encode import EncodeConfig, Templates
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """The checkpoint folder that `name` stands for: itself, a run's latest, RUN/checkpoints/best, or a shipped one.
+    """Returns the checkpoint folder for a name: itself, a run's latest, RUN/checkpoints/best, or a shipped checkpoint.
 
-    UserError where there is none.
+    UserError if there is none.
     """
     path = Path(name)
     if (path / CARD).is_file():
@@ -27,24 +27,24 @@ def find_checkpoint(name: str | Path) -> Path:
     if pointer.is_file():
         found = pointer.parent / read_text(pointer).partition("\n")[0]
         if not (found / CARD).is_file():
-            raise UserError(f"{pointer} names {found.name}, which is missing; write a complete one's name into it")
+            raise UserError(f"{pointer} names {found.name}, which is missing; write the name of a complete one into it")
         return found
     if path.is_dir():
         raise UserError(
-            f"{path} is neither a checkpoint ({CARD} is missing) nor a run with one in checkpoints/; "
-            "`hspcgan train` makes one"
+            f"{path} is neither a checkpoint ({CARD} is missing) nor a run with a checkpoint in checkpoints/; "
+            "`hspcgan train` creates one"
         )
     try:
         found = weights_path(str(name))
     except ValueError as error:
         raise UserError(
-            f"no checkpoint {str(name)!r}: neither a run, which `hspcgan train` makes, nor a checkpoint's folder, "
-            "nor the shipped toy-hspcgan"
+            f"no checkpoint {str(name)!r}: give a run of `hspcgan train`, a checkpoint folder, or the shipped "
+            "toy-hspcgan"
         ) from error
     if not (found / CARD).is_file():
         raise UserError(
-            f"{found} is not a checkpoint: expected a folder with {CARD} and the networks' weights, such as "
-            "RUN/checkpoints/step-…, which `hspcgan train` makes, or toy-hspcgan"
+            f"{found} is not a checkpoint: expected a folder with {CARD} and the weights of the networks, such as "
+            "RUN/checkpoints/step-… from `hspcgan train`, or toy-hspcgan"
         )
     return found
 
@@ -52,10 +52,10 @@ def find_checkpoint(name: str | Path) -> Path:
 def open_checkpoint(
     name: str | Path, clip: FrozenClip | None = None, clip_path: str | None = None, allow_unverified: bool = False
 ) -> Loaded:
-    """The networks of a checkpoint.
+    """Opens the networks of a checkpoint.
 
-    Its CLIP is `clip`, or that of `clip_path` (path or shipped name), or else the file that the card names, or, where
-    the run was moved, the shipped CLIP of that name. UserError as `load`.
+    The CLIP is `clip`; else the file `clip_path` (path or shipped name); else the file that the card names; else, if
+    that file is missing, the shipped CLIP of the same name. Raises UserError as `load` does.
     """
     path = find_checkpoint(name)
     clip_file = _found_clip(path) if clip_path is None else weights_path(clip_path)
@@ -69,16 +69,16 @@ def _found_clip(checkpoint: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class TextSettings:
-    """How the texts that a checkpoint was trained with were parsed and worded."""
+    """How captions were parsed, and phrases worded, for the training of a checkpoint."""
 
     parse: ParseConfig
     templates: dict[str, str]  # by kind of phrase
 
 
 def text_settings(checkpoint: Path) -> TextSettings:
-    """From the checkpoint's card (`extra.texts`: parse, templates), or from the manifest of its run folder.
+    """Reads the settings from the checkpoint's card (`extra.texts`), or from the manifest of its run folder.
 
-    UserError where neither holds both: texts that are parsed or worded in another way give other images.
+    UserError if neither has them: captions that are parsed or worded differently give different images.
     """
     texts = read_card(checkpoint).get("extra", {}).get("texts") or {}
     if texts.get("parse") and texts.get("templates"):
@@ -88,8 +88,8 @@ def text_settings(checkpoint: Path) -> TextSettings:
     resolved = checkpoint.resolve().parent.parent / "manifest.yaml"
     if not resolved.is_file():
         raise UserError(
-            f"{checkpoint / CARD} has no extra.texts (how texts were parsed and worded), and {resolved} is missing; "
-            "keep the checkpoint in its run folder"
+            f"{checkpoint / CARD} has no extra.texts (how captions were parsed and worded), and {resolved} is "
+            "missing; keep the checkpoint in its run folder"
         )
     manifest = load_manifest(str(resolved))
     templates = manifest.section("encode", EncodeConfig).templates

@@ -1,4 +1,4 @@
-"""The commands `hspcgan evaluate`, `reference`, `compare`, `table` and `report`; each parses and calls one function."""
+"""The commands `hspcgan evaluate`, `reference`, `compare`, `table` and `report`; each calls one function."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ override_option = click.option(
 @click.command()
 @click.argument("manifest")
 @click.option("--checkpoint", "checkpoints", multiple=True, metavar="PATH",
-              help="A label of evaluate.checkpoints, a run, a checkpoint folder or a shipped name; repeatable. "
-              "Default: evaluate.checkpoints, or the run's latest.")  # fmt: skip
+              help="A label from evaluate.checkpoints, a run, a checkpoint folder or a shipped name; repeatable. "
+              "Default: evaluate.checkpoints, or the latest checkpoint of the run.")  # fmt: skip
 @click.option("--images", multiple=True, metavar="FOLDER", type=click.Path(file_okay=False, exists=True),
-              help="PNGs named after their caption ids, such as another model's; repeatable.")  # fmt: skip
-@click.option("--untrained", is_flag=True, help="The generator as it is before its first training step.")
-@click.option("--real", is_flag=True, help="Real images in place of generated ones: the floor of FID and KID.")
-@click.option("--label", metavar="NAME", help="Name of the result, when one subject is scored.")
-@click.option("--only", multiple=True, metavar="METRIC", help="Compute and judge this metric alone; repeatable.")
+              help="Folder of PNGs named after their caption ids, e.g. from another model; repeatable.")  # fmt: skip
+@click.option("--untrained", is_flag=True, help="Score the generator as it is before its first training step.")
+@click.option("--real", is_flag=True, help="Score real images instead of generated images: the floor of FID and KID.")
+@click.option("--label", metavar="NAME", help="Name of the result, if only one subject is scored.")
+@click.option("--only", multiple=True, metavar="METRIC", help="Compute and judge only this metric; repeatable.")
 @click.option("--keep-images", is_flag=True, help="Write every image as RUN/evaluation/images/LABEL/CAPTION_ID.png.")
 @click.option("--update", is_flag=True,
               help="Write the measured values and what they depend on into the manifest.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print only one JSON object on standard output.")
 @click.option("--junit", type=OutFile, metavar="FILE", help="Write the verdicts as JUnit XML.")
-@click.option("--markdown", type=OutFile, metavar="FILE", help="Write a summary as Markdown, as for a CI job.")
+@click.option("--markdown", type=OutFile, metavar="FILE", help="Write a summary as Markdown, e.g. for a CI job.")
 @override_option
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
 def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...], untrained: bool, real: bool,
              label: str | None, only: tuple[str, ...], keep_images: bool, update: bool, as_json: bool,
              junit: Path | None, markdown: Path | None, overrides: tuple[str, ...], dry_run: bool) -> None:  # fmt: skip
-    """Score images by a manifest and check expectations.
+    """Score images as set in a manifest, and check expectations.
 
     MANIFEST is a path or a shipped name.
 
-    Writes RUN/evaluation/LABEL.json, .png and .parquet. Exit code 1 when a figure leaves its bounds, 3 when something
-    does not fit or a checkpoint cannot be scored.
+    Writes RUN/evaluation/LABEL.json, .png and .parquet. The exit code is 1 if a figure is outside its bounds, 3 if
+    inputs do not match or a checkpoint cannot be scored.
     """
     from hspcgan.evaluate import run
     from hspcgan.evaluate.context import prepare
@@ -95,7 +95,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
 
 
 def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
-    """Everything that is printed after an evaluation."""
+    """Returns everything that is printed after an evaluation."""
     from hspcgan.evaluate.results.terminal_text import closing_lines, figure_table, progress_lines
     from hspcgan.evaluate.verdict.expectations import verdict_table
 
@@ -103,7 +103,7 @@ def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
     parts.append("\n".join(f"wrote {result.path}" for result in results if not result.error))
     name = context.manifest.name
     parts += [
-        f"{result.subject.label} against {name}'s expectations\n{verdict_table(result.verdicts)}"
+        f"{result.subject.label}, compared with the expectations of {name}\n{verdict_table(result.verdicts)}"
         for result in results
         if result.verdicts
     ]
@@ -112,7 +112,7 @@ def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
 
 
 def _exit(results: Sequence[Result], update: bool) -> None:
-    """Ends with 3 where a subject could not be scored, with 1 on drift."""
+    """Exits with 3 if a subject could not be scored, with 1 on drift."""
     from hspcgan.model.common.errors import CheckFailedError, UserError
 
     if any(result.error for result in results):
@@ -127,10 +127,10 @@ def _exit(results: Sequence[Result], update: bool) -> None:
 @override_option
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
 def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: bool) -> None:
-    """Write the features of a manifest's real reference images.
+    """Write the features of the real reference images of a manifest.
 
-    The file takes their place where `evaluate.reference` names it: figures of other machines and caches are then
-    measured against the same images.
+    Set `evaluate.reference` to this file to use the features instead of images: evaluations with other machines and
+    caches are then compared with the same images.
     """
     from hspcgan.evaluate.context import prepare
     from hspcgan.evaluate.scored.reference import SUFFIX, write_reference
@@ -138,7 +138,7 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
 
     if out.suffix != SUFFIX:
-        raise UsageError(f"--out {out} must end in {SUFFIX}, by which evaluate.reference knows a file from a split")
+        raise UsageError(f"--out {out} must end in {SUFFIX}, so that evaluate.reference can tell it from a split")
     context = prepare(open_manifest(manifest, overrides))
     n, towers = len(context.selection.reference_rows), ", ".join(tower.label for tower in context.towers)
     echo(f"{n} real images of split {context.selection.reference_split}, seed {context.config.seed}, by {towers}")
@@ -153,12 +153,12 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
 @click.argument("a", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("b", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--captions", type=click.IntRange(0), default=3, show_default=True,
-              help="Captions shown for which B is worst, and best.")  # fmt: skip
+              help="Number of captions to show for which B is worst, and best.")  # fmt: skip
 def compare(a: Path, b: Path, captions: int) -> None:
     """Compare two results caption by caption.
 
-    A and B are files RUN/evaluation/LABEL.json of the same captions. Differences are B − A with a paired 95 %
-    interval; where it holds zero, neither is better.
+    A and B are files RUN/evaluation/LABEL.json for the same captions. Differences are B − A with a paired 95 %
+    interval; if the interval contains zero, neither is better.
     """
     from hspcgan.evaluate.results.compare import as_text
     from hspcgan.evaluate.results.compare import compare as compared
@@ -168,12 +168,14 @@ def compare(a: Path, b: Path, captions: int) -> None:
 
 @click.command()
 @click.argument("results", nargs=-1, type=click.Path(path_type=Path, dir_okay=False), metavar="[RESULT.json]...")
-@click.option("--published", type=click.Choice(["cub", "coco"]), help="Also the paper's Table 1 on this data set.")
+@click.option(
+    "--published", type=click.Choice(["cub", "coco"]), help="Add the rows of Table 1 of the paper for this data set."
+)
 @click.option("--format", "form", type=click.Choice(["markdown", "csv", "latex"]), default="markdown",
-              show_default=True, help="How the table is written.")  # fmt: skip
+              show_default=True, help="Format of the table.")  # fmt: skip
 @click.option("--out", type=OutFile, help="File to write; default: standard output.")
 def table(results: tuple[Path, ...], published: str | None, form: str, out: Path | None) -> None:
-    """Put results beside the paper's published rows.
+    """Write results as a table, optionally with the published rows of the paper.
 
     Each RESULT.json is a file RUN/evaluation/LABEL.json.
     """
@@ -204,14 +206,14 @@ def _run_folders(ctx: click.Context, argument: click.Parameter, given: tuple[Pat
 @click.argument("run", type=click.Path(path_type=Path), callback=_run_folder)
 @click.option("--beside", "others", multiple=True, type=click.Path(path_type=Path), metavar="RUN",
               callback=_run_folders,
-              help="Another run; its checkpoints get columns of their own. Repeatable.")  # fmt: skip
-@click.option("--out", type=OutFile, help="Where to write; default RUN/report.html.")
-@click.option("--dry-run", is_flag=True, help="Check the run folder, write nothing.")
+              help="Another run, to show its checkpoints in additional columns; repeatable.")  # fmt: skip
+@click.option("--out", type=OutFile, help="File to write; default RUN/report.html.")
+@click.option("--dry-run", is_flag=True, help="Check the run folder; write nothing.")
 def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool) -> None:
-    """Write one page about a run or an evaluation.
+    """Write a report page about a run or an evaluation.
 
-    RUN/report.html is self-contained: images, figures, curves and provenance. A folder that was evaluated and not
-    trained in gives a page without curves.
+    RUN/report.html is self-contained, with images, figures, curves and provenance. For a folder with an evaluation but
+    no training, the page has no curves.
     """
     from hspcgan.evaluate.report.build import render
     from hspcgan.model.common.files import write_whole

@@ -1,4 +1,7 @@
-"""The manifest's `evaluate` section: which images are scored, by which networks, and what is expected of them."""
+"""The `evaluate` section of a manifest: the images to score, the networks that score them, and the expected figures.
+
+A figure is one named value of a metric, such as fid/held-out-clip; see results/figure_names.py.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ DEFAULT_METRICS = tuple(name for name, metric in METRICS.items() if metric.by_de
 
 
 class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """The range that a figure must lie in, ends included: min and max, or a value with a tolerance."""
+    """The range that a figure must be in, ends included: min and max, or a value with a tolerance."""
 
     min: Finite | None = Field(None, description="Smallest value that passes.")
     max: Finite | None = Field(None, description="Largest value that passes.")
-    value: Finite | None = Field(None, description="Expected value; needs one of abs, rel, se.")
+    value: Finite | None = Field(None, description="Expected value; needs exactly one of abs, rel, se.")
     abs: Finite | None = Field(None, ge=0, description="Largest distance from `value`.")
     rel: Finite | None = Field(None, ge=0, description="Largest distance from `value`, as a share of it.")
     se: Finite | None = Field(None, ge=0, description="Largest distance from `value`, in standard errors as measured.")
@@ -28,7 +31,7 @@ class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     def _is_a_range(self) -> Bound:
         tolerances = [name for name in ("abs", "rel", "se") if getattr(self, name) is not None]
         if self.value is None and tolerances:
-            raise UserError(f"{tolerances[0]} is a tolerance of `value`, which is missing")
+            raise UserError(f"{tolerances[0]} is a tolerance for `value`, which is missing")
         if self.value is not None and len(tolerances) != 1:
             raise UserError(f"value needs exactly one of abs, rel and se, got {', '.join(tolerances) or 'none'}")
         if self.value is None and self.min is None and self.max is None:
@@ -38,7 +41,7 @@ class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         return self
 
     def ends(self, se: float = 0.0) -> tuple[float, float]:
-        """Smallest and largest value that pass; `se`: the standard error of the measured figure."""
+        """Returns the smallest and the largest value that pass; `se` is the standard error of the measured figure."""
         low, high = -float("inf"), float("inf")
         if self.value is not None:
             width = self.abs if self.abs is not None else abs(self.value) * (self.rel or 0.0)
@@ -48,84 +51,95 @@ class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
 
 class Settings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """The choices that figures depend on, as a lock holds them."""
+    """The settings that figures depend on, as stored in a lock."""
 
-    samples: int = Field(description="Images scored.")
+    samples: int = Field(description="Number of images scored.")
     split: str = Field(description="Split of the captions.")
     reference: str = Field(description="Split or file of the reference.")
-    caption: str = Field(description="Which caption of an image.")
-    seed: int = Field(description="Seed of images, captions and noise.")
+    caption: str = Field(description="Caption that is used for each image.")
+    seed: int = Field(description="Seed for images, captions and noise.")
 
 
 class Lock(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """What the expectations were made with; `hspcgan evaluate --update` writes it, see verdict/evaluate_lock.py."""
+    """What the expectations were measured with; written by `evaluate --update`, see verdict/evaluate_lock.py."""
 
-    settings: Settings = Field(description="Choices that figures depend on.")
-    cache: dict[str, str] = Field(description="sha256 of what is read of the cache: images, captions, concepts, CLIP.")
+    settings: Settings = Field(description="Settings that figures depend on.")
+    cache: dict[str, str] = Field(
+        description="sha256 of what is read from the cache: images, captions, concepts, CLIP."
+    )
     scorers: dict[str, str] = Field(description="Scorer → sha256 of its weights.")
     metrics: dict[str, int] = Field(description="Metric → version.")
-    checkpoints: dict[str, str] = Field({}, description="Label of a named checkpoint → sha256 of its weights.")
+    checkpoints: dict[str, str] = Field({}, description="Label in evaluate.checkpoints → sha256 of its weights.")
 
 
 class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """The manifest fixes images, captions, noise and scorers, so that two evaluations can be compared."""
+    """Settings of an evaluation: they fix images, captions, noise and scorers, so that results are comparable."""
 
     samples: int | None = Field(
         None,
         ge=2,
         le=10_000_000,
-        description="Images scored, N; as many real ones are the reference. Absent: half of the split.",
+        description="Number of images to score, N, and of real images in the reference; if absent, half of the split.",
     )
-    split: str = Field("test", description="Split of the cache whose captions are drawn.")
+    split: str = Field("test", description="Split of the cache to take captions from.")
     reference: str | None = Field(
         None,
-        description="Split of the real reference images, or a file that `hspcgan reference` wrote. Absent: the part of "
-        "`split` that is not drawn.",
+        description="Split of the real reference images, or a file that `hspcgan reference` wrote; if absent, the part "
+        "of `split` that is not scored.",
     )
     validation: str | None = Field(
         None,
-        description="Split that train.evaluate_every draws and train.best is chosen by. Absent: val, where the cache "
-        "has one, otherwise `split`.",
+        description="Split that train.evaluate_every scores to select train.best; if absent, val if the cache has this "
+        "split, otherwise `split`.",
     )
     caption: Literal["first", "keyed"] = Field(
-        "keyed", description="Which caption of an image is drawn: one chosen by seed and image key, or its first."
+        "keyed",
+        description="Caption to draw for each image: keyed selects it by seed and image key, first takes the first.",
     )
     seed: int = Field(
-        0, ge=0, le=2**63 - 1, description="Chooses images, captions and, with the caption's id, the noise."
+        0, ge=0, le=2**63 - 1, description="Seed for images, captions and, together with the caption id, noise."
     )
     scorers: dict[str, str] = Field(
         {"held-out": "toy-scorer", "trainer": "toy-clip"},
         min_length=1,
-        description="Name shown in the figures → CLIP weights: a shipped name or a path.",
+        description="Name in figure names → CLIP weights: a shipped name or a path.",
     )
-    metrics: tuple[str, ...] = Field(DEFAULT_METRICS, min_length=1, description=f"Out of {', '.join(METRICS)}.")
+    metrics: tuple[str, ...] = Field(
+        DEFAULT_METRICS, min_length=1, description=f"Metrics to compute, from {', '.join(METRICS)}."
+    )
     inception: str | None = Field(
         None,
-        description="Folder of inception-2015-12-05.pt for FID and KID as published. Absent: where clean-fid keeps it, "
-        "and left out when it is not there.",
+        description="Folder of inception-2015-12-05.pt for FID and KID as in publications; if absent, weights/ and the "
+        "folder of clean-fid are searched, and Inception is omitted if the file is in neither.",
     )
     inception_mode: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = Field(
-        "clean", description="clean-fid's mode: how images are resized, and by which port of Inception they are read."
+        "clean",
+        description="Mode of clean-fid, which determines how images are resized and which port of Inception is used.",
     )
-    edits: int = Field(500, ge=1, le=1_000_000, description="Edited captions drawn for the metric edit_consistency.")
+    edits: int = Field(
+        500, ge=1, le=1_000_000, description="Number of edited captions to draw for the metric edit_consistency."
+    )
     shown: int = Field(
-        24, ge=1, le=10_000, description="Images kept for the grid and the report, the first of those scored."
+        24,
+        ge=1,
+        le=10_000,
+        description="Number of scored images, from the first on, to show in the grid and the report.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto selects cuda if there is a GPU.")
     published: dict[str, float] = Field(
         {},
-        description="What a paper prints for this row (fid, clip_score): shown beside, never judged, since another "
-        "Inception and another CLIP measured it.",
+        description="Published values for this row (fid, clip_score): shown but not judged, because they were measured "
+        "with another Inception and another CLIP.",
     )
     checkpoints: dict[str, str] = Field(
-        {}, description="Label → run, checkpoint folder or shipped name: what is scored when no --checkpoint is given."
+        {}, description="Label → run, checkpoint folder or shipped name, scored if no --checkpoint is given."
     )
     expect: dict[str, Bound | dict[str, Bound]] | None = Field(
         None,
-        description="A figure's name, or its first parts (`fid/held-out-clip`) → bounds for every checkpoint; or a "
-        "checkpoint's label → such figures, for that one. Outside: exit code 1.",
+        description="Figure name, or the beginning of one (`fid/held-out-clip`) → bounds for every checkpoint; or "
+        "checkpoint label → figures and bounds for this checkpoint. A figure out of bounds gives exit code 1.",
     )
-    lock: Lock | None = Field(None, description="What the expectations were made with; anything else is an error.")
+    lock: Lock | None = Field(None, description="What the expectations were measured with; any difference is an error.")
 
     @field_validator("metrics")
     @classmethod
@@ -138,7 +152,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     @field_validator("expect", mode="before")
     @classmethod
     def _typed(cls, expect: Any) -> Any:
-        """Each entry as the one or the other kind, so that its problems are reported as that kind's."""
+        """Decides whether each entry is a bound or a label, so that problems are reported only for that type."""
         if not isinstance(expect, dict):
             return expect
         typed: dict[str, Any] = {}
@@ -149,7 +163,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
             unknown = sorted(figure for figure in value if metric_of(figure) not in METRICS)
             if unknown or not value:
                 raise UserError(
-                    f"{name!r} is neither a figure of a known metric ({', '.join(METRICS)}) nor a checkpoint's label "
+                    f"{name!r} is neither a figure of a known metric ({', '.join(METRICS)}) nor a checkpoint label "
                     f"with such figures{f'; unknown: {unknown}' if unknown else ''}"
                 )
             typed[name] = {figure: _bound((name, figure), bound) for figure, bound in value.items()}
@@ -160,11 +174,13 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     def _plain_names(cls, named: dict[str, str]) -> dict[str, str]:
         bad = [name for name in named if not name or "/" in name or name.startswith(".")]
         if bad:
-            raise UserError(f"these names become parts of figure and file names, and may hold no slash: {bad}")
+            raise UserError(
+                f"these names cannot be part of figure and file names: {bad}; use no slashes or leading dots"
+            )
         return named
 
     def expected_of(self, label: str) -> dict[str, Bound]:
-        """The bounds for the checkpoint of this label, by figure; its own go over those for every checkpoint."""
+        """Returns the bounds for a checkpoint, by figure; its own bounds override those for every checkpoint."""
         expect = self.expect or {}
         shared = {name: bound for name, bound in expect.items() if isinstance(bound, Bound)}
         own = expect.get(label)
@@ -172,7 +188,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
 
 
 def _bound(where: tuple[str, ...], value: Any) -> Bound:
-    """A bound of `expect`; its problems are reported with their keys below it."""
+    """Validates a bound of `expect`; problems are reported with keys that begin with `where`."""
     try:
         return Bound.model_validate(value)
     except ValidationError as error:
@@ -184,5 +200,5 @@ def _bound(where: tuple[str, ...], value: Any) -> Bound:
 
 
 def metric_of(figure: str) -> str:
-    """The metric of a figure's name: attribute_accuracy for attribute_accuracy.place/held-out-clip/…"""
+    """Returns the metric in a figure name: attribute_accuracy for attribute_accuracy.place/held-out-clip/…"""
     return figure.split("/")[0].split(".")[0]

@@ -1,4 +1,4 @@
-"""What all subjects of one evaluation share: chosen captions and real images, scorers, the frozen CLIP."""
+"""The context that all subjects of an evaluation share: selected captions and real images, scorers, the frozen CLIP."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from hspcgan.model.common.launcher import launch_number
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
-FOLDER = "evaluation"  # of a run
+FOLDER = "evaluation"  # subfolder of a run
 
 
 @dataclass
 class EvaluationContext:
-    """Made by `prepare`, read by every stage of an evaluation."""
+    """Everything that the stages of an evaluation share; built by `prepare`."""
 
     manifest: Manifest
     config: EvaluateConfig
     cache: Cache
-    clip: FrozenClip  # the one that encoded the cache
+    clip: FrozenClip  # the CLIP that encoded the cache
     selection: Selection
     scorers: list[TextScorer]
     inception: Inception | None
@@ -55,23 +55,23 @@ class EvaluationContext:
         return [*self.scorers, *([self.inception] if self.inception else [])]
 
     def towers_of(self, metric: str) -> list[Scorer]:
-        """The scorers that a metric uses."""
+        """Returns the scorers that a metric uses."""
         by_kind: dict[str, list[Scorer]] = {"all": self.towers, "texts": list(self.scorers), "none": [PIXELS]}
         return by_kind[METRICS[metric].towers]
 
     @property
     def figure_prefixes(self) -> list[str]:
-        """How the names of the figures to come begin: metric/scorer."""
+        """The beginnings of the names of all figures that will be computed: metric/scorer."""
         return [head(metric, tower.label) for metric in self.config.metrics for tower in self.towers_of(metric)]
 
     @property
     def folder(self) -> Path:
-        """Where results are written."""
+        """The folder for results."""
         return self.manifest.run / FOLDER / self.subfolder
 
     @property
     def kept(self) -> Path:
-        """Where drawn batches and features are kept, for all subfolders."""
+        """The folder for generated batches and features, shared by all subfolders."""
         return self.manifest.run / FOLDER / "kept"
 
     @cached_property
@@ -84,12 +84,12 @@ class EvaluationContext:
 
     @cached_property
     def ids(self) -> list[str]:
-        """Ids of the captions that are drawn."""
+        """Ids of the selected captions."""
         return self.cache.captions_at(self.selection.caption_rows, ["caption_id"])["caption_id"].to_pylist()
 
     @cached_property
     def texts(self) -> list[str]:
-        """The captions that are drawn."""
+        """The selected captions."""
         return self.cache.captions_at(self.selection.caption_rows, ["text"])["text"].to_pylist()
 
     @cached_property
@@ -98,11 +98,11 @@ class EvaluationContext:
         return contents(self.cache, self.selection, self.ids, self.texts)
 
     def captions(self, count: int) -> list[dict[str, Any]]:
-        """The first rows of captions.parquet that are drawn, with concepts and graph."""
+        """Returns the first selected rows of captions.parquet, with concepts and graph."""
         return self.cache.captions_at(self.selection.caption_rows[:count]).to_pylist()
 
     def reference_features(self, scorer: Scorer) -> np.ndarray:
-        """float32 [N, d] of the real reference images. UserError where a reference file has none of this scorer."""
+        """Returns features float32 [N, d] of the real reference images. UserError if a reference file lacks them."""
         if self.reference_file is not None:
             return self.reference_file.features_of(scorer)
         return self.features.of(RealImages(self.cache, self.selection.reference_rows), scorer, "reference:")
@@ -116,7 +116,7 @@ class EvaluationContext:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The choices that figures depend on."""
+        """The settings that figures depend on."""
         reference = self.reference_file.sha256 if self.reference_file else self.selection.reference_split
         return {
             "samples": len(self.selection.caption_rows),
@@ -128,10 +128,10 @@ class EvaluationContext:
 
 
 def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = ()) -> EvaluationContext:
-    """Loads and checks all that the manifest names, before anything is drawn. UserError for what does not fit.
+    """Loads and checks everything that the manifest names, before anything is drawn. UserError if parts do not match.
 
-    `validation`: the captions of `evaluate.validation` are drawn, by which a trainer chooses its best checkpoint.
-    `only`: the metrics to compute and judge, out of the manifest's or beside them.
+    `validation`: use the captions of `evaluate.validation`, with which a trainer selects its best checkpoint.
+    `only`: the metrics to compute and judge instead of those in the manifest.
     """
     config = manifest.section("evaluate", EvaluateConfig)
     require_writable(manifest.run / FOLDER)
@@ -148,7 +148,7 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
     selection = select(cache, config, len(reference) if reference else None)
     paths = {label: weights_path(weights).resolve() for label, weights in config.scorers.items()}
     own = weights_path(chosen.clip).resolve()
-    files = dict.fromkeys([own, *paths.values()])  # each once
+    files = dict.fromkeys([own, *paths.values()])  # without duplicates
     clips = {path: load_clip(path, chosen.allow_unverified) for path in files}
     cache.require_clip(clips[own].sha256)
     scorers: list[TextScorer] = [ClipScorer(label, clips[path].to(device)) for label, path in paths.items()]
@@ -166,7 +166,7 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
 
 
 def _device(name: str) -> torch.device:
-    """The device of this process; where torchrun started several on a machine, each has a GPU of its own."""
+    """Returns the device of this process; if torchrun started several processes on a machine, each uses its own GPU."""
     device = torch.device(pick_device(name, "evaluate.device"))
     if device.type == "cuda" and os.environ.get("LOCAL_RANK"):
         return torch.device("cuda", launch_number("LOCAL_RANK", 0, most=torch.cuda.device_count() - 1))
@@ -181,11 +181,11 @@ def _with_metrics(config: EvaluateConfig, only: Sequence[str]) -> EvaluateConfig
 
 
 def _for_validation(config: EvaluateConfig, cache: Cache) -> tuple[EvaluateConfig, str]:
-    """The same evaluation of the validation split, and a line where the cache has none."""
+    """Returns the settings for the validation split, and a note if the cache has no such split."""
     split = config.validation or "val"
     if not len(cache.split_rows(split)):
         if config.validation is not None:
-            raise UserError(f"evaluate.validation is {split!r}, but {cache.path} has no image of that split")
-        note = f"no val split in {cache.path}: the best checkpoint is chosen by captions of split {config.split}"
+            raise UserError(f"evaluate.validation is {split!r}, but {cache.path} has no image in this split")
+        note = f"no val split in {cache.path}: the best checkpoint is selected with captions of split {config.split}"
         return config, note
     return config.model_copy(update={"split": split, "samples": None, "reference": None}), ""

@@ -1,1 +1,1 @@
-"""Images of own texts: sample, interpolate, edit."""
+"""Draws images from user-supplied captions: sample, interpolate, edit."""

@@ -1,4 +1,4 @@
-"""Opens the checkpoint that draws your own texts: shared by `sample`, `interpolate`, `edit` and the Python API."""
+"""Opens the checkpoint that draws user-supplied captions, for `sample`, `interpolate`, `edit` and the Python API."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ log = logging.getLogger("hspcgan.evaluate")
 
 @dataclass(frozen=True)
 class CheckpointChoice:
-    """Which checkpoint draws and on which device; `clip_path` names its CLIP where the card's file is not there."""
+    """The checkpoint to draw with, and the device; `clip_path` is for a card that names a CLIP file that is missing."""
 
     checkpoint: str
     clip_path: str | None = None
     device: str = "auto"
-    allow_unverified: bool = False  # open a TorchScript CLIP that is not one of OpenAI's
+    allow_unverified: bool = False  # open a TorchScript CLIP that is not from OpenAI
 
 
 def make_folder(out: Path) -> None:
-    """Makes the folder for the pictures, before they are drawn. UserError where it cannot be written to."""
+    """Creates the output folder before anything is drawn. UserError if it cannot be written to."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out).close()
@@ -38,10 +38,10 @@ def make_folder(out: Path) -> None:
 
 
 def open_for_texts(choice: CheckpointChoice, texts: Sequence[str]) -> tuple[Loaded, Condition]:
-    """The networks on their device, and a condition per text; logs a warning for each doubtful text.
+    """Returns the networks on their device and one condition per caption; logs a warning for doubtful captions.
 
-    Where prompts are made of the sentence alone (GALIP), texts are not parsed. UserError for a text that ingest would
-    reject, such as an empty one, and for weights that are missing or do not belong together.
+    If prompts depend only on the sentence (GALIP), captions are not parsed. UserError for a caption that ingest would
+    reject, for example an empty caption, and for weights that are missing or do not belong together.
     """
     from hspcgan.pipeline.concepts import Parser
 

@@ -1,4 +1,4 @@
-"""The commands `hspcgan sample`, `interpolate` and `edit`: pictures of your own texts."""
+"""The commands `hspcgan sample`, `interpolate` and `edit`, which draw user-supplied captions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of checkpoint, device and output folder; the command gets the first two as `choice`."""
+    """Adds the options for checkpoint, device and output folder; the command receives the first two as `choice`."""
 
     @functools.wraps(command)
     def drawing(checkpoint: str, clip_path: str | None, device: str, allow_unverified: bool, **rest: Any) -> None:
@@ -30,16 +30,16 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--checkpoint", default="toy-hspcgan", show_default=True, metavar="PATH",
                          help="A run, a checkpoint folder, RUN/checkpoints/best or a shipped name."),
             click.option("--clip", "clip_path", metavar="PATH",
-                         help="The checkpoint's CLIP, where the file that its card names is missing."),
+                         help="CLIP of the checkpoint, if the file that its card names is missing."),
             click.option("--allow-unverified", is_flag=True,
-                         help="Open a TorchScript CLIP whose sha256 is not one of OpenAI's."),
+                         help="Open a TorchScript CLIP even if its sha256 is not that of an OpenAI model."),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
                          help="Seed of the noise, the first one of several; the noise depends on the text as well."),
             click.option("--out", type=OutFolder, default=Path("samples"),
                          show_default=True, help="Folder to write to."),
             click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-                         help="Device that draws."),
-            click.option("--dry-run", is_flag=True, help="Print the files that would be written, write nothing."),
+                         help="Device to draw on."),
+            click.option("--dry-run", is_flag=True, help="Print the names of the files; write nothing."),
         )
     ):  # fmt: skip
         drawing = decorate(drawing)
@@ -51,7 +51,7 @@ _count = click.option(
     type=click.IntRange(1, 10_000),
     default=1,
     show_default=True,
-    help="Images of each text, seeds counting up.",
+    help="Images per caption, with consecutive seeds.",
 )
 
 
@@ -61,20 +61,22 @@ def _show(paths: Iterable[Path]) -> None:
 
 @click.command()
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("--texts", "file", type=click.Path(path_type=Path, dir_okay=False), help="File with one text per line.")
+@click.option(
+    "--texts", "file", type=click.Path(path_type=Path, dir_okay=False), help="File with one caption per line."
+)
 @_count
 @click.option(
     "--grid/--no-grid",
     default=True,
     show_default=True,
-    help="Write all images with their texts in one picture as well.",
+    help="Also write one picture with all images and their captions.",
 )
 @_shared
 def sample(
     texts: tuple[str, ...], file: Path | None, count: int, grid: bool, choice: CheckpointChoice, seed: int, out: Path,
     dry_run: bool,
 ) -> None:  # fmt: skip
-    """Draw images of your own texts.
+    """Draw images from your own captions.
 
     Each TEXT is one caption, such as "a large yellow bird with a blue belly".
     """
@@ -91,9 +93,17 @@ def sample(
 @click.command()
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @click.option(
-    "--to-seed", type=click.IntRange(0, 2**63 - 1), help="Seed at the other end; absent: the noise stays the same."
+    "--to-seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="Seed of the last frame; if absent, all frames have the same noise.",
 )
-@click.option("--frames", type=click.IntRange(2, 10_000), default=9, show_default=True, help="Pictures, ends included.")
+@click.option(
+    "--frames",
+    type=click.IntRange(2, 10_000),
+    default=9,
+    show_default=True,
+    help="Number of frames, including both ends.",
+)
 @_shared
 def interpolate(
     texts: tuple[str, ...],
@@ -104,9 +114,10 @@ def interpolate(
     out: Path,
     dry_run: bool,
 ) -> None:
-    """Draw the steps between texts, between noises, or both.
+    """Draw the steps between captions, between noises, or both.
 
-    From TEXT to TEXT in turn, from --seed to --to-seed; as a strip (PNG) and, forth and back, as a GIF.
+    Goes from each TEXT to the next and from --seed to --to-seed; writes a strip (PNG) and a GIF that plays forwards and
+    backwards.
     """
     from hspcgan.evaluate.draw.interpolate import Interpolation, interpolate
 
@@ -117,7 +128,7 @@ def interpolate(
 @click.command()
 @click.argument("text")
 @click.option("--replace", "replacements", type=(str, str), multiple=True, metavar="OLD NEW",
-              help="Words of TEXT and the words that replace them; repeatable, each drawn by itself.")  # fmt: skip
+              help="Words of TEXT and their replacement; repeatable, each is applied separately.")  # fmt: skip
 @_count
 @_shared
 def edit(
@@ -129,9 +140,9 @@ def edit(
     out: Path,
     dry_run: bool,
 ) -> None:
-    """Draw a text and the same with words replaced.
+    """Draw a caption, and variants of it with words replaced.
 
-    All are drawn from the same noise, as in the paper's Fig. 6:
+    All are drawn from the same noise, as in Fig. 6 of the paper:
     hspcgan edit "a bird with a white belly" --replace white yellow
     """
     from hspcgan.evaluate.draw.edit import Edits, edit

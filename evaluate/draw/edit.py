@@ -1,4 +1,4 @@
-"""A text, and the same text with words replaced, drawn from the same noise (the paper's Fig. 6)."""
+"""Draws a caption and variants of it with words replaced, from the same noise (Fig. 6 of the paper)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hspcgan.model.common.files import write_whole
 
 @dataclass(frozen=True)
 class Edits:
-    """A text, replacements of its words, each drawn by itself, and the seeds of the noise that all of them share."""
+    """A caption, word replacements to apply separately, and the noise seeds that all variants share."""
 
     text: str
     replacements: tuple[tuple[str, str], ...]
@@ -26,13 +26,13 @@ class Edits:
     out: Path
 
     def texts(self) -> list[str]:
-        """The text, and the text after each replacement. UserError where there is none, or the words are not in it."""
+        """Returns the caption and its variants. UserError if there are no replacements or the words are not in it."""
         if not self.replacements:
             raise UsageError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
         return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]
 
     def files(self) -> list[Path]:
-        """Text by text, seed by seed, the grid last. UserError as `texts` and `clean_texts`."""
+        """Returns the files to write: by caption and seed, the grid last. UserError as in `texts`, `clean_texts`."""
         texts = self.texts()
         clean_texts(texts)
         names = [f"{i:02d}-{slug(text)}" for i, text in enumerate(texts)]
@@ -41,16 +41,16 @@ class Edits:
 
 
 def edit(edits: Edits, choice: CheckpointChoice) -> list[Path]:
-    """Writes an image for each text and seed, and a grid with a row per seed; returns the paths.
+    """Writes an image for each caption and seed, and a grid with one row per seed; returns the paths.
 
-    UserError as `Edits.files` and `make_folder`, and for weights that are missing or do not belong together.
+    UserError as in `Edits.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     paths, texts, count = edits.files(), edits.texts(), len(edits.seeds)
     make_folder(edits.out)
     loaded, condition = open_for_texts(choice, texts)
     rows = np.repeat(np.arange(len(texts)), count)
     images = generate(loaded.generator, condition[rows], [edits.text] * len(rows), list(edits.seeds) * len(texts))
-    for path, image in zip(paths, images, strict=False):  # the grid's path comes after the images'
+    for path, image in zip(paths, images, strict=False):  # the path of the grid is last
         write_whole(path, png(image))
     by_seed = images.reshape(len(texts), count, *images.shape[1:]).swapaxes(0, 1).reshape(images.shape)
     write_whole(paths[-1], png(captioned(by_seed, texts * count, columns=len(texts))))
@@ -58,8 +58,8 @@ def edit(edits: Edits, choice: CheckpointChoice) -> list[Path]:
 
 
 def replaced(text: str, old: str, new: str) -> str:
-    """The text with every whole-word `old` replaced by `new`. UserError where the text does not contain `old`."""
+    """Returns the caption with every whole-word `old` replaced with `new`. UserError if it does not contain `old`."""
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:
-        raise UsageError(f"--replace {old!r}: not a word of {text!r}; give words of the text")
+        raise UsageError(f"--replace {old!r}: not in the caption {text!r}; give words of the caption")
     return changed

@@ -1,4 +1,4 @@
-"""Images from captions: noise that depends on seed and sample alone, uint8 images.
+"""Generates uint8 images from conditions, with noise that depends only on seed and sample id.
 
 Legend: B captions, H height, W width.
 """
@@ -17,7 +17,7 @@ from hspcgan.model.networks.generator import Generator
 
 
 def noise(seeds: Sequence[int], sample_ids: Sequence[str], noise_dim: int) -> np.ndarray:
-    """Standard normal noise float32 [B, noise_dim]; a row depends on its seed and sample id alone (keyed Philox)."""
+    """Returns normal noise float32 [B, noise_dim]; each row depends only on its seed and sample id (keyed Philox)."""
     rows = []
     for seed, sample_id in zip(seeds, sample_ids, strict=True):
         key = np.frombuffer(hashlib.sha256(f"{seed}/{sample_id}".encode()).digest()[:16], dtype="<u8")
@@ -33,10 +33,10 @@ def generate(
     seeds: int | Sequence[int] = 0,
     batch_size: int = 32,
 ) -> np.ndarray:
-    """Images uint8 [B, H, W, 3] of B captions, on the generator's device.
+    """Generates images uint8 [B, H, W, 3] for B captions, on the device of the generator.
 
-    Image i depends on caption i, `seeds[i]` (one seed: for all) and `sample_ids[i]`; the composition of its batch can
-    change single levels by 1, through rounding.
+    Image i depends on caption i, `seeds[i]` (an integer is the seed of all images) and `sample_ids[i]`. The other
+    images in its batch can change single pixel levels by 1, through rounding.
     """
     seeds = [seeds] * len(condition) if isinstance(seeds, int) else list(seeds)
     z = torch.from_numpy(noise(seeds, sample_ids, generator.config.noise_dim))

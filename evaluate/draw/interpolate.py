@@ -1,4 +1,4 @@
-"""Pictures between texts, or between the noises of two seeds: what `hspcgan interpolate` does."""
+"""Draws the steps between captions, or between the noises of two seeds, for `hspcgan interpolate`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Interpolation:
-    """From text to text in turn, and from the noise of one seed to that of another; `frames` pictures with the ends."""
+    """Captions to visit in turn, seeds of the first and last noise, and the number of frames including both ends."""
 
     texts: tuple[str, ...]
     seeds: tuple[int, int]
@@ -34,16 +34,16 @@ class Interpolation:
     out: Path
 
     def files(self) -> tuple[Path, Path]:
-        """Strip and GIF. UserError as `clean_texts`, where nothing would change, and for fewer frames than texts."""
+        """Returns strip and GIF. UserError as in `clean_texts`, if nothing changes, or if there are too few frames."""
         clean_texts(self.texts)
         if len(set(self.texts)) == 1 and self.seeds[0] == self.seeds[1]:
-            raise UsageError("nothing to interpolate: one text and one seed; give a second text or --to-seed")
+            raise UsageError("nothing to interpolate: one caption and one seed; give a second TEXT or --to-seed")
         if self.frames < len(self.texts):
             raise UsageError(
-                f"{self.frames} frames for {len(self.texts)} texts; give --frames {len(self.texts)} or more"
+                f"{self.frames} frames for {len(self.texts)} captions; give --frames {len(self.texts)} or more"
             )
         ends = "-to-".join(dict.fromkeys(slug(text, 30) for text in (self.texts[0], self.texts[-1])))
-        # Other texts can have the same ends, or begin like them.
+        # Other captions can have the same ends, or begin in the same way.
         digest = hashlib.sha256("\n".join(self.texts).encode()).hexdigest()[:8]
         seeds = "-to-".join(map(str, dict.fromkeys(self.seeds)))
         name = f"{ends}_{digest}_seed{seeds}"
@@ -51,9 +51,9 @@ class Interpolation:
 
 
 def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
-    """Writes the strip and the GIF (there and back) and returns their paths.
+    """Writes the strip and the GIF (forwards and backwards) and returns their paths.
 
-    UserError as `Interpolation.files` and `make_folder`, and for weights that are missing or do not belong together.
+    UserError as in `Interpolation.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     strip, gif = request.files()
     make_folder(request.out)
@@ -65,7 +65,7 @@ def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
 
 @torch.inference_mode()
 def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
-    """uint8 [frames, H, W, 3]."""
+    """Draws all frames; uint8 [frames, H, W, 3]."""
     loaded, condition = open_for_texts(choice, request.texts)
     generator, device = loaded.generator, loaded.generator.device
     places = np.linspace(0, 1, request.frames)
@@ -84,7 +84,7 @@ def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
 
 
 def _labels(request: Interpolation) -> list[str]:
-    """Each text under the frame nearest to it; the seeds under the ends, where they differ."""
+    """Returns a label per frame: each caption under the nearest frame, and the seeds under both ends if they differ."""
     labels = [""] * request.frames
     for i, text in enumerate(request.texts):
         labels[round(i * (request.frames - 1) / max(len(request.texts) - 1, 1))] = text
@@ -95,7 +95,7 @@ def _labels(request: Interpolation) -> list[str]:
 
 
 def slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
-    """Along the arc from one vector to another, [n]; a straight line between normal vectors would shorten them."""
+    """Interpolates along the arc between two vectors [n]; a straight line would shorten vectors in between."""
     cosine = start @ end / (np.linalg.norm(start) * np.linalg.norm(end))
     angle = np.arccos(np.clip(cosine, -1, 1))
     if np.sin(angle) < 1e-6:

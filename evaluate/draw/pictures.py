@@ -1,4 +1,4 @@
-"""Images side by side: a plain sheet that can be cut into its tiles again, and a grid with captions to look at."""
+"""Arranges images side by side: as a plain sheet that can be split into tiles again, or as a grid with captions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hspcgan.model.common.user_files import open_regular
 
 GAP = 2  # px between the tiles of a sheet
 COLUMNS = 8
-LEAST = 168  # px across an image of a captioned grid
-MARGIN, LETTER, LINE = 12, 13, 17  # of a captioned grid, px
+LEAST = 168  # minimum width of an image in a captioned grid, px
+MARGIN, LETTER, LINE = 12, 13, 17  # spacing in a captioned grid, px
 INK, PAPER = (31, 41, 51), (255, 255, 255)
 
 
 def sheet(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
-    """Images uint8 [N, H, W, 3] row by row, white between them → uint8 HWC; `tiles` splits it again."""
+    """Arranges images uint8 [N, H, W, 3] in rows with white gaps → uint8 HWC; `tiles` splits the sheet again."""
     n, height, width, _ = images.shape
     columns = min(columns, n)
     rows = -(-n // columns)
@@ -34,9 +34,9 @@ def sheet(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
 
 
 def tiles(canvas: np.ndarray, count: int, size: tuple[int, int], columns: int = COLUMNS) -> np.ndarray:
-    """The first `count` images [count, H, W, 3] of a sheet of tiles of `size` (H, W).
+    """Returns the first `count` images [count, H, W, 3] from a sheet with tiles of `size` (H, W).
 
-    UserError where the sheet is too small for them.
+    UserError if the sheet is too small for them.
     """
     (height, width), columns = size, min(columns, count)
     needed = (-(-count // columns) * (height + GAP) + GAP, columns * (width + GAP) + GAP)
@@ -48,7 +48,7 @@ def tiles(canvas: np.ndarray, count: int, size: tuple[int, int], columns: int = 
 
 
 def paired(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Two lists of images [N, H, W, 3] as a sheet, rows of one above rows of the other; `pairs` splits it again."""
+    """Arranges two lists of images [N, H, W, 3] as a sheet of alternating rows; `pairs` splits the sheet again."""
     columns = min(COLUMNS, len(above))
     rows = [part for i in range(0, len(above), columns) for part in (above[i : i + columns], below[i : i + columns])]
     blank = np.full((columns, *above.shape[1:]), 255, dtype=np.uint8)
@@ -56,14 +56,14 @@ def paired(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def pairs(canvas: np.ndarray, count: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The two lists [count, H, W, 3] of a `paired` sheet. UserError where it is too small for them."""
+    """Returns the two lists [count, H, W, 3] of a `paired` sheet. UserError if the sheet is too small for them."""
     columns = min(COLUMNS, count)
     cells = tiles(canvas, 2 * columns * -(-count // columns), size, columns).reshape(-1, 2, columns, *size, 3)
     return cells[:, 0].reshape(-1, *size, 3)[:count], cells[:, 1].reshape(-1, *size, 3)[:count]
 
 
 def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 4) -> np.ndarray:
-    """Images uint8 [N, H, W, 3] with their captions below, enlarged to LEAST pixels across or more → uint8 HWC."""
+    """Arranges images uint8 [N, H, W, 3], enlarged to a width of at least LEAST, above their captions → uint8 HWC."""
     n, height, width, _ = images.shape
     factor = max(1, -(-LEAST // width))
     tile = (width * factor, height * factor)
@@ -86,22 +86,22 @@ def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 4) -> 
 
 
 def png(image: np.ndarray) -> bytes:
-    """uint8 HWC → PNG."""
+    """Encodes a uint8 HWC image as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 
 def read_png(path: Path) -> np.ndarray:
-    """uint8 HWC. UserError for a file that is not an image."""
+    """Reads an image file as uint8 HWC. UserError for a file that is not an image."""
     try:
         with open_regular(path) as file, Image.open(file) as image:
             return np.asarray(image.convert("RGB"))
     except OSError as error:
-        raise UserError(f"{path} cannot be read as an image ({error}); write it again") from error
+        raise UserError(f"{path} cannot be read as an image ({error}); replace it") from error
 
 
 def slug(text: str, longest: int = 60) -> str:
-    """A text as part of a file name: lower case, words joined by hyphens; "text" where nothing remains."""
+    """Returns a caption as part of a file name: lower case, words joined by hyphens; "text" if nothing remains."""
     words = re.sub(r"[^\w]+", "-", text.lower()).strip("-_")
     return words[:longest].rstrip("-") or "text"

@@ -1,4 +1,4 @@
-"""Your own texts → images on disk: what `hspcgan sample` does."""
+"""Draws user-supplied captions and writes the images to disk, for `hspcgan sample`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRID = "grid.png"
 
 @dataclass(frozen=True)
 class Request:
-    """What to draw, and where to put it."""
+    """The captions and seeds to draw, and the output folder."""
 
     texts: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -28,7 +28,7 @@ class Request:
     grid: bool
 
     def files(self) -> list[Path]:
-        """The files that are written: text by text, seed by seed, the grid last. UserError as `clean_texts`."""
+        """Returns the files to write: by caption, then by seed, then the grid. UserError as in `clean_texts`."""
         clean_texts(self.texts)
         names = [slug(text) for text in self.texts]
         if len(set(names)) < len(names):
@@ -38,23 +38,23 @@ class Request:
 
 
 def read_texts(path: Path) -> list[str]:
-    """The lines of a UTF-8 file that are not blank. UserError where there are none."""
+    """Returns the lines of a UTF-8 file that are not blank. UserError if there are none."""
     if not path.is_file():
-        raise UserError(f"{path}: no such file; give a file with one text per line")
+        raise UserError(f"{path}: no such file; give a file with one caption per line")
     try:
         lines = read_text(path).splitlines()
     except (OSError, UserError) as error:
-        raise UserError(f"{path} cannot be read as UTF-8 text ({error}); give a file with one text per line") from error
+        raise UserError(f"{path} cannot be read as UTF-8 ({error}); give a file with one caption per line") from error
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
-        raise UserError(f"{path} contains no text; write one text per line")
+        raise UserError(f"{path} contains no captions; write one caption per line")
     return texts
 
 
 def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
-    """Writes the images and returns their paths; logs a warning for each text that may be drawn wrongly.
+    """Writes the images and returns their paths; logs a warning for each caption that may be drawn incorrectly.
 
-    UserError as `Request.files` and `make_folder`, and for weights that are missing or do not belong together.
+    UserError as in `Request.files` and `make_folder`, and for weights that are missing or do not belong together.
     """
     paths = request.files()
     make_folder(request.out)
@@ -63,7 +63,7 @@ def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
     texts = [request.texts[row] for row in rows]
     seeds = list(request.seeds) * len(request.texts)
     images = generate(loaded.generator, condition[rows], texts, seeds)
-    for path, image in zip(paths, images, strict=False):  # the grid's path comes after the images'
+    for path, image in zip(paths, images, strict=False):  # the path of the grid is last
         write_whole(path, png(image))
     if request.grid:
         many = len(request.seeds) > 1

@@ -1,4 +1,4 @@
-"""Your own captions → conditions, in memory: cleaned, parsed and encoded as a cache's captions are."""
+"""Converts user-supplied captions to conditions in memory: cleaned, parsed and encoded like the captions of a cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hspcgan.pipeline.concepts import Parser
 
 
 def clean_texts(texts: Sequence[str]) -> list[str]:
-    """Each text as ingest would store it (`clean_caption`). UserError, with its number, for one that ingest rejects."""
+    """Returns each caption as ingest would store it. UserError with its number if ingest would reject a caption."""
     from hspcgan.pipeline.stages.caption_text import clean_caption
 
     clean = []
@@ -25,17 +25,17 @@ def clean_texts(texts: Sequence[str]) -> list[str]:
         try:
             clean.append(clean_caption(text))
         except ValueError as error:
-            raise UserError(f"text {number} of {len(texts)}: {error}; describe what to draw in words") from error
+            raise UserError(f"caption {number} of {len(texts)}: {error}; describe what to draw in words") from error
     return clean
 
 
 def conditions_from_texts(
     texts: Sequence[str], clip: FrozenClip, templates: Mapping[str, str], parser: Parser | None, n_entities: int = 6
 ) -> Condition:
-    """A condition per clean text: concepts by `parser`, features by `clip`, phrases worded by their template.
+    """Returns a condition per clean caption: concepts from `parser`, features from `clip`, phrases worded by templates.
 
-    Without a parser no text has concepts. Of texts beyond CLIP's context the beginning is read; `doubts` reports them.
-    UserError where CLIP gives features that are not finite.
+    Without a parser, captions have no concepts. Captions beyond CLIP's context length are truncated; `doubts` reports
+    them. UserError if CLIP returns features that are not finite.
     """
     from hspcgan.pipeline.stages.encode import encode_texts
     from hspcgan.pipeline.stages.parse import concept_row
@@ -64,18 +64,18 @@ def conditions_from_texts(
 
 
 def doubts(texts: Sequence[str], clip: FrozenClip) -> list[str]:
-    """A line for each reason why an image may not show its text: too long for CLIP, or words it was not trained on."""
+    """Returns reasons why an image may not match its caption: too long for CLIP, or words that CLIP does not know."""
     from hspcgan.pipeline.stages.encode import unknown_words
 
     lines = [
-        f"{text[:60]!r}… has more than CLIP's {clip.context_length} tokens: only its beginning is drawn; shorten it"
+        f"{text[:60]!r}… has more tokens than CLIP's {clip.context_length}: only its beginning is drawn; shorten it"
         for text, cut in zip(texts, clip.tokenize(texts)[1].tolist(), strict=True)
         if cut
     ]
     unknown = sorted(unknown_words(texts, clip.path)) if clip.path else []
     if unknown:
         lines.append(
-            f"{clip.name} was never trained on {', '.join(map(repr, unknown))}: these words will not be drawn; "
-            "use other words, or a checkpoint of a CLIP that was trained on these"
+            f"{clip.name} was not trained on {', '.join(map(repr, unknown))}: these words will not be drawn; "
+            "use other words, or a checkpoint with a CLIP that was trained on them"
         )
     return lines

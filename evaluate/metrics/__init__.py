@@ -1,4 +1,4 @@
-"""The registry of metrics, read by config, run and report alike: a new metric is one file and one entry here."""
+"""The registry of metrics, read by config, run and report: a new metric needs one file and one entry here."""
 
 from __future__ import annotations
 
@@ -16,59 +16,60 @@ def _three_digits(value: float) -> str:
 
 METRICS: dict[str, Metric] = {
     "fid": Metric(
-        fid.fid, "FID", "Fréchet distance to real images; the floor is that of other real images", "lower",
+        fid.fid, "FID", "Fréchet distance to real images; the floor is the distance of other real images", "lower",
         fid.method, _two_digits, towers="all", reference=True,
     ),
     "kid": Metric(
-        fid.kid, "KID", "kernel distance to real images; unbiased, so around zero it can be negative", "lower",
+        fid.kid, "KID", "kernel distance to real images; unbiased, so it can be negative near zero", "lower",
         fid.method, _three_digits, towers="all", reference=True,
     ),
     "precision": Metric(
-        prdc.precision, "Precision", "share of images that lie among real ones", "higher",
+        prdc.precision, "Precision", "share of generated images within the set of real images", "higher",
         lambda: f"{prdc.K} nearest neighbours", percent, towers="all", reference=True,
     ),
     "recall": Metric(
-        prdc.recall, "Recall", "share of real images that lie among the drawn ones", "higher",
+        prdc.recall, "Recall", "share of real images within the set of generated images", "higher",
         lambda: f"{prdc.K} nearest neighbours", percent, towers="all", reference=True,
     ),
     "density": Metric(
-        prdc.density, "Density", "how densely real images surround a drawn one", "higher",
+        prdc.density, "Density", "how densely real images surround a generated image", "higher",
         lambda: f"{prdc.K} nearest neighbours", _three_digits, towers="all", reference=True,
     ),
     "coverage": Metric(
-        prdc.coverage, "Coverage", "share of real images with a drawn one nearby", "higher",
+        prdc.coverage, "Coverage", "share of real images with a generated image nearby", "higher",
         lambda: f"{prdc.K} nearest neighbours", percent, towers="all", reference=True,
     ),
     "clip_score": Metric(
-        clip_score.clip_score, "CLIP score", "mean raw cosine of image and caption; it saturates, and a generator can "
-        "exceed real images", "higher", lambda: "raw cosine", _three_digits,
+        clip_score.clip_score, "CLIP score", "mean raw cosine of image and caption; it saturates, so generated images "
+        "can score above real images", "higher", lambda: "raw cosine", _three_digits,
     ),
     "r_precision": Metric(
-        clip_score.r_precision, "R-precision", "share of images whose own caption scores highest among 100", "higher",
-        lambda: f"own caption first among {clip_score.CANDIDATES}", percent,
+        clip_score.r_precision, "R-precision", "share of images that score highest with their own caption, among 100",
+        "higher", lambda: f"own caption first among {clip_score.CANDIDATES}", percent,
     ),
     "colour_swap": Metric(
-        colour_swap.colour_swap, "Colours right", "share of images preferred to their caption with one colour swapped",
+        colour_swap.colour_swap, "Colours right", "share of images that score higher with their caption than with one "
+        "of its colours swapped",
         "higher", lambda: "caption preferred to itself with one colour swapped", percent,
     ),
     "attribute_accuracy": Metric(
-        attribute_accuracy.attribute_accuracy, "Attributes right", "share of named colours, sizes, lengths, places, "
-        "relations and things for which the scorer prefers the caption to every wrong version of it", "higher",
+        attribute_accuracy.attribute_accuracy, "Attributes right", "share of the colours, sizes, lengths, places, "
+        "relations and objects in captions for which the scorer prefers the caption to every wrong version", "higher",
         lambda: "zero-shot choice among wrong versions of the caption", percent, by_default=False,
     ),
     "caption_accuracy": Metric(
-        attribute_accuracy.caption_accuracy, "Captions right", "share of captions of which everything named is right",
+        attribute_accuracy.caption_accuracy, "Captions right", "share of captions with all attributes right",
         "higher", lambda: "zero-shot choice among wrong versions of the caption", percent, by_default=False,
     ),
     "diversity": Metric(
-        diversity.diversity, "Diversity", "standard deviation of a pixel over images of one caption from different "
-        "noise, as a share of the pixels' range", "higher", lambda: "8 seeds of the first 50 captions", _three_digits,
+        diversity.diversity, "Diversity", "standard deviation of a pixel over images from one caption and different "
+        "noise, as a share of the pixel range", "higher", lambda: "8 seeds of the first 50 captions", _three_digits,
         towers="none", needs=("variations",), by_default=False,
     ),
     "edit_consistency": Metric(
-        edits.edit_consistency, "Edits", "captions with one colour edited, the noise kept: the image follows "
-        "(followed), changes in the text's direction (direction), shows all else as before (stayed) and stays alike "
-        "(kept)", "higher",
+        edits.edit_consistency, "Edits", "captions with one colour edited and the noise kept: the image follows the "
+        "edit (followed), changes in the same direction (direction), shows everything else as before (stayed) and "
+        "remains similar (kept)", "higher",
         lambda: "one colour swapped, noise kept", _three_digits, needs=("edits",), by_default=False,
     ),
 }  # fmt: skip

@@ -1,8 +1,8 @@
-"""Does the image show each thing that its caption names? A scorer chooses between the caption and wrong versions of it.
+"""Tests whether an image shows what its caption names: a scorer chooses between the caption and wrong versions of it.
 
 A wrong version differs in one word or phrase: another colour, the other size or beak length, another place or
-relation, or a thing left unnamed. The scorer is right where the image is closest to the caption itself. Real images of
-the same captions are the ceiling, since no scorer is perfect.
+relation, or an omitted object. A choice is right if the image is closest to the caption itself. The score of real
+images with the same captions is the ceiling, since no scorer is perfect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hspcgan.evaluate.metrics.colour_swap import COLOURS
 KINDS = ("colour", "size", "length", "place", "relation", "presence")
 PAIRS = {"size": ("small", "large"), "length": ("short", "long")}
 RELATIONS = ("beside", "under", "above")
-PLACES = {  # what a caption of another place says instead
+PLACES = {  # place → clause in a caption
     "branch": "is perched on a branch",
     "grass": "stands on the grass",
     "water": "swims on the water",
@@ -97,7 +97,7 @@ def attribute_accuracy(seen: Seen) -> list[Measured]:
 
 
 def caption_accuracy(seen: Seen) -> list[Measured]:
-    """Share of captions of which everything named is right."""
+    """Returns the share of captions with all attributes right."""
     rows: dict[int, bool] = {}
     for one in _choices(seen):
         rows[one.row] = rows.get(one.row, True) and one.right
@@ -118,8 +118,8 @@ def version_scores(
     """Caption row, thing, and scores [1 + wrong versions], the caption's first, for each thing that it names.
 
     Args:
-        images: image features [N, d], row by row those of the captions' images.
-        text_features: texts → [N, d] in the same space.
+        images: image features [N, d]; row i belongs to captions[i].
+        text_features: captions → [N, d] in the same space.
     """
     for start in range(0, len(captions), BLOCK):
         block = captions[start : start + BLOCK]
@@ -158,7 +158,7 @@ def _with_article(article: str | None, colour: str) -> str:
 
 
 def _without(text: str, thing: str) -> str | None:
-    """The caption without its mention of a thing; None where it has none.
+    """Returns the caption without its mention of an object; None if it does not mention the object.
 
     "a red bird with a crest and blue wings" → "a red bird with blue wings";
     "there is a nest under the small bird" → "the small bird".

@@ -1,4 +1,4 @@
-"""What every metric gets and gives: the features that one scorer computed, and values with their uncertainty.
+"""The inputs and outputs of all metrics: features that one scorer computed, and values with their uncertainty.
 
 Legend: N captions, R reference images, d feature width.
 """
@@ -16,27 +16,29 @@ Better = Literal["lower", "higher"]
 
 @dataclass
 class Seen:
-    """Features of one scorer (raw, not normalised): images drawn for the captions, real images, any text.
+    """Raw features from one scorer, not normalised: generated images, real images, captions.
 
-    `extra` holds the further images that a metric asked for in its `needs`, see `Metric`.
+    `extra` holds additional images that a metric requests with `needs`, see `Metric`.
     """
 
-    images: np.ndarray  # float32 [N, d], row i was drawn for captions[i]
+    images: np.ndarray  # float32 [N, d], row i was generated for captions[i]
     captions: Sequence[str]
-    reference: np.ndarray  # float32 [R, d], real images that none of the captions describes
-    texts: Callable[[Sequence[str]], np.ndarray] | None = None  # texts → float32 [·, d]; None: reads images only
+    reference: np.ndarray  # float32 [R, d], real images that do not belong to the captions
+    texts: Callable[[Sequence[str]], np.ndarray] | None = (
+        None  # captions → float32 [·, d]; None if the scorer reads only images
+    )
     seed: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict)
     _once: dict[str, Any] = field(default_factory=dict)
 
     def text_features(self, texts: Sequence[str]) -> np.ndarray:
-        """float32 [len(texts), d] of a scorer that reads texts."""
+        """Returns caption features float32 [len(texts), d]. TypeError if the scorer reads only images."""
         if self.texts is None:
-            raise TypeError("this scorer reads no texts; register the metric with towers='texts'")
+            raise TypeError("this scorer reads no captions; register the metric with towers='texts'")
         return self.texts(texts)
 
     def once(self, key: str, compute: Callable[[], Any]) -> Any:
-        """What `compute` returns, computed by the first metric that asks."""
+        """Returns the result of `compute`, which is called only the first time."""
         if key not in self._once:
             self._once[key] = compute()
         return self._once[key]
@@ -62,24 +64,24 @@ class Measured:
 
 @dataclass(frozen=True)
 class Metric:
-    """A registry entry: the pure function that measures, and all that config, run and report need to know of it.
+    """A registry entry: the pure function that measures, and what config, run and report need to know about it.
 
-    A new `version` says that the same images get another value than before; expectations of the old one are rejected.
+    Increase `version` if the same images get another value than before; older expectations are then rejected.
     """
 
     measure: Callable[[Seen], list[Measured]]
     title: str
     meaning: str
     better: Better
-    method: Callable[[], str]  # how the value is computed, in words; part of a figure's identity
+    method: Callable[[], str]  # describes how the value is computed; part of a figure's identity
     show: Callable[[float], str] = "{:.3f}".format
-    towers: Literal["all", "texts", "none"] = "texts"  # all: Inception too, which reads no texts; none: pixels alone
-    needs: tuple[str, ...] = ()  # names of further drawings: "edits", "variations"; see evaluate/scored/drawings.py
+    towers: Literal["all", "texts", "none"] = "texts"  # all: also Inception, which reads no captions; none: only pixels
+    needs: tuple[str, ...] = ()  # names of additional images: "edits", "variations"; see evaluate/scored/drawings.py
     reference: bool = False  # whether the value depends on the reference images
     version: int = 1
     by_default: bool = True
 
 
 def percent(value: float) -> str:
-    """0.9948 → "99.5 %"."""
+    """Formats 0.9948 as "99.5 %"."""
     return f"{value:.1%}".replace("%", " %")

@@ -1,4 +1,4 @@
-"""Scores by a CLIP that reads image and caption: raw cosine, and whether an image finds its own caption."""
+"""Scores from a CLIP that reads image and caption: raw cosine, and retrieval of the own caption."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from hspcgan.evaluate.metrics import intervals
 from hspcgan.evaluate.metrics.base import Measured, Seen
 
-CANDIDATES = 100  # captions among which an image must find its own
+CANDIDATES = 100  # number of captions to retrieve from
 
 
 def clip_score(seen: Seen) -> list[Measured]:
-    """Mean raw cosine of each image with its caption (Hessel et al. 2021, without their factor 2.5)."""
+    """Returns the mean raw cosine of each image with its caption (Hessel et al. 2021, without their factor 2.5)."""
     return [intervals.mean(dict(enumerate(_own_cosines(seen).tolist())))]
 
 
@@ -40,12 +40,12 @@ def ranks(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candid
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cosine of rows [N, d] with rows [N, d] → [N]."""
+    """Returns the cosine of each row of [N, d] with the same row of [N, d] → [N]."""
     return np.einsum("nd,nd->n", unit(a), unit(b))
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows [N, d] divided by their length."""
+    """Divides rows [N, d] by their norm."""
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 

@@ -1,4 +1,4 @@
-"""Does the image show the caption's colours? A scorer must prefer the caption to itself with one colour swapped."""
+"""Tests whether an image has the colours in its caption: a scorer must prefer it to one with a colour swapped."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from hspcgan.evaluate.metrics import intervals
 from hspcgan.evaluate.metrics.base import Measured, Seen
 from hspcgan.evaluate.metrics.clip_score import cosine
 
-# English's eleven basic colour terms (Berlin and Kay 1969), gray in both spellings.
+# The eleven basic colour terms of English (Berlin and Kay 1969); gray in both spellings.
 COLOURS = ("black", "white", "red", "green", "yellow", "blue", "brown", "orange", "pink", "purple", "gray")
 _SPELLED = re.compile(rf"\b(?:(an?) )?({'|'.join(COLOURS)}|grey)\b", re.IGNORECASE)
 
 
 def colour_swap(seen: Seen) -> list[Measured]:
-    """Share of images with a higher cosine to their caption than to the caption with one colour swapped.
+    """Returns the share of images with a higher cosine to their caption than to the caption with one colour swapped.
 
-    Captions that name no colour are left out; without any such caption nothing is measured.
+    Captions without a colour are skipped; if all are skipped, nothing is measured.
     """
     swapped = {row: text for row, caption in enumerate(seen.captions) if (text := swap_colour(caption)) is not None}
     if not swapped:
@@ -29,10 +29,9 @@ def colour_swap(seen: Seen) -> list[Measured]:
 
 
 def swap_colour(text: str, variant: int = 0) -> str | None:
-    """The text with one of its colours replaced by one that it does not name, and a/an adapted.
+    """Returns the caption with one of its colours replaced with a colour that it does not name, and a/an adapted.
 
-    Which colours are exchanged depends on the text and the variant alone. None where the text names no colour, or all
-    of them.
+    The choice of colours depends only on caption and variant. None if the caption names no colour or all colours.
     "a red bird with an orange beak" → for instance "a red bird with a blue beak".
     """
     found = list(_SPELLED.finditer(text))

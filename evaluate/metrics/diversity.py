@@ -1,4 +1,4 @@
-"""How much do images of one caption differ from noise to noise? Compared with real scenes that the caption fits."""
+"""Measures how much images from one caption vary with the noise; the reference is other real scenes for the caption."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hspcgan.evaluate.metrics.base import Measured, Seen
 
 
 def pixel_deviation(images: np.ndarray) -> float:
-    """Standard deviation of a pixel over the images of one caption, averaged over pixels, channels and captions.
+    """Returns the standard deviation of a pixel over the images of a caption, averaged over pixels and captions.
 
     Args:
-        images: uint8 [C, S, H, W, 3], S images of each of C captions, S ≥ 2.
+        images: uint8 [C, S, H, W, 3], S images for each of C captions, S ≥ 2.
     Returns:
-        In units of the pixels' range: 0 is no difference, 0.5 the most that there can be.
+        A share of the pixel range: 0 if images are equal, at most 0.5.
     """
     if images.ndim != 5 or images.shape[1] < 2:
         raise ValueError(f"images have shape {images.shape}, expected [C, S, H, W, 3] with S of 2 or more")
@@ -22,7 +22,7 @@ def pixel_deviation(images: np.ndarray) -> float:
 
 
 def diversity(seen: Seen) -> list[Measured]:
-    """Mean of the captions' `pixel_deviation`; `extra["variations"]` yields uint8 [S, H, W, 3] for each of them."""
+    """Returns the mean `pixel_deviation` of captions; `extra["variations"]` yields uint8 [S, H, W, 3] per caption."""
     variations = seen.extra.get("variations")
     if variations is None:
         return []

@@ -1,8 +1,7 @@
-"""Edit consistency (the paper's Fig. 6): with one colour of the caption edited and the noise kept, does the image
-follow, and does all else stay?
+"""Edit consistency (Fig. 6 of the paper): whether an image follows an edit of one colour and otherwise stays the same.
 
-`extra["edits"]` holds pairs of images: drawn for a caption, and for the same caption with one colour swapped, from the
-same noise.
+`extra["edits"]` holds pairs of images from the same noise: one for a caption, one for the caption with one colour
+swapped.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from hspcgan.evaluate.metrics.clip_score import cosine
 
 @dataclass(frozen=True)
 class EditedPairs:
-    """Features of one scorer: row i before and after the edit that turned before_texts[i] into after_texts[i]."""
+    """Features from one scorer before and after edits; edit i changed before_texts[i] to after_texts[i]."""
 
     before: np.ndarray  # float32 [E, d]
     after: np.ndarray  # float32 [E, d]
@@ -29,13 +28,13 @@ class EditedPairs:
 
 
 def edit_consistency(seen: Seen) -> list[Measured]:
-    """Four parts: the share of edits that both images follow, the direction of the change, and two of what stays.
+    """Returns four parts: how many edits both images follow, the direction of the change, and two parts on the rest.
 
-    followed: the image before prefers the caption before, the image after the caption after.
-    direction: cosine of the images' difference with the texts' difference (Gal et al. 2022, directional similarity).
-    stayed: for everything else that the caption names, the scorer chooses the same version (the same colour, place …)
-    in both images; edits of captions that name nothing else do not count.
-    kept: cosine of the two images; 1 is no change at all, so it is read together with the other parts.
+    followed: share of edits after which each image is closer to its own caption than to the other caption.
+    direction: cosine between image difference and caption difference (Gal et al. 2022, directional similarity).
+    stayed: share of edits after which the scorer chooses the same version of everything else that the caption names
+    (the same colour, place …) for both images; captions that name nothing else do not count.
+    kept: cosine of the two images; 1 is no change at all, so interpret it together with the other parts.
     """
     pairs: EditedPairs | None = seen.extra.get("edits")
     if pairs is None or not len(pairs.before):
@@ -55,7 +54,7 @@ def edit_consistency(seen: Seen) -> list[Measured]:
 
 
 def _stayed(pairs: EditedPairs, seen: Seen) -> dict[int, bool]:
-    """Edit → whether the scorer chooses the same version of everything that was not edited, before and after."""
+    """Returns for each edit whether the scorer chooses the same version of everything else before and after."""
     before = version_scores(pairs.before, pairs.before_texts, seen.text_features)
     after = version_scores(pairs.after, pairs.after_texts, seen.text_features)
     rows: dict[int, bool] = {}
@@ -67,11 +66,11 @@ def _stayed(pairs: EditedPairs, seen: Seen) -> dict[int, bool]:
 
 
 def _cosine_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cosine of rows; 0 where a row is zero: an image that did not change moved in no direction."""
+    """Returns the cosine of rows; 0 if a row is zero, since an unchanged image has no direction of change."""
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.einsum("nd,nd->n", a, b) / np.where(lengths > 0, lengths, 1) * (lengths > 0)
 
 
 def _no_rows(measured: Measured) -> Measured:
-    """Edits are not rows of the scored captions."""
+    """Returns the values without `rows`, since edits are not rows of the scored captions."""
     return Measured(measured.value, measured.n, measured.se, measured.low, measured.high, measured.part)

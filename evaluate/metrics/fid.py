@@ -1,7 +1,7 @@
-"""Fréchet and kernel distances between features of generated and of real images, by clean-fid's own functions.
+"""Fréchet and kernel distances between features of generated and of real images, computed by clean-fid.
 
-Distances depend on N (small sets look further apart), so both sets have the same size, and so does the floor that they
-are compared with: the distance of two disjoint sets of real images.
+Distances depend on N (they are larger for small sets), so both sets have the same size. The floor, the distance of two
+disjoint sets of real images, uses the same size too.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ BLOCK = 4096  # rows in float64 at a time: at 2,048 features, 64 MB
 
 
 def fid(seen: Seen) -> list[Measured]:
-    """Fréchet distance; the interval by `frechet_fast`, whose value is the same."""
+    """Returns the Fréchet distance; its interval is computed with the equivalent `frechet_fast`."""
     value = frechet(seen.images, seen.reference)
     return [intervals.distance(value, frechet_fast, seen.images, seen.reference, seen.seed)]
 
 
 def kid(seen: Seen) -> list[Measured]:
-    """Kernel distance; unbiased, so small sets can give values below zero."""
+    """Returns the kernel distance; it is unbiased, so small sets can give values below zero."""
     value = kernel(seen.images, seen.reference, seen.seed)
     return [intervals.distance(value, kernel_fast, seen.images, seen.reference, seen.seed)]
 
 
 def method() -> str:
-    """Part of the figures' identity."""
+    """Describes the method, as part of the identity of figures."""
     return f"clean-fid {version('clean-fid')}; uint8 as PNG"
 
 
@@ -64,7 +64,7 @@ def _centred(rows: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
-    """The same distance from singular values, without a matrix root: for the many subsets of an interval.
+    """Computes the Fréchet distance from singular values, without a matrix root, for the many subsets of an interval.
 
     With X and Y the centred rows, tr √(Σ₁Σ₂) = ‖X Yᵀ‖* / √((N−1)(R−1)), the sum of singular values. Where there are
     more rows than dimensions, the triangular factors of X and Y take their place: they have the same XᵀX and YᵀY.
@@ -88,9 +88,9 @@ def _triangular(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 def kernel(features: np.ndarray, reference: np.ndarray, seed: int = 0) -> float:
-    """Kernel distance (polynomial, degree 3) of two feature sets [N, d] (clean-fid's `kernel_distance`).
+    """Returns the polynomial kernel distance (degree 3) of two feature sets [N, d], by clean-fid's `kernel_distance`.
 
-    clean-fid averages over random subsets of up to 1,000 rows; sets no larger than that are taken whole, once.
+    clean-fid averages over random subsets of up to 1,000 rows; for smaller sets, all rows are used once.
     """
     from cleanfid.fid import kernel_distance
 
@@ -116,7 +116,7 @@ class _Float64Rows:
 
 
 def kernel_fast(features: np.ndarray, reference: np.ndarray) -> float:
-    """The unbiased estimate of the squared kernel distance (Gretton et al. 2012, eq. 3) on at most 1,000 rows each."""
+    """Returns the unbiased squared kernel distance (Gretton et al. 2012, eq. 3) on at most 1,000 rows of each set."""
     x, y = features[:KID_SUBSET].astype(np.float64), reference[:KID_SUBSET].astype(np.float64)
     inner = [(first @ second.T / x.shape[1] + 1) ** 3 for first, second in ((x, x), (y, y), (x, y))]
     own = sum((k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in inner[:2])
@@ -124,10 +124,10 @@ def kernel_fast(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def progress(untrained: float, trained: float, floor: float) -> float | None:
-    """Share of the distance from the untrained generator to real images that is covered: 1 is the floor.
+    """Returns the progress from the untrained generator (0) to the floor of real images (1).
 
-    All three are distances to the same reference with the same N. None when the untrained one is no worse than the
-    floor: the scorer cannot tell images apart.
+    All three are distances to the same reference with the same N. None if the untrained generator is no worse than the
+    floor, because then the scorer cannot distinguish images.
     """
     return (untrained - trained) / (untrained - floor) if untrained > floor else None
 
@@ -135,14 +135,14 @@ def progress(untrained: float, trained: float, floor: float) -> float | None:
 def _check(features: np.ndarray, reference: np.ndarray) -> None:
     for name, rows in (("features", features), ("reference", reference)):
         if rows.ndim != 2 or len(rows) < 2:
-            raise UserError(f"{name} have shape {rows.shape}; a distance needs [N, d] with N of 2 or more")
+            raise UserError(f"{name} have shape {rows.shape}; a distance needs [N, d] with N ≥ 2")
     if features.shape[1] != reference.shape[1]:
         raise UserError(f"features of {features.shape[1]} and {reference.shape[1]} dimensions cannot be compared")
 
 
 @contextmanager
 def _numpy_seeded(seed: int) -> Iterator[None]:
-    """Seeds numpy's global random state, which clean-fid draws from, and restores it."""
+    """Seeds numpy's global random state, which clean-fid uses, and restores it afterwards."""
     state = np.random.get_state()
     np.random.seed(seed % 2**32)
     try:

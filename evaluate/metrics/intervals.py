@@ -1,7 +1,7 @@
-"""How sure a value is: standard errors and 95 % intervals.
+"""Standard errors and 95 % intervals of values.
 
-Means get a bootstrap, shares Wilson's interval, distances between sets a delete-half jackknife. Distances get no
-bootstrap: an image that is drawn twice makes a set narrower than it is, which moves FID and KID upwards.
+Means get a bootstrap interval, shares a Wilson interval, and distances between sets a delete-half jackknife. Distances
+get no bootstrap, because duplicate images make a set narrower than it is, which increases FID and KID.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 
 from hspcgan.evaluate.metrics.base import Measured
 
-Z = 1.959964  # of a 95 % interval
+Z = 1.959964  # normal quantile of a 95 % interval
 RESAMPLES = 2000
 DRAWN = 1_000_000  # values drawn at a time
 SUBSETS = 100
 
 
 def mean(rows: Mapping[int, float], part: str = "") -> Measured:
-    """Mean of values by caption row; the interval is the 2.5 and 97.5 percentile of bootstrap means (Efron 1979)."""
+    """Returns the mean of values by caption row; its interval is the 95 % percentile bootstrap (Efron 1979)."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, rng = len(values), np.random.default_rng(0)
     together = max(1, DRAWN // n)  # resamples at a time: memory does not grow with n
@@ -30,7 +30,7 @@ def mean(rows: Mapping[int, float], part: str = "") -> Measured:
 
 
 def share(rows: Mapping[int, bool], part: str = "") -> Measured:
-    """Share of rows that are true, with Wilson's interval (1927): 191 of 191 is 98.0 to 100 %, not 100 to 100 %."""
+    """Returns the share of true rows with the Wilson interval (1927): for 191 of 191, it is 98.0 to 100 %."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, p = len(values), float(values.mean())
     centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
@@ -42,11 +42,11 @@ def share(rows: Mapping[int, bool], part: str = "") -> Measured:
 def distance(
     value: float, statistic: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray, seed: int = 0
 ) -> Measured:
-    """A distance of two sets [N, d] and [R, d]; `value` is that of the whole sets.
+    """Returns a distance of two sets [N, d] and [R, d] with its interval; `value` is the distance of the whole sets.
 
-    Delete-d jackknife with d half of each set (Shao and Wu 1989), for which the factor m / (n − m) is 1: the standard
-    deviation of the distance over random halves, taken without replacement, estimates the standard error of the whole.
-    The interval is value ± 1.96 standard errors: how far the value moves with other images, at this number of images.
+    Uses a delete-d jackknife with d half of each set (Shao and Wu 1989), for which the factor m / (n − m) is 1: the
+    standard deviation of the distance over random halves, drawn without replacement, estimates the standard error of
+    the whole. The interval is value ± 1.96 standard errors: how much the value varies with other images, for this N.
     """
     rng = np.random.default_rng(seed)
     halves = len(a) // 2, len(b) // 2

@@ -1,8 +1,8 @@
-"""Precision, recall, density and coverage: how real single images look, and how much of the real set is covered.
+"""Precision, recall, density and coverage: realism of single images, and how much of the real set is covered.
 
-Kynkäänniemi et al. 2019 (precision, recall) and Naeem et al. 2020 (density, coverage), with k nearest neighbours in a
-scorer's features. Intervals are over the images (precision, density) or the real images (recall, coverage), with the
-other set as it is.
+Follows Kynkäänniemi et al. 2019 (precision, recall) and Naeem et al. 2020 (density, coverage), with the k nearest
+neighbours in the features of a scorer. Intervals are over generated images (precision, density) or real images
+(recall, coverage), with the other set fixed.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ BLOCK = 512  # rows of a distance matrix in memory at a time: against 20,000 oth
 
 
 def precision(seen: Seen) -> list[Measured]:
-    """Share of images that lie among the real ones: within the k-th neighbour's distance of at least one."""
+    """Returns the share of images within the k-th neighbour distance of at least one real image."""
     return [intervals.share(dict(enumerate(_compared(seen)["precision"].tolist())))]
 
 
 def recall(seen: Seen) -> list[Measured]:
-    """Share of real images that lie among the drawn ones."""
+    """Returns the share of real images within the k-th neighbour distance of at least one generated image."""
     return [_without_rows(intervals.share(dict(enumerate(_compared(seen)["recall"].tolist()))))]
 
 
 def density(seen: Seen) -> list[Measured]:
-    """Mean number of real neighbourhoods that an image lies in, divided by k; above 1 where real images are dense."""
+    """Returns the mean number of real neighbourhoods around an image, divided by k; above 1 in dense regions."""
     return [intervals.mean(dict(enumerate(_compared(seen)["density"].tolist())))]
 
 
 def coverage(seen: Seen) -> list[Measured]:
-    """Share of real images that have a drawn one within their k-th real neighbour's distance."""
+    """Returns the share of real images with a generated image within the distance of their k-th real neighbour."""
     return [_without_rows(intervals.share(dict(enumerate(_compared(seen)["coverage"].tolist()))))]
 
 
 def compare(drawn: np.ndarray, real: np.ndarray, k: int = K) -> dict[str, np.ndarray]:
-    """Values by image (precision, density, [N]) and by real image (recall, coverage, [R])."""
+    """Returns values per generated image (precision, density, [N]) and per real image (recall, coverage, [R])."""
     k = min(k, len(drawn) - 1, len(real) - 1)
     radius_drawn, radius_real = _kth_distance(drawn, k), _kth_distance(real, k)
     inside = np.zeros(len(drawn), dtype=np.int64)
@@ -57,12 +57,12 @@ def _compared(seen: Seen) -> dict[str, np.ndarray]:
 
 
 def _without_rows(measured: Measured) -> Measured:
-    """Values of real images are not values of the captions' rows."""
+    """Returns the values without `rows`, since real images are not caption rows."""
     return Measured(measured.value, measured.n, measured.se, measured.low, measured.high)
 
 
 def _kth_distance(points: np.ndarray, k: int) -> np.ndarray:
-    """Distance of each point to its k-th nearest other point, [N]."""
+    """Returns the distance of each point to its k-th nearest other point, [N]."""
     return np.concatenate([np.partition(distances, k, axis=1)[:, k] for _, distances in _distances(points, points)])
 
 

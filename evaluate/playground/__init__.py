@@ -1,1 +1,1 @@
-"""The playground: a local web page that shows what is read in a caption and what is drawn for it."""
+"""The playground: a local web page that shows the scene graph of a caption and the images drawn from it."""

@@ -1,4 +1,4 @@
-"""The playground's pages and pictures: an address → what it shows, sent part by part as it is read and drawn."""
+"""The pages and images of the playground; a page is sent in parts, as captions are parsed and images are drawn."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ T = TypeVar("T")
 HERE = Path(__file__).parent
 LIMITS = {"longest": LONGEST, "most": MOST, "last_seed": LAST_SEED}
 FULL = "Too many drawings are waiting. Try again in a moment."
-GONE = 499  # a status for the log: the client went away
+GONE = 499  # status for the log if the client disconnected
 
 
 def application(checkpoints: Checkpoints, port: int, queue: Queue | None = None) -> Starlette:
-    """The application, for a server that listens on 127.0.0.1 at `port`."""
+    """Returns the application for a server that listens on 127.0.0.1 at `port`."""
     site = Site(checkpoints, Queue() if queue is None else queue)
     routes = [
         Route("/", site.page),
@@ -51,7 +51,7 @@ def application(checkpoints: Checkpoints, port: int, queue: Queue | None = None)
 
 
 class Site:
-    """The handlers. Everything that computes runs in the queue's thread."""
+    """The request handlers. All computation runs in the thread of the queue."""
 
     def __init__(self, checkpoints: Checkpoints, queue: Queue) -> None:
         self.checkpoints, self.queue = checkpoints, queue
@@ -60,7 +60,7 @@ class Site:
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """Opens the first checkpoint and draws once, since the first time takes longest; ends the queue's thread."""
+        """Opens the first checkpoint and draws once at the start, to warm up; at the end, stops the queue's thread."""
         warming = asyncio.ensure_future(self._warm_up())
         yield
         warming.cancel()
@@ -68,12 +68,12 @@ class Site:
 
     async def _warm_up(self) -> None:
         state = State(checkpoint=self.checkpoints.names()[0])
-        with suppress(UserError), self.queue.place() as place:  # the page shows the error to who asks for it
+        with suppress(UserError), self.queue.place() as place:  # the page will show the error
             studio = await place.step(self.checkpoints.open, state.checkpoint)
             await self._draw(place, studio, view.pictures(state))
 
     async def page(self, request: Request) -> Response:
-        """The page; 400 for a request that cannot be drawn, 503 where too many wait."""
+        """Returns the page; status 400 for a request that cannot be drawn, 503 if too many requests are waiting."""
         names = self.checkpoints.names()
         try:
             state = read_state(request.query_params, names)
@@ -89,11 +89,11 @@ class Site:
         try:
             with self.queue.place() as place:
                 if self.checkpoints.opened(state.checkpoint) is None:
-                    yield parts.status(f"Opening {state.checkpoint}: some seconds, the first time only.")
+                    yield parts.status(f"Opening {state.checkpoint}; this takes a few seconds the first time.")
                 async for before in place.before():
-                    yield parts.status(f"Waiting: {before} before this one.")
+                    yield parts.status(f"Waiting; requests before this one: {before}.")
                 studio = await place.step(self.checkpoints.open, state.checkpoint)
-                yield parts.status("Reading the captions.")
+                yield parts.status("Parsing the captions.")
                 found = {side: await place.step(studio.read, text) for side, text in state.captions.items()}
                 doubts = {side: studio.doubts(text) for side, text in state.captions.items()}
                 yield parts.captions(view.sides(state, found, doubts), studio.parser is not None)
@@ -111,35 +111,35 @@ class Site:
             yield parts.foot(state.commands())
 
     async def image(self, request: Request) -> Response:
-        """The PNG of one frame, at the checkpoint's size."""
+        """Returns the PNG of one frame, at the checkpoint's image size."""
         state = self._state(request)
         frame = request.query_params.get("frame", "0")
         if frame not in map(str, range(FRAMES)):
-            raise HTTPException(400, f"frame is {frame[:20]!r}: give a whole number from 0 to {FRAMES - 1}.")
+            raise HTTPException(400, f"frame is {frame[:20]!r}; give a whole number from 0 to {FRAMES - 1}.")
         (drawn,) = await self._drawn(request, state, [Picture(state.a, state.b or state.a, int(frame), state.seed)])
         return Response(drawn.png, media_type="image/png")
 
     async def grid(self, request: Request) -> Response:
-        """All images with their captions below, a row per seed."""
+        """Returns all images as a grid with captions, one row per seed."""
         state = self._state(request)
         drawn = await self._drawn(request, state, view.pictures(state))
         labels = [f"{text} (seed {seed})" for seed in state.seeds for text in state.captions.values()]
         return await _sheet(drawn, labels, columns=len(state.captions) if state.b else min(state.count, 4))
 
     async def strip(self, request: Request) -> Response:
-        """The images from A to B in a row."""
+        """Returns the images from A to B in one row."""
         state = self._state(request)
         if not state.b:
-            raise HTTPException(400, "Caption B is empty: nothing lies between one caption and itself.")
+            raise HTTPException(400, "Caption B is empty; enter a second caption to interpolate to.")
         drawn = await self._drawn(request, state, view.frames(state))
         return await _sheet(drawn, [state.a, *[""] * (FRAMES - 2), state.b], columns=FRAMES)
 
     async def style(self, _: Request) -> Response:
-        """The style sheet of all our pages, and what this one has more."""
+        """Returns the style sheet that all pages share, with the rules of this page."""
         return Response(self.css, media_type="text/css")
 
     async def icon(self, _: Request) -> Response:
-        """Two overlapping circles."""
+        """Returns the icon, two overlapping circles."""
         return Response((HERE / "icon.svg").read_bytes(), media_type="image/svg+xml")
 
     def _head(self, state: State, names: Sequence[str]) -> str:
@@ -155,7 +155,7 @@ class Site:
             raise HTTPException(400, str(error)) from error
 
     async def _drawn(self, request: Request, state: State, wanted: Sequence[Picture]) -> list[Drawn]:
-        """From memory, or drawn in turn as long as the client stays."""
+        """Returns images from memory, or draws them when it is their turn, unless the client disconnects."""
         studio = self.checkpoints.opened(state.checkpoint)
         kept = [drawn for picture in wanted if studio and (drawn := studio.kept(picture))]
         if len(kept) == len(wanted):
@@ -174,7 +174,7 @@ class Site:
             raise HTTPException(400, str(error)) from error
 
     async def _draw(self, place: Place, studio: Studio, wanted: Sequence[Picture]) -> list[Drawn]:
-        """The images, PART at a time, so that it can be cancelled between them."""
+        """Draws the images, PART at a time, so that drawing can be cancelled in between."""
         drawn = {picture: kept for picture in wanted if (kept := studio.kept(picture))}
         missing = [picture for picture in wanted if picture not in drawn]
         for start in range(0, len(missing), PART):
@@ -183,7 +183,7 @@ class Site:
 
 
 class Parts(StreamingResponse):
-    """A page in parts; where the client goes away, the generator ends at once and gives its place back."""
+    """A page sent in parts; if the client disconnects, the generator stops at once and leaves the queue."""
 
     def __init__(self, parts: AsyncGenerator[str, None]) -> None:
         super().__init__(parts, media_type="text/html")
@@ -195,7 +195,7 @@ class Parts(StreamingResponse):
 
 
 async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """The result of `work`, which is cancelled when the client goes away."""
+    """Returns the result of `work`, which is cancelled if the client disconnects."""
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":

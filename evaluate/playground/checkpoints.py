@@ -1,4 +1,4 @@
-"""The checkpoints that the page offers, by name, and those of them that are open."""
+"""The checkpoints that the page offers, by name, and those that are open."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ OPEN = 2  # checkpoints held in memory
 
 
 class Checkpoints:
-    """Names → opened checkpoints. Only what was found can be asked for: no path comes from a request."""
+    """Opens checkpoints by name. Only listed names are accepted, so that a request cannot name arbitrary paths."""
 
     def __init__(self, chosen: str | None = None, runs: Path = Path("runs"), device: str = "auto") -> None:
-        """`chosen` is offered first. UserError where it is no checkpoint."""
+        """`chosen` is listed first. UserError if it is not a checkpoint."""
         if chosen is not None:
             find_checkpoint(chosen)
         self._chosen, self._runs, self._device = chosen, runs, device
         self._open: OrderedDict[Path, Studio] = OrderedDict()
 
     def names(self) -> list[str]:
-        """The chosen one, the shipped one, and the runs up to three folders below `runs` that have a checkpoint."""
+        """Returns the chosen and the shipped checkpoint, and runs with a checkpoint up to three levels below `runs`."""
         pointers = [
             found for depth in ("*", "*/*", "*/*/*") for found in self._runs.glob(f"{depth}/checkpoints/latest")
         ]
@@ -32,14 +32,14 @@ class Checkpoints:
         return list(dict.fromkeys([*([self._chosen] if self._chosen else []), SHIPPED, *runs]))
 
     def opened(self, name: str) -> Studio | None:
-        """The studio, where it is open already; never waits."""
+        """Returns the studio of a checkpoint if it is open, without waiting; else None."""
         try:
             return self._open.get(find_checkpoint(name))
         except UserError:
             return None
 
     def open(self, name: str) -> Studio:
-        """A run's latest checkpoint as it is now. UserError where it cannot be opened."""
+        """Opens a checkpoint, for a run the current latest one. UserError if it cannot be opened."""
         folder = find_checkpoint(name)
         if folder not in self._open:
             self._open[folder] = Studio(folder, self._device)

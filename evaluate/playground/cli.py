@@ -10,18 +10,22 @@ from hspcgan.model.common.printable import echo
 
 
 @click.command()
-@click.option("--checkpoint", metavar="RUN", help="Offered first: a run, a checkpoint folder or a shipped name.")
+@click.option(
+    "--checkpoint", metavar="RUN", help="Checkpoint to list first: a run, a checkpoint folder or a shipped name."
+)
 @click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
-              help="Folder whose runs are offered too.")  # fmt: skip
-@click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="0: any free one.")
+              help="Folder of further runs to list.")  # fmt: skip
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="Port; 0 selects a free port."
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-              help="Where to draw.")  # fmt: skip
+              help="Device to draw on.")  # fmt: skip
 @click.option("--load-test", "load_sec", type=click.IntRange(min=1), metavar="SECONDS",
-              help="Instead: 20 clients ask for so long; print figures, exit 1 if an answer was lost.")  # fmt: skip
+              help="Only run a load test with 20 clients; exit with 1 if a response is lost.")  # fmt: skip
 def playground(checkpoint: str | None, runs: Path, port: int, device: str, load_sec: int | None) -> None:
-    """Type captions, see what is read and drawn.
+    """Serve a local page that parses and draws captions.
 
-    Serves a page for this machine's browser alone and prints its address. Ctrl-C ends it.
+    The page is available only on this machine; its address is printed. Press Ctrl-C to stop.
     """
     if load_sec is not None:
         from hspcgan.evaluate.playground.load_test import load_test

@@ -1,4 +1,4 @@
-"""What reaches the page: requests of this machine's browser for the page itself, not other sites' pages."""
+"""Request filter: lets only requests from the playground's own page through, not requests from other sites."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ HEADERS = {
 
 
 class Guard:
-    """Answers 403 to other hosts (DNS rebinding), other origins, and what other sites embed; adds safe headers."""
+    """Returns 403 for other hosts (DNS rebinding), other origins and embedding sites; adds security headers."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.app = app
         names = ("127.0.0.1", "localhost")
         self.hosts = {f"{name}:{port}" for name in names}
-        if port == 80:  # browsers leave out the scheme's own port
+        if port == 80:  # browsers omit the default port
             self.hosts.update(names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,10 +48,10 @@ class Guard:
     def _problem(self, headers: Headers) -> str:
         allowed = " or ".join(f"http://{host}" for host in sorted(self.hosts))
         if headers.get("host", "").lower() not in self.hosts:
-            return f"The playground answers at {allowed} only."
+            return f"The playground is available only at {allowed}."
         origin = headers.get("origin")
         if origin is not None and (urlsplit(origin).scheme != "http" or urlsplit(origin).netloc not in self.hosts):
-            return f"The playground answers its own page only, not {origin[:100]}."
+            return f"The playground accepts requests only from its own page, not from {origin[:100]}."
         is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not is_link:
             return "The playground cannot be embedded in other pages."

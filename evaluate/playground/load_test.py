@@ -1,4 +1,4 @@
-"""The load test: many clients at once ask a playground of its own for pages and images; none may be lost."""
+"""Load test: many clients request pages and images from a separate playground at once; no response may be lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLACES = ("is perched on a branch", "stands on the grass", "is floating on the w
 
 @dataclass
 class Load:
-    """What the clients saw: seconds per page and per image, failures in words, and the server's memory over time."""
+    """Measurements: seconds per page and per image, descriptions of failures, and the server's memory over time."""
 
     pages: list[float] = field(default_factory=list)
     images: list[float] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Load:
     memory_mb: list[float] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        """The figures for a terminal."""
+        """Yields the measurements as lines for a terminal."""
         for name, seconds in (("pages", self.pages), ("images", self.images)):
             spread = [0.0, *seconds, 0.0] if len(seconds) < 2 else seconds
             p95 = statistics.quantiles(spread, n=20)[-1]
@@ -43,18 +43,18 @@ class Load:
         yield f"{len(self.lost):5,} lost"
         if self.memory_mb:
             warm, half, end = (self.memory_mb[at] for at in (0, len(self.memory_mb) // 2, -1))
-            yield f"server's memory: {warm:,.0f} MB warm, {half:,.0f} at half time, {end:,.0f} at the end"
+            yield f"server memory: {warm:,.0f} MB after warm-up, {half:,.0f} MB at half time, {end:,.0f} MB at the end"
 
     def check(self) -> None:
-        """CheckFailedError where an answer was lost."""
+        """CheckFailedError if a response was lost."""
         if self.lost:
-            raise CheckFailedError(f"{len(self.lost)} answers were lost, the first: {self.lost[0]}")
+            raise CheckFailedError(f"{len(self.lost)} responses were lost, the first: {self.lost[0]}")
 
 
 def load_test(seconds: int, echo: Callable[[str], None], clients: int = CLIENTS) -> Load:
-    """Starts a playground, lets clients ask for `seconds`, prints figures. CheckFailedError for a lost answer.
+    """Starts a playground, sends requests for `seconds`, prints the results. CheckFailedError if a response is lost.
 
-    A page counts as answered when it came whole with its images; each shows two captions that were not asked before.
+    A page counts if it arrives complete with its images; each page has two captions that were not requested before.
     """
     load = Load()
     with _served() as (process, address):
@@ -69,7 +69,7 @@ def load_test(seconds: int, echo: Callable[[str], None], clients: int = CLIENTS)
                 time.sleep(min(1.0, seconds / 4))
                 load.memory_mb.append(_memory_mb(process.pid))
         if process.poll() is not None:
-            load.lost.append("the server ended")
+            load.lost.append("the server stopped")
     echo("\n".join(load.lines()))
     load.check()
     return load
@@ -83,7 +83,7 @@ def _served() -> Iterator[tuple[subprocess.Popen[str], str]]:
         try:
             found = re.search(r"http://\S+", process.stdout.readline() if process.stdout else "")
             if found is None:
-                raise UserError("the playground did not start; `hspcgan playground` says why")
+                raise UserError("the playground did not start; run `hspcgan playground` to see the reason")
             yield process, found[0]
         finally:
             process.terminate()
@@ -95,7 +95,7 @@ def _client(load: Load, address: str, numbers: Iterator[int], end: float) -> Non
 
 
 def _page(load: Load, address: str, number: int) -> None:
-    """One page and its images, as a browser asks for them."""
+    """Requests a page and its images, like a browser."""
     inner, place, outer = number % 11, number // 11 % 4, number // 44 % 11
     a, b = (f"a {COLOURS[outer]} bird with a {COLOURS[(inner + by) % 11]} belly {PLACES[place]}" for by in (0, 1))
     path = "/?" + urlencode({"a": a, "b": b, "seed": number, "count": 2})
@@ -103,7 +103,7 @@ def _page(load: Load, address: str, number: int) -> None:
         start = time.monotonic()
         body = _get(address, path).decode()
         if not body.rstrip().endswith("</html>") or 'role="alert"' in body:
-            raise ValueError(f"{path}: not a whole page")
+            raise ValueError(f"{path}: incomplete page")
         load.pages.append(time.monotonic() - start)
         sources = dict.fromkeys(unescape(found) for found in re.findall(r'<img src="([^"]+)"', body))
         for source in sources:
@@ -129,7 +129,7 @@ def _get(address: str, path: str) -> bytes:
 
 
 def _memory_mb(pid: int) -> float:
-    """Resident memory by /proc; NaN where there is none."""
+    """Returns the resident memory from /proc in MB; NaN if /proc is not available."""
     status = Path(f"/proc/{pid}/status")
     found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.exists() else None
     return int(found[1]) / 1e3 if found else float("nan")

@@ -1,4 +1,4 @@
-"""One drawing at a time: requests wait in a queue, know how many are before them, and leave with their client."""
+"""A queue that draws for one request at a time; requests know their position and leave if their client disconnects."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LONGEST = 64
 
 
 class QueueFullError(Exception):
-    """So many wait that another one would wait too long."""
+    """Too many requests are waiting."""
 
 
 class Queue:
-    """First come, first served. Work runs in one thread, so that the server goes on answering meanwhile."""
+    """First come, first served. Work runs in one thread, so that the server keeps responding."""
 
     def __init__(self, longest: int = LONGEST):
         self.longest = longest
@@ -34,7 +34,7 @@ class Queue:
 
     @contextmanager
     def place(self) -> Iterator[Place]:
-        """A place at the end, given back at the end of the block. QueueFullError where there is none."""
+        """Takes the last place in the queue, and leaves it at the end of the block. QueueFullError if it is full."""
         if self.is_full:
             raise QueueFullError
         place = Place(self)
@@ -47,7 +47,7 @@ class Queue:
             self._moved = asyncio.Event()
 
     def close(self) -> None:
-        """Drops what has not begun; the step at work ends first."""
+        """Cancels work that has not begun and waits for the current step."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
 
@@ -58,16 +58,16 @@ class Place:
         self._queue = queue
 
     async def before(self) -> AsyncIterator[int]:
-        """How many are before, each time that this changes; ends when it is this one's turn."""
+        """Yields the number of earlier requests whenever it changes, until it is this request's turn."""
         while before := self._queue._line.index(self):
             yield before
             await self._queue._moved.wait()
 
     async def turn(self) -> None:
-        """Returns when it is this one's turn."""
+        """Waits until it is this request's turn."""
         async for _ in self.before():
             pass
 
     async def step(self, work: Callable[..., T], *arguments: Any) -> T:
-        """The result of a short piece of work, done in the thread."""
+        """Runs a short piece of work in the thread and returns its result."""
         return await asyncio.get_running_loop().run_in_executor(self._queue._thread, work, *arguments)

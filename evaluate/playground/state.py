@@ -1,4 +1,4 @@
-"""What the page shows, as its address says it: two captions, seeds, a checkpoint; checked before anything is drawn."""
+"""The state of the page, read from its URL and checked before anything is drawn: two captions, seeds, a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.pages.marked_caption import changed_words
 from hspcgan.pipeline.stages.caption_text import clean_caption
 
-LONGEST = 300  # characters of a caption
-MOST = 8  # images of a caption
+LONGEST = 300  # characters in a caption
+MOST = 8  # images per caption
 LAST_SEED = 2**31 - 1
-FRAMES = 9  # of an interpolation
+FRAMES = 9  # in an interpolation
 
 
 @dataclass(frozen=True)
 class State:
-    """Caption `a`, caption `b` or "", and the seeds seed … seed + count − 1, whose noise both captions share."""
+    """Caption `a`, caption `b` or "", and seeds seed … seed + count − 1; both captions use the noise of each seed."""
 
     a: str = "a small yellow bird with a white belly is perched on a branch"
     b: str = "a small yellow bird with a red belly is perched on a branch"
@@ -31,7 +31,7 @@ class State:
 
     @property
     def captions(self) -> dict[str, str]:
-        """The captions there are, by their side: a, b."""
+        """The captions that are not empty, by side: a, b."""
         return {side: text for side, text in (("a", self.a), ("b", self.b)) if text}
 
     @property
@@ -39,11 +39,11 @@ class State:
         return range(self.seed, self.seed + self.count)
 
     def query(self, **changes: object) -> str:
-        """The state as an address has it, with some values changed or added."""
+        """Returns the state as a URL query, with some values changed or added."""
         return urlencode({**asdict(self), **changes})
 
     def commands(self) -> list[str]:
-        """What draws the same in a terminal: `sample` for one caption, `edit` and `interpolate` for two."""
+        """Returns commands that draw the same images: `sample` for one caption, `edit` and `interpolate` for two."""
         options = ["--seed", str(self.seed)]
         if self.checkpoint != "toy-hspcgan":
             options += ["--checkpoint", self.checkpoint]
@@ -55,7 +55,7 @@ class State:
 
 
 class StateError(UserError):
-    """A request that cannot be drawn. `problems`: a sentence each; `state`: what can be shown of the request."""
+    """A request that cannot be drawn, with one sentence per problem; `state` holds the valid parts of the request."""
 
     def __init__(self, problems: list[str], state: State):
         super().__init__(" ".join(problems))
@@ -63,9 +63,9 @@ class StateError(UserError):
 
 
 def read_state(query: Mapping[str, str], checkpoints: Collection[str]) -> State:
-    """The state of an address; what it does not name has its default. StateError with all problems at once.
+    """Reads the state from a URL query; missing values get their default. StateError with all problems at once.
 
-    `checkpoints` are the names that may be asked for, the default first.
+    `checkpoints` are the names that a request may use, the default first.
     """
     names, problems = list(checkpoints), []
     texts = {}
@@ -73,7 +73,7 @@ def read_state(query: Mapping[str, str], checkpoints: Collection[str]) -> State:
         texts[side], problem = _caption(query.get(side, default), side)
         problems += problem
     if not texts["a"] and not problems:
-        problems.append("Caption A is empty: describe a bird, such as “a red bird with long wings”.")
+        problems.append("Caption A is empty; describe a bird, such as “a red bird with long wings”.")
     numbers = {}
     for key, name, standard, low, high in (("seed", "first seed", State.seed, 0, LAST_SEED),
                                            ("count", "number of images", State.count, 1, MOST)):  # fmt: skip
@@ -81,10 +81,10 @@ def read_state(query: Mapping[str, str], checkpoints: Collection[str]) -> State:
         valid = re.fullmatch(r"[0-9]{1,10}", text) and low <= int(text) <= high
         numbers[key] = int(text) if valid else standard
         if not valid:
-            problems.append(f"The {name} is {text[:20]!r}: give a whole number from {low} to {high:,}.")
+            problems.append(f"The {name} is {text[:20]!r}; give a whole number from {low} to {high:,}.")
     checkpoint = query.get("checkpoint", names[0])
     if checkpoint not in names:
-        problems.append(f"There is no checkpoint {checkpoint[:60]!r} here: choose one from the list.")
+        problems.append(f"There is no checkpoint {checkpoint[:60]!r} here; choose one from the list.")
         checkpoint = names[0]
     state = State(texts["a"], texts["b"], numbers["seed"], numbers["count"], checkpoint)
     if problems:
@@ -93,20 +93,20 @@ def read_state(query: Mapping[str, str], checkpoints: Collection[str]) -> State:
 
 
 def _caption(text: str, side: str) -> tuple[str, list[str]]:
-    """The caption as ingest would keep it, and what is wrong with it; an empty one is for the caller to judge."""
+    """Returns the caption as ingest would store it, and its problems; an empty caption is left to the caller."""
     if len(text) > LONGEST:
-        problem = f"Caption {side.upper()} has {len(text):,} characters: {LONGEST} is the most; shorten it."
+        problem = f"Caption {side.upper()} has {len(text):,} characters, at most {LONGEST} are allowed; shorten it."
         return text[:LONGEST], [problem]
     if not text.strip():
         return "", []
     try:
         return clean_caption(text), []
     except UserError as error:
-        return text, [f"Caption {side.upper()} cannot be drawn ({error}): describe what to draw in words."]
+        return text, [f"Caption {side.upper()} cannot be drawn ({error}); describe what to draw in words."]
 
 
 def replacement(before: str, after: str) -> tuple[str, str]:
-    """OLD and NEW of `hspcgan edit`: the shortest run of words whose replacement makes one caption the other."""
+    """Returns OLD and NEW for `hspcgan edit`: the shortest sequence of words to replace to get the other caption."""
     spans = changed_words(before, after), changed_words(after, before)
     if all(spans):
         (new, old) = ((text[s[0][0] : s[-1][1]]) for text, s in zip((after, before), spans, strict=True))

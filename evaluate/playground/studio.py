@@ -1,4 +1,4 @@
-"""An opened checkpoint: reads captions, draws them, scores the images; what was drawn lately is kept."""
+"""An open checkpoint that parses captions, draws and scores images, and keeps recent images in memory."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import encode_texts
 
 T = TypeVar("T")
-KEPT = 512  # images and captions: at 224 px some 60 MB
-SMALL = 64  # px: up to here, torch's threads cost more than they gain, most of all on a busy machine
-PART = 4  # images drawn before anything else is looked at, such as a client that went away
+KEPT = 512  # images and captions; about 60 MB at 224 px
+SMALL = 64  # px; up to this size, torch is faster with one thread, especially on a busy machine
+PART = 4  # images to draw before checking for anything else, such as a client that disconnected
 
 
 class Kept(Generic[T]):
-    """The values that were used last, KEPT of them, by key."""
+    """The KEPT most recently used values, by key."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[Hashable, T] = OrderedDict()
 
     def get(self, key: Hashable) -> T | None:
-        """The value, or None where it was never kept or dropped since."""
+        """Returns the value, or None if it is not stored."""
         try:
             self._values.move_to_end(key)
             return self._values[key]
-        except KeyError:  # also where another thread drops it between the two lines
+        except KeyError:  # also if another thread drops it between the two lines
             return None
 
     def keep(self, key: Hashable, value: T) -> T:
-        """Keeps a value and drops the one that was used longest ago."""
+        """Stores a value and drops the least recently used value."""
         self._values[key] = value
         self._values.move_to_end(key)
         if len(self._values) > KEPT:
@@ -63,7 +63,7 @@ class Kept(Generic[T]):
 
 @dataclass(frozen=True)
 class Picture:
-    """What to draw: frame 0 is caption `a`, frame FRAMES - 1 caption `b`, others lie between; all with a's noise."""
+    """An image to draw: frame 0 is caption `a`, frame FRAMES - 1 caption `b`; all frames use the noise of `a`."""
 
     a: str
     b: str
@@ -73,14 +73,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Drawn:
-    """An image, and its cosine with caption a and with caption b by the held-out scorer, if there is one."""
+    """An image, and its cosine with captions a and b from the held-out scorer, if there is one."""
 
     png: bytes
     scores: tuple[float, float] | None
 
 
 class Studio:
-    """A checkpoint with all that it needs. Methods are called from one thread at a time, except `kept`."""
+    """A checkpoint with parser, scorer and caches. Except for `kept`, call methods from one thread at a time."""
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         self.loaded = open_checkpoint(folder)
@@ -96,21 +96,21 @@ class Studio:
         self._texts: Kept[np.ndarray] = Kept()
 
     def read(self, text: str) -> Concepts | None:
-        """What the parser finds; None where the checkpoint's prompts are made of the sentence alone."""
+        """Returns the concepts in a caption; None if the checkpoint builds its prompts only from the sentence."""
         torch.set_num_threads(self._threads)  # holds for the calling thread
         return self.parser.parse([text])[0] if self.parser else None
 
     def doubts(self, text: str) -> list[str]:
-        """Reasons why an image may not show the caption, such as words that CLIP was never trained on."""
+        """Returns reasons why an image may not match the caption, such as words that CLIP was not trained on."""
         return doubts([text], self.loaded.clip)
 
     def kept(self, picture: Picture) -> Drawn | None:
-        """The image, where it was drawn lately."""
+        """Returns the image if it is still in memory, else None."""
         return self._drawn.get(picture)
 
     @torch.inference_mode()
     def draw(self, pictures: Sequence[Picture]) -> dict[Picture, Drawn]:
-        """Draws pictures of one pair of captions, PART at most, and keeps them."""
+        """Draws at most PART pictures for one pair of captions, and keeps them in memory."""
         torch.set_num_threads(self._threads)
         a, b = pictures[0].a, pictures[0].b
         generator, condition = self.loaded.generator, self._condition(a, b).to(self.loaded.generator.device)
@@ -123,7 +123,7 @@ class Studio:
                 for one, image, score in zip(pictures, images, scores, strict=True)}  # fmt: skip
 
     def _condition(self, a: str, b: str) -> Condition:
-        """Of both captions, two rows."""
+        """Returns the condition of both captions, two rows."""
         kept = self._conditions.get((a, b))
         if kept is None:
             made = conditions_from_texts([a, b], self.loaded.clip, self.templates, self.parser,
@@ -135,21 +135,21 @@ class Studio:
         if self.scorer is None:
             return [None] * len(images)
         seen, texts = self.scorer.image_features(images), self._texts.get((a, b))
-        if texts is None:  # not by the scorer's text_features, which keeps every text for ever
+        if texts is None:  # the scorer's own text_features would keep every caption forever
             texts = self._texts.keep((a, b), encode_texts(self.scorer.clip, [a, b])[0])
         both = [cosine(seen, np.repeat(text[None], len(images), 0)).tolist() for text in texts]
         return list(zip(*both, strict=True))
 
 
 class RememberingParser(Parser):
-    """A parser that keeps what it found in the last captions: the page shows it, and the prompts are made of it."""
+    """A parser that keeps the concepts of recent captions, which both the page and the prompts need."""
 
     def __init__(self, config: ParseConfig) -> None:
         super().__init__(config)
         self._found: Kept[Concepts] = Kept()
 
     def parse(self, texts: Sequence[str]) -> list[Concepts]:
-        """As `Parser.parse`."""
+        """Like `Parser.parse`."""
         return [self._found.get(text) or self._found.keep(text, super(RememberingParser, self).parse([text])[0])
                 for text in texts]  # fmt: skip
 
@@ -158,7 +158,7 @@ parser_of: Callable[[ParseConfig], RememberingParser] = functools.lru_cache(maxs
 
 
 def held_out_scorer(checkpoint: Path, clip_name: str, clip_sha256: str) -> ClipScorer | None:
-    """The first scorer of the run's manifest that is not the CLIP trained with; toy-scorer for toy-clip; or none."""
+    """Returns the run's first scorer other than the training CLIP, or None; toy-clip defaults to toy-scorer."""
     manifest = checkpoint.resolve().parent.parent / "manifest.yaml"
     sections: dict[str, Any] = yaml.safe_load(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
     named = (sections.get("evaluate") or {}).get("scorers") or {}

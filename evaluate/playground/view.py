@@ -1,4 +1,4 @@
-"""What the template shows, as plain values: captions with their marks and graphs, images with their addresses."""
+"""Prepares plain values for the template: captions with marks and graphs, images with URLs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marked_caption import changed_words, marked
 from hspcgan.pipeline.stages.parse import concept_row
 
-FRAME = {"a": 0, "b": FRAMES - 1}  # of each side
+FRAME = {"a": 0, "b": FRAMES - 1}  # frame of each side
 EXAMPLES = (
     ("another colour", "a small bird with a white belly", "a small bird with a red belly"),
     ("another size", "a small yellow bird stands on the grass", "a large yellow bird stands on the grass"),
@@ -28,12 +28,12 @@ EXAMPLES = (
 
 
 def examples(state: State) -> list[tuple[str, State]]:
-    """States to try, by name, with the seeds and the checkpoint of this one."""
+    """Returns example states by name, with the seeds and the checkpoint of this state."""
     return [(name, replace(state, a=a, b=b)) for name, a, b in EXAMPLES]
 
 
 def sides(state: State, found: Mapping[str, Concepts | None], doubts: Mapping[str, list[str]]) -> list[dict[str, Any]]:
-    """A caption each: letter, marked words, graph (or None where it is not parsed) and lines of doubt."""
+    """Returns per caption: letter, marked words, graph (None if not parsed) and warnings."""
     shown = []
     for side, text in state.captions.items():
         other = state.captions.get("b" if side == "a" else "a", text)
@@ -42,7 +42,7 @@ def sides(state: State, found: Mapping[str, Concepts | None], doubts: Mapping[st
         shown.append({
             "letter": letter,
             "marked": marked({**row, "text": text}, changed_words(other, text)),
-            # graph_svg escapes every text it is given.
+            # graph_svg escapes its strings.
             "graph": Markup(graph_svg(f"Scene graph of {letter}", concepts.graph)) if concepts else None,
             "doubts": doubts[side],
         })  # fmt: skip
@@ -50,22 +50,22 @@ def sides(state: State, found: Mapping[str, Concepts | None], doubts: Mapping[st
 
 
 def pictures(state: State) -> list[Picture]:
-    """The images of both captions, seed by seed."""
+    """Returns the images of both captions, sorted by seed."""
     return [Picture(state.a, state.b or state.a, FRAME[side], seed) for seed in state.seeds for side in state.captions]
 
 
 def frames(state: State) -> list[Picture]:
-    """The images from A to B, with the first seed's noise."""
+    """Returns the images from A to B, with the noise of the first seed."""
     return [Picture(state.a, state.b, frame, state.seed) for frame in range(FRAMES)]
 
 
 def address(state: State, picture: Picture) -> str:
-    """Where the image of a picture is."""
+    """Returns the URL of an image."""
     return "/image.png?" + state.query(seed=picture.seed, count=1, frame=picture.frame)
 
 
 def cards(state: State, drawn: Mapping[Picture, Drawn]) -> list[dict[str, Any]]:
-    """A card per seed with an image per caption."""
+    """Returns one card per seed, with one image per caption."""
     shown: dict[int, list[dict[str, Any]]] = {seed: [] for seed in state.seeds}
     for picture, image in drawn.items():
         side = "a" if picture.frame == FRAME["a"] else "b"
@@ -79,7 +79,7 @@ def cards(state: State, drawn: Mapping[Picture, Drawn]) -> list[dict[str, Any]]:
 
 
 def mean_scores(state: State, drawn: Mapping[Picture, Drawn]) -> list[tuple[str, list[str]]]:
-    """Per caption: the mean score of its images with caption A and with caption B; none where there is one caption."""
+    """Returns per caption the mean scores of its images with captions A and B; nothing if there is only one caption."""
     rows = []
     for side in state.captions if state.b else ():
         own = [image.scores for picture, image in drawn.items() if picture.frame == FRAME[side] and image.scores]
@@ -89,5 +89,5 @@ def mean_scores(state: State, drawn: Mapping[Picture, Drawn]) -> list[tuple[str,
 
 
 def shares(state: State, wanted: Sequence[Picture]) -> list[dict[str, str]]:
-    """A frame each: its share of caption B in percent, and its address."""
+    """Returns for each frame its share of caption B in percent, and its URL."""
     return [{"share": f"{picture.frame / (FRAMES - 1):.0%}", "url": address(state, picture)} for picture in wanted]

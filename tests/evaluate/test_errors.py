@@ -19,12 +19,12 @@ def checkpoint(tmp_path_factory, tiny_clip_path):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("sample", ""), "text 1 of 1: empty; describe what to draw"),
-        (("sample", "a bird", "a \udcff bird"), "text 2 of 2: not valid Unicode"),
-        (("interpolate", "a bird", " "), "text 2 of 2: empty"),
+        (("sample", ""), "caption 1 of 1: empty; describe what to draw"),
+        (("sample", "a bird", "a \udcff bird"), "caption 2 of 2: not valid Unicode"),
+        (("interpolate", "a bird", " "), "caption 2 of 2: empty"),
         (("interpolate", "a bird"), "nothing to interpolate"),
         (("interpolate", "a bird", "a cat", "a dog", "--frames", 2), "2 frames for 3 texts"),
-        (("edit", "bird", "--replace", "bird", ""), "text 2 of 2: empty"),
+        (("edit", "bird", "--replace", "bird", ""), "caption 2 of 2: empty"),
     ],
 )
 def test_a_dry_run_refuses_the_texts_that_the_command_refuses(checkpoint, tmp_path, command, said):

@@ -75,7 +75,7 @@ def test_progress_is_the_share_of_the_way_from_untrained_to_the_floor():
     assert fid.progress(10, 5, 10) is None
 
 
-@pytest.mark.parametrize(("a", "b", "message"), [((1, 4), (5, 4), "N of 2 or more"), ((5, 4), (5, 3), "4 and 3")])
+@pytest.mark.parametrize(("a", "b", "message"), [((1, 4), (5, 4), "N ≥ 2"), ((5, 4), (5, 3), "4 and 3")])
 def test_distances_refuse_what_has_no_covariance_or_other_dimensions(a, b, message):
     with pytest.raises(ValueError, match=message):
         fid.frechet(np.zeros(a), np.zeros(b))

@@ -170,7 +170,7 @@ def test_who_waits_is_told_and_who_goes_leaves_the_queue(served):
         received(first, "</nav>")
         wait_until(lambda: len(served.queue) == 1)
         with client(served, "/?" + State("a bird", "").query()) as second:
-            received(second, "Waiting: 1 before this one.")
+            received(second, "Waiting; requests before this one: 1.")
             assert len(served.queue) == 2
         wait_until(lambda: len(served.queue) == 1)
         with client(served, "/image.png?" + State("a gray bird swims", "").query()):
@@ -217,7 +217,7 @@ def test_a_full_queue_says_so_at_once(served):
 
 def test_what_clip_never_read_is_said(served):
     page = served.ask("/?" + State("a yellow parrot", "", count=1).query())[1].decode()
-    assert "toy-clip was never trained on &#39;parrot&#39;" in page
+    assert "toy-clip was not trained on &#39;parrot&#39;" in page
 
 
 @pytest.mark.parametrize(("port", "host", "answered"), [

@@ -72,7 +72,7 @@ def test_a_checkpoint_of_the_sentence_alone_draws_without_parsing(served, tiny_c
     (run / "checkpoints" / "latest").write_text("step-1")
     state = State("a red bird", "a blue bird", count=2, checkpoint=run.as_posix())
     page = served.ask("/?" + state.query())[1].decode()
-    assert "draws from the sentence as a whole" in page
+    assert "uses only the whole sentence" in page
     assert "<svg" not in page
     assert "There is no held-out CLIP scorer" in page
     assert page.count('type="radio"') == 9
