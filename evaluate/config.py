@@ -23,8 +23,8 @@ class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     max: Finite | None = Field(None, description="Largest value that passes.")
     value: Finite | None = Field(None, description="Expected value; needs exactly one of abs, rel, se.")
     abs: Finite | None = Field(None, ge=0, description="Largest distance from `value`.")
-    rel: Finite | None = Field(None, ge=0, description="Largest distance from `value`, as a share of it.")
-    se: Finite | None = Field(None, ge=0, description="Largest distance from `value`, in standard errors as measured.")
+    rel: Finite | None = Field(None, ge=0, description="Largest distance from `value`, as a share of `value`.")
+    se: Finite | None = Field(None, ge=0, description="Largest distance from `value`, in measured standard errors.")
     n: int | None = Field(None, ge=1, description="N that the figure must have; another N is drift.")
 
     @model_validator(mode="after")

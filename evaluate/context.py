@@ -45,9 +45,9 @@ class EvaluationContext:
     inception: Inception | None
     reference_file: Reference | None
     notes: list[str]
-    subfolder: str = ""  # of the run's evaluation folder, that results are written to
+    subfolder: str = ""  # subfolder of the run's evaluation folder for results
     keep_drawn: bool = True  # whether drawn batches, features and scores stay on the disk
-    only: bool = False  # whether some of the manifest's metrics alone are computed and judged
+    only: bool = False  # whether only selected metrics are computed and judged (--only)
 
     @property
     def towers(self) -> list[Scorer]:

@@ -1,7 +1,7 @@
 """One evaluation: draw → features → score → verdict, a subject at a time; each stage's results are kept and reused.
 
-Writes for each subject RUN/evaluation/LABEL.json (figures, verdicts, where they come from), LABEL.png (the first images
-beside the real ones) and LABEL.parquet (a row for each caption and scorer).
+Writes for each subject RUN/evaluation/LABEL.json (figures, verdicts, provenance), LABEL.png (the first images next to
+real images) and LABEL.parquet (one row per caption and scorer).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger("hspcgan.evaluate")
 
 @dataclass(frozen=True)
 class Result:
-    """A subject's figures and verdicts, and the file they were written to; or why it could not be scored."""
+    """The figures and verdicts of a subject and the file they were written to, or the reason why scoring failed."""
 
     subject: Subject
     figures: list[Figure]
@@ -55,17 +55,17 @@ class Result:
 
 @dataclass
 class Scores:
-    """What the metrics found: figures under their names, and the values of single captions by figure head."""
+    """Results of the metrics: named figures, and the values of single captions."""
 
     figures: list[Figure]
     rows: list[tuple[str, str, Measured]]  # (metric, scorer, measured)
 
 
 def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_images: bool = False) -> list[Result]:
-    """Scores the subjects in turn and writes their files.
+    """Scores the subjects one after another and writes their files.
 
-    A subject that cannot be opened or drawn gets a Result with `error`, and the others are scored. Where several
-    processes work (torchrun), all but the first draw their share and return nothing.
+    A subject that cannot be opened or drawn gets a Result with `error`; the others are still scored. With several
+    processes (torchrun), all but the first draw their share and return an empty list.
     """
     if process()[0] > 0:
         for subject in subjects:
@@ -122,7 +122,7 @@ def _score(context: EvaluationContext, subject: Subject, real: list[Figure], kee
 
 
 def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, path: Path) -> dict[str, Any]:
-    """What the report shows beside the first images; writes LABEL.extremes.png and LABEL.edits.png."""
+    """Returns extremes and edits for the report, and writes LABEL.extremes.png and LABEL.edits.png."""
     found = record.extremes(context, scores.rows)
     if found:
         write_whole(path.with_suffix(".extremes.png"), record.extremes_picture(context, drawings.images, found))
@@ -137,7 +137,7 @@ def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, pa
 
 
 def score(context: EvaluationContext, drawings: Drawings) -> Scores:
-    """All metrics of the evaluation by all of their scorers."""
+    """Computes all metrics of the evaluation with all of their scorers."""
     found = Scores([], [])
     seen: dict[str, Seen] = {}
 
@@ -171,7 +171,7 @@ def _score_key(context: EvaluationContext, drawings: Drawings, metric: str, towe
 
 
 def _seen(context: EvaluationContext, drawings: Drawings, tower: Scorer) -> Seen:
-    """The features of one scorer that the metrics read."""
+    """Returns the features of one scorer that the metrics need."""
     label, store = drawings.subject.label, context.features
     extra: dict[str, Any] = {}
     if tower is PIXELS:
@@ -200,7 +200,7 @@ def _draw_all(drawings: Drawings, context: EvaluationContext) -> None:
 
 
 def all_drawn(drawings: Drawings, context: EvaluationContext) -> list[Images]:
-    """All images of the subject that the metrics need."""
+    """Returns all images of the subject that the metrics need."""
     needs, found = _needs(context), [drawings.images]
     found += (drawings.edited() or ()) if "edits" in needs else ()
     variations = drawings.variations() if "variations" in needs else None
@@ -208,12 +208,12 @@ def all_drawn(drawings: Drawings, context: EvaluationContext) -> list[Images]:
 
 
 def _needs(context: EvaluationContext) -> set[str]:
-    """What the metrics ask for beside an image for each caption."""
+    """Returns the kinds of images that the metrics need in addition to one image per caption."""
     return {need for metric in context.config.metrics for need in METRICS[metric].needs}
 
 
 def _expected(context: EvaluationContext, subject: Subject) -> dict[str, Any]:
-    """The subject's expectations, of the metrics that were asked for (`--only`)."""
+    """Returns the expectations of the subject, with `--only` just those for the selected metrics."""
     expect = context.config.expected_of(subject.label)
     if not context.only:
         return expect
@@ -223,7 +223,7 @@ def _expected(context: EvaluationContext, subject: Subject) -> dict[str, Any]:
 
 
 def _write_images(images: Images, ids: Sequence[str], folder: Path) -> None:
-    """The images as PNG, each named after its caption id."""
+    """Writes the images as PNG files, each named after its caption id."""
     from hspcgan.evaluate.draw.pictures import png
 
     row = 0

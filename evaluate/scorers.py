@@ -1,4 +1,4 @@
-"""The networks that score: CLIPs that read images and captions, and the Inception of published FIDs."""
+"""The networks that score images: CLIPs, which also read captions, and the Inception network of published FIDs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hspcgan.model.image_views import to_signed
 from hspcgan.model.published_weights import INCEPTION, INCEPTION_SHA256, WEIGHTS
 
 BATCH = 32
-"""Images and texts at once. Fixed: the composition of a batch can move features in their last bits."""
+"""Batch size for images and captions; fixed, because the composition of batches can change the last bits."""
 
 CALLS_KEPT = 4  # calls of which a scorer keeps the text features: several metrics read the captions
 
@@ -28,35 +28,35 @@ INCEPTION_FILES = {
     "legacy_tensorflow": _NVIDIA,
     "legacy_pytorch": ("pt_inception-2015-12-05-6726825d.pth", "6726825d"),
 }
-"""File, and sha256 or how it begins, of each of clean-fid's modes: NVIDIA's TorchScript; pytorch-fid's port of it."""
+"""File and (beginning of the) sha256 for each mode of clean-fid: NVIDIA's TorchScript file, and pytorch-fid's port."""
 
 
 class Scorer(Protocol):
     """A network that turns images into features."""
 
-    label: str  # in figure names: "held-out-clip"
+    label: str  # as in figure names, e.g. "held-out-clip"
     sha256: str  # of its weights
-    mode: str  # how it reads images, in words
+    mode: str  # describes how it preprocesses images
 
     def image_features(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, 3] → float32 [N, d]."""
+        """Computes features: uint8 [N, H, W, 3] → float32 [N, d]."""
 
 
 class TextScorer(Scorer, Protocol):
-    """A scorer that reads captions into the same space."""
+    """A scorer that also maps captions into its feature space."""
 
     def text_features(self, texts: Sequence[str]) -> np.ndarray:
-        """Captions → float32 [N, d]."""
+        """Computes features: captions → float32 [N, d]."""
 
 
 class Pixels:
-    """Stands for the scorer of metrics that read pixels and no features."""
+    """Placeholder scorer for metrics that use pixels instead of features."""
 
     label, sha256, mode = "pixels", "", "uint8 RGB"
 
     def image_features(self, images: np.ndarray) -> np.ndarray:
-        """None are computed."""
-        raise TypeError("metrics of pixels read no features")
+        """Raises TypeError: this scorer has no features."""
+        raise TypeError("pixel metrics use no features")
 
 
 PIXELS = Pixels()
@@ -73,7 +73,7 @@ class ClipScorer:
 
     @torch.inference_mode()
     def image_features(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, 3] → raw float32 [N, d]."""
+        """Computes raw features: uint8 [N, H, W, 3] → float32 [N, d]."""
         parts = []
         for start in range(0, len(images), BATCH):
             pixels = torch.from_numpy(to_signed(images[start : start + BATCH])).permute(0, 3, 1, 2)
@@ -103,11 +103,11 @@ class ClipScorer:
 
 
 class Inception:
-    """The Inception network of published FIDs in one of clean-fid's modes; never downloaded here.
+    """The Inception network of published FIDs, in one of the modes of clean-fid; it is not downloaded here.
 
-    clean: antialiased resize outside the network. legacy_tensorflow: resized inside it, as in TensorFlow's FID.
-    legacy_pytorch: pytorch-fid's network and resize. UserError when the folder lacks the file, or its sha256 is not
-    that of the published one.
+    clean: antialiased resizing outside the network. legacy_tensorflow: resizing inside the network, as in TensorFlow.
+    legacy_pytorch: network and resizing of pytorch-fid. UserError if the folder lacks the file, or if its sha256 is not
+    that of the published file.
     """
 
     def __init__(self, folder: Path, mode: InceptionMode = "clean", device: torch.device | str = "cpu"):
@@ -116,7 +116,7 @@ class Inception:
         name, sha256 = INCEPTION_FILES[mode]
         path = folder / name
         if not path.is_file():
-            raise UserError(f"{path} is missing; put clean-fid's there, or leave evaluate.inception out")
+            raise UserError(f"{path} is missing; copy the file of clean-fid there, or remove evaluate.inception")
         self.sha256 = file_sha256(path)
         if not self.sha256.startswith(sha256):
             raise UserError(f"{path} has sha256 {self.sha256}, expected {sha256}; remove or replace it")
@@ -127,7 +127,7 @@ class Inception:
 
     @torch.inference_mode()
     def image_features(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, 3] → float32 [N, 2048]."""
+        """Computes features: uint8 [N, H, W, 3] → float32 [N, 2048]."""
         parts = []
         for start in range(0, len(images), BATCH):
             resized = np.stack([np.asarray(self.resize(image)) for image in images[start : start + BATCH]])
@@ -139,17 +139,17 @@ class Inception:
 def find_inception(
     folder: str | None, mode: InceptionMode = "clean", device: torch.device | str = "cpu"
 ) -> tuple[Inception | None, str]:
-    """The Inception scorer, or None and the reason in a line; a folder named by the manifest must hold it."""
+    """Returns the Inception scorer, or None and the reason. UserError if a given folder does not contain it."""
     if folder is not None:
         return Inception(Path(folder), mode, device), ""
-    places = (WEIGHTS, Path(tempfile.gettempdir()))  # clean-fid itself keeps it in the latter
+    places = (WEIGHTS, Path(tempfile.gettempdir()))  # clean-fid stores it in the latter
     name = INCEPTION_FILES[mode][0]
     for place in places:
         if (place / name).is_file():
             return Inception(place, mode, device), ""
     return None, (
-        f"no Inception weights ({' or '.join(str(place / name) for place in places)}): FID and KID by the CLIP scorers "
-        "alone"
+        f"no Inception weights ({' or '.join(str(place / name) for place in places)}): FID and KID are computed only "
+        "with the CLIP scorers"
     )
 
 
@@ -160,14 +160,14 @@ def _torchscript_inception(folder: Path, mode: str) -> torch.nn.Module:
 
 
 def _pytorch_inception(path: Path) -> torch.nn.Module:
-    """pytorch-fid's network with these weights; clean-fid's own function would download them."""
+    """Builds the network of pytorch-fid from local weights; the function in clean-fid would download them."""
     from cleanfid import inception_pytorch
 
     state = torch.load(path, map_location="cpu", weights_only=True)
     network = _with_local_weights(inception_pytorch, state)
 
     class Pooled(torch.nn.Module):
-        """As clean-fid calls it: pixels in [0, 255] → pooled features [N, 2048]."""
+        """Adapter with clean-fid's interface: pixels in [0, 255] → pooled features [N, 2048]."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -180,7 +180,7 @@ def _pytorch_inception(path: Path) -> torch.nn.Module:
 
 
 def _with_local_weights(module: object, state: dict[str, torch.Tensor]) -> torch.nn.Module:
-    """clean-fid's InceptionV3, given `state` where it would load a URL."""
+    """Builds InceptionV3 from clean-fid with `state` instead of weights from a URL."""
     before = module.load_state_dict_from_url  # type: ignore[attr-defined]
     module.load_state_dict_from_url = lambda *args, **kwargs: state  # type: ignore[attr-defined]
     try:

@@ -19,7 +19,7 @@ def clip_score(seen: Seen) -> list[Measured]:
 
 
 def r_precision(seen: Seen) -> list[Measured]:
-    """Share of images whose own caption has the highest cosine among 100 (AttnGAN's R-precision, R = 1)."""
+    """Returns the share of images closest to their own caption among 100 (R-precision with R = 1, as in AttnGAN)."""
     found = ranks(seen.images, seen.text_features(seen.captions), seen.captions, CANDIDATES)
     share = intervals.share({row: rank == 1 for row, rank in enumerate(found.tolist())})
     return [replace(share, details={"rank": dict(enumerate(found.tolist()))})]
@@ -33,7 +33,7 @@ def ranks(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candid
     """
     own, words = cosine(images, texts), np.array(captions, dtype=object)
     better = np.zeros(len(texts), dtype=np.int64)
-    for step in range(1, min(candidates, len(texts))):  # one other caption at a time: N × N cosines need much memory
+    for step in range(1, min(candidates, len(texts))):  # one offset at a time, because N × N cosines need much memory
         other = np.roll(np.arange(len(texts)), -step)
         better += (cosine(images, texts[other]) >= own) & (words[other] != words)
     return better + 1

@@ -1,1 +1,1 @@
-"""One self-contained HTML page about a run."""
+"""Builds a self-contained HTML page about a run."""

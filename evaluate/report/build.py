@@ -1,4 +1,4 @@
-"""RUN → one self-contained HTML page: images as data URLs, curves and graphs as inline SVG, no script, no link out."""
+"""Builds the HTML page of a run: self-contained, with images as data URLs and charts as inline SVG, without scripts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marked_caption import marked
 from hspcgan.pipeline.pages.templates import stylesheet, templates
 
-CARDS_SMALL, CARDS_LARGE, LARGE = 24, 12, 128  # fewer cards where images are large, so that the page stays light
-CARDS_OPEN = {1: 16, 2: 12, 3: 8}  # by number of images a card; the rest is folded
+CARDS_SMALL, CARDS_LARGE, LARGE = 24, 12, 128  # fewer cards for large images, to limit the size of the page
+CARDS_OPEN = {1: 16, 2: 12, 3: 8}  # unfolded cards, by number of images per card
 GRAPHS = 4
 PANELS: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (  # title, subtitle, unit, curves
-    ("Image–text cosine", "by the CLIP trained with", "cosine", (("cosine", "a"),)),
+    ("Image–text cosine", "by the training CLIP", "cosine", (("cosine", "a"),)),
     ("Losses", "", "loss", (("loss_d", "b"), ("loss_g", "a"))),
-    ("Discriminator's scores", "", "score", (("real", "c"), ("fake", "a"), ("mis", "b"))),
+    ("Discriminator scores", "", "score", (("real", "c"), ("fake", "a"), ("mis", "b"))),
     ("Gradient penalty", "matching-aware, eq. 3", "penalty", (("penalty", "b"),)),
     ("Gradient norms", "", "norm", (("grad_d", "b"), ("grad_g", "a"))),
     ("Throughput", "", "images per second", (("images_per_sec", "c"),)),
@@ -36,9 +36,9 @@ NAMES = {"loss_d": "discriminator", "loss_g": "generator", "grad_d": "discrimina
 
 
 def render(folder: Path, others: Sequence[Path] = ()) -> str:
-    """The page of a run folder, with the evaluations of other runs beside its own.
+    """Returns the page of a run folder, including evaluations of other runs.
 
-    UserError where a folder is not a run or holds damaged files.
+    UserError if a folder is not a run or contains damaged files.
     """
     run = read_run(folder)
     for other in others:
@@ -72,18 +72,18 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
 
 
 def data_url(image: np.ndarray) -> str:
-    """uint8 HWC → a PNG inside an address."""
+    """Returns a uint8 HWC image as a data URL with a PNG."""
     return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
 def _drawn(run: RunFolder) -> list[Evaluation]:
-    """Evaluations whose images stand beside the real ones: checkpoints, or the untrained one where it is alone."""
+    """Returns the evaluations to show next to real images: of checkpoints or, if none, of the untrained generator."""
     checkpoints = [one for one in run.evaluations if one.kind == CHECKPOINT]
     return checkpoints or [one for one in run.evaluations if one.kind == UNTRAINED]
 
 
 def _facts(run: RunFolder) -> list[str]:
-    """What was trained on what, in short clauses."""
+    """Returns short facts about training and evaluation."""
     model, train = run.manifest.get("model") or {}, run.manifest.get("train") or {}
     facts = [f"{model.get('kind', 'hspcgan')} at {model.get('image_size', 224)} px"] if model else []
     if run.log:
@@ -96,7 +96,7 @@ def _facts(run: RunFolder) -> list[str]:
 
 
 def _cards(run: RunFolder) -> list[dict[str, Any]]:
-    """A caption with its real image and what each checkpoint drew for it."""
+    """Returns cards, each with a caption, its real image and the image from each checkpoint."""
     drawn = _drawn(run)
     if not drawn:
         return []
@@ -114,7 +114,7 @@ def _cards(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def _extremes(run: RunFolder) -> list[dict[str, Any]]:
-    """For each checkpoint: the captions with the lowest and the highest score, real image and drawn one."""
+    """Returns for each checkpoint the captions with the lowest and highest scores, with real and generated images."""
     found = []
     for one in _drawn(run):
         rows = one.record.get("extremes") or []
@@ -129,7 +129,7 @@ def _extremes(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def _edits(run: RunFolder) -> list[dict[str, Any]]:
-    """For each checkpoint: captions before and after an edit, and what was drawn from the same noise."""
+    """Returns for each checkpoint captions before and after an edit, with the images from the same noise."""
     found = []
     for one in _drawn(run):
         rows = one.record.get("edits") or []
@@ -147,7 +147,7 @@ def _edits(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def marks_of_change(other: str, text: str) -> Markup:
-    """The text with a `<mark>` around each word that the other text has not."""
+    """Returns a caption with `<mark>` around each word that the other caption does not have."""
     words = other.split()
     return Markup(" ").join(
         Markup('<mark class="attribute">{}</mark>').format(word) if word not in words else escape(word)
@@ -156,7 +156,7 @@ def marks_of_change(other: str, text: str) -> Markup:
 
 
 def _graphs(run: RunFolder) -> list[Markup]:
-    """The graphs of the captions with most relations and attributes, preferring entities not shown yet."""
+    """Returns the graphs of captions with many relations and attributes, preferring entities not shown yet."""
     shown = run.evaluations[0].record["grid"]["captions"] if run.evaluations else []
     rest = [caption for caption in shown if caption["graph"].get("entities")]
     graphs: list[Markup] = []
@@ -167,13 +167,13 @@ def _graphs(run: RunFolder) -> list[Markup]:
         best = max(range(len(rest)), key=lambda i: size[i] + 2 * len(heads[i] - seen))
         seen |= heads[best]
         caption = rest.pop(best)
-        # graph_svg escapes every text it is given.
+        # graph_svg escapes its strings.
         graphs.append(Markup(graph_svg(caption["text"], caption["graph"])))
     return graphs
 
 
 def _panels(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A chart per group of logged values that the log holds."""
+    """Returns a chart for each group of values in the log."""
     panels = []
     for title, subtitle, unit, members in PANELS:
         curves = []

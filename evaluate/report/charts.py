@@ -1,4 +1,4 @@
-"""Line charts as SVG text: training curves, drawn small, with a scale that can be read."""
+"""Draws training curves as small line charts in SVG."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 360, 210
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 40
-SMOOTHING = 0.08  # share of the run over which a curve is averaged
+SMOOTHING = 0.08  # length of the moving average, as a share of the run
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A name, a CSS class for its colour, and points (step, value)."""
+    """A curve: name, CSS class for its colour, and points (step, value)."""
 
     name: str
     style: str
@@ -23,9 +23,9 @@ class Curve:
 
 
 def chart(curves: Sequence[Curve], name: str, across: str = "step", up: str = "") -> Markup:
-    """Curves over the same steps: measured pale, their moving average bold.
+    """Draws curves over the same steps: measured values pale, their moving average bold.
 
-    `name` is read by screen readers, with each curve's last average; `across` and `up` title the axes.
+    `name` and the last averages are the label for screen readers; `across` and `up` are the axis titles.
     """
     xs = [x for curve in curves for x, _ in curve.points]
     ys = _trimmed([y for curve in curves for _, y in curve.points])
@@ -65,7 +65,7 @@ def chart(curves: Sequence[Curve], name: str, across: str = "step", up: str = ""
 
 
 def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Each value replaced by the mean of those before it within a fixed share of the run, itself included."""
+    """Replaces each value with the mean of a window that ends with it and covers a fixed share of the run."""
     window = max(1, round(len(points) * SMOOTHING))
     return [
         (points[i][0], math.fsum(y for _, y in points[max(0, i + 1 - window) : i + 1]) / min(window, i + 1))
@@ -74,7 +74,7 @@ def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """About `count` round numbers that reach from below `low` to above `high`."""
+    """Returns about `count` round numbers from at most `low` to at least `high`."""
     if high <= low:
         low, high = low - max(abs(low), 1e-6) * 0.1, high + max(abs(high), 1e-6) * 0.1
     raw = (high - low) / count
@@ -85,12 +85,12 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def label(value: float) -> str:
-    """A number with three digits below 1,000 and whole above, thousands apart, a true minus."""
+    """Formats a number with three digits below 1,000, as an integer with separators above, with a minus sign (−)."""
     return (f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}").replace("-", "−")
 
 
 def _trimmed(values: list[float]) -> list[float]:
-    """Without the outermost hundredth on each side, so that one spike does not flatten a curve."""
+    """Removes the lowest and the highest hundredth of the values, so that a single spike does not flatten a curve."""
     ordered = sorted(values)
     cut = len(ordered) // 100
     return ordered[cut : len(ordered) - cut]

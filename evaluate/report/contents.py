@@ -1,4 +1,4 @@
-"""The report's numbers: what stands in the headline, in the table and in the provenance, as plain data for the page."""
+"""Prepares the numbers of the report as plain data: headline, table, attributes and provenance."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ TITLES = {"untrained": "untrained", "trained": "trained here", "real": "real ima
 
 
 def title(label: str) -> str:
-    """An evaluation's label as readers see it."""
+    """Returns the label of an evaluation as shown on the page."""
     return TITLES.get(label, label)
 
 
 def interval(figure: dict[str, Any]) -> str:
-    """The 95 % interval as text, such as 24.1 … 31.4; empty where there is none."""
+    """Formats the 95 % interval, such as 24.1 … 31.4; empty if there is none."""
     if figure["low"] is None or figure["high"] is None:
         return ""
     return f"{shown(figure['metric'], figure['low'])} … {shown(figure['metric'], figure['high'])}"
 
 
 def headline(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
-    """FID as bars by the first scorer, and beside it the other metrics of the checkpoints and of real images."""
+    """Returns FID bars for the first scorer, and tiles with other metrics of checkpoints and real images."""
     values = {one.label: _by_metric(one) for one in evaluations}
     fids = [(one, values[one.label]["fid"]) for one in evaluations if "fid" in values[one.label]]
     if not fids:
@@ -50,7 +50,7 @@ def headline(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
 
 
 def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """A tile per metric of captions: each checkpoint's figure with its N, and that of real images as the ceiling."""
+    """Returns a tile per caption metric: the figures of each checkpoint and of real images, the ceiling."""
     tiles = []
     for metric in ("colour_swap", "r_precision", "clip_score"):
         rows = [(title(one.label), shown(metric, found["value"]), one.kind, interval(found), found["n"])
@@ -62,7 +62,7 @@ def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]])
 
 
 def _by_metric(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
-    """Each metric's figure by the first scorer, which the manifest names first; parts are left out."""
+    """Returns for each metric the figure of the first scorer in the manifest, without parts."""
     found: dict[str, dict[str, Any]] = {}
     for figure in evaluation.record["figures"]:
         if not figure["part"]:
@@ -71,7 +71,7 @@ def _by_metric(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
 
 
 def table(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """Rows of figures, a column per evaluation; figures of the same full name share a row."""
+    """Returns rows of figures with one column per evaluation; figures with the same full name share a row."""
     rows: dict[str, dict[str, Any]] = {}
     for one in evaluations:
         for figure in one.record["figures"]:
@@ -89,7 +89,7 @@ def table(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def attributes(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
-    """Attribute accuracy by the first scorer: a row for each kind, a column per evaluation, real images the ceiling."""
+    """Returns attribute accuracy by the first scorer: one row per kind, one column per evaluation or real images."""
     rows: dict[str, dict[str, Any]] = {}
     scorers = [figure["scorer"] for one in evaluations for figure in one.record["figures"]
                if figure["metric"] == "attribute_accuracy"]  # fmt: skip
@@ -107,13 +107,13 @@ def attributes(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
 
 
 def _modes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    """How each metric is computed, and how each scorer reads images."""
+    """Returns how each metric is computed, and how each scorer preprocesses images."""
     metrics = {METRICS[row["metric"]].title: row["identity"]["method"] for row in rows}
     return [*metrics.items(), *{row["scorer"]: row["identity"]["scorer_mode"] for row in rows}.items()]
 
 
 def provenance(run: RunFolder) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Groups of (what, value): weights, data, settings and versions that the figures came from."""
+    """Returns groups of (name, value): weights, data, settings and versions that the figures depend on."""
     groups = [(title(one.label), _weights(one, run)) for one in run.evaluations if one.kind == CHECKPOINT]
     if not run.evaluations:
         return groups
@@ -146,7 +146,7 @@ def provenance(run: RunFolder) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _lock(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
-    """What the expectations were made with, and whether this evaluation had the same."""
+    """Returns what the expectations were measured with, and whether this evaluation used the same."""
     lock = next((one.record["lock"] for one in evaluations if one.record.get("lock")), None)
     if lock is None:
         return [("state", "the manifest has no evaluate.lock")]

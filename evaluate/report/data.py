@@ -1,4 +1,4 @@
-"""Reads a run folder for the report: manifest, log, sample grids, evaluations; no cache and no weights."""
+"""Reads a run folder for the report: manifest, log, sample grids and evaluations, but no cache or weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS_SHOWN = 6
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One RUN/evaluation/LABEL.json with what LABEL.png shows: images of captions and the real images they describe."""
+    """The content of RUN/evaluation/LABEL.json, with the generated and the real images in LABEL.png."""
 
     label: str
     record: dict[str, Any]
@@ -36,7 +36,7 @@ class Evaluation:
         return self.record["subject"]["kind"]
 
     def pairs_of(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The two lists of images, uint8 [count, H, W, 3], of LABEL.NAME.png, which holds pairs of images."""
+        """Returns the two lists of images in LABEL.NAME.png, each uint8 [count, H, W, 3]."""
         if not count:
             return self.images[:0], self.images[:0]
         height, width = self.record["grid"]["image"]
@@ -49,13 +49,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run folder; files that are missing are empty here."""
+    """The content of a run folder; missing files have empty values."""
 
     folder: Path
     manifest: dict[str, Any]
-    manifest_text: str  # for readers: absolute paths as `shown_path` has them
+    manifest_text: str  # for display: paths as `shown_path` returns them
     log: list[dict[str, Any]]
-    evaluations: list[Evaluation]  # untrained, trained, others by label, real
+    evaluations: list[Evaluation]  # order: untrained, trained, others by label, real
     history: list[tuple[str, np.ndarray]]  # ("real" or step, a row of images as one uint8 HWC strip)
 
     @property
@@ -64,14 +64,14 @@ class RunFolder:
 
 
 def read_run(folder: Path) -> RunFolder:
-    """UserError where the folder is not a run, or one of its files is damaged."""
+    """Reads a run folder. UserError if it is not a run, or one of its files is damaged."""
     path = folder / "manifest.yaml"
     if not path.is_file():
         evaluations = _evaluations(folder / FOLDER)
         if not evaluations:
             raise UserError(
-                f"{folder} is not a run: neither manifest.yaml, which `hspcgan train` writes, nor {FOLDER}/, which "
-                "`hspcgan evaluate` writes"
+                f"{folder} is not a run: it has neither manifest.yaml (from `hspcgan train`) nor {FOLDER}/ (from "
+                "`hspcgan evaluate`)"
             )
         manifest = {"name": evaluations[0].record["manifest"]["name"]}
         return RunFolder(folder, manifest, "", [], evaluations, [])
@@ -93,13 +93,13 @@ def _image_size(path: Path, manifest: dict[str, Any]) -> int | None:
 
 
 def from_other_run(run: RunFolder) -> list[Evaluation]:
-    """A run's checkpoints under labels that begin with the run's name, for a page of several runs."""
+    """Returns a run's checkpoints with the run's name in front of their labels, for a page of several runs."""
     name = run.folder.resolve().name if run.folder.resolve().name != "run" else run.folder.resolve().parent.name
     return [replace(one, label=f"{name}/{one.label}") for one in run.evaluations if one.kind not in (REAL, UNTRAINED)]
 
 
 def shown_path(path: str, run: Path) -> str:
-    """A path for a page that others read: relative to the run's parent folder, or, elsewhere, its name alone."""
+    """Returns a path for a page to share: relative to the run's parent folder, otherwise only the last name."""
     if not Path(path).is_absolute():
         return path
     home = run.resolve().parent
@@ -129,7 +129,7 @@ def _evaluations(folder: Path) -> list[Evaluation]:
 
 
 def _shown(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Images and the real ones of a LABEL.png."""
+    """Returns generated and real images from LABEL.png."""
     (height, width), count = record["grid"]["image"], len(record["grid"]["captions"])
     try:
         if record["subject"]["kind"] == REAL:
@@ -142,7 +142,7 @@ def _shown(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:
-    """The first row of images of some of the trainer's grids, which hold real images above generated ones."""
+    """Returns the first row of images from some of the trainer's grids, which have real above generated images."""
     paths = sorted(path for path in folder.glob("step-*.png") if path.stem.removeprefix("step-").isdecimal())
     if not paths or size is None:
         return []

@@ -1,4 +1,4 @@
-"""The typed models of what a report reads back: an evaluation's record and a line of the trainer's log."""
+"""Typed models of the files that a report reads: an evaluation's record and a line of the trainer's log."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from hspcgan.model.common.validation import typed
 
 
 class Part(BaseModel):
-    """A part of a record; further fields are allowed, since this version adds some from time to time."""
+    """A part of a record; additional fields are allowed, since fields may be added without a new format."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class SubjectPart(Part):
-    """What was scored."""
+    """The subject that was scored."""
 
     kind: str
 
 
 class FigurePart(Part):
-    """A measured value; null where it was not finite."""
+    """A measured value; None if it was not finite."""
 
     name: str
     value: float | None
@@ -49,28 +49,28 @@ class ClipPart(Part):
 
 
 class CachePart(Part):
-    """The cache that gave captions and real images."""
+    """The cache that contains the captions and the real images."""
 
     fingerprint: str
     clip: ClipPart
 
 
 class CaptionPart(Part):
-    """A caption of the grid."""
+    """A caption in the grid."""
 
     id: str
     text: str
 
 
 class GridPart(Part):
-    """The images of LABEL.png: height and width in pixels, and their captions."""
+    """The images in LABEL.png: height and width in pixels, and their captions."""
 
     image: tuple[int, int]
     captions: list[CaptionPart]
 
 
 class Record(Part):
-    """RUN/evaluation/LABEL.json."""
+    """The content of RUN/evaluation/LABEL.json."""
 
     format: int = Field(strict=True)
     label: str
@@ -92,7 +92,7 @@ class Record(Part):
 
 
 class LogLine(BaseModel):
-    """A line of RUN/log.jsonl: the step, and numbers by name."""
+    """A line of RUN/log.jsonl: the step, and values by name."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float | dict[str, float]] = Field(init=False)
@@ -101,13 +101,13 @@ class LogLine(BaseModel):
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """An evaluation's record, checked. UserError, with the fix, for one that is damaged or of another format."""
+    """Reads and validates the record of an evaluation. UserError with the fix if it is damaged or in another format."""
     try:
         content = read_json(path)
         if not isinstance(content, dict):
-            raise UserError(f"{path} holds a {type(content).__name__}, expected an evaluation's record")
+            raise UserError(f"{path} contains a {type(content).__name__}, expected the record of an evaluation")
         if content.get("format") != FORMAT or content["format"] is True:
-            raise UserError(f"{path} has format {content.get('format')}, this version reads {FORMAT}")
+            raise UserError(f"{path} has format {content.get('format')}, but this version reads {FORMAT}")
         typed(Record, content, str(path))
     except UserError as error:
         raise UserError(f"{error}; evaluate again") from error
@@ -115,7 +115,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log, checked. UserError, with the fix, for a line of another kind."""
+    """Reads and validates the log of a run. UserError, with the fix, for an invalid line."""
     lines = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:

@@ -1,1 +1,1 @@
-"""What an evaluation found: named figures, result files, text for a terminal, comparisons and tables."""
+"""Results of an evaluation: named figures, result files, terminal output, comparisons and tables."""

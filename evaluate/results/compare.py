@@ -1,6 +1,6 @@
-"""Two results of the same captions, paired: what `hspcgan compare A B` prints.
+"""Paired comparison of two results on the same captions, for `hspcgan compare A B`.
 
-Paired differences are much surer than two values side by side: captions that are hard for both cancel out.
+Paired differences have much narrower intervals than two separate values: captions that are hard for both cancel out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hspcgan.model.common.errors import UserError
 
 @dataclass(frozen=True)
 class Difference:
-    """B − A of one metric and scorer over the captions that both have a value for; paired bootstrap interval."""
+    """B − A for one metric and scorer, over the captions that both scored, with a paired bootstrap interval."""
 
     metric: str
     scorer: str
@@ -34,7 +34,7 @@ class Difference:
 
     @property
     def better(self) -> str:
-        """ "A", "B", or "" where the interval holds zero."""
+        """ "A", "B", or "" if the interval contains zero."""
         if self.low <= 0 <= self.high:
             return ""
         higher = METRICS[metric_of(self.metric)].better == "higher"
@@ -43,18 +43,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired differences, and the captions by how much B changes the CLIP score of the first scorer."""
+    """Paired differences, and the captions sorted by how much their CLIP score changes from A to B."""
 
     labels: tuple[str, str]
     differences: list[Difference]
     ranked: list[tuple[str, str, float]]  # (caption id, text, B − A of `ranked_by`), worst for B first
-    ranked_by: tuple[str, str] = ("", "")  # metric, scorer: the CLIP score where there is one
+    ranked_by: tuple[str, str] = ("", "")  # metric, scorer: the CLIP score if there is one
 
 
 def compare(a: str | Path, b: str | Path) -> Comparison:
     """Compares two result files, RUN/evaluation/LABEL.json or .parquet, by the captions that both scored.
 
-    UserError where a file is missing, they share no caption, or their scorers have other weights.
+    UserError if a file is missing, they share no caption, or their scorers have different weights.
     """
     first, second = _read(a), _read(b)
     for label in first.scorers.keys() & second.scorers.keys():
@@ -65,7 +65,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
             )
     keys = [key for key in first.rows if key in second.rows]
     if not keys:
-        raise UserError(f"{a} and {b} share no caption and scorer; score both by the same manifest")
+        raise UserError(f"{a} and {b} share no caption and scorer; score both with the same manifest")
     differences: list[Difference] = []
     ranked: list[tuple[str, str, float]] = []
     ranked_by = ("", "")
@@ -95,7 +95,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
 
 
 def as_text(found: Comparison, captions: int = 3) -> str:
-    """A table of differences, and the captions for which B changes most."""
+    """Formats a table of differences, and the captions with the largest changes from A to B."""
     from hspcgan.evaluate.verdict.expectations import table
 
     rows = [("metric, scorer", found.labels[0], found.labels[1], "difference (95 %)", "better", "N")]
@@ -109,7 +109,7 @@ def as_text(found: Comparison, captions: int = 3) -> str:
     lines = [table(rows)]
     if found.differences and captions:
         metric, scorer = found.ranked_by
-        lines.append(f"\nlargest changes of {metric} by {scorer}:")
+        lines.append(f"\nlargest changes in {metric} by {scorer}:")
         edges = (
             [*found.ranked[:captions], *found.ranked[-captions:]] if len(found.ranked) > 2 * captions else found.ranked
         )
@@ -127,7 +127,7 @@ class _Rows:
 
 
 def _read(path: str | Path) -> _Rows:
-    """A result's LABEL.parquet and LABEL.json."""
+    """Reads LABEL.parquet and LABEL.json of a result."""
     given = Path(path)
     table_path, record_path = given.with_suffix(".parquet"), given.with_suffix(".json")
     for file in (table_path, record_path):

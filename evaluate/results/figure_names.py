@@ -1,8 +1,8 @@
-"""Figures: values under names that say what they depend on.
+"""Figures: values of metrics, with names that identify everything they depend on.
 
-A name is `metric/scorer/nN/split/caption/seedS[/vs-REFERENCE]/vV-HASH`; the hash stands for the whole identity, which
-each result file holds beside the name: metric, version, method, scorer with weights' sha256 and reading, N, split,
-reference, caption choice, seed and what the images were drawn from.
+A name is `metric/scorer/nN/split/caption/seedS[/vs-REFERENCE]/vV-HASH`. The hash covers the whole identity, which
+result files store with the name: metric, version, method, scorer with sha256 and preprocessing, N, split, reference,
+choice of captions and seed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hspcgan.model.common.errors import UserError
 
 @dataclass(frozen=True)
 class Figure:
-    """One number under its full name, with its standard error and 95 % interval (nan where there is none)."""
+    """One value with its full name, standard error and 95 % interval (nan if there is none)."""
 
     name: str
     metric: str
@@ -36,7 +36,7 @@ class Figure:
     identity: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; null where a number is not finite, which JSON does not know."""
+        """Returns plain data, with None for numbers that are not finite, which JSON cannot represent."""
         return {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in asdict(self).items()
@@ -44,10 +44,10 @@ class Figure:
 
 
 def figure(metric: str, measured: Measured, scorer: Any, settings: Mapping[str, Any]) -> Figure:
-    """A measured value under its name.
+    """Returns a measured value as a named figure.
 
-    `scorer` has label, sha256 and mode; `settings` split, reference, caption, seed. UserError for a value that is not
-    finite: such images or features are degenerate.
+    `scorer` has label, sha256 and mode; `settings` has split, reference, caption and seed. UserError for a value that
+    is not finite, which means that images or features are degenerate.
     """
     entry = METRICS[metric]
     identity = {
@@ -66,7 +66,7 @@ def figure(metric: str, measured: Measured, scorer: Any, settings: Mapping[str, 
     }
     name = _name(identity)
     if not math.isfinite(measured.value):
-        raise UserError(f"{name} is {measured.value}: images or features are degenerate; look at the images")
+        raise UserError(f"{name} is {measured.value}: images or features are degenerate; check the images")
     return Figure(
         name, metric, measured.part, scorer.label, float(measured.value), float(measured.se), float(measured.low),
         float(measured.high), measured.n, entry.better, identity,
@@ -74,12 +74,12 @@ def figure(metric: str, measured: Measured, scorer: Any, settings: Mapping[str, 
 
 
 def head(metric: str, scorer: str, part: str = "") -> str:
-    """How a figure's name begins: fid/held-out-clip, attribute_accuracy.place/held-out-clip."""
+    """Returns the beginning of a figure name: fid/held-out-clip, attribute_accuracy.place/held-out-clip."""
     return f"{metric}.{part}/{scorer}" if part else f"{metric}/{scorer}"
 
 
 def shown(metric: str, value: float | None) -> str:
-    """A value in its metric's format; a dash if there is no value."""
+    """Formats a value as its metric requires; a dash if there is no value."""
     return "–" if value is None or not math.isfinite(value) else METRICS[metric].show(value)
 
 
@@ -100,5 +100,5 @@ def _name(identity: Mapping[str, Any]) -> str:
 
 
 def _last(reference: str) -> str:
-    """A reference file's sha256 is shortened; a split's name is not."""
+    """Shortens the sha256 of a reference file; returns the name of a split unchanged."""
     return reference[:8] if len(reference) == 64 else reference

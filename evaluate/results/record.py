@@ -25,7 +25,7 @@ from hspcgan.evaluate.verdict.evaluate_lock import present
 from hspcgan.evaluate.verdict.expectations import Verdict
 
 FORMAT = 2
-EXTREMES, EDITS = 4, 8  # captions with the lowest and with the highest score, and edits, that the report shows
+EXTREMES, EDITS = 4, 8  # numbers of lowest and highest scores, and of edits, in the report
 DETAILS = {
     "rank": pa.int32(),
     "attributes": pa.list_(pa.struct([("kind", pa.string()), ("word", pa.string()), ("right", pa.bool_())])),
@@ -39,7 +39,7 @@ def result(
     verdicts: Sequence[Verdict],
     timings: dict[str, float],
 ) -> dict[str, Any]:
-    """The result file: enough to compare figures, and to draw the report without cache or weights."""
+    """Returns the content of LABEL.json: enough to compare figures and build the report without cache or weights."""
     config, info = context.config, context.cache.info
     size = context.cache.images.shape[-1]
     return {
@@ -75,26 +75,26 @@ def result(
 
 
 def as_text(data: dict[str, Any]) -> str:
-    """JSON for a file; numbers that are not finite are an error here."""
+    """Formats JSON for a file. ValueError for numbers that are not finite."""
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def warnings(context: EvaluationContext) -> list[str]:
-    """A line for each scorer with more features than images: covariances of so few images are singular."""
+    """Returns a line for each scorer with at least as many features as images, since covariances are then singular."""
     n = len(context.ids)
     if "fid" not in context.config.metrics:
         return []
     widths = {tower.label: context.reference_features(tower).shape[1] for tower in context.towers}
     return [
-        f"warning: {n} images are fewer than the {width} features of {label}: FID depends strongly on N there, "
-        "compare it at the same N alone"
+        f"warning: {n} images are too few for {width} features of {label}: FID depends strongly on N in this case, so "
+        "compare it only at the same N"
         for label, width in widths.items()
         if n <= width
     ]
 
 
 def picture(context: EvaluationContext, subject: Subject, images: Images) -> bytes:
-    """PNG of the first images with the real ones above them, row by row; other sizes are resized to the real ones'."""
+    """Returns a PNG of the first images in rows below the real images, resized to the size of the real images."""
     count = min(context.config.shown, len(images))
     drawn = first(images, count)
     if subject.kind == REAL:
@@ -104,27 +104,27 @@ def picture(context: EvaluationContext, subject: Subject, images: Images) -> byt
 
 
 def extremes(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured]]) -> list[tuple[int, float]]:
-    """Caption rows and CLIP scores by the first scorer: the EXTREMES lowest, lowest first, then as many highest."""
+    """Returns the EXTREMES lowest and the EXTREMES highest CLIP scores by the first scorer, with their caption rows."""
     scores = next((one.rows for metric, _, one in measured if metric == "clip_score"), {})
     ordered = sorted(scores.items(), key=lambda row: row[1])
     return [*ordered[:EXTREMES], *ordered[-EXTREMES:]] if len(ordered) >= 2 * EXTREMES else []
 
 
 def extremes_picture(context: EvaluationContext, images: Images, found: Sequence[tuple[int, float]]) -> bytes:
-    """PNG of these images with the real ones above them."""
+    """Returns a PNG of these images below the real images."""
     chosen = [row for row, _ in found]
     real = pick(RealImages(context.cache, context.selection.sample_rows), chosen)
     return png(paired(real, _resized(pick(images, chosen), (real.shape[1], real.shape[2]))))
 
 
 def edits_picture(pairs: tuple[Images, Images]) -> bytes:
-    """PNG of the first edits: images after them below those before."""
+    """Returns a PNG of the first edits: images before the edit above images after the edit."""
     before, after = (first(images, min(EDITS, len(images))) for images in pairs)
     return png(paired(before, after))
 
 
 def _resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Images [N, H, W, 3] at another size (H, W), where they have not got it."""
+    """Resizes images [N, H, W, 3] to a size (H, W) if necessary."""
     if images.shape[1:3] == size:
         return images
     return np.stack(
@@ -162,13 +162,13 @@ def rows(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured
 
 
 def _rejects(context: EvaluationContext) -> dict[str, int]:
-    """How many images and captions the cache rejected, by kind."""
+    """Returns the numbers of rejected images and captions in the cache, by kind."""
     what = context.cache.rejects["what"].to_pylist()
     return {kind: what.count(kind) for kind in sorted(set(what))}
 
 
 def _described(caption: dict[str, Any]) -> dict[str, Any]:
-    """A caption with its concepts and graph, without phrase ids."""
+    """Returns a caption with its concepts and graph, without phrase ids."""
     concepts = {
         kind: [{key: value for key, value in row.items() if key != "phrase"} for row in caption[kind]]
         for kind in ("entities", "attributes", "relations")

@@ -1,4 +1,4 @@
-"""Results beside the paper's published rows, as Markdown, CSV or LaTeX: what `hspcgan table` prints.
+"""Tables of results and of the published rows of the paper, as Markdown, CSV or LaTeX, for `hspcgan table`.
 
 published.csv holds the twelve rows of Table 1 of HSPC-GAN's paper, as printed there; the paper does not say which
 Inception, resize, sample count and CLIP measured them: compare trends, not values.
@@ -31,10 +31,10 @@ def published(data: str | None = None) -> pd.DataFrame:
 
 
 def results_table(results: Sequence[Path], data: str | None = None) -> pd.DataFrame:
-    """Published rows of `data` (none: no published rows), then a row for each result file and scorer.
+    """Returns the published rows of `data` (no published rows if None), then a row for each result file and scorer.
 
     Columns: COLUMNS; `floor` is the FID of real images at the same N, `inception` clean-fid's mode where the scorer is
-    an Inception. UserError for what is no result file.
+    an Inception. UserError if a file is not a result.
     """
     import pandas as pd
 
@@ -50,7 +50,7 @@ def results_table(results: Sequence[Path], data: str | None = None) -> pd.DataFr
 
 
 def as_text(frame: pd.DataFrame, form: str) -> str:
-    """The table as markdown, csv or latex; a dash, or in CSV nothing, where there is no value."""
+    """Formats the table as markdown, csv or latex; missing values are a dash, or empty in CSV."""
     if form == "csv":
         return frame.to_csv(index=False)
     shown = frame.copy().astype(object)

@@ -1,4 +1,4 @@
-"""An evaluation as text for a terminal: the plan before; figures with intervals, progress and verdicts after."""
+"""Terminal output of an evaluation: the plan before; figures with intervals, progress and verdicts after."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hspcgan.evaluate.verdict.expectations import table
 
 
 def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
-    """The plan, a line each."""
+    """Returns the lines of the plan."""
     n, config = len(context.ids), context.config
     named = [f"{one.label} ({one.source})" if one.source and one.source != one.label else one.label for one in subjects]
     source = context.reference_file.path if context.reference_file else f"split {context.selection.reference_split}"
@@ -32,9 +32,9 @@ def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[st
 
 
 def published(config: EvaluateConfig) -> list[str]:
-    """A line with what a paper prints for this row, where it prints something."""
+    """Returns a line with the published values of this row, or no line if there are none."""
     figures = ", ".join(f"{name} {value:g}" for name, value in config.published.items())
-    return [f"published: {figures} (by other scorers: compare trends, not values)"] if figures else []
+    return [f"published: {figures} (from other scorers, so compare trends, not values)"] if figures else []
 
 
 def figure_table(results: Sequence[Result]) -> str:
@@ -57,15 +57,15 @@ def _column(subject: Subject) -> str:
 
 
 def closing_lines(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
-    """What a reader of the table should know beside it."""
-    lines = ["± is half of the 95 % interval: how far a figure moves with other images, at this N."]
+    """Returns explanations and warnings to print below the table."""
+    lines = ["± is half of the 95 % interval: how much a figure varies with other images, at this N."]
     if results:
         lines += warnings(context)
     return lines
 
 
 def progress_lines(results: Sequence[Result]) -> list[str]:
-    """How far each checkpoint has come by FID, where the untrained generator and the floor were scored with it."""
+    """Returns the progress of each checkpoint in FID, if the untrained generator and the floor were also scored."""
     by_kind = {result.subject.kind: result for result in results}
     if not {UNTRAINED, REAL} <= by_kind.keys():
         return []
@@ -79,7 +79,9 @@ def progress_lines(results: Sequence[Result]) -> list[str]:
                 continue
             covered = progress(start[name], value, floor[name])
             if covered is None:
-                lines.append(f"{name}: the untrained generator is not above the floor; this scorer sees no difference")
+                lines.append(
+                    f"{name}: the untrained generator is not above the floor, so this scorer cannot measure progress"
+                )
                 continue
             lines.append(
                 f"{result.subject.label}, {name}: (untrained − trained) / (untrained − floor) = "

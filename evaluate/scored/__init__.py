@@ -1,1 +1,1 @@
-"""What is scored: subjects, chosen captions, drawn images and features kept on disk, reference files."""
+"""The inputs of scoring: subjects, selected captions, generated images and features kept on disk, reference files."""

@@ -1,7 +1,7 @@
-"""Stage one: what a subject draws for an evaluation, kept batch by batch.
+"""The first stage of an evaluation: draws the images of a subject and keeps them in batches.
 
-`torchrun` or several processes share the work without talking to each other: each draws its own share of the batches,
-and the first of them whatever is missing then.
+Several processes (`torchrun`) share the work without communication: each draws its share of the batches, and then the
+first process draws all batches that are still missing.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.concepts import ParseConfig
 from hspcgan.pipeline.stages.encode import EncodeConfig
 
-SAME_CAPTION_SEED = 9_000_000  # of scenes that no data set has
-DIVERSE_CAPTIONS, VARIATIONS = 50, 8  # captions that are drawn again, and how often; BATCH is a multiple of the latter
+SAME_CAPTION_SEED = 9_000_000  # first seed for scenes that are in no data set
+DIVERSE_CAPTIONS, VARIATIONS = 50, 8  # number of captions, and of images per caption (must divide BATCH)
 
 
 class Drawings:
     """The images of one subject.
 
-    Its generator is opened at once, even where all images are kept: weights that were damaged or do not fit the cache
-    are a UserError.
+    The generator is opened at once, even if all images are already on disk. UserError if its weights are damaged or do
+    not fit the cache.
     """
 
     def __init__(self, context: EvaluationContext, subject: Subject):
@@ -48,7 +48,7 @@ class Drawings:
 
     @cached_property
     def images(self) -> Images:
-        """An image for each selected caption. UserError where the subject's files are missing or do not fit."""
+        """One image per selected caption. UserError if files of the subject are missing or do not match."""
         context, subject = self.context, self.subject
         if subject.kind == REAL:
             return RealImages(context.cache, context.selection.sample_rows)
@@ -60,9 +60,9 @@ class Drawings:
 
     @cached_property
     def edits(self) -> tuple[list[str], list[str], list[str]]:
-        """Captions before and after an edit of one colour, and the id that each pair's noise comes from.
+        """Captions before and after an edit of one colour, and the id that determines the noise of each pair.
 
-        The selected captions in turn, again with other colours until there are `evaluate.edits` pairs.
+        Cycles through the selected captions with different colours until there are `evaluate.edits` pairs.
         """
         before, after, ids = [], [], []
         wanted, most = self.context.config.edits, 20 * self.context.config.edits
@@ -79,17 +79,16 @@ class Drawings:
         return before, after, ids
 
     def edited(self) -> tuple[Images, Images] | None:
-        """Images before and after each edit, from the same noise; None for what no generator draws."""
+        """Returns images before and after each edit, from the same noise; None for subjects without a generator."""
         if self.subject.kind in (REAL, IMAGES) or not self.edits[0]:
             return None
         before, after, ids = self.edits
         return self._of_texts(before, ids), self._of_texts(after, ids)
 
     def variations(self) -> Images | None:
-        """VARIATIONS images from different noise for each of the first captions, caption by caption.
+        """Returns VARIATIONS images from different noise for each of the first captions, grouped by caption.
 
-        Of real images: other scenes of which the caption is true, where the data are toy birds. None where there are
-        none.
+        For real images of toy birds, returns other scenes that match the caption; None if there are none.
         """
         count = min(DIVERSE_CAPTIONS, len(self.context.ids))
         if self.subject.kind == IMAGES:
@@ -119,12 +118,12 @@ class Drawings:
         return DrawnImages(self.context.kept, key, len(texts), draw)
 
     def _draw_captions(self, index: int) -> np.ndarray:
-        """Batch `index` of the selected captions."""
+        """Draws batch `index` of the selected captions."""
         count = len(self.context.ids)
         return self._draw_rows(np.arange(count), [self.context.config.seed] * count, index)
 
     def _draw_rows(self, rows: np.ndarray, seeds: Sequence[int], index: int) -> np.ndarray:
-        """Batch `index` of these of the selected captions; tokens are padded to the longest, so that batches agree."""
+        """Draws batch `index` of the given selected captions, padded to the longest selected one for equal results."""
         context, texts, part = self.context, self.context.cache.texts, slice(index * BATCH, (index + 1) * BATCH)
         chosen = context.selection.caption_rows
         longest = int((texts.offsets[chosen + 1] - texts.offsets[chosen]).max())
@@ -145,7 +144,7 @@ class Drawings:
 
     @cached_property
     def _conditions(self) -> Callable[[list[str]], Condition]:
-        """Texts → conditions, parsed and worded as the subject was trained."""
+        """Converts captions to conditions, parsed and worded as in the subject's training."""
         from hspcgan.pipeline.concepts import Parser
 
         clip, locals_, settings = self.context.clip, self._generator.config.locals, self._text_settings
@@ -169,7 +168,7 @@ class Drawings:
 
 
 def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None:
-    """Other toy scenes of which each of the first captions is true, drawn at the cache's size; None for other data."""
+    """Returns other toy scenes that match each of the first captions, in the cache's image size, or None."""
     if (context.manifest.raw.get("data") or {}).get("source") != "toybirds":
         return None
     from hspcgan.pipeline.toybirds.captions import captions
@@ -194,7 +193,7 @@ def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None
 
 
 def draw(images: Images, title: str) -> None:
-    """Draws this process's share of the missing batches; the first process also all others' that are missing then."""
+    """Draws this process's share of the missing batches; the first process then draws all that are still missing."""
     if not isinstance(images, DrawnImages):
         return
     rank, world = process()

@@ -1,8 +1,8 @@
-"""The images of an evaluation, batch by batch, and the features of scorers, kept on disk and computed once.
+"""The images of an evaluation in batches, and the features of scorers; both are computed once and kept on disk.
 
-Every source of images has a `key`, a hash of all that its pixels depend on; drawn batches and features are kept under
-it, so that a killed evaluation goes on and a second one reuses them. Batches have a fixed composition, whatever the
-number of processes: the images of a batch can depend on its composition in their last bit.
+Every source of images has a `key`, a hash of everything that its pixels depend on. Generated batches and features are
+stored under this key, so that a killed or repeated evaluation reuses them. The composition of batches does not depend
+on the number of processes, because it can change the last bit of images.
 """
 
 from __future__ import annotations
@@ -24,51 +24,51 @@ from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.cache.reader import Cache
 
-FEATURE_BATCHES = 32  # image batches whose features are kept together
+FEATURE_BATCHES = 32  # image batches per feature file
 
 
 class Images(Protocol):
-    """Images in batches of BATCH, the last one smaller."""
+    """Images in batches of BATCH; the last batch can be smaller."""
 
-    key: str  # hash of all that the pixels depend on
+    key: str  # hash of everything that the pixels depend on
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Returns the number of images."""
 
     def batch(self, index: int) -> np.ndarray:
-        """uint8 [b, H, W, 3]."""
+        """Returns a batch, uint8 [b, H, W, 3]."""
 
 
 def batches(images: Images) -> Iterator[np.ndarray]:
-    """All batches in order."""
+    """Yields all batches in order."""
     return (images.batch(index) for index in range(batch_count(images)))
 
 
 def batch_count(images: Images) -> int:
-    """Number of batches."""
+    """Returns the number of batches."""
     return -(-len(images) // BATCH)
 
 
 def first(images: Images, count: int) -> np.ndarray:
-    """The first `count` images, uint8 [count, H, W, 3]."""
+    """Returns the first `count` images, uint8 [count, H, W, 3]."""
     needed = min(-(-count // BATCH), batch_count(images))
     return np.concatenate([images.batch(index) for index in range(needed)])[:count]
 
 
 def stacks(images: Images, size: int) -> Iterator[np.ndarray]:
-    """`size` images after `size` images, uint8 [size, H, W, 3]; `size` divides BATCH."""
+    """Yields the images in groups of `size`, uint8 [size, H, W, 3]; `size` must divide BATCH."""
     for batch in batches(images):
         yield from (batch[start : start + size] for start in range(0, len(batch), size))
 
 
 def pick(images: Images, rows: Sequence[int]) -> np.ndarray:
-    """These images, uint8 [len(rows), H, W, 3]."""
+    """Returns the images in these rows, uint8 [len(rows), H, W, 3]."""
     needed = {index: images.batch(index) for index in sorted({row // BATCH for row in rows})}
     return np.stack([needed[row // BATCH][row % BATCH] for row in rows])
 
 
 class RealImages:
-    """Rows of a cache's images."""
+    """Real images from rows of a cache."""
 
     def __init__(self, cache: Cache, rows: np.ndarray):
         self.cache, self.rows = cache, rows
@@ -83,7 +83,7 @@ class RealImages:
 
 
 class FolderImages:
-    """PNGs of a folder, one for each caption id, as `--keep-images` writes them: bird-0-000012#3.png."""
+    """PNGs in a folder, one per caption id, named as `--keep-images` does: bird-0-000012#3.png."""
 
     def __init__(self, folder: Path, ids: Sequence[str]):
         self.paths = [folder / image_name(one) for one in ids]
@@ -111,7 +111,7 @@ class FolderImages:
 
 
 class DrawnImages:
-    """Images that a generator draws; each batch is drawn once and kept as a file."""
+    """Images from a generator; each batch is drawn once and kept in a file."""
 
     def __init__(self, folder: Path, key: str, count: int, draw: Callable[[int], np.ndarray]):
         self.folder, self.key, self.count, self.draw = folder / "images" / key[:16], key, count, draw
@@ -127,7 +127,7 @@ class DrawnImages:
         return found
 
     def missing(self, first: int = 0, step: int = 1) -> list[int]:
-        """Batches that are not drawn yet, out of every `step`-th from `first` on."""
+        """Returns the batches that are not drawn yet, among every `step`-th batch from `first` on."""
         return [index for index in range(first, batch_count(self), step) if not self._path(index).is_file()]
 
     def _path(self, index: int) -> Path:
@@ -141,7 +141,7 @@ class FeatureStore:
         self.folder, self.device = folder / "features", device
 
     def of(self, images: Images, scorer: Scorer, note: str = "") -> np.ndarray:
-        """float32 [N, d]; computed where they are not kept, FEATURE_BATCHES at a time. `note` titles the bar."""
+        """Returns features float32 [N, d], computed if they are not stored. `note` is the title of the progress bar."""
         folder, chunks = self._folder(images, scorer), range(0, batch_count(images), FEATURE_BATCHES)
         parts = []
         for start in progress_bar(chunks, f"{note} {scorer.label}".strip()):
@@ -155,7 +155,7 @@ class FeatureStore:
         return np.concatenate(parts)
 
     def discard(self, images: Images, scorers: Sequence[Scorer]) -> None:
-        """Removes the features of these images, and the images where they were drawn."""
+        """Deletes the features of these images, and the images if they were generated."""
         for folder in [self._folder(images, scorer) for scorer in scorers]:
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(images, DrawnImages):
@@ -168,12 +168,12 @@ class FeatureStore:
 
 
 def image_name(caption_id: str) -> str:
-    """File name of a caption's image; characters that a file name cannot hold are percent-encoded."""
+    """Returns the file name for a caption id; special characters are percent-encoded."""
     return f"{quote(caption_id, safe='#')}.png"
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    """Whole or not at all; under a name of this process until then, since several may draw the same batch."""
+    """Writes a file atomically, with a temporary name per process since several may draw the same batch."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with temporary.open("wb") as file:
@@ -182,7 +182,7 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def _load(path: Path) -> np.ndarray | None:
-    """A kept array; None where there is none that can be read."""
+    """Loads a stored array; None if it does not exist or cannot be read."""
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -1,7 +1,7 @@
-"""Reference features as a file: what `hspcgan reference` writes and `evaluate.reference` may name.
+"""Files of reference features, which `hspcgan reference` writes and `evaluate.reference` can name.
 
-One safetensors file: `features/SCORER` float32 [N, d] for each scorer, and in its metadata the scorers' weights, how
-they read images, and where the images came from. With it, figures need no real images.
+A safetensors file contains `features/SCORER` float32 [N, d] for each scorer; its metadata holds the sha256 and the
+preprocessing of each scorer, and the source of the images. With this file, an evaluation needs no real images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference file that was read."""
+    """The content of a reference file."""
 
     path: Path
     sha256: str
@@ -35,7 +35,7 @@ class Reference:
         return len(next(iter(self.features.values())))
 
     def features_of(self, scorer: Scorer) -> np.ndarray:
-        """float32 [N, d]. UserError where the file has none of this scorer, or of other weights or another reading."""
+        """Returns features float32 [N, d]. UserError if the file has none for these weights and preprocessing."""
         own = self.about["scorers"].get(scorer.label)
         wanted = {"sha256": scorer.sha256, "mode": scorer.mode}
         if own != wanted:
@@ -47,12 +47,12 @@ class Reference:
 
 
 def is_file(name: str) -> bool:
-    """Whether evaluate.reference names a file, not a split."""
+    """Returns whether evaluate.reference names a file instead of a split."""
     return name.endswith(SUFFIX)
 
 
 def write_reference(path: Path, features: Mapping[Scorer, np.ndarray], source: Mapping[str, Any]) -> None:
-    """Writes features [N, d] by scorer and where their images came from, whole or not at all."""
+    """Writes features [N, d] by scorer and the source of their images, atomically."""
     from safetensors.numpy import save
 
     from hspcgan.model.common.files import write_whole
@@ -64,7 +64,7 @@ def write_reference(path: Path, features: Mapping[Scorer, np.ndarray], source: M
 
 
 def read_reference(path: Path) -> Reference:
-    """UserError where the file is missing, damaged or not a reference file."""
+    """Reads a reference file. UserError if it is missing, damaged or not a reference file."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

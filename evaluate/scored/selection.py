@@ -1,4 +1,4 @@
-"""Which images and captions are scored: chosen by seed and image key alone, not by the order of the cache."""
+"""Selects the images and captions to score; the choice depends only on seed and image key, not on the cache order."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from hspcgan.pipeline.cache.reader import Cache
 
 @dataclass(frozen=True)
 class Selection:
-    """N captions to draw, the real images that they describe, and N other real images as the reference.
+    """N captions to draw, the real images they describe, and N other real images as the reference.
 
-    The reference is empty where its features come from a file.
+    The reference is empty if its features come from a file.
     """
 
-    caption_rows: np.ndarray  # [N] rows of the cache's captions
+    caption_rows: np.ndarray  # [N] rows in the cache's captions
     sample_rows: np.ndarray  # [N] rows of their images
     reference_rows: np.ndarray  # [N] rows of the reference images, none of them among sample_rows
     reference_split: str
 
 
 def select(cache: Cache, config: EvaluateConfig, reference_size: int | None = None) -> Selection:
-    """UserError where the cache has too few images for two disjoint sets of N.
+    """Selects captions and reference images. UserError if the cache has too few images for two disjoint sets of N.
 
-    `reference_size`: images of a reference file, which takes the place of a split.
+    `reference_size`: number of images in a reference file, which replaces the reference split.
     """
     reference_split = config.reference or config.split
     drawn = _shuffled(cache, config.split, config.seed)
@@ -57,8 +57,8 @@ def _without_reference(cache: Cache, config: EvaluateConfig, drawn: np.ndarray, 
     n = size if config.samples is None else config.samples
     if n != size or n > len(drawn):
         raise UserError(
-            f"{config.reference} holds {size} images, and split {config.split} of {cache.path} has {len(drawn)}; both "
-            f"sets have the same size: set evaluate.samples to {size}, or make a reference of at most {len(drawn)}"
+            f"{config.reference} has {size} images, and split {config.split} of {cache.path} has {len(drawn)}; both "
+            f"sets need the same size: set evaluate.samples to {size}, or use a reference of at most {len(drawn)}"
         )
     captions = np.array([_caption(cache, int(row), config) for row in drawn[:n]])
     return Selection(captions, drawn[:n], drawn[:0], str(config.reference))
@@ -68,7 +68,7 @@ def _shuffled(cache: Cache, split: str, seed: int) -> np.ndarray:
     rows = np.asarray(cache.split_rows(split))
     if not len(rows):
         known = ", ".join(sorted(set(cache.samples["split"].to_pylist())))
-        raise UserError(f"split {split} has no images in {cache.path}; there are: {known}")
+        raise UserError(f"split {split} has no images in {cache.path}; existing splits: {known}")
     keys = cache.samples["key"]
     return np.array(sorted(rows, key=lambda row: _digest(seed, keys[int(row)].as_py())))
 

@@ -1,4 +1,4 @@
-"""What can be scored: a checkpoint, the generator before its first training step, a folder of images, real images."""
+"""Subjects to score: a checkpoint, the generator before its first training step, a folder of images, real images."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import Manifest
 
 CHECKPOINT, IMAGES, REAL, UNTRAINED = "checkpoint", "images", "real", "untrained"  # kinds
-TRAINED = "trained"  # label of the run's own checkpoint
+TRAINED = "trained"  # label of the checkpoint in the manifest's run
 
 
 @dataclass(frozen=True)
 class Subject:
     """One column of an evaluation.
 
-    `source` is what was asked for, a path or a shipped name; a checkpoint is looked for when it is scored, so that a
-    missing one costs its own column.
+    `source` is the given path or shipped name. A checkpoint is opened only when it is scored, so that a missing
+    checkpoint affects only its own column.
     """
 
     label: str
@@ -36,12 +36,12 @@ class Subject:
 
     @property
     def judged(self) -> bool:
-        """Whether the manifest's expectations hold for it."""
+        """Whether the expectations in the manifest apply to the subject."""
         return self.kind in (CHECKPOINT, IMAGES)
 
     @property
     def path(self) -> Path | None:
-        """The checkpoint folder, or the folder of images. UserError where there is no such checkpoint."""
+        """The checkpoint folder, or the folder of images. UserError if the checkpoint does not exist."""
         if self.source is None:
             return None
         return find_checkpoint(self.source) if self.kind == CHECKPOINT else Path(self.source)
@@ -56,10 +56,10 @@ def choose(
     real: bool = False,
     label: str | None = None,
 ) -> list[Subject]:
-    """The subjects of a command line; where it names none, the manifest's `checkpoints`, or the run's latest one.
+    """Returns the subjects of a command line; by default `evaluate.checkpoints`, or the run's latest checkpoint.
 
-    The run's own checkpoint is labelled "trained", others by their name, with their run's or their step where a name
-    stands twice. UsageError for a label that is used twice or is given to several subjects.
+    The checkpoint of the run has the label "trained", others have their name, extended by run or step if names are
+    equal. UsageError for a label that is used twice, or a `label` for several subjects.
     """
     named = dict(named or {})
     if checkpoints or untrained or real or images:
@@ -69,7 +69,7 @@ def choose(
     else:
         run = manifest.run
         if not run.is_dir():
-            raise UserError(f"nothing is trained in {run} yet: `hspcgan train MANIFEST`, or name a --checkpoint")
+            raise UserError(f"nothing is trained in {run} yet; run `hspcgan train MANIFEST`, or give --checkpoint")
         own, checkpoints = {}, [str(run)]
     found = [Subject(UNTRAINED, UNTRAINED)] if untrained else []
     found += [Subject(name, CHECKPOINT, source) for name, source in own.items()]
@@ -82,20 +82,20 @@ def choose(
     found += [Subject(REAL, REAL)] if real else []
     if label is not None:
         if len(found) != 1:
-            raise UsageError(f"--label names one subject, but {len(found)} are to be scored; score them one by one")
+            raise UsageError(f"--label is for one subject, but {len(found)} were given; score them one by one")
         found = [Subject(label, found[0].kind, found[0].source)]
     names = [subject.label for subject in found]
     for name in names:
         if not name or names.count(name) > 1 or "/" in name or name.startswith("."):
             raise UsageError(
-                f"label {name!r} is not a file name or stands for several subjects; name them in evaluate.checkpoints, "
-                "or score one by one with --label"
+                f"label {name!r} is no file name or is used for several subjects; name them in "
+                "evaluate.checkpoints, or score them one by one with --label"
             )
     return found
 
 
 def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: FrozenClip) -> Generator:
-    """The subject's generator. UserError where its CLIP, parser, templates or image size differ from the cache's."""
+    """Opens the subject's generator. UserError if CLIP, parser, templates or image size differ from the cache."""
     if subject.kind == CHECKPOINT and subject.path is not None:
         loaded = open_checkpoint(subject.path, clip)
         generator, texts = loaded.generator, loaded.card.get("extra", {}).get("texts") or {}
@@ -111,13 +111,13 @@ def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: Fro
     if generator.config.image_size != size:
         raise UserError(
             f"{subject.label} draws {generator.config.image_size} px, but the real images in {cache.path} have {size}; "
-            "use a cache of that size"
+            "use a cache with images of the same size"
         )
     return generator
 
 
 def provenance(subject: Subject) -> dict[str, Any]:
-    """What the result file holds of the subject: kind and, of a checkpoint, its path, step and weights."""
+    """Returns the subject's entry in the result file: its kind and, for a checkpoint, path, step and weights."""
     if subject.path is None:
         return {"kind": subject.kind}
     if subject.kind == IMAGES:
@@ -134,7 +134,7 @@ def provenance(subject: Subject) -> dict[str, Any]:
 
 
 def _labels(manifest: Manifest, sources: Sequence[str]) -> list[str]:
-    """A label for each checkpoint: trained, or its name; where these stand twice, with more of the path."""
+    """Returns a label per checkpoint: "trained" or its name, with more of the path if labels are equal."""
     run = manifest.run.resolve()
     paths = [Path(source).resolve() for source in sources]
     inside = [path == run or path.is_relative_to(run) for path in paths]

@@ -1,1 +1,1 @@
-"""What an evaluation is compared with: the lock before anything is computed, the expectations after."""
+"""Checks of an evaluation: the lock before anything is computed, the expectations afterwards."""

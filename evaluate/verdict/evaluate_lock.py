@@ -1,7 +1,7 @@
-"""The lock: data, weights and settings behind the expectations, compared before any figure is computed.
+"""The lock: data, weights and settings of the expectations, compared before any figure is computed.
 
-The cache is compared by what an evaluation reads of it, not by its fingerprint, which names tool versions as well:
-another version of a tool that gives the same images, captions and concepts changes no figure.
+The cache is compared by the content that an evaluation reads, not by its fingerprint, which also covers tool versions:
+a different tool version that produces the same images, captions and concepts changes no figure.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, Subject, provenance
 from hspcgan.model.common.errors import UserError
 
-SHOWN = 12  # digits of a sha256 in messages and in a lock's cache
+SHOWN = 12  # digits of a sha256 in messages and in `lock.cache`
 
 
 def present(context: EvaluationContext, subjects: Sequence[Subject]) -> Lock:
-    """The lock of this evaluation; of the checkpoints, those that the manifest names hold their weights' sha256."""
+    """Returns the lock of this evaluation; it includes the weights of checkpoints that the manifest names."""
     named = context.config.checkpoints
     weights = {
         one.label: provenance(one)["sha256"]
@@ -39,13 +39,13 @@ def present(context: EvaluationContext, subjects: Sequence[Subject]) -> Lock:
 
 
 def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
-    """A line for each thing that differs; `partial`: some of the lock's metrics and checkpoints were not asked for."""
+    """Returns a line per difference; with `partial`, metrics and checkpoints that are not evaluated are ignored."""
     lines = []
     for name, expected in lock.settings.model_dump().items():
         got = getattr(found.settings, name)
         if got != expected:
-            lines.append(f"evaluate.{name}: the expectations were made with {expected}, this is {got}")
-    lines += _changed("the cache's", lock.cache, found.cache, lock.cache)
+            lines.append(f"evaluate.{name}: the expectations were measured with {expected}, but it is {got}")
+    lines += _changed("cache content", lock.cache, found.cache, lock.cache)
     lines += _changed("weights of scorer", lock.scorers, found.scorers, lock.scorers.keys() | found.scorers.keys())
     lines += _changed("weights of checkpoint", lock.checkpoints, found.checkpoints,
                       lock.checkpoints.keys() & found.checkpoints.keys())  # fmt: skip
@@ -63,14 +63,14 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
     found = _differences_without_raising(context, subjects, lock, partial)
     if found:
         raise UserError(
-            f"{context.manifest.name}: not what the expectations were made with:\n  " + "\n  ".join(found)
-            + "\nUndo the change, make new expectations with `hspcgan evaluate MANIFEST --update`, or score without "
-            "any: -o evaluate.expect=null"
+            f"{context.manifest.name}: the expectations were measured with something else:\n  " + "\n  ".join(found)
+            + "\nUndo the change, write new expectations with `hspcgan evaluate MANIFEST --update`, or score without "
+            "expectations: -o evaluate.expect=null"
         )  # fmt: skip
 
 
 def stale_sections(context: EvaluationContext) -> list[str]:
-    """Where the manifest's data, parse and encode sections differ from those that made the cache, a line each."""
+    """Returns a line for each key in data, parse and encode that differs between manifest and cache."""
     from hspcgan.pipeline.concepts.config import ParseConfig
     from hspcgan.pipeline.sources.config import DataConfig
     from hspcgan.pipeline.stages.encode import EncodeConfig
@@ -90,7 +90,7 @@ def stale_sections(context: EvaluationContext) -> list[str]:
         tokens = stages.get("encode", {}).get("tokens", True)
         pairs.append(("encode", {"tokens": tokens}, {"tokens": encode.tokens}))
     return [
-        f"{section}.{key}: the cache was made with {own[key]!r}, the manifest has {asked.get(key)!r}"
+        f"{section}.{key}: the cache was made with {own[key]!r}, but the manifest has {asked.get(key)!r}"
         for section, own, asked in pairs
         for key in own
         if json.loads(json.dumps(asked.get(key), default=str)) != own[key]
@@ -98,19 +98,19 @@ def stale_sections(context: EvaluationContext) -> list[str]:
 
 
 def require_sections(context: EvaluationContext) -> None:
-    """UserError where the cache was made with another data, parse or encode section than the manifest's."""
+    """UserError if the cache was made with other data, parse or encode sections than those in the manifest."""
     lines = stale_sections(context)
     if lines:
         raise UserError(
-            f"{context.cache.path} is not the cache of this manifest:\n  " + "\n  ".join(lines)
-            + "\nSet the keys back, name another `cache`, or `hspcgan prepare MANIFEST --rebuild`"
+            f"{context.cache.path} was not built from this manifest:\n  " + "\n  ".join(lines)
+            + "\nRestore these keys, set another `cache`, or run `hspcgan prepare MANIFEST --rebuild`"
         )  # fmt: skip
 
 
 def _differences_without_raising(
     context: EvaluationContext, subjects: Sequence[Subject], lock: Lock, partial: bool
 ) -> list[str]:
-    """As `differences`; a checkpoint that cannot be opened is left to its own column."""
+    """Like `differences`, but ignores checkpoints that cannot be opened; their column shows the error."""
     readable = []
     for subject in subjects:
         try:

@@ -1,4 +1,4 @@
-"""Figures against the manifest's expectations: the verdicts of an evaluation."""
+"""Compares figures with the expectations in the manifest; gives the verdicts of an evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hspcgan.model.common.errors import ManifestError
 
 @dataclass(frozen=True)
 class Verdict:
-    """One expectation; `got` is None where no figure of that name was measured, which fails."""
+    """One expectation; `got` is None if no figure of that name was measured, which counts as failed."""
 
     name: str
     got: float | None
@@ -24,7 +24,7 @@ class Verdict:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Smallest and largest value that pass."""
+        """The smallest and the largest value that pass."""
         return self.bound.ends(self.se)
 
     @property
@@ -38,7 +38,7 @@ class Verdict:
 
     @property
     def expected(self) -> str:
-        """The range in words: ≤ 126, ≥ 0.5 and ≤ 0.7, 27.76 ± 0.5."""
+        """The range for messages: ≤ 126, ≥ 0.5 and ≤ 0.7."""
         low, high = self.ends
         signs = [("≥", low)] * math.isfinite(low) + [("≤", high)] * math.isfinite(high)
         text = " and ".join(f"{sign} {_digits(end, self.got)}" for sign, end in signs)
@@ -46,26 +46,26 @@ class Verdict:
 
     @property
     def shown(self) -> str:
-        """The value with as many digits as decide."""
+        """The value, with as many digits as are needed to see whether it passes."""
         if self.got is None:
             return "not measured"
         near = min((end for end in self.ends if math.isfinite(end)), key=lambda end: abs(end - self.got))  # type: ignore[operator]
         return f"{_digits(self.got, near)}, N {self.n}" if self._other_n else _digits(self.got, near)
 
     def as_json(self) -> dict[str, Any]:
-        """Numbers as numbers; null for an open end and for a figure that was not measured."""
+        """Returns plain data, with None for an open end and for a figure that was not measured."""
         low, high = (end if math.isfinite(end) else None for end in self.ends)
         bound = self.bound.model_dump(exclude_none=True)
         return {"name": self.name, "got": self.got, "low": low, "high": high, "passed": self.passed, "bound": bound}
 
 
 def named(names: Sequence[str], short: str) -> list[str]:
-    """The names that are this one, or that it shortens: `fid/held-out-clip` for `fid/held-out-clip/n191/test/…`."""
+    """Returns the names that equal or begin with `short`: fid/held-out-clip matches fid/held-out-clip/n191/test/…"""
     return [name for name in names if name == short or name.startswith(short + "/")]
 
 
 def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
-    """ManifestError where an expectation's shortened name stands for several of the figures' names or their heads."""
+    """ManifestError if the shortened name of an expectation matches several names."""
     for name in expect:
         found = named(names, name)
         if len(found) > 1:
@@ -75,7 +75,7 @@ def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
 
 
 def judge(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdict]:
-    """A verdict for each expectation. ManifestError where a shortened name matches several figures."""
+    """Returns a verdict for each expectation. ManifestError if a shortened name matches several figures."""
     by_name = {figure.name: figure for figure in figures}
     require_one_each(expect, list(by_name))
     verdicts = []
@@ -90,21 +90,21 @@ def judge(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdic
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
-    """Figure, got, expected and pass or DRIFT, in aligned columns."""
+    """Formats figure, got, expected and pass or DRIFT in aligned columns."""
     rows = [("figure", "got", "expected", "")]
     rows += [(one.name, one.shown, one.expected, "pass" if one.passed else "DRIFT") for one in verdicts]
     return table(rows)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of equal length in columns as wide as their longest cell."""
+    """Formats rows of equal length in columns as wide as their longest cell."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
 
 
 def _digits(value: float, other: float | None) -> str:
-    """`value` with four digits, and with more where `other` would look the same although it differs."""
+    """Formats `value` with four digits, or with more if it would otherwise look equal to a different `other`."""
     for digits in range(4, 17):
         text = f"{value:.{digits}g}"
         if other is None or value == other or text != f"{other:.{digits}g}":

@@ -1,4 +1,4 @@
-"""An evaluation for other programs: JSON, JUnit XML for a CI server, Markdown for a job summary."""
+"""Formats an evaluation for other programs: JSON, JUnit XML for a CI server, Markdown for a job summary."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def as_json(name: str, results: Sequence[Result]) -> str:
 
 
 def as_junit(name: str, results: Sequence[Result]) -> str:
-    """JUnit XML: a suite per subject, a case per expectation; drift is a failure, a damaged checkpoint an error."""
+    """Returns JUnit XML: a suite per subject, a case per expectation; drift is a failure, a bad checkpoint an error."""
     root = ElementTree.Element("testsuites", name=name)
     for result in results:
         errors = 1 if result.error else 0
@@ -57,7 +57,7 @@ def as_junit(name: str, results: Sequence[Result]) -> str:
 
 
 def as_markdown(name: str, results: Sequence[Result]) -> str:
-    """A heading with the outcome, the verdicts, and the figures with their 95 % intervals."""
+    """Returns Markdown: a heading with the outcome, the verdicts, and the figures with their 95 % intervals."""
     judged = [result for result in results if result.verdicts or result.error]
     state = "" if not judged else ": pass" if all(result.passed for result in judged) else ": FAIL"
     lines = [f"## {name}{state}", ""]

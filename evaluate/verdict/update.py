@@ -1,4 +1,4 @@
-"""`hspcgan evaluate --update`: writes values and lock of this evaluation into the manifest's own file.
+"""Writes the values and the lock of an evaluation into the manifest file, for `hspcgan evaluate --update`.
 
 The file keeps its comments and order (ruamel.yaml); only evaluate.expect and evaluate.lock change.
 """
@@ -17,18 +17,18 @@ from hspcgan.evaluate.verdict.evaluate_lock import differences, present
 from hspcgan.evaluate.verdict.expectations import named
 from hspcgan.model.common.files import write_whole
 
-NEW = {"se": 1}  # tolerance of an expectation that did not exist
+NEW = {"se": 1}  # tolerance of a new expectation
 
 
 def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
-    """Rewrites the manifest's expectations and lock; returns what changed, a line each.
+    """Rewrites expectations and lock in the manifest; returns one line per change.
 
     Expectations of the form `value` get the measured one with its N and keep their tolerance; min and max stay. A
     judged subject without any of that form gets one for each figure of the first scorer.
     """
     import ruamel.yaml
 
-    editor = ruamel.yaml.YAML(typ="rt")  # keeps comments; like a safe loader it builds plain data alone
+    editor = ruamel.yaml.YAML(typ="rt")  # keeps comments; like a safe loader, it creates only plain data
     editor.width = 116
     editor.preserve_quotes = True
     path = context.manifest.path
@@ -49,7 +49,7 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
 
 
 def _update_expect(section: Any, context: EvaluationContext, result: Result) -> list[str]:
-    """Sets values in `section["expect"]` for one subject; its own figures under its label."""
+    """Sets values in `section["expect"]` for one subject; new expectations are stored under its label."""
     label, lines = result.subject.label, []
     expect = section.get("expect") or {}
     section["expect"] = expect
@@ -75,13 +75,13 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
             lines.append(f"{label} {name}: N {bound.n or 'not stated'} → {n}")
         if name in target:
             target[name].update(value=value, n=n)
-        else:  # of a manifest that this one starts from
+        else:  # inherited from the base manifest
             target[name] = _on_one_line({**bound.model_dump(exclude_none=True), "value": value, "n": n})
     return lines
 
 
 def _on_one_line(bound: dict[str, float]) -> Any:
-    """A bound that ruamel.yaml writes as {value: 27.8, se: 1}."""
+    """Returns a bound that ruamel.yaml writes in one line, such as {value: 27.8, se: 1}."""
     from ruamel.yaml.comments import CommentedMap
 
     found = CommentedMap(bound)
@@ -90,7 +90,7 @@ def _on_one_line(bound: dict[str, float]) -> Any:
 
 
 def _merged(before: Lock | None, now: Lock) -> Lock:
-    """The new lock; metrics and checkpoints that were not scored this time stay as they were."""
+    """Returns the new lock; metrics and checkpoints that were not scored keep their old entries."""
     if before is None:
         return now
     metrics, checkpoints = before.metrics | now.metrics, before.checkpoints | now.checkpoints

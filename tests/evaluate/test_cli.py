@@ -79,7 +79,7 @@ def test_another_split_can_be_the_reference(cache):
     ("settings", "message"),
     [({"samples": 6}, "at most 5 samples are possible.*asks for 6; lower evaluate.samples"),
      ({"samples": 4, "reference": "train"}, "at most 3 samples"),
-     ({"split": "val"}, "split val has no images.*there are: test, train")],
+     ({"split": "val"}, "split val has no images.*existing splits: test, train")],
 )  # fmt: skip
 def test_what_the_cache_cannot_give_is_rejected(cache, settings, message):
     with pytest.raises(ValueError, match=message):
@@ -233,9 +233,9 @@ def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
     result = hspcgan("evaluate", manifest, "--checkpoint", large)
     assert failed(result, "draws 64 px"), result.output
     result = hspcgan("evaluate", manifest, "--checkpoint", checkpoint, "--checkpoint", checkpoint)
-    assert failed(result, "stands for several subjects"), result.output
+    assert failed(result, "is used for several subjects"), result.output
     result = hspcgan("evaluate", manifest, "--real", "--untrained", "--label", "x")
-    assert failed(result, "--label names one subject"), result.output
+    assert failed(result, "--label is for one subject"), result.output
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_an_unknown_key_and_a_missing_scorer_are_refused_before_anything_is_draw
 @pytest.mark.parametrize(("samples", "size"), [(3, 2), (2, 3), (None, 99)])
 def test_sets_of_different_size_are_refused(cache, samples, size):
     config = EvaluateConfig(samples=samples, reference="real.safetensors")
-    message = rf"real\.safetensors holds {size} images, .*both sets have the same size: set evaluate\.samples to {size}"
+    message = rf"real\.safetensors has {size} images, .*both sets need the same size: set evaluate\.samples to {size}"
     with pytest.raises(UserError, match=message):
         select(cache, config, reference_size=size)
 

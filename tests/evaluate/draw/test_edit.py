@@ -111,7 +111,7 @@ def test_words_are_replaced_whole():
     assert replaced("a red bird, redder than red", "red", "blue") == "a blue bird, redder than blue"
     assert replaced("a bird", "bird", "bird with a red crown") == "a bird with a red crown"
     for old in ("bir", "", " "):
-        with pytest.raises(ValueError, match="give words of the text"):
+        with pytest.raises(ValueError, match="give words of the caption"):
             replaced("a bird", old, "cat")
 
 
@@ -119,7 +119,7 @@ def test_what_changes_nothing_is_refused(checkpoint, tmp_path):
     still = hspcgan("interpolate", "a bird", "--checkpoint", checkpoint, "--out", tmp_path)
     assert (still.exit_code, "nothing to interpolate" in still.output) == (2, True)
     few = hspcgan("interpolate", *TEXTS, "a bird", "--frames", 2, "--checkpoint", checkpoint, "--out", tmp_path)
-    assert (few.exit_code, "2 frames for 3 texts" in few.output) == (2, True)
+    assert (few.exit_code, "2 frames for 3 captions" in few.output) == (2, True)
     with pytest.raises(ValueError, match="nothing is replaced"):
         Edits("a bird", (), (0,), tmp_path).texts()
     absent = hspcgan("edit", "a bird", "--replace", "cat", "dog", "--out", tmp_path, "--dry-run")
@@ -137,7 +137,7 @@ def test_texts_come_from_a_file_too(checkpoint, tmp_path):
     assert hspcgan("sample").exit_code == 2
     (tmp_path / "empty.txt").write_text("\n \n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\xff")
-    for name, says in (("empty", "contains no text"), ("binary", "UTF-8"), ("none", "no such file")):
+    for name, says in (("empty", "contains no captions"), ("binary", "UTF-8"), ("none", "no such file")):
         with pytest.raises(ValueError, match=says):
             read_texts(tmp_path / f"{name}.txt")
 

@@ -163,7 +163,7 @@ def test_the_page_is_well_formed_and_needs_nothing_from_outside(page):
 def test_the_page_says_how_far_the_checkpoint_has_come_and_which_bound_it_missed(page):
     text = re.sub(r"\s+", " ", " ".join(page.texts))
     assert "80% of the way" in text  # (100 − 28) / (100 − 10)
-    assert "a network that no generator here was trained with" in text
+    assert "a network that was not used in training" in text
     assert "drift" in text
     assert "≤ 20" in text
 
@@ -179,7 +179,7 @@ def test_each_caption_shows_its_real_and_its_drawn_image(tmp_path):
 
 def test_the_page_shows_attributes_extremes_and_edits(page):
     text = re.sub(r"\s+", " ", " ".join(page.texts))
-    assert "Named things drawn right" in text
+    assert "Correct attributes" in text
     assert "28.0 %" in text  # of the checkpoint, 10.0 % of real images
     assert [[label for label, _ in card] for card in page.cards[-2:]] == [["before", "after"]] * 2
     assert "0.100" in text

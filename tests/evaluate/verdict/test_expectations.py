@@ -98,6 +98,6 @@ def test_a_checkpoint_has_its_own_expectations_over_those_of_all():
 
 def test_published_figures_are_shown_and_never_judged():
     assert published(EvaluateConfig(published={"fid": 11.2, "clip_score": 0.316})) == [
-        "published: fid 11.2, clip_score 0.316 (by other scorers: compare trends, not values)"
+        "published: fid 11.2, clip_score 0.316 (from other scorers, so compare trends, not values)"
     ]
     assert published(EvaluateConfig()) == []

@@ -80,11 +80,11 @@ def test_the_same_evaluation_again_passes_by_every_output(locked, tmp_path):
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("evaluate.seed=1", "evaluate.seed: the expectations were made with 0, this is 1"),
-        ("evaluate.samples=3", "evaluate.samples: the expectations were made with 4, this is 3"),
-        ("evaluate.caption=first", "evaluate.caption: the expectations were made with keyed, this is first"),
+        ("evaluate.seed=1", "evaluate.seed: the expectations were measured with 0, but it is 1"),
+        ("evaluate.samples=3", "evaluate.samples: the expectations were measured with 4, but it is 3"),
+        ("evaluate.caption=first", "evaluate.caption: the expectations were measured with keyed, but it is first"),
         ("evaluate.split=train", "evaluate.split"),
-        ("evaluate.reference=train", "evaluate.reference: the expectations were made with test, this is train"),
+        ("evaluate.reference=train", "evaluate.reference: the expectations were measured with test, but it is train"),
         ("encode.templates.entity=a {}", "encode.templates.entity: the cache was made with 'a photo of a {}'"),
     ],
 )
@@ -106,7 +106,7 @@ def test_another_data_section_than_the_caches_is_named(locked):
     data = "data={source: toybirds, scenes: 20, seed: 7, image_size: 56}"
     context = prepare(load_manifest(str(locked), [data]))
     context.cache.info["stages"]["ingest"]["data"] = {"image_size": 56, "scenes": 20, "seed": 0, "source": "toybirds"}
-    assert stale_sections(context) == ["data.seed: the cache was made with 0, the manifest has 7"]
+    assert stale_sections(context) == ["data.seed: the cache was made with 0, but the manifest has 7"]
 
 
 def test_another_scorer_is_named(locked, untouched, tiny_clip_path):
@@ -137,7 +137,7 @@ def test_a_damaged_checkpoint_costs_its_own_column(locked, tmp_path):
     result = hspcgan("evaluate", locked, "-o", checkpoints, "--markdown", tmp_path / "m.md")
     assert result.exit_code == 3, result.output
     assert "second could not be scored" in result.output
-    assert "first against tiny's expectations" in result.output
+    assert "first, compared with the expectations of tiny" in result.output
     assert "**second** could not be scored" in (tmp_path / "m.md").read_text()
 
 
@@ -158,8 +158,8 @@ def test_other_images_captions_and_concepts_are_named(locked, untouched, tmp_pat
     other.write_text(yaml.safe_dump(text))
     result = hspcgan("evaluate", other)
     assert result.exit_code == 3, result.output
-    assert "the cache's images: expected" in result.output
-    assert "the cache's captions: expected" in result.output
+    assert "cache content images: expected" in result.output
+    assert "cache content captions: expected" in result.output
 
 
 def test_only_some_metrics_are_computed_and_judged(locked):
