@@ -203,6 +203,6 @@ def draw(images: Images, title: str) -> None:
 
 
 def process() -> tuple[int, int]:
-    """Number of this process and how many there are, as torchrun's environment has them."""
+    """Returns the rank of this process and the number of processes, from torchrun's environment variables."""
     size = launch_number("WORLD_SIZE", 1, least=1)
     return launch_number("RANK", 0, most=size - 1) if size > 1 else 0, size
