@@ -1,14 +1,14 @@
-"""The data of the parse stage: analysed words in, concept sets out."""
+"""Types of the parse stage: tokens as input, concept sets as output."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Token:
-    """One word of a caption in terms of Universal Dependencies, from any annotator.
+    """A word of a caption in Universal Dependencies, from any annotator.
 
-    `head` is an index into the caption's tokens (-1: root); indices run over the whole caption, sentences included.
-    `start` and `end` are character offsets in the caption. `ner` is the entity type as its tagger names it ("PERSON").
+    `head` is an index into all tokens of the caption, across its sentences (-1: root). `start` and `end` are character
+    offsets in the caption. `ner` is the named-entity type as the tagger writes it ("PERSON").
     """
 
     text: str
@@ -24,9 +24,9 @@ class Token:
 
 @dataclass(frozen=True)
 class Entity:
-    """A thing. `head` is its lemma, `text` the phrase to encode, `caption[start:end]` the head as written.
+    """A thing. `head` is its lemma, `text` the phrase to encode, and `caption[start:end]` the head as written.
 
-    `word` is the head's token index; `type` its named-entity type ("person"), "" if it has none.
+    `word` is the token index of the head; `type` is its named-entity type ("person"), "" if it has none.
     """
 
     head: str
@@ -39,7 +39,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Attribute:
-    """A property of `entities[entity]` (-1: of nothing named); `word` is the token that says it."""
+    """A property of `entities[entity]` (-1: of no entity in the caption); `word` is the index of its token."""
 
     text: str
     entity: int
@@ -48,7 +48,10 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Relation:
-    """`entities[subject]` `text` `entities[object]`; -1 where the caption names nothing."""
+    """The triple `entities[subject]`, `text`, `entities[object]`; -1 if the caption does not name an end.
+
+    `word` is the index of its token.
+    """
 
     text: str
     subject: int
@@ -58,11 +61,11 @@ class Relation:
 
 @dataclass
 class Concepts:
-    """A caption's three concept sets; attribute to entity and subject to object are the scene graph's edges.
+    """The three concept sets of a caption; the edges of the scene graph are attribute-entity and subject-object pairs.
 
     `graph` repeats them for drawing: {"entities": [{"head", "attributes", "start", "end"}], "relations":
-    [[subject, text, object]]}. `empty`: the rules found no entity, so noun chunks were taken. `notes`: how the edges
-    compare with sng_parser's graph, or what of FACTUAL's answer could not be used; counts by name.
+    [[subject, text, object]]}. `empty`: the rules found no entity, so noun chunks are used. `notes`: counts by name, of
+    differences from sng_parser's graph, or of unusable parts of FACTUAL's output.
     """
 
     entities: list[Entity] = field(default_factory=list)

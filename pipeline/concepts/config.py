@@ -1,4 +1,4 @@
-"""What a manifest's `parse` section may say."""
+"""The `parse` section of a manifest."""
 
 from typing import Any, Literal
 
@@ -6,27 +6,35 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class ParseConfig(BaseModel):
-    """How captions become concept sets and scene graphs."""
+    """How captions are converted into concept sets and scene graphs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     annotator: Literal["stanza", "spacy", "factual"] = Field(
         "spacy",
-        description="Who analyses the words for the concept sets; spacy: installed with the package; stanza: finer, "
-        "its models must be fetched; factual: a T5 that writes scene graphs.",
+        description="The parser for the concept sets. spacy: installed with the package; stanza: more fine-grained, "
+        "but its models must be fetched; factual: a T5 that writes scene graphs.",
     )
     model: str = Field(
         "",
-        description="stanza: toy-stanza, en, or a folder of .pt files; spacy: a package or folder; "
-        "factual: a folder as Hugging Face has it (lizhuang144/flan-t5-base-VG-factual-sg), with model.safetensors. "
-        "Empty: stanza's en, or the first installed of spaCy's small English models.",
+        description="The model of the annotator. stanza: toy-stanza, en, or a folder of .pt files; spacy: a package or "
+        "folder; factual: a copy of a Hugging Face repository (lizhuang144/flan-t5-base-VG-factual-sg), with "
+        "model.safetensors. If empty: stanza's en, spaCy's small English model, or weights/factual.",
     )
-    spacy_model: str = Field("", description="spaCy model that sng_parser and factual read; empty: as above.")
-    batch_size: int = Field(256, ge=1, le=65_536, description="Captions analysed together; changes speed, not results.")
-    processes: int = Field(1, ge=1, le=1_024, description="Worker processes, each with its own models.")
+    spacy_model: str = Field(
+        "",
+        description="The spaCy model that parses captions for sng_parser, with every annotator: a package or folder. "
+        "If empty: parse.model with annotator spacy, otherwise spaCy's small English model.",
+    )
+    batch_size: int = Field(
+        256, ge=1, le=65_536, description="Number of captions parsed together; affects speed, not results."
+    )
+    processes: int = Field(
+        1, ge=1, le=1_024, description="Number of worker processes; each loads its own copy of the models."
+    )
 
     @field_validator("model", "spacy_model", mode="before")
     @classmethod
     def _nothing_is_empty(cls, value: Any) -> Any:
-        """`model:` and `-o parse.model=` are null in YAML."""
+        """Converts null to ""; `model:` and `-o parse.model=` are null in YAML."""
         return "" if value is None else value

@@ -1,4 +1,4 @@
-"""A caption's words and dependency tree, and the moves with which all rules change them."""
+"""The words and dependency tree of a caption, and the operations by which all rules edit them."""
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
@@ -10,25 +10,26 @@ if TYPE_CHECKING:
 
 NOMINAL = ("NOUN", "PROPN")
 COLOURED = ("colored", "coloured", "color", "colour")
-QUOTED = "QUOTED"  # the tag of quoted words: a name in any case
-# Words that begin a preposition of two words where they are adjectives: "next to", "close to".
+QUOTED = "QUOTED"  # the tag of quoted words, which are names even in lower case
+# Adjectives that begin a preposition of two words: "next to", "close to".
 NEAR = ("next", "close", "adjacent", "near")
 
 
 @cache
 def is_label(label: str, *labels: str) -> bool:
-    """Whether a dependency label is one of `labels` or a subtype of one: acl:relcl is an acl."""
+    """Whether a dependency label is in `labels` or is a subtype of a label there, as acl:relcl is of acl."""
     return label in labels or label.partition(":")[0] in labels
 
 
 class ParseEdit:
     """
-    One caption's words, tags and dependency tree as lists, with the moves attach, promote, relabel and retag.
+    The words, tags and dependency tree of a caption as lists, with the operations attach, promote, relabel and retag.
 
-    `texts` are as written, `words` in lower case, `starts` the places of their first characters; `heads` are indices,
-    −1 for the root's. Index −1 stands for the place above the root: every list has one entry more, which is empty there
-    and its own head, so that a rule can read the head of any word. Labels are spaCy's (CLEAR) until `annotate.to_ud`
-    has run, then those of Universal Dependencies. Each move sets `changed`. One that would make a circle is not done.
+    `texts` are the words as written, `words` in lower case, `starts` their character offsets; `heads` are indices, −1
+    for the head of the root. Index −1 is a virtual word above the root: every list has one more entry, which is empty,
+    with head −1, so that a rule can read the head of any word. Labels are spaCy's (CLEAR) until `annotate.to_ud` has
+    run, then those of Universal Dependencies. Each operation sets `changed`; an operation that would create a cycle
+    does nothing.
     """
 
     def __init__(
@@ -52,8 +53,8 @@ class ParseEdit:
 
     @classmethod
     def of_doc(cls, doc: "Doc") -> "ParseEdit":
-        """spaCy's analysis of a caption."""
-        tokens = list(doc)  # iterating over a Doc creates its Token objects again each time
+        """Copies spaCy's parse of a caption."""
+        tokens = list(doc)  # each iteration over a Doc creates new Token objects
         heads = [t.head.i for t in tokens]
         return cls(
             [t.text for t in tokens],
@@ -66,7 +67,7 @@ class ParseEdit:
         )
 
     def as_doc(self, doc: "Doc") -> "Doc":
-        """The Doc that was edited with its new analysis: itself with new lemmas, if nothing was moved or tagged."""
+        """Returns a Doc with the edited parse: if only lemmas differ, `doc` with its lemmas changed in place."""
         from spacy.tokens import Doc
 
         tokens = list(doc)
@@ -91,20 +92,20 @@ class ParseEdit:
         return len(self.words) - 1
 
     def is_joined(self, i: int) -> bool:
-        """Whether no space stands between a word and the next one."""
+        """Whether there is no space between a word and the next word."""
         return self.starts[i] + len(self.texts[i]) == self.starts[i + 1]
 
     def is_a(self, i: int, *labels: str) -> bool:
-        """Whether a word's label is one of `labels` or a subtype of one."""
+        """Whether the label of a word is in `labels` or is a subtype of a label there."""
         return is_label(self.labels[i], *labels)
 
     def children(self, i: int, *labels: str) -> list[int]:
-        """Dependents in caption order; only those with one of the labels, if any are given. A new list."""
+        """A new list of dependents in caption order; if labels are given, only dependents with these labels."""
         found = self._children[i]
         return [c for c in found if is_label(self.labels[c], *labels)] if labels and found else found.copy()
 
     def attach(self, i: int, to: int, label: str = "") -> None:
-        """Moves a word, with its dependents, under another head (−1: none); with a new label if one is given."""
+        """Moves a word, with its dependents, to another head (−1: none), and changes its label if one is given."""
         above = to
         while above >= 0:
             if above == i:
@@ -120,11 +121,11 @@ class ParseEdit:
 
     def promote(self, new: int, over: int, label: str, moving: Iterable[int] = ()) -> None:
         """
-        Puts `new`, a word below `over`, in the place and under the label of `over`, which becomes its dependent.
+        Gives `new`, a descendant of `over`, the head and label of `over`, and makes `over` its dependent.
 
         Args:
-            label: of `over` in its new place.
-            moving: dependents of `over` that move to `new` with the place; the others stay.
+            label: The new label of `over`.
+            moving: Dependents of `over` that are moved to `new`; the others stay.
         """
         self.attach(new, self.heads[over], self.labels[over])
         self.attach(over, new, label)
@@ -133,12 +134,12 @@ class ParseEdit:
                 self.attach(child, new)
 
     def relabel(self, i: int, label: str) -> None:
-        """Changes a word's relation to its head."""
+        """Changes the label of a word."""
         if self.labels[i] != label:
             self.labels[i], self.changed = label, True
 
     def retag(self, i: int, tag: str, pos: str, lemma: str = "") -> None:
-        """Changes a word's fine and coarse part of speech, and its lemma if one is given."""
+        """Changes the fine and coarse part of speech of a word, and its lemma if one is given."""
         self.tags[i], self.pos[i], self.changed = tag, pos, True
         if lemma:
             self.lemmas[i] = lemma

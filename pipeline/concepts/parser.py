@@ -1,4 +1,4 @@
-"""The parse stage's mapper: captions → concept sets with the edges of their scene graphs."""
+"""The mapper of the parse stage: captions → concept sets with the edges of their scene graphs."""
 
 import atexit
 import gc
@@ -17,7 +17,7 @@ from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
 log = logging.getLogger("hspcgan.pipeline")
 
 MAX_WORDS, MAX_CHARACTERS = 300, 2000
-"""Of a caption that is analysed: parsers take memory and time by the square of its words. CLIP reads 77 tokens."""
+"""Limits for a caption to be parsed: memory and time grow with the square of its words. CLIP reads 77 tokens."""
 
 Analysed = tuple[Concepts, list[Token]]
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -25,21 +25,21 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 class Parser:
     """
-    Parses captions in batches. Models load at the first call, once; a caption's result depends on it alone.
+    Parses captions in batches. Models are loaded once, at the first call; each result depends only on its caption.
 
-    `fast=False` is what a script would do, for benchmarks to compare with: spaCy as it comes. Results are the same.
+    `fast=False` loads spaCy without changes, as a baseline for benchmarks; the results are equal.
     """
 
     def __init__(self, config: ParseConfig, fast: bool = True) -> None:
         self.config, self.fast = config, fast
-        self._models: list[Any] = []  # loaded ones
+        self._models: list[Any] = []  # loaded models
 
     def parse(self, texts: Sequence[str]) -> list[Concepts]:
-        """Concept sets of each caption, in order. A caption without words has none, and counts as empty."""
+        """Returns the concept sets of each caption, in order. Without words, a caption has no concepts (`empty`)."""
         return [concepts for concepts, _ in self._analyse(texts)]
 
     def tuples(self, texts: Sequence[str]) -> list[list[list[str]]]:
-        """Each caption's scene graph as FACTUAL writes it: [s, r, o], [entity, "is", attribute], [entity]."""
+        """Returns a scene graph per caption, in FACTUAL's form: [s, r, o], [entity, "is", attribute], [entity]."""
         from hspcgan.pipeline.concepts.factual.to_tuples import tuples
 
         if self.config.annotator == "factual":
@@ -48,7 +48,7 @@ class Parser:
 
     @cached_property
     def nlp(self) -> Any:
-        """The spaCy pipeline: sng_parser reads its Docs, and it is the annotator where the config says so."""
+        """The spaCy pipeline, whose Docs sng_parser reads; also the annotator if `config.annotator` is spacy."""
         from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
 
         return load_spacy(self._spacy_model, self.fast)
@@ -60,7 +60,7 @@ class Parser:
 
     @cached_property
     def vocabulary(self) -> Any:
-        """The words that the repair rules know, by part of speech."""
+        """The word lists of the repair rules, by part of speech."""
         from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
         return Vocabulary.of(self.nlp)
@@ -85,7 +85,7 @@ class Parser:
         return Factual(self.config.model)
 
     def load(self) -> None:
-        """Loads all models, and keeps Python's garbage collector from walking through them again and again."""
+        """Loads all models, and excludes their objects from garbage collection, which would scan them repeatedly."""
         if self._models:
             return
         self._models.append(self.vocabulary)
@@ -96,7 +96,7 @@ class Parser:
         if self.fast:
             gc.collect()
             gc.freeze()
-            atexit.register(gc.unfreeze)  # or libraries complain at exit that their objects still exist
+            atexit.register(gc.unfreeze)  # otherwise libraries warn at exit that their objects still exist
 
     def _analyse(self, texts: Sequence[str]) -> Iterator[Analysed]:
         self.load()
@@ -123,7 +123,7 @@ class Parser:
             yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
     def _by_factual(self, texts: Sequence[str]) -> Iterator[Analysed]:
-        """FACTUAL writes the graph; spaCy only says where its words are."""
+        """The graph comes from FACTUAL; spaCy is only used to locate its words."""
         from hspcgan.pipeline.concepts.extract.sng_graph import drawing, from_noun_chunks
         from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
@@ -141,7 +141,7 @@ class Parser:
             yield repair(doc, self.vocabulary)
 
     def versions(self) -> dict[str, str]:
-        """The tools and models on which the result depends; `annotate.versions.rules_code` states the rules."""
+        """Versions of the tools and models on which the result depends; for the rules see `versions.rules_code`."""
         from hspcgan.pipeline.concepts.annotate.spacy import spacy_identity
         from hspcgan.pipeline.concepts.annotate.versions import tool_versions
 
@@ -156,13 +156,13 @@ class Parser:
 
 
 def _each(texts: Sequence[str], analyse: Callable[[Sequence[str]], Iterator[Analysed]]) -> Iterator[Analysed]:
-    """Each text's analysis. A text that is too long, or that an annotator fails on, has no concepts."""
+    """Yields the result for each caption. A caption that is too long, or on which the annotator fails, is empty."""
     short = [text for text in texts if is_analysed(text)]
     try:
         found = iter(list(analyse(short)))
     except Exception as error:
         if len(short) < 2:
-            log.warning(f"a caption cannot be analysed ({type(error).__name__}: {error}): {short[0][:60]!r}")
+            log.warning(f"a caption cannot be parsed ({type(error).__name__}: {error}): {short[0][:60]!r}")
             found = iter([_nothing("failed")] * len(short))
         else:
             found = (one for text in short for one in _each([text], analyse))
@@ -171,7 +171,7 @@ def _each(texts: Sequence[str], analyse: Callable[[Sequence[str]], Iterator[Anal
 
 
 def is_analysed(text: str) -> bool:
-    """Whether a caption is short enough for an annotator."""
+    """Whether a caption is short enough to be parsed."""
     return len(text) <= MAX_CHARACTERS and len(_WORD.findall(text)) <= MAX_WORDS
 
 
@@ -180,13 +180,13 @@ def _nothing(why: str) -> Analysed:
 
 
 def lowercase_all_caps(texts: Sequence[str]) -> list[str]:
-    """Captions in capitals in lower case, which taggers know better; others as they are. Offsets stay."""
+    """Converts captions in all capitals to lower case, which taggers know better; character offsets do not change."""
     lowered = (text.lower() if text.isupper() else text for text in texts)
     return [low if len(low) == len(text) else text for low, text in zip(lowered, texts, strict=True)]
 
 
 def with_entity_types(tokens: list[Token], doc: Any) -> list[Token]:
-    """Named-entity types from spaCy's Doc, by character span, for an annotator that has none of its own."""
+    """Adds named-entity types from spaCy's Doc by character offset, if the annotator gives no types."""
     if any(token.ner for token in tokens):
         return tokens
     kinds = {at: t.ent_type_ for t in doc if t.ent_type_ for at in range(t.idx, t.idx + len(t.text))}

@@ -1,1 +1,1 @@
-"""Texts → words with parts of speech and dependency trees: spaCy, stanza, or a T5 that writes scene graphs."""
+"""Captions → words with parts of speech and dependency trees (spaCy, stanza), or scene graphs (FACTUAL's T5)."""

@@ -1,4 +1,4 @@
-"""What spaCy's small English model has learned on captions: its tagger's and parser's weights, saved and loaded."""
+"""Saves and loads the weights of spaCy's small English model after training on captions."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,19 +15,19 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 def shipped() -> Path:
-    """The folder of the weights that come with the package; `hspcgan assets build caption-parser` makes them."""
+    """The folder of the weights shipped with the package, which `hspcgan assets build caption-parser` trains."""
     return assets_folder() / CAPTION_PARSER
 
 
 def sha256(folder: Path) -> str:
-    """Of the weights file."""
+    """The sha256 of the weights file in `folder`."""
     from hspcgan.model.common.files import file_sha256
 
     return file_sha256(folder / WEIGHTS)
 
 
 def save(nlp: Any, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Writes a pipeline's weights, in half precision, and a card: `facts` and the labels of the weights."""
+    """Writes the weights of a pipeline in half precision, and a card with `facts` and the labels of the weights."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def save(nlp: Any, folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def load(nlp: Any, folder: Path) -> None:
-    """Puts weights into a pipeline; UserError if they cannot be read or its model has other shapes or labels."""
+    """Loads weights into a pipeline. UserError if they cannot be read or the pipeline has other shapes or labels."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -47,22 +47,22 @@ def load(nlp: Any, folder: Path) -> None:
         labels, model = card["labels"], card["model"]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{folder}: the caption weights cannot be read ({type(error).__name__}: {error}); install the package "
-            "again, or name a model: parse.model, parse.spacy_model"
+            f"{folder}: the caption weights cannot be read ({type(error).__name__}: {error}); reinstall the package, "
+            "or set parse.model and parse.spacy_model to another model"
         ) from error
     own = list(params(nlp))
     shapes = {name: layer.get_param(param).shape for name, layer, param in own}
     if labels != _labels(nlp) or shapes != {name: array.shape for name, array in weights.items()}:
         raise UserError(
-            f"{folder}: these weights are for {model}; installed is {nlp.meta['name']} {nlp.meta['version']}, "
-            "with other layers or labels. Install that version, or name your model: parse.model, parse.spacy_model"
+            f"{folder}: the caption weights are for {model}, but {nlp.meta['name']} {nlp.meta['version']}, which has "
+            f"other layers or labels, is installed; install {model}, or set parse.model and parse.spacy_model"
         )
     for name, layer, param in own:
         layer.set_param(param, weights[name].astype(np.float32))
 
 
 def params(nlp: Any) -> Iterator[tuple[str, Any, str]]:
-    """(name in the file, layer, name in the layer) of each array of the parts."""
+    """Yields (name in the file, layer, name in the layer) for each array of the trained components."""
     for part in PARTS:
         for number, layer in enumerate(nlp.get_pipe(part).model.walk()):
             yield from ((f"{part}.{number}.{name}", layer, name) for name in layer.param_names if layer.has_param(name))

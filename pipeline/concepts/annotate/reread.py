@@ -1,7 +1,7 @@
-"""Captions → spaCy's Docs. A caption that its model misreads for a known reason is changed and read a second time.
+"""Captions → spaCy's Docs. Captions with two known types of parse error are changed and parsed a second time.
 
-The reasons are two: no article before the first noun, and nouns that the model tears apart or takes for adverbs. Both
-changes are undone in the result, which has the caption's own words.
+These are captions without an article before the first noun, and nouns that the model splits or takes for adverbs. Both
+changes are reverted in the result, which has the words of the caption.
 """
 
 from collections import deque
@@ -16,13 +16,13 @@ from spacy.tokens import Doc, Token
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
-STAND_INS = {False: "window", True: "windows"}  # singular, plural: nouns that the model takes for nothing else
+STAND_INS = {False: "window", True: "windows"}  # singular, plural: words that the model always tags as nouns
 OPENERS = ("DET", "CCONJ", "PUNCT", "ADP")
 
 
 @dataclass(frozen=True)
 class TornNoun:
-    """Words of a Doc from `start` on that are one noun, and the noun that is read in their place."""
+    """Words of a Doc, from `start`, that are one noun, and the noun that replaces them in the second parse."""
 
     start: int
     stand_in: str
@@ -33,16 +33,16 @@ class TornNoun:
 
 def read(nlp: Any, texts: Sequence[str], batch_size: int, named: Collection[int] = ()) -> list[Doc]:
     """
-    spaCy's Doc of each text, after one reading or two.
+    Returns spaCy's Doc for each caption, after one or two parses.
 
     Args:
-        nlp: from `annotate.spacy.load_spacy`. If its "ner" is disabled, it runs where a rule may ask for entity types.
-        named: numbers of texts in which another annotator found names; these get entity types, too.
+        nlp: From `annotate.spacy.load_spacy`. If "ner" is disabled, it runs only on captions that need entity types.
+        named: Indices of captions in which another annotator found names; these also get entity types.
     """
     docs = list(nlp.pipe(texts, batch_size=batch_size))
     bare = {n for n, doc in enumerate(docs) if lacks_article(doc)}
     _add_entity_types(nlp, [doc for n, doc in enumerate(docs) if n in bare or n in named or has_name(doc)], batch_size)
-    bare = {n for n in bare if lacks_article(docs[n])}  # names need none
+    bare = {n for n in bare if lacks_article(docs[n])}  # names need no article
     torn = {n: nouns for n, doc in enumerate(docs) if (nouns := torn_nouns(doc))}
     changed = sorted(bare | set(torn))
     simpler = [("the " if n in bare else "") + with_stand_ins(docs[n], torn.get(n, ())) for n in changed]
@@ -62,12 +62,12 @@ def _add_entity_types(nlp: Any, docs: Sequence[Doc], batch_size: int) -> None:
 
 
 def has_name(doc: Doc) -> bool:
-    """Whether the rules may take a word for a name; to them, one in lower case never is."""
+    """Whether the rules may treat a word as a name; they treat lower-case words as nouns."""
     return any(t.pos_ == "PROPN" and not t.text.islower() for t in doc)
 
 
 def lacks_article(doc: Doc) -> bool:
-    """Whether the first word was read as a command or fragment, although it is a noun without an article.
+    """Whether the first word was parsed as a command or fragment, although it is a noun without an article.
 
     train on tracks → on (train, track)
     left ear of a cow → left (ear), of (ear, cow)
@@ -75,7 +75,7 @@ def lacks_article(doc: Doc) -> bool:
     """
     first = next((t for t in doc if not t.is_space), None)
     if first is None or first.pos_ in ("DET", "PRON", "NUM", "ADP", "SCONJ", "CCONJ", "PUNCT"):
-        return False  # most captions end here, before their words are walked through
+        return False  # most captions return here, before the loop over their words
     words = [t for t in doc if not t.is_space]
     if len(words) < 2 or first.ent_type_ == "PERSON":
         return False
@@ -90,7 +90,7 @@ def lacks_article(doc: Doc) -> bool:
 
 @cache
 def compounds() -> dict[tuple[str, str], tuple[str, bool]]:
-    """By their two words, as written: the second word's lemma, and whether it is plural."""
+    """Maps two words, as written, to the lemma of the second word and whether it is plural."""
     found = {}
     for first, second in (line.split() for line in lexicon("compounds")):
         found[first, second] = second, False
@@ -99,7 +99,7 @@ def compounds() -> dict[tuple[str, str], tuple[str, bool]]:
 
 
 def torn_nouns(doc: Doc) -> list[TornNoun]:
-    """Known compounds whose words the analysis does not hold together, and backs that it takes for adverbs.
+    """Known compounds that the parse splits, and occurrences of the noun "back" that it takes for adverbs.
 
     a hose attached to a fire hydrant → fire (hydrant), attach to (hose, hydrant)
     a trash can next to a stove → trash (can), next to (can, stove)
@@ -124,7 +124,9 @@ def _are_one(first: Token, second: Token) -> bool:
 
 
 def _is_body(back: Token) -> bool:
-    """Whether "back", taken for no noun, is one: after a quality that opens its phrase, and before no noun of its own.
+    """Whether "back" is a noun although it is not tagged as a noun.
+
+    It is if it follows an adjective at the start of a phrase, or a colour, and does not modify a noun after it.
 
     a cat looking curious back at the camera → look back at (cat, camera)
     the man is happy back home → happy (man)
@@ -139,7 +141,7 @@ def _is_body(back: Token) -> bool:
 
 
 def with_stand_ins(doc: Doc, torn: Sequence[TornNoun]) -> str:
-    """The caption with each noun in `torn` replaced by a noun that spaCy reads correctly."""
+    """Returns the caption with each noun in `torn` replaced by a noun that spaCy tags correctly."""
     texts, at = [], 0
     for noun in torn:
         end = noun.start + noun.words
@@ -149,11 +151,11 @@ def with_stand_ins(doc: Doc, torn: Sequence[TornNoun]) -> str:
 
 
 def restored(doc: Doc, read: Doc, torn: Sequence[TornNoun]) -> Doc:
-    """The caption's own words with the analysis of the simpler one, the nouns put back.
+    """Returns a Doc with the words of the caption and the parse of the changed caption.
 
     Args:
-        doc: the first reading, which keeps its words and entities.
-        read: the reading of `with_stand_ins(doc, torn)`; where its words do not fit, the first one stays.
+        doc: The first parse, from which words and entities are taken.
+        read: The parse of `with_stand_ins(doc, torn)`; if its words do not match, `doc` is returned.
     """
     firsts = {noun.start for noun in torn if noun.words == 2}
     at = [i for i in range(len(doc)) if i not in firsts]  # the token of `doc` for each of `read`

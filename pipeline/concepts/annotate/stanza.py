@@ -1,4 +1,4 @@
-"""Texts → analysed words by stanza, in batches: a model folder, or its English models. Nothing is fetched."""
+"""Parses captions by stanza in batches, with a model folder or stanza's English models. Downloads nothing."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
 
 
 def stanza_english() -> tuple[Path, Path]:
-    """The folder of stanza's English models and their list: in `weights/stanza`, or where stanza keeps them itself."""
+    """The folder of stanza's English models and their list, in `weights/stanza` or in stanza's default folder."""
     from stanza.resources.common import DEFAULT_MODEL_DIR
 
     fetched = WEIGHTS / STANZA
@@ -24,7 +24,7 @@ def stanza_english() -> tuple[Path, Path]:
 
 
 class Stanza:
-    """A stanza pipeline that needs no network, and turns its output into tokens."""
+    """A stanza pipeline that needs no network, with tokens as output."""
 
     def __init__(self, model: str = "en") -> None:
         self.model = model or "en"
@@ -32,7 +32,7 @@ class Stanza:
         self.pipeline = self._by_path() if self.files else self._english()
 
     def _files(self) -> dict[str, Path]:
-        """A model folder's files by name, empty for stanza's own "en"."""
+        """The files of a model folder by name; empty for stanza's model "en"."""
         if self.model == "en":
             return {}
         folder = Path(self.model)
@@ -40,13 +40,13 @@ class Stanza:
         missing = [f"{name}.pt" for name in STANZA_FILES if name not in files]
         if missing:
             raise UserError(
-                f"{folder}: no stanza model, {', '.join(missing)} missing; expected {', '.join(STANZA_FILES)}, each "
-                "with .pt, and optionally mwt.pt, ner.pt, pretrain.pt; or parse.model: toy-stanza or en"
+                f"{folder} is not a stanza model: {', '.join(missing)} missing; expected {', '.join(STANZA_FILES)}, "
+                "each with .pt, and optionally mwt.pt, ner.pt, pretrain.pt; or set parse.model to toy-stanza or en"
             )
         return files
 
     def _by_path(self) -> Any:
-        """Every processor by its file; the language's resource list, which stanza insists on reading, is empty."""
+        """Loads every processor from its file; stanza requires a resource list, so it gets an empty list."""
         import stanza
 
         names = [n for n in ("tokenize", "mwt", "pos", "lemma", "depparse", "ner") if n in self.files]
@@ -79,8 +79,9 @@ class Stanza:
         home, listing = stanza_english()
         if not home.is_dir() or not listing.is_file():
             raise UserError(
-                f"{home}, {listing}: stanza's English models are not here. `hspcgan models fetch stanza` downloads "
-                f"them to {WEIGHTS / STANZA}; or set parse.annotator: spacy, or parse.model: toy-stanza for toy birds"
+                f"stanza's English models are not found in {home} and {listing}; `hspcgan models fetch stanza` "
+                f"downloads them to {WEIGHTS / STANZA}; or set parse.annotator: spacy, or parse.model: toy-stanza for "
+                "toy birds"
             )
         wanted = [*STANZA_FILES, *(name for name in ("mwt", "ner") if (home / name).is_dir())]
         return stanza.Pipeline(
@@ -94,8 +95,11 @@ class Stanza:
         )
 
     def annotate(self, texts: Sequence[str]) -> list[list[Token]]:
-        """Tokens of each text, its sentences joined; a blank text has none. Texts do not influence each other."""
-        # Bulk mode separates texts by a blank line, so a text must not contain one.
+        """Returns the tokens of each caption, with its sentences joined; none for a blank caption.
+
+        Captions do not influence each other.
+        """
+        # Bulk mode separates documents by blank lines, so a caption must not contain blank lines.
         flat = ["".join(" " if c.isspace() else c for c in text) for text in texts]
         spoken = [n for n, text in enumerate(flat) if text.strip()]
         result: list[list[Token]] = [[] for _ in texts]
@@ -106,12 +110,12 @@ class Stanza:
         return result
 
     def sha256(self) -> str:
-        """Of the files from which the processors were loaded, by what each is for, wherever they are."""
+        """The sha256 of the files of all loaded processors; independent of their paths."""
         return files_sha256(dict(_model_files(self.pipeline.config)))
 
 
 def _model_files(config: Any, name: str = "") -> Iterator[tuple[str, Path]]:
-    """The files under any "…_path" of a pipeline's settings; NER has lists of models and of what they are built on."""
+    """Yields the files under any "…_path" in the settings of a pipeline; for NER these are nested lists and dicts."""
     if isinstance(config, dict):
         for key, value in config.items():
             yield from _model_files(value, f"{name}/{key}")
@@ -123,7 +127,7 @@ def _model_files(config: Any, name: str = "") -> Iterator[tuple[str, Path]]:
 
 
 def tokens(document: Any) -> list[Token]:
-    """A stanza Document's words; words of a multi-word token ("can't") share its span."""
+    """The words of a stanza Document; words of a multi-word token ("can't") share its span."""
     found: list[Token] = []
     for sentence in document.sentences:
         first = len(found)

@@ -1,4 +1,4 @@
-"""Makes stanza faster on many short texts with the same results: less of its Python code, the same models."""
+"""Makes stanza faster on many short captions, with equal results: the models are unchanged, less Python code runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,22 +6,22 @@ from contextlib import contextmanager
 import numpy as np
 
 OPTIONS = {"tokenize_batch_size": 256, "pos_batch_size": 256}
-"""Paragraphs and sentences at a time; the parser's own batches are large enough for texts of ten words."""
+"""Paragraphs and sentences per batch; the default batches of the parser are large enough for ten-word captions."""
 
 
 @contextmanager
 def greedy_trees() -> Iterator[None]:
     """
-    Inside, stanza's parser takes each word's best head where these make a tree with one root, and searches only
-    where they do not.
+    Inside the block, stanza's parser takes the best head of each word if these form a tree with one root, and searches
+    for the best tree only otherwise.
 
-    The best heads score at least as much as any tree, so a tree that they make is the best one. stanza's own search
-    (Chu-Liu, Edmonds, one root) costs a third of all its time here, and starts from scores where they never make one.
+    No tree scores more than the best heads, so if these form a tree, it is the best tree. stanza's search (Chu-Liu,
+    Edmonds, one root) takes a third of its total time here, since it always searches.
     """
     from stanza.models.depparse import model
 
     search = getattr(model, "chuliu_edmonds_one_root", None)
-    if search is None:  # another version of stanza may name it otherwise: slower, with the same results
+    if search is None:  # other versions of stanza may use another name: slower, equal results
         yield
         return
     model.chuliu_edmonds_one_root = lambda scores: best_tree(scores, search)
@@ -33,10 +33,11 @@ def greedy_trees() -> Iterator[None]:
 
 def best_tree(scores: np.ndarray, search: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """
-    Heads [n] of n - 1 words (0: the root, whose own is 0) of the best tree; scores [n, n]: word, its head.
+    Returns the heads [n] of the best tree over n - 1 words and the root at index 0, which has head 0.
 
     Args:
-        search: Finds the best tree where the best heads are none; given the scores as they came.
+        scores: [n, n], word × head.
+        search: Finds the best tree from `scores` if the best heads do not form a tree.
     """
     barred = scores.astype(np.float64)
     np.fill_diagonal(barred, -np.inf)
@@ -44,7 +45,7 @@ def best_tree(scores: np.ndarray, search: Callable[[np.ndarray], np.ndarray]) ->
     heads[0] = 0
     if np.count_nonzero(heads[1:] == 0) == 1:
         above = heads
-        for _ in range(len(heads).bit_length()):  # each round looks twice as far up
+        for _ in range(len(heads).bit_length()):  # each round doubles the distance to the ancestor
             above = above[above]
         if not above.any():
             return heads

@@ -1,8 +1,8 @@
-"""Texts → tuples, by the FACTUAL scene graph parser: a Flan-T5 that writes them out (Li et al., ACL Findings 2023).
+"""Captions → tuples, by the FACTUAL scene graph parser: a Flan-T5 that generates them (Li et al., ACL Findings 2023).
 
-The models are lizhuang144/flan-t5-*-factual-sg on Hugging Face, pretrained on Visual Genome ("VG") or not; those named
-"-id" mark verbs ("v:", passive "pv:") and number things of one name ("bowl:1"). Prompt, lengths and greedy search are
-those of the models' own page. Nothing is fetched, no code and no pickle of a model's folder runs.
+The models are lizhuang144/flan-t5-*-factual-sg on Hugging Face, pretrained on Visual Genome ("VG") or not; models named
+"-id" mark verbs ("v:", passive "pv:") and number things with equal names ("bowl:1"). Prompt, lengths and greedy search
+are as on the models' page. Nothing is downloaded; no code and no pickle in the model folder is executed.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ from hspcgan.model import published_weights
 from hspcgan.model.common.errors import UserError, install
 
 PROMPT = "Generate Scene Graph: "
-LENGTH = 200  # tokens, of the prompt and of the answer
-BATCH = 32  # texts generated together; Flan-T5-base's keys and values then take 0.94 GB at most
+LENGTH = 200  # maximum tokens in the prompt and in the output
+BATCH = 32  # captions per batch; keys and values of Flan-T5-base then take at most 0.94 GB
 WEIGHTS = "model.safetensors"
 TOKENIZERS = ("tokenizer.json", "spiece.model")
 SETTINGS = ("config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -31,7 +31,7 @@ CONVERT = (
 
 @dataclass(frozen=True)
 class Graph:
-    """A text's tuples; how many pieces of the answer were none; whether text or answer was longer than `LENGTH`."""
+    """The tuples of a caption; the number of malformed tuples in the output; whether `LENGTH` was exceeded."""
 
     tuples: list[list[str]]
     malformed: int = 0
@@ -39,23 +39,28 @@ class Graph:
 
 
 class Factual:
-    """The parser in a Hugging Face folder; its files are looked for at once, and loaded at the first text."""
+    """The parser in a Hugging Face folder; its files are checked at once and loaded at the first caption."""
 
     def __init__(self, model: str) -> None:
         self.folder = Path(model) if model else published_weights.WEIGHTS / published_weights.FACTUAL
         if problem := missing(self.folder):
-            raise UserError(f"{self.folder}: no FACTUAL parser, {problem}; `hspcgan models fetch factual` downloads it")
+            raise UserError(
+                f"{self.folder} is not a FACTUAL parser: {problem}; `hspcgan models fetch factual` downloads the parser"
+            )
         if importlib.util.find_spec("transformers") is None:
             raise UserError(
-                f"parse.annotator: factual needs transformers, which is not installed: {install('factual')}"
+                f"parse.annotator: factual needs transformers, which is not installed; {install('factual')}"
             )
 
     def graphs(self, texts: Sequence[str]) -> list[list[list[str]]]:
-        """Each text's tuples as the model writes them: [s, r, o], [entity, "is", attribute], [entity]."""
+        """Returns tuples per caption, as the model writes them: [s, r, o], [entity, "is", attribute], [entity]."""
         return [graph.tuples for graph in self.read(texts)]
 
     def read(self, texts: Sequence[str]) -> list[Graph]:
-        """Each text's graph. A blank text has none; others depend on themselves alone, up to ties in the last digit."""
+        """Returns a graph for each caption, empty for a blank caption.
+
+        A graph depends only on its caption, except for ties within rounding errors.
+        """
         graphs = [Graph([]) for _ in texts]
         order = sorted((n for n, text in enumerate(texts) if text.strip()), key=lambda n: len(texts[n]))
         for at in range(0, len(order), BATCH):
@@ -80,7 +85,7 @@ class Factual:
 
     @cached_property
     def loaded(self) -> tuple[Any, Any]:
-        """Tokenizer and model, float32 on the CPU; ValueError where they cannot be read or lack weights."""
+        """Tokenizer and model, float32 on the CPU; UserError if they cannot be read or lack weights."""
         import torch
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
         from transformers.utils import logging
@@ -93,11 +98,11 @@ class Factual:
             model, report = AutoModelForSeq2SeqLM.from_pretrained(
                 self.folder, use_safetensors=True, output_loading_info=True, **local
             )
-        except Exception as error:  # its parts raise errors of many kinds, some of them bare
-            raise UserError(f"{self.folder}: transformers cannot load it: {error}") from error
+        except Exception as error:  # transformers raises many error types, some of them plain Exceptions
+            raise UserError(f"{self.folder} cannot be loaded by transformers: {error}") from error
         if absent := sorted(report["missing_keys"]):
             raise UserError(f"{self.folder / WEIGHTS}: {len(absent)} tensors are missing, such as {absent[0]}")
-        model.generation_config = GenerationConfig(  # whatever the folder's own says
+        model.generation_config = GenerationConfig(  # overrides the configuration in the folder
             max_length=LENGTH,
             do_sample=False,
             num_beams=1,
@@ -108,7 +113,7 @@ class Factual:
         return tokenizer, model.to("cpu", torch.float32).eval()
 
     def sha256(self) -> str:
-        """Of the files that are read, in this order: weights, tokenizers, settings; absent ones are left out."""
+        """The sha256 of the existing files among weights, tokenizers and settings, in this order."""
         from hspcgan.model.common.files import file_sha256
 
         digest = hashlib.sha256()
@@ -119,26 +124,26 @@ class Factual:
 
 
 def missing(folder: Path) -> str:
-    """The files that a folder lacks to be such a parser, and where they are found; "" if none."""
+    """The files of the parser that a folder lacks, and where to find them; "" if none are missing."""
     if not folder.is_dir():
-        return "no such folder; expected a copy of the model's page on Hugging Face, such as flan-t5-base-VG-factual-sg"
+        return "no such folder; expected a copy of a Hugging Face repository such as flan-t5-base-VG-factual-sg"
     absent = [name for name in ("config.json", WEIGHTS) if not (folder / name).is_file()]
     if not any((folder / name).is_file() for name in TOKENIZERS):
         absent.append(" or ".join(TOKENIZERS))
-    advice = "; all are on the model's page on Hugging Face"
+    advice = "; all files are in the model's repository on Hugging Face"
     if WEIGHTS in absent and any(folder.glob("*.bin")):
         advice = (
-            f"; .bin files are pickles and are not read: take {WEIGHTS} from the model's page, or make it: {CONVERT}"
+            f"; .bin files are pickles and are not read; take {WEIGHTS} from the model's repository, or run {CONVERT}"
         )
     return f"{', '.join(absent)} missing{advice}" if absent else ""
 
 
 def tuples_in(answer: str) -> tuple[list[list[str]], int]:
-    """The tuples of a model's answer without repetitions, and how many pieces of it were none.
+    """Parses the output of the model: its distinct tuples, and the number of malformed tuples.
 
     ( pigs, is, 2), (bags , on back of, pigs ) ⇒ [pigs, is, 2], [bags, on back of, pigs]
     ( car, pv:park, on, ground ) ⇒ [car, pv:park on, ground]
-    ( pole ) , ( pole , is , ⇒ [pole], one piece malformed
+    ( pole ) , ( pole , is , ⇒ [pole], one malformed tuple
     """
     groups = [[part.strip() for part in group.split(",")] for group in re.findall(r"\(([^()]*)\)", answer)]
     sound = [parts for parts in groups if len(parts) in (1, 3, 4) and all(re.search(r"[^\W_]", part) for part in parts)]

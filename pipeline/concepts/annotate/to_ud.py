@@ -1,8 +1,8 @@
-"""spaCy's CLEAR-style dependency trees → Universal Dependencies, as far as the concept rules read them.
+"""Converts spaCy's CLEAR-style dependency trees to Universal Dependencies, as far as the concept rules need them.
 
-Three things are built differently and are moved: prepositions (the preposition heads its phrase in CLEAR, the noun in
-UD), copulas ("be" heads its clause, the predicate does), and coordination (a chain in CLEAR, a star in UD). One table
-renames the other labels.
+Three constructions are restructured: prepositions (the preposition heads its phrase in CLEAR, the noun in UD), copulas
+("be" heads its clause in CLEAR, the predicate in UD), and coordination (a chain in CLEAR, a star in UD). The remaining
+labels are renamed by a table.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from hspcgan.pipeline.concepts.concept_types import Token
 from hspcgan.pipeline.concepts.editable_tree import QUOTED, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
-# CLEAR label → UD relation; labels of the same name and meaning are left out.
+# CLEAR label → UD relation; labels with equal names and meanings are omitted.
 LABELS = {
     "ROOT": "root",
     "acomp": "xcomp",
@@ -41,13 +41,16 @@ LABELS = {
 }
 NOUN_LIKE = ("NOUN", "PROPN", "PRON", "NUM", "SYM", "X")
 PREPOSITIONS = ("prep", "agent")
-MOVED = ("nmod", "obl")  # nouns that have left their preposition
+MOVED = ("nmod", "obl")  # labels of nouns that have been promoted over their preposition
 
 
 def to_ud(edit: ParseEdit, doc: Doc) -> list[Token]:
-    """The words of a Doc with the edited analysis in UD terms, white space left out. Changes the edit, not the Doc."""
+    """Returns the words of a Doc, without whitespace tokens, with the edited parse converted to UD.
+
+    Modifies `edit` in place, but not the Doc.
+    """
     for i, label in enumerate(edit.labels):
-        if label == "nmod":  # in UD a noun with a preposition
+        if label == "nmod":  # in UD, nmod is a noun with a preposition
             edit.relabel(i, "compound")
     coordination(edit)
     prepositions(edit)
@@ -73,7 +76,7 @@ def to_ud(edit: ParseEdit, doc: Doc) -> list[Token]:
 
 
 def _upos(edit: ParseEdit, i: int, text: str) -> str:
-    """spaCy's part of speech; a copula is AUX, and a name in lower case is a noun ("the red bird" is no Mr Bird)."""
+    """spaCy's part of speech, but AUX for a copula and NOUN for a name in lower case ("bird" in "the red bird")."""
     if edit.labels[i] == "cop":
         return "AUX"
     is_noun = edit.pos[i] == "PROPN" and text.islower() and edit.tags[i] != QUOTED
@@ -93,9 +96,9 @@ def coordination(edit: ParseEdit) -> None:
 
 
 def _strayed(edit: ParseEdit, cc: int) -> Iterator[int]:
-    """A room with a couch and a chair: a chair that was attached to the room goes to what "and" is attached to.
+    """a room with a couch and a chair: "chair" is moved from "room" to the head of "and".
 
-    Not under a plural verb: "a woman in white and a man stand near a cake" is right as it is.
+    Not below the subject of a plural verb: "a woman in white and a man stand near a cake" is correct.
     """
     for i in range(cc + 1, len(edit)):
         if edit.labels[i] == "conj" and _first_word(edit, i) == cc + 1:
@@ -106,16 +109,16 @@ def _strayed(edit: ParseEdit, cc: int) -> Iterator[int]:
 
 
 def _first_word(edit: ParseEdit, i: int) -> int:
-    """The first word of the phrase that a word heads."""
+    """The first word of the phrase headed by a word."""
     children = edit.children(i)
     return min(i, _first_word(edit, children[0])) if children else i
 
 
 def prepositions(edit: ParseEdit) -> None:
-    """on a branch: the noun takes the place of its preposition, as nmod of a noun and obl of anything else.
+    """on a branch: the noun replaces its preposition, as nmod below a noun and as obl below any other word.
 
-    From the innermost outwards, so that "from under the table" becomes two prepositions of one noun. A preposition
-    without a noun is a verb's particle ("a plane flies over"), before a clause a mark.
+    Works from the innermost phrase outwards, so that "from under the table" becomes two prepositions of one noun. A
+    preposition without a noun becomes a particle of the verb ("a plane flies over"); before a clause, a mark.
     """
     for i in reversed(range(len(edit))):
         label = edit.labels[i]
@@ -137,7 +140,7 @@ def prepositions(edit: ParseEdit) -> None:
 
 
 def copulas(edit: ParseEdit) -> None:
-    """the bird is yellow: the predicate takes the place of "be". With "there" the noun is the subject instead."""
+    """the bird is yellow: the predicate replaces "be". After "there is", the noun becomes the subject instead."""
     for i, lemma in enumerate(edit.lemmas):
         if lemma != "be" or edit.pos[i] not in ("AUX", "VERB") or edit.labels[i] in ("aux", "auxpass"):
             continue
@@ -153,7 +156,7 @@ def copulas(edit: ParseEdit) -> None:
 
 
 def _states(edit: ParseEdit, be: int) -> list[int]:
-    """the lights are off · a lamp that is on: state words after "be"; not "the table the vase is on" """
+    """the lights are off · a lamp that is on: the state words after "be"; none in "the table the vase is on" """
     if edit.labels[be] == "relcl" and not any(edit.tags[c] in ("WDT", "WP") for c in edit.children(be, "nsubj")):
         return []
     after = [c for c in edit.children(be, "prep", "advmod", "prt", "compound:prt") if c > be]
@@ -162,7 +165,7 @@ def _states(edit: ParseEdit, be: int) -> list[int]:
 
 
 def particle_objects(edit: ParseEdit) -> None:
-    """walking up a hill: a bare noun after a particle, which spaCy takes for a measure, is the verb's object."""
+    """walking up a hill: a noun after a particle, which spaCy labels as a measure, is the object of the verb."""
     for i, label in enumerate(edit.labels):
         verb = edit.heads[i]
         if label == "npadvmod" and not edit.children(verb, "dobj"):

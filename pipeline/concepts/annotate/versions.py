@@ -1,4 +1,4 @@
-"""What a parse depends on, for fingerprints: tools, model files, the code of the rules in use, word lists."""
+"""Inputs of the parse stage for fingerprints: tool versions, model files, the code of the rules, word lists."""
 
 import hashlib
 import importlib.metadata
@@ -13,11 +13,11 @@ MODULES = {
     "stanza": (*COMMON, "annotate.stanza", "extract.concept_sets"),
     "factual": (*COMMON, "annotate.t5", "factual.from_tuples"),
 }
-"""The modules that an annotator's captions pass through; those that they import come on top."""
+"""The modules that process the captions of each annotator; the modules that these import are added."""
 
 
 def rules_code(annotator: str) -> dict[str, str]:
-    """sha256 by module of the code in use, without comments and docstrings, and by file of all word lists."""
+    """Returns the sha256 of each module in use (without comments and docstrings) and of each word list."""
     from hspcgan.pipeline.cache.fingerprint import code_of
 
     found = code_of([f"{PACKAGE}.parser"]) | code_of([f"{PACKAGE}.{name}" for name in MODULES[annotator]], (PACKAGE,))
@@ -26,7 +26,7 @@ def rules_code(annotator: str) -> dict[str, str]:
 
 
 def files_sha256(files: Mapping[str, Path]) -> str:
-    """Of files' names here and contents."""
+    """The sha256 over the contents of files and their names in `files`."""
     from hspcgan.model.common.files import file_sha256
 
     digest = hashlib.sha256()
@@ -36,5 +36,5 @@ def files_sha256(files: Mapping[str, Path]) -> str:
 
 
 def tool_versions(*packages: str) -> dict[str, str]:
-    """Installed versions by distribution name."""
+    """The installed versions of packages, by distribution name."""
     return {name: importlib.metadata.version(name) for name in packages}

@@ -1,4 +1,4 @@
-"""Who does what in a caption's tree: subjects and objects, through ellipsis, coordination and pronouns."""
+"""Finds subjects and objects in the tree of a caption, through ellipsis, coordination and pronouns."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL
 from hspcgan.pipeline.concepts.extract.tree import Tree
@@ -11,7 +11,7 @@ PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
 
 
 def things(tree: Tree, i: int, predicate: int) -> list[int]:
-    """The entities that a noun or pronoun in a predicate's argument stands for, coordinated ones included.
+    """The entities to which an argument of a predicate (noun or pronoun) refers, including conjuncts.
 
     a man and woman leaning against each other → lean against (man, woman)
     a boy and a girl are looking at one another → look at (boy, girl)
@@ -19,7 +19,7 @@ def things(tree: Tree, i: int, predicate: int) -> list[int]:
     found: list[int] = []
     for word in tree.with_conjuncts(i):
         if word != i and tree.case(word):
-            continue  # "on a branch and under a leaf": the second noun has a preposition of its own
+            continue  # "on a branch and under a leaf": the second noun has its own preposition
         if tree.is_entity(word):
             found.append(word)
         elif tree.is_mutual(word) and not tree.is_a(i, "nsubj"):
@@ -31,10 +31,10 @@ def things(tree: Tree, i: int, predicate: int) -> list[int]:
 
 
 def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
-    """The entities that a pronoun stands for.
+    """The entities to which a pronoun refers.
 
-    A relative pronoun stands for the noun of its clause. A personal one stands for the last noun before it of the
-    same number, preferably a subject or the root of the caption, and never for the subject of the same predicate.
+    A relative pronoun refers to the noun of its clause. A personal pronoun refers to the last noun before it of the
+    same number, preferably a subject or the root of the caption, and never to the subject of the same predicate.
 
     a bird that has red wings → have (bird, wing)
     the bird is small and it has a black beak → have (bird, beak)
@@ -62,7 +62,9 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
 
 
 def _before_the_list(tree: Tree, noun: int, plural: bool) -> list[int]:
-    """The thing that a pronoun after a noun stands for: the last before the list that the noun is in, or its first.
+    """The entity to which a pronoun after a noun refers: the last before the list that contains the noun.
+
+    If there is none, the first entity in the list.
 
     a table with a plate and a cup on it → with (table, cup), on (cup, table)
     there is a large bowl with vegetables and broccoli in it → in (broccoli, bowl)
@@ -78,12 +80,12 @@ def _before_the_list(tree: Tree, noun: int, plural: bool) -> list[int]:
 
 
 def _is_plural(tree: Tree, i: int) -> bool:
-    """Whether a noun is plural or joined to others: "wings", "a man and a woman", "people"."""
+    """Whether a noun is plural or has conjuncts: "wings", "a man and a woman", "people"."""
     return tree.tags[i] in ("NNS", "NNPS") or any(tree.is_entity(c) for c in tree.children(i, "conj"))
 
 
 def antecedent(tree: Tree, clause: int) -> list[int]:
-    """The entity that a relative clause or participle describes, with the entities joined to it.
+    """The entity that a relative clause or participle describes, and its conjuncts.
 
     a dog and a cat sleeping on a sofa → sleep on (dog, sofa), sleep on (cat, sofa)
     a man with glasses and a beard wearing a hat → wear (man, hat)
@@ -101,7 +103,10 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
 
 
 def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
-    """The nouns that a modifier describes: after coordinated nouns, all of them ("a bed and a window in a room")."""
+    """The nouns that a modifier describes: a noun and its conjuncts before the modifier, without prepositions.
+
+    In "a bed and a window in a room", "in a room" describes both nouns.
+    """
     conjuncts = [c for c in tree.children(noun, "conj") if c < modifier and tree.is_entity(c) and not tree.case(c)]
     return [noun, *conjuncts]
 
@@ -109,8 +114,8 @@ def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
 def subjects(tree: Tree, i: int) -> list[int]:
     """The entities that are the subject of a verb, adjective or predicate noun.
 
-    Without a subject of its own: that of the predicate to which it is joined or attached, the noun that it modifies, or
-    the object of its head.
+    If it has no direct subject: the subject of the predicate to which it is conjoined or attached, the noun that it
+    modifies, or the object of its head.
 
     a man sits on a bench and holds a bat → sit on (man, bench), hold (man, bat)
     a boy trying to catch a ball → catch (boy, ball)
@@ -159,7 +164,7 @@ def is_passive(tree: Tree, i: int) -> bool:
 
 
 def agents(tree: Tree, i: int) -> list[int]:
-    """The agents of a passive verb; after verbs of posture "by" names a place.
+    """The agents of a passive verb; after posture verbs, "by" introduces a place instead.
 
     a pond surrounded by trees → surround (tree, pond)
     a bird is perched by a window → perch by (bird, window)
@@ -175,7 +180,7 @@ def agents(tree: Tree, i: int) -> list[int]:
 
 
 def stranded(tree: Tree, i: int) -> list[int]:
-    """The preposition at the end of a relative clause, in a list: "on" in "the table the vase is on"."""
+    """The stranded preposition of a relative clause, as a list of 0 or 1: "on" in "the table the vase is on"."""
     if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl"):
         return []
     if is_passive(tree, i) and any(tree.lemmas[c] in RELATIVE for c in tree.children(i, "nsubj")):
@@ -184,7 +189,7 @@ def stranded(tree: Tree, i: int) -> list[int]:
 
 
 def objects(tree: Tree, i: int) -> list[int]:
-    """The entities that are the object of a verb; in a relative clause with a subject, the noun that it describes.
+    """The entities that are the object of a verb; in a relative clause with a subject, the modified noun.
 
     the shirt the woman is wearing is red → wear (woman, shirt), red (shirt)
     people watching a man play tennis → watch (people, man), play (man, tennis)

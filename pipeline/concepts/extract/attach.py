@@ -1,7 +1,7 @@
-"""Where phrases are attached, one function a kind: to which noun a prepositional phrase or a participle belongs.
+"""Attaches prepositional phrases and participles to the nouns that they describe, with one function for each.
 
-The dependency parser's choice stands unless a reason in the list of the kind names another head. Reasons run in order;
-each sees the head that the one before has given.
+The head from the dependency parser is kept unless a reason in the function's list gives another head. Reasons run in
+order; each starts from the head given by the previous reason.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
 GOING = ("walk", "fly", "run", "swim", "float")
-# Prepositions of places at which a person is, and not what the person wears.
+# Prepositions before the place of a person, not of clothes.
 STAYING = ("on", "at", "near", "in front of", "next to")
-Reason = Callable[[Tree, int], int]  # the head of a word's phrase, −1 for no opinion
+Reason = Callable[[Tree, int], int]  # tree and word → the head of the word, −1 if the reason does not apply
 
 
 def prepositional_phrases(tree: Tree) -> None:
-    """Attaches each prepositional phrase to the noun that it describes, for the reasons below.
+    """Attaches each prepositional phrase to the noun that it describes, by the reasons below.
 
     a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
     """
@@ -26,7 +26,7 @@ def prepositional_phrases(tree: Tree) -> None:
 
 
 def participles(tree: Tree) -> None:
-    """Attaches each participle in -ing to the noun that does it, for the reasons below.
+    """Attaches each participle in -ing to its subject, by the reasons below.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     """
@@ -43,7 +43,7 @@ def _attach(tree: Tree, i: int, label: str, *reasons: Reason) -> None:
 
 
 def _subject_beside(tree: Tree, i: int) -> int:
-    """ "beside X" after "on PLACE" belongs to the subject on the place, not to the place.
+    """ "beside X" after "on PLACE" describes the subject, not the place.
 
     a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
     """
@@ -74,7 +74,7 @@ def _before_pronoun(tree: Tree, i: int) -> int:
 
 
 def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
-    """A "with X on it" phrase belongs to the nearest thing before it, never to a person.
+    """A "with X on it" phrase describes the nearest thing before it, never a person.
 
     boy wearing a white shirt with fish on it → with (shirt, fish), on (fish, shirt)
     """
@@ -87,7 +87,7 @@ def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
 
 
 def _wearer_of_place(tree: Tree, i: int) -> int:
-    """A place after clothes belongs to the person who wears them.
+    """A place after clothes describes the person who wears them.
 
     a man in a hat on a bench → on (man, bench)
     """
@@ -96,7 +96,7 @@ def _wearer_of_place(tree: Tree, i: int) -> int:
 
 
 def _wearer_who_acts(tree: Tree, i: int) -> int:
-    """The wearer is the participle's subject.
+    """The wearer is the subject of a participle after clothes.
 
     a man in a white shirt holding a bat → hold (man, bat)
     a woman wearing red playing tennis → wear (woman, red), play (woman, tennis)
@@ -109,7 +109,7 @@ def _wearer_who_acts(tree: Tree, i: int) -> int:
 
 
 def _wearer(tree: Tree, worn: int) -> int:
-    """The entity that wears the clothes or colour `worn`; −1 if `worn` is neither, or nobody wears it."""
+    """The entity that wears the clothes or colour `worn`; −1 if there is none."""
     above, wearer = tree.heads[worn], -1
     if tree.is_a(worn, "nmod"):
         fits = {"in": lexicon("clothes") | lexicon("colours"), "with": lexicon("clothes")}
@@ -122,7 +122,7 @@ def _wearer(tree: Tree, worn: int) -> int:
 
 
 def _owner_of_absent_thing(tree: Tree, i: int) -> int:
-    """A participle after "without THING" belongs to the owner, not to the absent thing.
+    """A participle after "without THING" describes the owner, not the absent thing.
 
     a dog without a leash chasing a ball → chase (dog, ball)
     """
@@ -132,7 +132,7 @@ def _owner_of_absent_thing(tree: Tree, i: int) -> int:
 
 
 def _part_in_the_wind(tree: Tree, i: int) -> int:
-    """ "blow", "flow" and "hang" belong to the body part before them.
+    """ "blow", "flow" and "hang" describe the body part before them.
 
     a woman with long hair blowing in the wind → blow in (hair, wind)
     a girl with hair hanging over her face → hang over (hair, face)
@@ -143,7 +143,7 @@ def _part_in_the_wind(tree: Tree, i: int) -> int:
 
 
 def _owner_of_part(tree: Tree, i: int) -> int:
-    """Posture and action verbs after "with PART" belong to the owner; verbs that only fit a part stay with the part.
+    """Posture and action verbs after "with PART" describe the owner; other verbs describe the part.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     a giraffe with a long neck eating leaves → eat (giraffe, leaf)

@@ -1,4 +1,4 @@
-"""The attribute rules of the concept sets (§3.1.1): words before a noun, and what a clause states of its subject."""
+"""The attribute rules of the concept sets (§3.1.1): words before a noun, and predicates of a clause."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
 
 def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:
-    """(text, token of the entity or −1, token of the attribute) of each attribute of a caption."""
+    """Yields (text, token of the entity or −1, token of the attribute) for each attribute of a caption."""
     for i in range(len(tree)):
         if i in tree.quantities:
             if tree.pos[i] not in ("DET", "PRON"):
@@ -22,7 +22,7 @@ def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:
 
 
 def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
-    """Words before a noun: adjectives, participles without complement, numbers, nouns, "no".
+    """Words before a noun: adjectives, participles without complements, numbers, nouns, "no".
 
     a black and white bird → black (bird), white (bird)
     a flying bird → flying (bird)
@@ -47,13 +47,13 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
 
 
 def forbids(tree: Tree, i: int) -> bool:
-    """Whether a sign forbids a word ("no parking sign"); "no stop sign" means that there is none."""
+    """Whether a word is what a sign forbids: true in "no parking sign", false in "no stop sign"."""
     after = i > 0 and tree.lemmas[i - 1] == "no" and i + 1 < len(tree) and tree.lemmas[i + 1] == "sign"
     return after and tree.heads[i] == i + 1 and f"{tree.lemmas[i]} sign" not in lexicon("compounds")
 
 
 def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
-    """Adjectives, colours and states that a clause states of its subject.
+    """Adjectives, colours and states that are predicates of a clause.
 
     the belly of the bird is white and its wings are red → white (belly), red (wing)
     a bird that is yellow and black → yellow (bird), black (bird)
@@ -83,12 +83,12 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
 
 
 def denied_or(tree: Tree, i: int) -> str:
-    """An attribute's text, with "not" before a negated one."""
+    """The text of an attribute, with "not" in front if it is negated."""
     return ("not " if arguments.is_denied(tree, i) else "") + attribute_text(tree, i)
 
 
 def is_position(tree: Tree, i: int) -> bool:
-    """An adverb of state right after a noun, whatever its head: "the seat up", "a sky overhead"."""
+    """Whether a word is an adverb of state right after a noun, with any head: "the seat up", "a sky overhead"."""
     bare = tree.is_a(i, "advmod", "compound:prt", "acl", "amod", "dep") and not tree.children(i)
     return (
         bare and tree.lemmas[i] in lexicon("positions") and tree.is_entity(i - 1) and tree.pos[tree.heads[i]] in NOMINAL
@@ -96,7 +96,7 @@ def is_position(tree: Tree, i: int) -> bool:
 
 
 def attribute_text(tree: Tree, i: int) -> str:
-    """The lemma of an adjective or number, the form of a participle, the whole of a compound.
+    """The lemma of an adjective or number, a participle as written, or all words of a compound.
 
     a larger bird → large
     a painted wall → painted
@@ -128,7 +128,7 @@ def attribute_text(tree: Tree, i: int) -> str:
 
 
 def is_shade(tree: Tree, i: int) -> bool:
-    """a light blue sky · a cream colored wall · a black haired boy: the first word belongs to the second"""
+    """Whether a word modifies the modifier after it: "light blue sky", "cream colored wall", "black haired boy"."""
     if i + 1 >= len(tree) or tree.heads[i] not in (i + 1, tree.heads[i + 1]) or tree.is_entity(i + 1):
         return False
     after = tree.words[i + 1]
@@ -142,7 +142,7 @@ def is_shade(tree: Tree, i: int) -> bool:
 
 
 def goes_on(tree: Tree, i: int) -> bool:
-    """Whether a hyphen joins a word to a next word that is not an entity: "orange" in "orange-red"."""
+    """Whether a hyphen joins a word to a following word that is not an entity: "orange" in "orange-red"."""
     if i + 2 >= len(tree) or tree.is_entity(i + 2):
         return False
     one, hyphen, other = tree.tokens[i : i + 3]
@@ -150,5 +150,5 @@ def goes_on(tree: Tree, i: int) -> bool:
 
 
 def _hyphenated(tree: Tree, start: int) -> bool:
-    """Whether the word at `start` or the one before is a hyphen, inside one modifier."""
+    """Whether the word at `start` or the word before it is a hyphen."""
     return "-" in (tree.tokens[start].text, tree.tokens[start - 1].text)

@@ -1,7 +1,7 @@
-"""An analysed caption → its entity, attribute and relation sets (§3.1.1), by rules over its UD tree.
+"""Extracts entity, attribute and relation sets (§3.1.1) from the UD tree of a caption, by rules.
 
-To add a rule, write a function with a caption and what it shall give in its docstring ("caption → result", which is its
-test), and put it into the list of its phase.
+To add a rule, write a function with an example in its docstring ("caption → result", which is tested), and put the
+function into the list of its phase.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from hspcgan.pipeline.concepts.extract import attach, attributes, fold_phrases, 
 from hspcgan.pipeline.concepts.extract.entities import entity
 from hspcgan.pipeline.concepts.extract.tree import Tree
 
-# What changes the tree before it is read, in this order.
+# Rules that change the tree before concepts are extracted, in order of execution.
 FOLDS: tuple[Callable[[Tree], None], ...] = (
     fold_phrases.modifiers_of_compounds,
     fold_phrases.quantities,
@@ -26,9 +26,9 @@ FOLDS: tuple[Callable[[Tree], None], ...] = (
 
 def concepts_from_tokens(tokens: Sequence[Token]) -> Concepts:
     """
-    The concept sets of one caption, without sng_parser's graph.
+    Returns the concept sets of one caption, without sng_parser's graph.
 
-    Entities, attributes and relations come in the order of their words. Phrases are lemmas in lower case.
+    Entities, attributes and relations are in the order of their words. Phrases are lemmas in lower case.
     """
     tree = Tree(tokens)
     for rule in FOLDS:

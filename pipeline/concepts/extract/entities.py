@@ -6,7 +6,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 
 
 def entity(tree: Tree, i: int) -> Entity:
-    """The head noun's lemma; a name of many words is one entity; a named entity carries its type in front.
+    """The entity of a head noun, by lemma; a name of several words is one entity, prefixed with its type.
 
     a cocktail party → party
     this small bird has red wings → bird, wing
@@ -17,14 +17,14 @@ def entity(tree: Tree, i: int) -> Entity:
     """
     parts = name_parts(tree, i)
     head = tree.persons.get(i) or " ".join(tree.lemmas[p] for p in parts)
-    latin = any("a" <= letter <= "z" for letter in head.lower())  # of other scripts the models know nothing
+    latin = any("a" <= letter <= "z" for letter in head.lower())  # the models do not know other scripts
     kind = entity_type(tree.tokens[i].ner) if tree.pos[i] == "PROPN" and latin else ""
     start, end = tree.tokens[parts[0]].start, tree.tokens[parts[-1]].end
     return Entity(head, f"{kind} {head}".strip(), start, end, i, kind)
 
 
 def name_parts(tree: Tree, i: int) -> list[int]:
-    """The words of a proper name, its head included: "new york"; of other nouns the head alone."""
+    """The words of a proper name, including its head ("new york"); for other nouns only the head."""
     if tree.pos[i] != "PROPN":
         return [i]
     parts = [c for c in tree.children(i, "flat", "compound") if tree.pos[c] == "PROPN"]
@@ -32,5 +32,5 @@ def name_parts(tree: Tree, i: int) -> list[int]:
 
 
 def entity_type(ner: str) -> str:
-    """The word that stands before a named entity: "person" of PERSON, "location" of GPE; "" of other types."""
+    """The prefix of a named entity: "person" for PERSON, "location" for GPE, "" for other types."""
     return dict(line.split() for line in lexicon("entity_types")).get(ner, "")

@@ -1,4 +1,4 @@
-"""Folds of phrases onto their nouns, before a tree is read: quantities, places, prepositions of two words."""
+"""Folds phrases into their nouns before concepts are extracted: quantities, places, prepositions of two words."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,13 @@ from hspcgan.pipeline.concepts.editable_tree import NEAR, NOMINAL
 from hspcgan.pipeline.concepts.extract.tree import SIDES, Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
-# What a pronoun stands for where nothing is named.
+# The noun for a pronoun that refers to no named person.
 PERSONS = {"he": "man", "him": "man", "she": "woman", "her": "woman", "they": "people", "them": "people"}
 PERSONS |= dict.fromkeys(("someone", "somebody", "anyone", "anybody"), "person")
 
 
 def modifiers_of_compounds(tree: Tree) -> None:
-    """An adjective or colour before a compound, or before another adjective, describes the whole.
+    """An adjective or colour before a compound, or before another adjective, describes the head noun.
 
     a white table cloth → white (cloth), table (cloth)
     a bird with a short pointy bill → short (bill), pointy (bill)
@@ -31,16 +31,16 @@ def modifiers_of_compounds(tree: Tree) -> None:
 
 
 def _is_inside(tree: Tree, i: int, noun: int) -> bool:
-    """Whether the word that `i` modifies is itself a modifier."""
+    """Whether `noun`, the word that `i` modifies, is itself a modifier."""
     if tree.is_a(noun, "compound") and tree.pos[noun] in NOMINAL:
         return True
     return tree.is_a(noun, "amod") and tree.is_a(i, "amod") and tree.pos[noun] in ("ADJ", "VERB")
 
 
 def quantities(tree: Tree) -> None:
-    """The thing counted is the entity, the noun of quantity its attribute; also in "a pile of", "a slice of".
+    """The thing counted is the entity and the noun of quantity its attribute; also in "a pile of", "a slice of".
 
-    Qualities before the quantity are the thing's, except in "a large group of people" and the like.
+    Adjectives before the quantity describe the thing, except before group nouns ("a large group of people").
 
     a group of people standing on a hill → group (people), stand on (people, hill)
     one of the boys wears a hat → one (boy), wear (boy, hat)
@@ -70,7 +70,7 @@ def quantities(tree: Tree) -> None:
 
 
 def places_on_things(tree: Tree) -> None:
-    """The place on a thing is part of the preposition: "in front of" is the window's.
+    """The place on a thing becomes part of the preposition: "in front of", "on side of".
 
     a boy sits in front of a window → sit in front of (boy, window)
     a white sign on the side of a building → on side of (sign, building)
@@ -91,7 +91,7 @@ def places_on_things(tree: Tree) -> None:
 
 
 def adverbs_before_prepositions(tree: Tree) -> None:
-    """An adverb before a preposition is part of it: "next to", "out of", "away from".
+    """An adverb before a preposition becomes part of it: "next to", "out of", "away from".
 
     a man stands next to a tree → stand next to (man, tree)
     """
@@ -107,7 +107,7 @@ def adverbs_before_prepositions(tree: Tree) -> None:
 
 
 def colours_on_parts(tree: Tree) -> None:
-    """ "with gray on its back" is read as "with a gray back"; `repair.nouns.colours_on_parts` prepares it.
+    """Converts "with gray on its back" to "with a gray back", after `repair.nouns.colours_on_parts`.
 
     a bird with yellow on its chest → yellow (chest), with (bird, chest)
     """
@@ -123,12 +123,12 @@ def colours_on_parts(tree: Tree) -> None:
 
 
 def _replace(tree: Tree, old: int, new: int, label: str, keep: list[int]) -> None:
-    """Promotes `new` with all of the old word's dependents but those to keep."""
+    """Promotes `new` over `old` and moves all dependents of `old` to it, except those in `keep`."""
     tree.promote(new, over=old, label=label, moving=[c for c in tree.children(old) if c not in keep])
 
 
 def unnamed_persons(tree: Tree) -> None:
-    """Makes a pronoun an entity if no noun before it names the same person; see `tree.persons`.
+    """Makes a pronoun an entity, in `tree.persons`, if no noun before it names the same person.
 
     he is wearing a suit → man, suit
     """

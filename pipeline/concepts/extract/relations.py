@@ -1,7 +1,7 @@
 """The relation rules of the concept sets (§3.1.1): verbs, prepositions, coordination, possession.
 
-Each rule is a function of a tree and a word that yields (text, subject, object, word) in token indices, −1 for an end
-that the caption does not name. To add a rule, write such a function and put it into RULES.
+Each rule is a function of a tree and a word that yields (text, subject, object, word) as token indices; −1 for a
+subject or object that the caption does not name. To add a rule, write such a function and put it into RULES.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,34 +12,34 @@ from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
 Edge = tuple[str, int, int, int]
-# Prepositions that belong to the adjective before them: "full of books", "close to a wall".
 PLACES = ("in", "near", "by", "at", "beside", "next to")
+# Prepositions that belong to the adjective before them: "full of books", "close to a wall".
 BOUND = ("of", "to", "from")
 
 
 def relations(tree: Tree) -> list[Edge]:
-    """All relations of a caption, in the order of their words."""
+    """Returns all relations of a caption, in the order of their words."""
     found = {edge for i in range(len(tree)) for rule in RULES for edge in rule(tree, i)}
     return sorted(found, key=lambda edge: (edge[3], edge[1], edge[2], edge[0]))
 
 
 def _links(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Every subject with every object; nothing where one of the two is missing."""
+    """Yields every subject with every object; nothing if there are no subjects or no objects."""
     if ones and others:
         yield from _pairs(text, ones, others, word)
 
 
 def _pairs(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Every subject with every object, −1 where there is none. Nothing is related to itself."""
+    """Yields every subject with every object, −1 if there are none. No entity is related to itself."""
     for one, other in product(ones or [-1], others or [-1]):
         if one != other or one < 0:
             yield text, one, other, word
 
 
 def is_predicate_verb(tree: Tree, i: int) -> bool:
-    """Whether a word is a verb that relates things: no auxiliary, no "be", no attribute ("flying bird"), no state.
+    """Whether a word is a verb that relates entities, not an auxiliary, "be", an attribute ("flying bird") or a state.
 
-    A past participle alone is a state, as in "the beak is curved".
+    A past participle without complements is a state, as in "the beak is curved".
     """
     apart = tree.is_a(i, "aux", "cop", "case", "compound", "fixed", "mark")
     if tree.pos[i] != "VERB" or tree.lemmas[i] == "be" or apart:
@@ -49,7 +49,7 @@ def is_predicate_verb(tree: Tree, i: int) -> bool:
 
 
 def verb_text(tree: Tree, i: int) -> str:
-    """A verb's lemma with its particles, and "not" before a negated one.
+    """The lemma of a verb with its particles, and "not" in front if it is negated.
 
     a man picks up a ball → pick up (man, ball)
     the bird does not fly → not fly (bird, –)
@@ -60,13 +60,13 @@ def verb_text(tree: Tree, i: int) -> str:
 
 
 def _bare(tree: Tree, noun: int) -> list[int]:
-    """The entities joined to a noun that share the words before it: "snow covered trees and houses"."""
+    """The conjuncts of a noun that share the modifiers before it: "houses" in "snow covered trees and houses"."""
     found = [c for c in tree.children(noun, "conj") if tree.is_entity(c) and not tree.case(c)]
     return [c for c in found if not tree.children(c, "det", "amod", "nmod:poss", "nummod")]
 
 
 def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
-    """The prepositional phrases of a predicate: (preposition, its first word, the entities)."""
+    """Yields (preposition, its first word, entities) for each prepositional phrase of a predicate."""
     for first in tree.children(i, "obl"):
         for word in [first, *(c for c in tree.children(first, "conj") if tree.case(c))]:
             if tree.case(word):
@@ -74,7 +74,7 @@ def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
 
 
 def verb(tree: Tree, i: int) -> Iterator[Edge]:
-    """A verb with its object, or joined with its first preposition; further prepositions stand alone.
+    """A verb with its object, or combined with its first preposition; further prepositions become separate relations.
 
     this small bird has red wings and a long black beak → have (bird, wing), have (bird, beak)
     a large yellow bird is perched on a branch → perch on (bird, branch)
@@ -117,7 +117,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def _is_subject_again(tree: Tree, pronoun: int, verb: int, ones: Sequence[int]) -> bool:
-    """Whether a pronoun after a verb and its object stands for the verb's subject."""
+    """Whether a pronoun after a verb and its object refers to the subject of the verb."""
     if tree.lemmas[verb] == "have":
         return tree.lemmas[pronoun] in ("it", "they")
     single = len(ones) == 1 and tree.tags[ones[0]] == "NN" and tree.lemmas[ones[0]] not in lexicon("persons")
@@ -126,7 +126,7 @@ def _is_subject_again(tree: Tree, pronoun: int, verb: int, ones: Sequence[int]) 
 
 
 def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
-    """The noun that a relative clause describes is the object of the preposition at the clause's end.
+    """The noun that a relative clause describes is the object of the preposition at the end of the clause.
 
     the table the vase is on → on (vase, table)
     a plate that the cake is sitting on → sit on (cake, plate)
@@ -139,7 +139,7 @@ def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def existence(tree: Tree, i: int) -> Iterator[Edge]:
-    """A preposition after "be" alone.
+    """A preposition after "be" as a main verb (not an auxiliary or copula).
 
     there is a red flower on the water → on (flower, water)
     """
@@ -149,7 +149,7 @@ def existence(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def adjective(tree: Tree, i: int) -> Iterator[Edge]:
-    """A preposition after an adjective, joined with it if it belongs to it.
+    """A preposition after an adjective; "of", "to", "from" and "than" are combined with the adjective.
 
     a shelf full of books → full of (shelf, book)
     the bird is black with white wings → with (bird, wing)
@@ -164,7 +164,7 @@ def adjective(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
-    """A predicate noun is related by its preposition, without one by "be"; colours are attributes instead.
+    """A predicate noun is related by its preposition, or else by "be"; colours are attributes instead.
 
     the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
     the bird is a sparrow → be (bird, sparrow)
@@ -181,7 +181,7 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def is_colour_predicate(tree: Tree, i: int) -> bool:
-    """the wings are orange: a colour that a tagger took for a noun"""
+    """Whether a word is a colour that was tagged as a noun, as in "the wings are orange"."""
     others = tree.children(i, "det", "amod", "nmod", "compound", "case")
     bare = all(tree.lemmas[c] in lexicon("shades") for c in others)
     linked = tree.children(i, "cop") or (tree.is_a(i, "conj") and tree.pos[tree.heads[i]] == "ADJ")
@@ -209,17 +209,17 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     if tree.is_a(subject, "conj") and text in PLACES and tree.heads[tree.heads[subject]] < 0:
         subject = tree.heads[subject]
     ones = arguments.shared(tree, subject, i)
-    # "food and bottles of beer": a part or content belongs to the nearest noun alone, a place to all of them
+    # "food and bottles of beer": a part or content belongs only to the nearest noun, a place to all conjuncts
     yield from _links(text, ones[-1:] if text == "of" else ones, arguments.things(tree, i, i), tree.case(i)[0])
 
 
 def coordination(tree: Tree, i: int) -> Iterator[Edge]:
-    """The conjunction between things, from the one before it to the one after.
+    """A conjunction between entities, from the entity before it to the entity after it.
 
     John and his wife are attending a cocktail party → and (john, wife), attend (john, party), attend (wife, party)
     """
     if tree.is_a(i, "conj") and tree.is_entity(i) and tree.is_entity(tree.heads[i]) and not tree.children(i, "nsubj"):
-        # "on a branch and under a leaf": the prepositional phrases are joined, not the things
+        # "on a branch and under a leaf": the conjuncts are prepositional phrases, not entities
         siblings = (
             [] if tree.case(i) else [c for c in tree.with_conjuncts(tree.heads[i]) if c < i and tree.is_entity(c)]
         )
@@ -229,7 +229,7 @@ def coordination(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def possession(tree: Tree, i: int) -> Iterator[Edge]:
-    """The owner that a noun or "whose" names; "his" and the like name none.
+    """A possessor named by a noun or "whose"; possessive pronouns ("his") give no relation.
 
     a man's hat → have (man, hat)
     a bird whose wings are black → have (bird, wing), black (wing)

@@ -1,4 +1,4 @@
-"""sng_parser's scene graph of a parsed caption, laid over the concept sets by character span (§3.1.2)."""
+"""Aligns sng_parser's scene graph of a parsed caption with the concept sets by character span (§3.1.2)."""
 
 import re
 import warnings
@@ -14,18 +14,18 @@ from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Entity,
 
 @cache
 def _backend() -> Any:
-    """sng_parser's spaCy backend for ready Docs: all it asks of spaCy is `self.nlp(sentence)`."""
+    """sng_parser's spaCy backend for existing Docs; it uses spaCy only by `self.nlp(sentence)`."""
     import sng_parser.backends  # noqa: F401  # fills the registry; its decorator leaves None under the class's own name
     from sng_parser import Parser, database
 
-    with warnings.catch_warnings():  # it does not close its word lists
+    with warnings.catch_warnings():  # sng_parser does not close the files of its word lists
         warnings.simplefilter("ignore", ResourceWarning)
         for name in ("phrasal-preps.txt", "phrasal-verbs.txt", "scene-nouns.txt"):
             database.load_list(name)
     base: Any = Parser._backend_registry["spacy"]
 
     class DocParser(base):
-        """Reads Docs parsed elsewhere, in batches, instead of loading a model of its own."""
+        """Takes Docs that are already parsed in batches, and loads no model."""
 
         def __init__(self) -> None:
             self.nlp = lambda doc: doc
@@ -34,26 +34,26 @@ def _backend() -> Any:
 
 
 def raw_graph(doc: Doc) -> dict:
-    """The graph that `sng_parser.parse(doc.text)` returns, from a Doc that is parsed already."""
+    """Returns the graph that `sng_parser.parse(doc.text)` would return, from a parsed Doc."""
     return _backend().parse(doc)
 
 
 def with_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
-    """The concept sets with sng_parser's graph over them; of a caption without entities, its noun chunks."""
+    """Completes the concept sets with sng_parser's graph; noun chunks replace them if there are no entities."""
     return add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens)
 
 
 def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
-    """Fills gaps in the concept sets' edges from sng_parser's graph, and counts how the two compare.
+    """Fills missing ends of edges in the concept sets from sng_parser's graph, and counts differences between the two.
 
-    An attribute without entity, or a relation without one of its ends, takes it from the graph if a tuple there has the
-    same words and the other end. `notes` counts
+    If an attribute has no entity, or a relation lacks its subject or object, the missing end is taken from a tuple in
+    the graph with the same words and the same other end. `notes` counts
 
-    - `entities_unaligned`: nouns of the graph that are no entity of the sets;
-    - the graph's relations by what became of them: `edges_agreed` (the rules relate the same two entities),
-      `edges_filled`, `edges_unaligned` (an end is no entity, or both are the same), `edges_graph_only` (dropped: nearly
-      all come from a modifier that was given to the wrong conjunct);
-    - `edges_rules_only`: pairs of entities that the rules relate and the graph does not.
+    - `entities_unaligned`: nouns in the graph that are not entities in the sets;
+    - relations in the graph: `edges_agreed` (the rules relate the same two entities), `edges_filled` (used to fill a
+      missing end), `edges_unaligned` (an end is not an entity, or both ends are equal), `edges_graph_only` (dropped;
+      nearly all come from a modifier attached to the wrong conjunct);
+    - `edges_rules_only`: pairs of entities that are related by the rules but not in the graph.
     """
     graph = raw_graph(doc)
     chunks = [doc[e["span_bounds"][0] : e["span_bounds"][1]] for e in graph["entities"]]
@@ -74,10 +74,10 @@ def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts
 
 
 def locate(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
-    """The entity that a noun chunk stands for; −1 if there is none.
+    """The index of the entity that corresponds to a noun chunk; −1 if there is none.
 
-    That is the entity with the same head, or with the chunk's head as an attribute ("a group" of people), or else the
-    only one inside the chunk.
+    This is the entity with the same head, or with the head of the chunk as an attribute ("a group" of people), or else
+    the entity inside the chunk if there is exactly one.
     """
     at, entities = chunk.root.idx, concepts.entities
     hits = [n for n, e in enumerate(entities) if e.start <= at < e.end]
@@ -87,7 +87,7 @@ def locate(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
 
 
 def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[str, int]) -> Relation:
-    """The relation with a missing end taken from a tuple that shares its words and its other end."""
+    """Returns the relation with a missing end filled from a tuple that shares a word and the other end."""
     if min(relation.subject, relation.object) >= 0:
         return relation
     for one, text, other in tuples:
@@ -99,7 +99,7 @@ def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[st
 
 
 def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Attribute:
-    """An attribute without entity is given to the chunk with a modifier of that text."""
+    """Returns the attribute; if it has no entity, with the entity of a chunk that has an equal modifier."""
     if attribute.entity >= 0:
         return attribute
     for entity, slot in zip(entities, slots, strict=True):
@@ -110,7 +110,7 @@ def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Att
 
 
 def drawing(concepts: Concepts) -> dict:
-    """The scene graph as plain lists and dicts, in sng_parser's layout, for `captions.parquet` and for drawing."""
+    """Returns the scene graph as lists and dicts in sng_parser's layout, for `captions.parquet` and for drawing."""
     entities: list[dict] = [
         {"head": e.head, "attributes": [], "start": e.start, "end": e.end} for e in concepts.entities
     ]
@@ -121,7 +121,7 @@ def drawing(concepts: Concepts) -> dict:
 
 
 def from_noun_chunks(doc: Doc) -> Concepts:
-    """The fallback where the rules found nothing: the heads of spaCy's noun chunks as entities, without edges."""
+    """The fallback if the rules found no entity: the heads of spaCy's noun chunks as entities, without edges."""
     spoken = [t for t in doc if re.search(r"\w", t.text)]
     roots = [c.root for c in doc.noun_chunks if c.root.pos_ not in ("PRON", "DET") and c.root in spoken]
     if not roots:

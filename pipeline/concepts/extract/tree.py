@@ -1,4 +1,4 @@
-"""A caption's tree in Universal Dependencies, with what the concept rules ask of it: entities, prepositions, lemmas."""
+"""The tree of a caption in Universal Dependencies, with the queries of the concept rules."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,12 @@ from hspcgan.pipeline.concepts.concept_types import Token
 from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
-# Nouns whose owner is the place: "the building's side".
+# Nouns that name a side of their possessor: in "the building's side", the place is the building.
 SIDES = ("side", "edge", "top", "bottom", "corner", "end", "center", "middle")
 
 
 class Tree(ParseEdit):
-    """The analysis of a caption in Universal Dependencies, with what the concept rules ask of it."""
+    """The tree of a caption in Universal Dependencies, with queries for entities, prepositions and lemmas."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         super().__init__(
@@ -24,13 +24,13 @@ class Tree(ParseEdit):
             [t.start for t in tokens],
         )
         self.tokens = tokens
-        self.quantities: set[int] = set()  # what was folded onto the thing counted
-        self.shared: set[int] = set()  # modifiers of all nouns that are joined to theirs
-        self.persons: dict[int, str] = {}  # unnamed ones: pronouns by index, the nouns they stand for
+        self.quantities: set[int] = set()  # nouns of quantity that became attributes of the thing counted
+        self.shared: set[int] = set()  # modifiers that describe their noun and all its conjuncts
+        self.persons: dict[int, str] = {}  # unnamed persons: the noun for each pronoun index
         self.lemmas = [self._lemma(i) for i in range(len(self.words))]
 
     def _lemma(self, i: int) -> str:
-        """In lower case; of "shorts" and their like the plural, since one short is another thing."""
+        """The lemma in lower case; the plural for words like "shorts", which differ in meaning from the singular."""
         written = self.words[i]
         kept = written in lexicon("plural_only") or (written == "glasses" and self._are_worn(i))
         return written if kept else (self.lemmas[i] or written).lower()
@@ -43,21 +43,21 @@ class Tree(ParseEdit):
         return lemma == "wear" or beside or (self.is_a(i, "nmod") and lemma in lexicon("persons"))
 
     def with_conjuncts(self, i: int) -> list[int]:
-        """The word and those coordinated with it."""
+        """A word and its conjuncts."""
         return [i, *self.children(i, "conj")]
 
     def case(self, i: int) -> list[int]:
-        """All words of a noun's preposition, also of one with several words: "out of", "in front of"."""
+        """All words of the preposition of a noun, which can be several: "out of", "in front of"."""
         words = [c for c in self.children(i, "case") if self.lemmas[c] not in ("'s", "'", "’s", "’")]
         return sorted(words + [f for c in words for f in self.children(c, "fixed")])
 
     def case_text(self, i: int) -> str:
-        """A noun's preposition as text, "" without one."""
+        """The preposition of a noun as a string, "" if there is none."""
         words = [self.lemmas[c] for c in self.case(i)]
         return " ".join([*words, "of"] if words and words[-1] in SIDES else words)
 
     def is_entity(self, i: int) -> bool:
-        """Whether a noun or name heads a phrase (party in "cocktail party"), or a pronoun is an unnamed person."""
+        """Whether a word is a noun or name that heads a phrase ("party" in "cocktail party"), or an unnamed person."""
         if i in self.persons:
             return True
         apart = ("compound", "amod", "nummod", "flat", "fixed", "case", "goeswith", "cc", "mark", "obl:tmod")
@@ -68,7 +68,7 @@ class Tree(ParseEdit):
         return self.is_spoken(i) and not self.is_nobody(i)
 
     def is_mutual(self, i: int) -> bool:
-        """Whether a word ends "each other" or "one another"."""
+        """Whether a word is the last word of "each other" or "one another"."""
         before = {"other": "each", "one": "another"}.get(self.lemmas[i])
         return before is not None and before in (self.lemmas[c] for c in self.children(i, "det"))
 
@@ -78,13 +78,13 @@ class Tree(ParseEdit):
         return text.isalpha() or any(map(str.isalnum, text))
 
     def is_nobody(self, i: int) -> bool:
-        """Whether a noun is "nobody", "no one", or the "color" in "black in color"."""
+        """Whether a noun is "nobody", "no one", or "color" as in "black in color"."""
         no_one = self.lemmas[i] == "one" and any(self.lemmas[c] == "no" for c in self.children(i, "det"))
         in_color = self.lemmas[i] in COLOURED and [self.lemmas[c] for c in self.children(i)] == ["in"]
         return no_one or in_color or self.lemmas[i] in ("nobody", "nothing", "none")
 
     def complement(self, i: int, preposition: str = "") -> int:
-        """The noun just after a word and a preposition: people in "group of people"; −1 without one."""
+        """The noun attached to a word by the preposition right after it ("people" in "group of people"); −1 if none."""
         for child in self.children(i, "nmod", "obl"):
             words = self.children(child, "case")
             if child > i and words and words[0] == i + 1 and preposition in ("", self.lemmas[words[0]]):

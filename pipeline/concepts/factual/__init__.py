@@ -1,1 +1,1 @@
-"""Concept sets ↔ the tuples in which FACTUAL (ACL Findings 2023) writes scene graphs."""
+"""Converts concept sets to and from tuples, FACTUAL's format for scene graphs (ACL Findings 2023)."""

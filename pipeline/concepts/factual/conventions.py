@@ -1,8 +1,8 @@
-"""FACTUAL's conventions (ACL Findings 2023): how an attribute or a relation of the concept sets becomes tuples.
+"""FACTUAL's conventions (ACL Findings 2023): convert attributes and relations of the concept sets into tuples.
 
-They differ from those of §3.1.1: possession is "have", clothes are worn. Examples in docstrings are tests: caption →
-(subject, relation, object). To add a convention, write a function of a view and an attribute or relation, and put it
-into ATTRIBUTES or RELATIONS.
+They differ from the conventions of §3.1.1: parts are related by "have", clothes by "wear". Examples
+in docstrings are tests: caption → (subject, relation, object). To add a convention, write a function of a view and an
+attribute or relation, and put it into ATTRIBUTES or RELATIONS.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,11 @@ PICTURES = ("picture", "photo", "photograph")
 ARTWORKS = ("drawing", "illustration", "painting", "portrait", "sketch")
 GLASSES = ("glass", "glasses", "sunglass", "sunglasses")
 Triple = tuple[str, str, str]
-Triples = list[Triple] | None  # what a convention writes; None where it does not apply
+Triples = list[Triple] | None  # the tuples from a convention; None if it does not apply
 
 
 def wholes(view: View, a: Attribute) -> Triples:
-    """A whole named before its part becomes (whole, have, part); a room before a fixture, (fixture, in, room).
+    """A whole before its part becomes (whole, have, part); a room before a fixture becomes (fixture, in, room).
 
     a tree branch → (tree, have, branch)
     a bathroom sink → (sink, in, bathroom)
@@ -34,7 +34,7 @@ def wholes(view: View, a: Attribute) -> Triples:
 
 
 def unwritten(view: View, a: Attribute) -> Triples:
-    """What is negated, part of a name, or part of a relation such as "full of" and "bigger than".
+    """No tuple for an attribute that is negated, part of a name, or part of a relation such as "full of".
 
     the small bird is not red → (bird, is, small)
     a bucket full of apples → (bucket, have, apples)
@@ -46,7 +46,7 @@ def unwritten(view: View, a: Attribute) -> Triples:
 
 
 def parts(view: View, a: Attribute) -> Triples:
-    """A word that names a part gives that part.
+    """An attribute that contains a part, such as "black haired", becomes a relation to this part.
 
     a black haired boy → (boy, have, hair), (hair, is, black)
     a framed mirror → (mirror, have, frame)
@@ -104,7 +104,7 @@ def states(view: View, r: Relation) -> Triples:
 
 
 def places_on_owners(view: View, r: Relation) -> Triples:
-    """ "have" and "with" are left out if the caption also gives the place of the thing on its owner.
+    """ "have" and "with" are omitted if the caption also gives the place of the thing on its owner.
 
     the ground has snow on it → (snow, on, ground)
     a table with a vase on it → (vase, on, table)
@@ -114,7 +114,7 @@ def places_on_owners(view: View, r: Relation) -> Triples:
 
 
 def accompaniments(view: View, r: Relation) -> Triples:
-    """ "with" becomes "have" for own parts, "wear" for glasses and shirts, and "on top of" before "on top".
+    """ "with" becomes "have" before possessive pronouns, "wear" before glasses and shirts, "on top of" with "on top".
 
     a box with apples on top → (apples, on top of, box)
     a woman with her arm in the air → (woman, have, arm)
@@ -130,7 +130,7 @@ def accompaniments(view: View, r: Relation) -> Triples:
 
 
 def wholes_and_contents(view: View, r: Relation) -> Triples:
-    """After "of", a whole has its part, and contents without an article are in their container.
+    """ "of" becomes "have" from a whole to its part, and "in" from contents without an article to their container.
 
     the leg of a chair → (chair, have, leg)
     a cup of coffee → (coffee, in, cup)
@@ -147,7 +147,7 @@ def wholes_and_contents(view: View, r: Relation) -> Triples:
 
 
 def clothes(view: View, r: Relation) -> Triples:
-    """ "in", "dressed in" and "has on" before clothes become "wear".
+    """ "in", "dressed in" and "has … on" with clothes become "wear".
 
     a man in a white shirt → (man, wear, shirt), (shirt, is, white)
     a man dressed in black → (man, wear, black)
@@ -179,7 +179,7 @@ def coverings(view: View, r: Relation) -> Triples:
 
 
 def plain_relations(view: View, r: Relation) -> Triples:
-    """Any other relation, without a particle in the middle or an adverb in front.
+    """Any other relation, without a particle between verb and preposition or an adverb before a preposition.
 
     a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)
     """

@@ -1,4 +1,4 @@
-"""FACTUAL's tuples → concept sets: finds every name in the caption, since prompts need the places of entities."""
+"""Converts FACTUAL's tuples to concept sets; locates every name in the caption, since prompts need entity positions."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,12 @@ from hspcgan.pipeline.concepts.lexicons import pairs
 
 
 def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
-    """The concept sets of a caption's tuples, in the order of their words; spaCy's Doc holds the caption.
+    """Returns concept sets built from the tuples of a caption, in the order of its words; `doc` is its spaCy Doc.
 
-    An entity that is not in the caption is left out. A relation keeps its other end, and without any it is dropped.
-    Attributes and relations without a word in the caption ("wear" of "in a shirt") take the word of their entity.
-    `notes` counts `factual_unlocated` (entities), `factual_dropped` (attributes, relations), `factual_unworded` (both).
+    An entity that is not found in the caption is omitted. A relation keeps its other end; without ends it is dropped.
+    Attributes and relations without a word in the caption ("wear" for "in a shirt") get the word of their entity.
+    `notes` counts `factual_unlocated` (entities not found), `factual_dropped` (attributes and relations) and
+    `factual_unworded` (attributes and relations without a word).
     """
     caption = _Caption(doc)
     edges = list(_edges(tuples))
@@ -44,9 +45,9 @@ def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
 
 
 def _edges(tuples: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, str]]:
-    """(subject, relation, object), (entity, attribute, ""), (entity, "", ""); the marks of verbs are left out.
+    """Yields (subject, relation, object), (entity, attribute, ""), (entity, "", "") without the marks of verbs.
 
-    two buses are next to each other, (bus, next to, bus) ⇒ bus and bus:1, as "-id" models write it
+    two buses are next to each other, (bus, next to, bus) ⇒ bus and bus:1, as in "-id" models
     """
     for one, *rest in tuples:
         text, other = rest or ("", "")
@@ -57,14 +58,14 @@ def _edges(tuples: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, str]]:
 
 
 class _Caption:
-    """A caption's words, and those that are part of an entity already."""
+    """The words of a caption, and the indices of words that are already part of an entity."""
 
     def __init__(self, doc: Any) -> None:
         self.words = [token for token in doc if not token.is_space]
         self.taken: set[int] = set()
 
     def locate(self, names: Sequence[str] | dict[str, None]) -> dict[str, range]:
-        """Each name with its words, if any are left; longer names choose first, then lower numbers.
+        """Assigns unused words to each name, empty if none are found; longer names come first, then lower numbers.
 
         white bed spread on bed, (bed spread, on, bed) ⇒ bed spread at 1–2, bed at 4
         """
@@ -76,7 +77,10 @@ class _Caption:
         return runs
 
     def _runs(self, text: str) -> Iterator[range]:
-        """Places of a text among free words: in one word or apart, its last word in any form or FACTUAL's spelling."""
+        """Yields the ranges of unused words that spell a name, as one or several words.
+
+        The last word may have any form or FACTUAL's spelling.
+        """
         wanted, count = _letters(text), len(self.words)
         for i in range(count):
             for j in range(i, min(i + len(text.split()) + 2, count)):
@@ -91,14 +95,17 @@ class _Caption:
         return word.lower_, word.lemma_.lower(), pairs("spellings").get(word.lower_, word.lower_)
 
     def entity(self, name: str, run: range) -> Entity:
-        """The entity at a place; its head is the name with the lemma of its last word, if the caption writes it so."""
+        """The entity at a range of words; its head is the name, with the last word as a lemma if it is as written."""
         first, last = self.words[run[0]], self.words[run[-1]]
         *others, noun = _bare(name).split()
         head = " ".join([*others, last.lemma_.lower() if noun == last.lower_ else noun])
         return Entity(head, head, first.idx, last.idx + len(last.text), run[-1])
 
     def nearest(self, texts: Sequence[str], home: int) -> int:
-        """The word nearest to `home` that ends the first of `texts` that is found; −1 if none is. "2" is also "two"."""
+        """The index of the last word of the first string in `texts` that is found, nearest to `home`; −1 if none.
+
+        Digits also match number words ("2" matches "two").
+        """
         for text in texts:
             number = NUMBERS[int(text)] if text.isdecimal() and int(text) < len(NUMBERS) else text
             ends = [run[-1] for form in (text, number) for run in self._runs(form)]
@@ -107,7 +114,7 @@ class _Caption:
         return -1
 
     def quality(self, text: str, word: int) -> str:
-        """An attribute's text; numbers as the caption writes them."""
+        """The text of an attribute; numbers as written in the caption."""
         return self.words[word].lower_ if text.isdecimal() and word >= 0 else text
 
 

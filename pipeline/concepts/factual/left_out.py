@@ -1,4 +1,4 @@
-"""Which of a caption's entities FACTUAL leaves out: negated things, "picture of", "on top".
+"""Finds the entities of a caption that FACTUAL omits: negated things, "picture of", "on top".
 
 Examples in docstrings are tests: caption → (subject, relation, object).
 """
@@ -13,7 +13,7 @@ DENIED = "not "
 
 
 def absent(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
-    """Things that a caption negates, and the word "color" after "in".
+    """Yields the entities that a caption negates, and the word "color" after "in".
 
     a cart that is gray in color → (cart, is, gray)
     a tree with no leaves beside a pole without a sign → (tree, beside, pole)
@@ -27,7 +27,7 @@ def absent(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
 
 
 def _is_denied(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool:
-    """Whether a relation is negated and its object with it, unless an article names the object.
+    """Whether a relation is negated together with its object; not if the object has "the", "this" or a possessive.
 
     a small dog not wearing a collar → (dog, is, small)
     a red bus that is not touching the pole → (bus, is, red), (pole)
@@ -40,7 +40,7 @@ def _is_denied(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool
 
 
 def shown(concepts: Concepts) -> dict[int, int]:
-    """{picture: what it shows}; FACTUAL relates what is shown, and not the picture.
+    """{entity of a picture: entity in the picture}; in FACTUAL's tuples the latter replaces the former.
 
     a picture of a dog → (dog)
     a close up of a bowl of soup on a table → (bowl, have, soup), (bowl, on, table)
@@ -50,7 +50,7 @@ def shown(concepts: Concepts) -> dict[int, int]:
 
 
 def tops(concepts: Concepts) -> dict[int, int]:
-    """{entity after "with": the word "top" after it}, as in "a box with apples on top"."""
+    """{entity after "with": entity "top" after it}, as in "a box with apples on top"."""
     ends = [r.object for r in concepts.relations if r.text in ("on", "at") and r.object >= 0]
     found = {}
     for r in concepts.relations:

@@ -1,6 +1,6 @@
-"""How FACTUAL spells entities and attributes: names of several words, digits, materials, joined spellings.
+"""Names of entities and attributes in FACTUAL's spelling: names of several words, digits, materials, joined words.
 
-Examples in docstrings, a caption and some of its tuples, are tests.
+Examples in docstrings (a caption and some of its tuples) are tests.
 """
 
 import re
@@ -19,14 +19,14 @@ ROOMS, FIXTURES = ("bathroom", "bedroom", "kitchen"), ("floor", "sink", "wall")
 
 @dataclass
 class Naming:
-    """The words of one caption's concept sets."""
+    """Spells the entities and attributes of one caption."""
 
     concepts: Concepts
     tokens: Sequence[Token]
 
     @cached_property
     def names(self) -> list[str]:
-        """Each entity's name, as written, with the nouns that are part of it.
+        """The name of each entity, as written, with the nouns that are part of it.
 
         a tennis player with a teddy bear → (tennis player, with, teddy bear)
         a guy on a side walk → (person, on, sidewalk)
@@ -56,7 +56,7 @@ class Naming:
         return [a for a in self.concepts.attributes if a.entity == n and self.in_name(a)]
 
     def in_name(self, attribute: Attribute) -> bool:
-        """Whether a word before a noun is part of its name: nouns except materials and kinds, and "hot" of "hot dog".
+        """Whether a word before a noun is part of its name: nouns except materials, and adjectives as in "hot dog".
 
         a wooden bench beside a brick wall → (bench, is, wooden), (wall, is, brick)
         """
@@ -71,7 +71,7 @@ class Naming:
         return self._is_compound(attribute) and attribute.word < head and not kind
 
     def owner(self, attribute: Attribute) -> str:
-        """The whole that a compound names before one of its parts, as in "tree branch"; "" for other attributes."""
+        """The whole in a compound of a whole and its part, as in "tree branch"; "" for other attributes."""
         entity = self.concepts.entities[attribute.entity]
         beside = attribute.word + 1 == entity.word and self.tokens[attribute.word].upos == "NOUN"
         describes = attribute.text in lexicon("describing_nouns") or attribute.text in lexicon("name_openers")
@@ -79,12 +79,12 @@ class Naming:
         return attribute.text if part else ""
 
     def room(self, attribute: Attribute) -> bool:
-        """Whether a noun says in which room a fixture is: "bathroom sink"."""
+        """Whether an attribute is the room of a fixture: "bathroom sink"."""
         head = self.concepts.entities[attribute.entity].head
         return attribute.text in ROOMS and head in FIXTURES and self._is_compound(attribute)
 
     def quality(self, attribute: Attribute) -> str:
-        """An attribute as written; "" for those that FACTUAL leaves out: articles, "many", "a pair of", "one".
+        """An attribute as written; "" for attributes that FACTUAL omits: articles, "many", "a pair of", "one".
 
         two older men → (men, is, 2), (men, is, older)
         a group of several people → (people, is, group of)
@@ -99,7 +99,7 @@ class Naming:
 
 
 def respelt(text: str, name: str) -> str:
-    """The text with the phrases of `lexicon/NAME.txt` replaced by what stands beside them, whole words only."""
+    """Replaces phrases (whole words) by their replacements in `lexicon/NAME.txt`."""
     spaced = f" {text} "
     for old, new in pairs(name).items():
         spaced = spaced.replace(f" {old} ", f" {new} ")
@@ -107,7 +107,7 @@ def respelt(text: str, name: str) -> str:
 
 
 def participle(verb: str) -> str:
-    """A verb's form in -ing: "run" gives running, "lie" lying, "smile" smiling."""
+    """The form of a verb in -ing: "run" gives "running", "lie" gives "lying", "smile" gives "smiling"."""
     if verb.endswith("ie"):
         return verb[:-2] + "ying"
     if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")):

@@ -1,4 +1,4 @@
-"""Concept sets → the tuples in which FACTUAL (ACL Findings 2023) writes scene graphs, for `parse --jsonl`."""
+"""Converts concept sets to tuples, FACTUAL's format for scene graphs (ACL Findings 2023), for `parse --jsonl`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,8 +10,8 @@ from hspcgan.pipeline.concepts.factual.view import View
 
 
 def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
-    """[subject, relation, object], [entity, "is", attribute], and [entity] for those without any of these."""
-    if concepts.empty:  # noun chunks, whose word indices may be another annotator's
+    """Returns [subject, relation, object], [entity, "is", attribute], and [entity] for entities in neither of these."""
+    if concepts.empty:  # noun chunks, with word indices that may come from another annotator
         return [[name] for name in dict.fromkeys(entity.text for entity in concepts.entities)]
     view = View(concepts, tokens)
     found = dict.fromkeys([*_attributes(view), *_relations(view)])
@@ -21,14 +21,14 @@ def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
 
 
 def _attributes(view: View) -> Iterator[Triple]:
-    """The tuples of all attributes."""
+    """Yields the tuples of all attributes."""
     for a in view.concepts.attributes:
         if a.entity >= 0:
             yield from next((found for rule in ATTRIBUTES if (found := rule(view, a)) is not None), ())
 
 
 def _relations(view: View) -> Iterator[Triple]:
-    """The tuples of all relations; "and" and what is negated are left out.
+    """Yields the tuples of all relations except "and", "or" and negated relations.
 
     a yellow bird that never flies → (bird, is, yellow)
     a tall man not holding a bat → (man, is, tall)

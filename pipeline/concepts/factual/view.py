@@ -1,4 +1,4 @@
-"""One caption's concept sets as FACTUAL's conventions read them."""
+"""A view of the concept sets of one caption for FACTUAL's conventions."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from hspcgan.pipeline.concepts.factual.naming import Naming
 
 
 class View:
-    """One caption's concept sets as FACTUAL sees them; `left_out` are entities that its graph does not have."""
+    """The concept sets of one caption in FACTUAL's names; `left_out` are entities that FACTUAL's graphs omit."""
 
     def __init__(self, concepts: Concepts, tokens: Sequence[Token]) -> None:
         self.concepts, self.tokens = concepts, tokens
@@ -20,7 +20,7 @@ class View:
         self.joined = {(r.subject, r.text) for r in concepts.relations}
 
     def takes_picture(self, r: Relation) -> bool:
-        """Whether a relation is "take" with what a picture shows."""
+        """Whether a relation is "take" with a picture as its object."""
         return r.text == "take" and r.object in self.shown
 
     def ends(self, r: Relation) -> tuple[str, str]:
@@ -28,23 +28,23 @@ class View:
         return self.names[r.subject], self.names[r.object]
 
     def verb(self, r: Relation) -> str:
-        """The verb with which a relation begins; "" without one."""
+        """The verb at the start of a relation; "" if it starts with another word."""
         return r.text.split()[0] if self.tokens[r.word].upos == "VERB" else ""
 
     def says_where(self, r: Relation) -> bool:
-        """Whether another relation says where on its owner a thing is."""
+        """Whether another relation gives the place of the object on the subject."""
         return any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations)
 
     def is_own(self, n: int) -> bool:
-        """Whether a pronoun names the owner of an entity: "his arm"."""
+        """Whether an entity has a possessive pronoun: "his arm"."""
         noun = self.concepts.entities[n].word
         return any(t.head == noun and t.deprel == "nmod:poss" and t.upos == "PRON" for t in self.tokens)
 
     def has_article(self, n: int) -> bool:
-        """Whether an article stands before an entity."""
+        """Whether an entity has an article."""
         noun = self.concepts.entities[n].word
         return any(t.head == noun and t.text.lower() in ("a", "an", "the") for t in self.tokens)
 
     def governs(self, word: int, deprel: str) -> bool:
-        """Whether a word has a dependent with a label."""
+        """Whether a word has a dependent with the given label."""
         return any(t.head == word and t.deprel == deprel for t in self.tokens)

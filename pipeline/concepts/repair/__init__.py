@@ -1,1 +1,1 @@
-"""Corrections of spaCy's dependency trees, before any other rule reads them."""
+"""Corrects errors in spaCy's dependency trees before concepts are extracted."""

@@ -1,4 +1,4 @@
-"""Repairs of which noun a clause describes."""
+"""Rules that attach clauses to the nouns that they describe."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
@@ -7,7 +7,7 @@ from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 SUBJECTS = ("nsubj", "nsubjpass")
 BE = ("is", "are", "was", "were")
 POSSESSIVES = {"its", "his", "her", "their"}
-# Verbs whose object is left out where none follows.
+# Verbs with an object that is omitted if no noun follows.
 HANDLED = ("carry", "hold", "ride", "use", "wear")
 
 
@@ -27,7 +27,7 @@ def watched_clauses(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def _ends_in_preposition(edit: ParseEdit, i: int) -> bool:
-    """Whether all that follows a verb is a preposition without a noun."""
+    """Whether a verb is followed only by a preposition without a noun."""
     after = [c for c in edit.children(i) if c > i and edit.labels[c] != "punct"]
     return [edit.labels[c] for c in after] == ["prep"] and not edit.children(after[0])
 
@@ -59,14 +59,14 @@ def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _is_subject_of_its_own(edit: ParseEdit, i: int, acts: bool) -> bool:
-    """Whether the last of several nouns can be a subject alone: an acting person, or a thing with no on/off state."""
+    """Whether the last of several nouns can be a separate subject: a person, or a thing that cannot be switched on."""
     if acts:
         return edit.lemmas[i] in lexicon("persons")
     return edit.lemmas[i] not in lexicon("switched") and not edit.children(i, "det")
 
 
 def persons_after_things(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A person with a clause after "and" is joined to the person before it, not to that person's clothes.
+    """A person with a clause after "and" is coordinated with the person before it, not with that person's clothes.
 
     a man wearing a black shirt and a woman wearing a white dress → wear (man, shirt), wear (woman, dress)
     a boy with a hat and a girl with a kite → with (boy, hat), with (girl, kite)
@@ -86,7 +86,7 @@ def persons_after_things(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def subjects_of_plural_verbs(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A plural clause after two joined nouns is the predicate of both, and describes neither.
+    """A plural clause after two coordinated nouns is the predicate of both, not a relative clause.
 
     a man with a beard and a woman with long hair are dancing → dance (man, –), dance (woman, –)
     a man, a woman and a child are walking → walk (man, –), walk (woman, –), walk (child, –)
@@ -110,7 +110,7 @@ def subjects_of_plural_verbs(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A verb in the singular after a relative clause does not describe its noun in the plural, but the main subject.
+    """A singular verb after a relative clause belongs to the main subject, not to the plural noun of the clause.
 
     this bird has wings that are brown and has a yellow belly → brown (wing), have (bird, belly)
     """
@@ -127,7 +127,7 @@ def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def clauses_of_their_own(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A noun between "and its" or "and the" and "is" begins a clause of its own.
+    """A noun between "and its" or "and the" and "is" begins a separate clause.
 
     the bird has a red head and its body is black → red (head), black (body), have (bird, head)
     a bird with a yellow crown and the wings are grey → yellow (crown), grey (wing), with (bird, crown)
@@ -149,7 +149,7 @@ def clauses_of_their_own(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _is_subject_alone(edit: ParseEdit, noun: int, be: int, above: list[int]) -> bool:
-    """Whether "its NOUN is" agrees with the noun alone, which is joined to no subject."""
+    """Whether the verb agrees with the noun alone, and the noun is not coordinated with a subject."""
     plural = edit.words[be] in ("are", "were")
     first = noun
     while edit.labels[first] == "conj":

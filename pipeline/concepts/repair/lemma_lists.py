@@ -1,4 +1,4 @@
-"""The words that spaCy's rule lemmatizer lists by part of speech, and base forms of verbs by them."""
+"""Word lists of spaCy's rule lemmatizer by part of speech, and the base forms of verbs found with them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ VOWELS = "aeiou"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Base forms by part of speech and irregular verb forms; empty for a pipeline without a rule lemmatizer."""
+    """Base forms by part of speech and irregular verb forms; empty if the pipeline has no rule lemmatizer."""
 
     nouns: frozenset[str] = frozenset()
     verbs: frozenset[str] = frozenset()
@@ -17,7 +17,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, nlp: Any) -> "Vocabulary":
-        """The lists of a spaCy pipeline."""
+        """Reads the lists of a spaCy pipeline."""
         lookups: Any = getattr(nlp.get_pipe("lemmatizer"), "lookups", None) if nlp.has_pipe("lemmatizer") else None
         if not (lookups and lookups.has_table("lemma_index") and lookups.has_table("lemma_exc")):
             return cls()
@@ -26,21 +26,21 @@ class Vocabulary:
         return cls(nouns, verbs, adjectives, lookups.get_table("lemma_exc")["verb"])
 
     def verb_of_participle(self, form: str) -> str:
-        """The verb of a form in -ing, whether or not it is a known one: "riding" gives ride."""
+        """The base form of a form in -ing, even if the verb is unknown: "riding" gives "ride"."""
         guesses = (form[:-3], form[:-3] + "e", form[:-4])
         lemma = next((guess for guess in guesses if guess in self.verbs), form[:-3])
         return self.with_silent_e(form, lemma)
 
     def verb_of_third_person(self, form: str) -> str:
-        """The verb whose third person a form is; "" if it is none: "flies" gives fly."""
+        """The base form of a third person ("flies" gives "fly"); "" if the form is not the third person of a verb."""
         guesses = [*self.irregular_verbs.get(form, []), form[:-3] + "y" if form.endswith("ies") else ""]
         return next((guess for guess in (*guesses, form[:-1], form[:-2]) if guess in self.verbs), "")
 
     def with_silent_e(self, form: str, lemma: str) -> str:
         """
-        A verb's lemma with the final e that its form shows: a short stem without one would double its consonant.
+        The lemma of a verb, with a final e if its form implies this: without it, a short stem doubles its consonant.
 
-        "riding" and "rides" give ride instead of rid, "staring" gives stare instead of star.
+        "riding" and "rides" give "ride" instead of "rid", "staring" gives "stare" instead of "star".
         """
         short = len(lemma) > 2 and lemma[-1] not in VOWELS + "wxy" and lemma[-2] in VOWELS and lemma[-3] not in VOWELS
         once = sum(c in VOWELS for c in lemma) == 1

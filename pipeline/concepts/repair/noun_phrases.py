@@ -1,4 +1,4 @@
-"""Repairs of which nouns belong together: lists, pairs after "and", phrases side by side."""
+"""Rules that group nouns: lists, pairs with "and", adjacent phrases."""
 
 from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
@@ -7,7 +7,7 @@ from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
 
 def lists_before_a_noun(edit: ParseEdit, known: Vocabulary) -> None:
-    """Nouns in a list before a noun do not describe it: the list is one of things.
+    """Nouns in a list before a noun do not describe it, but are things in the list.
 
     a teddybear, kitten and calico cat on a bed → and (kitten, cat), calico (cat)
     """
@@ -33,7 +33,7 @@ def _is_thing(edit: ParseEdit, i: int, known: Vocabulary) -> bool:
 
 
 def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Of two phrases without a word between them, the first is no part of the second one's name.
+    """If two phrases follow each other without a word between them, the first does not describe the second.
 
     red bird black wings → red (bird), black (wing)
     small bird red crown black eyebrow → small (bird), red (crown), black (eyebrow)
@@ -45,7 +45,7 @@ def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _stands_apart(edit: ParseEdit, i: int) -> bool:
-    """Whether a noun that was made part of a later one's name has an adjective right after it."""
+    """Whether a noun that was parsed as a modifier of a later noun has an adjective right after it."""
     top, after = edit.heads[i], i + 1
     if edit.labels[i] not in ("compound", "nmod", "amod") or edit.pos[i] not in NOMINAL or after >= top:
         return False
@@ -54,7 +54,7 @@ def _stands_apart(edit: ParseEdit, i: int) -> bool:
 
 
 def broken_lists(edit: ParseEdit, _known: Vocabulary) -> None:
-    """The rest of a list that spaCy broke off at its first comma.
+    """Restores a list that spaCy ended at its first comma.
 
     a bathroom with a toilet, a sink and a mirror → with (bathroom, sink), with (bathroom, mirror)
     a cat, a dog, and a bird sit on a bench → sit on (cat, bench), sit on (dog, bench), sit on (bird, bench)

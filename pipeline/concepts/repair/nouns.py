@@ -1,4 +1,4 @@
-"""Repairs of colours that stand for a noun ("a man in white", "gray on its back") and of the words around them."""
+"""Rules for colours that are used as nouns ("a man in white", "gray on its back") and the words around them."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
@@ -9,7 +9,7 @@ PICTURES = ("photo", "photograph", "picture", "image", "shot")
 
 
 def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A colour that someone is in or wears, without a noun after it, stands for clothes.
+    """A colour after "in" or "wear", without a noun after it, means clothes.
 
     a man in white walking down a path → in (man, white), walk down (man, path)
     a figure dressed in red and blue → dress in (figure, red), dress in (figure, blue)
@@ -25,7 +25,7 @@ def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
-    """After "in" or "wearing", a colour before a word in -ing is worn, and the word is what the wearer does.
+    """After "in" or "wearing", a colour before a word in -ing means clothes, and the word is a verb of the wearer.
 
     a woman dressed in black sitting and reading a book → dress in (woman, black), sit (woman, –), read (woman, book)
     """
@@ -46,7 +46,7 @@ def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def _is_worn(edit: ParseEdit, i: int) -> bool:
-    """Not "a photo in black and white"."""
+    """Whether a colour means clothes; not in "a photo in black and white"."""
     head = edit.heads[i]
     if head > i or edit.pos[i + 1] in (*NOMINAL, "ADJ", "ADV") or edit.tags[i + 1] == "VBN":
         return False
@@ -55,7 +55,7 @@ def _is_worn(edit: ParseEdit, i: int) -> bool:
 
 
 def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Black and white are no clothes of a picture, and what follows them belongs to the picture.
+    """ "black and white" is not clothes after a picture, and prepositions after it describe the picture.
 
     a photo in black and white of a bird → of (photo, bird)
     """
@@ -69,9 +69,9 @@ def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A colour between "with" and "on" or "in" is a noun, and the place after it describes it.
+    """A colour between "with" and "on" or "in" is a noun, and the place after it describes the colour.
 
-    `extract.fold_phrases.colours_on_parts` makes it an attribute of the place.
+    `extract.fold_phrases.colours_on_parts` then makes the colour an attribute of the place.
 
     this bird is white with gray on its back and tail → white (bird), gray (back), gray (tail), with (bird, tail)
     a bird with red and black on the wings → red (wing), black (wing), with (bird, wing)

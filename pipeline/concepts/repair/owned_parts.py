@@ -1,4 +1,4 @@
-"""Repairs of what is said of someone's own parts: "with his hands in his pockets", "has her arms raised"."""
+"""Rules for phrases about body parts and their owners: "with his hands in his pockets"."""
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
@@ -8,7 +8,7 @@ PARTICIPLES = ("VBN", "VBD")
 
 
 def with_parts(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A place or state after "with his hand" is the hand's.
+    """A place or state after "with his hand" describes the hand.
 
     a man with his hands in his pockets → with (man, hand), in (hand, pocket)
     a woman with her legs crossed → with (woman, leg), crossed (leg)
@@ -28,7 +28,7 @@ def with_parts(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _as_state(edit: ParseEdit, part: int, state: int) -> None:
-    """Makes a participle or adverb the state of a part; the participles in -ing after it are the owner's."""
+    """Makes a participle or adverb the state of a part; participles in -ing after it describe the owner."""
     if edit.heads[state] < 0:
         owners = edit.children(state, "nsubj", "nsubjpass")
         if len(owners) != 1:

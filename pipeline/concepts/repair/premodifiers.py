@@ -1,4 +1,4 @@
-"""Repairs of words before a noun that spaCy took for things or for clauses."""
+"""Rules for modifiers before a noun that spaCy parsed as nouns or clauses."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
@@ -26,13 +26,13 @@ def kinds(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _describe(edit: ParseEdit, colour: int, noun: int) -> None:
-    """Makes a noun the head of the phrase that began with a colour, and the colour its modifier."""
+    """Makes a noun the head of the phrase that begins with a colour, and the colour its modifier."""
     edit.promote(noun, over=colour, label="amod", moving=edit.children(colour))
     edit.retag(colour, "JJ", "ADJ", edit.words[colour])
 
 
 def made_things(edit: ParseEdit, _known: Vocabulary) -> None:
-    """In "home built motorcycle", the noun before the participle says by whom or where the thing was made.
+    """In "home built motorcycle", the noun before the participle is the maker or place and belongs to the participle.
 
     a home built motorcycle in a garage → home built (motorcycle), in (motorcycle, garage)
     a hand made quilt → hand made (quilt)
@@ -52,7 +52,7 @@ def made_things(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def hyphenated_words(edit: ParseEdit, _known: Vocabulary) -> None:
-    """The parts of a hyphenated word before a noun belong to its last part, which describes the noun.
+    """The parts of a hyphenated word before a noun are attached to its last part, which describes the noun.
 
     a boat on a man-made lake → man-made (lake), on (boat, lake)
     a chocolate-dipped strawberry → chocolate-dipped (strawberry)
@@ -94,7 +94,7 @@ def _join_parts(edit: ParseEdit, first: int, last: int) -> None:
 
 
 def adverbs_inside_names(edit: ParseEdit, known: Vocabulary) -> None:
-    """An "adverb" between a noun and the noun that it is part of is part of the name as well.
+    """A word tagged as an adverb between the two nouns of a compound is part of the compound.
 
     a kitchen with a stove back splash → stove (splash), back (splash), with (kitchen, splash)
     """

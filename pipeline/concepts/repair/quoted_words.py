@@ -1,4 +1,4 @@
-"""Repairs of quoted words and of what signs say: they are one name, whatever their own grammar."""
+"""Rules for quoted words and the words on signs: they are treated as one name, regardless of their grammar."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, QUOTED, ParseEdit
 from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
@@ -10,7 +10,7 @@ ENDS = ("ADP", "CCONJ", "DET", "PART", "PRON", "PUNCT", "SCONJ", "")
 
 
 def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Words in quotation marks are one name; what follows belongs to the thing that carries them.
+    """Words in quotation marks are one name; phrases after them describe the thing that bears the words.
 
     a sign reading "keep out" on a wooden fence → read (sign, keep out), on (sign, fence)
     a shirt that says "peace and love." → say (shirt, peace and love)
@@ -27,7 +27,7 @@ def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
-    """What a sign says, without quotation marks, is a name.
+    """Words on a sign, without quotation marks, are one name.
 
     a sign that says stop → say (sign, stop)
     a sign that reads keep right on a street → read (sign, keep right), on (sign, street)
@@ -43,7 +43,7 @@ def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _carrier(edit: ParseEdit, before: int) -> int:
-    """What a quotation belongs to: the noun before it, or the subject of the verb before it; −1 for anything else."""
+    """The thing that bears a quotation: a noun before it, or the subject of a verb before it; −1 if none."""
     if edit.pos[before] != "VERB":
         return before if edit.pos[before] in NOMINAL else -1
     subjects = [c for c in edit.children(before, "nsubj") if edit.pos[c] in NOMINAL]
@@ -51,7 +51,7 @@ def _carrier(edit: ParseEdit, before: int) -> int:
 
 
 def _as_name(edit: ParseEdit, before: int, words: list[int], after: int) -> None:
-    """Makes one name of `words`: object of the verb before, beside the noun before, or part of the noun after."""
+    """Makes `words` one name: object of a verb before, apposition to a noun before, or modifier of a noun after it."""
     name, carrier = words[-1], _carrier(edit, before)
     top = next((i for i in words if edit.heads[i] not in words), name)
     head, label = edit.heads[top], edit.labels[top]
@@ -74,7 +74,7 @@ def _as_name(edit: ParseEdit, before: int, words: list[int], after: int) -> None
 
 
 def _ancestor_below(edit: ParseEdit, i: int, words: list[int]) -> int:
-    """A word's highest ancestor before one of `words`."""
+    """The highest ancestor of word `i` before `words` or the root is reached."""
     while edit.heads[i] >= 0 and edit.heads[i] not in words:
         i = edit.heads[i]
     return i

@@ -1,7 +1,7 @@
-"""The corrections of spaCy's trees, in the order in which they run.
+"""Corrects spaCy's trees by rules, in the order of RULES.
 
-To add a rule, write a function of a ParseEdit and a Vocabulary, with a caption and what it shall give in its docstring
-("caption → result", which is its test), and put it into RULES.
+To add a rule, write a function of a ParseEdit and a Vocabulary, with an example in its docstring ("caption → result",
+which is tested), and put the function into RULES.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from hspcgan.pipeline.concepts.repair import (
 from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
 RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
-    # which words are verbs, nouns and adjectives
+    # parts of speech
     quoted_words.quotations,
     quoted_words.words_on_signs,
     verbs.silent_e,
@@ -31,13 +31,13 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     nouns.worn_colours,
     nouns.pictures_in_black_and_white,
     nouns.colours_on_parts,
-    # what describes a noun
+    # modifiers of nouns
     premodifiers.kinds,
     premodifiers.hyphenated_words,
     premodifiers.made_things,
     premodifiers.adverbs_inside_names,
     owned_parts.with_parts,
-    # which nouns belong together, and what a clause describes
+    # groups of nouns, and the attachment of clauses
     noun_phrases.side_by_side,
     noun_phrases.lists_before_a_noun,
     clauses.watched_clauses,
@@ -51,7 +51,7 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
 
 
 def repair(doc: Doc, known: Vocabulary) -> tuple[Doc, ParseEdit]:
-    """spaCy's analysis after all rules, as a Doc and for further editing; without a vocabulary, as it was."""
+    """Applies all rules to spaCy's parse and returns it as Doc and ParseEdit. Without a vocabulary, no rule runs."""
     join_close_ups(doc)
     edit = ParseEdit.of_doc(doc)
     if known.verbs:

@@ -1,4 +1,4 @@
-"""Repairs of words that spaCy did not tag as the verbs that they are, and of verbs' lemmas."""
+"""Rules for verbs that spaCy tagged as other words, and for lemmas of verbs."""
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
@@ -7,7 +7,7 @@ SINGULAR = ("a", "an", "this", "that", "each", "every")
 
 
 def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
-    """Verbs' lemmas keep their final e.
+    """Lemmas of verbs keep their final e.
 
     a man riding a horse → ride (man, horse)
     """
@@ -17,9 +17,9 @@ def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
-    """The first "plural noun" that is the third person of a verb and has a subject in the singular is that verb.
+    """The first word tagged as a plural noun is a verb if it can be a third person and has a singular subject.
 
-    Either it is the root and has a subject, or "a … swims" do not agree.
+    Either it is the root and has a subject, or it does not agree with its article, as in "a … swims".
 
     a bird with a white crown swims on the water → swim on (bird, water)
     George Johnson studies at Stanford → study at (george johnson, stanford)
@@ -42,7 +42,7 @@ def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def verbs_tagged_as_nouns(edit: ParseEdit, known: Vocabulary) -> None:
-    """The noun at the root is a verb if nouns joined by "and" are its subject and a preposition follows.
+    """A noun at the root is a verb if nouns joined by "and" are its subject and a preposition follows.
 
     a cow and a pig stand near a fence → stand near (cow, fence), stand near (pig, fence)
     """
@@ -73,7 +73,7 @@ def _top_noun(edit: ParseEdit, i: int) -> int:
 
 
 def _as_root(edit: ParseEdit, verb: int, top: int) -> None:
-    """Makes a verb the root and `top` its subject; the noun before the verb takes the verb's old place."""
+    """Makes a verb the root and `top` its subject; the noun before the verb gets the previous head of the verb."""
     noun = verb - 1
     edit.promote(noun, over=verb, label="dep", moving=[c for c in edit.children(verb) if c < verb])
     subject = noun if top == verb else top

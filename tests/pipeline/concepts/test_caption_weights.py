@@ -57,7 +57,7 @@ def test_weights_of_another_model_are_refused(plain, tmp_path, change):
         weights = load_file(tmp_path / "weights.safetensors")
         name = next(iter(weights))
         save_file({**weights, name: weights[name][:-1]}, tmp_path / "weights.safetensors")
-    with pytest.raises(UserError, match=r"for en_other 1\.0; installed is .*parse\.model"):
+    with pytest.raises(UserError, match=r"for en_other 1\.0, but .* is installed; install en_other"):
         caption_weights.load(plain, tmp_path)
 
 
@@ -80,7 +80,7 @@ def test_missing_and_damaged_weights_say_what_to_do(plain, tmp_path, file, conte
         (tmp_path / file).unlink()
     else:
         (tmp_path / file).write_bytes(content)
-    with pytest.raises(UserError, match=r"cannot be read \(.*install the package again, or name a model: parse\.model"):
+    with pytest.raises(UserError, match=r"cannot be read \(.*reinstall the package, or set parse\.model"):
         caption_weights.load(plain, tmp_path)
 
 

@@ -145,7 +145,9 @@ def test_nothing_placed_is_empty(nlp, tuples):
 
 def test_missing_pieces_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"weights/factual: no FACTUAL parser, no such folder.*models fetch factual"):
+    with pytest.raises(
+        ValueError, match=r"weights/factual is not a FACTUAL parser: no such folder.*models fetch factual"
+    ):
         Factual("")
     with pytest.raises(ValueError, match="no such folder"):
         Factual(str(tmp_path / "nowhere"))
