@@ -3,7 +3,7 @@
 Legend: S samples, C captions, P phrases; E items of a kind (entities, attributes or relations) in all captions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.caption_features import Ragged
 from hspcgan.pipeline.cache.hdf5_file import mapped, new_hdf5
 
 ITEM_FIELDS = {
@@ -22,6 +23,10 @@ ITEM_FIELDS = {
     "relation": ("phrase", "subject", "object"),
 }
 """Fields of each kind of concept that a batch reads, int32 [E] each as KIND/FIELD."""
+
+
+EDGES = (("attribute", "entity"), ("relation", "subject"), ("relation", "object"))
+"""Fields that are an index into the caption's own entities, −1 for none."""
 
 
 def write_index(folder: Path) -> None:
@@ -60,6 +65,46 @@ def index_arrays(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
             if not number:
                 yield f"{kind}/offsets", offsets_of(_numpy(column.value_lengths(), np.int64))
             yield f"{kind}/{field}", _numpy(column.flatten().field(field), np.int32)
+
+
+def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> str:
+    """What is wrong with a dataset of index.h5 by `counts` of cache.json; empty where nothing is.
+
+    An id out of range would be read as another row, or from beyond the file.
+    """
+    samples, captions = counts["samples"], counts["captions"]
+    offsets = {"sample/captions": (samples, captions), **{f"{kind}/offsets": (captions, None) for kind in ITEM_FIELDS}}
+    ids = {
+        "sample/split": (samples, 0, len(schema.SPLITS)), "caption/sample": (captions, 0, samples),
+        "caption/text": (captions, 0, captions), "entity/word": (None, 0, None),
+        **{f"{kind}/phrase": (None, 0, counts["phrases"]) for kind in ITEM_FIELDS},
+        **{f"{kind}/{field}": (None, -1, None) for kind, field in EDGES},
+    }  # fmt: skip
+    if name in offsets:
+        rows, last = offsets[name]
+        rises = found.shape == (rows + 1,) and found[0] == 0 and (np.diff(found) >= 0).all()
+        return "" if rises and last in (None, found[-1]) else f"{name} does not rise from 0 in {rows + 1:,} numbers"
+    if name in ids:
+        length, least, below = ids[name]
+        if found.ndim != 1 or length not in (None, len(found)):
+            return f"{name} has shape {list(found.shape)}, expected {'one axis' if length is None else [length]}"
+        if len(found) and (found.min() < least or (below is not None and found.max() >= below)):
+            return f"{name} holds numbers from {found.min():,} to {found.max():,}, outside {least} … {below or ''}"
+    return ""
+
+
+def edge_problem(concepts: Mapping[str, Ragged]) -> str:
+    """What is wrong with the numbers of items, and with edges to the caption's own entities; empty where nothing is."""
+    for kind, items in concepts.items():
+        for field, values in items.fields.items():
+            if len(values) != items.offsets[-1]:
+                return f"{kind}/{field} has {len(values):,} numbers, expected {items.offsets[-1]:,}"
+    entities = np.diff(concepts["entity"].offsets).astype(np.int32)
+    for kind, field in EDGES:
+        items = concepts[kind]
+        if (items.fields[field] >= np.repeat(entities, np.diff(items.offsets))).any():
+            return f"{kind}/{field} names an entity that its caption does not have"
+    return ""
 
 
 def _means(features: np.ndarray, bounds: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.batch_index import ITEM_FIELDS
+from hspcgan.pipeline.cache.batch_index import ITEM_FIELDS, edge_problem, index_problem
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, read_info, work_folder
 from hspcgan.pipeline.cache.caption_features import CaptionFeatures, Ragged
 from hspcgan.pipeline.cache.hdf5_file import mapped
@@ -28,7 +28,7 @@ ARRAYS = {
     "phrase/text": ("float16", 2, "phrases"),
     "caption/sentence": ("float16", 2, "captions"),
     "caption/tokens": ("float16", 2, "tokens"),
-    "caption/offsets": ("int64", 1, None),
+    "caption/offsets": ("int64", 1, "captions"),
 }
 """Datasets with their type, number of dimensions, and the count in cache.json that is their number of rows."""
 
@@ -115,7 +115,13 @@ class Cache(Tables):
     @cached_property
     def offsets(self) -> np.ndarray:
         """int64 [C + 1]: caption row i has token rows offsets[i] … offsets[i + 1] − 1."""
-        return self._map(schema.FEATURES_FILE, "caption/offsets")
+        found = self._map(schema.FEATURES_FILE, "caption/offsets")
+        if self.checks and (found[0] != 0 or found[-1] != len(self.token_rows) or (np.diff(found) < 0).any()):
+            raise UserError(
+                f"{self.path / schema.FEATURES_FILE} is damaged: caption/offsets does not rise from 0 to the "
+                f"{len(self.token_rows):,} rows of caption/tokens; {REBUILD_HINT}"
+            )
+        return found
 
     @cached_property
     def token_rows(self) -> np.ndarray:
@@ -130,10 +136,12 @@ class Cache(Tables):
     @cached_property
     def concepts(self) -> dict[str, Ragged]:
         """Phrase ids and edges of each caption by kind, int32."""
-        return {
+        found = {
             kind: Ragged(self._index(f"{kind}/offsets"), {name: self._index(f"{kind}/{name}") for name in fields})
             for kind, fields in ITEM_FIELDS.items()
         }
+        self._refuse_damaged_index(edge_problem(found) if self.checks else "")
+        return found
 
     def tokens(self, row: int) -> np.ndarray:
         """Token features of a caption row, float16 [T, d]."""
@@ -169,7 +177,13 @@ class Cache(Tables):
         return dict(zip(schema.KINDS, self._index("phrase/mean"), strict=True))
 
     def _index(self, dataset: str) -> np.ndarray:
-        return self._map(schema.INDEX_FILE, dataset)
+        found = self._map(schema.INDEX_FILE, dataset)
+        self._refuse_damaged_index(index_problem(dataset, found, self.info["counts"]) if self.checks else "")
+        return found
+
+    def _refuse_damaged_index(self, problem: str) -> None:
+        if problem:
+            raise UserError(f"{self.path / schema.INDEX_FILE} is damaged: {problem}; {REBUILD_HINT}")
 
     def require_clip(self, sha256: str) -> None:
         """UserError when the features were encoded by a CLIP with other weights."""
@@ -234,6 +248,8 @@ class Cache(Tables):
             rows = self.info["counts"].get(count)
             if dataset == "caption/tokens" and not self.has_tokens:
                 rows = 0  # tokens are counted, but their features were not kept
+            if dataset == "caption/offsets" and rows is not None:
+                rows += 1
             if found.dtype != kind or found.ndim != dimensions or rows not in (None, len(found)):
                 raise UserError(
                     f"{self.path / name} is damaged: {dataset} is {found.dtype} {list(found.shape)}, expected {kind} "

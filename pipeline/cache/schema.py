@@ -22,6 +22,7 @@ text, object]]}, with subject and object as in the columns.
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,8 @@ FILES = (
     *(INFO, SAMPLES_FILE, CAPTIONS_FILE, PHRASES_FILE, REJECTS_FILE),
     *(FEATURES_FILE, IMAGES_FILE, INDEX_FILE, TAPS_FILE),
 )
+LITTER = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini")
+"""Files that systems leave in anyone's folders."""
 STAGES = ("ingest", "parse", "encode", "taps")
 SPLITS = ("train", "val", "test")
 KINDS = ("entity", "attribute", "relation")

@@ -57,6 +57,11 @@ def _checksums(cache: Cache, report: Callable[[int], object]) -> Iterator[str]:
 
 def _info(cache: Cache) -> Iterator[str]:
     info, encoded = cache.info, cache.info["stages"]["encode"]
+    known = schema.files_of(info)
+    extra = sorted(path.name for path in cache.path.iterdir() if path.name not in known)
+    extra = [name for name in extra if not schema.LITTER.fullmatch(name)]
+    if extra:
+        yield f"files that are not part of a cache: {', '.join(extra[:5])}{', …' if len(extra) > 5 else ''}"
     clip = info["clip"]["sha256"]
     if info["normalised"]:
         yield "cache.json: `normalised` is true; format 1 holds raw features"

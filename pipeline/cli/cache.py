@@ -84,7 +84,9 @@ def validate(cache: Path) -> None:
     """Check a cache against its format; exit code 1 if invalid."""
     from hspcgan.model.common.errors import CheckFailedError, UserError
     from hspcgan.model.common.progress import bytes_bar
+    from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.cache.validate import validate as check
+    from hspcgan.pipeline.cache_tools.show import split_doubts
 
     size = sum(file.stat().st_size for file in cache.glob("*") if file.is_file())
     try:
@@ -94,7 +96,7 @@ def validate(cache: Path) -> None:
         if (cache / "cache.json").exists():
             raise CheckFailedError(str(error)) from error
         raise
-    echo(f"{cache} is valid.")
+    echo("\n".join([f"{cache} is valid.", *split_doubts(Cache(cache))]))
 
 
 @click.command()

@@ -1,6 +1,5 @@
 """Guards the target folder: only a cache, or an unfinished one, is ever replaced or removed."""
 
-import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from hspcgan.pipeline.cache.lock import LOCK, is_work_folder
 
 WORK = (LOCK, *schema.STAGES, "final", "copy", "replaced")
 """What a `CACHE.partial` holds."""
-LITTER = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini")
-"""Files that systems leave in anyone's folders."""
 
 
 def refuse_foreign(target: Path) -> None:
@@ -52,7 +49,7 @@ def refuse_others(folder: Path, known: Collection[str], is_ours: Callable[[Path]
         return
     if not folder.is_dir():
         raise UserError(f"{folder} is a file; name a folder for the cache")
-    names = sorted(entry.name for entry in folder.iterdir() if not LITTER.fullmatch(entry.name))
+    names = sorted(entry.name for entry in folder.iterdir() if not schema.LITTER.fullmatch(entry.name))
     others = [name for name in names if name not in known]
     if others:
         raise UserError(

@@ -84,6 +84,17 @@ class Tables:
                         f"{pc.max(ids).as_py():,}, and there are {known:,}; {REBUILD_HINT}"
                     )
 
+    def pictures_in_train(self) -> dict[str, tuple[int, int]]:
+        """By other split: how many of its images are also in train, as the same file under another key; of how many."""
+        samples = self.samples.select(["split", "sha256"])
+        trained = samples.filter(pc.equal(samples["split"], "train"))["sha256"].combine_chunks()
+        found = {}
+        for split in schema.SPLITS[1:]:
+            own = samples.filter(pc.equal(samples["split"], split))["sha256"]
+            if twice := pc.sum(pc.is_in(own, trained)).as_py():
+                found[split] = (twice, len(own))
+        return found
+
     def samples_frame(self) -> "pd.DataFrame":
         """samples.parquet as a pandas frame: key, split, path, width, height, box, sha256 of each image."""
         return frame(self.samples)
