@@ -14,6 +14,7 @@ from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
 from hspcgan.pipeline.cache.image_store import describe_store
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache_tools.languages import languages
 from hspcgan.pipeline.graphs.svg import graph_svg
 
 
@@ -88,6 +89,15 @@ def svg(cache: Cache, row: int) -> str:
     return graph_svg(record["text"], graph)
 
 
+def split_doubts(cache: Cache) -> list[str]:
+    """A line for each split that has images of train under other keys."""
+    return [
+        f"{twice:,} of {count:,} {split} images are also in train, as the same file under another key, so figures on "
+        "them say little of new images; remove the doubles, or keep each picture in one split"
+        for split, (twice, count) in cache.pictures_in_train().items()
+    ]
+
+
 def statistics(cache: Cache) -> str:
     """Counts, rows in and out, rejects by reason, concepts per caption and the most frequent phrases, as text."""
     counts, info = cache.info["counts"], cache.info
@@ -105,6 +115,8 @@ def statistics(cache: Cache) -> str:
         f"graphs  {counts['empty_graphs']:,} captions without an entity "
         f"({counts['empty_graphs'] / max(1, counts['captions']):.2%}); "
         f"{alignment.get('noun_chunk_fallback', 0):,} unique captions fell back to noun chunks",
+        *(f"words   {found.line()}" for found in [languages(cache)] if found),
+        *(f"doubles {line}" for line in split_doubts(cache)),
         "",
     ]
     lines += _table(

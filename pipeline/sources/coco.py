@@ -10,8 +10,10 @@ from typing import Any
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import UnfitFileError, read_bytes, read_json
-from hspcgan.pipeline.sources.base import Entry, Item, quoted, refuse_duplicates, show_folders, with_test_split
-from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
+from hspcgan.pipeline.sources.base import Entry, Item, quoted, refuse_duplicates, show_folders
+from hspcgan.pipeline.sources.files_below import name_hint
+from hspcgan.pipeline.sources.fingerprints import hash_lines
+from hspcgan.pipeline.sources.split import Pictures, split_by_picture
 
 WORDS = {int: "a whole number", str: "a text", object: "anything"}
 MAX_ANNOTATIONS = 2**31
@@ -30,6 +32,7 @@ class CocoSource:
 
     def __init__(self, path: Path, test_fraction: float, year: int | None) -> None:
         self.root, self.fraction = path, test_fraction
+        self._pictures = Pictures()
         self._parts = self._find(year)
 
     def _find(self, year: int | None) -> list[tuple[str, Path, Path]]:
@@ -74,7 +77,8 @@ class CocoSource:
     def entries(self) -> Sequence[Entry]:
         images, orphans = self._listed
         refuse_duplicates(images)
-        return with_test_split(images, self.fraction) + orphans
+        split = split_by_picture(images, self.fraction, lambda entry: self._pictures.identity(entry.ref.image))
+        return split + orphans
 
     def read(self, entry: Entry) -> Item:
         record: _Record = entry.ref
@@ -88,13 +92,15 @@ class CocoSource:
                 None if record.captions else "no captions in the annotations",
             )
         except FileNotFoundError:
-            return Item(entry, None, record.captions, f"missing image file: {record.image}")
+            return Item(entry, None, record.captions, f"missing image file: {record.image}{name_hint(record.image)}")
         except OSError as error:
             return Item(entry, None, record.captions, f"cannot be read: {error.strerror or error}")
 
     def signature(self) -> str:
         lines = [f"{path.name}\t{file_sha256(path)}" for _, path, _ in self._parts]
-        lines += [f"{entry.where}\t{image_state(entry.ref.image)}" for entry in self._listed[0] if entry.ref.image]
+        lines += [
+            f"{entry.where}\t{self._pictures.state(entry.ref.image)}" for entry in self._listed[0] if entry.ref.image
+        ]
         return hash_lines(lines)
 
 

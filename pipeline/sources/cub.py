@@ -20,6 +20,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import read_bytes, read_text
 from hspcgan.pipeline.sources.base import Box, Entry, Item, quoted, refuse_duplicates, show_folders
+from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
 
 _EXPECTED = (
@@ -124,7 +125,8 @@ class CubSource:
         try:
             return Item(entry, read_bytes(files.image), captions, problem, files.box)
         except OSError as error:
-            return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
+            hint = name_hint(files.image) if isinstance(error, FileNotFoundError) else ""
+            return Item(entry, None, captions, f"cannot be read: {error.strerror or error}{hint}")
 
     def signature(self) -> str:
         lists = (self.home / "images.txt", self.home / "bounding_boxes.txt", self.split_file)

@@ -1,5 +1,6 @@
 """The files below a local folder, through links, with the suffixes of images; folders that fail to list are named."""
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,3 +42,22 @@ def _walk(folder: Path, around: tuple[Path, ...], closed: dict[Path, str]) -> It
             yield from _walk(path, (*around, real), closed)
         else:
             yield path
+
+
+def name_hint(path: Path | None) -> str:
+    """Why a file may not be there: backslashes, or another case of its letters."""
+    if path is None:
+        return ""
+    if "\\" in path.name:
+        return "; write folders with / instead of \\"
+    same = _names(path.parent).get(path.name.lower())
+    return f"; there is {same}" if same else ""
+
+
+@functools.lru_cache(maxsize=16)  # many files may be absent in one folder
+def _names(folder: Path) -> dict[str, str]:
+    """Names in a folder by themselves in lower case; none where it cannot be listed."""
+    try:
+        return {name.lower(): name for name in os.listdir(folder)}
+    except OSError:
+        return {}

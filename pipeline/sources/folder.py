@@ -8,10 +8,11 @@ from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_bytes
-from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, with_test_split
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates
 from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
-from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
+from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, text_state
+from hspcgan.pipeline.sources.split import Pictures, split_by_picture
 
 CAPTION_SUFFIXES = {".txt", ".json"}
 _KNOWN = IMAGE_SUFFIXES | OTHER_IMAGES | CAPTION_SUFFIXES
@@ -37,6 +38,7 @@ class FolderSource:
     def __init__(self, path: Path, test_fraction: float) -> None:
         self.root, self.fraction = path, test_fraction
         self._files, self._closed = walk(self.root)
+        self._pictures = Pictures()
         for path in self._files:
             if path.suffix.lower() not in _KNOWN and path.is_symlink() and not path.exists():
                 self._closed[path] = f"a link to nothing: {os.readlink(path)}"
@@ -67,7 +69,9 @@ class FolderSource:
             for _, paths in sorted(captions.items())
             for path in paths
         ]
-        return with_test_split(entries, self.fraction) + unusable
+        return (
+            split_by_picture(entries, self.fraction, lambda entry: self._pictures.identity(entry.ref.image)) + unusable
+        )
 
     def _entry(self, path: Path, files: _Files) -> Entry:
         inside = path.relative_to(self.root)
@@ -97,7 +101,7 @@ class FolderSource:
         for path in self._files:
             suffix = path.suffix.lower()
             if suffix in IMAGE_SUFFIXES | OTHER_IMAGES:
-                seen = image_state(path)
+                seen = self._pictures.state(path)
             elif suffix in CAPTION_SUFFIXES:
                 seen = text_state(path)
             else:

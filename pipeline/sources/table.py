@@ -29,9 +29,10 @@ from hspcgan.pipeline.sources.base import (
     quoted,
     refuse_duplicates,
     show_folders,
-    with_test_split,
 )
-from hspcgan.pipeline.sources.fingerprints import hash_lines, image_state
+from hspcgan.pipeline.sources.files_below import name_hint
+from hspcgan.pipeline.sources.fingerprints import hash_lines
+from hspcgan.pipeline.sources.split import Pictures, split_by_picture
 from hspcgan.pipeline.sources.table_rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
 
 MAX_LIST = 100_000  # characters
@@ -60,6 +61,7 @@ class TableSource:
         split_column: str | None,
     ) -> None:
         self.fraction, self.image_column = test_fraction, image_column
+        self._pictures = Pictures()
         self.caption_columns, self.split_column = caption_columns, split_column
         self.tables = _find_tables(path)
         self.images = images or (path if path.is_dir() else path.parent)
@@ -91,7 +93,9 @@ class TableSource:
         # By path; images in tables stay in the order of their rows, in which a row group is read once.
         entries = sorted(listed.values(), key=lambda entry: "" if entry.ref.path is None else entry.where)
         refuse_duplicates(entries)
-        return with_test_split(entries, self.fraction) + unusable
+        return (
+            split_by_picture(entries, self.fraction, lambda entry: self._pictures.identity(entry.ref.path)) + unusable
+        )
 
     def _checked(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
         """The name that identifies a row's image, and its entry; UserError with the reason when it cannot be used."""
@@ -146,7 +150,7 @@ class TableSource:
         try:
             return Item(entry, self._image(record), captions, problem)
         except FileNotFoundError as error:
-            return Item(entry, None, captions, f"cannot be read: {error.strerror}{_hint(record.path)}")
+            return Item(entry, None, captions, f"cannot be read: {error.strerror}{name_hint(record.path)}")
         except (OSError, ValueError) as error:  # ValueError: a name that is not valid Unicode
             return Item(entry, None, captions, f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
@@ -165,7 +169,7 @@ class TableSource:
         for entry in self._entries:
             path = entry.ref.path
             if path is not None:
-                lines.append(f"{entry.where}\t{image_state(path)}")
+                lines.append(f"{entry.where}\t{self._pictures.state(path)}")
         return hash_lines(lines)
 
 
@@ -180,19 +184,6 @@ def _find_tables(path: Path) -> list[Path]:
         raise UserError(f"{path}: not one kind of table; found {show_folders(path) if path.is_dir() else path.name}; "
                          f"expected {_EXPECTED}")  # fmt: skip
     return tables
-
-
-def _hint(path: Path | None) -> str:
-    """Why a file may not be there: backslashes, or another case of its letters."""
-    if path is None:
-        return ""
-    if "\\" in path.name:
-        return "; write folders with / instead of \\"
-    try:
-        same = next((one.name for one in path.parent.iterdir() if one.name.lower() == path.name.lower()), None)
-    except OSError:
-        return ""
-    return f"; there is {same}" if same else ""
 
 
 def _decoded(value: Any) -> Any:

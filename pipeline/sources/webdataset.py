@@ -20,10 +20,11 @@ from typing import Any, BinaryIO
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import MAX_BYTES, UnfitFileError, is_local, open_regular
-from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, show_folders, with_test_split
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, show_folders
 from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, sampled_sha256
+from hspcgan.pipeline.sources.split import split_by_picture
 
 _EXPECTED = "PATH/[train/|test/]NNNNN.tar, uncompressed, holding KEY.jpg and KEY.txt or KEY.json"
 _SHARD = re.compile(r"\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
@@ -76,7 +77,7 @@ class WebDatasetSource:
             entries += [Entry(own, split, where + suffix) for suffix in images[1:] if suffix in IMAGE_SUFFIXES]
         fix = "rename or remove all but one of each, or give each run's shards a folder of their own"
         refuse_duplicates(entries, fix)
-        return with_test_split(entries, self.fraction) + unusable
+        return split_by_picture(entries, self.fraction, _picture) + unusable
 
     def read(self, entry: Entry) -> Item:
         members: _Members = entry.ref
@@ -172,6 +173,12 @@ def _split_name(name: str) -> tuple[str, str]:
 def _images(members: _Members) -> list[str]:
     """Suffixes of a sample's images, those in a format read here first."""
     return [s for kind in (IMAGE_SUFFIXES, OTHER_IMAGES) for s in members.files if s in kind]
+
+
+def _picture(entry: Entry) -> str:
+    """What identifies an entry's image: its size and the sha256 of its beginning and end."""
+    members: _Members = entry.ref
+    return members.seen[_images(members)[0]]
 
 
 def _content(members: _Members, suffix: str) -> bytes:

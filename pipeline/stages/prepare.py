@@ -18,7 +18,8 @@ from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_unwr
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.up_to_date import is_current, lacks_taps
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.cache_tools.show import reasons, taps_lines
+from hspcgan.pipeline.cache_tools.languages import languages
+from hspcgan.pipeline.cache_tools.show import reasons, split_doubts, taps_lines
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.sources.config import DataConfig
@@ -225,7 +226,7 @@ def summary(cache: Cache) -> list[str]:
 
 
 def doubts(cache: Cache) -> list[str]:
-    """Why a finished cache may not be what the user wants: truncated captions, an empty split."""
+    """Why a finished cache may not be what the user wants: truncated captions, splits, captions in other languages."""
     counts, splits = cache.info["counts"], _splits(cache)
     lines = []
     if counts["truncated"]:
@@ -234,7 +235,8 @@ def doubts(cache: Cache) -> list[str]:
         lines.append("no test sample, so nothing to evaluate on; set data.test_fraction or add a test split")
     if not splits["train"]:
         lines.append("no training sample; every image is in the test split")
-    return lines
+    found = languages(cache)
+    return [*lines, *split_doubts(cache), *([found.doubt()] if found and found.doubt() else [])]
 
 
 def _splits(cache: Cache) -> Counter[str]:

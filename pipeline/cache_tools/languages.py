@@ -1,0 +1,103 @@
+"""Captions in other languages than English: found by the share of their words that the parser's word lists lack."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from hspcgan.pipeline.cache.reader import Cache
+
+MOST_UNKNOWN = 0.4
+"""Share of unknown words above which a caption is taken for one in another language."""
+
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+_ENDINGS = (("ies", "y"), ("ied", "y"), ("'s", ""), ("n't", ""), ("es", ""), ("s", ""), ("ed", ""), ("ed", "e"),
+            ("ing", ""), ("ing", "e"), ("er", ""), ("er", "e"), ("est", ""), ("est", "e"), ("ly", ""), ("y", ""),
+            ("y", "e"), ("ish", ""))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Languages:
+    """Words of all captions and how many of them are unknown; captions mostly of unknown words, and one of them."""
+
+    words: int = 0
+    unknown: int = 0
+    captions: int = 0
+    foreign: int = 0
+    example: str = ""
+
+    def line(self) -> str:
+        """What `hspcgan stats` says."""
+        share = f"{self.unknown:,} of {self.words:,} words ({self.unknown / max(1, self.words):.1%})"
+        text = f"{share} are not in the parser's lists; {self.foreign:,} captions are mostly of such words"
+        return f"{text}, as {self.example[:60]!r}: {FIX}" if self.foreign else text
+
+    def doubt(self) -> str:
+        """What `hspcgan prepare` warns of; empty below one caption in a hundred."""
+        if 100 * self.foreign < max(1, self.captions):
+            return ""
+        return (
+            f"{self.foreign:,} captions ({self.foreign / self.captions:.1%}) are mostly of words that the parser's "
+            f"lists lack, as {self.example[:60]!r}: {FIX}"
+        )
+
+
+FIX = "captions are read as English, so translate those of other languages first, or leave them out"
+
+
+def languages(cache: Cache) -> Languages | None:
+    """The count over a cache's captions; None where no English model is installed, whose lists are needed."""
+    known = _lists()
+    if known is None:
+        return None
+    words = unknown = captions = foreign = 0
+    example = ""
+
+    @functools.lru_cache(maxsize=200_000)
+    def lacks(word: str) -> bool:
+        return not _is_known(word, known)
+
+    texts = cache.column("captions.parquet", "text")
+    for text in (text for chunk in texts.chunks for text in chunk.to_pylist()):
+        own = _WORD.findall(text.lower())
+        absent = sum(map(lacks, own))
+        words, unknown, captions = words + len(own), unknown + absent, captions + 1
+        if absent > MOST_UNKNOWN * len(own):
+            foreign += 1
+            example = example or text
+    return Languages(words, unknown, captions, foreign, example)
+
+
+def _is_known(word: str, known: frozenset[str]) -> bool:
+    if word in known:
+        return True
+    for ending, instead in _ENDINGS:
+        stem = word.removesuffix(ending) + instead if word.endswith(ending) else ""
+        if stem in known or (len(stem) > 3 and stem[-1] == stem[-2] and stem[:-1] in known):  # sitting
+            return True
+    return False
+
+
+@functools.cache
+def _lists() -> frozenset[str] | None:
+    """Base forms and irregular forms of the small English model, and function words."""
+    if find_spec("spacy") is None:
+        return None
+    from spacy.lang.en.stop_words import STOP_WORDS
+    from spacy.lookups import Lookups
+
+    from hspcgan.pipeline.concepts.annotate.spacy import SPACY_MODELS
+
+    specs = [find_spec(name) for name in SPACY_MODELS]
+    roots = [Path(root) for spec in specs if spec for root in spec.submodule_search_locations or ()]
+    folders = [folder for root in roots for folder in root.glob("*/lemmatizer/lookups")]
+    if not folders:
+        return None
+    lookups = Lookups().from_disk(folders[0])
+    base, irregular = lookups.get_table("lemma_index"), lookups.get_table("lemma_exc")
+    parts = ("noun", "verb", "adj", "adv")
+    known = {word for table in (base, irregular) for part in parts if part in table for word in table[part]}
+    return frozenset(known | STOP_WORDS | {"t", "s", "re", "ll", "ve", "d", "m"})

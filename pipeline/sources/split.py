@@ -1,0 +1,46 @@
+"""Draws the test split of data that has none of its own: the same picture under several keys stays in one split."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hspcgan.model.common.user_files import is_local
+from hspcgan.pipeline.sources.base import Entry, with_test_split
+from hspcgan.pipeline.sources.fingerprints import image_state
+
+
+class Pictures:
+    """The `image_state` of image files; each is read once."""
+
+    def __init__(self) -> None:
+        self._states: dict[Path, str] = {}
+
+    def state(self, path: Path) -> str:
+        """As `image_state`."""
+        if path not in self._states:
+            self._states[path] = image_state(path)
+        return self._states[path]
+
+    def identity(self, path: Path | None) -> str:
+        """The state where it identifies the picture; "" for a file that cannot be read, and at a URL."""
+        if path is None or not is_local(path) or (state := self.state(path)).startswith("unreadable"):
+            return ""
+        return state
+
+
+def split_by_picture(entries: Sequence[Entry], fraction: float, picture: Callable[[Entry], str]) -> list[Entry]:
+    """
+    As `with_test_split`, but entries of the same picture have the split of the first of them.
+
+    `picture` identifies an entry's picture by its content, such as `image_state`; "" where that is unknown. It is asked
+    only where a split is drawn.
+    """
+    if fraction == 0 or any(entry.split == "test" for entry in entries):
+        return list(entries)
+    names = [picture(entry) or f"key {entry.key}" for entry in entries]
+    first: dict[str, Entry] = {}
+    for name, entry in zip(names, entries, strict=True):
+        first.setdefault(name, entry)
+    drawn = with_test_split(list(first.values()), fraction)
+    splits = {name: entry.split for name, entry in zip(first, drawn, strict=True)}
+    return [replace(entry, split=splits[name]) for name, entry in zip(names, entries, strict=True)]
