@@ -69,6 +69,18 @@ class TrainConfig(BaseModel):
     similarity_schedule: Knots = Field(
         (), description="[step, factor] pairs; λ is multiplied by the factor, interpolated linearly between steps."
     )
+    contrast: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of a contrastive term in the generator loss: CLIP identifies an image's caption among the "
+        "captions of the batch and the image's own with a word swapped (swap_words). 0 (as in the paper): no term.",
+    )
+    contrast_temperature: float = Field(0.05, gt=0, description="Softmax temperature of the contrastive term.")
+    swap_words: tuple[tuple[str, ...], ...] = Field(
+        (),
+        description="Groups of words such as [[short, long], [red, blue]]. Where a caption contains a word of a group, "
+        "the contrastive term adds a wrong caption with another word of the group in its place.",
+    )
     mode_seeking: float = Field(
         0.0,
         ge=0,
@@ -138,6 +150,20 @@ class TrainConfig(BaseModel):
         if found := problem(knots):
             raise ValueError(found)
         return knots
+
+    @field_validator("swap_words")
+    @classmethod
+    def _two_words_or_more(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        for group in groups:
+            if not all(word.strip() for word in group) or len({word.lower() for word in group}) < max(2, len(group)):
+                raise ValueError(f"each group of swap_words needs at least two different words, got {list(group)}")
+        return groups
+
+    @model_validator(mode="after")
+    def _swaps_need_contrast(self) -> "TrainConfig":
+        if self.swap_words and not self.contrast:
+            raise UserError("swap_words are used by the contrastive term, and its weight is 0: set train.contrast")
+        return self
 
     @model_validator(mode="after")
     def _one_view_per_cached_image(self) -> "TrainConfig":

@@ -1,7 +1,7 @@
 """Training batches from a cache. The rows of a step depend only on (seed, step), so no loader state is saved.
 
 Legend: b rows of this process, B rows of the global batch, S training images, d text width, V views, T taps,
-D tap width, g grid.
+D tap width, g grid, M groups of words, L text positions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +21,7 @@ from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.train.step.augment import shifted, shifts
 from hspcgan.train.step.losses import valid_negatives
+from hspcgan.train.step.swaps import WordSwaps
 
 ORDER, CAPTION, VIEW = range(3)  # streams of random numbers drawn from one seed
 GRID_STEP = -1  # step number for the noise of sample grids
@@ -64,6 +65,8 @@ class Batch:
     balance: float  # B / rows of the global batch with a valid negative; 0 if there are none
     first_row: int  # index of row 0 in the global batch
     shifts: np.ndarray  # [b, 2] shift of each image in pixels (down, right); 0 without augmentation
+    swapped: Tensor | None = None  # [b, M, L] tokens of each caption with one word swapped; None without swap_words
+    has_swapped: Tensor | None = None  # [b, M] bool: whether the caption has a word of the group
 
     def to(self, device: torch.device) -> "Batch":
         """Returns a copy of the batch with its tensors on another device."""
@@ -75,6 +78,8 @@ class Batch:
             noise=self.noise.to(device),
             sentences=self.sentences.to(device),
             negatives=self.negatives.to(device),
+            swapped=None if self.swapped is None else self.swapped.to(device),
+            has_swapped=None if self.has_swapped is None else self.has_swapped.to(device),
         )
 
     def parts(self, count: int) -> list["Batch"]:
@@ -93,6 +98,8 @@ class Batch:
             negatives=self.negatives[rows],
             first_row=self.first_row + rows.start,
             shifts=self.shifts[rows],
+            swapped=None if self.swapped is None else self.swapped[rows],
+            has_swapped=None if self.has_swapped is None else self.has_swapped[rows],
         )
 
 
@@ -108,6 +115,7 @@ class Batches:
         n_entities: entity slots of a condition.
         rank, size: this process takes rows [rank · b, (rank + 1) · b) of each global batch, b = batch_size / size.
         parts: number of parts in which a process computes its rows.
+        swaps: makes copies of each caption with one word swapped.
     Raises:
         UserError: there are no training images, or batch_size is not a multiple of size · parts.
     """
@@ -124,6 +132,7 @@ class Batches:
         rank: int = 0,
         size: int = 1,
         parts: int = 1,
+        swaps: WordSwaps | None = None,
     ):
         if batch_size % (size * parts):
             raise UserError(
@@ -132,7 +141,7 @@ class Batches:
             )
         self.cache, self.batch_size, self.seed, self.noise_dim = cache, batch_size, seed, noise_dim
         self.views: Sequence[str] = ("whole", "whole-flipped") if flip else ("whole",)
-        self.n_entities, self.shift = n_entities, shift
+        self.n_entities, self.shift, self.swaps = n_entities, shift, swaps
         self.rows = slice(rank * batch_size // size, (rank + 1) * batch_size // size)
         self.samples = np.asarray(cache.split_rows("train"))
         if len(self.samples) == 0:
@@ -171,6 +180,7 @@ class Batches:
         with_negative = int(negatives.any(dim=1).sum())
         mine, seen = places[self.rows], views[self.rows]
         moves = shifts(self.seed, step, self.batch_size, self.shift)[self.rows]
+        swapped = self.swaps.tokens(captions, self.seed, step) if self.swaps else None  # [B, M, L], [B, M]
         return Batch(
             step=step,
             samples=self.samples[mine],
@@ -183,6 +193,8 @@ class Batches:
             balance=self.batch_size / with_negative if with_negative else 0.0,
             first_row=self.rows.start,
             shifts=moves,
+            swapped=None if swapped is None else swapped[0][self.rows],
+            has_swapped=None if swapped is None else swapped[1][self.rows],
         )
 
     def _condition(self, captions: np.ndarray) -> Condition:

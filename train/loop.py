@@ -139,6 +139,11 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
             scores = run.head(run.discriminator(taps), sentence)  # [b]
         similarity = run.config.similarity * factor_at(run.config.similarity_schedule, batch.step)
         loss_g = losses.generator_loss(scores, features, sentence, similarity)
+        if run.config.contrast:
+            temperature = run.config.contrast_temperature
+            contrast = losses.contrastive(features, sentence, *other_captions(run, part), temperature)
+            loss_g = loss_g + run.config.contrast * contrast
+            report["contrast"] = contrast.detach()
         if run.config.mode_seeking:
             loss_g = loss_g - run.config.mode_seeking * spread(run, part, images, report)
         (loss_g / len(parts)).backward()
@@ -157,6 +162,21 @@ def draw(run: Run, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
     with run.autocast():
         images = run.generator(batch.noise, batch.condition)
         return images, *run.clip.image_taps(shifted(images, batch.shifts), run.tap_blocks)
+
+
+@torch.no_grad()
+def other_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Returns the wrong captions for each image: raw features [b, B + M, d], and which are valid, bool [b, B + M].
+
+    They are the captions of the global batch, then the row's own caption with one word of each group swapped.
+    """
+    others = batch.sentences.expand(len(batch.samples), -1, -1)  # [b, B, d]
+    if batch.swapped is None or batch.has_swapped is None:
+        return others, batch.negatives
+    swapped = others.new_zeros(*batch.has_swapped.shape, others.shape[2])  # [b, M, d]
+    if batch.has_swapped.any():
+        swapped[batch.has_swapped] = run.clip.encode_text(batch.swapped[batch.has_swapped])[0]
+    return torch.cat([others, swapped], dim=1), torch.cat([batch.negatives, batch.has_swapped], dim=1)
 
 
 def spread(run: Run, batch: Batch, images: Tensor, report: Report) -> Tensor:

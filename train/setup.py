@@ -19,10 +19,12 @@ from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
 from hspcgan.model.networks.generator import Generator
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.schema import CAPTIONS_FILE
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.data import Batch, Batches
 from hspcgan.train.distributed import World
+from hspcgan.train.step.swaps import WordSwaps
 
 
 @dataclass
@@ -109,6 +111,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
         rank=world.rank,
         size=world.size,
         parts=config.accumulate,
+        swaps=_word_swaps(config, cache, clip),
     )
     tap_blocks = model_config.tap_blocks(clip.layers)
     if config.cache_taps == "disk":
@@ -153,6 +156,12 @@ def _networks(
         )
         raise UserError(f"train.initial: {path} has other model settings ({differing}); change the model section")
     return loaded.generator.train(), loaded.discriminator.train(), loaded.head.train()
+
+
+def _word_swaps(config: TrainConfig, cache: Cache, clip: FrozenClip) -> WordSwaps | None:
+    if not config.swap_words:
+        return None
+    return WordSwaps(config.swap_words, cache.column(CAPTIONS_FILE, "text"), clip.tokenize)
 
 
 def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_config: ModelConfig) -> None:

@@ -139,6 +139,20 @@ def generator_loss(scores: Tensor, image_features: Tensor, sentence: Tensor, sim
     return -scores.float().mean() - similarity * image_text_cosine(image_features, sentence)
 
 
+def contrastive(image_features: Tensor, sentence: Tensor, others: Tensor, valid: Tensor, temperature: float) -> Tensor:
+    """Returns the mean cross-entropy of identifying an image's caption by cosine (InfoNCE, van den Oord et al., 2018).
+
+    Args:
+        image_features, sentence: [b, d] of images and their captions.
+        others: [b, N, d] wrong captions of each row; valid: [b, N] bool, which of them count.
+    """
+    images = F.normalize(image_features.float(), dim=1)  # [b, d]
+    own = (images * F.normalize(sentence.float(), dim=1)).sum(dim=1, keepdim=True)  # [b, 1]
+    wrong = (F.normalize(others.float(), dim=2) @ images[:, :, None]).squeeze(2)  # [b, N]
+    scores = torch.cat([own, wrong.masked_fill(~valid, -torch.inf)], dim=1) / temperature
+    return F.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64, device=scores.device))
+
+
 def mode_seeking(
     images: Tensor, others: Tensor, noise: Tensor, other_noise: Tensor, limit: float = float("inf")
 ) -> Tensor:

@@ -42,6 +42,7 @@ def test_two_processes_give_the_bits_of_one_process_with_two_parts(tmp_path, tin
     """Whatever two processes differ from one by is the rounding of sums over parts, and nothing else."""
     cache = make_cache(tmp_path / "cache", tiny_clip_path, n_tokens=(3, 9, 4, 6, 12))
     settings = {"steps": 4, "batch_size": 8, "mining": "mis", "lr_generator": 1e-4, "lr_discriminator": 4e-4}
+    settings |= {"contrast": 0.5, "swap_words": [["caption", "words"], ["bird", "fish"]]}
     path = write_manifest(tmp_path / "alone", cache, tiny_clip_path, accumulate=2, **settings)
     alone = build_run(load_manifest(str(path)), start("cpu"))
     loop.train(alone)

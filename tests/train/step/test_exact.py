@@ -57,9 +57,10 @@ def in_float64(value):
     return value
 
 
-def test_in_float64_parts_give_the_weights_of_the_whole_batch_over_six_steps(make_run, monkeypatch):
+@pytest.mark.parametrize("options", [{}, {"contrast": 0.5, "swap_words": [["caption", "words"], ["bird", "fish"]]}])
+def test_in_float64_parts_give_the_weights_of_the_whole_batch_over_six_steps(make_run, monkeypatch, options):
     """Rounding, which Adam without momentum magnifies from step to step, is all that parts differ by."""
-    settings = {"batch_size": 6, "lr_generator": 4e-4, "lr_discriminator": 4e-4, "ema": 0}
+    settings = {"batch_size": 6, "lr_generator": 4e-4, "lr_discriminator": 4e-4, "ema": 0, **options}
     runs = [make_run("a", **settings), make_run("b", accumulate=3, **settings)]
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     for run in runs:
