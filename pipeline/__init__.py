@@ -1,6 +1,6 @@
 """Offline stages: datasets → checked samples → concepts and scene graphs → CLIP text features, stored in the cache.
 
-For notebooks: open a finished cache (`Cache`), parse captions (`Parser`), or run the stages (`prepare`).
+In notebooks: open a finished cache (`Cache`), parse captions (`Parser`), or run the stages (`prepare`).
 """
 
 from typing import TYPE_CHECKING

@@ -1,1 +1,1 @@
-"""Benchmarks of the offline stages: the naive way and the fast one in one run, beside the manifest's bars."""
+"""Benchmarks of the offline stages: a naive baseline and our code in one run, checked against bars in the manifest."""

@@ -1,4 +1,4 @@
-"""Captions for benchmarks: a file's, or synthetic ones with the lengths and the repetition of COCO's."""
+"""Captions for benchmarks: from a file, or synthetic captions with the lengths and the repetition of COCO captions."""
 
 import random
 from itertools import accumulate
@@ -12,25 +12,25 @@ WORDS = {
     kind: words
     for kind, *words in map(str.split, Path(__file__).with_name("words.txt").read_text("utf-8").splitlines())
 }
-"""By part of speech, the most frequent first."""
+"""Words by part of speech, the most frequent first."""
 TAILS = ("at night", "in the rain", "on a sunny day", "while others watch", "for the camera")
 REPEATED = 250
 """One caption in this many repeats an earlier one: COCO val2017 has 25,014 captions, 24,790 of them unique."""
 
 
 def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
-    """The bench's captions, at most so many; UserError when its file holds fewer than it asks for."""
+    """The captions for a benchmark, at most `most`; raises UserError if the file has fewer than bench.captions."""
     count = min(bench.captions, most or bench.captions)
     if bench.file is None:
         return synthetic(count, bench.seed) if bench.words == "coco" else birds(count, bench.seed)
     lines = [line.strip() for line in read_text(bench.file).splitlines() if line.strip()]
     if len(lines) < count:
-        raise UserError(f"{bench.file} holds {len(lines):,} captions, bench.captions asks for {count:,}; set it lower")
+        raise UserError(f"{bench.file} has {len(lines):,} captions, but bench.captions needs {count:,}; reduce it")
     return lines[:count]
 
 
 def birds(count: int, seed: int) -> list[str]:
-    """Toy birds' captions, of 12.6 words in the mean."""
+    """Captions of toy birds, 12.6 words long on average."""
     from hspcgan.pipeline.toybirds.captions import captions
     from hspcgan.pipeline.toybirds.scene import sample_scenes
 
@@ -39,7 +39,7 @@ def birds(count: int, seed: int) -> list[str]:
 
 
 def synthetic(count: int, seed: int = 0) -> list[str]:
-    """Captions of 6 to 19 words, 10.5 in the mean (COCO's mean); word frequencies follow Zipf's law."""
+    """Captions of 6 to 19 words, 10.5 on average, as in COCO; word frequencies follow Zipf's law."""
     draw = random.Random(seed)
     weights = {kind: list(accumulate(1 / (rank + 3) for rank in range(len(words)))) for kind, words in WORDS.items()}
 

@@ -1,4 +1,4 @@
-"""A benchmark's settings, its figures, and the table of figures and bars."""
+"""Settings of a benchmark, its figures (measured values), and the table of figures and bars (their limits)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,40 +17,58 @@ class BenchConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["graphs", "annotate", "encode", "scale", "train"] = Field(
-        description="graphs: captions to concepts and scene graphs; annotate: the annotator alone; encode: captions "
-        "with their phrases to features; scale: ingest, concepts, writer and reader on many captions; train: steps, "
-        "loader, mining and sampling."
+        description="What is measured. graphs: parsing captions into concepts and scene graphs; annotate: only the "
+        "annotator; encode: encoding captions and their phrases into features; scale: ingest, concepts, writer and "
+        "reader on many captions; train: steps, loader, mining and sampling."
     )
-    captions: int = Field(ge=2, le=100_000_000, description="Number of captions for the fast way.")
+    captions: int = Field(ge=2, le=100_000_000, description="Number of captions for the fast code.")
     compared: int = Field(
-        ge=1, le=100_000_000, description="Number of them for the naive way too; scale: the smaller size."
+        ge=1,
+        le=100_000_000,
+        description="Number of captions for the naive baseline; for scale, the smaller number of captions.",
     )
-    processes: int = Field(1, ge=1, le=1_024, description="graphs: workers of the measurement with several processes.")
-    file: Path | None = Field(None, description="Captions to use, one a line; empty: synthetic ones.")
+    processes: int = Field(
+        1, ge=1, le=1_024, description="graphs: number of workers for the measurement with several processes."
+    )
+    file: Path | None = Field(
+        None, description="File of captions to use, one per line; if empty, synthetic captions are used."
+    )
     words: Literal["coco", "toybirds"] = Field(
-        "coco", description="Synthetic captions with COCO's lengths and repetition, or those of toy birds."
+        "coco", description="Synthetic captions with the lengths and repetition of COCO, or captions of toy birds."
     )
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="Of the synthetic captions.")
-    rounds: int = Field(3, ge=1, le=1_000, description="train: how often each way is timed; figures are medians.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of the synthetic captions.")
+    rounds: int = Field(3, ge=1, le=1_000, description="train: how often each variant is timed; figures are medians.")
     clip_width: int = Field(
-        512, ge=64, le=8_192, multiple_of=64, description="The random CLIP's text tower; ViT-B/32's: 512."
+        512, ge=64, le=8_192, multiple_of=64, description="Width of the text tower of the random CLIP; 512 in ViT-B/32."
     )
-    clip_layers: int = Field(12, ge=1, le=256, description="Layers of that text tower; ViT-B/32's: 12.")
+    clip_layers: int = Field(12, ge=1, le=256, description="Layers of that text tower; 12 in ViT-B/32.")
     image_width: int = Field(
-        64, ge=64, le=8_192, multiple_of=64, description="Its image tower of 12 layers; ViT-B/32's: 768."
+        64,
+        ge=64,
+        le=8_192,
+        multiple_of=64,
+        description="Width of the image tower of the random CLIP, which has 12 layers; 768 in ViT-B/32.",
     )
-    patch: int = Field(8, ge=1, le=256, description="Pixels a side of that tower's patches; ViT-B/32's: 32.")
-    resolution: int = Field(56, ge=8, le=2_048, description="Pixels a side that it reads; ViT-B/32's: 224.")
+    patch: int = Field(
+        8, ge=1, le=256, description="Side of the patches of that image tower, in pixels; 32 in ViT-B/32."
+    )
+    resolution: int = Field(
+        56, ge=8, le=2_048, description="Side of the images that the tower reads, in pixels; 224 in ViT-B/32."
+    )
     width: int = Field(
-        64, ge=8, le=65_536, description="scale: width of the stand-in features; CLIP ViT-B/32's are 512 wide."
+        64, ge=8, le=65_536, description="scale: width of the substitute features; 512 in CLIP ViT-B/32."
     )
-    folder: Path | None = Field(None, description="scale: where the data and the caches go; empty: a temporary folder.")
-    bars: dict[str, float] = Field(default={}, description="Limits of figures, by their names.")
+    folder: Path | None = Field(
+        None, description="scale: folder for the data and the caches; if empty, a temporary folder."
+    )
+    bars: dict[str, float] = Field(
+        default={}, description="Limits (bars) of measured values (figures), by the name of the figure."
+    )
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure; `name` is what bars call it, and `is_most` whether a bar is an upper limit."""
+    """One measured value; `name` is its key in bench.bars, and `is_most` says whether its bar is an upper limit."""
 
     name: str
     what: str
@@ -59,15 +77,17 @@ class Figure:
     is_most: bool = False
 
     def keeps(self, bar: float) -> bool:
-        """Whether the figure is within a bar."""
+        """Whether the value keeps a bar."""
         return self.value <= bar if self.is_most else self.value >= bar
 
 
 def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]:
-    """The figures as text for a terminal, and whether all bars hold; UserError for a bar that names no figure."""
+    """Formats figures for a terminal, and returns whether all bars are kept; UserError for a bar without a figure."""
     unknown = bars.keys() - {figure.name for figure in figures}
     if unknown:
-        raise UserError(f"bench.bars: {', '.join(sorted(unknown))}; known: {', '.join(f.name for f in figures)}")
+        raise UserError(
+            f"bench.bars: unknown {', '.join(sorted(unknown))}; known: {', '.join(f.name for f in figures)}"
+        )
     rows, holds = [], True
     for figure in figures:
         bar = bars.get(figure.name)

@@ -1,4 +1,4 @@
-"""For benchmarks of models: a CLIP with random weights, and a cache made with it."""
+"""Creates a CLIP with random weights, and a cache made with it, for benchmarks of models."""
 
 import importlib.metadata
 import tempfile
@@ -16,7 +16,7 @@ from hspcgan.pipeline.stages.prepare import prepare
 
 
 def random_clip(path: Path, bench: BenchConfig) -> Path:
-    """A CLIP file of the manifest's sizes with random weights."""
+    """Writes a CLIP file with random weights and the sizes in the manifest; returns its path."""
     import torch
 
     torch.manual_seed(0)
@@ -31,7 +31,7 @@ def random_clip(path: Path, bench: BenchConfig) -> Path:
 
 @contextmanager
 def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
-    """The manifest with a random CLIP and its cache in a temporary folder, which is removed afterwards."""
+    """Yields the manifest with a random CLIP and its cache in a temporary folder, which is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as name:
         folder = Path(name)
         encode = (manifest.raw.get("encode") or {}) | {"clip": str(random_clip(folder / "random.pt", bench))}
@@ -42,8 +42,8 @@ def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
 
 
 def of_trainer(name: str) -> Callable[..., Any]:
-    """A benchmark of the trainer by its entry point in `hspcgan.benches`: no room may import `train`."""
+    """Loads a benchmark of the trainer by its entry point in `hspcgan.benches`, since `pipeline` cannot import it."""
     points = list(importlib.metadata.entry_points(group="hspcgan.benches", name=name))
     if not points:
-        raise UserError(f"the installed package lacks the benchmark {name!r}; install it again: pip install -e .")
+        raise UserError(f"the installed package lacks the benchmark {name!r}; reinstall it: pip install -e .")
     return points[0].load()

@@ -1,4 +1,4 @@
-"""Runs the benchmark of a manifest and makes its table."""
+"""Runs the benchmark of a manifest and formats its table."""
 
 import logging
 import os
@@ -15,10 +15,10 @@ log = logging.getLogger("hspcgan.pipeline")
 
 
 def run(manifest: Manifest) -> tuple[str, bool]:
-    """The table of figures, and whether all bars hold; UserError for a manifest without a valid `bench` section."""
+    """The table of figures, and whether all bars are kept; UserError for a manifest without a valid `bench` section."""
     if not manifest.raw.get("bench"):
         raise ManifestError(
-            f"{manifest.path} has no `bench` section; shipped ones that do: bench/graphs, bench/train, …"
+            f"{manifest.path} has no `bench` section; shipped manifests with one: bench/graphs, bench/train, …"
         )
     bench, parse = manifest.section("bench", BenchConfig), manifest.section("parse", ParseConfig)
     source = bench.file or (
@@ -29,7 +29,7 @@ def run(manifest: Manifest) -> tuple[str, bool]:
     if bench.kind == "train":
         figures = list(_train(manifest, bench, parse))
     else:
-        with engines.one_thread():  # ratios of one core to one core
+        with engines.one_thread():  # compare one core with one core
             figures = list(_kind(bench.kind)(bench, parse))
     text, holds = table(figures, bench.bars)
     if bench.kind == "scale":
@@ -40,7 +40,7 @@ def run(manifest: Manifest) -> tuple[str, bool]:
 
 
 def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterator[Figure]:
-    """The trainer's benchmark, on a cache with a random CLIP."""
+    """Runs the benchmark of the trainer on a cache made with a random CLIP."""
     from hspcgan.pipeline.bench.random_clip import of_trainer, prepared
     from hspcgan.pipeline.concepts import Parser
 

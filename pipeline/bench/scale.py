@@ -1,6 +1,6 @@
-"""Scale: a small and a large dataset through ingest, concept storage, the cache's writer, its reader and the trainer's.
+"""Compares a small and a large dataset in ingest, concept storage, the cache writer and reader, and the trainer.
 
-Each size runs in a process of its own, so that the peak of its memory is its own.
+Each size runs in a separate process, so that its peak memory is measured separately.
 """
 
 import functools
@@ -39,16 +39,16 @@ from hspcgan.pipeline.stages.run_stage import Job, Stage, run_stage
 
 RECORDED, PER_IMAGE, PER_TAR, PER_SHARD = 400, 5, 5000, 2048
 CAVEAT = (
-    f"  The parser is replaced by recorded results: {RECORDED} captions were parsed for real, and every caption of\n"
-    "  the dataset is one of them with a number behind it; one in eight brings a phrase of its own. CLIP is replaced\n"
-    "  by pseudo-random features of width {width}. Ingest, storage, writer, validation and reader are the real ones."
+    f"  The parser is replaced by recorded results: {RECORDED} captions were parsed, and every caption of the dataset\n"
+    "  is one of them followed by a number; one in eight has a phrase that no other caption has. CLIP is replaced by\n"
+    "  pseudo-random features of width {width}. Ingest, storage, writer, validation and reader are not replaced."
 )
 WARM_UP = 500
 Rows = dict[str, dict[str, Any]]
 
 
 def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Memory and cost per caption of `captions`, and the cost beside that of `compared`."""
+    """Measures memory and cost per caption for `captions` captions, and compares the cost with `compared` captions."""
     texts = load_captions(bench, RECORDED)
     recorded = {t: parse.concept_row(c) for t, c in zip(texts, Parser(config).parse(texts), strict=True)}
     costs, readers = {}, {}
@@ -56,34 +56,34 @@ def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
         with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as folder:
             write_shards(Path(folder) / "data", texts, count)
             context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=context) as pool:  # new, so that its peak is of this size alone
+            with ProcessPoolExecutor(1, mp_context=context) as pool:  # a new process: its peak is of this size only
                 spent = pool.submit(measure, Path(folder), recorded, count, bench.width).result()
             with ProcessPoolExecutor(1, mp_context=context) as pool:
                 readers[count] = pool.submit(of_trainer("reader"), Path(folder) / "cache").result()
         costs[count] = sum(spent["seconds"].values()) / count
         parts = ", ".join(f"{name} {1e6 * sec / count:,.0f}" for name, sec in spent["seconds"].items())
-        yield Figure(f"us_{count}", f"µs a caption at {count:,}: {parts}", 1e6 * costs[count], "µs/caption")
-    yield Figure(
-        "memory_gb", f"the process's own at {bench.captions:,} captions, the peak", spent["own_gb"], "GB", True
-    )
-    yield Figure("resident_gb", "the same with pages of mapped files", spent["resident_gb"], "GB", True)
+        yield Figure(f"us_{count}", f"µs per caption at {count:,} captions: {parts}", 1e6 * costs[count], "µs/caption")
+    yield Figure("memory_gb", f"peak memory of the process at {bench.captions:,} captions", spent["own_gb"], "GB", True)
+    yield Figure("resident_gb", "peak memory including pages of mapped files", spent["resident_gb"], "GB", True)
     read, size = readers[bench.captions], f"at {bench.captions:,} captions"
-    yield Figure("start_sec", f"the trainer's first batch, after imports, {size}", read["start_sec"], "s", True)
-    yield Figure("start_gb", f"its own memory beyond imports, {size}", read["start_gb"], "GB", True)
+    yield Figure("start_sec", f"time to the trainer's first batch, after imports, {size}", read["start_sec"], "s", True)
+    yield Figure("start_gb", f"memory of the trainer beyond imports, {size}", read["start_gb"], "GB", True)
     batch_ratio = read["batch_sec"] / readers[bench.compared]["batch_sec"]
     yield Figure(
         "batch_ratio",
-        f"a batch of 64, {1e3 * read['batch_sec']:.1f} ms, to that at {bench.compared:,}, pages warm",
+        f"time of a batch of 64 ({1e3 * read['batch_sec']:.1f} ms), relative to {bench.compared:,} captions",
         batch_ratio,
         "×",
         True,
     )
     ratio = costs[bench.captions] / costs[bench.compared]
-    yield Figure("cost_ratio", f"cost a caption at {bench.captions:,} to that at {bench.compared:,}", ratio, "×", True)
+    yield Figure(
+        "cost_ratio", f"cost per caption at {bench.captions:,} relative to {bench.compared:,}", ratio, "×", True
+    )
 
 
 def write_shards(folder: Path, texts: Sequence[str], count: int) -> None:
-    """`count` captions, five an image, as WebDataset shards; the images are 8 × 8 pixels."""
+    """Writes `count` captions, five per image, as WebDataset shards; the images have 8 × 8 pixels."""
     folder.mkdir()
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(buffer, "PNG")
@@ -104,12 +104,15 @@ def write_shards(folder: Path, texts: Sequence[str], count: int) -> None:
 
 
 def _caption(texts: Sequence[str], number: int) -> str:
-    own = number - (number % REPEATED == REPEATED - 1)  # the last of so many repeats the one before it
+    own = number - (number % REPEATED == REPEATED - 1)  # the last of REPEATED captions repeats the one before it
     return f"{texts[own % len(texts)]} {own}"
 
 
 def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, Any]:
-    """Seconds by part and the peak memory of this process, without pages of mapped files; a small run warms it up."""
+    """Measures the seconds per part and the peak memory of this process, with and without pages of mapped files.
+
+    A small run first warms up the process.
+    """
     write_shards(folder / "warm", list(recorded), min(WARM_UP, count))
     _through(folder / "warm", folder / "warm.cache", recorded, width)
     with _OwnPeak() as peak:
@@ -123,9 +126,9 @@ def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, A
 
 
 class _OwnPeak(threading.Thread):
-    """Peak of this process's own memory in GB while the block runs, sampled ten times a second; 0 outside Linux.
+    """Peak memory of this process in GB inside the block, sampled ten times per second; 0 on systems other than Linux.
 
-    Pages of mapped files are left out: the system takes them back whenever another wants the memory.
+    Pages of mapped files are left out, since the system reclaims them when other processes need memory.
     """
 
     def __init__(self) -> None:
@@ -176,7 +179,7 @@ def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, fl
 
 
 def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """In place of the parser: what was recorded for the text before its number."""
+    """Replaces the parser: returns the recorded results for the caption before the number."""
     rows = []
     for text in texts:
         base, _, number = text.rpartition(" ")
@@ -189,7 +192,7 @@ def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]
 
 
 def _features(width: int, partial: PartialCache) -> Job:
-    """In place of CLIP: features that cost next to nothing, as many token rows as words and two marks."""
+    """Replaces CLIP: features that cost almost nothing, with a token row per word plus begin and end of text."""
     captions, prompts = partial.texts(encode.Templates().model_dump())
     kinds = np.repeat([True, False], [len(captions), len(prompts)])
     batch = pa.table({"text": pa.chunked_array([captions, prompts]), "is_caption": kinds})

@@ -1,4 +1,4 @@
-"""Speed of parsing and encoding: each caption by itself, as a script would, against our batches, in one run."""
+"""Measures the speed of parsing and encoding: one caption at a time, as in a script, and our batches, in one run."""
 
 import functools
 import tempfile
@@ -23,7 +23,7 @@ WARM_UP = 32  # captions, so that lazy loading is not measured
 
 
 def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Concepts and scene graphs, all rules included both ways: plain spaCy, one call a caption, beside ours."""
+    """Compares parsing, with all rules, by plain spaCy with one call per caption and by our parser in batches."""
     texts = load_captions(bench)
     naive, ours = Parser(config, fast=False), Parser(config)
     alone, naive_rate = yield from _one_by_one(lambda text: naive.parse([text])[0], bench, texts)
@@ -36,12 +36,12 @@ def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
         workers_rate = _workers_rate(texts, config, bench.processes)
         what = f"{bench.processes} workers once their models are loaded"
         yield Figure("workers_rate", what, workers_rate, "captions/s")
-        yield Figure("workers", "workers to one by one", workers_rate / naive_rate, "×")
+        yield Figure("workers", "workers relative to one by one", workers_rate / naive_rate, "×")
     yield _identical(alone, together)
 
 
 def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """The annotator alone: plain stanza, a document a call, beside ours in bulk."""
+    """Compares only the annotator: plain stanza with one call per document, and our stanza in batches."""
     texts = load_captions(bench)
     parser = Parser(config)
     annotator = parser.stanza
@@ -56,7 +56,7 @@ def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 def _one_by_one(
     work: Callable[[str], Any], bench: BenchConfig, texts: Sequence[str]
 ) -> Generator[Figure, None, tuple[list[Any], float]]:
-    """The naive way's results and rate; yields its figure."""
+    """Returns the results and the rate of the naive baseline; yields its figure."""
     for text in texts[:WARM_UP]:
         work(text)
     results, rate = _timed_each(work, texts[: bench.compared])
@@ -71,20 +71,21 @@ def _timed_each(work: Callable[[str], Any], texts: Sequence[str]) -> tuple[list[
 
 def _batched(rate: float, naive_rate: float, what: str) -> Iterator[Figure]:
     yield Figure("batched_rate", what, rate, "captions/s")
-    yield Figure("batched", "batches to one by one", rate / naive_rate, "×")
+    yield Figure("batched", "batches relative to one by one", rate / naive_rate, "×")
 
 
 def _identical(alone: Sequence[Any], together: Sequence[Any]) -> Figure:
     same = sum(a == b for a, b in zip(alone, together, strict=False))
-    return Figure("identical", "results that are equal both ways", same / len(alone))
+    return Figure("identical", "share of results that are equal", same / len(alone))
 
 
 def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     """
-    Captions and their phrases through a text tower with random weights, by default of ViT-B/32's size.
+    Compares encoding captions and their phrases with a text tower of random weights, by default of ViT-B/32's size.
 
-    The naive way is OpenAI's own: each text alone, at the full context of 77 tokens, phrases again for each caption.
-    Ours: unique texts, by length, in batches trimmed to their longest, float16. One torch thread both ways.
+    The naive baseline is OpenAI's code: one text at a time, with the full context of 77 tokens, and phrases repeated
+    for each caption. Ours: unique texts, sorted by length, in batches trimmed to their longest text, stored as float16.
+    Both use one torch thread.
     """
     texts = load_captions(bench)
     rows = [parse.concept_row(concepts) for concepts in Parser(config).parse(texts)]
@@ -101,10 +102,12 @@ def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
         ours, ours_sec = _clocked(lambda: _ours(path, captions, others))
     naive_each, ours_each = naive_sec / len(jobs), ours_sec / len(texts)
     mentions = sum(map(len, prompts))
-    yield Figure("phrases", f"phrase mentions a caption; {len(others):,} unique of {mentions:,}", mentions / len(texts))
+    yield Figure(
+        "phrases", f"phrase mentions per caption; {len(others):,} unique of {mentions:,}", mentions / len(texts)
+    )
     yield Figure("naive_sec", f"one text at a time, 77 tokens, {len(jobs):,} captions", naive_each, "s/caption")
     yield Figure("ours_sec", f"unique, trimmed, batched, {len(texts):,} captions", ours_each, "s/caption")
-    yield Figure("speedup", "naive to ours, per caption with its phrases", naive_each / ours_each, "×")
+    yield Figure("speedup", "time of naive relative to ours, per caption with phrases", naive_each / ours_each, "×")
     wanted = np.stack([row for found in naive for row in found])
     got = np.stack([ours[text] for text, more in jobs for text in (text, *more)]).astype(np.float32)
     error = np.linalg.norm(got - wanted, axis=1) / np.linalg.norm(wanted, axis=1)
@@ -117,7 +120,7 @@ def _prompts(row: dict[str, Any]) -> list[str]:
 
 
 def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.ndarray]:
-    """float16 [d] by text, as the encode stage makes them."""
+    """Features float16 [d] by text, as computed by the encode stage."""
     clip = encode.cached_clip(path, False, "cpu")
     batch = encode.text_pairs(encode.by_length(clip, pa.array(captions), pa.array(prompts)))
     found: dict[str, np.ndarray] = {}
@@ -130,7 +133,7 @@ def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.n
 
 
 def _full_context(clip: Any, text: str) -> np.ndarray:
-    """float32 [d] by OpenAI's own tokenizer and text encoder."""
+    """The feature of a text, float32 [d], from OpenAI's tokenizer and text encoder."""
     import clip as openai
     import torch
 
@@ -139,7 +142,7 @@ def _full_context(clip: Any, text: str) -> np.ndarray:
 
 
 def _workers_rate(texts: Sequence[str], config: ParseConfig, processes: int) -> float:
-    """Captions a second, from the moment when each worker has done its first batch."""
+    """Captions per second, measured after each worker has finished its first batch."""
     size = min(config.batch_size, max(1, len(texts) // (8 * processes)))
     batches = [list(texts[at : at + size]) for at in range(0, len(texts), size)]
     start, counted = 0.0, 0

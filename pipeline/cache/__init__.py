@@ -1,1 +1,1 @@
-"""The on-disk cache, format 1: schema, writer, reader, and caption rows as padded arrays."""
+"""The on-disk cache (format 1): its schema, reader, validation, and the collation of captions into padded arrays."""

@@ -1,4 +1,4 @@
-"""index.h5: what a training batch needs of a cache's tables, as integer arrays that are mapped into memory.
+"""index.h5: the columns of a cache's tables that training batches need, stored as memory-mapped integer arrays.
 
 Legend: S samples, C captions, P phrases; E items of a kind (entities, attributes or relations) in all captions.
 """
@@ -22,15 +22,15 @@ ITEM_FIELDS = {
     "attribute": ("phrase", "entity"),
     "relation": ("phrase", "subject", "object"),
 }
-"""Fields of each kind of concept that a batch reads, int32 [E] each as KIND/FIELD."""
+"""The fields of each kind of concept that batches need; each is stored as KIND/FIELD, int32 [E]."""
 
 
 EDGES = (("attribute", "entity"), ("relation", "subject"), ("relation", "object"))
-"""Fields that are an index into the caption's own entities, −1 for none."""
+"""Fields that are indices into the entities of the same caption, −1 for none."""
 
 
 def write_index(folder: Path) -> None:
-    """Writes index.h5 beside the Parquet tables of a cache; memory holds one column at a time."""
+    """Writes index.h5 next to the Parquet tables of a cache; only one column is in memory at a time."""
     with new_hdf5(folder / schema.INDEX_FILE) as file:
         for name, array in index_arrays(folder):
             group = file.require_group(name.split("/")[0])
@@ -38,14 +38,14 @@ def write_index(folder: Path) -> None:
 
 
 def index_arrays(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """The datasets of index.h5 by name, from the Parquet tables in a folder.
+    """Yields the name and the array of each dataset in index.h5, computed from the Parquet tables in a folder.
 
     sample/split uint8 [S], index into SPLITS · sample/captions int64 [S + 1], sample i has caption rows captions[i] …
-    captions[i + 1] − 1 · caption/sample int32 [C], its sample's row · caption/text int32 [C], equal for equal texts,
-    numbered in order of first appearance · phrase/kinds int64 [4], KINDS[k] has rows kinds[k] … kinds[k + 1] − 1 ·
-    phrase/mean float32 [3, d], the mean raw feature of each kind's phrases, zeros for a kind without any · for each
-    kind KIND/offsets int64 [C + 1], caption i has items offsets[i] … offsets[i + 1] − 1, and ITEM_FIELDS.
-    UserError for a split, a kind or a key that the format does not allow.
+    captions[i + 1] − 1 · caption/sample int32 [C], row of the sample · caption/text int32 [C], equal for captions with
+    equal strings, numbered in order of first appearance · phrase/kinds int64 [4], KINDS[k] has rows kinds[k] …
+    kinds[k + 1] − 1 · phrase/mean float32 [3, d], mean raw feature of the phrases of each kind, zeros for a kind
+    without phrases · for each kind KIND/offsets int64 [C + 1], caption i has items offsets[i] … offsets[i + 1] − 1, and
+    ITEM_FIELDS. Raises UserError for a split, kind or key that the format does not allow.
     """
     yield "sample/split", _positions(_column(folder, schema.SAMPLES_FILE, "split"), schema.SPLITS, "split", np.uint8)
     keys = _column(folder, schema.SAMPLES_FILE, "key")
@@ -68,9 +68,9 @@ def index_arrays(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> str:
-    """What is wrong with a dataset of index.h5 by `counts` of cache.json; empty where nothing is.
+    """Describes what is wrong with a dataset of index.h5 according to `counts` in cache.json; empty if it is valid.
 
-    An id out of range would be read as another row, or from beyond the file.
+    An id that is out of range would select another row, or data past the end of the file.
     """
     samples, captions = counts["samples"], counts["captions"]
     offsets = {"sample/captions": (samples, captions), **{f"{kind}/offsets": (captions, None) for kind in ITEM_FIELDS}}
@@ -83,18 +83,18 @@ def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> st
     if name in offsets:
         rows, last = offsets[name]
         rises = found.shape == (rows + 1,) and found[0] == 0 and (np.diff(found) >= 0).all()
-        return "" if rises and last in (None, found[-1]) else f"{name} does not rise from 0 in {rows + 1:,} numbers"
+        return "" if rises and last in (None, found[-1]) else f"{name} does not increase from 0 in {rows + 1:,} numbers"
     if name in ids:
         length, least, below = ids[name]
         if found.ndim != 1 or length not in (None, len(found)):
             return f"{name} has shape {list(found.shape)}, expected {'one axis' if length is None else [length]}"
         if len(found) and (found.min() < least or (below is not None and found.max() >= below)):
-            return f"{name} holds numbers from {found.min():,} to {found.max():,}, outside {least} … {below or ''}"
+            return f"{name} has numbers from {found.min():,} to {found.max():,}, outside {least} … {below or ''}"
     return ""
 
 
 def edge_problem(concepts: Mapping[str, Ragged]) -> str:
-    """What is wrong with the numbers of items, and with edges to the caption's own entities; empty where nothing is."""
+    """Describes what is wrong with the numbers of items, or with edges to entities; empty if they are valid."""
     for kind, items in concepts.items():
         for field, values in items.fields.items():
             if len(values) != items.offsets[-1]:
@@ -103,7 +103,7 @@ def edge_problem(concepts: Mapping[str, Ragged]) -> str:
     for kind, field in EDGES:
         items = concepts[kind]
         if (items.fields[field] >= np.repeat(entities, np.diff(items.offsets))).any():
-            return f"{kind}/{field} names an entity that its caption does not have"
+            return f"{kind}/{field} refers to an entity that its caption does not have"
     return ""
 
 
@@ -116,12 +116,12 @@ def _means(features: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:
-    """int64 [n + 1]: where each of n lists begins when they lie behind one another, and where the last ends."""
+    """int64 [n + 1]: start of each of n concatenated lists, and the end of the last."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def _column(folder: Path, file: str, name: str, leaf: str | None = None) -> pa.ChunkedArray:
-    """A column of a table; with `leaf` only that field of its list of structs."""
+    """Reads a column of a table; with `leaf`, only that field of a list of structs."""
     return pq.ParquetFile(folder / file).read(columns=[leaf or name])[name]
 
 
@@ -130,7 +130,7 @@ def _positions(values: pa.ChunkedArray, known: tuple[str, ...] | pa.ChunkedArray
     found = pc.index_in(values, value_set=pa.array(known) if isinstance(known, tuple) else known.combine_chunks())
     if found.null_count:
         missing = values.filter(pc.is_null(found))[0].as_py()
-        raise UserError(f"{what} {missing!r} of a table is not one of the cache's")
+        raise UserError(f"a table of the cache has the unknown {what} {missing!r}")
     return _numpy(found, dtype)
 
 

@@ -1,4 +1,4 @@
-"""cache.json: states the size and sha256 of every other file of a cache; written last, checked whenever it is read."""
+"""Checks cache.json, which lists the size and sha256 of every other file of a cache and is written last."""
 
 import json
 import os
@@ -11,16 +11,16 @@ from hspcgan.model.common.files import file_sha256
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 
-REBUILD_HINT = "rebuild it with `hspcgan prepare MANIFEST --rebuild`"
+REBUILD_HINT = "rebuild the cache with `hspcgan prepare MANIFEST --rebuild`"
 COUNTS = ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "empty_graphs", "truncated")
-NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
+NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", bool: "true or false"}
 
 
 def unreadable(path: Path, error: Exception, what: str = "") -> Exception:
-    """The error to raise for a file of a cache that a library cannot read.
+    """Returns the error to raise for a file of a cache that a library cannot read.
 
-    A damaged file is a UserError that advises a rebuild. What else keeps a file from being read is told as it is: a
-    lock, a missing permission, a failing disk.
+    A damaged file is a UserError that advises a rebuild; other causes are reported as they are: a lock, a missing
+    permission, a failing disk.
     """
     if "unable to lock file" in str(error):
         return UserError(f"{path} is locked by another process, or its file system has no locks ({error}); set "
@@ -32,28 +32,28 @@ def unreadable(path: Path, error: Exception, what: str = "") -> Exception:
 
 
 def work_folder(target: Path) -> Path:
-    """`CACHE.partial`, where the cache that will be at `target` is made."""
+    """`CACHE.partial`, the folder in which the cache for `target` is built."""
     return target.with_name(target.name + ".partial")
 
 
 def spent_folder(target: Path) -> Path:
-    """The work folder of a finished cache while it is being removed."""
+    """The path to which the work folder of a finished cache is renamed before it is removed."""
     return target.with_name(f".{target.name}.spent")
 
 
 def sealed(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields with a `sha256` over the others as sorted JSON, so that a later change is detected."""
+    """Returns the fields plus a `sha256` of them as sorted JSON, so that later changes are detected."""
     fields = {name: value for name, value in info.items() if name != "sha256"}
     return {**fields, "sha256": fingerprint(fields)}
 
 
 def stamp(path: Path, report: Callable[[int], object] = lambda count: None) -> dict[str, Any]:
-    """A file's size in bytes and sha256, as `files` in cache.json has them; `report` as in `file_sha256`."""
+    """Size in bytes and sha256 of a file, in the form of `files` in cache.json; `report` as in `file_sha256`."""
     return {"size": path.stat().st_size, "sha256": file_sha256(path, report)}
 
 
 def is_cache(folder: Path) -> bool:
-    """Whether the folder, local or at a URL, has a cache.json of hspcgan, even a damaged one or of another format."""
+    """Whether a local or remote folder has a cache.json of hspcgan, even if it is damaged or has another format."""
     try:
         return "fingerprint" in _object((folder / schema.INFO).read_bytes())
     except (OSError, ValueError):
@@ -61,28 +61,28 @@ def is_cache(folder: Path) -> bool:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """A cache.json, local or at a URL. UserError, with the fix, when it is damaged or of another format."""
+    """Reads a local or remote cache.json. Raises UserError, with the fix, if it is damaged or has another format."""
     return parse_info(path.read_bytes(), path)
 
 
 def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
-    """Like `read_info`, from bytes that were read from `path`."""
+    """Like `read_info`, for bytes that were already read from `path`."""
     try:
         info = _object(raw)
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}); move its folder away, and {REBUILD_HINT}") from error
+        raise UserError(f"{path} is not JSON ({error}); move its folder away and {REBUILD_HINT}") from error
     if info.get("format") is True or info.get("format") != schema.FORMAT:
         raise UserError(
-            f"{path.parent} has format {info.get('format')}, this version reads {schema.FORMAT}; {REBUILD_HINT}"
+            f"{path.parent} has format {info.get('format')}, but this version reads {schema.FORMAT}; {REBUILD_HINT}"
         )
     files = info.get("files")
     if isinstance(files, dict) and schema.FEATURES_FILE in files and schema.INDEX_FILE not in files:
-        raise UserError(f"{path.parent} has an older layout, without {schema.INDEX_FILE}; {REBUILD_HINT}")
+        raise UserError(f"{path.parent} has an older layout without {schema.INDEX_FILE}; {REBUILD_HINT}")
     wrong = list(_misfits(info, _shape(info)))
     if wrong:
         raise UserError(f"{path} is damaged: {'; '.join(wrong)}; {REBUILD_HINT}")
     if sealed(info) != info:
-        raise UserError(f"{path} is damaged: a field was changed after the cache was made (sha256); {REBUILD_HINT}")
+        raise UserError(f"{path} is damaged: its fields do not match its sha256; {REBUILD_HINT}")
     return info
 
 
@@ -97,7 +97,7 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 
 def _shape(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of format 1 with their types; a dict stands for an object that has at least these fields."""
+    """The fields of format 1 with their types; a dict means an object with at least these fields."""
     optional = {"taps": {"clip_sha256": str, "views": list, "blocks": list}, "store": {"format": str}}
     return {
         "fingerprint": str, "sha256": str, "normalised": bool, "image_size": int, "tools": {},

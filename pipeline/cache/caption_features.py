@@ -1,4 +1,4 @@
-"""What batches are cut out of: features and concepts of captions, a cache's or anyone's own, as flat arrays.
+"""Features and concepts of captions as flat arrays, from a cache or for user-supplied captions, to build batches from.
 
 Legend: C captions, P phrases, T tokens, d text width.
 """
@@ -25,7 +25,10 @@ class Ragged:
 
 @dataclass(frozen=True)
 class CaptionFeatures:
-    """What `collate` reads of captions; float16 for one's own as in a cache, so that the same words give one image."""
+    """The caption data that `collate` reads.
+
+    Features of user-supplied captions are float16 too, as in a cache, so that a caption gives the same image both ways.
+    """
 
     concepts: dict[str, Ragged]  # entities, attributes and relations of each caption, by kind
     phrase_text: np.ndarray  # float16 [P, d]
@@ -35,7 +38,7 @@ class CaptionFeatures:
 
 
 def flattened(captions: pa.Table) -> dict[str, Ragged]:
-    """The concepts of a captions table by kind; int64 arrays, text fields are left out."""
+    """Converts the concept columns of a captions table to int64 arrays by kind; string fields are left out."""
     return {kind: _ragged(captions[column]) for kind, column in COLUMNS.items()}
 
 

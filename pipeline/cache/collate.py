@@ -1,4 +1,4 @@
-"""Caption rows of a cache → padded arrays, the fields of `model.condition.Condition`.
+"""Collates caption rows into padded arrays, the fields of `model.condition.Condition`.
 
 Legend: B captions, N entity slots, K attributes, R relations, T tokens, d text width.
 """
@@ -16,11 +16,11 @@ def collate(
     n_relations: int = 12,
     n_tokens: int = 1,
 ) -> dict[str, np.ndarray]:
-    """The captions' raw features and scene graph edges, padded; features are float32 and zero in padding.
+    """Returns the raw features and scene graph edges of captions, padded; features are float32 and zero in padding.
 
-    Keys and shapes are those of Condition. More than `n_entities` entities: those with most edges stay, then those that
-    come first; attributes and relations of dropped entities, and what exceeds their slots, are left out. Tokens are
-    padded to the longest caption, and to `n_tokens` at least.
+    Keys and shapes are those of Condition. If a caption has more than `n_entities` entities, those with the most edges
+    are kept, and among equals the first. Attributes and relations of dropped entities, or beyond their slots, are left
+    out. Tokens are padded to the longest caption, but at least to `n_tokens`.
     """
     concepts = texts.concepts
     built = _Builder(texts.phrase_text, len(caption_rows), n_entities, n_attributes, n_relations)
@@ -29,7 +29,7 @@ def collate(
         owner_phrase, owner = concepts["attribute"].rows(int(row), "phrase", "entity")
         relation, subject, object_ = concepts["relation"].rows(int(row), "phrase", "subject", "object")
         kept = _most_connected(len(phrase), n_entities, (owner, subject, object_))
-        slot = np.full(len(phrase) + 1, -1)  # the last entry is where an index of −1 lands
+        slot = np.full(len(phrase) + 1, -1)  # an index of −1 selects the last entry
         slot[kept] = np.arange(len(kept))
         built.put("entities", place, phrase[kept])
         built.arrays["entity_mask"][place, : len(kept)] = True
@@ -58,7 +58,7 @@ class _Builder:
         }
 
     def put(self, name: str, place: int, phrases: np.ndarray, **edges: np.ndarray) -> None:
-        """Features of phrase ids and their edges into row `place`, as many as fit."""
+        """Writes the features of phrase ids and their edges into row `place`, as many as fit."""
         n = min(len(phrases), self.arrays[name].shape[1])
         self.arrays[name][place, :n] = self.features[phrases[:n]]
         for edge, values in edges.items():

@@ -1,4 +1,4 @@
-"""What a cache was made from, as sha256: the inputs of its stages, and the code in use by what it does."""
+"""Fingerprints (sha256) of what a cache is made from: the inputs of its stages, and the code that processes them."""
 
 import ast
 import hashlib
@@ -11,23 +11,21 @@ from typing import Any
 
 
 def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
-    """sha256 over the fingerprint of the stage before and the inputs as sorted JSON."""
+    """sha256 over the fingerprint of the previous stage and the inputs as sorted JSON."""
     return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
 
 
 def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, str]:
-    """`code_sha256` of modules by name, and of all modules that they import, directly or not, from packages `within`.
+    """`code_sha256` by name, of modules and of all modules in packages `within` that they import, also indirectly.
 
-    A stage states it in its inputs, so that a cache made by other rules is refused and the module is named; for the
-    parser's rules see `concepts.annotate.versions.rules_code`. ModuleNotFoundError for a name in `modules` that is no
-    module; an imported name may be a class or a function.
+    A stage adds these hashes to its inputs, so that a cache made with other rules is rejected and the module is named;
+    for the rules of the parser see `concepts.annotate.versions.rules_code`. Raises ModuleNotFoundError if a name in
+    `modules` is not a module; an imported name may also be a class or a function.
     """
     found: dict[str, str] = {}
     pending = list(modules)
     if absent := [module for module in pending if _source_file(module) is None]:
-        raise ModuleNotFoundError(
-            f"no module {', '.join(absent)}: correct the list of modules that this code is stated by"
-        )
+        raise ModuleNotFoundError(f"no module {', '.join(absent)}; correct the list of modules given to code_of")
     while pending:
         module = pending.pop()
         path = _source_file(module)
@@ -40,12 +38,12 @@ def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, s
 
 @cache
 def code_sha256(path: Path) -> str:
-    """sha256 of a Python file's syntax tree without comments and docstrings; the same in every version of Python."""
+    """sha256 of the syntax tree of a Python file without comments and docstrings; equal in all versions of Python."""
     return hashlib.sha256(_written(_tree(path)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _written(node: Any) -> str:
-    """A syntax tree as text: fields that hold nothing are left out, since new versions of Python add such fields."""
+    """Converts a syntax tree to a string; empty fields are left out, since new versions of Python add empty fields."""
     if isinstance(node, list):
         return f"[{','.join(_written(item) for item in node if not _is_docstring(item))}]"
     if not isinstance(node, ast.AST):
@@ -55,7 +53,7 @@ def _written(node: Any) -> str:
 
 
 def _is_docstring(node: Any) -> bool:
-    """Whether a statement is a text alone: the docstring of what it is in, or of the assignment before it."""
+    """Whether a statement is only a string: the docstring of the enclosing block or of the assignment before it."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -64,7 +62,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _imported(path: Path) -> Iterator[str]:
-    """Absolute names that a file imports; of `from a import b` both a.b, which may be a module, and a."""
+    """Yields the absolute names that a file imports; for `from a import b` both a and a.b, which may be a module."""
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -74,7 +72,7 @@ def _imported(path: Path) -> Iterator[str]:
 
 
 def _source_file(module: str) -> Path | None:
-    """A module's file; None for a package, which holds no rules here, and for a name that is no module."""
+    """The file of a module; None for a package, which contains no rules here, and for a name that is not a module."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:  # its parent is a module, not a package: the name is a class or a function

@@ -1,4 +1,4 @@
-"""HDF5 files of a cache: datasets that are mapped into memory, pages read when used; new files, safe on a full disk."""
+"""Maps datasets of a cache's HDF5 files into memory, and creates HDF5 files in a way that is safe on a full disk."""
 
 import os
 from collections.abc import Iterator
@@ -11,13 +11,14 @@ import numpy as np
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable
 
-RESERVE = 2**20  # bytes; HDF5's description of a file and its buffers take less
+RESERVE = 2**20  # bytes; more than the metadata and buffers that HDF5 writes on close
 
 
 def mapped(path: Path, dataset: str) -> np.ndarray:
-    """The dataset, read-only. UserError, with the fix, when the file is damaged, truncated or compressed.
+    """Returns the dataset as a read-only array, with pages that are read on first use.
 
-    OSError where the file cannot be read for another reason.
+    Raises UserError, with the fix, if the file is damaged, truncated or compressed; OSError if it cannot be read for
+    another reason.
     """
     try:
         with h5py.File(path, "r", locking=False) as file:  # not every file system has locks, and readers need none
@@ -25,7 +26,7 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
             if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
                 raise TypeError("not a dataset of numbers")
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # h5py's, of links and types too
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # for links and types too
         raise unreadable(path, error, f"{dataset} cannot be read") from error
     size = int(np.prod(shape)) * dtype.itemsize
     if size == 0:
@@ -40,10 +41,10 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
 @contextmanager
 def new_hdf5(path: Path) -> Iterator[h5py.File]:
     """
-    A new file to write; the work folder around it is locked already. OSError with its errno when the disk is full.
+    Creates a file to write; its work folder is already locked. Raises OSError with its errno if the disk is full.
 
-    HDF5 ends the process where a disk has no room for what it writes as it closes a file. A reserve is therefore
-    written first, and removed before the file is closed.
+    HDF5 aborts the process if the disk is full when it closes a file. Therefore a reserve file is written first, and
+    removed before the HDF5 file is closed.
     """
     reserve = path.with_name(f".{path.name}.reserve")
     try:
@@ -57,6 +58,6 @@ def new_hdf5(path: Path) -> Iterator[h5py.File]:
     except OSError as error:
         if error.errno is None or error.filename:
             raise
-        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error  # h5py's text takes ten lines
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error  # h5py's message has ten lines
     finally:
         reserve.unlink(missing_ok=True)

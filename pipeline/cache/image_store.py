@@ -1,6 +1,6 @@
-"""Images of a cache as encoded files: ingest packs them (data.store: jpeg, png or webp), `Cache.images` decodes them.
+"""Stores the images of a cache as encoded files (data.store: jpeg, png or webp); `Cache.images` decodes them.
 
-Legend: n images, B bytes of all of them, H the side of an image in pixels.
+Legend: n images, B bytes of all images, H side of an image in pixels.
 """
 
 import io
@@ -16,13 +16,13 @@ from PIL import Image
 from hspcgan.model.common.errors import UserError
 
 FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
-"""Encoded stores and Pillow's names of their formats."""
+"""Encoded stores, and Pillow's names for their formats."""
 JPEG_QUALITY = 95
-"""Where data.quality is empty; WebP is lossless then."""
+"""The default of data.quality for JPEG; WebP is lossless by default."""
 
 
 def store_of(store: str, quality: int | None) -> dict[str, Any]:
-    """The `store` object of cache.json for data.store and data.quality; empty for raw, whose caches have none."""
+    """The `store` object of cache.json for data.store and data.quality; empty for raw."""
     if store == "raw":
         return {}
     quality = JPEG_QUALITY if store == "jpeg" and quality is None else quality
@@ -30,7 +30,7 @@ def store_of(store: str, quality: int | None) -> dict[str, Any]:
 
 
 def describe_store(info: Mapping[str, Any]) -> str:
-    """How the cache with this cache.json keeps its images: "raw", "jpeg of quality 95", "webp, lossless"."""
+    """How the cache with this cache.json stores its images: "raw", "jpeg of quality 95", "webp, lossless"."""
     store = info.get("store", {"format": "raw"})
     if "quality" in store:
         return f"{store['format']} of quality {store['quality']}"
@@ -38,7 +38,7 @@ def describe_store(info: Mapping[str, Any]) -> str:
 
 
 def encode_image(pixels: np.ndarray, store: Mapping[str, Any]) -> bytes:
-    """uint8 [3, H, H] → a file of the store's format; JPEG with colour at full resolution (4:4:4): captions name it."""
+    """Encodes an image, uint8 [3, H, H]; JPEG keeps colours at full resolution (4:4:4), since captions name colours."""
     options: dict[str, Any] = {
         "jpeg": {"quality": store.get("quality"), "subsampling": 0},
         "png": {},
@@ -50,28 +50,28 @@ def encode_image(pixels: np.ndarray, store: Mapping[str, Any]) -> bytes:
 
 
 def packed(files: Sequence[bytes]) -> dict[str, np.ndarray]:
-    """Files behind one another, as a shard of ingest has them: `image` uint8 [B], `image_offsets` int64 [n + 1]."""
+    """Concatenates files into the arrays of an ingest shard: `image` uint8 [B], `image_offsets` int64 [n + 1]."""
     offsets = np.cumsum([0, *map(len, files)], dtype=np.int64)
     return {"image": np.frombuffer(b"".join(files), np.uint8), "image_offsets": offsets}
 
 
 class EncodedImages:
-    """Encoded images that look like an array uint8 [n, 3, H, H]: indexing decodes the rows asked for, in threads.
+    """Encoded images with the interface of an array uint8 [n, 3, H, H]; indexing decodes the given rows in threads.
 
     Args:
-        data: uint8 [B], the files behind one another.
+        data: uint8 [B], the concatenated files.
         offsets: int64 [n + 1]: image i is data[offsets[i] : offsets[i + 1]].
         size: H.
-        where: the file that holds them, for messages.
+        where: the file that contains the images, for messages.
     Raises:
-        UserError: the offsets do not fit the data, and, at indexing, an image is damaged or of another size.
+        UserError: if the offsets do not match the data or, when indexing, if an image is damaged or has another size.
     """
 
     dtype, ndim = np.dtype(np.uint8), 4
 
     def __init__(self, data: np.ndarray, offsets: np.ndarray, size: int, where: object = "images") -> None:
         if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(data):
-            raise UserError(f"{where} is damaged: its offsets do not fit its {len(data):,} bytes")
+            raise UserError(f"{where} is damaged: its offsets do not match its {len(data):,} bytes")
         self.data, self.offsets, self.where = data, offsets, where
         self.shape = (len(offsets) - 1, 3, size, size)
 
@@ -79,7 +79,7 @@ class EncodedImages:
         return self.shape[0]
 
     def __getitem__(self, rows: int | np.integer | slice | Sequence[int] | np.ndarray) -> np.ndarray:
-        """uint8 [3, H, H] of a row; [k, 3, H, H] of a slice or of k rows."""
+        """uint8 [3, H, H] for a row; [k, 3, H, H] for a slice or k rows."""
         if isinstance(rows, int | np.integer):
             return self.decoded(range(len(self))[int(rows)])
         chosen = range(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows, np.int64).tolist()
@@ -90,7 +90,7 @@ class EncodedImages:
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        """Pillow decodes outside Python's lock."""
+        """Threads for decoding, in which Pillow releases Python's lock."""
         return ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode")
 
     def file(self, row: int) -> bytes:
@@ -98,7 +98,7 @@ class EncodedImages:
         return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes()
 
     def decoded(self, row: int) -> np.ndarray:
-        """uint8 [3, H, H] of a row."""
+        """Decodes a row: uint8 [3, H, H]."""
         try:
             image = self.opened(row)
             pixels = np.asarray(image, np.uint8)
@@ -109,12 +109,12 @@ class EncodedImages:
         return pixels.transpose(2, 0, 1)
 
     def opened(self, row: int) -> Image.Image:
-        """The image of a row with its header read: format, mode, size."""
+        """Opens the image of a row and reads only its header: format, mode, size."""
         return Image.open(io.BytesIO(self.file(row)), formats=list(FORMATS.values()))
 
 
 def shard_images(arrays: Mapping[str, np.ndarray]) -> np.ndarray | EncodedImages:
-    """The images of a shard of ingest, however it keeps them."""
+    """The images of an ingest shard, raw or encoded."""
     if "image_offsets" not in arrays:
         return arrays["image"]
     images = EncodedImages(arrays["image"], arrays["image_offsets"], 0, "a shard of ingest")
@@ -123,12 +123,12 @@ def shard_images(arrays: Mapping[str, np.ndarray]) -> np.ndarray | EncodedImages
 
 
 def problems(images: EncodedImages, store: Mapping[str, Any], thorough: bool) -> str:
-    """What is wrong with the first image that breaks the store's promise; empty where none does.
+    """Describes what is wrong with the first invalid image; empty if all images are valid.
 
-    Every header is read; `thorough`: every image is decoded too.
+    Reads every header; with `thorough`, also decodes every image.
     """
     if (np.diff(images.offsets) <= 0).any():
-        return "images.h5: offsets do not rise"
+        return "images.h5: offsets do not increase"
     for row in range(len(images)):
         try:
             image = images.opened(row)

@@ -1,8 +1,8 @@
-"""One process at a time in a folder: a lock (flock) on its file `lock`, which ends with the process that holds it.
+"""Locks a folder for one process, by flock on its file `lock`; the lock ends with the process that holds it.
 
-Not the package filelock, which stands on flock too: where a file system has no locks its version 4 falls back to a
-file that a killed process leaves behind, its version 3 empties the file that names the holder, and neither lets one
-ask whether the locked file is still in its folder.
+The package filelock also uses flock, but does not fit: on a file system without locks, its version 4 falls back to a
+file that a killed process leaves behind; its version 3 empties the file that names the holder; and neither can check
+whether the locked file is still in its folder.
 """
 
 import errno
@@ -16,31 +16,31 @@ from typing import IO
 from hspcgan.model.common.errors import UserError
 
 LOCK, MARK = "lock", "hspcgan\n"
-"""The file of the lock, and its text in a work folder, by which one is known from a user's folder of that name."""
+"""Name of the lock file, and its contents in a work folder, which distinguish it from a user's folder of that name."""
 
-ENOTSUPP = 524  # of Linux's NFS and others, without a name in Python
+ENOTSUPP = 524  # from NFS and others on Linux; Python has no name for it
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL, ENOTSUPP)
-"""How file systems say that they have no locks."""
+"""Error numbers of file systems without locks."""
 
 
 def lock(folder: Path) -> IO[str]:
-    """The locked file of a work folder; `unlock` releases it. UserError when another process holds it."""
+    """Locks a work folder and returns the file for `unlock`. Raises UserError if another process holds the lock."""
     with ExitStack() as opened:
         try:
             file = opened.enter_context(take(folder / LOCK, "cache"))
             if not _is_at(file, folder):
-                raise BlockingIOError  # its holder has finished since then, and moved the folder with this file away
+                raise BlockingIOError  # the holder has finished in the meantime and moved the folder away
             if not file.read():
                 file.write(MARK)
                 file.flush()
         except (BlockingIOError, FileNotFoundError):
-            raise UserError(f"another process is at work on {folder}; wait for it, or stop it") from None
+            raise UserError(f"another process is using {folder}; wait for the process to finish, or stop it") from None
         opened.pop_all()
     return file
 
 
 def is_work_folder(folder: Path) -> bool:
-    """Whether a folder has the lock of a work folder, with its mark; an unmarked one alone is of a killed process."""
+    """Whether a folder has a lock file with the mark, or only an unmarked lock file, left by a killed process."""
     try:
         with os.fdopen(os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8") as file:
             return file.read(len(MARK) + 1) == MARK or os.listdir(folder) == [LOCK]
@@ -49,7 +49,7 @@ def is_work_folder(folder: Path) -> bool:
 
 
 def remove_work_folder(folder: Path) -> None:
-    """Removes a work folder, its lock last: a killed removal leaves it marked. Any other folder or a link stays."""
+    """Removes a work folder, its lock last, so that it stays marked if killed; keeps links and other folders."""
     if folder.is_symlink() or not is_work_folder(folder):
         return
     with suppress(OSError):  # another process may remove it at the same time
@@ -63,10 +63,10 @@ def remove_work_folder(folder: Path) -> None:
 
 
 def take(path: Path, key: str) -> IO[str]:
-    """Opens and locks a file, in the folder that the manifest's `key` names; closing it releases the lock.
+    """Opens and locks a file in the folder that the manifest sets under `key`; closing the file releases the lock.
 
-    The file is made if needed, and its content stays. BlockingIOError, with the content as its `strerror`, when
-    another process holds it; UserError when it is a link, or when the file system has no locks.
+    The file is created if needed, and its content is kept. Raises BlockingIOError, with the content as its `strerror`,
+    if another process holds the lock; UserError if the file is a link, or if the file system has no locks.
     """
     try:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+", encoding="utf-8")
@@ -84,15 +84,15 @@ def take(path: Path, key: str) -> IO[str]:
         if error.errno not in NO_LOCKS:
             raise
         raise UserError(
-            f"{path} cannot be locked ({error.strerror}), so two processes could mix their work; give a `{key}:` "
-            "folder on a file system with locks (Lustre has them when mounted with -o flock)"
+            f"{path} cannot be locked ({error.strerror}), so two processes could write at the same time; set "
+            f"`{key}:` to a folder on a file system with locks (Lustre has locks if mounted with -o flock)"
         ) from error
     return file
 
 
 def unlock(file: IO[str], folder: Path) -> None:
-    """Releases the lock; a folder that holds nothing else is removed."""
-    with suppress(OSError):  # moved away by the process that held the lock, or no longer empty
+    """Releases the lock; removes the folder if it contains nothing else."""
+    with suppress(OSError):  # the folder was moved away by the process that held the lock, or is no longer empty
         if _is_at(file, folder) and os.listdir(folder) == [LOCK]:
             (folder / LOCK).unlink()
             folder.rmdir()

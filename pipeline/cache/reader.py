@@ -1,4 +1,4 @@
-"""Reads a finished cache: its HDF5 datasets, mapped into memory; safe to pickle and to open in workers."""
+"""Reads a finished cache and maps its HDF5 datasets into memory; a `Cache` can be pickled and opened in workers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ from hspcgan.pipeline.cache.hdf5_file import mapped
 from hspcgan.pipeline.cache.image_store import EncodedImages
 from hspcgan.pipeline.cache.tables.read import Tables
 
-COPY = "give a local folder, and copy a finished cache there or from there with `hspcgan copy SOURCE TARGET`"
-URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # one slash: as a Path, a URL has lost the other
+COPY = "give a local folder; `hspcgan copy SOURCE TARGET` copies a finished cache from or to a URL"
+URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # only one slash: pathlib removes the second slash of a URL
 
 
 ARRAYS = {
@@ -30,33 +30,33 @@ ARRAYS = {
     "caption/tokens": ("float16", 2, "tokens"),
     "caption/offsets": ("int64", 1, "captions"),
 }
-"""Datasets with their type, number of dimensions, and the count in cache.json that is their number of rows."""
+"""Type and number of dimensions of each dataset, and the count in cache.json that equals its number of rows."""
 
 
 class Cache(Tables):
-    """A finished cache. Files are opened on first use; pickling an object takes only its path and cache.json.
+    """A finished cache. Files are opened on first use; a pickled object contains only the path and cache.json.
 
-    UserError when there is no cache or an unfinished one, when cache.json is damaged or of another format version, and
-    when a file is missing or of another size. A damaged table raises UserError on first use. Checksums are not compared
-    here; `validate` does that.
+    Raises UserError if there is no cache or only an unfinished cache, if cache.json is damaged or has another format
+    version, and if a file is missing or has the wrong size. A damaged table raises UserError on first use. Checksums
+    are not compared here; `validate` does that.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not (self.path / schema.INFO).is_file():
             if URL.match(str(path)):
-                raise UserError(f"{path} is a URL, and a cache is mapped into memory: {COPY}")
+                raise UserError(f"{path} is a URL, but a cache is mapped into memory; {COPY}")
             if work_folder(self.path).exists():
                 raise UserError(
-                    f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again, it resumes, or `hspcgan copy`"
+                    f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again to resume, or `hspcgan copy`"
                 )
-            raise UserError(f"no cache in {self.path} ({schema.INFO}); make one with `hspcgan prepare MANIFEST`")
+            raise UserError(f"no cache in {self.path} ({schema.INFO} is missing); run `hspcgan prepare MANIFEST`")
         self.info: dict[str, Any] = read_info(self.path / schema.INFO)
         names = schema.contents_of(self.info)
         missing = [name for name in names if not (self.path / name).is_file()]
         if missing:
             raise UserError(f"{self.path} lacks {', '.join(missing)}; {REBUILD_HINT}")
-        for name in names:  # now, and not in the middle of a training run
+        for name in names:  # checked now, not in the middle of a training run
             got, size = (self.path / name).stat().st_size, self.info["files"][name]["size"]
             if got != size:
                 raise UserError(
@@ -75,7 +75,7 @@ class Cache(Tables):
         return {"path": self.path, "info": self.info}
 
     def check(self) -> None:
-        """Reads the tables and maps the arrays; UserError, with the fix, for a damaged or truncated file."""
+        """Reads the tables and maps the arrays; raises UserError, with the fix, for a damaged or truncated file."""
         for name in ("samples", "phrases", "rejects"):
             getattr(self, name)
         for _ in self.caption_blocks():
@@ -85,7 +85,7 @@ class Cache(Tables):
 
     @cached_property
     def images(self) -> np.ndarray | EncodedImages:
-        """uint8 [S, 3, H, W], RGB; encoded ones are decoded where they are indexed."""
+        """uint8 [S, 3, H, W], RGB; encoded images are decoded when they are indexed."""
         if "store" not in self.info:
             return self._map(schema.IMAGES_FILE, "image")
         data, offsets = (self._map(schema.IMAGES_FILE, name) for name in ("bytes", "offsets"))
@@ -99,12 +99,12 @@ class Cache(Tables):
 
     @cached_property
     def taps(self) -> np.ndarray:
-        """float16 [S, V, T, D, g, g], CLIP's patch features of each image's views; only after `require_taps`."""
+        """float16 [S, V, T, D, g, g], CLIP's patch features of each image's views; call `require_taps` first."""
         return self._map(schema.TAPS_FILE, "taps")
 
     @cached_property
     def phrase_text(self) -> np.ndarray:
-        """float16 [P, d], raw features of the phrases' prompts."""
+        """float16 [P, d], raw features of the phrase prompts."""
         return self._map(schema.FEATURES_FILE, "phrase/text")
 
     @cached_property
@@ -118,7 +118,7 @@ class Cache(Tables):
         found = self._map(schema.FEATURES_FILE, "caption/offsets")
         if self.checks and (found[0] != 0 or found[-1] != len(self.token_rows) or (np.diff(found) < 0).any()):
             raise UserError(
-                f"{self.path / schema.FEATURES_FILE} is damaged: caption/offsets does not rise from 0 to the "
+                f"{self.path / schema.FEATURES_FILE} is damaged: caption/offsets does not increase from 0 to the "
                 f"{len(self.token_rows):,} rows of caption/tokens; {REBUILD_HINT}"
             )
         return found
@@ -130,7 +130,7 @@ class Cache(Tables):
 
     @cached_property
     def texts(self) -> CaptionFeatures:
-        """The captions' features and concepts, from which `collate` builds batches."""
+        """Features and concepts of the captions, from which `collate` builds batches."""
         return CaptionFeatures(self.concepts, self.phrase_text, self.sentence, self.token_rows, self.offsets)
 
     @cached_property
@@ -159,7 +159,7 @@ class Cache(Tables):
 
     @cached_property
     def caption_text(self) -> np.ndarray:
-        """Caption row → number of its text, int32 [C]; equal for equal texts."""
+        """Caption row → number of its string, int32 [C]; equal captions have equal numbers."""
         return self._index("caption/text")
 
     def captions_of(self, sample_row: int) -> range:
@@ -167,7 +167,7 @@ class Cache(Tables):
         return range(int(self.sample_captions[sample_row]), int(self.sample_captions[sample_row + 1]))
 
     def split_rows(self, split: str) -> np.ndarray:
-        """Sample rows of a split, int64; none for a split that the format does not know."""
+        """Sample rows of a split, int64; empty for a split that the format does not define."""
         known = {name: number for number, name in enumerate(schema.SPLITS)}
         return np.flatnonzero(self._index("sample/split") == known.get(split, len(known)))
 
@@ -186,31 +186,31 @@ class Cache(Tables):
             raise UserError(f"{self.path / schema.INDEX_FILE} is damaged: {problem}; {REBUILD_HINT}")
 
     def require_clip(self, sha256: str) -> None:
-        """UserError when the features were encoded by a CLIP with other weights."""
+        """Raises UserError if the features were encoded by a CLIP with other weights."""
         own = self.info["clip"]
         if own["sha256"] != sha256:
             raise UserError(
                 f"{self.path} was encoded by CLIP {own['name']} (sha256 {own['sha256']}), but the CLIP in use has "
-                f"sha256 {sha256}; set encode.clip to the cache's, or {REBUILD_HINT}"
+                f"sha256 {sha256}; set encode.clip to the CLIP that the cache was made with, or {REBUILD_HINT}"
             )
 
     @property
     def has_tokens(self) -> bool:
-        """Whether token features were kept (encode.tokens); without them `token_rows` is [0, d]."""
+        """Whether token features were stored (encode.tokens); if not, `token_rows` is [0, d]."""
         return self.info["stages"]["encode"].get("tokens", True)
 
     def require_tokens(self, reader: str) -> None:
-        """UserError when the cache has no token features; `reader` is what reads them, for the message."""
+        """Raises UserError if the cache has no token features; `reader` is what needs them, for the message."""
         if not self.has_tokens:
             raise UserError(
-                f"{self.path} has no token features (encode.tokens: false), but {reader} reads them; set "
+                f"{self.path} has no token features (encode.tokens: false), but {reader} needs them; set "
                 f"model.context: sentence, or encode.tokens: true and {REBUILD_HINT}"
             )
 
     def require_texts(self, texts: Mapping[str, Any], owner: str) -> None:
-        """UserError when the cache has another annotator or other templates than `owner`, a name for the message.
+        """Raises UserError if the cache has another annotator or other templates than `owner`, a name for the message.
 
-        `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; a missing key is not compared.
+        `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; missing keys are not compared.
         """
         parse, templates = texts.get("parse") or {}, texts.get("templates") or {}
         if not isinstance(templates, Mapping):
@@ -221,24 +221,26 @@ class Cache(Tables):
         pairs += [
             (f"encode.templates.{kind}", own, templates.get(kind)) for kind, own in self.info["templates"].items()
         ]
-        differing = [f"{key} {own!r}, {owner} with {wanted!r}" for key, own, wanted in pairs
+        differing = [f"{key} {own!r}, but {owner} with {wanted!r}" for key, own, wanted in pairs
                      if None not in (own, wanted) and own != wanted]  # fmt: skip
         if differing:
-            raise UserError(f"{self.path} was made with {'; '.join(differing)}; use the cache's, or {REBUILD_HINT}")
+            raise UserError(
+                f"{self.path} was made with {'; '.join(differing)}; use the settings of the cache, or {REBUILD_HINT}"
+            )
 
     def require_taps(self, blocks: Sequence[int]) -> None:
-        """UserError when the cache holds no CLIP features of views, or features after other blocks."""
+        """Raises UserError if the cache has no CLIP features of views, or features after other blocks."""
         own = self.info.get("taps")
         if own is None:
             raise UserError(
                 f"{self.path} has no {schema.TAPS_FILE}, the CLIP features that train.cache_taps: disk reads; set "
-                f"taps.views, such as [whole, whole-flipped], and run `hspcgan prepare MANIFEST`, which adds them; or "
+                "taps.views, for example to [whole, whole-flipped], and run `hspcgan prepare MANIFEST` to add them; or "
                 "set train.cache_taps: true or false"
             )
         if own["blocks"] != list(blocks):
             raise UserError(
-                f"{self.path / schema.TAPS_FILE} has features of CLIP's blocks {own['blocks']}, but the model reads "
-                f"{list(blocks)}; set model.taps so, or taps.blocks to model.taps and {REBUILD_HINT}"
+                f"{self.path / schema.TAPS_FILE} has features after CLIP blocks {own['blocks']}, but the model reads "
+                f"{list(blocks)}; set model.taps to match, or set taps.blocks to model.taps and {REBUILD_HINT}"
             )
 
     def _map(self, name: str, dataset: str) -> np.ndarray:
@@ -247,7 +249,7 @@ class Cache(Tables):
             kind, dimensions, count = ARRAYS[dataset]
             rows = self.info["counts"].get(count)
             if dataset == "caption/tokens" and not self.has_tokens:
-                rows = 0  # tokens are counted, but their features were not kept
+                rows = 0  # tokens are counted, but their features are not stored
             if dataset == "caption/offsets" and rows is not None:
                 rows += 1
             if found.dtype != kind or found.ndim != dimensions or rows not in (None, len(found)):

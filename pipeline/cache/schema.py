@@ -1,22 +1,23 @@
-"""Cache format 1: the files of a cache folder, their columns, and what each stage's shards hold.
+"""Cache format 1: the files of a cache folder, their columns, and the contents of the shards of each stage.
 
-One folder; it is complete or it does not exist. Files of the finished cache, one row per:
+A cache is one folder that is complete or does not exist. Files of a finished cache, with one row per:
 `samples.parquet` image · `captions.parquet` caption · `phrases.parquet` unique phrase · `rejects.parquet` rejected
 row · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/tokens` [ΣT, d] with
-`caption/offsets` [C+1] (no token rows where encode.tokens is false); float16, raw (not L2-normalised) ·
-`images.h5`: `image` [S, 3, H, W] uint8, or, where cache.json has `store` {format: jpeg, png or webp; quality, absent
-where lossless}, encoded files behind one another: `bytes` uint8 [B] with `offsets` int64 [S+1] · `index.h5`: what a
-training batch needs of the tables, as `batch_index.py` lists it; training opens a cache and reads no table ·
-`cache.json`: format, fingerprint, counts, … · where cache.json has `taps` {clip_sha256, views, blocks}, also
+`caption/offsets` [C+1] (no token rows if encode.tokens is false); float16, raw (not L2-normalised) ·
+`images.h5`: `image` [S, 3, H, W] uint8, or, if cache.json has `store` {format: jpeg, png or webp; quality, absent if
+lossless}, concatenated encoded files: `bytes` uint8 [B] with `offsets` int64 [S+1] · `index.h5`: the columns of the
+tables that training batches need, listed in `batch_index.py`, so that training reads no table · `cache.json`: format,
+fingerprint, counts, … · if cache.json has `taps` {clip_sha256, views, blocks}, also
 `taps.h5`: `taps` [S, V, T, D, g, g] float16, the frozen CLIP's patch features of each image's V views after T blocks.
-All HDF5 datasets are contiguous and uncompressed: readers map them into memory. A raw image takes 3·H·W bytes, 150,528
-at 224 px, and training decodes nothing; encoded ones are decoded by threads of the loader. A view's taps take 2·T·D·g²
-bytes, 225,792 of ViT-B/32's.
-Until 0.1.0 is released, format 1 may change: a cache without index.h5 is of the older layout and must be rebuilt.
-A sample's `box` is that of the object in the original, x0, y0, x1, y1 in pixels; the kept image is the crop around it.
+All HDF5 datasets are contiguous and uncompressed: readers map them into memory. A raw image takes 3·H·W bytes (150,528
+at 224 px) and is not decoded in training; encoded images are decoded by threads of the loader. The taps of a view take
+2·T·D·g² bytes (225,792 for ViT-B/32).
+Until 0.1.0 is released, format 1 may change: a cache without index.h5 has the older layout and must be rebuilt.
+A sample's `box` is the box of the object in the original image, x0, y0, x1, y1 in pixels; the stored image is the crop
+around that box.
 
-cache.json's `files` states the size in bytes and the sha256 of every other file, its own `sha256` is that of its other
-fields as sorted JSON. Opening a cache compares sizes, `hspcgan validate` and `hspcgan copy` the checksums too.
+`files` in cache.json lists the size in bytes and the sha256 of every other file; `sha256` is that of the other fields
+as sorted JSON. Opening a cache compares sizes; `hspcgan validate` and `hspcgan copy` also compare checksums.
 A caption's `graph` is JSON, {"entities": [{"head", "attributes": [text], "start", "end"}], "relations": [[subject,
 text, object]]}, with subject and object as in the columns.
 """
@@ -40,7 +41,7 @@ FILES = (
     *(FEATURES_FILE, IMAGES_FILE, INDEX_FILE, TAPS_FILE),
 )
 LITTER = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini")
-"""Files that systems leave in anyone's folders."""
+"""Files that operating systems create in any folder."""
 STAGES = ("ingest", "parse", "encode", "taps")
 SPLITS = ("train", "val", "test")
 KINDS = ("entity", "attribute", "relation")
@@ -48,7 +49,7 @@ COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relatio
 
 
 def _concepts(phrase: pa.DataType) -> list[pa.Field]:
-    """The concept columns; `phrase` is the phrase's id in the finished cache, its text in shards of the parse stage.
+    """The concept columns; `phrase` is the type of a phrase: its id in a finished cache, its string in parse shards.
 
     start, end: character span; word: index from 0. attributes.entity, relations.subject and .object: index into the
     caption's entities, −1 for none; they are the scene graph's edges.
@@ -68,8 +69,8 @@ SAMPLES = pa.schema([
 ])  # fmt: skip
 CAPTION_TEXTS = pa.schema([("caption_id", pa.string()), ("key", pa.string()), ("text", pa.string())])
 REJECTS = pa.schema([("stage", pa.string()), ("where", pa.string()), ("what", pa.string()), ("why", pa.string())])
-IMAGE_REFUSED = "its image was refused: "
-"""Start of the reason of a caption that was rejected with its image; the image's own reason follows."""
+IMAGE_REFUSED = "its image was rejected: "
+"""Prefix of the reason for a caption that was rejected with its image; the reason for the image follows."""
 CONCEPTS = pa.schema([pa.field("caption_id", pa.string()), *_concepts(pa.string())])
 TEXTS = pa.schema([("text", pa.string()), ("n_tokens", pa.int32()), ("truncated", pa.bool_())])
 CAPTIONS = pa.schema([
@@ -82,12 +83,12 @@ PHRASES = pa.schema([
 
 
 def files_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The files of the cache with this cache.json; taps.h5 only where it has views."""
+    """The files of the cache with this cache.json; taps.h5 only if the cache has taps."""
     return FILES if "taps" in info else FILES[:-1]
 
 
 def contents_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """All files of the cache but cache.json, which states their sizes and checksums."""
+    """All files of the cache except cache.json, which lists their sizes and checksums."""
     return tuple(name for name in files_of(info) if name != INFO)
 
 
@@ -98,9 +99,9 @@ def stages_of(info: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ShardFormat:
-    """The content of a stage's shards: tables by schema; arrays by numpy type and number of axes.
+    """The contents of a stage's shards: tables by schema; arrays by numpy type and number of axes.
 
-    `rows`: arrays whose length is that of a table, plus a number.
+    `rows`: for some arrays, the table that determines their number of rows, and a number to add.
     """
 
     tables: dict[str, pa.Schema]
@@ -122,18 +123,18 @@ SHARDS = {
 ENCODED_IMAGES = ShardFormat(
     INGESTED, {"image": ("uint8", 1), "image_offsets": ("int64", 1)}, {"image_offsets": ("samples", 1)}
 )
-"""A shard of ingest whose images are encoded files behind one another."""
+"""An ingest shard in which the images are concatenated encoded files."""
 OFFSETS = {"offsets": "tokens", "image_offsets": "image"}
-"""Arrays of offsets in shards, and the array whose rows they count."""
+"""Arrays of offsets in shards, and the arrays that they index."""
 
 
 def shard_format(stage: str, arrays: Collection[str]) -> ShardFormat:
-    """The format of a stage's shard that has arrays of these names."""
+    """The format of a shard of a stage with arrays of these names."""
     return ENCODED_IMAGES if stage == "ingest" and "image_offsets" in arrays else SHARDS[stage]
 
 
 def read_graph(text: str) -> dict[str, Any]:
-    """A caption's `graph`. UserError when it has another form than the format."""
+    """Parses the `graph` of a caption. Raises UserError if it does not have the form given above."""
     try:
         graph = json.loads(text)
         whole = all(isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"])
@@ -146,7 +147,7 @@ def read_graph(text: str) -> dict[str, Any]:
 
 
 def null_columns(table: pa.Table) -> list[str]:
-    """Columns that hold a null, at any depth; only a sample's `box` may, and is left out."""
+    """Columns that contain a null at any depth; a sample's `box` may contain nulls and is left out."""
     return [name for name in table.column_names if name != "box" and _holds_null(table[name].combine_chunks())]
 
 
@@ -160,5 +161,5 @@ def _holds_null(column: pa.Array) -> bool:
 
 
 def split_counts(counts: Mapping[str, int]) -> str:
-    """Images by split as text: "1,617 train, 125 val, 383 test"; val only where there is some."""
+    """Image counts per split, as a string: "1,617 train, 125 val, 383 test"; val is left out if it is empty."""
     return ", ".join(f"{counts.get(split, 0):,} {split}" for split in SPLITS if split != "val" or counts.get(split))

@@ -19,14 +19,14 @@ from hspcgan.pipeline.cache.image_store import EncodedImages, problems
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.tables.counts import count
 
-BLOCK_BYTES, BLOCK_ROWS = 2**26, 2**14  # read at a time
+BLOCK_BYTES, BLOCK_ROWS = 2**26, 2**14  # read at once
 
 
 def validate(path: Path | str, checksums: bool = True, report: Callable[[int], object] = lambda count: None) -> None:
     """Raises UserError with all violations; returns None for a valid cache.
 
-    `checksums`: False skips the files' sha256 and decodes no image, for the writer, which has just made them. `report`
-    gets the number of bytes of each block that the checksums read.
+    `checksums`: False skips the sha256 of the files and decodes no image, for the writer, which has just written them.
+    `report` receives the number of bytes of each block that is read for the checksums.
     """
     cache = _Unchecked(path)
     for checks in (
@@ -37,13 +37,13 @@ def validate(path: Path | str, checksums: bool = True, report: Callable[[int], o
         (_index,),
     ):
         found = [problem for check in checks for problem in check(cache)]
-        if found:  # the later checks rely on these
+        if found:  # later checks rely on earlier ones
             listed = "\n  ".join(found)
-            raise UserError(f"{path} breaks the cache format:\n  {listed}\nTo fix: {REBUILD_HINT}")
+            raise UserError(f"{path} violates the cache format:\n  {listed}\nTo fix: {REBUILD_HINT}")
 
 
 class _Unchecked(Cache):
-    """A cache whose tables and arrays are read as they are."""
+    """A cache that is read without checks of its tables and arrays."""
 
     checks = False
 
@@ -52,7 +52,7 @@ def _checksums(cache: Cache, report: Callable[[int], object]) -> Iterator[str]:
     for name in schema.contents_of(cache.info):
         wanted, got = cache.info["files"][name]["sha256"], stamp(cache.path / name, report)["sha256"]
         if got != wanted:
-            yield f"{name} was damaged or changed after the cache was made: sha256 {got}, expected {wanted}"
+            yield f"{name} was damaged or changed after it was written: sha256 {got}, expected {wanted}"
 
 
 def _info(cache: Cache) -> Iterator[str]:
@@ -64,15 +64,15 @@ def _info(cache: Cache) -> Iterator[str]:
         yield f"files that are not part of a cache: {', '.join(extra[:5])}{', …' if len(extra) > 5 else ''}"
     clip = info["clip"]["sha256"]
     if info["normalised"]:
-        yield "cache.json: `normalised` is true; format 1 holds raw features"
+        yield "cache.json: `normalised` is true, but format 1 stores raw features"
     if info["fingerprint"] != _chained(info):
         yield "cache.json: `fingerprint` does not match the inputs under `stages`"
     if encoded.get("clip_sha256", clip) != clip:
-        yield f"cache.json: `clip` has sha256 {clip!r}, the texts were encoded by {encoded['clip_sha256']!r}"
+        yield f"cache.json: `clip` has sha256 {clip!r}, but captions were encoded by {encoded['clip_sha256']!r}"
     if encoded.get("templates", info["templates"]) != info["templates"]:
-        yield f"cache.json: `templates` are {info['templates']}, the prompts were made by {encoded['templates']}"
+        yield f"cache.json: `templates` are {info['templates']}, but prompts were made with {encoded['templates']}"
     if "taps" in info and info["taps"]["clip_sha256"] != clip:
-        yield f"cache.json: the taps are of another CLIP, sha256 {info['taps']['clip_sha256']!r}"
+        yield f"cache.json: the taps were computed by another CLIP, sha256 {info['taps']['clip_sha256']!r}"
 
 
 def _chained(info: dict) -> str:
@@ -95,7 +95,7 @@ def _counts(cache: Cache) -> Iterator[str]:
     for name, counted in count(cache.path).items():
         stated = cache.info["counts"].get(name)
         if stated != counted:
-            yield f"cache.json counts {stated} {name}, the tables have {counted}"
+            yield f"cache.json states {stated} {name}, but the tables have {counted}"
 
 
 def _keys(cache: Cache) -> Iterator[str]:
@@ -125,7 +125,8 @@ def _some(values: pa.ChunkedArray) -> list[str]:
 def _samples(cache: Cache) -> Iterator[str]:
     for row in (row for batch in cache.samples.to_batches(BLOCK_ROWS) for row in batch.to_pylist()):
         if not re.fullmatch("[0-9a-f]{64}", row["sha256"]) or row["width"] < 1 or row["height"] < 1:
-            yield f"samples.parquet: {row['key']} has size {row['width']}×{row['height']}, sha256 {row['sha256']!r}"
+            size = f"{row['width']}×{row['height']}"
+            yield f"samples.parquet: {row['key']} has the invalid size {size} or sha256 {row['sha256']!r}"
             return
         box = row["box"]
         if box is None:
@@ -160,7 +161,7 @@ def _shapes(cache: Cache) -> Iterator[str]:
         if taps.ndim != 6 or taps.shape[:3] != rows or taps.shape[4] != taps.shape[5] or taps.dtype != "float16":
             yield f"taps is {taps.dtype} {taps.shape}, expected float16 {(*rows, 'D', 'g', 'g')}"
     if len(cache.offsets) == captions + 1 and not np.array_equal(cache.offsets, offsets):
-        yield "features.h5: caption/offsets do not agree with n_tokens"
+        yield "features.h5: caption/offsets do not match n_tokens"
 
 
 def _images(cache: Cache, thorough: bool) -> Iterator[str]:
@@ -174,9 +175,9 @@ def _phrases(cache: Cache) -> Iterator[str]:
         yield "phrases.parquet: ids are not the row numbers"
     kinds = pc.index_in(phrases["kind"], pa.array(schema.KINDS))
     if kinds.null_count:
-        yield f"phrases.parquet: kinds {sorted(set(phrases['kind'].unique().to_pylist()) - set(schema.KINDS))}"
+        yield f"phrases.parquet: unknown kinds {sorted(set(phrases['kind'].unique().to_pylist()) - set(schema.KINDS))}"
     elif (np.diff(kinds.to_numpy()) < 0).any():
-        yield f"phrases.parquet: not in the order of kinds, {', '.join(schema.KINDS)}"
+        yield f"phrases.parquet: not sorted by kind, {', '.join(schema.KINDS)}"
     if phrases.group_by(["kind", "text"]).aggregate([]).num_rows != len(phrases):
         yield "phrases.parquet: phrases are not unique"
     for kind, template in templates.items():
@@ -196,11 +197,11 @@ def _concepts(cache: Cache) -> Iterator[str]:
     problems = [line for block in cache.caption_blocks() for line in _block_concepts(block, kinds, counts)]
     yield from dict.fromkeys(problems)
     if (counts != cache.phrases["count"].to_numpy()).any():
-        yield "phrases.parquet: counts do not agree with the captions"
+        yield "phrases.parquet: counts do not match the captions"
 
 
 def _block_concepts(captions: pa.Table, kinds: np.ndarray, counts: np.ndarray) -> Iterator[str]:
-    """Problems of some captions' concepts; adds the mentions of each phrase to `counts`."""
+    """Yields problems found in the concepts of a block of captions; adds the mentions of each phrase to `counts`."""
     entities = captions["entities"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
     for number, name in enumerate(schema.COLUMNS.values()):
         column = captions[name].combine_chunks()
@@ -211,13 +212,13 @@ def _block_concepts(captions: pa.Table, kinds: np.ndarray, counts: np.ndarray) -
             continue
         counts += np.bincount(phrase, minlength=len(kinds))
         if (kinds[phrase] != number).any():
-            yield f"{name}: phrases of another kind"
+            yield f"{name}: phrases of the wrong kind"
         if (items.field("word").to_numpy(zero_copy_only=False) < 0).any():
             yield f"{name}: a word index below 0"
         for edge in {"entity", "subject", "object"} & {f.name for f in items.type}:
             ends = items.field(edge).to_numpy(zero_copy_only=False)
             if ((ends < -1) | (ends >= entities[owner])).any():
-                yield f"{name}: {edge} points at an entity that is not there"
+                yield f"{name}: {edge} refers to an entity that does not exist"
 
 
 def _spans(cache: Cache) -> Iterator[str]:
@@ -271,5 +272,5 @@ def _finite(cache: Cache) -> Iterator[str]:
         for start in range(0, len(array), block):
             if not np.isfinite(array[start : start + block]).all():
                 file = schema.TAPS_FILE if name == "taps" else schema.FEATURES_FILE
-                yield f"{file}: {name} holds values that are not finite near row {start}"
+                yield f"{file}: {name} has values that are not finite near row {start}"
                 break

@@ -1,1 +1,1 @@
-"""What people do with a finished cache: look into it, export it, copy it."""
+"""Tools for a finished cache: inspect, export, copy."""

@@ -1,4 +1,4 @@
-"""Copy: a finished cache between folders and object stores; an interrupted copy is never taken for a cache."""
+"""Copies a finished cache between folders and object stores; an interrupted copy is never mistaken for a cache."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.sources.path_or_url import path_or_url
 
 BEGUN = "copy.partial"
-"""At a URL, where nothing can be renamed: marks the other files as an unfinished copy."""
+"""File that marks an unfinished copy at a URL, since files there cannot be renamed."""
 
 
 def copy_cache(source: str, target: str, replace: bool = False) -> int:
@@ -26,17 +26,17 @@ def copy_cache(source: str, target: str, replace: bool = False) -> int:
     Copies a finished cache; source and target are local folders or URLs that fsspec opens, such as s3://bucket/cache.
 
     A local target is written to its `.partial` folder, under the lock that `prepare` takes, and renamed when it is
-    complete. At a URL cache.json is written last, and removed first where `replace` overwrites a cache; until then a
-    file `copy.partial` marks the others.
+    complete. At a URL, cache.json is written last, and removed first if `replace` overwrites a cache; meanwhile a file
+    `copy.partial` marks the copy as unfinished.
 
-    Returns the bytes copied, 0 when the target has the same cache (cache.json and sizes of files) already. UserError
-    when the source is not a finished cache, is damaged (by its checksums) or changes during the copy, when the target
-    has other files or, without `replace`, another cache, when it lies inside a cache, and when a file's size differs
-    after the copy.
+    Returns the number of bytes copied, 0 if the target already has this cache (equal cache.json and file sizes). Raises
+    UserError if the source is not a finished cache, is damaged (by its checksums) or changes during the copy; if the
+    target contains other files or, without `replace`, another cache; if the target is inside a cache; and if the size
+    of a file differs after the copy.
     """
     origin, goal = _local_or_url(source), _local_or_url(target)
     if str(origin).rstrip("/") == str(goal).rstrip("/") or _same_folder(origin, goal):
-        raise UserError(f"{source} and {target} are the same place; give another TARGET")
+        raise UserError(f"{source} and {target} are the same folder; give another TARGET")
     raw, info = _finished(origin)
     if _is_there(goal, raw, info, replace):
         return 0
@@ -63,27 +63,29 @@ def _same_folder(origin: Path, goal: Path) -> bool:
 
 
 def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
-    """cache.json of a finished cache, as bytes and parsed."""
+    """Returns cache.json of a finished cache, as bytes and parsed."""
     if isinstance(origin, Path):
-        Cache(origin)  # which checks more
+        Cache(origin)  # checks more than the lines below
     if not (origin / schema.INFO).is_file():
         raise UserError(f"no finished cache at {origin}: {schema.INFO} is missing, which `hspcgan copy` writes last")
     raw = (origin / schema.INFO).read_bytes()
     info = parse_info(raw, origin / schema.INFO)
     differing = _differing(origin, info)
     if differing:
-        raise UserError(f"{origin} lacks or has in other size: {', '.join(differing)}; copy or prepare it again")
+        raise UserError(
+            f"{origin}: files missing or of the wrong size: {', '.join(differing)}; copy or prepare the cache again"
+        )
     return raw, info
 
 
 def _differing(folder: Path, info: dict[str, Any]) -> list[str]:
-    """Files that are missing in a folder or not of the size that cache.json states."""
+    """Files that are missing in a folder or do not have the size given in cache.json."""
     files = {name: folder / name for name in schema.contents_of(info)}
     return [n for n, path in files.items() if not path.is_file() or path.stat().st_size != info["files"][n]["size"]]
 
 
 def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bool:
-    """Whether the target has the same cache. UserError when it has files that must not be overwritten."""
+    """Whether the target already has this cache. Raises UserError if it has files that must not be overwritten."""
     if isinstance(goal, Path):
         refuse_foreign(goal)
     else:
@@ -91,11 +93,12 @@ def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bo
     if replace or not (goal / schema.INFO).exists():
         return False
     if (goal / schema.INFO).read_bytes() != raw:
-        raise UserError(f"{goal} holds another cache ({schema.INFO} differs); give another TARGET, or --replace")
+        raise UserError(f"{goal} contains another cache ({schema.INFO} differs); give another TARGET, or --replace")
     differing = _differing(goal, info)
     if differing:
         raise UserError(
-            f"{goal} holds this cache, but lacks or has in other size: {', '.join(differing)}; --replace it"
+            f"{goal} contains this cache, but files are missing or have the wrong size: {', '.join(differing)}; "
+            "use --replace"
         )
     return True
 
@@ -104,7 +107,8 @@ def _into_folder(origin: Path, goal: Path, raw: bytes, info: dict[str, Any], rep
     with PartialCache(goal, replace) as partial:
         if any(partial.folder(stage).exists() for stage in schema.STAGES):
             raise UserError(
-                f"{partial.path} is an unfinished `hspcgan prepare`; finish it, remove it, or give another TARGET"
+                f"{partial.path} contains an unfinished `hspcgan prepare`; finish it, remove the folder, or give "
+                "another TARGET"
             )
         work = partial.path / "copy"
         work.mkdir()
@@ -125,7 +129,7 @@ def _into_url(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> Non
         _copy_files(origin, goal, raw, info)
         (goal / BEGUN).unlink()
     except NotImplementedError:
-        raise UserError(f"{goal} cannot be written to: its protocol only reads; give another TARGET") from None
+        raise UserError(f"{goal} cannot be written to: its protocol is read-only; give another TARGET") from None
 
 
 def _copy_files(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> None:
@@ -141,7 +145,7 @@ def _copy_files(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> N
                 _refuse_replaced(origin, raw)
                 raise UserError(
                     f"{origin / name} is damaged: sha256 {digest.hexdigest()}, expected {stated['sha256']}; "
-                    "copy it from elsewhere, or prepare the cache again"
+                    "copy the cache from another source, or prepare it again"
                 )
             _check_size(goal / name, stated["size"])
         _refuse_replaced(origin, raw)

@@ -1,4 +1,4 @@
-"""Export: a cache's concepts and features as plain Parquet, for pandas, DuckDB, Ray and other readers of tables."""
+"""Exports the concepts and features of a cache as plain Parquet, for pandas, DuckDB, Ray and other table readers."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ ROWS = 4096  # captions or phrases in one row group
 def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
     """
     Writes samples.parquet, captions.parquet (with `sentence`, float32 [d]), phrases.parquet (with `feature`, float32
-    [d]) and rejects.parquet into a new folder; `tokens` adds captions' token features, a list of [d] rows each.
+    [d]) and rejects.parquet into a new folder; `tokens` adds the token features of each caption, a list of [d] rows.
 
-    Features become float32, since not every reader knows float16. Returns the files; UserError when the folder exists
-    or lies inside a cache. The folder appears complete or not at all.
+    Features become float32, since not every reader supports float16. Returns the paths of the files. Raises UserError
+    if the folder exists or is inside a cache. The folder appears complete or not at all.
     """
     if folder.exists():
-        raise UserError(f"{folder} exists already; give another folder, or remove it")
+        raise UserError(f"{folder} already exists; give another folder, or remove this folder")
     refuse_inside_cache(folder)
     with atomic_folder(folder) as work:
         pq.write_table(cache.samples, work / "samples.parquet")
@@ -35,7 +35,7 @@ def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
 
 
 def _with_vectors(table: pa.Table, name: str, vectors: np.ndarray, path: Path, tokens_of: Cache | None = None) -> None:
-    """The table with a column of float32 vectors [rows, d], written in row groups so that memory stays flat."""
+    """Writes the table plus a column of float32 vectors [rows, d], in row groups so that memory use stays constant."""
     width = vectors.shape[1]
     schema = table.schema.append(pa.field(name, pa.list_(pa.float32(), width)))
     if tokens_of is not None:

@@ -1,4 +1,4 @@
-"""Captions in other languages than English: found by the share of their words that the parser's word lists lack."""
+"""Finds captions in other languages than English, by the share of words that are not in the parser's word lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from hspcgan.pipeline.cache.reader import Cache
 
 MOST_UNKNOWN = 0.4
-"""Share of unknown words above which a caption is taken for one in another language."""
+"""Share of unknown words above which a caption counts as written in another language."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _ENDINGS = (("ies", "y"), ("ied", "y"), ("'s", ""), ("n't", ""), ("es", ""), ("s", ""), ("ed", ""), ("ed", "e"),
@@ -21,7 +21,7 @@ _ENDINGS = (("ies", "y"), ("ied", "y"), ("'s", ""), ("n't", ""), ("es", ""), ("s
 
 @dataclass(frozen=True)
 class Languages:
-    """Words of all captions and how many of them are unknown; captions mostly of unknown words, and one of them."""
+    """Number of words and unknown words, of captions and of captions with mostly unknown words, and an example."""
 
     words: int = 0
     unknown: int = 0
@@ -30,26 +30,26 @@ class Languages:
     example: str = ""
 
     def line(self) -> str:
-        """What `hspcgan stats` says."""
+        """The line in `hspcgan stats`."""
         share = f"{self.unknown:,} of {self.words:,} words ({self.unknown / max(1, self.words):.1%})"
-        text = f"{share} are not in the parser's lists; {self.foreign:,} captions are mostly of such words"
-        return f"{text}, as {self.example[:60]!r}: {FIX}" if self.foreign else text
+        text = f"{share} are not in the parser's lists; {self.foreign:,} captions consist mostly of such words"
+        return f"{text}, such as {self.example[:60]!r}; {FIX}" if self.foreign else text
 
     def doubt(self) -> str:
-        """What `hspcgan prepare` warns of; empty below one caption in a hundred."""
+        """The warning of `hspcgan prepare`; empty below one caption in a hundred."""
         if 100 * self.foreign < max(1, self.captions):
             return ""
         return (
-            f"{self.foreign:,} captions ({self.foreign / self.captions:.1%}) are mostly of words that the parser's "
-            f"lists lack, as {self.example[:60]!r}: {FIX}"
+            f"{self.foreign:,} captions ({self.foreign / self.captions:.1%}) consist mostly of words that are not in "
+            f"the parser's lists, such as {self.example[:60]!r}; {FIX}"
         )
 
 
-FIX = "captions are read as English, so translate those of other languages first, or leave them out"
+FIX = "captions are parsed as English, so translate captions in other languages first, or leave them out"
 
 
 def languages(cache: Cache) -> Languages | None:
-    """The count over a cache's captions; None where no English model is installed, whose lists are needed."""
+    """Counts over the captions of a cache; None if no English model is installed, since its word lists are needed."""
     known = _lists()
     if known is None:
         return None

@@ -1,7 +1,7 @@
-"""A finished cache as one self-contained HTML page to leaf through: `hspcgan inspect CACHE --html FILE`.
+"""Renders a finished cache as one self-contained HTML page for browsing: `hspcgan inspect CACHE --html FILE`.
 
-A file has no server that could search, so the page has a script of thirty lines, its only one, that hides what does not
-match. Without it everything is there but the search box, and the browser's own search finds captions too.
+The page is a file without a server, so a script of thirty lines, its only script, searches by hiding images that do not
+match. Without JavaScript only the search box is missing; the browser can also search the captions.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from hspcgan.pipeline.pages.marked_caption import marked
 from hspcgan.pipeline.pages.templates import stylesheet, templates
 
 HERE = Path(__file__).parent
-IMAGES = 100  # on a page, unless told otherwise
-WIDTH = 160  # px of an image on the page at most
+IMAGES = 100  # on a page by default
+WIDTH = 160  # longest side of an image on the page, in px
 PHRASES, REJECTS = 25, 100  # rows of a table
 
 
 def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
-    """The page of `most` images, spread evenly over all, or over those with a caption that contains `search`.
+    """Renders a page of at most `most` images, spread evenly over all, or over those with `search` in a caption.
 
-    UserError where no caption contains it.
+    Raises UserError if no caption contains `search`.
     """
     rows = _matching(cache, search)
     chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))]
@@ -61,14 +61,14 @@ def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
             reasons=reasons(rejects),
             rejects=rejects.slice(0, REJECTS).to_pylist(),
             rejected_shown=f"The first {REJECTS} rows" if len(rejects) > REJECTS else f"All {len(rejects):,} rows",
-            script=Markup(script),  # ours
+            script=Markup(script),  # our own script, not data
             script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )
 
 
 def _matching(cache: Cache, search: str | None) -> np.ndarray:
-    """Sample rows in order."""
+    """Rows of the samples to choose from, in order."""
     if search is None:
         return np.arange(len(cache.samples))
     texts = cache.captions["text"].to_pylist()
@@ -90,7 +90,7 @@ def _facts(cache: Cache) -> list[str]:
 
 
 def _sample(cache: Cache, row: int) -> dict[str, Any]:
-    """An image with its captions."""
+    """Returns an image and its captions for the template."""
     record = cache.samples.slice(row, 1).to_pylist()[0]
     captions = [_caption(cache, caption) for caption in cache.captions_of(row)]
     return {"key": record["key"], "split": record["split"], "url": _thumbnail(cache.images[row]), "captions": captions}
@@ -99,12 +99,12 @@ def _sample(cache: Cache, row: int) -> dict[str, Any]:
 def _caption(cache: Cache, row: int) -> dict[str, Any]:
     record = cache.captions.slice(row, 1).to_pylist()[0]
     counts = [f"{len(record[column])} {column}" for column in schema.COLUMNS.values()]
-    # graph_svg escapes every text it is given.
+    # graph_svg escapes all strings.
     return {"marked": marked(record), "summary": ", ".join(counts), "graph": Markup(svg(cache, row))}
 
 
 def _thumbnail(pixels: np.ndarray) -> str:
-    """uint8 [3, H, W] → a JPEG of WIDTH pixels at most inside an address."""
+    """Converts an image, uint8 [3, H, W], to a data URL of a JPEG of at most WIDTH pixels per side."""
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     image.thumbnail((WIDTH, WIDTH), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
@@ -113,7 +113,7 @@ def _thumbnail(pixels: np.ndarray) -> str:
 
 
 def _phrases(cache: Cache, kind: str) -> tuple[str, int, int, list[tuple[str, int]]]:
-    """The kind, its unique phrases, their mentions, and the most frequent ones with their counts."""
+    """The kind, its numbers of unique phrases and of mentions, and its most frequent phrases with their counts."""
     columns = zip(*(cache.phrases[name].to_pylist() for name in ("kind", "text", "count")), strict=True)
     own = sorted(((text, count) for of, text, count in columns if of == kind), key=lambda pair: (-pair[1], pair[0]))
     return kind, len(own), sum(count for _, count in own), own[:PHRASES]

@@ -1,4 +1,4 @@
-// Hides images without a caption that has all words of the search box; the address keeps the words.
+// Hides images without a caption that contains all words in the search box; the URL keeps the words.
 const box = document.querySelector("#words");
 const cards = [...document.querySelectorAll(".sample")].map((card) => ({
   card,

@@ -1,4 +1,4 @@
-"""Shows a finished cache: a caption's parse as a table, its graph as SVG, and the cache's statistics."""
+"""Shows a finished cache: the parse of a caption as a table, its graph as SVG, and statistics of the cache."""
 
 import re
 from collections import Counter
@@ -20,17 +20,17 @@ from hspcgan.pipeline.graphs.svg import graph_svg
 
 def find(cache: Cache, caption: str | None = None, search: str | None = None, number: int | None = None) -> list[int]:
     """
-    Rows of captions.parquet: that of a caption id (or all of a sample's key), those whose text holds `search`
-    (case-insensitive; the first ten), the row `number` itself, or, without a choice, the first three rows.
+    Finds rows of captions.parquet by caption id or sample key, by string (`search`, case-insensitive, at most ten rows)
+    or by row `number`; by default, returns the first three rows.
 
-    UserError when nothing is found.
+    Raises UserError if nothing is found.
     """
     total = cache.captions.num_rows
     if caption is not None:
         ids, keys = cache.captions["caption_id"].to_pylist(), cache.captions["key"].to_pylist()
         rows = [row for row in range(total) if caption in (ids[row], keys[row])]
         if not rows:
-            raise UserError(f"no caption or sample {caption!r} here; ids are like {ids[0]!r}, keys like {keys[0]!r}")
+            raise UserError(f"no caption or sample {caption!r}; ids look like {ids[0]!r}, keys like {keys[0]!r}")
         return rows
     if search is not None:
         texts = cache.captions["text"].to_pylist()
@@ -46,7 +46,7 @@ def find(cache: Cache, caption: str | None = None, search: str | None = None, nu
 
 
 def describe(cache: Cache, row: int) -> str:
-    """A caption with its entities, attributes and relations, and the graph's edges, as text for a terminal."""
+    """Formats a caption with its entities, attributes, relations and graph edges for a terminal."""
     record = cache.captions.slice(row, 1).to_pylist()[0]
     split = cache.samples["split"][int(cache.caption_sample[row])].as_py()
     cut = ", truncated" if record["truncated"] else ""
@@ -67,7 +67,7 @@ def describe(cache: Cache, row: int) -> str:
     for r in record["relations"]:
         rows.append(("relation", r["text"], r["word"], f"{name(r['subject'])} → {name(r['object'])}"))
     if not rows:
-        return "\n".join([*lines, "  nothing found: the global prompt alone stands for the caption", ""])
+        return "\n".join([*lines, "  nothing found: only the global prompt represents the caption", ""])
     lines += _table(("kind", "phrase", "word", "edge or place"), rows)
     edges = [f"{a['text']} ⊕ {name(a['entity'])}" for a in record["attributes"] if a["entity"] >= 0]
     edges += [
@@ -80,7 +80,7 @@ def describe(cache: Cache, row: int) -> str:
 
 
 def svg(cache: Cache, row: int) -> str:
-    """The caption's scene graph as an SVG document. UserError when it is damaged."""
+    """Returns the scene graph of a caption as an SVG document. Raises UserError if the graph is damaged."""
     record = cache.captions.slice(row, 1).to_pylist()[0]
     try:
         graph = schema.read_graph(record["graph"])
@@ -90,27 +90,27 @@ def svg(cache: Cache, row: int) -> str:
 
 
 def split_doubts(cache: Cache) -> list[str]:
-    """A line for each split that has images of train under other keys."""
+    """Returns a line for each split with images that are also in train under other keys."""
     return [
-        f"{twice:,} of {count:,} {split} images are also in train, as the same file under another key, so figures on "
-        "them say little of new images; remove the doubles, or keep each picture in one split"
+        f"{twice:,} of {count:,} {split} images are also in train, as equal files under other keys, so metrics on this "
+        "split do not reflect new images; remove the duplicates, or keep each image in one split"
         for split, (twice, count) in cache.pictures_in_train().items()
     ]
 
 
 def statistics(cache: Cache) -> str:
-    """Counts, rows in and out, rejects by reason, concepts per caption and the most frequent phrases, as text."""
+    """Formats counts, rows in and out, rejects by reason, concepts per caption and frequent phrases for a terminal."""
     counts, info = cache.info["counts"], cache.info
     offered = counts["samples"] + counts["captions"] + counts["rejects"]
     splits = Counter(cache.samples["split"].to_pylist())
     alignment = info["parser"].get("alignment", {})
     lines = [
-        f"rows    {offered:,} offered = {counts['samples']:,} images + {counts['captions']:,} captions + "
+        f"rows    {offered:,} in = {counts['samples']:,} images + {counts['captions']:,} captions + "
         f"{counts['rejects']:,} rejected",
         f"splits  {', '.join(f'{split} {count:,}' for split, count in sorted(splits.items(), reverse=True))}",
         f"images  {info['image_size']} × {info['image_size']} px, {describe_store(info)}",
         f"texts   {counts['tokens']:,} tokens, {counts['truncated']:,} captions truncated",
-        f"CLIP    {info['clip']['name']} ({info['clip']['sha256'][:12]}…), {info['clip']['embed_dim']} wide",
+        f"CLIP    {info['clip']['name']} ({info['clip']['sha256'][:12]}…), width {info['clip']['embed_dim']}",
         *(f"taps    {line}" for line in taps_lines(cache)),
         f"graphs  {counts['empty_graphs']:,} captions without an entity "
         f"({counts['empty_graphs'] / max(1, counts['captions']):.2%}); "
@@ -135,19 +135,19 @@ def statistics(cache: Cache) -> str:
          for kind in ("entity", "attribute", "relation")],
     )  # fmt: skip
     if alignment:
-        lines += ["", *_table(("of the parser, over unique captions", "count"), sorted(alignment.items()))]
+        lines += ["", *_table(("parser, over unique captions", "count"), sorted(alignment.items()))]
     if cache.rejects.num_rows:
         lines += ["", *_table(("rejected", "stage", "what", "why"), reasons(cache.rejects))]
     return "\n".join(lines)
 
 
 def taps_lines(cache: Cache) -> list[str]:
-    """One line about the views with CLIP features and their size; no line for a cache without them."""
+    """One line about the views with CLIP features and their size; no line for a cache without views."""
     if "taps" not in cache.info:
         return []
     views, size = cache.info["taps"]["views"], cache.taps.nbytes
     shown = f"CLIP features of {len(views)} views ({', '.join(views)}) after blocks {cache.info['taps']['blocks']}"
-    return [f"{shown}: {size / max(1, len(cache.taps)) / 1e3:,.0f} KB an image, {size / 1e6:,.1f} MB"]
+    return [f"{shown}: {size / max(1, len(cache.taps)) / 1e3:,.0f} KB per image, {size / 1e6:,.1f} MB"]
 
 
 def _frequencies(kind: str, phrases: list[tuple[int, str]]) -> tuple[Any, ...]:
@@ -158,9 +158,9 @@ def _frequencies(kind: str, phrases: list[tuple[int, str]]) -> tuple[Any, ...]:
 
 def reasons(rejects: pa.Table) -> list[tuple[int, str, str, str]]:
     """
-    Rejects, rows of schema.REJECTS, as (count, stage, what, why), the most frequent first.
+    Groups rejects, rows of schema.REJECTS, into (count, stage, what, why), the most frequent first.
 
-    Reasons that differ only in details (after a colon, or numbers) are counted together, under the most frequent one.
+    Reasons that differ only in details (after a colon, or numbers) are counted together under the most frequent reason.
     """
     groups: dict[tuple[str, str, str], Counter[str]] = {}
     for row in rejects.to_pylist():
@@ -182,6 +182,6 @@ def _spread(cache: Cache, kind: str) -> tuple[Any, ...]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Left-aligned columns under a rule, as lines."""
+    """Formats rows as lines of left-aligned columns, below a header and a rule."""
     text = tabulate(rows, header, tablefmt="simple", disable_numparse=True, stralign="left", numalign="left")
     return [f"  {line}".rstrip() for line in text.splitlines()]

@@ -1,1 +1,1 @@
-"""The commands of `hspcgan`: the root group, the stages, the cache tools, and how they behave at the edge."""
+"""The commands of `hspcgan`: the root group, the stages, the cache tools, and the handling of errors and logs."""

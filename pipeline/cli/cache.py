@@ -1,4 +1,4 @@
-"""The commands on a finished cache, which may also be given by its manifest or its run."""
+"""Commands for a finished cache, which may also be given by its manifest or its run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,16 +23,22 @@ CacheFolder = click.argument("cache", type=click.Path(path_type=Path), callback=
 
 @click.command()
 @CacheFolder
-@click.option("--caption", metavar="ID", help="A caption id (KEY#0), or a KEY for all captions of its image.")
-@click.option("--search", metavar="TEXT", help="Captions that contain this text (the first ten).")
-@click.option("--number", type=int, metavar="K", help="The caption in row K.")
-@click.option("--svg", type=OutFile, help="Draw the first caption's graph here.")
+@click.option("--caption", metavar="ID", help="Show the caption with this id (KEY#0), or all captions of image KEY.")
+@click.option("--search", metavar="TEXT", help="Show captions that contain TEXT (the first ten).")
+@click.option("--number", type=int, metavar="K", help="Show the caption in row K.")
+@click.option("--svg", type=OutFile, help="Draw the graph of the first caption to this file.")
 @click.option(
     "--html",
     type=OutFile,
-    help="Write a page to leaf through here: images, captions, graphs, phrases, rejects; with --search TEXT.",
+    help="Write a page of images, captions, graphs, phrases and rejects to this file; --search selects images.",
 )
-@click.option("--images", type=click.IntRange(min=1), default=100, show_default=True, help="On that page at most.")
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Largest number of images on the --html page.",
+)
 def inspect(
     cache: Path, caption: str | None, search: str | None, number: int | None, svg: Path | None, html: Path | None,
     images: int,
@@ -42,11 +48,11 @@ def inspect(
     from hspcgan.pipeline.cache_tools import show as look
 
     if sum(choice is not None for choice in (caption, search, number)) > 1:
-        raise click.UsageError("give one of --caption, --search and --number")
+        raise click.UsageError("give only one of --caption, --search and --number")
     opened = Cache(cache)
     if html is not None:
         if (caption, number, svg) != (None, None, None):
-            raise click.UsageError("--html takes --search and --images alone")
+            raise click.UsageError("--html can be combined only with --search and --images")
         _write_page(opened, search, images, html)
         return
     rows = look.find(opened, caption, search, number)
@@ -71,7 +77,7 @@ def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -
 @click.command()
 @CacheFolder
 def stats(cache: Path) -> None:
-    """Count rows in and out, rejects, concepts, phrases."""
+    """Count rows in and out, rejects, concepts and phrases."""
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.cache_tools.show import statistics
 
@@ -102,7 +108,7 @@ def validate(cache: Path) -> None:
 @click.command()
 @CacheFolder
 @click.argument("folder", type=OutPath())
-@click.option("--tokens", is_flag=True, help="With the token features of each caption (large).")
+@click.option("--tokens", is_flag=True, help="Also write the token features of each caption (large).")
 def export(cache: Path, folder: Path, tokens: bool) -> None:
     """Write concepts and features as plain Parquet into FOLDER."""
     from hspcgan.pipeline.cache.reader import Cache
@@ -115,13 +121,13 @@ def export(cache: Path, folder: Path, tokens: bool) -> None:
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--replace", is_flag=True, help="Overwrite another cache that TARGET holds.")
+@click.option("--replace", is_flag=True, help="Overwrite another cache in TARGET.")
 def copy(source: str, target: str, replace: bool) -> None:
     """Copy a finished cache, to or from an object store.
 
-    SOURCE and TARGET are each a local folder or a URL that fsspec knows, such as s3://bucket/cache.
+    SOURCE and TARGET are each a local folder or a URL that fsspec supports, such as s3://bucket/cache.
     """
     from hspcgan.pipeline.cache_tools.copy import copy_cache
 
     copied = copy_cache(source, target, replace)
-    echo(f"{target}: {copied / 1e6:,.1f} MB copied" if copied else f"{target}: holds this cache already")
+    echo(f"{target}: {copied / 1e6:,.1f} MB copied" if copied else f"{target}: already contains this cache")

@@ -1,4 +1,4 @@
-"""What `hspcgan doctor` reports: installed packages, present weights, how to get what is missing. Changes nothing."""
+"""Reports installed packages, available weights and how to get missing parts, for `hspcgan doctor`. Changes nothing."""
 
 import importlib.util
 import os
@@ -17,7 +17,7 @@ from hspcgan.pipeline.cli.extras import by_extra
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; `fix` says how to get a missing part, and what works without it."""
+    """One line of the report; `fix` explains how to get a missing part, and what works without it."""
 
     group: str
     name: str
@@ -27,7 +27,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Findings in the order of the report."""
+    """Yields findings in the order of the report."""
     yield Finding("machine", "Python", True, f"{sys.version.split()[0]}, {os.cpu_count()} CPU cores")
     yield _gpu()
     for extra, names in by_extra().items():
@@ -41,7 +41,7 @@ def examine() -> Iterator[Finding]:
 
 
 def report() -> str:
-    """The findings as a table for a terminal."""
+    """Formats the findings as a table for a terminal."""
     lines, group = [], ""
     missing = 0
     for finding in examine():
@@ -73,15 +73,15 @@ def _gpu() -> Finding:
     if torch.cuda.is_available():
         return Finding("machine", "GPU", True, torch.cuda.get_device_name())
     return Finding(
-        "machine", "GPU", False, "none that torch sees", "the demo runs on the CPU; full-size training needs one"
+        "machine", "GPU", False, "none found by torch", "the demo runs on the CPU; full-size training needs a GPU"
     )
 
 
 def _clip_import() -> Finding:
     """Whether clip can be imported: it needs pkg_resources, which setuptools 81 removed."""
     if importlib.util.find_spec("pkg_resources") is None:
-        return Finding("packages", "clip imports", False, "pkg_resources is gone", "pip install 'setuptools<81'")
-    return Finding("packages", "clip imports", True, "pkg_resources is there")
+        return Finding("packages", "clip imports", False, "pkg_resources is missing", "pip install 'setuptools<81'")
+    return Finding("packages", "clip imports", True, "pkg_resources is available")
 
 
 def _shipped_weights() -> Iterator[Finding]:
@@ -99,7 +99,7 @@ def _shipped_weights() -> Iterator[Finding]:
     for name, use in uses.items():
         path = places.get(name)
         if path is None or not path.exists():
-            fix = f"it is part of the package: install it again, or build it with `{build_command(name)}`"
+            fix = f"part of the package: reinstall the package, or build the weights with `{build_command(name)}`"
             yield Finding("weights, shipped", name, False, f"absent ({use})", fix)
         else:
             yield Finding("weights, shipped", name, True, f"{size_mb(path):.1f} MB ({use})")
@@ -121,7 +121,7 @@ def _spacy_model() -> Finding:
 
 
 def _fetched_weights() -> Iterator[Finding]:
-    """What `hspcgan models fetch` knows, where the commands look for it."""
+    """Yields a finding for each download of `hspcgan models fetch`, at the path where the commands expect it."""
     for name in ALL:
         one = catalogue()[name]
         found, problem = _found(name, WEIGHTS / one.place)
@@ -138,7 +138,7 @@ def _fetched_weights() -> Iterator[Finding]:
 
 
 def _found(name: str, place: Path) -> tuple[Path | None, str]:
-    """Where the commands find weights, or None and what is wrong with the folder."""
+    """Returns the path of weights, or None and what is wrong with their folder."""
     if name == "stanza":
         from hspcgan.pipeline.concepts.annotate.stanza import stanza_english
 
@@ -158,7 +158,7 @@ def _found(name: str, place: Path) -> tuple[Path | None, str]:
 
 
 def _by_hand(name: str) -> str:
-    """The address and sha256 of a CLIP, for machines without a network."""
+    """The URL and sha256 of a CLIP, for machines without a network."""
     if not name.startswith("ViT"):
         return ""
     try:
@@ -166,5 +166,5 @@ def _by_hand(name: str) -> str:
 
         one = published(name)
     except ImportError:
-        return "; the clip package, once it imports, has its address in clip.clip._MODELS"
+        return "; when the clip package can be imported, its URL is in clip.clip._MODELS"
     return f"; without a network, put this file there: {one.url} (sha256 {one.sha256})"

@@ -1,10 +1,10 @@
-"""The optional parts of the package, read from its own metadata: which extra installs which distributions."""
+"""Lists the optional parts of the package, from its metadata: which extra installs which distributions."""
 
 import re
 from importlib.metadata import requires
 
 COLLECTIONS = ("demo", "dev", "all")
-"""Extras that repeat the others."""
+"""Extras that combine other extras."""
 
 DISTRIBUTIONS = {
     "sng_parser": "SceneGraphParser",
@@ -12,11 +12,11 @@ DISTRIBUTIONS = {
     "upath": "universal-pathlib",
     "ruamel": "ruamel.yaml",
 }
-"""Distributions of a name other than that of their import."""
+"""Distribution names that differ from the name that is imported."""
 
 
 def by_extra() -> dict[str, list[str]]:
-    """Distribution names by the extra that installs them; "" holds what every install has."""
+    """Distribution names by the extra that installs them; "" contains what every installation has."""
     found: dict[str, list[str]] = {"": []}
     for requirement in requires("hspcgan") or ():
         name = re.match(r"[\w.-]+", requirement)
@@ -31,7 +31,7 @@ def by_extra() -> dict[str, list[str]]:
 
 
 def extra_of(module: str) -> str | None:
-    """The extra that installs a module, such as "evaluate" for "cleanfid"; None where no extra does."""
+    """The extra that installs a module, such as "evaluate" for "cleanfid"; None if no extra does."""
     wanted = _normal(DISTRIBUTIONS.get(module, module))
     for extra, names in by_extra().items():
         if extra and wanted in map(_normal, names):

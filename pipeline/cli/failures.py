@@ -1,4 +1,4 @@
-"""What a command shows of an error: a message and an exit code for what a user can fix, a traceback for a bug."""
+"""How commands report errors: a message and an exit code for errors that a user can fix, a traceback for bugs."""
 
 import errno
 import sys
@@ -10,13 +10,13 @@ from hspcgan.model.common.errors import UserError, install
 from hspcgan.model.common.printable import printable
 
 OWN_FAULTS = (errno.EBADF, errno.EINVAL, errno.EFAULT)
-"""Of the code, not of the machine: a closed handle, a wrong argument."""
+"""Errors caused by a bug, not by the machine: a closed handle, an invalid argument."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A full disk, a used-up quota, a file beyond the allowed size."""
+"""A full disk, an exceeded quota, a file beyond the allowed size."""
 
 ENVIRONMENT, INTERNAL, INTERRUPTED = 3, 70, 130
-"""Exit codes; those of UserError and its subclasses are theirs, click's usage errors have 2."""
+"""Exit codes; UserError and its subclasses define their own, and click's usage errors have 2."""
 
 
 class Failure(click.ClickException):
@@ -24,15 +24,15 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = ENVIRONMENT):
         super().__init__(printable(message))
-        self.exit_code = exit_code  # type: ignore[misc]  # click types it as a class variable and reads the instance's
+        self.exit_code = exit_code  # type: ignore[misc]  # a class variable by type, but click reads it from the instance
 
 
 def failure(error: Exception) -> Failure | None:
-    """The failure to show for an error that a user can fix; None for a bug."""
+    """Returns the failure to show for an error that a user can fix; None for a bug."""
     if isinstance(error, UserError):
         return Failure(str(error), error.exit_code)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return Failure(f"{error}. The finished parts are kept: make room and run the same command again")
+        return Failure(f"{error}. Finished parts are kept; free some space and run the same command again")
     if isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS:
         return Failure(str(error))  # no such path, no permission, a read-only or failing disk, no network
     if isinstance(error, MemoryError):

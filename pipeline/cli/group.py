@@ -20,10 +20,10 @@ from hspcgan.pipeline.cli.streams import prepare_streams
 
 class RootGroup(click.Group):
     """
-    The root group: its own commands and those of the entry-point group `hspcgan.commands`, in order of the work.
+    The root group: its own commands and those of the entry-point group `hspcgan.commands`, in the order of use.
 
-    An error that a user can fix ends the command with its message and exit code (see failures.py); any other is
-    reported as a bug, with its traceback and code 70. --debug shows the tracebacks of both.
+    An error that a user can fix ends the command with its message and exit code (see failures.py); any other error is
+    reported as a bug, with its traceback and exit code 70. --debug shows the tracebacks of both.
     """
 
     order = ("demo", "prepare", "ingest", "parse", "encode", "taps", "inspect", "stats", "validate", "export",
@@ -35,12 +35,12 @@ class RootGroup(click.Group):
         return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Own and foreign commands; unknown ones after the known, by name."""
+        """All commands: first those in `order`, then the others by name."""
         names = {*super().list_commands(ctx), *self._entry_points()}
         return [name for name in self.order if name in names] + sorted(names.difference(self.order))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported when first asked for; one that cannot be imported says so when it is run."""
+        """The command, imported on first use; a command that cannot be imported reports this when it is run."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return _logged(own)
@@ -53,7 +53,7 @@ class RootGroup(click.Group):
             return _unavailable(cmd_name, error)
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Runs the command line; in standalone mode (a terminal) this is where the process ends."""
+        """Runs the command line; in standalone mode (a terminal) the process exits here."""
         prepare_streams()
         with logs.attached():
             try:
@@ -65,7 +65,7 @@ class RootGroup(click.Group):
                 sys.exit(INTERNAL)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; the one place where errors become messages."""
+        """Runs the command and converts errors to messages."""
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
@@ -85,9 +85,9 @@ class RootGroup(click.Group):
 @contextmanager
 def tidy_end() -> Iterator[None]:
     """
-    Inside, SIGTERM and SIGHUP leave through every `finally`, with the exit code that a shell gives them: 143, 129.
+    Inside the block, SIGTERM and SIGHUP run every `finally` and exit with the codes that shells use: 143 and 129.
 
-    Worker processes are ended at once, not after their batch. A signal that is ignored, as under nohup, stays so.
+    Worker processes are terminated at once, not after their batch. Ignored signals, as under nohup, stay ignored.
     """
     usual = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
     for number in usual:
@@ -106,7 +106,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _logged(command: click.Command) -> click.Command:
-    """The command with the log options, and so its subcommands."""
+    """Adds the log options to a command and its subcommands."""
     if not any(option.name == "log_format" for option in command.params):
         command.params += logs.options(hidden=True)
     for below in command.commands.values() if isinstance(command, click.Group) else ():

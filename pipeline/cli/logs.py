@@ -1,4 +1,4 @@
-"""The log of a command: one handler that writes the records of all rooms to standard error, as text or JSON lines."""
+"""The log of a command: one handler that writes all records of hspcgan to standard error, as text or JSON lines."""
 
 import json
 import logging
@@ -17,19 +17,19 @@ FORMATS = ("text", "json")
 
 
 class TextFormatter(logging.Formatter):
-    """The message alone; a warning or an error begins with its level."""
+    """Formats only the message; warnings and errors begin with their level."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as text, with the traceback where it has one."""
+        """Formats a record as text, with its traceback if any."""
         text = printable(super().format(record))
         return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING else text
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC, ISO 8601), level, logger (the room), message, traceback if any."""
+    """Formats one JSON object per line: time (UTC, ISO 8601), level, logger, message, traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as a line of JSON."""
+        """Formats a record as one line of JSON."""
         line = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -42,10 +42,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class ErrorStreamHandler(logging.Handler):
-    """Writes to standard error, above a progress bar where one is running."""
+    """Writes to standard error, above the progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; a closed or absent standard error is ignored."""
+        """Writes one record; ignores a closed or missing standard error."""
         if sys.stderr is None or sys.stderr.closed:
             return
         line = self.format(record)
@@ -61,7 +61,7 @@ HANDLER = ErrorStreamHandler()
 
 @contextmanager
 def attached() -> Iterator[None]:
-    """Inside, records of level INFO and above reach standard error as text; commands run by commands change nothing."""
+    """Inside the block, records from level INFO go to standard error as text; nested commands change nothing."""
     if HANDLER in ROOT.handlers:
         yield
         return
@@ -77,13 +77,13 @@ def attached() -> Iterator[None]:
 
 
 def options(hidden: bool) -> list[click.Option]:
-    """-v, -q and --log-format; every command takes them, the root's help shows them."""
+    """-v, -q and --log-format: every command accepts these options; only the help of the root shows them."""
     shared: dict[str, Any] = {"expose_value": False, "hidden": hidden}
     return [
-        click.Option(["-v", "--verbose"], is_flag=True, callback=_verbose, help="Log details, too.", **shared),
-        click.Option(["-q", "--quiet"], is_flag=True, callback=_quiet, help="Log warnings and errors only.", **shared),
+        click.Option(["-v", "--verbose"], is_flag=True, callback=_verbose, help="Also log details.", **shared),
+        click.Option(["-q", "--quiet"], is_flag=True, callback=_quiet, help="Log only warnings and errors.", **shared),
         click.Option(["--log-format"], type=click.Choice(FORMATS), callback=_log_format,
-                     help="How the log on standard error is written; json: one object a line.", **shared),
+                     help="Format of the log on standard error; json writes one object per line.", **shared),
     ]  # fmt: skip
 
 

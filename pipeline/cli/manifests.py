@@ -1,4 +1,4 @@
-"""What a user can look up: `hspcgan keys` and `hspcgan manifests`."""
+"""The commands `hspcgan keys` and `hspcgan manifests`, which describe keys and list shipped manifests."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from hspcgan.model.common.printable import echo
 @click.argument("section", required=False)
 @click.option("--json-schema", is_flag=True, help="Print a JSON Schema of manifests, for editors.")
 def keys(section: str | None, json_schema: bool) -> None:
-    """List the keys of manifests: type, default, range, meaning.
+    """List the keys of manifests with type, default and meaning.
 
     SECTION is data, parse, encode, taps, model, train, evaluate, bench or study; without it, all keys are listed.
     """
@@ -34,8 +34,7 @@ def keys(section: str | None, json_schema: bool) -> None:
 def manifests(name: str | None, out: Path | None, force: bool) -> None:
     """List the shipped manifests, show one, or copy it.
 
-    NAME is a shipped manifest, such as toybirds, which is shown or copied; or the beginning of some names, such as
-    paper/cub, which are listed.
+    NAME is a shipped manifest to show or copy, such as toybirds, or the beginning of names to list, such as paper/cub.
     """
     from hspcgan.pipeline.manifest import shipped
     from hspcgan.pipeline.manifest.files import shipped_manifests, shipped_path

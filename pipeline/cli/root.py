@@ -15,16 +15,16 @@ from hspcgan.pipeline.cli.manifests import keys, manifests
 from hspcgan.pipeline.stages.engines import ENGINES
 
 FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("override", "rebuild", "engine")
-"""Options of `parse` that only one of its two uses has."""
+"""Options of `parse` that apply to only one of its two uses."""
 
 
 @click.group(cls=RootGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Show full tracebacks.")
 @click.version_option(package_name="hspcgan")
 def main(debug: bool) -> None:
-    """Prepares captions and images once; trains and evaluates text-to-image GANs from that cache.
+    """Prepare captions and images once in a cache; train and evaluate text-to-image GANs from it.
 
-    A MANIFEST is the path of a YAML file or the name of a shipped one, such as toybirds. The log options may also
+    A MANIFEST is the path of a YAML file or the name of a shipped manifest, such as toybirds. The log options may also
     follow the command.
     """
 
@@ -37,16 +37,16 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in reversed(
         (
             click.option(
-                "--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key: data.seed=1."
+                "--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key, such as data.seed=1."
             ),
-            click.option("--rebuild", is_flag=True, help="Make the cache anew and then replace the present one."),
+            click.option("--rebuild", is_flag=True, help="Build a new cache and then replace the existing one."),
             click.option(
                 "--engine",
                 type=click.Choice(ENGINES),
                 default="local",
-                help="Where mappers run: on this machine, or on the Ray cluster of RAY_ADDRESS.",
+                help="Run on this machine (local) or on the Ray cluster at RAY_ADDRESS (ray).",
             ),
-            click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing."),
+            click.option("--dry-run", is_flag=True, help="Check everything and print the plan without writing."),
         )
     ):
         command = decorate(command)
@@ -65,9 +65,9 @@ def _prepare(manifest: str, override: tuple[str, ...], upto: str | None, only: b
 @click.argument("manifest")
 @stage_options
 def prepare(manifest: str, override: tuple[str, ...], **options: Any) -> None:
-    """Make a dataset's cache: ingest, parse, encode; resumes.
+    """Build the cache of a dataset: ingest, parse, encode; resumes.
 
-    Where taps.views names views of the images, their CLIP features are kept as well (taps).
+    If taps.views lists views of the images, their CLIP features are stored as well (taps).
     """
     _prepare(manifest, override, None, only=False, **options)
 
@@ -76,12 +76,12 @@ def prepare(manifest: str, override: tuple[str, ...], **options: Any) -> None:
 @click.argument("manifest")
 @stage_options
 def ingest(manifest: str, override: tuple[str, ...], **options: Any) -> None:
-    """Only check, crop and key images and captions."""
+    """Run only ingest: check and crop images, clean captions."""
     _prepare(manifest, override, "ingest", only=True, **options)
 
 
 def _refuse_given(names: Sequence[str], where: str) -> None:
-    """Options that would be ignored are refused."""
+    """Raises UsageError for options that would be ignored."""
     source = click.get_current_context().get_parameter_source
     given = [f"--{name.replace('_', '-')}" for name in names if source(name) is not ParameterSource.DEFAULT]
     if given:
@@ -91,13 +91,20 @@ def _refuse_given(names: Sequence[str], where: str) -> None:
 @main.command()
 @click.argument("manifest", required=False)
 @stage_options
-@click.option("--jsonl", nargs=2, type=click.Path(path_type=Path), metavar="IN OUT", help="Scene graphs of a file.")
+@click.option(
+    "--jsonl", nargs=2, type=click.Path(path_type=Path), metavar="IN OUT", help="Parse the captions in file IN to OUT."
+)
 @click.option("--annotator", type=click.Choice(["spacy", "stanza", "factual"]), default="spacy", show_default=True,
-              help="For --jsonl: who analyses the words.")  # fmt: skip
-@click.option("--model", default="",
-              help="For --jsonl: the annotator's model; empty: its small English one; factual: a folder.")  # fmt: skip
-@click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="For --jsonl.")
-@click.option("--processes", type=click.IntRange(1, 1024), default=1, show_default=True, help="For --jsonl.")
+              help="For --jsonl: the tool that analyses captions.")  # fmt: skip
+@click.option(
+    "--model",
+    default="",
+    help="For --jsonl: model of the annotator (factual: a folder); by default a small English one.",
+)
+@click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True,
+              help="For --jsonl: captions per batch.")  # fmt: skip
+@click.option("--processes", type=click.IntRange(1, 1024), default=1, show_default=True,
+              help="For --jsonl: worker processes.")  # fmt: skip
 def parse(
     manifest: str | None,
     override: tuple[str, ...],
@@ -108,21 +115,19 @@ def parse(
     processes: int,
     **options: Any,
 ) -> None:
-    """Only turn captions into concepts and scene graphs.
+    """Run only parse: captions to concepts and scene graphs.
 
-    Of a MANIFEST's cache; or, with --jsonl, of any file of {"caption": …} lines, without a cache: OUT has one
-    {"caption", "tuples"} a line, bad lines are listed in OUT.rejects.jsonl. OUT appears when it is complete: a run that
-    was ended starts anew.
+    Parses the captions in the cache of a MANIFEST or, with --jsonl, in any file of {"caption": …} lines, without a
+    cache. OUT has one {"caption", "tuples"} object per line; bad lines are listed in OUT.rejects.jsonl. OUT appears
+    when it is complete; an interrupted run starts from scratch.
     """
     if (manifest is None) == (jsonl is None):
         raise click.UsageError("give a MANIFEST or --jsonl IN OUT")
     if jsonl is None:
-        _refuse_given(FOR_JSONL, "with --jsonl alone; for a MANIFEST set its keys, such as -o parse.annotator=spacy")
+        _refuse_given(FOR_JSONL, "only for --jsonl; for a MANIFEST set its keys, such as -o parse.annotator=spacy")
         _prepare(str(manifest), override, "parse", only=True, **options)
         return
-    _refuse_given(
-        FOR_MANIFEST, "with a MANIFEST alone; for --jsonl give --annotator, --model, --batch-size, --processes"
-    )
+    _refuse_given(FOR_MANIFEST, "only for a MANIFEST; for --jsonl give --annotator, --model, --batch-size, --processes")
     from hspcgan.pipeline.concepts import ParseConfig
     from hspcgan.pipeline.graphs.parse_file import check, parse_file
 
@@ -144,11 +149,11 @@ def parse(
 @click.argument("predictions", type=click.Path(path_type=Path))
 @click.argument("gold", type=click.Path(path_type=Path))
 @click.option("--wordnet", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="METEOR's WordNet files, for lemmas and synonyms; without: words as they are written.")  # fmt: skip
+              help="METEOR's WordNet files, for lemmas and synonyms; by default, words must be equal.")  # fmt: skip
 def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
     """Score scene graphs against gold: SPICE F1, set match.
 
-    PREDICTIONS are lines as `hspcgan parse --jsonl` writes them; GOLD is FACTUAL's CSV, or such lines.
+    PREDICTIONS is a file written by `hspcgan parse --jsonl`; GOLD is FACTUAL's CSV or has the format of PREDICTIONS.
     """
     from hspcgan.pipeline.graphs import files, score
 
@@ -164,9 +169,9 @@ def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
 @click.argument("manifest")
 @stage_options
 def encode(manifest: str, override: tuple[str, ...], **options: Any) -> None:
-    """Only encode captions and phrases; finish the cache.
+    """Run only encode: CLIP features of captions and phrases.
 
-    Where taps.views names views, `hspcgan taps` finishes it.
+    Finishes the cache; if taps.views lists views, `hspcgan taps` finishes it.
     """
     _prepare(manifest, override, "encode", only=True, **options)
 
@@ -175,20 +180,21 @@ def encode(manifest: str, override: tuple[str, ...], **options: Any) -> None:
 @click.argument("manifest")
 @stage_options
 def taps(manifest: str, override: tuple[str, ...], **options: Any) -> None:
-    """Only keep CLIP features of the images' views.
+    """Run only taps: CLIP features of views of the images.
 
-    For taps.views that names some, such as [whole, whole-flipped]; finishes the cache.
+    Requires views in taps.views, such as [whole, whole-flipped]; finishes the cache.
     """
     _prepare(manifest, override, "taps", only=True, **options)
 
 
 @main.command()
 @click.argument("manifest")
-@click.option("--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key: bench.captions=500.")
+@click.option("--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a key, such as bench.captions=500.")
 def bench(manifest: str, override: tuple[str, ...]) -> None:
-    """Measure a stage against the naive way; exit code 1 when a bar is missed.
+    """Compare the speed of a stage with a naive baseline.
 
-    Shipped manifests: bench/graphs, bench/stanza, bench/encode, bench/scale, bench/train.
+    Exit code 1 if a bar (a limit in the manifest) is missed. Shipped manifests: bench/graphs, bench/stanza,
+    bench/encode, bench/scale, bench/train.
     """
     from hspcgan.pipeline.bench.run import run
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
@@ -201,7 +207,7 @@ def bench(manifest: str, override: tuple[str, ...]) -> None:
 
 @main.command()
 def doctor() -> None:
-    """Say what is installed and what each missing piece needs."""
+    """Show what is installed and how to get missing parts."""
     from hspcgan.pipeline.cli.doctor import report
 
     echo(report())

@@ -1,4 +1,4 @@
-"""The standard streams of a command: always open, and able to write every character, however it was started."""
+"""Ensures that the standard streams of a command are open and can write every character."""
 
 import io
 import os
@@ -9,10 +9,10 @@ STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 def prepare_streams() -> None:
     """
-    Opens closed streams on the null device; characters that a stream's encoding lacks are written as escapes.
+    Opens closed streams on the null device; characters that the encoding of a stream lacks are written as escapes.
 
-    A closed stream (`>&-`, as some schedulers start commands) leaves its number free: the next file that is opened
-    would get it, and what libraries print would be written into that file.
+    The number of a closed stream (`>&-`, as set by some schedulers) is free: the next file that is opened would get
+    that number, and output of libraries would be written into that file.
     """
     for number, (name, mode) in enumerate(STREAMS):
         try:

@@ -1,1 +1,1 @@
-"""Scene graphs as files, as drawings, and scored against gold."""
+"""Scene graphs: reading and writing files, drawing, and scoring against gold graphs."""

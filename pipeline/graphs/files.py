@@ -1,4 +1,4 @@
-"""Files of scene graphs for `hspcgan graphs`: predictions as `parse --jsonl` writes them, gold as FACTUAL does."""
+"""Reads scene graphs for `hspcgan graphs`: predictions from `parse --jsonl`, and gold graphs in FACTUAL's format."""
 
 import csv
 import io
@@ -15,53 +15,57 @@ Tuples = list[list[str]]
 _TUPLE = re.compile(r"\(([^()]*)\)")
 _GRAPH = re.compile(rf"\s*({_TUPLE.pattern}(\s*,\s*{_TUPLE.pattern})*)?\s*")
 _MARK = b"\xef\xbb\xbf"
-"""UTF-8's byte order mark, which Excel puts before everything."""
+"""The byte order mark of UTF-8, which Excel writes at the start of a file."""
 
 
 def read_predictions(path: Path) -> dict[str, Tuples]:
     """
-    Tuples by caption of a file of {"caption", "tuples"} lines.
+    Reads the tuples of each caption from a file of {"caption", "tuples"} lines.
 
-    UserError for a line of another form, or with other tuples for a caption than an earlier line.
+    Raises UserError for a line of another form, or with other tuples for a caption than an earlier line.
     """
     found: dict[str, tuple[int, Tuples]] = {}
     for number, (caption, tuples) in enumerate(_jsonl(_existing(path)), start=1):
         first, known = found.setdefault(caption, (number, tuples))
         if set(map(tuple, known)) != set(map(tuple, tuples)):
-            raise UserError(f"{path}, line {number}: line {first} has other tuples for {caption[:60]!r}; keep one line")
+            raise UserError(
+                f"{path}, line {number}: line {first} has other tuples for {caption[:60]!r}; keep one of the lines"
+            )
     if not found:
-        raise UserError(f"{path} holds no scene graph; make predictions with hspcgan parse --jsonl IN OUT")
+        raise UserError(f"{path} contains no scene graph; make predictions with hspcgan parse --jsonl IN OUT")
     return {caption: tuples for caption, (_, tuples) in found.items()}
 
 
 def read_gold(path: Path) -> list[tuple[str, Tuples]]:
     """
-    FACTUAL's CSV (columns caption, scene_graph: "( man , ride , wave ) , …"), or lines as in predictions.
+    Reads gold graphs from FACTUAL's CSV (columns caption, scene_graph: "( man , ride , wave ) , …"), or from lines in
+    the format of predictions.
 
-    UserError names the line that cannot be read. A caption may occur several times, as in FACTUAL.
+    Raises UserError naming a line that cannot be read. A caption may occur several times, as in FACTUAL.
     """
     rows = list(_csv(path) if _existing(path).suffix.lower() == ".csv" else _jsonl(path))
     if not rows:
-        raise UserError(f"{path} holds no scene graph; expected rows of FACTUAL's CSV below its header, or lines such "
-                         "as hspcgan parse --jsonl writes")  # fmt: skip
+        raise UserError(f"{path} contains no scene graph; expected rows of FACTUAL's CSV below its header, or lines "
+                         "in the format of hspcgan parse --jsonl")  # fmt: skip
     return rows
 
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise UserError(
-            f"{path}: no such file; hspcgan parse --jsonl IN OUT makes predictions, gold is FACTUAL's CSV or such lines"
+            f"{path}: no such file; hspcgan parse --jsonl IN OUT writes predictions; gold is FACTUAL's CSV, or a file "
+            "in the format of predictions"
         )
     return path
 
 
 def _csv(path: Path) -> Iterator[tuple[str, Tuples]]:
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    line = 1  # at which the row begins
+    line = 1  # first line of the row
     try:
         columns = next(reader, [])
         if not {"caption", "scene_graph"} <= set(columns):
-            raise UserError(f"columns {', '.join(columns) or 'none'}; expected caption and scene_graph")
+            raise UserError(f"found columns: {', '.join(columns) or 'none'}; expected caption and scene_graph")
         line = reader.line_num + 1
         for cells in reader:
             if cells:
@@ -90,7 +94,7 @@ def _row(columns: list[str], cells: list[str]) -> tuple[str, Tuples]:
 
 
 def _tuples(graph: str) -> Tuples:
-    """ "( man , ride , wave ) , ( sky )" → [["man", "ride", "wave"], ["sky"]]; an empty text has none."""
+    """ "( man , ride , wave ) , ( sky )" → [["man", "ride", "wave"], ["sky"]]; an empty string has no tuples."""
     tuples = [[part.strip() for part in inside.split(",")] for inside in _TUPLE.findall(graph)]
     if not _GRAPH.fullmatch(graph) or not all(map(all, tuples)):
         raise UserError(f"expected a scene_graph such as '( man , ride , wave ) , ( sky )', got {graph[:60]!r}")
@@ -98,7 +102,7 @@ def _tuples(graph: str) -> Tuples:
 
 
 class _Prediction(BaseModel):
-    """A line of predictions."""
+    """One line of a file of predictions."""
 
     caption: str
     tuples: list[list[str | int | float]]

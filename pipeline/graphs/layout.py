@@ -1,4 +1,4 @@
-"""Layout of a scene graph's drawing: entities in a row, relations as arcs in lanes above them."""
+"""Computes the layout of a scene graph drawing: entities in a row, relations as arcs in lanes above them."""
 
 import re
 import unicodedata
@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SIZE, SMALL, BOLD = 15, 13, 1.1  # font sizes, px; how much wider the bold face is
-MARGIN, GAP, PORT = 24, 26, 16  # around the drawing, between entities, between lines that end at one; px
-LONGEST = 26  # characters of a label shown before an ellipsis; its tooltip has all of it
+MARGIN, GAP, PORT = 24, 26, 16  # px: around the drawing, between entities, between line ends at an entity
+LONGEST = 26  # characters of a label shown before an ellipsis; the tooltip shows the whole label
 
 
 @dataclass
 class Node:
-    """An entity's box; `width`, `left` and `ports` are set as it is placed."""
+    """The box of an entity; `width`, `left` and `ports` are set by `layout`."""
 
     label: str
-    pills: list[tuple[str, str]]  # (text, kind) below the entity: its attributes, then relations that lack an end
+    pills: list[tuple[str, str]]  # (text, kind) below the entity: its attributes, then relations without another end
     width: float = 0.0
     left: float = 0.0
     ports: list[tuple[int, str]] = field(default_factory=list)  # (arc, end), left to right
@@ -27,7 +27,7 @@ class Node:
 
 @dataclass
 class Arc:
-    """A relation between two entities: from `start` to `stop` in a lane, with its label about `center`."""
+    """A relation between two entities: from `start` to `stop` in a lane, with its label centred at `center`."""
 
     label: str
     ends: dict[str, int]  # "subject" and "object" → entity
@@ -47,7 +47,7 @@ class Arc:
 
 
 def layout(graph: dict[str, Any]) -> tuple[list[Node], list[Arc]]:
-    """Entities and arcs of a graph, as `graph_svg` takes it, with their places across and the arcs' lanes."""
+    """Returns the entities and arcs of a graph (see `graph_svg`), with horizontal positions and the lanes of arcs."""
     nodes = [
         Node(printable(entity["head"]), [(printable(name), "attribute") for name in entity.get("attributes", [])])
         for entity in graph["entities"]
@@ -60,7 +60,7 @@ def layout(graph: dict[str, Any]) -> tuple[list[Node], list[Arc]]:
 
 
 def printable(text: Any) -> str:
-    """Without what XML cannot hold: control characters, surrogates, the two non-characters."""
+    """Replaces characters that XML does not allow by spaces: control characters, surrogates, U+FFFE and U+FFFF."""
     return "".join(
         char if unicodedata.category(char) not in ("Cc", "Cs") and char not in "\ufffe\uffff" else " "
         for char in str(text)
@@ -68,12 +68,12 @@ def printable(text: Any) -> str:
 
 
 def short(label: str) -> str:
-    """A label as it is shown."""
+    """Shortens a label for display."""
     return label if len(label) <= LONGEST else label[: LONGEST - 1].rstrip() + "…"
 
 
 def text_width(text: str, size: float) -> float:
-    """An estimate of a text's width in px that errs on the wide side for common sans-serif fonts."""
+    """Estimates the width of a string in px, erring on the wide side for common sans-serif fonts."""
 
     def em(char: str) -> float:
         if unicodedata.east_asian_width(char) in "WF":
@@ -86,7 +86,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def _arcs(relations: list[Any], nodes: list[Node]) -> list[Arc]:
-    """Relations between two entities; one with an open end, or with itself, becomes a pill below its entity."""
+    """Arcs of relations between two entities; a relation with an open end, or to itself, becomes a pill instead."""
     arcs = []
     for subject, text, target in relations:
         label = printable(text)
@@ -101,7 +101,7 @@ def _arcs(relations: list[Any], nodes: list[Node]) -> list[Arc]:
 
 
 def _assign_ports(nodes: list[Node], arcs: list[Arc]) -> None:
-    """Orders the arcs' ends on each entity so that nested arcs do not cross: outwards, the longer the further in."""
+    """Orders the ends of arcs at each entity so that nested arcs do not cross: longer arcs end nearer to the centre."""
     for number, node in enumerate(nodes):
         left: list[tuple[int, int, str]] = []  # (distance, arc, end)
         right: list[tuple[int, int, str]] = []
@@ -115,7 +115,7 @@ def _assign_ports(nodes: list[Node], arcs: list[Arc]) -> None:
 
 
 def _place_nodes(nodes: list[Node], arcs: list[Arc]) -> None:
-    """Entities from left to right, with room for the labels of arcs between neighbours."""
+    """Places entities from left to right, with room for the labels of arcs between neighbours."""
     x = float(MARGIN)
     for number, node in enumerate(nodes):
         labels = [text_width(short(text), SMALL) + 22 for text, _ in node.pills]
@@ -125,14 +125,14 @@ def _place_nodes(nodes: list[Node], arcs: list[Arc]) -> None:
                 if sorted(arc.ends.values()) == [number - 1, number]:
                     here = next(end for end, at in arc.ends.items() if at == number)
                     there = next(end for end, at in arc.ends.items() if at == number - 1)
-                    node.left = 0.0  # so that its port is an offset
+                    node.left = 0.0  # so that `port` returns an offset
                     x = max(x, nodes[number - 1].port(index, there) + arc.width + 28 - node.port(index, here))
         node.left = x
         x += node.width + GAP
 
 
 def _assign_lanes(nodes: list[Node], arcs: list[Arc]) -> None:
-    """Short arcs low, longer ones above what they span; then labels moved off the lines that pass their lane."""
+    """Puts short arcs in low lanes and longer arcs above those they span; then moves labels off lines that cross."""
     for index, arc in enumerate(arcs):
         places = [nodes[at].port(index, end) for end, at in arc.ends.items()]
         arc.start, arc.stop = min(places), max(places)
@@ -149,7 +149,7 @@ def _assign_lanes(nodes: list[Node], arcs: list[Arc]) -> None:
 
 
 def _clear_center(arc: Arc, passing: list[float]) -> float:
-    """The place for the arc's label, nearest its middle, that the vertical lines of higher arcs leave free."""
+    """The position for the label of an arc that is nearest to its middle and clear of the lines of higher arcs."""
     half = arc.width / 2
     low, high = arc.start + half + 6, arc.stop - half - 6
     beside = [x + side * (half + 8) for x in passing for side in (-1, 1)]

@@ -1,4 +1,4 @@
-"""Captions of any file → scene graphs as FACTUAL writes them, without a cache: `hspcgan parse --jsonl IN OUT`."""
+"""Parses the captions in a file into scene graphs in FACTUAL's form, without a cache: `hspcgan parse --jsonl`."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import engines
 from hspcgan.pipeline.stages.caption_text import clean_caption
 
-LINES = 4096  # in one batch, whatever the number of processes
+LINES = 4096  # per batch, independent of the number of processes
 
 
 @dataclass
@@ -29,12 +29,12 @@ class Outcome:
 
 def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     """
-    Writes one {"caption", "tuples"} a line of `target` for each {"caption"} of `source`, in order, captions unchanged.
+    Writes a line {"caption", "tuples"} to `target` for each line {"caption"} of `source`, in order, captions unchanged.
 
     Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
-    in TARGET.rejects.jsonl as {"line", "why", "text"}, which is absent when there are none. `target` appears when it is
-    complete; a link stays, and its file is written. UserError like `check`, and when every line is rejected; then
-    nothing is written.
+    in TARGET.rejects.jsonl as {"line", "why", "text"}; that file is absent if there are none. `target` appears when it
+    is complete; if it is a link, the linked file is written. Raises UserError like `check`, and if every line is
+    rejected; then nothing is written.
     """
     check(source, target, config)
     target = behind_links(target)
@@ -56,15 +56,15 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
 
 def check(source: Path, target: Path, config: ParseConfig) -> None:
     """
-    Checks before the work that `source` exists, `target` can be written and the models load.
+    Checks, before any work, that `source` exists, `target` can be written and the models load.
 
-    UserError when the source is compressed or would be overwritten, when the target is not a plain file or is open
-    already (/dev/stdout), when its folder cannot be written, or when a model is missing.
+    Raises UserError if the source is compressed or would be overwritten, if the target is not a regular file or is
+    already open (/dev/stdout), if its folder cannot be written, or if a model is missing.
     """
     if "-" in (str(source), str(target)):
-        raise UserError("- is not a file: IN may be /dev/stdin; OUT is a file, which appears when it is complete")
+        raise UserError("- is not a file; IN may be /dev/stdin, OUT must be a file, which appears when it is complete")
     if _is_open_file(target):
-        raise UserError(f"{target} is a file that is open already, which would be replaced; name one to write")
+        raise UserError(f"{target} is a file that is already open, and would be replaced; give another file to write")
     target = behind_links(target)
     if behind_links(source) in (target, _refused(target)):
         raise UserError(f"{source} would be overwritten by {target.name} or its rejects; give another file to write")
@@ -72,9 +72,9 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
         raise UserError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
     _refuse_gzip(source)
     if target.is_dir():
-        raise UserError(f"{target} is a folder; name the file to write, such as {target / 'graphs.jsonl'}")
+        raise UserError(f"{target} is a folder; give the file to write, such as {target / 'graphs.jsonl'}")
     if target.exists() and not target.is_file():
-        raise UserError(f"{target} is not a plain file; name one, which appears when it is complete")
+        raise UserError(f"{target} is not a regular file; give a regular file, which appears when it is complete")
     require_writable(target)
     _parser(config)
 
@@ -83,7 +83,7 @@ def _refuse_gzip(source: Path) -> None:
     if source.is_file():  # a pipe can be read only once
         with open(source, "rb") as file:
             if file.read(2) == b"\x1f\x8b":
-                raise UserError(f"{source} is compressed by gzip; unpack it with gunzip, or give <(zcat {source})")
+                raise UserError(f"{source} is compressed with gzip; unpack it with gunzip, or give <(zcat {source})")
 
 
 def _refuse_none(source: Path, outcome: Outcome) -> None:
@@ -98,7 +98,7 @@ def _refused(target: Path) -> Path:
 
 
 def _is_open_file(path: Path) -> bool:
-    """Whether a name is an open file through /proc, as /dev/stdout is; `resolve` returns that file's own path."""
+    """Whether a name refers to an open file through /proc, as /dev/stdout does; `resolve` loses this information."""
     path = path.parent.resolve() / path.name
     if path.is_relative_to("/proc"):
         return True
@@ -119,7 +119,7 @@ def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:
 
 
 def _caption(line: bytes) -> str:
-    """A line's caption, unchanged; UserError with the reason when the line has none."""
+    """The caption in a line, unchanged; raises UserError with the reason if the line has no caption."""
     try:
         row = json.loads(line)
     except UnicodeDecodeError as error:
@@ -127,7 +127,7 @@ def _caption(line: bytes) -> str:
     except json.JSONDecodeError as error:
         raise UserError(f"not JSON: {error.msg} at character {error.pos}" if line.strip() else "empty line") from error
     except RecursionError as error:
-        raise UserError("JSON cannot be read: too many brackets are nested") from error
+        raise UserError("JSON is nested too deeply") from error
     caption = row.get("caption") if isinstance(row, dict) else None
     if not isinstance(caption, str):
         found = f"the keys {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__
@@ -145,7 +145,7 @@ def _parser(config: ParseConfig) -> Parser:
 
 
 def _mapper(config: ParseConfig) -> engines.Mapper:
-    """Captions → themselves and the tuples of each different one."""
+    """Returns a function from captions to these captions and the tuples of each unique caption."""
     parser = _parser(config)
 
     def graphs(captions: list[str]) -> tuple[list[str], dict[str, list[list[str]]]]:

@@ -1,7 +1,7 @@
-"""Scene graphs against gold, as FACTUAL (Li et al., ACL Findings 2023) scores them: SPICE F1 and set match.
+"""Scores scene graphs against gold graphs, as in FACTUAL (Li et al., ACL Findings 2023): SPICE F1 and set match.
 
 SPICE (Anderson et al., ECCV 2016) compares the propositions that graphs assert: objects, attributes, relations. Set
-match asks for the same tuples. Words are compared as noun lemmas, in SPICE by synonyms too, where WordNet is given.
+match requires equal sets of tuples. If WordNet is given, words are compared as noun lemmas, in SPICE also by synonyms.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from hspcgan.model.common.user_files import read_text
 
 Graph = set[tuple[str, ...]]
 WORDNET_FILES = ("english.synsets", "english.exceptions")
-# Endings and what the base form has instead, tried in order.
+# Endings and their replacements in the base form, tried in order.
 NOUN_ENDINGS = (
     *(("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh")),
     *(("men", "man"), ("ies", "y"), ("s", "")),
@@ -36,19 +36,19 @@ ALL_ENDINGS = (
 
 @dataclass
 class WordNet:
-    """Synset numbers by word, and base forms of irregular ones; empty, words are compared as they are written."""
+    """Synset numbers by word, and base forms of irregular words; if empty, words are compared as written."""
 
     synsets: dict[str, frozenset[int]] = field(default_factory=dict)
     bases: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> "WordNet":
-        """Reads METEOR's english.synsets and english.exceptions, as SPICE does: a word, then its numbers or forms."""
+        """Reads METEOR's english.synsets and english.exceptions, as SPICE does; raises UserError if one is missing."""
         missing = [name for name in WORDNET_FILES if not (folder / name).is_file()]
         if missing:
             raise UserError(
                 f"{folder}: {' and '.join(missing)} missing; expected METEOR's WordNet files "
-                f"{' and '.join(WORDNET_FILES)}, as SPICE ships them; or leave --wordnet out"
+                f"{' and '.join(WORDNET_FILES)}, as shipped with SPICE; or omit --wordnet"
             )
         synsets = {word: frozenset(map(int, ids)) for word, ids in _line_pairs(folder / WORDNET_FILES[0])}
         bases: dict[str, list[str]] = {}
@@ -58,7 +58,7 @@ class WordNet:
         return cls(synsets, bases)
 
     def lemma(self, word: str) -> str:
-        """A word as a noun's base form, if that is a word."""
+        """The base form of a word as a noun, if WordNet has it; otherwise the word."""
         if word in self.bases:
             return self.bases[word][0]
         if word in self.synsets and not word.endswith("s"):
@@ -81,12 +81,12 @@ class WordNet:
         return found
 
     def alike(self, one: Sequence[str], other: Sequence[str]) -> bool:
-        """Whether two propositions are equal word by word, or by a common synset."""
+        """Whether each pair of words in two propositions is equal or has a common synset."""
         same = (a == b or not self.senses(a).isdisjoint(self.senses(b)) for a, b in zip(one, other, strict=False))
         return len(one) == len(other) and all(same)
 
     def graph(self, tuples: Iterable[Sequence[str]]) -> Graph:
-        """Tuples in lower case and base forms; those with a blank part are dropped."""
+        """Tuples in lower case and base forms; tuples with a blank part are dropped."""
         whole = ([str(part) for part in row] for row in tuples)
         return {tuple(map(self._part, row)) for row in whole if row and all(part.strip() for part in row)}
 
@@ -95,6 +95,7 @@ class WordNet:
 
 
 def _line_pairs(path: Path) -> Iterable[tuple[str, list[str]]]:
+    """Yields each word with the numbers or forms in the next line."""
     lines = [line.strip() for line in read_text(path).splitlines()]
     return ((word, rest.split()) for word, rest in zip(lines[::2], lines[1::2], strict=True))
 
@@ -112,7 +113,7 @@ def propositions(graph: Graph) -> list[tuple[str, ...]]:
 
 
 def spice(predicted: Graph, gold: Graph, wordnet: WordNet) -> float:
-    """F1 over propositions, each matched once: equal ones first, then those alike. Ranges over 0 … 1."""
+    """F1 over propositions, 0 … 1; each is matched at most once, equal propositions first, then synonymous ones."""
     ours, theirs = _distinct(propositions(predicted), wordnet), _distinct(propositions(gold), wordnet)
     equal = set(ours) & set(theirs)
     left = [p for p in theirs if p not in equal]
@@ -126,7 +127,7 @@ def spice(predicted: Graph, gold: Graph, wordnet: WordNet) -> float:
 
 
 def _distinct(found: list[tuple[str, ...]], wordnet: WordNet) -> list[tuple[str, ...]]:
-    """Without those that only restate an earlier one in synonyms."""
+    """Drops propositions that only restate an earlier proposition in synonyms."""
     kept: list[tuple[str, ...]] = []
     for proposition in found:
         if not any(wordnet.alike(proposition, other) for other in kept):
@@ -136,7 +137,7 @@ def _distinct(found: list[tuple[str, ...]], wordnet: WordNet) -> list[tuple[str,
 
 @dataclass(frozen=True)
 class Score:
-    """Means over gold captions, 0 … 100; those without a prediction count as 0."""
+    """Means over gold captions, 0 … 100; captions without a prediction count as 0."""
 
     captions: int
     missing: int
@@ -145,7 +146,7 @@ class Score:
 
 
 def score(predicted: dict[str, list], gold: Sequence[tuple[str, list]], wordnet: WordNet) -> Score:
-    """Scores predictions, caption → tuples, against (caption, tuples) rows."""
+    """Scores predictions, caption → tuples, against gold rows (caption, tuples)."""
     total, same, missing = 0.0, 0, 0
     for caption, tuples in gold:
         if caption not in predicted:

@@ -1,4 +1,4 @@
-"""A caption's scene graph as a self-contained SVG: entities in a row, attributes below, relations as arcs above."""
+"""Draws the scene graph of a caption as SVG: entities in a row, attributes below, relations as arcs above."""
 
 import textwrap
 from html import escape
@@ -20,10 +20,10 @@ NODE, PILL, LANE = 34, 24, 44  # heights, px
 
 def graph_svg(caption: str, graph: dict[str, Any]) -> str:
     """
-    An SVG document (text) of a caption and its graph, self-contained: no script, no font, no link.
+    Returns a self-contained SVG document of a caption and its graph, as a string: no script, no font, no link.
 
-    `graph` is as sng_parser's: {"entities": [{"head", "attributes": [str]}], "relations": [[subject, text, object]]},
-    where an end of -1 or None is left open. All texts are escaped.
+    `graph` has sng_parser's format: {"entities": [{"head", "attributes": [str]}], "relations": [[subject, text,
+    object]]}; an end of -1 or None is open. All strings are escaped.
     """
     nodes, arcs = layout(graph)
     width = max([360.0, *(node.left + node.width + MARGIN for node in nodes), *(arc.reach[1] + MARGIN for arc in arcs)])

@@ -1,4 +1,4 @@
-"""Manifests: YAML files whose sections say what a dataset, a training run and an evaluation are made of."""
+"""Manifests: YAML files with sections that configure a dataset, a training run and an evaluation."""
 
 import hashlib
 import json
@@ -22,13 +22,14 @@ Section = TypeVar("Section", bound=BaseModel)
 
 
 class ClipChoice(BaseModel):
-    """The CLIP that encodes the cache: what the trainer and the evaluation read of the `encode` section."""
+    """The CLIP that encodes the cache: the part of the `encode` section that the trainer and the evaluation read."""
 
     model_config = ConfigDict(frozen=True)
 
     clip: str = Field("toy-clip", description="CLIP weights: a shipped name or the path of a .pt file.")
     allow_unverified: bool = Field(
-        False, description="Open a TorchScript archive that is not one of OpenAI's published files (it can hold code)."
+        False,
+        description="Open a TorchScript archive that is not a file published by OpenAI (it may contain code).",
     )
 
 
@@ -40,7 +41,7 @@ class Manifest:
     raw: dict[str, Any]
     path: Path
     overridden: tuple[str, ...] = ()  # keys that overrides set, such as "train.batch_size"
-    layers: tuple[tuple[Path, dict[str, Any]], ...] = ()  # its file and its bases, nearest first: what each says itself
+    layers: tuple[tuple[Path, dict[str, Any]], ...] = ()  # its file and its bases, nearest first, with their own keys
 
     @property
     def cache(self) -> Path:
@@ -53,7 +54,7 @@ class Manifest:
         return Path(self.raw["run"])
 
     def section(self, key: str, model: type[Section]) -> Section:
-        """The section as the typed model of the room that uses it. ManifestError names all its problems at once."""
+        """Validates a section with its typed model. Raises ManifestError that lists all problems at once."""
         try:
             return model.model_validate(self.raw.get(key) or {})
         except ValidationError as error:
@@ -61,7 +62,7 @@ class Manifest:
             raise
 
     def problems(self, models: Mapping[str, type[BaseModel]]) -> dict[str, list[str]]:
-        """Every problem of the sections that the manifest has, by the file, or override, that has it."""
+        """Every problem in the sections of the manifest, grouped by the file or override that contains it."""
         found: list[tuple[str, str]] = []
         sections: dict[str, BaseModel] = {}
         for key, model in models.items():
@@ -79,19 +80,19 @@ class Manifest:
         return by_source
 
     def _source(self, key: str) -> str:
-        """OVERRIDE or the file that says a dotted key; the manifest's own file for a key that none says."""
+        """OVERRIDE or the file that sets a dotted key; the file of the manifest for a key that no file sets."""
         if any(f"{key}.".startswith(f"{given}.") or given.startswith(f"{key}.") for given in self.overridden):
             return OVERRIDE
         return next((str(path) for path, raw in self.layers if _has(raw, key.split("."))), str(self.path))
 
     @property
     def texts(self) -> dict[str, Any]:
-        """How captions are parsed and phrases worded, as far as it is said: see `Cache.require_texts`."""
+        """The settings, if given, for parsing captions and wording phrases; see `Cache.require_texts`."""
         return {"parse": self.raw.get("parse"), "templates": (self.raw.get("encode") or {}).get("templates")}
 
     @property
     def ref(self) -> str:
-        """How commands name this manifest: a shipped one by its name, others by their path."""
+        """How commands name this manifest: a shipped manifest by its name, others by their path."""
         return reference(self.path)
 
     def fingerprint(self, *keys: str) -> str:
@@ -100,7 +101,7 @@ class Manifest:
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
     def save(self, path: Path) -> None:
-        """Writes the resolved manifest, whole or not at all."""
+        """Writes the resolved manifest, complete or not at all."""
         write_whole(path, yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True))
 
 
@@ -108,14 +109,14 @@ def load_manifest(
     name_or_path: str, overrides: Sequence[str] = (), models: Mapping[str, type[BaseModel]] | None = None
 ) -> Manifest:
     """
-    A manifest from a path or a shipped name, with overrides such as "train.batch_size=16" on top.
+    Loads a manifest from a path or by its shipped name, and applies overrides such as "train.batch_size=16".
 
-    With `base: OTHER` (a path relative to the file that says so, or a shipped name) it takes all keys of OTHER but
-    `name`, `description` and `run`, and its own go over them key by key. With `models` (`sections.section_models`)
-    every section that it has is checked as well.
+    With `base: OTHER` (a path relative to the file, or a shipped name) a manifest inherits all keys of OTHER except
+    `name`, `description` and `run`; its own keys override them one by one. With `models` (`sections.section_models`)
+    every section of the manifest is validated as well.
 
-    ManifestError with all problems: a file that is missing or not YAML, keys that are unknown, repeated or wrong, an
-    override that is not KEY=VALUE.
+    Raises ManifestError with all problems: a file that is missing or not YAML, keys that are unknown, repeated or
+    wrong, an override that is not KEY=VALUE.
     """
     found = resolved(name_or_path, overrides)
     given = tuple(override.partition("=")[0] for override in overrides)
@@ -128,7 +129,7 @@ def load_manifest(
 
 
 def _has(raw: Any, key: Sequence[str]) -> bool:
-    """Whether nested mappings have a key, or a value where the key goes deeper."""
+    """Whether nested mappings contain a dotted key, or a value at the beginning of it."""
     for part in key:
         if not isinstance(raw, dict):
             return True

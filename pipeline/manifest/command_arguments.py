@@ -1,4 +1,4 @@
-"""MANIFEST, CACHE and RUN arguments: each command takes what names the thing it wants, or says what it was given."""
+"""Resolves MANIFEST, CACHE and RUN arguments to manifests and folders, or reports what the argument is instead."""
 
 import logging
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ log = logging.getLogger("hspcgan.pipeline")
 
 
 def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
-    """The manifest that an argument means: a path, a shipped name, or a run folder, whose manifest is taken.
+    """Loads the manifest that an argument names: a path, a shipped name, or a run folder with its manifest.
 
-    Every section is checked. ManifestError with all problems; UsageError for a folder without a manifest.
+    Every section is validated. Raises ManifestError with all problems, UsageError for a folder without a manifest.
     """
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.manifest.sections import section_models
@@ -35,7 +35,7 @@ def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
 
 
 def cache_folder(argument: str | Path) -> Path:
-    """The cache folder that an argument means: itself, or that of a manifest or a run. UserError if there is none."""
+    """The cache folder that an argument names: a cache, or the cache of a manifest or run. UserError if none exists."""
     place = Path(argument)
     if (place / "cache.json").exists():
         return place
@@ -43,9 +43,9 @@ def cache_folder(argument: str | Path) -> Path:
 
 
 def run_folder(argument: str | Path) -> Path:
-    """The run folder that an argument means: itself, or that of a manifest. UserError where there is none.
+    """The run folder that an argument names: a run, or the run of a manifest. Raises UserError if none exists.
 
-    A folder that was evaluated but not trained in counts as one.
+    A folder that contains an evaluation but no training counts as a run.
     """
     place = Path(argument)
     if (place / "manifest.yaml").exists() or (place / "evaluation").is_dir():
@@ -54,12 +54,12 @@ def run_folder(argument: str | Path) -> Path:
 
 
 def _named(place: Path, key: str, what: str) -> Path:
-    """The folder that the manifest at `place`, or of the run there, names by a key."""
+    """The folder under `key` in the manifest at `place`, or in the manifest of the run at `place`."""
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.manifest.files import shipped_manifests
 
     made = "prepare" if key == "cache" else "train"
-    hint = f"`hspcgan {made} MANIFEST` makes one, in the folder `{key}:` of MANIFEST"
+    hint = f"`hspcgan {made} MANIFEST` creates it in the folder `{key}:` of MANIFEST"
     source = place / "manifest.yaml" if place.is_dir() else place
     if place.is_dir() and not source.is_file():
         raise UsageError(f"{what} {place} is {_kind(place)}; {hint}")
@@ -71,13 +71,13 @@ def _named(place: Path, key: str, what: str) -> Path:
     folder = manifest.cache if key == "cache" else manifest.run
     markers = ("cache.json",) if key == "cache" else ("manifest.yaml", "evaluation")
     if not any((folder / marker).exists() for marker in markers):
-        raise UserError(f"{source} names the {key} {folder}, where none is yet; run `hspcgan {made} {source}`")
+        raise UserError(f"{source} names the {key} {folder}, which does not exist yet; run `hspcgan {made} {source}`")
     log.info(f"{place} names the {key} {folder}")
     return folder
 
 
 def _kind(folder: Path) -> str:
-    """What a folder is, for a message."""
+    """Describes a folder for a message."""
     for marker, kind in (("cache.json", "a cache"), ("manifest.yaml", "a run folder"), ("model.json", "a checkpoint")):
         if (folder / marker).exists():
             return kind

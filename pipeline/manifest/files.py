@@ -1,4 +1,4 @@
-"""Manifest files: found by path or shipped name, laid over their base, overridden, their top-level keys checked."""
+"""Finds manifest files by path or shipped name, merges bases and overrides, and checks top-level keys."""
 
 import os
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ KEYS = ("name", "description", "base", "cache", "run",
         "data", "parse", "encode", "taps", "model", "train", "evaluate", "bench", "study")  # fmt: skip
 SECTIONS = KEYS[5:]
 OWN = ("name", "description", "run")
-"""Keys that a manifest does not take from its base: they identify it. It takes all others, key by key."""
+"""Keys that a manifest does not inherit from its base, since they identify it. All other keys are inherited."""
 
 LOCAL = {
-    "cache": "the cache is mapped into memory; give a local folder, and `hspcgan copy` it there or from there",
+    "cache": "the cache is mapped into memory; give a local folder, and use `hspcgan copy` for the URL",
     "run": "a run writes its checkpoints and logs in place; give a local folder",
 }
-"""Keys that name local folders, and why."""
+"""Keys that must name local folders, and why."""
 
 OVERRIDE = "--override"
 MAX_BYTES = 2**20
@@ -31,19 +31,19 @@ MAX_BASES = 20
 
 @dataclass
 class Resolved:
-    """A manifest's keys after bases and overrides; `layers` are its file and its bases, nearest first."""
+    """The keys of a manifest after bases and overrides; `layers` are its file and its bases, nearest first."""
 
     path: Path
     raw: dict[str, Any]
     layers: list[tuple[Path, dict[str, Any]]] = field(default_factory=list)
-    problems: dict[str, list[str]] = field(default_factory=dict)  # by the file, or OVERRIDE, that has them
+    problems: dict[str, list[str]] = field(default_factory=dict)  # by the file, or OVERRIDE, that contains them
 
 
 def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
     """
-    The file that a name or path means, its keys over those of its base, overrides on top.
+    Reads the manifest with a name or path, merges its keys over those of its bases, and applies overrides.
 
-    Wrong top-level keys are its `problems`; ManifestError for what cannot be read at all.
+    Wrong top-level keys are listed in `problems`; raises ManifestError if a file cannot be read.
     """
     path = _find(name_or_path)
     problems: dict[str, list[str]] = {}
@@ -60,7 +60,7 @@ def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
         _override(raw, override)
     wrong = [problem for problem in _key_problems(raw) if problem not in before]
     if "base" in raw:
-        wrong.append("base cannot be an override: write it into a manifest")
+        wrong.append("base cannot be set by an override; set it in a manifest")
     if wrong:
         problems[OVERRIDE] = wrong
     raw.setdefault("name", reference(path) if _is_shipped(path) else path.stem)
@@ -72,7 +72,7 @@ def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
 
 
 def refuse(problems: dict[str, list[str]]) -> None:
-    """ManifestError with all problems by where they are, if there are any."""
+    """Raises ManifestError with all problems, grouped by their file, if there are any."""
     if problems:
         text = "\n".join("\n  ".join([f"{source}:", *lines]) for source, lines in problems.items())
         keys = any("unknown key '" in line for lines in problems.values() for line in lines)
@@ -80,17 +80,17 @@ def refuse(problems: dict[str, list[str]]) -> None:
 
 
 def shipped_manifests() -> list[str]:
-    """Names that `load_manifest` knows without a path, such as "toybirds"."""
+    """Names that `load_manifest` accepts instead of a path, such as "toybirds"."""
     return sorted(map(reference, shipped_folder().rglob("*.yaml")))
 
 
 def reference(path: Path) -> str:
-    """How commands name a manifest: a shipped one by its name, such as "paper/cub/table2_base_32", others by path."""
+    """How commands name a manifest: by its name if it is shipped ("paper/cub/table2_base_32"), otherwise by path."""
     return path.relative_to(shipped_folder()).with_suffix("").as_posix() if _is_shipped(path) else str(path)
 
 
 def shipped_folder() -> Path:
-    """Where the shipped manifests are."""
+    """The folder of the shipped manifests."""
     return Path(str(resources.files("hspcgan.manifests")))
 
 
@@ -104,19 +104,19 @@ def _find(name_or_path: str) -> Path:
 
 
 def shipped_path(name: str) -> Path:
-    """The file of a shipped manifest. ManifestError, with the closest name, for an unknown one."""
+    """The file of a shipped manifest. Raises ManifestError, with the closest name, for an unknown name."""
     names = shipped_manifests()
     if name in names:
         return shipped_folder() / f"{name}.yaml"
     top = ", ".join(shown for shown in names if "/" not in shown)
     raise ManifestError(
-        f"no manifest {quoted(name)}: no such file, and shipped are {top}, those in bench/ and paper/"
+        f"no manifest {quoted(name)}: neither a file nor a shipped manifest ({top}, and those in bench/ and paper/)"
         f"{suggest(name, names)}; `hspcgan manifests` lists them"
     )
 
 
 def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict[str, Any]]]:
-    """A file and its bases with what each says itself; wrong top-level keys go into `problems`."""
+    """A file and its bases, each with its own keys; wrong top-level keys are added to `problems`."""
     layers: list[tuple[Path, dict[str, Any]]] = []
     while True:
         raw, repeated = _read(path)
@@ -136,7 +136,7 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
 
 
 def own_keys(path: Path) -> dict[str, Any]:
-    """What a file says itself, without bases and defaults. ManifestError for wrong top-level keys."""
+    """The keys in a file itself, without bases and defaults. Raises ManifestError for wrong top-level keys."""
     raw, repeated = _read(path)
     wrong = [*repeated, *_key_problems(raw)]
     refuse({str(path): wrong} if wrong else {})
@@ -144,7 +144,7 @@ def own_keys(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """What a file says itself, and keys that it says twice."""
+    """The keys in a file itself, and a problem for each repeated key."""
     try:
         with open_regular(path) as file:
             text = file.read(MAX_BYTES + 1)
@@ -156,19 +156,19 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
     except YamlTextError as error:
         raise ManifestError(f"{path} is not YAML: {error}") from error
     if not isinstance(raw, dict):
-        raise ManifestError(f"{path} holds a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
+        raise ManifestError(f"{path} contains a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
     return raw, repeated
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Mappings key by key, the upper one's value where both have one."""
+    """Merges two mappings key by key; if both have a value, the value of `above` is used."""
     both = {key: _merged(below[key], value) if isinstance(below.get(key), dict) and isinstance(value, dict) else value
             for key, value in above.items()}  # fmt: skip
     return below | both
 
 
 def _key_problems(raw: dict[str, Any]) -> list[str]:
-    """Unknown top-level keys, sections that are not mappings, texts that are not text, URLs for local folders."""
+    """Unknown top-level keys, sections that are not mappings, values that are not strings, URLs for local folders."""
     unknown = [f"unknown key {quoted(key)}{suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
     sections = [
         f"{key} is {quoted(raw[key])}, expected keys below it"
@@ -203,7 +203,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
             place[parent] = {}
         place = place[parent]
         if not isinstance(place, dict):
-            raise ManifestError(f"override {quoted(override)}: {parent} holds a value, not keys")
+            raise ManifestError(f"override {quoted(override)}: {parent} has a value, not keys")
     try:
         place[last] = (value or None) if key in LOCAL else parse(value)[0]
     except YamlTextError as error:

@@ -1,4 +1,4 @@
-"""What a manifest may say: every key with type, default, range and its sentence, as a table or as a JSON Schema."""
+"""Describes every key of a manifest, with its type, default, range and meaning, as a table or as a JSON Schema."""
 
 import json
 import textwrap
@@ -13,16 +13,16 @@ from hspcgan.model.common.validation import suggest
 from hspcgan.pipeline.manifest.files import KEYS, OWN
 
 TOP = {
-    "name": "The manifest's name; by default that of its file.",
-    "description": "One line for `hspcgan manifests`.",
-    "base": "Another manifest (a path beside this file, or a shipped name). All of its keys are taken, except "
-    f"{', '.join(OWN)}; the keys of this file go over them.",
-    "cache": "The folder of the cache; by default runs/NAME/cache.",
-    "run": "The folder of the training run; by default runs/NAME/run.",
+    "name": "Name of the manifest; by default the name of its file.",
+    "description": "One-line description, shown by `hspcgan manifests`.",
+    "base": "Another manifest (a path relative to this file, or a shipped name). All of its keys are inherited, except "
+    f"{', '.join(OWN)}; the keys of this file override them.",
+    "cache": "Folder of the cache; by default runs/NAME/cache.",
+    "run": "Folder of the training run; by default runs/NAME/run.",
 }
 WIDTH = 100
 REQUIRED = "required"
-WORDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
+WORDS = {"integer": "whole number", "number": "number", "string": "string", "boolean": "true or false", "null": "null"}
 BOUNDS = (("minimum", "≥ {}"), ("exclusiveMinimum", "> {}"), ("maximum", "≤ {}"), ("exclusiveMaximum", "< {}"),
           ("multipleOf", "a multiple of {}"), ("minItems", "at least {} items"))  # fmt: skip
 
@@ -38,10 +38,10 @@ class Key:
 
 
 def keys(models: Mapping[str, type[BaseModel]], section: str | None = None) -> list[Key]:
-    """The keys of a section, or of all. UsageError for a section that does not exist."""
+    """The keys of one section, or of all sections. Raises UsageError for a section that does not exist."""
     if section is not None and section not in models:
         raise UsageError(f"no section {section!r}{suggest(section, list(models))}; sections: {', '.join(models)}")
-    found = [] if section else [Key(name, "text", "", sentence) for name, sentence in TOP.items()]
+    found = [] if section else [Key(name, "string", "", sentence) for name, sentence in TOP.items()]
     for name, model in models.items():
         if section in (None, name):
             schema = model.model_json_schema()
@@ -50,7 +50,7 @@ def keys(models: Mapping[str, type[BaseModel]], section: str | None = None) -> l
 
 
 def table(found: list[Key]) -> str:
-    """The keys as text: a line each with type and default, the sentence below."""
+    """Formats keys for a terminal: one line with type and default, and the description below."""
     lines = []
     for key in found:
         default = key.default and (f"  ({key.default})" if key.default == REQUIRED else f"  (default: {key.default})")
@@ -60,7 +60,7 @@ def table(found: list[Key]) -> str:
 
 
 def json_schema(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
-    """A JSON Schema (draft 2020-12) of manifests. No key is required, since a base may have it."""
+    """A JSON Schema (draft 2020-12) for manifests. No key is required, since a base may set it."""
     properties: dict[str, Any] = {name: {"type": "string", "description": TOP[name]} for name in KEYS if name in TOP}
     definitions: dict[str, Any] = {}
     for name, model in models.items():
@@ -124,5 +124,5 @@ def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A default as YAML has it; nothing where the key has none."""
+    """A default as written in YAML; empty if the key has no default."""
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The sections of a manifest and their typed models, which live in the rooms that use them."""
+"""The sections of a manifest and their typed models, which are defined in the packages that use them."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -14,20 +14,20 @@ GROUP = "hspcgan.sections"
 
 @cache
 def section_models() -> dict[str, type[BaseModel]]:
-    """The typed model of each section, from the entry points of the package, so that no room imports another."""
+    """The typed model of each section, loaded by entry points, so that packages need not import each other."""
     found = {point.name: point for point in entry_points(group=GROUP)}
     if absent := [name for name in SECTIONS if name not in found]:
-        raise UserError(f"the installed package lacks the entry points {GROUP} of {', '.join(absent)}; reinstall it: "
+        raise UserError(f"the installed package lacks the entry points {GROUP} for {', '.join(absent)}; reinstall it: "
                         "pip install -e .")  # fmt: skip
     return {name: found[name].load() for name in SECTIONS}
 
 
 def disagreements(sections: Mapping[str, BaseModel]) -> Iterator[tuple[str, str]]:
-    """Dotted keys of sections that do not fit one another, each with the problem."""
+    """Yields the dotted key and the problem of each conflict between sections."""
     data, model = sections.get("data"), sections.get("model")
     if data and model and data.image_size != model.image_size:  # type: ignore[attr-defined]
         yield (
             "model.image_size",
-            f"model.image_size is {model.image_size}, data.image_size {data.image_size}: "  # type: ignore[attr-defined]
-            "the cache keeps images at the size that is trained; set both to one size",
+            f"model.image_size is {model.image_size}, data.image_size {data.image_size}; "  # type: ignore[attr-defined]
+            "training uses images at the size in the cache, so set both to the same size",
         )

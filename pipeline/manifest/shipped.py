@@ -1,4 +1,4 @@
-"""The manifests that the package ships: listed with their descriptions, shown, and copied to start from."""
+"""Lists, shows and copies the manifests that are shipped with the package."""
 
 import os
 import re
@@ -14,7 +14,7 @@ SCHEMA_LINE = re.compile(r"^# yaml-language-server: \$schema=.*$", re.MULTILINE)
 
 
 def described(prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Names and descriptions of the shipped manifests that begin with a prefix; rows of papers only under theirs."""
+    """Yields names and descriptions of the shipped manifests with a prefix; rows of the paper only for prefix paper."""
     names = [name for name in shipped_manifests() if name.startswith(prefix)]
     for name in names:
         if prefix.startswith("paper") or not name.startswith("paper/"):
@@ -26,13 +26,13 @@ def described(prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def copied(name: str, target: Path, force: bool = False) -> None:
-    """Writes a shipped manifest to a file of one's own, its base named so that it is found from there.
+    """Copies a shipped manifest to a file of the user, and changes its `base` so that it is found from there.
 
-    UsageError for an unknown name, and for a file that exists already without `force`.
+    Raises UsageError for an unknown name, and if the file already exists and `force` is not given.
     """
     source = shipped_path(name)
     if target.exists() and not force:
-        raise UsageError(f"{target} exists already; give another --out, or --force to overwrite it")
+        raise UsageError(f"{target} already exists; give another --out, or --force to overwrite the file")
     text = source.read_text(encoding="utf-8")
     if base := own_keys(source).get("base"):
         found = (source.parent / base).resolve().relative_to(shipped_folder().resolve()).with_suffix("").as_posix()
@@ -43,7 +43,7 @@ def copied(name: str, target: Path, force: bool = False) -> None:
 
 
 def schema_line(manifest: Path) -> str:
-    """The comment by which editors find the JSON Schema of a manifest at this place."""
+    """The comment that tells editors where the JSON Schema is, for a manifest at this path."""
     schema = shipped_folder() / SCHEMA
     inside = manifest.resolve().is_relative_to(shipped_folder().resolve())
     place = os.path.relpath(schema.resolve(), manifest.resolve().parent) if inside else schema.resolve()

@@ -1,4 +1,4 @@
-"""YAML text as plain data: only safe tags, no key twice, limits on depth and on what aliases expand to."""
+"""Parses YAML into plain data: only safe tags, no repeated keys, limits on depth and on the size of aliases."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,16 +8,16 @@ import yaml
 MAX_DEPTH = 40
 MAX_VALUES = 100_000
 FAULTS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
-"""What PyYAML raises for text that is not YAML and for values that do not fit their tag, as in `!!int ""`."""
+"""What PyYAML raises for invalid YAML and for values that do not match their tag, as in `!!int ""`."""
 
 
 class YamlTextError(ValueError):
-    """Text that is not YAML, or is too deep or too large; the message says which."""
+    """Input that is not YAML, or is nested too deeply or too large; the message says which."""
 
 
 def parse(text: str) -> tuple[Any, list[str]]:
     """
-    The data, in which aliases are copies, and a line for each key that stands twice in one mapping.
+    Returns the data, with aliases copied, and a message for each key that occurs twice in a mapping.
 
     Raises YamlTextError.
     """
@@ -41,7 +41,7 @@ def parse(text: str) -> tuple[Any, list[str]]:
 
 
 def _limit(root: yaml.Node) -> None:
-    """Raises YamlTextError where the text, its aliases expanded, is too deep or too large. Expands nothing itself."""
+    """Raises YamlTextError if the data with aliases expanded is too deep or too large. Expands nothing itself."""
     measured: dict[int, tuple[int, int]] = {}  # node → number of values, depth
 
     def measure(node: yaml.Node, above: tuple[int, ...]) -> tuple[int, int]:
@@ -59,7 +59,7 @@ def _limit(root: yaml.Node) -> None:
     if depth > MAX_DEPTH:
         raise YamlTextError(f"nested more than {MAX_DEPTH} levels deep")
     if values > MAX_VALUES:
-        raise YamlTextError(f"more than {MAX_VALUES:,} values, aliases expanded")
+        raise YamlTextError(f"more than {MAX_VALUES:,} values with aliases expanded")
 
 
 def _children(node: yaml.Node) -> Iterator[yaml.Node]:
@@ -72,20 +72,20 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
 
 
 def _repeated(node: yaml.Node) -> Iterator[str]:
-    """Keys that stand twice in one mapping: YAML would silently keep the last."""
+    """Yields a message for each key that occurs twice in a mapping, since YAML would silently keep the last."""
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, _ in node.value:
             name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
             if name in seen and key.tag != "tag:yaml.org,2002:merge":
-                yield f"line {key.start_mark.line + 1}: {key.value} is there twice"
+                yield f"line {key.start_mark.line + 1}: {key.value} occurs twice"
             seen.add(name)
     for child in _children(node):
         yield from _repeated(child)
 
 
 def _copied(value: Any) -> Any:
-    """A copy in which aliases are apart, so that an override of one section leaves the others alone."""
+    """A copy with separate aliases, so that an override of one section does not change another section."""
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -1,1 +1,1 @@
-"""What the web pages share: one style sheet, one template environment, captions with their words marked."""
+"""Shared parts of the web pages: the style sheet, the template environment, and captions with marked words."""

@@ -1,4 +1,4 @@
-"""A caption as HTML with its entities, attributes and relations marked; everything in it is escaped."""
+"""Renders a caption as HTML with its entities, attributes and relations marked; all strings are escaped."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-REACH = 6  # tokens: how far a word may lie from the index that the parser gave it, since tokenizers differ
+REACH = 6  # largest distance in tokens from the index given by the parser, since tokenizers differ
 Span = tuple[int, int]  # start and end of a word in its caption, in characters
 
 
 def marked(caption: dict[str, Any], changed: Collection[Span] = ()) -> Markup:
-    """The text with a `<mark>` around each entity, attribute or relation word; its class is that kind.
+    """Returns the caption with a `<mark>` around each entity, attribute or relation word; the class is the kind.
 
-    Words of `changed` are underlined by an `<ins>`.
+    Words in `changed` are wrapped in `<ins>`, which underlines them.
     """
     text, kinds = caption["text"], _kinds(caption)
     parts, at = [], 0
@@ -29,7 +29,7 @@ def marked(caption: dict[str, Any], changed: Collection[Span] = ()) -> Markup:
 
 
 def changed_words(before: str, after: str) -> list[Span]:
-    """Spans of the words of `after` that `before` does not have in this place."""
+    """Spans of the words in `after` that have no matching word in `before`."""
     old, new = ([text[start:end].lower() for start, end in words_of(text)] for text in (before, after))
     blocks = SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
     kept = {i for block in blocks for i in range(block.b, block.b + block.size)}
@@ -37,12 +37,12 @@ def changed_words(before: str, after: str) -> list[Span]:
 
 
 def words_of(text: str) -> list[Span]:
-    """Spans of a text's words and punctuation marks."""
+    """Spans of the words and punctuation marks in a caption."""
     return [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
 
 
 def _kinds(caption: dict[str, Any]) -> dict[Span, str]:
-    """Word → kind; an entity's head stays one, whatever else a word is part of."""
+    """Maps each word to its kind; words in an entity are "entity", even if also part of a relation or attribute."""
     tokens = words_of(caption["text"])
     words = [caption["text"][start:end].lower() for start, end in tokens]
     kinds: dict[Span, str] = {}
@@ -60,12 +60,12 @@ def _kinds(caption: dict[str, Any]) -> dict[Span, str]:
 
 
 def _same(word: str, lemma: str) -> bool:
-    """Whether a word can be a form of the lemma: perched, perch; flies, fly; but not bird, beak."""
+    """Whether a word may be a form of the lemma: perched of perch, flies of fly, but not bird of beak."""
     return word == lemma or (len(lemma) > 2 and word.startswith(lemma[: max(2, len(lemma) - 1)]))
 
 
 def _runs(text: str, kinds: dict[Span, str], changed: Collection[Span]) -> list[tuple[int, int, str, bool]]:
-    """(start, end, kind, changed) in order; equal neighbours with only space between them are joined."""
+    """Returns (start, end, kind, changed) in order; equal neighbours with only space between them are joined."""
     runs: list[tuple[int, int, str, bool]] = []
     for (start, end), kind in sorted(kinds.items()):
         look = (kind, (start, end) in changed)

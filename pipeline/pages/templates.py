@@ -1,4 +1,4 @@
-"""Templates of the web pages: Jinja2 that escapes all it is given, and the style sheet that every page has."""
+"""Templates for the web pages: a Jinja2 environment with autoescaping, and the style sheet shared by all pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STYLE = Path(__file__).parent / "style.css"
 
 
 def templates(folder: Path) -> Environment:
-    """The environment of the templates in a folder: values are escaped, an unknown name is an error."""
+    """Returns the environment for the templates in a folder: values are escaped, and an unknown name is an error."""
     return Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
@@ -22,5 +22,5 @@ def templates(folder: Path) -> Environment:
 
 
 def stylesheet(*more: Path) -> Markup:
-    """The shared style sheet, and a page's own rules after it, as text for a `<style>` element or a file."""
+    """Returns the shared style sheet followed by the rules of a page, for a `<style>` element or a file."""
     return Markup("\n".join(path.read_text(encoding="utf-8") for path in (STYLE, *more)))

@@ -1,7 +1,7 @@
-"""Dataset layouts, one file each, and the registry that the `data` section, the plan and ingest read.
+"""Dataset layouts, one file per layout, and the registry that the `data` section, the plan and ingest use.
 
-A new layout is a file with a class like `base.Dataset` and a line in SOURCES. The class takes `fields` of the `data`
-section as keyword arguments.
+To add a layout, write a file with a class that implements `base.Dataset`, and add it to SOURCES. The class takes the
+`fields` of the `data` section as keyword arguments.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from hspcgan.pipeline.sources.webdataset import WebDatasetSource
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset layout: its class, what it reads, and the keys of the `data` section that it is made from."""
+    """A dataset layout: its class, what it reads, and the keys of the `data` section that its class takes."""
 
     make: Callable[..., Dataset]
     reads: str
@@ -30,11 +30,11 @@ class Source:
 SOURCES = {
     "toybirds": Source(ToyBirdsSource, "drawn birds", ("scenes", "seed", "image_size")),
     "folder": Source(FolderSource, "images with NAME.txt or NAME.json", ("path", "test_fraction")),
-    "coco": Source(CocoSource, "COCO's own tree", ("path", "test_fraction", "year")),
-    "cub": Source(CubSource, "CUB-200-2011's own tree", ("path", "split")),
+    "coco": Source(CocoSource, "the official COCO tree", ("path", "test_fraction", "year")),
+    "cub": Source(CubSource, "the official CUB-200-2011 tree", ("path", "split")),
     "table": Source(
         TableSource,
-        "JSONL, CSV or Parquet that name images",
+        "JSONL, CSV or Parquet tables that list images",
         ("path", "test_fraction", "images", "image_column", "caption_columns", "split_column"),
         takes_url=True,
         takes_file=True,

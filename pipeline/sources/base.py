@@ -1,4 +1,4 @@
-"""What every dataset layout shares: entries that are listed cheaply, items that are read one at a time for ingest."""
+"""Parts that all dataset layouts share: entries, which are cheap to list, and items, which ingest reads one by one."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a dataset's listing; `ref` is what the dataset needs to read it."""
+    """One row in the listing of a dataset; `ref` is what the dataset needs to read the row."""
 
     key: str
     split: str  # "train" | "test"
@@ -28,39 +28,39 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """One entry as read from the disk, unchecked.
+    """An entry as read from disk, unchecked.
 
-    `problem` is the reason why it cannot be used, as "kind: detail"; summaries count by kind.
+    `problem` is the reason why the entry cannot be used, as "kind: detail"; summaries count by kind.
     """
 
     entry: Entry
     image: bytes | Image.Image | None  # an encoded file, or RGB pixels of a drawing
-    captions: tuple[object, ...]  # texts, or bytes that should be UTF-8; ingest rejects anything else, one by one
+    captions: tuple[object, ...]  # strings, or bytes in UTF-8; ingest rejects all other values one by one
     problem: str | None = None
-    box: Box | None = None  # of the object: x0, y0, x1, y1 in pixels of the image; the crop follows it
+    box: Box | None = None  # box of the object, x0, y0, x1, y1 in pixels; the crop follows the box
 
 
 class Dataset(Protocol):
     """The interface of a dataset layout, as ingest uses it."""
 
     def entries(self) -> Sequence[Entry]:
-        """Every entry in a fixed order, with unique keys; UserError when the folder is not of this layout."""
+        """Every entry in a fixed order, with unique keys; raises UserError if the folder does not have this layout."""
 
     def read(self, entry: Entry) -> Item:
-        """The entry's image and captions; an error of one entry is its `problem`, not an exception."""
+        """The image and captions of an entry; an error in an entry becomes its `problem`, not an exception."""
 
     def signature(self) -> str:
-        """sha256 over names, images by `image_state` and whole captions; computed on every run, so it is cheap."""
+        """sha256 over names, the `image_state` of images, and captions; cheap, since it is computed on every run."""
 
 
 def quoted(value: object) -> str:
-    """A value for a message: its first 60 characters, since a cell may hold a book or an image."""
+    """Shortens a value to 60 characters for a message, since a cell may contain a long text or an image."""
     shown = repr(value[:100] if isinstance(value, str | bytes) else value)
     return shown if len(shown) <= 62 else f"{shown[:60]} …"
 
 
 def show_folders(*folders: Path) -> str:
-    """The first eight names in each folder, for a message on a wrong layout."""
+    """Lists the first eight names in each folder, for a message about a wrong layout."""
     shown = []
     for folder in folders:
         if folder.is_dir():
@@ -71,7 +71,7 @@ def show_folders(*folders: Path) -> str:
 
 
 def refuse_duplicates(entries: Sequence[Entry], fix: str = "rename or remove all but one of each") -> None:
-    """UserError that lists keys of several entries with their files and the `fix`."""
+    """Raises UserError if several entries share a key; lists these keys with their files and the `fix`."""
     counts = Counter(entry.key for entry in entries)
     twice = [key for key, count in counts.items() if count > 1]
     if not twice:
@@ -82,10 +82,10 @@ def refuse_duplicates(entries: Sequence[Entry], fix: str = "rename or remove all
 
 def with_test_split(entries: Sequence[Entry], fraction: float) -> list[Entry]:
     """
-    Moves a share of the entries to the test split where the data has none of its own.
+    Moves a share of the entries to the test split if the data has no test split.
 
-    A key's split depends on its own sha256 alone, so it stays when data is added. At least one key, that with the
-    smallest hash, is in the test split: evaluation needs something to score.
+    The split of a key depends only on the sha256 of the key, so it does not change when data is added. At least the key
+    with the smallest hash is in the test split, since evaluation needs data.
     """
     if fraction == 0 or len(entries) < 2 or any(entry.split == "test" for entry in entries):
         return list(entries)

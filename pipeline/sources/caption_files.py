@@ -1,4 +1,4 @@
-"""The captions of one image in NAME.txt and NAME.json: which file counts, and what in it is a caption."""
+"""Reads the captions of one image from NAME.txt and NAME.json: which file is used, and what in it is a caption."""
 
 import json
 from typing import Any
@@ -8,16 +8,15 @@ from hspcgan.model.common.errors import UserError
 
 def captions_of(text: bytes | None, content: bytes | None, name: str, lines: bool) -> tuple[object, ...]:
     """
-    The captions of an image; `text` and `content` are its .txt and its .json, None where it has no such file.
+    Returns the captions of an image; `text` and `content` are the contents of its .txt and .json, None if absent.
 
-    The .txt counts; the .json where there is no .txt, where that is empty, or where the .json has more captions.
-    `lines`: each line of the .txt is a caption, else the whole text.
-    Raises UserError with the reason where neither has one.
+    The .txt is used, unless it is absent or empty or the .json has more captions. `lines`: each line of the .txt is a
+    caption; otherwise the whole file is one caption. Raises UserError with the reason if neither has a caption.
     """
     written = _in_text(text, lines) if text is not None else ()
     if content is None:
         if not written:
-            raise UserError(f"no captions: {name}.txt is empty" if text is not None else f"no captions of {name}")
+            raise UserError(f"no captions: {name}.txt is empty" if text is not None else f"no captions for {name}")
         return written
     try:
         listed = _in_json(content, name)
@@ -35,7 +34,7 @@ def _in_text(text: bytes, lines: bool) -> tuple[object, ...]:
 
 
 def _in_json(content: bytes, name: str) -> tuple[object, ...]:
-    """`captions` (a list or a text), else `caption`, of a JSON object."""
+    """Returns `captions` (a list or a string), or else `caption`, of a JSON object."""
     try:
         found: Any = json.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:

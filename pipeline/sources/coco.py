@@ -15,7 +15,7 @@ from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
 from hspcgan.pipeline.sources.split import Pictures, split_by_picture
 
-WORDS = {int: "a whole number", str: "a text", object: "anything"}
+WORDS = {int: "a whole number", str: "a string", object: "any value"}
 MAX_ANNOTATIONS = 2**31
 _ANNOTATIONS = re.compile(r"captions_(train|val)(\d{4})\.json")
 
@@ -28,7 +28,7 @@ class _Record:
 
 
 class CocoSource:
-    """COCO's captions; val becomes the test split, and keys are the image files' stems."""
+    """COCO captions; val becomes the test split, and keys are the stems of the image files."""
 
     def __init__(self, path: Path, test_fraction: float, year: int | None) -> None:
         self.root, self.fraction = path, test_fraction
@@ -36,7 +36,7 @@ class CocoSource:
         self._parts = self._find(year)
 
     def _find(self, year: int | None) -> list[tuple[str, Path, Path]]:
-        """(split, annotation file, image folder) of each part present; raises UserError when the tree is another."""
+        """(split, annotation file, image folder) of each part present; raises UserError if the tree is not COCO's."""
         matches = [
             (match, path)
             for path in sorted((self.root / "annotations").glob("captions_*.json"))
@@ -45,8 +45,8 @@ class CocoSource:
         years = sorted({int(match[2]) for match, _ in matches})
         if year is None and len(years) > 1:
             raise UserError(
-                f"{self.root}/annotations holds several years ({', '.join(map(str, years))}), whose images overlap; "
-                "choose one with data.year"
+                f"{self.root}/annotations contains several years ({', '.join(map(str, years))}) with overlapping "
+                "images; choose a year with data.year"
             )
         chosen = [(match, path) for match, path in matches if year is None or int(match[2]) == year]
         if not chosen:
@@ -105,7 +105,7 @@ class CocoSource:
 
 
 def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple[list[Entry], list[Entry]]:
-    """Entries of one annotation file in the order of their keys, and of captions that belong to no image."""
+    """Returns the entries of one annotation file, sorted by key, and entries for captions without an image."""
     content = _load(annotations)
     _refuse_repeated(annotations, content["images"])
     captions: dict[Any, list[object]] = {image["id"]: [] for image in content["images"]}
@@ -114,7 +114,7 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
         if row["image_id"] in captions:
             captions[row["image_id"]].append(row["caption"])
         else:
-            problem = f"annotation {row['id']} names image {row['image_id']}, which is not in `images`"
+            problem = f"annotation {row['id']} refers to image {row['image_id']}, which is not in `images`"
             orphans.append(
                 Entry(
                     f"{annotations.stem}#{row['id']}",
@@ -130,7 +130,7 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
         record = _Record(
             folder / name if inside else None,
             tuple(captions[image["id"]]),
-            None if inside else f"file_name is no file in {folder.name}/: {quoted(str(name))}",
+            None if inside else f"file_name is not inside {folder.name}/: {quoted(str(name))}",
         )
         where = (folder.relative_to(root) / name).as_posix() if inside else f"{annotations.name}: image {image['id']}"
         key = name.with_suffix("").as_posix() if name.name else f"image {image['id']}"
@@ -139,33 +139,33 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
 
 
 def _refuse_repeated(path: Path, images: list[dict]) -> None:
-    """UserError for an id of several images, whose annotations would be ambiguous."""
+    """Raises UserError if several images have the same id, since their annotations would be ambiguous."""
     names: dict[int, list[str]] = {}
     for image in images:
         names.setdefault(image["id"], []).append(image["file_name"])
     twice = {number: files for number, files in names.items() if len(files) > 1}
     if twice:
         shown = "; ".join(f"{number}: {', '.join(files)}" for number, files in list(twice.items())[:5])
-        raise UserError(f"{path}: {len(twice)} id(s) stand for several `images` ({shown}); keep one of each")
+        raise UserError(f"{path}: {len(twice)} id(s) are used by several `images` ({shown}); keep one of each")
 
 
 def _load(path: Path) -> dict:
-    """The annotation file's content, checked for the fields used; raises UserError naming the file and the place.
+    """Loads an annotation file and checks the fields that are used; raises UserError naming the file and the position.
 
-    A caption may be anything here: ingest rejects what is not a text.
+    A caption may have any type here; ingest rejects captions that are not strings.
     """
     try:
         content = read_json(path, MAX_ANNOTATIONS)
     except UnfitFileError:
         raise
     except UserError as error:
-        raise UserError(f"{error}; was the download cut short?") from error
+        raise UserError(f"{error}; was the download interrupted?") from error
     needed = {"images": {"id": int, "file_name": str}, "annotations": {"id": int, "image_id": int, "caption": object}}
     for part, fields in needed.items():
         rows = content.get(part) if isinstance(content, dict) else None
         if not isinstance(rows, list):
             got = ", ".join(content) if isinstance(content, dict) else type(content).__name__
-            raise UserError(f"{path}: no list `{part}`; got {got[:120]}; expected COCO's captions layout")
+            raise UserError(f"{path}: no list `{part}`; got {got[:120]}; expected the layout of COCO captions")
         for index, row in enumerate(rows):
             bad = [
                 name

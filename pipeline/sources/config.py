@@ -16,7 +16,7 @@ SHARED_FIELDS = {"source", "image_size", "store", "quality", "processes"}
 
 
 class DataConfig(BaseModel):
-    """The manifest's `data` section: where samples come from and at which size they are kept."""
+    """The manifest's `data` section: where samples come from, and the size at which they are stored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -25,66 +25,66 @@ class DataConfig(BaseModel):
     )
     path: PathOrUrl = Field(
         None,
-        description="The dataset's folder, relative to where the command runs; table and webdataset also take a URL.",
+        description="Folder of the dataset, relative to the current folder; table and webdataset also accept a URL.",
     )
-    image_size: int = Field(56, ge=8, le=2048, description="Side of the square images kept in the cache, in pixels.")
+    image_size: int = Field(56, ge=8, le=2048, description="Side of the square images in the cache, in pixels.")
     store: Literal["raw", "jpeg", "png", "webp"] = Field(
         "raw",
-        description="How the cache keeps images. raw: pixels, 3 · image_size² bytes each, which training maps into "
-        "memory; jpeg, png (lossless), webp: files, which the loader decodes.",
+        description="How the cache stores images. raw: pixels, 3 · image_size² bytes each, which training maps into "
+        "memory; jpeg, png (lossless), webp: encoded files, which the loader decodes.",
     )
     quality: int | None = Field(
         None,
         ge=1,
         le=100,
-        description="store jpeg or webp: the encoder's quality; empty: 95 for jpeg, lossless for webp.",
+        description="Quality of the encoder for store jpeg or webp; by default 95 for jpeg and lossless for webp.",
     )
     test_fraction: float = Field(
-        0.1, ge=0, lt=1, description="Share of keys (by hash) put into the test split when the data has none."
+        0.1, ge=0, lt=1, description="Share of keys (chosen by hash) for the test split if the data has no test split."
     )
-    year: int | None = Field(None, description="coco: which annotation year to read when the tree holds several.")
+    year: int | None = Field(None, description="coco: annotation year to read if the tree contains several.")
     split: Literal["classes", "images"] = Field(
         "classes",
-        description="cub: the test split is the classes in testclasses.txt, or CUB's own list of images.",
+        description="cub: test split. classes: classes in testclasses.txt; images: images in train_test_split.txt.",
     )
     images: PathOrUrl = Field(
-        None, description="table: the folder that image paths are relative to; empty: the table's folder."
+        None, description="table: folder that image paths are relative to; if empty, the folder of the table."
     )
     image_column: str = Field(
         "image",
-        description="table: the column of image paths; in Parquet also of images, {bytes, path} each.",
+        description="table: column of image paths; in Parquet, the column may also contain images as {bytes, path}.",
     )
     caption_columns: tuple[str, ...] = Field(
-        ("caption",), min_length=1, description="table: columns of captions; a cell is a text or a list of texts."
+        ("caption",), min_length=1, description="table: columns of captions; a cell has one caption or a list of them."
     )
-    split_column: str | None = Field(None, description="table: the column with the split: train or test (or val).")
+    split_column: str | None = Field(None, description="table: column of the split: train or test (or val).")
     scenes: int = Field(
         1500,
         ge=1,
         le=10_000_000,
-        description="toybirds: number of scenes for training and test; a sixteenth more for validation.",
+        description="toybirds: number of scenes for training and test; validation has a sixteenth of that in addition.",
     )
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="toybirds: seed of the sampled scenes.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="toybirds: seed for sampling the scenes.")
     processes: int = Field(
-        1, ge=1, le=1_024, description="Worker processes that decode and resize; results do not depend on it."
+        1, ge=1, le=1_024, description="Worker processes that decode and resize images; does not affect the results."
     )
 
     @model_validator(mode="after")
     def _fields_fit_source(self) -> "DataConfig":
         source = SOURCES[self.source]
         if "path" in source.fields and self.path is None:
-            raise UserError(f"source {self.source!r} needs `path`, the dataset's folder")
+            raise UserError(f"source {self.source!r} needs `path`, the folder of the dataset")
         if not source.takes_url and not isinstance(self.path, Path | None):
             raise UserError(f"source {self.source!r} reads local folders; copy or mount {self.path}")
         if self.quality is not None and self.store not in ("jpeg", "webp"):
-            raise UserError(f"quality is of the stores jpeg and webp; store is {self.store!r}: remove it")
+            raise UserError(f"quality applies only to store jpeg and webp, but store is {self.store!r}; remove quality")
         unused = sorted(self.model_fields_set - set(source.fields) - SHARED_FIELDS)
         if unused:
             raise UserError(f"{', '.join(unused)}: not used by source {self.source!r}; remove it")
         return self
 
     def inputs(self) -> dict[str, Any]:
-        """The keys that the samples depend on: no paths, no number of workers; `store` where it is not raw."""
+        """The keys that the samples depend on, without paths and the number of workers; `store` only if not raw."""
         wanted = ({*SOURCES[self.source].fields} | SHARED_FIELDS) - {"path", "images", "store", "quality", "processes"}
         store = self.image_store
         return self.model_dump(mode="json", include=wanted) | ({"store": store} if store else {})
@@ -96,7 +96,7 @@ class DataConfig(BaseModel):
 
 
 def open_source(config: DataConfig) -> Dataset:
-    """The dataset that the config names; UserError when its folder is missing or not of the layout."""
+    """Opens the dataset that the config names; raises UserError if its folder is missing or has another layout."""
     source, path = SOURCES[config.source], config.path
     if "path" in source.fields:
         assert path is not None

@@ -1,15 +1,15 @@
-"""CUB-200-2011 with the ten captions of Reed et al. (CVPR 2016) and the birds' boxes.
+"""CUB-200-2011 with the ten captions of Reed et al. (CVPR 2016) and the bounding boxes of the birds.
 
-The tree, where PATH is also allowed to be the folder CUB_200_2011 itself:
+The tree; PATH may also be the folder CUB_200_2011 itself:
 
-    PATH/CUB_200_2011/images.txt              ID CLASS/NAME.jpg, a line each
-    PATH/CUB_200_2011/bounding_boxes.txt      ID X Y WIDTH HEIGHT
-    PATH/CUB_200_2011/train_test_split.txt    ID 1|0, read for `split: images` alone
+    PATH/CUB_200_2011/images.txt              lines ID CLASS/NAME.jpg
+    PATH/CUB_200_2011/bounding_boxes.txt      lines ID X Y WIDTH HEIGHT
+    PATH/CUB_200_2011/train_test_split.txt    lines ID 1|0, read only for `split: images`
     PATH/CUB_200_2011/images/CLASS/NAME.jpg
-    PATH/text_c10/CLASS/NAME.txt              a caption a line; PATH/text/ as repackaged for GANs is read as well
-    PATH/testclasses.txt                      CLASS a line, from Reed et al.'s archive, for `split: classes`
+    PATH/text_c10/CLASS/NAME.txt              one caption per line; PATH/text/, as repackaged for GANs, is read as well
+    PATH/testclasses.txt                      one CLASS per line, from the archive of Reed et al., for `split: classes`
 
-The captions' folder and testclasses.txt may also lie inside CUB_200_2011 or inside PATH/cvpr2016_cub.
+The folder of the captions and testclasses.txt may also be inside CUB_200_2011 or inside PATH/cvpr2016_cub.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,10 @@ class _Files:
 
 
 class CubSource:
-    """CUB's birds; keys are CLASS/NAME. By default the classes of testclasses.txt, unseen in training, are the test."""
+    """CUB images, with keys CLASS/NAME.
+
+    By default the test split consists of the classes listed in testclasses.txt, which do not occur in training.
+    """
 
     def __init__(self, path: Path, split: str) -> None:
         self.root, self.split = path, split
@@ -60,7 +63,7 @@ class CubSource:
             return found
         missing = self._wrong_tree(" or ".join(names))
         if names == ("testclasses.txt",):
-            missing += "; without that list, data.split: images takes CUB's own split, in which no class is unseen"
+            missing += "; or set data.split: images to use CUB's own split, in which every class occurs in training"
         raise UserError(missing)
 
     def _wrong_tree(self, missing: str) -> str:
@@ -79,11 +82,11 @@ class CubSource:
             inside = PurePosixPath(name)
             key = inside.with_suffix("").as_posix()
             if inside.is_absolute() or ".." in inside.parts or len(inside.parts) != 2:
-                files = _Files(None, None, None, f"images.txt names no CLASS/NAME.jpg: {quoted(name)}")
+                files = _Files(None, None, None, f"images.txt: not of the form CLASS/NAME.jpg: {quoted(name)}")
             else:
-                problem = None if number in boxes else f"bounding_boxes.txt has no line {number}"
+                problem = None if number in boxes else f"bounding_boxes.txt has no line for ID {number}"
                 if self.split == "images" and number not in trained:
-                    problem = f"{self.split_file.name} has no line {number}"
+                    problem = f"{self.split_file.name} has no line for ID {number}"
                 files = _Files(self.home / "images" / name, self.texts / f"{key}.txt", boxes.get(number), problem)
             is_test = inside.parts[0] in test_classes if self.split == "classes" else trained.get(number) == "0"
             entries.append(Entry(key, "test" if is_test else "train", f"images/{name}", files))
@@ -140,7 +143,7 @@ class CubSource:
 
 
 def _numbered(path: Path) -> list[tuple[str, str]]:
-    """Lines "ID REST" as pairs; raises UserError naming a line of another form, or with an ID that was there."""
+    """Splits lines "ID REST" into pairs; raises UserError naming a line of another form or with a repeated ID."""
     pairs: dict[str, str] = {}
     for place, line in enumerate(read_text(path).splitlines(), start=1):
         number, _, rest = line.strip().partition(" ")
@@ -148,7 +151,7 @@ def _numbered(path: Path) -> list[tuple[str, str]]:
             raise UserError(f"{path}, line {place}: got {line[:60]!r}, expected a number, a space and more")
         if number in pairs:
             raise UserError(
-                f"{path}, line {place}: {number} stands for {pairs[number]!r} already; keep one of the lines"
+                f"{path}, line {place}: ID {number} is already used for {pairs[number]!r}; keep one of the lines"
             )
         pairs[number] = rest.strip()
     return list(pairs.items())

@@ -1,4 +1,4 @@
-"""The files below a local folder, through links, with the suffixes of images; folders that fail to list are named."""
+"""Lists the files below a local folder, following links, and reports folders that cannot be listed; image suffixes."""
 
 import functools
 import os
@@ -11,15 +11,15 @@ OTHER_IMAGES = {
     *(".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".psd", ".svg", ".eps", ".exr", ".hdr"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
 }
-"""Suffixes of images that are not read; they are listed, so that each becomes a reject with a reason."""
+"""Suffixes of images in unsupported formats; they are listed, so that each becomes a reject with a reason."""
 
 
 def walk(root: Path) -> tuple[list[Path], dict[Path, str]]:
     """
-    Files below a folder, sorted, and the folders that were not walked, each with the reason.
+    Returns the files below a folder, sorted, and the folders that were not walked, each with the reason.
 
-    Linked folders are walked where they are linked, except those that lead back into a folder on the way to them. Names
-    that start with a dot are left out.
+    Linked folders are walked at the path of the link, except links back to a folder that contains them. Names that
+    start with a dot are left out.
     """
     closed: dict[Path, str] = {}
     return sorted(_walk(root, (), closed)), closed
@@ -28,7 +28,7 @@ def walk(root: Path) -> tuple[list[Path], dict[Path, str]]:
 def _walk(folder: Path, around: tuple[Path, ...], closed: dict[Path, str]) -> Iterator[Path]:
     real = folder.resolve()
     if real in around:
-        closed[folder] = f"a link back to a folder that it lies in: {real}"
+        closed[folder] = f"a link back to a folder that contains it: {real}"
         return
     try:
         with os.scandir(folder) as listing:
@@ -45,18 +45,18 @@ def _walk(folder: Path, around: tuple[Path, ...], closed: dict[Path, str]) -> It
 
 
 def name_hint(path: Path | None) -> str:
-    """Why a file may not be there: backslashes, or another case of its letters."""
+    """Suggests why a file is missing: backslashes, or a difference in upper and lower case."""
     if path is None:
         return ""
     if "\\" in path.name:
-        return "; write folders with / instead of \\"
+        return "; use / instead of \\ in paths"
     same = _names(path.parent).get(path.name.lower())
     return f"; there is {same}" if same else ""
 
 
-@functools.lru_cache(maxsize=16)  # many files may be absent in one folder
+@functools.lru_cache(maxsize=16)  # many files may be missing in one folder
 def _names(folder: Path) -> dict[str, str]:
-    """Names in a folder by themselves in lower case; none where it cannot be listed."""
+    """Maps the lower-case names in a folder to the names; empty if the folder cannot be listed."""
     try:
         return {name.lower(): name for name in os.listdir(folder)}
     except OSError:

@@ -1,4 +1,4 @@
-"""What a source's signature says of files: cheap enough to compute on every run, changed when their contents change."""
+"""Fingerprints of files for the signature of a source: cheap to compute on every run, different for new contents."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from typing import BinaryIO
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import is_local, open_regular
 
-MAX_CAPTION_BYTES = 2**20  # of a file with the captions of one image
+MAX_CAPTION_BYTES = 2**20  # limit for a file with the captions of one image
 EDGE = 128 * 1024  # bytes
 
 
 def sampled_sha256(file: BinaryIO, start: int, size: int) -> str:
-    """Size and sha256 (hex) of `size` bytes from `start`; above 256 KB, of the first and last 128 KB alone."""
+    """Size and sha256 (hex) of `size` bytes from `start`; above 256 KB, only of the first and last 128 KB."""
     file.seek(start)
     digest = hashlib.sha256(file.read(size if size <= 2 * EDGE else EDGE))
     if size > 2 * EDGE:
@@ -23,7 +23,7 @@ def sampled_sha256(file: BinaryIO, start: int, size: int) -> str:
 
 
 def image_state(path: Path) -> str:
-    """An image file's `sampled_sha256`; at a URL its size alone."""
+    """The `sampled_sha256` of an image file; at a URL, only its size."""
     try:
         size = path.stat().st_size
         if not is_local(path):
@@ -35,7 +35,7 @@ def image_state(path: Path) -> str:
 
 
 def text_state(path: Path, limit: int = MAX_CAPTION_BYTES) -> str:
-    """The sha256 (hex) of a text file, or why it cannot be read; of one above `limit` bytes its size."""
+    """The sha256 (hex) of a text file, its size if that is above `limit` bytes, or why the file cannot be read."""
     try:
         size = path.stat().st_size
         return f"{size} bytes" if size > limit else file_sha256(path)
@@ -44,5 +44,5 @@ def text_state(path: Path, limit: int = MAX_CAPTION_BYTES) -> str:
 
 
 def hash_lines(lines: Sequence[str]) -> str:
-    """sha256 (hex) of lines in order; surrogates, which undecodable file names have, are allowed."""
+    """sha256 (hex) of lines in order; surrogates, as in undecodable file names, are allowed."""
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()

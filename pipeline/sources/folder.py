@@ -1,4 +1,4 @@
-"""A folder of images, each with its captions beside it in NAME.txt (one a line) or NAME.json (see caption_files)."""
+"""A folder of images, each with captions in NAME.txt (one per line) or NAME.json next to it (see caption_files)."""
 
 import os
 from collections import Counter
@@ -16,9 +16,7 @@ from hspcgan.pipeline.sources.split import Pictures, split_by_picture
 
 CAPTION_SUFFIXES = {".txt", ".json"}
 _KNOWN = IMAGE_SUFFIXES | OTHER_IMAGES | CAPTION_SUFFIXES
-_EXPECTED = (
-    "PATH/[train/|test/]NAME.{jpg,jpeg,jfif,png,webp,bmp} with NAME.txt (a caption a line) or NAME.json beside it"
-)
+_EXPECTED = "PATH/[train/|test/]NAME.{jpg,jpeg,jfif,png,webp,bmp} with NAME.txt (one caption per line) or NAME.json"
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,9 @@ class _Files:
 
 class FolderSource:
     """
-    Own data in the simplest layout; subfolders are walked, and a top folder train/ or test/ (val/) is the split.
+    User data in the simplest layout; subfolders are included, and a top folder train/ or test/ (or val/) is the split.
 
-    Links are followed and hidden names left out, as `walk` does.
+    Links are followed and hidden names are left out, as in `walk`.
     """
 
     def __init__(self, path: Path, test_fraction: float) -> None:
@@ -41,7 +39,7 @@ class FolderSource:
         self._pictures = Pictures()
         for path in self._files:
             if path.suffix.lower() not in _KNOWN and path.is_symlink() and not path.exists():
-                self._closed[path] = f"a link to nothing: {os.readlink(path)}"
+                self._closed[path] = f"a broken link: {os.readlink(path)}"
 
     def entries(self) -> Sequence[Entry]:
         captions: dict[Path, list[Path]] = {}
@@ -59,9 +57,7 @@ class FolderSource:
         unusable = [self._entry(path, _Files(None, (), problem)) for path, problem in sorted(self._closed.items())]
         for path in self._files:
             if path.suffix.lower() in OTHER_IMAGES:
-                problem = (
-                    f"not an image in a format read here: {path.suffix}, expected {', '.join(sorted(IMAGE_SUFFIXES))}"
-                )
+                problem = f"not a supported image format: {path.suffix}; expected {', '.join(sorted(IMAGE_SUFFIXES))}"
                 unusable.append(self._entry(path, _Files(None, tuple(captions.pop(path.with_suffix(""), ())), problem)))
         without_image = "captions without an image of the same name"
         unusable += [
@@ -76,7 +72,7 @@ class FolderSource:
     def _entry(self, path: Path, files: _Files) -> Entry:
         inside = path.relative_to(self.root)
         split = "test" if len(inside.parts) > 1 and inside.parts[0].lower() in TEST_NAMES else "train"
-        key = inside if files.image is None else inside.with_suffix("")  # else an image's key too
+        key = inside if files.image is None else inside.with_suffix("")  # the stem may be the key of an image
         return Entry(key.as_posix(), split, inside.as_posix(), files)
 
     def read(self, entry: Entry) -> Item:
@@ -90,7 +86,7 @@ class FolderSource:
         if files.image is None:
             return Item(entry, None, captions, problem)
         if problem is None and not captions:
-            problem = f"no captions: expected {files.image.stem}.txt or {files.image.stem}.json beside it"
+            problem = f"no captions: expected {files.image.stem}.txt or {files.image.stem}.json"
         try:
             return Item(entry, read_bytes(files.image), captions, problem)
         except OSError as error:
@@ -118,7 +114,7 @@ def _read_captions(paths: tuple[Path, ...]) -> tuple[object, ...]:
     for path in paths:
         suffix = path.suffix.lower()
         if suffix in contents:
-            raise UserError(f"two caption files, keep one: {', '.join(path.name for path in paths)}")
+            raise UserError(f"two caption files; keep one: {', '.join(path.name for path in paths)}")
         try:
             contents[suffix] = read_bytes(path, MAX_CAPTION_BYTES)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Paths in manifests and commands: local ones as pathlib has them, URLs as fsspec opens them."""
+"""Paths in manifests and commands: local paths for pathlib, URLs for fsspec."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,9 @@ from hspcgan.model.common.errors import UserError, install
 
 
 def path_or_url(value: Any) -> Any:
-    """A local path, where ~ is the home folder; a URL such as s3://bucket/data as `UPath`, with Path's methods."""
+    """Converts a value to a local path, with ~ expanded, or a URL such as s3://bucket/data to a Path-like `UPath`."""
     if not isinstance(value, str | Path | None):
-        raise UserError("expected a path, as text")
+        raise UserError("expected a path as a string")
     if not isinstance(value, str) or "://" not in value:
         return value if value is None else Path(os.path.expanduser(value))
     try:
@@ -23,5 +23,5 @@ def path_or_url(value: Any) -> Any:
         return found
     except (ImportError, ValueError) as error:
         raise UserError(
-            f"{value}: {error}; install fsspec's package for that protocol, such as s3fs or gcsfs"
+            f"{value}: {error}; install the fsspec package for that protocol, such as s3fs or gcsfs"
         ) from error

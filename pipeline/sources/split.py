@@ -1,4 +1,4 @@
-"""Draws the test split of data that has none of its own: the same picture under several keys stays in one split."""
+"""Draws a test split for data without a test split; an image with several keys stays in one split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,13 +16,13 @@ class Pictures:
         self._states: dict[Path, str] = {}
 
     def state(self, path: Path) -> str:
-        """As `image_state`."""
+        """The `image_state` of a file."""
         if path not in self._states:
             self._states[path] = image_state(path)
         return self._states[path]
 
     def identity(self, path: Path | None) -> str:
-        """The state where it identifies the picture; "" for a file that cannot be read, and at a URL."""
+        """The state, if it identifies the image; "" for a file that cannot be read, and at a URL."""
         if path is None or not is_local(path) or (state := self.state(path)).startswith("unreadable"):
             return ""
         return state
@@ -30,10 +30,10 @@ class Pictures:
 
 def split_by_picture(entries: Sequence[Entry], fraction: float, picture: Callable[[Entry], str]) -> list[Entry]:
     """
-    As `with_test_split`, but entries of the same picture have the split of the first of them.
+    Like `with_test_split`, but all entries with the same image get the split of the first of them.
 
-    `picture` identifies an entry's picture by its content, such as `image_state`; "" where that is unknown. It is asked
-    only where a split is drawn.
+    `picture` identifies the image of an entry by its content, as `image_state` does; "" if that is unknown. It is
+    called only if a split is drawn.
     """
     if fraction == 0 or any(entry.split == "test" for entry in entries):
         return list(entries)

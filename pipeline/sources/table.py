@@ -1,11 +1,11 @@
-"""Tables that name images: JSONL, CSV, TSV or Parquet with a column of paths and columns of captions.
+"""Tables that list images: JSONL, CSV, TSV or Parquet with a column of paths and columns of captions.
 
-`data.path` is a table, or a folder of tables of one kind (a table named test or val, as test.csv or
+`data.path` is a table, or a folder of tables of one format (a table named test or val, such as test.csv or
 test-00000-of-00002.parquet, is the test split).
-Paths start from `data.images`, by default the table's folder, and may not lead out of it. In Parquet the image itself
-may lie in the table, as Hugging Face keeps it: a column of {bytes, path}, where `path` counts if `bytes` is null. Rows
-of the same image, by path or by bytes, are joined; a caption column holds a text or, in JSONL and Parquet, a list of
-texts. `table_rows` defines what a row is.
+Paths are relative to `data.images`, by default the folder of the table, and must stay inside it. A Parquet table may
+also contain the images, as in Hugging Face datasets: a column of {bytes, path}, in which `path` is used if `bytes` is
+null. Rows with equal images, by path or by bytes, are joined. A caption cell has one caption or, in JSONL and Parquet,
+a list of captions. `table_rows` defines what a row is.
 """
 
 import ast
@@ -37,19 +37,19 @@ from hspcgan.pipeline.sources.table_rows import SUFFIXES, ImageGroup, Row, read_
 
 MAX_LIST = 100_000  # characters
 _PART = re.compile(r"-\d+-of-\d+$")
-_EXPECTED = "a .jsonl, .csv, .tsv or .parquet file, or a folder of such files of one kind"
+_EXPECTED = "a .jsonl, .csv, .tsv or .parquet file, or a folder of such files in one format"
 
 
 @dataclass
 class _Record:
     path: Path | None = None
-    cell: tuple[Path, int] | None = None  # the table and the row that hold the image itself
+    cell: tuple[Path, int] | None = None  # the table and the row that contain the image
     captions: list[object] = field(default_factory=list)
     problem: str | None = None
 
 
 class TableSource:
-    """Images of tables; keys are paths without suffix, and of images in the table the sha256 of their bytes."""
+    """Images listed in tables; keys are paths without suffix, or the sha256 of the bytes of an image in the table."""
 
     def __init__(
         self,
@@ -65,9 +65,9 @@ class TableSource:
         self.caption_columns, self.split_column = caption_columns, split_column
         self.tables = _find_tables(path)
         self.images = images or (path if path.is_dir() else path.parent)
-        self._group: ImageGroup | None = None  # the one read last
+        self._group: ImageGroup | None = None  # the group that was read last
         if not self.images.is_dir():
-            raise UserError(f"data.images {self.images} is no folder; expected the one that image paths start from")
+            raise UserError(f"data.images {self.images} is not a folder; image paths are relative to it")
 
     def entries(self) -> Sequence[Entry]:
         return self._entries
@@ -88,9 +88,9 @@ class TableSource:
                 known = listed.setdefault(name, entry)
                 if known.split != entry.split:
                     raise UserError(f"{where}: its image {known.where} is in the train and in the test split; keep it "
-                                     "in one of them")  # fmt: skip
+                                     "in one split")  # fmt: skip
                 known.ref.captions.extend(captions)
-        # By path; images in tables stay in the order of their rows, in which a row group is read once.
+        # Sorted by path; images in tables stay in row order, so that each row group is read once.
         entries = sorted(listed.values(), key=lambda entry: "" if entry.ref.path is None else entry.where)
         refuse_duplicates(entries)
         return (
@@ -98,7 +98,7 @@ class TableSource:
         )
 
     def _checked(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
-        """The name that identifies a row's image, and its entry; UserError with the reason when it cannot be used."""
+        """The name that identifies the image of a row, and its entry; raises UserError if the row cannot be used."""
         if isinstance(row, str):
             raise UserError(row)
         image = row[self.image_column]
@@ -118,12 +118,14 @@ class TableSource:
         return [self.image_column, *self.caption_columns, *split]
 
     def _place(self, value: Any) -> str:
-        """The image's path inside `images`, normalised; UserError for a path outside."""
+        """The path of an image inside `images`, normalised; raises UserError for a path outside."""
         text = _decoded(value)
         if not isinstance(text, str) or not text or "\0" in text:
             raise UserError(f"{self.image_column} is not the path of an image: {quoted(text)}")
         if "://" in text:
-            raise UserError(f"{self.image_column} is a URL: {quoted(text)}; download it below {self.images}")
+            raise UserError(
+                f"{self.image_column} is a URL: {quoted(text)}; download the image into {self.images} and give its path"
+            )
         path = PurePosixPath(text)
         home = self.images.absolute().as_posix()
         if path.is_absolute() and path.is_relative_to(home):
@@ -131,7 +133,8 @@ class TableSource:
         inside = posixpath.normpath(path)
         if inside.split("/")[0] in ("..", ".", ""):
             raise UserError(
-                f"path leads out of data.images: {quoted(text)} is not below {self.images}; set a folder above it"
+                f"path is outside data.images: {quoted(text)} is not inside {self.images}; set data.images to a folder "
+                "above both"
             )
         return inside
 
@@ -181,8 +184,8 @@ def _find_tables(path: Path) -> list[Path]:
         raise UserError(f"{folder} is a folder; set data.path to it to read the tables inside")
     kinds = {table.suffix.lower() for table in tables}
     if len(kinds) != 1 or kinds - set(SUFFIXES):
-        raise UserError(f"{path}: not one kind of table; found {show_folders(path) if path.is_dir() else path.name}; "
-                         f"expected {_EXPECTED}")  # fmt: skip
+        found = show_folders(path) if path.is_dir() else path.name
+        raise UserError(f"{path}: not tables in one format; found {found}; expected {_EXPECTED}")
     return tables
 
 
@@ -191,14 +194,14 @@ def _decoded(value: Any) -> Any:
 
 
 def _texts(value: Any) -> list[object]:
-    """The captions in a cell; values that are not text and empty cells are rejected later, by ingest."""
+    """The captions in a cell; ingest later rejects values that are not strings, and empty cells."""
     items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
     texts = [text for item in items for text in (_listed(item) or [item])]
     return [_restored(text) if isinstance(text, str) else text for text in texts]
 
 
 def _listed(cell: object) -> list[str]:
-    """The texts of a list that was written as one text, as JSON or Python writes it: '["a bird", "a cat"]'."""
+    """The strings in a cell that contains a list literal in JSON or Python syntax: '["a bird", "a cat"]'."""
     text = _decoded(cell)
     if not isinstance(text, str) or not text.strip().startswith("[") or len(text) > MAX_LIST:
         return []
@@ -213,5 +216,5 @@ def _listed(cell: object) -> list[str]:
 
 
 def _restored(text: str) -> str | bytes:
-    """The bytes of a CSV cell that was not UTF-8; any other text unchanged."""
+    """The bytes of a CSV cell that was not UTF-8; any other string unchanged."""
     return text.encode("utf-8", "surrogateescape") if any("\udc80" <= char <= "\udcff" for char in text) else text

@@ -1,8 +1,8 @@
-"""The rows of a table, one at a time: JSONL, CSV, TSV or Parquet; a row that cannot be read is reported, not skipped.
+"""Reads the rows of a JSONL, CSV, TSV or Parquet table one at a time; an unreadable row is reported, not skipped.
 
-In JSONL and TSV a line is a row, and in CSV too but for quoted texts with line breaks. A quote that is never closed
-costs its own line and cannot swallow those that follow: lines that are rows by themselves stay rows. TSV has no quotes:
-what stands between tabs is the cell.
+In JSONL and TSV, each line is a row; in CSV too, except that quoted cells may contain line breaks. A quote that is
+never closed invalidates only its own line: later lines that are complete rows are still read as rows. TSV has no
+quotes; everything between two tabs is the cell.
 """
 
 import csv
@@ -23,17 +23,17 @@ from hspcgan.model.common.user_files import open_regular
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 MAX_CELL = 2**24
-"""Characters; csv's own limit of 2**17 is too low for other columns. Long captions are rejected one by one."""
+"""Characters; the default limit of csv, 2**17, is too low for other columns. Long captions are rejected one by one."""
 MAX_LINE = 2**26
-"""Characters; a file with a longer line is no table."""
+"""Characters; a file with a longer line is not a table."""
 MAX_BREAKS = 20
-"""Line breaks in one quoted text."""
+"""Line breaks in one quoted cell."""
 Row = dict[str, Any] | str
-"""A row by column, or the reason why it cannot be read."""
+"""A row as a dictionary by column, or the reason why the row cannot be read."""
 
 
 def read_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
-    """(row number from 1, row) of a table; UserError when it cannot be read at all or lacks a column."""
+    """Yields (row number from 1, row) of a table; raises UserError if the table is unreadable or lacks a column."""
     readers = {".jsonl": _jsonl, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
     return readers[table.suffix.lower()](table, columns)
 
@@ -41,17 +41,17 @@ def read_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 def _need(table: Path, there: list[str], columns: list[str]) -> None:
     twice = sorted({name for name in columns if there.count(name) > 1})
     if twice:
-        raise UserError(f"{table}: several columns are called {', '.join(twice)}; rename all but one of each")
+        raise UserError(f"{table}: several columns have the name {', '.join(twice)}; rename all but one of each")
     missing = [name for name in columns if name not in there]
     if missing:
         raise UserError(
-            f"{table}: no column {', '.join(missing)}; found {', '.join(there) or 'none'}; name them by "
-            "data.image_column, data.caption_columns, data.split_column"
+            f"{table}: no column {', '.join(missing)}; found {', '.join(there) or 'none'}; set "
+            "data.image_column, data.caption_columns and data.split_column to columns of the table"
         )
 
 
 def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
-    seen: dict[str, None] = {}  # every row's columns, in their order: one that no row has is a wrong name
+    seen: dict[str, None] = {}  # columns of all rows, in order; a column that no row has is a wrong name
     with open_regular(table) as file:
         for number, line in enumerate(_limited(table, file), start=1):
             try:
@@ -72,7 +72,7 @@ def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 
 def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(MAX_CELL)
-    # Bytes that are not UTF-8 become surrogates, so that one caption is rejected and not the table.
+    # Bytes that are not UTF-8 become surrogates, so that only one caption is rejected, not the table.
     with io.TextIOWrapper(open_regular(table), "utf-8-sig", "surrogateescape", newline="") as text:
         file = _limited(table, text)
         try:
@@ -80,7 +80,7 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
         except csv.Error as error:
             raise UserError(f"{table}, line 1, the header: {_reason(error)}") from error
         _need(table, header, columns)
-        opened = 0  # the line whose quote was never closed
+        opened = 0  # line with a quote that was never closed
         lines = _Lines(file)
         for number, line in lines:
             try:
@@ -89,12 +89,12 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                 whole = _joined(table, lines, line, len(header))
                 if whole is None:
                     opened = opened or number + 1
-                    yield number, f"line {number + 1} is no row: {_reason(error)}"
+                    yield number, f"line {number + 1} is not a row: {_reason(error)}"
                 else:
                     yield number, dict(zip(header, whole, strict=True))
                 continue
-            if opened and line.count('"') % 2:  # it may be the end of a text with line breaks
-                yield number, f"line {number + 1} is no row: it seems to close the quote of line {opened}"
+            if opened and line.count('"') % 2:  # it may be the end of a cell with line breaks
+                yield number, f"line {number + 1} is not a row: it seems to close the quote in line {opened}"
                 opened = 0
             elif len(cells) == len(header):
                 yield number, dict(zip(header, cells, strict=True))
@@ -103,15 +103,15 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 
 
 def _limited(table: Path, file: Any) -> Iterator[Any]:
-    """The lines of an open file; UserError for one that is longer than a row can be."""
+    """Yields the lines of an open file; raises UserError for a line that is too long for a row."""
     while line := file.readline(MAX_LINE + 1):
         if len(line) > MAX_LINE:
-            raise UserError(f"{table}: a line of more than {MAX_LINE:,} characters; is it a table of text?")
+            raise UserError(f"{table}: a line of more than {MAX_LINE:,} characters; is this a text file?")
         yield line
 
 
 class _Lines:
-    """The lines of a file with their numbers from 1; the next ones can be peeked at."""
+    """The lines of a file with their numbers from 1; `peek` returns the next lines without consuming them."""
 
     def __init__(self, file: Iterable[str]) -> None:
         self.file, self.ahead, self.number = iter(file), deque[str](), 0
@@ -122,7 +122,7 @@ class _Lines:
             yield self.number, line
 
     def peek(self, count: int) -> list[str]:
-        """The next lines, at most so many."""
+        """The next lines, at most `count`."""
         self.ahead.extend(islice(self.file, max(0, count - len(self.ahead))))
         return list(islice(self.ahead, count))
 
@@ -133,7 +133,7 @@ class _Lines:
 
 
 def _joined(table: Path, lines: _Lines, line: str, count: int) -> list[str] | None:
-    """The cells of a row whose quoted text has line breaks; None where a following line looks like a row of its own."""
+    """The cells of a row with line breaks in a quoted cell; None if a following line looks like a separate row."""
     for extra, following in enumerate(lines.peek(MAX_BREAKS), start=1):
         line += following
         if following.count('"') % 2 == 0 and _is_row(table, following, count):
@@ -167,7 +167,7 @@ def _cells(table: Path, line: str) -> list[str]:
 def _reason(error: csv.Error) -> str:
     if "unexpected end" not in str(error):
         return str(error)
-    return 'a quote is opened and not closed; inside quotes it is ""'
+    return 'a quote is opened but not closed; inside quotes, write "" for a quote'
 
 
 def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
@@ -175,24 +175,24 @@ def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
         with open_regular(table) as stream, pq.ParquetFile(stream) as file:
             _need(table, file.schema_arrow.names, columns)
             number = 0
-            for batch in file.iter_batches(1024, columns=columns):  # few, since images may lie in them
+            for batch in file.iter_batches(1024, columns=columns):  # few, since rows may contain images
                 rows = pa.table({name: _column(batch[name], name == columns[0]) for name in columns})
                 for row in rows.to_pylist():
                     number += 1
                     yield number, row
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{table} is not whole Parquet: {error}") from error
+        raise UserError(f"{table} is not a complete Parquet file: {error}") from error
 
 
 def _column(cells: pa.Array, holds_images: bool) -> pa.Array:
-    """A column with its texts as bytes; plain binary cells of the first column are images, as {bytes} has them."""
+    """Converts the strings of a column to bytes, and plain binary cells of the first column, images, to {bytes}."""
     if holds_images and (pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type)):
         return pa.StructArray.from_arrays([cells.cast(pa.large_binary())], ["bytes"], mask=cells.is_null())
     return cells.cast(_as_bytes(cells.type))
 
 
 def _as_bytes(kind: pa.DataType) -> pa.DataType:
-    """Texts as bytes, so that one that is not UTF-8 is one reject and not an unreadable table."""
+    """The type with strings replaced by bytes, so that invalid UTF-8 rejects one caption, not the whole table."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return pa.list_(_as_bytes(kind.value_type))
     if pa.types.is_struct(kind):
@@ -209,18 +209,18 @@ class ImageGroup:
     cells: pa.ChunkedArray
 
     def has(self, table: Path, number: int) -> bool:
-        """Whether a row of a table is in it."""
+        """Whether a row of a table is in this group."""
         return table == self.table and 0 <= number - self.first < len(self.cells)
 
     def image(self, number: int) -> bytes | None:
-        """The image file in a row."""
+        """The bytes of the image file in a row."""
         cell = self.cells[number - self.first].as_py()
         content = cell.get("bytes") if isinstance(cell, dict) else cell
-        return content.encode() if isinstance(content, str) else content  # a text is no image, as ingest then says
+        return content.encode() if isinstance(content, str) else content  # a string is not an image: ingest rejects it
 
 
 def read_images(table: Path, column: str, number: int) -> ImageGroup:
-    """The row group that holds a row (number from 1) of a Parquet table; UserError when it has none or is damaged."""
+    """Reads the row group of a row (number from 1) of a Parquet table; raises UserError if it is missing or damaged."""
     try:
         with open_regular(table) as stream, pq.ParquetFile(stream) as file:
             first = 1
@@ -230,5 +230,5 @@ def read_images(table: Path, column: str, number: int) -> ImageGroup:
                     return ImageGroup(table, first, file.read_row_group(group, columns=[column])[column])
                 first += count
     except pa.ArrowException as error:
-        raise UserError(f"{table.name} is not whole Parquet: {error}") from error
+        raise UserError(f"{table.name} is not a complete Parquet file: {error}") from error
     raise UserError(f"{table.name} ends before row {number}")

@@ -1,4 +1,4 @@
-"""The embedded toy birds as a dataset: scenes sampled by seed, drawn at the cache's size, five captions each."""
+"""The built-in toy birds as a dataset: scenes sampled by seed, drawn at the cache's image size, with five captions."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from hspcgan.pipeline.sources.fingerprints import hash_lines
 
 
 class ToyBirdsSource:
-    """Procedural birds; nothing is read from the disk, so there are no rejects."""
+    """Procedurally drawn birds; nothing is read from disk, so there are no rejects."""
 
     def __init__(self, scenes: int, seed: int, image_size: int) -> None:
         self.count, self.seed, self.size = scenes, seed, image_size

@@ -1,11 +1,11 @@
-"""WebDataset tar shards, as img2dataset writes them.
+"""WebDataset tar shards, as written by img2dataset.
 
-    PATH/[train/|test/]00000.tar    KEY.jpg (or png, webp), KEY.txt (one caption) and KEY.json beside each other
+    PATH/[train/|test/]00000.tar    KEY.jpg (or png, webp) with KEY.txt (one caption) or KEY.json
     PATH/00000.parquet, PATH/00000_stats.json    not read
     PATH/00001.tar.gz               rejected: members are read in place, which a compressed shard does not allow
 
-A key is a member's path up to the first dot of its name, below the shard's folder: train/000000000. The caption is
-KEY.txt, or `captions` or `caption` in KEY.json, as `captions_of` says; a key with several images is an error.
+A key is the folder of the shard plus the path of a member up to the first dot of its name: train/000000000. The caption
+is KEY.txt, or `captions` or `caption` in KEY.json, see `captions_of`; a key with several images is an error.
 Members are read in place by offset and never unpacked, so names cannot escape the folder.
 """
 
@@ -31,7 +31,7 @@ _SHARD = re.compile(r"\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz|tzst)$", re.I
 _COMPRESSED = {
     b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4",
 }  # fmt: skip
-"""How compressed files start."""
+"""First bytes of compressed files."""
 _CAPTIONS = (".txt", ".json")
 Span = tuple[int, int]
 """Offset and length of a member's content in its tar, in bytes."""
@@ -41,12 +41,12 @@ Span = tuple[int, int]
 class _Members:
     tar: Path
     files: dict[str, Span] = field(default_factory=dict)  # by suffix, lower case, from the first dot on
-    seen: dict[str, str] = field(default_factory=dict)  # by suffix: a caption's sha256, of others the `sampled_sha256`
+    seen: dict[str, str] = field(default_factory=dict)  # by suffix: sha256 of a caption, else `sampled_sha256`
     problem: str | None = None
 
 
 class WebDatasetSource:
-    """Samples of tar shards, in the shards' order; of a truncated shard the complete ones, and one reject."""
+    """Samples in tar shards, in the order of the shards; a truncated shard gives its complete samples and a reject."""
 
     def __init__(self, path: Path, test_fraction: float) -> None:
         self.root, self.fraction = path, test_fraction
@@ -75,7 +75,7 @@ class WebDatasetSource:
                 unusable.append(Entry(own, split, where, members))
             # A second image has the same key, which refuse_duplicates reports.
             entries += [Entry(own, split, where + suffix) for suffix in images[1:] if suffix in IMAGE_SUFFIXES]
-        fix = "rename or remove all but one of each, or give each run's shards a folder of their own"
+        fix = "rename or remove all but one of each, or put the shards of each run into a separate folder"
         refuse_duplicates(entries, fix)
         return split_by_picture(entries, self.fraction, _picture) + unusable
 
@@ -91,7 +91,7 @@ class WebDatasetSource:
             problem = str(error)
         images = _images(members)
         if not images:
-            return Item(entry, None, captions, f"no image: its files are {', '.join(members.files)}")
+            return Item(entry, None, captions, f"no image: the sample has only {', '.join(members.files)}")
         try:
             return Item(entry, _content(members, images[0]), captions, problem)
         except OSError as error:
@@ -106,7 +106,7 @@ class WebDatasetSource:
 
 
 def _list(tar: Path) -> list[tuple[str, _Members]]:
-    """(key, members) of a shard in order; members that cannot be used are listed with their problem."""
+    """Returns (key, members) of a shard in order; members that cannot be used are listed with their problem."""
     samples: dict[str, _Members] = {}
     unusable = []
     try:
@@ -120,27 +120,27 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
                 if not member.isreg() or member.issparse():
                     problem = "a link, a device or a sparse file; expected plain files"
                 elif member.size < 0:
-                    problem = "its size is below zero"
+                    problem = "negative size"
                 elif member.offset_data + member.size > size:
                     problem = "the tar ends inside this member"
                 elif suffix in samples.get(key, _Members(tar)).files:
-                    problem = "its name is there twice"
+                    problem = "the name occurs twice"
                 if problem is not None:
                     unusable.append((member.name, _Members(tar, problem=problem)))
                 else:
                     members = samples.setdefault(key, _Members(tar))
                     members.seen[suffix] = _seen(file, suffix, member.offset_data, member.size)
                     members.files[suffix] = (member.offset_data, member.size)
-            # tarfile takes a damaged header for the end; the true end is marked by blocks of zeros.
+            # tarfile treats a damaged header as the end; the true end is marked by blocks of zeros.
             file.seek(archive.offset)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise tarfile.ReadError(f"no end mark, a damaged or cut header at byte {archive.offset:,}")
+                raise tarfile.ReadError(f"no end marker; damaged or truncated header at byte {archive.offset:,}")
     except (tarfile.TarError, OSError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
         # tarfile raises any of these for odd sizes, numbers and PAX fields
         unusable.append(("?", _Members(tar, problem=_broken(tar, error))))
     for key, sample in samples.items():
         others = [suffix for suffix in _images(sample)[1:] if suffix in OTHER_IMAGES]
-        unusable += [(key + s, _Members(tar, problem=f"not an image in a format read here: {s}")) for s in others]
+        unusable += [(key + s, _Members(tar, problem=f"not a supported image format: {s}")) for s in others]
     return [*samples.items(), *unusable]
 
 
@@ -152,12 +152,12 @@ def _broken(tar: Path, error: Exception) -> str:
         start = b""
     for mark, kind in _COMPRESSED.items():
         if start.startswith(mark):
-            return f"compressed by {kind}, while members are read in place; unpack it to a plain .tar beside the others"
-    return f"not a whole tar: {error}; was its download cut short?"
+            return f"compressed with {kind}, but members are read in place; unpack it to a plain .tar in this folder"
+    return f"not a complete tar: {error}; was the download interrupted?"
 
 
 def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
-    """A member's part of the signature, read while its tar is open: at a URL, opening it again costs megabytes."""
+    """The signature of a member, read while its tar is open: opening a tar at a URL again would read megabytes."""
     if suffix not in _CAPTIONS or size > MAX_CAPTION_BYTES:
         return sampled_sha256(file, offset, size)
     file.seek(offset)
@@ -171,12 +171,12 @@ def _split_name(name: str) -> tuple[str, str]:
 
 
 def _images(members: _Members) -> list[str]:
-    """Suffixes of a sample's images, those in a format read here first."""
+    """Suffixes of the images in a sample, supported formats first."""
     return [s for kind in (IMAGE_SUFFIXES, OTHER_IMAGES) for s in members.files if s in kind]
 
 
 def _picture(entry: Entry) -> str:
-    """What identifies an entry's image: its size and the sha256 of its beginning and end."""
+    """Identifies the image of an entry: its size and the sha256 of its beginning and end."""
     members: _Members = entry.ref
     return members.seen[_images(members)[0]]
 
@@ -186,7 +186,7 @@ def _content(members: _Members, suffix: str) -> bytes:
     if size == 0:
         return b""  # an empty range cannot be requested
     if not is_local(members.tar):
-        remote: Any = members.tar  # one request for these bytes: an opened file would read megabytes ahead
+        remote: Any = members.tar  # one request for these bytes; an open file would read megabytes ahead
         return remote.fs.cat_file(remote.path, start=offset, end=offset + size)
     if size > MAX_BYTES:
         raise UnfitFileError(f"{size:,} bytes, more than the {MAX_BYTES:,} allowed")
@@ -196,12 +196,12 @@ def _content(members: _Members, suffix: str) -> bytes:
 
 
 def _read_captions(members: _Members) -> tuple[object, ...]:
-    """A sample's captions; raises UserError with the reason when there are none."""
+    """Reads the captions of a sample; raises UserError with the reason if there are none."""
     there = [suffix for suffix in _CAPTIONS if suffix in members.files]
     if not there:
         raise UserError(f"no captions: neither .txt nor .json among {', '.join(members.files)}")
     for suffix in there:
         if members.files[suffix][1] > MAX_CAPTION_BYTES:
-            raise UserError(f"{suffix} of {members.files[suffix][1]:,} bytes, more than {MAX_CAPTION_BYTES:,}")
+            raise UserError(f"{suffix} has {members.files[suffix][1]:,} bytes, more than {MAX_CAPTION_BYTES:,} allowed")
     contents = {suffix: _content(members, suffix) for suffix in there}
-    return captions_of(contents.get(".txt"), contents.get(".json"), "its", lines=False)
+    return captions_of(contents.get(".txt"), contents.get(".json"), "KEY", lines=False)

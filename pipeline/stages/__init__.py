@@ -1,1 +1,1 @@
-"""The offline stages, each a reader, a mapper and a writer under one runner, and where mappers run."""
+"""The offline stages, each with a reader, a mapper and a writer under one runner, and the engines that run mappers."""

@@ -1,4 +1,4 @@
-"""Caption texts → clean captions for ingest: one line of visible, normalised Unicode, or the reason of a reject."""
+"""Cleans captions for ingest: one line of visible, normalised Unicode, or the reason for rejecting the caption."""
 
 import html
 import re
@@ -7,7 +7,7 @@ import unicodedata
 from hspcgan.model.common.errors import UserError
 
 MAX_WORDS, MAX_CHARACTERS = 1000, 10_000
-"""Longer texts are not captions: CLIP reads 77 tokens, and a parser's time grows with the length."""
+"""Longer strings are not captions: CLIP reads 77 tokens, and the time to parse grows with the length."""
 _TAGS = (
     "a|abbr|address|article|aside|audio|b|bdi|bdo|big|blockquote|body|br|button|canvas|caption|center|cite|code|col|"
     "data|dd|del|details|dfn|dialog|div|dl|dt|em|embed|fieldset|figcaption|figure|font|footer|form|h[1-6]|head|header|hr|"
@@ -15,24 +15,24 @@ _TAGS = (
     "picture|pre|q|s|samp|script|section|select|small|source|span|strike|strong|style|sub|summary|sup|svg|table|tbody|td|"
     "template|textarea|tfoot|th|thead|time|title|tr|track|tt|u|ul|var|video|wbr"
 )
-"""HTML's elements: other words in angle brackets are words of the caption."""
+"""HTML elements; other words in angle brackets are kept as words of the caption."""
 
 _ATTRIBUTE = r"""\s+[\w:-]+\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'=<>]+)"""
 _TAG = re.compile(rf"</?(?:{_TAGS})(?:{_ATTRIBUTE})*\s*/?>|<![A-Za-z-][^<>]*>|<\?[A-Za-z][^<>]*>|(?-i:<PERSON>)", re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _JOINERS = "\u200c\u200d"
-"""Invisible, but they shape Persian words and hold emoji together."""
+"""Invisible, but needed to shape Persian words and to join emoji."""
 
 
 def clean_caption(text: object) -> str:
     """
-    A caption in NFC on one line.
+    Returns a caption in NFC on one line.
 
-    HTML tags become spaces and entities their characters; control characters, U+FFFD and runs of white space become
-    single spaces; invisible format characters (byte order marks, direction overrides, soft hyphens) go. Emoji,
-    right-to-left and any other script stay. Conceptual 12M's <PERSON>, which stands for a name, becomes "person".
-    Raises UserError with the reason for a value that is not a text (bytes are read as UTF-8), is not valid Unicode, is
-    empty, has no letter or digit, or is longer than 1,000 words or 10,000 characters.
+    HTML tags become spaces and entities become characters; control characters, U+FFFD and runs of white space become
+    single spaces; invisible format characters (byte order marks, direction overrides, soft hyphens) are removed. Emoji
+    and all scripts, also right-to-left, are kept. <PERSON>, which replaces names in Conceptual 12M, becomes "person".
+    Raises UserError with the reason for a value that is not a string (bytes are decoded as UTF-8), is not valid
+    Unicode, is empty, has no letter or digit, or is longer than 1,000 words or 10,000 characters.
     """
     if isinstance(text, bytes):
         try:
@@ -42,7 +42,7 @@ def clean_caption(text: object) -> str:
     if isinstance(text, str) and len(text) > 3 and 3 * text.count("\0") >= len(text):
         raise UserError("UTF-16 or UTF-32 without a byte order mark; save it as UTF-8")
     if not isinstance(text, str):
-        raise UserError(f"not a text: {str(text)[:40]!r}")
+        raise UserError(f"not a string: {str(text)[:40]!r}")
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise UserError("not valid Unicode: a lone surrogate")
     plain = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(_word, text))
@@ -53,7 +53,7 @@ def clean_caption(text: object) -> str:
         raise UserError(f"no letter or digit: {clean[:40]!r}")
     words = clean.count(" ") + 1
     if words > MAX_WORDS or len(clean) > MAX_CHARACTERS:
-        raise UserError(f"{words:,} words, {len(clean):,} characters; a caption has {MAX_WORDS:,} words at most, and "
+        raise UserError(f"{words:,} words, {len(clean):,} characters; a caption may have {MAX_WORDS:,} words and "
                          f"{MAX_CHARACTERS:,} characters")  # fmt: skip
     return clean
 
@@ -63,7 +63,7 @@ def _word(tag: re.Match[str]) -> str:
 
 
 def _visible(char: str) -> str:
-    """The character, a space for a control or replacement character, nothing for a format character."""
+    """Returns the character, a space for a control or replacement character, or "" for a format character."""
     kind = unicodedata.category(char)
     if kind == "Cc" or char == "\ufffd":
         return " "

@@ -1,6 +1,6 @@
-"""Encode: every unique caption and phrase prompt once through the frozen CLIP's text tower → float16 features.
+"""Encodes each unique caption and phrase prompt once with the frozen CLIP's text tower, as float16 features.
 
-Legend: n texts of a batch, L tokens of the longest, d CLIP's embedding width.
+Legend: n texts (captions or prompts) in a batch, L tokens of the longest text, d width of CLIP's embedding.
 """
 
 import functools
@@ -32,58 +32,62 @@ if TYPE_CHECKING:
 
 BATCH_TEXTS = 128
 SHARD_TEXTS = 16 * BATCH_TEXTS
-BLOCK = 4096  # texts that are Python strings at a time
+BLOCK = 4096  # texts that are in memory as Python strings at once
 
 
 class Templates(BaseModel):
-    """The prompt patch around a phrase of each kind; {} stands for the phrase."""
+    """The prompt template for each kind of phrase; {} is replaced by the phrase."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    entity: str = Field(default="a photo of a {}", description="Around an entity's lemmatised head (the paper's own).")
-    attribute: str = Field(default="a photo of something {}", description="Around an attribute.")
-    relation: str = Field(default="a photo of something {} something", description="Around a relation.")
+    entity: str = Field(
+        default="a photo of a {}", description="Template for the lemmatised head of an entity (as in the paper)."
+    )
+    attribute: str = Field(default="a photo of something {}", description="Template for an attribute.")
+    relation: str = Field(default="a photo of something {} something", description="Template for a relation.")
 
     @field_validator("entity", "attribute", "relation")
     @classmethod
     def _has_one_slot(cls, text: str) -> str:
         if text.count("{}") != 1 or "{" in text.replace("{}", "") or "}" in text.replace("{}", ""):
-            raise UserError(f"a template holds {{}} exactly once and no other brace; got {text!r}")
+            raise UserError(f"a template must contain {{}} exactly once and no other brace; got {text!r}")
         return text
 
 
 class EncodeConfig(ClipChoice):
-    """The manifest's `encode` section: the CLIP that encodes the texts, and the prompt templates."""
+    """The manifest's `encode` section: the CLIP that encodes captions and phrases, and the prompt templates."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     templates: Templates = Field(default=Templates(), description="Prompt templates by kind of phrase.")
     tokens: bool = Field(
         True,
-        description="Keep token features of captions; false: a smaller cache, for models that read the sentence alone "
-        "(kind galip, or model.context: sentence).",
+        description="Store token features of captions. If false, the cache is smaller, but serves only models that "
+        "read nothing but sentence features (kind galip, or model.context: sentence).",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the text tower runs; auto: a GPU if any.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Device of the text tower; auto uses a GPU if there is one."
+    )
     processes: int = Field(1, ge=1, le=1_024, description="Worker processes, each with its own CLIP on one thread.")
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Features of texts in order, float16: sentence [n, d]; token features of the captions alone, [Σ, d] by offsets."""
+    """Float16 features of texts, in order: sentence [n, d], and token features [Σ, d] by offsets, only of captions."""
 
-    n_tokens: np.ndarray  # [n] int32, begin and end of text included
+    n_tokens: np.ndarray  # [n] int32, including begin and end of text
     truncated: np.ndarray  # [n] bool
     sentence: np.ndarray  # [n, d] float16
-    tokens: np.ndarray  # [Σ, d] float16; [0, d] where encode.tokens is false
+    tokens: np.ndarray  # [Σ, d] float16; [0, d] if encode.tokens is false
     offsets: np.ndarray  # [n + 1] int64; a prompt has no rows
 
 
 def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """
-    Raw sentence features float32 [n, d], each text's token features float32 [tokens, d], and bool [n]: cut off.
+    Returns raw sentence features float32 [n, d], token features float32 [tokens, d] per text, and bool [n]: truncated.
 
     The context is trimmed to the longest text given, which is exact because CLIP's text attention is causal. Raises
-    UserError naming the first text whose features are not finite.
+    UserError naming the first text with features that are not finite.
     """
     import torch
 
@@ -98,8 +102,8 @@ def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, 
         # Comparisons with NaN are false, so this catches NaN, infinity and what float16 cannot hold.
         if not ((np.abs(row) <= limit).all() and (np.abs(part) <= limit).all()):
             raise UserError(
-                f"CLIP {clip.name} gave features that are NaN, infinite or beyond float16 for {text[:80]!r}; "
-                "its weights are damaged or not CLIP's"
+                f"CLIP {clip.name} computed features that are NaN, infinite or beyond float16 for {text[:80]!r}; "
+                "its weights are damaged or are not CLIP weights"
             )
     return rows, features, truncated.numpy()
 
@@ -114,7 +118,7 @@ def cached_clip(path: Path, allow_unverified: bool, device: str) -> "FrozenClip"
 def encode_shard(
     path: Path, allow_unverified: bool, device: str, keep_tokens: bool, batch: list[tuple[str, bool]]
 ) -> Encoded:
-    """The stage's mapper: (text, is a caption) pairs, sorted by length, in batches of fixed composition."""
+    """The mapper of the stage: encodes (text, is a caption) pairs, sorted by length, in fixed batches."""
     clip = cached_clip(path, allow_unverified, device)
     sentences, tokens, lengths, truncated = [], [], [], []
     sizes = [0]
@@ -146,9 +150,9 @@ def pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
 
 
 def stage(config: EncodeConfig) -> Stage:
-    """The encode stage of an `encode` section; raises UserError when the CLIP weights are missing or damaged."""
+    """Returns the encode stage for an `encode` section; raises UserError if the CLIP weights are missing or damaged."""
     path, device = weights_path(config.clip), device_of(config)
-    clip = cached_clip(path, config.allow_unverified, device)  # here, so that damaged weights are found before the work
+    clip = cached_clip(path, config.allow_unverified, device)  # first, so that damaged weights are an early error
     templates = config.templates.model_dump()
 
     def plan() -> str:
@@ -175,7 +179,7 @@ def stage(config: EncodeConfig) -> Stage:
 
 
 def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
-    """Everything that the features depend on; the device is left out, since it changes them by rounding alone."""
+    """Everything that the features depend on; the device is left out, since it changes only their rounding."""
     return {
         **({} if config.tokens else {"tokens": False}),
         "clip_sha256": clip.sha256,
@@ -198,14 +202,14 @@ def describe(config: EncodeConfig) -> dict[str, Any]:
 
 
 def device_of(config: EncodeConfig) -> str:
-    """ "cpu" or "cuda", by `encode.device`."""
+    """The device that `encode.device` selects: "cpu" or "cuda"."""
     from hspcgan.model.clip.frozen import pick_device
 
     return str(pick_device(config.device, "encode.device"))
 
 
 def by_length(clip: "FrozenClip", captions: pa.Array, prompts: pa.Array) -> pa.Table:
-    """`text` and `is_caption`, by number of tokens, then text, so that batches waste little and never change."""
+    """Returns `text` and `is_caption`, sorted by number of tokens and text, for batches that are stable and compact."""
     kinds = np.repeat([True, False], [len(captions), len(prompts)])
     texts = pa.chunked_array([captions, prompts], pa.string())
     lengths, overlong = np.empty(len(texts), np.int32), 0
@@ -217,19 +221,19 @@ def by_length(clip: "FrozenClip", captions: pa.Array, prompts: pa.Array) -> pa.T
     if overlong:
         log.warning(
             f"{overlong} of {len(captions)} unique captions exceed CLIP's {clip.context_length} tokens; "
-            "their features cover the beginning (`truncated` in captions.parquet)"
+            "their features cover only the beginning (`truncated` in captions.parquet)"
         )
     table = pa.table({"text": texts, "is_caption": kinds, "length": lengths})
     return table.sort_by([("length", "ascending"), ("text", "ascending")]).select(["text", "is_caption"])
 
 
 def text_pairs(batch: pa.Table) -> list[tuple[str, bool]]:
-    """Rows of `by_length` as the mapper takes them: (text, is a caption)."""
+    """Converts rows of `by_length` to the (text, is a caption) pairs that the mapper takes."""
     return list(zip(batch["text"].to_pylist(), batch["is_caption"].to_pylist(), strict=True))
 
 
 def texts_of(*columns: pa.Array) -> Iterator[str]:
-    """The texts of columns, one by one, a block of them in memory at a time."""
+    """Yields the texts in columns one by one; only a block of them is in memory as Python strings."""
     for column in columns:
         for start in range(0, len(column), BLOCK):
             yield from column[start : start + BLOCK].to_pylist()
@@ -237,10 +241,10 @@ def texts_of(*columns: pa.Array) -> Iterator[str]:
 
 def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:
     """
-    Words that the CLIP was never trained on, with how many texts hold them.
+    Counts the texts that contain each word that the CLIP was never trained on.
 
-    The words are read from NAME.json beside NAME.pt, {"vocabulary": [words]}, which the toy CLIPs have; a
-    CLIP without one is taken to know every word.
+    The vocabulary is read from NAME.json next to NAME.pt, {"vocabulary": [words]}, which the toy CLIPs have; a CLIP
+    without such a file is assumed to know every word.
     """
     sidecar = clip_path.with_suffix(".json")
     if not sidecar.is_file():
@@ -256,13 +260,13 @@ def _words(text: str) -> set[str]:
 
 
 def warn_unknown(texts: Iterable[str], clip_path: Path) -> None:
-    """One warning line when texts hold words that the CLIP's vocabulary lacks."""
+    """Logs one warning if texts contain words that are not in the CLIP's vocabulary."""
     unknown = unknown_words(texts, clip_path)
     if unknown:
         common = sorted(unknown.items(), key=lambda pair: (-pair[1], pair[0]))[:12]
         shown = ", ".join(f"{word} ({count})" for word, count in common)
         more = f" and {len(unknown) - 12} more" if len(unknown) > 12 else ""
         log.warning(
-            f"{clip_path.stem} was never trained on {len(unknown)} of these texts' words, whose features mean "
-            f"little: {shown}{more}; use another encode.clip for other texts than its own"
+            f"{clip_path.stem} was never trained on {len(unknown)} words in these captions, so their features mean "
+            f"little: {shown}{more}; set encode.clip to a CLIP that was trained on these words"
         )

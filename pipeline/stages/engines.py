@@ -1,4 +1,4 @@
-"""Where mappers run: in this process, in spawned workers, or as tasks of a Ray cluster; results come in order."""
+"""Runs mappers in this process, in spawned workers, or as tasks on a Ray cluster; results are returned in order."""
 
 import functools
 import itertools
@@ -22,12 +22,12 @@ from hspcgan.model.common.errors import UserError
 Mapper = Callable[[Any], Any]
 ENGINES = ("local", "ray")
 RECYCLE_AFTER = 256
-"""Batches for each worker; then new workers replace them, since the memory of some libraries grows."""
+"""Batches per worker before new workers replace the old, since the memory use of some libraries grows."""
 
 AHEAD = 2
-"""Batches in flight for each worker: results come in order, and one slow batch must not stop the other workers."""
+"""Batches in flight per worker: results are returned in order, and a slow batch must not stop the other workers."""
 
-_mapper: Mapper | None = None  # a worker process's own, built by _start
+_mapper: Mapper | None = None  # the mapper of a worker process, built by _start
 
 
 def mapper_factory(mapper: Callable[..., Any], *bound: Any) -> Callable[[], Mapper]:
@@ -39,13 +39,13 @@ def run(
     make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: int = 1, engine: str = "local"
 ) -> Iterator[tuple[Any, float]]:
     """
-    Maps batches, in order, and yields (result, seconds the mapper took) for each.
+    Maps batches in order and yields (result, seconds that the mapper took) for each.
 
     `make_mapper` is called once per process (models are loaded there) and must be picklable for `processes` > 1 and for
-    Ray, where it is called for each batch and has to keep its models itself. Every batch is mapped whole by one mapper
-    with one thread, so results depend neither on `processes` nor on the engine. At most 2 · `processes` batches
-    are in flight, so batches may be a generator that reads them. A mapper's exception is raised here; a worker that
-    dies (out of memory, killed) raises UserError saying so. Local workers end with this process, even if it is killed.
+    Ray, which calls it for each batch, so that it must cache its models. Each batch is processed by one mapper with one
+    thread, so results depend neither on `processes` nor on the engine. At most 2 · `processes` batches are in flight,
+    so batches may be a generator that reads them. An exception in a mapper is raised here; if a worker dies (out of
+    memory, killed), UserError is raised. Local workers end with this process, even if it is killed.
     """
     if engine == "ray":
         return _ray(make_mapper, batches, processes)
@@ -79,7 +79,7 @@ def _generation(
 
 
 def _ray(make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: int) -> Iterator[tuple[Any, float]]:
-    """On the cluster of RAY_ADDRESS, else on a Ray of `processes` workers that is started here and stopped after."""
+    """Runs on the cluster at RAY_ADDRESS, or else on a local Ray with `processes` workers, stopped afterwards."""
     import ray
 
     started = not ray.is_initialized()
@@ -115,8 +115,8 @@ def _call_with(make_mapper: Callable[[], Mapper], batch: Any) -> tuple[Any, floa
 
 def _died(processes: int) -> str:
     return (
-        f"one of {processes} worker processes died, usually out of memory; finished shards are kept: "
-        "run the same command again, with fewer `processes`"
+        f"one of {processes} worker processes died, usually out of memory; finished shards are kept, so "
+        "run the same command again with fewer `processes`"
     )
 
 
@@ -132,13 +132,13 @@ def _local(make_mapper: Callable[[], Mapper], batches: Iterable[Any]) -> Iterato
 
 
 def _begin(make_mapper: Callable[[], Mapper]) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()  # first: models take long to load
+    threading.Thread(target=_end_with_parent, daemon=True).start()  # first, since models take long to load
     _start(make_mapper)
 
 
 def _end_with_parent() -> None:
-    """Ends this worker when its parent process has ended. The pipe of batches does not show that: every worker keeps it
-    open for the others."""
+    """Exits this worker when its parent process has ended; the pipe of batches does not close then, since every worker
+    keeps it open."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -160,7 +160,7 @@ def _call(batch: Any) -> tuple[Any, float]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Inside, one thread for torch, if it is imported, and for numpy's BLAS; after it as many as before."""
+    """Limits torch, if imported, and numpy's BLAS to one thread inside the block; restores torch's number after it."""
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 0
     if torch:

@@ -1,4 +1,4 @@
-"""Image files → square uint8 pixels for ingest: decoded with every oddity named, centre-cropped, resized."""
+"""Decodes, crops and resizes image files for ingest to square uint8 pixels, or reports why a file cannot be used."""
 
 import io
 import struct
@@ -14,7 +14,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MAX_PIXELS = 2**27
 """134 megapixels; larger images are rejected as decompression bombs before their pixels are decoded."""
 MIN_SIDE = 8
-"""Pixels, also the least `data.image_size`; a thinner image would be a few enlarged pixels."""
+"""Pixels; also the smallest `data.image_size`. A thinner image would be a few enlarged pixels."""
 
 _BROKEN = (
     OSError,
@@ -35,22 +35,22 @@ _BROKEN = (
 
 def decode(data: bytes) -> Image.Image:
     """
-    An encoded image file as an upright RGB image.
+    Decodes an image file to an upright RGB image.
 
-    EXIF orientation is applied; alpha is laid over white; palettes, grey, CMYK and YCbCr become RGB; 16-bit grey is
-    scaled by 255/65535 (Pillow would clip it); colour profiles are ignored; an animation gives its first frame.
-    Raises UserError with the reason for anything but a complete JPEG, PNG, WebP or BMP of at most MAX_PIXELS (a PNG
-    without its end mark is complete).
+    EXIF orientation is applied; alpha is composited over white; palettes, grey, CMYK and YCbCr become RGB; 16-bit grey
+    is scaled by 255/65535 (Pillow would clip it); colour profiles are ignored; only the first frame of an animation is
+    used. Raises UserError with the reason for anything but a complete JPEG, PNG, WebP or BMP of at most MAX_PIXELS (a
+    PNG without its end marker counts as complete).
     """
     if not data:
         raise UserError("empty file (0 bytes)")
     with warnings.catch_warnings():
-        # Pillow warns about what is handled here: size below, and metadata that does not touch the pixels.
+        # Pillow's warnings are not needed: the size is checked below, and metadata does not change the pixels.
         warnings.simplefilter("ignore")
         try:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         except Image.UnidentifiedImageError:
-            raise UserError(f"not an image in a format read here ({', '.join(FORMATS)}): {data[:8]!r} …") from None
+            raise UserError(f"not a supported image format ({', '.join(FORMATS)}): {data[:8]!r} …") from None
         except _BROKEN as error:
             raise UserError(f"unreadable header: {error}") from error
         if image.width * image.height > MAX_PIXELS:
@@ -63,7 +63,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF says; as it is where the EXIF block is damaged, which says nothing of the pixels."""
+    """Applies the EXIF orientation; ignores a damaged EXIF block, since the pixels may still be intact."""
     try:
         return ImageOps.exif_transpose(image)
     except _BROKEN:
@@ -74,8 +74,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey: "I;16…", or "I" from older Pillow
         wide = np.asarray(image).astype(np.int64)
         if wide.min() < 0 or wide.max() > 65535:
-            raise UserError(f"grey values {wide.min()}…{wide.max()} outside 16 bit")
-        wide[wide == image.info.get("transparency", -1)] = 65535  # white, as other alpha
+            raise UserError(f"grey values {wide.min()}…{wide.max()} outside the 16-bit range")
+        wide[wide == image.info.get("transparency", -1)] = 65535  # white, like other transparency
         return Image.fromarray(np.rint(wide / 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         layer = image.convert("RGBA")
@@ -85,7 +85,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def center_box(width: int, height: int) -> tuple[int, int, int, int]:
-    """The largest centred square (x0, y0, x1, y1) in pixels; the odd pixel is left over at the right or the bottom."""
+    """The largest centred square (x0, y0, x1, y1) in pixels; an odd pixel is cut off at the right or the bottom."""
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     return left, top, left + side, top + side
@@ -93,15 +93,15 @@ def center_box(width: int, height: int) -> tuple[int, int, int, int]:
 
 def around(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
     """
-    An object with its surroundings, the crop of the text-to-image literature on CUB (since StackGAN).
+    Crops an object with its surroundings, as the text-to-image literature on CUB does (since StackGAN).
 
-    A square about the box's centre that reaches ¾ of the box's longer side to each direction, cut off at the image's
-    borders. Raises UserError for a box (x0, y0, x1, y1 in pixels) without area inside the image.
+    The crop is a square around the centre of the box that extends ¾ of the longer side of the box in each direction,
+    clipped at the image borders. Raises UserError for a box (x0, y0, x1, y1 in pixels) with no area inside the image.
     """
     x0, y0, x1, y1 = box
     inside = (max(0, x0), max(0, y0), min(image.width, x1), min(image.height, y1))
     if inside[0] >= inside[2] or inside[1] >= inside[3]:
-        raise UserError(f"its box {box} has no area inside the image of {image.width}×{image.height} pixels")
+        raise UserError(f"the box {box} has no area inside the image of {image.width}×{image.height} pixels")
     reach = max(1, int(max(x1 - x0, y1 - y0) * 0.75))
     x, y = (x0 + x1) // 2, (y0 + y1) // 2
     return image.crop((max(0, x - reach), max(0, y - reach), min(image.width, x + reach), min(image.height, y + reach)))
@@ -109,10 +109,10 @@ def around(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
 
 def fit(image: Image.Image, size: int) -> np.ndarray:
     """
-    The centred square of an RGB image at `size`, uint8 [3, size, size], 0..255.
+    Crops an RGB image to the centred square and resizes it to uint8 [3, size, size], 0..255.
 
-    Resized with Pillow's bicubic filter, whose support grows with the scale (antialiased), like clean-fid
-    and CLIP's own preprocessing. Smaller images are enlarged; raises UserError below MIN_SIDE on either side.
+    Uses Pillow's bicubic filter, which is antialiased because its support grows with the scale, like clean-fid and the
+    preprocessing of CLIP. Smaller images are enlarged; raises UserError if a side is shorter than MIN_SIDE.
     """
     if min(image.size) < MIN_SIDE:
         raise UserError(f"{image.width}×{image.height} pixels, fewer than {MIN_SIDE} on a side")

@@ -1,4 +1,4 @@
-"""Ingest: a dataset's entries → shards of square images and clean captions; each rejected row is in rejects.parquet."""
+"""Ingests a dataset into shards of square images and clean captions; each rejected row is in rejects.parquet."""
 
 import functools
 from collections import Counter
@@ -23,7 +23,8 @@ from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 SHARD_IMAGES = 128
 RULES = tuple(f"hspcgan.pipeline.stages.{name}" for name in ("ingest_items", "images", "caption_text"))
 SOURCE_CODE = ("hspcgan.pipeline.sources", "hspcgan.pipeline.toybirds")
-"""Modules that decide which samples are kept and how; of sources, the one in use and what it imports of these."""
+"""Modules that decide which samples are kept and how: RULES, the module of the source in use, and the modules in the
+packages SOURCE_CODE that it imports."""
 
 
 ENCODING = "hspcgan.pipeline.cache.image_store"
@@ -31,14 +32,14 @@ ENCODING = "hspcgan.pipeline.cache.image_store"
 
 @dataclass
 class Encoded:
-    """A checked shard, and its images as files of the data.store."""
+    """A checked shard, and its images as encoded files."""
 
     checked: Checked
     files: list[bytes]
 
 
 def check_and_encode(size: int, store: Mapping[str, Any], items: Sequence[Item]) -> Encoded:
-    """The stage's mapper where images are kept encoded; raw ones are those of `check_items`."""
+    """The mapper of the stage if images are stored encoded; for raw images it is `check_items`."""
     checked = check_items(size, items)
     files = [encode_image(pixels, store) for pixels in checked.pixels]
     checked.pixels.clear()
@@ -46,7 +47,7 @@ def check_and_encode(size: int, store: Mapping[str, Any], items: Sequence[Item])
 
 
 def pack(size: int, found: Checked | Encoded) -> Shard:
-    """A checked shard as the cache's tables and arrays."""
+    """Converts a checked shard to the tables and arrays of the cache."""
     if isinstance(found, Encoded):
         checked, arrays = found.checked, packed(found.files)
     else:
@@ -61,7 +62,7 @@ def pack(size: int, found: Checked | Encoded) -> Shard:
 
 
 def stage(config: DataConfig) -> Stage:
-    """The ingest stage of a `data` section; raises UserError when the dataset is not of the layout named."""
+    """Returns the ingest stage for a `data` section; raises UserError if the dataset does not have the layout named."""
     source, store = open_source(config), config.image_store
     encoding = [ENCODING] if store else []
     inputs = {

@@ -1,4 +1,4 @@
-"""The mapper of ingest: items as read → rows of samples, captions and rejects, and pixels; it touches no disk."""
+"""The mapper of ingest: turns items into rows of samples, captions and rejects, and pixels, without disk access."""
 
 import hashlib
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Checked:
 
 
 def check_items(size: int, items: Sequence[Item]) -> Checked:
-    """The stage's mapper: every row of every item becomes a row of captions, samples or rejects."""
+    """The mapper of the stage: every row of every item becomes a row of captions, samples or rejects."""
     checked = Checked()
     for item in items:
         _check_item(item, size, checked)
@@ -53,10 +53,10 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
         checked.reject(caption_id, "caption", why)
     try:
         if key != item.entry.key or where != item.entry.where:
-            raise UserError("its name is not valid Unicode; rename it")
+            raise UserError("the name is not valid Unicode; rename the file")
         sample, pixels = _check_image(item, size)
         if not captions:
-            raise UserError("all its captions were refused")
+            raise UserError("all of its captions were rejected")
     except ValueError as error:
         checked.reject(where, "image", str(error))
         for row in captions:
@@ -68,12 +68,12 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
 
 
 def _writable(name: str) -> str:
-    """A name for Parquet: bytes that are not UTF-8 become escapes such as \\udcff."""
+    """Converts a name for Parquet: bytes that are not UTF-8 become escapes such as \\udcff."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
-    """The samples row and the pixels uint8 [3, size, size]; raises UserError with the reason."""
+    """Returns the samples row and the pixels uint8 [3, size, size]; raises UserError with the reason for a reject."""
     if item.problem is not None:
         raise UserError(item.problem)
     if item.image is None:

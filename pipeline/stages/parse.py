@@ -1,4 +1,4 @@
-"""Parse: each unique caption once through the concept parser; repeated captions reuse the first result."""
+"""Parses each unique caption once with the concept parser; repeated captions reuse the first result."""
 
 import functools
 import json
@@ -22,20 +22,20 @@ from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 
 class _Plan:
-    """Which captions of each shard have a text that occurs first there, and is parsed there; a few bytes a caption."""
+    """Assigns each unique caption to the shard where it first occurs and is parsed; needs a few bytes per caption."""
 
     def __init__(self, partial: PartialCache) -> None:
         sizes = [len(partial.column_of("ingest", index, "captions", "text")) for index in partial.shards("ingest")]
-        self.starts = offsets_of(np.array(sizes, np.int64))  # row, over all shards, of each shard's first caption
+        self.starts = offsets_of(np.array(sizes, np.int64))  # row, over all shards, of the first caption of each shard
         _, self.codes = numbered(partial.column("ingest", "captions", "text"))
-        _, self.first = np.unique(self.codes, return_index=True)  # by code: the row where its text occurs first
+        _, self.first = np.unique(self.codes, return_index=True)  # code → row where the caption first occurs
 
     def home(self, shard: int) -> np.ndarray:
-        """For each caption of a shard the row, over all shards, where its text occurs first, int64."""
+        """For each caption of a shard, the row (over all shards) where an equal caption first occurs, int64."""
         return self.first[self.codes[self.starts[shard] : self.starts[shard + 1]]]
 
     def fresh(self, shard: int) -> np.ndarray:
-        """Rows inside a shard of the captions that are parsed there, int64."""
+        """Rows within a shard of the captions that are parsed there, int64."""
         return np.flatnonzero(self.home(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
 
 
@@ -58,7 +58,7 @@ def concept_row(concepts: Concepts) -> dict[str, Any]:
 
 
 def _parse_texts(parser: Parser, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """The stage's mapper: texts → rows of schema.CONCEPTS without ids; how rules and graphs compare, counts by name."""
+    """The mapper of the stage: captions → rows of schema.CONCEPTS without ids, and counts by name (see `notes`)."""
     notes: Counter[str] = Counter()
     rows = []
     for concepts in parser.parse(texts):
@@ -78,7 +78,7 @@ def make_mapper(config: ParseConfig) -> functools.partial:
 
 
 def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache) -> Job:
-    """The work on a cache's captions; `make_mapper` makes the mapper of texts to rows and notes."""
+    """Returns the parse job of a cache; `make_mapper` makes the mapper from captions to rows and notes."""
     plan = _Plan(partial)
 
     @functools.lru_cache(maxsize=32)
@@ -91,7 +91,7 @@ def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache
 
     def pack(index: int, parsed: tuple[list[dict[str, Any]], Counter[str]]) -> Shard:
         start = int(plan.starts[index])
-        known = dict(zip((start + plan.fresh(index)).tolist(), parsed[0], strict=True))  # by the row of a text's home
+        known = dict(zip((start + plan.fresh(index)).tolist(), parsed[0], strict=True))  # by `home`
         rows = []
         ids = partial.column_of("ingest", index, "captions", "caption_id").to_pylist()
         for caption_id, home in zip(ids, plan.home(index).tolist(), strict=True):
@@ -112,25 +112,25 @@ def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache
 
 
 def stage(config: ParseConfig) -> Stage:
-    """The parse stage of a `parse` section; raises UserError when the annotator's model is missing."""
+    """Returns the parse stage for a `parse` section; raises UserError if the model of the annotator is missing."""
     open_job = functools.partial(job, functools.partial(make_mapper, config), config.processes)
-    settings = config.model_dump(mode="json", exclude={"processes", "model", "spacy_model"})  # tools name the models
+    settings = config.model_dump(mode="json", exclude={"processes", "model", "spacy_model"})  # models are in tools
     inputs = {"parse": settings, "tools": versions(config), "code": rules_code(config.annotator)}
     return Stage("parse", "captions", inputs, lambda: plan_line(config), open_job)
 
 
 def plan_line(config: ParseConfig) -> str:
-    """The stage's plan, in one line."""
+    """The plan of the stage, in one line."""
     return f"{config.annotator} {config.model or '(default model)'}, processes {config.processes}"
 
 
 def versions(config: ParseConfig) -> dict[str, str]:
-    """Versions of the tools, and the hash of the model, on which a parse depends."""
+    """The versions of the tools and the hash of the model that a parse depends on."""
     return _parser(config).versions()
 
 
 def notes(partial: PartialCache) -> dict[str, int]:
-    """Counts over unique captions: the rules' edges beside sng_parser's, and fallbacks to noun chunks."""
+    """Counts over unique captions: edges of the rules compared with those of sng_parser, and noun-chunk fallbacks."""
     total: Counter[str] = Counter()
     for stats in partial.stats("parse"):
         total.update(stats["notes"])

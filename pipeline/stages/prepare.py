@@ -1,4 +1,4 @@
-"""Prepare: the offline stages in order, from a manifest to a finished cache; resumes, or does nothing when done."""
+"""Runs the offline stages in order, from a manifest to a finished cache; resumes, or does nothing if complete."""
 
 import logging
 import time
@@ -33,7 +33,7 @@ TOOLS = ("hspcgan", "torch", "openai-clip", "pillow", "numpy", "h5py", "pyarrow"
 
 @dataclass(frozen=True)
 class Recipe:
-    """The parts of a manifest that make a cache, checked."""
+    """The validated parts of a manifest that define a cache."""
 
     name: str
     cache: Path
@@ -44,7 +44,7 @@ class Recipe:
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Recipe":
-        """Raises ManifestError when one of its sections is wrong."""
+        """Builds the recipe of a manifest; raises ManifestError if one of its sections is invalid."""
         return cls(
             manifest.name,
             manifest.cache,
@@ -69,12 +69,12 @@ def prepare(
     engine: str = "local",
 ) -> list[str]:
     """
-    Runs the stages up to and with `upto`, all by default (`only`: that one alone, the earlier ones must be complete).
+    Runs the stages up to and including `upto`, by default all (`only`: just that stage, if the earlier are complete).
 
-    Stages and shards that are there already are kept; a complete cache from the same inputs is left alone. `rebuild`
-    makes a new cache, which then replaces the complete one. `dry_run` prints the plan and writes nothing.
-    `engine`: one of engines.ENGINES. Returns the lines to show at the end: a summary, or the plan of a dry run.
-    Raises UserError for anything that a user can fix, where possible before the first expensive step.
+    Existing stages and shards are kept; a complete cache made from equal inputs is not changed. `rebuild` makes a new
+    cache, which then replaces the complete cache. `dry_run` writes nothing. `engine`: one of engines.ENGINES. Returns
+    the lines to show at the end: a summary, or the plan of a dry run. Raises UserError for anything that a user can
+    fix, if possible before the first expensive step.
     """
     start = time.perf_counter()
     recipe = Recipe.of(manifest)
@@ -94,11 +94,11 @@ def prepare(
     adds_taps = not rebuild and lacks_taps(recipe.cache, inputs)
     if not rebuild and not adds_taps and is_current(recipe.cache, inputs):
         Cache(recipe.cache).check()
-        return [*plan, f"Nothing to do: {recipe.cache} is complete and made from exactly this."]
+        return [*plan, f"Nothing to do: {recipe.cache} is complete and up to date."]
     if dry_run:
         left = work_folder(recipe.cache)
         resumed = " An unfinished run would be resumed." if left.exists() else ""
-        added = f" Only taps would be made: {recipe.cache} has the rest." if adds_taps else ""
+        added = f" Only taps would be added to {recipe.cache}." if adds_taps else ""
         return [*plan, f"Dry run: nothing is written.{resumed}{added}"]
     for line in plan:
         log.info(line)
@@ -128,8 +128,8 @@ def prepare(
 
 
 def _finished(recipe: Recipe, start: float) -> list[str]:
-    """Logs the duration since `start` and what may be wrong with the finished cache; its summary."""
-    log.info(f"total   {time.perf_counter() - start:.1f} s, with loading the models")
+    """Logs the duration since `start` and warnings about the finished cache; returns its summary."""
+    log.info(f"total   {time.perf_counter() - start:.1f} s, including model loading")
     result = Cache(recipe.cache)
     for doubt in doubts(result):
         log.warning(doubt)
@@ -137,10 +137,10 @@ def _finished(recipe: Recipe, start: float) -> list[str]:
 
 
 def _stages(recipe: Recipe, upto: str) -> list[Stage]:
-    """The stages up to `upto`, with their inputs; missing data, models or weights raise UserError here."""
+    """Returns the stages up to `upto`, with their inputs; raises UserError if data, models or weights are missing."""
     if upto not in recipe.stages:
         raise UserError(
-            f"{recipe.name}: taps.views names no view, so there are no CLIP features to keep; set it, such as "
+            f"{recipe.name}: taps.views is empty, so there are no CLIP features to store; set it, for example "
             "-o 'taps.views=[whole, whole-flipped]'"
         )
     makers: dict[str, Callable[[], Stage]] = {
@@ -153,7 +153,7 @@ def _stages(recipe: Recipe, upto: str) -> list[Stage]:
 
 
 def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
-    """UserError when the cache or the run lies in the dataset's folder and would be read as data."""
+    """Raises UserError if the cache or the run is in the folder of the dataset and would be read as data."""
     if data.source != "folder" or data.path is None:
         return
     home = data.path.resolve()
@@ -162,29 +162,29 @@ def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
         inside = place.resolve()
         if not inside.is_relative_to(home):
             continue
-        if not any(part.startswith(".") for part in inside.relative_to(home).parts):  # hidden folders are no data
+        if not any(part.startswith(".") for part in inside.relative_to(home).parts):  # hidden folders are not read
             raise UserError(
-                f"{name} {place} lies inside data.path {data.path}, where every file is read as data; name a folder "
-                f"outside of it, such as -o {name}=runs/{manifest.name}/{name}"
+                f"{name} {place} is inside data.path {data.path}, where every file is read as data; give a folder "
+                f"outside it, such as -o {name}=runs/{manifest.name}/{name}"
             )
 
 
 def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> None:
-    if not partial.is_made_from(stage.name, stage.inputs):  # `begin` would discard shards of other inputs
+    if not partial.is_made_from(stage.name, stage.inputs):  # `begin` would discard shards made from other inputs
         raise UserError(
-            f"{wanted} needs a complete {stage.name} stage of this manifest, and {partial.path} has none; "
+            f"{wanted} needs a complete {stage.name} stage of this manifest, but {partial.path} has none; "
             f"run `hspcgan {stage.name} MANIFEST{again}` first, or `hspcgan prepare MANIFEST{again}` for all stages"
         )
 
 
 def _refuse_moved(data: DataConfig, stage: Stage) -> None:
-    """UserError when the data changed while it was read; the next run starts ingest from scratch."""
+    """Raises UserError if the data changed while it was read; the next run starts ingest from scratch."""
     if ingest.stage(data).inputs != stage.inputs:
-        raise UserError(f"{data.path} changed while it was read; run the same command again, from scratch")
+        raise UserError(f"{data.path} changed while it was read; run the same command again to ingest from scratch")
 
 
 def _refuse_empty(partial: PartialCache) -> None:
-    """UserError, with the most frequent reasons, when ingest kept no sample."""
+    """Raises UserError, with the most frequent reasons, if ingest kept no sample."""
     if any(stats["samples"] for stats in partial.stats("ingest")):
         return
     tables = [partial.read("ingest", index, only=["rejects"])[0]["rejects"] for index in partial.shards("ingest")]
@@ -206,7 +206,7 @@ def describe(recipe: Recipe, partial: PartialCache) -> dict:
 
 
 def summary(cache: Cache) -> list[str]:
-    """What a user should know of a finished cache, a line each: sizes, rejects and their reasons."""
+    """Summarises a finished cache in lines for the user: sizes, rejects and their reasons."""
     counts, splits = cache.info["counts"], _splits(cache)
     lines = [
         f"{counts['samples']:,} images ({schema.split_counts(splits)}), "
@@ -226,7 +226,7 @@ def summary(cache: Cache) -> list[str]:
 
 
 def doubts(cache: Cache) -> list[str]:
-    """Why a finished cache may not be what the user wants: truncated captions, splits, captions in other languages."""
+    """Lists why a finished cache may not be what the user wants: truncated captions, splits, other languages."""
     counts, splits = cache.info["counts"], _splits(cache)
     lines = []
     if counts["truncated"]:

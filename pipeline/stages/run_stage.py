@@ -1,4 +1,4 @@
-"""Runs one stage shard by shard: reader → mapper → writer; finished shards are skipped, the durations are kept."""
+"""Runs one stage shard by shard: reader → mapper → writer; finished shards are skipped, durations are measured."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,18 +24,18 @@ class Shard:
 
 @dataclass(frozen=True)
 class Job:
-    """A stage's work on one cache: `read` and `pack` may touch the disk, the mapper does not."""
+    """A stage's work on one cache: `read` and `pack` may access the disk, the mapper does not."""
 
     sizes: list[int]  # rows in each shard, for the progress bar
     read: Callable[[int], Any]  # shard index → batch
     make_mapper: Callable[[], engines.Mapper]
-    pack: Callable[[int, Any], Shard]  # shard index, mapped batch → what is written
+    pack: Callable[[int, Any], Shard]  # shard index, mapped batch → shard to write
     processes: int = 1
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of schema.STAGES; `inputs` is everything that its result depends on; `open` plans the work."""
+    """A stage of schema.STAGES; `inputs` is everything that its result depends on; `open` returns the job."""
 
     name: str
     unit: str
@@ -46,7 +46,7 @@ class Stage:
 
 @dataclass
 class Report:
-    """Durations of a stage; seconds are summed over workers, so map may exceed the wall clock."""
+    """Durations of a stage; seconds are summed over workers, so `map_sec` may exceed `wall_sec`."""
 
     name: str
     shards: int = 0
@@ -61,7 +61,7 @@ class Report:
         """One line for the terminal."""
         if self.shards == self.skipped:
             return f"{self.name:<7} already complete ({self.shards} shards)"
-        skipped = f", {self.skipped} kept from before" if self.skipped else ""
+        skipped = f", {self.skipped} from an earlier run" if self.skipped else ""
         return (
             f"{self.name:<7} {self.rows:>7,} rows in {self.wall_sec:.1f} s ({self.shards} shards{skipped}; "
             f"read {self.read_sec:.1f} s, map {self.map_sec:.1f} s, write {self.write_sec:.1f} s)"

@@ -1,4 +1,4 @@
-"""Taps: each image's views once through the frozen CLIP's image tower → the patch features that D reads, float16.
+"""Computes taps: float16 patch features of each image's views from the frozen CLIP's image tower, which D reads.
 
 Legend: n images of a shard, V views, T taps, D width of the image tower, g patches per side.
 """
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 BATCH_IMAGES = 64
 CODE = ("hspcgan.model.image_views", "hspcgan.model.clip.block")
-"""Modules that decide the features' bits: the crops of views, and the pass through CLIP's blocks."""
+"""Modules that determine the exact features: the crops of views, and the pass through CLIP's blocks."""
 ReadImages = Callable[[int], tuple[list[str], np.ndarray]]
 
 
 class TapsConfig(BaseModel):
-    """The manifest's `taps` section: which CLIP features of the images are kept, for `train.cache_taps: disk`."""
+    """The manifest's `taps` section: which CLIP features of the images are stored, for `train.cache_taps: disk`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     views: tuple[str, ...] = Field(
         (),
-        description="whole, top-left, top-right, bottom-left, bottom-right (crops of 7/8 of each side), each also "
-        "mirrored as NAME-flipped; none: no features are kept.",
+        description="Views of each image: whole, top-left, top-right, bottom-left, bottom-right (crops of 7/8 of each "
+        "side), each also mirrored as NAME-flipped. If empty, no features are stored.",
     )
-    blocks: tuple[int, ...] = Field((1, 4, 8), description="CLIP blocks, numbered for 12 layers, as model.taps is.")
+    blocks: tuple[int, ...] = Field((1, 4, 8), description="CLIP blocks, numbered for 12 layers, like model.taps.")
 
     @field_validator("views")
     @classmethod
@@ -51,12 +51,12 @@ class TapsConfig(BaseModel):
         from hspcgan.model.image_views import VIEWS
 
         if set(views) - set(VIEWS) or len(set(views)) < len(views):
-            raise UserError(f"views are of {', '.join(VIEWS)}, each at most once")
+            raise UserError(f"views must be among {', '.join(VIEWS)}, each at most once")
         return views
 
 
 def view_taps(clip: "FrozenClip", images: np.ndarray, view: str, blocks: Sequence[int], device: str) -> np.ndarray:
-    """CLIP's patch features after `blocks` of one view of images uint8 [n, 3, H, H]; float32 [n, T, D, g, g]."""
+    """CLIP's patch features after `blocks` for one view of images uint8 [n, 3, H, H]; float32 [n, T, D, g, g]."""
     import torch
 
     from hspcgan.model.image_views import view_pixels
@@ -74,38 +74,38 @@ def tap_shard(
     blocks: Sequence[int],
     batch: tuple[list[str], np.ndarray],
 ) -> np.ndarray:
-    """The stage's mapper: keys and images uint8 [n, 3, H, H] → float16 [n, V, T, D, g, g].
+    """The mapper of the stage: keys and images uint8 [n, 3, H, H] → float16 [n, V, T, D, g, g].
 
-    Raises UserError naming the first image and view whose features are not finite in float16.
+    Raises UserError naming the first image and view with features that are not finite in float16.
     """
     from hspcgan.model.clip.block import fold_quick_gelu
 
     clip = cached_clip(path, allow_unverified, device)
-    fold_quick_gelu(clip.network.visual)  # as training does, for the same bits; encode's text tower stays as it is
+    fold_quick_gelu(clip.network.visual)  # as in training, for equal bits; the text tower is unchanged
     keys, images = batch
     taps = np.empty((len(images), len(views), len(blocks), clip.width, clip.grid, clip.grid), np.float16)
     for start in range(0, len(images), BATCH_IMAGES):
         part = slice(start, start + BATCH_IMAGES)
         for number, view in enumerate(views):
             found = view_taps(clip, images[part], view, blocks, device)
-            held = (np.abs(found) <= np.finfo(np.float16).max).all(axis=(1, 2, 3, 4))  # False where there is a NaN
+            held = (np.abs(found) <= np.finfo(np.float16).max).all(axis=(1, 2, 3, 4))  # False for NaN
             if not held.all():
                 raise UserError(
-                    f"CLIP {clip.name} gave features that are NaN, infinite or beyond float16 for the view {view} of "
-                    f"{keys[start + int(held.argmin())]!r}; its weights are damaged or not CLIP's"
+                    f"CLIP {clip.name} computed features that are NaN, infinite or beyond float16 for the view {view} "
+                    f"of {keys[start + int(held.argmin())]!r}; its weights are damaged or are not CLIP weights"
                 )
             taps[part, number] = found
     return taps
 
 
 def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
-    """The taps stage of a `taps` section with views; raises UserError for blocks that the CLIP does not have."""
+    """Returns the taps stage for a `taps` section with views; raises UserError for blocks that the CLIP lacks."""
     path, device = weights_path(encode.clip), device_of(encode)
     clip, about = cached_clip(path, encode.allow_unverified, device), describe(config, encode)
     kilobytes = 2 * len(config.views) * len(about["blocks"]) * clip.width * clip.grid**2 / 1e3
 
     def plan() -> str:
-        return f"{', '.join(config.views)}: after blocks {about['blocks']} on {device}; {kilobytes:,.0f} KB an image"
+        return f"{', '.join(config.views)}: after blocks {about['blocks']} on {device}; {kilobytes:,.0f} KB per image"
 
     def open_job(partial: PartialCache) -> Job:
         sizes, read = _finished_images(partial) if isinstance(partial, ExtendedCache) else _ingested_images(partial)
@@ -127,7 +127,7 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
 
 
 def _ingested_images(partial: PartialCache) -> tuple[list[int], ReadImages]:
-    """Samples in each shard of ingest, and a function from a shard's index to its keys and images."""
+    """The number of samples in each ingest shard, and a function from a shard's index to its keys and images."""
 
     def read(index: int) -> tuple[list[str], np.ndarray]:
         tables, arrays = partial.read("ingest", index, only=["samples", "image", "image_offsets"])
@@ -137,7 +137,7 @@ def _ingested_images(partial: PartialCache) -> tuple[list[int], ReadImages]:
 
 
 def _finished_images(extended: ExtendedCache) -> tuple[list[int], ReadImages]:
-    """The same for a finished cache, where each shard of ingest is a row group of samples.parquet."""
+    """Like `_ingested_images`, for a finished cache: each ingest shard is a row group of samples.parquet."""
     cache, sizes = extended.finished, extended.finished.sample_shards()
     ends = np.cumsum(sizes)
 
@@ -149,20 +149,20 @@ def _finished_images(extended: ExtendedCache) -> tuple[list[int], ReadImages]:
 
 
 def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
-    """The `taps` object of cache.json: clip_sha256, views, blocks (0-based, of this CLIP); UserError like `stage`."""
+    """The `taps` object of cache.json: clip_sha256, views, blocks (0-based, of this CLIP); errors as in `stage`."""
     clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
     try:
         blocks = _scaled(config.blocks, clip)
     except ValueError as error:
         raise UserError(
-            f"taps.blocks is {list(config.blocks)}, expected numbers that rise within 0..11: written for 12 blocks, "
-            f"they are scaled to the {clip.layers} of CLIP {clip.name}, where no two may meet; set it as model.taps is"
+            f"taps.blocks is {list(config.blocks)}, expected increasing numbers within 0..11; they are scaled from 12 "
+            f"blocks to the {clip.layers} of CLIP {clip.name} and must stay distinct; use the value of model.taps"
         ) from error
     return {"clip_sha256": clip.sha256, "views": list(config.views), "blocks": blocks}
 
 
 def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[str, Any] | None) -> None:
-    """One warning line when the manifest's `model` section, if it has one, reads other blocks than `taps` keeps."""
+    """Logs one warning if the `model` section of the manifest, if any, reads other blocks than `taps` stores."""
     from hspcgan.model.config import ModelConfig
 
     if model is None:
@@ -171,17 +171,17 @@ def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[s
     clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
     try:
         same = _scaled(read, clip) == _scaled(config.blocks, clip)
-    except ValueError:  # of model.taps; `train` raises the full message
+    except ValueError:  # in model.taps; `train` raises the full message
         same = False
     if not same:
         log.warning(
             f"taps.blocks is {list(config.blocks)}, but model.taps is {read}: training with "
-            "train.cache_taps: disk will refuse this cache; set taps.blocks to model.taps"
+            "train.cache_taps: disk will reject this cache; set taps.blocks to model.taps"
         )
 
 
 def _scaled(blocks: Any, clip: "FrozenClip") -> list[int]:
-    """0-based blocks of this CLIP by their numbers for 12 layers; UserError where there are none such."""
+    """Converts block numbers for 12 layers to 0-based blocks of this CLIP; raises UserError if there are none."""
     from hspcgan.model.config import ModelConfig
 
     return ModelConfig.model_validate({"taps": blocks}).tap_blocks(clip.layers)

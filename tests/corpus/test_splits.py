@@ -71,7 +71,7 @@ def test_doubles_across_splits_that_the_data_has_are_counted_by_every_command(tm
             write(tmp_path / "data" / split / f"{split}{number}.png", picture(number))
             write(tmp_path / "data" / split / f"{split}{number}.txt", "a red bird")
     path = manifest(tmp_path / "m.yaml", tmp_path / "data", tiny_clip_path)
-    said = "2 of 3 test images are also in train, as the same file under another key"
+    said = "2 of 3 test images are also in train, as equal files under other keys"
     for command in ("prepare", "stats", "validate"):
         result = hspcgan(command, path if command == "prepare" else path.with_suffix(".cache"))
         assert (result.exit_code, result.output.count(said)) == (0, 1), result.output
@@ -94,9 +94,9 @@ def test_captions_in_other_languages_are_counted(tmp_path, tiny_clip_path, capti
         write(tmp_path / "data" / f"{number}.txt", caption)
     path = manifest(tmp_path / "m.yaml", tmp_path / "data", tiny_clip_path)
     prepared, stats = hspcgan("prepare", path).output, hspcgan("stats", path.with_suffix(".cache")).output
-    assert f"{foreign} captions are mostly of such words" in stats
+    assert f"{foreign} captions consist mostly of such words" in stats
     assert ("captions are read as English, so translate those of other languages" in prepared) == bool(foreign)
-    assert "warning: 3 captions (75.0%) are mostly of words that" in prepared or not foreign
+    assert "warning: 3 captions (75.0%) consist mostly of words that" in prepared or not foreign
 
 
 @pytest.mark.parametrize("name", ["0.JPG", "photos\\0.jpg"])
@@ -110,4 +110,4 @@ def test_a_name_of_other_letters_or_slashes_gets_a_hint(tmp_path, tiny_clip_path
     path = manifest(tmp_path / "m.yaml", tmp_path / "data", tiny_clip_path, source="coco")
     assert hspcgan("ingest", path).exit_code == 0
     (why,) = [why for where, what, why in ingested(path.with_suffix(".cache")).rejects if what == "image"]
-    assert ("there is 0.jpg" if name == "0.JPG" else "write folders with / instead of \\") in why
+    assert ("there is 0.jpg" if name == "0.JPG" else "use / instead of \\") in why

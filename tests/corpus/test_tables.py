@@ -112,9 +112,9 @@ PARQUET = {
     "dictionary": (lambda p: parquet(p, image=pa.array(["0.png", "1.png"]).dictionary_encode(), caption=["a", "b"]), 2),
     "no-rows": (lambda p: parquet(p, image=pa.array([], pa.string()), caption=pa.array([], pa.string())), "no usable sample"),
     "no-column": (lambda p: parquet(p, picture=["0.png"], caption=["a"]), "no column image"),
-    "cut": (lambda p: (parquet(p, image=["0.png"], caption=["a"]), p.write_bytes(p.read_bytes()[:-20])), "not whole Parquet"),
-    "text": (lambda p: p.write_bytes(b"image,caption\n"), "not whole Parquet"), "empty": (lambda p: p.write_bytes(b""), "not whole Parquet"),
-    "flipped": (lambda p: (parquet(p, image=["0.png"], caption=["a"]), p.write_bytes(b"PAR1" + b"\xff" * 200 + b"PAR1")), "not whole Parquet"),
+    "cut": (lambda p: (parquet(p, image=["0.png"], caption=["a"]), p.write_bytes(p.read_bytes()[:-20])), "not a complete Parquet"),
+    "text": (lambda p: p.write_bytes(b"image,caption\n"), "not a complete Parquet"), "empty": (lambda p: p.write_bytes(b""), "not a complete Parquet"),
+    "flipped": (lambda p: (parquet(p, image=["0.png"], caption=["a"]), p.write_bytes(b"PAR1" + b"\xff" * 200 + b"PAR1")), "not a complete Parquet"),
     "fifo": (lambda p: os.mkfifo(p), "a pipe"), "folder": (lambda p: p.mkdir(), "is a folder"), "device": (lambda p: p.symlink_to("/dev/zero"), "a device"),
 }  # fmt: skip
 

@@ -109,7 +109,7 @@ def test_the_plan_counts_the_ram_of_cached_taps(make_run):
 @pytest.mark.parametrize(
     ("cache", "override", "message"),
     [
-        ("none", [], r"has no taps\.h5.*set taps\.views.*`hspcgan prepare MANIFEST`, which adds them"),
+        ("none", [], r"has no taps\.h5.*set taps\.views.*`hspcgan prepare MANIFEST` to add them"),
         ("whole", ["model.taps=[1, 4, 9]"], r"blocks \[1, 4, 8\], but the model reads \[1, 4, 9\].*--rebuild"),
         ("whole", ["model.clip_input=galip"], r"model\.clip_input is galip.*train\.cache_taps"),
     ],

@@ -1,4 +1,4 @@
-"""CLIP features of views added to a finished cache: the taps stage is made, every other file is linked."""
+"""Adds CLIP features of views to a finished cache: runs the taps stage and links all other files."""
 
 import json
 import os
@@ -18,9 +18,9 @@ from hspcgan.pipeline.cache.validate import validate
 
 
 class ExtendedCache(PartialCache):
-    """A finished cache without taps and the taps stage in its `CACHE.partial`, resumable like any stage.
+    """A finished cache without taps, and the taps stage in its `CACHE.partial`, resumable like any stage.
 
-    UserError when `CACHE.partial` holds an unfinished `prepare --rebuild`, which would be lost.
+    Raises UserError if `CACHE.partial` contains an unfinished `prepare --rebuild`, which would be lost.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -29,14 +29,14 @@ class ExtendedCache(PartialCache):
         begun = [stage for stage in schema.STAGES if stage != "taps" and self.folder(stage).exists()]
         if begun:
             raise UserError(
-                f"{self.path} is an unfinished `hspcgan prepare --rebuild`; finish it, or remove the folder"
+                f"{self.path} contains an unfinished `hspcgan prepare --rebuild`; finish it, or remove the folder"
             )
 
     def _asked(self, stage: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         return {"fingerprint": fingerprint(inputs, self.finished.info["fingerprint"]), "inputs": inputs}
 
     def finish(self, info: Mapping[str, Any]) -> Path:
-        """Puts the finished cache's files and taps.h5 into a new cache and replaces the finished one by it.
+        """Builds a new cache from the files of the finished cache and taps.h5, and replaces the finished cache.
 
         `info`: taps {clip_sha256, views, blocks}.
         """

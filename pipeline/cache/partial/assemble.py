@@ -1,6 +1,6 @@
-"""Finished shards → the files of the cache, streamed shard by shard; memory holds texts and ids as Arrow's columns.
+"""Assembles finished shards into the files of the cache, shard by shard; strings and ids stay in memory, in Arrow.
 
-The bytes depend on the shards' contents alone: HDF5 without timestamps, Parquet with one row group a shard.
+The bytes depend only on the contents of the shards: HDF5 without timestamps, Parquet with one row group per shard.
 """
 
 import json
@@ -23,16 +23,19 @@ from hspcgan.pipeline.cache.image_store import shard_images
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.cache.tables.counts import count
 
-BLOCK = 4096  # captions or phrases whose features are in memory at a time
+BLOCK = 4096  # captions or phrases with features in memory at once
 
 
 class EncodedShards:
-    """Features of the encode stage, mapped into memory; `find` gives the places of texts, the others take places."""
+    """Features of the encode stage, mapped into memory.
+
+    `find` returns the positions of texts (captions or prompts); the other methods take positions.
+    """
 
     def __init__(self, store: ShardStore) -> None:
         shards = store.shards("encode")
         if not shards:
-            raise UserError(f"{store.path}: no usable captions; fix the data, see its rejects")
+            raise UserError(f"{store.path}: no usable captions; fix the data (its rejects list the reasons)")
         self.arrays = [store.read("encode", shard, only=["sentence", "tokens", "offsets"])[1] for shard in shards]
         self.starts = offsets_of(np.array([len(arrays["sentence"]) for arrays in self.arrays]))
         self.n_tokens, self.truncated = (
@@ -43,10 +46,10 @@ class EncodedShards:
         again = np.flatnonzero(self.find(self.texts) != np.arange(len(self.texts)))
         if len(again):
             text = self.texts[int(again[0])].as_py()
-            raise UserError(f"encode: {text!r} is in two shards; remove {store.folder('encode')}, run again")
+            raise UserError(f"encode: {text!r} is in two shards; remove {store.folder('encode')}, then run again")
 
     def find(self, texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """The place of each text, int32; UserError for a text without features."""
+        """The position of each text, int32; raises UserError for a text without features."""
         found = pc.index_in(_whole(texts), value_set=self.texts)
         if found.null_count:
             text = _whole(texts).filter(pc.is_null(found))[0].as_py()
@@ -54,19 +57,19 @@ class EncodedShards:
         return found.to_numpy()
 
     def sentences(self, places: np.ndarray) -> np.ndarray:
-        """Float16 [n, d]."""
+        """Sentence features of the texts, float16 [n, d]."""
         rows = np.empty((len(places), self.width), np.float16)
         for number, (shard, row) in enumerate(self._shard_rows(places)):
             rows[number] = self.arrays[shard]["sentence"][row]
         return rows
 
     def token_counts(self, places: np.ndarray) -> np.ndarray:
-        """Number of token rows of each text, int64; those of a prompt are not kept."""
+        """Number of token rows of each text, int64; 0 for a prompt."""
         counts = np.concatenate([np.diff(arrays["offsets"]) for arrays in self.arrays])
         return counts[places]
 
     def tokens(self, places: np.ndarray) -> np.ndarray:
-        """The texts' token features behind one another, float16 [ΣT, d]."""
+        """Token features of the texts, concatenated, float16 [ΣT, d]."""
         parts = [np.zeros((0, self.width), np.float16)]
         for shard, row in self._shard_rows(places):
             start, stop = self.arrays[shard]["offsets"][row : row + 2]
@@ -79,7 +82,7 @@ class EncodedShards:
 
 
 def _whole(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One array with offsets of 64 bits: texts of millions of captions exceed 2 GB."""
+    """Returns one array with 64-bit offsets, since millions of captions exceed 2 GB."""
     wide = texts.cast(pa.large_string())
     return wide.combine_chunks() if isinstance(wide, pa.ChunkedArray) else wide
 
@@ -87,7 +90,7 @@ def _whole(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
 def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     """Writes all files into the empty folder `final`, cache.json last.
 
-    UserError when rows went missing (rows in ≠ rows out + rejects), keys repeat or a text has no features.
+    Raises UserError if rows were lost (rows in ≠ rows out + rejects), keys repeat or a text has no features.
     """
     encoded = EncodedShards(store)
     places = encoded.find(store.column("ingest", "captions", "text"))
@@ -115,12 +118,14 @@ def _ingested(store: ShardStore, table: str) -> Iterator[pa.Table]:
 def _captions(
     store: ShardStore, encoded: EncodedShards, places: np.ndarray, ids: Mapping[str, np.ndarray]
 ) -> Iterator[pa.Table]:
-    start, used = 0, dict.fromkeys(schema.COLUMNS, 0)  # captions, and mentions of each kind, in the shards before
+    start, used = 0, dict.fromkeys(schema.COLUMNS, 0)  # captions, and mentions of each kind, in earlier shards
     for shard in store.shards("ingest"):
         captions = store.read("ingest", shard, only=["captions"])[0]["captions"]
         concepts = store.read("parse", shard, only=["concepts"])[0]["concepts"]
         if captions["caption_id"] != concepts["caption_id"]:
-            raise UserError(f"parse: shard {shard} has other captions than ingest's; remove {store.folder('parse')}")
+            raise UserError(
+                f"parse: the captions in shard {shard} are not those of ingest; remove {store.folder('parse')}"
+            )
         here = places[start : start + len(captions)]
         start += len(captions)
         columns = {name: captions[name] for name in ("caption_id", "key", "text")}
@@ -136,7 +141,7 @@ def _captions(
 
 
 def _with_ids(column: pa.Array, ids: np.ndarray, wanted: pa.ListType) -> pa.Array:
-    """The list column with each phrase's text replaced by its id."""
+    """Returns the list column with each phrase replaced by its id."""
     items = column.flatten()
     fields = [items.field(name) for name in (f.name for f in items.type)]
     fields[0] = pa.array(ids, pa.int32())
@@ -153,7 +158,7 @@ def _write_parquet(path: Path, columns: pa.Schema, tables: Iterator[pa.Table]) -
 
 
 def write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
-    """A stage's array of one row a sample, as the only dataset of its file."""
+    """Writes an array of a stage, one row per sample, as the only dataset of a file."""
     shards = store.shards(stage)
     shapes = [store.read(stage, shard, only=[name])[1][name].shape for shard in shards]
     with new_hdf5(path) as file:
@@ -167,7 +172,7 @@ def write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
 
 
 def write_images(path: Path, store: ShardStore) -> int:
-    """images.h5 from the shards of ingest, raw or encoded as they are; the images' side in pixels."""
+    """Writes images.h5 from the ingest shards, raw or encoded; returns the side of the images in pixels."""
 
     def parts() -> Iterator[dict[str, np.ndarray]]:
         for shard in store.shards("ingest"):
@@ -189,7 +194,7 @@ def write_images(path: Path, store: ShardStore) -> int:
 
 
 def _write_features(path: Path, encoded: EncodedShards, captions: np.ndarray, prompts: np.ndarray) -> None:
-    """features.h5, from the places of the captions' texts and of the phrases' prompts."""
+    """Writes features.h5 from the positions of the captions and of the phrase prompts."""
     offsets = offsets_of(encoded.token_counts(captions))
     with new_hdf5(path) as file:
         phrases = _dataset(file, "phrase/text", (len(prompts), encoded.width), "float16")
@@ -219,7 +224,7 @@ def _checked_counts(store: ShardStore, final: Path) -> dict[str, int]:
     if rows_in != counts["rows_in"]:
         raise UserError(
             f"ingest: {rows_in} rows in, but {counts['rows_in']} out: {counts['samples']} samples, "
-            f"{counts['captions']} captions and {counts['rejects']} rejects; this is a fault of the source's reader"
+            f"{counts['captions']} captions and {counts['rejects']} rejects; this is a bug in the source's reader"
         )
     repeated = store.column("ingest", "samples", "key").value_counts()
     twice = sorted(repeated.field("values").filter(pc.greater(repeated.field("counts"), 1)).to_pylist())

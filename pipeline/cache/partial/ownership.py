@@ -1,4 +1,4 @@
-"""Guards the target folder: only a cache, or an unfinished one, is ever replaced or removed."""
+"""Guards the target folder: only a finished or unfinished cache is ever replaced or removed."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -10,11 +10,11 @@ from hspcgan.pipeline.cache.cache_json import is_cache, spent_folder, work_folde
 from hspcgan.pipeline.cache.lock import LOCK, is_work_folder
 
 WORK = (LOCK, *schema.STAGES, "final", "copy", "replaced")
-"""What a `CACHE.partial` holds."""
+"""Names that a `CACHE.partial` may contain."""
 
 
 def refuse_foreign(target: Path) -> None:
-    """UserError when the target, or a work folder beside it, contains files that are not part of a cache.
+    """Raises UserError if the target, or a work folder next to it, contains files that are not part of a cache.
 
     An empty folder and a finished cache are allowed.
     """
@@ -23,41 +23,41 @@ def refuse_foreign(target: Path) -> None:
     for folder in (work_folder(target), spent_folder(target)):
         for link in (folder, folder / LOCK):
             if link.is_symlink():
-                raise UserError(f"{link} is a link, which is not followed; remove it, or give another folder")
+                raise UserError(f"{link} is a link, which is not followed; remove the link, or give another folder")
         refuse_others(folder, WORK, is_work_folder)
 
 
 def refuse_inside_cache(target: Path) -> None:
-    """UserError for a folder inside a cache."""
+    """Raises UserError for a folder inside a cache."""
     around = next(filter(is_cache, target.absolute().parents), None)
     if around:
-        raise UserError(f"{target} lies inside another cache, {around}; give another folder")
+        raise UserError(f"{target} is inside another cache, {around}; give another folder")
 
 
 def refuse_unwritable(target: Path) -> None:
-    """UserError if a finished cache could not be renamed to the target: a link, a mounted volume, a read-only disk."""
+    """Raises UserError if a finished cache cannot be renamed to the target: a link, a mount, a read-only disk."""
     if target.is_symlink():
         raise UserError(f"{target} is a link, which would be replaced; give its folder, {behind_links(target)}")
     if target.is_mount():
-        raise UserError(f"{target} is a mounted volume, which cannot be renamed; give a folder in it: {target}/cache")
+        raise UserError(f"{target} is a mounted volume, which cannot be renamed; give a subfolder: {target}/cache")
     require_writable(target)
 
 
 def refuse_others(folder: Path, known: Collection[str], is_ours: Callable[[Path], bool]) -> None:
-    """UserError when a folder, local or at a URL, has other names than `known`, or is not a cache's own."""
+    """Raises UserError if a local or remote folder contains other names than `known`, or if `is_ours` is false."""
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise UserError(f"{folder} is a file; name a folder for the cache")
+        raise UserError(f"{folder} is a file; give a folder for the cache")
     names = sorted(entry.name for entry in folder.iterdir() if not schema.LITTER.fullmatch(entry.name))
     others = [name for name in names if name not in known]
     if others:
         raise UserError(
-            f"{folder} contains files that are not part of a cache ({', '.join(others[:5])}); move it away, or give "
-            "another folder"
+            f"{folder} contains files that are not part of a cache ({', '.join(others[:5])}); move the folder away, or "
+            "give another folder"
         )
     if names and not is_ours(folder):
         raise UserError(
-            f"{folder} holds {', '.join(names[:5])}, but no readable {schema.INFO} "
-            "or lock of hspcgan; move it away, or give another folder"
+            f"{folder} contains {', '.join(names[:5])}, but no readable {schema.INFO} "
+            "or lock of hspcgan; move the folder away, or give another folder"
         )

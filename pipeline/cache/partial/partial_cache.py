@@ -28,13 +28,13 @@ log = logging.getLogger("hspcgan.pipeline")
 
 
 class PartialCache(ShardStore):
-    """`CACHE.partial`: shards of the stages, resumable at each shard; a context manager that holds the lock.
+    """`CACHE.partial`: the shards of all stages, resumable after each shard; a context manager that holds the lock.
 
     Args:
-        path: where the finished cache will be.
-        replace: swap out a finished cache there in `finish`; without it, one being there is a UserError.
+        path: path of the finished cache.
+        replace: whether `finish` replaces an existing cache at `path`; if false, an existing cache is a UserError.
 
-    UserError also as `refuse_foreign` and `refuse_unwritable` raise it.
+    Also raises UserError like `refuse_foreign` and `refuse_unwritable`.
     """
 
     def __init__(self, path: Path | str, replace: bool = False) -> None:
@@ -47,7 +47,7 @@ class PartialCache(ShardStore):
         refuse_foreign(self.target)
         refuse_unwritable(self.target)
         if (self.target / schema.INFO).exists() and not self.replace:
-            raise UserError(f"{self.target} exists already; to fix: {OTHER_CACHE_HINT}")
+            raise UserError(f"{self.target} already exists; to fix: {OTHER_CACHE_HINT}")
 
     def __enter__(self) -> "PartialCache":
         self.path.mkdir(parents=True, exist_ok=True)
@@ -71,15 +71,15 @@ class PartialCache(ShardStore):
             shutil.rmtree(left, ignore_errors=True)
 
     def begin(self, stage: str, inputs: Mapping[str, Any]) -> None:
-        """Opens a stage. Its shards and later stages are kept if made from equal inputs, otherwise removed.
+        """Begins a stage. Its shards and the later stages are kept if made from equal inputs, and removed otherwise.
 
-        `inputs`: JSON, everything that the stage's result depends on; no paths, no times.
+        `inputs`: everything that the result of the stage depends on, as JSON, without paths and times.
         """
         plan = self._asked(stage, inputs)
         left = self.plan(stage)
         if self.folder(stage).exists() and left.get("fingerprint") != plan["fingerprint"]:
             why = "inputs changed" if left else "its plan.json is missing or damaged"
-            log.warning(f"{stage}: {why}, discarding it and later stages in {self.path}")
+            log.warning(f"{stage}: {why}; discarding this and later stages in {self.path}")
             for later in filter(Path.exists, map(self.folder, schema.STAGES[schema.STAGES.index(stage) :])):
                 shutil.rmtree(later)
         self.folder(stage).mkdir(exist_ok=True)
@@ -94,7 +94,7 @@ class PartialCache(ShardStore):
         return {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
 
     def is_made_from(self, stage: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether the stage is complete, from these inputs; the stages before it must be. Nothing is discarded."""
+        """Whether a stage is complete and made from these inputs; earlier stages must be complete. Discards nothing."""
         return self.is_complete(stage) and self.plan(stage)["fingerprint"] == self._asked(stage, inputs)["fingerprint"]
 
     def write(
@@ -105,31 +105,33 @@ class PartialCache(ShardStore):
         arrays: Mapping[str, np.ndarray] | None = None,
         stats: Mapping[str, Any] | None = None,
     ) -> None:
-        """Writes one shard, complete or not at all; `stats` does not get into the finished cache."""
+        """Writes one shard, complete or not at all; `stats` is not part of the finished cache."""
         write_shard(self.folder(stage), stage, index, tables, arrays, stats)
 
     def complete(self, stage: str, shards: int) -> None:
-        """Marks a stage as done; UserError when its shards are not 0 … shards − 1."""
+        """Marks a stage as done; raises UserError if its shards are not 0 … shards − 1."""
         there, wanted = set(self.shards(stage)), set(range(shards))
         if wanted - there:
             missing = sorted(wanted - there)[:10]
-            raise UserError(f"{self.folder(stage)} lacks shards {missing}; run the stage again, it resumes")
+            raise UserError(f"{self.folder(stage)} lacks shards {missing}; run the stage again to resume")
         if there - wanted:
             raise UserError(
-                f"{self.folder(stage)} has unexpected extra shards {sorted(there - wanted)[:10]}; remove it"
+                f"{self.folder(stage)} has unexpected extra shards {sorted(there - wanted)[:10]}; remove them"
             )
         _write_json(self.folder(stage) / "complete.json", {"shards": shards})
 
     def finish(self, info: Mapping[str, Any]) -> Path:
         """Assembles, validates and renames the cache, and removes its shards.
 
-        `info`: clip {name, sha256, embed_dim, context_length}, templates, tools, parser, and, where there are views,
-        taps {clip_sha256, views, blocks}; the rest is added here.
+        `info`: clip {name, sha256, embed_dim, context_length}, templates, tools, parser, and if there are views also
+        taps {clip_sha256, views, blocks}; the other fields are added here.
         """
         stages = schema.stages_of(info)
         unfinished = [stage for stage in stages if not self.is_complete(stage)]
         if unfinished:
-            raise UserError(f"{self.path}: not complete: {', '.join(unfinished)}; run `hspcgan prepare MANIFEST`")
+            raise UserError(
+                f"{self.path}: stages not complete: {', '.join(unfinished)}; run `hspcgan prepare MANIFEST`"
+            )
         plans = {stage: self.plan(stage) for stage in stages}
         final = self.path / "final"
         shutil.rmtree(final, ignore_errors=True)
@@ -138,14 +140,14 @@ class PartialCache(ShardStore):
             "format": schema.FORMAT, "fingerprint": plans[stages[-1]]["fingerprint"], "normalised": False, **info,
             "stages": {stage: plan["inputs"] for stage, plan in plans.items()},
         })  # fmt: skip
-        validate(final, checksums=False)  # taken a moment ago
+        validate(final, checksums=False)  # they were computed a moment ago
         return self.install(final)
 
     def install(self, final: Path) -> Path:
         """Renames a finished cache, a folder inside `self.path`, to the target, and removes the work folder."""
         old = self.path / "replaced"
         if self.target.exists():
-            if old.exists():  # an earlier run was killed on these lines
+            if old.exists():  # an earlier run was killed at this point
                 shutil.rmtree(old)
             os.replace(self.target, old)
         os.replace(final, self.target)

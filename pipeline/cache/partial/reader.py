@@ -1,4 +1,4 @@
-"""The reading half of a cache under construction: which shards of `CACHE.partial` are complete, and their rows."""
+"""Reads a cache under construction: which shards of `CACHE.partial` are complete, and their rows."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ class ShardStore:
         return self.path / stage
 
     def plan(self, stage: str) -> dict[str, Any]:
-        """The stage's `fingerprint` and `inputs`; empty where it was not begun or the file is damaged."""
+        """The `fingerprint` and `inputs` of a stage; empty if the stage was not begun or the file is damaged."""
         return read_json(self.folder(stage) / "plan.json", {"fingerprint", "inputs"})
 
     def has(self, stage: str, index: int) -> bool:
@@ -48,21 +48,21 @@ class ShardStore:
         return bool(marker and self.plan(stage)) and self.shards(stage) == list(range(marker["shards"]))
 
     def column(self, stage: str, table: str, name: str, leaf: str | None = None) -> pa.ChunkedArray:
-        """A column of all shards of a stage; of a list of structs only the field `leaf`."""
+        """Reads a column from all shards of a stage; with `leaf`, only that field of a list of structs."""
         parts = [self.column_of(stage, index, table, name, leaf) for index in self.shards(stage)]
         kind = parts[0].type if parts else schema.SHARDS[stage].tables[table].field(name).type
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks], kind)
 
     def column_of(self, stage: str, index: int, table: str, name: str, leaf: str | None = None) -> pa.ChunkedArray:
-        """A column of one shard, like `column`."""
+        """Reads a column from one shard, like `column`."""
         return read_column(self.folder(stage), index, table, name, leaf)
 
     def phrases(self, templates: Mapping[str, str]) -> pa.Table:
-        """Unique phrases of the parse stage as schema.PHRASES: by kind, then text; ids are row numbers."""
+        """Unique phrases of the parse stage as schema.PHRASES, sorted by kind and text; ids are row numbers."""
         return self.numbered_phrases(templates)[0]
 
     def numbered_phrases(self, templates: Mapping[str, str]) -> tuple[pa.Table, dict[str, np.ndarray]]:
-        """The phrases, and for each kind the id of every mention in the order of captions, int32."""
+        """The phrases, and for each kind the ids of all mentions in the order of the captions, int32."""
         tables, ids, first = [schema.PHRASES.empty_table()], {}, 0
         for kind, name in schema.COLUMNS.items():
             lists = self.column("parse", "concepts", name, "phrase")
@@ -86,16 +86,16 @@ class ShardStore:
         return pa.concat_tables(tables).combine_chunks(), ids
 
     def texts(self, templates: Mapping[str, str]) -> tuple[pa.Array, pa.Array]:
-        """What the encode stage must encode: unique caption texts; unique prompts that are no caption; each sorted."""
+        """What the encode stage encodes: unique captions, and unique prompts that are not captions; both sorted."""
         captions = _sorted(self.column("ingest", "captions", "text").unique())
         prompts = self.phrases(templates)["prompt"].unique()
         return captions, _sorted(prompts.filter(pc.invert(pc.is_in(prompts, captions))))
 
 
 def numbered(texts: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Unique texts in order of first appearance, and the number of each text among them, int32.
+    """Unique strings in order of first appearance, and the number of each string among them, int32.
 
-    In one array, with offsets of 64 bits: encoded chunk by chunk, each would keep a dictionary of its own.
+    The chunks are combined into one array with 64-bit offsets; otherwise each chunk would get a separate dictionary.
     """
     encoded = texts.cast(pa.large_string()).combine_chunks().dictionary_encode()
     return encoded.dictionary.cast(texts.type), encoded.indices.to_numpy()
@@ -106,7 +106,7 @@ def _sorted(texts: pa.Array) -> pa.Array:
 
 
 def read_json(path: Path, keys: set[str]) -> dict[str, Any]:
-    """The JSON object in a file, if it has these keys; empty where the file is absent or cut short."""
+    """Reads a JSON object from a file; empty if the file is absent or damaged, or lacks one of the keys."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -35,7 +35,7 @@ def write_shard(
 ) -> None:
     """Checks and writes a shard, complete or not at all.
 
-    UserError when it is not of the stage's format, OSError with its errno when the disk is full.
+    Raises UserError if the shard does not have the format of the stage, OSError with its errno if the disk is full.
     """
     arrays = arrays or {}
     _check(stage, tables, arrays)
@@ -54,23 +54,23 @@ def _save(path: Path, array: np.ndarray) -> None:
     except OSError as error:
         if error.errno is not None:
             raise
-        # numpy says how many items were written, not that the disk is full
+        # numpy reports how many items were written, not that the disk is full
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({error})", str(path)) from error
 
 
 def shard_complete(stage_folder: Path, index: int) -> bool:
-    """Whether the shard is there with all its bytes; False, so that it is made again, when its marker is damaged."""
+    """Whether a shard exists with all its bytes; False if its marker is damaged, so that it is written again."""
     folder = shard_folder(stage_folder, index)
     try:
         marker = json.loads((folder / STATS).read_bytes())
         sizes, _ = marker["sizes"].items(), marker["stats"]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # absent, or what a power cut leaves of it
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # absent, or damaged by a power cut
         return False
     return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes)
 
 
 def read_shard(stage_folder: Path, index: int, only: Iterable[str] | None = None) -> tuple[Tables, Arrays]:
-    """Tables, and arrays mapped into memory; all of them or `only` those named."""
+    """Reads the tables and maps the arrays of a shard into memory; all, or only those named in `only`."""
     folder = shard_folder(stage_folder, index)
     paths = sorted(p for p in folder.iterdir() if p.name != STATS and (only is None or p.stem in set(only)))
     tables = {p.stem: pq.ParquetFile(p).read(use_threads=False) for p in paths if p.suffix == ".parquet"}
@@ -79,7 +79,7 @@ def read_shard(stage_folder: Path, index: int, only: Iterable[str] | None = None
 
 
 def read_column(stage_folder: Path, index: int, table: str, name: str, leaf: str | None = None) -> pa.ChunkedArray:
-    """One column of a shard's table; with `leaf` only that field of its list of structs."""
+    """Reads one column of a shard's table; with `leaf`, only that field of a list of structs."""
     file = pq.ParquetFile(shard_folder(stage_folder, index) / f"{table}.parquet")
     return file.read(columns=[f"{name}.list.element.{leaf}" if leaf else name], use_threads=False)[name]
 
@@ -92,7 +92,7 @@ def _check(stage: str, tables: Mapping[str, pa.Table], arrays: Mapping[str, np.n
     expected = shard_format(stage, arrays)
     if set(tables) != set(expected.tables) or set(arrays) != set(expected.arrays):
         raise UserError(
-            f"a shard of {stage} holds tables {sorted(expected.tables)} and arrays {sorted(expected.arrays)}, "
+            f"a shard of {stage} needs tables {sorted(expected.tables)} and arrays {sorted(expected.arrays)}, "
             f"got {sorted(tables)} and {sorted(arrays)}"
         )
     for name, table in tables.items():
@@ -106,13 +106,13 @@ def _check(stage: str, tables: Mapping[str, pa.Table], arrays: Mapping[str, np.n
         if array.dtype != dtype or array.ndim != axes:
             raise UserError(f"{stage}/{name} is {array.dtype} with {array.ndim} axes, expected {dtype} with {axes}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UserError(f"{stage}/{name} holds values that are not finite; check the CLIP weights")
+            raise UserError(f"{stage}/{name} has values that are not finite; check the CLIP weights")
     for name, (table_name, more) in expected.rows.items():
         rows, wanted = len(arrays[name]), len(tables[table_name]) + more
         if rows != wanted:
-            raise UserError(f"{stage}/{name} has {rows} rows, expected {wanted} beside the table {table_name}")
+            raise UserError(f"{stage}/{name} has {rows} rows, expected {wanted} to match the table {table_name}")
     for name in OFFSETS.keys() & arrays.keys():
         offsets, counted = arrays[name], OFFSETS[name]
         rows = len(arrays[counted])
         if offsets[0] != 0 or offsets[-1] != rows or (np.diff(offsets) < 0).any():
-            raise UserError(f"{stage}/{name} must rise from 0 to the {rows} rows of {counted}, got {offsets.tolist()}")
+            raise UserError(f"{stage}/{name} must increase from 0 to {rows}, rows of {counted}, got {offsets.tolist()}")

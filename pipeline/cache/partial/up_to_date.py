@@ -1,4 +1,4 @@
-"""Whether a finished cache was made from what a manifest asks for, and which inputs differ where it was not."""
+"""Checks whether a finished cache was made from the inputs in a manifest, and lists the inputs that differ."""
 
 import json
 import re
@@ -15,9 +15,9 @@ OTHER_CACHE_HINT = "`hspcgan prepare MANIFEST --rebuild`, or give another `cache
 
 
 def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
-    """Whether there is a finished cache at `path`, made from these inputs per stage; False where there is no cache.
+    """Whether there is a finished cache at `path`, made from these inputs per stage; False if there is no cache.
 
-    UserError when it was made from other inputs (each differing key is named), and when it cannot be opened. Removes
+    Raises UserError if it was made from other inputs (each differing key is named), and if it cannot be opened. Removes
     the work folder of a run that was killed after the cache was complete.
     """
     if not (Path(path) / schema.INFO).is_file():
@@ -31,7 +31,7 @@ def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
 
 
 def lacks_taps(path: Path | str, inputs: dict[str, dict]) -> bool:
-    """Whether a finished cache at `path` has no taps, `inputs` has some, and all other inputs are equal."""
+    """Whether a finished cache at `path` has no taps although `inputs` has taps, and all other inputs are equal."""
     if not inputs.get("taps") or not (Path(path) / schema.INFO).is_file():
         return False
     cache = Cache(path)
@@ -54,5 +54,5 @@ def _differences(name: str, old: Any, new: Any) -> list[str]:
 
 
 def _shortened(value: Any) -> Any:
-    """A sha256 by its first digits, as `hspcgan stats` shows it."""
+    """Shortens a sha256 to its first digits, as `hspcgan stats` does."""
     return value[:12] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else value

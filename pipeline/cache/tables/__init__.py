@@ -1,1 +1,1 @@
-"""The Parquet tables of a finished cache: read, counted, and as pandas frames."""
+"""The Parquet tables of a finished cache: reading, counting, and pandas data frames."""

@@ -1,4 +1,4 @@
-"""The counts in cache.json, from the tables of a cache; the writer states them, `validate` compares them."""
+"""Computes the counts in cache.json from the tables of a cache, for the writer and for `validate`."""
 
 from pathlib import Path
 
@@ -10,7 +10,10 @@ from hspcgan.pipeline.cache import schema
 
 
 def count(folder: Path) -> dict[str, int]:
-    """Rows of each table, tokens, truncated captions, captions without an entity; rows in = rows out + rejects."""
+    """Counts the rows of each table, tokens, truncated captions, and captions without an entity.
+
+    `rows_in` is the sum of samples, captions and rejects.
+    """
     samples, captions, phrases, rejects = (
         pq.ParquetFile(folder / name)
         for name in (schema.SAMPLES_FILE, schema.CAPTIONS_FILE, schema.PHRASES_FILE, schema.REJECTS_FILE)

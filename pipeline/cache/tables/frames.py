@@ -1,4 +1,4 @@
-"""A cache's tables as pandas frames, for notebooks."""
+"""Converts the tables of a cache to pandas data frames, for notebooks."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def frame(table: pa.Table) -> "pd.DataFrame":
-    """A row for each of the table, in order: row i of a cache's captions has its features in `cache.sentence[i]`.
+    """Converts a table row by row, in order, so that row i of the captions has its features in `cache.sentence[i]`.
 
-    Texts are strings, lists are Python lists, structs are dicts; integers stay integers.
+    Lists become Python lists and structs become dicts; integers stay integers.
     """
     nested = [name for name, column in zip(table.column_names, table.columns, strict=True) if _is_nested(column.type)]
     flat = table.drop_columns(nested).to_pandas()

@@ -1,4 +1,4 @@
-"""The Parquet tables of a cache: whole, some rows, in blocks, or as pandas frames."""
+"""Reads the Parquet tables of a cache: completely, some rows, in blocks, or as pandas data frames."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ class Tables:
 
     path: Path
     info: dict[str, Any]
-    checks = True  # rows and ids are checked as they are read; False for `validate`, which lists all problems itself
+    checks = True  # check rows and ids when reading; False in `validate`, which lists all problems itself
 
     @cached_property
     def samples(self) -> pa.Table:
@@ -54,11 +54,11 @@ class Tables:
         return self._table(schema.REJECTS_FILE, schema.REJECTS)
 
     def captions_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
-        """These rows of captions.parquet in this order, all columns or some; only their row groups are read."""
+        """The given rows of captions.parquet in the given order, all or some columns; reads only their row groups."""
         return self._rows_at(schema.CAPTIONS_FILE, rows, columns)
 
     def samples_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
-        """These rows of samples.parquet, like `captions_at`."""
+        """The given rows of samples.parquet, like `captions_at`."""
         return self._rows_at(schema.SAMPLES_FILE, rows, columns)
 
     def _rows_at(self, name: str, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None) -> pa.Table:
@@ -73,19 +73,19 @@ class Tables:
         return table.take(np.searchsorted(held, wanted))
 
     def _require_phrases(self, table: pa.Table) -> None:
-        """UserError where a caption's concept names a phrase that phrases.parquet does not have."""
+        """Raises UserError if a concept of a caption has a phrase id that is not in phrases.parquet."""
         known = self.info["counts"]["phrases"]
         for column in schema.COLUMNS.values() if self.checks else ():
             if column in table.column_names:
                 ids = pc.struct_field(pc.list_flatten(table[column]), "phrase")
                 if len(ids) and not 0 <= pc.min(ids).as_py() <= pc.max(ids).as_py() < known:
                     raise UserError(
-                        f"{self.path / schema.CAPTIONS_FILE} is damaged: {column} name phrases up to "
-                        f"{pc.max(ids).as_py():,}, and there are {known:,}; {REBUILD_HINT}"
+                        f"{self.path / schema.CAPTIONS_FILE} is damaged: {column} have phrase ids up to "
+                        f"{pc.max(ids).as_py():,}, but there are {known:,} phrases; {REBUILD_HINT}"
                     )
 
     def pictures_in_train(self) -> dict[str, tuple[int, int]]:
-        """By other split: how many of its images are also in train, as the same file under another key; of how many."""
+        """For each other split with images that are also in train (equal sha256): their number, and all its images."""
         samples = self.samples.select(["split", "sha256"])
         trained = samples.filter(pc.equal(samples["split"], "train"))["sha256"].combine_chunks()
         found = {}
@@ -96,23 +96,23 @@ class Tables:
         return found
 
     def samples_frame(self) -> "pd.DataFrame":
-        """samples.parquet as a pandas frame: key, split, path, width, height, box, sha256 of each image."""
+        """samples.parquet as a pandas data frame: key, split, path, width, height, box, sha256 of each image."""
         return frame(self.samples)
 
     def captions_frame(self) -> "pd.DataFrame":
-        """captions.parquet as a pandas frame: ids and text, entities, attributes, relations and the scene graph."""
+        """captions.parquet as a pandas data frame: ids, text, entities, attributes, relations and scene graphs."""
         return frame(self.captions)
 
     def phrases_frame(self) -> "pd.DataFrame":
-        """phrases.parquet as a pandas frame: kind, text, prompt and count of each unique phrase."""
+        """phrases.parquet as a pandas data frame: kind, text, prompt and count of each unique phrase."""
         return frame(self.phrases)
 
     def rejects_frame(self) -> "pd.DataFrame":
-        """rejects.parquet as a pandas frame: stage, where, what and why of each refused row."""
+        """rejects.parquet as a pandas data frame: stage, where, what and why of each rejected row."""
         return frame(self.rejects)
 
     def sample_shards(self) -> list[int]:
-        """Samples from each shard of ingest that has any: batches of the taps stage do not cross shards."""
+        """Number of samples in each ingest shard with samples; batches of the taps stage do not cross shards."""
         with self._opened(schema.SAMPLES_FILE, schema.SAMPLES) as file:
             groups = file.metadata
             return [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
@@ -123,7 +123,7 @@ class Tables:
             return file.read(columns=[column])[column]
 
     def caption_blocks(self, rows: int = 2**14) -> Iterator[pa.Table]:
-        """captions.parquet in blocks of at most so many rows; UserError, with the fix, when it is damaged."""
+        """Yields captions.parquet in blocks of at most `rows` rows; raises UserError if the file is damaged."""
         with self._opened(schema.CAPTIONS_FILE, schema.CAPTIONS) as file:
             for batch in file.iter_batches(rows):
                 yield pa.Table.from_batches([batch])
@@ -136,7 +136,7 @@ class Tables:
 
     @contextmanager
     def _opened(self, name: str, columns: pa.Schema) -> Iterator[pq.ParquetFile]:
-        """A Parquet file with these columns; UserError for other ones and for what cannot be read in the block."""
+        """Opens a Parquet file; raises UserError if it has other columns than these or cannot be read in the block."""
         try:
             file = pq.ParquetFile(self.path / name)  # pq.read_table would import pandas
             if not file.schema_arrow.equals(columns):

@@ -61,14 +61,14 @@ def test_a_stage_whose_plan_a_power_cut_damaged_is_begun_anew(path, tmp_path, wo
     with PartialCache(target) as partial:
         run_stages(partial, world)
         (partial.folder("parse") / "plan.json").write_bytes(left)
-        with pytest.raises(ValueError, match="not complete: parse; run `hspcgan prepare MANIFEST`"):
+        with pytest.raises(ValueError, match="stages not complete: parse; run `hspcgan prepare MANIFEST`"):
             partial.finish(INFO)
         with pytest.raises(ValueError, match="needs the parse stage"):
             partial.begin("encode", INPUTS["encode"])
         steps: list[str] = []
         run_stages(partial, world, step=steps.append)
         assert steps == [f"parse {i}" for i in range(4)] + [f"encode {i}" for i in range(3)]
-        assert "parse: its plan.json is missing or damaged, discarding it and later stages" in caplog.text
+        assert "parse: its plan.json is missing or damaged; discarding this and later stages" in caplog.text
         partial.finish(INFO)
     assert file_bytes(target) == file_bytes(path)
 

@@ -89,7 +89,7 @@ def test_modules_in_use_are_followed_through_their_imports(package):
 
 @pytest.mark.parametrize("wrong", ["shapes.triangle", "shapes.side.length", "shapes", "forms.square"])
 def test_a_stated_name_that_is_no_module_is_an_error(package, wrong):
-    with pytest.raises(ModuleNotFoundError, match=f"no module {wrong}:"):
+    with pytest.raises(ModuleNotFoundError, match=f"no module {wrong};"):
         code_of(["shapes.square", wrong], ("shapes",))
 
 

@@ -102,7 +102,7 @@ def test_another_store_is_refused_for_a_finished_cache(caches):
 
 @pytest.mark.parametrize("store", ["raw", "png"])
 def test_a_quality_is_refused_where_nothing_reads_it(store):
-    with pytest.raises(ValueError, match="quality is of the stores jpeg and webp"):
+    with pytest.raises(ValueError, match="quality applies only to store jpeg and webp"):
         DataConfig(source="toybirds", store=store, quality=90)
 
 
@@ -134,7 +134,7 @@ def test_offsets_that_do_not_rise_and_images_of_another_format_are_found(broken)
     offsets = np.array(Cache(broken).images.offsets)
     change(broken, "offsets", 2, int(offsets[1]))
     reseal(broken)
-    with pytest.raises(ValueError, match=r"images\.h5: offsets do not rise"):
+    with pytest.raises(ValueError, match=r"images\.h5: offsets do not increase"):
         validate(broken)
     change(broken, "offsets", 2, int(offsets[2]))
     reseal(broken, lambda info: info["store"].update(format="webp"))
@@ -145,5 +145,5 @@ def test_offsets_that_do_not_rise_and_images_of_another_format_are_found(broken)
 def test_offsets_beyond_the_bytes_are_refused_at_once(broken):
     change(broken, "offsets", 4, 1)
     reseal(broken)
-    with pytest.raises(ValueError, match=r"images\.h5 is damaged: its offsets do not fit"):
+    with pytest.raises(ValueError, match=r"images\.h5 is damaged: its offsets do not match"):
         _ = Cache(broken).images

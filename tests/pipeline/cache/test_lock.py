@@ -35,7 +35,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(ValueError, match="another process is at work"), PartialCache(tmp_path / "cache"):
+        with pytest.raises(ValueError, match="another process is using"), PartialCache(tmp_path / "cache"):
             pass
         os.kill(process.pid, signal.SIGKILL)
     with PartialCache(tmp_path / "cache") as partial:
@@ -47,7 +47,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
 def test_a_cache_that_another_process_finished_meanwhile_is_not_made_again(tmp_path, world):
     late = PartialCache(tmp_path / "cache")
     before = file_bytes(make_cache(tmp_path / "cache", world))
-    with pytest.raises(ValueError, match="exists already"), late:
+    with pytest.raises(ValueError, match="already exists"), late:
         pass
     assert file_bytes(tmp_path / "cache") == before
     assert sorted(tmp_path.iterdir()) == [tmp_path / "cache"]
@@ -62,7 +62,7 @@ def test_a_lock_taken_while_its_holder_finished_is_no_lock(tmp_path, monkeypatch
         real(file, how)
 
     monkeypatch.setattr(fcntl, "flock", finish_first)
-    with pytest.raises(ValueError, match="another process is at work"), late:
+    with pytest.raises(ValueError, match="another process is using"), late:
         pass
 
 
@@ -87,7 +87,7 @@ def test_a_folder_that_its_holder_moves_away_just_before_the_lock_is_opened_is_n
         folder.rename(tmp_path / ".cache.spent")
 
     monkeypatch.setattr(Path, "mkdir", finish_then)
-    with pytest.raises(ValueError, match="another process is at work"), late:
+    with pytest.raises(ValueError, match="another process is using"), late:
         pass
 
 
@@ -119,7 +119,7 @@ def test_a_process_that_did_nothing_leaves_no_folder_but_never_takes_anothers_lo
     with PartialCache(tmp_path / "cache"):
         first.__exit__()
         assert (tmp_path / "cache.partial" / "lock").exists()
-        with pytest.raises(ValueError, match="another process is at work"), PartialCache(tmp_path / "cache"):
+        with pytest.raises(ValueError, match="another process is using"), PartialCache(tmp_path / "cache"):
             pass
 
 

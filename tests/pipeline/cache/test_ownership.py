@@ -102,12 +102,12 @@ def test_nothing_is_written_into_another_cache(whole, tmp_path):
     around = Path(shutil.copytree(whole, tmp_path / "cp"))
     for place in (around / "sub", around / "sub" / "deeper"):
         every_way(whole, place)
-    with pytest.raises(ValueError, match=r"sub lies inside another cache, .*cp; give another folder"):
+    with pytest.raises(ValueError, match=r"sub is inside another cache, .*cp; give another folder"):
         refuse_foreign(around / "sub")
 
 
 def test_a_mounted_volume_cannot_be_renamed_so_a_folder_in_it_is_asked_for(whole, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"/dev is a mounted volume.* give a folder in it: /dev/cache"):
+    with pytest.raises(ValueError, match=r"/dev is a mounted volume.* give a subfolder: /dev/cache"):
         refuse_unwritable(Path("/dev"))
     cache = Path(shutil.copytree(whole, tmp_path / "cache"))
     monkeypatch.setattr(Path, "is_mount", lambda path: path == cache)
@@ -145,6 +145,6 @@ def test_a_users_table_in_a_bucket_stays(whole, tmp_path):
     url = f"memory://{tmp_path.name}/cache"
     (upath.UPath(url) / "captions.parquet").write_bytes(b"x")
     for replace in (False, True):
-        with pytest.raises(ValueError, match=r"holds captions\.parquet, but no readable cache\.json"):
+        with pytest.raises(ValueError, match=r"contains captions\.parquet, but no readable cache\.json"):
             copy_cache(str(whole), url, replace)
     assert stored(url) == {"captions.parquet": b"x"}

@@ -105,13 +105,13 @@ def test_an_absent_cache_is_refused_with_the_command_that_makes_it(tmp_path):
 
 @pytest.mark.parametrize("url", ["s3://bucket/cache", Path("s3://bucket/cache")])
 def test_a_url_is_refused_with_the_command_that_copies(url):
-    with pytest.raises(ValueError, match=r"is a URL, and a cache is mapped into memory: .*`hspcgan copy"):
+    with pytest.raises(ValueError, match=r"is a URL, but a cache is mapped into memory; .*`hspcgan copy"):
         Cache(url)
 
 
 def test_an_unfinished_cache_is_refused_with_the_command_that_resumes(tmp_path):
     (tmp_path / "cache.partial").mkdir()
-    with pytest.raises(ValueError, match="not finished; run `hspcgan prepare MANIFEST` again, it resumes"):
+    with pytest.raises(ValueError, match="not finished; run `hspcgan prepare MANIFEST` again to resume"):
         Cache(tmp_path / "cache")
 
 
@@ -122,7 +122,7 @@ def test_an_unfinished_cache_is_refused_with_the_command_that_resumes(tmp_path):
         ('{"format": 1', "is not JSON"),
         ("[]", "is not JSON .expected an object, got a list"),
         ("{}", "has format None"),
-        ('{"format": 2}', "has format 2, this version reads 1"),
+        ('{"format": 2}', "has format 2, but this version reads 1"),
     ],
 )
 def test_another_format_or_a_damaged_cache_json_is_refused(copy, text, message):
@@ -162,7 +162,7 @@ def test_a_field_of_another_type_is_named(copy, name, value):
         (lambda info: info["stages"].update(parse=[]), r"stages.parse is \[\], expected an object"),
         (lambda info: info["files"].pop("images.h5"), "files.images.h5 is missing"),
         (lambda info: info["files"]["images.h5"].update(size="7"), 'files.images.h5.size is "7", expected a whole'),
-        (lambda info: info["clip"].update(name="another"), "a field was changed after the cache was made"),
+        (lambda info: info["clip"].update(name="another"), "its fields do not match its sha256"),
     ],
 )
 def test_a_field_inside_another_that_is_damaged_is_named(copy, change, message):
@@ -223,7 +223,7 @@ def test_a_cache_of_the_older_layout_is_refused_with_the_command_that_rebuilds_i
     del info["files"]["index.h5"]
     (copy / "cache.json").write_text(json.dumps(info))
     (copy / "index.h5").unlink()
-    with pytest.raises(ValueError, match=r"has an older layout, without index\.h5; rebuild it with .*--rebuild"):
+    with pytest.raises(ValueError, match=r"has an older layout without index\.h5; rebuild the cache with .*--rebuild"):
         Cache(copy)
 
 

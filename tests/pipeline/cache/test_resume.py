@@ -134,7 +134,7 @@ def test_what_a_run_killed_after_its_cache_was_complete_left_is_cleared_away(tmp
 def test_an_existing_cache_stays_whole_until_its_replacement_is(tmp_path):
     old, new = World(0, sizes=(2,)), World(1, sizes=(3,))
     target = make_cache(tmp_path / "cache", old)
-    with pytest.raises(ValueError, match=r"exists already(?s:.)*--rebuild"):
+    with pytest.raises(ValueError, match=r"already exists(?s:.)*--rebuild"):
         PartialCache(target)
     before = file_bytes(target)
     with PartialCache(target, replace=True) as partial:

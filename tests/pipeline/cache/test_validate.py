@@ -80,24 +80,24 @@ def test_a_whole_cache_breaks_nothing(whole):
     [
         ("captions", lambda r: set_in(r[0]["entities"][0], phrase=9999), "entities: phrase ids outside phrases"),
         ("captions", lambda r: set_in(r[0]["relations"][0], phrase=-1), "relations: phrase ids outside phrases"),
-        ("captions", lambda r: set_in(r[0]["attributes"][0], phrase=0), "attributes: phrases of another kind"),
-        ("captions", lambda r: set_in(r[0]["attributes"][0], entity=2), "attributes: entity points at an entity"),
-        ("captions", lambda r: set_in(r[0]["relations"][0], subject=2), "relations: subject points at an entity"),
-        ("captions", lambda r: set_in(r[0]["relations"][0], object=-2), "relations: object points at an entity"),
+        ("captions", lambda r: set_in(r[0]["attributes"][0], phrase=0), "attributes: phrases of the wrong kind"),
+        ("captions", lambda r: set_in(r[0]["attributes"][0], entity=2), "attributes: entity refers to an entity"),
+        ("captions", lambda r: set_in(r[0]["relations"][0], subject=2), "relations: subject refers to an entity"),
+        ("captions", lambda r: set_in(r[0]["relations"][0], object=-2), "relations: object refers to an entity"),
         ("captions", lambda r: set_in(r[0]["entities"][0], phrase=None), "captions.parquet: nulls in entities"),
         ("captions", lambda r: set_in(r[0], attributes=None), "captions.parquet: nulls in attributes"),
         ("captions", lambda r: set_in(r[0], text=None), "captions.parquet: nulls in text"),
         ("captions", lambda r: set_in(r[0], caption_id=r[1]["caption_id"]), "caption ids are not unique"),
         ("captions", lambda r: set_in(r[0], key="nobody"), "keys without a sample, such as ['nobody']"),
         ("captions", lambda r: r.reverse(), "captions.parquet: not in the order of samples.parquet"),
-        ("captions", lambda r: set_in(r[0], n_tokens=99), "caption/offsets do not agree with n_tokens"),
-        ("captions", lambda r: r.pop(), "captions, the tables have"),
+        ("captions", lambda r: set_in(r[0], n_tokens=99), "caption/offsets do not match n_tokens"),
+        ("captions", lambda r: r.pop(), "captions, but the tables have"),
         ("samples", lambda r: set_in(r[1], key=r[0]["key"]), "samples.parquet: keys are not unique"),
         ("samples", lambda r: set_in(r[0], split="dev"), "splits ['dev'], expected ('train', 'val', 'test')"),
         ("samples", lambda r: r.append(r[0] | {"key": "mute"}), "samples without a caption, such as ['mute']"),
         ("samples", lambda r: r.append(r[0] | {"key": "mute"}), "images is uint8 (8, 3, 6, 6), expected uint8 (9,"),
         ("samples", lambda r: set_in(r[0], sha256="abc"), "sha256 'abc'"),
-        ("samples", lambda r: set_in(r[0], height=0), "has size 9×0"),
+        ("samples", lambda r: set_in(r[0], height=0), "has the invalid size 9×0"),
         ("samples", lambda r: set_in(r[0], box=[9, 0, 12, 5]), "the box [9, 0, 12, 5] of k0/0 has no area"),
         ("samples", lambda r: set_in(r[0], box=[0, 0, 5]), "the box [0, 0, 5] of k0/0 has no area"),
         ("captions", lambda r: set_in(r[0]["entities"][0], end=999), "a span outside its caption"),
@@ -108,18 +108,18 @@ def test_a_whole_cache_breaks_nothing(whole):
             ("captions", lambda r, graph=graph: set_in(r[0], graph=graph), f"row 0: {graph!r} is not a scene graph")
             for graph in GRAPHS
         ],
-        ("phrases", lambda r: set_in(r[0], count=r[0]["count"] + 1), "counts do not agree with the captions"),
+        ("phrases", lambda r: set_in(r[0], count=r[0]["count"] + 1), "counts do not match the captions"),
         ("phrases", lambda r: set_in(r[0], phrase=1), "phrases.parquet: ids are not the row numbers"),
-        ("phrases", lambda r: set_in(r[0], kind="verb"), "phrases.parquet: kinds ['verb']"),
+        ("phrases", lambda r: set_in(r[0], kind="verb"), "phrases.parquet: unknown kinds ['verb']"),
         ("phrases", lambda r: set_in(r[0], prompt="bird"), "do not follow the templates, such as 'bird'"),
         ("phrases", lambda r: set_in(r[1], text=r[0]["text"], prompt=r[0]["prompt"]), "phrases are not unique"),
         ("phrases", lambda r: r.pop(), "phrase_text is float16"),
-        ("rejects", lambda r: r.append(dict.fromkeys(schema.REJECTS.names, "x")), "counts 0 rejects, the tables"),
+        ("rejects", lambda r: r.append(dict.fromkeys(schema.REJECTS.names, "x")), "states 0 rejects, but the tables"),
     ],
 )  # fmt: skip
 def test_a_broken_table_is_named(cache, table, change, message):
     change_rows(cache, table, change)
-    with pytest.raises(ValueError, match=r"breaks the cache format(?s:.)*To fix: .*--rebuild") as error:
+    with pytest.raises(ValueError, match=r"violates the cache format(?s:.)*To fix: .*--rebuild") as error:
         validate(cache)
     assert message in str(error.value)
 
@@ -127,15 +127,15 @@ def test_a_broken_table_is_named(cache, table, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda info: info.update(normalised=True), "`normalised` is true; format 1 holds raw"),
+        (lambda info: info.update(normalised=True), "`normalised` is true, but format 1 stores raw"),
         (lambda info: info["stages"]["parse"].update(batch=3), "`fingerprint` does not match the inputs"),
-        (lambda info: info["clip"].update(sha256="d" * 64), "the texts were encoded by 'cccc"),
+        (lambda info: info["clip"].update(sha256="d" * 64), "but captions were encoded by 'cccc"),
         (lambda info: info["templates"].update(entity="{}"), "'entity': '{}', 'relation': 'one thing {} another'}"),
         (lambda info: info["clip"].update(context_length=4), "n_tokens outside 2 … 4, the context of made-up"),
         (lambda info: info["clip"].update(embed_dim=16), "expected float16 (8, 16)"),
         (lambda info: info.update(image_size=7), "expected uint8 (8, 3, 7, 7)"),
         *[
-            (lambda info, name=name: info["counts"].update({name: 10**6}), f"counts 1000000 {name}, the tables have")
+            (lambda info, name=name: info["counts"].update({name: 10**6}), f"states 1000000 {name}, but the tables")
             for name in ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "empty_graphs", "truncated")
         ],
     ],
@@ -143,7 +143,7 @@ def test_a_broken_table_is_named(cache, table, change, message):
 def test_a_wrong_cache_json_is_named(cache, change, message):
     captions = len(pq.read_table(cache / "captions.parquet"))
     reseal(cache, change)
-    with pytest.raises(ValueError, match="breaks the cache format") as error:
+    with pytest.raises(ValueError, match="violates the cache format") as error:
         validate(cache)
     assert message.replace("float16 (8,", f"float16 ({captions},") in str(error.value)
 
@@ -151,14 +151,14 @@ def test_a_wrong_cache_json_is_named(cache, change, message):
 @pytest.mark.parametrize(
     ("name", "dataset", "change", "message"),
     [
-        ("features.h5", "phrase/text", lambda a: put(a, 3, np.nan), "phrase_text holds values that are not finite"),
-        ("features.h5", "caption/sentence", lambda a: put(a, -1, np.inf), "sentence holds values that are not finite"),
-        ("features.h5", "caption/tokens", lambda a: put(a, 20, -np.inf), "token_rows holds values that are not finite"),
+        ("features.h5", "phrase/text", lambda a: put(a, 3, np.nan), "phrase_text has values that are not finite"),
+        ("features.h5", "caption/sentence", lambda a: put(a, -1, np.inf), "sentence has values that are not finite"),
+        ("features.h5", "caption/tokens", lambda a: put(a, 20, -np.inf), "token_rows has values that are not finite"),
         ("features.h5", "caption/sentence", lambda a: a.astype(np.float32), "sentence is float32"),
         ("features.h5", "caption/tokens", lambda a: a[:-1], "token_rows is float16"),
         ("features.h5", "caption/offsets", lambda a: a[:-1], "offsets is int64"),
-        ("features.h5", "caption/offsets", lambda a: put(a, 2, a[2] - 1), "caption/offsets do not agree with n_tokens"),
-        ("features.h5", "caption/offsets", lambda a: a + 1, "caption/offsets do not agree with n_tokens"),
+        ("features.h5", "caption/offsets", lambda a: put(a, 2, a[2] - 1), "caption/offsets do not match n_tokens"),
+        ("features.h5", "caption/offsets", lambda a: a + 1, "caption/offsets do not match n_tokens"),
         ("index.h5", "caption/sample", lambda a: put(a, 0, 1), "index.h5: caption/sample does not match the tables"),
         ("index.h5", "caption/text", lambda a: a.astype(np.int64), "index.h5: caption/text does not match"),
         ("index.h5", "sample/split", lambda a: a[:-1], "index.h5: sample/split does not match"),
@@ -170,7 +170,7 @@ def test_a_wrong_cache_json_is_named(cache, change, message):
 )
 def test_a_broken_array_is_named(cache, name, dataset, change, message):
     change_array(cache, name, dataset, change)
-    with pytest.raises(ValueError, match="breaks the cache format") as error:
+    with pytest.raises(ValueError, match="violates the cache format") as error:
         validate(cache)
     assert message in str(error.value)
 
@@ -189,7 +189,7 @@ def test_all_that_is_broken_is_named_at_once(cache):
     change_rows(cache, "samples", lambda rows: set_in(rows[0], split="dev"))
     change_rows(cache, "captions", lambda rows: set_in(rows[0], caption_id=rows[1]["caption_id"]))
     reseal(cache, lambda info: info["counts"].update(tokens=0))
-    with pytest.raises(ValueError, match="breaks the cache format") as error:
+    with pytest.raises(ValueError, match="violates the cache format") as error:
         validate(cache)
-    for message in ("splits ['dev']", "caption ids are not unique", "counts 0 tokens"):
+    for message in ("splits ['dev']", "caption ids are not unique", "states 0 tokens"):
         assert message in str(error.value)

@@ -72,8 +72,8 @@ def misplace_an_edge(world: World) -> None:
     [
         (lose_a_caption, "ingest: {rows} rows in, but {less} out"),
         (repeat_a_key, r"ingest: 1 keys are not unique, such as \['k0/1'\]"),
-        (mix_up_parses, "parse: shard 2 has other captions"),
-        (misplace_an_edge, "attributes: entity points at an entity that is not there"),
+        (mix_up_parses, "parse: the captions in shard 2 are not those of ingest"),
+        (misplace_an_edge, "attributes: entity refers to an entity that does not exist"),
     ],
 )
 def test_finish_refuses_rows_that_do_not_add_up(tmp_path, damage, message):
@@ -120,14 +120,14 @@ def with_nan(array: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sentence": with_nan}, "encode/sentence holds values that are not finite"),
-        ({"tokens": with_nan}, "encode/tokens holds values that are not finite"),
+        ({"sentence": with_nan}, "encode/sentence has values that are not finite"),
+        ({"tokens": with_nan}, "encode/tokens has values that are not finite"),
         ({"sentence": lambda a: a.astype(np.float32)}, "encode/sentence is float32"),
         ({"sentence": lambda a: a[:, :, None]}, "with 3 axes"),
         ({"sentence": lambda a: a[:1]}, "encode/sentence has 1 rows, expected 2"),
         ({"offsets": lambda a: a[:-1]}, "encode/offsets has 2 rows, expected 3"),
-        ({"offsets": lambda a: a + 1}, "offsets must rise from 0"),
-        ({"offsets": lambda a: a[[0, 2, 1]]}, "offsets must rise from 0"),
+        ({"offsets": lambda a: a + 1}, "offsets must increase from 0"),
+        ({"offsets": lambda a: a[[0, 2, 1]]}, "offsets must increase from 0"),
         ({"texts": lambda t: t.drop_columns("truncated")}, "encode/texts has columns"),
         ({"texts": lambda t: t.set_column(0, "text", pa.array(["a", None]))}, "encode/texts has nulls in text"),
     ],
@@ -142,7 +142,7 @@ def test_shards_lacking_an_image_or_a_nested_value_or_a_table_are_refused(tmp_pa
     tables, arrays, _ = caches.ingest_shard(world, 0)
     with pytest.raises(ValueError, match="ingest/image has 3 rows, expected 4"):
         write_shard(tmp_path, "ingest", 0, tables, {"image": arrays["image"][:3]})
-    with pytest.raises(ValueError, match="holds tables"):
+    with pytest.raises(ValueError, match="needs tables"):
         write_shard(tmp_path, "ingest", 0, {"samples": tables["samples"]}, arrays)
     row = World.of({"entities": [caches.entity("bird") | {"word": None}]}).concepts[0]
     with pytest.raises(ValueError, match="parse/concepts has nulls in entities"):

@@ -140,7 +140,7 @@ def test_the_very_same_cache_is_left_alone_and_another_kept_without_replace(path
     for target in (url, str(tmp_path / "copy")):
         copy_cache(str(path), target)
         assert copy_cache(str(path), target) == 0
-        with pytest.raises(ValueError, match=r"holds another cache \(cache\.json differs\); .*--replace"):
+        with pytest.raises(ValueError, match=r"contains another cache \(cache\.json differs\); .*--replace"):
             copy_cache(str(other), target)
         copy_cache(str(other), target, replace=True)
     assert stored(url) == file_bytes(tmp_path / "copy") == file_bytes(other)
@@ -150,7 +150,7 @@ def test_the_very_same_cache_is_left_alone_and_another_kept_without_replace(path
 def test_a_same_cache_with_a_file_cut_short_is_not_taken_for_whole(path, url):
     copy_cache(str(path), url)
     (upath.UPath(url) / schema.IMAGES_FILE).write_bytes(b"cut")
-    with pytest.raises(ValueError, match=r"lacks or has in other size: images\.h5; --replace"):
+    with pytest.raises(ValueError, match=r"files are missing or have the wrong size: images\.h5; use --replace"):
         copy_cache(str(path), url)
     copy_cache(str(path), url, replace=True)
     assert stored(url) == file_bytes(path)
@@ -187,7 +187,7 @@ def test_the_command_says_what_it_did(path, url):
         return result.output
 
     assert f"{url}: 0.0 MB copied" in run(str(path), url)
-    assert f"{url}: holds this cache already" in run(str(path), url)
+    assert f"{url}: already contains this cache" in run(str(path), url)
     result = hspcgan("copy", "nosuchprotocol://bucket/cache", str(path))
     assert result.exit_code == 3
-    assert "install fsspec's package for that protocol" in result.output
+    assert "install the fsspec package for that protocol" in result.output

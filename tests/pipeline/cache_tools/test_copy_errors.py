@@ -35,7 +35,7 @@ def test_what_is_no_cache_is_never_overwritten(path, tmp_path, url, replace):
             copy_cache(str(path), target, replace)
     with pytest.raises(ValueError, match="file is a file"):
         copy_cache(str(path), str(tmp_path / "file"), replace)
-    with pytest.raises(ValueError, match="the same place"):
+    with pytest.raises(ValueError, match="the same folder"):
         copy_cache(str(path), f"{path.parent}/../{path.parent.name}/cache/", replace)
     assert leftovers(tmp_path) == ["copy", "file"]
 
@@ -47,13 +47,13 @@ def test_a_source_that_is_no_finished_cache_is_refused(path, tmp_path, url):
         copy_cache(url, str(tmp_path / "back"))
     copy_cache(str(path), url)
     (upath.UPath(url) / schema.IMAGES_FILE).write_bytes((path / schema.IMAGES_FILE).read_bytes()[:-1000])
-    with pytest.raises(ValueError, match=r"lacks or has in other size: images\.h5"):
+    with pytest.raises(ValueError, match=r"files missing or of the wrong size: images\.h5"):
         copy_cache(url, str(tmp_path / "back"))
     (upath.UPath(url) / schema.IMAGES_FILE).unlink()
-    with pytest.raises(ValueError, match=r"lacks or has in other size: images\.h5"):
+    with pytest.raises(ValueError, match=r"files missing or of the wrong size: images\.h5"):
         copy_cache(url, str(tmp_path / "back"))
     (upath.UPath(url) / schema.INFO).write_bytes(b'{"format": 99}')
-    with pytest.raises(ValueError, match="format 99, this version reads 1"):
+    with pytest.raises(ValueError, match="format 99, but this version reads 1"):
         copy_cache(url, str(tmp_path / "back"))
     assert leftovers(tmp_path) == []
 
@@ -68,7 +68,7 @@ def test_a_table_cut_short_is_refused_from_a_folder_and_from_a_url(path, tmp_pat
     for target in (url, str(tmp_path / "copy")):
         with pytest.raises(ValueError, match=rf"{name} is truncated or damaged: .*--rebuild"):
             copy_cache(str(damaged), target)
-        with pytest.raises(ValueError, match=rf"lacks or has in other size: {name}"):
+        with pytest.raises(ValueError, match=rf"files missing or of the wrong size: {name}"):
             copy_cache(f"{url}-0", target)
     assert stored(url) == {}
     assert leftovers(tmp_path) == ["damaged"]
@@ -78,7 +78,7 @@ def test_an_unfinished_prepare_at_the_target_is_kept(path, tmp_path):
     with PartialCache(tmp_path / "copy") as partial:
         run_stages(partial, World(0), "ingest")
         before = file_bytes(partial.path)
-        with pytest.raises(ValueError, match="another process is at work"):
+        with pytest.raises(ValueError, match="another process is using"):
             copy_cache(str(path), str(tmp_path / "copy"))
     with pytest.raises(ValueError, match="an unfinished `hspcgan prepare`"):
         copy_cache(str(path), str(tmp_path / "copy"))

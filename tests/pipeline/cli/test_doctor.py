@@ -67,7 +67,7 @@ def test_openais_clip_is_asked_for_by_its_address_and_hash(tmp_path, monkeypatch
 def test_openais_clip_is_a_finding_where_clip_does_not_import(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "clip", None)
-    assert "once it imports" in finding("ViT-B/32").fix
+    assert "when the clip package can be imported" in finding("ViT-B/32").fix
 
 
 def test_factuals_parser_is_present_with_its_files(tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ def test_details_and_numbers_do_not_tell_kinds_apart():
 
 
 def test_captions_that_go_with_their_image_are_told_apart_by_its_reason():
-    image = "its image was refused: "
+    image = "its image was rejected: "
     assert counted(
         ("caption", f"{image}empty file (0 bytes)"), ("caption", f"{image}unreadable header: a"),
         ("caption", f"{image}empty file (0 bytes)"), ("caption", f"{image}unreadable header: b"),
@@ -50,7 +50,7 @@ FAULTS: dict[str, dict[str, bytes]] = {
     "no captions: first.json has": {"{}.png": picture(), "{}.json": b"[]"},
     "two caption files": {"{}.png": picture(), "{}.TXT": b"y", "{}.txt": b"x"},
     "truncated or corrupt PNG": {"{}.png": picture()[:-60], "{}.txt": b"x"},
-    "not an image": {"{}.png": b"junk", "{}.txt": b"x"},
+    "not a supported image format": {"{}.png": b"junk", "{}.txt": b"x"},
 }
 
 
@@ -81,7 +81,7 @@ def test_prepare_ends_with_a_line_for_each_kind(prepared):
     lines = prepared[1].splitlines()
     start = lines.index("11 rows rejected (rejects.parquet):")
     assert [line.strip() for line in lines[start + 1 : start + 5]] == [
-        "6 image: no captions: expected a.txt or a.json beside it (one of 6 variants)",
+        "6 image: no captions: expected a.txt or a.json (one of 6 variants)",
         "3 caption: no letter or digit: '...' (one of 3 variants)",
         "1 caption: empty",
         "1 caption: not UTF-8: unexpected end of data at byte 3",
@@ -92,7 +92,7 @@ def test_prepare_ends_with_a_line_for_each_kind(prepared):
 def test_stats_count_the_same(prepared):
     lines = [line.split(maxsplit=3) for line in hspcgan("stats", prepared[0].with_suffix(".cache")).output.splitlines()]
     assert [line for line in lines if line[1:2] == ["ingest"]] == [
-        ["6", "ingest", "image", "no captions: expected a.txt or a.json beside it (one of 6 variants)"],
+        ["6", "ingest", "image", "no captions: expected a.txt or a.json (one of 6 variants)"],
         ["3", "ingest", "caption", "no letter or digit: '...' (one of 3 variants)"],
         ["1", "ingest", "caption", "empty"],
         ["1", "ingest", "caption", "not UTF-8: unexpected end of data at byte 3"],
@@ -105,8 +105,8 @@ def test_a_dataset_of_which_nothing_is_usable_is_refused_with_the_commonest_kind
     for name in "bcd":
         write(tmp_path / "data" / f"{name}.png", picture())
     said = hspcgan("prepare", manifest(tmp_path / "none.yaml", tmp_path / "data", tiny_clip_path)).output
-    assert "no usable sample: 3 image: no captions: expected b.txt or b.json beside it (one of 3 variants); " in said
-    assert "1 image: not an image in a format read here" in said
+    assert "no usable sample: 3 image: no captions: expected b.txt or b.json (one of 3 variants); " in said
+    assert "1 image: not a supported image format" in said
 
 
 @pytest.mark.parametrize("name", ["cache", "run"])
@@ -120,7 +120,7 @@ def test_a_cache_or_a_run_inside_the_folder_of_data_is_refused_at_the_start(tmp_
     if (name, place) == ("cache", ""):
         assert "contains files that are not part of a cache" in said
     else:
-        assert f"{name} {tmp_path / 'link' / place} lies inside data.path {data}" in said
+        assert f"{name} {tmp_path / 'link' / place} is inside data.path {data}" in said
         assert f"such as -o {name}=runs/small/{name}" in said
     assert sorted(data.rglob("*")) == before
 

@@ -38,7 +38,7 @@ def test_a_full_disk_is_a_message_not_a_traceback():
 
     result = CliRunner().invoke(root, ["write"])
     assert result.exit_code == 3
-    assert "No space left on device. The finished parts are kept" in result.output
+    assert "No space left on device. Finished parts are kept" in result.output
 
 
 @pytest.mark.parametrize("out", ["captions.jsonl/out", "x" * 300])

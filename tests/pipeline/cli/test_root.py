@@ -169,11 +169,11 @@ def test_export_is_plain_parquet_with_the_caches_values(cache, tmp_path):
     assert np.array_equal(np.stack(captions["sentence"].tolist()), opened.sentence.astype(np.float32))
     assert np.array_equal(np.stack(phrases["feature"].tolist()), opened.phrase_text.astype(np.float32))
     assert np.array_equal(np.stack(captions["token_features"][5].tolist()), opened.tokens(5).astype(np.float32))
-    assert "exists already" in refused("export", cache, tmp_path / "plain")
+    assert "already exists" in refused("export", cache, tmp_path / "plain")
 
 
 def test_export_writes_nothing_into_a_cache(cache):
-    assert "lies inside another cache" in refused("export", cache, cache / "plain")
+    assert "is inside another cache" in refused("export", cache, cache / "plain")
     assert not (cache / "plain").exists()
 
 

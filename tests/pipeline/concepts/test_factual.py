@@ -155,4 +155,4 @@ def test_a_cache_is_prepared_and_keeps_its_promises(folder, tmp_path, tiny_clip_
         "factual_cut": 0, "factual_dropped": 0, "factual_malformed": 1, "factual_unlocated": 1,
         "factual_unworded": 1, "noun_chunk_fallback": 1,
     }  # fmt: skip
-    assert "of the parser, over unique captions" in statistics(Cache(cache))
+    assert "parser, over unique captions" in statistics(Cache(cache))

@@ -47,8 +47,8 @@ def test_gold_may_be_lines_like_predictions(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("gold.csv", "text,graph\na,b\n", r"line 1: columns text, graph; expected caption and scene_graph"),
-        ("gold.csv", "", r"line 1: columns none; expected"),
+        ("gold.csv", "text,graph\na,b\n", r"line 1: found columns: text, graph; expected caption and scene_graph"),
+        ("gold.csv", "", r"line 1: found columns: none; expected"),
         ("gold.csv", HEADER, r"no scene graph; expected rows of FACTUAL's CSV"),
         ("gold.csv", HEADER + "a,( a )\nb\n", r"gold\.csv, line 3: 1 cells, expected 2 as in the header"),
         ("gold.csv", HEADER + "a,( a )\nb,( a , on , b )\n", r"line 3: 4 cells, expected 2"),

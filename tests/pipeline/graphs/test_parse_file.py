@@ -33,7 +33,7 @@ BAD = {
     b'{"caption": "\xff"}': "not UTF-8",
     b'{"caption": "\\ud800 bird"}': "lone surrogate",
     b'{"\\ud800": 1}': "found the keys \ud800",
-    b"[" * 100_000: "too many brackets",
+    b"[" * 100_000: "nested too deeply",
     b'{"caption": "!!!"}': "no letter or digit",
     b'{"caption": "' + b"bird " * 30_000 + b'"}': "30,000 words",
 }
@@ -50,7 +50,7 @@ def source(tmp_path):
 
 def test_only_a_plain_file_is_replaced_and_a_links_is_written_in_its_place(source, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="pipe is not a plain file"):
+    with pytest.raises(ValueError, match="pipe is not a regular file"):
         parse_file(source, tmp_path / "pipe", SPACY)
     (tmp_path / "real.jsonl").write_text("old")
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
@@ -66,7 +66,7 @@ def test_an_open_file_such_as_that_of_dev_stdout_is_not_replaced(source, tmp_pat
         (tmp_path / "to-dev").symlink_to(f"/dev/fd/{file.fileno()}")
         target = name.format(file.fileno(), tmp_path, tmp_path.name)
         result = hspcgan("parse", "--jsonl", source, target)
-    assert (result.exit_code, f"{target} is a file that is open already" in result.output) == (3, True)
+    assert (result.exit_code, f"{target} is a file that is already open" in result.output) == (3, True)
     assert (tmp_path / "log").read_text() == "kept\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "log", "to-dev"]
 
@@ -76,7 +76,7 @@ def test_a_hyphen_is_no_file(source, tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
     paths = [source, tmp_path / "out"]
     paths[place] = "-"
-    assert "- is not a file: IN may be /dev/stdin" in hspcgan("parse", "--jsonl", *paths).output
+    assert "- is not a file; IN may be /dev/stdin" in hspcgan("parse", "--jsonl", *paths).output
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
@@ -179,13 +179,13 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
     for arguments, message in {
         (source, source): "would be overwritten",
         (tmp_path / "none", out): "no such file",
-        (packed, out): f"{packed} is compressed by gzip; unpack it",
-        (source, tmp_path): "is a folder; name the file",
+        (packed, out): f"{packed} is compressed with gzip; unpack it",
+        (source, tmp_path): "is a folder; give the file",
         (
             source,
             source / "deep" / "out",
-        ): f"{source}, for {source / 'deep' / 'out'}, is not a folder that can be written",
-        (source, "/dev/stdout"): "is a file that is open already",
+        ): f"{source / 'deep' / 'out'} cannot be written: {source} is a file",
+        (source, "/dev/stdout"): "is a file that is already open",
         (source, out, "--model", "no_such_model"): "spaCy model no_such_model is not found",
         (source, out, "--model", "no_such_model", "--processes", "2"): "spaCy model no_such_model is not found",
         (source, out, "--annotator", "stanza", "--model", "none"): "no weights 'none'",
@@ -205,14 +205,14 @@ def test_a_manifest_or_a_file_is_asked_for(source, tmp_path):
 )
 def test_options_of_a_file_are_refused_with_a_manifest(option):
     result = hspcgan("parse", "toybirds", *option, "--dry-run")
-    assert (result.exit_code, f"{option[0]}: with --jsonl alone" in result.output) == (2, True)
+    assert (result.exit_code, f"{option[0]}: only for --jsonl" in result.output) == (2, True)
 
 
 @pytest.mark.parametrize("option", [("-o", "data.foo=1"), ("--engine", "local"), ("--rebuild",)])
 def test_options_of_a_manifest_are_refused_with_a_file(source, tmp_path, option):
     result = hspcgan("parse", "--jsonl", source, tmp_path / "out", *option)
     name = {"-o": "--override"}.get(option[0], option[0])
-    assert (result.exit_code, f"{name}: with a MANIFEST alone" in result.output) == (2, True)
+    assert (result.exit_code, f"{name}: only for a MANIFEST" in result.output) == (2, True)
     assert not (tmp_path / "out").exists()
 
 

@@ -79,9 +79,9 @@ def test_a_fault_in_the_base_is_told_of_the_base(tmp_path):
     told = refusal(tmp_path / "row.yaml")
     assert told.startswith(str(tmp_path / "below.yaml"))
     assert "unknown key 'trian'" in told
-    assert "a is there twice" in told
+    assert "a occurs twice" in told
 
 
 def test_base_is_no_override(tmp_path):
     write(tmp_path, row="train: {}")
-    assert "base cannot be an override" in refusal(tmp_path / "row.yaml", "base=toybirds")
+    assert "base cannot be set by an override" in refusal(tmp_path / "row.yaml", "base=toybirds")

@@ -35,7 +35,7 @@ def test_a_manifest_whose_cache_is_not_made_says_how_to_make_it(tmp_path):
     path.write_text("name: mine\ncache: somewhere\n")
     result = hspcgan("inspect", path)
     assert result.exit_code == 3
-    assert f"{path} names the cache somewhere, where none is yet; run `hspcgan prepare {path}`" in result.output
+    assert f"{path} names the cache somewhere, which does not exist yet; run `hspcgan prepare {path}`" in result.output
 
 
 def test_a_cache_in_place_of_a_manifest_is_named(prepared, tmp_path):
@@ -64,4 +64,4 @@ def test_other_files_and_folders_are_named(tmp_path):
     file = hspcgan("stats", tmp_path / "notes.txt")
     assert (file.exit_code, "is a file; expected the folder of a cache" in file.output) == (2, True)
     absent = hspcgan("stats", tmp_path / "nowhere")
-    assert (absent.exit_code, "does not exist; `hspcgan prepare MANIFEST` makes one" in absent.output) == (3, True)
+    assert (absent.exit_code, "does not exist; `hspcgan prepare MANIFEST` creates it" in absent.output) == (3, True)

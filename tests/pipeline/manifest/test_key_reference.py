@@ -90,5 +90,5 @@ def test_a_copy_means_the_same_and_is_found_by_editors(tmp_path, name):
         key: shipped[key] for key in SECTIONS if key in shipped
     }
     again = hspcgan("manifests", name, "--out", target)
-    assert (again.exit_code, "exists already" in again.output) == (2, True)
+    assert (again.exit_code, "already exists" in again.output) == (2, True)
     assert hspcgan("manifests", name, "--out", target, "--force").exit_code == 0

@@ -64,7 +64,7 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
 
 def test_a_path_that_is_no_text_is_refused(tmp_path):
     loaded = manifest(tmp_path, "data: {source: folder, path: 7}\n")
-    with pytest.raises(ValueError, match=r"data\.path: .*expected a path, as text \(got 7\)"):
+    with pytest.raises(ValueError, match=r"data\.path: .*expected a path as a string \(got 7\)"):
         loaded.section("data", DataConfig)
 
 
@@ -109,7 +109,7 @@ def test_an_unknown_key_in_a_nested_model_is_refused_with_the_one_that_was_meant
 
 def test_keys_given_twice_are_refused_with_their_lines(tmp_path):
     told = refusal(tmp_path, TEXT + "train: {lr: 1}\nencode: {batch: [{a: 1, a: 2}]}\nnaem: 1\n")
-    for problem in ("line 6: train is there twice", "line 7: a is there twice", "unknown key 'naem'"):
+    for problem in ("line 6: train occurs twice", "line 7: a occurs twice", "unknown key 'naem'"):
         assert problem in told
 
 

@@ -15,7 +15,7 @@ def bomb(levels: int) -> str:
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (bomb(30), "more than 100,000 values, aliases expanded"),
+    (bomb(30), "more than 100,000 values with aliases expanded"),
     ("a: &a {b: *a}", "line 1: an alias refers to the value that contains it"),
     ("&a [*a]", "an alias refers to the value that contains it"),
     ("a: " + "[" * 1000 + "]" * 1000, "nested more than 40 levels deep"),
@@ -45,8 +45,8 @@ def test_plain_documents_are_as_pyyaml_reads_them_with_aliases_apart():
 
 def test_keys_that_stand_twice_are_listed_once_each():
     assert parse("a: 1\na: 2\nb: &b [{c: 1, c: 2}]\nd: *b\n")[1] == [
-        "line 2: a is there twice",
-        "line 3: c is there twice",
+        "line 2: a occurs twice",
+        "line 3: c occurs twice",
     ]
 
 

@@ -42,8 +42,8 @@ def test_coco_names_missing_images_and_stray_captions(tmp_path):
     problems = {item.entry.where: item.problem for item in found.values() if item.problem}
     assert "missing image file: " in problems.pop("images/train2017/000000000002.jpg")
     assert problems == {
-        "captions_val2017.json#99": "annotation 99 names image 77, which is not in `images`",
-        "captions_val2017.json: image 5": "file_name is no file in val2017/: '../../secret.jpg'",
+        "captions_val2017.json#99": "annotation 99 refers to image 77, which is not in `images`",
+        "captions_val2017.json: image 5": "file_name is not inside val2017/: '../../secret.jpg'",
         "images/val2017/000000000006.jpg": "no captions in the annotations",
     }
 
@@ -64,7 +64,7 @@ def test_coco_without_its_image_folder_is_refused_at_once(tmp_path):
 @pytest.mark.parametrize(("content", "reason"), [
     ('{"images": [\n{"id": 1,, }', "not valid JSON.*line 2, column 10"),
     ('{"annotations": []}', "no list `images`; got annotations"),
-    ('{"images": [{"id": 1}], "annotations": []}', r"images\[0\] lacks file_name \(a text\)"),
+    ('{"images": [{"id": 1}], "annotations": []}', r"images\[0\] lacks file_name \(a string\)"),
     ('{"images": [], "annotations": [{"id": 1, "image_id": 2}]}', r"annotations\[0\] lacks caption"),
     ("[]", "no list `images`; got list"),
 ])  # fmt: skip

@@ -36,7 +36,7 @@ def test_the_split_of_images_is_cubs_own_list(tmp_path):
     listed = (tmp_path / "CUB_200_2011" / "train_test_split.txt").read_text().splitlines()
     write(tmp_path / "CUB_200_2011" / "train_test_split.txt", "\n".join(listed[1:]))
     source = opened(tmp_path, split="images")
-    assert source.read(source.entries()[0]).problem == "train_test_split.txt has no line 1"
+    assert source.read(source.entries()[0]).problem == "train_test_split.txt has no line for ID 1"
 
 
 @pytest.mark.parametrize(("box", "region"), [
@@ -81,8 +81,8 @@ def test_what_is_wrong_with_a_bird_is_named(tmp_path):
     assert "No such file" in problems[0]
     assert "no captions: " in problems[1]
     assert problems[2].endswith("is empty")
-    assert problems[5] == "bounding_boxes.txt has no line 6"
-    assert problems[6] == "images.txt names no CLASS/NAME.jpg: '../../secret.jpg'"
+    assert problems[5] == "bounding_boxes.txt has no line for ID 6"
+    assert problems[6] == "images.txt: not of the form CLASS/NAME.jpg: '../../secret.jpg'"
 
 
 def test_captions_are_counted_whatever_is_wrong_with_the_bird(tmp_path):
@@ -97,7 +97,7 @@ def test_captions_are_counted_whatever_is_wrong_with_the_bird(tmp_path):
     assert checked.rows_in == 6 * 11 + 3
     why = {row["where"]: row["why"] for row in checked.rejects}
     assert why["text_c10/999.Dodo/Dodo_1.txt"] == "captions without an image in images.txt"
-    assert why["999.Dodo/Dodo_1.txt#1"] == "its image was refused: captions without an image in images.txt"
+    assert why["999.Dodo/Dodo_1.txt#1"] == "its image was rejected: captions without an image in images.txt"
 
 
 @pytest.mark.parametrize(("gone", "reason"), [
@@ -116,7 +116,7 @@ def test_another_tree_shows_what_was_found_and_expected(tmp_path, gone, reason):
 @pytest.mark.parametrize(("name", "content", "reason"), [
     ("CUB_200_2011/images.txt", "one.jpg\n", r"images\.txt, line 1: got 'one\.jpg'"),
     ("CUB_200_2011/bounding_boxes.txt", "1 2 3\n", r"1 2 3: expected ID X Y WIDTH HEIGHT"),
-    ("CUB_200_2011/images.txt", "1 a/b.jpg\n1 a/c.jpg\n", r"images\.txt, line 2: 1 stands for 'a/b\.jpg' already"),
+    ("CUB_200_2011/images.txt", "1 a/b.jpg\n1 a/c.jpg\n", r"images\.txt, line 2: ID 1 is already used for 'a/b\.jpg'"),
     ("testclasses.txt", "999.Dodo\n", r"\['999\.Dodo'\] are not classes"),
 ])  # fmt: skip
 def test_a_broken_list_is_named_with_the_line(tmp_path, name, content, reason):

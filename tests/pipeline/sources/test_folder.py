@@ -33,10 +33,10 @@ def test_captions_without_an_image_are_counted(tmp_path):
     assert checked(tmp_path).rows_in == 3 + 3 + 2
     assert reasons(tmp_path) == {
         "gone.json": "captions without an image of the same name",
-        "gone.json#0": "its image was refused: captions without an image of the same name",
+        "gone.json#0": "its image was rejected: captions without an image of the same name",
         "gone.txt": "captions without an image of the same name",
-        "gone.txt#0": "its image was refused: captions without an image of the same name",
-        "gone.txt#1": "its image was refused: captions without an image of the same name",
+        "gone.txt#0": "its image was rejected: captions without an image of the same name",
+        "gone.txt#1": "its image was rejected: captions without an image of the same name",
     }
 
 
@@ -44,7 +44,7 @@ def test_a_caption_that_is_no_text_costs_itself_alone(tmp_path):
     write(tmp_path / "a.png", picture())
     write(tmp_path / "a.json", '{"captions": ["a bird", 3, null, "a red bird"]}')
     assert [row["text"] for row in checked(tmp_path).captions] == ["a bird", "a red bird"]
-    assert reasons(tmp_path) == {"a#1": "not a text: '3'", "a#2": "not a text: 'None'"}
+    assert reasons(tmp_path) == {"a#1": "not a string: '3'", "a#2": "not a string: 'None'"}
 
 
 @pytest.mark.parametrize("suffix", [".jfif", ".JPE", ".jpeg"])
@@ -63,7 +63,7 @@ def test_images_of_other_kinds_are_refused_and_take_no_captions_from_those_read(
     assert keys(tmp_path) == ["a"]
     refused = reasons(tmp_path)
     assert list(refused) == ["a.CR2", "b.heif", "b.heif#0"]
-    assert refused["a.CR2"].startswith("not an image in a format read here: .CR2, expected .bmp, ")
+    assert refused["a.CR2"].startswith("not a supported image format: .CR2; expected .bmp, ")
 
 
 def test_linked_folders_and_files_are_read(tmp_path):
@@ -86,10 +86,10 @@ def test_links_that_lead_in_circles_or_nowhere_are_refused_by_name(tmp_path):
     (tmp_path / "gone").symlink_to("nowhere")
     (tmp_path / "self").symlink_to("self")
     assert keys(tmp_path) == ["x/img000", "x/to_y/img000", "y/img000", "y/to_x/img000"]
-    circle = f"a link back to a folder that it lies in: {tmp_path}"
+    circle = f"a link back to a folder that contains it: {tmp_path}"
     assert reasons(tmp_path) == {
-        "gone": "a link to nothing: nowhere",
-        "self": "a link to nothing: self",
+        "gone": "a broken link: nowhere",
+        "self": "a broken link: self",
         "x/to_y/to_x": f"{circle}/x",
         "x/up": circle,
         "y/to_x/to_y": f"{circle}/y",

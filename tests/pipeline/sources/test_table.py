@@ -98,7 +98,7 @@ def test_a_path_that_leads_out_is_refused(folder, suffix, path):
     found = items(opened(write_table(folder / f"all{suffix}", rows)))
     assert found["a.png"].problem is None
     assert found[f"all{suffix}#2"].image is None
-    assert "leads out of" in found[f"all{suffix}#2"].problem or "is not the path" in found[f"all{suffix}#2"].problem
+    assert "path is outside" in found[f"all{suffix}#2"].problem or "is not the path" in found[f"all{suffix}#2"].problem
 
 
 @pytest.mark.parametrize(("name", "content", "row", "reason"), [
@@ -133,16 +133,16 @@ def test_missing_images_and_rows_without_text_are_named(folder):
 
 
 @pytest.mark.parametrize(("files", "path", "reason"), [
-    ({"a.png": b""}, "", r"not one kind of table; found .*a\.png; expected a \.jsonl"),
-    ({"a.csv": b"image,caption\n", "b.jsonl": b""}, "", "not one kind of table"),
+    ({"a.png": b""}, "", r"not tables in one format; found .*a\.png; expected a \.jsonl"),
+    ({"a.csv": b"image,caption\n", "b.jsonl": b""}, "", "not tables in one format"),
     ({"all.parquet/part-0.parquet": b""}, "", r"all\.parquet is a folder; set data\.path to it"),
     ({"t.csv": b"file,text\nx,y\n"}, "t.csv", r"no column image, caption; found file, text; .*data\.image_column"),
     ({"t.jsonl": b'{"file": 1}\n'}, "t.jsonl", "no column image, caption; found file"),
     ({"t.csv": b""}, "t.csv", "no column image, caption; found none"),
-    ({"t.parquet": b"PAR1 cut short"}, "t.parquet", "is not whole Parquet"),
+    ({"t.parquet": b"PAR1 cut short"}, "t.parquet", "is not a complete Parquet"),
     ({"t.jsonl": b'{"image": "a"}\n{"image": "b", "text": 1}\n'}, "t.jsonl", "no column caption; found image, text"),
-    ({"t.csv": b"image,caption,caption\na.png,x,y\n"}, "t.csv", "several columns are called caption; rename"),
-    ({"t.csv": b'image,"caption\na.png,x\n'}, "t.csv", "line 1, the header: a quote is opened and not closed"),
+    ({"t.csv": b"image,caption,caption\na.png,x,y\n"}, "t.csv", "several columns have the name caption; rename"),
+    ({"t.csv": b'image,"caption\na.png,x\n'}, "t.csv", "line 1, the header: a quote is opened but not closed"),
     ({"t.xlsx": b""}, "t.xlsx", "found t.xlsx"),
 ])  # fmt: skip
 def test_a_wrong_table_shows_what_was_found_and_expected(tmp_path, files, path, reason):
@@ -168,7 +168,7 @@ def test_a_url_is_read_through_fsspec():
     found = items(opened("memory://bucket/data/all.csv"))
     assert found["a.png"].image == picture(1)
     assert found["a.png"].captions == ("a bird",)
-    assert "leads out" in found["all.csv#2"].problem
+    assert "is outside" in found["all.csv#2"].problem
 
 
 @pytest.mark.parametrize("name", ["http://x/y.jpg", "http:/x/y.jpg", "data:image/png;base64,AAAA"])

@@ -61,7 +61,7 @@ def test_what_cannot_be_used_is_refused_row_by_row_and_in_few_words(tmp_path):
     assert [row["text"] for row in checked.captions] == ["fine"]
     why = {row["where"]: row["why"] for row in checked.rejects if row["what"] == "image"}
     assert sorted(why) == [f"all.parquet#{row}" for row in (2, 3, 4, 5, 6)]
-    assert "not an image in a format read here" in why["all.parquet#2"]
+    assert "not a supported image format" in why["all.parquet#2"]
     assert why["all.parquet#3"] == why["all.parquet#4"] == "image is not the path of an image: None"
     assert why["all.parquet#5"] == f"image is not the path of an image: '{'x' * 59} …"
     assert why["all.parquet#6"] == "no captions in its rows"
@@ -74,7 +74,7 @@ def test_images_that_are_texts_are_refused_row_by_row(tmp_path):
     source = opened(tmp_path / "all.parquet")
     checked = check_items(16, [source.read(entry) for entry in source.entries()])
     assert not checked.captions
-    assert "not an image in a format read here" in checked.rejects[0]["why"]
+    assert "not a supported image format" in checked.rejects[0]["why"]
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
@@ -114,7 +114,7 @@ def test_a_table_that_was_cut_meanwhile_costs_its_rows(tmp_path):
     table(tmp_path / "t.parquet", [(inside(1), ["x"])])
     assert source.read(last).problem == "cannot be read: t.parquet ends before row 4"
     write(tmp_path / "t.parquet", b"PAR1")
-    assert source.read(last).problem.startswith("cannot be read: t.parquet is not whole Parquet")
+    assert source.read(last).problem.startswith("cannot be read: t.parquet is not a complete Parquet")
 
 
 def test_images_in_a_table_at_a_url_are_read(tmp_path):

@@ -27,7 +27,7 @@ def test_a_stray_quote_costs_its_own_row(tmp_path, end):
     rows = list(read_rows(write(tmp_path / "t.csv", end.join(lines)), COLUMNS))
     assert kept(rows) == ["two", 'three, "3"', "four"]
     assert list(refused(rows)) == [1]
-    assert refused(rows)[1].startswith("line 2 is no row: a quote is opened and not closed")
+    assert refused(rows)[1].startswith("line 2 is not a row: a quote is opened but not closed")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -53,14 +53,14 @@ def test_what_may_be_several_rows_is_never_read_as_one_and_never_cut(tmp_path, d
     assert kept(rows)[-1] == "three"
     assert not {"a bird", "in the rain", "which sings"} & {text.split("\n")[0].strip('"') for text in kept(rows)}
     assert [number for number, _ in rows] == list(range(1, len(lines)))
-    assert refused(rows)[1].startswith("line 2 is no row: a quote is opened and not closed")
+    assert refused(rows)[1].startswith("line 2 is not a row: a quote is opened but not closed")
     assert len(doubtful) in refused(rows)
 
 
 def test_what_stands_behind_a_closed_quote_costs_the_row(tmp_path):
     rows = list(read_rows(write(tmp_path / "t.csv", 'image,caption\n1.jpg,"a" bird\n2.jpg,two\n'), COLUMNS))
     assert kept(rows) == ["two"]
-    assert "line 2 is no row: ',' expected after '\"'" in refused(rows)[1]
+    assert "line 2 is not a row: ',' expected after '\"'" in refused(rows)[1]
 
 
 def test_tsv_has_no_quotes(tmp_path):
@@ -100,10 +100,10 @@ def test_every_row_and_caption_is_counted(tmp_path):
     checked = check_items(16, [source.read(entry) for entry in source.entries()])
     assert [row["text"] for row in checked.captions] == ["a bird", "a red bird", "a cat on a mat"]
     why = {row["where"]: row["why"] for row in checked.rejects}
-    assert why["a#1"] == "not a text: '3'"
+    assert why["a#1"] == "not a string: '3'"
     assert why["a#2"] == "empty"
-    assert why["a#3"] == "not a text: \"['x']\""
-    assert why["b#0"] == "not a text: '7'"
+    assert why["a#3"] == "not a string: \"['x']\""
+    assert why["b#0"] == "not a string: '7'"
     assert why["t.jsonl#5"] == "lacks caption"
     assert set(why) == {"a#1", "a#2", "a#3", "b#0", "t.jsonl#2", "t.jsonl#2#0", "t.jsonl#2#1", "t.jsonl#5"}
     assert checked.rows_in == (1 + 5) + (1 + 2) + (1 + 2) + 1  # a.png, b.png, the row that leads out, the one without

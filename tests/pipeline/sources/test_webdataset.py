@@ -51,15 +51,15 @@ def test_without_a_txt_the_json_holds_the_captions(tmp_path, about, captions):
     members = {"dir/a.b.png": picture(), "dir/c.png": picture(1), "dir/c.json": json.dumps(about).encode()}
     found = items(opened(tar_shard(tmp_path / "0.tar", members).parent))
     assert found["0.tar:dir/c"].captions == captions
-    assert found["0.tar:dir/a"].problem == "no image: its files are .b.png"
+    assert found["0.tar:dir/a"].problem == "no image: the sample has only .b.png"
 
 
 @pytest.mark.parametrize(("members", "reason"), [
-    ({"a.txt": b"x"}, "no image: its files are .txt"),
+    ({"a.txt": b"x"}, "no image: the sample has only .txt"),
     ({"a.jpg": b"x"}, "no captions: neither .txt nor .json among .jpg"),
     ({"a.jpg": b"x", "a.json": b"{"}, "not valid JSON"),
-    ({"a.jpg": b"x", "a.json": b'{"caption": null}'}, "no captions: its.json has"),
-    ({"a.jpg": b"x", "a.txt": b"x" * (2**20 + 1)}, ".txt of 1,048,577 bytes, more than 1,048,576"),
+    ({"a.jpg": b"x", "a.json": b'{"caption": null}'}, "no captions: KEY.json has"),
+    ({"a.jpg": b"x", "a.txt": b"x" * (2**20 + 1)}, ".txt has 1,048,577 bytes, more than 1,048,576"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_sample_is_named(tmp_path, members, reason):
     found = items(opened(tar_shard(tmp_path / "0.tar", members).parent))
@@ -100,7 +100,7 @@ def test_a_shard_cut_short_gives_what_is_whole_and_a_reject_for_the_rest(tmp_pat
     assert found["0.tar:a"].problem is None
     problems = [item.problem for where, item in found.items() if where != "0.tar:a"]
     assert problems
-    assert all("ends inside this member" in text or "was its download cut short?" in text for text in problems)
+    assert all("ends inside this member" in text or "was the download interrupted?" in text for text in problems)
 
 
 def test_a_file_that_is_no_tar_is_a_reject(tmp_path):
@@ -109,8 +109,8 @@ def test_a_file_that_is_no_tar_is_a_reject(tmp_path):
     write(tmp_path / "00002.tar", b"")
     found = items(opened(tmp_path))
     assert found["00000.tar:000000001"].problem is None
-    assert "not a whole tar" in found["00001.tar:?"].problem
-    assert "not a whole tar" in found["00002.tar:?"].problem
+    assert "not a complete tar" in found["00001.tar:?"].problem
+    assert "not a complete tar" in found["00002.tar:?"].problem
 
 
 @pytest.mark.parametrize("name", ["00001.tar", "00002.tar.gz", "00002.TGZ", "00002.tar.xz"])
@@ -124,7 +124,7 @@ def test_a_compressed_shard_is_a_reject_that_says_so(tmp_path, name, compress, k
     source = opened(tmp_path)
     found = items(source)
     assert found["00000.tar:000000001"].problem is None
-    assert found[f"{name}:?"].problem.startswith(f"compressed by {kind}, ")
+    assert found[f"{name}:?"].problem.startswith(f"compressed with {kind}, ")
     assert source.signature() != plain
 
 
@@ -145,10 +145,10 @@ def test_captions_are_counted_one_by_one(tmp_path):
     checked = check_items(16, list(items(opened(tmp_path)).values()))
     assert [row["text"] for row in checked.captions] == ["a bird"]
     assert [(row["where"], row["why"]) for row in checked.rejects] == [
-        ("a#1", "not a text: '3'"),
-        ("b#1", "not a text: '3'"),
-        ("0.tar:b", "no image: its files are .json"),
-        ("b#0", "its image was refused: no image: its files are .json"),
+        ("a#1", "not a string: '3'"),
+        ("b#1", "not a string: '3'"),
+        ("0.tar:b", "no image: the sample has only .json"),
+        ("b#0", "its image was rejected: no image: the sample has only .json"),
     ]
 
 
@@ -160,9 +160,9 @@ def test_names_that_are_no_unicode_become_rejects_that_parquet_can_hold(tmp_path
     tables = pack(16, checked).tables
     assert tables["samples"]["key"].to_pylist() == ["c"]
     assert {(row["where"], row["why"]) for row in tables["rejects"].to_pylist()} == {
-        ("0.tar:\\udcff", "its name is not valid Unicode; rename it"),
-        ("\\udcff#0", "its image was refused: its name is not valid Unicode; rename it"),
-        ("0.tar:b", "no image: its files are .\\udcfe"),
+        ("0.tar:\\udcff", "the name is not valid Unicode; rename the file"),
+        ("\\udcff#0", "its image was rejected: the name is not valid Unicode; rename the file"),
+        ("0.tar:b", "no image: the sample has only .\\udcfe"),
     }
     assert source.signature()
 
@@ -171,7 +171,7 @@ def test_a_key_in_two_shards_is_refused(tmp_path):
     for shard in (0, 1):
         tar_shard(tmp_path / f"{shard}.tar", {"a.jpg": picture(), "a.txt": b"x"})
     with pytest.raises(
-        ValueError, match=r"a: 0\.tar:a, 1\.tar:a\); .*, or give each run's shards a folder of their own"
+        ValueError, match=r"a: 0\.tar:a, 1\.tar:a\); .*, or put the shards of each run into a separate folder"
     ):
         opened(tmp_path).entries()
 
@@ -181,7 +181,7 @@ def test_several_images_of_one_key_are_refused_and_other_kinds_beside_one_listed
     found = items(opened(tar_shard(tmp_path / "0.tar", members).parent))
     assert list(found) == ["0.tar:8", "0.tar:9", "0.tar:8.tiff"]
     assert (found["0.tar:8"].image, found["0.tar:8"].problem) == (picture(), None)
-    assert found["0.tar:8.tiff"].problem == "not an image in a format read here: .tiff"
+    assert found["0.tar:8.tiff"].problem == "not a supported image format: .tiff"
     tar_shard(tmp_path / "0.tar", {"8.png": picture(1), **members})
     with pytest.raises(
         ValueError, match=r"several images \(8: 0\.tar:8, 0\.tar:8\.jpg\); rename or remove all but one"

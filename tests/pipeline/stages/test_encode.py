@@ -86,7 +86,7 @@ def test_weights_that_give_nan_are_refused(tmp_path, tiny_clip_path):
     state = torch.load(tiny_clip_path, weights_only=True)
     state["ln_final.weight"][3] = float("nan")
     torch.save(state, tmp_path / "nan.pt")
-    with pytest.raises(ValueError, match=r"CLIP nan gave features that are NaN.*'a bird'"):
+    with pytest.raises(ValueError, match=r"CLIP nan computed features that are NaN.*'a bird'"):
         encode_texts(load_clip(tmp_path / "nan.pt"), ["a bird"])
 
 
@@ -108,7 +108,7 @@ def test_unknown_words_are_those_outside_the_vocabulary_beside_the_weights(tmp_p
 def test_the_warning_lists_unknown_words_by_how_often_they_occur(tmp_path, caplog):
     write(tmp_path / "toy.json", json.dumps({"vocabulary": ["a"]}))
     warn_unknown(["a cat", "a dog", "a dog"], tmp_path / "toy.pt")
-    assert "never trained on 2 of these texts' words" in caplog.text
+    assert "never trained on 2 words in these captions" in caplog.text
     caplog.clear()
     warn_unknown(["a", "A!"], tmp_path / "toy.pt")
     assert caplog.text == ""
@@ -143,7 +143,7 @@ def test_without_token_features_all_else_is_the_same_and_their_readers_are_refus
     assert (small.token_rows.shape, small.offsets.tolist()) == ((0, whole.sentence.shape[1]), [0] * 7)
     assert not collate(small.texts, np.arange(6))["token_mask"].any()
     whole.require_tokens("a model")
-    with pytest.raises(ValueError, match=r"encode\.tokens: false.*, but a model reads them; .*--rebuild"):
+    with pytest.raises(ValueError, match=r"encode\.tokens: false.*, but a model needs them; .*--rebuild"):
         small.require_tokens("a model")
     with pytest.raises(ValueError, match=r"encode\.tokens: cache has nothing, manifest wants False"):
         prepare(load_manifest(str(tmp_path / "True.yaml"), ["encode.tokens=false"]))

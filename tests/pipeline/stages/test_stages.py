@@ -65,13 +65,13 @@ def test_ingest_gives_every_refusal_a_row_and_loses_none(tmp_path):
     assert why["good#1", "caption"] == "empty"
     assert why["good#2", "caption"] == "no letter or digit: '...'"
     assert why["zero.png", "image"] == "empty file (0 bytes)"
-    assert why["zero#1", "caption"] == "its image was refused: empty file (0 bytes)"
+    assert why["zero#1", "caption"] == "its image was rejected: empty file (0 bytes)"
     assert why["cut.jpg", "image"].startswith("truncated or corrupt JPEG")
-    assert why["page.png", "image"].startswith("not an image")
-    assert why["mute.png", "image"] == "all its captions were refused"
+    assert why["page.png", "image"].startswith("not a supported image")
+    assert why["mute.png", "image"] == "all of its captions were rejected"
     assert why["bare.png", "image"].startswith("no captions")
     assert why["broken.png", "image"].startswith("not valid JSON: broken.json")
-    assert why["lost.txt#0", "caption"].startswith("its image was refused: captions without")
+    assert why["lost.txt#0", "caption"].startswith("its image was rejected: captions without")
     assert why["lost.txt", "image"] == "captions without an image of the same name"
 
 
@@ -232,7 +232,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, tiny_clip_path, monkey
     monkeypatch.setattr(encode, "SHARD_TEXTS", 4)
     out = run(killed)
     assert "ingest  already complete (24 shards)" in out
-    assert ", 3 kept from before" in out
+    assert ", 3 from an earlier run" in out
     run(whole)
     assert file_bytes(tmp_path / "killed.cache") == file_bytes(tmp_path / "whole.cache")
 

@@ -78,7 +78,7 @@ def test_a_cache_with_features_is_whole_current_and_told(made):
     assert "Nothing to do" in run(made, "encode.processes=2")
     size = 6 * 2 * 3 * 64 * 7 * 7 * 2
     told = hspcgan("stats", str(cache)).output
-    assert f"2 views (whole, bottom-left-flipped) after blocks [1, 4, 8]: 38 KB an image, {size / 1e6:.1f} MB" in told
+    assert f"2 views (whole, bottom-left-flipped) after blocks [1, 4, 8]: 38 KB per image, {size / 1e6:.1f} MB" in told
 
 
 def test_two_processes_and_an_interruption_leave_the_same_bytes(made, tmp_path, tiny_clip_path, monkeypatch):
@@ -98,7 +98,7 @@ def test_two_processes_and_an_interruption_leave_the_same_bytes(made, tmp_path, 
     out = run(other, "encode.processes=2")
     assert "encode  already complete" in out
     assert "taps          4 rows" in out
-    assert "1 kept from before" in out
+    assert "1 from an earlier run" in out
     assert file_bytes(other.with_suffix(".cache")) == file_bytes(made.with_suffix(".cache"))
 
 
@@ -113,7 +113,7 @@ def test_other_views_cost_an_unfinished_run_its_features_alone(made, tmp_path, t
         with pytest.raises(KeyboardInterrupt):
             run(other)
     out = run(other, f"taps.views={json.dumps(ASKED)}")
-    assert "taps: inputs changed, discarding it" in caplog.text
+    assert "taps: inputs changed; discarding this" in caplog.text
     assert out.count("already complete") == 3
     assert file_bytes(other.with_suffix(".cache")) == file_bytes(made.with_suffix(".cache"))
 
@@ -124,7 +124,7 @@ def test_views_are_added_to_a_finished_cache_and_the_rest_stays(made, tmp_path, 
     run(other)
     kept = {name: (cache / name).stat().st_ino for name in ("images.h5", "captions.parquet", "features.h5")}
     before = file_bytes(cache)
-    assert "Only taps would be made" in run(other, asked, dry_run=True)
+    assert "Only taps would be added" in run(other, asked, dry_run=True)
     write = PartialCache.write
 
     def stop(self, stage, index, *shard):
@@ -138,7 +138,7 @@ def test_views_are_added_to_a_finished_cache_and_the_rest_stays(made, tmp_path, 
             run(other, asked)
     assert file_bytes(cache) == before
     out = run(other, asked, upto="taps", only=True)
-    assert "1 kept from before" in out
+    assert "1 from an earlier run" in out
     assert out.count(" rows in ") == 1
     assert file_bytes(cache) == file_bytes(made.with_suffix(".cache"))
     assert {name: (cache / name).stat().st_ino for name in kept} == kept
@@ -171,7 +171,7 @@ def test_without_views_the_cache_is_as_it_was_before_there_were_any(made, tmp_pa
         inputs = json.dumps(cache.info["stages"][stage], sort_keys=True)
         chained = hashlib.sha256((chained + inputs).encode()).hexdigest()
     assert cache.info["fingerprint"] == chained
-    with pytest.raises(ValueError, match=r"taps\.views names no view"):
+    with pytest.raises(ValueError, match=r"taps\.views is empty"):
         run(plain, upto="taps", only=True)
 
 
@@ -191,11 +191,11 @@ def test_single_commands_finish_with_taps(made, tmp_path, tiny_clip_path):
         ("taps.views=[whole, whole]", r"taps\.views: .*each at most once"),
         (
             "taps.blocks=[8, 4]",
-            r"^taps\.blocks is \[8, 4\], expected numbers that rise within 0\.\.11: .* the 12 of CLIP",
+            r"^taps\.blocks is \[8, 4\], expected increasing numbers within 0\.\.11; .* the 12 of CLIP",
         ),
         (
             "taps.blocks=[1, 40]",
-            r"^taps\.blocks is \[1, 40\], expected numbers that rise within 0\.\.11: .* model\.taps",
+            r"^taps\.blocks is \[1, 40\], expected increasing numbers within 0\.\.11; .* model\.taps",
         ),
         ("taps.blocks=[]", r"^taps\.blocks is \[\], expected"),
         ("taps.view=[whole]", r"taps\.view: unknown key \(did you mean 'views'\?\)"),
@@ -249,7 +249,7 @@ def test_damaged_features_are_named(copy, change, message):
         del file["taps"]
         file["taps"] = changed
     reseal(copy)
-    with pytest.raises(ValueError, match="breaks the cache format") as error:
+    with pytest.raises(ValueError, match="violates the cache format") as error:
         validate(copy)
     assert message in str(error.value)
 
@@ -257,7 +257,7 @@ def test_damaged_features_are_named(copy, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda info: info["taps"].update(clip_sha256="d" * 64), "the taps are of another CLIP"),
+        (lambda info: info["taps"].update(clip_sha256="d" * 64), "the taps were computed by another CLIP"),
         (lambda info: info["taps"].pop("views"), "cache.json is damaged: taps.views is missing"),
         (lambda info: info.pop("taps"), "`fingerprint` does not match the inputs"),
     ],

@@ -57,7 +57,9 @@ def test_a_file_system_without_locks_is_a_user_error_and_other_errors_pass_throu
 
     monkeypatch.setattr(fcntl, "flock", fails)
     message = (
-        r"lock cannot be locked \(.*give a `run:` folder on a file system with locks" if user_error else "No space left"
+        r"lock cannot be locked \(.*set `run:` to a folder on a file system with locks"
+        if user_error
+        else "No space left"
     )
     with pytest.raises(ValueError if user_error else OSError, match=message), locked(tmp_path / "run"):
         pass
