@@ -44,7 +44,7 @@ override_option = click.option(
 @click.option("--junit", type=OutFile, metavar="FILE", help="Write the verdicts as JUnit XML.")
 @click.option("--markdown", type=OutFile, metavar="FILE", help="Write a summary as Markdown, e.g. for a CI job.")
 @override_option
-@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...], untrained: bool, real: bool,
              label: str | None, only: tuple[str, ...], keep_images: bool, update: bool, as_json: bool,
              junit: Path | None, markdown: Path | None, overrides: tuple[str, ...], dry_run: bool) -> None:  # fmt: skip
@@ -125,9 +125,9 @@ def _exit(results: Sequence[Result], update: bool) -> None:
 @click.argument("manifest")
 @click.option("--out", type=OutFile, required=True, help="File to write, ending in .safetensors.")
 @override_option
-@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: bool) -> None:
-    """Write the features of the real reference images of a manifest.
+    """Write the features of real reference images to a file.
 
     Set `evaluate.reference` to this file to use the features instead of images: evaluations with other machines and
     caches are then compared with the same images.
@@ -175,7 +175,7 @@ def compare(a: Path, b: Path, captions: int) -> None:
               show_default=True, help="Format of the table.")  # fmt: skip
 @click.option("--out", type=OutFile, help="File to write; default: standard output.")
 def table(results: tuple[Path, ...], published: str | None, form: str, out: Path | None) -> None:
-    """Write results as a table, optionally with the published rows of the paper.
+    """Write results as a table, with or without published rows.
 
     Each RESULT.json is a file RUN/evaluation/LABEL.json.
     """

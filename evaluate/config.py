@@ -25,7 +25,7 @@ class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     abs: Finite | None = Field(None, ge=0, description="Largest distance from `value`.")
     rel: Finite | None = Field(None, ge=0, description="Largest distance from `value`, as a share of `value`.")
     se: Finite | None = Field(None, ge=0, description="Largest distance from `value`, in measured standard errors.")
-    n: int | None = Field(None, ge=1, description="N that the figure must have; another N is drift.")
+    n: int | None = Field(None, ge=1, description="Required N of the figure; a different N counts as drift.")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Bound:

@@ -46,7 +46,7 @@ class EvaluationContext:
     reference_file: Reference | None
     notes: list[str]
     subfolder: str = ""  # subfolder of the run's evaluation folder for results
-    keep_drawn: bool = True  # whether drawn batches, features and scores stay on the disk
+    keep_drawn: bool = True  # whether generated batches, features and scores stay on disk
     only: bool = False  # whether only selected metrics are computed and judged (--only)
 
     @property
@@ -94,7 +94,7 @@ class EvaluationContext:
 
     @cached_property
     def contents(self) -> dict[str, str]:
-        """What is read of the cache, as a lock names it."""
+        """sha256 of the cache content that is read, as stored in a lock."""
         return contents(self.cache, self.selection, self.ids, self.texts)
 
     def captions(self, count: int) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ class EvaluationContext:
 
     @property
     def reference_key(self) -> str:
-        """Of the real reference images, or of the file that stands for them."""
+        """Key of the real reference images, or of the reference file."""
         if self.reference_file is not None:
             return self.reference_file.sha256
         return RealImages(self.cache, self.selection.reference_rows).key

@@ -1,4 +1,4 @@
-"""One evaluation: draw → features → score → verdict, a subject at a time; each stage's results are kept and reused.
+"""Runs an evaluation, one subject at a time: draw → features → score → verdict; results of stages are kept and reused.
 
 Writes for each subject RUN/evaluation/LABEL.json (figures, verdicts, provenance), LABEL.png (the first images next to
 real images) and LABEL.parquet (one row per caption and scorer).
@@ -46,7 +46,7 @@ class Result:
     path: Path
     record: dict[str, Any] = field(default_factory=dict)
     error: str = ""
-    real: list[Figure] = field(default_factory=list)  # of real images at the same N: floor or ceiling
+    real: list[Figure] = field(default_factory=list)  # figures of real images at the same N: floor or ceiling
 
     @property
     def passed(self) -> bool:
@@ -84,12 +84,12 @@ def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_image
 
 
 def _real_figures(context: EvaluationContext) -> list[Figure]:
-    """Figures of the captions' own real images; none where scores are not kept, since they would be computed again."""
+    """Returns figures of the real images for the captions; none if scores are not kept, to avoid recomputing them."""
     return score(context, Drawings(context, Subject(REAL, REAL))).figures if context.keep_drawn else []
 
 
 def with_real(results: Sequence[Result]) -> list[Result]:
-    """The results, and where none is of real images, one of their figures: every table has the floor at the same N."""
+    """Adds a result for real images if there is none, so that every table has the floor at the same N."""
     real = next((result.real for result in results if result.real), [])
     if not real or any(result.subject.kind == REAL for result in results):
         return list(results)
@@ -156,7 +156,7 @@ def score(context: EvaluationContext, drawings: Drawings) -> Scores:
 
 
 def _score_key(context: EvaluationContext, drawings: Drawings, metric: str, tower: Scorer) -> str:
-    """Hash of all that a metric's values depend on: images, captions, scorer, and the metric's own code."""
+    """Returns a hash of everything that metric values depend on: images, captions, scorer, and the metric's code."""
     entry = METRICS[metric]
     edited = drawings.edited() if "edits" in entry.needs else None
     variations = drawings.variations() if "variations" in entry.needs else None

@@ -19,7 +19,7 @@ from hspcgan.model.published_weights import INCEPTION, INCEPTION_SHA256, WEIGHTS
 BATCH = 32
 """Batch size for images and captions; fixed, because the composition of batches can change the last bits."""
 
-CALLS_KEPT = 4  # calls of which a scorer keeps the text features: several metrics read the captions
+CALLS_KEPT = 4  # number of calls with stored caption features, since several metrics use the same captions
 
 InceptionMode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]
 _NVIDIA = (INCEPTION, INCEPTION_SHA256)
@@ -63,13 +63,13 @@ PIXELS = Pixels()
 
 
 class ClipScorer:
-    """A frozen CLIP that scores images and captions; keeps the text features of the last calls."""
+    """A frozen CLIP that scores images and captions; keeps the caption features of the last calls."""
 
     def __init__(self, name: str, clip: FrozenClip):
         self.name, self.clip = name, clip
         self.label, self.sha256 = f"{name}-clip", clip.sha256
         self.mode = f"CLIP {clip.name}, read at {clip.resolution} px (antialiased bicubic where the size differs)"
-        self._texts: dict[tuple[str, ...], np.ndarray] = {}  # features of a call's texts, oldest first
+        self._texts: dict[tuple[str, ...], np.ndarray] = {}  # features of the captions in a call, oldest first
 
     @torch.inference_mode()
     def image_features(self, images: np.ndarray) -> np.ndarray:
@@ -82,9 +82,9 @@ class ClipScorer:
 
     @torch.inference_mode()
     def text_features(self, texts: Sequence[str]) -> np.ndarray:
-        """Raw float32 [N, d]; of texts beyond the context the beginning is read.
+        """Computes raw features float32 [N, d]; captions beyond the context length are truncated.
 
-        The same texts get the same bits, whatever was asked for before: batches are made of one call's texts alone.
+        The same captions always get the same bits, because a batch contains only captions from one call.
         """
         unique = tuple(sorted(set(texts), key=lambda text: (len(text), text)))
         if unique not in self._texts:

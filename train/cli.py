@@ -24,7 +24,7 @@ from hspcgan.model.common.printable import echo
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and print parameters, memory and steps; write nothing.")
 def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
-    """Train the model of a manifest from its cache; run the command again to resume.
+    """Train a model from its cache; run it again to resume.
 
     On several GPUs: torchrun --no-python --nproc_per_node 8 hspcgan train MANIFEST. Every process runs this
     command on its share of the batch.

@@ -43,7 +43,7 @@ def start(device: str, received: Sequence[str] = ()) -> World:
 
     Args:
         device: "auto", "cpu" or "cuda".
-        received: as for `usual_signals`, which end this process until all processes have met.
+        received: signals as for `usual_signals`, which end this process until all processes are connected.
     Raises:
         UserError: cuda is requested but not available; WORLD_SIZE is above 1 and the other variables of torchrun are
             missing or do not fit; or the other processes cannot be reached.
@@ -62,11 +62,11 @@ def start(device: str, received: Sequence[str] = ()) -> World:
     with usual_signals(received):
         store = meet(world.rank, world.size, os.environ["MASTER_ADDR"], launch_number("MASTER_PORT", 0, most=65_535))
         try:
-            # Only the main process evaluates, while the others wait; the default of ten minutes can be too short.
+            # Only the main process evaluates, while the others wait; the default timeout of ten minutes is too short.
             dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(hours=6), store=store,
                                     rank=world.rank, world_size=world.size)  # fmt: skip
         except RuntimeError as error:
-            raise UserError(f"the processes have met, but cannot connect: {str(error).splitlines()[0]}") from error
+            raise UserError(f"all processes have started, but cannot connect: {str(error).splitlines()[0]}") from error
     return world
 
 

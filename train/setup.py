@@ -89,7 +89,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
     """
     config = manifest.section("train", TrainConfig)
     if not manifest.run.is_dir():
-        require_writable(manifest.run)  # a finished run on a read-only disk is read
+        require_writable(manifest.run)  # a finished run on a read-only disk can be read
     if world.is_main:
         require_wandb(config)
     model_config = manifest.section("model", ModelConfig)

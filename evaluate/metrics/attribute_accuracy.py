@@ -29,7 +29,7 @@ PLACES = {  # place → clause in a caption
     "sky": "flies in the sky",
 }
 THINGS = ("crest", "collar", "flower", "nest")
-BLOCK = 256  # captions of which all wrong versions are encoded together
+BLOCK = 256  # number of captions to encode together with their wrong versions
 
 _COLOUR = "|".join((*COLOURS, "grey"))
 _NAMED_COLOUR = re.compile(rf"\b(?:(an?) )?({_COLOUR})\b")
@@ -39,7 +39,7 @@ _THERE = re.compile(rf"^there is an? (?:(?:{_COLOUR}) )?\w+ (?:{'|'.join(RELATIO
 
 @dataclass(frozen=True)
 class Named:
-    """Something that a caption names and that can be drawn wrong."""
+    """An attribute that a caption names and that an image can show incorrectly."""
 
     kind: str  # one of KINDS
     word: str  # such as red, small, branch, beside, crest
@@ -48,7 +48,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Choice:
-    """Whether the caption in row `row` scores above all wrong versions of one thing that it names."""
+    """Whether the caption in row `row` scores above all wrong versions for one named attribute."""
 
     row: int
     kind: str
@@ -57,7 +57,7 @@ class Choice:
 
 
 def named_things(text: str) -> Iterator[Named]:
-    """Everything that a caption names and that can be wrong.
+    """Returns every attribute that a caption names.
 
     "a small bird flies in the sky" → ("size", "small", ["a large bird flies in the sky"]),
     ("place", "sky", ["a small bird is perched on a branch", …]).
@@ -81,9 +81,9 @@ def named_things(text: str) -> Iterator[Named]:
 
 
 def attribute_accuracy(seen: Seen) -> list[Measured]:
-    """Share of right choices: a part for each kind that the captions name, over single choices.
+    """Returns the share of right choices, one part for each kind of attribute in the captions.
 
-    The kept table has each caption's share, and under `attributes` its choices.
+    The stored table has the share of each caption, and its choices in the column `attributes`.
     """
     found = _choices(seen)
     parts = [_of_kind(kind, [one for one in found if one.kind == kind]) for kind in KINDS]
@@ -107,7 +107,7 @@ def caption_accuracy(seen: Seen) -> list[Measured]:
 def choices(
     images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
 ) -> Iterator[Choice]:
-    """A choice for each thing that the captions name; arguments as of `version_scores`."""
+    """Yields a choice for each named attribute; arguments as in `version_scores`."""
     for row, thing, scores in version_scores(images, captions, text_features):
         yield Choice(row, thing.kind, thing.word, bool(scores[0] > scores[1:].max()))
 
@@ -115,7 +115,7 @@ def choices(
 def version_scores(
     images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
 ) -> Iterator[tuple[int, Named, np.ndarray]]:
-    """Caption row, thing, and scores [1 + wrong versions], the caption's first, for each thing that it names.
+    """Yields caption row, attribute and scores [1 + wrong versions], the caption first, for each named attribute.
 
     Args:
         images: image features [N, d]; row i belongs to captions[i].
@@ -139,7 +139,7 @@ def _choices(seen: Seen) -> list[Choice]:
 
 
 def _of_kind(kind: str, found: Sequence[Choice]) -> Measured | None:
-    """The share over single choices; its rows are the captions' shares."""
+    """Returns the share over single choices; its rows are the shares of captions."""
     if not found:
         return None
     by_row: dict[int, list[bool]] = {}

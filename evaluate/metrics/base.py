@@ -49,7 +49,7 @@ class Measured:
     """One value with its standard error and 95 % interval.
 
     `part` names a part of the metric (`place` of attribute accuracy); `rows` holds the value of each caption by its
-    row, `details` what else the kept table has of each caption, by column and row.
+    row, `details` additional values for the stored table, by column and row.
     """
 
     value: float

@@ -26,10 +26,10 @@ def r_precision(seen: Seen) -> list[Measured]:
 
 
 def ranks(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candidates: int) -> np.ndarray:
-    """int [N]: the place of each image's own caption among the `candidates - 1` rows after it, by cosine; 1 is first.
+    """Returns int [N]: the rank of each image's own caption by cosine, compared with `candidates - 1` following rows.
 
-    The rows wrap around; a caption with the same words as the image's own is not counted against it, one that scores
-    equally is.
+    Rank 1 is best. The rows wrap around; captions equal to the image's own are ignored, other captions with an equal
+    score count as better.
     """
     own, words = cosine(images, texts), np.array(captions, dtype=object)
     better = np.zeros(len(texts), dtype=np.int64)

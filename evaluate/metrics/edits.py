@@ -58,7 +58,7 @@ def _stayed(pairs: EditedPairs, seen: Seen) -> dict[int, bool]:
     before = version_scores(pairs.before, pairs.before_texts, seen.text_features)
     after = version_scores(pairs.after, pairs.after_texts, seen.text_features)
     rows: dict[int, bool] = {}
-    # Both captions name the same things in the same order, since they differ in one colour only.
+    # Both captions name the same attributes in the same order, since they differ only in one colour.
     for (row, thing, old), (_, _, new) in zip(before, after, strict=True):
         if pairs.after_texts[row] not in thing.wrong:
             rows[row] = rows.get(row, True) and bool(old.argmax() == new.argmax())

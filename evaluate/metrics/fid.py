@@ -17,7 +17,7 @@ from hspcgan.evaluate.metrics.base import Measured, Seen
 from hspcgan.model.common.errors import UserError
 
 KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's defaults
-BLOCK = 4096  # rows in float64 at a time: at 2,048 features, 64 MB
+BLOCK = 4096  # number of rows to convert to float64 at a time: 64 MB with 2,048 features
 
 
 def fid(seen: Seen) -> list[Measured]:
@@ -38,7 +38,7 @@ def method() -> str:
 
 
 def frechet(features: np.ndarray, reference: np.ndarray) -> float:
-    """Fréchet distance of two feature sets [N, d] as Gaussians (clean-fid's `frechet_distance`).
+    """Returns the Fréchet distance of two feature sets [N, d] as Gaussians, by clean-fid's `frechet_distance`.
 
     UserError for fewer than two rows, which have no covariance.
     """
@@ -49,7 +49,7 @@ def frechet(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [d] and covariance [d, d], divided by N − 1, in float64."""
+    """Returns mean [d] and covariance [d, d], divided by N − 1, in float64."""
     mean = _mean(rows)
     return mean, sum(block.T @ block for block in _centred(rows, mean)) / (len(rows) - 1)
 
@@ -59,15 +59,15 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 
 def _centred(rows: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
-    """The rows without their mean in float64, BLOCK at a time: a copy of all would need more memory than the images."""
+    """Yields the centred rows in float64, BLOCK at a time: a complete copy would need more memory than the images."""
     return (rows[start : start + BLOCK].astype(np.float64) - mean for start in range(0, len(rows), BLOCK))
 
 
 def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
     """Computes the Fréchet distance from singular values, without a matrix root, for the many subsets of an interval.
 
-    With X and Y the centred rows, tr √(Σ₁Σ₂) = ‖X Yᵀ‖* / √((N−1)(R−1)), the sum of singular values. Where there are
-    more rows than dimensions, the triangular factors of X and Y take their place: they have the same XᵀX and YᵀY.
+    With X and Y the centred rows, tr √(Σ₁Σ₂) = ‖X Yᵀ‖* / √((N−1)(R−1)), the sum of singular values. If there are
+    more rows than dimensions, the triangular factors of X and Y, which have the same XᵀX and YᵀY, are used instead.
     """
     mean_x, mean_y = _mean(features), _mean(reference)
     x, y = _triangular(features, mean_x), _triangular(reference, mean_y)
@@ -78,7 +78,7 @@ def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _triangular(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """The centred rows; where they are more than d, the factor R [d, d] of rows = Q R, block after block."""
+    """Returns the centred rows or, for more than d rows, the factor R [d, d] of rows = Q R, computed in blocks."""
     if len(rows) <= rows.shape[1]:
         return rows - mean
     found = np.zeros((0, rows.shape[1]))
@@ -106,7 +106,7 @@ def kernel(features: np.ndarray, reference: np.ndarray, seed: int = 0) -> float:
 
 
 class _Float64Rows:
-    """An array of which clean-fid reads the shape and random subsets of rows; only these are converted to float64."""
+    """An array that converts only the rows that are read to float64; clean-fid reads random subsets."""
 
     def __init__(self, rows: np.ndarray):
         self.rows, self.shape = rows, rows.shape

@@ -14,7 +14,7 @@ from hspcgan.evaluate.metrics.base import Measured
 
 Z = 1.959964  # normal quantile of a 95 % interval
 RESAMPLES = 2000
-DRAWN = 1_000_000  # values drawn at a time
+DRAWN = 1_000_000  # maximum number of values to draw at a time
 SUBSETS = 100
 
 
@@ -22,7 +22,7 @@ def mean(rows: Mapping[int, float], part: str = "") -> Measured:
     """Returns the mean of values by caption row; its interval is the 95 % percentile bootstrap (Efron 1979)."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, rng = len(values), np.random.default_rng(0)
-    together = max(1, DRAWN // n)  # resamples at a time: memory does not grow with n
+    together = max(1, DRAWN // n)  # resamples at a time, so that memory does not grow with n
     means = [values[rng.integers(n, size=(min(together, RESAMPLES - done), n))].mean(1)
              for done in range(0, RESAMPLES, together)]  # fmt: skip
     low, high = np.percentile(np.concatenate(means), [2.5, 97.5])

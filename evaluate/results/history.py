@@ -1,4 +1,4 @@
-"""RUN/evaluation/history.jsonl: a line for each evaluation, so that figures can be followed over time."""
+"""Writes RUN/evaluation/history.jsonl, one line per evaluation, so that figures can be tracked over time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HISTORY = "history.jsonl"
 
 
 def append_history(context: EvaluationContext, results: Sequence[Result]) -> Path:
-    """Adds a line: when, where, with what (`lock`, in the form of evaluate.lock), and each subject's figures."""
+    """Appends a line: date, machine, `lock` (in the format of evaluate.lock) and the figures of each subject."""
     path = context.folder / HISTORY
     line = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

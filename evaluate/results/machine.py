@@ -1,4 +1,4 @@
-"""What computed a result: commit, machine and versions, for result files and the history."""
+"""Describes the environment of a result, for result files and the history: commit, machine and versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("hspcgan", "torch", "clean-fid", "scipy", "numpy", "openai-clip")
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of the packages that figures depend on; "–" for one that is not installed."""
+    """Returns the versions of packages that figures depend on; "–" for a package that is not installed."""
     found = {}
     for name in PACKAGES:
         try:
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def machine() -> dict[str, str | int]:
-    """What computed: commit of the code (empty outside a checkout), host, CPU, threads, GPU, Python."""
+    """Returns commit of the code (empty outside a checkout), host, CPU, threads, GPU and Python version."""
     return {
         "commit": _commit(),
         "host": socket.gethostname(),

@@ -1,4 +1,4 @@
-"""The files of a result: LABEL.json (format 2), LABEL.png and LABEL.parquet."""
+"""Creates the files of a result: LABEL.json (format 2), LABEL.png and LABEL.parquet."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXTREMES, EDITS = 4, 8  # numbers of lowest and highest scores, and of edits, in
 DETAILS = {
     "rank": pa.int32(),
     "attributes": pa.list_(pa.struct([("kind", pa.string()), ("word", pa.string()), ("right", pa.bool_())])),
-}  # columns of LABEL.parquet that hold no metric's value
+}  # columns of LABEL.parquet without metric values
 
 
 def result(
@@ -133,10 +133,10 @@ def _resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def rows(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured]]) -> bytes:
-    """Parquet: a row for each caption and scorer, a column for each metric that has values of single captions.
+    """Returns Parquet bytes: one row per caption and scorer, one column per metric with values for single captions.
 
-    `clip_score` is the cosine; `rank` the caption's place among R-precision's candidates; `attribute_accuracy.KIND`
-    the share of the caption's things of that kind that are right, `attributes` each of them: kind, word, right.
+    `clip_score` is the cosine; `rank` the rank of the caption among the candidates of R-precision;
+    `attribute_accuracy.KIND` the share of right attributes of that kind; `attributes` lists them: kind, word, right.
     """
     scorers = list(dict.fromkeys(scorer for _, scorer, _ in measured))
     columns: dict[str, list[Any]] = {}

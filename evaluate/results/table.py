@@ -1,7 +1,7 @@
 """Tables of results and of the published rows of the paper, as Markdown, CSV or LaTeX, for `hspcgan table`.
 
-published.csv holds the twelve rows of Table 1 of HSPC-GAN's paper, as printed there; the paper does not say which
-Inception, resize, sample count and CLIP measured them: compare trends, not values.
+published.csv holds the twelve rows of Table 1 of the HSPC-GAN paper, as printed there. The paper does not state which
+Inception, resizing, sample count and CLIP were used, so compare trends, not values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DIGITS = {"fid": 2, "fid_low": 2, "fid_high": 2, "floor": 2, "clip_score": 4}
 
 
 def published(data: str | None = None) -> pd.DataFrame:
-    """Table 1: data, method, reference, type, fid, clip_score (nan where none is printed), source, inception."""
+    """Returns Table 1: data, method, reference, type, fid, clip_score (nan if not printed), source, inception."""
     import pandas as pd
 
     rows = pd.read_csv(PUBLISHED)
@@ -33,8 +33,8 @@ def published(data: str | None = None) -> pd.DataFrame:
 def results_table(results: Sequence[Path], data: str | None = None) -> pd.DataFrame:
     """Returns the published rows of `data` (no published rows if None), then a row for each result file and scorer.
 
-    Columns: COLUMNS; `floor` is the FID of real images at the same N, `inception` clean-fid's mode where the scorer is
-    an Inception. UserError if a file is not a result.
+    Columns: COLUMNS; `floor` is the FID of real images at the same N, `inception` the mode of clean-fid if the scorer
+    is Inception. UserError if a file is not a result.
     """
     import pandas as pd
 

@@ -38,9 +38,9 @@ def published(config: EvaluateConfig) -> list[str]:
 
 
 def figure_table(results: Sequence[Result]) -> str:
-    """A row per figure, a column per subject: value ± half of the 95 % interval. Failed subjects have no values.
+    """Formats one row per figure and one column per subject: value ± half of the 95 % interval; a dash if missing.
 
-    The last column is that of real images, whether they were asked for or not: the floor of FID at the same N.
+    The last column always has real images: the floor of FID at the same N.
     """
     results = with_real(results)
     names = list(dict.fromkeys(figure.name for result in results for figure in result.figures))

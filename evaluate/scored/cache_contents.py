@@ -1,4 +1,4 @@
-"""What an evaluation reads of a cache, as sha256 by kind: what a lock names where two caches differ."""
+"""Hashes of what an evaluation reads from a cache, by kind, so that a lock can report differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 12  # digits of a sha256
 
 
 def contents(cache: Cache, chosen: Selection, ids: Sequence[str], texts: Sequence[str]) -> dict[str, str]:
-    """sha256 of the images, the captions (ids and texts), their concepts, the CLIP, the templates."""
+    """Returns the sha256 of images, captions (with ids), their concepts, CLIP and templates."""
     images = hashlib.sha256()
     for row in [*chosen.sample_rows, *chosen.reference_rows]:
         images.update(cache.images[int(row)].tobytes())

@@ -133,7 +133,7 @@ class Drawings:
 
     @cached_property
     def _text_settings(self) -> TextSettings | None:
-        """How the subject's texts were parsed and worded; None where it reads the sentence alone."""
+        """How captions were parsed and worded for the subject; None if it reads only the sentence."""
         if self._generator.config.prompts == "fc":
             return None
         if self.subject.kind == CHECKPOINT and self.subject.path is not None:
@@ -154,7 +154,7 @@ class Drawings:
         return lambda texts: conditions_from_texts(texts, clip, settings.templates, parser, n_entities=locals_)
 
     def _key(self, **what: object) -> str:
-        """Hash of the weights, the cache's features, the code and what is drawn."""
+        """Returns a hash of the weights, the features in the cache, the code and what is drawn."""
         manifest, cache = self.context.manifest, self.context.cache
         if self.subject.kind == CHECKPOINT:
             weights = provenance(self.subject)["sha256"]

@@ -135,7 +135,7 @@ class DrawnImages:
 
 
 class FeatureStore:
-    """Features of images by scorer, kept in `folder` by the images' key and the scorer's weights, reading and code."""
+    """Features of images by scorer, stored in `folder` by image key and the scorer's weights, method and code."""
 
     def __init__(self, folder: Path, device: str = "cpu"):
         self.folder, self.device = folder / "features", device

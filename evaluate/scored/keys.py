@@ -1,6 +1,6 @@
-"""Keys of kept results: a hash of all that drawn images, features and scores depend on, their code included.
+"""Keys of stored results: hashes of everything that images, features and scores depend on, including code.
 
-A result of other code is never reused: no figure comes from images of a generator that was changed since.
+A result from different code is never reused, so that no figure comes from images of an older generator.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ MODEL, METRICS = "hspcgan.model", "hspcgan.evaluate.metrics"
 
 
 def content_key(**parts: Any) -> str:
-    """sha256 of named plain data."""
+    """Returns the sha256 of named plain data."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @cache
 def drawing_code() -> Mapping[str, str]:
-    """The code that draws images of a cache's captions."""
+    """Returns the fingerprint of the code that draws images from captions in a cache."""
     return _code("hspcgan.evaluate.draw.generate", "hspcgan.pipeline.cache.collate", within=(MODEL,))
 
 
 @cache
 def text_code(annotator: str) -> Mapping[str, str]:
-    """The code that turns texts into conditions."""
+    """Returns the fingerprint of the code that converts user-supplied captions to conditions."""
     from hspcgan.pipeline.concepts.annotate.versions import rules_code
 
     modules = ("hspcgan.evaluate.draw.texts", "hspcgan.pipeline.stages.parse", "hspcgan.pipeline.stages.encode")
@@ -40,20 +40,20 @@ def text_code(annotator: str) -> Mapping[str, str]:
 
 @cache
 def scene_code() -> Mapping[str, str]:
-    """The code that draws toy scenes."""
+    """Returns the fingerprint of the code that draws toy scenes."""
     toybirds = "hspcgan.pipeline.toybirds"
     return _code(f"{toybirds}.same_caption", f"{toybirds}.draw", within=(toybirds,))
 
 
 @cache
 def scorer_code() -> Mapping[str, str]:
-    """The code that turns images into features."""
+    """Returns the fingerprint of the code that computes features from images."""
     return _code("hspcgan.evaluate.scorers", within=(MODEL,))
 
 
 @cache
 def metric_code(module: str) -> Mapping[str, str]:
-    """The code of a metric's module."""
+    """Returns the fingerprint of the code of a metric."""
     return _code(module, within=(METRICS,))
 
 

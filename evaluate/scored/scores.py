@@ -1,4 +1,4 @@
-"""Stage three: what a metric measured, kept as JSON under a key of all that it depends on (see keys.py)."""
+"""The third stage of an evaluation: stores the values of metrics as JSON, by a key of their inputs (see keys.py)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ NUMBERS = ("value", "se", "low", "high")
 
 
 class ScoreStore:
-    """Scores in `folder`, a file for each key; with `keep` false nothing is written."""
+    """Scores in `folder`, one file per key; if `keep` is false, nothing is written."""
 
     def __init__(self, folder: Path, keep: bool = True):
         self.folder, self.keep = folder / "scores", keep
 
     def of(self, key: str, measure: Callable[[], list[Measured]]) -> list[Measured]:
-        """The kept scores, or what `measure` finds."""
+        """Returns the stored scores, or else the result of `measure`."""
         path = self.folder / f"{key[:16]}.json"
         try:
             return [_from_plain(one) for one in json.loads(path.read_text(encoding="utf-8"))]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # absent, or damaged by a full disk
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, or damaged by a full disk
             found = measure()
         if self.keep:
             write_whole(path, json.dumps([_as_plain(one) for one in found], allow_nan=False))
@@ -33,7 +33,7 @@ class ScoreStore:
 
 
 def _as_plain(measured: Measured) -> dict[str, Any]:
-    """JSON has no nan: null stands for it. Floats keep all their bits."""
+    """Converts to plain data for JSON, with None for nan; floats keep all their bits."""
     numbers = {name: None if math.isnan(value := getattr(measured, name)) else value for name in NUMBERS}
     return {**numbers, "n": measured.n, "part": measured.part, "rows": measured.rows, "details": measured.details}
 

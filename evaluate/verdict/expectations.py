@@ -20,7 +20,7 @@ class Verdict:
     got: float | None
     bound: Bound
     se: float = 0.0  # standard error of the figure
-    n: int | None = None  # its N
+    n: int | None = None  # N of the figure
 
     @property
     def ends(self) -> tuple[float, float]:

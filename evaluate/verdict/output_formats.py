@@ -13,7 +13,7 @@ from hspcgan.evaluate.scored.subjects import REAL
 
 
 def as_json(name: str, results: Sequence[Result]) -> str:
-    """One object: the manifest's name, whether all passed, figures and verdicts by subject, figures of real images."""
+    """Returns one object: manifest name, whether all passed, figures and verdicts by subject, and of real images."""
     data: dict[str, Any] = {
         "manifest": name,
         "passed": all(result.passed for result in results),

@@ -23,8 +23,8 @@ NEW = {"se": 1}  # tolerance of a new expectation
 def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     """Rewrites expectations and lock in the manifest; returns one line per change.
 
-    Expectations of the form `value` get the measured one with its N and keep their tolerance; min and max stay. A
-    judged subject without any of that form gets one for each figure of the first scorer.
+    Expectations with `value` get the measured value and its N and keep their tolerance; min and max do not change. A
+    judged subject without a `value` expectation gets one for each figure of the first scorer.
     """
     import ruamel.yaml
 

@@ -1,4 +1,4 @@
-"""Brings the processes of a run together: each waits until all others are there, and says for whom it waits."""
+"""Connects the processes of a run: each waits until all have started, and logs which ones it waits for."""
 
 import logging
 import os
@@ -14,13 +14,13 @@ from hspcgan.model.common.errors import UserError
 log = logging.getLogger("hspcgan.train")
 
 LIMIT_SEC, SAID_EVERY_SEC, PAUSE_SEC = 900, 60, 0.2
-SHOWN = 8  # missing processes that a message names
+SHOWN = 8  # maximum number of missing processes in a message
 
 
 def meet(rank: int, size: int, address: str, port: int) -> Store:
-    """The store that all processes share, after all have come to it.
+    """Returns the store that all processes share, once all have connected to it.
 
-    Process 0 serves it at address:port, unless torchrun does. UserError when it cannot, and when a process is missing
+    Process 0 serves it at address:port, unless torchrun does. UserError if it cannot, or if a process is still missing
     after LIMIT_SEC.
     """
     serves = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
@@ -31,7 +31,9 @@ def meet(rank: int, size: int, address: str, port: int) -> Store:
         shared = TCPStore(address, port, size, serves, limit, wait_for_workers=False, multi_tenant=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{address}:{port} cannot be used ({reason}); set MASTER_ADDR and MASTER_PORT anew") from error
+        raise UserError(
+            f"{address}:{port} cannot be used ({reason}); set another MASTER_ADDR or MASTER_PORT"
+        ) from error
     store = PrefixStore("hspcgan", shared)
     store.set(f"process {rank}", "here")
     _wait(lambda: _absent(store, size))
@@ -39,23 +41,23 @@ def meet(rank: int, size: int, address: str, port: int) -> Store:
 
 
 def _wait(missing: Callable[[], str]) -> None:
-    """Returns when `missing` gives an empty text; until then it says once a minute what is missing."""
+    """Waits until `missing` returns an empty string; logs its result once per minute."""
     began = said = time.monotonic()
     while what := missing():
         now = time.monotonic()
         if now - began >= LIMIT_SEC:
             raise UserError(
-                f"{what} did not come within {LIMIT_SEC / 60:.0f} minutes; start every process, on machines that reach "
-                "MASTER_ADDR, or unset WORLD_SIZE"
+                f"{what} did not connect within {LIMIT_SEC / 60:.0f} minutes; start every process on machines that can "
+                "reach MASTER_ADDR, or unset WORLD_SIZE"
             )
         if now - said >= SAID_EVERY_SEC:
-            log.info(f"waiting for {what} since {(now - began) / 60:.0f} min")
+            log.info(f"waiting for {what} for {(now - began) / 60:.0f} min")
             said = now
         time.sleep(PAUSE_SEC)
 
 
 def _silent(address: str, port: int) -> str:
-    """What is missing while nobody answers at the address."""
+    """Describes what is missing if nothing responds at the address."""
     try:
         socket.create_connection((address, port), timeout=5).close()
         return ""

@@ -36,9 +36,9 @@ def received_signals() -> Iterator[list[str]]:
 
 @contextmanager
 def usual_signals(received: Sequence[str] = ()) -> Iterator[None]:
-    """While the block runs, SIGTERM and SIGINT end the process at once, and so does one of `received` before it.
+    """While the block runs, SIGTERM and SIGINT end the process at once; so does a signal in `received` at its start.
 
-    For calls into libraries that wait for minutes: a Python handler runs only after they return.
+    Use it for library calls that can wait for minutes, because a Python handler runs only after they return.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -25,7 +25,7 @@ from hspcgan.model.common.printable import echo
 @click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="Build the page from this study.json instead of the study folder; start no runs.")  # fmt: skip
 @click.option("--out", type=OutFolder, help="Folder for the page; default RUN/report.")
-@click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 def study(
     manifest: str,
     overrides: tuple[str, ...],
@@ -37,7 +37,7 @@ def study(
     out: Path | None,
     dry_run: bool,
 ) -> None:
-    """Train and score rows × seeds by one protocol, and judge the claims.
+    """Train and score rows × seeds by one protocol; judge claims.
 
     Runs that have a result are skipped; interrupted runs resume. The page is built from the existing results.
     """

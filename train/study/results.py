@@ -26,7 +26,7 @@ class _Evaluation(BaseModel):
 
 
 class _ResultFile(BaseModel):
-    """What is read of a result."""
+    """The fields of a result that are read."""
 
     row: str
     seed: int
@@ -43,16 +43,16 @@ class _PageFile(BaseModel):
 
 
 def read_result(path: Path) -> Result:
-    """A run's result file. UserError, with the fix, when it is damaged."""
+    """Reads the result file of a run. UserError with the fix if it is damaged."""
     found = read_json(path)
-    typed(_ResultFile, found, f"{path} is damaged; remove it, and its run is made again")
+    typed(_ResultFile, found, f"{path} is damaged; remove it to repeat its run")
     return found
 
 
 def read_page_results(path: Path) -> list[Result]:
-    """The results in a page's study.json. UserError when it is damaged or another file."""
+    """Reads the results in a page's study.json. UserError if the file is damaged or is not a study.json."""
     found = read_json(path)
-    typed(_PageFile, found, f"{path} is not the study.json of a study's page")
+    typed(_PageFile, found, f"{path} is not the study.json of a study page")
     return found["results"]
 
 
