@@ -73,8 +73,9 @@ def test_a_study_runs_resumes_judges_and_makes_its_page_again(study_manifest):
 
 
 def test_results_of_another_protocol_are_rejected(study_manifest, tmp_path):
-    results = {"results": [{"row": "plain", "seed": 0, "protocol": "0" * 64}]}
-    (tmp_path / "study.json").write_text(json.dumps(results))
+    result = {"row": "plain", "seed": 0, "protocol": "0" * 64, "status": "done", "batch_size": 2}
+    result |= {"validation": [], "final": {}, "untrained": {}}
+    (tmp_path / "study.json").write_text(json.dumps({"results": [result]}))
     refused = hspcgan("study", study_manifest, "--results", tmp_path / "study.json", "--out", tmp_path / "page")
     assert refused.exit_code == 1
     assert "plain seed 0 was made with protocol 000000000000" in refused.output
