@@ -153,7 +153,7 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
 @click.argument("a", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("b", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--captions", type=click.IntRange(0), default=3, show_default=True,
-              help="Number of captions to show for which B is worst, and best.")  # fmt: skip
+              help="Number of captions to show with the largest losses, and gains.")  # fmt: skip
 def compare(a: Path, b: Path, captions: int) -> None:
     """Compare two results caption by caption.
 

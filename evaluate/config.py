@@ -102,7 +102,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     scorers: dict[str, str] = Field(
         {"held-out": "toy-scorer", "trainer": "toy-clip"},
         min_length=1,
-        description="Name in figure names → CLIP weights: a shipped name or a path.",
+        description="Name of a scorer in figure names → CLIP weights: a shipped name or a path.",
     )
     metrics: tuple[str, ...] = Field(
         DEFAULT_METRICS, min_length=1, description=f"Metrics to compute, from {', '.join(METRICS)}."
@@ -123,7 +123,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         24,
         ge=1,
         le=10_000,
-        description="Number of scored images, from the first on, to show in the grid and the report.",
+        description="Number of images to show in the grid and the report, beginning with the first.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto selects cuda if there is a GPU.")
     published: dict[str, float] = Field(

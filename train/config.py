@@ -30,7 +30,7 @@ class TrainConfig(BaseModel):
     max_seconds: float | None = Field(
         None, gt=0, le=1e9, description="Stop and save after this many seconds of training."
     )
-    batch_size: int = Field(32, ge=2, le=65_536, description="Rows of the global batch, over all processes.")
+    batch_size: int = Field(32, ge=2, le=65_536, description="Number of images in a step, over all processes.")
     accumulate: int = Field(
         1,
         ge=1,
@@ -95,7 +95,7 @@ class TrainConfig(BaseModel):
     lr_discriminator: float = Field(4e-4, gt=0, description="Adam's learning rate for discriminator and head.")
     betas: tuple[float, float] = Field((0.0, 0.9), description="Adam's β₁ and β₂.")
     lr_schedule: Knots = Field(
-        (), description="[step, factor] pairs; both learning rates are multiplied by the factor, interpolated as above."
+        (), description="[step, factor] pairs for both learning rates, interpolated as in similarity_schedule."
     )
     ema: float = Field(
         0.0, ge=0, lt=1, description="Decay of the generator's moving average; 0 (as in the paper) disables it."
@@ -133,7 +133,7 @@ class TrainConfig(BaseModel):
         None,
         ge=1,
         le=1_000_000_000,
-        description="Steps between evaluations, which follow the evaluate section; if absent, there are none.",
+        description="Steps between evaluations with the settings in `evaluate`; if absent, there are none.",
     )
     best: str = Field(
         "fid",

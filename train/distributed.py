@@ -102,7 +102,7 @@ def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
 
 
 def owner_weight(value: Tensor, world: World) -> float:
-    """Returns the world size in the process with the largest value (the first of equal ones), 0 in all others.
+    """Returns the world size in the process with the largest value (in a tie, the first process), 0 in all others.
 
     With this weight, the mean of the gradients over the processes is the gradient of the global batch's worst term.
     """

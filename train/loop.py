@@ -180,7 +180,7 @@ def other_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def spread(run: Run, batch: Batch, images: Tensor, report: Report) -> Tensor:
-    """Returns how much other noise changes the images; uses a quarter of the rows, since G runs a second time."""
+    """Returns how much the images vary with the noise; uses a quarter of the rows, since G runs a second time."""
     rows = max(1, len(images) // 4)
     noise, other = batch.noise[:rows], batch.noise[-rows:]  # the noise of the last rows is reused
     with run.autocast():

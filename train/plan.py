@@ -97,7 +97,7 @@ def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list
 
 
 def tap_bytes(model: ModelConfig, clip: FrozenClip) -> int:
-    """Returns the bytes of RAM that `cache_taps: true` needs per image: float16 [T, D, g, g]."""
+    """Returns the number of bytes of RAM that `cache_taps: true` needs per image: float16 [T, D, g, g]."""
     return 2 * len(model.tap_blocks(clip.layers)) * clip.width * clip.grid**2
 
 

@@ -20,7 +20,7 @@ log = logging.getLogger("hspcgan.evaluate")
 
 @dataclass(frozen=True)
 class CheckpointChoice:
-    """The checkpoint to draw with, and the device; `clip_path` is for a card that names a CLIP file that is missing."""
+    """The checkpoint to draw with, and the device; `clip_path` names its CLIP if the file in the card is missing."""
 
     checkpoint: str
     clip_path: str | None = None

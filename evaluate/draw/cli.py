@@ -34,7 +34,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--allow-unverified", is_flag=True,
                          help="Open a TorchScript CLIP even if its sha256 is not that of an OpenAI model."),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
-                         help="(First) seed of the noise, which also depends on the caption."),
+                         help="First seed of the noise; the noise also depends on the caption."),
             click.option("--out", type=OutFolder, default=Path("samples"),
                          show_default=True, help="Folder to write to."),
             click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,

@@ -95,7 +95,7 @@ def _labels(request: Interpolation) -> list[str]:
 
 
 def slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
-    """Interpolates along the arc between two vectors [n]; a straight line would shorten vectors in between."""
+    """Interpolates along the arc between two vectors [n]; linear interpolation would shorten them."""
     cosine = start @ end / (np.linalg.norm(start) * np.linalg.norm(end))
     angle = np.arccos(np.clip(cosine, -1, 1))
     if np.sin(angle) < 1e-6:

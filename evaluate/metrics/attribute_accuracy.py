@@ -48,7 +48,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Choice:
-    """Whether the caption in row `row` scores above all wrong versions for one named attribute."""
+    """One choice: whether the caption in row `row` scores above all wrong versions for one named attribute."""
 
     row: int
     kind: str

@@ -28,7 +28,7 @@ class EditedPairs:
 
 
 def edit_consistency(seen: Seen) -> list[Measured]:
-    """Returns four parts: how many edits both images follow, the direction of the change, and two parts on the rest.
+    """Returns four parts: how many edits both images follow, the direction of the change, and what remains the same.
 
     followed: share of edits after which each image is closer to its own caption than to the other caption.
     direction: cosine between image difference and caption difference (Gal et al. 2022, directional similarity).

@@ -50,7 +50,7 @@ def headline(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
 
 
 def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns a tile per caption metric: the figures of each checkpoint and of real images, the ceiling."""
+    """Returns a tile per caption metric: the figures of each checkpoint and, as the ceiling, of real images."""
     tiles = []
     for metric in ("colour_swap", "r_precision", "clip_score"):
         rows = [(title(one.label), shown(metric, found["value"]), one.kind, interval(found), found["n"])

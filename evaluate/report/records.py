@@ -35,7 +35,7 @@ class FigurePart(Part):
 
 
 class ManifestPart(Part):
-    """The manifest that fixed the evaluation."""
+    """The manifest of the evaluation."""
 
     name: str
     fingerprint: str

@@ -123,7 +123,7 @@ class Drawings:
         return self._draw_rows(np.arange(count), [self.context.config.seed] * count, index)
 
     def _draw_rows(self, rows: np.ndarray, seeds: Sequence[int], index: int) -> np.ndarray:
-        """Draws batch `index` of the given selected captions, padded to the longest selected one for equal results."""
+        """Draws batch `index` of these captions, padded to the longest selected caption so that batches agree."""
         context, texts, part = self.context, self.context.cache.texts, slice(index * BATCH, (index + 1) * BATCH)
         chosen = context.selection.caption_rows
         longest = int((texts.offsets[chosen + 1] - texts.offsets[chosen]).max())

@@ -105,7 +105,9 @@ class FolderImages:
         for path in self.paths[index * BATCH : (index + 1) * BATCH]:
             image = read_png(path)
             if image.shape != self.size:
-                raise UserError(f"{path} has {image.shape[:2]} px, {self.paths[0].name} {self.size[:2]}; use one size")
+                raise UserError(
+                    f"{path} has {image.shape[:2]} px, but {self.paths[0].name} {self.size[:2]}; use one size"
+                )
             images.append(image)
         return np.stack(images)
 

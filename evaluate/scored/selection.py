@@ -44,7 +44,7 @@ def select(cache: Cache, config: EvaluateConfig, reference_size: int | None = No
         asked = "evaluate needs 2" if config.samples is None else f"evaluate.samples asks for {config.samples}"
         raise UserError(
             f"{cache.path}: the {config.split} split has {len(drawn)} images, the reference split {reference_split} "
-            f"{len(others)}: at most {most} samples are possible, as both sets have the same size; {asked}; "
+            f"has {len(others)}; at most {most} samples are possible, as both sets need the same size; {asked}; "
             + ("lower evaluate.samples" if most >= 2 else "prepare a cache with more images in the split")
         )
     samples = drawn[:n]

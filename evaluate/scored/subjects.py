@@ -88,7 +88,7 @@ def choose(
     for name in names:
         if not name or names.count(name) > 1 or "/" in name or name.startswith("."):
             raise UsageError(
-                f"label {name!r} is no file name or is used for several subjects; name them in "
+                f"label {name!r} is not a file name or is used for several subjects; name them in "
                 "evaluate.checkpoints, or score them one by one with --label"
             )
     return found

@@ -63,7 +63,7 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
     found = _differences_without_raising(context, subjects, lock, partial)
     if found:
         raise UserError(
-            f"{context.manifest.name}: the expectations were measured with something else:\n  " + "\n  ".join(found)
+            f"{context.manifest.name}: not what the expectations were measured with:\n  " + "\n  ".join(found)
             + "\nUndo the change, write new expectations with `hspcgan evaluate MANIFEST --update`, or score without "
             "expectations: -o evaluate.expect=null"
         )  # fmt: skip

@@ -20,7 +20,7 @@ WIDTH_INCH, LINE_INCH = 7.5, 0.32
 
 
 def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[str]) -> str:
-    """Draws the mean of a figure on the validation split over training images, with its interval as a band."""
+    """Plots the mean of a figure on the validation split, with its interval, against the number of training images."""
     drawn, axes = _axes(4.0)
     for row in rows:
         by_seed = [results.curve(row, seed, figure) for seed in config.seeds]

@@ -91,7 +91,7 @@ class StudyConfig(_Frozen):
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     margins: dict[str, float] = Field(
-        {}, description="Figure → difference too small to matter; an interval within ± it means `not held`."
+        {}, description="Figure → difference too small to matter; an interval within ± this value means `not held`."
     )
     shown: tuple[str, ...] = Field(
         min_length=1, description="Figures shown in the tables, by the beginning of their name."

@@ -62,7 +62,7 @@ class Study:
         return self.folder / "manifests" / f"{cell.name}.yaml"
 
     def run_folder(self, cell: Cell) -> Path:
-        """The run folder of a run."""
+        """The folder of a run."""
         return self.folder / "runs" / cell.name
 
     def result_file(self, cell: Cell) -> Path:

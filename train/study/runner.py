@@ -93,7 +93,7 @@ def _has_result(study: Study, cell: Cell, retry: bool) -> bool:
 
 
 class _Children:
-    """The running processes, which are sent SIGTERM on SIGTERM or SIGINT, and the names of the received signals."""
+    """The running processes, which get SIGTERM when this process gets SIGTERM or SIGINT, and the received signals."""
 
     def __init__(self) -> None:
         self.processes: set[subprocess.Popen[bytes]] = set()
