@@ -72,14 +72,14 @@ class TrainConfig(BaseModel):
     contrast: float = Field(
         0.0,
         ge=0,
-        description="Weight of a contrastive term in the generator loss: CLIP identifies an image's caption among the "
-        "captions of the batch and the image's own with a word swapped (swap_words). 0 (as in the paper): no term.",
+        description="Weight of a contrastive term in the generator loss: CLIP must distinguish an image's caption from "
+        "other captions in the batch and variants with one word swapped (swap_words); 0 (as in the paper) disables it.",
     )
     contrast_temperature: float = Field(0.05, gt=0, description="Softmax temperature of the contrastive term.")
     swap_words: tuple[tuple[str, ...], ...] = Field(
         (),
-        description="Groups of words such as [[short, long], [red, blue]]. Where a caption contains a word of a group, "
-        "the contrastive term adds a wrong caption with another word of the group in its place.",
+        description="Groups of words such as [[short, long], [red, blue]]. If a caption contains a word from a group, "
+        "the contrastive term adds a wrong caption with another word from the group instead.",
     )
     mode_seeking: float = Field(
         0.0,
@@ -162,7 +162,7 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _swaps_need_contrast(self) -> "TrainConfig":
         if self.swap_words and not self.contrast:
-            raise UserError("swap_words are used by the contrastive term, and its weight is 0: set train.contrast")
+            raise UserError("swap_words needs the contrastive term, but its weight is 0; set train.contrast")
         return self
 
     @model_validator(mode="after")

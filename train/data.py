@@ -115,7 +115,7 @@ class Batches:
         n_entities: entity slots of a condition.
         rank, size: this process takes rows [rank · b, (rank + 1) · b) of each global batch, b = batch_size / size.
         parts: number of parts in which a process computes its rows.
-        swaps: makes copies of each caption with one word swapped.
+        swaps: creates variants of each caption with one word swapped.
     Raises:
         UserError: there are no training images, or batch_size is not a multiple of size · parts.
     """

@@ -166,9 +166,9 @@ def draw(run: Run, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
 
 @torch.no_grad()
 def other_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Returns the wrong captions for each image: raw features [b, B + M, d], and which are valid, bool [b, B + M].
+    """Returns wrong captions for each image: raw features [b, B + M, d], and whether they are valid, bool [b, B + M].
 
-    They are the captions of the global batch, then the row's own caption with one word of each group swapped.
+    They are the captions of the global batch, then variants of the row's own caption with one word swapped per group.
     """
     others = batch.sentences.expand(len(batch.samples), -1, -1)  # [b, B, d]
     if batch.swapped is None or batch.has_swapped is None:

@@ -140,11 +140,11 @@ def generator_loss(scores: Tensor, image_features: Tensor, sentence: Tensor, sim
 
 
 def contrastive(image_features: Tensor, sentence: Tensor, others: Tensor, valid: Tensor, temperature: float) -> Tensor:
-    """Returns the mean cross-entropy of identifying an image's caption by cosine (InfoNCE, van den Oord et al., 2018).
+    """Returns the mean cross-entropy of selecting an image's caption by cosine (InfoNCE, van den Oord et al., 2018).
 
     Args:
         image_features, sentence: [b, d] of images and their captions.
-        others: [b, N, d] wrong captions of each row; valid: [b, N] bool, which of them count.
+        others: [b, N, d] wrong captions for each row; valid: [b, N] bool, which of them to include.
     """
     images = F.normalize(image_features.float(), dim=1)  # [b, d]
     own = (images * F.normalize(sentence.float(), dim=1)).sum(dim=1, keepdim=True)  # [b, 1]

@@ -1,8 +1,8 @@
-"""Wrong captions for the contrastive term: one word of a caption is replaced by another word of its group.
+"""Wrong captions for the contrastive term: one word of a caption is replaced with another word from its group.
 
-Two captions of a random batch differ in several attributes, so an attribute that changes CLIP's features only a little,
-such as the length of a beak, is never what tells them apart. A caption with one word swapped differs in that attribute
-alone (NegCLIP, Yuksekgonul et al., ICLR 2023). The training loop encodes these captions with the frozen CLIP.
+Two captions in a random batch differ in several attributes, so an attribute with little effect on CLIP's features, such
+as the length of a beak, never decides between them. A caption with one word swapped differs only in that attribute
+(NegCLIP, Yuksekgonul et al., ICLR 2023). The training loop encodes these captions with the frozen CLIP.
 
 Legend: B rows of the global batch, M groups of words, L text positions.
 """
@@ -18,16 +18,16 @@ from torch import Tensor
 Groups = tuple[tuple[str, ...], ...]
 Tokenize = Callable[[Sequence[str]], tuple[Tensor, Tensor]]  # FrozenClip.tokenize
 
-STREAM = 2 << 64  # Philox counter: random numbers apart from those of noise and of moved images
+STREAM = 2 << 64  # Philox counter: a random stream separate from those for noise and image shifts
 
 
 class WordSwaps:
-    """Makes captions with one word swapped, as CLIP tokens.
+    """Creates captions with one word swapped, as CLIP tokens.
 
     Args:
-        groups: words of the same kind, each of which makes a caption false in place of another.
-        texts: the captions of the cache.
-        tokenize: texts → tokens int64 [n, L], trimmed to the longest, and a second value that is not used.
+        groups: words of the same kind; replacing a word with another from its group makes a caption wrong.
+        texts: the captions in the cache.
+        tokenize: captions → tokens int64 [n, L], trimmed to the longest, and a second value that is not used.
     """
 
     def __init__(self, groups: Groups, texts: pa.ChunkedArray, tokenize: Tokenize) -> None:
@@ -37,10 +37,10 @@ class WordSwaps:
         ]
 
     def tokens(self, captions: np.ndarray, seed: int, step: int) -> tuple[Tensor, Tensor]:
-        """Returns tokens int64 [B, M, L] of each caption with a word of each group swapped, and whether it has one.
+        """Returns tokens int64 [B, M, L] of each caption with a word swapped per group, and whether it has such a word.
 
-        `captions` are caption rows of the cache, [B]. The second result is bool [B, M]; where it is false, the tokens
-        are those of the caption itself. The result depends only on the captions, seed and step.
+        `captions` are caption rows in the cache, [B]. The second result is bool [B, M]; if it is false, the tokens are
+        those of the caption itself. The result depends only on captions, seed and step.
         """
         key = np.array([seed, step], dtype=np.uint64)
         draws = np.random.Generator(np.random.Philox(key=key, counter=STREAM))
@@ -57,10 +57,10 @@ class WordSwaps:
         return tokens.unflatten(0, shape), torch.tensor([new is not None for new in swapped]).reshape(shape)
 
     def swapped(self, text: str, group: int, place: float, other: float) -> str | None:
-        """Returns the text with one word of the group replaced by another one; None without a word of the group.
+        """Returns the caption with one word of the group replaced with another; None if it has no word of the group.
 
-        "a bird with a short beak", [short, long] → "a bird with a long beak". `place` in [0, 1) chooses among the words
-        found, `other` in [0, 1) among the words of the group.
+        "a bird with a short beak", [short, long] → "a bird with a long beak". `place` in [0, 1) selects one of the
+        words found, `other` in [0, 1) one of the other words of the group.
         """
         found = list(self.patterns[group].finditer(text))
         if not found:
