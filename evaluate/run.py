@@ -126,7 +126,10 @@ def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, pa
     found = record.extremes(context, scores.rows)
     if found:
         write_whole(path.with_suffix(".extremes.png"), record.extremes_picture(context, drawings.images, found))
-    extremes = [{"id": context.ids[row], "text": context.texts[row], "score": value} for row, value in found]
+    extremes = [
+        {"id": context.ids[row], "text": context.texts[row], "score": value, "wrong": record.wrong(scores.rows, row)}
+        for row, value in found
+    ]
     pairs = drawings.edited() if "edits" in _needs(context) else None
     if pairs is None:
         return {"extremes": extremes, "edits": []}

@@ -11,10 +11,10 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from hspcgan.evaluate.draw.pictures import png
-from hspcgan.evaluate.report import contents
+from hspcgan.evaluate.report import contents, provenance
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.data import Evaluation, RunFolder, from_other_run, read_run
-from hspcgan.evaluate.scored.subjects import CHECKPOINT, UNTRAINED
+from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marked_caption import marked
@@ -43,6 +43,7 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
     run = read_run(folder)
     for other in others:
         run.evaluations.extend(from_other_run(read_run(other)))
+    run.evaluations.sort(key=lambda one: one.kind == REAL)
     cards = _cards(run)
     unfolded = CARDS_OPEN.get(len(cards[0]["images"]), 6) if cards else 0
     return (
@@ -52,6 +53,7 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
             run=run,
             style=stylesheet(),
             facts=_facts(run),
+            trained=bool(run.manifest_text),
             headline=contents.headline(run.evaluations),
             cards=cards[:unfolded],
             more_cards=cards[unfolded:],
@@ -62,11 +64,11 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
             attributes=contents.attributes(run.evaluations),
             extremes=_extremes(run),
             edits=_edits(run),
-            verdicts=[
-                (contents.title(one.label), one.record["expect"]) for one in run.evaluations if one.record["expect"]
-            ],
+            verdicts=contents.verdicts(run.evaluations),
             notes=sorted({note for one in run.evaluations for note in one.record["notes"]}),
-            provenance=contents.provenance(run),
+            locks=provenance.lock_table(run.evaluations),
+            rejects=provenance.rejects(run.evaluations),
+            provenance=provenance.provenance(run),
         )
     )
 
@@ -89,10 +91,7 @@ def _facts(run: RunFolder) -> list[str]:
     if run.log:
         steps = run.log[-1]["step"]
         facts.append(f"{steps:,} steps" + (f" of {train['batch_size']} images" if "batch_size" in train else ""))
-    if run.evaluations:
-        record = run.evaluations[0].record
-        facts.append(f"scored on {record['n']:,} captions of the {record['split']} split, {record['caption']} caption")
-    return facts
+    return [*facts, *provenance.facts(run.evaluations)]
 
 
 def _cards(run: RunFolder) -> list[dict[str, Any]]:
@@ -119,7 +118,7 @@ def _extremes(run: RunFolder) -> list[dict[str, Any]]:
     for one in _drawn(run):
         rows = one.record.get("extremes") or []
         cards = [
-            {**row, "images": [("real", data_url(real)), (contents.title(one.label), data_url(image))]}
+            {"wrong": [], **row, "images": [("real", data_url(real)), (contents.title(one.label), data_url(image))]}
             for row, real, image in zip(rows, *one.pairs_of("extremes", len(rows)), strict=True)
         ]
         half = len(cards) // 2

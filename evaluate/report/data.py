@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,20 @@ def _evaluations(folder: Path) -> list[Evaluation]:
     for path in sorted(folder.glob("*.json")):
         record = read_record(path)
         found.append(Evaluation(record["label"], record, *_shown(path.with_suffix(".png"), record), path))
+    found += _real_images(found)
     rank = {UNTRAINED: 0, TRAINED: 1, REAL: 3}
     return sorted(found, key=lambda one: (rank.get(one.label, 2), one.label))
+
+
+def _real_images(found: Sequence[Evaluation]) -> list[Evaluation]:
+    """Returns the evaluation of real images that another record contains, if there is no separate one."""
+    if any(one.kind == REAL for one in found):
+        return []
+    for one in found:
+        if figures := one.record.get("real"):
+            record = {**one.record, "label": REAL, "subject": {"kind": REAL}, "figures": figures, "expect": []}
+            return [Evaluation(REAL, record, one.real, one.real, one.path)]
+    return []
 
 
 def _shown(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:

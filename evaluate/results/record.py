@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -26,6 +27,7 @@ from hspcgan.evaluate.verdict.expectations import Verdict
 
 FORMAT = 2
 EXTREMES, EDITS = 4, 8  # numbers of lowest and highest scores, and of edits, in the report
+REASONS = 12  # number of reasons for rejects in the report
 DETAILS = {
     "rank": pa.int32(),
     "attributes": pa.list_(pa.struct([("kind", pa.string()), ("word", pa.string()), ("right", pa.bool_())])),
@@ -61,6 +63,7 @@ def result(
         },
         "cache": {"fingerprint": info["fingerprint"], "clip": info["clip"], "templates": info["templates"]},
         "rejects": _rejects(context),
+        "reject_reasons": _reject_reasons(context),
         "lock": config.lock.model_dump() if config.lock else None,
         "found": present(context, [subject]).model_dump(),
         "versions": versions(),
@@ -108,6 +111,12 @@ def extremes(context: EvaluationContext, measured: Sequence[tuple[str, str, Meas
     scores = next((one.rows for metric, _, one in measured if metric == "clip_score"), {})
     ordered = sorted(scores.items(), key=lambda row: row[1])
     return [*ordered[:EXTREMES], *ordered[-EXTREMES:]] if len(ordered) >= 2 * EXTREMES else []
+
+
+def wrong(measured: Sequence[tuple[str, str, Measured]], row: int) -> list[str]:
+    """Returns what the caption names and the first scorer does not find in the image, such as "place sky"."""
+    attributes = next((one.details["attributes"] for _, _, one in measured if "attributes" in one.details), {})
+    return [f"{one['kind']} {one['word']}" for one in attributes.get(row, []) if not one["right"]]
 
 
 def extremes_picture(context: EvaluationContext, images: Images, found: Sequence[tuple[int, float]]) -> bytes:
@@ -165,6 +174,13 @@ def _rejects(context: EvaluationContext) -> dict[str, int]:
     """Returns the numbers of rejected images and captions in the cache, by kind."""
     what = context.cache.rejects["what"].to_pylist()
     return {kind: what.count(kind) for kind in sorted(set(what))}
+
+
+def _reject_reasons(context: EvaluationContext) -> list[dict[str, Any]]:
+    """Returns kind, reason and count of the most frequent rejects."""
+    rows = context.cache.rejects.select(["what", "why"]).to_pylist()
+    counted = Counter((row["what"], row["why"]) for row in rows).most_common(REASONS)
+    return [{"what": what, "why": why, "count": count} for (what, why), count in counted]
 
 
 def _described(caption: dict[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,8 @@ class Verdict:
         """Returns plain data, with None for an open end and for a figure that was not measured."""
         low, high = (end if math.isfinite(end) else None for end in self.ends)
         bound = self.bound.model_dump(exclude_none=True)
-        return {"name": self.name, "got": self.got, "low": low, "high": high, "passed": self.passed, "bound": bound}
+        found = {"name": self.name, "got": self.got, "n": self.n, "low": low, "high": high}
+        return {**found, "passed": self.passed, "bound": bound}
 
 
 def named(names: Sequence[str], short: str) -> list[str]:

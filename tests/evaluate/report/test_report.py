@@ -66,7 +66,11 @@ def _record(label: str, value: float) -> dict:
         "extremes": [{"id": "k0#0", "text": EVIL, "score": 0.1}, {"id": "k1#0", "text": "a red bird", "score": 0.9}],
         "edits": [{"before": "a red bird", "after": f"a blue {EVIL}"}, {"before": "a red bird", "after": "a red cat"}],
     }  # fmt: skip
-    verdict = {"name": name, "got": value, "low": None, "high": 20, "passed": False, "bound": {"max": 20}}
+    verdict = {"name": name, "got": value, "n": 5, "low": None, "high": 20, "passed": False, "bound": {"max": 20}}
+    settings = {"samples": 5, "split": "test", "reference": "test", "caption": "keyed", "seed": 0}
+    lock = {"settings": settings, "cache": {"images": "0a0a"}, "scorers": {"held-out-clip": "0a" * 32},
+            "metrics": {"fid": 1}, "checkpoints": {}}  # fmt: skip
+    machine = {"commit": "c0ffee123456", "host": "h", "cpu": f"cpu {EVIL}", "cores": 4, "threads": 2, "gpu": ""}
     verdicts = [verdict] if kind == "checkpoint" else []
     return {
         "format": 2, "label": label, "subject": {"kind": kind, "path": "run/step", "step": 10}, "n": 5, "split": "test",
@@ -74,7 +78,9 @@ def _record(label: str, value: float) -> dict:
         "notes": [EVIL],
         "scorers": {"held-out-clip": "0a" * 32}, "manifest": {"name": "x", "fingerprint": "1b" * 32},
         "cache": {"fingerprint": "2c" * 32, "clip": {"name": "c", "sha256": "3d" * 32}, "templates": {"entity": EVIL}},
-        "rejects": {}, "lock": None, "machine": {"cpu": "x"}, "date": "2026-01-01",
+        "rejects": {"image": 2}, "reject_reasons": [{"what": "image", "why": f"no image {EVIL}", "count": 2}],
+        "lock": lock, "found": {**lock, "settings": {**settings, "seed": 1}},
+        "machine": machine, "date": "2026-01-02T03:04:05+00:00", "real": [{**figure, "value": 11.0}, attribute],
         "versions": {"torch": "2"}, "timings": {"draw_sec": 1.5}, "grid": {"image": [8, 8], "captions": captions},
         **examples,
     }  # fmt: skip
@@ -162,10 +168,40 @@ def test_the_page_is_well_formed_and_needs_nothing_from_outside(page):
 
 def test_the_page_says_how_far_the_checkpoint_has_come_and_which_bound_it_missed(page):
     text = re.sub(r"\s+", " ", " ".join(page.texts))
-    assert "80% of the way" in text  # (100 − 28) / (100 − 10)
+    assert "80 % of the way" in text  # (100 − 28) / (100 − 10)
     assert "a network that was not used in training" in text
     assert "drift" in text
     assert "≤ 20" in text
+
+
+def test_the_page_says_when_where_and_with_what_it_was_made_and_what_was_rejected(page):
+    text = re.sub(r"\s+", " ", " ".join(page.texts))
+    assert "2026-01-02 03:04" in text
+    assert "commit c0ffee123456" in text
+    assert ", 4 cores" in text
+    assert re.search(r"Lock Found same evaluate.samples 5 5 .* differs evaluate.seed 0 1 ", text)
+    assert re.search(r"image no image <script>.* 2 Provenance", text)
+
+
+def test_real_images_stand_beside_a_checkpoint_that_was_scored_alone(tmp_path):
+    run = write_run(tmp_path / "run")
+    for label in ("real", "untrained"):
+        (run / "evaluation" / f"{label}.json").unlink()
+    page = Page(render(run))
+    text = " ".join(page.texts)
+    assert re.search(r"real images\s+floor\s+11\.00", text)
+    assert "of the way" not in text
+
+
+def test_an_evaluation_without_fid_is_a_page_all_the_same(tmp_path):
+    run = write_run(tmp_path / "run")
+    for path in (run / "evaluation").glob("*.json"):
+        record = json.loads(path.read_text())
+        record["figures"], record["real"] = record["figures"][1:], []
+        path.write_text(json.dumps(record))
+    text = " ".join(Page(render(run)).texts)
+    assert "Not scored yet" not in text
+    assert "Correct attributes" in text
 
 
 def test_each_caption_shows_its_real_and_its_drawn_image(tmp_path):
@@ -206,13 +242,16 @@ def test_the_page_has_no_accessibility_faults_and_fits_its_window(chromium, tmp_
 
 
 @needs_chromium
-def test_folded_parts_are_printed(chromium, tmp_path):
-    (tmp_path / "page.html").write_text(render(write_run(tmp_path / "run")))
+def test_folded_parts_are_printed_and_nothing_is_cut_off_on_paper(chromium, tmp_path):
+    run, others = write_run(tmp_path / "run"), [write_run(tmp_path / f"other-{i}") for i in range(4)]
+    (tmp_path / "page.html").write_text(render(run, others))
     with opened(chromium, (tmp_path / "page.html").as_uri()) as page:
         visible = "document.querySelector('details pre').checkVisibility()"
         assert page.evaluate(visible) is False
+        page.set_viewport_size({"width": 700, "height": 1000})  # an A4 page within its margins, in CSS px
         page.emulate_media(media="print")
         assert page.evaluate(visible) is True
+        assert overflow(page) == 0
 
 
 def test_a_run_that_is_not_scored_yet_says_what_to_do(tmp_path):
@@ -274,4 +313,4 @@ def test_a_chart_is_svg_with_a_line_for_each_curve_and_stays_inside_its_frame():
     assert page.tags.count("polyline") == 4
     numbers = [float(y) for points in re.findall(r'points="([^"]+)"', svg) for y in re.findall(r",(-?[\d.]+)", points)]
     assert min(numbers) >= 0
-    assert max(numbers) <= 210
+    assert max(numbers) <= 220

@@ -63,7 +63,7 @@ def test_a_value_is_shown_with_the_digits_that_decide():
 
 def test_json_holds_numbers_and_null_for_open_ends():
     (verdict,) = judge(FIGURES, {"fid/held-out-clip": Bound(max=10)})
-    expected = {"got": 12.0, "low": None, "high": 10.0, "passed": False, "bound": {"max": 10.0}}
+    expected = {"got": 12.0, "n": 5, "low": None, "high": 10.0, "passed": False, "bound": {"max": 10.0}}
     assert json.loads(json.dumps(verdict.as_json(), allow_nan=False)) == {"name": verdict.name, **expected}
 
 
