@@ -1,8 +1,8 @@
 """Runs `hspcgan evaluate` in forked children that end themselves in a stage: python kill_evaluation.py MANIFEST.
 
-Models are imported once, before the forks. Each line on stdin is JSON: `run` (the run folder), and `stage` with
-`signal`, at which the child sends itself that signal, or `processes`, which share the drawing as torchrun's do. For each
-line a JSON list comes back: each child's exit code (negative: ended by that signal), and the batches that it drew.
+Packages are imported once, before the forks. Each line on stdin is JSON: `run` (the run folder), and `stage` with
+`signal`, at which the child sends itself that signal, or `processes`, which share the drawing as torchrun's do. For
+each line a JSON list comes back: each child's exit code (negative: ended by that signal), and the captions it drew.
 """
 
 import json
