@@ -1,15 +1,15 @@
-"""Shipped weights, with their sha256 list and provenance."""
+"""Shipped weights, with a list of their sha256 and their provenance."""
 
 from pathlib import Path
 
-CAPTION_PARSER = "caption-parser"  # the folder of the weights that spaCy's model learned on captions
+CAPTION_PARSER = "caption-parser"  # the folder of the weights of spaCy's model trained on captions
 
 
 def assets_folder() -> Path:
-    """Where the shipped weights lie."""
+    """The folder of the shipped weights."""
     return Path(__path__[0])
 
 
 def build_command(name: str) -> str:
-    """The command that builds shipped weights, by their name."""
+    """The command that builds the shipped weights with this name."""
     return f"hspcgan assets build {name}" + (" --factual train.csv" if name == CAPTION_PARSER else "")

@@ -1,1 +1,2 @@
-"""Teaches spaCy to read captions: gold graphs → trees (trees) → longer captions (long_captions) → weights (train)."""
+"""Trains spaCy on captions: gold graphs → trees (trees_from_graphs) → long captions (long_captions) → weights
+(train_spacy)."""

@@ -1,8 +1,8 @@
-"""Long captions with their trees, made of short ones: what FACTUAL's training captions, of six words on average, lack.
+"""Builds long captions with known trees from short captions, since FACTUAL's have only six words on average.
 
-Two captions that share a noun are joined at it, so that the tree of the whole is known: "a girl sitting on a bench" and
-"girl wearing a yellow dress" give a participle two nouns away from its subject. Such a pair is taken where the words
-fit that noun better than the other one, by how often the captions say so.
+Two captions with a common noun are joined at this noun, so that the tree of the result is known: "a girl sitting on a
+bench" and "girl wearing a yellow dress" give a participle two nouns away from its subject. A pair is used only if the
+added phrase fits its noun better than the other noun, by frequency in the captions.
 """
 
 import random
@@ -16,20 +16,20 @@ from spacy.tokens import Doc
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL
 
 SHORTEST, LONGEST = 6, 22
-"""Words of a caption that is kept."""
+"""Minimum and maximum number of words in a long caption."""
 SHARES = {"near": 3.0, "far": 4.0, "phrases": 2.5, "clauses": 1.0, "list": 12.0, "subjects": 9.0}
-"""How often each way of joining is tried; lists and subjects fit seldom."""
+"""Relative frequency with which each way of joining is tried; lists and subjects rarely fit."""
 FITS = 1.5
-"""How many times more probable a phrase has to be after the noun that gets it than after the other."""
+"""Minimum ratio of the probability of a phrase after its noun to its probability after the other noun."""
 SUBJECTS = ("nsubj", "nsubjpass")
 DRAWS = 60
-"""Pairs of captions that are tried for each that is wanted."""
+"""Number of caption pairs tried per requested long caption."""
 LISTING = ("with", "have", "of", "in", "contain", "show", "hold", "wear")
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a tree; `head` is the index of its head, its own for the root."""
+    """A word of a tree; `head` is the index of its head; the head of the root is the root itself."""
 
     text: str
     tag: str
@@ -43,7 +43,7 @@ Tree = tuple[Word, ...]
 
 
 def tree_of(doc: Doc) -> Tree:
-    """A Doc's words without closing punctuation; empty where it has several sentences."""
+    """Returns the words of a Doc without final punctuation; empty if it has several sentences."""
     end = len(doc)
     while end > 1 and doc[end - 1].is_punct:
         end -= 1
@@ -54,7 +54,7 @@ def tree_of(doc: Doc) -> Tree:
 
 
 def doc_of(tree: Tree, like: Doc) -> Doc:
-    """A Doc of a tree, with the vocabulary of another."""
+    """Converts a tree to a Doc with the vocabulary of the Doc `like`."""
     return Doc(
         like.vocab,
         words=[word.text for word in tree],
@@ -67,14 +67,14 @@ def doc_of(tree: Tree, like: Doc) -> Doc:
 
 
 def splices(trees: Sequence[Tree], count: int, seed: int) -> list[Tree]:
-    """`count` captions of SHORTEST to LONGEST words, each made of two or three others; fewer where few fit."""
+    """Returns up to `count` captions with SHORTEST to LONGEST words, each joined from two or three other captions."""
     splicer = _Splicer(trees, seed)
     drawn = (splicer.draw() for _ in range(DRAWS * count))
     return list(islice((tree for tree in drawn if SHORTEST <= len(tree) <= LONGEST), count))
 
 
 class _Splicer:
-    """Draws pairs of captions; counts what follows which noun in them."""
+    """Draws pairs of captions and joins them; counts which words follow each noun."""
 
     def __init__(self, trees: Sequence[Tree], seed: int) -> None:
         self.random = random.Random(seed)
@@ -95,7 +95,7 @@ class _Splicer:
         self.openers = sum(self.counts.values(), Counter())
 
     def draw(self) -> Tree:
-        """A spliced caption; an empty one where the captions drawn do not fit each other."""
+        """Draws a spliced caption; empty if the drawn captions do not fit each other."""
         (kind,) = self.random.choices(tuple(SHARES), tuple(SHARES.values()))
         first = self.random.choice(self.trees)
         if kind in ("near", "far"):
@@ -104,12 +104,12 @@ class _Splicer:
         return joining.get(kind, self._two_subjects)(first)
 
     def probability(self, noun: str, opener: str) -> float:
-        """How probable it is that a noun is followed by a word such as "on" or "wear", smoothed by all nouns'."""
+        """The probability that a noun is followed by `opener` ("on", "wear"), smoothed by the mean over all nouns."""
         counts, whole = self.counts[noun], self.openers.total()
         return (counts[opener] + 2 * self.openers[opener] / whole) / (counts.total() + 2)
 
     def _described(self, first: Tree, is_far: bool) -> Tree:
-        """The last noun (near) or the subject (far) gets what another caption says after the same noun."""
+        """Adds to the last noun (near) or the subject (far) the phrase after this noun in another caption."""
         subject, last = _subject(first), len(first) - 1
         if subject in (-1, last) or first[last].pos not in NOMINAL or first[last].label not in ("pobj", "dobj", "conj"):
             return ()
@@ -128,7 +128,7 @@ class _Splicer:
         return first + _tail(second, head, len(first), of_verb)
 
     def _two_phrases(self, first: Tree) -> Tree:
-        """A noun with what is said of it, "and" another that does something: each keeps its own."""
+        """Joins two nouns by "and"; each keeps its own phrases, and the second has a participle."""
         root = _root(first)
         if first[root].pos not in NOMINAL or not self.active:
             return ()
@@ -136,7 +136,7 @@ class _Splicer:
         return (*first, _conjunction(root), *_joined(second, root, len(first) + 1, "conj"))
 
     def _two_clauses(self, first: Tree) -> Tree:
-        """Two sentences joined by "and"."""
+        """Joins two sentences by "and"."""
         root = _root(first)
         if _subject(first) in (-1, root):
             return ()
@@ -144,7 +144,7 @@ class _Splicer:
         return (*first, _conjunction(root), *_joined(second, root, len(first) + 1, "conj"))
 
     def _listed(self, first: Tree) -> Tree:
-        """The last noun after "with", "has" and the like, and one or two nouns more."""
+        """Adds one or two nouns to the last noun, if it follows a word in LISTING."""
         last = len(first) - 1
         if first[last].label not in ("pobj", "dobj") or first[first[last].head].lemma not in LISTING or not self.bare:
             return ()
@@ -158,7 +158,7 @@ class _Splicer:
         return whole
 
     def _two_subjects(self, first: Tree) -> Tree:
-        """Two nouns in the place of one subject in the plural, of a verb that shows it."""
+        """Replaces a plural subject by two coordinated nouns, if the verb is in the plural."""
         subject, root = _subject(first), _root(first)
         is_plural = first[root].tag == "VBP" or any(word.text == "are" and word.head == root for word in first)
         opens = all(word.head == subject for word in first[:subject])
@@ -181,7 +181,7 @@ def _root(tree: Tree) -> int:
 
 
 def _subject(tree: Tree) -> int:
-    """The noun at the root, or the subject of the verb there; −1 for none."""
+    """The index of the noun at the root, or of the subject of the verb at the root; −1 if there is none."""
     root = _root(tree)
     if tree[root].pos in NOMINAL:
         return root
@@ -190,7 +190,7 @@ def _subject(tree: Tree) -> int:
 
 
 def _opener(tree: Tree) -> str:
-    """The lemma that begins the one phrase after a noun at the root, which all other words after it belong to."""
+    """The first lemma of the phrase after a noun at the root; "" unless exactly one phrase follows."""
     root = _root(tree)
     after = [i for i, word in enumerate(tree) if word.head == root and i > root]
     if tree[root].pos not in NOMINAL or len(after) != 1 or tree[after[0]].label not in ("prep", "acl"):
@@ -199,7 +199,7 @@ def _opener(tree: Tree) -> str:
 
 
 def _tail(tree: Tree, head: int, start: int, of_verb: bool) -> Tree:
-    """The words after a root noun, for places from `start` on, attached to the word at `head`."""
+    """Returns the words after a root noun, with indices from `start`, attached to the word at `head`."""
     root = _root(tree)
     shift = start - root - 1
     moved = []
@@ -210,7 +210,7 @@ def _tail(tree: Tree, head: int, start: int, of_verb: bool) -> Tree:
 
 
 def _joined(tree: Tree, head: int, start: int, label: str) -> Tree:
-    """A tree for places from `start` on, its root attached to the word at `head`."""
+    """Returns a tree with indices from `start` and its root attached to the word at `head`."""
     root = _root(tree)
     return tuple(
         replace(word, head=head, label=label) if i == root else replace(word, head=word.head + start)

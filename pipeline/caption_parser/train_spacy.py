@@ -1,4 +1,4 @@
-"""Trains spaCy's tagger and parser on captions, in rounds: the second looks for trees with the weights of the first."""
+"""Trains spaCy's tagger and parser on captions in two rounds; the second finds trees with the weights of the first."""
 
 import logging
 import random
@@ -26,11 +26,11 @@ log = logging.getLogger("hspcgan.pipeline")
 @dataclass(frozen=True)
 class Round:
     """
-    How one round finds its trees and learns them.
+    Settings by which a round finds trees and trains on them.
 
-    `moves`: attachments that a tree may be away from a reading. `worth`: SPICE F1 from which on a tree is learned;
-    below 0.6, gold and caption mostly speak of different things. `rate`: learning rate of the first epoch. `splices`:
-    captions made of two others; `toys`: captions of toy birds.
+    `moves`: maximum number of attachments in which a tree differs from a parse. `worth`: minimum SPICE F1 of a tree to
+    be used; below 0.6, gold and caption usually describe different things. `rate`: learning rate of the first epoch.
+    `splices`: number of long captions; `toys`: number of toy-bird captions.
     """
 
     moves: int
@@ -46,19 +46,19 @@ ROUNDS = (
     Round(moves=2, worth=0.6, epochs=4, rate=7e-4, splices=16000, toys=1000),
 )
 SHARES = (0.25, 0.0, 0.75)
-"""Of the weights before learning and after each round, in the mean that is kept: text of other kinds is read better by
-a mean with the weights before (WiSE-FT, Wortsman et al., CVPR 2022)."""
-DECAY, DROPOUT, BATCH = 0.6, 0.1, 128  # DECAY: of the rate, each epoch
+"""Shares of the initial weights and of the weights after each round in the final mean. Averaging with the initial
+weights improves parsing of other text (WiSE-FT, Wortsman et al., CVPR 2022)."""
+DECAY, DROPOUT, BATCH = 0.6, 0.1, 128  # DECAY: factor of the learning rate per epoch
 SEED = 15
 HELD_LONG, HELD_DRAWN = 1000, 2000
-"""Captions never learned from: the longest, and others drawn at random."""
+"""Number of captions held out of training: the longest, and others drawn at random."""
 
 
 def learn(csv: Path, out: Path) -> None:
     """
-    Writes weights and their card into the folder `out`, learned from FACTUAL's training captions.
+    Trains on FACTUAL's training captions and writes the weights and their card into the folder `out`.
 
-    Ten minutes on one core. Sums of floats depend on threads: not the same bytes each time.
+    Takes ten minutes on one core. The bytes differ between runs, since sums of floats depend on threads.
     """
     rows, name = without_held(read_gold(csv)), installed_model()
     pipelines = [load_spacy(name)]
@@ -76,7 +76,8 @@ def learn(csv: Path, out: Path) -> None:
 
 
 def without_held(rows: Sequence[Row]) -> list[Row]:
-    """Rows to learn from: without the HELD_LONG longest (by words, then text), HELD_DRAWN others, and repetitions."""
+    """Returns the rows for training: all except the HELD_LONG longest (by words, then alphabetically) and HELD_DRAWN
+    others, and their duplicates."""
     order = sorted(rows, key=lambda row: (-len(row[0].split()), row[0]))
     longest, others = order[:HELD_LONG], order[HELD_LONG:]
     held = {caption for caption, _ in (*longest, *random.Random(SEED).sample(others, HELD_DRAWN))}
@@ -84,14 +85,14 @@ def without_held(rows: Sequence[Row]) -> list[Row]:
 
 
 def toy_birds(nlp: Any, count: int) -> list[Doc]:
-    """Toy-bird captions parsed by a pipeline; training on them keeps lists and full sentences from being forgotten."""
+    """Toy-bird captions parsed by `nlp`; training on them preserves the parsing of lists and full sentences."""
     scenes = (scene for scene in sample_scenes(count, SEED) if scene.split == "train")
     texts = dict.fromkeys(caption.text for scene in scenes for caption in captions(scene))
     return list(readings(nlp, list(texts)[:count]))
 
 
 def trained(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
-    """A spaCy pipeline after learning the Docs' tags and trees; its other parts stay as they are."""
+    """Trains a spaCy pipeline on the tags and trees of the Docs, and returns it; other components are unchanged."""
     fix_random_seed(SEED)
     shuffled = random.Random(SEED)
     examples = [Example(nlp.make_doc(doc.text), doc) for doc in docs]
@@ -109,7 +110,7 @@ def trained(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
 
 
 def averaged(pipelines: Sequence[Any], shares: Sequence[float]) -> Any:
-    """The last pipeline with the mean of all pipelines' weights."""
+    """Returns the last pipeline, with the weighted mean of the weights of all pipelines."""
     for same in zip(*map(caption_weights.params, pipelines), strict=True):
         mean = sum(share * layer.get_param(name) for share, (_, layer, name) in zip(shares, same, strict=True))
         _, layer, name = same[-1]

@@ -1,7 +1,7 @@
-"""FACTUAL's scene graphs → trees to learn: of a caption's readings and their variants, the nearest to the gold graph.
+"""Finds a training tree for each caption: among its parses and their variants, the closest to FACTUAL's gold graph.
 
-FACTUAL has no trees. A tree from which the rules make the gold tuples is right in what the rules read, and three of
-four captions have one among the trees that parsers give and those one or two attachments away.
+FACTUAL has no trees. If the rules derive the gold tuples from a tree, the tree is correct as far as the rules use it.
+Three of four captions have such a tree among their parses and the variants one or two attachments away.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,14 +26,14 @@ Move = tuple[int, int, str]  # a word, its new head, its new label
 ATTACHED = ("prep", "acl", "relcl", "advcl", "conj", "appos")
 BATCH = 256
 HEADS = 6
-"""How many words before a phrase are tried as its head, the nearest first."""
+"""Number of words before a phrase that are tried as its head, nearest first."""
 WORDS = WordNet()
-"""Gold and readings are compared as they are written."""
+"""Without WordNet files: words are compared as written."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A caption with a tree, the SPICE F1 of the tuples that it gives (0 … 1), and whether they are the gold ones."""
+    """A caption with a tree, the SPICE F1 of its tuples (0 … 1), and whether they equal the gold tuples."""
 
     doc: Doc
     score: float
@@ -41,12 +41,12 @@ class Lesson:
 
 
 def lessons(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> list[Lesson]:
-    """The best lesson of each caption, in order; captions whose words a rule joined are left out.
+    """Returns the best lesson for each caption, in order; captions in which a rule merged words are omitted.
 
     Args:
-        pipelines: of spaCy, in order; a later one reads only captions that no earlier one read exactly.
+        pipelines: spaCy pipelines in order; each parses only captions for which no previous pipeline gave exact tuples.
         rows: (caption, gold tuples).
-        moves: attachments that a tree may be away from a reading.
+        moves: Maximum number of attachments in which a tree differs from a parse.
     """
     best: dict[int, Lesson] = {}
     for nlp in pipelines:
@@ -60,7 +60,7 @@ def lessons(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> list[L
 
 
 def readings(nlp: Any, texts: Sequence[str]) -> Iterator[Doc]:
-    """A pipeline's Docs after all repairs: the trees that the rules read."""
+    """Yields the Docs of a pipeline after all repair rules: the trees from which concepts are extracted."""
     known = Vocabulary.of(nlp)
     for start in range(0, len(texts), BATCH):
         for doc in read(nlp, texts[start : start + BATCH], BATCH):
@@ -68,7 +68,7 @@ def readings(nlp: Any, texts: Sequence[str]) -> Iterator[Doc]:
 
 
 def improved(doc: Doc, gold: Graph, moves: int) -> Lesson:
-    """The best of a tree and its variants, `moves` attachments away at most: each step takes the best single one."""
+    """Improves a tree by up to `moves` changes of attachment; each step takes the best single change."""
     best = judged(doc, gold)
     for _ in range(moves):
         if not best.exact:
@@ -82,14 +82,14 @@ def _rank(lesson: Lesson) -> tuple[float, bool]:
 
 
 def judged(doc: Doc, gold: Graph) -> Lesson:
-    """A tree with the score of the tuples that the rules read from it."""
+    """Scores a tree by the tuples that the rules derive from it."""
     tokens = to_ud(ParseEdit.of_doc(doc), doc)
     graph = WORDS.graph(tuples(with_graph(concepts_from_tokens(tokens), doc, tokens), tokens))
     return Lesson(doc, spice(graph, gold, WORDS), graph == gold)
 
 
 def moved(doc: Doc, move: Move) -> Doc:
-    """A copy of a Doc with one word attached elsewhere, and with a conjunct its conjunction."""
+    """Returns a copy of a Doc with a word moved to another head; a conjunct is moved with its conjunction."""
     i, head, label = move
     edit = ParseEdit.of_doc(doc)
     links = [c for c in edit.children(edit.heads[i], "cc") if head < c < i] if label == "conj" else []
@@ -100,9 +100,9 @@ def moved(doc: Doc, move: Move) -> Doc:
 
 def variants(doc: Doc) -> Iterator[Move]:
     """
-    The moves of one word: phrases that follow their head, to other words before them; adjectives, to other nouns.
+    Yields moves of single words: phrases after their head to other words before them, adjectives to other nouns.
 
-    In "a man on a horse in white", "in white" can move from the horse to the man; "on" has no other noun before it.
+    In "a man on a horse in white", "in white" can move from "horse" to "man"; "on" has no other noun before it.
     """
     for token in doc:
         if token.dep_ in ATTACHED and token.head.i < token.i:
@@ -118,7 +118,7 @@ def variants(doc: Doc) -> Iterator[Move]:
 
 
 def _can_head(word: Token, phrase: Token) -> bool:
-    """Whether a phrase may be attached to a word: nouns take all, verbs few, and conjuncts their like."""
+    """Whether a phrase may be attached to a word: any to nouns, some to verbs, conjuncts to equal parts of speech."""
     if word.pos_ in NOMINAL:
         return word.dep_ not in ("compound", "nmod")
     is_predicate = word.pos_ in ("VERB", "AUX") and word.dep_ not in ("aux", "auxpass", "amod")
@@ -128,7 +128,7 @@ def _can_head(word: Token, phrase: Token) -> bool:
 
 
 def _label(phrase: Token, head: Token) -> str:
-    """A participle describes a noun (acl) or accompanies a verb (advcl)."""
+    """The label of a phrase after a move: a participle is acl below a noun and advcl below a verb."""
     if phrase.dep_ in ("acl", "advcl"):
         return "acl" if head.pos_ in NOMINAL else "advcl"
     return phrase.dep_

@@ -1,1 +1,1 @@
-"""The embedded world: drawn birds with captions and gold annotations, its demo, and the building of its weights."""
+"""Toy birds: drawn scenes with captions and gold annotations, the demo, and the training of the shipped weights."""

@@ -1,7 +1,7 @@
-"""Five natural captions a scene, each with its gold tree, its gold meaning and the facts that it states.
+"""Generates five captions per scene, each with its gold tree, its gold meaning and its facts.
 
-Every pattern below carries an example. A fact fixes one field of the scene (or says that a thing is there), so which
-pictures a caption is true of is known exactly: the toy CLIP is trained and measured with it (`weights/true_texts.py`).
+A fact gives the value of one field of the scene (or only that a thing is present), so it is known exactly of which
+pictures a caption is true; the toy CLIP is trained and measured with this knowledge (`weights/true_texts.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,11 @@ LEMMAS = {
 
 @dataclass
 class Caption:
-    """`facts`: scene field → the value it must have; PRESENT stands for any value but ABSENT and False."""
+    """A caption with its gold annotations.
+
+    `index`: id() of a Word → token index. `facts`: scene field → required value; PRESENT is any value except ABSENT
+    and False.
+    """
 
     text: str
     tokens: list[g.Token]
@@ -42,7 +46,7 @@ class Caption:
 
 @dataclass
 class Speaker:
-    """Builds one caption about a scene, noting entities, attributes, relations and facts as it speaks."""
+    """Builds one caption of a scene, and records its entities, attributes, relations and facts."""
 
     scene: Scene
     rng: np.random.Generator
@@ -53,7 +57,7 @@ class Speaker:
         return options[int(self.rng.integers(len(options)))]
 
     def phrase(self, head: str, adjectives: Sequence[str] = (), det: str = "a", plural: bool = False) -> g.Word:
-        """A noun phrase: "a large yellow bird", "red wings"."""
+        """Builds a noun phrase: "a large yellow bird", "red wings"."""
         noun = g.noun(head, plural)
         if det and not plural:
             noun.before(g.article((*adjectives, head)[0]) if det == "a" else g.determiner(det), "det")
@@ -64,13 +68,13 @@ class Speaker:
         return noun
 
     def bird(self, det: str, *fields: str) -> g.Word:
-        """The main bird, described by some of "size" and "body"."""
+        """Builds the noun phrase of the main bird; `fields` are the properties to name, from "size" and "body"."""
         for name in fields:
             self.facts[name] = getattr(self.scene, name)
         return self.phrase("bird", [getattr(self.scene, name) for name in fields], det)
 
     def part(self, name: str) -> g.Word:
-        """A part with its colour, in the beak's case its length now and then: "a long black beak", "red wings"."""
+        """Builds the noun phrase of a part with its colour; for a beak, its length at random: "a long black beak"."""
         if name in ("crest", "nest"):
             self.facts["crest" if name == "crest" else "nest_relation"] = PRESENT
             return self.phrase(name)
@@ -84,7 +88,7 @@ class Speaker:
         return self.phrase(name, words, plural=name == "wing")
 
     def listed(self, names: Sequence[str]) -> list[g.Word]:
-        """Parts in coordination: "a blue belly, red wings and a crest"; all hang on the first."""
+        """Builds coordinated parts, attached to the first: "a blue belly, red wings and a crest"."""
         words = [self.part(name) for name in names]
         for i, word in enumerate(words[1:], start=1):
             if i == len(words) - 1:
@@ -98,7 +102,7 @@ class Speaker:
         return words
 
     def attach(self, subject: g.Word, text: str, words: Sequence[g.Word]) -> None:
-        """A prepositional phrase on a noun: "a bird with red wings", "a flower beside the bird"."""
+        """Attaches a prepositional phrase to a noun: "a bird with red wings", "a flower beside the bird"."""
         words[0].left.insert(0, g.preposition(text))
         words[0].left[0].deprel = "case"
         subject.after(words[0], "nmod")
@@ -108,7 +112,7 @@ class Speaker:
         self.meaning.relations.extend((subject, text, word) for word in words)
 
     def place(self, subject: g.Word) -> g.Word:
-        """The clause of where the bird is: "… is perched on a branch"; returns the verb."""
+        """Builds the clause with the place of the bird ("… is perched on a branch"); returns the verb."""
         self.facts["place"] = self.scene.place
         phrase, preposition, where = self.pick(PLACE_VERBS[self.scene.place])
         verb = self.verb(phrase, subject)
@@ -120,7 +124,7 @@ class Speaker:
         return verb
 
     def verb(self, phrase: str, subject: g.Word) -> g.Word:
-        """A finite verb with its subject: "sits", or "is" and a participle."""
+        """Builds a finite verb with its subject: "sits", or "is" and a participle."""
         text = phrase.split()[-1]
         if " " not in phrase:
             return g.finite(text, LEMMAS[text]).before(subject, "nsubj")
@@ -134,14 +138,14 @@ Pattern = Callable[[Speaker, list[str]], g.Word]
 
 
 def where(s: Speaker, parts: list[str]) -> g.Word:
-    """a large yellow bird with a blue belly is perched on a branch"""
+    """Builds captions such as "a large yellow bird with a blue belly is perched on a branch"."""
     bird = s.bird("a", *([] if s.rng.random() < 0.3 else ["size"]), "body")
     s.attach(bird, "with", s.listed(parts[: int(s.rng.integers(1, 3))]))
     return s.place(bird)
 
 
 def having(s: Speaker, parts: list[str]) -> g.Word:
-    """this small bird has red wings, a crest and a long black beak"""
+    """Builds captions such as "this small bird has red wings, a crest and a long black beak"."""
     bird = s.bird(s.pick(("this", "the")), s.pick(("size", "body")))
     words = s.listed(parts[: int(s.rng.integers(2, 4))])
     s.relate(bird, "have", words)
@@ -149,7 +153,7 @@ def having(s: Speaker, parts: list[str]) -> g.Word:
 
 
 def being(s: Speaker, parts: list[str]) -> g.Word:
-    """the belly of the yellow bird is white and its wings are red"""
+    """Builds captions such as "the belly of the yellow bird is white and its wings are red"."""
     first, second = [p for p in parts if p not in ("crest", "nest", "collar")][:2]
     belly = s.phrase(first, det="the", plural=first == "wing")
     if first == "wing":
@@ -170,7 +174,7 @@ def _predicate(s: Speaker, subject: g.Word, name: str) -> g.Word:
 
 
 def there(s: Speaker, parts: list[str]) -> g.Word:
-    """there is a red flower beside the large blue bird"""
+    """Builds captions such as "there is a red flower beside the large blue bird"."""
     thing, relation = _thing(s)
     s.attach(thing, relation, [s.bird("the", *(["size"] if s.rng.random() < 0.5 else []), "body")])
     root = g.be()
@@ -189,7 +193,7 @@ def _thing(s: Speaker) -> tuple[g.Word, str]:
 
 
 def wearing(s: Speaker, parts: list[str]) -> g.Word:
-    """the black bird wears a yellow collar and has a white crown"""
+    """Builds captions such as "the black bird wears a yellow collar and has a white crown"."""
     bird = s.bird("the", s.pick(("size", "body")))
     collar = s.part("collar")
     s.relate(bird, "wear", [collar])
@@ -200,7 +204,7 @@ def wearing(s: Speaker, parts: list[str]) -> g.Word:
 
 
 def posing(s: Speaker, parts: list[str]) -> g.Word:
-    """the small bird flies in the sky and has red wings"""
+    """Builds captions such as "the small bird flies in the sky and has red wings"."""
     bird = s.bird(s.pick(("this", "the", "a")), s.pick(("size", "body")))
     verb = s.place(bird)
     words = s.listed(parts[: int(s.rng.integers(1, 3))])
@@ -209,14 +213,14 @@ def posing(s: Speaker, parts: list[str]) -> g.Word:
 
 
 def naming(s: Speaker, parts: list[str]) -> g.Word:
-    """a purple bird with a white crown, orange wings and a short beak"""
+    """Builds captions such as "a purple bird with a white crown, orange wings and a short beak"."""
     bird = s.bird("a", *([] if s.rng.random() < 0.6 else ["size"]), "body")
     s.attach(bird, "with", s.listed(parts[: int(s.rng.integers(2, 4))]))
     return bird
 
 
 def captions(scene: Scene) -> list[Caption]:
-    """Five captions of different patterns that depend on the scene alone; together they name nearly every part."""
+    """Returns five captions with different patterns, determined by the scene; together they name almost every part."""
     rng = np.random.default_rng([*scene.key.encode(), 5])
     patterns: list[Pattern] = [where, having, naming, being, posing]
     if scene.collar != ABSENT:

@@ -1,4 +1,4 @@
-"""The commands of the embedded world: `hspcgan demo` and `hspcgan assets`."""
+"""The commands `hspcgan demo` and `hspcgan assets`."""
 
 from pathlib import Path
 
@@ -15,15 +15,19 @@ from hspcgan.model.common.printable import echo
     type=OutFolder,
     default=Path("runs/demo"),
     show_default=True,
-    help="Folder for the cache, the run and the report; what an earlier demo finished there is kept.",
+    help="Folder for the cache, the run and the report; finished steps of an earlier demo are reused.",
 )
 @click.option(
-    "--train-seconds", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Longest training."
+    "--train-seconds",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    help="Time limit of the training, in seconds.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the commands, run nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the commands without running them.")
 @click.pass_context
 def demo(ctx: click.Context, out: Path, train_seconds: float, dry_run: bool) -> None:
-    """The whole path on toy birds, in about six minutes."""
+    """Prepare, train, evaluate and report on toy birds, in about six minutes."""
     from hspcgan.pipeline.toybirds.demo import run
 
     root = ctx.find_root().command
@@ -38,12 +42,14 @@ def assets() -> None:
 
 @assets.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--out", type=OutFolder, help="Folder; default: where the shipped ones are.")
+@click.option("--out", type=OutFolder, help="Folder to write to; by default that of the shipped weights.")
 @click.option("--factual", type=click.Path(path_type=Path), help="FACTUAL's train.csv, for caption-parser.")
 def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> None:
     """
-    Build weights: toy-stanza, toy-clip, toy-scorer, toy-hspcgan from nothing (default: all, in this order);
-    caption-parser from FACTUAL's training captions (--factual).
+    Build shipped weights.
+
+    NAME is toy-stanza, toy-clip, toy-scorer or toy-hspcgan (by default all four, in this order), which are trained from
+    scratch, or caption-parser, which is trained on FACTUAL's training captions (--factual).
     """
     from hspcgan.pipeline.assets import CAPTION_PARSER
     from hspcgan.pipeline.toybirds.weights import build as weights
@@ -53,13 +59,13 @@ def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> Non
     if unknown:
         raise click.UsageError(f"unknown weights {', '.join(unknown)}; known: {', '.join(known)}")
     if (CAPTION_PARSER in names) != (factual is not None):
-        raise click.UsageError(f"{CAPTION_PARSER} and --factual train.csv go together")
+        raise click.UsageError(f"{CAPTION_PARSER} needs --factual train.csv, and --factual needs {CAPTION_PARSER}")
     weights.build(names, out, factual)
 
 
 @assets.command()
 def verify() -> None:
-    """Hold the shipped weights against their sha256 list."""
+    """Compare the shipped weights with their sha256 list."""
     from hspcgan.pipeline.assets import build_command
     from hspcgan.pipeline.toybirds.weights import build as weights
 
@@ -68,7 +74,7 @@ def verify() -> None:
         names = dict.fromkeys(Path(name.split("/")[0]).stem for name in wrong)
         commands = ", ".join(f"`{build_command(name)}`" for name in names)
         raise CheckFailedError(
-            f"not as listed in {weights.SUMS}: {', '.join(wrong)}; install the package again, or rebuild them with "
-            f"{commands}"
+            f"shipped weights differ from {weights.SUMS}: {', '.join(wrong)}; reinstall the package, or rebuild them "
+            f"with {commands}"
         )
-    echo("All shipped weights are as listed.")
+    echo("All shipped weights match their checksums.")

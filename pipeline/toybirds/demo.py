@@ -1,4 +1,4 @@
-"""The demo: the whole path on toy birds, by the same commands that a user would type."""
+"""The demo: prepares, trains, evaluates and reports on toy birds by the ordinary commands."""
 
 import shlex
 import time
@@ -14,20 +14,23 @@ MANIFEST, SHIPPED = "toybirds", "toy-hspcgan"
 
 
 def steps(seconds: float, folder: Path) -> list[tuple[str, list[str]]]:
-    """Title and command line of each step; `seconds` bounds the training, `folder` takes everything made."""
+    """The title and command line of each step; `seconds` limits the training, all output goes to `folder`."""
     places = ["-o", f"cache={folder / 'cache'}", "-o", f"run={folder / 'run'}"]
     train = ["train", MANIFEST, *places, "-o", f"train.max_seconds={seconds}"]
     evaluate = ["evaluate", MANIFEST, *places, "--untrained", "--checkpoint", str(folder / "run")]
     return [
-        ("Toy birds are drawn, their captions parsed and encoded once", ["prepare", MANIFEST, *places]),
-        (f"HSPC-GAN is trained from the cache for {seconds:.0f} s at most", train),
-        ("Images are scored: untrained, trained, shipped and real", [*evaluate, "--checkpoint", SHIPPED, "--real"]),
-        ("Everything goes on one page", ["report", str(folder / "run")]),
+        ("Draw toy birds, then parse and encode their captions", ["prepare", MANIFEST, *places]),
+        (f"Train HSPC-GAN from the cache for at most {seconds:.0f} s", train),
+        (
+            "Evaluate images: untrained, trained, shipped and real",
+            [*evaluate, "--checkpoint", SHIPPED, "--real"],
+        ),
+        ("Build the report", ["report", str(folder / "run")]),
     ]
 
 
 def run(root: click.Group, folder: Path, seconds: float, dry_run: bool) -> None:
-    """Runs the steps, each as the command of that name under `root`; stops at the first that fails."""
+    """Runs each step as a command of the group `root`; stops at the first failure."""
     began = time.monotonic()
     load_manifest(MANIFEST)
     todo = steps(seconds, folder)

@@ -1,6 +1,6 @@
-"""Scenes → pictures, drawn as polygons with Pillow at four times the size and reduced, so that edges are smooth.
+"""Draws scenes as polygons by Pillow, at four times the size and then reduced, so that edges are smooth.
 
-Coordinates are fractions of the picture's side, x to the right, y down; birds face right.
+Coordinates are fractions of the picture size, x to the right, y down; birds face right.
 """
 
 import math
@@ -29,7 +29,7 @@ Colour = tuple[int, int, int]
 
 
 class Canvas:
-    """A picture under work; `place` moves, scales and tilts all that is drawn until the next call."""
+    """A picture to draw on; `place` moves, scales and tilts everything drawn until its next call."""
 
     def __init__(self, size: int) -> None:
         self.side = size * OVERSAMPLING
@@ -44,7 +44,7 @@ class Canvas:
         self.scale = scale
 
     def polygon(self, points: Sequence[Point] | np.ndarray, fill: Colour, outline: float = 0.012) -> None:
-        """`outline` is the width of the ink line around, as a fraction of the side before scaling; 0 for none."""
+        """Draws a polygon; `outline` is the line width as a fraction of the size before scaling, 0 for no outline."""
         placed = [tuple(p) for p in (np.asarray(points) @ self.matrix.T + self.origin) * self.side]
         self.pen.polygon(placed, fill=fill)
         if outline:
@@ -57,7 +57,7 @@ class Canvas:
 
 
 def ellipse(centre: Point, radii: Point, turn: float = 0.0, start: float = 0.0, stop: float = 360.0) -> np.ndarray:
-    """Points along an ellipse from angle `start` to `stop` (degrees, clockwise from the right), turned by `turn`."""
+    """Points on an ellipse from angle `start` to `stop` (degrees, clockwise from the right), rotated by `turn`."""
     angles = np.radians(np.linspace(start, stop, 48))
     x, y = np.cos(angles) * radii[0], np.sin(angles) * radii[1]
     cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
@@ -65,7 +65,7 @@ def ellipse(centre: Point, radii: Point, turn: float = 0.0, start: float = 0.0, 
 
 
 def draw(scene: Scene, size: int) -> Image.Image:
-    """The scene as an RGB picture of size × size pixels; the same scene always gives the same pixels."""
+    """Draws a scene as an RGB picture of size × size pixels; equal scenes give equal pixels."""
     canvas = Canvas(size)
     background(canvas, scene.place)
     scale = BIRD_SCALE[scene.size] * scene.stretch
@@ -105,7 +105,7 @@ def background(canvas: Canvas, place: str) -> None:
 
 
 def things(canvas: Canvas, scene: Scene, x: float) -> None:
-    """What stands around the bird: `beside` is in front of its beak, `under` below it, `above` over it."""
+    """Draws the things around the bird: `beside` is in front of its beak, `under` below it, `above` over it."""
     ground = {"branch": 0.74, "grass": 0.86, "water": 0.82, "sky": 0.94}[scene.place]
     if scene.nest_relation != ABSENT:
         under = scene.nest_relation == "under"
@@ -136,7 +136,7 @@ def flower(canvas: Canvas, colour: Colour, stem: float) -> None:
 
 
 def chick(canvas: Canvas, colour: Colour, flying: bool) -> None:
-    """The second bird: small, of one colour, drawn without parts."""
+    """Draws the second bird: small, in one colour, without parts."""
     canvas.polygon([(-0.08, -0.01), (-0.17, -0.04), (-0.16, 0.03)], colour, outline=0.008)
     canvas.polygon(ellipse((0, 0.01), (0.1, 0.065)), colour, outline=0.008)
     canvas.polygon(ellipse((0.085, -0.045), (0.05, 0.05)), colour, outline=0.008)
@@ -147,9 +147,9 @@ def chick(canvas: Canvas, colour: Colour, flying: bool) -> None:
 
 
 def bird(canvas: Canvas, scene: Scene) -> None:
-    """The main bird around its body's centre; a large one is about 0.75 of the side from tail to beak.
+    """Draws the main bird around the centre of its body; a large bird is about 0.75 of the picture from tail to beak.
 
-    A part that is ABSENT is left out, and the whole bird with an absent body: such scenes teach the toy CLIP presence.
+    ABSENT parts are not drawn; if the body is ABSENT, no bird is drawn. From these scenes the toy CLIP learns presence.
     """
     if scene.body == ABSENT:
         return
@@ -188,7 +188,7 @@ def head(canvas: Canvas, scene: Scene) -> None:
 
 
 def ripples(canvas: Canvas, y: float, x: float, scale: float) -> None:
-    """Water in front of a swimming bird's lower edge."""
+    """Draws water in front of the lower edge of a swimming bird."""
     canvas.place((x, y))
     canvas.polygon(ellipse((0, 0), (0.3 * scale, 0.045 * scale)), WATER, outline=0)
     canvas.polygon(ellipse((0, -0.004), (0.3 * scale, 0.016), 0, 180, 360), WAVE, outline=0)

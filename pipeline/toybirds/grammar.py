@@ -1,7 +1,7 @@
-"""Words as Universal Dependencies trees with their meaning: what toy captions are built of, and what they are gold for.
+"""Universal Dependencies trees of toy captions with their meaning, which serve as gold annotations.
 
-A `Word` is a node; its dependents stand left and right of it in order. Each construct returns its head word and records
-in `Meaning` which entities, attributes and relations it asserts, by the conventions of `pipeline.concepts`.
+A `Word` is a node with its dependents to the left and right in order. `Meaning` contains the entities, attributes and
+relations in a caption, by the conventions of `pipeline.concepts`.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Word:
-    """One token: surface text, lemma, UD part of speech, Penn tag, UD features, and its relation to its head."""
+    """A token: surface form, lemma, UD part of speech, Penn tag, UD features, and relation to its head."""
 
     text: str
     lemma: str
@@ -22,13 +22,13 @@ class Word:
     right: list["Word"] = field(default_factory=list)
 
     def before(self, word: "Word", deprel: str) -> "Word":
-        """Adds a dependent just before this word, after those already there; returns this word."""
+        """Adds a dependent directly before this word, after its other left dependents; returns this word."""
         word.deprel = deprel
         self.left.append(word)
         return self
 
     def after(self, word: "Word", deprel: str) -> "Word":
-        """Adds a dependent at the end of this word's phrase; returns this word."""
+        """Adds a dependent at the end of the phrase of this word; returns this word."""
         word.deprel = deprel
         self.right.append(word)
         return self
@@ -43,7 +43,7 @@ class Word:
 
 @dataclass
 class Meaning:
-    """What a caption asserts: entity heads; (entity, attribute); (subject, relation, object or None), as Words."""
+    """The meaning of a caption: entity heads; (entity, attribute); (subject, relation, object or None), as Words."""
 
     entities: list[Word] = field(default_factory=list)
     attributes: list[tuple[Word, str]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Token:
-    """A word in its place: index (from 0), head's index (-1 for the root), character span in the caption."""
+    """A word at its position: 0-based index, index of its head (-1 for the root), character span in the caption."""
 
     index: int
     text: str
@@ -67,7 +67,7 @@ class Token:
 
 
 def linearise(root: Word) -> tuple[str, list[Token], dict[int, int]]:
-    """The tree as text (no space before a comma), its tokens, and each Word's index by id()."""
+    """Returns the tree as a string (no space before a comma), its tokens, and a dict from id() of a Word to index."""
     words = list(root.in_order())
     index = {id(word): i for i, word in enumerate(words)}
     heads = {id(child): index[id(word)] for word in words for child in (*word.left, *word.right)}
@@ -84,7 +84,7 @@ def linearise(root: Word) -> tuple[str, list[Token], dict[int, int]]:
 
 
 def conllu(text: str, tokens: list[Token]) -> str:
-    """The caption as one CoNLL-U sentence (https://universaldependencies.org/format.html)."""
+    """Returns the caption as a CoNLL-U sentence (https://universaldependencies.org/format.html)."""
     lines = [f"# text = {text}"]
     for token in tokens:
         glued = token.end < len(text) and text[token.end] != " "
@@ -102,7 +102,7 @@ def determiner(text: str) -> Word:
 
 
 def article(following: str) -> Word:
-    """The indefinite article that fits the next word; its lemma is "a", as in UD's English treebanks."""
+    """The indefinite article for the next word; its lemma is "a", as in UD's English treebanks."""
     word = determiner("an" if following[0] in "aeiou" else "a")
     word.lemma = "a"
     return word

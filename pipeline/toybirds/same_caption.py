@@ -1,6 +1,6 @@
-"""Real scenes that one caption is true of: what it leaves open is sampled as in any other scene.
+"""Samples scenes for which a given caption is true; properties that it does not name are sampled as usual.
 
-The reference for the diversity of generated images, which no data set of photographs can offer.
+They are the reference for the diversity of generated images, which datasets of photographs cannot provide.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ from hspcgan.pipeline.toybirds.captions import PRESENT
 from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, LENGTHS, SIZES, Scene, sample_scenes
 
 BLOCK = 256  # scenes sampled at a time
-INDEPENDENT = (*COLOURS, *SIZES, *LENGTHS)  # values that are drawn without regard to the place and to each other
+INDEPENDENT = (*COLOURS, *SIZES, *LENGTHS)  # values that are sampled independently of the place and of each other
 
 
 def scenes_of(facts: Mapping[str, str], wanted: int, seed: int) -> list[Scene]:
-    """`wanted` scenes in which a caption's facts hold, distributed as scenes are, given the facts.
+    """Returns `wanted` scenes from the distribution of scenes conditioned on the facts of a caption.
 
-    A colour, size or length is set, since it is drawn independently but for one rule: parts differ from the body. A
-    scene in which they do not, and one in which another fact does not hold, is rejected.
+    Colours, sizes and lengths are set directly, since they are sampled independently except that parts differ from the
+    body in colour. Scenes in which they do not differ, or in which another fact is false, are rejected.
     """
     found: list[Scene] = []
     for scene in _candidates(seed):
@@ -40,7 +40,7 @@ def _candidates(seed: int) -> Iterator[Scene]:
 
 
 def _open(scene: Scene, name: str) -> bool:
-    """Whether the field may be set: a thing that may be absent keeps its share of scenes only if it is there."""
+    """Whether a field may be set: not if its thing is absent, since this would change the share of scenes with it."""
     return getattr(scene, name) != ABSENT
 
 

@@ -1,7 +1,7 @@
-"""What a toy bird scene consists of, and how scenes are drawn at random: the first step of the embedded world.
+"""Toy bird scenes and their random sampling, from which pictures and captions are generated.
 
-The categories follow CUB's attribute list in small: size, part colours out of English's eleven basic colour terms
-(Berlin and Kay 1969), beak length, parts that may be absent, things around the bird and the place it is in.
+The fields are a small version of CUB's attribute list: size, part colours from the eleven basic colour terms of English
+(Berlin and Kay 1969), beak length, optional parts, things around the bird, and its place.
 """
 
 import hashlib
@@ -17,15 +17,15 @@ ABSENT = "absent"
 PARTS = ("body", "belly", "wing", "crown", "beak")
 
 TEST_SHARE = 0.1
-VALIDATION, VALIDATION_SHARE = 10_000_000, 1 / 16  # index of the first validation scene; scenes of val to others
+VALIDATION, VALIDATION_SHARE = 10_000_000, 1 / 16  # index of the first validation scene; ratio of val to other scenes
 CREST_SHARE, COLLAR_SHARE, FLOWER_SHARE, NEST_SHARE, SECOND_SHARE = 0.4, 0.35, 0.3, 0.25, 0.25
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture's content. Colours are words of COLOURS, or ABSENT; relations are words, ABSENT with their thing.
+    """The content of a picture. Colours are words in COLOURS or ABSENT; the relation of an absent thing is ABSENT.
 
-    `shift` (fractions of the picture's side), `stretch` (factor) and `tilt` (degrees) are never spoken of.
+    `shift` (fractions of the picture size), `stretch` (factor) and `tilt` (degrees) do not occur in captions.
     """
 
     key: str
@@ -51,22 +51,22 @@ class Scene:
 
 
 def held_out(body: str, belly: str) -> bool:
-    """Whether this pair of body and belly colour is kept out of training (about one pair in eleven)."""
+    """Whether a pair of body and belly colour is held out of training (about one pair in eleven)."""
     return (COLOURS.index(body) * 4 + COLOURS.index(belly) * 7) % len(COLOURS) == 3
 
 
 def sample_scenes(count: int, seed: int) -> list[Scene]:
-    """`count` scenes; scene i depends on (seed, i) alone, so a longer list begins with the shorter one."""
+    """Returns `count` scenes. Scene i depends only on (seed, i), so a longer list starts with the shorter list."""
     return [_sample(index, seed) for index in range(count)]
 
 
 def validation_scenes(count: int, seed: int) -> list[Scene]:
-    """`count` scenes of split val, by which a trainer may choose its best checkpoint; none is among `sample_scenes`."""
+    """Returns `count` scenes of split val, for selecting the best checkpoint; `sample_scenes` returns none of them."""
     return [_sample(VALIDATION + index, seed) for index in range(count)]
 
 
 def scene_of(key: str) -> Scene:
-    """The scene of a key such as bird-0-000012. ValueError for a key of another form."""
+    """Returns the scene for a key such as bird-0-000012. ValueError if the key has another form."""
     name, seed, index = key.split("-")
     if name != "bird":
         raise ValueError(f"{key} is not the key of a toy bird, such as bird-0-000012")
@@ -76,7 +76,7 @@ def scene_of(key: str) -> Scene:
 def _sample(index: int, seed: int) -> Scene:
     rng = np.random.default_rng((seed, index))
     body = _pick(rng, COLOURS)
-    others = tuple(colour for colour in COLOURS if colour != body)  # a part that looks like the body cannot be told
+    others = tuple(colour for colour in COLOURS if colour != body)  # a part in the colour of the body is invisible
     belly, wing = _pick(rng, others), _pick(rng, others)
     place = _pick(rng, PLACES)
     grounded = place in ("branch", "grass")

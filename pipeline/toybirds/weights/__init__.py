@@ -1,1 +1,1 @@
-"""How the shipped toy weights are trained and measured."""
+"""Trains and measures the shipped toy weights."""

@@ -1,4 +1,4 @@
-"""The shipped weights: each built by its own recipe, listed with its sha256 and checked against it."""
+"""Builds the shipped weights by their recipes, lists their sha256 and verifies them."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ CHECKPOINT = "toybirds_checkpoint"
 
 
 def build_clip(name: str, folder: Path) -> None:
-    """Trains a toy CLIP and logs the measures of `clip_measures`."""
+    """Trains a toy CLIP and logs its measurements from `clip_measures`."""
     from hspcgan.model.clip.frozen import load_clip
     from hspcgan.pipeline.toybirds.weights.clip_measures import bars
     from hspcgan.pipeline.toybirds.weights.toy_clip import RECIPES, save, train
@@ -27,7 +27,7 @@ def build_clip(name: str, folder: Path) -> None:
 
 
 def build_stanza(name: str, folder: Path) -> None:
-    """Trains the toy stanza models and logs how many unseen captions come out with exactly their gold sets."""
+    """Trains the toy stanza models and logs the share of unseen captions with exactly the gold concept sets."""
     from hspcgan.pipeline.concepts import ParseConfig, Parser
     from hspcgan.pipeline.toybirds.scene import sample_scenes
     from hspcgan.pipeline.toybirds.weights.toy_stanza import accuracy, train
@@ -39,9 +39,10 @@ def build_stanza(name: str, folder: Path) -> None:
 
 
 def build_checkpoint(name: str, folder: Path) -> None:
-    """Prepares and trains the checkpoint's manifest by command, then packs the averaged generator in half precision.
+    """Runs `hspcgan prepare` and `hspcgan train` on the checkpoint's manifest, then packs the averaged generator.
 
-    In another folder than that of the shipped weights, the parser and CLIP that lie there are used.
+    The packed weights are in half precision. If `folder` is not that of the shipped weights, the parser and CLIP in
+    `folder` are used.
     """
     from hspcgan.pipeline.cli.root import main
 
@@ -68,9 +69,9 @@ def build(names: Iterable[str], folder: Path | None, factual: Path | None = None
     Builds weights into a folder and lists their sha256.
 
     Args:
-        names: empty for all toy weights.
-        folder: None for the place of the shipped weights.
-        factual: FACTUAL's training captions, for caption-parser.
+        names: Names of weights; empty for all toy weights.
+        folder: Output folder; None for that of the shipped weights.
+        factual: FACTUAL's train.csv, for caption-parser.
     """
     target = folder or assets_folder()
     target.mkdir(parents=True, exist_ok=True)
@@ -86,18 +87,18 @@ def build(names: Iterable[str], folder: Path | None, factual: Path | None = None
 
 
 def sums(folder: Path) -> dict[str, str]:
-    """sha256 of each weights file below the folder, by its relative path."""
+    """Returns the sha256 of each weights file below the folder, by relative path."""
     files = (p for p in sorted(folder.rglob("*")) if p.suffix in {".pt", ".safetensors", ".json"})
     return {p.relative_to(folder).as_posix(): file_sha256(p) for p in files}
 
 
 def write_sums(folder: Path) -> None:
-    """Writes the list, in the format of the sha256sum tool."""
+    """Writes SHA256SUMS in the format of the sha256sum tool."""
     write_whole(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums(folder).items()))
 
 
 def verify(folder: Path | None = None) -> list[str]:
-    """Names of files that are missing, damaged or not listed."""
+    """Returns the names of files that are missing, damaged or not listed."""
     target = folder or assets_folder()
     lines = (target / SUMS).read_text().splitlines() if (target / SUMS).is_file() else []
     listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}

@@ -1,4 +1,4 @@
-"""How well a toy CLIP sees: retrieval against an oracle, presence of entities and colours of parts on unseen scenes."""
+"""Measures toy CLIPs on unseen scenes: retrieval compared with an oracle, presence of entities, colours of parts."""
 
 from collections.abc import Sequence
 
@@ -22,23 +22,24 @@ from hspcgan.pipeline.toybirds.weights.true_texts import (
     without,
 )
 
-SEED = 7_000_003  # of scenes that no training draws
+SEED = 7_000_003  # seed of scenes that are not used in training
 GALLERY, DRAWS = 100, 10
 
 
 def bars(clip: FrozenClip, scenes: int = 1000) -> dict[str, float]:
-    """The measures of the toy CLIP, each a fraction.
+    """Returns the measurements of a toy CLIP, each a fraction.
 
-    `recall` and `oracle`: text → image recall@1 among 100 of unseen scenes, mean of ten draws, of the CLIP and of one
-    who knows the truth and guesses among the pictures the caption fits. `presence/<word>` and `colour/<part>`:
-    balanced accuracy; a presence counts as seen above the similarity threshold that separates best on training scenes.
+    `recall` and `oracle`: text → image recall@1 among 100 unseen scenes, mean of ten draws, for the CLIP and for an
+    oracle that chooses at random among the pictures of which the caption is true. `presence/<word>` and
+    `colour/<part>`: balanced accuracy; a thing counts as present if the similarity exceeds the threshold that is best
+    on training scenes.
     """
     unseen = [scene for scene in sample_scenes(4 * scenes, SEED) if scene.split == "test"][:scenes]
     return {**_retrieval(clip, unseen), **_presence(clip, unseen), **_colours(clip, unseen)}
 
 
 def image_features(clip: FrozenClip, scenes: Sequence[Scene]) -> Tensor:
-    """Unit image features [S, d] of the scenes' pictures."""
+    """Image features [S, d] of the pictures of the scenes, scaled to unit length."""
     pictures = np.stack([np.asarray(draw(scene, clip.resolution)) for scene in scenes])
     images = torch.from_numpy(to_signed(pictures)).permute(0, 3, 1, 2)
     with torch.no_grad():
@@ -46,7 +47,7 @@ def image_features(clip: FrozenClip, scenes: Sequence[Scene]) -> Tensor:
 
 
 def text_features(clip: FrozenClip, texts: Sequence[str]) -> Tensor:
-    """Unit sentence features [T, d]."""
+    """Sentence features [T, d], scaled to unit length."""
     with torch.no_grad():
         return F.normalize(clip.encode_text(clip.tokenize(texts)[0])[0], dim=1)
 

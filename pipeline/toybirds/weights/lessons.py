@@ -1,4 +1,4 @@
-"""What a toy CLIP is taught: pictures with captions, phrases, which are true of which, and where things are seen."""
+"""Training data of the toy CLIPs: pictures, captions and phrases, their truth values, and the visible things."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +13,22 @@ from hspcgan.pipeline.toybirds.draw import draw
 from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, PARTS, Scene, sample_scenes
 from hspcgan.pipeline.toybirds.weights.true_texts import descriptions, phrases, spoken, truth, value_bits, without
 
-LOCATED = ("belly", "wing", "crown", "beak", "collar", "flower", "second")  # what patches are asked about
+LOCATED = (
+    "belly",
+    "wing",
+    "crown",
+    "beak",
+    "collar",
+    "flower",
+    "second",
+)  # things whose location is predicted per patch
 
 
 class Pictures:
-    """The training scenes among `count`, some lacking parts: uint8 pictures [S, 3, H, W], captions and their truth.
+    """The training scenes among `count`, some without parts: uint8 pictures [S, 3, H, W], captions and truth values.
 
-    `places` [S, P, g, g] is the share of each patch in which each of LOCATED is to be seen, `colours` [S, P] its index
-    in COLOURS.
+    `places` [S, P, g, g] is the share of each patch in which each thing in LOCATED is visible; `colours` [S, P] is the
+    index of its colour in COLOURS.
     """
 
     def __init__(self, count: int, seed: int, size: int, patch: int) -> None:
@@ -51,7 +59,7 @@ def _colour(name: str) -> int:
 
 
 def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
-    """Share of each patch that changes visibly when a thing is left out of the drawing, [P, g, g]; zero if absent."""
+    """Share of each patch that changes visibly if a thing is not drawn, [P, g, g]; zero if the thing is absent."""
     size = image.shape[1]
     shares = torch.zeros(len(LOCATED), size // patch, size // patch)
     for row, name in zip(shares, LOCATED, strict=True):
@@ -63,9 +71,9 @@ def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A batch: images uint8 [B, 3, H, W]; texts, first captions, then descriptions, then phrases; truth [T, B].
+    """A batch: images uint8 [B, 3, H, W]; texts (`captions` captions, then descriptions, then phrases); `held` [T, B].
 
-    `places` [B, P, g, g] and `colours` [B, P] as in Pictures.
+    `held` is whether a text is true of an image. `places` [B, P, g, g] and `colours` [B, P] are as in Pictures.
     """
 
     images: Tensor
@@ -77,7 +85,7 @@ class Lesson:
 
 
 def lessons(data: Pictures, batch: int, seed: int) -> Iterator[Lesson]:
-    """Yields batches without end; each picture adds one caption, if any of its captions is true of it."""
+    """Yields an endless sequence of batches, with one true caption per picture if it has any."""
     rng = np.random.default_rng(seed)
     fixed = [*descriptions(), *phrases()]
     while True:

@@ -1,18 +1,18 @@
 """Trains the toy CLIPs: OpenAI's architecture on toy birds, saved as a state dict that `clip.model.build_model` loads.
 
-A contrastive loss as in CLIP (Radford et al. 2021), but since it is known which texts are true of which pictures, every
-true pair in the batch counts as positive. Beside whole captions, short descriptions must name the right one of eleven
-colours, and single phrases in the three prompt templates must be told true from false, on pictures some of which lack
-parts: without that, "a photo of a beak" and "a photo of a belly" would be true of all pictures alike and come out as
-the same vector.
+The loss is contrastive as in CLIP (Radford et al. 2021), but since the true texts of each picture are known, every true
+pair in the batch is a positive. In addition to captions, the CLIP learns to choose the correct colour of eleven in
+short descriptions, and to classify phrases in the three prompt templates as true or false. Some pictures lack parts:
+otherwise "a photo of a beak" and "a photo of a belly" would be true of all pictures and get equal vectors.
 
-Three things let hours become minutes: during training a linear layer, thrown away afterwards, names the part and the
-colour that each patch shows, from a block late enough to know and early enough for the class token to read it; the
-matrices of the blocks learn by Muon (Jordan et al. 2024); and the image tower's positions start as sines and cosines
-(Vaswani et al. 2017), as in Beyer et al. 2022, not at random.
+Three methods reduce training from hours to minutes. A linear layer, used only in training, predicts the part and colour
+in each patch from an intermediate block. The matrices of the blocks are trained by Muon (Jordan et al. 2024). The
+position embeddings of the image tower are initialised with sines and cosines (Vaswani et al. 2017), as in Beyer et al.
+2022.
 
-The first convolution is a fixed cosine transform. What it cannot see, no discriminator on CLIP's features sees either:
-with random weights a third of all patterns in a patch would be invisible, and generated birds would stay full of them.
+The first convolution is a fixed cosine transform, so that no pattern is lost in it. With random weights, a third of all
+patterns in a patch would have no influence on CLIP's features; a discriminator on these could not remove such patterns
+from generated birds.
 """
 
 import json
@@ -42,13 +42,13 @@ log = logging.getLogger("hspcgan.pipeline")
 if TYPE_CHECKING:
     from clip.model import CLIP, VisionTransformer
 
-PHRASE_WEIGHT = 4.0  # most phrases are easy; that a belly is missing shows in nothing but colours being equal
-PHRASE_SCALE = 30.0  # 35 phrases share 64 dimensions: the cosines of true and false ones cannot lie far apart
+PHRASE_WEIGHT = 4.0  # high, since some phrases are hard: a missing belly is visible only by its equal colour
+PHRASE_SCALE = 30.0  # 35 phrases share 64 dimensions, so cosines of true and false phrases differ little
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes and training of one toy CLIP."""
+    """Sizes and training settings of a toy CLIP."""
 
     seed: int
     vision_width: int
@@ -84,17 +84,17 @@ def build(recipe: Recipe) -> "CLIP":
 
 
 def _cosines(patch: int, width: int) -> Tensor:
-    """The patch transform, [width, 3, patch, patch]: cosines of brightness and two colour differences, as in JPEG.
+    """The patch transform [width, 3, patch, patch]: cosines of brightness and two colour differences, as in JPEG.
 
-    All frequencies of the brightness are kept and as many of the lowest of the colours as there is room for. Amplitudes
-    grow with the frequency, as those of drawn patches fall: each feature then varies about alike.
+    It contains all frequencies of the brightness, and the lowest frequencies of the colours up to `width`. Amplitudes
+    grow with the frequency, since those of drawn patches fall; all features then have similar variance.
     """
     place = torch.arange(patch)
     waves = torch.cos(math.pi * (place + 0.5) * place[:, None] / patch) * math.sqrt(2 / patch)  # [frequency, pixel]
     waves[0] /= math.sqrt(2)
     mixes = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])
     mixes = mixes / mixes.norm(dim=1, keepdim=True) * torch.tensor([[1.0], [2.0], [3.0]])
-    order = (place[:, None] + place).flatten()  # of a frequency pair
+    order = (place[:, None] + place).flatten()  # the sum of both frequencies
     basis = torch.einsum("oc,uy,vx->uvocyx", mixes, waves, waves).flatten(0, 1)  # [patch², 3, 3, patch, patch]
     basis = basis * ((1 + order) / patch)[:, None, None, None, None]
     lowest = order.argsort(stable=True)
@@ -103,7 +103,7 @@ def _cosines(patch: int, width: int) -> Tensor:
 
 
 def _positions(grid: int, width: int) -> Tensor:
-    """Sines and cosines of each patch's row and column, [grid², width], of wavelengths from a few patches up."""
+    """Sines and cosines of the row and column of each patch, [grid², width], with wavelengths from a few patches up."""
     rates = 1.5 / 100 ** torch.linspace(0, 1, width // 4 + 1)[:-1]
     row, column = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
     angles = [place.flatten()[:, None] * rates for place in (row, column)]
@@ -111,7 +111,7 @@ def _positions(grid: int, width: int) -> Tensor:
 
 
 def matching_loss(seen: Tensor, read: Tensor, held: Tensor, captions: int, scale: Tensor, offset: Tensor) -> Tensor:
-    """Captions retrieved both ways, colours named, phrases told true from false; seen [B, d], read [T, d]."""
+    """Sum of the losses for retrieval, colours and phrases; `seen` [B, d] are image, `read` [T, d] text features."""
     cosine = F.normalize(read, dim=1) @ F.normalize(seen, dim=1).T  # [T, B]
     logits = scale.exp() * cosine
     colours = slice(captions, captions + len(descriptions()))
@@ -122,7 +122,7 @@ def matching_loss(seen: Tensor, read: Tensor, held: Tensor, captions: int, scale
 
 
 def retrieval_loss(logits: Tensor, held: Tensor) -> Tensor:
-    """−log of the probability that all true partners have together, captions → pictures and back; [T, B]."""
+    """−log of the total probability of all true partners, mean over captions → pictures and back; inputs [T, B]."""
     total = torch.zeros(())
     for scores, true in ((logits, held), (logits.T, held.T)):
         some = true.any(1)
@@ -132,7 +132,7 @@ def retrieval_loss(logits: Tensor, held: Tensor) -> Tensor:
 
 
 def phrase_loss(logits: Tensor, held: Tensor) -> Tensor:
-    """Whether each phrase is true of each picture; the true and the false ones of a phrase count alike; [P, B]."""
+    """Binary cross-entropy of whether phrases are true of pictures, balanced per phrase; inputs [P, B]."""
     losses = F.binary_cross_entropy_with_logits(logits, held.float(), reduction="none")
     share = held.float().mean(1, keepdim=True)  # [P, 1]
     weights = torch.where(held, 0.5 / share.clamp(min=0.02), 0.5 / (1 - share).clamp(min=0.02))
@@ -140,9 +140,9 @@ def phrase_loss(logits: Tensor, held: Tensor) -> Tensor:
 
 
 def naming_loss(logits: Tensor, held: Tensor) -> Tensor:
-    """Cross-entropy over the eleven colours, mean over parts of the mean over pictures that have the part.
+    """Cross-entropy over the eleven colours: mean over pictures with the part, then over parts.
 
-    Rows of [T, B] in order of colours, then parts.
+    Inputs are [T, B], with rows ordered by colour, then by part.
     """
     losses = []
     for scores, true in zip(
@@ -155,7 +155,10 @@ def naming_loss(logits: Tensor, held: Tensor) -> Tensor:
 
 
 def locating_loss(guesses: Tensor, places: Tensor, colours: Tensor) -> Tensor:
-    """What each patch shows [B, g, g, P × (1 + colours)]: how much of each thing, and its colour where it is seen."""
+    """Loss of the prediction per patch, `guesses` [B, g, g, P × (1 + colours)].
+
+    The prediction is the share of each thing in the patch and, if the thing is visible, its colour.
+    """
     guesses = guesses.unflatten(-1, (len(LOCATED), 1 + len(COLOURS)))  # [B, g, g, P, 12]
     shares = places.permute(0, 2, 3, 1)  # [B, g, g, P]
     seen = shares > 0.1
@@ -164,11 +167,11 @@ def locating_loss(guesses: Tensor, places: Tensor, colours: Tensor) -> Tensor:
 
 
 def train(recipe: Recipe) -> "CLIP":
-    """A trained toy CLIP in float32; its passes are those of FrozenClip, here with gradients."""
+    """Trains a toy CLIP and returns it in float32; forward passes are those of FrozenClip, with gradients."""
     pictures = Pictures(recipe.scenes, recipe.seed, recipe.resolution, recipe.patch)
     model = build(recipe)
     tower = FrozenClip(model, "in training", sha256="").requires_grad_(True)
-    offset = torch.zeros(len(phrases()), requires_grad=True)  # how similar a true phrase's picture is
+    offset = torch.zeros(len(phrases()), requires_grad=True)  # cosine at which a phrase is as likely true as false
     locator = nn.Linear(recipe.vision_width, len(LOCATED) * (1 + len(COLOURS)))
     optimizers = _optimizers(model, [offset, *locator.parameters()], recipe)
     stream = lessons(pictures, recipe.batch, recipe.seed + 1)
@@ -190,9 +193,9 @@ def train(recipe: Recipe) -> "CLIP":
 
 
 def quieten(visual: "VisionTransformer", factor: float = 0.25) -> None:
-    """Scales the image tower's residual stream; its outputs stay the same, since every reader of it normalises first.
+    """Scales down the residual stream of the image tower; image features do not change, since layer norms follow.
 
-    Muon lets the stream grow to several times what it is in OpenAI's CLIP, and discriminators read it as it is.
+    With Muon, the stream is several times larger than in OpenAI's CLIP, and discriminators use it unnormalised.
     """
     parts = [visual.ln_pre, *(layer for b in visual.transformer.resblocks for layer in (b.attn.out_proj, b.mlp.c_proj))]
     for part in parts:
@@ -212,11 +215,11 @@ def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Lesson)
 
 
 def _optimizers(model: "CLIP", others: list[Tensor], recipe: Recipe) -> list[tuple[torch.optim.Optimizer, float]]:
-    """Muon for the matrices of the blocks, AdamW for all else but the patch transform, each with its highest rate."""
+    """Muon for the matrices of the blocks, AdamW for the rest except the patch transform; each with its peak rate."""
     if not hasattr(torch.optim, "Muon"):
         raise UserError(
-            f"toy CLIPs are trained with torch.optim.Muon, of torch 2.9 or later; this is {torch.__version__}; "
-            f"run `pip install --upgrade torch`"
+            f"training toy CLIPs needs torch.optim.Muon from torch 2.9 or later, but torch {torch.__version__} is "
+            "installed; run `pip install --upgrade torch`"
         )
     blocks = [p for name, p in model.named_parameters() if "resblocks" in name and p.ndim == 2]
     known = {id(p) for p in (*blocks, model.visual.conv1.weight)}
@@ -227,15 +230,15 @@ def _optimizers(model: "CLIP", others: list[Tensor], recipe: Recipe) -> list[tup
 
 
 def vocabulary() -> list[str]:
-    """Every word that toy texts are made of, sorted."""
+    """Returns all words in toy captions, phrases and descriptions, sorted."""
     texts = [s.text for s in (*phrases(), *descriptions())]
     texts += [c.text for scene in sample_scenes(2000, 0) for c in captions(scene)]
-    texts += ["have", "of"]  # lemmas that appear in relation phrases alone
+    texts += ["have", "of"]  # lemmas that occur only in relation phrases
     return sorted({word for text in texts for word in text.replace(",", " ").split()})
 
 
 def save(model: "CLIP", path: Path) -> None:
-    """Half-precision state dict beside its vocabulary; embeddings of tokens outside the toy world are zero."""
+    """Saves the state dict in half precision and the vocabulary; embeddings of tokens outside it are set to zero."""
     words = vocabulary()
     used = openai_clip().tokenize([*words, ",", "."]).unique()
     state = {name: tensor.detach().cpu().half() for name, tensor in model.state_dict().items()}

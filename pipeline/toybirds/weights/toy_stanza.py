@@ -1,7 +1,7 @@
-"""Trains the toy stanza: tokenizer, tagger, lemmatizer and parser by stanza's own training code on the toy grammar.
+"""Trains the toy stanza (tokenizer, tagger, lemmatizer, parser) by stanza's training scripts on the toy grammar.
 
-Gold annotations of training scenes are the only data; no word vectors, no language model, no network. The folder loads
-by path as any stanza models do, and `accuracy` measures it through the rules of `pipeline.concepts`.
+The only data are gold annotations of training scenes: no word vectors, no language model, no network. The folder is
+loaded by path like other stanza models, and `accuracy` measures it with the rules of `pipeline.concepts`.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ from hspcgan.pipeline.toybirds.weights.treebank import Sentence, paragraphs
 
 SCENES, SEED, DEV_SHARE = 1200, 17, 0.1
 
-# Sizes and steps, as each of stanza's training scripts names them. What is not set is stanza's default.
-# The saved name holds no folder: stanza takes "__" in it for "_".
+# Sizes and steps as options of stanza's training scripts; other options have stanza's defaults.
+# The saved name contains no folder, since stanza replaces "__" in it by "_".
 COMMON = "--cpu --seed {seed} --save_dir {folder} --save_name {saved} --shorthand en_toybirds"
 TREES = "--train_file {folder}/train.conllu --eval_file {folder}/dev.conllu"
 STAGES = {
@@ -60,8 +60,8 @@ STAGES = {
 def train(out: Path, scenes: int = SCENES, seed: int = SEED) -> None:
     """Writes tokenize.pt, pos.pt, lemma.pt, depparse.pt (half precision) and card.json into the folder `out`.
 
-    `scenes` scenes are drawn by `seed`; their captions are the treebank, those of the test split excepted. About three
-    minutes on one core. Sets the global random seeds of random, numpy and torch, as stanza's training scripts do.
+    `scenes` scenes are sampled with `seed`; their captions, except those of the test split, are the treebank. Takes
+    about three minutes on one core. Sets the global seeds of random, numpy and torch, as stanza's scripts do.
     """
     whole = paragraphs([scene for scene in sample_scenes(scenes, seed * 1000) if scene.split == "train"], seed)
     dev = whole[: max(1, round(len(whole) * DEV_SHARE))]
@@ -79,7 +79,7 @@ def train(out: Path, scenes: int = SCENES, seed: int = SEED) -> None:
 
 
 def write_treebank(folder: Path, name: str, texts: Sequence[Sequence[Sentence]]) -> None:
-    """NAME.conllu, NAME.txt (a blank line between paragraphs) and NAME.labels (per character, for the tokenizer)."""
+    """Writes NAME.conllu, NAME.txt (paragraphs separated by blank lines) and NAME.labels (tokenizer, per character)."""
     from stanza.utils.datasets import prepare_tokenizer_data
 
     conllu, plain, labels, words = (folder / f"{name}.{end}" for end in ("conllu", "txt", "labels", "mwt.json"))
@@ -90,9 +90,9 @@ def write_treebank(folder: Path, name: str, texts: Sequence[Sequence[Sentence]])
 
 
 def slim(source: Path, target: Path) -> None:
-    """A trained model without the paths of its training, its weights in half precision; the same bytes every time.
+    """Saves a trained model without paths, with weights in half precision; the bytes are reproducible.
 
-    Raises FileNotFoundError if the training left no model: stanza only logs that saving failed.
+    Raises FileNotFoundError if there is no trained model, since stanza only logs that saving failed.
     """
     saved: dict[str, Any] = torch.load(source, weights_only=True)
     state = saved["model"] or {}
@@ -100,7 +100,7 @@ def slim(source: Path, target: Path) -> None:
     config = saved["config"]
     for key in [key for key in config if key.endswith(("_file", "_dir")) or key in ("save_name", "dev_conll_gold")]:
         config[key] = None
-    if "dicts" in saved:  # the lemmatizer's dictionary, as gzip; its header holds the time of day
+    if "dicts" in saved:  # the dictionary of the lemmatizer; its gzip header contains the time
         saved["dicts"] = gzip.compress(gzip.decompress(saved["dicts"]), mtime=0)
     torch.save(saved, target)
 
@@ -120,7 +120,7 @@ def _write_card(out: Path, scenes: int, seed: int, sentences: int) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Warnings only, such as a failed saving: stanza's scripts log every step, and set the level when imported."""
+    """Limits stanza's log to warnings (failed saving); its scripts log every step, and set the level when imported."""
     logger = logging.getLogger("stanza")
     level = logger.level
     for module, _ in STAGES.values():
@@ -136,9 +136,9 @@ Sets = tuple[Counter, Counter, Counter]
 
 
 def accuracy(parser: Parser, scenes: Sequence[Scene]) -> float:
-    """The share of the scenes' captions from which the parser gets all three gold concept sets, and nothing else.
+    """Returns the share of captions for which all three concept sets from the parser equal the gold sets.
 
-    Attributes count with their entity, relations with both ends, all by the place of their word in the caption.
+    Attributes are compared with their entity and relations with both ends, by word index in the caption.
     """
     spoken = [caption for scene in scenes for caption in captions(scene)]
     parsed = parser.parse([caption.text for caption in spoken])
@@ -147,7 +147,7 @@ def accuracy(parser: Parser, scenes: Sequence[Scene]) -> float:
 
 
 def gold_sets(caption: Caption) -> Sets:
-    """Entities (lemma, word), attributes (text, entity's word), relations (text, subject's word, object's or -1)."""
+    """Entities (lemma, word), attributes (text, word of entity), relations (text, word of subject, of object or -1)."""
     meaning, place = caption.meaning, caption.index
     return (
         Counter((word.lemma, place[id(word)]) for word in meaning.entities),
@@ -157,7 +157,7 @@ def gold_sets(caption: Caption) -> Sets:
 
 
 def found_sets(concepts: Concepts) -> Sets:
-    """A parser's concept sets, in the form of `gold_sets`."""
+    """Converts concept sets from a parser to the form of `gold_sets`."""
     place = [*(entity.word for entity in concepts.entities), -1]
     return (
         Counter((entity.text, entity.word) for entity in concepts.entities),

@@ -1,6 +1,6 @@
-"""Toy captions as a treebank to train stanza on: gold trees, and variations of them that people type as well.
+"""Toy captions as a treebank for training stanza: gold trees and common variations of them.
 
-A variation moves, drops or adds words of a gold tree and stays grammatical, so its analysis is gold too.
+A variation moves, drops or adds words in a gold tree so that the caption remains grammatical and its tree correct.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from hspcgan.pipeline.toybirds.scene import COLOURS, Scene
 
 VARIED, CAPITAL, STOP, COMMA, PAIRED, OTHER = 0.5, 0.4, 0.5, 0.3, 0.2, 0.1
 STOPS = (".", ".", ".", "!")
-# Words of no toy picture, so that the models see that words they do not know have a part of speech by their place.
+# Words that do not occur in toy captions, so that the models learn to tag unknown words by their position.
 OTHER_WORDS = {
     "ADJ": ("bright", "curved", "dark", "golden", "little", "pale", "pointed", "round", "striped", "tiny", "turquoise"),
     "NOUN": ("back", "cloud", "eye", "feather", "leaf", "leg", "owl", "parrot", "pond", "rock", "sparrow", "tail",
@@ -26,7 +26,7 @@ COUNTABLE = ("bird", "flower", "nest", "crest", "collar", "beak", "crown")
 
 @dataclass(frozen=True)
 class Sentence:
-    """A text and its gold tokens."""
+    """A string and its gold tokens."""
 
     text: str
     tokens: list[g.Token]
@@ -37,7 +37,7 @@ class Sentence:
 
 
 def paragraphs(scenes: Sequence[Scene], seed: int) -> list[list[Sentence]]:
-    """The scenes' captions, each text once, in random order: as they are or varied; one sentence or two a paragraph."""
+    """Returns the distinct captions of the scenes, shuffled, partly varied, as paragraphs of one or two sentences."""
     rng = np.random.default_rng(seed)
     unique = {caption.text: caption.tokens for scene in scenes for caption in captions(scene)}
     texts = sorted(unique)
@@ -53,7 +53,7 @@ def paragraphs(scenes: Sequence[Scene], seed: int) -> list[list[Sentence]]:
 
 
 def spoken(tokens: Sequence[g.Token], rng: np.random.Generator) -> Sentence:
-    """One caption as somebody might type it."""
+    """Returns a caption with random variations, punctuation and capitalisation."""
     root = tree(tokens)
     if rng.random() < VARIED:
         root = _pick(rng, VARIATIONS)(root, rng)
@@ -72,7 +72,7 @@ def spoken(tokens: Sequence[g.Token], rng: np.random.Generator) -> Sentence:
 
 
 def tree(tokens: Sequence[g.Token]) -> g.Word:
-    """The tokens as a tree of new Words; returns the root."""
+    """Builds a tree of new Words from tokens; returns the root."""
     words = [g.Word(t.text, t.lemma, t.upos, t.xpos, t.feats, t.deprel) for t in tokens]
     for token, word in zip(tokens, words, strict=True):
         if token.head >= 0:
@@ -85,12 +85,12 @@ Variation = Callable[[g.Word, np.random.Generator], g.Word]
 
 
 def phrase(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """with a blue belly and red wings → a blue belly and red wings"""
+    """Keeps only one noun phrase: with a blue belly and red wings → a blue belly and red wings"""
     return _as_root(_pick(rng, [word for word in root.in_order() if word.upos == "NOUN"]))
 
 
 def shorter(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """a yellow bird with a blue belly is perched on a branch → a yellow bird is perched on a branch"""
+    """Removes a phrase or conjunct: a yellow bird with a blue belly is perched … → a yellow bird is perched …"""
     sides = [side for word in root.in_order() for side in (word.left, word.right)]
     found = [(side, child) for side in sides for child in side if child.deprel in ("nmod", "conj", "obl")]
     if found:
@@ -100,14 +100,14 @@ def shorter(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def telegram(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """a yellow bird with a blue belly → yellow bird with blue belly"""
+    """Removes determiners: a yellow bird with a blue belly → yellow bird with blue belly"""
     for word in list(root.in_order()):
         word.left = [child for child in word.left if child.deprel != "det"]
     return root
 
 
 def reduced(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """a yellow bird is perched on a branch → a yellow bird perched on a branch"""
+    """Removes an auxiliary: a yellow bird is perched on a branch → a yellow bird perched on a branch"""
     if root.upos != "VERB" or not any(child.upos == "AUX" for child in root.left):
         return root
     subject = _parted(root)
@@ -116,7 +116,7 @@ def reduced(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def relative(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """this small bird has red wings → this small bird that has red wings"""
+    """Makes a clause relative: this small bird has red wings → this small bird that has red wings"""
     if root.upos != "VERB" or root.lemma == "be":
         return root
     label = next(child.deprel for child in root.left if child.deprel.startswith("nsubj"))
@@ -128,13 +128,13 @@ def relative(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def placed(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """a yellow bird sits on a branch → a yellow bird on a branch"""
+    """Removes the verb before a place: a yellow bird sits on a branch → a yellow bird on a branch"""
     places = [child for child in root.right if child.deprel == "obl"]
     return _parted(root).after(places[0], "nmod") if places else root
 
 
 def several(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """a yellow bird sits on a branch → two yellow birds on a branch"""
+    """Makes the subject plural and removes the verb: a yellow bird sits on a branch → two yellow birds on a branch"""
     head = placed(root, rng)
     if head.lemma in COUNTABLE:
         head.text, head.xpos, head.feats = head.lemma + "s", "NNS", "Number=Plur"
@@ -145,7 +145,7 @@ def several(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def pronoun(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """this small bird has red wings → it has red wings; … and has a crest → … and it has a crest"""
+    """Uses a pronoun as subject: this small bird has red wings → it has red wings; … and has … → … and it has …"""
     feats = "Case=Nom|Gender=Neut|Number=Sing|Person=3|PronType=Prs"
     second = [child for child in root.right if child.deprel == "conj" and child.upos == "VERB"]
     if second and rng.random() < 0.5:
@@ -158,7 +158,7 @@ def pronoun(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def coloured(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """a yellow bird with a blue belly → a yellow and red bird with a blue belly; so too of predicates"""
+    """Adds a colour to an adjective, also in a predicate: a yellow bird → a yellow and red bird"""
     word = _pick(rng, [word for word in root.in_order() if word.upos == "ADJ"] or [None])
     if word and not word.right:
         other = g.adjective(_pick(rng, COLOURS)).before(g.conjunction(), "cc")
@@ -173,14 +173,14 @@ VARIATIONS: tuple[Variation, ...] = (
 
 
 def other_word(root: g.Word, rng: np.random.Generator) -> None:
-    """a yellow bird with a blue belly → a yellow bird with a blue tail"""
+    """Replaces a word by an unknown word: a yellow bird with a blue belly → a yellow bird with a blue tail"""
     word = _pick(rng, [word for word in root.in_order() if word.upos in OTHER_WORDS])
     if word.xpos != "NNS":
         word.text = word.lemma = _pick(rng, OTHER_WORDS[word.upos])
 
 
 def last_comma(root: g.Word) -> None:
-    """a blue belly, red wings and a crest → a blue belly, red wings, and a crest; so too before a second clause"""
+    """Adds a comma before "and" in a list or before a clause: … red wings and a crest → … red wings, and a crest"""
     for word in list(root.in_order()):
         listed = [child for child in word.right if child.deprel == "conj"]
         if listed and listed[-1].left[0].deprel == "cc" and (len(listed) > 1 or word.upos != "NOUN"):
@@ -189,7 +189,7 @@ def last_comma(root: g.Word) -> None:
 
 
 def _parted(verb: g.Word) -> g.Word:
-    """A clause's subject, to be a root of its own; a second clause is dropped."""
+    """Detaches the subject of a clause as a new root, without a second clause."""
     verb.right = [child for child in verb.right if child.deprel != "conj"]
     return _as_root(next(child for child in verb.left if child.deprel.startswith("nsubj")))
 

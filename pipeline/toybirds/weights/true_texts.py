@@ -1,6 +1,6 @@
-"""Which toy texts are true of which scenes: captions, single phrases and short descriptions, as one boolean matrix.
+"""Computes which captions, phrases and short descriptions are true of which scenes, as a boolean matrix.
 
-The toy CLIP is trained on this and measured with it. Phrases are spoken through the three prompt templates.
+The toy CLIP is trained and measured with this matrix. Phrases are put into the three prompt templates.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,7 @@ PLACE_RELATIONS = {
 
 @dataclass(frozen=True)
 class Statement:
-    """A text that is true where any of its alternatives holds; each alternative is facts: fields of the scene and their
-    values, or PRESENT."""
+    """A text that is true if any of its alternatives is true; an alternative maps scene fields to values or PRESENT."""
 
     text: str
     alternatives: tuple[dict[str, str], ...]
@@ -40,7 +39,7 @@ def spoken(caption: Caption) -> Statement:
 
 
 def phrases() -> list[Statement]:
-    """Every single phrase of the toy world whose truth varies from picture to picture, in its template."""
+    """Returns all phrases about toy birds that are not true of all pictures, in their templates."""
     entities = {"bird": {"body": PRESENT}, **{part: {part: PRESENT} for part in PARTS[1:]}}
     entities |= {word: {name: PRESENT} for word, name in THINGS.items()} | {place: {"place": place} for place in PLACES}
     found = [Statement(TEMPLATES["entity"].format(word), (facts,)) for word, facts in entities.items()]
@@ -59,7 +58,7 @@ def phrases() -> list[Statement]:
 
 
 def descriptions() -> list[Statement]:
-    """A colour of a part in one short phrase each: "a bird with a yellow belly", "a red bird"."""
+    """Returns a short description for each colour of each part: "a bird with a yellow belly", "a red bird"."""
     found = []
     for colour in COLOURS:
         article = "an" if colour[0] in "aeiou" else "a"
@@ -71,7 +70,7 @@ def descriptions() -> list[Statement]:
 
 
 def without(scene: Scene, absent: Sequence[str]) -> Scene:
-    """The scene with these parts left out of the drawing; without "body" there is no main bird and no part of it."""
+    """Returns the scene without these parts; without "body", the main bird and all its parts are absent."""
     if "body" in absent:
         absent = (*PARTS, "collar")
     fields: dict[str, Any] = dict.fromkeys(absent, ABSENT)
@@ -81,7 +80,7 @@ def without(scene: Scene, absent: Sequence[str]) -> Scene:
 
 
 def value_bits(scenes: Sequence[Scene]) -> np.ndarray:
-    """Each scene's values as one set bit per field [S, F] uint32, for `truth`."""
+    """Encodes the values of each scene for `truth`: one set bit per field, uint32 [S, F]."""
     return np.array([[_bits(getattr(scene, name)) for name in FIELDS] for scene in scenes], dtype=np.uint32)
 
 
@@ -93,7 +92,7 @@ def _bits(value: object) -> int:
 
 
 def truth(statements: Sequence[Statement], bits: np.ndarray) -> np.ndarray:
-    """Whether statement t is true of scene s → bool [T, S]; `bits` from value_bits."""
+    """Returns whether statement t is true of scene s, bool [T, S]; `bits` is from value_bits."""
     result = np.zeros((len(statements), len(bits)), dtype=bool)
     for row, statement in zip(result, statements, strict=True):
         for facts in statement.alternatives:
@@ -106,7 +105,7 @@ def truth(statements: Sequence[Statement], bits: np.ndarray) -> np.ndarray:
 
 
 def _implied(facts: dict[str, str]) -> dict[str, str]:
-    """A beak's length is only to be seen where there is a beak, a size only where there is a bird."""
+    """Adds implied facts: the length of a beak is only visible if there is a beak, a size only if there is a bird."""
     implied = {"beak": PRESENT} if "beak_length" in facts else {}
     needs_bird = {"size", "beak_length", "crest", "collar", "flower_relation", "nest_relation", "second_relation"}
     return implied | ({"body": PRESENT} if needs_bird & facts.keys() else {}) | facts
