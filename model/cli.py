@@ -1,4 +1,4 @@
-"""The command group `hspcgan models`: fetches weights, packs checkpoints and imports GALIP's."""
+"""The command group `hspcgan models`: fetches weights, packs checkpoints, imports GALIP checkpoints."""
 
 from pathlib import Path
 

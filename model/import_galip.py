@@ -44,7 +44,7 @@ FUSED: dict[str, tuple[str, Join]] = {
     "second": ("linear2.weight", torch.stack),
     "offset": ("linear2.bias", torch.stack),
 }
-UNUSED = re.compile(r"DBlocks\.\d+\.conv_s\.")  # shortcuts that the original never applies
+UNUSED = re.compile(r"DBlocks\.\d+\.conv_s\.")  # shortcuts that the original code never applies
 
 
 def import_galip(
@@ -112,7 +112,7 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
         }
         for name, key, wanted in LAYOUT:
             if sizes[name] != wanted:
-                raise UserError(f"{path} does not fit GALIP's layout: {wanted} {key}, found {sizes[name]}")
+                raise UserError(f"{path} does not fit GALIP's layout: expected {wanted} {key}, got {sizes[name]}")
         return ModelConfig.model_validate({"kind": "galip", "clip_input": "galip", "image_size": image_size, **sizes})
     except KeyError as error:
         raise UserError(f"{path} is not a GALIP state: {error.args[0]} is missing") from error

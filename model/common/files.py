@@ -12,7 +12,7 @@ from pathlib import Path
 from hspcgan.model.common.errors import UserError
 
 BLOCK = 8 * 2**20  # bytes in memory at a time
-PROBE = 2**20  # bytes that are written to find out whether a disk is full
+PROBE = 2**20  # bytes written to find out whether a disk is full
 
 
 @contextmanager
@@ -21,8 +21,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     On an error in the block, the temporary file is removed and `path` is unchanged. Missing folders are created; if
     `path` is a link, the linked file is written. Several processes, also on other machines, may write the same file.
-    Raises UserError if `path` is not a regular file; a full disk is an OSError with its errno, whatever error a library
-    raises for it.
+    Raises UserError if `path` is not a regular file. A full disk raises an OSError with its errno, even if a library
+    raises another error.
     """
     path = behind_links(path) if path.is_symlink() else path
     if path.exists() and not path.is_file():
@@ -44,7 +44,7 @@ def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
     """
     path = behind_links(path) if path.is_symlink() else path
     if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is not a folder, so it cannot be replaced by one; give another path")
+        raise UserError(f"{path} is not a folder, so it cannot be replaced by a folder; give another path")
     work = _work_name(path, "partial")
     with _removed_after_error(work):
         work.mkdir(parents=True)
@@ -56,18 +56,18 @@ def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 def _work_name(path: Path, suffix: str) -> Path:
-    """A hidden name beside `path` that no other process and no user has; short enough for long names, too."""
+    """Returns a unique hidden path next to `path`; the name is cut, so that long names stay valid."""
     return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.{suffix}")
 
 
 def behind_links(path: Path) -> Path:
-    """The absolute path that is written to, or that cannot be: a link in a circle stays one."""
-    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle
+    """Returns the absolute path with links resolved; a link in a cycle stays a link."""
+    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a cycle
 
 
 @contextmanager
 def _removed_after_error(work: Path) -> Iterator[None]:
-    """Removes an unfinished file or folder after an error: on a full disk it would keep the disk full."""
+    """Removes an unfinished file or folder after an error, since otherwise a full disk stays full."""
     try:
         yield
     except BaseException as error:
@@ -83,10 +83,10 @@ def _removed_after_error(work: Path) -> Iterator[None]:
 
 def _disk_error(error: BaseException, work: Path) -> OSError | None:
     """
-    The disk's own error where a library raised another one: torch, safetensors and numpy do so on a full disk.
+    Returns the OSError behind a library's error, or None; torch, safetensors and numpy hide it on a full disk.
 
-    Rust's names the disk's error by number. For others the file that was written last is made longer, which fails
-    again in the same way.
+    Errors from Rust contain the errno. For other errors, the file that was written last is extended, which fails again
+    with the OSError.
     """
     if not isinstance(error, Exception) or isinstance(error, UserError) or getattr(error, "errno", None):
         return None
@@ -116,7 +116,7 @@ def _replace_folder(work: Path, path: Path) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """UserError where a file or folder cannot be made at `path`, or written in it; for a check before the work."""
+    """Raises UserError if no file or folder can be written at `path`; commands call it before they start their work."""
     place = behind_links(path)
     if place.is_symlink():
         raise UserError(f"{path} is a link that leads back to itself; give another path")
@@ -126,7 +126,7 @@ def require_writable(path: Path) -> None:
     if not around.is_dir():
         raise UserError(f"{path} cannot be written: {around} is a file; give another path")
     if not os.access(around, os.W_OK | os.X_OK):
-        raise UserError(f"{path} cannot be written: {around} is read-only, or another user's; give another path")
+        raise UserError(f"{path} cannot be written: you have no write access to {around}; give another path")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

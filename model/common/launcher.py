@@ -1,4 +1,4 @@
-"""The variables of launchers such as torchrun, by which a process knows its place among others."""
+"""Reads the environment variables of launchers such as torchrun: rank, number of processes and so on."""
 
 import os
 
@@ -6,7 +6,7 @@ from hspcgan.model.common.errors import UserError
 
 
 def launch_number(name: str, default: int, least: int = 0, most: int = 99_999) -> int:
-    """A launcher's variable as a number; an empty one counts as not set. UserError, with its name, for other texts."""
+    """Returns an environment variable as a number; `default` if it is unset or empty. UserError if it is invalid."""
     text = os.environ.get(name) or str(default)
     if not (text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
         raise UserError(

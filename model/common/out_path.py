@@ -1,4 +1,4 @@
-"""The option type of what a command writes: a path that cannot be written is refused before the work."""
+"""Option types for output paths, which reject paths that cannot be written before the command starts its work."""
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,13 @@ from hspcgan.model.common.files import require_writable
 
 
 class OutPath(click.Path):
-    """A path to write, as `pathlib.Path`; UserError as `require_writable`."""
+    """An output path, converted to `pathlib.Path`; UserError as in `require_writable`."""
 
     def __init__(self, **kinds: bool) -> None:
         super().__init__(path_type=Path, **kinds)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, checked."""
+        """Returns the path if it can be written."""
         path = super().convert(value, param, ctx)
         require_writable(path)
         return path

@@ -21,5 +21,5 @@ def bytes_bar(title: str, total: int) -> tqdm:
 
 
 def count_bar(title: str, total: int, unit: str) -> tqdm:
-    """A bar of `total` units, as a context manager; `update(n)` adds n."""
+    """Returns a bar for `total` units, as a context manager; `update(n)` adds n units."""
     return tqdm(desc=title, total=total, unit=f" {unit}", disable=None, leave=False, dynamic_ncols=True)

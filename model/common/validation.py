@@ -16,7 +16,7 @@ SHOWN = 80  # characters of an invalid value that a message shows
 
 
 def typed(model: type[Model], values: Any, what: str) -> Model:
-    """Returns the values as a typed model. UserError that names `what` and lists all problems, one per line."""
+    """Returns the values as a typed model. UserError with `what` and all problems, one per line."""
     try:
         return model.model_validate(values)
     except (ValidationError, RecursionError) as error:

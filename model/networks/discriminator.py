@@ -75,7 +75,7 @@ class Head(nn.Module):
     def __init__(self, config: ModelConfig, shape: ClipShape):
         super().__init__()
         if shape.grid < FIRST_KERNEL:
-            raise UserError(f"the head needs a grid of at least {FIRST_KERNEL} patches, CLIP's has {shape.grid}")
+            raise UserError(f"the head needs a CLIP with a grid of at least {FIRST_KERNEL} patches, got {shape.grid}")
         self.image_width = config.discriminator_width
         both = config.discriminator_width + shape.embed_dim
         self.first = nn.Conv2d(both, config.head_width, FIRST_KERNEL, bias=False)

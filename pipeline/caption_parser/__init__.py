@@ -1,2 +1,1 @@
-"""Trains spaCy on captions: gold graphs → trees (trees_from_graphs) → long captions (long_captions) → weights
-(train_spacy)."""
+"""Trains spaCy on captions: trees from gold graphs, long captions joined from short ones, training."""

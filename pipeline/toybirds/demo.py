@@ -42,7 +42,9 @@ def run(root: click.Group, folder: Path, seconds: float, dry_run: bool) -> None:
     if not dry_run:
         page = folder / "run" / "report.html"
         click.secho(f"\nDone in {time.monotonic() - began:.0f} s. Open {page} in a browser.", bold=True)
-        echo('Then draw your own: hspcgan sample "a large yellow bird with a blue belly is perched on a branch"')
+        echo(
+            'To draw your own image, run: hspcgan sample "a large yellow bird with a blue belly is perched on a branch"'
+        )
 
 
 def _call(root: click.Group, arguments: Sequence[str]) -> None:

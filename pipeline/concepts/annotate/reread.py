@@ -99,7 +99,7 @@ def compounds() -> dict[tuple[str, str], tuple[str, bool]]:
 
 
 def torn_nouns(doc: Doc) -> list[TornNoun]:
-    """Known compounds that the parse splits, and occurrences of the noun "back" that it takes for adverbs.
+    """Known compounds that the parse splits, and occurrences of the noun "back" that are not tagged as nouns.
 
     a hose attached to a fire hydrant → fire (hydrant), attach to (hose, hydrant)
     a trash can next to a stove → trash (can), next to (can, stove)

@@ -84,7 +84,7 @@ def _upos(edit: ParseEdit, i: int, text: str) -> str:
 
 
 def coordination(edit: ParseEdit) -> None:
-    """red, green and blue: all conjuncts are attached to the first, "and" to the conjunct after it."""
+    """Attaches all conjuncts to the first, and "and" to the conjunct after it: "red, green and blue"."""
     for i, label in enumerate(edit.labels):
         if label == "cc" and edit.heads[i] >= 0:
             before = edit.heads[i]
@@ -96,7 +96,7 @@ def coordination(edit: ParseEdit) -> None:
 
 
 def _strayed(edit: ParseEdit, cc: int) -> Iterator[int]:
-    """a room with a couch and a chair: "chair" is moved from "room" to the head of "and".
+    """Moves misplaced conjuncts after "and" to its head, as "chair" in "a room with a couch and a chair".
 
     Not below the subject of a plural verb: "a woman in white and a man stand near a cake" is correct.
     """
@@ -115,7 +115,7 @@ def _first_word(edit: ParseEdit, i: int) -> int:
 
 
 def prepositions(edit: ParseEdit) -> None:
-    """on a branch: the noun replaces its preposition, as nmod below a noun and as obl below any other word.
+    """Replaces each preposition by its noun, as nmod below a noun and as obl below any other word: "on a branch".
 
     Works from the innermost phrase outwards, so that "from under the table" becomes two prepositions of one noun. A
     preposition without a noun becomes a particle of the verb ("a plane flies over"); before a clause, a mark.
@@ -140,7 +140,7 @@ def prepositions(edit: ParseEdit) -> None:
 
 
 def copulas(edit: ParseEdit) -> None:
-    """the bird is yellow: the predicate replaces "be". After "there is", the noun becomes the subject instead."""
+    """Replaces "be" by its predicate: "the bird is yellow". After "there is", the noun becomes the subject instead."""
     for i, lemma in enumerate(edit.lemmas):
         if lemma != "be" or edit.pos[i] not in ("AUX", "VERB") or edit.labels[i] in ("aux", "auxpass"):
             continue
@@ -156,7 +156,7 @@ def copulas(edit: ParseEdit) -> None:
 
 
 def _states(edit: ParseEdit, be: int) -> list[int]:
-    """the lights are off · a lamp that is on: the state words after "be"; none in "the table the vase is on" """
+    """The state words after "be": "the lights are off", "a lamp that is on"; not "the table the vase is on"."""
     if edit.labels[be] == "relcl" and not any(edit.tags[c] in ("WDT", "WP") for c in edit.children(be, "nsubj")):
         return []
     after = [c for c in edit.children(be, "prep", "advmod", "prt", "compound:prt") if c > be]
@@ -165,7 +165,7 @@ def _states(edit: ParseEdit, be: int) -> list[int]:
 
 
 def particle_objects(edit: ParseEdit) -> None:
-    """walking up a hill: a noun after a particle, which spaCy labels as a measure, is the object of the verb."""
+    """Makes a noun after a particle, which spaCy labels as a measure, the object of the verb: "walking up a hill"."""
     for i, label in enumerate(edit.labels):
         verb = edit.heads[i]
         if label == "npadvmod" and not edit.children(verb, "dobj"):

@@ -47,7 +47,7 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
 
 
 def forbids(tree: Tree, i: int) -> bool:
-    """Whether a word is what a sign forbids: true in "no parking sign", false in "no stop sign"."""
+    """Whether a sign forbids a word: true in "no parking sign", false in "no stop sign"."""
     after = i > 0 and tree.lemmas[i - 1] == "no" and i + 1 < len(tree) and tree.lemmas[i + 1] == "sign"
     return after and tree.heads[i] == i + 1 and f"{tree.lemmas[i]} sign" not in lexicon("compounds")
 

@@ -6,7 +6,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 
 
 def entity(tree: Tree, i: int) -> Entity:
-    """The entity of a head noun, by lemma; a name of several words is one entity, prefixed with its type.
+    """Returns the entity of a head noun: its lemma, or a name of one or more words, prefixed with its type.
 
     a cocktail party → party
     this small bird has red wings → bird, wing

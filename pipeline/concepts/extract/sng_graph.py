@@ -99,7 +99,7 @@ def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[st
 
 
 def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Attribute:
-    """Returns the attribute; if it has no entity, with the entity of a chunk that has an equal modifier."""
+    """Fills a missing entity of an attribute from a chunk that has an equal modifier; returns the attribute."""
     if attribute.entity >= 0:
         return attribute
     for entity, slot in zip(entities, slots, strict=True):

@@ -1,4 +1,4 @@
-"""FACTUAL's conventions (ACL Findings 2023): convert attributes and relations of the concept sets into tuples.
+"""Converts attributes and relations of the concept sets into tuples by FACTUAL's conventions (ACL Findings 2023).
 
 They differ from the conventions of §3.1.1: parts are related by "have", clothes by "wear". Examples
 in docstrings are tests: caption → (subject, relation, object). To add a convention, write a function of a view and an
@@ -192,7 +192,10 @@ def plain_relations(view: View, r: Relation) -> Triples:
 
 
 def _subject(view: View, r: Relation) -> str:
-    """a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)"""
+    """The subject of a relation: the thing held, if the object is the hand or another part of its holder.
+
+    a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)
+    """
     governor = view.tokens[view.tokens[r.word].head].head if view.tokens[r.word].deprel == "case" else -1
     if governor >= 0 and view.heads[r.object] in lexicon("parts") and view.is_own(r.object):
         for q in view.concepts.relations:

@@ -95,7 +95,7 @@ class _Caption:
         return word.lower_, word.lemma_.lower(), pairs("spellings").get(word.lower_, word.lower_)
 
     def entity(self, name: str, run: range) -> Entity:
-        """The entity at a range of words; its head is the name, with the last word as a lemma if it is as written."""
+        """The entity at a range of words; its head is the name, lemmatized if its last word is as in the caption."""
         first, last = self.words[run[0]], self.words[run[-1]]
         *others, noun = _bare(name).split()
         head = " ".join([*others, last.lemma_.lower() if noun == last.lower_ else noun])
@@ -119,7 +119,7 @@ class _Caption:
 
 
 def _bare(name: str) -> str:
-    """bowl:1 ⇒ bowl"""
+    """The name in lower case, without its number: bowl:1 ⇒ bowl"""
     return re.sub(r"(?<=\w)\s*:\d+$", "", name.lower())
 
 

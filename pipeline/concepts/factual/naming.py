@@ -19,7 +19,7 @@ ROOMS, FIXTURES = ("bathroom", "bedroom", "kitchen"), ("floor", "sink", "wall")
 
 @dataclass
 class Naming:
-    """Spells the entities and attributes of one caption."""
+    """The names of the entities and attributes of one caption."""
 
     concepts: Concepts
     tokens: Sequence[Token]

@@ -10,7 +10,7 @@ ENDS = ("ADP", "CCONJ", "DET", "PART", "PRON", "PUNCT", "SCONJ", "")
 
 
 def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Words in quotation marks are one name; phrases after them describe the thing that bears the words.
+    """Words in quotation marks are one name; phrases after them describe the sign or other thing that carries them.
 
     a sign reading "keep out" on a wooden fence → read (sign, keep out), on (sign, fence)
     a shirt that says "peace and love." → say (shirt, peace and love)
@@ -43,7 +43,7 @@ def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _carrier(edit: ParseEdit, before: int) -> int:
-    """The thing that bears a quotation: a noun before it, or the subject of a verb before it; −1 if none."""
+    """The thing that carries a quotation: a noun before it, or the subject of a verb before it; −1 if none."""
     if edit.pos[before] != "VERB":
         return before if edit.pos[before] in NOMINAL else -1
     subjects = [c for c in edit.children(before, "nsubj") if edit.pos[c] in NOMINAL]

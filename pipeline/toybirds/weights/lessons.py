@@ -71,9 +71,10 @@ def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A batch: images uint8 [B, 3, H, W]; texts (`captions` captions, then descriptions, then phrases); `held` [T, B].
+    """A batch of images uint8 [B, 3, H, W] with texts, of which the first `captions` are captions.
 
-    `held` is whether a text is true of an image. `places` [B, P, g, g] and `colours` [B, P] are as in Pictures.
+    The other texts are descriptions, then phrases. `held` [T, B] is whether a text is true of an image. `places`
+    [B, P, g, g] and `colours` [B, P] are as in Pictures.
     """
 
     images: Tensor
