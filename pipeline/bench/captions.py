@@ -25,7 +25,7 @@ def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
         return synthetic(count, bench.seed) if bench.words == "coco" else birds(count, bench.seed)
     lines = [line.strip() for line in read_text(bench.file).splitlines() if line.strip()]
     if len(lines) < count:
-        raise UserError(f"{bench.file} has {len(lines):,} captions, but bench.captions needs {count:,}; reduce it")
+        raise UserError(f"{bench.file} has {len(lines):,} captions, but bench.captions is {count:,}; reduce it")
     return lines[:count]
 
 

@@ -39,7 +39,7 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key, such as data.seed=1."
             ),
-            click.option("--rebuild", is_flag=True, help="Build a new cache and then replace the existing one."),
+            click.option("--rebuild", is_flag=True, help="Build a new cache, then replace the existing cache."),
             click.option(
                 "--engine",
                 type=click.Choice(ENGINES),

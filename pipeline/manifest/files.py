@@ -72,7 +72,7 @@ def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
 
 
 def refuse(problems: dict[str, list[str]]) -> None:
-    """Raises ManifestError with all problems, grouped by their file, if there are any."""
+    """Raises ManifestError with all problems, grouped by file, if there are any."""
     if problems:
         text = "\n".join("\n  ".join([f"{source}:", *lines]) for source, lines in problems.items())
         keys = any("unknown key '" in line for lines in problems.values() for line in lines)

@@ -78,7 +78,7 @@ def make_mapper(config: ParseConfig) -> functools.partial:
 
 
 def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache) -> Job:
-    """Returns the parse job of a cache; `make_mapper` makes the mapper from captions to rows and notes."""
+    """Returns the parse job of a cache; `make_mapper` creates the mapper from captions to rows and notes."""
     plan = _Plan(partial)
 
     @functools.lru_cache(maxsize=32)

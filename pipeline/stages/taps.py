@@ -181,7 +181,7 @@ def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[s
 
 
 def _scaled(blocks: Any, clip: "FrozenClip") -> list[int]:
-    """Converts block numbers for 12 layers to 0-based blocks of this CLIP; raises UserError if there are none."""
+    """Converts block numbers for 12 layers to 0-based blocks of this CLIP; raises UserError for other blocks."""
     from hspcgan.model.config import ModelConfig
 
     return ModelConfig.model_validate({"taps": blocks}).tap_blocks(clip.layers)

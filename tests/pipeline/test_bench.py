@@ -30,7 +30,7 @@ def test_captions_come_from_a_file_where_one_is_named(tmp_path):
     config = {"kind": "graphs", "compared": 1, "file": file}
     assert load_captions(BenchConfig(captions=2, **config)) == ["a bird", "a tree"]
     assert load_captions(BenchConfig(captions=3, **config), most=1) == ["a bird"]
-    with pytest.raises(ValueError, match=r"has 2 captions, but bench\.captions needs 3"):
+    with pytest.raises(ValueError, match=r"has 2 captions, but bench\.captions is 3"):
         load_captions(BenchConfig(captions=3, **config))
 
 

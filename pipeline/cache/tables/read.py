@@ -136,7 +136,7 @@ class Tables:
 
     @contextmanager
     def _opened(self, name: str, columns: pa.Schema) -> Iterator[pq.ParquetFile]:
-        """Opens a Parquet file; raises UserError if it has other columns than these or cannot be read in the block."""
+        """Opens a Parquet file; raises UserError if its columns differ from `columns` or reading in the block fails."""
         try:
             file = pq.ParquetFile(self.path / name)  # pq.read_table would import pandas
             if not file.schema_arrow.equals(columns):

@@ -149,7 +149,7 @@ def test_inspect_takes_one_way_of_choosing(cache):
 
 def test_stats_balance_rows_in_and_out(cache):
     output = hspcgan("stats", cache).output
-    assert "18 offered = 6 images + 12 captions + 0 rejected" in output
+    assert "18 in = 6 images + 12 captions + 0 rejected" in output
     assert "beak 6" in output
     rows = {line.split()[0]: line.split()[1:] for line in output.splitlines() if line.strip()}
     assert rows["entity"][:3] == ["3", "24", "0"]  # by hand: bird 12, branch 6, beak 6, each more than once
