@@ -1,5 +1,6 @@
 """Writes files and folders atomically, and computes their sha256."""
 
+import errno
 import hashlib
 import os
 import re
@@ -12,6 +13,9 @@ from pathlib import Path
 from hspcgan.model.common.errors import UserError
 
 BLOCK = 8 * 2**20  # bytes in memory at a time
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, an exceeded quota, a file beyond the allowed size."""
+
 PROBE = 2**20  # bytes written to find out whether a disk is full
 
 
@@ -88,7 +92,10 @@ def _disk_error(error: BaseException, work: Path) -> OSError | None:
     Errors from Rust contain the errno. For other errors, the file that was written last is extended, which fails again
     with the OSError.
     """
-    if not isinstance(error, Exception) or isinstance(error, UserError) or getattr(error, "errno", None):
+    if isinstance(error, OSError) and error.errno is not None:
+        nameless = error.errno in NO_ROOM and not error.filename
+        return OSError(error.errno, os.strerror(error.errno), str(work)) if nameless else None
+    if not isinstance(error, Exception) or isinstance(error, UserError):
         return None
     if number := re.search(r"os error (\d+)", str(error)):
         return OSError(int(number[1]), os.strerror(int(number[1])), str(work))

@@ -44,6 +44,7 @@ def inspect(
     images: int,
 ) -> None:  # fmt: skip
     """Show captions with their concepts and scene graphs."""
+    from hspcgan.model.common.files import write_whole
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.cache_tools import show as look
 
@@ -59,8 +60,7 @@ def inspect(
     for row in rows:
         echo(look.describe(opened, row))
     if svg is not None:
-        svg.parent.mkdir(parents=True, exist_ok=True)
-        svg.write_text(look.svg(opened, rows[0]), encoding="utf-8")
+        write_whole(svg, look.svg(opened, rows[0]))
         echo(f"The first caption's graph is in {svg}.")
 
 
@@ -69,7 +69,6 @@ def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -
     from hspcgan.pipeline.cache_tools.page import render
 
     page = render(cache, search, images).encode()
-    target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, page)
     echo(f"wrote {target} ({len(page) / 1e6:.1f} MB)")
 

@@ -1,19 +1,19 @@
 """How commands report errors: a message and an exit code for errors that a user can fix, a traceback for bugs."""
 
 import errno
+import logging
 import sys
+import threading
 import traceback
 
 import click
 
 from hspcgan.model.common.errors import UserError, install
+from hspcgan.model.common.files import NO_ROOM
 from hspcgan.model.common.printable import printable
 
 OWN_FAULTS = (errno.EBADF, errno.EINVAL, errno.EFAULT)
 """Errors caused by a bug, not by the machine: a closed handle, an invalid argument."""
-
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A full disk, an exceeded quota, a file beyond the allowed size."""
 
 ENVIRONMENT, INTERNAL, INTERRUPTED = 3, 70, 130
 """Exit codes; UserError and its subclasses define their own, and click's usage errors have 2."""
@@ -51,6 +51,15 @@ def report_bug(error: Exception) -> None:
         "traceback above and the output of `hspcgan doctor`.",
         file=sys.stderr,
     )
+
+
+def report_thread(args: threading.ExceptHookArgs) -> None:
+    """Prints an error that ends a thread, such as that of TensorBoard's writer: a line for what a user can fix."""
+    shown = failure(args.exc_value) if isinstance(args.exc_value, Exception) else None
+    if shown is None:
+        threading.__excepthook__(args)
+    else:
+        logging.getLogger("hspcgan").warning(shown.message)
 
 
 def _missing_package(error: ModuleNotFoundError) -> Failure | None:

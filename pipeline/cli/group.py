@@ -4,6 +4,7 @@ import importlib.metadata
 import multiprocessing
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import click
 
 from hspcgan.model.common.printable import printable
 from hspcgan.pipeline.cli import logs
-from hspcgan.pipeline.cli.failures import INTERNAL, INTERRUPTED, Failure, failure, report_bug
+from hspcgan.pipeline.cli.failures import INTERNAL, INTERRUPTED, Failure, failure, report_bug, report_thread
 from hspcgan.pipeline.cli.streams import prepare_streams
 
 
@@ -55,6 +56,7 @@ class RootGroup(click.Group):
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Runs the command line; in standalone mode (a terminal) the process exits here."""
         prepare_streams()
+        threading.excepthook = report_thread
         with logs.attached():
             try:
                 return super().main(*args, standalone_mode=standalone_mode, **extra)  # type: ignore[call-overload]

@@ -63,6 +63,8 @@ class PartialCache(ShardStore):
 
     def __exit__(self, *exception: object) -> None:
         assert self._lock is not None
+        if any(exception):  # on a full disk an unfinished assembly would keep the disk full
+            self._clear()
         unlock(self._lock, self.path)
 
     def _clear(self) -> None:

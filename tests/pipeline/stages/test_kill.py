@@ -14,7 +14,7 @@ from helpers import kill_server
 from helpers.datasets import folder_dataset, manifest, write
 from helpers.files import file_bytes
 
-from hspcgan.pipeline.cli.failures import NO_ROOM
+from hspcgan.model.common.files import NO_ROOM
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.sources.folder import FolderSource
 from hspcgan.pipeline.stages import ingest
