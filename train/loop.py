@@ -1,5 +1,6 @@
 """The training loop: discriminator and generator step, moving average, logging, checkpoints; resumes automatically."""
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -46,7 +47,10 @@ def train(run: Run, signals: Sequence[str] = ()) -> Outcome:
     """
     began = time.monotonic()
     with locked(run.folder) if run.world.is_main else nullcontext():
-        return _train(run, checkpoints.resume(run), began, signals)
+        step = checkpoints.resume(run)
+        if step >= run.config.steps and not os.access(run.folder, os.W_OK):
+            return Outcome(_checkpoint(run, step), step, "done")  # a finished run on a read-only disk
+        return _train(run, step, began, signals)
 
 
 def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome:

@@ -1,18 +1,217 @@
-"""Odd environments: variables of launchers that are empty or no numbers."""
+"""Odd environments: variables of launchers, closed streams, other encodings, held locks, full and read-only disks."""
 
+import errno
+import fcntl
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import h5py
 import pytest
-from helpers.cli import hspcgan
-from helpers.corpus import assert_told, bounded
+from helpers.cli import MAIN, hspcgan, hspcgan_process
+from helpers.corpus import assert_told
+from helpers.runs import make_cache, write_manifest
+from helpers.scored_runs import write_checkpoint
+
+from hspcgan.evaluate.scored.drawings import process
+from hspcgan.train.distributed import planned_world
+from hspcgan.train.process import meeting
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.mark.parametrize("name", ["WORLD_SIZE"])
-@pytest.mark.parametrize("value", ["", "x", "1.5", "-1"])
-def test_a_launchers_variable_is_named_or_as_if_it_were_not_set(monkeypatch, tmp_path, name, value):
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK"])
+@pytest.mark.parametrize("value", ["", "x", "1.5", "-1", "9" * 40, " 1", "٣", "7"])
+def test_a_launchers_variable_is_named_or_as_if_it_were_not_set(monkeypatch, name, value):
+    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv(name, value)
-    with bounded():
-        result = hspcgan("train", "toybirds", "--dry-run")
-    if value == "":
-        assert result.exit_code == 0, result.output
-    else:
-        assert_told(result, f"{name} is {value!r}", codes={3})
+    for read in (lambda: planned_world("cpu"), process):
+        if value == "" or (name, value) == ("WORLD_SIZE", "7"):
+            read()
+        else:
+            with pytest.raises(ValueError, match=rf"^{name} is '.*', expected a number from .* unset {name}$"):
+                read()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("rank", "whom"), [(0, "process 1, 2 of 3"), (1, r"process 0 at 127\.0\.0\.1:\d+ \(.*refused\)")]
+)
+def test_a_process_that_waits_says_for_whom_and_gives_up(monkeypatch, caplog, rank, whom):
+    monkeypatch.setattr(meeting, "LIMIT_SEC", 0.5)
+    monkeypatch.setattr(meeting, "SAID_EVERY_SEC", 0.1)
+    caplog.set_level("INFO")
+    with pytest.raises(ValueError, match=f"{whom} did not come within"):
+        meeting.meet(rank, 3, "127.0.0.1", free_port())
+    assert "waiting for process" in caplog.text
+
+
+WAIT = """
+import sys
+from hspcgan.train.process.meeting import meet
+from hspcgan.train.process.signals import received_signals, usual_signals
+with received_signals() as received, usual_signals(received):
+    print("waits", flush=True)
+    meet(0, 2, "127.0.0.1", int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_waits_for_others_can_be_stopped(number):
+    waiting = [sys.executable, "-c", WAIT, str(free_port())]
+    with subprocess.Popen(waiting, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "waits\n"
+        started.send_signal(number)
+        assert started.wait(20) == -number
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-", "> /dev/full", "2> /dev/full", "| true"])
+def test_closed_and_full_streams_are_no_bug(tmp_path, closed):
+    """The command writes its file whichever streams it has; nothing that it prints gets into that file."""
+    shell = f'"$0" -c "{MAIN}" manifests toybirds --out m.yaml {closed}'
+    done = subprocess.run(
+        ["bash", "-c", shell, sys.executable], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert (tmp_path / "m.yaml").read_text(encoding="utf-8").startswith("#")
+    assert "next: hspcgan" not in (tmp_path / "m.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "variables", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_characters_that_an_encoding_lacks_end_no_command(variables):
+    done = hspcgan_process("manifests", **variables)
+    out, said = done.communicate(timeout=60)
+    assert (done.returncode, said) == (0, "")
+    assert "36 rows of the paper's tables" in out
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, tiny_clip_path) -> Path:
+    """A cache, a run of two steps with its manifest, and a checkpoint."""
+    root = tmp_path_factory.mktemp("environment")
+    make_cache(root / "cache", tiny_clip_path)
+    manifest = write_manifest(root, root / "cache", tiny_clip_path, steps=2)
+    result = hspcgan("train", manifest)
+    assert result.exit_code == 0, result.output
+    write_checkpoint(root / "checkpoint", tiny_clip_path)
+    return root
+
+
+def test_a_cache_whose_files_another_process_holds_is_read(world):
+    with ExitStack() as held:
+        for path in (world / "cache").glob("*.h5"):
+            fcntl.flock(held.enter_context(path.open("rb")), fcntl.LOCK_EX)
+        for command in (
+            ("stats", world / "cache"),
+            ("validate", world / "cache"),
+            ("train", world / "manifest.yaml", "--dry-run"),
+        ):
+            result = hspcgan(*command)
+            assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("number", [37, 38, 95, 524, 13, 11])
+def test_a_lock_that_fails_is_told_as_a_lock(world, monkeypatch, number):
+    def fails(*arguments, **options):
+        raise BlockingIOError(
+            f"[Errno {number}] Unable to synchronously open file (unable to lock file, errno = {number})"
+        )
+
+    monkeypatch.setattr(h5py, "File", fails)
+    result = hspcgan("stats", world / "cache")
+    assert_told(result, "is locked by another process, or its file system has no locks", "HDF5_USE_FILE_LOCKING=FALSE")
+    assert "rebuild" not in result.output
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EMFILE])
+def test_a_file_that_cannot_be_read_for_now_is_not_told_as_damaged(world, monkeypatch, number):
+    def fails(*arguments, **options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(h5py, "File", fails)
+    result = hspcgan("stats", world / "cache")
+    assert_told(result, os.strerror(number), "features.h5")
+    assert "rebuild" not in result.output
+
+
+COMMANDS = {
+    "train": ("train", "{world}/manifest.yaml", "-o", "run={out}/run"),
+    "pack": ("models", "pack", "{world}/checkpoint", "{out}/packed", "--clip", "{clip}"),
+    "export": ("export", "{world}/cache", "{out}/export"), "copy": ("copy", "{world}/cache", "{out}/copy"),
+    "page": ("inspect", "{world}/cache", "--html", "{out}/page.html"), "report": ("report", "{world}/run", "--out", "{out}/page.html"),
+    "sample": ("sample", "a bird", "--checkpoint", "{world}/checkpoint", "--clip", "{clip}", "--out", "{out}/samples"),
+}  # fmt: skip
+
+
+def placed(command: tuple[str, ...], **places: object) -> list[str]:
+    return [part.format(**places) for part in command]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_without_room_says_so_and_leaves_nothing_unfinished(world, tmp_path, tiny_clip_path, name):
+    """By a limit on the size of files; `test_a_full_disk` has a real one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+        result = hspcgan(*placed(COMMANDS[name], world=world, out=tmp_path, clip=tiny_clip_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert_told(result, "make room and run the same command again", codes={3})
+    assert [path for path in tmp_path.rglob("*") if ".partial" in path.name or ".old" in path.name] == []
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk: `disk(kilobytes)` gives its folder, `disk("ro")` makes it read-only. Skips where none is allowed."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def make(size: int | str) -> Path:
+        options = f"size={size}k" if isinstance(size, int) else "remount,ro"
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip("this system allows no tmpfs")
+        return folder
+
+    yield make
+    subprocess.run(["umount", "--lazy", folder], capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("kilobytes", [400, 7000])
+def test_a_full_disk(world, disk, kilobytes):
+    folder = disk(kilobytes)
+    for command in (COMMANDS["copy"], COMMANDS["train"]):
+        result = hspcgan(*placed(command, world=world, out=folder))
+        if result.exit_code:
+            assert_told(result, "No space left on device", "make room and run the same command again", codes={3})
+    assert [path for path in folder.rglob("*.partial") if path.name != "copy.partial"] == []
+
+
+def test_a_finished_run_on_a_read_only_disk_is_looked_at(world, disk, tmp_path, tiny_clip_path):
+    folder = disk(60_000)
+    subprocess.run(["cp", "-r", world / "run", world / "cache", folder], check=True)
+    disk("ro")
+    keys = ("-o", f"run={folder}/run", "-o", f"cache={folder}/cache")
+    for command in (("train", world / "manifest.yaml", *keys), ("report", folder / "run", "--out", tmp_path / "page.html"), ("stats", folder / "cache"),
+                    ("validate", folder / "cache"), ("sample", "a bird", "--checkpoint", folder / "run", "--clip", tiny_clip_path, "--out", tmp_path / "s")):  # fmt: skip
+        result = hspcgan(*command)
+        assert result.exit_code == 0, (command, result.output)
+    for command in (("train", world / "manifest.yaml", *keys, "-o", "train.steps=3"), ("export", folder / "cache", folder / "new"), ("report", folder / "run"),
+                    ("train", world / "manifest.yaml", "-o", f"run={folder}/new"), ("evaluate", world / "manifest.yaml", *keys)):  # fmt: skip
+        assert_told(hspcgan(*command), codes={3})

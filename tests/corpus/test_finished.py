@@ -189,6 +189,49 @@ def test_a_damaged_cache(world, tmp_path, name, seal):
             assert "Traceback" not in result.output
 
 
+def index(name: str, change):
+    """A dataset of index.h5 with other numbers."""
+
+    def damage(cache: Path) -> None:
+        with h5py.File(cache / "index.h5", "r+") as file:
+            values = file[name][:]
+            change(values)
+            file[name][:] = values
+
+    return damage
+
+
+INDEXES = {
+    "phrase": index("entity/phrase", lambda v: v.__setitem__(0, 10**6)), "negative": index("relation/phrase", lambda v: v.__setitem__(0, -7)), "owner": index("attribute/entity", lambda v: v.__setitem__(0, 40)),
+    "subject": index("relation/subject", lambda v: v.__setitem__(0, -2)), "offsets": index("entity/offsets", lambda v: v.__setitem__(-1, 10**9)), "falling": index("sample/captions", lambda v: v.__setitem__(1, 10**6)),
+    "sample": index("caption/sample", lambda v: v.__setitem__(0, 10**6)), "text": index("caption/text", lambda v: v.__setitem__(0, -1)), "split": index("sample/split", lambda v: v.__setitem__(slice(None), 9)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_an_index_out_of_range_is_found_before_it_is_read(world, tmp_path, name):
+    cache = shutil.copytree(world / "cache", tmp_path / "cache")
+    INDEXES[name](cache)
+    resealed(cache)
+    train = ("train", world / "m.yaml", "-o", f"cache={cache}", "-o", f"run={tmp_path / 'r'}", "-o", "train.steps=1")
+    with bounded():
+        assert_told(hspcgan("validate", cache), "index.h5", codes={1})
+        readers = hspcgan(*train), hspcgan("inspect", cache)
+    assert {result.exit_code for result in readers} <= {0, 3}
+    damaged = [result for result in readers if result.exit_code]
+    assert damaged
+    for result in damaged:
+        assert_told(result, "index.h5 is damaged", "rebuild it")
+
+
+def test_a_file_that_is_no_part_of_a_cache_is_named_by_validate(world, tmp_path):
+    cache = Path(shutil.copytree(world / "cache", tmp_path / "cache"))
+    (cache / ".DS_Store").touch()
+    assert hspcgan("validate", cache).exit_code == 0
+    (cache / "notes.txt").touch()
+    assert_told(hspcgan("validate", cache), "files that are not part of a cache: notes.txt", codes={1})
+
+
 def saved(value: object) -> bytes:
     buffer = io.BytesIO()
     torch.save(value, buffer)

@@ -91,7 +91,7 @@ def test_a_folder_that_its_holder_moves_away_just_before_the_lock_is_opened_is_n
         pass
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, 524])
 def test_a_file_system_without_locks_is_refused_in_words(tmp_path, monkeypatch, number):
     def fails(file, how):
         raise OSError(number, os.strerror(number))
