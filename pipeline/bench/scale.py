@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from hspcgan.pipeline.bench.captions import REPEATED, load_captions
@@ -33,7 +34,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.sources.config import DataConfig
-from hspcgan.pipeline.stages import encode, ingest, parse
+from hspcgan.pipeline.stages import encode, ingest, parse, text_order
 from hspcgan.pipeline.stages.engines import mapper_factory
 from hspcgan.pipeline.stages.run_stage import Job, Stage, run_stage
 
@@ -172,8 +173,9 @@ def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, fl
         partial.finish({"clip": clip, "templates": templates, "tools": {}, "parser": {"annotator": "recorded"}})
         lap("writer")
     cache = Cache(path)
-    for row in range(0, len(cache.captions), 64):
-        collate(cache.texts, np.arange(row, min(row + 64, len(cache.captions))))
+    captions = cache.info["counts"]["captions"]
+    for row in range(0, captions, 64):
+        collate(cache.texts, np.arange(row, min(row + 64, captions)))
     lap("reader")
     return seconds
 
@@ -193,23 +195,24 @@ def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]
 
 def _features(width: int, partial: PartialCache) -> Job:
     """Replaces CLIP: features that cost almost nothing, with a token row per word plus begin and end of text."""
-    captions, prompts = partial.texts(encode.Templates().model_dump())
-    kinds = np.repeat([True, False], [len(captions), len(prompts)])
-    batch = pa.table({"text": pa.chunked_array([captions, prompts]), "is_caption": kinds})
-
-    def read(index: int) -> list[tuple[str, bool]]:
-        return encode.text_pairs(batch[index * PER_SHARD : (index + 1) * PER_SHARD])
-
+    texts = partial.unique_texts(encode.Templates().model_dump())
+    order = text_order.write_order(texts, lambda table: _lengths(table["text"]), partial.scratch("encode"), PER_SHARD)
+    read = functools.partial(text_order.read_shard, order)
     return Job(
-        sizes=[len(batch[at : at + PER_SHARD]) for at in range(0, len(batch), PER_SHARD)],
+        sizes=text_order.shard_sizes(order),
         read=read,
         make_mapper=mapper_factory(_stand_in, width),
         pack=lambda index, encoded: encode.pack(read(index), encoded),
     )
 
 
+def _lengths(texts: pa.ChunkedArray) -> np.ndarray:
+    """As many tokens as words and two marks, int32 [n]."""
+    return np.minimum(77, pc.count_substring(texts, " ").to_numpy() + 3).astype(np.int32)
+
+
 def _stand_in(width: int, batch: list[tuple[str, bool]]) -> encode.Encoded:
-    lengths = np.array([min(77, text.count(" ") + 3) for text, _ in batch], np.int32)
+    lengths = _lengths(pa.chunked_array([[text for text, _ in batch]]))
     rows = lengths * np.array([is_caption for _, is_caption in batch])
     noise = np.random.default_rng(len(batch)).standard_normal((len(batch) + int(rows.sum()), width)).astype(np.float16)
     offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)

@@ -17,7 +17,7 @@ from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.annotate import stanza
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.stages import encode, engines, parse
+from hspcgan.pipeline.stages import encode, engines, parse, text_order
 
 WARM_UP = 32  # captions, so that lazy loading is not measured
 
@@ -122,13 +122,14 @@ def _prompts(row: dict[str, Any]) -> list[str]:
 def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.ndarray]:
     """Features float16 [d] by text, as computed by the encode stage."""
     clip = encode.cached_clip(path, False, "cpu")
-    batch = encode.text_pairs(encode.by_length(clip, pa.array(captions), pa.array(prompts)))
+    texts = pa.table({"text": captions + prompts, "is_caption": [True] * len(captions) + [False] * len(prompts)})
     found: dict[str, np.ndarray] = {}
-    for at in range(0, len(batch), encode.SHARD_TEXTS):
-        part = batch[at : at + encode.SHARD_TEXTS]
-        found.update(
-            zip((text for text, _ in part), encode.encode_shard(path, False, "cpu", True, part).sentence, strict=True)
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        order = encode.in_order(clip, [texts], Path(folder))
+        for index in range(len(text_order.shard_sizes(order))):
+            part = text_order.read_shard(order, index)
+            encoded = encode.encode_shard(path, False, "cpu", True, part)
+            found.update(zip((text for text, _ in part), encoded.sentence, strict=True))
     return found
 
 

@@ -16,6 +16,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.caption_features import Ragged
 from hspcgan.pipeline.cache.hdf5_file import mapped, new_hdf5
+from hspcgan.pipeline.cache.tables.digests import BLOCK, Places, digests, text_numbers
 
 ITEM_FIELDS = {
     "entity": ("phrase", "word"),
@@ -41,19 +42,18 @@ def index_arrays(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yields the name and the array of each dataset in index.h5, computed from the Parquet tables in a folder.
 
     sample/split uint8 [S], index into SPLITS · sample/captions int64 [S + 1], sample i has caption rows captions[i] …
-    captions[i + 1] − 1 · caption/sample int32 [C], row of the sample · caption/text int32 [C], equal for captions with
-    equal strings, numbered in order of first appearance · phrase/kinds int64 [4], KINDS[k] has rows kinds[k] …
+    captions[i + 1] − 1 · caption/sample int32 [C], row of the sample · caption/text int64 [C], 63 bits of the caption's
+    BLAKE2b, equal for equal strings in every cache · phrase/kinds int64 [4], KINDS[k] has rows kinds[k] …
     kinds[k + 1] − 1 · phrase/mean float32 [3, d], mean raw feature of the phrases of each kind, zeros for a kind
     without phrases · for each kind KIND/offsets int64 [C + 1], caption i has items offsets[i] … offsets[i + 1] − 1, and
     ITEM_FIELDS. Raises UserError for a split, kind or key that the format does not allow.
     """
     yield "sample/split", _positions(_column(folder, schema.SAMPLES_FILE, "split"), schema.SPLITS, "split", np.uint8)
-    keys = _column(folder, schema.SAMPLES_FILE, "key")
-    owner = _positions(_column(folder, schema.CAPTIONS_FILE, "key"), keys, "sample", np.int32)
-    yield "sample/captions", offsets_of(np.bincount(owner, minlength=len(keys)))
+    keys = Places(digests(block) for block in _blocks(folder, schema.SAMPLES_FILE, "key"))
+    owner = np.concatenate([_owners(block, keys) for block in _blocks(folder, schema.CAPTIONS_FILE, "key")])
+    yield "sample/captions", offsets_of(np.bincount(owner, minlength=len(keys.order)))
     yield "caption/sample", owner
-    texts = _column(folder, schema.CAPTIONS_FILE, "text").combine_chunks().dictionary_encode()
-    yield "caption/text", _numpy(texts.indices, np.int32)
+    yield "caption/text", np.concatenate([text_numbers(b) for b in _blocks(folder, schema.CAPTIONS_FILE, "text")])
     kinds = _positions(_column(folder, schema.PHRASES_FILE, "kind"), schema.KINDS, "kind", np.int64)
     bounds = offsets_of(np.bincount(kinds, minlength=len(schema.KINDS)))
     yield "phrase/kinds", bounds
@@ -125,9 +125,23 @@ def _column(folder: Path, file: str, name: str, leaf: str | None = None) -> pa.C
     return pq.ParquetFile(folder / file).read(columns=[leaf or name])[name]
 
 
-def _positions(values: pa.ChunkedArray, known: tuple[str, ...] | pa.ChunkedArray, what: str, dtype: type) -> np.ndarray:
+def _blocks(folder: Path, file: str, name: str) -> Iterator[pa.Array]:
+    """A column of a table in blocks; an empty one where the table is empty."""
+    yield pa.array([], pa.string())
+    for batch in pq.ParquetFile(folder / file).iter_batches(BLOCK, columns=[name]):
+        yield batch[name]
+
+
+def _owners(keys: pa.Array, samples: Places) -> np.ndarray:
+    found = samples.find(keys)
+    if len(found) and found.min() < 0:
+        raise UserError(f"sample {keys[int(found.argmin())].as_py()!r} of a table is not one of the cache's")
+    return found
+
+
+def _positions(values: pa.ChunkedArray, known: tuple[str, ...], what: str, dtype: type) -> np.ndarray:
     """The position of each value in `known`."""
-    found = pc.index_in(values, value_set=pa.array(known) if isinstance(known, tuple) else known.combine_chunks())
+    found = pc.index_in(values, value_set=pa.array(known))
     if found.null_count:
         missing = values.filter(pc.is_null(found))[0].as_py()
         raise UserError(f"a table of the cache has the unknown {what} {missing!r}")

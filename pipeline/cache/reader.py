@@ -70,15 +70,19 @@ class Cache(Tables):
         }
         for name in last.keys() & set(names):
             self._map(name, last[name])
+        if self._index("caption/text").dtype != np.int64:
+            raise UserError(f"{self.path} has an older layout (caption/text of {schema.INDEX_FILE}); {REBUILD_HINT}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "info": self.info}
 
     def check(self) -> None:
         """Reads the tables and maps the arrays; raises UserError, with the fix, for a damaged or truncated file."""
-        for name in ("samples", "phrases", "rejects"):
+        for name in ("phrases", "rejects"):
             getattr(self, name)
-        for _ in self.caption_blocks():
+        for _ in self.blocks(schema.SAMPLES_FILE):
+            pass
+        for _ in self.blocks(schema.CAPTIONS_FILE):
             pass
         for name in ("images", "phrase_text", "sentence", "token_rows", "offsets"):
             getattr(self, name)
@@ -159,7 +163,7 @@ class Cache(Tables):
 
     @cached_property
     def caption_text(self) -> np.ndarray:
-        """Caption row → number of its string, int32 [C]; equal captions have equal numbers."""
+        """Caption row → number of its string, int64 [C] ≥ 0; equal captions have equal numbers in all caches."""
         return self._index("caption/text")
 
     def captions_of(self, sample_row: int) -> range:
@@ -170,6 +174,11 @@ class Cache(Tables):
         """Sample rows of a split, int64; empty for a split that the format does not define."""
         known = {name: number for number, name in enumerate(schema.SPLITS)}
         return np.flatnonzero(self._index("sample/split") == known.get(split, len(known)))
+
+    def split_counts(self) -> dict[str, int]:
+        """Number of images in each split that has images."""
+        counts = np.bincount(self._index("sample/split"), minlength=len(schema.SPLITS)).tolist()
+        return {split: count for split, count in zip(schema.SPLITS, counts, strict=True) if count}
 
     @cached_property
     def phrase_mean(self) -> dict[str, np.ndarray]:

@@ -18,8 +18,10 @@ from hspcgan.pipeline.cache.hdf5_file import mapped
 from hspcgan.pipeline.cache.image_store import EncodedImages, problems
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.tables.counts import count
+from hspcgan.pipeline.cache.tables.digests import Places, digests
+from hspcgan.pipeline.cache.tables.read import FILES
 
-BLOCK_BYTES, BLOCK_ROWS = 2**26, 2**14  # read at once
+BLOCK_BYTES = 2**26  # read at once
 
 
 def validate(path: Path | str, checksums: bool = True, report: Callable[[int], object] = lambda count: None) -> None:
@@ -83,12 +85,10 @@ def _chained(info: dict) -> str:
 
 
 def _nulls(cache: Cache) -> Iterator[str]:
-    tables = {"samples": cache.samples, "phrases": cache.phrases, "rejects": cache.rejects}
-    found = {name: schema.null_columns(table) for name, table in tables.items()}
-    found["captions"] = [name for block in cache.caption_blocks() for name in schema.null_columns(block)]
-    for name, nulls in found.items():
+    for name in FILES:
+        nulls = [column for block in cache.blocks(name) for column in schema.null_columns(block)]
         if nulls:
-            yield f"{name}.parquet: nulls in {', '.join(dict.fromkeys(nulls))}"
+            yield f"{name}: nulls in {', '.join(dict.fromkeys(nulls))}"
 
 
 def _counts(cache: Cache) -> Iterator[str]:
@@ -99,31 +99,38 @@ def _counts(cache: Cache) -> Iterator[str]:
 
 
 def _keys(cache: Cache) -> Iterator[str]:
-    keys, splits = cache.samples["key"], set(cache.samples["split"].unique().to_pylist())
-    if len(keys.unique()) != len(keys):
+    splits: set[str] = set()
+    for block in cache.blocks(schema.SAMPLES_FILE, ["split"]):
+        splits.update(block["split"].unique().to_pylist())
+    keys = Places(_digests(cache, schema.SAMPLES_FILE, "key"))
+    if keys.repeated >= 0:
         yield "samples.parquet: keys are not unique"
     if splits - set(schema.SPLITS):
         yield f"samples.parquet: splits {sorted(splits - set(schema.SPLITS))}, expected {schema.SPLITS}"
-    owners = cache.column(schema.CAPTIONS_FILE, "key")
-    rows = pc.index_in(owners, keys.combine_chunks())
-    if rows.null_count:
-        yield f"captions.parquet: keys without a sample, such as {_some(owners.filter(pc.is_null(rows)))}"
-    elif (np.diff(rows.to_numpy()) < 0).any():
-        yield "captions.parquet: not in the order of samples.parquet"
-    mute = keys.filter(pc.invert(pc.is_in(keys, owners.unique())))
-    if len(mute):
-        yield f"samples.parquet: samples without a caption, such as {_some(mute)}"
-    ids = cache.column(schema.CAPTIONS_FILE, "caption_id")
-    if len(ids.unique()) != len(ids):
+    last, spoken = 0, np.zeros(len(keys.order), bool)
+    for block in cache.blocks(schema.CAPTIONS_FILE, ["key"]):
+        rows = keys.find(block["key"])
+        if rows.min() < 0:
+            yield f"captions.parquet: keys without a sample, such as {[block['key'][int(rows.argmin())].as_py()]}"
+            return
+        if rows[0] < last or (np.diff(rows) < 0).any():
+            yield "captions.parquet: not in the order of samples.parquet"
+            return
+        last = rows[-1]
+        spoken[rows] = True
+    if not spoken.all():
+        mute = cache.samples_at([int(spoken.argmin())], ["key"])["key"].to_pylist()
+        yield f"samples.parquet: samples without a caption, such as {mute}"
+    if Places(_digests(cache, schema.CAPTIONS_FILE, "caption_id")).repeated >= 0:
         yield "captions.parquet: caption ids are not unique"
 
 
-def _some(values: pa.ChunkedArray) -> list[str]:
-    return sorted(values.unique().to_pylist())[:3]
+def _digests(cache: Cache, name: str, column: str) -> Iterator[np.ndarray]:
+    return (digests(block[column]) for block in cache.blocks(name, [column]))
 
 
 def _samples(cache: Cache) -> Iterator[str]:
-    for row in (row for batch in cache.samples.to_batches(BLOCK_ROWS) for row in batch.to_pylist()):
+    for row in (row for block in cache.blocks(schema.SAMPLES_FILE) for row in block.to_pylist()):
         if not re.fullmatch("[0-9a-f]{64}", row["sha256"]) or row["width"] < 1 or row["height"] < 1:
             size = f"{row['width']}×{row['height']}"
             yield f"samples.parquet: {row['key']} has the invalid size {size} or sha256 {row['sha256']!r}"
@@ -145,7 +152,7 @@ def _shapes(cache: Cache) -> Iterator[str]:
     width, size = cache.info["clip"]["embed_dim"], cache.info["image_size"]
     lengths = cache.column(schema.CAPTIONS_FILE, "n_tokens").to_numpy()
     offsets = offsets_of(lengths if cache.has_tokens else np.zeros_like(lengths))
-    captions, phrases, samples = len(offsets) - 1, len(cache.phrases), len(cache.samples)
+    captions, phrases, samples = len(offsets) - 1, len(cache.phrases), sum(cache.sample_shards())
     expected = {
         "phrase_text": ((phrases, width), "float16"), "sentence": ((captions, width), "float16"),
         "token_rows": ((offsets[-1], width), "float16"), "offsets": ((captions + 1,), "int64"),
@@ -194,7 +201,7 @@ def _phrases(cache: Cache) -> Iterator[str]:
 def _concepts(cache: Cache) -> Iterator[str]:
     kinds = pc.index_in(cache.phrases["kind"], pa.array(schema.KINDS)).fill_null(-1).to_numpy()
     counts = np.zeros(len(cache.phrases), np.int64)
-    problems = [line for block in cache.caption_blocks() for line in _block_concepts(block, kinds, counts)]
+    problems = [line for block in cache.blocks(schema.CAPTIONS_FILE) for line in _block_concepts(block, kinds, counts)]
     yield from dict.fromkeys(problems)
     if (counts != cache.phrases["count"].to_numpy()).any():
         yield "phrases.parquet: counts do not match the captions"
@@ -225,7 +232,7 @@ def _spans(cache: Cache) -> Iterator[str]:
     context, name = cache.info["clip"]["context_length"], cache.info["clip"]["name"]
     problems: dict[str, None] = {}
     first = 0
-    for captions in cache.caption_blocks():
+    for captions in cache.blocks(schema.CAPTIONS_FILE):
         lengths = pc.utf8_length(captions["text"]).to_numpy()
         column = captions["entities"].combine_chunks()
         items = column.flatten()

@@ -79,7 +79,7 @@ def _matching(cache: Cache, search: str | None) -> np.ndarray:
 
 
 def _facts(cache: Cache) -> list[str]:
-    info, splits = cache.info, Counter(cache.samples["split"].to_pylist())
+    info, splits = cache.info, Counter(cache.split_counts())
     return [
         ", ".join(f"{count:,} {split}" for split, count in splits.most_common()) + " images",
         f"{info['image_size']} px, {describe_store(info)}",

@@ -102,7 +102,7 @@ def statistics(cache: Cache) -> str:
     """Formats counts, rows in and out, rejects by reason, concepts per caption and frequent phrases for a terminal."""
     counts, info = cache.info["counts"], cache.info
     offered = counts["samples"] + counts["captions"] + counts["rejects"]
-    splits = Counter(cache.samples["split"].to_pylist())
+    splits = cache.split_counts()
     alignment = info["parser"].get("alignment", {})
     lines = [
         f"rows    {offered:,} in = {counts['samples']:,} images + {counts['captions']:,} captions + "

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
+from hspcgan.pipeline.stages import text_order
 from hspcgan.pipeline.stages.engines import mapper_factory
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 BATCH_TEXTS = 128
 SHARD_TEXTS = 16 * BATCH_TEXTS
-BLOCK = 4096  # texts that are in memory as Python strings at once
 
 
 class Templates(BaseModel):
@@ -159,16 +159,11 @@ def stage(config: EncodeConfig) -> Stage:
         return f"{config.clip} on {device}; " + " · ".join(f"“{text}”" for text in templates.values())
 
     def open_job(partial: PartialCache) -> Job:
-        captions, prompts = partial.texts(templates)
-        warn_unknown(texts_of(captions, prompts), path)
-        batch = by_length(clip, captions, prompts)
-        sizes = [len(batch[start : start + SHARD_TEXTS]) for start in range(0, len(batch), SHARD_TEXTS)]
-
-        def read(index: int) -> list[tuple[str, bool]]:
-            return text_pairs(batch[index * SHARD_TEXTS : (index + 1) * SHARD_TEXTS])
-
+        order = in_order(clip, partial.unique_texts(templates), partial.scratch("encode"))
+        warn_unknown(text_order.texts_of(order), path)
+        read = functools.partial(text_order.read_shard, order)
         return Job(
-            sizes=sizes,
+            sizes=text_order.shard_sizes(order),
             read=read,
             make_mapper=mapper_factory(encode_shard, path, config.allow_unverified, device, config.tokens),
             pack=lambda index, encoded: pack(read(index), encoded),
@@ -208,35 +203,25 @@ def device_of(config: EncodeConfig) -> str:
     return str(pick_device(config.device, "encode.device"))
 
 
-def by_length(clip: "FrozenClip", captions: pa.Array, prompts: pa.Array) -> pa.Table:
-    """Returns `text` and `is_caption`, sorted by number of tokens and text, for batches that are stable and compact."""
-    kinds = np.repeat([True, False], [len(captions), len(prompts)])
-    texts = pa.chunked_array([captions, prompts], pa.string())
-    lengths, overlong = np.empty(len(texts), np.int32), 0
-    for start in range(0, len(texts), BLOCK):
-        part = slice(start, start + BLOCK)
-        ids, truncated = clip.tokenize(texts[part].to_pylist())
-        lengths[part] = (ids.argmax(dim=-1) + 1).numpy()
-        overlong += int((truncated.numpy() & kinds[part]).sum())
+def in_order(clip: "FrozenClip", texts: Iterable[pa.Table], folder: Path) -> Path:
+    """Sorts texts by number of tokens and text, for batches that are stable and compact; see `write_order`."""
+    captions = overlong = 0
+
+    def lengths(table: pa.Table) -> np.ndarray:
+        nonlocal captions, overlong
+        ids, truncated = clip.tokenize(table["text"].to_pylist())
+        is_caption = table["is_caption"].to_numpy()
+        captions += int(is_caption.sum())
+        overlong += int((truncated.numpy() & is_caption).sum())
+        return (ids.argmax(dim=-1) + 1).numpy()
+
+    order = text_order.write_order(texts, lengths, folder, SHARD_TEXTS)
     if overlong:
         log.warning(
-            f"{overlong} of {len(captions)} unique captions exceed CLIP's {clip.context_length} tokens; "
+            f"{overlong} of {captions} unique captions exceed CLIP's {clip.context_length} tokens; "
             "their features cover only the beginning (`truncated` in captions.parquet)"
         )
-    table = pa.table({"text": texts, "is_caption": kinds, "length": lengths})
-    return table.sort_by([("length", "ascending"), ("text", "ascending")]).select(["text", "is_caption"])
-
-
-def text_pairs(batch: pa.Table) -> list[tuple[str, bool]]:
-    """Converts rows of `by_length` to the (text, is a caption) pairs that the mapper takes."""
-    return list(zip(batch["text"].to_pylist(), batch["is_caption"].to_pylist(), strict=True))
-
-
-def texts_of(*columns: pa.Array) -> Iterator[str]:
-    """Yields the texts in columns one by one; only a block of them is in memory as Python strings."""
-    for column in columns:
-        for start in range(0, len(column), BLOCK):
-            yield from column[start : start + BLOCK].to_pylist()
+    return order
 
 
 def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:

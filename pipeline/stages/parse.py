@@ -10,9 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.batch_index import offsets_of
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
-from hspcgan.pipeline.cache.partial.reader import numbered
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.annotate.versions import rules_code
 from hspcgan.pipeline.concepts.concept_types import Concepts
@@ -22,17 +20,14 @@ from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 
 class _Plan:
-    """Assigns each unique caption to the shard where it first occurs and is parsed; needs a few bytes per caption."""
+    """Assigns each unique caption to the shard where it first occurs and is parsed; needs 4 bytes per caption."""
 
     def __init__(self, partial: PartialCache) -> None:
-        sizes = [len(partial.column_of("ingest", index, "captions", "text")) for index in partial.shards("ingest")]
-        self.starts = offsets_of(np.array(sizes, np.int64))  # row, over all shards, of the first caption of each shard
-        _, self.codes = numbered(partial.column("ingest", "captions", "text"))
-        _, self.first = np.unique(self.codes, return_index=True)  # code → row where the caption first occurs
+        self.starts, self.first = partial.first_captions()
 
     def home(self, shard: int) -> np.ndarray:
-        """For each caption of a shard, the row (over all shards) where an equal caption first occurs, int64."""
-        return self.first[self.codes[self.starts[shard] : self.starts[shard + 1]]]
+        """For each caption of a shard, the row (over all shards) where an equal caption first occurs, int32."""
+        return self.first[self.starts[shard] : self.starts[shard + 1]]
 
     def fresh(self, shard: int) -> np.ndarray:
         """Rows within a shard of the captions that are parsed there, int64."""

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -207,7 +206,7 @@ def describe(recipe: Recipe, partial: PartialCache) -> dict:
 
 def summary(cache: Cache) -> list[str]:
     """Summarises a finished cache in lines for the user: sizes, rejects and their reasons."""
-    counts, splits = cache.info["counts"], _splits(cache)
+    counts, splits = cache.info["counts"], cache.split_counts()
     lines = [
         f"{counts['samples']:,} images ({schema.split_counts(splits)}), "
         f"{counts['captions']:,} captions, {counts['phrases']:,} unique phrases, {counts['tokens']:,} tokens"
@@ -227,17 +226,13 @@ def summary(cache: Cache) -> list[str]:
 
 def doubts(cache: Cache) -> list[str]:
     """Lists why a finished cache may not be what the user wants: truncated captions, splits, other languages."""
-    counts, splits = cache.info["counts"], _splits(cache)
+    counts, splits = cache.info["counts"], cache.split_counts()
     lines = []
     if counts["truncated"]:
         lines.append(f"{counts['truncated']} captions are longer than CLIP's context and were truncated")
-    if not splits["test"]:
+    if "test" not in splits:
         lines.append("no test sample, so nothing to evaluate on; set data.test_fraction or add a test split")
-    if not splits["train"]:
+    if "train" not in splits:
         lines.append("no training sample; every image is in the test split")
     found = languages(cache)
     return [*lines, *split_doubts(cache), *([found.doubt()] if found and found.doubt() else [])]
-
-
-def _splits(cache: Cache) -> Counter[str]:
-    return Counter(cache.samples["split"].to_pylist())

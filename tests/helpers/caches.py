@@ -199,7 +199,7 @@ def run_stages(partial: PartialCache, world: World, upto: str = "encode", step: 
         if partial.is_complete(stage):
             continue
         if stage == "encode":
-            captions, prompts = (texts.to_pylist() for texts in partial.texts(TEMPLATES))
+            captions, prompts = sorted_texts(partial, TEMPLATES)
             shards = [encode_shard(captions[i::3], prompts[i::3]) for i in range(3)]
         else:
             make = ingest_shard if stage == "ingest" else parse_shard
@@ -209,6 +209,13 @@ def run_stages(partial: PartialCache, world: World, upto: str = "encode", step: 
                 step(f"{stage} {i}")
                 partial.write(stage, i, *shard)
         partial.complete(stage, len(shards))
+
+
+def sorted_texts(partial: PartialCache, templates: dict[str, str]) -> tuple[list[str], list[str]]:
+    """What is to be encoded: unique captions, and prompts that are no caption."""
+    rows = [row for table in partial.unique_texts(templates) for row in table.to_pylist()]
+    captions = sorted(row["text"] for row in rows if row["is_caption"])
+    return captions, sorted(row["text"] for row in rows if not row["is_caption"])
 
 
 def make_cache(path: Path, world: World, replace: bool = False, step: Callable[[str], Any] = str) -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 import yaml
+from helpers.caches import sorted_texts
 
 from hspcgan.model.clip.frozen import load_clip
 from hspcgan.pipeline.cache import schema
@@ -77,7 +78,7 @@ def make_cache(
         partial.write("parse", 0, {"concepts": pa.Table.from_pylist(concepts, schema=schema.CONCEPTS)})
         partial.complete("parse", 1)
         partial.begin("encode", {} if keep_tokens else {"tokens": False})
-        texts, prompts = (found.to_pylist() for found in partial.texts(TEMPLATES))
+        texts, prompts = sorted_texts(partial, TEMPLATES)
         counts = [n_tokens[i % len(n_tokens)] for i in range(len(texts) + len(prompts))]
         lengths = [keep_tokens * n for n in counts[: len(texts)]] + [0] * len(prompts)
         rows = [{"text": text, "n_tokens": n, "truncated": False}

@@ -1,4 +1,4 @@
-"""Assembles finished shards into the files of the cache, shard by shard; strings and ids stay in memory, in Arrow.
+"""Assembles finished shards into the files of the cache, shard by shard; only digests of strings stay in memory.
 
 The bytes depend only on the contents of the shards: HDF5 without timestamps, Parquet with one row group per shard.
 """
@@ -22,6 +22,7 @@ from hspcgan.pipeline.cache.hdf5_file import new_hdf5
 from hspcgan.pipeline.cache.image_store import shard_images
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.cache.tables.counts import count
+from hspcgan.pipeline.cache.tables.digests import Places, digests, first_rows
 
 BLOCK = 4096  # captions or phrases with features in memory at once
 
@@ -36,25 +37,31 @@ class EncodedShards:
         shards = store.shards("encode")
         if not shards:
             raise UserError(f"{store.path}: no usable captions; fix the data (its rejects list the reasons)")
-        self.arrays = [store.read("encode", shard, only=["sentence", "tokens", "offsets"])[1] for shard in shards]
+        self.arrays = [self._mapped(store, shard) for shard in shards]
         self.starts = offsets_of(np.array([len(arrays["sentence"]) for arrays in self.arrays]))
         self.n_tokens, self.truncated = (
             store.column("encode", "texts", name).to_numpy() for name in ("n_tokens", "truncated")
         )
-        self.texts = _whole(store.column("encode", "texts", "text"))
+        self.places = Places(digests(store.column_of("encode", shard, "texts", "text")) for shard in shards)
         self.width = self.arrays[0]["sentence"].shape[1]
-        again = np.flatnonzero(self.find(self.texts) != np.arange(len(self.texts)))
-        if len(again):
-            text = self.texts[int(again[0])].as_py()
+        if self.places.repeated >= 0:
+            shard = int(np.searchsorted(self.starts, self.places.repeated, side="right")) - 1
+            texts = store.column_of("encode", shards[shard], "texts", "text")
+            text = texts[self.places.repeated - int(self.starts[shard])].as_py()
             raise UserError(f"encode: {text!r} is in two shards; remove {store.folder('encode')}, then run again")
+
+    @staticmethod
+    def _mapped(store: ShardStore, shard: int) -> dict[str, np.ndarray]:
+        arrays = store.read("encode", shard, only=["sentence", "tokens", "offsets"])[1]
+        return {name: np.asarray(array) for name, array in arrays.items()}  # slices of a memmap are slow
 
     def find(self, texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """The position of each text, int32; raises UserError for a text without features."""
-        found = pc.index_in(_whole(texts), value_set=self.texts)
-        if found.null_count:
-            text = _whole(texts).filter(pc.is_null(found))[0].as_py()
+        found = self.places.find(texts)
+        if len(found) and found.min() < 0:
+            text = texts[int(found.argmin())].as_py()
             raise UserError(f"encode: no features for {text!r}; run the encode stage again")
-        return found.to_numpy()
+        return found
 
     def sentences(self, places: np.ndarray) -> np.ndarray:
         """Sentence features of the texts, float16 [n, d]."""
@@ -81,10 +88,20 @@ class EncodedShards:
         return zip(shards.tolist(), (places - self.starts[shards]).tolist(), strict=True)
 
 
-def _whole(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Returns one array with 64-bit offsets, since millions of captions exceed 2 GB."""
-    wide = texts.cast(pa.large_string())
-    return wide.combine_chunks() if isinstance(wide, pa.ChunkedArray) else wide
+class PhraseIds:
+    """Ids of phrases by kind and text, the row numbers of phrases.parquet."""
+
+    def __init__(self, phrases: pa.Table) -> None:
+        self.first: dict[str, int] = {}
+        self.places: dict[str, Places] = {}
+        for kind in schema.KINDS:
+            self.first[kind] = sum(len(places.order) for places in self.places.values())
+            self.places[kind] = Places([digests(phrases["text"].filter(pc.equal(phrases["kind"], kind)))])
+
+    def of(self, kind: str, mentions: pa.Array) -> np.ndarray:
+        """The id of each mention, int32 [n]."""
+        encoded = mentions.dictionary_encode()
+        return (self.places[kind].find(encoded.dictionary) + self.first[kind])[encoded.indices.to_numpy()]
 
 
 def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
@@ -93,12 +110,13 @@ def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     Raises UserError if rows were lost (rows in ≠ rows out + rejects), keys repeat or a text has no features.
     """
     encoded = EncodedShards(store)
-    places = encoded.find(store.column("ingest", "captions", "text"))
-    phrases, ids = store.numbered_phrases(info["templates"])
+    texts = (store.column_of("ingest", shard, "captions", "text") for shard in store.shards("ingest"))
+    places = np.concatenate([encoded.find(part) for part in texts])
+    phrases = store.phrases(info["templates"])
     pq.write_table(phrases, final / schema.PHRASES_FILE)
     _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(store, "samples"))
     _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(store, "rejects"))
-    _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(store, encoded, places, ids))
+    _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(store, encoded, places, PhraseIds(phrases)))
     size = write_images(final / schema.IMAGES_FILE, store)
     if "taps" in info:
         write_array(final / schema.TAPS_FILE, store, "taps", "taps")
@@ -115,10 +133,8 @@ def _ingested(store: ShardStore, table: str) -> Iterator[pa.Table]:
         yield store.read("ingest", shard, only=[table])[0][table]
 
 
-def _captions(
-    store: ShardStore, encoded: EncodedShards, places: np.ndarray, ids: Mapping[str, np.ndarray]
-) -> Iterator[pa.Table]:
-    start, used = 0, dict.fromkeys(schema.COLUMNS, 0)  # captions, and mentions of each kind, in earlier shards
+def _captions(store: ShardStore, encoded: EncodedShards, places: np.ndarray, ids: PhraseIds) -> Iterator[pa.Table]:
+    start = 0  # captions in earlier shards
     for shard in store.shards("ingest"):
         captions = store.read("ingest", shard, only=["captions"])[0]["captions"]
         concepts = store.read("parse", shard, only=["concepts"])[0]["concepts"]
@@ -132,10 +148,8 @@ def _captions(
         columns |= {"n_tokens": encoded.n_tokens[here], "truncated": encoded.truncated[here]}
         for kind, name in schema.COLUMNS.items():
             column = concepts[name].combine_chunks()
-            count = len(column.flatten())
-            part = ids[kind][used[kind] : used[kind] + count]
-            used[kind] += count
-            columns[name] = _with_ids(column, part, schema.CAPTIONS.field(name).type)
+            found = ids.of(kind, column.flatten().field("phrase"))
+            columns[name] = _with_ids(column, found, schema.CAPTIONS.field(name).type)
         columns["graph"] = concepts["graph"]
         yield pa.table([columns[name] for name in schema.CAPTIONS.names], schema=schema.CAPTIONS)
 
@@ -226,8 +240,9 @@ def _checked_counts(store: ShardStore, final: Path) -> dict[str, int]:
             f"ingest: {rows_in} rows in, but {counts['rows_in']} out: {counts['samples']} samples, "
             f"{counts['captions']} captions and {counts['rejects']} rejects; this is a bug in the source's reader"
         )
-    repeated = store.column("ingest", "samples", "key").value_counts()
-    twice = sorted(repeated.field("values").filter(pc.greater(repeated.field("counts"), 1)).to_pylist())
-    if twice:
+    keys = store.column("ingest", "samples", "key")
+    again = np.flatnonzero(first_rows(digests(keys)) != np.arange(len(keys)))
+    if len(again):
+        twice = sorted(set(keys.take(pa.array(again)).to_pylist()))
         raise UserError(f"ingest: {len(twice)} keys are not unique, such as {twice[:5]}; rename the images")
     return counts

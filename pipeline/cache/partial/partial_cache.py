@@ -26,6 +26,9 @@ from hspcgan.pipeline.cache.validate import validate
 
 log = logging.getLogger("hspcgan.pipeline")
 
+SCRATCH = ".scratch.partial"
+"""Named as unfinished shards are, and removed like them after a kill."""
+
 
 class PartialCache(ShardStore):
     """`CACHE.partial`: the shards of all stages, resumable after each shard; a context manager that holds the lock.
@@ -110,8 +113,16 @@ class PartialCache(ShardStore):
         """Writes one shard, complete or not at all; `stats` is not part of the finished cache."""
         write_shard(self.folder(stage), stage, index, tables, arrays, stats)
 
+    def scratch(self, stage: str) -> Path:
+        """Creates an empty folder for temporary files of a running stage; `complete` removes it."""
+        folder = self.folder(stage) / SCRATCH
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
+
     def complete(self, stage: str, shards: int) -> None:
         """Marks a stage as done; raises UserError if its shards are not 0 … shards − 1."""
+        shutil.rmtree(self.folder(stage) / SCRATCH, ignore_errors=True)
         there, wanted = set(self.shards(stage)), set(range(shards))
         if wanted - there:
             missing = sorted(wanted - there)[:10]

@@ -1,7 +1,7 @@
 """Reads a cache under construction: which shards of `CACHE.partial` are complete, and their rows."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.batch_index import offsets_of
 from hspcgan.pipeline.cache.cache_json import work_folder
 from hspcgan.pipeline.cache.partial.shards import Arrays, Tables, read_column, read_shard, shard_complete, shard_stats
+from hspcgan.pipeline.cache.tables.digests import Places, digests, first_rows
+
+ADDED_UP = 256  # shards whose counts of phrases are in memory at a time
 
 
 class ShardStore:
@@ -59,50 +63,64 @@ class ShardStore:
 
     def phrases(self, templates: Mapping[str, str]) -> pa.Table:
         """Unique phrases of the parse stage as schema.PHRASES, sorted by kind and text; ids are row numbers."""
-        return self.numbered_phrases(templates)[0]
-
-    def numbered_phrases(self, templates: Mapping[str, str]) -> tuple[pa.Table, dict[str, np.ndarray]]:
-        """The phrases, and for each kind the ids of all mentions in the order of the captions, int32."""
-        tables, ids, first = [schema.PHRASES.empty_table()], {}, 0
+        tables, first = [schema.PHRASES.empty_table()], 0
         for kind, name in schema.COLUMNS.items():
-            lists = self.column("parse", "concepts", name, "phrase")
-            mentions = pa.chunked_array([c.flatten().field("phrase") for c in lists.chunks], pa.string())
-            texts, codes = numbered(mentions)
-            order = pc.array_sort_indices(texts).to_numpy()
-            rank = np.empty(len(order), np.int32)
-            rank[order] = np.arange(first, first + len(order))
-            ids[kind] = rank[codes]
+            found = self._counted(name)
+            found = found.take(pc.array_sort_indices(found["text"].combine_chunks()))
             start, end = (pa.scalar(part) for part in templates[kind].split("{}"))
-            known = texts.take(pa.array(order))
             columns = {
-                "phrase": pa.array(np.arange(first, first + len(order), dtype=np.int32)),
-                "kind": pa.array([kind]).take(pa.array(np.zeros(len(order), np.int32))),
-                "text": known,
-                "prompt": pc.binary_join_element_wise(start, known, end, ""),
-                "count": pa.array(np.bincount(codes, minlength=len(order))[order].astype(np.int64)),
+                "phrase": pa.array(np.arange(first, first + len(found), dtype=np.int32)),
+                "kind": pa.array([kind]).take(pa.array(np.zeros(len(found), np.int32))),
+                "text": found["text"],
+                "prompt": pc.binary_join_element_wise(start, found["text"], end, ""),
+                "count": found["count"],
             }
             tables.append(pa.table(columns, schema=schema.PHRASES))
-            first += len(order)
-        return pa.concat_tables(tables).combine_chunks(), ids
+            first += len(found)
+        return pa.concat_tables(tables).combine_chunks()
 
-    def texts(self, templates: Mapping[str, str]) -> tuple[pa.Array, pa.Array]:
-        """What the encode stage encodes: unique captions, and unique prompts that are not captions; both sorted."""
-        captions = _sorted(self.column("ingest", "captions", "text").unique())
+    def _counted(self, column: str) -> pa.Table:
+        """`text` and `count` of the unique phrases of a column, counted shard by shard."""
+        parts: list[pa.Table] = []
+        for index in self.shards("parse"):
+            lists = self.column_of("parse", index, "concepts", column, "phrase")
+            mentions = pa.chunked_array([chunk.flatten().field("phrase") for chunk in lists.chunks], pa.string())
+            parts.append(pa.Table.from_arrays(mentions.value_counts().flatten(), ["text", "count"]))
+            if len(parts) == ADDED_UP:
+                parts = [_sums(parts)]
+        return _sums([pa.table({"text": pa.array([], pa.string()), "count": pa.array([], pa.int64())}), *parts])
+
+    def first_captions(self) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Finds where each caption occurs first; rows are counted over all shards of ingest.
+
+        Returns the row of the first caption of each shard and the end, int64 [shards + 1], and for each caption the row
+        of the first equal caption, int32 [C].
+        """
+        found = [digests(self.column_of("ingest", index, "captions", "text")) for index in self.shards("ingest")]
+        starts = offsets_of(np.array([len(part) for part in found], np.int64))
+        return starts, first_rows(np.concatenate([np.zeros((0, 2), np.uint64), *found]))
+
+    def unique_texts(self, templates: Mapping[str, str]) -> Iterator[pa.Table]:
+        """What the encode stage encodes: unique captions, then unique prompts that are not captions.
+
+        Yields tables of `text` and `is_caption`.
+        """
+        starts, first = self.first_captions()
+        known = []
+        for number, index in enumerate(self.shards("ingest")):
+            rows = np.arange(starts[number], starts[number + 1])
+            fresh = np.flatnonzero(first[rows] == rows)
+            texts = self.column_of("ingest", index, "captions", "text").take(pa.array(fresh))
+            known.append(digests(texts))
+            yield pa.table({"text": texts, "is_caption": np.ones(len(texts), bool)})
         prompts = self.phrases(templates)["prompt"].unique()
-        return captions, _sorted(prompts.filter(pc.invert(pc.is_in(prompts, captions))))
+        others = prompts.filter(pa.array(Places(known).find(prompts) < 0))
+        yield pa.table({"text": others, "is_caption": np.zeros(len(others), bool)})
 
 
-def numbered(texts: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Unique strings in order of first appearance, and the number of each string among them, int32.
-
-    The chunks are combined into one array with 64-bit offsets; otherwise each chunk would get a separate dictionary.
-    """
-    encoded = texts.cast(pa.large_string()).combine_chunks().dictionary_encode()
-    return encoded.dictionary.cast(texts.type), encoded.indices.to_numpy()
-
-
-def _sorted(texts: pa.Array) -> pa.Array:
-    return texts.take(pc.array_sort_indices(texts))
+def _sums(parts: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(parts).group_by("text").aggregate([("count", "sum")]).rename_columns(["text", "count"])
 
 
 def read_json(path: Path, keys: set[str]) -> dict[str, Any]:

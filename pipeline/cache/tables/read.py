@@ -122,10 +122,10 @@ class Tables:
         with self._opened(name, FILES[name]) as file:
             return file.read(columns=[column])[column]
 
-    def caption_blocks(self, rows: int = 2**14) -> Iterator[pa.Table]:
-        """Yields captions.parquet in blocks of at most `rows` rows; raises UserError if the file is damaged."""
-        with self._opened(schema.CAPTIONS_FILE, schema.CAPTIONS) as file:
-            for batch in file.iter_batches(rows):
+    def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = 2**14) -> Iterator[pa.Table]:
+        """Yields a Parquet file in blocks of at most `rows` rows; raises UserError if the file is damaged."""
+        with self._opened(name, FILES[name]) as file:
+            for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):
                 yield pa.Table.from_batches([batch])
 
     def _table(self, name: str, columns: pa.Schema) -> pa.Table:

@@ -13,6 +13,7 @@ import pytest
 from helpers.caches import World, attribute, entity, make_cache, relation, reseal
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 
 SCHEMAS = {
@@ -160,7 +161,7 @@ def test_a_wrong_cache_json_is_named(cache, change, message):
         ("features.h5", "caption/offsets", lambda a: put(a, 2, a[2] - 1), "caption/offsets do not match n_tokens"),
         ("features.h5", "caption/offsets", lambda a: a + 1, "caption/offsets do not match n_tokens"),
         ("index.h5", "caption/sample", lambda a: put(a, 0, 1), "index.h5: caption/sample does not match the tables"),
-        ("index.h5", "caption/text", lambda a: a.astype(np.int64), "index.h5: caption/text does not match"),
+        ("index.h5", "caption/text", lambda a: put(a, 0, 7), "index.h5: caption/text does not match"),
         ("index.h5", "sample/split", lambda a: a[:-1], "index.h5: sample/split does not match"),
         ("index.h5", "entity/phrase", lambda a: put(a, 0, 99), "index.h5: entity/phrase does not match"),
         ("index.h5", "phrase/mean", lambda a: a + 1, "index.h5: phrase/mean does not match"),
@@ -193,3 +194,10 @@ def test_all_that_is_broken_is_named_at_once(cache):
         validate(cache)
     for message in ("splits ['dev']", "caption ids are not unique", "states 0 tokens"):
         assert message in str(error.value)
+
+
+def test_a_cache_of_the_older_layout_is_refused_with_the_command_that_rebuilds_it(cache):
+    change_array(cache, "index.h5", "caption/text", lambda a: np.arange(len(a), dtype=np.int32))
+    for opened in (Cache, validate):
+        with pytest.raises(ValueError, match=r"older layout \(caption/text of .*; rebuild it with .*--rebuild"):
+            opened(cache)

@@ -1,0 +1,67 @@
+"""Equal texts by their digests: 16 bytes stand for a text of any length, so that millions need not be in memory.
+
+Two texts of one digest (BLAKE2b, 128 bits) would be taken for equal; among 100 million the chance of such a pair is
+1.5e-23.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+
+BLOCK = 2**14  # texts that are Python strings at a time
+
+
+def digests(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """The digest of each text, uint64 [n, 2]."""
+    blocks = [texts.slice(start, BLOCK).to_pylist() for start in range(0, len(texts), BLOCK)]
+    raw = (b"".join(blake2b(text.encode(), digest_size=16).digest() for text in block) for block in blocks)
+    return np.frombuffer(b"".join(raw), "<u8").reshape(-1, 2)
+
+
+def text_numbers(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """A number for each text, int64 [n] from 0 up: 63 bits of its digest, so that it is the same in every cache."""
+    return (digests(texts)[:, 0] >> np.uint64(1)).astype(np.int64)
+
+
+def first_rows(found: np.ndarray) -> np.ndarray:
+    """For each digest the first row that has it, int32 [n]."""
+    order = np.lexsort((found[:, 1], found[:, 0])).astype(np.int32)  # stable: equal ones stay in order
+    begins = np.ones(len(order), bool)
+    begins[1:] = (found[order[1:]] != found[order[:-1]]).any(1)
+    starts = np.flatnonzero(begins)
+    rows = np.empty(len(order), np.int32)
+    rows[order] = np.repeat(order[starts], np.diff(np.append(starts, len(order))))
+    return rows
+
+
+class Places:
+    """The places of texts in a list of unique ones; 20 bytes a text.
+
+    `repeated`: a place whose text occurs before, or −1.
+    """
+
+    def __init__(self, parts: Iterable[np.ndarray]) -> None:
+        """`parts`: the digests of the unique texts in order, uint64 [n, 2] each."""
+        found = np.concatenate([np.zeros((0, 2), np.uint64), *parts])
+        order = np.lexsort((found[:, 1], found[:, 0]))
+        self.high, self.low, self.order = found[order, 0], found[order, 1], order.astype(np.int32)
+        again = np.flatnonzero((np.diff(self.high) == 0) & (np.diff(self.low) == 0))
+        self.repeated = int(self.order[again[0] + 1]) if len(again) else -1
+
+    def find(self, texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """The place of each text, int32 [n]; −1 for one that is not in the list."""
+        wanted = digests(texts)
+        if not len(self.order):
+            return np.full(len(wanted), -1, np.int32)
+        at = np.searchsorted(self.high, wanted[:, 0])
+        last = len(self.order) - 1
+        while True:  # past texts that share the first half of the digest: none, but for a chance in billions
+            at = np.minimum(at, last)
+            further = (self.high[at] == wanted[:, 0]) & (self.low[at] < wanted[:, 1]) & (at < last)
+            if not further.any():
+                break
+            at = at + further
+        same = (self.high[at] == wanted[:, 0]) & (self.low[at] == wanted[:, 1])
+        return np.where(same, self.order[at], -1).astype(np.int32)

@@ -1,0 +1,72 @@
+"""The texts of the encode stage in the order of its batches: sorted on disk by DuckDB, read shard by shard."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+BLOCK = 4096  # texts that are Python strings at a time
+MEMORY = "512MB"  # of DuckDB; beyond it sorts on disk
+COLUMNS = pa.schema([("text", pa.string()), ("is_caption", pa.bool_())])
+
+
+def write_order(
+    texts: Iterable[pa.Table], lengths: Callable[[pa.Table], np.ndarray], folder: Path, shard_texts: int
+) -> Path:
+    """
+    A Parquet file in `folder` with the rows of `texts` by length, then text, a row group for each shard.
+
+    Args:
+        texts: tables of unique texts, `text` and `is_caption`.
+        lengths: such a table → the number of tokens of each text, int32 [n].
+        shard_texts: rows of a row group; the last one may be smaller.
+    """
+    import duckdb
+
+    fields = COLUMNS.append(pa.field("length", pa.int32()))
+    measured = (table.append_column("length", pa.array(lengths(table), pa.int32())) for table in blocks(texts, BLOCK))
+    rows = pa.RecordBatchReader.from_batches(fields, (batch for table in measured for batch in table.to_batches()))
+    path = folder / "texts.parquet"
+    settings = {"memory_limit": MEMORY, "threads": 1, "temp_directory": str(folder)}
+    with duckdb.connect(config=settings) as base, pq.ParquetWriter(path, COLUMNS) as writer:
+        base.register("texts", rows)
+        found = base.sql("SELECT text, is_caption FROM texts ORDER BY length, text").fetch_arrow_reader(BLOCK)
+        ordered = (pa.Table.from_batches([batch]).cast(COLUMNS) for batch in found)
+        for shard in blocks(ordered, shard_texts):
+            writer.write_table(shard, row_group_size=len(shard))
+    return path
+
+
+def blocks(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The rows of tables in tables of exactly so many rows, the last one smaller."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(map(len, held)) >= rows:
+            whole = pa.concat_tables(held)
+            full = len(whole) - len(whole) % rows
+            yield from (whole.slice(start, rows) for start in range(0, full, rows))
+            held = [whole.slice(full)]
+    whole = pa.concat_tables(held) if held else COLUMNS.empty_table()
+    if len(whole):
+        yield whole
+
+
+def shard_sizes(path: Path) -> list[int]:
+    """Texts in each shard of an order."""
+    groups = pq.ParquetFile(path).metadata
+    return [groups.row_group(index).num_rows for index in range(groups.num_row_groups)]
+
+
+def read_shard(path: Path, index: int) -> list[tuple[str, bool]]:
+    """A shard of an order as the mapper takes it: (text, is a caption)."""
+    table = pq.ParquetFile(path).read_row_group(index, use_threads=False)
+    return list(zip(table["text"].to_pylist(), table["is_caption"].to_pylist(), strict=True))
+
+
+def texts_of(path: Path) -> Iterator[str]:
+    """The texts of an order, one by one, a block of them in memory at a time."""
+    for batch in pq.ParquetFile(path).iter_batches(BLOCK, columns=["text"]):
+        yield from batch["text"].to_pylist()
