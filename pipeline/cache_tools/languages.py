@@ -60,8 +60,8 @@ def languages(cache: Cache) -> Languages | None:
     def lacks(word: str) -> bool:
         return not _is_known(word, known)
 
-    texts = cache.column("captions.parquet", "text")
-    for text in (text for chunk in texts.chunks for text in chunk.to_pylist()):
+    blocks = cache.blocks("captions.parquet", ["text"])
+    for text in (text for block in blocks for text in block["text"].to_pylist()):
         own = _WORD.findall(text.lower())
         absent = sum(map(lacks, own))
         words, unknown, captions = words + len(own), unknown + absent, captions + 1

@@ -16,7 +16,7 @@ TEST_NAMES = {"test", "val", "valid", "validation"}
 Box = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One row in the listing of a dataset; `ref` is what the dataset needs to read the row."""
 

@@ -1,7 +1,7 @@
 """Fingerprints of files for the signature of a source: cheap to compute on every run, different for new contents."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,6 +43,10 @@ def text_state(path: Path, limit: int = MAX_CAPTION_BYTES) -> str:
         return f"unreadable: {getattr(error, 'strerror', None) or error}"
 
 
-def hash_lines(lines: Sequence[str]) -> str:
+def hash_lines(lines: Iterable[str]) -> str:
     """sha256 (hex) of lines in order; surrogates, as in undecodable file names, are allowed."""
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+    digest, between = hashlib.sha256(), b""
+    for line in lines:
+        digest.update(between + line.encode("utf-8", "surrogatepass"))
+        between = b"\n"
+    return digest.hexdigest()

@@ -12,9 +12,11 @@ Members are read in place by offset and never unpacked, so names cannot escape t
 import hashlib
 import re
 import tarfile
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -39,10 +41,35 @@ Span = tuple[int, int]
 
 @dataclass
 class _Members:
+    """A sample as its shard is listed."""
+
     tar: Path
     files: dict[str, Span] = field(default_factory=dict)  # by suffix, lower case, from the first dot on
     seen: dict[str, str] = field(default_factory=dict)  # by suffix: sha256 of a caption, else `sampled_sha256`
     problem: str | None = None
+
+
+class _Sample:
+    """A listed sample in few bytes, as millions are in memory; of `seen`, which the signature holds, the image's."""
+
+    __slots__ = ("image_sha256", "problem", "spans", "suffixes", "tar")
+
+    def __init__(self, members: _Members) -> None:
+        self.tar, self.problem = members.tar, members.problem
+        suffixes = tuple(members.files)
+        self.suffixes = _SUFFIXES.setdefault(suffixes, suffixes)
+        self.spans = array("q", (number for span in members.files.values() for number in span)).tobytes()
+        images = _images(members)
+        self.image_sha256 = bytes.fromhex(members.seen[images[0]].split()[1]) if images else b""
+
+    @property
+    def files(self) -> dict[str, Span]:
+        numbers = memoryview(self.spans).cast("q")
+        return {suffix: (numbers[2 * n], numbers[2 * n + 1]) for n, suffix in enumerate(self.suffixes)}
+
+
+_SUFFIXES: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""The few combinations of suffixes, one object each."""
 
 
 class WebDatasetSource:
@@ -56,14 +83,23 @@ class WebDatasetSource:
             raise UserError(f"no tar shards: found {show_folders(self.root)}; expected {_EXPECTED}; set data.path")
 
     @cached_property
-    def _listed(self) -> list[tuple[str, _Members]]:
-        closed = [("?", _Members(path, problem=why)) for path, why in sorted(self._closed.items())]
-        return [*(sample for shard in self.shards for sample in _list(shard)), *closed]
+    def _listed(self) -> tuple[list[tuple[str, _Sample]], str]:
+        """The samples with their keys in order, and the signature."""
+        samples: list[tuple[str, _Sample]] = []
+
+        def lines() -> Iterator[str]:
+            closed = (("?", _Members(path, problem=why)) for path, why in sorted(self._closed.items()))
+            for key, members in chain(chain.from_iterable(map(_list, self.shards)), closed):
+                yield f"{members.tar.relative_to(self.root).as_posix()}\t{key}\t{members.problem}"
+                yield from (f"{suffix}\t{members.seen[suffix]}" for suffix in sorted(members.files))
+                samples.append((key, _Sample(members)))
+
+        return samples, hash_lines(lines())
 
     def entries(self) -> Sequence[Entry]:
         entries: list[Entry] = []
         unusable: list[Entry] = []
-        for key, members in self._listed:
+        for key, members in self._listed[0]:
             shard = members.tar.relative_to(self.root)
             split = "test" if shard.parts[0].lower() in TEST_NAMES else "train"
             folder, where = shard.parent.as_posix(), f"{shard.as_posix()}:{key}"
@@ -80,7 +116,7 @@ class WebDatasetSource:
         return split_by_picture(entries, self.fraction, _picture) + unusable
 
     def read(self, entry: Entry) -> Item:
-        members: _Members = entry.ref
+        members: _Sample = entry.ref
         if members.problem is not None:
             return Item(entry, None, (), members.problem)
         problem: str | None = None
@@ -98,11 +134,7 @@ class WebDatasetSource:
             return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
 
     def signature(self) -> str:
-        lines = []
-        for key, members in self._listed:
-            lines.append(f"{members.tar.relative_to(self.root).as_posix()}\t{key}\t{members.problem}")
-            lines += [f"{suffix}\t{members.seen[suffix]}" for suffix in sorted(members.files)]
-        return hash_lines(lines)
+        return self._listed[1]
 
 
 def _list(tar: Path) -> list[tuple[str, _Members]]:
@@ -170,18 +202,18 @@ def _split_name(name: str) -> tuple[str, str]:
     return path.with_name(stem or path.name).as_posix(), (dot + suffix).lower()
 
 
-def _images(members: _Members) -> list[str]:
+def _images(members: _Members | _Sample) -> list[str]:
     """Suffixes of the images in a sample, supported formats first."""
     return [s for kind in (IMAGE_SUFFIXES, OTHER_IMAGES) for s in members.files if s in kind]
 
 
 def _picture(entry: Entry) -> str:
     """Identifies the image of an entry: its size and the sha256 of its beginning and end."""
-    members: _Members = entry.ref
-    return members.seen[_images(members)[0]]
+    sample: _Sample = entry.ref
+    return f"{sample.files[_images(sample)[0]][1]} {sample.image_sha256.hex()}"
 
 
-def _content(members: _Members, suffix: str) -> bytes:
+def _content(members: _Sample, suffix: str) -> bytes:
     offset, size = members.files[suffix]
     if size == 0:
         return b""  # an empty range cannot be requested
@@ -195,7 +227,7 @@ def _content(members: _Members, suffix: str) -> bytes:
         return file.read(size)
 
 
-def _read_captions(members: _Members) -> tuple[object, ...]:
+def _read_captions(members: _Sample) -> tuple[object, ...]:
     """Reads the captions of a sample; raises UserError with the reason if there are none."""
     there = [suffix for suffix in _CAPTIONS if suffix in members.files]
     if not there:

@@ -15,6 +15,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable
+from hspcgan.pipeline.cache.tables.digests import Places, digests
 from hspcgan.pipeline.cache.tables.frames import frame
 
 if TYPE_CHECKING:
@@ -86,14 +87,18 @@ class Tables:
 
     def pictures_in_train(self) -> dict[str, tuple[int, int]]:
         """For each other split with images that are also in train (equal sha256): their number, and all its images."""
-        samples = self.samples.select(["split", "sha256"])
-        trained = samples.filter(pc.equal(samples["split"], "train"))["sha256"].combine_chunks()
+        trained = Places(map(digests, self._pictures("train")))
         found = {}
         for split in schema.SPLITS[1:]:
-            own = samples.filter(pc.equal(samples["split"], split))["sha256"]
-            if twice := pc.sum(pc.is_in(own, trained)).as_py():
-                found[split] = (twice, len(own))
+            held = [trained.find(own) >= 0 for own in self._pictures(split)]
+            if twice := int(sum(map(np.sum, held))):
+                found[split] = (twice, sum(map(len, held)))
         return found
+
+    def _pictures(self, split: str) -> Iterator[pa.ChunkedArray]:
+        """The sha256 of a split's image files, in blocks."""
+        for block in self.blocks(schema.SAMPLES_FILE, ["split", "sha256"]):
+            yield block.filter(pc.equal(block["split"], split))["sha256"]
 
     def samples_frame(self) -> "pd.DataFrame":
         """samples.parquet as a pandas data frame: key, split, path, width, height, box, sha256 of each image."""
