@@ -26,6 +26,7 @@ from hspcgan.model.clip.frozen import FrozenClip, load_clip, pick_device
 from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.model.common.files import require_writable
 from hspcgan.model.common.launcher import launch_number
+from hspcgan.pipeline.cache.cache_set import open_cache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
@@ -137,7 +138,7 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
     require_writable(manifest.run / FOLDER)
     if only:
         config = _with_metrics(config, only)
-    cache = Cache(manifest.cache)
+    cache = open_cache(manifest.caches)
     notes = []
     if validation:
         config, note = _for_validation(config, cache)

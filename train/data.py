@@ -188,7 +188,7 @@ class Batches:
             taps=None if self.taps is None else _each_tap(self.taps[self.tap_rows[mine], seen]),
             condition=self._condition(captions),
             noise=torch.from_numpy(noise_rows(self.seed, step, self.batch_size, self.noise_dim)[self.rows]),
-            sentences=torch.from_numpy(np.asarray(self.cache.sentence)[captions].astype(np.float32)),
+            sentences=torch.from_numpy(self.cache.sentence[captions].astype(np.float32)),
             negatives=negatives[self.rows],
             balance=self.batch_size / with_negative if with_negative else 0.0,
             first_row=self.rows.start,

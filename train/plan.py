@@ -39,8 +39,10 @@ class Memory:
 def missing(manifest: Manifest) -> list[str]:
     """Returns what is missing before the manifest can be trained: one line each, with the command that provides it."""
     lines = []
-    if not (manifest.cache / "cache.json").is_file():
-        lines.append(f"no cache at {manifest.cache}; build it with `hspcgan prepare {manifest.ref}`")
+    for folder in manifest.caches:
+        if not (folder / "cache.json").is_file():
+            of_several = f" -o cache={folder}" if len(manifest.caches) > 1 else ""
+            lines.append(f"no cache at {folder}; build it with `hspcgan prepare {manifest.ref}{of_several}`")
     config = manifest.section("train", TrainConfig)
     chosen = manifest.section("encode", ClipChoice)
     for check in (lambda: weights_path(chosen.clip), lambda: require_wandb(config)):

@@ -18,6 +18,7 @@ from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
 from hspcgan.model.networks.generator import Generator
+from hspcgan.pipeline.cache.cache_set import open_cache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.schema import CAPTIONS_FILE
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
@@ -93,7 +94,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
     if world.is_main:
         require_wandb(config)
     model_config = manifest.section("model", ModelConfig)
-    cache = Cache(manifest.cache)
+    cache = open_cache(manifest.caches)
     chosen = manifest.section("encode", ClipChoice)
     clip = load_clip(weights_path(chosen.clip), chosen.allow_unverified)
     fold_quick_gelu(clip.network)  # as for taps.h5; text features and imported weights are computed without it

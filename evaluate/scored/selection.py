@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,13 +32,13 @@ def select(cache: Cache, config: EvaluateConfig, reference_size: int | None = No
     `reference_size`: number of images in a reference file, which replaces the reference split.
     """
     reference_split = config.reference or config.split
-    drawn = _shuffled(cache, config.split, config.seed)
+    drawn, keys = _shuffled(cache, config.split, config.seed)
     if reference_size is not None:
-        return _without_reference(cache, config, drawn, reference_size)
+        return _without_reference(cache, config, drawn, keys, reference_size)
     if reference_split == config.split:
         most, others = len(drawn) // 2, drawn
     else:
-        others = _shuffled(cache, reference_split, config.seed)
+        others, _ = _shuffled(cache, reference_split, config.seed)
         most = min(len(drawn), len(others))
     n = most if config.samples is None else config.samples
     if n > most or n < 2:
@@ -49,35 +50,42 @@ def select(cache: Cache, config: EvaluateConfig, reference_size: int | None = No
         )
     samples = drawn[:n]
     reference = others[n : 2 * n] if reference_split == config.split else others[:n]
-    captions = np.array([_caption(cache, int(row), config) for row in samples])
-    return Selection(captions, samples, reference, reference_split)
+    return Selection(_captions(cache, samples, keys, config), samples, reference, reference_split)
 
 
-def _without_reference(cache: Cache, config: EvaluateConfig, drawn: np.ndarray, size: int) -> Selection:
+def _without_reference(
+    cache: Cache, config: EvaluateConfig, drawn: np.ndarray, keys: Sequence[str], size: int
+) -> Selection:
     n = size if config.samples is None else config.samples
     if n != size or n > len(drawn):
         raise UserError(
             f"{config.reference} has {size} images, and split {config.split} of {cache.path} has {len(drawn)}; both "
             f"sets need the same size: set evaluate.samples to {size}, or use a reference of at most {len(drawn)}"
         )
-    captions = np.array([_caption(cache, int(row), config) for row in drawn[:n]])
-    return Selection(captions, drawn[:n], drawn[:0], str(config.reference))
+    return Selection(_captions(cache, drawn[:n], keys, config), drawn[:n], drawn[:0], str(config.reference))
 
 
-def _shuffled(cache: Cache, split: str, seed: int) -> np.ndarray:
-    rows = np.asarray(cache.split_rows(split))
+def _shuffled(cache: Cache, split: str, seed: int) -> tuple[np.ndarray, list[str]]:
+    """Sample rows of a split in the order of their keyed hashes, and their keys."""
+    rows = cache.split_rows(split)
     if not len(rows):
-        known = ", ".join(sorted(set(cache.samples["split"].to_pylist())))
+        known = ", ".join(sorted(cache.split_counts()))
         raise UserError(f"split {split} has no images in {cache.path}; existing splits: {known}")
-    keys = cache.samples["key"]
-    return np.array(sorted(rows, key=lambda row: _digest(seed, keys[int(row)].as_py())))
+    keys = cache.samples_at(rows, ["key"])["key"].to_pylist()
+    order = sorted(range(len(rows)), key=lambda place: _digest(seed, keys[place]))
+    return rows[order], [keys[place] for place in order]
 
 
-def _caption(cache: Cache, sample_row: int, config: EvaluateConfig) -> int:
-    captions = cache.captions_of(sample_row)
+def _captions(cache: Cache, samples: np.ndarray, keys: Sequence[str], config: EvaluateConfig) -> np.ndarray:
+    """A caption row of each sample."""
+    pairs = zip(samples, keys[: len(samples)], strict=True)
+    return np.array([_caption(cache.captions_of(int(row)), key, config) for row, key in pairs])
+
+
+def _caption(captions: range, key: str, config: EvaluateConfig) -> int:
     if config.caption == "first":
         return captions[0]
-    digest = _digest(config.seed, "caption of " + cache.samples["key"][sample_row].as_py())
+    digest = _digest(config.seed, f"caption of {key}")
     return captions[int.from_bytes(digest[:8], "little") % len(captions)]
 
 

@@ -17,6 +17,7 @@ from hspcgan.model.common.errors import UserError
 
 FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
 """Encoded stores, and Pillow's names for their formats."""
+RAW = {"format": "raw"}
 JPEG_QUALITY = 95
 """The default of data.quality for JPEG; WebP is lossless by default."""
 
@@ -31,10 +32,14 @@ def store_of(store: str, quality: int | None) -> dict[str, Any]:
 
 def describe_store(info: Mapping[str, Any]) -> str:
     """How the cache with this cache.json stores its images: "raw", "jpeg of quality 95", "webp, lossless"."""
-    store = info.get("store", {"format": "raw"})
+    stores = info.get("stores") or [info.get("store", RAW)]  # several for a set of caches
+    return " and ".join(dict.fromkeys(map(_described, stores)))
+
+
+def _described(store: Mapping[str, Any]) -> str:
     if "quality" in store:
         return f"{store['format']} of quality {store['quality']}"
-    return store["format"] if store["format"] == "raw" else f"{store['format']}, lossless"
+    return "raw" if store == RAW else f"{store['format']}, lossless"
 
 
 def encode_image(pixels: np.ndarray, store: Mapping[str, Any]) -> bytes:

@@ -123,11 +123,9 @@ def statistics(cache: Cache) -> str:
         ("per caption", "mean", "median", "most", "none"),
         [_spread(cache, kind) for kind in ("entities", "attributes", "relations")],
     )
-    kinds = cache.phrases["kind"].to_pylist()
-    common = sorted(
-        zip(cache.phrases["count"].to_pylist(), kinds, cache.phrases["text"].to_pylist(), strict=True),
-        key=lambda phrase: (-phrase[0], phrase[2]),
-    )
+    merged = cache.phrases.group_by(["kind", "text"]).aggregate([("count", "sum")])  # of several caches read as one
+    columns = (merged[name].to_pylist() for name in ("count_sum", "kind", "text"))
+    common = sorted(zip(*columns, strict=True), key=lambda phrase: (-phrase[0], phrase[2]))
     lines.append("")
     lines += _table(
         ("phrases", "unique", "mentions", "only once", "most frequent"),

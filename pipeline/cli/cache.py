@@ -18,6 +18,12 @@ def _folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
     return cache_folder(given)
 
 
+def _folders(ctx: click.Context, argument: click.Parameter, given: Path) -> tuple[Path, ...]:
+    from hspcgan.pipeline.manifest.command_arguments import cache_folders
+
+    return cache_folders(given)
+
+
 CacheFolder = click.argument("cache", type=click.Path(path_type=Path), callback=_folder)
 
 
@@ -74,13 +80,13 @@ def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -
 
 
 @click.command()
-@CacheFolder
-def stats(cache: Path) -> None:
+@click.argument("cache", type=click.Path(path_type=Path), callback=_folders)
+def stats(cache: tuple[Path, ...]) -> None:
     """Count rows in and out, rejects, concepts and phrases."""
-    from hspcgan.pipeline.cache.reader import Cache
+    from hspcgan.pipeline.cache.cache_set import open_cache
     from hspcgan.pipeline.cache_tools.show import statistics
 
-    echo(statistics(Cache(cache)))
+    echo(statistics(open_cache(cache)))
 
 
 @click.command()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_whole
 from hspcgan.model.common.validation import problems
 from hspcgan.pipeline.manifest.files import OVERRIDE, reference, refuse, resolved
@@ -45,8 +46,20 @@ class Manifest:
 
     @property
     def cache(self) -> Path:
-        """The folder of the cache."""
-        return Path(self.raw["cache"])
+        """The folder of the cache. UserError where the manifest names several."""
+        if len(self.caches) > 1:
+            named = ", ".join(map(str, self.caches))
+            raise UserError(
+                f"{self.path} names several caches ({named}), which train, evaluate and stats read as one; here, name "
+                f"one of them: -o cache={self.caches[0]}"
+            )
+        return self.caches[0]
+
+    @property
+    def caches(self) -> tuple[Path, ...]:
+        """The folders of the caches that train, evaluate and stats read as one."""
+        named = self.raw["cache"]
+        return tuple(map(Path, named)) if isinstance(named, list) else (Path(named),)
 
     @property
     def run(self) -> Path:

@@ -35,10 +35,19 @@ def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
 
 
 def cache_folder(argument: str | Path) -> Path:
-    """The cache folder that an argument names: a cache, or the cache of a manifest or run. UserError if none exists."""
+    """The cache folder that an argument names: a cache, or the cache of a manifest or run. UserError unless it is one."""
+    first, *others = cache_folders(argument)
+    if others:
+        named = ", ".join(map(str, [first, *others]))
+        raise UserError(f"{argument} names several caches ({named}), but this command reads one: give its folder")
+    return first
+
+
+def cache_folders(argument: str | Path) -> tuple[Path, ...]:
+    """The cache folders that an argument names: a cache, or those of a manifest or run. UserError if none exists."""
     place = Path(argument)
     if (place / "cache.json").exists():
-        return place
+        return (place,)
     return _named(place, "cache", "CACHE")
 
 
@@ -50,11 +59,11 @@ def run_folder(argument: str | Path) -> Path:
     place = Path(argument)
     if (place / "manifest.yaml").exists() or (place / "evaluation").is_dir():
         return place
-    return _named(place, "run", "RUN")
+    return _named(place, "run", "RUN")[0]
 
 
-def _named(place: Path, key: str, what: str) -> Path:
-    """The folder under `key` in the manifest at `place`, or in the manifest of the run at `place`."""
+def _named(place: Path, key: str, what: str) -> tuple[Path, ...]:
+    """The folders under `key` in the manifest at `place`, or in the manifest of the run at `place`."""
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.manifest.files import shipped_manifests
 
@@ -68,12 +77,15 @@ def _named(place: Path, key: str, what: str) -> Path:
     if source.is_file() and source.suffix not in (".yaml", ".yml"):
         raise UsageError(f"{what} {place} is a file; expected the folder of a {key}; {hint}")
     manifest = load_manifest(str(source))
-    folder = manifest.cache if key == "cache" else manifest.run
+    folders = manifest.caches if key == "cache" else (manifest.run,)
     markers = ("cache.json",) if key == "cache" else ("manifest.yaml", "evaluation")
-    if not any((folder / marker).exists() for marker in markers):
-        raise UserError(f"{source} names the {key} {folder}, which does not exist yet; run `hspcgan {made} {source}`")
-    log.info(f"{place} names the {key} {folder}")
-    return folder
+    for folder in folders:
+        if not any((folder / marker).exists() for marker in markers):
+            raise UserError(
+                f"{source} names the {key} {folder}, which does not exist yet; run `hspcgan {made} {source}`"
+            )
+        log.info(f"{place} names the {key} {folder}")
+    return folders
 
 
 def _kind(folder: Path) -> str:

@@ -178,14 +178,20 @@ def _key_problems(raw: dict[str, Any]) -> list[str]:
     urls = [
         f"{key} is the URL {raw[key]}: {why}"
         for key, why in LOCAL.items()
-        if isinstance(raw.get(key), str) and "://" in raw[key]
+        if any("://" in folder for folder in _folders(raw.get(key)))
     ]
     texts = [
         f"{key} is {quoted(raw[key])}, expected {'text' if key == 'description' else 'one line of text'}"
         for key in KEYS[:5]
-        if key in raw and not _is_text(raw[key], lines=key == "description")
+        if key in raw and not (key == "cache" and _folders(raw[key])) and not _is_text(raw[key], key == "description")
     ]
     return unknown + sections + urls + texts
+
+
+def _folders(value: Any) -> list[str]:
+    """The folders of a key that names one or several; none where it names something else."""
+    folders = value if isinstance(value, list) else [value]
+    return folders if all(_is_text(folder, lines=False) for folder in folders) else []
 
 
 def _is_text(value: Any, lines: bool) -> bool:
@@ -205,6 +211,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict):
             raise ManifestError(f"override {quoted(override)}: {parent} has a value, not keys")
     try:
-        place[last] = (value or None) if key in LOCAL else parse(value)[0]
+        several = key == "cache" and value.startswith("[")
+        place[last] = (value or None) if key in LOCAL and not several else parse(value)[0]
     except YamlTextError as error:
         raise ManifestError(f"override {quoted(override)}: the value is not YAML: {error}") from error

@@ -17,7 +17,8 @@ TOP = {
     "description": "One-line description, shown by `hspcgan manifests`.",
     "base": "Another manifest (a path relative to this file, or a shipped name). All of its keys are inherited, except "
     f"{', '.join(OWN)}; the keys of this file override them.",
-    "cache": "Folder of the cache; by default runs/NAME/cache.",
+    "cache": "Folder of the cache; by default runs/NAME/cache. Train, evaluate and stats read a list of folders as one "
+    "cache.",
     "run": "Folder of the training run; by default runs/NAME/run.",
 }
 WIDTH = 100
@@ -62,6 +63,8 @@ def table(found: list[Key]) -> str:
 def json_schema(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
     """A JSON Schema (draft 2020-12) for manifests. No key is required, since a base may set it."""
     properties: dict[str, Any] = {name: {"type": "string", "description": TOP[name]} for name in KEYS if name in TOP}
+    folders = {"type": "array", "minItems": 1, "items": {"type": "string"}}
+    properties["cache"] = {"anyOf": [{"type": "string"}, folders], "description": TOP["cache"]}
     definitions: dict[str, Any] = {}
     for name, model in models.items():
         schema = model.model_json_schema()

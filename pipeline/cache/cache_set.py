@@ -1,0 +1,241 @@
+"""Several caches read as one: the rows of the parts behind one another, in the order in which they are named."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.batch_index import ITEM_FIELDS, offsets_of
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
+from hspcgan.pipeline.cache.fingerprint import fingerprint
+from hspcgan.pipeline.cache.image_store import RAW
+from hspcgan.pipeline.cache.reader import Cache
+
+FENCES = {"caption/offsets": "caption/tokens", "sample/captions": "caption/sample"} | {
+    f"{kind}/offsets": f"{kind}/{fields[0]}" for kind, fields in ITEM_FIELDS.items()
+}
+"""Datasets of offsets, [n + 1], and the dataset whose rows they count."""
+
+
+def open_cache(folders: Sequence[Path | str]) -> Cache:
+    """The cache in a folder, or those in several as one; UserError as `Cache` and `CacheSet` raise it."""
+    return Cache(folders[0]) if len(folders) == 1 else CacheSet(folders)
+
+
+class Joined:
+    """Arrays of equal row shapes behind one another, without a copy: indexing reads the rows asked for.
+
+    Args:
+        parts: arrays, or what is indexed like them.
+        shifts: what is added to the values of each part.
+        fence: each part is offsets [n + 1], whose last one is the next part's first.
+    """
+
+    def __init__(self, parts: Sequence[Any], shifts: Sequence[int] = (), fence: bool = False) -> None:
+        self.parts, self.shifts = parts, shifts or [0] * len(parts)
+        lengths = [len(part) - fence for part in parts]
+        lengths[-1] += fence
+        self.starts = offsets_of(np.array(lengths))
+        self.shape, self.dtype = (int(self.starts[-1]), *parts[0].shape[1:]), parts[0].dtype
+        self.ndim, self.nbytes = len(self.shape), sum(getattr(part, "nbytes", 0) for part in parts)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        """Of a row, a slice or an array of rows, and of such arrays with more arrays beside them, what numpy gives."""
+        if isinstance(key, int | np.integer):
+            row = range(len(self))[int(key)]
+            part = self._part(row)
+            return self.parts[part][row - int(self.starts[part])] + self.parts[part].dtype.type(self.shifts[part])
+        if isinstance(key, slice):
+            start, stop, step = key.indices(len(self))
+            part = self._part(min(start, len(self) - 1)) if len(self) else 0
+            if step == 1 and stop <= self.starts[part + 1]:
+                first = int(self.starts[part])
+                return self._shifted(self.parts[part][start - first : max(start, stop) - first], part)
+            return self._rows(np.arange(start, stop, step), ())
+        rows, *more = key if isinstance(key, tuple) else (key,)
+        return self._rows(np.asarray(rows, np.int64), more)
+
+    def _part(self, row: int) -> int:
+        return int(np.searchsorted(self.starts, row, side="right")) - 1
+
+    def _shifted(self, found: np.ndarray, part: int) -> np.ndarray:
+        return found + found.dtype.type(self.shifts[part]) if self.shifts[part] else found
+
+    def _rows(self, rows: np.ndarray, more: Sequence[np.ndarray]) -> np.ndarray:
+        rows = np.where(rows < 0, rows + len(self), rows)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"row {rows.max()} of {len(self)}")
+        parts = np.searchsorted(self.starts, rows, side="right") - 1
+        found = np.empty((len(rows), *self.shape[1 + len(more) :]), self.dtype)
+        for part in np.unique(parts):
+            here = parts == part
+            place = rows[here] - self.starts[part]
+            own = self.parts[part][(place, *(other[here] for other in more)) if more else place]
+            found[here] = self._shifted(own, part)
+        return found
+
+
+class CacheSet(Cache):
+    """Caches of one CLIP, templates, annotator and image size, read as one; each keeps its ids and splits.
+
+    Its fingerprint is that of its parts' in order. Phrases that several parts have are there once for each.
+
+    Raises:
+        UserError: as `Cache`, and where parts differ in what they must share, by name.
+    """
+
+    def __init__(self, folders: Sequence[Path | str]) -> None:
+        self.parts = [Cache(folder) for folder in folders]
+        self.path = Path(" + ".join(str(part.path) for part in self.parts))
+        self._require_alike()
+        self.info = self._joined_info()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"parts": self.parts, "path": self.path, "info": self.info}
+
+    def _require_alike(self) -> None:
+        first, *others = self.parts
+        if len({part.path.resolve() for part in self.parts}) < len(self.parts):
+            raise UserError(f"{self.path}: `cache` names a folder twice; name each once")
+        for part in others:
+            for name, own in _shared(first).items():
+                found = _shared(part)[name]
+                if found != own:
+                    raise UserError(
+                        f"{part.path} has {name} {found}, and {first.path} has {own}: caches that are read as one "
+                        f"share it; {REBUILD_HINT}, with the same {name}"
+                    )
+
+    def _joined_info(self) -> dict[str, Any]:
+        infos = [part.info for part in self.parts]
+        joined = {name: value for name, value in infos[0].items() if all(info.get(name) == value for info in infos)}
+        stages = {
+            stage: inputs if all(info["stages"].get(stage) == inputs for info in infos) else {}
+            for stage, inputs in infos[0]["stages"].items()
+        }
+        stages["encode"] = {**stages["encode"], "tokens": self.parts[0].has_tokens}
+        names = [name for name in infos[0]["files"] if all(name in info["files"] for info in infos)]
+        files = {name: _file([info["files"][name] for info in infos]) for name in names}
+        return joined | {
+            "fingerprint": fingerprint({"parts": [info["fingerprint"] for info in infos]}),
+            "counts": {name: sum(info["counts"][name] for info in infos) for name in infos[0]["counts"]},
+            **{name: infos[0][name] for name in ("clip", "templates", "image_size", "parser", "tools")},
+            "stages": stages, "files": files, "stores": [info.get("store", RAW) for info in infos],
+        }  # fmt: skip
+
+    @cached_property
+    def images(self) -> Any:
+        """uint8 [S, 3, H, W], RGB, of all parts."""
+        return Joined([part.images for part in self.parts])
+
+    def split_rows(self, split: str) -> np.ndarray:
+        """Sample rows of a split, int64; none for a split that the format does not know."""
+        starts = self._starts(lambda part: len(part.sample_captions) - 1)
+        return np.concatenate([part.split_rows(split) + start for part, start in zip(self.parts, starts, strict=True)])
+
+    def split_counts(self) -> dict[str, int]:
+        """Images of each split that has any."""
+        counts = [part.split_counts() for part in self.parts]
+        found = {split: sum(count.get(split, 0) for count in counts) for split in schema.SPLITS}
+        return {split: count for split, count in found.items() if count}
+
+    @cached_property
+    def phrase_mean(self) -> dict[str, np.ndarray]:
+        """Mean raw feature of the phrases of each kind, float32 [d], each part weighted by its number of them."""
+        weights = np.array([np.diff(part._index("phrase/kinds")) for part in self.parts], np.float64)
+        means = np.array([part._index("phrase/mean") for part in self.parts], np.float64)  # [parts, kinds, d]
+        total = (weights[..., None] * means).sum(0) / np.maximum(weights.sum(0), 1)[:, None]
+        return dict(zip(schema.KINDS, total.astype(np.float32), strict=True))
+
+    def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = 2**14) -> Iterator[pa.Table]:
+        """A Parquet file of each part in blocks of at most so many rows."""
+        for part, first in zip(self.parts, self._first_phrases, strict=True):
+            yield from (_with_phrases_from(block, first) for block in part.blocks(name, columns, rows))
+
+    def column(self, name: str, column: str) -> pa.ChunkedArray:
+        """One column of a Parquet file of all parts."""
+        return pa.concat_tables([block.select([column]) for block in self.blocks(name, [column])])[column]
+
+    def sample_shards(self) -> list[int]:
+        return [size for part in self.parts for size in part.sample_shards()]
+
+    def _table(self, name: str, columns: pa.Schema) -> pa.Table:
+        tables = (part._table(name, columns) for part in self.parts)
+        return pa.concat_tables(
+            [_with_phrases_from(table, first) for table, first in zip(tables, self._first_phrases, strict=True)]
+        )
+
+    def _rows_at(self, name: str, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None) -> pa.Table:
+        wanted = np.asarray(rows, np.int64)
+        of_file = "samples" if name == schema.SAMPLES_FILE else "captions"
+        starts = self._starts(lambda part: part.info["counts"][of_file])
+        parts = np.searchsorted(starts, wanted, side="right") - 1
+        tables = [
+            _with_phrases_from(part._rows_at(name, wanted[parts == number] - starts[number], columns), first)
+            for number, (part, first) in enumerate(zip(self.parts, self._first_phrases, strict=True))
+            if number == 0 or (parts == number).any()
+        ]
+        order = np.argsort(parts, kind="stable")  # row of the tables → place in `rows`
+        return pa.concat_tables(tables).take(np.argsort(order))
+
+    @cached_property
+    def _first_phrases(self) -> list[int]:
+        return self._starts(lambda part: part.info["counts"]["phrases"]).tolist()
+
+    def _starts(self, size: Callable[[Cache], int]) -> np.ndarray:
+        """The row, over all parts, of each part's first one."""
+        return offsets_of(np.array([size(part) for part in self.parts]))[:-1]
+
+    def _map(self, name: str, dataset: str) -> Any:
+        shifts: Sequence[int] = ()
+        if dataset in FENCES:
+            counted = FENCES[dataset]
+            shifts = self._starts(lambda part: len(part._map(name, counted))).tolist()
+        elif dataset == "caption/sample":
+            shifts = self._starts(lambda part: len(part.sample_captions) - 1).tolist()
+        elif dataset.endswith("/phrase"):
+            shifts = self._first_phrases
+        return Joined([part._map(name, dataset) for part in self.parts], shifts, fence=dataset in FENCES)
+
+
+def _shared(cache: Cache) -> dict[str, Any]:
+    """What caches that are read as one have in common."""
+    info = cache.info
+    taps = info.get("taps")
+    return {
+        "CLIP": f"{info['clip']['name']} (sha256 {info['clip']['sha256'][:12]})",
+        "encode.templates": info["templates"],
+        "encode.tokens": cache.has_tokens,
+        "parse.annotator": info["parser"].get("annotator"),
+        "image size": info["image_size"],
+        "taps": None if taps is None else {"views": taps["views"], "blocks": taps["blocks"]},
+    }
+
+
+def _file(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"size": sum(part["size"] for part in parts), "sha256": fingerprint({"parts": [p["sha256"] for p in parts]})}
+
+
+def _with_phrases_from(table: pa.Table, first: int) -> pa.Table:
+    """A part's table with `first` added to the ids of its phrases."""
+    for number, name in enumerate(table.column_names if first else ()):
+        column = table[name].combine_chunks()
+        if name == "phrase":
+            table = table.set_column(number, table.schema.field(name), pa.array(column.to_numpy() + np.int32(first)))
+        elif name in schema.COLUMNS.values():
+            items = column.flatten()
+            fields = [items.field(field.name) for field in items.type]
+            fields[0] = pa.array(fields[0].to_numpy(zero_copy_only=False) + np.int32(first))
+            struct = pa.StructArray.from_arrays(fields, fields=list(items.type))
+            offsets = offsets_of(column.value_lengths().to_numpy(zero_copy_only=False)).astype(np.int32)
+            lists = pa.ListArray.from_arrays(pa.array(offsets), struct, type=column.type)
+            table = table.set_column(number, table.schema.field(name), lists)
+    return table
