@@ -58,6 +58,10 @@ class BenchConfig(BaseModel):
     width: int = Field(
         64, ge=8, le=65_536, description="scale: width of the substitute features; 512 in CLIP ViT-B/32."
     )
+    photos: Path | None = Field(
+        None,
+        description="scale: folder of photos for the image stores; if empty, pseudo-random images.",
+    )
     folder: Path | None = Field(
         None, description="scale: folder for the data and the caches; if empty, a temporary folder."
     )

@@ -41,8 +41,8 @@ def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
         yield made
 
 
-def of_trainer(name: str) -> Callable[..., Any]:
-    """Loads a benchmark of the trainer by its entry point in `hspcgan.benches`, since `pipeline` cannot import it."""
+def of_room(name: str) -> Callable[..., Any]:
+    """Loads a benchmark of another room by its entry point in `hspcgan.benches`, since `pipeline` cannot import it."""
     points = list(importlib.metadata.entry_points(group="hspcgan.benches", name=name))
     if not points:
         raise UserError(f"the installed package lacks the benchmark {name!r}; reinstall it: pip install -e .")

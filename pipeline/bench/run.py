@@ -41,10 +41,10 @@ def run(manifest: Manifest) -> tuple[str, bool]:
 
 def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterator[Figure]:
     """Runs the benchmark of the trainer on a cache made with a random CLIP."""
-    from hspcgan.pipeline.bench.random_clip import of_trainer, prepared
+    from hspcgan.pipeline.bench.random_clip import of_room, prepared
     from hspcgan.pipeline.concepts import Parser
 
-    figures = of_trainer("train")
+    figures = of_room("train")
     with prepared(manifest, bench) as made:
         yield from figures(made, bench, Parser(parse))
 

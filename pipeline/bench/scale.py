@@ -1,4 +1,4 @@
-"""Compares a small and a large dataset in ingest, concept storage, the cache writer and reader, and the trainer.
+"""Compares a small and a large dataset in `prepare`, the reader, the trainer and the evaluator; image stores.
 
 Each size runs in a separate process, so that its peak memory is measured separately.
 """
@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from PIL import Image
 
 from hspcgan.pipeline.bench.captions import REPEATED, load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
-from hspcgan.pipeline.bench.random_clip import of_trainer
+from hspcgan.pipeline.bench.random_clip import of_room
+from hspcgan.pipeline.bench.stores import stores
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
@@ -49,45 +50,56 @@ Rows = dict[str, dict[str, Any]]
 
 
 def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Measures memory and cost per caption for `captions` captions, and compares the cost with `compared` captions."""
+    """Measures memory and cost per caption for `captions` captions, compared with `compared`; and the image stores."""
     texts = load_captions(bench, RECORDED)
     recorded = {t: parse.concept_row(c) for t, c in zip(texts, Parser(config).parse(texts), strict=True)}
-    costs, readers = {}, {}
-    for count in (bench.compared, bench.captions):
-        with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as folder:
-            write_shards(Path(folder) / "data", texts, count)
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=context) as pool:  # a new process: its peak is of this size only
-                spent = pool.submit(measure, Path(folder), recorded, count, bench.width).result()
-            with ProcessPoolExecutor(1, mp_context=context) as pool:
-                readers[count] = pool.submit(of_trainer("reader"), Path(folder) / "cache").result()
-        costs[count] = sum(spent["seconds"].values()) / count
+    small, large = (_at(count, bench, texts, recorded) for count in (bench.compared, bench.captions))
+    for count, spent in ((bench.compared, small), (bench.captions, large)):
         parts = ", ".join(f"{name} {1e6 * sec / count:,.0f}" for name, sec in spent["seconds"].items())
-        yield Figure(f"us_{count}", f"µs per caption at {count:,} captions: {parts}", 1e6 * costs[count], "µs/caption")
-    yield Figure("memory_gb", f"peak memory of the process at {bench.captions:,} captions", spent["own_gb"], "GB", True)
-    yield Figure("resident_gb", "peak memory including pages of mapped files", spent["resident_gb"], "GB", True)
-    read, size = readers[bench.captions], f"at {bench.captions:,} captions"
-    yield Figure("start_sec", f"time to the trainer's first batch, after imports, {size}", read["start_sec"], "s", True)
-    yield Figure("start_gb", f"memory of the trainer beyond imports, {size}", read["start_gb"], "GB", True)
-    batch_ratio = read["batch_sec"] / readers[bench.compared]["batch_sec"]
-    yield Figure(
-        "batch_ratio",
-        f"time of a batch of 64 ({1e3 * read['batch_sec']:.1f} ms), relative to {bench.compared:,} captions",
-        batch_ratio,
-        "×",
-        True,
-    )
-    ratio = costs[bench.captions] / costs[bench.compared]
-    yield Figure(
-        "cost_ratio", f"cost per caption at {bench.captions:,} relative to {bench.compared:,}", ratio, "×", True
-    )
+        yield Figure(f"us_{count}", f"µs per caption at {count:,} captions: {parts}", spent["us"], "µs/caption")
+    size, than = f"at {bench.captions:,} captions", f"relative to {bench.compared:,}"
+    read, chosen = large["reader"], large["selection"]
+    growth = (large["own_gb"] - small["own_gb"]) / (bench.captions - bench.compared) * 1e6
+    batch = f"time of a batch of {read['batch']} ({1e3 * read['batch_sec']:.1f} ms), {than}"
+    for name, what, value, unit in (
+        ("memory_gb", f"prepare: peak memory of the process {size}", large["own_gb"], "GB"),
+        ("growth_gb", "prepare: growth of that peak per million captions", growth, "GB"),
+        ("resident_gb", "prepare: peak memory including pages of mapped files", large["resident_gb"], "GB"),
+        ("cost_ratio", f"prepare and reader: cost per caption {size}, {than}", large["us"] / small["us"], "×"),
+        ("cpu_ratio", "prepare and reader: the same in CPU time", large["cpu_us"] / small["cpu_us"], "×"),
+        ("start_sec", f"trainer: time to the first batch, after imports, {size}", read["start_sec"], "s"),
+        ("start_gb", f"trainer: memory beyond imports {size}", read["start_gb"], "GB"),
+        ("batch_ratio", f"trainer: {batch}", read["batch_sec"] / small["reader"]["batch_sec"], "×"),
+        (
+            "select_sec",
+            f"evaluator: selection, conditions of {chosen['samples']:,.0f} texts",
+            chosen["total_sec"],
+            "s",
+        ),
+        ("select_gb", f"evaluator: memory beyond imports {size}", chosen["own_gb"], "GB"),
+    ):
+        yield Figure(name, what, value, unit, True)
+    yield from stores(bench)
+
+
+def _at(count: int, bench: BenchConfig, texts: Sequence[str], recorded: Rows) -> dict[str, Any]:
+    """Runs `measure` and the benchmarks of the trainer's reader and the evaluator's selection on `count` captions."""
+    context = multiprocessing.get_context("spawn")
+
+    def alone(work: Callable[..., Any], *arguments: Any) -> Any:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:  # a new process: its peak is of this work only
+            return pool.submit(work, *arguments).result()
+
+    with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as folder:
+        write_shards(Path(folder) / "data", texts, count)
+        spent = alone(measure, Path(folder), recorded, count, bench.width)
+        spent |= {name: alone(of_room(name), Path(folder) / "cache") for name in ("reader", "selection")}
+    return spent | {"us": 1e6 * sum(spent["seconds"].values()) / count, "cpu_us": 1e6 * spent["cpu_sec"] / count}
 
 
 def write_shards(folder: Path, texts: Sequence[str], count: int) -> None:
-    """Writes `count` captions, five per image, as WebDataset shards; the images have 8 × 8 pixels."""
+    """Writes `count` captions, five per image, as WebDataset shards; the images have 8 × 8 pixels and all differ."""
     folder.mkdir()
-    buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(buffer, "PNG")
     captions = (_caption(texts, number) for number in range(count))
     images = iter(lambda: list(itertools.islice(captions, PER_IMAGE)), [])
     for shard in itertools.count():
@@ -97,11 +109,19 @@ def write_shards(folder: Path, texts: Sequence[str], count: int) -> None:
         with tarfile.open(folder / f"{shard:05d}.tar", "w") as archive:
             for number, found in enumerate(part):
                 key = f"{shard:05d}{number:04d}"
-                for name, data in ((f"{key}.png", buffer.getvalue()), (f"{key}.json", json.dumps({"captions": found}))):
-                    content = data if isinstance(data, bytes) else data.encode()
-                    member = tarfile.TarInfo(name)
+                about = json.dumps({"captions": found}).encode()
+                for suffix, content in ((".png", _picture(shard * PER_TAR + number)), (".json", about)):
+                    member = tarfile.TarInfo(key + suffix)
                     member.size = len(content)
                     archive.addfile(member, io.BytesIO(content))
+
+
+def _picture(number: int) -> bytes:
+    """A PNG that shows the bits of a number, since equal pictures would share a split."""
+    bits = np.array([number >> bit & 1 for bit in range(64)], np.uint8).reshape(8, 8, 1)
+    buffer = io.BytesIO()
+    Image.fromarray(np.repeat(255 * bits, 3, axis=2)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _caption(texts: Sequence[str], number: int) -> str:
@@ -117,13 +137,15 @@ def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, A
     write_shards(folder / "warm", list(recorded), min(WARM_UP, count))
     _through(folder / "warm", folder / "warm.cache", recorded, width)
     with _OwnPeak() as peak:
+        cpu = time.process_time()
         seconds = _through(folder / "data", folder / "cache", recorded, width)
+        cpu_sec = time.process_time() - cpu
     found = Cache(folder / "cache").info["counts"]["captions"]
     if found != count:
         raise AssertionError(f"{count} captions went in, {found} came out")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-    return {"seconds": seconds, "own_gb": peak.gb or resident, "resident_gb": resident}
+    return {"seconds": seconds, "cpu_sec": cpu_sec, "own_gb": peak.gb or resident, "resident_gb": resident}
 
 
 class _OwnPeak(threading.Thread):

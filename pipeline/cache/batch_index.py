@@ -76,7 +76,7 @@ def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> st
     offsets = {"sample/captions": (samples, captions), **{f"{kind}/offsets": (captions, None) for kind in ITEM_FIELDS}}
     ids = {
         "sample/split": (samples, 0, len(schema.SPLITS)), "caption/sample": (captions, 0, samples),
-        "caption/text": (captions, 0, captions), "entity/word": (None, 0, None),
+        "caption/text": (captions, 0, None), "entity/word": (None, 0, None),
         **{f"{kind}/phrase": (None, 0, counts["phrases"]) for kind in ITEM_FIELDS},
         **{f"{kind}/{field}": (None, -1, None) for kind, field in EDGES},
     }  # fmt: skip

@@ -12,14 +12,13 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.batch_index import ITEM_FIELDS, offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
+from hspcgan.pipeline.cache.caption_features import Ragged
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.image_store import RAW
 from hspcgan.pipeline.cache.reader import Cache
 
-FENCES = {"caption/offsets": "caption/tokens", "sample/captions": "caption/sample"} | {
-    f"{kind}/offsets": f"{kind}/{fields[0]}" for kind, fields in ITEM_FIELDS.items()
-}
-"""Datasets of offsets, [n + 1], and the dataset whose rows they count."""
+FENCES = ("caption/offsets", "sample/captions", *(f"{kind}/offsets" for kind in ITEM_FIELDS))
+"""Datasets of offsets, [n + 1]."""
 
 
 def open_cache(folders: Sequence[Path | str]) -> Cache:
@@ -92,6 +91,8 @@ class CacheSet(Cache):
         UserError: as `Cache`, and where parts differ in what they must share, by name.
     """
 
+    checks = False  # each part checks its own
+
     def __init__(self, folders: Sequence[Path | str]) -> None:
         self.parts = [Cache(folder) for folder in folders]
         self.path = Path(" + ".join(str(part.path) for part in self.parts))
@@ -136,9 +137,22 @@ class CacheSet(Cache):
         """uint8 [S, 3, H, W], RGB, of all parts."""
         return Joined([part.images for part in self.parts])
 
+    @cached_property
+    def concepts(self) -> dict[str, Ragged]:
+        """Phrase ids and edges of each caption by kind, int32; edges are checked part by part."""
+        found = [part.concepts for part in self.parts]
+
+        def joined(kind: str, name: str) -> Any:
+            return Joined([own[kind].fields[name] for own in found], self._shifts(f"{kind}/{name}"))
+
+        return {
+            kind: Ragged(self._index(f"{kind}/offsets"), {name: joined(kind, name) for name in fields})
+            for kind, fields in ITEM_FIELDS.items()
+        }
+
     def split_rows(self, split: str) -> np.ndarray:
         """Sample rows of a split, int64; none for a split that the format does not know."""
-        starts = self._starts(lambda part: len(part.sample_captions) - 1)
+        starts = self._starts(lambda part: part.info["counts"]["samples"])
         return np.concatenate([part.split_rows(split) + start for part, start in zip(self.parts, starts, strict=True)])
 
     def split_counts(self) -> dict[str, int]:
@@ -194,16 +208,22 @@ class CacheSet(Cache):
         """The row, over all parts, of each part's first one."""
         return offsets_of(np.array([size(part) for part in self.parts]))[:-1]
 
+    def _index(self, dataset: str) -> Any:
+        return self._joined(dataset, [part._index(dataset) for part in self.parts])
+
     def _map(self, name: str, dataset: str) -> Any:
-        shifts: Sequence[int] = ()
+        return self._joined(dataset, [part._map(name, dataset) for part in self.parts])
+
+    def _joined(self, dataset: str, parts: Sequence[np.ndarray]) -> Joined:
+        return Joined(parts, self._shifts(dataset, parts), fence=dataset in FENCES)
+
+    def _shifts(self, dataset: str, parts: Sequence[np.ndarray] = ()) -> Sequence[int]:
+        """What is added to each part's values: the rows before it of what they count or name."""
         if dataset in FENCES:
-            counted = FENCES[dataset]
-            shifts = self._starts(lambda part: len(part._map(name, counted))).tolist()
-        elif dataset == "caption/sample":
-            shifts = self._starts(lambda part: len(part.sample_captions) - 1).tolist()
-        elif dataset.endswith("/phrase"):
-            shifts = self._first_phrases
-        return Joined([part._map(name, dataset) for part in self.parts], shifts, fence=dataset in FENCES)
+            return offsets_of(np.array([int(part[-1]) for part in parts]))[:-1].tolist()
+        if dataset == "caption/sample":
+            return self._starts(lambda part: part.info["counts"]["samples"]).tolist()
+        return self._first_phrases if dataset.endswith("/phrase") else ()
 
 
 def _shared(cache: Cache) -> dict[str, Any]:

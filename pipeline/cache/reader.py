@@ -70,7 +70,7 @@ class Cache(Tables):
         }
         for name in last.keys() & set(names):
             self._map(name, last[name])
-        if self._index("caption/text").dtype != np.int64:
+        if self._map(schema.INDEX_FILE, "caption/text").dtype != np.int64:
             raise UserError(f"{self.path} has an older layout (caption/text of {schema.INDEX_FILE}); {REBUILD_HINT}")
 
     def __getstate__(self) -> dict[str, Any]:

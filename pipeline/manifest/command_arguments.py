@@ -35,7 +35,7 @@ def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
 
 
 def cache_folder(argument: str | Path) -> Path:
-    """The cache folder that an argument names: a cache, or the cache of a manifest or run. UserError unless it is one."""
+    """The cache folder that an argument names: a cache, or the cache of a manifest or run. UserError if not one."""
     first, *others = cache_folders(argument)
     if others:
         named = ", ".join(map(str, [first, *others]))

@@ -6,6 +6,7 @@ import pytest
 from helpers.cli import hspcgan
 from helpers.datasets import write
 
+from hspcgan.pipeline.bench import stores
 from hspcgan.pipeline.bench.captions import load_captions, synthetic
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
 
@@ -60,13 +61,18 @@ def test_encoding_agrees_with_openais_own_way():
     assert 0 < figures(result.output)["error"] < 1e-3
 
 
-def test_scale_says_what_was_recorded_and_measures_memory(tmp_path):
+def test_scale_says_what_was_recorded_and_measures_every_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(stores, "SIZE", 32)
     result = hspcgan("bench", "bench/scale", "-o", "bench.captions=1300", "-o", "bench.compared=300",
                      "-o", f"bench.folder={tmp_path}", "-o", "bench.bars={memory_gb: 4}")  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "parser is replaced by recorded results" in result.output
     found = figures(result.output)
-    assert {"us_300", "us_1300", "memory_gb", "cost_ratio", "start_sec", "start_gb", "batch_ratio"} <= found.keys()
+    sizes = {"us_300", "us_1300", "memory_gb", "growth_gb", "cost_ratio", "cpu_ratio", "resident_gb"}
+    assert sizes | {"start_sec", "start_gb", "batch_ratio", "select_sec", "select_gb"} <= found.keys()
+    assert found["raw_kb"] == 3 * 32 * 32 / 1e3
+    assert found["jpeg_85_kb"] < found["jpeg_kb"] < found["webp_kb"] < found["png_kb"]
+    assert all(found[f"{store}_ms"] > 0 for store in ("raw", "jpeg", "png", "webp"))
     assert 0.05 < found["memory_gb"] < 4
     assert list(tmp_path.iterdir()) == []
 

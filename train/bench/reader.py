@@ -23,7 +23,7 @@ def measure(path: Path) -> dict[str, float]:
     seconds = []
     for _ in range(2):  # in the second pass the pages are warm
         seconds = [_clocked(batches, step) for step in range(BATCHES)]
-    return {"start_sec": started, "batch_sec": median(seconds), "start_gb": own_gb() - before}
+    return {"batch": BATCH, "start_sec": started, "batch_sec": median(seconds), "start_gb": own_gb() - before}
 
 
 def own_gb() -> float:

@@ -1,0 +1,47 @@
+"""What it costs an evaluation to choose its captions and to read their conditions, for `hspcgan bench bench/scale`."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.evaluate.scored.selection import select
+from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.reader import Cache
+
+BATCH, SAMPLES = 64, 30_000
+
+
+def measure(path: Path) -> dict[str, float]:
+    """Seconds of the selection, of its ids, texts and all conditions, and GB of own memory beyond imports.
+
+    The test split, 30,000 samples at most. Runs in a process of its own, which has imported this file; pages of
+    memory-mapped files are left out (0 outside Linux).
+    """
+    before, start = own_gb(), time.perf_counter()
+    cache = Cache(path)
+    samples = min(SAMPLES, len(cache.split_rows("test")) // 2)
+    selection = select(cache, EvaluateConfig(metrics=("fid",), samples=samples, caption="keyed"))
+    selected = time.perf_counter()
+    table = cache.captions_at(selection.caption_rows, ["caption_id", "text"])
+    chosen = {name: table[name].to_pylist() for name in table.column_names}
+    peak = own_gb()
+    for at in range(0, samples, BATCH):
+        collate(cache.texts, np.asarray(selection.caption_rows[at : at + BATCH]))
+        peak = max(peak, own_gb())
+    return {
+        "samples": len(chosen["text"]),
+        "select_sec": selected - start,
+        "total_sec": time.perf_counter() - start,
+        "own_gb": peak - before,
+    }
+
+
+def own_gb() -> float:
+    """This process's own memory, without pages of memory-mapped files."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return 0.0
+    rows = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(rows["RssAnon"].split()[0]) * 1024 / 1e9

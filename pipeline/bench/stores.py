@@ -1,0 +1,59 @@
+"""Image stores: bytes of an image, and the time to read a batch from each, for `hspcgan bench bench/scale`."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from hspcgan.pipeline.bench.config import BenchConfig, Figure
+from hspcgan.pipeline.cache.image_store import EncodedImages, describe_store, encode_image, packed, store_of
+from hspcgan.pipeline.stages.images import decode, fit
+
+SIZE, BATCH, MADE, ROUNDS = 224, 64, 16, 5
+STORES = {"raw": {}, "jpeg": store_of("jpeg", None), "jpeg_85": store_of("jpeg", 85), "png": store_of("png", None),
+          "webp": store_of("webp", None)}  # fmt: skip
+
+
+def stores(bench: BenchConfig) -> Iterator[Figure]:
+    """Kilobytes of an image of 224 px and milliseconds of a batch of 64, by store."""
+    pixels = _photos(bench.photos) if bench.photos else _noise(bench.seed)
+    what = f"photos of {bench.photos}" if bench.photos else "pseudo-random images with the spectrum of photos"
+    for name, store in STORES.items():
+        images, size = _kept(pixels, store)
+        rows = np.arange(BATCH) % len(pixels)
+        seconds = median(_clocked(images, rows) for _ in range(ROUNDS))
+        shown = describe_store({"store": store} if store else {})
+        yield Figure(f"{name}_kb", f"{shown}: an image of {SIZE} px ({what})", size / len(pixels) / 1e3, "KB", True)
+        yield Figure(f"{name}_ms", f"{shown}: a batch of {BATCH} of them as pixels", 1e3 * seconds, "ms", True)
+
+
+def _kept(pixels: np.ndarray, store: dict) -> tuple[np.ndarray | EncodedImages, int]:
+    """The images as a cache gives them, and their bytes."""
+    if not store:
+        return pixels, pixels.nbytes
+    arrays = packed([encode_image(one, store) for one in pixels])
+    return EncodedImages(arrays["image"], arrays["image_offsets"], SIZE), len(arrays["image"])
+
+
+def _clocked(images: np.ndarray | EncodedImages, rows: np.ndarray) -> float:
+    start = time.perf_counter()
+    images[rows]
+    return time.perf_counter() - start
+
+
+def _photos(folder: Path) -> np.ndarray:
+    """Photos of a folder and those below it, as ingest keeps them, uint8 [n, 3, 224, 224], 64 at most."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
+    return np.stack([fit(decode(path.read_bytes()), SIZE) for path in files[:BATCH]])
+
+
+def _noise(seed: int) -> np.ndarray:
+    """Noise whose amplitude falls with the frequency, as it does in photos, uint8 [16, 3, 224, 224]."""
+    draw = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None])  # [H, W / 2 + 1]
+    spectrum = np.fft.rfft2(draw.standard_normal((MADE, 3, SIZE, SIZE))) / np.maximum(frequency, 1 / SIZE)
+    values = np.fft.irfft2(spectrum, (SIZE, SIZE))
+    spread = values.std((1, 2, 3), keepdims=True)
+    return np.clip(128 + 50 * values / spread, 0, 255).astype(np.uint8)
