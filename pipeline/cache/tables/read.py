@@ -29,6 +29,7 @@ FILES = {
     schema.REJECTS_FILE: schema.REJECTS,
 }
 """The tables with their columns."""
+GROUPS = 64  # row groups in memory at once, where rows are picked
 
 
 class Tables:
@@ -63,15 +64,22 @@ class Tables:
         return self._rows_at(schema.SAMPLES_FILE, rows, columns)
 
     def _rows_at(self, name: str, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None) -> pa.Table:
-        wanted = np.asarray(rows, dtype=np.int64)
+        wanted, places = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+        names = None if columns is None else list(columns)
         with self._opened(name, FILES[name]) as file:
             sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
             starts = offsets_of(np.array(sizes, dtype=np.int64))
-            groups = np.unique(np.searchsorted(starts, wanted, side="right") - 1)
-            held = np.concatenate([np.arange(starts[group], starts[group + 1]) for group in groups] or [wanted])
-            table = file.read_row_groups(groups.tolist(), columns=None if columns is None else list(columns))
+            group_of = np.searchsorted(starts, wanted, side="right") - 1
+            groups = np.unique(group_of)
+            parts = [file.read_row_groups([], columns=names)]
+            for at in range(0, len(groups), GROUPS):  # what is not asked for is dropped at once
+                some = groups[at : at + GROUPS]
+                held = np.concatenate([np.arange(starts[group], starts[group + 1]) for group in some])
+                own = wanted[(group_of >= some[0]) & (group_of <= some[-1])]
+                parts.append(file.read_row_groups(some.tolist(), columns=names).take(np.searchsorted(held, own)))
+        table = pa.concat_tables(parts)
         self._require_phrases(table)
-        return table.take(np.searchsorted(held, wanted))
+        return table.take(places)
 
     def _require_phrases(self, table: pa.Table) -> None:
         """Raises UserError if a concept of a caption has a phrase id that is not in phrases.parquet."""
