@@ -12,6 +12,9 @@ from hspcgan.model.common.errors import UserError, install
 from hspcgan.model.common.files import NO_ROOM
 from hspcgan.model.common.printable import printable
 
+NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""Errors that libraries such as fsspec also raise without an errno."""
+
 OWN_FAULTS = (errno.EBADF, errno.EINVAL, errno.EFAULT)
 """Errors caused by a bug, not by the machine: a closed handle, an invalid argument."""
 
@@ -33,7 +36,8 @@ def failure(error: Exception) -> Failure | None:
         return Failure(str(error), error.exit_code)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return Failure(f"{error}. Finished parts are kept; free some space and run the same command again")
-    if isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS:
+    by_number = isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS
+    if by_number or isinstance(error, NO_PATH):
         return Failure(str(error))  # no such path, no permission, a read-only or failing disk, no network
     if isinstance(error, MemoryError):
         return Failure(f"out of memory{f' ({error})' if str(error) else ''}; use smaller batches or fewer processes")

@@ -16,6 +16,7 @@ from helpers import caches
 from helpers.caches import INFO, INPUTS, World, make_cache, run_stages
 from helpers.files import file_bytes
 
+from hspcgan.pipeline.cache.lock import LOCK, MARK
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.up_to_date import is_current
 from hspcgan.pipeline.cache.reader import Cache
@@ -124,9 +125,11 @@ def test_is_current_refuses_a_cache_of_another_format(path, tmp_path):
 def test_what_a_run_killed_after_its_cache_was_complete_left_is_cleared_away(tmp_path, world):
     target, spent = tmp_path / "cache", tmp_path / ".cache.spent"
     (spent / "ingest").mkdir(parents=True)
+    (spent / LOCK).write_text(MARK)
     make_cache(target, world)
     assert not spent.exists()
     (spent / "ingest").mkdir(parents=True)
+    (spent / LOCK).write_text(MARK)
     assert is_current(target, INPUTS)
     assert sorted(tmp_path.iterdir()) == [target]
 

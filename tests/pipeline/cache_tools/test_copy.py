@@ -14,6 +14,7 @@ from helpers.files import file_bytes
 from helpers.stores import leftovers, stored, upath
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.lock import LOCK, MARK
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.cache_tools import copy
@@ -102,7 +103,7 @@ def test_an_interrupted_copy_to_a_folder_leaves_nothing(path, tmp_path, url, mon
             copy_cache(url, str(tmp_path / "back"))
     assert leftovers(tmp_path) == []
     shutil.copytree(path, tmp_path / "back.partial" / "copy")  # what a kill leaves
-    (tmp_path / "back.partial" / "lock").touch()
+    (tmp_path / "back.partial" / LOCK).write_text(MARK)
     with pytest.raises(ValueError, match=r"not finished; .*`hspcgan copy`"):
         Cache(tmp_path / "back")
     copy_cache(url, str(tmp_path / "back"))

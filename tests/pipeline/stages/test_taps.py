@@ -237,7 +237,7 @@ def test_features_that_are_not_finite_name_the_image_and_the_view(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: np.where(np.arange(len(a)) == 5, np.nan, a.T).T.astype(np.float16), "taps.h5: taps holds values"),
+        (lambda a: np.where(np.arange(len(a)) == 5, np.nan, a.T).T.astype(np.float16), "taps.h5: taps has values"),
         (lambda a: a[1:], "taps is float16 (5, 2, 3, 64, 7, 7), expected float16 (6, 2, 3,"),
         (lambda a: a[:, :1], "taps is float16 (6, 1, 3, 64, 7, 7), expected"),
         (lambda a: a.astype(np.float32), "taps is float32"),
