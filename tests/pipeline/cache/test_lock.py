@@ -127,6 +127,6 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "cache.partial").mkdir()
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / "cache.partial" / "lock").symlink_to(tmp_path / "mine.txt")
-    with pytest.raises(ValueError, match="lock is a link, which is not followed; remove it"):
+    with pytest.raises(ValueError, match="lock is a link, which is not followed; remove the link, or"):
         PartialCache(tmp_path / "cache").__enter__()
     assert (tmp_path / "mine.txt").read_text() == "mine"
