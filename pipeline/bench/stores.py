@@ -1,4 +1,4 @@
-"""Image stores: bytes of an image, and the time to read a batch from each, for `hspcgan bench bench/scale`."""
+"""Measures the image stores for `hspcgan bench bench/scale`: bytes per image, and the time to read a batch."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ STORES = {"raw": {}, "jpeg": store_of("jpeg", None), "jpeg_85": store_of("jpeg",
 
 
 def stores(bench: BenchConfig) -> Iterator[Figure]:
-    """Kilobytes of an image of 224 px and milliseconds of a batch of 64, by store."""
+    """Yields kilobytes per image of 224 px and milliseconds per batch of 64, for each store."""
     pixels = _photos(bench.photos) if bench.photos else _noise(bench.seed)
     what = f"photos of {bench.photos}" if bench.photos else "pseudo-random images with the spectrum of photos"
     for name, store in STORES.items():
@@ -30,7 +30,7 @@ def stores(bench: BenchConfig) -> Iterator[Figure]:
 
 
 def _kept(pixels: np.ndarray, store: dict) -> tuple[np.ndarray | EncodedImages, int]:
-    """The images as a cache gives them, and their bytes."""
+    """Returns the images as a cache would return them, and their size in bytes."""
     if not store:
         return pixels, pixels.nbytes
     arrays = packed([encode_image(one, store) for one in pixels])
@@ -44,13 +44,13 @@ def _clocked(images: np.ndarray | EncodedImages, rows: np.ndarray) -> float:
 
 
 def _photos(folder: Path) -> np.ndarray:
-    """Photos of a folder and those below it, as ingest keeps them, uint8 [n, 3, 224, 224], 64 at most."""
+    """Reads at most 64 photos from a folder and its subfolders, cropped as in ingest: uint8 [n, 3, 224, 224]."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
     return np.stack([fit(decode(path.read_bytes()), SIZE) for path in files[:BATCH]])
 
 
 def _noise(seed: int) -> np.ndarray:
-    """Noise whose amplitude falls with the frequency, as it does in photos, uint8 [16, 3, 224, 224]."""
+    """Noise with an amplitude that decreases with the frequency, as in photos: uint8 [16, 3, 224, 224]."""
     draw = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None])  # [H, W / 2 + 1]
     spectrum = np.fft.rfft2(draw.standard_normal((MADE, 3, SIZE, SIZE))) / np.maximum(frequency, 1 / SIZE)

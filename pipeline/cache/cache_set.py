@@ -1,4 +1,4 @@
-"""Several caches read as one: the rows of the parts behind one another, in the order in which they are named."""
+"""Reads several caches as one: the rows of the parts are concatenated, in the order in which the parts are named."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -22,17 +22,17 @@ FENCES = ("caption/offsets", "sample/captions", *(f"{kind}/offsets" for kind in 
 
 
 def open_cache(folders: Sequence[Path | str]) -> Cache:
-    """The cache in a folder, or those in several as one; UserError as `Cache` and `CacheSet` raise it."""
+    """Opens the cache in a folder, or the caches in several folders as one; errors as in `Cache` and `CacheSet`."""
     return Cache(folders[0]) if len(folders) == 1 else CacheSet(folders)
 
 
 class Joined:
-    """Arrays of equal row shapes behind one another, without a copy: indexing reads the rows asked for.
+    """Arrays with equal row shapes, concatenated without a copy: indexing reads only the given rows.
 
     Args:
-        parts: arrays, or what is indexed like them.
-        shifts: what is added to the values of each part.
-        fence: each part is offsets [n + 1], whose last one is the next part's first.
+        parts: arrays, or objects that are indexed like arrays.
+        shifts: a number to add to the values of each part.
+        fence: each part is an array of offsets [n + 1]; its last offset is the first of the next part.
     """
 
     def __init__(self, parts: Sequence[Any], shifts: Sequence[int] = (), fence: bool = False) -> None:
@@ -47,7 +47,7 @@ class Joined:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
-        """Of a row, a slice or an array of rows, and of such arrays with more arrays beside them, what numpy gives."""
+        """Indexes like numpy, by a row, a slice, an array of rows, or a tuple of arrays that begins with rows."""
         if isinstance(key, int | np.integer):
             row = range(len(self))[int(key)]
             part = self._part(row)
@@ -83,15 +83,15 @@ class Joined:
 
 
 class CacheSet(Cache):
-    """Caches of one CLIP, templates, annotator and image size, read as one; each keeps its ids and splits.
+    """Caches with equal CLIP, templates, annotator and image size, read as one; each part keeps its ids and splits.
 
-    Its fingerprint is that of its parts' in order. Phrases that several parts have are there once for each.
+    The fingerprint is computed from those of the parts, in order. A phrase in several parts occurs once per part.
 
     Raises:
-        UserError: as `Cache`, and where parts differ in what they must share, by name.
+        UserError: as `Cache`, and if parts differ in a property that they must share, which is named.
     """
 
-    checks = False  # each part checks its own
+    checks = False  # each part checks its own tables and arrays
 
     def __init__(self, folders: Sequence[Path | str]) -> None:
         self.parts = [Cache(folder) for folder in folders]
@@ -151,26 +151,26 @@ class CacheSet(Cache):
         }
 
     def split_rows(self, split: str) -> np.ndarray:
-        """Sample rows of a split, int64; none for a split that the format does not know."""
+        """Sample rows of a split, int64; empty for a split that the format does not define."""
         starts = self._starts(lambda part: part.info["counts"]["samples"])
         return np.concatenate([part.split_rows(split) + start for part, start in zip(self.parts, starts, strict=True)])
 
     def split_counts(self) -> dict[str, int]:
-        """Images of each split that has any."""
+        """Number of images in each split that has images."""
         counts = [part.split_counts() for part in self.parts]
         found = {split: sum(count.get(split, 0) for count in counts) for split in schema.SPLITS}
         return {split: count for split, count in found.items() if count}
 
     @cached_property
     def phrase_mean(self) -> dict[str, np.ndarray]:
-        """Mean raw feature of the phrases of each kind, float32 [d], each part weighted by its number of them."""
+        """Mean raw feature of the phrases of each kind, float32 [d]; parts are weighted by their number of phrases."""
         weights = np.array([np.diff(part._index("phrase/kinds")) for part in self.parts], np.float64)
         means = np.array([part._index("phrase/mean") for part in self.parts], np.float64)  # [parts, kinds, d]
         total = (weights[..., None] * means).sum(0) / np.maximum(weights.sum(0), 1)[:, None]
         return dict(zip(schema.KINDS, total.astype(np.float32), strict=True))
 
     def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = 2**14) -> Iterator[pa.Table]:
-        """A Parquet file of each part in blocks of at most so many rows."""
+        """Yields a Parquet file of all parts in blocks of at most `rows` rows."""
         for part, first in zip(self.parts, self._first_phrases, strict=True):
             yield from (_with_phrases_from(block, first) for block in part.blocks(name, columns, rows))
 
@@ -205,7 +205,7 @@ class CacheSet(Cache):
         return self._starts(lambda part: part.info["counts"]["phrases"]).tolist()
 
     def _starts(self, size: Callable[[Cache], int]) -> np.ndarray:
-        """The row, over all parts, of each part's first one."""
+        """The row, over all parts, at which each part starts."""
         return offsets_of(np.array([size(part) for part in self.parts]))[:-1]
 
     def _index(self, dataset: str) -> Any:
@@ -218,7 +218,7 @@ class CacheSet(Cache):
         return Joined(parts, self._shifts(dataset, parts), fence=dataset in FENCES)
 
     def _shifts(self, dataset: str, parts: Sequence[np.ndarray] = ()) -> Sequence[int]:
-        """What is added to each part's values: the rows before it of what they count or name."""
+        """The number to add to the values of each part: the number of earlier rows that the values refer to."""
         if dataset in FENCES:
             return offsets_of(np.array([int(part[-1]) for part in parts]))[:-1].tolist()
         if dataset == "caption/sample":
@@ -227,7 +227,7 @@ class CacheSet(Cache):
 
 
 def _shared(cache: Cache) -> dict[str, Any]:
-    """What caches that are read as one have in common."""
+    """The properties that must be equal in all caches that are read as one."""
     info = cache.info
     taps = info.get("taps")
     return {
@@ -245,7 +245,7 @@ def _file(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _with_phrases_from(table: pa.Table, first: int) -> pa.Table:
-    """A part's table with `first` added to the ids of its phrases."""
+    """Returns the table of a part with `first` added to its phrase ids."""
     for number, name in enumerate(table.column_names if first else ()):
         column = table[name].combine_chunks()
         if name == "phrase":

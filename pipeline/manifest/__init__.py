@@ -46,7 +46,7 @@ class Manifest:
 
     @property
     def cache(self) -> Path:
-        """The folder of the cache. UserError where the manifest names several."""
+        """The folder of the cache. Raises UserError if the manifest names several caches."""
         if len(self.caches) > 1:
             named = ", ".join(map(str, self.caches))
             raise UserError(

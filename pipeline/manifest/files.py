@@ -189,7 +189,7 @@ def _key_problems(raw: dict[str, Any]) -> list[str]:
 
 
 def _folders(value: Any) -> list[str]:
-    """The folders of a key that names one or several; none where it names something else."""
+    """The folders that the value of a key names, one or several; empty if the value is not a name."""
     folders = value if isinstance(value, list) else [value]
     return folders if all(_is_text(folder, lines=False) for folder in folders) else []
 

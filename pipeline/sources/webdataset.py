@@ -50,7 +50,7 @@ class _Members:
 
 
 class _Sample:
-    """A listed sample in few bytes, as millions are in memory; of `seen`, which the signature holds, the image's."""
+    """A listed sample in few bytes, since millions are in memory; of `seen`, it keeps only the entry of the image."""
 
     __slots__ = ("image_sha256", "problem", "spans", "suffixes", "tar")
 

@@ -1,4 +1,4 @@
-"""The texts of the encode stage in the order of its batches: sorted on disk by DuckDB, read shard by shard."""
+"""Sorts the texts of the encode stage into the order of its batches, on disk with DuckDB, and reads them by shard."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-BLOCK = 4096  # texts that are Python strings at a time
-MEMORY = "512MB"  # of DuckDB; beyond it sorts on disk
+BLOCK = 4096  # texts in memory as Python strings at once
+MEMORY = "512MB"  # limit for DuckDB, which sorts on disk beyond it
 COLUMNS = pa.schema([("text", pa.string()), ("is_caption", pa.bool_())])
 
 
@@ -16,12 +16,12 @@ def write_order(
     texts: Iterable[pa.Table], lengths: Callable[[pa.Table], np.ndarray], folder: Path, shard_texts: int
 ) -> Path:
     """
-    A Parquet file in `folder` with the rows of `texts` by length, then text, a row group for each shard.
+    Writes a Parquet file in `folder` with the rows of `texts`, sorted by length and text; a row group is a shard.
 
     Args:
         texts: tables of unique texts, `text` and `is_caption`.
-        lengths: such a table → the number of tokens of each text, int32 [n].
-        shard_texts: rows of a row group; the last one may be smaller.
+        lengths: function from such a table to the number of tokens of each text, int32 [n].
+        shard_texts: rows per row group; the last row group may be smaller.
     """
     import duckdb
 
@@ -40,7 +40,7 @@ def write_order(
 
 
 def blocks(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The rows of tables in tables of exactly so many rows, the last one smaller."""
+    """Regroups the rows of tables into tables of exactly `rows` rows; the last table may be smaller."""
     held: list[pa.Table] = []
     for table in tables:
         held.append(table)
@@ -55,18 +55,18 @@ def blocks(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def shard_sizes(path: Path) -> list[int]:
-    """Texts in each shard of an order."""
+    """The number of texts in each shard of an order."""
     groups = pq.ParquetFile(path).metadata
     return [groups.row_group(index).num_rows for index in range(groups.num_row_groups)]
 
 
 def read_shard(path: Path, index: int) -> list[tuple[str, bool]]:
-    """A shard of an order as the mapper takes it: (text, is a caption)."""
+    """Reads a shard of an order as the (text, is a caption) pairs that the mapper takes."""
     table = pq.ParquetFile(path).read_row_group(index, use_threads=False)
     return list(zip(table["text"].to_pylist(), table["is_caption"].to_pylist(), strict=True))
 
 
 def texts_of(path: Path) -> Iterator[str]:
-    """The texts of an order, one by one, a block of them in memory at a time."""
+    """Yields the texts of an order one by one; only a block of them is in memory."""
     for batch in pq.ParquetFile(path).iter_batches(BLOCK, columns=["text"]):
         yield from batch["text"].to_pylist()

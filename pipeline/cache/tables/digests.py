@@ -1,7 +1,7 @@
-"""Equal texts by their digests: 16 bytes stand for a text of any length, so that millions need not be in memory.
+"""Finds equal texts by 16-byte digests, so that millions of texts need not be in memory.
 
-Two texts of one digest (BLAKE2b, 128 bits) would be taken for equal; among 100 million the chance of such a pair is
-1.5e-23.
+Two texts with the same digest (BLAKE2b, 128 bits) would count as equal; among 100 million texts, the probability of
+such a pair is 1.5e-23.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 
-BLOCK = 2**14  # texts that are Python strings at a time
+BLOCK = 2**14  # texts in memory as Python strings at once
 
 
 def digests(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -21,13 +21,13 @@ def digests(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def text_numbers(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """A number for each text, int64 [n] from 0 up: 63 bits of its digest, so that it is the same in every cache."""
+    """A number for each text, int64 [n] ≥ 0: 63 bits of its digest, so that the number is equal in all caches."""
     return (digests(texts)[:, 0] >> np.uint64(1)).astype(np.int64)
 
 
 def first_rows(found: np.ndarray) -> np.ndarray:
-    """For each digest the first row that has it, int32 [n]."""
-    order = np.lexsort((found[:, 1], found[:, 0])).astype(np.int32)  # stable: equal ones stay in order
+    """For each digest, the first row with the same digest, int32 [n]."""
+    order = np.lexsort((found[:, 1], found[:, 0])).astype(np.int32)  # stable: equal digests stay in order
     begins = np.ones(len(order), bool)
     begins[1:] = (found[order[1:]] != found[order[:-1]]).any(1)
     starts = np.flatnonzero(begins)
@@ -37,13 +37,13 @@ def first_rows(found: np.ndarray) -> np.ndarray:
 
 
 class Places:
-    """The places of texts in a list of unique ones; 20 bytes a text.
+    """The positions of texts in a list of unique texts; needs 20 bytes per text.
 
-    `repeated`: a place whose text occurs before, or −1.
+    `repeated`: a position with a text that also occurs earlier, or −1.
     """
 
     def __init__(self, parts: Iterable[np.ndarray]) -> None:
-        """`parts`: the digests of the unique texts in order, uint64 [n, 2] each."""
+        """`parts`: arrays of the digests of the unique texts, in order, each uint64 [n, 2]."""
         found = np.concatenate([np.zeros((0, 2), np.uint64), *parts])
         order = np.lexsort((found[:, 1], found[:, 0]))
         self.high, self.low, self.order = found[order, 0], found[order, 1], order.astype(np.int32)
@@ -51,13 +51,13 @@ class Places:
         self.repeated = int(self.order[again[0] + 1]) if len(again) else -1
 
     def find(self, texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """The place of each text, int32 [n]; −1 for one that is not in the list."""
+        """The position of each text, int32 [n]; −1 for a text that is not in the list."""
         wanted = digests(texts)
         if not len(self.order):
             return np.full(len(wanted), -1, np.int32)
         at = np.searchsorted(self.high, wanted[:, 0])
         last = len(self.order) - 1
-        while True:  # past texts that share the first half of the digest: none, but for a chance in billions
+        while True:  # skip digests with an equal first half, which are extremely rare
             at = np.minimum(at, last)
             further = (self.high[at] == wanted[:, 0]) & (self.low[at] < wanted[:, 1]) & (at < last)
             if not further.any():
