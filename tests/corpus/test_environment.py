@@ -51,7 +51,7 @@ def test_a_process_that_waits_says_for_whom_and_gives_up(monkeypatch, caplog, ra
     monkeypatch.setattr(meeting, "LIMIT_SEC", 0.5)
     monkeypatch.setattr(meeting, "SAID_EVERY_SEC", 0.1)
     caplog.set_level("INFO")
-    with pytest.raises(ValueError, match=f"{whom} did not come within"):
+    with pytest.raises(ValueError, match=f"{whom} did not connect within"):
         meeting.meet(rank, 3, "127.0.0.1", free_port())
     assert "waiting for process" in caplog.text
 
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_read_for_now_is_not_told_as_damaged(world, monkey
 
     monkeypatch.setattr(h5py, "File", fails)
     result = hspcgan("stats", world / "cache")
-    assert_told(result, os.strerror(number), "features.h5")
+    assert_told(result, os.strerror(number), ".h5")
     assert "rebuild" not in result.output
 
 
@@ -170,7 +170,7 @@ def test_a_command_without_room_says_so_and_leaves_nothing_unfinished(world, tmp
         result = hspcgan(*placed(COMMANDS[name], world=world, out=tmp_path, clip=tiny_clip_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert_told(result, "make room and run the same command again", codes={3})
+    assert_told(result, "free some space and run the same command again", codes={3})
     assert [path for path in tmp_path.rglob("*") if ".partial" in path.name or ".old" in path.name] == []
 
 
@@ -199,7 +199,7 @@ def test_a_full_disk(world, disk, kilobytes):
     for command in (COMMANDS["copy"], COMMANDS["train"]):
         result = hspcgan(*placed(command, world=world, out=folder))
         if result.exit_code:
-            assert_told(result, "No space left on device", "make room and run the same command again", codes={3})
+            assert_told(result, "No space left on device", "free some space and run the same command again", codes={3})
     assert [path for path in folder.rglob("*.partial") if path.name != "copy.partial"] == []
 
 

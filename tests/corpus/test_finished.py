@@ -221,7 +221,7 @@ def test_an_index_out_of_range_is_found_before_it_is_read(world, tmp_path, name)
     damaged = [result for result in readers if result.exit_code]
     assert damaged
     for result in damaged:
-        assert_told(result, "index.h5 is damaged", "rebuild it")
+        assert_told(result, "index.h5 is damaged", "hspcgan prepare MANIFEST --rebuild")
 
 
 def test_a_file_that_is_no_part_of_a_cache_is_named_by_validate(world, tmp_path):

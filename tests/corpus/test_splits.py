@@ -95,7 +95,7 @@ def test_captions_in_other_languages_are_counted(tmp_path, tiny_clip_path, capti
     path = manifest(tmp_path / "m.yaml", tmp_path / "data", tiny_clip_path)
     prepared, stats = hspcgan("prepare", path).output, hspcgan("stats", path.with_suffix(".cache")).output
     assert f"{foreign} captions consist mostly of such words" in stats
-    assert ("captions are read as English, so translate those of other languages" in prepared) == bool(foreign)
+    assert ("captions are parsed as English, so translate captions in other languages" in prepared) == bool(foreign)
     assert "warning: 3 captions (75.0%) consist mostly of words that" in prepared or not foreign
 
 
