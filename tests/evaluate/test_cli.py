@@ -241,8 +241,8 @@ def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        ({"parse": {"annotator": "stanza"}}, "was made with parse.annotator 'spacy', other with 'stanza'"),
-        ({"templates": {"relation": "it {}"}}, "was made with encode.templates.relation '{}', other with 'it {}'"),
+        ({"parse": {"annotator": "stanza"}}, "was made with parse.annotator 'spacy', but other with 'stanza'"),
+        ({"templates": {"relation": "it {}"}}, "was made with encode.templates.relation '{}', but other with 'it {}'"),
     ],
 )
 def test_a_checkpoint_that_read_its_texts_otherwise_is_refused(manifest, tmp_path, tiny_clip_path, texts, said):

@@ -21,8 +21,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("parse.annotator=stanza", "was made with parse.annotator 'spacy', tiny with 'stanza'"),
-        ("encode.templates.entity=a {}", "was made with encode.templates.entity 'a photo of a {}', tiny with 'a {}'"),
+        ("parse.annotator=stanza", "was made with parse.annotator 'spacy', but tiny with 'stanza'"),
+        (
+            "encode.templates.entity=a {}",
+            "was made with encode.templates.entity 'a photo of a {}', but tiny with 'a {}'",
+        ),
     ],
 )
 def test_a_cache_with_other_text_settings_is_rejected(tmp_path, cache_path, tiny_clip_path, override, said):
@@ -92,7 +95,7 @@ def test_a_missing_wandb_is_reported_before_anything_is_loaded(tmp_path, monkeyp
 def test_a_cache_without_token_features_fits_models_that_read_the_sentence_alone(tmp_path, tiny_clip_path):
     cache = make_cache(tmp_path / "cache", tiny_clip_path, keep_tokens=False)
     path = write_manifest(tmp_path, cache, tiny_clip_path)
-    said = r"no token features .*the model of tiny reads them; .*model\.context: sentence, or encode\.tokens: true"
+    said = r"no token features .*the model of tiny needs them; .*model\.context: sentence, or encode\.tokens: true"
     with pytest.raises(ValueError, match=said):
         build_run(load_manifest(str(path), ["model.context=tokens"]), start("cpu"))
     for fitting in (["model.context=sentence"], ["model.kind=galip", "model.prompts=fc", "model.gate=append"]):

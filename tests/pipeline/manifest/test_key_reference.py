@@ -21,8 +21,8 @@ def test_every_key_is_listed_with_type_range_default_and_sentence():
     assert "train.ema: number ≥ 0, < 1  (default: 0.0)" in lines
     assert "train.betas: list of 2: number  (default: [0.0, 0.9])" in lines
     assert "model.kind: one of hspcgan, galip  (default: hspcgan)" in lines
-    assert "encode.templates.entity: text  (default: a photo of a {})" in lines
-    assert lines[lines.index("train.wandb: text or null") + 1].startswith("    ")
+    assert "encode.templates.entity: string  (default: a photo of a {})" in lines
+    assert lines[lines.index("train.wandb: string or null") + 1].startswith("    ")
     for name, model in section_models().items():
         for key, field in model.model_fields.items():
             assert field.description, f"{name}.{key} has no description"

@@ -125,7 +125,7 @@ def test_a_missing_manifest_is_refused_with_the_shipped_names(tmp_path, monkeypa
     with pytest.raises(ValueError, match=r"no manifest 'toybird': .*toybirds.*\(did you mean 'toybirds'\?\)"):
         load_manifest("toybird")
     for name in (str(tmp_path), ""):
-        with pytest.raises(ValueError, match=r"no manifest .*shipped are .*toybirds"):
+        with pytest.raises(ValueError, match=r"no manifest .*shipped manifest .*toybirds"):
             load_manifest(name)
 
 
@@ -136,9 +136,9 @@ def test_a_missing_manifest_is_refused_with_the_shipped_names(tmp_path, monkeypa
         (b"train: \xff\xfe\n", "is not YAML"),
         (b"train: {since: 2024-13-45}\n", "is not YAML: month must be in"),
         (b"train: !!python/object:os.system {}\n", "is not YAML"),
-        (b"- a\n- b\n", "holds a list, expected keys such as name, description"),
-        (b"", "holds a NoneType, expected keys"),
-        (b"hello", "holds a str, expected keys"),
+        (b"- a\n- b\n", "contains a list, expected keys such as name, description"),
+        (b"", "contains a NoneType, expected keys"),
+        (b"hello", "contains a str, expected keys"),
     ],
 )
 def test_what_is_no_mapping_in_yaml_is_refused(tmp_path, content, message):
