@@ -86,8 +86,8 @@ def attribute_accuracy(seen: Seen) -> list[Measured]:
     The stored table has the share of each caption, and its choices in the column `attributes`.
     """
     found = _choices(seen)
-    parts = [_of_kind(kind, [one for one in found if one.kind == kind]) for kind in KINDS]
-    parts = [part for part in parts if part is not None]
+    by_kind = [_of_kind(kind, [one for one in found if one.kind == kind]) for kind in KINDS]
+    parts = [part for part in by_kind if part is not None]
     if parts:
         attributes: dict[int, list[dict[str, Any]]] = {}
         for one in found:

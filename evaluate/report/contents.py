@@ -131,7 +131,9 @@ def verdicts(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
     found = []
     for one in evaluations:
         for verdict in one.record["expect"]:
-            bound = Bound(min=verdict["low"], max=verdict["high"], n=verdict["bound"].get("n"))
+            bound = Bound.model_validate(
+                {"min": verdict["low"], "max": verdict["high"], "n": verdict["bound"].get("n")}
+            )
             judged = Verdict(verdict["name"], verdict["got"], bound, n=verdict.get("n"))
             found.append({"name": verdict["name"], "label": title(one.label), "got": judged.shown,
                           "expected": judged.expected, "passed": verdict["passed"]})  # fmt: skip

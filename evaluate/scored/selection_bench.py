@@ -22,7 +22,9 @@ def measure(path: Path) -> dict[str, float]:
     before, start = own_gb(), time.perf_counter()
     cache = Cache(path)
     samples = min(SAMPLES, len(cache.split_rows("test")) // 2)
-    selection = select(cache, EvaluateConfig(metrics=("fid",), samples=samples, caption="keyed"))
+    selection = select(
+        cache, EvaluateConfig.model_validate({"metrics": ["fid"], "samples": samples, "caption": "keyed"})
+    )
     selected = time.perf_counter()
     table = cache.captions_at(selection.caption_rows, ["caption_id", "text"])
     chosen = {name: table[name].to_pylist() for name in table.column_names}

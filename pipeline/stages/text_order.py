@@ -30,7 +30,10 @@ def write_order(
     rows = pa.RecordBatchReader.from_batches(fields, (batch for table in measured for batch in table.to_batches()))
     path = folder / "texts.parquet"
     settings = {"memory_limit": MEMORY, "threads": 1, "temp_directory": str(folder)}
-    with duckdb.connect(config=settings) as base, pq.ParquetWriter(path, COLUMNS) as writer:
+    with (
+        duckdb.connect(config=settings) as base,  # type: ignore[arg-type]  # its texts and numbers
+        pq.ParquetWriter(path, COLUMNS) as writer,
+    ):
         base.register("texts", rows)
         found = base.sql("SELECT text, is_caption FROM texts ORDER BY length, text").fetch_arrow_reader(BLOCK)
         ordered = (pa.Table.from_batches([batch]).cast(COLUMNS) for batch in found)
