@@ -203,5 +203,5 @@ def _step_of(line: bytes) -> int | None:
     """Returns the step of a log line, or None if the line cannot be parsed."""
     try:
         return int(json.loads(line)["step"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None

@@ -97,7 +97,7 @@ class LogLine(BaseModel):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float | dict[str, float]] = Field(init=False)
 
-    step: int
+    step: int = Field(strict=True)
 
 
 def read_record(path: Path) -> dict[str, Any]:

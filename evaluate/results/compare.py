@@ -5,7 +5,6 @@ Paired differences have much narrower intervals than two separate values: captio
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from hspcgan.evaluate.config import metric_of
 from hspcgan.evaluate.metrics import METRICS, intervals
 from hspcgan.evaluate.results.figure_names import shown
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_json
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _read(path: str | Path) -> _Rows:
         if not file.is_file():
             raise UserError(f"{file} is missing; give RUN/evaluation/LABEL.json, as `hspcgan evaluate` writes it")
     rows = pq.read_table(table_path).to_pylist()
-    record = json.loads(record_path.read_text(encoding="utf-8"))
+    record = read_json(record_path)
     metrics = [name for name in rows[0] if metric_of(name) in METRICS] if rows else []
     return _Rows(
         f"{given.parent.parent.name}/{given.stem}",

@@ -6,12 +6,12 @@ Inception, resizing, sample count and CLIP were used, so compare trends, not val
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,9 +65,9 @@ def as_text(frame: pd.DataFrame, form: str) -> str:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         figures, label = record["figures"], record["label"]
-    except (OSError, KeyError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, LookupError, TypeError, UserError) as error:
         raise UserError(
             f"{path} is not a result file ({error}); give RUN/evaluation/LABEL.json, as `hspcgan evaluate` writes it"
         ) from error

@@ -221,7 +221,7 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
         network = openai_clip().model.build_model(state).float()
         if not rounded:
             network.load_state_dict(state)
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, KeyError, ValueError, ArithmeticError, AttributeError, IndexError, TypeError) as error:
         raise UserError(f"{path} does not fit OpenAI's CLIP: {error}") from error
     return FrozenClip(network, name, sha256, path.resolve(), rounded=rounded)
 

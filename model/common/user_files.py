@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +16,9 @@ MAX_BYTES = 2**28
 
 MAX_TEXT = 2**26
 """Default size limit of a text or JSON file: 67 MB."""
+
+MAX_LINE = 2**24
+"""Size limit for a line, in bytes."""
 
 KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
          stat.S_IFDIR: "a folder"}  # fmt: skip
@@ -33,7 +37,10 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
     """
     if not is_local(path):
         return path.open("rb")
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except UnicodeEncodeError as error:
+        raise UnfitFileError(f"a name that is not valid Unicode: {str(path)!r}") from error
     try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
@@ -76,6 +83,14 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits; thousands of brackets
         raise UserError(f"{path} cannot be read as JSON: {_reason(error)}") from error
+
+
+def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE) -> Iterator[bytes]:
+    """Yields the lines of an open file; UserError for one of more than `limit` bytes, such as in /dev/zero."""
+    while line := file.readline(limit + 1):
+        if len(line) > limit:
+            raise UserError(f"{path} has a line of more than {limit:,} bytes; give a file of text")
+        yield line
 
 
 def is_local(path: Path) -> bool:

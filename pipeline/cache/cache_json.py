@@ -79,6 +79,10 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
     if isinstance(files, dict) and schema.FEATURES_FILE in files and schema.INDEX_FILE not in files:
         raise UserError(f"{path.parent} has an older layout without {schema.INDEX_FILE}; {REBUILD_HINT}")
     wrong = list(_misfits(info, _shape(info)))
+    templates = info["templates"].items() if not wrong else ()
+    wrong += [
+        f"templates.{kind} is {text[:40]!r}, expected one {{}}" for kind, text in templates if text.count("{}") != 1
+    ]
     if wrong:
         raise UserError(f"{path} is damaged: {'; '.join(wrong)}; {REBUILD_HINT}")
     if sealed(info) != info:
@@ -98,10 +102,12 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 def _shape(info: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of format 1 with their types; a dict means an object with at least these fields."""
+    parser = info.get("parser")
+    aligned: dict[str, Any] = {"alignment": {}} if isinstance(parser, dict) and "alignment" in parser else {}
     optional = {"taps": {"clip_sha256": str, "views": list, "blocks": list}, "store": {"format": str}}
     return {
         "fingerprint": str, "sha256": str, "normalised": bool, "image_size": int, "tools": {},
-        "parser": {"annotator": str},
+        "parser": {"annotator": str, **aligned},
         "counts": dict.fromkeys(COUNTS, int), "templates": dict.fromkeys(schema.KINDS, str),
         "clip": {"name": str, "sha256": str, "embed_dim": int, "context_length": int},
         **{name: fields for name, fields in optional.items() if name in info},

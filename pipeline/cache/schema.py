@@ -139,7 +139,7 @@ def read_graph(text: str) -> dict[str, Any]:
         graph = json.loads(text)
         whole = all(isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"])
         whole = whole and all((type(s), type(t), type(o)) == (int, str, int) for s, t, o in graph["relations"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         whole = False
     if not whole:
         raise UserError(f"{text[:60]!r} is not a scene graph with `entities` and `relations`")

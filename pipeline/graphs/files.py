@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import open_regular, read_bytes
+from hspcgan.model.common.user_files import lines_of, open_regular, read_bytes
 
 Tuples = list[list[str]]
 _TUPLE = re.compile(r"\(([^()]*)\)")
@@ -110,7 +110,7 @@ class _Prediction(BaseModel):
 
 def _jsonl(path: Path) -> Iterator[tuple[str, Tuples]]:
     with open_regular(path) as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(lines_of(file, path), start=1):
             try:
                 row = _Prediction.model_validate_json(line.removeprefix(_MARK))
             except ValidationError as error:

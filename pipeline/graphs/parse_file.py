@@ -11,6 +11,7 @@ from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_file, behind_links, require_writable
+from hspcgan.model.common.user_files import lines_of
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import engines
 from hspcgan.pipeline.stages.caption_text import clean_caption
@@ -42,7 +43,7 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     with atomic_file(target) as work:
         with open(source, "rb") as lines, open(work, "x", encoding="utf8") as out:
             for (captions, graphs), _ in engines.run(
-                functools.partial(_mapper, config), _batches(lines, outcome), config.processes
+                functools.partial(_mapper, config), _batches(lines_of(lines, source), outcome), config.processes
             ):
                 for caption in captions:
                     outcome.captions += 1

@@ -11,6 +11,8 @@ def path_or_url(value: Any) -> Any:
     """Converts a value to a local path, with ~ expanded, or a URL such as s3://bucket/data to a Path-like `UPath`."""
     if not isinstance(value, str | Path | None):
         raise UserError("expected a path as a string")
+    if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in str(value)):
+        raise UserError(f"{value!r} cannot be the name of a file")
     if not isinstance(value, str) or "://" not in value:
         return value if value is None else Path(os.path.expanduser(value))
     try:

@@ -133,19 +133,28 @@ class Tables:
     def column(self, name: str, column: str) -> pa.ChunkedArray:
         """One column of a Parquet file of the cache."""
         with self._opened(name, FILES[name]) as file:
-            return file.read(columns=[column])[column]
+            table = file.read(columns=[column])
+        self._refuse_nulls(name, table)
+        return table[column]
 
     def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = 2**14) -> Iterator[pa.Table]:
         """Yields a Parquet file in blocks of at most `rows` rows; raises UserError if the file is damaged."""
         with self._opened(name, FILES[name]) as file:
             for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):
-                yield pa.Table.from_batches([batch])
+                table = pa.Table.from_batches([batch])
+                self._refuse_nulls(name, table)
+                yield table
 
     def _table(self, name: str, columns: pa.Schema) -> pa.Table:
         with self._opened(name, columns) as file:
             table = file.read()
+        self._refuse_nulls(name, table)
         self._require_phrases(table)
         return table
+
+    def _refuse_nulls(self, name: str, table: pa.Table) -> None:
+        if nulls := schema.null_columns(table) if self.checks else []:
+            raise UserError(f"{self.path / name} is damaged: nulls in {', '.join(nulls)}; {REBUILD_HINT}")
 
     @contextmanager
     def _opened(self, name: str, columns: pa.Schema) -> Iterator[pq.ParquetFile]:
