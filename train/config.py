@@ -79,7 +79,13 @@ class TrainConfig(BaseModel):
     swap_words: tuple[tuple[str, ...], ...] = Field(
         (),
         description="Groups of words such as [[short, long], [red, blue]]. If a caption contains a word from a group, "
-        "the contrastive term adds a wrong caption with another word from the group instead.",
+        "a wrong caption with another word from the group instead is added to the contrastive term (contrast) and to "
+        "the mismatched captions (mine_swaps).",
+    )
+    mine_swaps: bool = Field(
+        False,
+        description="Also mine the captions with one word swapped (swap_words) as mismatched captions of the "
+        "discriminator; false as in the paper.",
     )
     mode_seeking: float = Field(
         0.0,
@@ -160,9 +166,16 @@ class TrainConfig(BaseModel):
         return groups
 
     @model_validator(mode="after")
-    def _swaps_need_contrast(self) -> "TrainConfig":
-        if self.swap_words and not self.contrast:
-            raise UserError("swap_words needs the contrastive term, but its weight is 0; set train.contrast")
+    def _swaps_are_used(self) -> "TrainConfig":
+        if self.swap_words and not (self.contrast or self.mine_swaps):
+            raise UserError("swap_words is not used; set train.contrast, train.mine_swaps or both")
+        if self.mine_swaps and not self.swap_words:
+            raise UserError("mine_swaps needs captions with a word swapped; set train.swap_words")
+        if self.mine_swaps and (self.mining not in ("mis", "mis+fake") or self.hardest != "per-image"):
+            raise UserError(
+                f"mine_swaps mines captions per image, but mining is {self.mining} ({self.hardest}); set mining: mis "
+                "and hardest: per-image, or mine_swaps: false"
+            )
         return self
 
     @model_validator(mode="after")

@@ -175,12 +175,24 @@ def other_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     They are the captions of the global batch, then variants of the row's own caption with one word swapped per group.
     """
     others = batch.sentences.expand(len(batch.samples), -1, -1)  # [b, B, d]
-    if batch.swapped is None or batch.has_swapped is None:
+    if not run.config.swap_words:
         return others, batch.negatives
-    swapped = others.new_zeros(*batch.has_swapped.shape, others.shape[2])  # [b, M, d]
+    swapped, has_swapped = swapped_captions(run, batch)
+    return torch.cat([others, swapped], dim=1), torch.cat([batch.negatives, has_swapped], dim=1)
+
+
+@torch.no_grad()
+def swapped_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Returns each row's caption with one word swapped per group: raw features [b, M, d], and bool [b, M].
+
+    Where the second result is false, the caption has no word of the group and its features are 0.
+    """
+    assert batch.swapped is not None
+    assert batch.has_swapped is not None
+    features = batch.sentences.new_zeros(*batch.has_swapped.shape, batch.sentences.shape[1])
     if batch.has_swapped.any():
-        swapped[batch.has_swapped] = run.clip.encode_text(batch.swapped[batch.has_swapped])[0]
-    return torch.cat([others, swapped], dim=1), torch.cat([batch.negatives, batch.has_swapped], dim=1)
+        features[batch.has_swapped] = run.clip.encode_text(batch.swapped[batch.has_swapped])[0]
+    return features, batch.has_swapped
 
 
 def spread(run: Run, batch: Batch, images: Tensor, report: Report) -> Tensor:
@@ -219,7 +231,7 @@ def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple
     if penalized:
         k, joint = config.penalty_k * config.penalty_every, config.penalty_norm == "joint"
         penalty = losses.matching_aware_penalty(real, taps, sentence, k, config.penalty_p, joint)
-    mismatched = batch.sentences[mismatches(run, batch, features)]  # ê_i [b, d]
+    mismatched = mismatched_sentences(run, batch, features)  # ê_i [b, d]
     with run.autocast():
         mis = run.head(features, mismatched)  # [b]
         fake = run.head(run.discriminator(fake_taps), batch.condition.sentence)  # [b]
@@ -242,12 +254,18 @@ def discriminator_loss(run: Run, batch: Batch, fake_taps: list[Tensor]) -> tuple
 
 
 @torch.no_grad()
-def mismatches(run: Run, batch: Batch, features: Tensor) -> Tensor:
-    """Returns for each image the row of the global batch from which to take its mismatched caption; int64 [b].
+def mismatched_sentences(run: Run, batch: Batch, features: Tensor) -> Tensor:
+    """Returns the features of a mismatched caption for each image; [b, C, g, g] → [b, d].
 
-    With mining it is the hardest valid row, otherwise the next valid row. If no row is valid, the result is arbitrary
-    and its term has weight 0.
+    With mining it is the hardest of the valid captions in the global batch and, with `train.mine_swaps`, of the row's
+    own captions with one word swapped; without mining it is the next valid caption in the batch. If no caption in the
+    batch is valid, the result is arbitrary and its term has weight 0.
     """
     if run.config.mining in ("none", "fake"):
-        return losses.rolled(batch.negatives, batch.first_row)
-    return losses.hardest(run.head.pairs(features, batch.sentences), batch.negatives)
+        return batch.sentences[losses.rolled(batch.negatives, batch.first_row)]
+    sentences, valid = batch.sentences, batch.negatives
+    if run.config.mine_swaps:
+        swapped, has_swapped = swapped_captions(run, batch)
+        sentences = torch.cat([sentences, swapped.flatten(0, 1)])  # [B + b·M, d]
+        valid = torch.cat([valid, torch.block_diag(*has_swapped).bool()], dim=1)  # [b, B + b·M]
+    return sentences[losses.hardest(run.head.pairs(features, sentences), valid)]

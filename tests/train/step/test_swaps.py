@@ -118,6 +118,44 @@ def test_a_group_needs_two_different_words(words):
         TrainConfig.model_validate({"steps": 1, "swap_words": [words]})
 
 
-def test_swapped_words_need_the_contrastive_term():
-    with pytest.raises(ValueError, match=r"set train\.contrast"):
-        TrainConfig.model_validate({"steps": 1, "swap_words": [["short", "long"]]})
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"swap_words": WORDS}, r"set train\.contrast, train\.mine_swaps"),
+        ({"mine_swaps": True}, r"set train\.swap_words"),
+        ({"mine_swaps": True, "swap_words": WORDS, "mining": "none"}, "set mining: mis"),
+        ({"mine_swaps": True, "swap_words": WORDS, "hardest": "worst-pair"}, "hardest: per-image"),
+    ],
+)
+def test_settings_of_swapped_words_must_fit_each_other(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig.model_validate({"steps": 1, **settings})
+
+
+def test_the_mined_caption_has_the_highest_score_among_batch_and_swapped_captions(make_run):
+    """Compared with scoring each candidate of each row by itself."""
+    run = make_run(swap_words=WORDS, mine_swaps=True)
+    origins = set()
+    for step in range(6):
+        batch = run.batches.at(step)
+        features = run.discriminator(run.real_taps(batch))
+        mismatched = loop.mismatched_sentences(run, batch, features)
+        for row in range(4):
+            candidates = [batch.sentences[n] for n in range(4) if batch.negatives[row, n]]
+            own = [
+                run.clip.encode_text(batch.swapped[row, n][None])[0][0] for n in range(3) if batch.has_swapped[row, n]
+            ]
+            scores = [run.head(features[row][None], one[None]).item() for one in candidates + own]
+            best = int(np.argmax(scores))
+            torch.testing.assert_close(mismatched[row], (candidates + own)[best])
+            origins.add("batch" if best < len(candidates) else "swapped")
+    assert origins == {"batch", "swapped"}
+
+
+def test_a_step_with_mined_swaps_computed_in_parts_equals_the_whole_step(make_run):
+    """Each part mines the swapped captions of its own rows, so the parts add up to the whole batch."""
+    whole = make_run(swap_words=WORDS, mine_swaps=True)
+    halves = make_run(swap_words=WORDS, mine_swaps=True, accumulate=2)
+    reports = [loop.train_step(run, run.batches.at(1), Clock()) for run in (whole, halves)]
+    for name in ("mis", "real", "loss_d"):
+        assert reports[0][name].item() == pytest.approx(reports[1][name].item(), rel=1e-5, abs=1e-6)
