@@ -76,6 +76,8 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     evaluate_lock.require_sections(context)
     if not update:
         evaluate_lock.require_lock(context, subjects, partial=bool(only))
+        for note in evaluate_lock.lock_notes(context, subjects):
+            say(note)
     if dry_run:
         return
     results = run.evaluate(context, subjects, keep_images)

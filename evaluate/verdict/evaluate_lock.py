@@ -13,20 +13,15 @@ from typing import Any
 from hspcgan.evaluate.config import Lock
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics import METRICS
-from hspcgan.evaluate.scored.subjects import CHECKPOINT, Subject, provenance
+from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES, Subject, provenance
 from hspcgan.model.common.errors import UserError
 
 SHOWN = 12  # digits of a sha256 in messages and in `lock.cache`
 
 
 def present(context: EvaluationContext, subjects: Sequence[Subject]) -> Lock:
-    """Returns the lock of this evaluation; it includes the weights of checkpoints that the manifest names."""
-    named = context.config.checkpoints
-    weights = {
-        one.label: provenance(one)["sha256"]
-        for one in subjects
-        if one.kind == CHECKPOINT and one.source is not None and named.get(one.label) == one.source
-    }
+    """Returns the lock of this evaluation, with the weights of each checkpoint by its label."""
+    weights = {one.label: provenance(one)["sha256"] for one in subjects if one.kind == CHECKPOINT}
     return Lock.model_validate(
         {
             "settings": context.settings,
@@ -57,16 +52,51 @@ def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
 
 def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partial: bool = False) -> None:
     """UserError if an evaluation that expectations apply to differs from the lock."""
-    lock = context.config.lock
-    if lock is None or not context.config.expect or not any(subject.judged for subject in subjects):
+    lock, judged = context.config.lock, _judged(context, subjects)
+    if lock is None or not judged:
         return
-    found = _differences_without_raising(context, subjects, lock, partial)
+    found = _differences_without_raising(context, judged, lock, partial)
+    found += [line for subject in judged if (line := _other_subject(context, subject, lock))]
     if found:
         raise UserError(
             f"{context.manifest.name}: not what the expectations were measured with:\n  " + "\n  ".join(found)
             + "\nUndo the change, write new expectations with `hspcgan evaluate MANIFEST --update`, or score without "
             "expectations: -o evaluate.expect=null"
         )  # fmt: skip
+
+
+def lock_notes(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
+    """Returns a line for each subject with expectations that no lock ties to weights, data and settings."""
+    lock, judged = context.config.lock, _judged(context, subjects)
+    add = "add it by the same command with --update"
+    if lock is None:
+        return [
+            f"note: the expectations of {one.label} have no lock (evaluate.lock), so other weights, data or settings "
+            f"are not detected; {add}"
+            for one in judged
+        ]
+    return [
+        f"note: evaluate.lock has no sha256 for {one.label}, so its expectations apply to any weights; {add}"
+        for one in judged
+        if one.kind == CHECKPOINT and one.label not in lock.checkpoints
+    ]
+
+
+def _judged(context: EvaluationContext, subjects: Sequence[Subject]) -> list[Subject]:
+    """Returns the subjects that expectations apply to."""
+    return [one for one in subjects if one.judged and context.config.expected_of(one.label)]
+
+
+def _other_subject(context: EvaluationContext, subject: Subject, lock: Lock) -> str:
+    """Returns why the measured values that apply to a subject belong to another one; empty if they do not."""
+    if subject.label in lock.checkpoints:
+        locked = _short(lock.checkpoints[subject.label])
+        images = f"weights of checkpoint {subject.label}: expected {locked}, got a folder of images"
+        return images if subject.kind == IMAGES else ""
+    measured = any(bound.value is not None for bound in context.config.expected_of(subject.label).values())
+    if subject.kind == IMAGES or not measured or not lock.checkpoints:
+        return ""
+    return f"weights of checkpoint {subject.label}: not in the lock, which has {', '.join(sorted(lock.checkpoints))}"
 
 
 def stale_sections(context: EvaluationContext) -> list[str]:

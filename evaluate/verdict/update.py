@@ -41,6 +41,8 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     lock = present(context, [result.subject for result in results if not result.error])
     before = context.config.lock
     changes = ["evaluate.lock: new"] if before is None else differences(before, lock)
+    if before is not None:
+        changes += [f"weights of checkpoint {new}: new" for new in sorted(lock.checkpoints.keys() - before.checkpoints)]
     section["lock"] = _merged(before, lock).model_dump()
     buffer = io.StringIO()
     editor.dump(document, buffer)

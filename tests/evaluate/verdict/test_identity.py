@@ -128,6 +128,40 @@ def test_a_changed_weight_is_named_and_a_damaged_one_costs_its_own_column(locked
         assert "weights of checkpoint first: expected" in result.output
 
 
+def test_other_weights_or_images_under_a_locked_label_are_named(locked, untouched, tmp_path):
+    for other in (("--checkpoint", locked.parent / "two"), ("--images", tmp_path)):
+        result = hspcgan("evaluate", locked, *other, "--label", "first")
+        assert result.exit_code == 3, result.output
+        assert "weights of checkpoint first: expected" in result.output
+
+
+def test_a_checkpoint_with_expectations_but_without_its_sha256_in_the_lock_is_named(locked, untouched, tmp_path):
+    text = yaml.safe_load(locked.read_text())
+    del text["evaluate"]["lock"]["checkpoints"]["second"]
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump(text))
+    result = hspcgan("evaluate", other)
+    assert result.exit_code == 3, result.output
+    assert "weights of checkpoint second: not in the lock, which has first" in result.output
+    assert hspcgan("evaluate", other, "--checkpoint", "first", "--dry-run").exit_code == 0
+    text["evaluate"]["expect"]["second"] = {"fid/held-out-clip": {"max": 900}}  # no measured value
+    other.write_text(yaml.safe_dump(text))
+    result = hspcgan("evaluate", other, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "note: evaluate.lock has no sha256 for second" in result.output
+
+
+def test_expectations_without_a_lock_are_noted_by_label(locked, tmp_path):
+    text = yaml.safe_load(locked.read_text())
+    del text["evaluate"]["lock"], text["evaluate"]["expect"]["second"]
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump(text))
+    notes = [line for line in hspcgan("evaluate", other, "--dry-run").output.splitlines() if "note:" in line]
+    assert [line.split(" have no lock")[0] for line in notes] == ["note: the expectations of first"]
+    assert notes[0].endswith("add it by the same command with --update")
+    assert "note:" not in hspcgan("evaluate", locked, "--dry-run").output
+
+
 def test_a_damaged_checkpoint_costs_its_own_column(locked, tmp_path):
     broken = tmp_path / "two"
     shutil.copytree(locked.parent / "two", broken)
