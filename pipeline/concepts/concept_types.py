@@ -24,9 +24,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Entity:
-    """A thing. `head` is its lemma, `text` the phrase to encode, and `caption[start:end]` the head as written.
+    """A thing in a caption. `head` is the lemma of its noun or its name, `text` the phrase to encode.
 
-    `word` is the token index of the head; `type` is its named-entity type ("person"), "" if it has none.
+    `caption[start:end]` is the head as written, `word` its token index. `type` is the named-entity type ("person"), ""
+    if it has none.
     """
 
     head: str
@@ -39,7 +40,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Attribute:
-    """A property of `entities[entity]` (-1: of no entity in the caption); `word` is the index of its token."""
+    """A property of `entities[entity]`; −1 if the caption does not name the entity. `word` is its token index."""
 
     text: str
     entity: int
@@ -48,9 +49,9 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Relation:
-    """The triple `entities[subject]`, `text`, `entities[object]`; -1 if the caption does not name an end.
+    """The triple (`entities[subject]`, `text`, `entities[object]`); `word` is the token index of the relation.
 
-    `word` is the index of its token.
+    `subject` or `object` is −1 if the caption does not name it.
     """
 
     text: str
@@ -65,7 +66,7 @@ class Concepts:
 
     `graph` repeats them for drawing: {"entities": [{"head", "attributes", "start", "end"}], "relations":
     [[subject, text, object]]}. `empty`: the rules found no entity, so noun chunks are used. `notes`: counts by name, of
-    differences from sng_parser's graph, or of unusable parts of FACTUAL's output.
+    differences from sng_parser's graph or of unusable parts of FACTUAL's output.
     """
 
     entities: list[Entity] = field(default_factory=list)

@@ -24,7 +24,7 @@ class ParseConfig(BaseModel):
     spacy_model: str = Field(
         "",
         description="The spaCy model that parses captions for sng_parser, with every annotator: a package or folder. "
-        "If empty: parse.model with annotator spacy, otherwise spaCy's small English model.",
+        "If empty: parse.model if the annotator is spacy, otherwise spaCy's small English model.",
     )
     batch_size: int = Field(
         256, ge=1, le=65_536, description="Number of captions parsed together; affects speed, not results."

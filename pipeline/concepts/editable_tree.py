@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 NOMINAL = ("NOUN", "PROPN")
 COLOURED = ("colored", "coloured", "color", "colour")
 QUOTED = "QUOTED"  # the tag of quoted words, which are names even in lower case
-# Adjectives that begin a preposition of two words: "next to", "close to".
+# Adjectives that begin a two-word preposition: "next to", "close to".
 NEAR = ("next", "close", "adjacent", "near")
 
 
 @cache
 def is_label(label: str, *labels: str) -> bool:
-    """Whether a dependency label is in `labels` or is a subtype of a label there, as acl:relcl is of acl."""
+    """Whether a dependency label is in `labels` or is a subtype of one of them ("acl:relcl" of "acl")."""
     return label in labels or label.partition(":")[0] in labels
 
 
@@ -26,7 +26,7 @@ class ParseEdit:
     The words, tags and dependency tree of a caption as lists, with the operations attach, promote, relabel and retag.
 
     `texts` are the words as written, `words` in lower case, `starts` their character offsets; `heads` are indices, −1
-    for the head of the root. Index −1 is a virtual word above the root: every list has one more entry, which is empty,
+    for the head of the root. Index −1 is a virtual word above the root: each list has an extra last entry, empty and
     with head −1, so that a rule can read the head of any word. Labels are spaCy's (CLEAR) until `annotate.to_ud` has
     run, then those of Universal Dependencies. Each operation sets `changed`; an operation that would create a cycle
     does nothing.
@@ -67,7 +67,7 @@ class ParseEdit:
         )
 
     def as_doc(self, doc: "Doc") -> "Doc":
-        """Returns a Doc with the edited parse: if only lemmas differ, `doc` with its lemmas changed in place."""
+        """Returns a Doc with the edited parse. If only lemmas were edited, this is `doc`, with its lemmas changed."""
         from spacy.tokens import Doc
 
         tokens = list(doc)
@@ -96,11 +96,11 @@ class ParseEdit:
         return self.starts[i] + len(self.texts[i]) == self.starts[i + 1]
 
     def is_a(self, i: int, *labels: str) -> bool:
-        """Whether the label of a word is in `labels` or is a subtype of a label there."""
+        """Whether the label of a word is in `labels` or is a subtype of one of them."""
         return is_label(self.labels[i], *labels)
 
     def children(self, i: int, *labels: str) -> list[int]:
-        """A new list of dependents in caption order; if labels are given, only dependents with these labels."""
+        """Returns a new list of a word's dependents in caption order; with `labels`, only those with such a label."""
         found = self._children[i]
         return [c for c in found if is_label(self.labels[c], *labels)] if labels and found else found.copy()
 

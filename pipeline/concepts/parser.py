@@ -17,7 +17,7 @@ from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
 log = logging.getLogger("hspcgan.pipeline")
 
 MAX_WORDS, MAX_CHARACTERS = 300, 2000
-"""Limits for a caption to be parsed: memory and time grow with the square of its words. CLIP reads 77 tokens."""
+"""Longer captions are not parsed: memory and time grow with the square of the number of words. CLIP reads 77 tokens."""
 
 Analysed = tuple[Concepts, list[Token]]
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -35,7 +35,7 @@ class Parser:
         self._models: list[Any] = []  # loaded models
 
     def parse(self, texts: Sequence[str]) -> list[Concepts]:
-        """Returns the concept sets of each caption, in order. Without words, a caption has no concepts (`empty`)."""
+        """Returns the concept sets of each caption, in order. A caption without words has none and is `empty`."""
         return [concepts for concepts, _ in self._analyse(texts)]
 
     def tuples(self, texts: Sequence[str]) -> list[list[list[str]]]:
@@ -67,7 +67,7 @@ class Parser:
 
     @cached_property
     def stanza(self) -> Any:
-        """The stanza annotator; a shipped model is found by its name."""
+        """The stanza annotator; a model that ships with the package ("toy-stanza") is found by its name."""
         from hspcgan.pipeline.concepts.annotate.stanza import Stanza
 
         model = self.config.model or "en"
@@ -123,7 +123,7 @@ class Parser:
             yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
     def _by_factual(self, texts: Sequence[str]) -> Iterator[Analysed]:
-        """The graph comes from FACTUAL; spaCy is only used to locate its words."""
+        """Yields concept sets from FACTUAL's graphs; spaCy is only used to locate their words in the captions."""
         from hspcgan.pipeline.concepts.extract.sng_graph import drawing, from_noun_chunks
         from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
@@ -141,7 +141,7 @@ class Parser:
             yield repair(doc, self.vocabulary)
 
     def versions(self) -> dict[str, str]:
-        """Versions of the tools and models on which the result depends; for the rules see `versions.rules_code`."""
+        """Returns the versions of all tools and models that affect the result; for rules see `versions.rules_code`."""
         from hspcgan.pipeline.concepts.annotate.spacy import spacy_identity
         from hspcgan.pipeline.concepts.annotate.versions import tool_versions
 
@@ -156,7 +156,7 @@ class Parser:
 
 
 def _each(texts: Sequence[str], analyse: Callable[[Sequence[str]], Iterator[Analysed]]) -> Iterator[Analysed]:
-    """Yields the result for each caption. A caption that is too long, or on which the annotator fails, is empty."""
+    """Yields the result for each caption; it is empty if the caption is too long or the annotator fails on it."""
     short = [text for text in texts if is_analysed(text)]
     try:
         found = iter(list(analyse(short)))
@@ -180,7 +180,7 @@ def _nothing(why: str) -> Analysed:
 
 
 def lowercase_all_caps(texts: Sequence[str]) -> list[str]:
-    """Converts captions in all capitals to lower case, which taggers know better; character offsets do not change."""
+    """Converts captions in all capitals to lower case, since taggers rarely saw capitals; offsets do not change."""
     lowered = (text.lower() if text.isupper() else text for text in texts)
     return [low if len(low) == len(text) else text for low, text in zip(lowered, texts, strict=True)]
 

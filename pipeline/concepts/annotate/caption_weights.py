@@ -15,19 +15,19 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 def shipped() -> Path:
-    """The folder of the weights shipped with the package, which `hspcgan assets build caption-parser` trains."""
+    """Returns the folder of the weights that ship with the package, built by `hspcgan assets build caption-parser`."""
     return assets_folder() / CAPTION_PARSER
 
 
 def sha256(folder: Path) -> str:
-    """The sha256 of the weights file in `folder`."""
+    """Returns the sha256 of the weights file in `folder`."""
     from hspcgan.model.common.files import file_sha256
 
     return file_sha256(folder / WEIGHTS)
 
 
 def save(nlp: Any, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Writes the weights of a pipeline in half precision, and a card with `facts` and the labels of the weights."""
+    """Saves a pipeline's weights in float16, and a card (JSON) with `facts` and the labels of its tagger and parser."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,10 @@ def save(nlp: Any, folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def load(nlp: Any, folder: Path) -> None:
-    """Loads weights into a pipeline. UserError if they cannot be read or the pipeline has other shapes or labels."""
+    """Loads weights into a pipeline.
+
+    Raises UserError if they cannot be read, or if their shapes or labels differ from those of the pipeline.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -54,8 +57,9 @@ def load(nlp: Any, folder: Path) -> None:
     shapes = {name: layer.get_param(param).shape for name, layer, param in own}
     if labels != _labels(nlp) or shapes != {name: array.shape for name, array in weights.items()}:
         raise UserError(
-            f"{folder}: the caption weights are for {model}, but {nlp.meta['name']} {nlp.meta['version']}, which has "
-            f"other layers or labels, is installed; install {model}, or set parse.model and parse.spacy_model"
+            f"{folder}: the caption weights are for {model}, but the installed {nlp.meta['name']} "
+            f"{nlp.meta['version']} has other layers or labels; install {model}, or set parse.model and "
+            "parse.spacy_model to another model"
         )
     for name, layer, param in own:
         layer.set_param(param, weights[name].astype(np.float32))

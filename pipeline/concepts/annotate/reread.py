@@ -1,7 +1,7 @@
-"""Captions → spaCy's Docs. Captions with two known types of parse error are changed and parsed a second time.
+"""Captions → spaCy's Docs. A caption with one of two known parse errors is changed and parsed a second time.
 
-These are captions without an article before the first noun, and nouns that the model splits or takes for adverbs. Both
-changes are reverted in the result, which has the words of the caption.
+The errors are a first noun that lacks an article and is parsed as a verb ("train on tracks"), and a noun that is split
+("trash can") or tagged as an adverb ("back"). The changes are undone in the result, which has the caption's own words.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ OPENERS = ("DET", "CCONJ", "PUNCT", "ADP")
 
 @dataclass(frozen=True)
 class TornNoun:
-    """Words of a Doc, from `start`, that are one noun, and the noun that replaces them in the second parse."""
+    """A noun of `words` tokens from index `start`, and the noun `stand_in` that replaces it for the second parse."""
 
     start: int
     stand_in: str
@@ -33,7 +33,7 @@ class TornNoun:
 
 def read(nlp: Any, texts: Sequence[str], batch_size: int, named: Collection[int] = ()) -> list[Doc]:
     """
-    Returns spaCy's Doc for each caption, after one or two parses.
+    Returns spaCy's Doc for each caption. A caption with a known parse error is changed and parsed a second time.
 
     Args:
         nlp: From `annotate.spacy.load_spacy`. If "ner" is disabled, it runs only on captions that need entity types.
@@ -62,12 +62,12 @@ def _add_entity_types(nlp: Any, docs: Sequence[Doc], batch_size: int) -> None:
 
 
 def has_name(doc: Doc) -> bool:
-    """Whether the rules may treat a word as a name; they treat lower-case words as nouns."""
+    """Whether a word that is not in lower case is tagged as a name; the rules treat lower-case names as nouns."""
     return any(t.pos_ == "PROPN" and not t.text.islower() for t in doc)
 
 
 def lacks_article(doc: Doc) -> bool:
-    """Whether the first word was parsed as a command or fragment, although it is a noun without an article.
+    """Whether the first word is probably a noun without an article that was parsed as another part of speech.
 
     train on tracks → on (train, track)
     left ear of a cow → left (ear), of (ear, cow)
@@ -90,7 +90,7 @@ def lacks_article(doc: Doc) -> bool:
 
 @cache
 def compounds() -> dict[tuple[str, str], tuple[str, bool]]:
-    """Maps two words, as written, to the lemma of the second word and whether it is plural."""
+    """Returns {(first word, second word): (lemma of the second word, whether it is plural)} for all known compounds."""
     found = {}
     for first, second in (line.split() for line in lexicon("compounds")):
         found[first, second] = second, False
@@ -99,7 +99,7 @@ def compounds() -> dict[tuple[str, str], tuple[str, bool]]:
 
 
 def torn_nouns(doc: Doc) -> list[TornNoun]:
-    """Known compounds that the parse splits, and occurrences of the noun "back" that are not tagged as nouns.
+    """Returns the known compounds that the parse splits, and each noun "back" that is not tagged as a noun.
 
     a hose attached to a fire hydrant → fire (hydrant), attach to (hose, hydrant)
     a trash can next to a stove → trash (can), next to (can, stove)
@@ -124,9 +124,9 @@ def _are_one(first: Token, second: Token) -> bool:
 
 
 def _is_body(back: Token) -> bool:
-    """Whether "back" is a noun although it is not tagged as a noun.
+    """Whether "back" means the body part, although it is not tagged as a noun.
 
-    It is if it follows an adjective at the start of a phrase, or a colour, and does not modify a noun after it.
+    It does if it follows a colour, or an adjective at the start of a phrase, and does not modify a noun after it.
 
     a cat looking curious back at the camera → look back at (cat, camera)
     the man is happy back home → happy (man)

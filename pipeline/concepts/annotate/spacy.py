@@ -19,11 +19,14 @@ INSTALL = (
 
 def load_spacy(model: str = "", fast: bool = True) -> Any:
     """
-    Loads a spaCy pipeline with parser and tagger from a package or folder, unchanged; by default the installed small
-    English model with the weights trained on captions.
+    Loads a spaCy pipeline with parser and tagger from a package or folder.
 
-    `fast`: matrix products by numpy's BLAS (a third of the time of thinc's, here), and NER, which costs as much as all
-    other components, disabled, so that the caller runs it only if needed (`nlp.get_pipe("ner")`).
+    Args:
+        model: Package or folder. If empty: the installed small English model with the weights trained on captions.
+        fast: Uses numpy's BLAS for matrix products (a third of the time of thinc's), and disables NER, which takes as
+            long as all other components together; the caller runs it where needed (`nlp.get_pipe("ner")`).
+
+    Raises UserError if the model is not found.
     """
     import spacy
     from thinc.api import use_ops
@@ -39,7 +42,7 @@ def load_spacy(model: str = "", fast: bool = True) -> Any:
 
 
 def installed_model() -> str:
-    """The package of the small English model; UserError if none is installed."""
+    """Returns the name of the installed package of the small English model. Raises UserError if there is none."""
     for name in SPACY_MODELS:
         if importlib.util.find_spec(name):
             return name
@@ -47,14 +50,14 @@ def installed_model() -> str:
 
 
 def _with_shorthand(nlp: Any) -> Any:
-    """Makes the pipeline read "w/" and common typing errors as the intended words; token texts stay as typed."""
+    """Sets the norm of "w/" and of common typing errors to the intended words; token texts stay as typed."""
     for typo, meant in pairs("typos").items():
         nlp.tokenizer.add_special_case(typo, [{"ORTH": typo, "NORM": meant}])
     return nlp
 
 
 def spacy_identity(nlp: Any, model: str) -> str:
-    """Name and version of the model from `load_spacy(model)`, with the sha256 of its folder or caption weights."""
+    """Returns name and version of the model from `load_spacy(model)`, with the sha256 of its folder or weights."""
     named = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
     if not model:
         return f"{named}, caption weights {caption_weights.sha256(caption_weights.shipped())}"

@@ -1,4 +1,4 @@
-"""Parses captions by stanza in batches, with a model folder or stanza's English models. Downloads nothing."""
+"""Parses captions with stanza in batches, with models from a folder or stanza's English models. Downloads nothing."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,9 @@ STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
 
 
 def stanza_english() -> tuple[Path, Path]:
-    """The folder of stanza's English models and their list, in `weights/stanza` or in stanza's default folder."""
+    """Returns the folder of stanza's English models and their resources.json, both in `weights/stanza` or in stanza's
+    default folder.
+    """
     from stanza.resources.common import DEFAULT_MODEL_DIR
 
     fetched = WEIGHTS / STANZA
@@ -24,7 +26,7 @@ def stanza_english() -> tuple[Path, Path]:
 
 
 class Stanza:
-    """A stanza pipeline that needs no network, with tokens as output."""
+    """A stanza pipeline that parses captions into tokens, without network access."""
 
     def __init__(self, model: str = "en") -> None:
         self.model = model or "en"
@@ -32,7 +34,7 @@ class Stanza:
         self.pipeline = self._by_path() if self.files else self._english()
 
     def _files(self) -> dict[str, Path]:
-        """The files of a model folder by name; empty for stanza's model "en"."""
+        """Returns the .pt files of the model folder by name; an empty dict for stanza's model "en"."""
         if self.model == "en":
             return {}
         folder = Path(self.model)
@@ -46,7 +48,7 @@ class Stanza:
         return files
 
     def _by_path(self) -> Any:
-        """Loads every processor from its file; stanza requires a resource list, so it gets an empty list."""
+        """Loads each processor from its file. stanza requires a resources.json, so it gets an empty one."""
         import stanza
 
         names = [n for n in ("tokenize", "mwt", "pos", "lemma", "depparse", "ner") if n in self.files]
@@ -95,9 +97,9 @@ class Stanza:
         )
 
     def annotate(self, texts: Sequence[str]) -> list[list[Token]]:
-        """Returns the tokens of each caption, with its sentences joined; none for a blank caption.
+        """Returns one list of tokens per caption, across its sentences; an empty list for a blank caption.
 
-        Captions do not influence each other.
+        The result for a caption does not depend on the other captions.
         """
         # Bulk mode separates documents by blank lines, so a caption must not contain blank lines.
         flat = ["".join(" " if c.isspace() else c for c in text) for text in texts]
@@ -110,12 +112,12 @@ class Stanza:
         return result
 
     def sha256(self) -> str:
-        """The sha256 of the files of all loaded processors; independent of their paths."""
+        """Returns one sha256 over the files of all loaded processors; it does not depend on their paths."""
         return files_sha256(dict(_model_files(self.pipeline.config)))
 
 
 def _model_files(config: Any, name: str = "") -> Iterator[tuple[str, Path]]:
-    """Yields the files under any "…_path" in the settings of a pipeline; for NER these are nested lists and dicts."""
+    """Yields (key, file) for each "…_path" in a pipeline's settings; settings of NER are nested lists and dicts."""
     if isinstance(config, dict):
         for key, value in config.items():
             yield from _model_files(value, f"{name}/{key}")
@@ -127,7 +129,7 @@ def _model_files(config: Any, name: str = "") -> Iterator[tuple[str, Path]]:
 
 
 def tokens(document: Any) -> list[Token]:
-    """The words of a stanza Document; words of a multi-word token ("can't") share its span."""
+    """Returns the words of a stanza Document as tokens; the words of a multi-word token ("can't") share its span."""
     found: list[Token] = []
     for sentence in document.sentences:
         first = len(found)

@@ -1,8 +1,9 @@
 """Captions → tuples, by the FACTUAL scene graph parser: a Flan-T5 that generates them (Li et al., ACL Findings 2023).
 
-The models are lizhuang144/flan-t5-*-factual-sg on Hugging Face, pretrained on Visual Genome ("VG") or not; models named
-"-id" mark verbs ("v:", passive "pv:") and number things with equal names ("bowl:1"). Prompt, lengths and greedy search
-are as on the models' page. Nothing is downloaded; no code and no pickle in the model folder is executed.
+The models are lizhuang144/flan-t5-*-factual-sg on Hugging Face; those with "VG" in the name were pretrained on Visual
+Genome. Models with "-id" in the name mark verbs ("v:", passive "pv:") and number things with equal names ("bowl:1").
+Prompt, lengths and greedy search are as on the models' page. Nothing is downloaded; no code and no pickle in the model
+folder is executed.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ CONVERT = (
 
 @dataclass(frozen=True)
 class Graph:
-    """The tuples of a caption; the number of malformed tuples in the output; whether `LENGTH` was exceeded."""
+    """The tuples of a caption, the number of malformed tuples in the output, and whether `LENGTH` was exceeded."""
 
     tuples: list[list[str]]
     malformed: int = 0
@@ -39,7 +40,7 @@ class Graph:
 
 
 class Factual:
-    """The parser in a Hugging Face folder; its files are checked at once and loaded at the first caption."""
+    """The FACTUAL parser in a Hugging Face folder. Files are checked when it is created, and loaded at first use."""
 
     def __init__(self, model: str) -> None:
         self.folder = Path(model) if model else published_weights.WEIGHTS / published_weights.FACTUAL
@@ -85,7 +86,7 @@ class Factual:
 
     @cached_property
     def loaded(self) -> tuple[Any, Any]:
-        """Tokenizer and model, float32 on the CPU; UserError if they cannot be read or lack weights."""
+        """Tokenizer and model, float32 on the CPU. Raises UserError if they cannot be read or weights are missing."""
         import torch
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
         from transformers.utils import logging
@@ -113,7 +114,7 @@ class Factual:
         return tokenizer, model.to("cpu", torch.float32).eval()
 
     def sha256(self) -> str:
-        """The sha256 of the existing files among weights, tokenizers and settings, in this order."""
+        """Returns one sha256 over the existing files of weights, tokenizers and settings, in this order."""
         from hspcgan.model.common.files import file_sha256
 
         digest = hashlib.sha256()
@@ -124,7 +125,7 @@ class Factual:
 
 
 def missing(folder: Path) -> str:
-    """The files of the parser that a folder lacks, and where to find them; "" if none are missing."""
+    """Returns which files of the parser are missing from a folder, and where to find them; "" if none are."""
     if not folder.is_dir():
         return "no such folder; expected a copy of a Hugging Face repository such as flan-t5-base-VG-factual-sg"
     absent = [name for name in ("config.json", WEIGHTS) if not (folder / name).is_file()]

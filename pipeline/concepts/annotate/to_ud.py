@@ -45,7 +45,7 @@ MOVED = ("nmod", "obl")  # labels of nouns that have been promoted over their pr
 
 
 def to_ud(edit: ParseEdit, doc: Doc) -> list[Token]:
-    """Returns the words of a Doc, without whitespace tokens, with the edited parse converted to UD.
+    """Returns the words of a Doc as UD tokens, converted from the edited parse, without whitespace tokens.
 
     Modifies `edit` in place, but not the Doc.
     """
@@ -76,7 +76,9 @@ def to_ud(edit: ParseEdit, doc: Doc) -> list[Token]:
 
 
 def _upos(edit: ParseEdit, i: int, text: str) -> str:
-    """spaCy's part of speech, but AUX for a copula and NOUN for a name in lower case ("bird" in "the red bird")."""
+    """Returns spaCy's part of speech, except AUX for a copula and NOUN for a word that is tagged as a name but is in
+    lower case ("bird" in "the red bird").
+    """
     if edit.labels[i] == "cop":
         return "AUX"
     is_noun = edit.pos[i] == "PROPN" and text.islower() and edit.tags[i] != QUOTED
@@ -84,7 +86,7 @@ def _upos(edit: ParseEdit, i: int, text: str) -> str:
 
 
 def coordination(edit: ParseEdit) -> None:
-    """Attaches all conjuncts to the first, and "and" to the conjunct after it: "red, green and blue"."""
+    """Attaches all conjuncts to the first one, and "and" to the conjunct after it: "red, green and blue"."""
     for i, label in enumerate(edit.labels):
         if label == "cc" and edit.heads[i] >= 0:
             before = edit.heads[i]
@@ -96,9 +98,10 @@ def coordination(edit: ParseEdit) -> None:
 
 
 def _strayed(edit: ParseEdit, cc: int) -> Iterator[int]:
-    """Moves misplaced conjuncts after "and" to its head, as "chair" in "a room with a couch and a chair".
+    """Yields conjuncts after "and" that have another head than "and", such as "chair" in "a room with a couch and a
+    chair", and attaches them to the head of "and".
 
-    Not below the subject of a plural verb: "a woman in white and a man stand near a cake" is correct.
+    A conjunct of the subject of a plural verb is not moved: "a woman in white and a man stand near a cake" is correct.
     """
     for i in range(cc + 1, len(edit)):
         if edit.labels[i] == "conj" and _first_word(edit, i) == cc + 1:
@@ -109,16 +112,18 @@ def _strayed(edit: ParseEdit, cc: int) -> Iterator[int]:
 
 
 def _first_word(edit: ParseEdit, i: int) -> int:
-    """The first word of the phrase headed by a word."""
+    """Returns the first word of the phrase whose head is `i`."""
     children = edit.children(i)
     return min(i, _first_word(edit, children[0])) if children else i
 
 
 def prepositions(edit: ParseEdit) -> None:
-    """Replaces each preposition by its noun, as nmod below a noun and as obl below any other word: "on a branch".
+    """Makes the noun, not the preposition, the head of each prepositional phrase ("on a branch").
 
-    Works from the innermost phrase outwards, so that "from under the table" becomes two prepositions of one noun. A
-    preposition without a noun becomes a particle of the verb ("a plane flies over"); before a clause, a mark.
+    The noun becomes nmod if its head is a noun, otherwise obl. Works from the innermost phrase outwards, so that in
+    "from under the table" both prepositions depend on the noun. A preposition before a clause becomes a mark. A
+    preposition without a noun or clause becomes a particle if it follows its verb ("a plane flies over"), otherwise
+    an adverb.
     """
     for i in reversed(range(len(edit))):
         label = edit.labels[i]
@@ -140,7 +145,10 @@ def prepositions(edit: ParseEdit) -> None:
 
 
 def copulas(edit: ParseEdit) -> None:
-    """Replaces "be" by its predicate: "the bird is yellow". After "there is", the noun becomes the subject instead."""
+    """Makes the predicate the head of a clause with "be": "yellow" in "the bird is yellow".
+
+    After "there is", the noun becomes the subject instead.
+    """
     for i, lemma in enumerate(edit.lemmas):
         if lemma != "be" or edit.pos[i] not in ("AUX", "VERB") or edit.labels[i] in ("aux", "auxpass"):
             continue
@@ -156,7 +164,7 @@ def copulas(edit: ParseEdit) -> None:
 
 
 def _states(edit: ParseEdit, be: int) -> list[int]:
-    """The state words after "be": "the lights are off", "a lamp that is on"; not "the table the vase is on"."""
+    """Returns the state words after "be": "off" in "the lights are off", but not "on" in "the table the vase is on"."""
     if edit.labels[be] == "relcl" and not any(edit.tags[c] in ("WDT", "WP") for c in edit.children(be, "nsubj")):
         return []
     after = [c for c in edit.children(be, "prep", "advmod", "prt", "compound:prt") if c > be]
@@ -165,7 +173,7 @@ def _states(edit: ParseEdit, be: int) -> list[int]:
 
 
 def particle_objects(edit: ParseEdit) -> None:
-    """Makes a noun after a particle, which spaCy labels as a measure, the object of the verb: "walking up a hill"."""
+    """Makes a noun after a particle the object of the verb ("walking up a hill"); spaCy labels it as a measure."""
     for i, label in enumerate(edit.labels):
         verb = edit.heads[i]
         if label == "npadvmod" and not edit.children(verb, "dobj"):

@@ -13,7 +13,7 @@ MODULES = {
     "stanza": (*COMMON, "annotate.stanza", "extract.concept_sets"),
     "factual": (*COMMON, "annotate.t5", "factual.from_tuples"),
 }
-"""The modules that process the captions of each annotator; the modules that these import are added."""
+"""The modules that process captions, by annotator; `rules_code` adds the modules that they import."""
 
 
 def rules_code(annotator: str) -> dict[str, str]:
@@ -26,7 +26,7 @@ def rules_code(annotator: str) -> dict[str, str]:
 
 
 def files_sha256(files: Mapping[str, Path]) -> str:
-    """The sha256 over the contents of files and their names in `files`."""
+    """Returns one sha256 over the contents of files and their names, which are the keys of `files`."""
     from hspcgan.model.common.files import file_sha256
 
     digest = hashlib.sha256()
@@ -36,5 +36,5 @@ def files_sha256(files: Mapping[str, Path]) -> str:
 
 
 def tool_versions(*packages: str) -> dict[str, str]:
-    """The installed versions of packages, by distribution name."""
+    """Returns the installed versions of packages, by distribution name."""
     return {name: importlib.metadata.version(name) for name in packages}

@@ -62,9 +62,9 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
 
 
 def _before_the_list(tree: Tree, noun: int, plural: bool) -> list[int]:
-    """The entity to which a pronoun after a noun refers: the last before the list that contains the noun.
+    """The entity to which a pronoun after a noun refers: the last entity before the list that contains the noun.
 
-    If there is none, the first entity in the list.
+    If there is none, it is the first entity in the list.
 
     a table with a plate and a cup on it → with (table, cup), on (cup, table)
     there is a large bowl with vegetables and broccoli in it → in (broccoli, bowl)
@@ -103,7 +103,7 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
 
 
 def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
-    """The nouns that a modifier describes: a noun and its conjuncts before the modifier, without prepositions.
+    """The nouns that a modifier describes: a noun and those conjuncts before the modifier that have no preposition.
 
     In "a bed and a window in a room", "in a room" describes both nouns.
     """
@@ -114,7 +114,7 @@ def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
 def subjects(tree: Tree, i: int) -> list[int]:
     """The entities that are the subject of a verb, adjective or predicate noun.
 
-    If it has no direct subject: the subject of the predicate to which it is conjoined or attached, the noun that it
+    If it has no subject of its own: the subject of the predicate to which it is conjoined or attached, the noun that it
     modifies, or the object of its head.
 
     a man sits on a bench and holds a bat → sit on (man, bench), hold (man, bat)
@@ -141,7 +141,7 @@ def subjects(tree: Tree, i: int) -> list[int]:
 
 
 def is_denied(tree: Tree, i: int) -> bool:
-    """Whether a predicate or modifier is negated.
+    """Whether a predicate or modifier is negated, also by its subject ("no one").
 
     a bird that never flies → not fly (bird, –)
     no one is sitting on the bench → not sit on (–, bench)
@@ -180,7 +180,7 @@ def agents(tree: Tree, i: int) -> list[int]:
 
 
 def stranded(tree: Tree, i: int) -> list[int]:
-    """The stranded preposition of a relative clause, as a list of 0 or 1: "on" in "the table the vase is on"."""
+    """The stranded preposition of a relative clause, as a list of length 0 or 1: "on" in "the table the vase is on"."""
     if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl"):
         return []
     if is_passive(tree, i) and any(tree.lemmas[c] in RELATIVE for c in tree.children(i, "nsubj")):
@@ -189,7 +189,7 @@ def stranded(tree: Tree, i: int) -> list[int]:
 
 
 def objects(tree: Tree, i: int) -> list[int]:
-    """The entities that are the object of a verb; in a relative clause with a subject, the modified noun.
+    """The entities that are the object of a verb; for a relative clause with a subject, the noun that it describes.
 
     the shirt the woman is wearing is red → wear (woman, shirt), red (shirt)
     people watching a man play tennis → watch (people, man), play (man, tennis)

@@ -1,7 +1,7 @@
 """Attaches prepositional phrases and participles to the nouns that they describe, with one function for each.
 
-The head from the dependency parser is kept unless a reason in the function's list gives another head. Reasons run in
-order; each starts from the head given by the previous reason.
+A word keeps its head from the dependency parser unless a `Reason` in the function's list returns another one. Reasons
+run in order; each starts from the head that the previous one has set.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
 GOING = ("walk", "fly", "run", "swim", "float")
-# Prepositions before the place of a person, not of clothes.
+# Prepositions of places that describe a person, not the person's clothes.
 STAYING = ("on", "at", "near", "in front of", "next to")
 Reason = Callable[[Tree, int], int]  # tree and word → the head of the word, −1 if the reason does not apply
 
@@ -96,7 +96,7 @@ def _wearer_of_place(tree: Tree, i: int) -> int:
 
 
 def _wearer_who_acts(tree: Tree, i: int) -> int:
-    """The wearer is the subject of a participle after clothes.
+    """The subject of a participle after clothes is the person who wears them.
 
     a man in a white shirt holding a bat → hold (man, bat)
     a woman wearing red playing tennis → wear (woman, red), play (woman, tennis)

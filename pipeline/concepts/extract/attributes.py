@@ -47,7 +47,7 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
 
 
 def forbids(tree: Tree, i: int) -> bool:
-    """Whether a sign forbids a word: true in "no parking sign", false in "no stop sign"."""
+    """Whether a sign forbids what a word names: true for "no parking sign", false for "no stop sign"."""
     after = i > 0 and tree.lemmas[i - 1] == "no" and i + 1 < len(tree) and tree.lemmas[i + 1] == "sign"
     return after and tree.heads[i] == i + 1 and f"{tree.lemmas[i]} sign" not in lexicon("compounds")
 
@@ -83,12 +83,12 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
 
 
 def denied_or(tree: Tree, i: int) -> str:
-    """The text of an attribute, with "not" in front if it is negated."""
+    """Returns the text of an attribute, with "not" in front if it is negated."""
     return ("not " if arguments.is_denied(tree, i) else "") + attribute_text(tree, i)
 
 
 def is_position(tree: Tree, i: int) -> bool:
-    """Whether a word is an adverb of state right after a noun, with any head: "the seat up", "a sky overhead"."""
+    """Whether a word is an adverb of state right after a noun, whatever its head: "the seat up", "a sky overhead"."""
     bare = tree.is_a(i, "advmod", "compound:prt", "acl", "amod", "dep") and not tree.children(i)
     return (
         bare and tree.lemmas[i] in lexicon("positions") and tree.is_entity(i - 1) and tree.pos[tree.heads[i]] in NOMINAL
@@ -96,7 +96,7 @@ def is_position(tree: Tree, i: int) -> bool:
 
 
 def attribute_text(tree: Tree, i: int) -> str:
-    """The lemma of an adjective or number, a participle as written, or all words of a compound.
+    """Returns the lemma of an adjective or number, a participle as written, or all words of a compound.
 
     a larger bird → large
     a painted wall → painted

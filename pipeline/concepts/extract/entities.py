@@ -1,4 +1,4 @@
-"""The entities of the concept sets (§3.1.1): head nouns, names of several words, named-entity types."""
+"""The entities of the concept sets (§3.1.1): head nouns, multi-word names, named-entity types."""
 
 from hspcgan.pipeline.concepts.concept_types import Entity
 from hspcgan.pipeline.concepts.extract.tree import Tree

@@ -1,4 +1,4 @@
-"""Folds phrases into their nouns before concepts are extracted: quantities, places, prepositions of two words."""
+"""Folds phrases into their nouns before concepts are extracted: quantities, places, two-word prepositions."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from hspcgan.pipeline.concepts.editable_tree import NEAR, NOMINAL
 from hspcgan.pipeline.concepts.extract.tree import SIDES, Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
-# The noun for a pronoun that refers to no named person.
+# The noun for a pronoun if no noun before it names the person.
 PERSONS = {"he": "man", "him": "man", "she": "woman", "her": "woman", "they": "people", "them": "people"}
 PERSONS |= dict.fromkeys(("someone", "somebody", "anyone", "anybody"), "person")
 
@@ -38,7 +38,7 @@ def _is_inside(tree: Tree, i: int, noun: int) -> bool:
 
 
 def quantities(tree: Tree) -> None:
-    """The thing counted is the entity and the noun of quantity its attribute; also in "a pile of", "a slice of".
+    """The counted thing becomes the entity, and the quantity noun its attribute: "a group of", "a slice of".
 
     Adjectives before the quantity describe the thing, except before group nouns ("a large group of people").
 
@@ -70,7 +70,7 @@ def quantities(tree: Tree) -> None:
 
 
 def places_on_things(tree: Tree) -> None:
-    """The place on a thing becomes part of the preposition: "in front of", "on side of".
+    """A noun for a place on a thing becomes part of the preposition: "in front of", "on side of".
 
     a boy sits in front of a window → sit in front of (boy, window)
     a white sign on the side of a building → on side of (sign, building)

@@ -1,7 +1,8 @@
 """The relation rules of the concept sets (§3.1.1): verbs, prepositions, coordination, possession.
 
-Each rule is a function of a tree and a word that yields (text, subject, object, word) as token indices; −1 for a
-subject or object that the caption does not name. To add a rule, write such a function and put it into RULES.
+Each rule is a function of a tree and a word that yields (text, subject, object, word). The last three are token
+indices, with −1 for a subject or object that the caption does not name. To add a rule, write such a function and put
+it into RULES.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,20 +25,23 @@ def relations(tree: Tree) -> list[Edge]:
 
 
 def _links(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Yields every subject with every object; nothing if there are no subjects or no objects."""
+    """Yields an edge for each pair of subject and object; nothing if there are no subjects or no objects."""
     if ones and others:
         yield from _pairs(text, ones, others, word)
 
 
 def _pairs(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Yields every subject with every object, −1 if there are none. No entity is related to itself."""
+    """Yields an edge for each pair of subject and object, with −1 for a missing side.
+
+    Pairs of an entity with itself are skipped.
+    """
     for one, other in product(ones or [-1], others or [-1]):
         if one != other or one < 0:
             yield text, one, other, word
 
 
 def is_predicate_verb(tree: Tree, i: int) -> bool:
-    """Whether a word is a verb that relates entities, not an auxiliary, "be", an attribute ("flying bird") or a state.
+    """Whether a word is a verb that relates entities: no auxiliary, "be", attribute ("flying bird") or state.
 
     A past participle without complements is a state, as in "the beak is curved".
     """
@@ -49,7 +53,7 @@ def is_predicate_verb(tree: Tree, i: int) -> bool:
 
 
 def verb_text(tree: Tree, i: int) -> str:
-    """The lemma of a verb with its particles, and "not" in front if it is negated.
+    """Returns the lemma of a verb with its particles, and "not" in front if it is negated.
 
     a man picks up a ball → pick up (man, ball)
     the bird does not fly → not fly (bird, –)
@@ -60,7 +64,7 @@ def verb_text(tree: Tree, i: int) -> str:
 
 
 def _bare(tree: Tree, noun: int) -> list[int]:
-    """The conjuncts of a noun that share the modifiers before it: "houses" in "snow covered trees and houses"."""
+    """Returns the conjuncts of a noun that share its modifiers: "houses" in "snow covered trees and houses"."""
     found = [c for c in tree.children(noun, "conj") if tree.is_entity(c) and not tree.case(c)]
     return [c for c in found if not tree.children(c, "det", "amod", "nmod:poss", "nummod")]
 
@@ -74,7 +78,9 @@ def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
 
 
 def verb(tree: Tree, i: int) -> Iterator[Edge]:
-    """A verb with its object, or combined with its first preposition; further prepositions become separate relations.
+    """A verb relates its subject to its object or, combined with its first preposition, to the noun after that.
+
+    Further prepositions become separate relations.
 
     this small bird has red wings and a long black beak → have (bird, wing), have (bird, beak)
     a large yellow bird is perched on a branch → perch on (bird, branch)
@@ -139,7 +145,7 @@ def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def existence(tree: Tree, i: int) -> Iterator[Edge]:
-    """A preposition after "be" as a main verb (not an auxiliary or copula).
+    """A preposition relates the subject of "be", as a main verb (not an auxiliary or copula), to the noun after it.
 
     there is a red flower on the water → on (flower, water)
     """
@@ -149,7 +155,7 @@ def existence(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def adjective(tree: Tree, i: int) -> Iterator[Edge]:
-    """A preposition after an adjective; "of", "to", "from" and "than" are combined with the adjective.
+    """A preposition after an adjective becomes a relation; "of", "to", "from" and "than" include the adjective.
 
     a shelf full of books → full of (shelf, book)
     the bird is black with white wings → with (bird, wing)
@@ -164,7 +170,7 @@ def adjective(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
-    """A predicate noun is related by its preposition, or else by "be"; colours are attributes instead.
+    """A predicate noun is related to its subject by its preposition, or else by "be"; colours are attributes instead.
 
     the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
     the bird is a sparrow → be (bird, sparrow)
@@ -189,7 +195,7 @@ def is_colour_predicate(tree: Tree, i: int) -> bool:
 
 
 def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
-    """A preposition between nouns.
+    """A preposition between two nouns relates them.
 
     a bird with a blue belly and red wings → with (bird, belly), with (bird, wing)
     a boy in front of a window → in front of (boy, window)
@@ -214,7 +220,7 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def coordination(tree: Tree, i: int) -> Iterator[Edge]:
-    """A conjunction between entities, from the entity before it to the entity after it.
+    """A conjunction relates the entity before it to the entity after it.
 
     John and his wife are attending a cocktail party → and (john, wife), attend (john, party), attend (wife, party)
     """
@@ -229,7 +235,7 @@ def coordination(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def possession(tree: Tree, i: int) -> Iterator[Edge]:
-    """A possessor named by a noun or "whose"; possessive pronouns ("his") give no relation.
+    """A possessor named by a noun or "whose" is related to its thing by "have"; not one named by a pronoun ("his").
 
     a man's hat → have (man, hat)
     a bird whose wings are black → have (bird, wing), black (wing)

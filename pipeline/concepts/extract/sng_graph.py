@@ -14,7 +14,7 @@ from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Entity,
 
 @cache
 def _backend() -> Any:
-    """sng_parser's spaCy backend for existing Docs; it uses spaCy only by `self.nlp(sentence)`."""
+    """Returns sng_parser's spaCy backend, changed to take Docs; it calls spaCy only through `self.nlp(sentence)`."""
     import sng_parser.backends  # noqa: F401  # fills the registry; its decorator leaves None under the class's own name
     from sng_parser import Parser, database
 
@@ -39,20 +39,20 @@ def raw_graph(doc: Doc) -> dict:
 
 
 def with_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
-    """Completes the concept sets with sng_parser's graph; noun chunks replace them if there are no entities."""
+    """Completes the concept sets with sng_parser's graph; if they have no entities, uses noun chunks instead."""
     return add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens)
 
 
 def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
-    """Fills missing ends of edges in the concept sets from sng_parser's graph, and counts differences between the two.
+    """Completes attributes and relations from sng_parser's graph, and counts differences between the two.
 
-    If an attribute has no entity, or a relation lacks its subject or object, the missing end is taken from a tuple in
-    the graph with the same words and the same other end. `notes` counts
+    An attribute without an entity gets the entity that has the same modifier in the graph. A relation without subject
+    or object gets it from a relation in the graph that has a word and the other entity in common. `notes` counts
 
     - `entities_unaligned`: nouns in the graph that are not entities in the sets;
     - relations in the graph: `edges_agreed` (the rules relate the same two entities), `edges_filled` (used to fill a
-      missing end), `edges_unaligned` (an end is not an entity, or both ends are equal), `edges_graph_only` (dropped;
-      nearly all come from a modifier attached to the wrong conjunct);
+      missing subject or object), `edges_unaligned` (its subject or object is not an entity, or both are the same),
+      `edges_graph_only` (dropped; nearly all come from a modifier attached to the wrong conjunct);
     - `edges_rules_only`: pairs of entities that are related by the rules but not in the graph.
     """
     graph = raw_graph(doc)
@@ -74,7 +74,7 @@ def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts
 
 
 def locate(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
-    """The index of the entity that corresponds to a noun chunk; −1 if there is none.
+    """Returns the index of the entity that corresponds to a noun chunk; −1 if there is none.
 
     This is the entity with the same head, or with the head of the chunk as an attribute ("a group" of people), or else
     the entity inside the chunk if there is exactly one.
@@ -87,7 +87,7 @@ def locate(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
 
 
 def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[str, int]) -> Relation:
-    """Returns the relation with a missing end filled from a tuple that shares a word and the other end."""
+    """Returns the relation, with a missing subject or object from a tuple that shares a word and the other entity."""
     if min(relation.subject, relation.object) >= 0:
         return relation
     for one, text, other in tuples:
@@ -99,7 +99,7 @@ def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[st
 
 
 def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Attribute:
-    """Fills a missing entity of an attribute from a chunk that has an equal modifier; returns the attribute."""
+    """Returns the attribute; if its entity is missing, with the entity of a chunk that has the same modifier."""
     if attribute.entity >= 0:
         return attribute
     for entity, slot in zip(entities, slots, strict=True):
@@ -121,7 +121,7 @@ def drawing(concepts: Concepts) -> dict:
 
 
 def from_noun_chunks(doc: Doc) -> Concepts:
-    """The fallback if the rules found no entity: the heads of spaCy's noun chunks as entities, without edges."""
+    """Returns the heads of spaCy's noun chunks as entities, without edges: the fallback if the rules found none."""
     spoken = [t for t in doc if re.search(r"\w", t.text)]
     roots = [c.root for c in doc.noun_chunks if c.root.pos_ not in ("PRON", "DET") and c.root in spoken]
     if not roots:

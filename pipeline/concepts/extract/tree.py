@@ -24,13 +24,13 @@ class Tree(ParseEdit):
             [t.start for t in tokens],
         )
         self.tokens = tokens
-        self.quantities: set[int] = set()  # nouns of quantity that became attributes of the thing counted
+        self.quantities: set[int] = set()  # quantity nouns that became attributes of the counted thing
         self.shared: set[int] = set()  # modifiers that describe their noun and all its conjuncts
         self.persons: dict[int, str] = {}  # unnamed persons: the noun for each pronoun index
         self.lemmas = [self._lemma(i) for i in range(len(self.words))]
 
     def _lemma(self, i: int) -> str:
-        """The lemma in lower case; the plural for words like "shorts", which differ in meaning from the singular."""
+        """The lemma in lower case; for a plural with a meaning of its own, such as "shorts", the word as written."""
         written = self.words[i]
         kept = written in lexicon("plural_only") or (written == "glasses" and self._are_worn(i))
         return written if kept else (self.lemmas[i] or written).lower()
@@ -47,12 +47,12 @@ class Tree(ParseEdit):
         return [i, *self.children(i, "conj")]
 
     def case(self, i: int) -> list[int]:
-        """All words of the preposition of a noun, which can be several: "out of", "in front of"."""
+        """The words of a noun's preposition, which can have more than one: "out of", "in front of"."""
         words = [c for c in self.children(i, "case") if self.lemmas[c] not in ("'s", "'", "’s", "’")]
         return sorted(words + [f for c in words for f in self.children(c, "fixed")])
 
     def case_text(self, i: int) -> str:
-        """The preposition of a noun as a string, "" if there is none."""
+        """The preposition of a noun as a string; "" if there is none."""
         words = [self.lemmas[c] for c in self.case(i)]
         return " ".join([*words, "of"] if words and words[-1] in SIDES else words)
 
@@ -73,12 +73,12 @@ class Tree(ParseEdit):
         return before is not None and before in (self.lemmas[c] for c in self.children(i, "det"))
 
     def is_spoken(self, i: int) -> bool:
-        """Whether a word has a letter or digit: taggers call "|" and "%" nouns, and hyphens adjectives."""
+        """Whether a word has a letter or digit; taggers tag "|" and "%" as nouns, and hyphens as adjectives."""
         text = self.texts[i]
         return text.isalpha() or any(map(str.isalnum, text))
 
     def is_nobody(self, i: int) -> bool:
-        """Whether a noun is "nobody", "no one", or "color" as in "black in color"."""
+        """Whether a noun names no thing: "nobody", "no one", or "color" as in "black in color"."""
         no_one = self.lemmas[i] == "one" and any(self.lemmas[c] == "no" for c in self.children(i, "det"))
         in_color = self.lemmas[i] in COLOURED and [self.lemmas[c] for c in self.children(i)] == ["in"]
         return no_one or in_color or self.lemmas[i] in ("nobody", "nothing", "none")

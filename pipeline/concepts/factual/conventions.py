@@ -1,8 +1,8 @@
 """Converts attributes and relations of the concept sets into tuples by FACTUAL's conventions (ACL Findings 2023).
 
-They differ from the conventions of §3.1.1: parts are related by "have", clothes by "wear". Examples
-in docstrings are tests: caption → (subject, relation, object). To add a convention, write a function of a view and an
-attribute or relation, and put it into ATTRIBUTES or RELATIONS.
+They differ from the conventions of §3.1.1: parts are related by "have", clothes by "wear". Examples in docstrings are
+tests: caption → (subject, relation, object). To add a convention, write a function of a view and an attribute or
+relation, and put it into ATTRIBUTES or RELATIONS.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def wholes(view: View, a: Attribute) -> Triples:
 
 
 def unwritten(view: View, a: Attribute) -> Triples:
-    """No tuple for an attribute that is negated, part of a name, or part of a relation such as "full of".
+    """An attribute that is negated, part of a name, or part of a relation such as "full of" gives no tuple.
 
     the small bird is not red → (bird, is, small)
     a bucket full of apples → (bucket, have, apples)
@@ -114,7 +114,8 @@ def places_on_owners(view: View, r: Relation) -> Triples:
 
 
 def accompaniments(view: View, r: Relation) -> Triples:
-    """ "with" becomes "have" before possessive pronouns, "wear" before glasses and shirts, "on top of" with "on top".
+    """ "with" becomes "have" before a possessive pronoun, "wear" before glasses or a shirt, and "on top of" if "on top"
+    follows.
 
     a box with apples on top → (apples, on top of, box)
     a woman with her arm in the air → (woman, have, arm)
@@ -130,7 +131,7 @@ def accompaniments(view: View, r: Relation) -> Triples:
 
 
 def wholes_and_contents(view: View, r: Relation) -> Triples:
-    """ "of" becomes "have" from a whole to its part, and "in" from contents without an article to their container.
+    """ "of" becomes "have" from the whole to its part, or "in" from the contents (without article) to the container.
 
     the leg of a chair → (chair, have, leg)
     a cup of coffee → (coffee, in, cup)
@@ -179,7 +180,7 @@ def coverings(view: View, r: Relation) -> Triples:
 
 
 def plain_relations(view: View, r: Relation) -> Triples:
-    """Any other relation, without a particle between verb and preposition or an adverb before a preposition.
+    """Any other relation is kept, without a particle between verb and preposition or an adverb before a preposition.
 
     a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)
     """
@@ -192,7 +193,7 @@ def plain_relations(view: View, r: Relation) -> Triples:
 
 
 def _subject(view: View, r: Relation) -> str:
-    """The subject of a relation: the thing held, if the object is the hand or another part of its holder.
+    """Returns the subject of a relation; if the object is the hand or another part of a holder, the thing held.
 
     a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)
     """

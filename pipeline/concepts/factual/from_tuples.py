@@ -13,10 +13,10 @@ from hspcgan.pipeline.concepts.lexicons import pairs
 def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
     """Returns concept sets built from the tuples of a caption, in the order of its words; `doc` is its spaCy Doc.
 
-    An entity that is not found in the caption is omitted. A relation keeps its other end; without ends it is dropped.
-    Attributes and relations without a word in the caption ("wear" for "in a shirt") get the word of their entity.
-    `notes` counts `factual_unlocated` (entities not found), `factual_dropped` (attributes and relations) and
-    `factual_unworded` (attributes and relations without a word).
+    An entity that is not found in the caption is omitted. Its attributes are dropped; its relations keep the other
+    entity, and are dropped if that is not found either. Attributes and relations without a word in the caption ("wear"
+    for "in a shirt") get the word of their entity. `notes` counts `factual_unlocated` (entities not found),
+    `factual_dropped` (attributes and relations) and `factual_unworded` (attributes and relations without a word).
     """
     caption = _Caption(doc)
     edges = list(_edges(tuples))
@@ -45,7 +45,7 @@ def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
 
 
 def _edges(tuples: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, str]]:
-    """Yields (subject, relation, object), (entity, attribute, ""), (entity, "", "") without the marks of verbs.
+    """Yields (subject, relation, object), (entity, attribute, "") or (entity, "", ""), without "v:", "pv:" and "p:".
 
     two buses are next to each other, (bus, next to, bus) ⇒ bus and bus:1, as in "-id" models
     """
@@ -65,7 +65,9 @@ class _Caption:
         self.taken: set[int] = set()
 
     def locate(self, names: Sequence[str] | dict[str, None]) -> dict[str, range]:
-        """Assigns unused words to each name, empty if none are found; longer names come first, then lower numbers.
+        """Returns the range of words that spell each name, empty if not found; no word is used for two names.
+
+        Names of more words are located first, then those with lower numbers.
 
         white bed spread on bed, (bed spread, on, bed) ⇒ bed spread at 1–2, bed at 4
         """
@@ -77,9 +79,9 @@ class _Caption:
         return runs
 
     def _runs(self, text: str) -> Iterator[range]:
-        """Yields the ranges of unused words that spell a name, as one or several words.
+        """Yields the ranges of unused words that spell a name, whether written as one word or several.
 
-        The last word may have any form or FACTUAL's spelling.
+        The last word may be inflected or in FACTUAL's spelling.
         """
         wanted, count = _letters(text), len(self.words)
         for i in range(count):
@@ -95,16 +97,18 @@ class _Caption:
         return word.lower_, word.lemma_.lower(), pairs("spellings").get(word.lower_, word.lower_)
 
     def entity(self, name: str, run: range) -> Entity:
-        """The entity at a range of words; its head is the name, lemmatized if its last word is as in the caption."""
+        """Returns the entity at a range of words; its head is the name, with the last word lemmatized if it is written
+        as in the caption.
+        """
         first, last = self.words[run[0]], self.words[run[-1]]
         *others, noun = _bare(name).split()
         head = " ".join([*others, last.lemma_.lower() if noun == last.lower_ else noun])
         return Entity(head, head, first.idx, last.idx + len(last.text), run[-1])
 
     def nearest(self, texts: Sequence[str], home: int) -> int:
-        """The index of the last word of the first string in `texts` that is found, nearest to `home`; −1 if none.
+        """Returns the index of the last word of the first string in `texts` that is found; −1 if none is.
 
-        Digits also match number words ("2" matches "two").
+        Of several places, the one nearest to word `home`. Digits also match number words ("2" matches "two").
         """
         for text in texts:
             number = NUMBERS[int(text)] if text.isdecimal() and int(text) < len(NUMBERS) else text
@@ -114,7 +118,7 @@ class _Caption:
         return -1
 
     def quality(self, text: str, word: int) -> str:
-        """The text of an attribute; numbers as written in the caption."""
+        """Returns the text of an attribute, with numbers as written in the caption."""
         return self.words[word].lower_ if text.isdecimal() and word >= 0 else text
 
 

@@ -40,7 +40,7 @@ def _is_denied(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool
 
 
 def shown(concepts: Concepts) -> dict[int, int]:
-    """{entity of a picture: entity in the picture}; in FACTUAL's tuples the latter replaces the former.
+    """Returns {entity of a picture: entity in the picture}; FACTUAL's tuples name only the latter.
 
     a picture of a dog → (dog)
     a close up of a bowl of soup on a table → (bowl, have, soup), (bowl, on, table)
@@ -50,7 +50,7 @@ def shown(concepts: Concepts) -> dict[int, int]:
 
 
 def tops(concepts: Concepts) -> dict[int, int]:
-    """{entity after "with": entity "top" after it}, as in "a box with apples on top"."""
+    """Returns {entity after "with": entity "top" after it}, as in "a box with apples on top"."""
     ends = [r.object for r in concepts.relations if r.text in ("on", "at") and r.object >= 0]
     found = {}
     for r in concepts.relations:

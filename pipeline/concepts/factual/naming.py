@@ -1,4 +1,4 @@
-"""Names of entities and attributes in FACTUAL's spelling: names of several words, digits, materials, joined words.
+"""Names of entities and attributes in FACTUAL's spelling: multi-word names, digits, materials, joined words.
 
 Examples in docstrings (a caption and some of its tuples) are tests.
 """
@@ -84,7 +84,7 @@ class Naming:
         return attribute.text in ROOMS and head in FIXTURES and self._is_compound(attribute)
 
     def quality(self, attribute: Attribute) -> str:
-        """An attribute as written; "" for attributes that FACTUAL omits: articles, "many", "a pair of", "one".
+        """Returns an attribute as written; "" if FACTUAL omits it, as it does articles, "many", "a pair of", "one".
 
         two older men → (men, is, 2), (men, is, older)
         a group of several people → (people, is, group of)
@@ -99,7 +99,7 @@ class Naming:
 
 
 def respelt(text: str, name: str) -> str:
-    """Replaces phrases (whole words) by their replacements in `lexicon/NAME.txt`."""
+    """Returns the text with phrases, as whole words, replaced as in `lexicon/NAME.txt`."""
     spaced = f" {text} "
     for old, new in pairs(name).items():
         spaced = spaced.replace(f" {old} ", f" {new} ")
@@ -107,7 +107,7 @@ def respelt(text: str, name: str) -> str:
 
 
 def participle(verb: str) -> str:
-    """The form of a verb in -ing: "run" gives "running", "lie" gives "lying", "smile" gives "smiling"."""
+    """Returns the -ing form of a verb: "running" for "run", "lying" for "lie", "smiling" for "smile"."""
     if verb.endswith("ie"):
         return verb[:-2] + "ying"
     if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")):

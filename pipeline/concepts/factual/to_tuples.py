@@ -10,7 +10,7 @@ from hspcgan.pipeline.concepts.factual.view import View
 
 
 def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
-    """Returns [subject, relation, object], [entity, "is", attribute], and [entity] for entities in neither of these."""
+    """Returns [subject, relation, object], [entity, "is", attribute], and [entity] for entities in no other tuple."""
     if concepts.empty:  # noun chunks, with word indices that may come from another annotator
         return [[name] for name in dict.fromkeys(entity.text for entity in concepts.entities)]
     view = View(concepts, tokens)

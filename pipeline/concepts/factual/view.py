@@ -32,7 +32,7 @@ class View:
         return r.text.split()[0] if self.tokens[r.word].upos == "VERB" else ""
 
     def says_where(self, r: Relation) -> bool:
-        """Whether another relation gives the place of the object on the subject."""
+        """Whether another relation leads from the object to the subject, as in "a table with a vase on it"."""
         return any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations)
 
     def is_own(self, n: int) -> bool:

@@ -7,7 +7,7 @@ from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 SUBJECTS = ("nsubj", "nsubjpass")
 BE = ("is", "are", "was", "were")
 POSSESSIVES = {"its", "his", "her", "their"}
-# Verbs with an object that is omitted if no noun follows.
+# Transitive verbs: if no noun follows, their object is an earlier noun.
 HANDLED = ("carry", "hold", "ride", "use", "wear")
 
 
@@ -86,7 +86,7 @@ def persons_after_things(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def subjects_of_plural_verbs(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A plural clause after two coordinated nouns is the predicate of both, not a relative clause.
+    """A clause with a plural verb after coordinated nouns is the predicate of all of them, not a relative clause.
 
     a man with a beard and a woman with long hair are dancing → dance (man, –), dance (woman, –)
     a man, a woman and a child are walking → walk (man, –), walk (woman, –), walk (child, –)
@@ -127,7 +127,7 @@ def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def clauses_of_their_own(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A noun between "and its" or "and the" and "is" begins a separate clause.
+    """A noun after "and its" or "and the" and before "is" begins a separate clause.
 
     the bird has a red head and its body is black → red (head), black (body), have (bird, head)
     a bird with a yellow crown and the wings are grey → yellow (crown), grey (wing), with (bird, crown)

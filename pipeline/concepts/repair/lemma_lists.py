@@ -26,21 +26,22 @@ class Vocabulary:
         return cls(nouns, verbs, adjectives, lookups.get_table("lemma_exc")["verb"])
 
     def verb_of_participle(self, form: str) -> str:
-        """The base form of a form in -ing, even if the verb is unknown: "riding" gives "ride"."""
+        """Returns the base form of a word in -ing, even if the verb is unknown: "ride" for "riding"."""
         guesses = (form[:-3], form[:-3] + "e", form[:-4])
         lemma = next((guess for guess in guesses if guess in self.verbs), form[:-3])
         return self.with_silent_e(form, lemma)
 
     def verb_of_third_person(self, form: str) -> str:
-        """The base form of a third person ("flies" gives "fly"); "" if the form is not the third person of a verb."""
+        """Returns the base form of a verb in the third person: "fly" for "flies"; "" if the word is not such a form."""
         guesses = [*self.irregular_verbs.get(form, []), form[:-3] + "y" if form.endswith("ies") else ""]
         return next((guess for guess in (*guesses, form[:-1], form[:-2]) if guess in self.verbs), "")
 
     def with_silent_e(self, form: str, lemma: str) -> str:
         """
-        The lemma of a verb, with a final e if its form implies this: without it, a short stem doubles its consonant.
+        Returns the lemma of a verb, with a final e if its form shows that the verb has one.
 
-        "riding" and "rides" give "ride" instead of "rid", "staring" gives "stare" instead of "star".
+        A short verb without e would double its consonant: the lemma of "riding" and "rides" is "ride", not "rid", and
+        the lemma of "staring" is "stare", not "star".
         """
         short = len(lemma) > 2 and lemma[-1] not in VOWELS + "wxy" and lemma[-2] in VOWELS and lemma[-3] not in VOWELS
         once = sum(c in VOWELS for c in lemma) == 1

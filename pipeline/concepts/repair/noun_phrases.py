@@ -7,7 +7,7 @@ from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
 
 def lists_before_a_noun(edit: ParseEdit, known: Vocabulary) -> None:
-    """Nouns in a list before a noun do not describe it, but are things in the list.
+    """The nouns of a list are things of their own; they do not describe the last noun.
 
     a teddybear, kitten and calico cat on a bed → and (kitten, cat), calico (cat)
     """
@@ -33,7 +33,7 @@ def _is_thing(edit: ParseEdit, i: int, known: Vocabulary) -> bool:
 
 
 def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
-    """If two phrases follow each other without a word between them, the first does not describe the second.
+    """Of two noun phrases without a word between them, the first does not describe the second.
 
     red bird black wings → red (bird), black (wing)
     small bird red crown black eyebrow → small (bird), red (crown), black (eyebrow)

@@ -55,7 +55,7 @@ def _is_worn(edit: ParseEdit, i: int) -> bool:
 
 
 def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
-    """ "black and white" is not clothes after a picture, and prepositions after it describe the picture.
+    """After a picture, "in black and white" does not mean clothes, and prepositions after it describe the picture.
 
     a photo in black and white of a bird → of (photo, bird)
     """

@@ -28,7 +28,7 @@ def with_parts(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _as_state(edit: ParseEdit, part: int, state: int) -> None:
-    """Makes a participle or adverb the state of a part; participles in -ing after it describe the owner."""
+    """Makes a participle or adverb the state of a body part; participles in -ing after it describe the owner."""
     if edit.heads[state] < 0:
         owners = edit.children(state, "nsubj", "nsubjpass")
         if len(owners) != 1:

@@ -43,7 +43,7 @@ def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _carrier(edit: ParseEdit, before: int) -> int:
-    """The thing that carries a quotation: a noun before it, or the subject of a verb before it; −1 if none."""
+    """Returns what carries a quotation: the noun before it, or the subject of the verb before it; −1 if neither."""
     if edit.pos[before] != "VERB":
         return before if edit.pos[before] in NOMINAL else -1
     subjects = [c for c in edit.children(before, "nsubj") if edit.pos[c] in NOMINAL]
@@ -51,7 +51,9 @@ def _carrier(edit: ParseEdit, before: int) -> int:
 
 
 def _as_name(edit: ParseEdit, before: int, words: list[int], after: int) -> None:
-    """Makes `words` one name: object of a verb before, apposition to a noun before, or modifier of a noun after it."""
+    """Makes `words` one name: the object of a verb before it, the apposition to a noun before it, or the modifier of a
+    noun after it.
+    """
     name, carrier = words[-1], _carrier(edit, before)
     top = next((i for i in words if edit.heads[i] not in words), name)
     head, label = edit.heads[top], edit.labels[top]

@@ -51,7 +51,7 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
 
 
 def repair(doc: Doc, known: Vocabulary) -> tuple[Doc, ParseEdit]:
-    """Applies all rules to spaCy's parse and returns it as Doc and ParseEdit. Without a vocabulary, no rule runs."""
+    """Applies all rules to spaCy's parse and returns it as Doc and ParseEdit. No rule runs if `known` has no verbs."""
     join_close_ups(doc)
     edit = ParseEdit.of_doc(doc)
     if known.verbs:

@@ -17,7 +17,7 @@ def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
-    """The first word tagged as a plural noun is a verb if it can be a third person and has a singular subject.
+    """The first word that is tagged as a plural noun, but is a third-person form with a singular subject, is a verb.
 
     Either it is the root and has a subject, or it does not agree with its article, as in "a … swims".
 
