@@ -6,10 +6,10 @@ CAPTION_PARSER = "caption-parser"  # the folder of the weights of spaCy's model 
 
 
 def assets_folder() -> Path:
-    """The folder of the shipped weights."""
+    """Returns the folder of the shipped weights."""
     return Path(__path__[0])
 
 
 def build_command(name: str) -> str:
-    """The command that builds the shipped weights with this name."""
+    """Returns the command that builds the shipped weights with this name."""
     return f"hspcgan assets build {name}" + (" --factual train.csv" if name == CAPTION_PARSER else "")

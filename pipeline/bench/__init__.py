@@ -1,1 +1,1 @@
-"""Benchmarks of the offline stages: a naive baseline and our code in one run, checked against bars in the manifest."""
+"""Benchmarks of the offline stages: a naive baseline and our code in one run, checked against the manifest's limits."""

@@ -15,17 +15,19 @@ WORDS = {
 """Words by part of speech, the most frequent first."""
 TAILS = ("at night", "in the rain", "on a sunny day", "while others watch", "for the camera")
 REPEATED = 250
-"""One caption in this many repeats an earlier one: COCO val2017 has 25,014 captions, 24,790 of them unique."""
+"""One in this many captions repeats an earlier one, as in COCO val2017: 24,790 of its 25,014 captions are unique."""
 
 
 def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
-    """The captions for a benchmark, at most `most`; raises UserError if the file has fewer than bench.captions."""
+    """Returns at most `most` captions for a benchmark. Raises UserError if the file has fewer than bench.captions."""
     count = min(bench.captions, most or bench.captions)
     if bench.file is None:
         return synthetic(count, bench.seed) if bench.words == "coco" else birds(count, bench.seed)
     lines = [line.strip() for line in read_text(bench.file).splitlines() if line.strip()]
     if len(lines) < count:
-        raise UserError(f"{bench.file} has {len(lines):,} captions, but bench.captions is {count:,}; reduce it")
+        raise UserError(
+            f"{bench.file} has {len(lines):,} captions, but bench.captions is {count:,}; reduce bench.captions"
+        )
     return lines[:count]
 
 

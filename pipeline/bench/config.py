@@ -1,4 +1,4 @@
-"""Settings of a benchmark, its figures (measured values), and the table of figures and bars (their limits)."""
+"""Settings of a benchmark, its measured values, and the table of these values and their limits (bench.bars)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,9 @@ class BenchConfig(BaseModel):
         "coco", description="Synthetic captions with the lengths and repetition of COCO, or captions of toy birds."
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of the synthetic captions.")
-    rounds: int = Field(3, ge=1, le=1_000, description="train: how often each variant is timed; figures are medians.")
+    rounds: int = Field(
+        3, ge=1, le=1_000, description="train: how many times each variant is timed; the medians are reported."
+    )
     clip_width: int = Field(
         512, ge=64, le=8_192, multiple_of=64, description="Width of the text tower of the random CLIP; 512 in ViT-B/32."
     )
@@ -65,14 +67,12 @@ class BenchConfig(BaseModel):
     folder: Path | None = Field(
         None, description="scale: folder for the data and the caches; if empty, a temporary folder."
     )
-    bars: dict[str, float] = Field(
-        default={}, description="Limits (bars) of measured values (figures), by the name of the figure."
-    )
+    bars: dict[str, float] = Field(default={}, description="Limits of the measured values, by the name of the value.")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value; `name` is its key in bench.bars, and `is_most` says whether its bar is an upper limit."""
+    """A measured value. `name`: its key in bench.bars (the limits); `is_most`: whether its limit is an upper limit."""
 
     name: str
     what: str
@@ -81,12 +81,15 @@ class Figure:
     is_most: bool = False
 
     def keeps(self, bar: float) -> bool:
-        """Whether the value keeps a bar."""
+        """Whether the value is within a limit."""
         return self.value <= bar if self.is_most else self.value >= bar
 
 
 def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]:
-    """Formats figures for a terminal, and returns whether all bars are kept; UserError for a bar without a figure."""
+    """Formats measured values for a terminal, and returns whether all are within their limits.
+
+    Raises UserError for a limit without a measured value.
+    """
     unknown = bars.keys() - {figure.name for figure in figures}
     if unknown:
         raise UserError(

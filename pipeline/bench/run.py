@@ -15,7 +15,10 @@ log = logging.getLogger("hspcgan.pipeline")
 
 
 def run(manifest: Manifest) -> tuple[str, bool]:
-    """The table of figures, and whether all bars are kept; UserError for a manifest without a valid `bench` section."""
+    """Returns the table of measured values, and whether all are within their limits.
+
+    Raises UserError for a manifest without a valid `bench` section.
+    """
     if not manifest.raw.get("bench"):
         raise ManifestError(
             f"{manifest.path} has no `bench` section; shipped manifests with one: bench/graphs, bench/train, …"

@@ -1,4 +1,4 @@
-"""Compares a small and a large dataset in `prepare`, the reader, the trainer and the evaluator; image stores.
+"""Compares `prepare`, the reader, the trainer and the evaluator on a small and a large dataset, and image stores.
 
 Each size runs in a separate process, so that its peak memory is measured separately.
 """
@@ -50,7 +50,7 @@ Rows = dict[str, dict[str, Any]]
 
 
 def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Measures memory and cost per caption for `captions` captions, compared with `compared`; and the image stores."""
+    """Measures memory and cost per caption for bench.captions and for bench.compared captions, and the image stores."""
     texts = load_captions(bench, RECORDED)
     recorded = {t: parse.concept_row(c) for t, c in zip(texts, Parser(config).parse(texts), strict=True)}
     small, large = (_at(count, bench, texts, recorded) for count in (bench.compared, bench.captions))
@@ -87,7 +87,7 @@ def _at(count: int, bench: BenchConfig, texts: Sequence[str], recorded: Rows) ->
     context = multiprocessing.get_context("spawn")
 
     def alone(work: Callable[..., Any], *arguments: Any) -> Any:
-        with ProcessPoolExecutor(1, mp_context=context) as pool:  # a new process: its peak is of this work only
+        with ProcessPoolExecutor(1, mp_context=context) as pool:  # a new process, to measure the peak memory of `work`
             return pool.submit(work, *arguments).result()
 
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as folder:
@@ -117,7 +117,7 @@ def write_shards(folder: Path, texts: Sequence[str], count: int) -> None:
 
 
 def _picture(number: int) -> bytes:
-    """A PNG that shows the bits of a number, since equal pictures would share a split."""
+    """Returns a PNG with the bits of a number as pixels: all images differ, since equal images get the same split."""
     bits = np.array([number >> bit & 1 for bit in range(64)], np.uint8).reshape(8, 8, 1)
     buffer = io.BytesIO()
     Image.fromarray(np.repeat(255 * bits, 3, axis=2)).save(buffer, "PNG")
@@ -142,14 +142,14 @@ def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, A
         cpu_sec = time.process_time() - cpu
     found = Cache(folder / "cache").info["counts"]["captions"]
     if found != count:
-        raise AssertionError(f"{count} captions went in, {found} came out")
+        raise AssertionError(f"the cache has {found} captions, expected {count}")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
     return {"seconds": seconds, "cpu_sec": cpu_sec, "own_gb": peak.gb or resident, "resident_gb": resident}
 
 
 class _OwnPeak(threading.Thread):
-    """Peak memory of this process in GB inside the block, sampled ten times per second; 0 on systems other than Linux.
+    """Peak memory of this process within the block in GB, sampled ten times per second; 0 on systems other than Linux.
 
     Pages of mapped files are left out, since the system reclaims them when other processes need memory.
     """
@@ -203,7 +203,7 @@ def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, fl
 
 
 def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Replaces the parser: returns the recorded results for the caption before the number."""
+    """Replaces the parser: returns the results recorded for a caption without the number at its end."""
     rows = []
     for text in texts:
         base, _, number = text.rpartition(" ")
@@ -229,7 +229,7 @@ def _features(width: int, partial: PartialCache) -> Job:
 
 
 def _lengths(texts: pa.ChunkedArray) -> np.ndarray:
-    """As many tokens as words and two marks, int32 [n]."""
+    """Number of tokens of each text, int32 [n]: its words, begin and end of text."""
     return np.minimum(77, pc.count_substring(texts, " ").to_numpy() + 3).astype(np.int32)
 
 

@@ -68,7 +68,7 @@ def index_arrays(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> str:
-    """Describes what is wrong with a dataset of index.h5 according to `counts` in cache.json; empty if it is valid.
+    """Returns what is wrong with a dataset of index.h5, given `counts` in cache.json; "" if it is valid.
 
     An id that is out of range would select another row, or data past the end of the file.
     """
@@ -83,7 +83,7 @@ def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> st
     if name in offsets:
         rows, last = offsets[name]
         rises = found.shape == (rows + 1,) and found[0] == 0 and (np.diff(found) >= 0).all()
-        return "" if rises and last in (None, found[-1]) else f"{name} does not increase from 0 in {rows + 1:,} numbers"
+        return "" if rises and last in (None, found[-1]) else f"{name} is not {rows + 1:,} numbers that increase from 0"
     if name in ids:
         length, least, below = ids[name]
         if found.ndim != 1 or length not in (None, len(found)):
@@ -94,7 +94,7 @@ def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> st
 
 
 def edge_problem(concepts: Mapping[str, Ragged]) -> str:
-    """Describes what is wrong with the numbers of items, or with edges to entities; empty if they are valid."""
+    """Returns what is wrong with the item counts or with the indices of entities; "" if they are valid."""
     for kind, items in concepts.items():
         for field, values in items.fields.items():
             if len(values) != items.offsets[-1]:
@@ -126,7 +126,7 @@ def _column(folder: Path, file: str, name: str, leaf: str | None = None) -> pa.C
 
 
 def _blocks(folder: Path, file: str, name: str) -> Iterator[pa.Array]:
-    """A column of a table in blocks; an empty one where the table is empty."""
+    """Yields an empty block, which an empty table needs, then the column of a table in blocks."""
     yield pa.array([], pa.string())
     for batch in pq.ParquetFile(folder / file).iter_batches(BLOCK, columns=[name]):
         yield batch[name]
@@ -135,12 +135,14 @@ def _blocks(folder: Path, file: str, name: str) -> Iterator[pa.Array]:
 def _owners(keys: pa.Array, samples: Places) -> np.ndarray:
     found = samples.find(keys)
     if len(found) and found.min() < 0:
-        raise UserError(f"sample {keys[int(found.argmin())].as_py()!r} of a table is not one of the cache's")
+        raise UserError(
+            f"a table has the key {keys[int(found.argmin())].as_py()!r}, which is not in {schema.SAMPLES_FILE}"
+        )
     return found
 
 
 def _positions(values: pa.ChunkedArray, known: tuple[str, ...], what: str, dtype: type) -> np.ndarray:
-    """The position of each value in `known`."""
+    """Returns the position of each value in `known`. Raises UserError for a value that is not in it."""
     found = pc.index_in(values, value_set=pa.array(known))
     if found.null_count:
         missing = values.filter(pc.is_null(found))[0].as_py()

@@ -32,12 +32,12 @@ def unreadable(path: Path, error: Exception, what: str = "") -> Exception:
 
 
 def work_folder(target: Path) -> Path:
-    """`CACHE.partial`, the folder in which the cache for `target` is built."""
+    """Returns `CACHE.partial`, the folder in which the cache for `target` is built."""
     return target.with_name(target.name + ".partial")
 
 
 def spent_folder(target: Path) -> Path:
-    """The path to which the work folder of a finished cache is renamed before it is removed."""
+    """Returns the path to which the work folder of a finished cache is renamed before it is removed."""
     return target.with_name(f".{target.name}.spent")
 
 
@@ -48,7 +48,7 @@ def sealed(info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stamp(path: Path, report: Callable[[int], object] = lambda count: None) -> dict[str, Any]:
-    """Size in bytes and sha256 of a file, in the form of `files` in cache.json; `report` as in `file_sha256`."""
+    """Returns size in bytes and sha256 of a file, in the form of `files` in cache.json; `report`: see `file_sha256`."""
     return {"size": path.stat().st_size, "sha256": file_sha256(path, report)}
 
 

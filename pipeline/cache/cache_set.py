@@ -22,7 +22,7 @@ FENCES = ("caption/offsets", "sample/captions", *(f"{kind}/offsets" for kind in 
 
 
 def open_cache(folders: Sequence[Path | str]) -> Cache:
-    """Opens the cache in a folder, or the caches in several folders as one; errors as in `Cache` and `CacheSet`."""
+    """Opens the cache in a folder, or the caches in several folders as one. Raises UserError as the two classes do."""
     return Cache(folders[0]) if len(folders) == 1 else CacheSet(folders)
 
 
@@ -71,7 +71,7 @@ class Joined:
     def _rows(self, rows: np.ndarray, more: Sequence[np.ndarray]) -> np.ndarray:
         rows = np.where(rows < 0, rows + len(self), rows)
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
-            raise IndexError(f"row {rows.max()} of {len(self)}")
+            raise IndexError(f"row {rows.max()} is out of range for {len(self)} rows")
         parts = np.searchsorted(self.starts, rows, side="right") - 1
         found = np.empty((len(rows), *self.shape[1 + len(more) :]), self.dtype)
         for part in np.unique(parts):
@@ -88,7 +88,7 @@ class CacheSet(Cache):
     The fingerprint is computed from those of the parts, in order. A phrase in several parts occurs once per part.
 
     Raises:
-        UserError: as `Cache`, and if parts differ in a property that they must share, which is named.
+        UserError: as `Cache`, and if the parts differ in a property that they must share (the message names it).
     """
 
     checks = False  # each part checks its own tables and arrays
@@ -112,7 +112,7 @@ class CacheSet(Cache):
                 if found != own:
                     raise UserError(
                         f"{part.path} has {name} {found}, and {first.path} has {own}: caches that are read as one "
-                        f"share it; {REBUILD_HINT}, with the same {name}"
+                        f"must share it; {REBUILD_HINT}, with the same {name}"
                     )
 
     def _joined_info(self) -> dict[str, Any]:
@@ -218,7 +218,7 @@ class CacheSet(Cache):
         return Joined(parts, self._shifts(dataset, parts), fence=dataset in FENCES)
 
     def _shifts(self, dataset: str, parts: Sequence[np.ndarray] = ()) -> Sequence[int]:
-        """The number to add to the values of each part: the number of earlier rows that the values refer to."""
+        """The number to add to the values of each part, which are row numbers: the number of rows in earlier parts."""
         if dataset in FENCES:
             return offsets_of(np.array([int(part[-1]) for part in parts]))[:-1].tolist()
         if dataset == "caption/sample":

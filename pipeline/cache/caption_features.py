@@ -1,4 +1,4 @@
-"""Features and concepts of captions as flat arrays, from a cache or for user-supplied captions, to build batches from.
+"""Features and concepts of captions as flat arrays, from a cache or for user-supplied captions; input of `collate`.
 
 Legend: C captions, P phrases, T tokens, d text width.
 """
@@ -27,7 +27,7 @@ class Ragged:
 class CaptionFeatures:
     """The caption data that `collate` reads.
 
-    Features of user-supplied captions are float16 too, as in a cache, so that a caption gives the same image both ways.
+    Features of user-supplied captions are float16 as in a cache, so that a caption gives the same image in both cases.
     """
 
     concepts: dict[str, Ragged]  # entities, attributes and relations of each caption, by kind

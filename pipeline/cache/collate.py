@@ -19,7 +19,7 @@ def collate(
     """Returns the raw features and scene graph edges of captions, padded; features are float32 and zero in padding.
 
     Keys and shapes are those of Condition. If a caption has more than `n_entities` entities, those with the most edges
-    are kept, and among equals the first. Attributes and relations of dropped entities, or beyond their slots, are left
+    are kept; ties keep the first. Attributes and relations of dropped entities, or beyond the number of slots, are left
     out. Tokens are padded to the longest caption, but at least to `n_tokens`.
     """
     concepts = texts.concepts

@@ -11,12 +11,12 @@ from typing import Any
 
 
 def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
-    """sha256 over the fingerprint of the previous stage and the inputs as sorted JSON."""
+    """Returns the sha256 over the fingerprint of the previous stage and the inputs as sorted JSON."""
     return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
 
 
 def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, str]:
-    """`code_sha256` by name, of modules and of all modules in packages `within` that they import, also indirectly.
+    """Returns {name: `code_sha256`} of modules and of those that they import, even indirectly, from packages `within`.
 
     A stage adds these hashes to its inputs, so that a cache made with other rules is rejected and the module is named;
     for the rules of the parser see `concepts.annotate.versions.rules_code`. Raises ModuleNotFoundError if a name in
@@ -38,7 +38,7 @@ def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, s
 
 @cache
 def code_sha256(path: Path) -> str:
-    """sha256 of the syntax tree of a Python file without comments and docstrings; equal in all versions of Python."""
+    """Returns the sha256 of a file's syntax tree without comments and docstrings; equal in all versions of Python."""
     return hashlib.sha256(_written(_tree(path)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -72,7 +72,7 @@ def _imported(path: Path) -> Iterator[str]:
 
 
 def _source_file(module: str) -> Path | None:
-    """The file of a module; None for a package, which contains no rules here, and for a name that is not a module."""
+    """Returns the file of a module; None for a package, which has no rules of its own, and for other names."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:  # its parent is a module, not a package: the name is a class or a function

@@ -15,7 +15,7 @@ RESERVE = 2**20  # bytes; more than the metadata and buffers that HDF5 writes on
 
 
 def mapped(path: Path, dataset: str) -> np.ndarray:
-    """Returns the dataset as a read-only array, with pages that are read on first use.
+    """Returns the dataset as a read-only, memory-mapped array.
 
     Raises UserError, with the fix, if the file is damaged, truncated or compressed; OSError if it cannot be read for
     another reason.

@@ -31,7 +31,7 @@ def store_of(store: str, quality: int | None) -> dict[str, Any]:
 
 
 def describe_store(info: Mapping[str, Any]) -> str:
-    """How the cache with this cache.json stores its images: "raw", "jpeg of quality 95", "webp, lossless"."""
+    """Describes how the cache with this cache.json stores its images: "raw", "jpeg of quality 95", "webp, lossless"."""
     stores = info.get("stores") or [info.get("store", RAW)]  # several for a set of caches
     return " and ".join(dict.fromkeys(map(_described, stores)))
 
@@ -95,7 +95,7 @@ class EncodedImages:
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        """Threads for decoding, in which Pillow releases Python's lock."""
+        """Thread pool for decoding: Pillow releases the GIL while it decodes."""
         return ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode")
 
     def file(self, row: int) -> bytes:
@@ -128,7 +128,7 @@ def shard_images(arrays: Mapping[str, np.ndarray]) -> np.ndarray | EncodedImages
 
 
 def problems(images: EncodedImages, store: Mapping[str, Any], thorough: bool) -> str:
-    """Describes what is wrong with the first invalid image; empty if all images are valid.
+    """Returns what is wrong with the first invalid image; "" if all images are valid.
 
     Reads every header; with `thorough`, also decodes every image.
     """

@@ -49,7 +49,10 @@ def is_work_folder(folder: Path) -> bool:
 
 
 def remove_work_folder(folder: Path) -> None:
-    """Removes a work folder, its lock last, so that it stays marked if killed; keeps links and other folders."""
+    """Removes a work folder, but no link and no other folder.
+
+    The lock file is removed last, so that the folder is still recognised as a work folder if the process is killed.
+    """
     if folder.is_symlink() or not is_work_folder(folder):
         return
     with suppress(OSError):  # another process may remove it at the same time

@@ -49,7 +49,7 @@ COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relatio
 
 
 def _concepts(phrase: pa.DataType) -> list[pa.Field]:
-    """The concept columns; `phrase` is the type of a phrase: its id in a finished cache, its string in parse shards.
+    """Returns the concept columns. `phrase`: the type of a phrase, an id in a finished cache, a string in parse shards.
 
     start, end: character span; word: index from 0. attributes.entity, relations.subject and .object: index into the
     caption's entities, −1 for none; they are the scene graph's edges.
@@ -134,7 +134,7 @@ def shard_format(stage: str, arrays: Collection[str]) -> ShardFormat:
 
 
 def read_graph(text: str) -> dict[str, Any]:
-    """Parses the `graph` of a caption. Raises UserError if it does not have the form given above."""
+    """Parses the `graph` of a caption. Raises UserError if it has another form than in the module's docstring."""
     try:
         graph = json.loads(text)
         whole = all(isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"])

@@ -65,7 +65,7 @@ def _same_folder(origin: Path, goal: Path) -> bool:
 def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
     """Returns cache.json of a finished cache, as bytes and parsed."""
     if isinstance(origin, Path):
-        Cache(origin)  # checks more than the lines below
+        Cache(origin)  # checks more than the code below, which also reads object stores
     if not (origin / schema.INFO).is_file():
         raise UserError(f"no finished cache at {origin}: {schema.INFO} is missing, which `hspcgan copy` writes last")
     raw = (origin / schema.INFO).read_bytes()
@@ -123,7 +123,7 @@ def _into_folder(origin: Path, goal: Path, raw: bytes, info: dict[str, Any], rep
 def _into_url(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> None:
     try:
         (goal / BEGUN).write_bytes(b"hspcgan copy\n")
-        for name in (schema.INFO, *schema.FILES):  # cache.json first: without it the rest is not a cache
+        for name in (schema.INFO, *schema.FILES):  # cache.json first: without it, the other files are not a cache
             with contextlib.suppress(FileNotFoundError):
                 (goal / name).unlink()
         _copy_files(origin, goal, raw, info)

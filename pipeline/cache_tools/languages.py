@@ -21,7 +21,7 @@ _ENDINGS = (("ies", "y"), ("ied", "y"), ("'s", ""), ("n't", ""), ("es", ""), ("s
 
 @dataclass(frozen=True)
 class Languages:
-    """Number of words and unknown words, of captions and of captions with mostly unknown words, and an example."""
+    """Counts of words, unknown words, captions, and captions of mostly unknown words, with an example of the latter."""
 
     words: int = 0
     unknown: int = 0
@@ -30,13 +30,13 @@ class Languages:
     example: str = ""
 
     def line(self) -> str:
-        """The line in `hspcgan stats`."""
+        """Returns the line for `hspcgan stats`."""
         share = f"{self.unknown:,} of {self.words:,} words ({self.unknown / max(1, self.words):.1%})"
         text = f"{share} are not in the parser's lists; {self.foreign:,} captions consist mostly of such words"
         return f"{text}, such as {self.example[:60]!r}; {FIX}" if self.foreign else text
 
     def doubt(self) -> str:
-        """The warning of `hspcgan prepare`; empty below one caption in a hundred."""
+        """Returns the warning for `hspcgan prepare`; "" if fewer than 1 % of the captions have mostly unknown words."""
         if 100 * self.foreign < max(1, self.captions):
             return ""
         return (
@@ -49,7 +49,7 @@ FIX = "captions are parsed as English, so translate captions in other languages 
 
 
 def languages(cache: Cache) -> Languages | None:
-    """Counts over the captions of a cache; None if no English model is installed, since its word lists are needed."""
+    """Counts the words of a cache's captions; None without an installed English model, whose word lists are needed."""
     known = _lists()
     if known is None:
         return None

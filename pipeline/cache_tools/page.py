@@ -1,7 +1,7 @@
 """Renders a finished cache as one self-contained HTML page for browsing: `hspcgan inspect CACHE --html FILE`.
 
-The page is a file without a server, so a script of thirty lines, its only script, searches by hiding images that do not
-match. Without JavaScript only the search box is missing; the browser can also search the captions.
+The page needs no server. Its only script, of thirty lines, searches by hiding the images that do not match. Without
+JavaScript only the search box is missing; the browser's own search still finds captions.
 """
 
 from __future__ import annotations

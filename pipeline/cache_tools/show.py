@@ -140,7 +140,7 @@ def statistics(cache: Cache) -> str:
 
 
 def taps_lines(cache: Cache) -> list[str]:
-    """One line about the views with CLIP features and their size; no line for a cache without views."""
+    """Returns a line about the views with CLIP features and their size; no line for a cache without views."""
     if "taps" not in cache.info:
         return []
     views, size = cache.info["taps"]["views"], cache.taps.nbytes

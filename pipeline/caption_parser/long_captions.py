@@ -104,12 +104,12 @@ class _Splicer:
         return joining.get(kind, self._two_subjects)(first)
 
     def probability(self, noun: str, opener: str) -> float:
-        """The probability that a noun is followed by `opener` ("on", "wear"), smoothed by the mean over all nouns."""
+        """Returns the probability that `opener` ("on", "wear") follows a noun, smoothed by the mean over all nouns."""
         counts, whole = self.counts[noun], self.openers.total()
         return (counts[opener] + 2 * self.openers[opener] / whole) / (counts.total() + 2)
 
     def _described(self, first: Tree, is_far: bool) -> Tree:
-        """Adds to the last noun (near) or the subject (far) the phrase after this noun in another caption."""
+        """Adds to the last noun (near) or the subject (far) a phrase that follows the same noun in another caption."""
         subject, last = _subject(first), len(first) - 1
         if subject in (-1, last) or first[last].pos not in NOMINAL or first[last].label not in ("pobj", "dobj", "conj"):
             return ()

@@ -1,7 +1,7 @@
 """Finds a training tree for each caption: among its parses and their variants, the closest to FACTUAL's gold graph.
 
 FACTUAL has no trees. If the rules derive the gold tuples from a tree, the tree is correct as far as the rules use it.
-Three of four captions have such a tree among their parses and the variants one or two attachments away.
+Three out of four captions have such a tree among their parses and the variants one or two attachments away.
 """
 
 from collections.abc import Iterator, Sequence

@@ -24,7 +24,7 @@ from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.cache.tables.counts import count
 from hspcgan.pipeline.cache.tables.digests import Places, digests, first_rows
 
-BLOCK = 4096  # captions or phrases with features in memory at once
+BLOCK = 4096  # number of captions or phrases whose features are in memory at a time
 
 
 class EncodedShards:
@@ -56,7 +56,7 @@ class EncodedShards:
         return {name: np.asarray(array) for name, array in arrays.items()}  # slices of a memmap are slow
 
     def find(self, texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """The position of each text, int32; raises UserError for a text without features."""
+        """Returns the position of each text, int32. Raises UserError for a text without features."""
         found = self.places.find(texts)
         if len(found) and found.min() < 0:
             text = texts[int(found.argmin())].as_py()

@@ -27,7 +27,7 @@ from hspcgan.pipeline.cache.validate import validate
 log = logging.getLogger("hspcgan.pipeline")
 
 SCRATCH = ".scratch.partial"
-"""Named as unfinished shards are, and removed like them after a kill."""
+"""Has the form of the names of unfinished shards, so that it is removed like them after a kill."""
 
 
 class PartialCache(ShardStore):
@@ -153,7 +153,7 @@ class PartialCache(ShardStore):
             "format": schema.FORMAT, "fingerprint": plans[stages[-1]]["fingerprint"], "normalised": False, **info,
             "stages": {stage: plan["inputs"] for stage, plan in plans.items()},
         })  # fmt: skip
-        validate(final, checksums=False)  # they were computed a moment ago
+        validate(final, checksums=False)  # they were computed just now
         return self.install(final)
 
     def install(self, final: Path) -> Path:

@@ -47,7 +47,7 @@ class ShardStore:
         return [shard_stats(self.folder(stage), index) for index in self.shards(stage)]
 
     def is_complete(self, stage: str) -> bool:
-        """Whether the stage was marked as done and its plan and all its shards are still there."""
+        """Whether the stage was marked as done and its plan and all its shards still exist."""
         marker = read_json(self.folder(stage) / "complete.json", {"shards"})
         return bool(marker and self.plan(stage)) and self.shards(stage) == list(range(marker["shards"]))
 
@@ -102,9 +102,9 @@ class ShardStore:
         return starts, first_rows(np.concatenate([np.zeros((0, 2), np.uint64), *found]))
 
     def unique_texts(self, templates: Mapping[str, str]) -> Iterator[pa.Table]:
-        """What the encode stage encodes: unique captions, then unique prompts that are not captions.
+        """Yields the texts for the encode stage: unique captions, then unique prompts that are not captions.
 
-        Yields tables of `text` and `is_caption`.
+        They are in tables of `text` and `is_caption`.
         """
         starts, first = self.first_captions()
         known = []

@@ -115,4 +115,7 @@ def _check(stage: str, tables: Mapping[str, pa.Table], arrays: Mapping[str, np.n
         offsets, counted = arrays[name], OFFSETS[name]
         rows = len(arrays[counted])
         if offsets[0] != 0 or offsets[-1] != rows or (np.diff(offsets) < 0).any():
-            raise UserError(f"{stage}/{name} must increase from 0 to {rows}, rows of {counted}, got {offsets.tolist()}")
+            raise UserError(
+                f"{stage}/{name} must increase from 0 to {rows}, the number of rows of {counted}, "
+                f"got {offsets.tolist()}"
+            )

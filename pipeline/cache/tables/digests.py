@@ -21,7 +21,7 @@ def digests(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def text_numbers(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """A number for each text, int64 [n] ≥ 0: 63 bits of its digest, so that the number is equal in all caches."""
+    """Returns a number for each text, int64 [n] ≥ 0: 63 bits of its digest, so that it is equal in all caches."""
     return (digests(texts)[:, 0] >> np.uint64(1)).astype(np.int64)
 
 

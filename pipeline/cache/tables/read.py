@@ -29,7 +29,7 @@ FILES = {
     schema.REJECTS_FILE: schema.REJECTS,
 }
 """The tables with their columns."""
-GROUPS = 64  # row groups in memory at once, where rows are picked
+GROUPS = 64  # number of row groups in memory at a time while single rows are read
 
 
 class Tables:
@@ -72,7 +72,7 @@ class Tables:
             group_of = np.searchsorted(starts, wanted, side="right") - 1
             groups = np.unique(group_of)
             parts = [file.read_row_groups([], columns=names)]
-            for at in range(0, len(groups), GROUPS):  # what is not asked for is dropped at once
+            for at in range(0, len(groups), GROUPS):  # rows that are not wanted are dropped after each step
                 some = groups[at : at + GROUPS]
                 held = np.concatenate([np.arange(starts[group], starts[group + 1]) for group in some])
                 own = wanted[(group_of >= some[0]) & (group_of <= some[-1])]
@@ -94,7 +94,10 @@ class Tables:
                     )
 
     def pictures_in_train(self) -> dict[str, tuple[int, int]]:
-        """For each other split with images that are also in train (equal sha256): their number, and all its images."""
+        """Returns, by split, the number of images that are also in train (equal sha256), and the number of all images.
+
+        Only splits with such images are included.
+        """
         trained = Places(map(digests, self._pictures("train")))
         found = {}
         for split in schema.SPLITS[1:]:
