@@ -158,7 +158,7 @@ def _found(name: str, place: Path) -> tuple[Path | None, str]:
 
 
 def _by_hand(name: str) -> str:
-    """The URL and sha256 of a CLIP, for machines without a network."""
+    """Returns how to get a CLIP file on a machine without a network: its URL and sha256."""
     if not name.startswith("ViT"):
         return ""
     try:

@@ -16,7 +16,7 @@ DISTRIBUTIONS = {
 
 
 def by_extra() -> dict[str, list[str]]:
-    """Distribution names by the extra that installs them; "" contains what every installation has."""
+    """Returns distribution names by the extra that installs them; "" has those of every installation."""
     found: dict[str, list[str]] = {"": []}
     for requirement in requires("hspcgan") or ():
         name = re.match(r"[\w.-]+", requirement)
@@ -24,14 +24,14 @@ def by_extra() -> dict[str, list[str]]:
         if name and (marker is None or marker[1] not in COLLECTIONS):
             found.setdefault(marker[1] if marker else "", []).append(name[0])
     smallest_first = sorted(found, key=lambda extra: (extra != "", len(found[extra])))
-    for number, extra in enumerate(smallest_first):  # a larger extra may repeat a smaller one
+    for number, extra in enumerate(smallest_first):  # a larger extra may include a smaller one
         listed = {name for smaller in smallest_first[:number] for name in found[smaller]}
         found[extra] = [name for name in found[extra] if name not in listed]
     return found
 
 
 def extra_of(module: str) -> str | None:
-    """The extra that installs a module, such as "evaluate" for "cleanfid"; None if no extra does."""
+    """Returns the extra that installs a module, such as "evaluate" for "cleanfid"; None if no extra does."""
     wanted = _normal(DISTRIBUTIONS.get(module, module))
     for extra, names in by_extra().items():
         if extra and wanted in map(_normal, names):

@@ -58,7 +58,7 @@ def report_bug(error: Exception) -> None:
 
 
 def report_thread(args: threading.ExceptHookArgs) -> None:
-    """Prints an error that ends a thread, such as that of TensorBoard's writer: a line for what a user can fix."""
+    """Prints an error that ends a thread, such as TensorBoard's writer: one line if a user can fix it."""
     shown = failure(args.exc_value) if isinstance(args.exc_value, Exception) else None
     if shown is None:
         threading.__excepthook__(args)

@@ -193,7 +193,7 @@ def taps(manifest: str, override: tuple[str, ...], **options: Any) -> None:
 def bench(manifest: str, override: tuple[str, ...]) -> None:
     """Compare the speed of a stage with a naive baseline.
 
-    Exit code 1 if a bar (a limit in the manifest) is missed. Shipped manifests: bench/graphs, bench/stanza,
+    Exit code 1 if a measured value misses its limit in bench.bars. Shipped manifests: bench/graphs, bench/stanza,
     bench/encode, bench/scale, bench/train.
     """
     from hspcgan.pipeline.bench.run import run

@@ -22,7 +22,7 @@ def read_predictions(path: Path) -> dict[str, Tuples]:
     """
     Reads the tuples of each caption from a file of {"caption", "tuples"} lines.
 
-    Raises UserError for a line of another form, or with other tuples for a caption than an earlier line.
+    Raises UserError for a line of another form, or if two lines have different tuples for the same caption.
     """
     found: dict[str, tuple[int, Tuples]] = {}
     for number, (caption, tuples) in enumerate(_jsonl(_existing(path)), start=1):

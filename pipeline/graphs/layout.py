@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
-SIZE, SMALL, BOLD = 15, 13, 1.1  # font sizes, px; how much wider the bold face is
+SIZE, SMALL, BOLD = 15, 13, 1.1  # font sizes in px; width of bold text relative to regular text
 MARGIN, GAP, PORT = 24, 26, 16  # px: around the drawing, between entities, between line ends at an entity
 LONGEST = 26  # characters of a label shown before an ellipsis; the tooltip shows the whole label
 
@@ -15,7 +15,7 @@ class Node:
     """The box of an entity; `width`, `left` and `ports` are set by `layout`."""
 
     label: str
-    pills: list[tuple[str, str]]  # (text, kind) below the entity: its attributes, then relations without another end
+    pills: list[tuple[str, str]]  # (text, kind) below the entity: its attributes, relations without another entity
     width: float = 0.0
     left: float = 0.0
     ports: list[tuple[int, str]] = field(default_factory=list)  # (arc, end), left to right
@@ -73,7 +73,7 @@ def short(label: str) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """Estimates the width of a string in px, erring on the wide side for common sans-serif fonts."""
+    """Estimates the width of a string in px; too large rather than too small for common sans-serif fonts."""
 
     def em(char: str) -> float:
         if unicodedata.east_asian_width(char) in "WF":
@@ -86,7 +86,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def _arcs(relations: list[Any], nodes: list[Node]) -> list[Arc]:
-    """Arcs of relations between two entities; a relation with an open end, or to itself, becomes a pill instead."""
+    """Returns the arcs of relations between two entities; other relations become a pill below their one entity."""
     arcs = []
     for subject, text, target in relations:
         label = printable(text)
@@ -132,7 +132,7 @@ def _place_nodes(nodes: list[Node], arcs: list[Arc]) -> None:
 
 
 def _assign_lanes(nodes: list[Node], arcs: list[Arc]) -> None:
-    """Puts short arcs in low lanes and longer arcs above those they span; then moves labels off lines that cross."""
+    """Puts short arcs in low lanes and longer arcs above those they span; then moves labels away from other lines."""
     for index, arc in enumerate(arcs):
         places = [nodes[at].port(index, end) for end, at in arc.ends.items()]
         arc.start, arc.stop = min(places), max(places)
@@ -149,7 +149,7 @@ def _assign_lanes(nodes: list[Node], arcs: list[Arc]) -> None:
 
 
 def _clear_center(arc: Arc, passing: list[float]) -> float:
-    """The position for the label of an arc that is nearest to its middle and clear of the lines of higher arcs."""
+    """Returns the position nearest to the middle of an arc at which its label does not cover lines of higher arcs."""
     half = arc.width / 2
     low, high = arc.start + half + 6, arc.stop - half - 6
     beside = [x + side * (half + 8) for x in passing for side in (-1, 1)]

@@ -21,7 +21,7 @@ LINES = 4096  # per batch, independent of the number of processes
 
 @dataclass
 class Outcome:
-    """Lines in = captions out + rejects; `empty` counts captions in which nothing was found."""
+    """Number of captions written, number of those with an empty graph, and the rejected lines."""
 
     captions: int = 0
     empty: int = 0

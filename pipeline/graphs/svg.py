@@ -23,7 +23,7 @@ def graph_svg(caption: str, graph: dict[str, Any]) -> str:
     Returns a self-contained SVG document of a caption and its graph, as a string: no script, no font, no link.
 
     `graph` has sng_parser's format: {"entities": [{"head", "attributes": [str]}], "relations": [[subject, text,
-    object]]}; an end of -1 or None is open. All strings are escaped.
+    object]]}; −1 or None is a missing subject or object. All strings are escaped.
     """
     nodes, arcs = layout(graph)
     width = max([360.0, *(node.left + node.width + MARGIN for node in nodes), *(arc.reach[1] + MARGIN for arc in arcs)])

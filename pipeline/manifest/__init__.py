@@ -75,7 +75,7 @@ class Manifest:
             raise
 
     def problems(self, models: Mapping[str, type[BaseModel]]) -> dict[str, list[str]]:
-        """Every problem in the sections of the manifest, grouped by the file or override that contains it."""
+        """Returns all problems in the sections of the manifest, grouped by the file or override that contains them."""
         found: list[tuple[str, str]] = []
         sections: dict[str, BaseModel] = {}
         for key, model in models.items():
@@ -93,7 +93,7 @@ class Manifest:
         return by_source
 
     def _source(self, key: str) -> str:
-        """OVERRIDE or the file that sets a dotted key; the file of the manifest for a key that no file sets."""
+        """Returns OVERRIDE, or the file that sets a dotted key; if no file sets it, the file of the manifest."""
         if any(f"{key}.".startswith(f"{given}.") or given.startswith(f"{key}.") for given in self.overridden):
             return OVERRIDE
         return next((str(path) for path, raw in self.layers if _has(raw, key.split("."))), str(self.path))
@@ -105,7 +105,7 @@ class Manifest:
 
     @property
     def ref(self) -> str:
-        """How commands name this manifest: a shipped manifest by its name, others by their path."""
+        """The name by which commands refer to this manifest: the name of a shipped manifest, the path of any other."""
         return reference(self.path)
 
     def fingerprint(self, *keys: str) -> str:
@@ -142,7 +142,7 @@ def load_manifest(
 
 
 def _has(raw: Any, key: Sequence[str]) -> bool:
-    """Whether nested mappings contain a dotted key, or a value at the beginning of it."""
+    """Whether nested mappings contain a dotted key, or a value that is no mapping at one of its parents."""
     for part in key:
         if not isinstance(raw, dict):
             return True

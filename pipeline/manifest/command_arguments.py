@@ -35,7 +35,10 @@ def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
 
 
 def cache_folder(argument: str | Path) -> Path:
-    """The cache folder that an argument names: a cache, or the cache of a manifest or run. UserError if not one."""
+    """Returns the cache folder that an argument names: a cache, or the cache of a manifest or run.
+
+    Raises UserError if there is none, or if there are several.
+    """
     first, *others = cache_folders(argument)
     if others:
         named = ", ".join(map(str, [first, *others]))
@@ -44,7 +47,10 @@ def cache_folder(argument: str | Path) -> Path:
 
 
 def cache_folders(argument: str | Path) -> tuple[Path, ...]:
-    """The cache folders that an argument names: a cache, or those of a manifest or run. UserError if none exists."""
+    """Returns the cache folders that an argument names: a cache, or the caches of a manifest or run.
+
+    Raises UserError if one of them does not exist.
+    """
     place = Path(argument)
     if (place / "cache.json").exists():
         return (place,)
@@ -52,9 +58,9 @@ def cache_folders(argument: str | Path) -> tuple[Path, ...]:
 
 
 def run_folder(argument: str | Path) -> Path:
-    """The run folder that an argument names: a run, or the run of a manifest. Raises UserError if none exists.
+    """Returns the run folder that an argument names: a run, or the run of a manifest.
 
-    A folder that contains an evaluation but no training counts as a run.
+    A folder that contains an evaluation but no training counts as a run. Raises UserError if there is none.
     """
     place = Path(argument)
     if (place / "manifest.yaml").exists() or (place / "evaluation").is_dir():
@@ -63,7 +69,7 @@ def run_folder(argument: str | Path) -> Path:
 
 
 def _named(place: Path, key: str, what: str) -> tuple[Path, ...]:
-    """The folders under `key` in the manifest at `place`, or in the manifest of the run at `place`."""
+    """Returns the folders under `key` in the manifest at `place`, or in the manifest of the run at `place`."""
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.manifest.files import shipped_manifests
 

@@ -85,7 +85,7 @@ def shipped_manifests() -> list[str]:
 
 
 def reference(path: Path) -> str:
-    """How commands name a manifest: by its name if it is shipped ("paper/cub/table2_base_32"), otherwise by path."""
+    """Returns how commands refer to a manifest: by name if it is shipped ("paper/cub/table2_base_32"), else by path."""
     return path.relative_to(shipped_folder()).with_suffix("").as_posix() if _is_shipped(path) else str(path)
 
 
@@ -168,7 +168,7 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key_problems(raw: dict[str, Any]) -> list[str]:
-    """Unknown top-level keys, sections that are not mappings, values that are not strings, URLs for local folders."""
+    """Returns a problem for each key that is unknown, has a value of the wrong type, or names a local folder by URL."""
     unknown = [f"unknown key {quoted(key)}{suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
     sections = [
         f"{key} is {quoted(raw[key])}, expected keys below it"

@@ -98,7 +98,7 @@ def _resolved(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
 
 
 def _allowed(field: dict[str, Any], definitions: dict[str, Any]) -> str:
-    """Type and range in words."""
+    """Describes type and range in words."""
     field = _resolved(field, definitions)
     if "anyOf" in field:
         return " or ".join(_allowed(one, definitions) for one in field["anyOf"])
@@ -127,5 +127,5 @@ def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A default as written in YAML; empty if the key has no default."""
+    """Formats a default as in YAML; "" if the key has no default."""
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -14,7 +14,10 @@ SCHEMA_LINE = re.compile(r"^# yaml-language-server: \$schema=.*$", re.MULTILINE)
 
 
 def described(prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields names and descriptions of the shipped manifests with a prefix; rows of the paper only for prefix paper."""
+    """Yields names and descriptions of the shipped manifests whose names start with `prefix`.
+
+    Those for rows of the paper's tables are summarised by folder unless the prefix starts with "paper".
+    """
     names = [name for name in shipped_manifests() if name.startswith(prefix)]
     for name in names:
         if prefix.startswith("paper") or not name.startswith("paper/"):

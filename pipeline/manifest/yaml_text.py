@@ -8,7 +8,7 @@ import yaml
 MAX_DEPTH = 40
 MAX_VALUES = 100_000
 FAULTS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
-"""What PyYAML raises for invalid YAML and for values that do not match their tag, as in `!!int ""`."""
+"""The errors that PyYAML raises for invalid YAML and for values that do not match their tag, as in `!!int ""`."""
 
 
 class YamlTextError(ValueError):
@@ -41,7 +41,7 @@ def parse(text: str) -> tuple[Any, list[str]]:
 
 
 def _limit(root: yaml.Node) -> None:
-    """Raises YamlTextError if the data with aliases expanded is too deep or too large. Expands nothing itself."""
+    """Raises YamlTextError if the data would be too deep or too large with its aliases expanded; expands none."""
     measured: dict[int, tuple[int, int]] = {}  # node → number of values, depth
 
     def measure(node: yaml.Node, above: tuple[int, ...]) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def _repeated(node: yaml.Node) -> Iterator[str]:
 
 
 def _copied(value: Any) -> Any:
-    """A copy with separate aliases, so that an override of one section does not change another section."""
+    """Returns a copy in which aliases are separate, so that an override of one section does not change another."""
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -60,12 +60,12 @@ def _kinds(caption: dict[str, Any]) -> dict[Span, str]:
 
 
 def _same(word: str, lemma: str) -> bool:
-    """Whether a word may be a form of the lemma: perched of perch, flies of fly, but not bird of beak."""
+    """Whether a word may be a form of a lemma: "perched" for "perch", "flies" for "fly", but not "bird" for "beak"."""
     return word == lemma or (len(lemma) > 2 and word.startswith(lemma[: max(2, len(lemma) - 1)]))
 
 
 def _runs(text: str, kinds: dict[Span, str], changed: Collection[Span]) -> list[tuple[int, int, str, bool]]:
-    """Returns (start, end, kind, changed) in order; equal neighbours with only space between them are joined."""
+    """Returns (start, end, kind, changed) in order; equal neighbours that only spaces separate are joined."""
     runs: list[tuple[int, int, str, bool]] = []
     for (start, end), kind in sorted(kinds.items()):
         look = (kind, (start, end) in changed)

@@ -1,4 +1,4 @@
-"""Reads the captions of one image from NAME.txt and NAME.json: which file is used, and what in it is a caption."""
+"""Reads the captions of one image from NAME.txt or NAME.json."""
 
 import json
 from typing import Any

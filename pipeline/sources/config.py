@@ -62,7 +62,7 @@ class DataConfig(BaseModel):
         1500,
         ge=1,
         le=10_000_000,
-        description="toybirds: number of scenes for training and test; validation has a sixteenth of that in addition.",
+        description="toybirds: number of scenes for training and test; validation adds a sixteenth of that number.",
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="toybirds: seed for sampling the scenes.")
     processes: int = Field(

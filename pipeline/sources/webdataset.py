@@ -50,7 +50,7 @@ class _Members:
 
 
 class _Sample:
-    """A listed sample in few bytes, since millions are in memory; of `seen`, it keeps only the entry of the image."""
+    """A listed sample in compact form, since millions are in memory; of `seen`, only the entry of the image is kept."""
 
     __slots__ = ("image_sha256", "problem", "spans", "suffixes", "tar")
 
@@ -69,7 +69,7 @@ class _Sample:
 
 
 _SUFFIXES: dict[tuple[str, ...], tuple[str, ...]] = {}
-"""The few combinations of suffixes, one object each."""
+"""The combinations of suffixes that occur; samples share these objects, which saves memory."""
 
 
 class WebDatasetSource:

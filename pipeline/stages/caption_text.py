@@ -21,7 +21,7 @@ _ATTRIBUTE = r"""\s+[\w:-]+\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'=<>]+)"""
 _TAG = re.compile(rf"</?(?:{_TAGS})(?:{_ATTRIBUTE})*\s*/?>|<![A-Za-z-][^<>]*>|<\?[A-Za-z][^<>]*>|(?-i:<PERSON>)", re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _JOINERS = "\u200c\u200d"
-"""Invisible, but needed to shape Persian words and to join emoji."""
+"""Invisible characters that are kept, since Persian words and joined emoji need them."""
 
 
 def clean_caption(text: object) -> str:

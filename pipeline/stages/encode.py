@@ -73,7 +73,7 @@ class EncodeConfig(ClipChoice):
 
 @dataclass(frozen=True)
 class Encoded:
-    """Float16 features of texts, in order: sentence [n, d], and token features [Σ, d] by offsets, only of captions."""
+    """Float16 features of texts, in order: sentence features [n, d], and token features [Σ, d] of the captions."""
 
     n_tokens: np.ndarray  # [n] int32, including begin and end of text
     truncated: np.ndarray  # [n] bool
@@ -174,7 +174,7 @@ def stage(config: EncodeConfig) -> Stage:
 
 
 def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
-    """Everything that the features depend on; the device is left out, since it changes only their rounding."""
+    """Returns everything that the features depend on, except the device, which changes only their rounding."""
     return {
         **({} if config.tokens else {"tokens": False}),
         "clip_sha256": clip.sha256,
@@ -204,7 +204,10 @@ def device_of(config: EncodeConfig) -> str:
 
 
 def in_order(clip: "FrozenClip", texts: Iterable[pa.Table], folder: Path) -> Path:
-    """Sorts texts by number of tokens and text, for batches that are stable and compact; see `write_order`."""
+    """Sorts texts by number of tokens, then by text, so that batches are reproducible and need little padding.
+
+    See `write_order`.
+    """
     captions = overlong = 0
 
     def lengths(table: pa.Table) -> np.ndarray:

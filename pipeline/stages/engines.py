@@ -42,7 +42,7 @@ def run(
     Maps batches in order and yields (result, seconds that the mapper took) for each.
 
     `make_mapper` is called once per process (models are loaded there) and must be picklable for `processes` > 1 and for
-    Ray, which calls it for each batch, so that it must cache its models. Each batch is processed by one mapper with one
+    Ray. Ray calls it for each batch, so it must cache its models. Each batch is processed by one mapper with one
     thread, so results depend neither on `processes` nor on the engine. At most 2 · `processes` batches are in flight,
     so batches may be a generator that reads them. An exception in a mapper is raised here; if a worker dies (out of
     memory, killed), UserError is raised. Local workers end with this process, even if it is killed.

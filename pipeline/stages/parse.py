@@ -109,13 +109,13 @@ def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache
 def stage(config: ParseConfig) -> Stage:
     """Returns the parse stage for a `parse` section; raises UserError if the model of the annotator is missing."""
     open_job = functools.partial(job, functools.partial(make_mapper, config), config.processes)
-    settings = config.model_dump(mode="json", exclude={"processes", "model", "spacy_model"})  # models are in tools
+    settings = config.model_dump(mode="json", exclude={"processes", "model", "spacy_model"})  # models: see tools
     inputs = {"parse": settings, "tools": versions(config), "code": rules_code(config.annotator)}
     return Stage("parse", "captions", inputs, lambda: plan_line(config), open_job)
 
 
 def plan_line(config: ParseConfig) -> str:
-    """The plan of the stage, in one line."""
+    """Returns the plan of the stage in one line."""
     return f"{config.annotator} {config.model or '(default model)'}, processes {config.processes}"
 
 

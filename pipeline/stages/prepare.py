@@ -68,7 +68,7 @@ def prepare(
     engine: str = "local",
 ) -> list[str]:
     """
-    Runs the stages up to and including `upto`, by default all (`only`: just that stage, if the earlier are complete).
+    Runs the stages up to and including `upto`, by default all; with `only`, just `upto`, after complete earlier stages.
 
     Existing stages and shards are kept; a complete cache made from equal inputs is not changed. `rebuild` makes a new
     cache, which then replaces the complete cache. `dry_run` writes nothing. `engine`: one of engines.ENGINES. Returns
@@ -87,7 +87,7 @@ def prepare(
     plan = [f"{recipe.name} → {recipe.cache}", *(f"  {stage.name:<7} {stage.plan()}" for stage in stages)]
     inputs = {stage.name: stage.inputs for stage in stages}
     if finishes:
-        inputs.setdefault("taps", {})  # a manifest without views makes no cache with taps
+        inputs.setdefault("taps", {})  # so that a cache with taps does not match a manifest without views
     if inputs.get("taps"):
         taps.warn_other_blocks(recipe.taps, recipe.encode, manifest.raw.get("model"))
     adds_taps = not rebuild and lacks_taps(recipe.cache, inputs)
@@ -106,7 +106,7 @@ def prepare(
             log.info(run_stage(extended, stages[-1], engine).line())
             extended.finish({"taps": taps.describe(recipe.taps, recipe.encode)})
         return _finished(recipe, start)
-    again = " --rebuild" if rebuild else ""  # without it, the next command would find the old cache
+    again = " --rebuild" if rebuild else ""  # without --rebuild, the next command would find the old cache
     with PartialCache(recipe.cache, replace=rebuild) as partial:
         for stage in stages:
             if only and stage.name != upto:
@@ -193,7 +193,7 @@ def _refuse_empty(partial: PartialCache) -> None:
 
 
 def describe(recipe: Recipe, partial: PartialCache) -> dict:
-    """The fields of cache.json that the writer does not add itself."""
+    """Returns the fields of cache.json that the writer does not add itself."""
     return {
         "clip": encode.describe(recipe.encode),
         "templates": recipe.encode.templates.model_dump(),

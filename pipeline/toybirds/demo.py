@@ -1,4 +1,4 @@
-"""The demo: prepares, trains, evaluates and reports on toy birds by the ordinary commands."""
+"""The demo: prepares, trains, evaluates and reports on toy birds with the ordinary commands."""
 
 import shlex
 import time

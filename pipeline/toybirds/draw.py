@@ -149,7 +149,7 @@ def chick(canvas: Canvas, colour: Colour, flying: bool) -> None:
 def bird(canvas: Canvas, scene: Scene) -> None:
     """Draws the main bird around the centre of its body; a large bird is about 0.75 of the picture from tail to beak.
 
-    ABSENT parts are not drawn; if the body is ABSENT, no bird is drawn. From these scenes the toy CLIP learns presence.
+    ABSENT parts are not drawn; if the body is ABSENT, no bird is drawn. The toy CLIP learns presence from such scenes.
     """
     if scene.body == ABSENT:
         return

@@ -40,7 +40,7 @@ def _candidates(seed: int) -> Iterator[Scene]:
 
 
 def _open(scene: Scene, name: str) -> bool:
-    """Whether a field may be set: not if its thing is absent, since this would change the share of scenes with it."""
+    """Whether a field may be set: false for an absent thing, since more scenes would contain the thing than usual."""
     return getattr(scene, name) != ABSENT
 
 

@@ -42,7 +42,7 @@ log = logging.getLogger("hspcgan.pipeline")
 if TYPE_CHECKING:
     from clip.model import CLIP, VisionTransformer
 
-PHRASE_WEIGHT = 4.0  # high, since some phrases are hard: a missing belly is visible only by its equal colour
+PHRASE_WEIGHT = 4.0  # high, since some phrases are hard: where a belly is missing, the body's colour is seen
 PHRASE_SCALE = 30.0  # 35 phrases share 64 dimensions, so cosines of true and false phrases differ little
 
 
@@ -111,7 +111,10 @@ def _positions(grid: int, width: int) -> Tensor:
 
 
 def matching_loss(seen: Tensor, read: Tensor, held: Tensor, captions: int, scale: Tensor, offset: Tensor) -> Tensor:
-    """Sum of the losses for retrieval, colours and phrases; `seen` [B, d] are image, `read` [T, d] text features."""
+    """Sum of the losses for retrieval, colours and phrases.
+
+    `seen` [B, d]: image features, `read` [T, d]: text features.
+    """
     cosine = F.normalize(read, dim=1) @ F.normalize(seen, dim=1).T  # [T, B]
     logits = scale.exp() * cosine
     colours = slice(captions, captions + len(descriptions()))
@@ -122,7 +125,10 @@ def matching_loss(seen: Tensor, read: Tensor, held: Tensor, captions: int, scale
 
 
 def retrieval_loss(logits: Tensor, held: Tensor) -> Tensor:
-    """−log of the total probability of all true partners, mean over captions → pictures and back; inputs [T, B]."""
+    """−log of the total probability of all positives, averaged over caption-to-image and image-to-caption.
+
+    Inputs are [T, B].
+    """
     total = torch.zeros(())
     for scores, true in ((logits, held), (logits.T, held.T)):
         some = true.any(1)
@@ -140,7 +146,7 @@ def phrase_loss(logits: Tensor, held: Tensor) -> Tensor:
 
 
 def naming_loss(logits: Tensor, held: Tensor) -> Tensor:
-    """Cross-entropy over the eleven colours: mean over pictures with the part, then over parts.
+    """Cross-entropy over the eleven colours, averaged over pictures with the part, then over parts.
 
     Inputs are [T, B], with rows ordered by colour, then by part.
     """

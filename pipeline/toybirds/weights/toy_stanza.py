@@ -138,7 +138,7 @@ Sets = tuple[Counter, Counter, Counter]
 def accuracy(parser: Parser, scenes: Sequence[Scene]) -> float:
     """Returns the share of captions for which all three concept sets from the parser equal the gold sets.
 
-    Attributes are compared with their entity and relations with both ends, by word index in the caption.
+    Attributes are compared with their entity and relations with subject and object, by word index in the caption.
     """
     spoken = [caption for scene in scenes for caption in captions(scene)]
     parsed = parser.parse([caption.text for caption in spoken])

@@ -189,7 +189,7 @@ def last_comma(root: g.Word) -> None:
 
 
 def _parted(verb: g.Word) -> g.Word:
-    """Detaches the subject of a clause as a new root, without a second clause."""
+    """Returns the subject of a clause as a new root; drops a second clause."""
     verb.right = [child for child in verb.right if child.deprel != "conj"]
     return _as_root(next(child for child in verb.left if child.deprel.startswith("nsubj")))
 
