@@ -42,10 +42,10 @@ def score_folder(
         label: name of the result; by default the name of the folder.
 
     Returns:
-        A frame with one row per figure: metric, part, scorer, value, low, high (95 % interval), se, n, name.
+        A frame with one row per metric value: metric, part, scorer, value, low, high (95 % interval), se, n, name.
 
     Raises:
-        UserError: images are missing, or cache and scorers do not fit the manifest.
+        UserError: images are missing, or cache or scorers do not match the manifest.
     """
     import pandas as pd
 

@@ -16,9 +16,10 @@ from hspcgan.pipeline.stages.encode import EncodeConfig, Templates
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """Returns the checkpoint folder for a name: itself, a run's latest, RUN/checkpoints/best, or a shipped checkpoint.
+    """Returns the folder of a checkpoint.
 
-    UserError if there is none.
+    `name` is a checkpoint folder, a run (whose latest checkpoint is used), RUN/checkpoints/best, or a shipped name.
+    UserError if there is no such checkpoint.
     """
     path = Path(name)
     if (path / CARD).is_file():
@@ -27,7 +28,9 @@ def find_checkpoint(name: str | Path) -> Path:
     if pointer.is_file():
         found = pointer.parent / read_text(pointer).partition("\n")[0]
         if not (found / CARD).is_file():
-            raise UserError(f"{pointer} names {found.name}, which is missing; write the name of a complete one into it")
+            raise UserError(
+                f"{pointer} names {found.name}, which is missing; write a complete checkpoint's name into it"
+            )
         return found
     if path.is_dir():
         raise UserError(
@@ -54,8 +57,8 @@ def open_checkpoint(
 ) -> Loaded:
     """Opens the networks of a checkpoint.
 
-    The CLIP is `clip`; else the file `clip_path` (path or shipped name); else the file that the card names; else, if
-    that file is missing, the shipped CLIP of the same name. Raises UserError as `load` does.
+    The CLIP is `clip` or the file `clip_path` (path or shipped name), if one of them is given; otherwise the file that
+    the card names or, if that file is missing, the shipped CLIP of the same name. Raises UserError as `load` does.
     """
     path = find_checkpoint(name)
     clip_file = _found_clip(path) if clip_path is None else weights_path(clip_path)
@@ -69,7 +72,7 @@ def _found_clip(checkpoint: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class TextSettings:
-    """How captions were parsed, and phrases worded, for the training of a checkpoint."""
+    """How captions were parsed and phrases worded when a checkpoint was trained."""
 
     parse: ParseConfig
     templates: dict[str, str]  # by kind of phrase
@@ -78,7 +81,7 @@ class TextSettings:
 def text_settings(checkpoint: Path) -> TextSettings:
     """Reads the settings from the checkpoint's card (`extra.texts`), or from the manifest of its run folder.
 
-    UserError if neither has them: captions that are parsed or worded differently give different images.
+    UserError if neither has them, since captions that are parsed or worded differently give different images.
     """
     texts = read_card(checkpoint).get("extra", {}).get("texts") or {}
     if texts.get("parse") and texts.get("templates"):

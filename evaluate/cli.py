@@ -34,9 +34,9 @@ override_option = click.option(
 @click.option("--images", multiple=True, metavar="FOLDER", type=click.Path(file_okay=False, exists=True),
               help="Folder of PNGs named after their caption ids, e.g. from another model; repeatable.")  # fmt: skip
 @click.option("--untrained", is_flag=True, help="Score the generator as it is before its first training step.")
-@click.option("--real", is_flag=True, help="Score real images instead of generated images: the floor of FID and KID.")
+@click.option("--real", is_flag=True, help="Score real images, which gives the floor of FID and KID.")
 @click.option("--label", metavar="NAME", help="Name of the result, if only one subject is scored.")
-@click.option("--only", multiple=True, metavar="METRIC", help="Compute and judge only this metric; repeatable.")
+@click.option("--only", multiple=True, metavar="METRIC", help="Compute and check only this metric; repeatable.")
 @click.option("--keep-images", is_flag=True, help="Write every image as RUN/evaluation/images/LABEL/CAPTION_ID.png.")
 @click.option("--update", is_flag=True,
               help="Write the measured values and what they depend on into the manifest.")  # fmt: skip
@@ -48,11 +48,11 @@ override_option = click.option(
 def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...], untrained: bool, real: bool,
              label: str | None, only: tuple[str, ...], keep_images: bool, update: bool, as_json: bool,
              junit: Path | None, markdown: Path | None, overrides: tuple[str, ...], dry_run: bool) -> None:  # fmt: skip
-    """Score images as set in a manifest, and check expectations.
+    """Score images as a manifest specifies, and compare the values with its expectations.
 
     MANIFEST is a path or a shipped name.
 
-    Writes RUN/evaluation/LABEL.json, .png and .parquet. The exit code is 1 if a figure is outside its bounds, 3 if
+    Writes RUN/evaluation/LABEL.json, .png and .parquet. The exit code is 1 if a value is outside its bounds, 3 if
     inputs do not match or a checkpoint cannot be scored.
     """
     from hspcgan.evaluate import run
@@ -131,8 +131,8 @@ def _exit(results: Sequence[Result], update: bool) -> None:
 def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: bool) -> None:
     """Write the features of real reference images to a file.
 
-    Set `evaluate.reference` to this file to use the features instead of images: evaluations with other machines and
-    caches are then compared with the same images.
+    If `evaluate.reference` names this file, evaluations use its features instead of images, so that results from
+    different machines and caches are compared with the same real images.
     """
     from hspcgan.evaluate.context import prepare
     from hspcgan.evaluate.scored.reference import SUFFIX, write_reference
@@ -140,10 +140,10 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
 
     if out.suffix != SUFFIX:
-        raise UsageError(f"--out {out} must end in {SUFFIX}, so that evaluate.reference can tell it from a split")
+        raise UsageError(f"--out {out} must end in {SUFFIX}, since evaluate.reference recognizes files by this ending")
     context = prepare(open_manifest(manifest, overrides))
     n, towers = len(context.selection.reference_rows), ", ".join(tower.label for tower in context.towers)
-    echo(f"{n} real images of split {context.selection.reference_split}, seed {context.config.seed}, by {towers}")
+    echo(f"{n} real images of split {context.selection.reference_split}, seed {context.config.seed}; scorers: {towers}")
     if not dry_run:
         source = {"cache": context.cache.info["fingerprint"], "split": context.selection.reference_split,
                   "seed": context.config.seed}  # fmt: skip
@@ -155,7 +155,7 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
 @click.argument("a", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("b", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--captions", type=click.IntRange(0), default=3, show_default=True,
-              help="Number of captions to show with the largest losses, and gains.")  # fmt: skip
+              help="Number of captions to show with the largest losses, and with the largest gains.")  # fmt: skip
 def compare(a: Path, b: Path, captions: int) -> None:
     """Compare two results caption by caption.
 
@@ -214,7 +214,7 @@ def _run_folders(ctx: click.Context, argument: click.Parameter, given: tuple[Pat
 def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool) -> None:
     """Write a report page about a run or an evaluation.
 
-    RUN/report.html is self-contained, with images, figures, curves and provenance. For a folder with an evaluation but
+    RUN/report.html is self-contained, with images, metrics, curves and provenance. For a folder with an evaluation but
     no training, the page has no curves.
     """
     from hspcgan.evaluate.report.build import render

@@ -1,6 +1,6 @@
-"""The `evaluate` section of a manifest: the images to score, the networks that score them, and the expected figures.
+"""The `evaluate` section of a manifest: the images to score, the networks that score them, and the expected values.
 
-A figure is one named value of a metric, such as fid/held-out-clip; see results/figure_names.py.
+Each metric value has a name, such as fid/held-out-clip; see results/figure_names.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEFAULT_METRICS = tuple(name for name, metric in METRICS.items() if metric.by_de
 
 
 class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """The range that a figure must be in, ends included: min and max, or a value with a tolerance."""
+    """The range that a metric value must be in, ends included: min and max, or a value with a tolerance."""
 
     min: Finite | None = Field(None, description="Smallest value that passes.")
     max: Finite | None = Field(None, description="Largest value that passes.")
@@ -25,7 +25,7 @@ class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     abs: Finite | None = Field(None, ge=0, description="Largest distance from `value`.")
     rel: Finite | None = Field(None, ge=0, description="Largest distance from `value`, as a share of `value`.")
     se: Finite | None = Field(None, ge=0, description="Largest distance from `value`, in measured standard errors.")
-    n: int | None = Field(None, ge=1, description="Required N of the figure; a different N counts as drift.")
+    n: int | None = Field(None, ge=1, description="Required N of the metric value; a different N counts as drift.")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Bound:
@@ -41,7 +41,7 @@ class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         return self
 
     def ends(self, se: float = 0.0) -> tuple[float, float]:
-        """Returns the smallest and the largest value that pass; `se` is the standard error of the measured figure."""
+        """Returns the smallest and the largest value that pass; `se` is the standard error of the measured value."""
         low, high = -float("inf"), float("inf")
         if self.value is not None:
             width = self.abs if self.abs is not None else abs(self.value) * (self.rel or 0.0)
@@ -51,7 +51,7 @@ class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
 
 class Settings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """The settings that figures depend on, as stored in a lock."""
+    """The settings that metric values depend on, as stored in evaluate.lock."""
 
     samples: int = Field(description="Number of images scored.")
     split: str = Field(description="Split of the captions.")
@@ -61,11 +61,11 @@ class Settings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
 
 class Lock(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """What the expectations were measured with; written by `evaluate --update`, see verdict/evaluate_lock.py."""
+    """Data, weights and settings that the expected values were measured with; written by `evaluate --update`."""
 
-    settings: Settings = Field(description="Settings that figures depend on.")
+    settings: Settings = Field(description="Settings that metric values depend on.")
     cache: dict[str, str] = Field(
-        description="sha256 of what is read from the cache: images, captions, concepts, CLIP."
+        description="sha256 of the cache contents that are read: images, captions, concepts, CLIP."
     )
     scorers: dict[str, str] = Field(description="Scorer → sha256 of its weights.")
     metrics: dict[str, int] = Field(description="Metric → version.")
@@ -73,13 +73,13 @@ class Lock(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
 
 class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """Settings of an evaluation: they fix images, captions, noise and scorers, so that results are comparable."""
+    """Settings of an evaluation; they determine images, captions, noise and scorers, so that results are comparable."""
 
     samples: int | None = Field(
         None,
         ge=2,
         le=10_000_000,
-        description="Number of images to score, N, and of real images in the reference; if absent, half of the split.",
+        description="N: the number of images to score, and of real reference images; if absent, half of the split.",
     )
     split: str = Field("test", description="Split of the cache to take captions from.")
     reference: str | None = Field(
@@ -102,7 +102,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     scorers: dict[str, str] = Field(
         {"held-out": "toy-scorer", "trainer": "toy-clip"},
         min_length=1,
-        description="Name of a scorer in figure names → CLIP weights: a shipped name or a path.",
+        description="Label of a scorer, part of the names of its values → CLIP weights: a shipped name or a path.",
     )
     metrics: tuple[str, ...] = Field(
         DEFAULT_METRICS, min_length=1, description=f"Metrics to compute, from {', '.join(METRICS)}."
@@ -128,18 +128,21 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto selects cuda if there is a GPU.")
     published: dict[str, float] = Field(
         {},
-        description="Published values for this row (fid, clip_score): shown but not judged, because they were measured "
-        "with another Inception and another CLIP.",
+        description="Published values of this model (fid, clip_score): shown but not checked, because they were "
+        "measured with another Inception and another CLIP.",
     )
     checkpoints: dict[str, str] = Field(
         {}, description="Label → run, checkpoint folder or shipped name, scored if no --checkpoint is given."
     )
     expect: dict[str, Bound | dict[str, Bound]] | None = Field(
         None,
-        description="Figure name, or the beginning of one (`fid/held-out-clip`) → bounds for every checkpoint; or "
-        "checkpoint label → figures and bounds for this checkpoint. A figure out of bounds gives exit code 1.",
+        description="Name of a metric value, or its beginning (`fid/held-out-clip`) → bounds for every checkpoint; or "
+        "checkpoint label → such names and bounds for this checkpoint. A value out of bounds gives exit code 1.",
     )
-    lock: Lock | None = Field(None, description="What the expectations were measured with; any difference is an error.")
+    lock: Lock | None = Field(
+        None,
+        description="Data, weights and settings that the expected values were measured with; a difference is an error.",
+    )
 
     @field_validator("metrics")
     @classmethod
@@ -163,8 +166,8 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
             unknown = sorted(figure for figure in value if metric_of(figure) not in METRICS)
             if unknown or not value:
                 raise UserError(
-                    f"{name!r} is neither a figure of a known metric ({', '.join(METRICS)}) nor a checkpoint label "
-                    f"with such figures{f'; unknown: {unknown}' if unknown else ''}"
+                    f"{name!r} is neither a value of a known metric ({', '.join(METRICS)}) nor a checkpoint label "
+                    f"with such values{f'; unknown: {unknown}' if unknown else ''}"
                 )
             typed[name] = {figure: _bound((name, figure), bound) for figure, bound in value.items()}
         return typed
@@ -174,13 +177,11 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     def _plain_names(cls, named: dict[str, str]) -> dict[str, str]:
         bad = [name for name in named if not name or "/" in name or name.startswith(".")]
         if bad:
-            raise UserError(
-                f"these names cannot be part of figure and file names: {bad}; use no slashes or leading dots"
-            )
+            raise UserError(f"these labels cannot be part of file names: {bad}; remove slashes and leading dots")
         return named
 
     def expected_of(self, label: str) -> dict[str, Bound]:
-        """Returns the bounds for a checkpoint, by figure; its own bounds override those for every checkpoint."""
+        """Returns the bounds for a checkpoint, by metric value; its own bounds override those for every checkpoint."""
         expect = self.expect or {}
         shared = {name: bound for name, bound in expect.items() if isinstance(bound, Bound)}
         own = expect.get(label)
@@ -200,5 +201,5 @@ def _bound(where: tuple[str, ...], value: Any) -> Bound:
 
 
 def metric_of(figure: str) -> str:
-    """Returns the metric in a figure name: attribute_accuracy for attribute_accuracy.place/held-out-clip/…"""
+    """Returns the metric in the name of a value: attribute_accuracy for attribute_accuracy.place/held-out-clip/…"""
     return figure.split("/")[0].split(".")[0]

@@ -48,7 +48,7 @@ class EvaluationContext:
     notes: list[str]
     subfolder: str = ""  # subfolder of the run's evaluation folder for results
     keep_drawn: bool = True  # whether generated batches, features and scores stay on disk
-    only: bool = False  # whether only selected metrics are computed and judged (--only)
+    only: bool = False  # whether only selected metrics are computed and checked (--only)
 
     @property
     def towers(self) -> list[Scorer]:
@@ -62,7 +62,7 @@ class EvaluationContext:
 
     @property
     def figure_prefixes(self) -> list[str]:
-        """The beginnings of the names of all figures that will be computed: metric/scorer."""
+        """The first parts, metric/scorer, of the names of all metric values that will be computed."""
         return [head(metric, tower.label) for metric in self.config.metrics for tower in self.towers_of(metric)]
 
     @property
@@ -95,7 +95,7 @@ class EvaluationContext:
 
     @cached_property
     def contents(self) -> dict[str, str]:
-        """sha256 of the cache content that is read, as stored in a lock."""
+        """sha256 of the cache contents that are read, as stored in evaluate.lock."""
         return contents(self.cache, self.selection, self.ids, self.texts)
 
     def captions(self, count: int) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ class EvaluationContext:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that figures depend on."""
+        """The settings that metric values depend on."""
         reference = self.reference_file.sha256 if self.reference_file else self.selection.reference_split
         return {
             "samples": len(self.selection.caption_rows),
@@ -131,8 +131,8 @@ class EvaluationContext:
 def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = ()) -> EvaluationContext:
     """Loads and checks everything that the manifest names, before anything is drawn. UserError if parts do not match.
 
-    `validation`: use the captions of `evaluate.validation`, with which a trainer selects its best checkpoint.
-    `only`: the metrics to compute and judge instead of those in the manifest.
+    `validation`: use the captions of `evaluate.validation`, with which the trainer selects its best checkpoint.
+    `only`: the metrics to compute and check instead of those in the manifest.
     """
     config = manifest.section("evaluate", EvaluateConfig)
     require_writable(manifest.run / FOLDER)

@@ -1,6 +1,6 @@
 """Runs an evaluation, one subject at a time: draw → features → score → verdict; results of stages are kept and reused.
 
-Writes for each subject RUN/evaluation/LABEL.json (figures, verdicts, provenance), LABEL.png (the first images next to
+Writes for each subject RUN/evaluation/LABEL.json (metrics, verdicts, provenance), LABEL.png (the first images next to
 real images) and LABEL.parquet (one row per caption and scorer).
 """
 
@@ -38,7 +38,7 @@ log = logging.getLogger("hspcgan.evaluate")
 
 @dataclass(frozen=True)
 class Result:
-    """The figures and verdicts of a subject and the file they were written to, or the reason why scoring failed."""
+    """The metric values and verdicts of a subject and the file that contains them, or the reason why scoring failed."""
 
     subject: Subject
     figures: list[Figure]
@@ -46,7 +46,7 @@ class Result:
     path: Path
     record: dict[str, Any] = field(default_factory=dict)
     error: str = ""
-    real: list[Figure] = field(default_factory=list)  # figures of real images at the same N: floor or ceiling
+    real: list[Figure] = field(default_factory=list)  # values of real images at the same N: floor or ceiling
 
     @property
     def passed(self) -> bool:
@@ -55,7 +55,7 @@ class Result:
 
 @dataclass
 class Scores:
-    """Results of the metrics: named figures, and the values of single captions."""
+    """Results of the metrics: named values, and the values of single captions."""
 
     figures: list[Figure]
     rows: list[tuple[str, str, Measured]]  # (metric, scorer, measured)
@@ -84,7 +84,7 @@ def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_image
 
 
 def _real_figures(context: EvaluationContext) -> list[Figure]:
-    """Returns figures of the real images for the captions; none if scores are not kept, to avoid recomputing them."""
+    """Returns the metric values of real images; empty if scores are not kept, to avoid computing them every time."""
     return score(context, Drawings(context, Subject(REAL, REAL))).figures if context.keep_drawn else []
 
 
@@ -216,7 +216,7 @@ def _needs(context: EvaluationContext) -> set[str]:
 
 
 def _expected(context: EvaluationContext, subject: Subject) -> dict[str, Any]:
-    """Returns the expectations of the subject, with `--only` just those for the selected metrics."""
+    """Returns the expectations of the subject; with `--only`, those of the selected metrics."""
     expect = context.config.expected_of(subject.label)
     if not context.only:
         return expect

@@ -34,7 +34,7 @@ INCEPTION_FILES = {
 class Scorer(Protocol):
     """A network that turns images into features."""
 
-    label: str  # as in figure names, e.g. "held-out-clip"
+    label: str  # as in the names of metric values, such as "held-out-clip"
     sha256: str  # of its weights
     mode: str  # describes how it preprocesses images
 
@@ -116,7 +116,7 @@ class Inception:
         name, sha256 = INCEPTION_FILES[mode]
         path = folder / name
         if not path.is_file():
-            raise UserError(f"{path} is missing; copy the file of clean-fid there, or remove evaluate.inception")
+            raise UserError(f"{path} is missing; copy clean-fid's file there, or remove evaluate.inception")
         self.sha256 = file_sha256(path)
         if not self.sha256.startswith(sha256):
             raise UserError(f"{path} has sha256 {self.sha256}, expected {sha256}; remove or replace it")

@@ -20,7 +20,7 @@ log = logging.getLogger("hspcgan.evaluate")
 
 @dataclass(frozen=True)
 class CheckpointChoice:
-    """The checkpoint to draw with, and the device; `clip_path` names its CLIP if the file in the card is missing."""
+    """The checkpoint to draw with, and the device; `clip_path` names its CLIP if the card's file is missing."""
 
     checkpoint: str
     clip_path: str | None = None
@@ -38,10 +38,10 @@ def make_folder(out: Path) -> None:
 
 
 def open_for_texts(choice: CheckpointChoice, texts: Sequence[str]) -> tuple[Loaded, Condition]:
-    """Returns the networks on their device and one condition per caption; logs a warning for doubtful captions.
+    """Returns the networks on their device and one condition per caption; logs warnings from `doubts`.
 
     If prompts depend only on the sentence (GALIP), captions are not parsed. UserError for a caption that ingest would
-    reject, for example an empty caption, and for weights that are missing or do not belong together.
+    reject, for example an empty caption, and for weights that are missing or do not match.
     """
     from hspcgan.pipeline.concepts import Parser
 

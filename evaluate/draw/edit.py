@@ -26,7 +26,7 @@ class Edits:
     out: Path
 
     def texts(self) -> list[str]:
-        """Returns the caption and its variants. UserError if there are no replacements or the words are not in it."""
+        """Returns the caption and its variants. UserError without replacements, or if the caption lacks a word."""
         if not self.replacements:
             raise UsageError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
         return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]
@@ -43,7 +43,7 @@ class Edits:
 def edit(edits: Edits, choice: CheckpointChoice) -> list[Path]:
     """Writes an image for each caption and seed, and a grid with one row per seed; returns the paths.
 
-    UserError as in `Edits.files` and `make_folder`, and for weights that are missing or do not belong together.
+    UserError as in `Edits.files` and `make_folder`, and for weights that are missing or do not match.
     """
     paths, texts, count = edits.files(), edits.texts(), len(edits.seeds)
     make_folder(edits.out)

@@ -36,7 +36,7 @@ def generate(
     """Generates images uint8 [B, H, W, 3] for B captions, on the device of the generator.
 
     Image i depends on caption i, `seeds[i]` (an integer is the seed of all images) and `sample_ids[i]`. The other
-    images in its batch can change single pixel levels by 1, through rounding.
+    images in its batch can change single pixel values by 1, through rounding.
     """
     seeds = [seeds] * len(condition) if isinstance(seeds, int) else list(seeds)
     z = torch.from_numpy(noise(seeds, sample_ids, generator.config.noise_dim))

@@ -26,7 +26,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Captions to visit in turn, seeds of the first and last noise, and the number of frames including both ends."""
+    """Captions in the order of the frames, seeds of the first and last noise, number of frames including both ends."""
 
     texts: tuple[str, ...]
     seeds: tuple[int, int]
@@ -34,7 +34,7 @@ class Interpolation:
     out: Path
 
     def files(self) -> tuple[Path, Path]:
-        """Returns strip and GIF. UserError as in `clean_texts`, if nothing changes, or if there are too few frames."""
+        """Returns strip and GIF. UserError as in `clean_texts`, if all frames would be equal, or for too few frames."""
         clean_texts(self.texts)
         if len(set(self.texts)) == 1 and self.seeds[0] == self.seeds[1]:
             raise UsageError("nothing to interpolate: one caption and one seed; give a second TEXT or --to-seed")
@@ -43,7 +43,7 @@ class Interpolation:
                 f"{self.frames} frames for {len(self.texts)} captions; give --frames {len(self.texts)} or more"
             )
         ends = "-to-".join(dict.fromkeys(slug(text, 30) for text in (self.texts[0], self.texts[-1])))
-        # Other captions can have the same ends, or begin in the same way.
+        # Other captions in between, or after the first 30 characters, need another file name.
         digest = hashlib.sha256("\n".join(self.texts).encode()).hexdigest()[:8]
         seeds = "-to-".join(map(str, dict.fromkeys(self.seeds)))
         name = f"{ends}_{digest}_seed{seeds}"
@@ -53,7 +53,7 @@ class Interpolation:
 def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
     """Writes the strip and the GIF (forwards and backwards) and returns their paths.
 
-    UserError as in `Interpolation.files` and `make_folder`, and for weights that are missing or do not belong together.
+    UserError as in `Interpolation.files` and `make_folder`, and for weights that are missing or do not match.
     """
     strip, gif = request.files()
     make_folder(request.out)

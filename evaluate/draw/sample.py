@@ -54,7 +54,7 @@ def read_texts(path: Path) -> list[str]:
 def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
     """Writes the images and returns their paths; logs a warning for each caption that may be drawn incorrectly.
 
-    UserError as in `Request.files` and `make_folder`, and for weights that are missing or do not belong together.
+    UserError as in `Request.files` and `make_folder`, and for weights that are missing or do not match.
     """
     paths = request.files()
     make_folder(request.out)

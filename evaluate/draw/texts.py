@@ -17,7 +17,7 @@ from hspcgan.pipeline.concepts import Parser
 
 
 def clean_texts(texts: Sequence[str]) -> list[str]:
-    """Returns each caption as ingest would store it. UserError with its number if ingest would reject a caption."""
+    """Returns each caption as ingest would store it. If ingest would reject it, UserError with its number."""
     from hspcgan.pipeline.stages.caption_text import clean_caption
 
     clean = []

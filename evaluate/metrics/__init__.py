@@ -16,7 +16,7 @@ def _three_digits(value: float) -> str:
 
 METRICS: dict[str, Metric] = {
     "fid": Metric(
-        fid.fid, "FID", "Fréchet distance to real images; the floor is the distance of other real images", "lower",
+        fid.fid, "FID", "Fréchet distance to real images; the floor is the FID of other real images", "lower",
         fid.method, _two_digits, towers="all", reference=True,
     ),
     "kid": Metric(
@@ -44,7 +44,7 @@ METRICS: dict[str, Metric] = {
         "can score above real images", "higher", lambda: "raw cosine", _three_digits,
     ),
     "r_precision": Metric(
-        clip_score.r_precision, "R-precision", "share of images that score highest with their own caption, among 100",
+        clip_score.r_precision, "R-precision", "share of images that score highest with their own caption among 100",
         "higher", lambda: f"own caption first among {clip_score.CANDIDATES}", percent,
     ),
     "colour_swap": Metric(

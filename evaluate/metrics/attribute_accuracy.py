@@ -115,7 +115,7 @@ def choices(
 def version_scores(
     images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
 ) -> Iterator[tuple[int, Named, np.ndarray]]:
-    """Yields caption row, attribute and scores [1 + wrong versions], the caption first, for each named attribute.
+    """Yields for each named attribute: caption row, attribute, and scores of the caption and its wrong versions.
 
     Args:
         images: image features [N, d]; row i belongs to captions[i].
@@ -139,7 +139,7 @@ def _choices(seen: Seen) -> list[Choice]:
 
 
 def _of_kind(kind: str, found: Sequence[Choice]) -> Measured | None:
-    """Returns the share over single choices; its rows are the shares of captions."""
+    """Returns the share of right choices of one kind, and in `rows` the share of each caption; None without choices."""
     if not found:
         return None
     by_row: dict[int, list[bool]] = {}

@@ -48,8 +48,8 @@ class Seen:
 class Measured:
     """One value with its standard error and 95 % interval.
 
-    `part` names a part of the metric (`place` of attribute accuracy); `rows` holds the value of each caption by its
-    row, `details` additional values for the stored table, by column and row.
+    `part` names a part of the metric (`place` of attribute accuracy). `rows` maps a caption row to its value, and
+    `details` maps an additional column of the stored table to its values by row.
     """
 
     value: float
@@ -64,18 +64,18 @@ class Measured:
 
 @dataclass(frozen=True)
 class Metric:
-    """A registry entry: the pure function that measures, and what config, run and report need to know about it.
+    """A registry entry: the pure function that computes the metric, and the facts that config, run and report use.
 
-    Increase `version` if the same images get another value than before; older expectations are then rejected.
+    Increase `version` whenever the same images get a different value than before; older expectations are then rejected.
     """
 
     measure: Callable[[Seen], list[Measured]]
     title: str
     meaning: str
     better: Better
-    method: Callable[[], str]  # describes how the value is computed; part of a figure's identity
+    method: Callable[[], str]  # describes how the value is computed; part of the identity of a metric value
     show: Callable[[float], str] = "{:.3f}".format
-    towers: Literal["all", "texts", "none"] = "texts"  # all: also Inception, which reads no captions; none: only pixels
+    towers: Literal["all", "texts", "none"] = "texts"  # texts: CLIPs; all: CLIPs and Inception; none: pixels
     needs: tuple[str, ...] = ()  # names of additional images: "edits", "variations"; see evaluate/scored/drawings.py
     reference: bool = False  # whether the value depends on the reference images
     version: int = 1

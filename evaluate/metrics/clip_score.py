@@ -1,4 +1,4 @@
-"""Scores from a CLIP that reads image and caption: raw cosine, and retrieval of the own caption."""
+"""Metrics from a CLIP that reads image and caption: raw cosine, and retrieval of an image's own caption."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def r_precision(seen: Seen) -> list[Measured]:
 def ranks(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candidates: int) -> np.ndarray:
     """Returns int [N]: the rank of each image's own caption by cosine, compared with `candidates - 1` following rows.
 
-    Rank 1 is best. The rows wrap around; captions equal to the image's own are ignored, other captions with an equal
-    score count as better.
+    Rank 1 is best. The rows wrap around; captions equal to the image's own are ignored, and different captions with
+    an equal score count as better.
     """
     own, words = cosine(images, texts), np.array(captions, dtype=object)
     better = np.zeros(len(texts), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Measures how much images from one caption vary with the noise; the reference is other real scenes for the caption."""
+"""Measures how much images from one caption vary with the noise; for comparison, real scenes for one caption."""
 
 from __future__ import annotations
 

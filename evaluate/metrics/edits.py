@@ -28,7 +28,7 @@ class EditedPairs:
 
 
 def edit_consistency(seen: Seen) -> list[Measured]:
-    """Returns four parts: how many edits both images follow, the direction of the change, and what remains the same.
+    """Returns four parts; `stayed` is missing if no caption names anything besides the edited colour.
 
     followed: share of edits after which each image is closer to its own caption than to the other caption.
     direction: cosine between image difference and caption difference (Gal et al. 2022, directional similarity).
@@ -72,5 +72,5 @@ def _cosine_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _no_rows(measured: Measured) -> Measured:
-    """Returns the values without `rows`, since edits are not rows of the scored captions."""
+    """Returns a copy with empty `rows`, since they are numbered by edit here, not by scored caption."""
     return Measured(measured.value, measured.n, measured.se, measured.low, measured.high, measured.part)

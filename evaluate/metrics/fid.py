@@ -33,7 +33,7 @@ def kid(seen: Seen) -> list[Measured]:
 
 
 def method() -> str:
-    """Describes the method, as part of the identity of figures."""
+    """Describes the method; the description is part of the identity of a metric value."""
     return f"clean-fid {version('clean-fid')}; uint8 as PNG"
 
 

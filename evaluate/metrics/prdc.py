@@ -57,7 +57,7 @@ def _compared(seen: Seen) -> dict[str, np.ndarray]:
 
 
 def _without_rows(measured: Measured) -> Measured:
-    """Returns the values without `rows`, since real images are not caption rows."""
+    """Returns a copy with empty `rows`, since they are numbered by real image here, not by scored caption."""
     return Measured(measured.value, measured.n, measured.se, measured.low, measured.high)
 
 

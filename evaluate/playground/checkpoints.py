@@ -39,7 +39,7 @@ class Checkpoints:
             return None
 
     def open(self, name: str) -> Studio:
-        """Opens a checkpoint, for a run the current latest one. UserError if it cannot be opened."""
+        """Opens a checkpoint; for a run, its latest one. UserError if it cannot be opened."""
         folder = find_checkpoint(name)
         if folder not in self._open:
             self._open[folder] = Studio(folder, self._device)

@@ -1,4 +1,4 @@
-"""Request filter: lets only requests from the playground's own page through, not requests from other sites."""
+"""Request filter: accepts only requests from the playground's own page, and adds security headers."""
 
 from __future__ import annotations
 

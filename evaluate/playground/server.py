@@ -27,7 +27,7 @@ def serve(checkpoints: Checkpoints, port: int, echo: Callable[[str], None]) -> N
 
 
 def listening(port: int) -> socket.socket:
-    """Returns a socket bound to 127.0.0.1, for port 0 at a free port. UserError if the port is in use."""
+    """Returns a socket bound to 127.0.0.1; port 0 selects a free port. UserError if the port is in use."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -21,7 +21,7 @@ FRAMES = 9  # in an interpolation
 
 @dataclass(frozen=True)
 class State:
-    """Caption `a`, caption `b` or "", and seeds seed … seed + count − 1; both captions use the noise of each seed."""
+    """Caption `a`, caption `b` (can be empty), and seeds seed … seed + count − 1; both captions use each seed."""
 
     a: str = "a small yellow bird with a white belly is perched on a branch"
     b: str = "a small yellow bird with a red belly is perched on a branch"
@@ -106,7 +106,7 @@ def _caption(text: str, side: str) -> tuple[str, list[str]]:
 
 
 def replacement(before: str, after: str) -> tuple[str, str]:
-    """Returns OLD and NEW for `hspcgan edit`: the shortest sequence of words to replace to get the other caption."""
+    """Returns OLD and NEW for `hspcgan edit`: the shortest sequence of words whose replacement gives `after`."""
     spans = changed_words(before, after), changed_words(after, before)
     if all(spans):
         (new, old) = ((text[s[0][0] : s[-1][1]]) for text, s in zip((after, before), spans, strict=True))

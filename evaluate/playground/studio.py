@@ -97,7 +97,7 @@ class Studio:
 
     def read(self, text: str) -> Concepts | None:
         """Returns the concepts in a caption; None if the checkpoint builds its prompts only from the sentence."""
-        torch.set_num_threads(self._threads)  # holds for the calling thread
+        torch.set_num_threads(self._threads)  # applies to the calling thread
         return self.parser.parse([text])[0] if self.parser else None
 
     def doubts(self, text: str) -> list[str]:
@@ -158,7 +158,7 @@ parser_of: Callable[[ParseConfig], RememberingParser] = functools.lru_cache(maxs
 
 
 def held_out_scorer(checkpoint: Path, clip_name: str, clip_sha256: str) -> ClipScorer | None:
-    """Returns the run's first scorer other than the training CLIP, or None; toy-clip defaults to toy-scorer."""
+    """Returns the run's first scorer that is not the training CLIP, or None; the default for toy-clip is toy-scorer."""
     manifest = checkpoint.resolve().parent.parent / "manifest.yaml"
     sections: dict[str, Any] = yaml.safe_load(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
     named = (sections.get("evaluate") or {}).get("scorers") or {}

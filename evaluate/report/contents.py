@@ -64,7 +64,7 @@ def _fid_bars(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any
 
 
 def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns a tile per caption metric: the figures of each checkpoint and, as the ceiling, of real images."""
+    """Returns a tile per caption metric: the values of each checkpoint and, as the ceiling, of real images."""
     tiles = []
     for metric in ("caption_accuracy", "r_precision", "colour_swap", "clip_score"):
         rows = [(title(one.label), shown(metric, found["value"]), one.kind, interval(found), found["n"])
@@ -76,7 +76,7 @@ def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]])
 
 
 def _by_metric(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
-    """Returns for each metric the figure of the first scorer in the manifest, without parts."""
+    """Returns the value of each metric by the first scorer in the manifest; parts of metrics are left out."""
     found: dict[str, dict[str, Any]] = {}
     for figure in evaluation.record["figures"]:
         if not figure["part"]:
@@ -85,7 +85,7 @@ def _by_metric(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
 
 
 def table(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """Returns rows of figures with one column per evaluation; figures with the same full name share a row."""
+    """Returns one row per metric value and one column per evaluation; values with the same full name share a row."""
     rows: dict[str, dict[str, Any]] = {}
     for one in evaluations:
         for figure in one.record["figures"]:
@@ -103,7 +103,7 @@ def table(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def attributes(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
-    """Returns attribute accuracy by the first scorer: one row per kind, one column per evaluation or real images."""
+    """Returns attribute accuracy by the first scorer: one row per kind, one column per evaluation (or real images)."""
     rows: dict[str, dict[str, Any]] = {}
     scorers = [figure["scorer"] for one in evaluations for figure in one.record["figures"]
                if figure["metric"] == "attribute_accuracy"]  # fmt: skip
@@ -127,7 +127,7 @@ def _modes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def verdicts(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    """Returns each expectation with its checkpoint, in the digits that decide."""
+    """Returns each expectation with its checkpoint, with enough digits to show whether the value passes."""
     found = []
     for one in evaluations:
         for verdict in one.record["expect"]:

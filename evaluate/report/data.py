@@ -100,7 +100,7 @@ def from_other_run(run: RunFolder) -> list[Evaluation]:
 
 
 def shown_path(path: str, run: Path) -> str:
-    """Returns a path for a page to share: relative to the run's parent folder, otherwise only the last name."""
+    """Returns a path for a page to share: relative to the run's parent folder, otherwise only its last part."""
     if not Path(path).is_absolute():
         return path
     home = run.resolve().parent
@@ -155,7 +155,7 @@ def _shown(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:
-    """Returns the first row of images from some of the trainer's grids, which have real above generated images."""
+    """Returns the first row of images from some of the trainer's grids; each grid has real above generated images."""
     paths = sorted(path for path in folder.glob("step-*.png") if path.stem.removeprefix("step-").isdecimal())
     if not paths or size is None:
         return []

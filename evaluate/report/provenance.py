@@ -1,4 +1,4 @@
-"""Prepares what the report shows of the figures' origin: weights, data, settings, machine, lock and rejects."""
+"""Prepares the report's tables on how values were measured: weights, data, settings, machine, lock and rejects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 12  # digits of a sha256 in the lock's table
 
 
 def provenance(run: RunFolder) -> list[tuple[str, Rows]]:
-    """Returns groups of (name, value): one per subject, then shared ones, one for each set of values."""
+    """Returns groups of (name, value): one per subject, then the groups that subjects can share, without duplicates."""
     subjects = [(title(one.label), _subject(one, run)) for one in run.evaluations if one.kind in (CHECKPOINT, IMAGES)]
     shared: dict[str, Callable[[dict[str, Any]], Rows]] = {
         "Evaluation": _settings,
@@ -41,7 +41,7 @@ def facts(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def lock_table(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    """Returns for each lock its labels and rows of (name, locked, found, whether they agree)."""
+    """Returns for each lock its evaluations' labels, and rows of (name, value in the lock, found value, equal)."""
     locks: dict[str, dict[str, Any]] = {}
     for one in evaluations:
         lock, found = one.record.get("lock"), one.record.get("found")
@@ -79,7 +79,7 @@ def rejects(evaluations: Sequence[Evaluation]) -> list[tuple[str, str, int]]:
 def _distinct(
     name: str, evaluations: Sequence[Evaluation], rows_of: Callable[[dict[str, Any]], Rows]
 ) -> list[tuple[str, Rows]]:
-    """Returns a group for each set of values; if there are several, their titles name the labels."""
+    """Returns a group for each different set of values; if there are several, their titles list the evaluations."""
     found: dict[str, tuple[list[str], Rows]] = {}
     for one in evaluations:
         rows = rows_of(one.record)
@@ -107,7 +107,7 @@ def _subject(one: Evaluation, run: RunFolder) -> Rows:
 def _settings(record: dict[str, Any]) -> Rows:
     n = record["n"]
     return [
-        ("images", f"{n:,} of split {record['split']}, against {n:,} others of {record['reference'][:SHOWN]}"),
+        ("images", f"{n:,} of split {record['split']}, compared with {n:,} others of {record['reference'][:SHOWN]}"),
         ("seed", f"{record['seed']}; noise by (seed, caption id)"),
         ("caption", record["caption"]),
         ("manifest", f"{record['manifest']['name']}, fingerprint {record['manifest']['fingerprint']}"),

@@ -1,1 +1,1 @@
-"""Results of an evaluation: named figures, result files, terminal output, comparisons and tables."""
+"""Results of an evaluation: named metric values, result files, terminal output, comparisons and tables."""

@@ -21,7 +21,7 @@ from hspcgan.model.common.user_files import read_json
 
 @dataclass(frozen=True)
 class Difference:
-    """B − A for one metric and scorer, over the captions that both scored, with a paired bootstrap interval."""
+    """B − A for one metric and scorer, over the captions in both results, with a paired bootstrap interval."""
 
     metric: str
     scorer: str
@@ -52,7 +52,7 @@ class Comparison:
 
 
 def compare(a: str | Path, b: str | Path) -> Comparison:
-    """Compares two result files, RUN/evaluation/LABEL.json or .parquet, by the captions that both scored.
+    """Compares two result files, RUN/evaluation/LABEL.json or .parquet, on the captions in both.
 
     UserError if a file is missing, they share no caption, or their scorers have different weights.
     """

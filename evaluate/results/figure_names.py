@@ -1,4 +1,4 @@
-"""Figures: values of metrics, with names that identify everything they depend on.
+"""Metric values with names that identify everything that the values depend on.
 
 A name is `metric/scorer/nN/split/caption/seedS[/vs-REFERENCE]/vV-HASH`. The hash covers the whole identity, which
 result files store with the name: metric, version, method, scorer with sha256 and preprocessing, N, split, reference,
@@ -21,7 +21,7 @@ from hspcgan.model.common.errors import UserError
 
 @dataclass(frozen=True)
 class Figure:
-    """One value with its full name, standard error and 95 % interval (nan if there is none)."""
+    """One metric value with its full name, standard error and 95 % interval (nan if there is none)."""
 
     name: str
     metric: str
@@ -44,7 +44,7 @@ class Figure:
 
 
 def figure(metric: str, measured: Measured, scorer: Any, settings: Mapping[str, Any]) -> Figure:
-    """Returns a measured value as a named figure.
+    """Returns a measured value with its name.
 
     `scorer` has label, sha256 and mode; `settings` has split, reference, caption and seed. UserError for a value that
     is not finite, which means that images or features are degenerate.
@@ -74,7 +74,7 @@ def figure(metric: str, measured: Measured, scorer: Any, settings: Mapping[str, 
 
 
 def head(metric: str, scorer: str, part: str = "") -> str:
-    """Returns the beginning of a figure name: fid/held-out-clip, attribute_accuracy.place/held-out-clip."""
+    """Returns the beginning of a value's name: fid/held-out-clip, attribute_accuracy.place/held-out-clip."""
     return f"{metric}.{part}/{scorer}" if part else f"{metric}/{scorer}"
 
 

@@ -1,4 +1,4 @@
-"""Writes RUN/evaluation/history.jsonl, one line per evaluation, so that figures can be tracked over time."""
+"""Writes RUN/evaluation/history.jsonl, one line per evaluation, so that metrics can be tracked over time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HISTORY = "history.jsonl"
 
 
 def append_history(context: EvaluationContext, results: Sequence[Result]) -> Path:
-    """Appends a line: date, machine, `lock` (in the format of evaluate.lock) and the figures of each subject."""
+    """Appends a line: date, machine, `lock` (in the format of evaluate.lock) and the metric values of each subject."""
     path = context.folder / HISTORY
     line = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

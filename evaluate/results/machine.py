@@ -17,7 +17,7 @@ PACKAGES = ("hspcgan", "torch", "clean-fid", "scipy", "numpy", "openai-clip")
 
 @cache
 def versions() -> dict[str, str]:
-    """Returns the versions of packages that figures depend on; "–" for a package that is not installed."""
+    """Returns the versions of packages that metric values depend on; "–" for a package that is not installed."""
     found = {}
     for name in PACKAGES:
         try:

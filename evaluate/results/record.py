@@ -31,7 +31,7 @@ REASONS = 12  # number of reasons for rejects in the report
 DETAILS = {
     "rank": pa.int32(),
     "attributes": pa.list_(pa.struct([("kind", pa.string()), ("word", pa.string()), ("right", pa.bool_())])),
-}  # columns of LABEL.parquet without metric values
+}  # columns of LABEL.parquet that are not metric values
 
 
 def result(
@@ -41,7 +41,7 @@ def result(
     verdicts: Sequence[Verdict],
     timings: dict[str, float],
 ) -> dict[str, Any]:
-    """Returns the content of LABEL.json: enough to compare figures and build the report without cache or weights."""
+    """Returns the content of LABEL.json: enough to compare values and build the report without cache or weights."""
     config, info = context.config, context.cache.info
     size = context.cache.images.shape[-1]
     return {
@@ -114,7 +114,7 @@ def extremes(context: EvaluationContext, measured: Sequence[tuple[str, str, Meas
 
 
 def wrong(measured: Sequence[tuple[str, str, Measured]], row: int) -> list[str]:
-    """Returns what the caption names and the first scorer does not find in the image, such as "place sky"."""
+    """Returns the attributes in the caption that the first scorer does not find in the image, such as "place sky"."""
     attributes = next((one.details["attributes"] for _, _, one in measured if "attributes" in one.details), {})
     return [f"{one['kind']} {one['word']}" for one in attributes.get(row, []) if not one["right"]]
 

@@ -1,4 +1,4 @@
-"""Terminal output of an evaluation: the plan before; figures with intervals, progress and verdicts after."""
+"""Terminal output of an evaluation: the plan before; metrics with intervals, progress and verdicts after."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[st
     source = context.reference_file.path if context.reference_file else f"split {context.selection.reference_split}"
     return [
         f"{context.manifest.name}: scoring {', '.join(named)}",
-        f"images: {n} captions of split {config.split} ({config.caption} caption, seed {config.seed}) against {n} "
-        f"other real images of {source}, from {context.cache.path}",
+        f"images: {n} captions of split {config.split} ({config.caption} caption, seed {config.seed}), compared with "
+        f"{n} other real images of {source}, from {context.cache.path}",
         f"scorers: {', '.join(f'{tower.label} {tower.sha256[:8]}' for tower in context.towers)}",
         *published(config),
         *context.notes,
@@ -32,19 +32,19 @@ def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[st
 
 
 def published(config: EvaluateConfig) -> list[str]:
-    """Returns a line with the published values of this row, or no line if there are none."""
+    """Returns a line with the published values in the manifest, or no line if there are none."""
     figures = ", ".join(f"{name} {value:g}" for name, value in config.published.items())
     return [f"published: {figures} (from other scorers, so compare trends, not values)"] if figures else []
 
 
 def figure_table(results: Sequence[Result]) -> str:
-    """Formats one row per figure and one column per subject: value ± half of the 95 % interval; a dash if missing.
+    """Formats one row per metric value and one column per subject: value ± half of the 95 % interval, or a dash.
 
     The last column always has real images: the floor of FID at the same N.
     """
     results = with_real(results)
     names = list(dict.fromkeys(figure.name for result in results for figure in result.figures))
-    rows = [("figure", "N", *(_column(result.subject) for result in results))]
+    rows = [("metric", "N", *(_column(result.subject) for result in results))]
     for name in names:
         found = [{figure.name: figure for figure in result.figures}.get(name) for result in results]
         one = next(figure for figure in found if figure is not None)
@@ -58,7 +58,7 @@ def _column(subject: Subject) -> str:
 
 def closing_lines(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     """Returns explanations and warnings to print below the table."""
-    lines = ["± is half of the 95 % interval: how much a figure varies with other images, at this N."]
+    lines = ["± is half of the 95 % interval: how much a value varies with other images, at this N."]
     if results:
         lines += warnings(context)
     return lines

@@ -1,4 +1,4 @@
-"""Hashes of what an evaluation reads from a cache, by kind, so that a lock can report differences."""
+"""Hashes of the cache contents that an evaluation reads, by kind, for the comparison with evaluate.lock."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ DIVERSE_CAPTIONS, VARIATIONS = 50, 8  # number of captions, and of images per ca
 class Drawings:
     """The images of one subject.
 
-    The generator is opened at once, even if all images are already on disk. UserError if its weights are damaged or do
-    not fit the cache.
+    The constructor opens the generator, even if all images are already on disk. UserError if its weights are damaged or
+    do not match the cache.
     """
 
     def __init__(self, context: EvaluationContext, subject: Subject):
@@ -123,7 +123,7 @@ class Drawings:
         return self._draw_rows(np.arange(count), [self.context.config.seed] * count, index)
 
     def _draw_rows(self, rows: np.ndarray, seeds: Sequence[int], index: int) -> np.ndarray:
-        """Draws batch `index` of these captions, padded to the longest selected caption so that batches agree."""
+        """Draws batch `index` of these captions, padded to the longest selected caption, as in all batches."""
         context, texts, part = self.context, self.context.cache.texts, slice(index * BATCH, (index + 1) * BATCH)
         chosen = context.selection.caption_rows
         longest = int((texts.offsets[chosen + 1] - texts.offsets[chosen]).max())
@@ -133,7 +133,7 @@ class Drawings:
 
     @cached_property
     def _text_settings(self) -> TextSettings | None:
-        """How captions were parsed and worded for the subject; None if it reads only the sentence."""
+        """How captions were parsed and worded for the subject; None if its generator reads only the sentence."""
         if self._generator.config.prompts == "fc":
             return None
         if self.subject.kind == CHECKPOINT and self.subject.path is not None:
@@ -168,7 +168,7 @@ class Drawings:
 
 
 def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None:
-    """Returns other toy scenes that match each of the first captions, in the cache's image size, or None."""
+    """Returns other toy scenes that match the first captions, in the cache's image size; None for other data."""
     if (context.manifest.raw.get("data") or {}).get("source") != "toybirds":
         return None
     from hspcgan.pipeline.toybirds.captions import captions

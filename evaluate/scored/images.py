@@ -1,8 +1,8 @@
 """The images of an evaluation in batches, and the features of scorers; both are computed once and kept on disk.
 
 Every source of images has a `key`, a hash of everything that its pixels depend on. Generated batches and features are
-stored under this key, so that a killed or repeated evaluation reuses them. The composition of batches does not depend
-on the number of processes, because it can change the last bit of images.
+stored under this key, so that a killed or repeated evaluation reuses them. Batches have the same composition for any
+number of processes, because the composition can change the last bit of a pixel.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class RealImages:
 
 
 class FolderImages:
-    """PNGs in a folder, one per caption id, named as `--keep-images` does: bird-0-000012#3.png."""
+    """PNGs in a folder, one per caption id, named as by `--keep-images`: bird-0-000012#3.png."""
 
     def __init__(self, folder: Path, ids: Sequence[str]):
         self.paths = [folder / image_name(one) for one in ids]
@@ -106,7 +106,7 @@ class FolderImages:
             image = read_png(path)
             if image.shape != self.size:
                 raise UserError(
-                    f"{path} has {image.shape[:2]} px, but {self.paths[0].name} {self.size[:2]}; use one size"
+                    f"{path} has {image.shape[:2]} px, but {self.paths[0].name} has {self.size[:2]}; use one size"
                 )
             images.append(image)
         return np.stack(images)

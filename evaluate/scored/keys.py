@@ -1,6 +1,6 @@
 """Keys of stored results: hashes of everything that images, features and scores depend on, including code.
 
-A result from different code is never reused, so that no figure comes from images of an older generator.
+A result from different code is never reused, so that no metric is computed from images of an older generator.
 """
 
 from __future__ import annotations

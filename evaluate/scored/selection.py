@@ -66,7 +66,7 @@ def _without_reference(
 
 
 def _shuffled(cache: Cache, split: str, seed: int) -> tuple[np.ndarray, list[str]]:
-    """Sample rows of a split in the order of their keyed hashes, and their keys."""
+    """Returns the sample rows of a split, sorted by a hash of seed and key, and their keys."""
     rows = cache.split_rows(split)
     if not len(rows):
         known = ", ".join(sorted(cache.split_counts()))
@@ -77,7 +77,7 @@ def _shuffled(cache: Cache, split: str, seed: int) -> tuple[np.ndarray, list[str
 
 
 def _captions(cache: Cache, samples: np.ndarray, keys: Sequence[str], config: EvaluateConfig) -> np.ndarray:
-    """A caption row of each sample."""
+    """Returns one caption row for each sample."""
     pairs = zip(samples, keys[: len(samples)], strict=True)
     return np.array([_caption(cache.captions_of(int(row)), key, config) for row, key in pairs])
 

@@ -1,4 +1,4 @@
-"""What it costs an evaluation to choose its captions and to read their conditions, for `hspcgan bench bench/scale`."""
+"""Measures the selection of an evaluation's captions and the reading of their conditions, for bench/scale."""
 
 import time
 from pathlib import Path
@@ -14,10 +14,10 @@ BATCH, SAMPLES = 64, 30_000
 
 
 def measure(path: Path) -> dict[str, float]:
-    """Seconds of the selection, of its ids, texts and all conditions, and GB of own memory beyond imports.
+    """Returns the number of samples, the time of the selection, the total time, and the memory it adds, in GB.
 
-    The test split, 30,000 samples at most. Runs in a process of its own, which has imported this file; pages of
-    memory-mapped files are left out (0 outside Linux).
+    Selects up to 30,000 samples of the test split and reads their ids, texts and conditions. Run it in a separate
+    process that has imported this file. Pages of memory-mapped files are not counted; outside Linux, memory is 0.
     """
     before, start = own_gb(), time.perf_counter()
     cache = Cache(path)
@@ -41,7 +41,7 @@ def measure(path: Path) -> dict[str, float]:
 
 
 def own_gb() -> float:
-    """This process's own memory, without pages of memory-mapped files."""
+    """Returns the memory of this process in GB, without pages of memory-mapped files; 0 outside Linux."""
     status = Path("/proc/self/status")
     if not status.is_file():
         return 0.0

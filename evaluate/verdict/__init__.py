@@ -1,1 +1,1 @@
-"""Checks of an evaluation: the lock before anything is computed, the expectations afterwards."""
+"""Checks of an evaluation: evaluate.lock before anything is computed, the expectations afterwards."""

@@ -1,7 +1,7 @@
-"""The lock: data, weights and settings of the expectations, compared before any figure is computed.
+"""evaluate.lock: data, weights and settings of the expectations, compared before any metric is computed.
 
 The cache is compared by the content that an evaluation reads, not by its fingerprint, which also covers tool versions:
-a different tool version that produces the same images, captions and concepts changes no figure.
+a different tool version that produces the same images, captions and concepts changes no metric value.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
 
 
 def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partial: bool = False) -> None:
-    """UserError if an evaluation that expectations apply to differs from the lock."""
+    """UserError if expectations apply to this evaluation, but it differs from evaluate.lock."""
     lock, judged = context.config.lock, _judged(context, subjects)
     if lock is None or not judged:
         return
@@ -59,14 +59,15 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
     found += [line for subject in judged if (line := _other_subject(context, subject, lock))]
     if found:
         raise UserError(
-            f"{context.manifest.name}: not what the expectations were measured with:\n  " + "\n  ".join(found)
+            f"{context.manifest.name}: the expectations (evaluate.lock) were measured with other inputs:\n  "
+            + "\n  ".join(found)
             + "\nUndo the change, write new expectations with `hspcgan evaluate MANIFEST --update`, or score without "
             "expectations: -o evaluate.expect=null"
         )  # fmt: skip
 
 
 def lock_notes(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
-    """Returns a line for each subject with expectations that no lock ties to weights, data and settings."""
+    """Returns a line for each subject whose expectations are not tied to its weights by evaluate.lock."""
     lock, judged = context.config.lock, _judged(context, subjects)
     add = "add it by the same command with --update"
     if lock is None:
@@ -88,7 +89,7 @@ def _judged(context: EvaluationContext, subjects: Sequence[Subject]) -> list[Sub
 
 
 def _other_subject(context: EvaluationContext, subject: Subject, lock: Lock) -> str:
-    """Returns why the measured values that apply to a subject belong to another one; empty if they do not."""
+    """Returns why the measured values for a subject do not apply to its weights; empty if they do."""
     if subject.label in lock.checkpoints:
         locked = _short(lock.checkpoints[subject.label])
         images = f"weights of checkpoint {subject.label}: expected {locked}, got a folder of images"

@@ -1,4 +1,4 @@
-"""Compares figures with the expectations in the manifest; gives the verdicts of an evaluation."""
+"""Compares metric values with the expectations in the manifest; the results are the verdicts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hspcgan.model.common.errors import ManifestError
 
 @dataclass(frozen=True)
 class Verdict:
-    """One expectation; `got` is None if no figure of that name was measured, which counts as failed."""
+    """One expectation; `got` is None if no value of that name was measured, which counts as failed."""
 
     name: str
     got: float | None
     bound: Bound
-    se: float = 0.0  # standard error of the figure
-    n: int | None = None  # N of the figure
+    se: float = 0.0  # standard error of the value
+    n: int | None = None  # N of the value
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -53,7 +53,7 @@ class Verdict:
         return f"{_digits(self.got, near)}, N {self.n}" if self._other_n else _digits(self.got, near)
 
     def as_json(self) -> dict[str, Any]:
-        """Returns plain data, with None for an open end and for a figure that was not measured."""
+        """Returns plain data, with None for an open end and for a value that was not measured."""
         low, high = (end if math.isfinite(end) else None for end in self.ends)
         bound = self.bound.model_dump(exclude_none=True)
         found = {"name": self.name, "got": self.got, "n": self.n, "low": low, "high": high}
@@ -71,12 +71,12 @@ def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
         found = named(names, name)
         if len(found) > 1:
             raise ManifestError(
-                f"evaluate.expect: {name} matches {len(found)} figures ({', '.join(found)}); use a longer name"
+                f"evaluate.expect: {name} matches {len(found)} metric values ({', '.join(found)}); use a longer name"
             )
 
 
 def judge(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdict]:
-    """Returns a verdict for each expectation. ManifestError if a shortened name matches several figures."""
+    """Returns a verdict for each expectation. ManifestError if a shortened name matches several values."""
     by_name = {figure.name: figure for figure in figures}
     require_one_each(expect, list(by_name))
     verdicts = []
@@ -91,8 +91,8 @@ def judge(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdic
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
-    """Formats figure, got, expected and pass or DRIFT in aligned columns."""
-    rows = [("figure", "got", "expected", "")]
+    """Formats metric, got, expected and pass or DRIFT in aligned columns."""
+    rows = [("metric", "got", "expected", "")]
     rows += [(one.name, one.shown, one.expected, "pass" if one.passed else "DRIFT") for one in verdicts]
     return table(rows)
 

@@ -13,7 +13,7 @@ from hspcgan.evaluate.scored.subjects import REAL
 
 
 def as_json(name: str, results: Sequence[Result]) -> str:
-    """Returns one object: manifest name, whether all passed, figures and verdicts by subject, and of real images."""
+    """Returns one object: manifest name, whether all passed, values and verdicts by subject, values of real images."""
     data: dict[str, Any] = {
         "manifest": name,
         "passed": all(result.passed for result in results),
@@ -57,7 +57,7 @@ def as_junit(name: str, results: Sequence[Result]) -> str:
 
 
 def as_markdown(name: str, results: Sequence[Result]) -> str:
-    """Returns Markdown: a heading with the outcome, the verdicts, and the figures with their 95 % intervals."""
+    """Returns Markdown: a heading with the outcome, the verdicts, and the metric values with their 95 % intervals."""
     judged = [result for result in results if result.verdicts or result.error]
     state = "" if not judged else ": pass" if all(result.passed for result in judged) else ": FAIL"
     lines = [f"## {name}{state}", ""]
@@ -67,7 +67,7 @@ def as_markdown(name: str, results: Sequence[Result]) -> str:
     verdicts = [(result, verdict) for result in results for verdict in result.verdicts]
     if verdicts:
         lines += _table(
-            ["Checkpoint", "Figure", "Got", "Expected", ""],
+            ["Checkpoint", "Metric", "Got", "Expected", ""],
             [[result.subject.label, f"`{one.name}`", one.shown, one.expected, "pass" if one.passed else "**drift**"]
              for result, one in verdicts],
         )  # fmt: skip
@@ -85,7 +85,7 @@ def as_markdown(name: str, results: Sequence[Result]) -> str:
         ]  # fmt: skip
         rows.append([head(one.metric, one.scorer, one.part), str(one.n), *cells])
     labels = ["real images" if result.subject.kind == REAL else result.subject.label for result in scored]
-    lines += _table(["Figure (95 % interval)", "N", *labels], rows)
+    lines += _table(["Metric (95 % interval)", "N", *labels], rows)
     return "\n".join(lines)
 
 

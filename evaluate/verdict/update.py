@@ -24,7 +24,7 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     """Rewrites expectations and lock in the manifest; returns one line per change.
 
     Expectations with `value` get the measured value and its N and keep their tolerance; min and max do not change. A
-    judged subject without a `value` expectation gets one for each figure of the first scorer.
+    checkpoint or folder without a `value` expectation gets one for each value of the first scorer.
     """
     import ruamel.yaml
 

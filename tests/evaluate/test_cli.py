@@ -253,11 +253,11 @@ def test_a_checkpoint_that_read_its_texts_otherwise_is_refused(manifest, tmp_pat
 
 def test_expectations_of_no_metric_or_of_several_figures_are_refused_before_anything_is_drawn(manifest):
     several = hspcgan("evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fid: {max: 1}}")
-    assert failed(several, "fid matches 2 figures (fid/held-out-clip, fid/trainer-clip); use a longer name")
+    assert failed(several, "fid matches 2 metric values (fid/held-out-clip, fid/trainer-clip); use a longer name")
     unknown = hspcgan(
         "evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fdi/trainer-clip: {max: 1}}"
     )
-    assert failed(unknown, "'fdi/trainer-clip' is neither a figure of a known metric"), unknown.output
+    assert failed(unknown, "'fdi/trainer-clip' is neither a value of a known metric"), unknown.output
 
 
 def test_an_unknown_key_and_a_missing_scorer_are_refused_before_anything_is_drawn(manifest):

@@ -45,7 +45,7 @@ def test_a_figure_that_was_not_measured_fails():
 
 def test_parts_of_a_name_match_whole_parts_only_and_one_figure_only():
     assert judge(FIGURES, {"fid/held-out": Bound(max=1)})[0].got is None
-    with pytest.raises(ValueError, match="fid matches 2 figures"):
+    with pytest.raises(ValueError, match="fid matches 2 metric values"):
         judge(FIGURES, {"fid": Bound(max=1)})
 
 
