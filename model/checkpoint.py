@@ -115,8 +115,8 @@ def load(
     """Loads a folder written by `save_weights`.
 
     The CLIP is `clip`, or is loaded from `clip_path` or else from the path in the card; its sha256 must equal that in
-    the card. `allow_unverified` as in `load_clip`: an archive is not trusted because a card names it. UserError if
-    anything is missing, damaged or of the wrong type.
+    the card. `allow_unverified` as in `load_clip`, also for an archive that the card names. UserError if anything is
+    missing, damaged or of the wrong type.
     """
     path = Path(path)
     card = read_card(path)
@@ -150,7 +150,7 @@ def load(
         try:
             network.load_state_dict(own)
         except RuntimeError as error:
-            raise UserError(f"{path / WEIGHTS} does not fit its card: {error}") from error
+            raise UserError(f"{path / WEIGHTS} does not match its card: {error}") from error
         network.eval()
     return Loaded(generator, discriminator, head, config, clip, card)
 
@@ -183,7 +183,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 
 def hinted_clip(path: Path, card: dict[str, Any]) -> Path | None:
-    """The CLIP file named in the card of a checkpoint; None if it does not exist."""
+    """Returns the CLIP file named in the card of a checkpoint; None if it does not exist."""
     hint = card["clip"].get("path_hint")
     return path / hint if hint and (path / hint).is_file() else None
 

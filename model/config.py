@@ -48,14 +48,15 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     )
     gate: Literal["soft", "hard", "append"] = Field(
         "soft",
-        description="How a prompt enters a block: mixed into the class token, swapped with it, or as an extra token.",
+        description="How a prompt enters a block. soft: mixed into the class token; hard: replaces it or is ignored; "
+        "append: as an extra token.",
     )
     context: Literal["tokens", "sentence"] = Field(
         "tokens",
         description="What local prompts attend to: all token features of the caption, or only the sentence feature.",
     )
     subtract_mean: bool = Field(
-        True, description="Subtract the mean phrase feature of each kind in the cache inside the prompt module."
+        True, description="Subtract from each phrase feature the mean of its kind in the cache, in the prompt module."
     )
     prompt_width: int | None = Field(
         None,
@@ -70,7 +71,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         32, ge=1, le=8_192, description="Channels between the two convolutions of an adaptor block."
     )
     adapter_blocks: int = Field(
-        4, ge=0, le=64, description="Modulated blocks between the code and the bridge features."
+        4, ge=0, le=64, description="Number of modulated blocks between the code and the bridge features."
     )
     clip_weight: float = Field(0.1, description="Weight of CLIP's features when they are added to the bridge features.")
     clip_input: Literal["exact", "galip"] = Field(
@@ -124,15 +125,15 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         return self.order.replace("L", "L" * self.locals)
 
     def prompted_blocks(self, layers: int) -> list[int]:
-        """0-based CLIP block that each prompt enters, scaled by layers/12. UserError if two prompts get one block."""
+        """Returns each prompt's 0-based CLIP block, scaled by layers/12. UserError if two prompts get one block."""
         return _scaled(range(FIRST_PROMPTED, FIRST_PROMPTED + len(self.slots)), layers, "prompts")
 
     def tap_blocks(self, layers: int) -> list[int]:
-        """0-based CLIP blocks that the discriminator reads, scaled by layers/12. UserError if two are equal."""
+        """Returns the discriminator's 0-based CLIP blocks, scaled by layers/12. UserError if two are equal."""
         return _scaled(self.taps, layers, "taps")
 
     def upsample_sizes(self, grid: int) -> list[int]:
-        """Output size of each generator block, in pixels: powers of two above the grid, then the image size."""
+        """Returns each generator block's output size in pixels: powers of two above the grid, then the image size."""
         if self.image_size <= grid:
             raise UserError(f"image_size {self.image_size} must exceed CLIP's grid of {grid}")
         sizes, size = [], 2 ** grid.bit_length()
@@ -142,7 +143,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         return [*sizes, self.image_size]
 
     def block_channels(self, grid: int) -> list[int]:
-        """Channels before and after each generator block. UserError if `channels` has the wrong length."""
+        """Returns the channels before and after each generator block. UserError if `channels` has the wrong length."""
         needed = len(self.upsample_sizes(grid)) + 1
         if self.channels is None:
             return [64 * min(2**i, 8) for i in reversed(range(needed))]

@@ -13,12 +13,12 @@ VIEWS = (*CROPS, *(crop + FLIPPED for crop in CROPS))
 
 
 def to_signed(images: np.ndarray) -> np.ndarray:
-    """uint8 [0, 255] → float32 [−1, 1], any shape."""
+    """Converts uint8 [0, 255] → float32 [−1, 1], any shape."""
     return images.astype(np.float32) / 127.5 - 1
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
-    """Images NCHW float, nominally in [−1, 1] → uint8 NHWC: rounded to the nearest level and clamped.
+    """Converts images NCHW float, nominally in [−1, 1] → uint8 NHWC: rounded to the nearest level and clamped.
 
     UserError if a pixel is not finite.
     """
@@ -28,7 +28,7 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 def view_pixels(images: np.ndarray, view: str) -> Tensor:
-    """Square images uint8 [b, 3, H, H] → the given view (one of VIEWS), float32 [b, 3, H, H] in [−1, 1].
+    """Converts square images uint8 [b, 3, H, H] → a view of them (one of VIEWS), float32 [b, 3, H, H] in [−1, 1].
 
     A corner crop has 7/8 of the height and width. It is scaled back to H by Pillow's bicubic filter (antialiased) and
     clamped, but not rounded to whole levels. "-flipped" then mirrors the view left to right.

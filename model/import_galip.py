@@ -80,7 +80,7 @@ def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -
 
 
 def _frozen(generator: State) -> State:
-    """The image tower inside the generator, with the tensor names of CLIP."""
+    """Returns the image tower inside the generator, with the tensor names of CLIP."""
     return {key.removeprefix(FROZEN): value.float() for key, value in generator.items() if key.startswith(FROZEN)}
 
 
@@ -112,7 +112,7 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
         }
         for name, key, wanted in LAYOUT:
             if sizes[name] != wanted:
-                raise UserError(f"{path} does not fit GALIP's layout: expected {wanted} {key}, got {sizes[name]}")
+                raise UserError(f"{path} does not match GALIP's layout: expected {wanted} {key}, got {sizes[name]}")
         return ModelConfig.model_validate({"kind": "galip", "clip_input": "galip", "image_size": image_size, **sizes})
     except KeyError as error:
         raise UserError(f"{path} is not a GALIP state: {error.args[0]} is missing") from error
@@ -121,7 +121,7 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
 
 
 def _count(state: State, prefix: str) -> int:
-    """The number of blocks under a prefix."""
+    """Returns the number of blocks under a prefix."""
     return len({key[len(prefix) + 1 :].partition(".")[0] for key in state if key.startswith(f"{prefix}.")})
 
 
@@ -134,7 +134,7 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
     if wanted != present:
         missing, unknown = sorted(wanted - present), sorted(present - wanted)
         raise UserError(
-            f"{where} does not fit GALIP's layout: missing {missing or 'none'}, unknown {unknown or 'none'}"
+            f"{where} does not match GALIP's layout: missing {missing or 'none'}, unknown {unknown or 'none'}"
         )
     filled = {}
     for key, (names, join) in sources.items():
@@ -143,13 +143,13 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
         filled[key] = join(parts) if len({part.shape for part in parts}) == 1 else torch.empty(0)
         if filled[key].shape != expected:
             shapes = ", ".join(f"{name} {tuple(part.shape)}" for name, part in zip(names, parts, strict=True))
-            raise UserError(f"{where}: {shapes} do not form the {tuple(expected)} of {key}")
+            raise UserError(f"{where}: {shapes} cannot be joined to the shape {tuple(expected)} of {key}")
     network.load_state_dict(filled)
     network.eval()
 
 
 def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], Join]:
-    """The names of the original tensors that form our tensor `key`, and the function that joins them."""
+    """Returns the names of the original tensors that form our tensor `key`, and the function that joins them."""
     name = next((theirs + key.removeprefix(ours) for ours, theirs in renamed if key.startswith(ours)), key)
     fuse = re.fullmatch(r"(.+\.fuse\d)\.(.+)", name)
     if fuse is None:

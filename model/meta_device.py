@@ -36,7 +36,7 @@ def meta_like(clip: FrozenClip) -> FrozenClip:
 
 
 def meta_networks(config: ModelConfig, clip: FrozenClip) -> tuple[Generator, Discriminator, Head]:
-    """Builds the trainable networks on the meta device. UserError if configuration and CLIP do not fit."""
+    """Builds the trainable networks on the meta device. UserError if configuration and CLIP do not match."""
     with torch.device("meta"):
         return build(config, clip)
 

@@ -37,7 +37,7 @@ class Weights:
 
 
 def catalogue() -> dict[str, Weights]:
-    """All weights that can be downloaded, by name."""
+    """Returns all weights that can be downloaded, by name."""
     clips = [
         Weights("ViT-B/32", "ViT-B-32.pt", "the CLIP of all shipped manifests except toy birds", _clip("ViT-B/32")),
         Weights("ViT-B/16", "ViT-B-16.pt", "the held-out scorer in shipped manifests", _clip("ViT-B/16")),
@@ -69,7 +69,7 @@ def fetch(name: str, folder: Path = WEIGHTS) -> Fetched:
     Downloads weights by name into a folder, file by file, and lists their sha256 in SHA256SUMS there.
 
     Existing files are compared with that list and with published checksums. UserError for an unknown name, a CLIP with
-    a ResNet, or a file that differs from the list, and as in `download`.
+    a ResNet, or a file that differs from the list; other errors as in `download`.
     """
     known = catalogue()
     found = known.get(name)
@@ -160,7 +160,7 @@ def _stanza(folder: Path) -> Iterator[Remote]:
 
 
 def _factual(folder: Path) -> Iterator[Remote]:
-    """Yields the files of the model's repository on Hugging Face, which sends their checksums."""
+    """Yields the files of the model's repository on Hugging Face; the server's headers contain their checksums."""
     try:
         from huggingface_hub import hf_hub_url
     except ModuleNotFoundError:

@@ -74,8 +74,8 @@ def test_the_python_lines_run_on_a_small_world(tmp_path, monkeypatch):
     kept = hspcgan("evaluate", small, "--checkpoint", "toy-hspcgan", "--keep-images")
     assert kept.exit_code == 0, kept.output
     exec("# " + scoring, names)
-    assert set(names["figures"]["metric"]) == {"clip_score"}
-    assert names["figures"]["value"].between(-1, 1).all()
+    assert set(names["scores"]["metric"]) == {"clip_score"}
+    assert names["scores"]["value"].between(-1, 1).all()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

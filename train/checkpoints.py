@@ -79,7 +79,7 @@ def latest(folder: Path) -> Path | None:
 
 
 class Best(NamedTuple):
-    """A run's best evaluated checkpoint: its folder, and the value and full name of the figure that decided."""
+    """A run's best evaluated checkpoint: its folder, and the value and full name of the selection metric."""
 
     path: Path
     value: float
@@ -96,7 +96,9 @@ def best(folder: Path) -> Best | None:
         value, figure = line.split(" ", 1)
         return Best(pointer.parent / name, float(value), figure)
     except ValueError as error:
-        raise UserError(f"{pointer} is damaged: expected checkpoint name, then value and figure; remove it") from error
+        raise UserError(
+            f"{pointer} is damaged: expected a checkpoint, then a value and its metric; remove it"
+        ) from error
 
 
 def resume(run: Run) -> int:
@@ -116,7 +118,7 @@ def resume(run: Run) -> int:
             part.load_state_dict(state[name])
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{path / 'state.pt'} is damaged: {name} does not fit ({type(error).__name__}: {error}); remove the "
+                f"{path / 'state.pt'} is damaged: {name} does not match ({type(error).__name__}: {error}); remove the "
                 "checkpoint, and write the name of an earlier checkpoint into checkpoints/latest"
             ) from error
     torch.set_rng_state(state["random"])
@@ -196,7 +198,7 @@ def _checked_state(checkpoint: Path) -> dict[str, Any]:
 def _require_shape(state: Any) -> None:
     """UserError if the content of a state.pt does not have the structure that `_state` creates."""
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise UserError(f"it contains a {type(state).__name__}, expected the parts of a run")
+        raise UserError(f"it contains a {type(state).__name__}, expected a dictionary with the state of a run")
     wanted = {"step": int, "fixed": dict, "random": Tensor}
     wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind)]
     if wrong:
@@ -207,12 +209,12 @@ def _require_shape(state: Any) -> None:
 
 
 def _complete(root: Path) -> list[Path]:
-    """Complete checkpoints, sorted by step."""
+    """Returns the complete checkpoints, sorted by step."""
     return [path for path in _all(root) if (path / "state.pt").is_file()]
 
 
 def _all(root: Path) -> list[Path]:
-    """Checkpoint folders, complete or not, sorted by step; other folders are ignored."""
+    """Returns the checkpoint folders, complete or not, sorted by step; other folders are ignored."""
     return sorted((path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal()), key=_step)
 
 

@@ -25,7 +25,7 @@ class TrainConfig(BaseModel):
         description="Checkpoint (shipped name or folder) to start from; if absent, weights are random.",
     )
     steps: int = Field(
-        ge=1, le=1_000_000_000, description="Steps, each with one D and one G update, after which the run is complete."
+        ge=1, le=1_000_000_000, description="Number of steps of the complete run; each step updates D once and G once."
     )
     max_seconds: float | None = Field(
         None, gt=0, le=1e9, description="Stop and save after this many seconds of training."
@@ -35,7 +35,7 @@ class TrainConfig(BaseModel):
         1,
         ge=1,
         le=65_536,
-        description="Number of parts in which each process computes its rows: the same step with less memory.",
+        description="Number of parts into which each process splits its rows; the step is the same, with less memory.",
     )
     seed: int = Field(
         0, ge=0, le=2**63 - 1, description="Seed for weights, image order, choice of captions, flips, views and noise."
@@ -47,7 +47,7 @@ class TrainConfig(BaseModel):
     margin: float = Field(2.0, gt=0, description="α in eq. 4 and 5; used only with loss: margin.")
     mining: Literal["none", "mis", "fake", "mis+fake"] = Field(
         "mis",
-        description="Loss terms that use hard mining (HMMA, eq. 5). The values with `fake` fail in the paper.",
+        description="Loss terms that use hard mining (HMMA, eq. 5). Training with `fake` fails in the paper.",
     )
     hardest: Literal["per-image", "worst-pair"] = Field(
         "per-image",
@@ -62,7 +62,8 @@ class TrainConfig(BaseModel):
         description="Steps between penalties, each weighted by this number (lazy regularisation, as in StyleGAN2).",
     )
     penalty_norm: Literal["summed", "joint"] = Field(
-        "summed", description="summed: the sum of two norms (eq. 3); joint: one norm (GALIP)."
+        "summed",
+        description="summed: sum of the norms for image and sentence (eq. 3); joint: one norm for both (GALIP).",
     )
     similarity: float = Field(4.0, ge=0, description="λ in eq. 3, the weight of CLIP similarity in the generator loss.")
 
@@ -79,8 +80,8 @@ class TrainConfig(BaseModel):
     swap_words: tuple[tuple[str, ...], ...] = Field(
         (),
         description="Groups of words such as [[short, long], [red, blue]]. If a caption contains a word from a group, "
-        "a wrong caption with another word from the group instead is added to the contrastive term (contrast) and to "
-        "the mismatched captions (mine_swaps).",
+        "this caption with the word replaced by another one from the group is a wrong caption for the contrastive "
+        "term (contrast) and for mining (mine_swaps).",
     )
     mine_swaps: bool = Field(
         False,
@@ -143,8 +144,8 @@ class TrainConfig(BaseModel):
     )
     best: str = Field(
         "fid",
-        description="Figure (named value of a metric) that selects the best checkpoint, given by the beginning of its "
-        "name, such as fid/held-out-clip.",
+        description="Metric that selects the best checkpoint: the name of a metric value or its beginning, such as "
+        "fid/held-out-clip.",
     )
     wandb: str | None = Field(
         None, description="Weights & Biases project that also receives everything written to TensorBoard."

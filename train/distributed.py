@@ -43,10 +43,10 @@ def start(device: str, received: Sequence[str] = ()) -> World:
 
     Args:
         device: "auto", "cpu" or "cuda".
-        received: signals as for `usual_signals`, which end this process until all processes are connected.
+        received: as for `usual_signals`; signals end this process until all processes are connected.
     Raises:
         UserError: cuda is requested but not available; WORLD_SIZE is above 1 and the other variables of torchrun are
-            missing or do not fit; or the other processes cannot be reached.
+            missing or invalid; or the other processes cannot be reached.
     """
     world = planned_world(device)
     if world.size == 1:

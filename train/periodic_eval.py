@@ -20,8 +20,8 @@ class Evaluated:
     """Result of one periodic evaluation."""
 
     figures: dict[str, float]  # by full name
-    deciding: str  # name of the figure that train.best selects
-    best: str  # name of the best checkpoint so far, by that figure
+    deciding: str  # full name of the selection metric, see train.best
+    best: str  # name of the best checkpoint so far, by that metric
     drift: list[str]  # failed expectations, one sentence each
 
 
@@ -41,7 +41,7 @@ class PeriodicEvaluator:
             self.context = prepare(run.manifest, validation=True)
         wanted, heads = run.config.best, self.context.figure_prefixes
         if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
-            raise UserError(f"train.best is {wanted!r}, but the evaluation has {', '.join(heads)}; name one of these")
+            raise UserError(f"train.best is {wanted!r}, but the evaluation computes {', '.join(heads)}; set one")
         self.context.subfolder, self.context.keep_drawn = "steps", False
 
     def due(self, step: int) -> bool:
@@ -53,7 +53,7 @@ class PeriodicEvaluator:
         """Save the state after `step` steps, score it, and point `checkpoints/best` to it if it is the best so far.
 
         Raises:
-            UserError: no figure's name begins with `train.best`.
+            UserError: no name of a metric value begins with `train.best`.
         """
         from hspcgan.evaluate.run import evaluate
         from hspcgan.evaluate.scored.subjects import CHECKPOINT, Subject
@@ -73,12 +73,12 @@ class PeriodicEvaluator:
         return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
     def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, checkpoints.Best]:
-        """Returns the figure that decides, and the best checkpoint by this figure, including the newest checkpoint."""
+        """Returns the selection metric and the best checkpoint by it; the newest checkpoint is also a candidate."""
         from hspcgan.evaluate.verdict.expectations import named
 
         wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}
         if not named(list(by_name), wanted):
-            raise UserError(f"train.best is {wanted!r}, but the figures are {', '.join(by_name)}")
+            raise UserError(f"train.best is {wanted!r}, but the metrics are {', '.join(by_name)}")
         figure = by_name[named(list(by_name), wanted)[0]]
         before = checkpoints.best(self.run.folder)
         if before is not None and before.figure != figure.name:

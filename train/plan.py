@@ -57,7 +57,7 @@ def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list
     """Returns the lines of the plan; without `run` they are computed from sizes and contain nothing about the data.
 
     Raises:
-        UserError: an invalid section, sizes that do not fit, a CLIP that is neither on disk nor from OpenAI.
+        UserError: an invalid section, sizes that do not match, a CLIP that is neither on disk nor from OpenAI.
     """
     config, model = manifest.section("train", TrainConfig), manifest.section("model", ModelConfig)
     clip = _clip_sizes(manifest) if run is None else meta_like(run.clip)
@@ -106,12 +106,12 @@ def tap_bytes(model: ModelConfig, clip: FrozenClip) -> int:
 def cached_taps_line(of_one: int, images: int | None) -> str:
     """Returns the line on the RAM of `cache_taps: true`, from the bytes per image; `images` is None if unknown."""
     total = "" if images is None else f"{images * of_one / GB:.1f} GB, "
-    hint = "; cache_taps: disk with taps.views needs none" if images is None or images * of_one > LARGE else ""
+    hint = "; cache_taps: disk with taps.views needs no RAM" if images is None or images * of_one > LARGE else ""
     return f"cached taps: + {total}{of_one / 1e6:.3f} MB per image in the RAM of each process{hint}"
 
 
 def resume_lines(run: Run) -> list[str]:
-    """Returns a line with the step to resume at, none without a checkpoint; UserError if the checkpoint is invalid."""
+    """Returns a line with the step to resume at, if there is a checkpoint; UserError if the checkpoint is invalid."""
     path, steps = checkpoints.latest(run.folder), run.config.steps
     if path is None:
         return []

@@ -86,7 +86,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
 
     Raises:
         UserError: an invalid section, a missing package, a missing or damaged cache, a cache made with another CLIP,
-            or sizes that do not fit.
+            or sizes that do not match.
     """
     config = manifest.section("train", TrainConfig)
     if not manifest.run.is_dir():

@@ -60,10 +60,10 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) 
 
 
 def key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:
-    """Mask [B, 1, 1, L + 1] for the keys of x [B, L, D] and one appended token; None if `real` is None.
+    """Returns a mask [B, 1, 1, L + 1] for the keys of x [B, L, D] and one appended token; None if `real` is None.
 
-    `real` [B, 1]: if bool, False masks the appended token; if a float a, log a is added to its logits, so that the
-    token is weighted by a in the softmax.
+    `real` [B, 1] is bool, where False masks the appended token, or a float a: log a is then added to the token's
+    logits, which weights it by a in the softmax.
     """
     if real is None:
         return None

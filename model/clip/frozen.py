@@ -99,7 +99,7 @@ class FrozenClip(nn.Module):
         return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input, self.rounded)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Tokenizes strings: tokens int64 [B, L], with L the longest, and bool [B], whether a string was truncated.
+        """Returns tokens int64 [B, L], where L is the length of the longest, and whether each was truncated, bool [B].
 
         A truncated string keeps its beginning and the end-of-text token, as with `clip.tokenize(truncate=True)`.
         """
@@ -114,7 +114,7 @@ class FrozenClip(nn.Module):
         return ids, truncated
 
     def encode_text(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Int tokens [B, L] -> raw sentence features [B, d] and token features [B, L, d].
+        """Returns raw sentence features [B, d] and token features [B, L, d] of int tokens [B, L].
 
         Token features are `ln_final(x) @ text_projection`; the sentence feature is the row of the end-of-text token. L
         may be less than the context length: attention is causal, so padding after the end has no influence.
@@ -130,7 +130,7 @@ class FrozenClip(nn.Module):
         return features[rows, tokens.argmax(dim=-1)], features
 
     def image_features(self, images: Tensor) -> Tensor:
-        """Images NCHW in [-1, 1], of any size -> raw image features [B, d]."""
+        """Returns raw image features [B, d] of images NCHW in [-1, 1], of any size."""
         return self.image_taps(images, blocks=())[1]
 
     def image_taps(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> tuple[list[Tensor], Tensor]:
@@ -143,7 +143,7 @@ class FrozenClip(nn.Module):
         return taps, normalized(visual.ln_post, x[:, 0]) @ visual.proj
 
     def taps_only(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> list[Tensor]:
-        """As `image_taps`, but without image features; blocks after the last tap are not computed."""
+        """Like `image_taps`, but without image features; blocks after the last tap are not computed."""
         return self._image_pass(images, blocks, max(blocks) + 1)[0]
 
     def prompted(
@@ -158,7 +158,7 @@ class FrozenClip(nn.Module):
 
         `gate(i, cls, prompt) -> [B, 1]` gives the share by which the prompt replaces the class token [B, D] before the
         block. Without a gate, the prompt is an extra token in that block and is dropped after it (GALIP). `active`
-        [B, P] is bool, False for empty slots, which have no influence, or a float in [0, 1], the influence of a slot;
+        [B, P] is bool, where False marks an empty slot, which is ignored, or a float in [0, 1], the weight of a slot;
         if None, all slots are active. Returns the patches, [B, D, g, g].
         """
         slots = {block: i for i, block in enumerate(blocks)}
@@ -190,7 +190,7 @@ class FrozenClip(nn.Module):
         return [kept[number] for number in blocks], x
 
     def _pixels(self, images: Tensor) -> Tensor:
-        """NCHW in [-1, 1], of any size -> resized to CLIP's resolution and normalised as in CLIP's training."""
+        """Resizes images NCHW in [-1, 1] to CLIP's resolution and normalises them as in CLIP's training."""
         size = (self.resolution, self.resolution)
         if self.clip_input == "galip":  # GALIP's code maps [-1, 1] to [0, 1] twice, which gives [0.5, 1]
             return ((F.interpolate(images, size=size) + 3) / 4 - self.pixel_mean) / self.pixel_std
@@ -222,7 +222,7 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
         if not rounded:
             network.load_state_dict(state)
     except (RuntimeError, KeyError, ValueError, ArithmeticError, AttributeError, IndexError, TypeError) as error:
-        raise UserError(f"{path} does not fit OpenAI's CLIP: {error}") from error
+        raise UserError(f"{path} does not match OpenAI's CLIP: {error}") from error
     return FrozenClip(network, name, sha256, path.resolve(), rounded=rounded)
 
 

@@ -120,7 +120,7 @@ def _transfer(remote: Remote, part: Path) -> str:
 
 
 def _checks(remote: Remote, linked: str = "") -> list[tuple[str, str, Callable[[Path], str]]]:
-    """Name, expected value and function of each known checksum; `linked` is the checksum from the server's headers."""
+    """Returns name, expected value and function of each known checksum; `linked` is from the server's headers."""
     linked = linked.strip().strip('"').removeprefix("W/").strip('"')
     checks: list[tuple[str, str, Callable[[Path], str]]] = [
         ("sha256", remote.sha256, file_sha256),

@@ -167,6 +167,6 @@ def file_sha256(path: Path, report: Callable[[int], object] = lambda count: None
 
 
 def size_mb(path: Path) -> float:
-    """Size of a file, or of all files below a folder, in MB."""
+    """Returns the size of a file, or of all files below a folder, in MB."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files) / 1e6

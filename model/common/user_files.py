@@ -86,7 +86,7 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
 
 
 def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE) -> Iterator[bytes]:
-    """Yields the lines of an open file; UserError for one of more than `limit` bytes, such as in /dev/zero."""
+    """Yields the lines of an open file; UserError for a line of more than `limit` bytes, as in /dev/zero."""
     while line := file.readline(limit + 1):
         if len(line) > limit:
             raise UserError(f"{path} has a line of more than {limit:,} bytes; give a file of text")
@@ -94,7 +94,7 @@ def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE) -> Iterator[byte
 
 
 def is_local(path: Path) -> bool:
-    """Whether a path is a local path, not a URL."""
+    """Returns whether a path is a local path, not a URL."""
     return getattr(path, "protocol", "") in ("", "file", "local")
 
 

@@ -20,7 +20,11 @@ def typed(model: type[Model], values: Any, what: str) -> Model:
     try:
         return model.model_validate(values)
     except (ValidationError, RecursionError) as error:
-        found = [text for _, text in problems(error, model)] if isinstance(error, ValidationError) else ["too deep"]
+        found = (
+            [text for _, text in problems(error, model)]
+            if isinstance(error, ValidationError)
+            else ["nested too deeply"]
+        )
         raise UserError(f"{what}:\n  " + "\n  ".join(found)) from error
 
 
@@ -57,7 +61,7 @@ def _text(found: dict[str, Any], model: type[BaseModel]) -> str:
 
 
 def _keys(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
-    """The known keys below `parents`."""
+    """Returns the known keys below `parents`."""
     for parent in parents:
         field = model.model_fields.get(str(parent))
         inner = next(_models(field.annotation), None) if field else None

@@ -30,7 +30,7 @@ class PromptGate(nn.Module):
         self.hard = hard
 
     def forward(self, slot: int, cls: Tensor, prompt: Tensor) -> Tensor:
-        """Class tokens and prompts [B, D] of one slot -> γ [B, 1]."""
+        """Returns γ [B, 1] for the class tokens and prompts [B, D] of one slot."""
         share = torch.sigmoid(torch.cat([cls, prompt], dim=1) @ self.weight[slot, :, None])
         if self.hard:
             return (share >= 0.5).to(share) + (share - share.detach())

@@ -18,7 +18,7 @@ def build(
     """Returns networks initialised from torch's global random state.
 
     `phrase_mean`: the mean raw phrase feature [d] of the cache for each kind (entity, attribute, relation); missing
-    kinds get zeros. UserError if configuration and CLIP do not fit.
+    kinds get zeros. UserError if configuration and CLIP do not match.
     """
     generator = Generator(config, clip.shape, clip, phrase_mean)
     return generator, Discriminator(config, clip.shape), Head(config, clip.shape)

@@ -96,6 +96,6 @@ class Head(nn.Module):
         return torch.cat(tail)
 
     def _halves(self, features: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
-        """Output of the first convolution as two terms to be added: image [N, h, g-3, g-3], sentence [M, h]."""
+        """Returns the output of the first convolution as two terms to add: image [N, h, g-3, g-3], sentence [M, h]."""
         image_weight, text_weight = self.first.weight.tensor_split([self.image_width], dim=1)
         return F.conv2d(features, image_weight), F.linear(sentences, text_weight.sum(dim=(2, 3)))

@@ -186,7 +186,7 @@ class PromptModule(nn.Module):
         return tokens, mask | ~mask.any(1, keepdim=True)  # a softmax over zero keys is undefined
 
     def _arrangement(self) -> list[int]:
-        """Indices into [globals; locals] that put the prompts in the order of the blocks."""
+        """Returns the indices into [globals; locals] that put the prompts in the order of the blocks."""
         places = {"G": iter(range(self.n_global)), "L": iter(range(self.n_global, self.n_global + self.n_local))}
         return [next(places[letter]) for letter in self.config.slots]
 

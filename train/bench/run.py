@@ -88,7 +88,7 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
     yield Figure("condition", "speedup of the cache over the loop", loop_sec / ours_sec, "×")
     yield Figure(
         "stored",
-        "largest relative difference of sentence features",
+        "largest relative difference between sentence features from the cache and from the loop",
         float(error.max()),
         "",
         True,
@@ -131,7 +131,7 @@ def difference(run: Run, plain: Plain) -> float:
 
 
 def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
-    """Returns the median seconds per step for each trainer; all get the same batches, and the first is not counted."""
+    """Returns the median seconds per step for each trainer; all get the same batches; the first step is not counted."""
     seconds: dict[str, list[float]] = {"plain": [], "galip": [], "hspcgan": []}
     for number in range(rounds + 1):
         images = galip.batches.images(galip.batches.choose(number)[0], np.zeros(galip.config.batch_size, int))
@@ -215,7 +215,7 @@ def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
 
 
 def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> Iterator[Figure]:
-    """Measures images per second from caption features for both, and seconds from one caption to one image."""
+    """Measures images per second from caption features for both GALIPs, and seconds from one caption to one image."""
     from hspcgan.evaluate.draw.generate import generate
     from hspcgan.evaluate.draw.texts import conditions_from_texts
 

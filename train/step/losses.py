@@ -49,7 +49,7 @@ def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:
 
 
 def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
-    """Returns the index of the next valid row as mismatch, like GALIP's roll by one row; [b, B] → [b].
+    """Returns the index of the next valid row, for the mismatched caption, like GALIP's roll by one row; [b, B] → [b].
 
     Args:
         valid: [b, B] bool; the result for a row without any True must not be used.

@@ -20,7 +20,7 @@ WIDTH_INCH, LINE_INCH = 7.5, 0.32
 
 
 def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[str]) -> str:
-    """Plots the mean of a figure on the validation split, with its interval, against the number of training images."""
+    """Plots the mean of a metric on the validation split, with its interval, against the number of training images."""
     drawn, axes = _axes(4.0)
     for row in rows:
         by_seed = [results.curve(row, seed, figure) for seed in config.seeds]
@@ -41,7 +41,7 @@ def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[st
 
 
 def forest(judged: Sequence[Judged], figure: str) -> str:
-    """Draws the paired differences of one figure with their intervals, one line per comparison, coloured by verdict."""
+    """Draws the paired differences of one metric with their intervals, one line per comparison, coloured by verdict."""
     parts = [
         (number, part)
         for number, one in enumerate(judged, 1)

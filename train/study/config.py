@@ -1,7 +1,7 @@
 """The `study` section of a manifest: rows, seeds and claims, fixed before the first run.
 
-A figure is a named value of a metric; the section gives the beginning of its name, such as `fid/held-out-clip`. Signs
-of differences are set so that positive is better for every figure.
+Metrics are given by the beginning of the names of their values, such as `fid/held-out-clip`. Signs of differences are
+set so that positive is better for every metric.
 """
 
 import re
@@ -27,21 +27,21 @@ class _Claim(_Frozen):
 
 
 class Better(_Claim):
-    """A row is better than other rows in all given figures of the final evaluation; paired by seed."""
+    """A row is better than other rows in all given metrics of the final evaluation; paired by seed."""
 
     kind: Literal["better"]
     row: str = Field(description="The row claimed to be better.")
     than: tuple[str, ...] = Field(min_length=1, description="The rows to compare it with.")
-    figures: tuple[str, ...] = Field(min_length=1, description="Figures, by the beginning of their name.")
+    figures: tuple[str, ...] = Field(min_length=1, description="Metrics, by the beginning of their name.")
 
 
 class NotWorse(_Claim):
-    """A row is not worse than other rows by more than the margin of each figure; paired by seed."""
+    """A row is not worse than other rows by more than the margin of each metric; paired by seed."""
 
     kind: Literal["not-worse"]
     row: str = Field(description="The row claimed to be no worse.")
     than: tuple[str, ...] = Field(min_length=1, description="The rows to compare it with.")
-    figures: tuple[str, ...] = Field(min_length=1, description="Figures, by the beginning of their name.")
+    figures: tuple[str, ...] = Field(min_length=1, description="Metrics, by the beginning of their name.")
 
 
 class Faster(_Claim):
@@ -50,7 +50,7 @@ class Faster(_Claim):
     kind: Literal["faster"]
     row: str = Field(description="The row claimed to be faster.")
     than: tuple[str, ...] = Field(min_length=1, max_length=1, description="The row with the score to reach.")
-    figures: tuple[str, ...] = Field(min_length=1, description="Figures of the validation split.")
+    figures: tuple[str, ...] = Field(min_length=1, description="Metrics on the validation split.")
     share: float = Field(gt=0, le=1, description="Largest allowed share of the other row's training images.")
 
 
@@ -60,16 +60,16 @@ class Fails(_Claim):
     kind: Literal["fails"]
     rows: tuple[str, ...] = Field(min_length=1, description="The rows claimed to fail.")
     figures: tuple[str, ...] = Field(
-        min_length=1, description="Figures to compare with those of the untrained generator."
+        min_length=1, description="Metrics to compare with those of the untrained generator."
     )
 
 
 class Reaches(_Claim):
-    """The figures of a row's final evaluation reach given minimum values."""
+    """The metrics of a row's final evaluation reach given minimum values."""
 
     kind: Literal["reaches"]
     row: str = Field(description="The row.")
-    at_least: dict[str, float] = Field(min_length=1, description="Figure → minimum value.")
+    at_least: dict[str, float] = Field(min_length=1, description="Metric → minimum value.")
 
 
 Claim = Annotated[Better | NotWorse | Faster | Fails | Reaches, Field(discriminator="kind")]
@@ -91,10 +91,10 @@ class StudyConfig(_Frozen):
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     margins: dict[str, float] = Field(
-        {}, description="Figure → difference too small to matter; an interval within ± this value means `not held`."
+        {}, description="Metric → difference too small to matter; an interval within ± this value means `not held`."
     )
     shown: tuple[str, ...] = Field(
-        min_length=1, description="Figures shown in the tables, by the beginning of their name."
+        min_length=1, description="Metrics shown in the tables, by the beginning of their name."
     )
     curves: tuple[str, ...] = Field((), description="Rows with curves; if absent, all rows.")
     claims: tuple[Claim, ...] = Field((), description="The claims, in the order in which they are judged.")

@@ -17,7 +17,7 @@ PACKAGES = ("jinja2", "matplotlib", "scipy")
 
 
 def require_packages() -> None:
-    """Raises ModuleNotFoundError if a package is missing, before hours of training instead of after."""
+    """Raises ModuleNotFoundError if a package is missing; called before training, which takes hours."""
     for name in PACKAGES:
         importlib.import_module(name)
 

@@ -109,11 +109,11 @@ def _row_manifest(manifest: Manifest, config: StudyConfig, row: str) -> Manifest
 
 
 def _validated_figure(config: StudyConfig, evaluate: dict[str, Any]) -> str:
-    """Returns a shown figure that is computed on the validation split; the trainer needs it for its best checkpoint."""
+    """Returns a metric in study.shown that is computed on the validation split; it becomes the runs' train.best."""
     metrics = evaluate.get("metrics") or ()
     found = next((figure for figure in config.shown if figure.split("/")[0] in metrics), None)
     if found is None:
-        raise UserError(f"study.shown needs a figure from evaluate.metrics: {', '.join(metrics) or 'none'}")
+        raise UserError(f"study.shown has no metric from evaluate.metrics: {', '.join(metrics) or '(empty)'}; add one")
     return found
 
 

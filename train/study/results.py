@@ -1,4 +1,4 @@
-"""Reads the results of a study: figures by the beginning of their name, paired differences, validation curves."""
+"""Reads the results of a study: metrics by the beginning of their name, paired differences, validation curves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,17 +68,17 @@ class Results:
         return cls({(one["row"], one["seed"]): one for one in results})
 
     def value(self, row: str, seed: int, figure: str, part: str = "final") -> float | None:
-        """Returns a figure of the final or untrained evaluation; None if the run or the figure is missing."""
+        """Returns a metric of the final or untrained evaluation; None if the run or the metric is missing."""
         found = _named(self.by_cell.get((row, seed), {}).get(part) or {}, figure)
         return None if found is None else found["value"]
 
     def values(self, row: str, figure: str) -> dict[int, float]:
-        """Returns the final value of a figure by seed, for the runs that have it."""
+        """Returns the final value of a metric by seed, for the runs that have it."""
         found = {seed: self.value(row, seed, figure) for name, seed in self.by_cell if name == row}
         return {seed: value for seed, value in found.items() if value is not None}
 
     def sign(self, figure: str) -> int:
-        """Returns 1 if larger values of a figure are better or no run has it, −1 if smaller values are better."""
+        """Returns 1 if larger values of a metric are better or no run has it, −1 if smaller values are better."""
         found = [_named(result["final"] or result["untrained"], figure) for result in self.by_cell.values()]
         return next((1 if one["better"] == "higher" else -1 for one in found if one is not None), 1)
 
@@ -113,9 +113,9 @@ class Results:
         return reached[0] / images if reached else float("inf")
 
     def failed_to_learn(self, row: str, seed: int, figures: Sequence[str]) -> bool | None:
-        """Returns whether a run diverged, or ended no better than the untrained generator's interval in every figure.
+        """Returns whether a run diverged, or ended no better than the untrained generator's interval in every metric.
 
-        None if the run failed or a figure is missing.
+        None if the run failed or a metric is missing.
         """
         result = self.by_cell.get((row, seed))
         if result is None or result["status"] == "failed":

@@ -163,7 +163,7 @@ def _is_complete(study: Study, cell: Cell) -> bool:
 
 
 def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
-    """Writes the result of a run: status, figures of validation and final evaluation, parameters, versions."""
+    """Writes the result of a run: status, metrics of validation and final evaluation, parameters, versions."""
     folder = study.run_folder(cell)
     tail = _tail(folder / "study.log")
     status = DONE if code == 0 else DIVERGED if code == 1 and "loss is" in tail else FAILED
@@ -191,14 +191,14 @@ def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
 
 
 def _validation(folder: Path) -> list[dict[str, Any]]:
-    """Returns step and figures of each evaluation on the validation split."""
+    """Returns step and metrics of each evaluation on the validation split."""
     path = folder / "evaluations.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     return [{"step": line["step"], "figures": line["figures"]} for line in lines]
 
 
 def _figures(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
-    """Returns the figures of the final evaluation by full name: value, interval, direction."""
+    """Returns the metrics of the final evaluation by full name: value, interval, direction."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted((folder / "evaluation").glob("*.json")):
         data = json.loads(path.read_text())

@@ -43,7 +43,7 @@ def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate:
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
-    """Returns the exact one-sided p value of random signs, against a positive mean; [n] → (0, 1].
+    """Returns the exact one-sided p value of the sign-flip test for a positive mean; [n] → (0, 1].
 
     It is the share of all 2^n sign patterns with a sum of at least the observed sum. With n = 6 its minimum is 1/64.
     """
@@ -59,7 +59,7 @@ def binomial_p(successes: int, n: int) -> float:
 
 
 def by_interval(found: Estimate, margin: float = 0.0) -> Verdict:
-    """Held if the interval is above 0; not held if it is below 0 or inside ±margin; otherwise undecided."""
+    """Returns held if the interval is above 0, not held if it is below 0 or inside ±margin, otherwise undecided."""
     if found.low > 0:
         return "held"
     if found.high < 0 or (-margin < found.low and found.high < margin):
@@ -68,14 +68,14 @@ def by_interval(found: Estimate, margin: float = 0.0) -> Verdict:
 
 
 def not_worse(found: Estimate, margin: float) -> Verdict:
-    """Held if the interval is above −margin, not held if it is below, otherwise undecided."""
+    """Returns held if the interval is above −margin, not held if it is below, otherwise undecided."""
     if found.low > -margin:
         return "held"
     return "not held" if found.high < -margin else "undecided"
 
 
 def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
-    """Held if this many successes are improbable by chance, not held if this many failures are, else undecided."""
+    """Returns held if this many successes are improbable by chance, not held for failures, otherwise undecided."""
     if n and binomial_p(successes, n) <= alpha:
         return "held"
     return "not held" if n and binomial_p(n - successes, n) <= alpha else "undecided"

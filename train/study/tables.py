@@ -17,7 +17,7 @@ PUBLISHED = {"fid": "published FID (CUB)", "clip_score": "published CLIP score (
 
 
 def rows_table(config: StudyConfig, results: Results) -> "pd.DataFrame":
-    """Returns a line for each row: published values, trainable parameters, runs by status, estimate of each figure."""
+    """Returns a line for each row: published values, trainable parameters, runs by status, estimate of each metric."""
     import pandas as pd
 
     estimates, lines = row_estimates(config, results, config.shown), []
@@ -45,7 +45,7 @@ def claims_table(judged: list[Judged]) -> "pd.DataFrame":
                     "claim": number,
                     "verdict": one.verdict,
                     "comparison": part.what,
-                    "figure": part.figure,
+                    "metric": part.figure,
                     "mean [interval]": spread(part.found, part.figure),
                     "p": "" if part.p is None else f"{part.p:.3f}",
                     "part": part.verdict,

@@ -109,5 +109,5 @@ def _pairs(n: int, config: StudyConfig) -> str:
 
 
 def row_estimates(config: StudyConfig, results: Results, figures: Sequence[str]) -> dict[str, dict[str, Estimate]]:
-    """Returns mean and interval over the seeds, for every row and figure."""
+    """Returns mean and interval over the seeds, for every row and metric."""
     return {row: {figure: _mean(results, row, figure, config) for figure in figures} for row in config.rows}

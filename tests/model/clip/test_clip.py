@@ -173,7 +173,7 @@ def test_files_that_are_not_a_clip_are_rejected(tmp_path):
     state = random_clip_state(layers=1)
     del state["ln_final.weight"]
     torch.save(state, tmp_path / "lacking.pt")
-    with pytest.raises(ValueError, match="does not fit OpenAI's CLIP"):
+    with pytest.raises(ValueError, match="does not match OpenAI's CLIP"):
         load_clip(tmp_path / "lacking.pt")
 
 
