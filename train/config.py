@@ -107,8 +107,10 @@ class TrainConfig(BaseModel):
     ema: float = Field(
         0.0, ge=0, lt=1, description="Decay of the generator's moving average; 0 (as in the paper) disables it."
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="bf16 uses autocast everywhere except in the discriminator's real branch and its penalty."
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32",
+        description="bf16 uses autocast everywhere except in the discriminator's real branch and its penalty; auto "
+        "selects bf16 on a GPU or CPU that computes it in hardware (CPU: AVX-512), otherwise fp32.",
     )
 
     flip: bool = Field(

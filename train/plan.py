@@ -15,7 +15,7 @@ from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train import checkpoints
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import World
-from hspcgan.train.setup import Run, require_wandb
+from hspcgan.train.setup import Run, require_wandb, with_precision
 from hspcgan.train.step import losses
 
 STATE_BYTES = 16  # per trainable parameter: weight, gradient and Adam's two moments, float32 each
@@ -59,7 +59,8 @@ def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list
     Raises:
         UserError: an invalid section, sizes that do not match, a CLIP that is neither on disk nor from OpenAI.
     """
-    config, model = manifest.section("train", TrainConfig), manifest.section("model", ModelConfig)
+    config = with_precision(manifest.section("train", TrainConfig), world.device)
+    model = manifest.section("model", ModelConfig)
     clip = _clip_sizes(manifest) if run is None else meta_like(run.clip)
     networks, memory = meta_networks(model, clip), step_memory(model, config, clip, world.size)
     g, d, head = (f"{_parameters(network) / 1e6:.2f} M" for network in networks)

@@ -1,5 +1,6 @@
 """Builds a training run from a manifest: frozen CLIP, networks, optimizers and batches. Writes nothing."""
 
+import logging
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.data import Batch, Batches
 from hspcgan.train.distributed import World
 from hspcgan.train.step.swaps import WordSwaps
+
+log = logging.getLogger("hspcgan.train")
 
 
 @dataclass
@@ -88,7 +91,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
         UserError: an invalid section, a missing package, a missing or damaged cache, a cache made with another CLIP,
             or sizes that do not match.
     """
-    config = manifest.section("train", TrainConfig)
+    config = with_precision(manifest.section("train", TrainConfig), world.device)
     if not manifest.run.is_dir():
         require_writable(manifest.run)  # a finished run on a read-only disk can be read
     if world.is_main:
@@ -140,6 +143,21 @@ def build_run(manifest: Manifest, world: World) -> Run:
         batches=batches,
         tap_blocks=tap_blocks,
     )
+
+
+def with_precision(config: TrainConfig, device: torch.device) -> TrainConfig:
+    """Returns the config with `precision: auto` replaced by fp32 or bf16; warns if bf16 is slow on the device."""
+    if config.precision == "fp32":
+        return config
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    if config.precision == "auto":
+        return config.model_copy(update={"precision": "bf16" if fast else "fp32"})
+    if not fast:
+        log.warning("this %s emulates bf16, which is slow; set train.precision: auto or fp32", device.type.upper())
+    return config
 
 
 def _networks(

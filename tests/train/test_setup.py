@@ -4,6 +4,7 @@ import re
 import sys
 
 import pytest
+import torch
 from helpers.cli import hspcgan
 from helpers.runs import make_cache, write_manifest
 
@@ -11,9 +12,10 @@ from hspcgan.evaluate.checkpoints import text_settings
 from hspcgan.model.checkpoint import read_card
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import checkpoints, loop
+from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import start
 from hspcgan.train.plan import missing
-from hspcgan.train.setup import build_run
+from hspcgan.train.setup import build_run, with_precision
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -100,3 +102,27 @@ def test_a_cache_without_token_features_fits_models_that_read_the_sentence_alone
         build_run(load_manifest(str(path), ["model.context=tokens"]), start("cpu"))
     for fitting in (["model.context=sentence"], ["model.kind=galip", "model.prompts=fc", "model.gate=append"]):
         build_run(load_manifest(str(path), fitting), start("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("capability", "asked", "expected", "warned"),
+    [
+        ("AVX512", "auto", "bf16", False),
+        ("AVX2", "auto", "fp32", False),
+        ("AVX2", "fp32", "fp32", False),
+        ("AVX512", "bf16", "bf16", False),
+        ("AVX2", "bf16", "bf16", True),
+    ],
+)
+def test_auto_precision_is_bf16_only_where_the_cpu_computes_it(
+    monkeypatch, caplog, capability, asked, expected, warned
+):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    config = TrainConfig(steps=1, precision=asked)
+    assert with_precision(config, torch.device("cpu")).precision == expected
+    assert ("emulates bf16" in caplog.text) == warned
+
+
+def test_a_run_with_auto_precision_records_the_precision_it_used(make_run, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert make_run(precision="auto").fixed_settings()["train.precision"] == "bf16"
