@@ -21,7 +21,7 @@ class BenchConfig(BaseModel):
         "annotator; encode: encoding captions and their phrases into features; scale: ingest, concepts, writer and "
         "reader on many captions; train: steps, loader, mining and sampling."
     )
-    captions: int = Field(ge=2, le=100_000_000, description="Number of captions for the fast code.")
+    captions: int = Field(ge=2, le=100_000_000, description="Number of captions for hspcgan's code.")
     compared: int = Field(
         ge=1,
         le=100_000_000,

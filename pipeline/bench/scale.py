@@ -216,7 +216,7 @@ def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]
 
 
 def _features(width: int, partial: PartialCache) -> Job:
-    """Replaces CLIP: features that cost almost nothing, with a token row per word plus begin and end of text."""
+    """Replaces CLIP: returns features in almost no time, with a token row per word plus begin and end of text."""
     texts = partial.unique_texts(encode.Templates().model_dump())
     order = text_order.write_order(texts, lambda table: _lengths(table["text"]), partial.scratch("encode"), PER_SHARD)
     read = functools.partial(text_order.read_shard, order)

@@ -40,7 +40,7 @@ def lock(folder: Path) -> IO[str]:
 
 
 def is_work_folder(folder: Path) -> bool:
-    """Whether a folder has a lock file with the mark, or only an unmarked lock file, left by a killed process."""
+    """Whether a folder has a marked lock file, or nothing but an unmarked one, which a killed process may leave."""
     try:
         with os.fdopen(os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8") as file:
             return file.read(len(MARK) + 1) == MARK or os.listdir(folder) == [LOCK]

@@ -209,7 +209,7 @@ class Cache(Tables):
         return self.info["stages"]["encode"].get("tokens", True)
 
     def require_tokens(self, reader: str) -> None:
-        """Raises UserError if the cache has no token features; `reader` is what needs them, for the message."""
+        """Raises UserError if the cache has no token features; `reader` names, for the message, what needs them."""
         if not self.has_tokens:
             raise UserError(
                 f"{self.path} has no token features (encode.tokens: false), but {reader} needs them; set "
@@ -217,7 +217,7 @@ class Cache(Tables):
             )
 
     def require_texts(self, texts: Mapping[str, Any], owner: str) -> None:
-        """Raises UserError if the cache has another annotator or other templates than `owner`, a name for the message.
+        """Raises UserError if the cache has another annotator or other templates than `owner`, which the message names.
 
         `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; missing keys are not compared.
         """

@@ -1,4 +1,4 @@
-"""Finds a training tree for each caption: among its parses and their variants, the closest to FACTUAL's gold graph.
+"""Finds a training tree for each caption: of its parses and their variants, the closest to FACTUAL's gold graph.
 
 FACTUAL has no trees. If the rules derive the gold tuples from a tree, the tree is correct as far as the rules use it.
 Three out of four captions have such a tree among their parses and the variants one or two attachments away.

@@ -78,7 +78,7 @@ def _gpu() -> Finding:
 
 
 def _clip_import() -> Finding:
-    """Whether clip can be imported: it needs pkg_resources, which setuptools 81 removed."""
+    """Checks whether clip can be imported: it needs pkg_resources, which setuptools 81 removed."""
     if importlib.util.find_spec("pkg_resources") is None:
         return Finding("packages", "clip imports", False, "pkg_resources is missing", "pip install 'setuptools<81'")
     return Finding("packages", "clip imports", True, "pkg_resources is available")

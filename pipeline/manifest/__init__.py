@@ -100,7 +100,7 @@ class Manifest:
 
     @property
     def texts(self) -> dict[str, Any]:
-        """The settings, if given, for parsing captions and wording phrases; see `Cache.require_texts`."""
+        """The settings, if given, for parsing captions and for the prompts of phrases; see `Cache.require_texts`."""
         return {"parse": self.raw.get("parse"), "templates": (self.raw.get("encode") or {}).get("templates")}
 
     @property

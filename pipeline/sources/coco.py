@@ -36,7 +36,7 @@ class CocoSource:
         self._parts = self._find(year)
 
     def _find(self, year: int | None) -> list[tuple[str, Path, Path]]:
-        """(split, annotation file, image folder) of each part present; raises UserError if the tree is not COCO's."""
+        """Returns (split, annotation file, image folder) of each part. Raises UserError if the tree is not COCO's."""
         matches = [
             (match, path)
             for path in sorted((self.root / "annotations").glob("captions_*.json"))

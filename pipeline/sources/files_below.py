@@ -1,4 +1,4 @@
-"""Lists the files below a local folder, following links, and reports folders that cannot be listed; image suffixes."""
+"""Lists the files below a local folder, also through links, and the folders that cannot be listed; image suffixes."""
 
 import functools
 import os

@@ -185,7 +185,7 @@ def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 
 
 def _column(cells: pa.Array, holds_images: bool) -> pa.Array:
-    """Converts the strings of a column to bytes, and plain binary cells of the first column, images, to {bytes}."""
+    """Converts the strings of a column to bytes, and plain binary cells of the first column, the images, to {bytes}."""
     if holds_images and (pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type)):
         return pa.StructArray.from_arrays([cells.cast(pa.large_binary())], ["bytes"], mask=cells.is_null())
     return cells.cast(_as_bytes(cells.type))

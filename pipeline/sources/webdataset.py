@@ -41,7 +41,7 @@ Span = tuple[int, int]
 
 @dataclass
 class _Members:
-    """A sample as its shard is listed."""
+    """A sample to which members are added while its shard is listed."""
 
     tar: Path
     files: dict[str, Span] = field(default_factory=dict)  # by suffix, lower case, from the first dot on
@@ -189,7 +189,7 @@ def _broken(tar: Path, error: Exception) -> str:
 
 
 def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
-    """The signature of a member, read while its tar is open: opening a tar at a URL again would read megabytes."""
+    """Returns the signature of a member while its tar is open: reopening a tar at a URL would download megabytes."""
     if suffix not in _CAPTIONS or size > MAX_CAPTION_BYTES:
         return sampled_sha256(file, offset, size)
     file.seek(offset)

@@ -62,8 +62,8 @@ class EncodeConfig(ClipChoice):
     templates: Templates = Field(default=Templates(), description="Prompt templates by kind of phrase.")
     tokens: bool = Field(
         True,
-        description="Store token features of captions. If false, the cache is smaller, but serves only models that "
-        "read nothing but sentence features (kind galip, or model.context: sentence).",
+        description="Store token features of captions. If false, the cache is smaller, but only models without token "
+        "features can use it (kind galip, or model.context: sentence).",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Device of the text tower; auto uses a GPU if there is one."
@@ -84,7 +84,8 @@ class Encoded:
 
 def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """
-    Returns raw sentence features float32 [n, d], token features float32 [tokens, d] per text, and bool [n]: truncated.
+    Returns raw sentence features float32 [n, d], token features float32 [tokens, d] per text, and bool [n], whether
+    each text was truncated.
 
     The context is trimmed to the longest text given, which is exact because CLIP's text attention is causal. Raises
     UserError naming the first text with features that are not finite.

@@ -35,7 +35,7 @@ class _Plan:
 
 
 def concept_row(concepts: Concepts) -> dict[str, Any]:
-    """A parsed caption as a row of schema.CONCEPTS, without its id."""
+    """Returns a parsed caption as a row of schema.CONCEPTS, without its id."""
     return {
         "entities": [
             {"phrase": e.text, "head": e.head, "start": e.start, "end": e.end, "word": e.word, "type": e.type}

@@ -1,4 +1,4 @@
-"""Computes taps: float16 patch features of each image's views from the frozen CLIP's image tower, which D reads.
+"""Computes taps: float16 patch features of each image's views from the frozen CLIP, which the discriminator reads.
 
 Legend: n images of a shard, V views, T taps, D width of the image tower, g patches per side.
 """

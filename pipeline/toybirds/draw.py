@@ -1,4 +1,4 @@
-"""Draws scenes as polygons by Pillow, at four times the size and then reduced, so that edges are smooth.
+"""Draws scenes as polygons with Pillow, at four times the size and then reduced, so that edges are smooth.
 
 Coordinates are fractions of the picture size, x to the right, y down; birds face right.
 """

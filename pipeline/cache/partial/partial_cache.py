@@ -99,7 +99,7 @@ class PartialCache(ShardStore):
         return {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
 
     def is_made_from(self, stage: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether a stage is complete and made from these inputs; earlier stages must be complete. Discards nothing."""
+        """Whether a stage is complete and made from these inputs; earlier stages must be complete. Removes nothing."""
         return self.is_complete(stage) and self.plan(stage)["fingerprint"] == self._asked(stage, inputs)["fingerprint"]
 
     def write(

@@ -145,7 +145,7 @@ def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def existence(tree: Tree, i: int) -> Iterator[Edge]:
-    """A preposition relates the subject of "be", as a main verb (not an auxiliary or copula), to the noun after it.
+    """If "be" is a main verb (no auxiliary or copula), its subject is related to the noun after a preposition.
 
     there is a red flower on the water → on (flower, water)
     """
@@ -235,7 +235,7 @@ def coordination(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def possession(tree: Tree, i: int) -> Iterator[Edge]:
-    """A possessor named by a noun or "whose" is related to its thing by "have"; not one named by a pronoun ("his").
+    """A noun or "whose" as possessor is related to the owned thing by "have"; possessive pronouns ("his") are not.
 
     a man's hat → have (man, hat)
     a bird whose wings are black → have (bird, wing), black (wing)

@@ -123,7 +123,7 @@ class _Caption:
 
 
 def _bare(name: str) -> str:
-    """The name in lower case, without its number: bowl:1 ⇒ bowl"""
+    """Returns the name in lower case, without its number: "bowl" for "bowl:1"."""
     return re.sub(r"(?<=\w)\s*:\d+$", "", name.lower())
 
 

@@ -71,7 +71,7 @@ class Naming:
         return self._is_compound(attribute) and attribute.word < head and not kind
 
     def owner(self, attribute: Attribute) -> str:
-        """The whole in a compound of a whole and its part, as in "tree branch"; "" for other attributes."""
+        """Returns the whole in a compound of a whole and its part, "tree" in "tree branch"; "" for other attributes."""
         entity = self.concepts.entities[attribute.entity]
         beside = attribute.word + 1 == entity.word and self.tokens[attribute.word].upos == "NOUN"
         describes = attribute.text in lexicon("describing_nouns") or attribute.text in lexicon("name_openers")

@@ -1,4 +1,4 @@
-"""Trains the toy stanza (tokenizer, tagger, lemmatizer, parser) by stanza's training scripts on the toy grammar.
+"""Trains the toy stanza (tokenizer, tagger, lemmatizer, parser) with stanza's training scripts on the toy grammar.
 
 The only data are gold annotations of training scenes: no word vectors, no language model, no network. The folder is
 loaded by path like other stanza models, and `accuracy` measures it with the rules of `pipeline.concepts`.

@@ -85,12 +85,12 @@ Variation = Callable[[g.Word, np.random.Generator], g.Word]
 
 
 def phrase(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """Keeps only one noun phrase: with a blue belly and red wings → a blue belly and red wings"""
+    """Keeps only one noun phrase: "with a blue belly and red wings" → "a blue belly and red wings"."""
     return _as_root(_pick(rng, [word for word in root.in_order() if word.upos == "NOUN"]))
 
 
 def shorter(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """Removes a phrase or conjunct: a yellow bird with a blue belly is perched … → a yellow bird is perched …"""
+    """Removes a phrase or conjunct: "a yellow bird with a blue belly is perched …" → "a yellow bird is perched …"."""
     sides = [side for word in root.in_order() for side in (word.left, word.right)]
     found = [(side, child) for side in sides for child in side if child.deprel in ("nmod", "conj", "obl")]
     if found:
@@ -100,14 +100,14 @@ def shorter(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def telegram(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """Removes determiners: a yellow bird with a blue belly → yellow bird with blue belly"""
+    """Removes determiners: "a yellow bird with a blue belly" → "yellow bird with blue belly"."""
     for word in list(root.in_order()):
         word.left = [child for child in word.left if child.deprel != "det"]
     return root
 
 
 def reduced(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """Removes an auxiliary: a yellow bird is perched on a branch → a yellow bird perched on a branch"""
+    """Removes an auxiliary: "a yellow bird is perched on a branch" → "a yellow bird perched on a branch"."""
     if root.upos != "VERB" or not any(child.upos == "AUX" for child in root.left):
         return root
     subject = _parted(root)
@@ -116,7 +116,7 @@ def reduced(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def relative(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """Makes a clause relative: this small bird has red wings → this small bird that has red wings"""
+    """Makes a clause relative: "this small bird has red wings" → "this small bird that has red wings"."""
     if root.upos != "VERB" or root.lemma == "be":
         return root
     label = next(child.deprel for child in root.left if child.deprel.startswith("nsubj"))
@@ -128,13 +128,13 @@ def relative(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def placed(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """Removes the verb before a place: a yellow bird sits on a branch → a yellow bird on a branch"""
+    """Removes the verb before a place: "a yellow bird sits on a branch" → "a yellow bird on a branch"."""
     places = [child for child in root.right if child.deprel == "obl"]
     return _parted(root).after(places[0], "nmod") if places else root
 
 
 def several(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """Makes the subject plural and removes the verb: a yellow bird sits on a branch → two yellow birds on a branch"""
+    """Makes the subject plural and removes the verb: "a yellow bird sits on a branch" → "two yellow birds on …"."""
     head = placed(root, rng)
     if head.lemma in COUNTABLE:
         head.text, head.xpos, head.feats = head.lemma + "s", "NNS", "Number=Plur"
@@ -145,7 +145,7 @@ def several(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def pronoun(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """Uses a pronoun as subject: this small bird has red wings → it has red wings; … and has … → … and it has …"""
+    """Uses a pronoun as subject: "this small bird has red wings" → "it has red wings", "and has" → "and it has"."""
     feats = "Case=Nom|Gender=Neut|Number=Sing|Person=3|PronType=Prs"
     second = [child for child in root.right if child.deprel == "conj" and child.upos == "VERB"]
     if second and rng.random() < 0.5:
@@ -158,7 +158,7 @@ def pronoun(root: g.Word, rng: np.random.Generator) -> g.Word:
 
 
 def coloured(root: g.Word, rng: np.random.Generator) -> g.Word:
-    """Adds a colour to an adjective, also in a predicate: a yellow bird → a yellow and red bird"""
+    """Adds a colour to an adjective, also in a predicate: "a yellow bird" → "a yellow and red bird"."""
     word = _pick(rng, [word for word in root.in_order() if word.upos == "ADJ"] or [None])
     if word and not word.right:
         other = g.adjective(_pick(rng, COLOURS)).before(g.conjunction(), "cc")
@@ -173,14 +173,14 @@ VARIATIONS: tuple[Variation, ...] = (
 
 
 def other_word(root: g.Word, rng: np.random.Generator) -> None:
-    """Replaces a word by an unknown word: a yellow bird with a blue belly → a yellow bird with a blue tail"""
+    """Replaces a word by an unknown word: "a yellow bird with a blue belly" → "a yellow bird with a blue tail"."""
     word = _pick(rng, [word for word in root.in_order() if word.upos in OTHER_WORDS])
     if word.xpos != "NNS":
         word.text = word.lemma = _pick(rng, OTHER_WORDS[word.upos])
 
 
 def last_comma(root: g.Word) -> None:
-    """Adds a comma before "and" in a list or before a clause: … red wings and a crest → … red wings, and a crest"""
+    """Adds a comma before "and" in a list or before a clause: "red wings and a crest" → "red wings, and a crest"."""
     for word in list(root.in_order()):
         listed = [child for child in word.right if child.deprel == "conj"]
         if listed and listed[-1].left[0].deprel == "cc" and (len(listed) > 1 or word.upos != "NOUN"):
