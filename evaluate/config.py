@@ -94,15 +94,15 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     )
     caption: Literal["first", "keyed"] = Field(
         "keyed",
-        description="Caption to draw for each image: keyed selects it by seed and image key, first takes the first.",
+        description="Caption to draw for each image. keyed: selected by a hash of seed and key; first: the first.",
     )
     seed: int = Field(
-        0, ge=0, le=2**63 - 1, description="Seed for images, captions and, together with the caption id, noise."
+        0, ge=0, le=2**63 - 1, description="Seed for the choice of images and captions, and for the noise."
     )
     scorers: dict[str, str] = Field(
         {"held-out": "toy-scorer", "trainer": "toy-clip"},
         min_length=1,
-        description="Label of a scorer, part of the names of its values → CLIP weights: a shipped name or a path.",
+        description="Label of a scorer, as in the names of its values → CLIP weights: a shipped name or a path.",
     )
     metrics: tuple[str, ...] = Field(
         DEFAULT_METRICS, min_length=1, description=f"Metrics to compute, from {', '.join(METRICS)}."

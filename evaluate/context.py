@@ -62,7 +62,7 @@ class EvaluationContext:
 
     @property
     def figure_prefixes(self) -> list[str]:
-        """The first parts, metric/scorer, of the names of all metric values that will be computed."""
+        """The prefix metric/scorer of the name of each metric value that will be computed."""
         return [head(metric, tower.label) for metric in self.config.metrics for tower in self.towers_of(metric)]
 
     @property
@@ -186,7 +186,9 @@ def _for_validation(config: EvaluateConfig, cache: Cache) -> tuple[EvaluateConfi
     split = config.validation or "val"
     if not len(cache.split_rows(split)):
         if config.validation is not None:
-            raise UserError(f"evaluate.validation is {split!r}, but {cache.path} has no image in this split")
+            raise UserError(
+                f"evaluate.validation is {split!r}, but {cache.path} has no image in this split; set another one"
+            )
         note = f"no val split in {cache.path}: the best checkpoint is selected with captions of split {config.split}"
         return config, note
     return config.model_copy(update={"split": split, "samples": None, "reference": None}), ""

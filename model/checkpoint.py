@@ -131,7 +131,7 @@ def load(
         if clip_file is None:
             raise UserError(
                 f"the CLIP of {path}, {seen['name']} (sha256 {seen['sha256']}), is not found at "
-                f"{seen.get('path_hint')} (relative to that folder); give its path by --clip"
+                f"{seen.get('path_hint')} (relative to that folder); give its path with --clip"
             )
         clip = load_clip(clip_file, allow_unverified, rounded)
     elif clip.rounded != rounded and clip.path is not None:

@@ -77,7 +77,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     clip_input: Literal["exact", "galip"] = Field(
         "exact",
         description="Conversion of images for CLIP. exact: to [0, 1], resized with antialiasing; galip: to [0.5, 1], "
-        "resized to nearest pixels, as in GALIP's code, for weights trained with it.",
+        "resized by nearest neighbour, as in GALIP's code, for weights trained with it.",
     )
     channels: tuple[int, ...] | None = Field(
         None,

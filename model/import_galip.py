@@ -173,5 +173,5 @@ def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
         if not same_shape or not torch.allclose(value, ours[key].float(), rtol=HALF_ROUNDING, atol=1e-6):
             raise UserError(
                 f"{path} was not trained with {clip.name} (sha256 {clip.sha256}): {FROZEN}{key} differs; "
-                f"give the CLIP that it was trained with by --clip"
+                f"give the CLIP of its training with --clip"
             )

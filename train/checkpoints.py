@@ -97,7 +97,7 @@ def best(folder: Path) -> Best | None:
         return Best(pointer.parent / name, float(value), figure)
     except ValueError as error:
         raise UserError(
-            f"{pointer} is damaged: expected a checkpoint, then a value and its metric; remove it"
+            f"{pointer} is damaged: expected the name of a checkpoint, then a value and its metric; remove it"
         ) from error
 
 
@@ -118,8 +118,8 @@ def resume(run: Run) -> int:
             part.load_state_dict(state[name])
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{path / 'state.pt'} is damaged: {name} does not match ({type(error).__name__}: {error}); remove the "
-                "checkpoint, and write the name of an earlier checkpoint into checkpoints/latest"
+                f"{path / 'state.pt'} is damaged: {name} does not match this run ({type(error).__name__}: {error}); "
+                "remove the checkpoint, and write the name of an earlier checkpoint into checkpoints/latest"
             ) from error
     torch.set_rng_state(state["random"])
     if run.world.device.type == "cuda" and "random_cuda" in state:
@@ -196,7 +196,7 @@ def _checked_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def _require_shape(state: Any) -> None:
-    """UserError if the content of a state.pt does not have the structure that `_state` creates."""
+    """Raises UserError if the content of a state.pt does not have the structure that `_state` creates."""
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
         raise UserError(f"it contains a {type(state).__name__}, expected a dictionary with the state of a run")
     wanted = {"step": int, "fixed": dict, "random": Tensor}

@@ -42,7 +42,7 @@ class TrainConfig(BaseModel):
     )
 
     loss: Literal["hinge", "margin"] = Field(
-        "margin", description="Discriminator loss: hinge is eq. 3, margin the last line of eq. 4."
+        "margin", description="Discriminator loss. hinge: eq. 3; margin: last line of eq. 4."
     )
     margin: float = Field(2.0, gt=0, description="α in eq. 4 and 5; used only with loss: margin.")
     mining: Literal["none", "mis", "fake", "mis+fake"] = Field(
@@ -79,9 +79,8 @@ class TrainConfig(BaseModel):
     contrast_temperature: float = Field(0.05, gt=0, description="Softmax temperature of the contrastive term.")
     swap_words: tuple[tuple[str, ...], ...] = Field(
         (),
-        description="Groups of words such as [[short, long], [red, blue]]. If a caption contains a word from a group, "
-        "this caption with the word replaced by another one from the group is a wrong caption for the contrastive "
-        "term (contrast) and for mining (mine_swaps).",
+        description="Groups of words such as [[short, long], [red, blue]]. Replacing a word of a caption with another "
+        "word from its group gives a wrong caption for the contrastive term (contrast) and for mining (mine_swaps).",
     )
     mine_swaps: bool = Field(
         False,

@@ -198,7 +198,7 @@ class Batches:
         )
 
     def _condition(self, captions: np.ndarray) -> Condition:
-        """Returns the condition of this process's rows; padding, and so rounding, is that of the global batch."""
+        """Returns the condition of this process's rows, padded as in the global batch so that rounding is equal."""
         longest = int((self.cache.offsets[captions + 1] - self.cache.offsets[captions]).max())
         arrays = collate(self.cache.texts, captions[self.rows], self.n_entities, n_tokens=longest)
         return Condition.from_arrays(arrays)

@@ -1,4 +1,4 @@
-"""Periodic evaluation: scores checkpoints as set in the `evaluate` section and keeps the best checkpoint so far."""
+"""Periodic evaluation: scores checkpoints as `evaluate` in the manifest specifies, and keeps the best so far."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PeriodicEvaluator:
             self.context = prepare(run.manifest, validation=True)
         wanted, heads = run.config.best, self.context.figure_prefixes
         if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
-            raise UserError(f"train.best is {wanted!r}, but the evaluation computes {', '.join(heads)}; set one")
+            raise UserError(f"train.best is {wanted!r}, but the evaluation computes {', '.join(heads)}; choose one")
         self.context.subfolder, self.context.keep_drawn = "steps", False
 
     def due(self, step: int) -> bool:

@@ -171,7 +171,7 @@ def _networks(
     if loaded.config != model_config:
         ours, theirs = model_config.model_dump(), loaded.config.model_dump()
         differing = ", ".join(
-            f"{key}: {theirs[key]} there, {ours[key]} here" for key in ours if ours[key] != theirs[key]
+            f"{key}: {theirs[key]} in the checkpoint, {ours[key]} here" for key in ours if ours[key] != theirs[key]
         )
         raise UserError(f"train.initial: {path} has other model settings ({differing}); change the model section")
     return loaded.generator.train(), loaded.discriminator.train(), loaded.head.train()
@@ -184,7 +184,7 @@ def _word_swaps(config: TrainConfig, cache: Cache, clip: FrozenClip) -> WordSwap
 
 
 def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_config: ModelConfig) -> None:
-    """UserError if the cache has other text settings, another image size or CLIP input than the manifest."""
+    """Raises UserError if the cache has other text settings, image size or CLIP input than the manifest."""
     if model_config.prompts != "fc":
         cache.require_texts(manifest.texts, manifest.name)
     if model_config.reads_tokens:
@@ -202,7 +202,7 @@ def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_co
 
 
 def require_wandb(config: TrainConfig) -> None:
-    """UserError if train.wandb is set and Weights & Biases is not installed."""
+    """Raises UserError if train.wandb is set and Weights & Biases is not installed."""
     if config.wandb and find_spec("wandb") is None:
         raise UserError("train.wandb is set, but wandb is not installed; `pip install wandb`, or remove train.wandb")
 

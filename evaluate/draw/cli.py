@@ -114,7 +114,7 @@ def interpolate(
     out: Path,
     dry_run: bool,
 ) -> None:
-    """Draw the steps between captions, between noises, or both.
+    """Draw interpolations between captions, between noises, or both.
 
     Goes from each TEXT to the next and from --seed to --to-seed; writes a strip (PNG) and a GIF that plays forwards and
     backwards.

@@ -32,7 +32,7 @@ class Edits:
         return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]
 
     def files(self) -> list[Path]:
-        """Returns the files to write: by caption and seed, the grid last. UserError as in `texts`, `clean_texts`."""
+        """Returns the files to write: by caption and seed, the grid last. UserError as in `texts` and `clean_texts`."""
         texts = self.texts()
         clean_texts(texts)
         names = [f"{i:02d}-{slug(text)}" for i, text in enumerate(texts)]

@@ -1,4 +1,4 @@
-"""Tests whether an image has the colours in its caption: its score must exceed that with one colour swapped."""
+"""Tests the colours of an image: it must score higher with its caption than with one colour of it swapped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures how much images from one caption vary with the noise; for comparison, real scenes for one caption."""
+"""Measures how much images from one caption vary with the noise; real scenes for one caption are the comparison."""
 
 from __future__ import annotations
 

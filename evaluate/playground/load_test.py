@@ -46,7 +46,7 @@ class Load:
             yield f"server memory: {warm:,.0f} MB after warm-up, {half:,.0f} MB at half time, {end:,.0f} MB at the end"
 
     def check(self) -> None:
-        """CheckFailedError if a response was lost."""
+        """Raises CheckFailedError if a response was lost."""
         if self.lost:
             raise CheckFailedError(f"{len(self.lost)} responses were lost, the first: {self.lost[0]}")
 

@@ -17,7 +17,7 @@ class QueueFullError(Exception):
 
 
 class Queue:
-    """First come, first served. Work runs in one thread, so that the server keeps responding."""
+    """A first-come, first-served queue. Work runs in one thread, so that the server keeps responding."""
 
     def __init__(self, longest: int = LONGEST):
         self.longest = longest

@@ -93,7 +93,7 @@ def read_state(query: Mapping[str, str], checkpoints: Collection[str]) -> State:
 
 
 def _caption(text: str, side: str) -> tuple[str, list[str]]:
-    """Returns the caption as ingest would store it, and its problems; an empty caption is left to the caller."""
+    """Returns the caption as ingest would store it, and its problems; an empty caption is not a problem here."""
     if len(text) > LONGEST:
         problem = f"Caption {side.upper()} has {len(text):,} characters, at most {LONGEST} are allowed; shorten it."
         return text[:LONGEST], [problem]

@@ -100,7 +100,7 @@ def from_other_run(run: RunFolder) -> list[Evaluation]:
 
 
 def shown_path(path: str, run: Path) -> str:
-    """Returns a path for a page to share: relative to the run's parent folder, otherwise only its last part."""
+    """Returns a path without private folders: relative to the run's parent folder, or only its last part."""
     if not Path(path).is_absolute():
         return path
     home = run.resolve().parent

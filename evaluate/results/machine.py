@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def machine() -> dict[str, str | int]:
-    """Returns commit of the code (empty outside a checkout), host, CPU, threads, GPU and Python version."""
+    """Returns the commit of the code (empty outside a checkout), host, CPU, threads, GPU and Python version."""
     return {
         "commit": _commit(),
         "host": socket.gethostname(),

@@ -19,7 +19,7 @@ MODEL, METRICS = "hspcgan.model", "hspcgan.evaluate.metrics"
 
 
 def content_key(**parts: Any) -> str:
-    """Returns the sha256 of named plain data."""
+    """Returns the sha256 of the arguments, which must be plain data."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -24,7 +24,7 @@ TRAINED = "trained"  # label of the checkpoint in the manifest's run
 
 @dataclass(frozen=True)
 class Subject:
-    """One column of an evaluation.
+    """Something to score: one column in the tables of an evaluation.
 
     `source` is the given path or shipped name. A checkpoint is opened only when it is scored, so that a missing
     checkpoint affects only its own column.

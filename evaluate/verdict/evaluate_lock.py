@@ -51,7 +51,7 @@ def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
 
 
 def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partial: bool = False) -> None:
-    """UserError if expectations apply to this evaluation, but it differs from evaluate.lock."""
+    """Raises UserError if expectations apply to this evaluation, but it differs from evaluate.lock."""
     lock, judged = context.config.lock, _judged(context, subjects)
     if lock is None or not judged:
         return
@@ -67,7 +67,7 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
 
 
 def lock_notes(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
-    """Returns a line for each subject whose expectations are not tied to its weights by evaluate.lock."""
+    """Returns a line for each subject with expectations whose weights or data evaluate.lock does not check."""
     lock, judged = context.config.lock, _judged(context, subjects)
     add = "add it by the same command with --update"
     if lock is None:
@@ -129,7 +129,7 @@ def stale_sections(context: EvaluationContext) -> list[str]:
 
 
 def require_sections(context: EvaluationContext) -> None:
-    """UserError if the cache was made with other data, parse or encode sections than those in the manifest."""
+    """Raises UserError if the cache was made with other data, parse or encode sections than the manifest has."""
     lines = stale_sections(context)
     if lines:
         raise UserError(

@@ -66,7 +66,7 @@ def named(names: Sequence[str], short: str) -> list[str]:
 
 
 def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
-    """ManifestError if the shortened name of an expectation matches several names."""
+    """Raises ManifestError if the shortened name of an expectation matches several names."""
     for name in expect:
         found = named(names, name)
         if len(found) > 1:

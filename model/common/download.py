@@ -65,7 +65,7 @@ def download(remote: Remote, folder: Path) -> Outcome:
             if (got := measure(path)) != wanted:
                 raise UserError(
                     f"{path} exists with {name} {got}, but the published file has {wanted}; move it away, or give "
-                    "another folder by --to"
+                    "another folder with --to"
                 )
         return Outcome(False, bool(checks))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -137,7 +137,7 @@ def require_writable(path: Path) -> None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file by `atomic_file`; strings are encoded as UTF-8."""
+    """Writes a file with `atomic_file`; strings are encoded as UTF-8."""
     with atomic_file(path) as work:
         work.write_bytes(content.encode() if isinstance(content, str) else content)
 

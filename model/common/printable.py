@@ -8,7 +8,7 @@ DIRECTIONS = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))
 
 
 def printable(text: str) -> str:
-    """Escapes control characters and direction overrides (as in \\x1b); line breaks and tabs are kept."""
+    """Escapes control characters and direction overrides, for example as \\x1b; line breaks and tabs are kept."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if _is_shown(char) else char.encode("unicode_escape").decode() for char in text)

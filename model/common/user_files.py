@@ -89,7 +89,7 @@ def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE) -> Iterator[byte
     """Yields the lines of an open file; UserError for a line of more than `limit` bytes, as in /dev/zero."""
     while line := file.readline(limit + 1):
         if len(line) > limit:
-            raise UserError(f"{path} has a line of more than {limit:,} bytes; give a file of text")
+            raise UserError(f"{path} has a line of more than {limit:,} bytes; give a text file")
         yield line
 
 

@@ -127,7 +127,7 @@ def test_a_clip_that_was_moved_must_be_given_by_path(saved, tmp_path):
     shutil.copytree(saved, moved)
     message = (
         r"tiny-clip \(sha256 .*\), is not found at .*tiny-clip\.pt \(relative to that folder\); "
-        "give its path by --clip"
+        "give its path with --clip"
     )
     with pytest.raises(ValueError, match=message):
         load(moved)

@@ -75,7 +75,7 @@ class Plain:
 
 
 def _penalty(matched: Tensor, inputs: list[Tensor]) -> Tensor:
-    """Gradient penalty 2 · mean ‖∇‖⁶, with one norm over taps and sentence together."""
+    """Returns the gradient penalty 2 · mean ‖∇‖⁶, with one norm over taps and sentence together."""
     gradients = torch.autograd.grad(matched.sum(), inputs, create_graph=True)
     return 2 * torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1).pow(6).mean()
 

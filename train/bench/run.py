@@ -131,7 +131,7 @@ def difference(run: Run, plain: Plain) -> float:
 
 
 def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
-    """Returns the median seconds per step for each trainer; all get the same batches; the first step is not counted."""
+    """Returns the median seconds per step of each trainer, without the first step; all get the same batches."""
     seconds: dict[str, list[float]] = {"plain": [], "galip": [], "hspcgan": []}
     for number in range(rounds + 1):
         images = galip.batches.images(galip.batches.choose(number)[0], np.zeros(galip.config.batch_size, int))

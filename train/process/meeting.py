@@ -57,7 +57,7 @@ def _wait(missing: Callable[[], str]) -> None:
 
 
 def _silent(address: str, port: int) -> str:
-    """Describes what is missing if nothing responds at the address."""
+    """Returns a description of process 0 if nothing responds at the address, otherwise an empty string."""
     try:
         socket.create_connection((address, port), timeout=5).close()
         return ""

@@ -50,7 +50,7 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, 
 
 
 def ema_decay(config: TrainConfig, step: int) -> float:
-    """Decay of the moving average at a step: rises from 0.1 as (1 + step) / (10 + step) up to `train.ema`.
+    """Returns the moving average's decay at a step: it rises from 0.1 as (1 + step) / (10 + step) up to `train.ema`.
 
     The rise removes random initial weights quickly. With `train.initial` the decay is constant, to keep those weights.
     """
@@ -59,7 +59,7 @@ def ema_decay(config: TrainConfig, step: int) -> float:
 
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """One step of the exponential moving average of the weights: average ← decay · average + (1 − decay) · network."""
+    """Updates the exponential moving average of the weights: average ← decay · average + (1 − decay) · network."""
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
 
 

@@ -27,7 +27,7 @@ class _Claim(_Frozen):
 
 
 class Better(_Claim):
-    """A row is better than other rows in all given metrics of the final evaluation; paired by seed."""
+    """A row is better than other rows, paired by seed, in all given metrics of the final evaluation."""
 
     kind: Literal["better"]
     row: str = Field(description="The row claimed to be better.")
@@ -36,7 +36,7 @@ class Better(_Claim):
 
 
 class NotWorse(_Claim):
-    """A row is not worse than other rows by more than the margin of each metric; paired by seed."""
+    """A row is not worse than other rows, paired by seed, by more than the margin of each metric."""
 
     kind: Literal["not-worse"]
     row: str = Field(description="The row claimed to be no worse.")
@@ -68,7 +68,7 @@ class Reaches(_Claim):
     """The metrics of a row's final evaluation reach given minimum values."""
 
     kind: Literal["reaches"]
-    row: str = Field(description="The row.")
+    row: str = Field(description="The row claimed to reach the values.")
     at_least: dict[str, float] = Field(min_length=1, description="Metric → minimum value.")
 
 
@@ -86,7 +86,7 @@ class StudyConfig(_Frozen):
     )
     final_metrics: tuple[str, ...] = Field(
         (),
-        description="Metrics of the final evaluation, in addition to evaluate.metrics, which are also computed on the "
+        description="Additional metrics of the final evaluation; those in evaluate.metrics are also computed on the "
         "validation split.",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")

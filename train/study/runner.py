@@ -76,7 +76,7 @@ def read_results(study: Study) -> list[dict[str, Any]]:
 
 
 def require_protocol(study: Study, results: Sequence[dict[str, Any]]) -> None:
-    """CheckFailedError if a result was made with a different protocol."""
+    """Raises CheckFailedError if a result was made with a different protocol."""
     for result in results:
         if result["protocol"] != study.hash:
             raise CheckFailedError(

@@ -75,7 +75,10 @@ def not_worse(found: Estimate, margin: float) -> Verdict:
 
 
 def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
-    """Returns held if this many successes are improbable by chance, not held for failures, otherwise undecided."""
+    """Returns held, not held or undecided by two binomial tests.
+
+    Held if so many successes are improbable by chance, not held if so many failures are.
+    """
     if n and binomial_p(successes, n) <= alpha:
         return "held"
     return "not held" if n and binomial_p(n - successes, n) <= alpha else "undecided"

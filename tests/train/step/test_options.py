@@ -136,7 +136,7 @@ def test_starting_weights_of_another_model_are_an_error_that_names_the_setting(m
     sections = run.manifest.raw | {"model": run.manifest.raw["model"] | {"head_width": 24}}
     sections["train"] = run.manifest.raw["train"] | {"initial": str(path)}
     (tmp_path / "wide.yaml").write_text(yaml.safe_dump(sections))
-    with pytest.raises(ValueError, match=r"head_width: .* there, 24 here"):
+    with pytest.raises(ValueError, match=r"head_width: .* in the checkpoint, 24 here"):
         build_run(load_manifest(str(tmp_path / "wide.yaml")), start("cpu"))
 
 
