@@ -1,4 +1,4 @@
-"""Shipped weights, with a list of their sha256 and their provenance."""
+"""Shipped weights, with their sha256 checksums and their provenance."""
 
 from pathlib import Path
 

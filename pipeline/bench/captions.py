@@ -32,7 +32,7 @@ def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
 
 
 def birds(count: int, seed: int) -> list[str]:
-    """Captions of toy birds, 12.6 words long on average."""
+    """Returns captions of toy birds with 12.6 words on average."""
     from hspcgan.pipeline.toybirds.captions import captions
     from hspcgan.pipeline.toybirds.scene import sample_scenes
 
@@ -41,7 +41,7 @@ def birds(count: int, seed: int) -> list[str]:
 
 
 def synthetic(count: int, seed: int = 0) -> list[str]:
-    """Captions of 6 to 19 words, 10.5 on average, as in COCO; word frequencies follow Zipf's law."""
+    """Returns captions of 6 to 19 words (10.5 on average), as in COCO; word frequencies follow Zipf's law."""
     draw = random.Random(seed)
     weights = {kind: list(accumulate(1 / (rank + 3) for rank in range(len(words)))) for kind, words in WORDS.items()}
 

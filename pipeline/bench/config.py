@@ -1,4 +1,4 @@
-"""Settings of a benchmark, its measured values, and the table of these values and their limits (bench.bars)."""
+"""Settings of a benchmark, and the table that compares its measured values with their limits (bench.bars)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ class BenchConfig(BaseModel):
     compared: int = Field(
         ge=1,
         le=100_000_000,
-        description="Number of captions for the naive baseline; for scale, the smaller number of captions.",
+        description="Number of captions for the naive baseline; for kind scale, the size of the small dataset.",
     )
     processes: int = Field(
-        1, ge=1, le=1_024, description="graphs: number of workers for the measurement with several processes."
+        1, ge=1, le=1_024, description="graphs: number of processes in the multi-process measurement."
     )
     file: Path | None = Field(
         None, description="File of captions to use, one per line; if empty, synthetic captions are used."
@@ -41,38 +41,38 @@ class BenchConfig(BaseModel):
         3, ge=1, le=1_000, description="train: how many times each variant is timed; the medians are reported."
     )
     clip_width: int = Field(
-        512, ge=64, le=8_192, multiple_of=64, description="Width of the text tower of the random CLIP; 512 in ViT-B/32."
+        512, ge=64, le=8_192, multiple_of=64, description="Width of the random CLIP's text encoder; 512 in ViT-B/32."
     )
-    clip_layers: int = Field(12, ge=1, le=256, description="Layers of that text tower; 12 in ViT-B/32.")
+    clip_layers: int = Field(12, ge=1, le=256, description="Layers of the random CLIP's text encoder; 12 in ViT-B/32.")
     image_width: int = Field(
         64,
         ge=64,
         le=8_192,
         multiple_of=64,
-        description="Width of the image tower of the random CLIP, which has 12 layers; 768 in ViT-B/32.",
+        description="Width of the random CLIP's image encoder, which has 12 layers; 768 in ViT-B/32.",
     )
     patch: int = Field(
-        8, ge=1, le=256, description="Side of the patches of that image tower, in pixels; 32 in ViT-B/32."
+        8, ge=1, le=256, description="Patch size of the random CLIP's image encoder, in pixels; 32 in ViT-B/32."
     )
     resolution: int = Field(
-        56, ge=8, le=2_048, description="Side of the images that the tower reads, in pixels; 224 in ViT-B/32."
+        56, ge=8, le=2_048, description="Input image size of the random CLIP, in pixels; 224 in ViT-B/32."
     )
     width: int = Field(
-        64, ge=8, le=65_536, description="scale: width of the substitute features; 512 in CLIP ViT-B/32."
+        64, ge=8, le=65_536, description="scale: width of the random features that replace CLIP's; 512 in ViT-B/32."
     )
     photos: Path | None = Field(
         None,
-        description="scale: folder of photos for the image stores; if empty, pseudo-random images.",
+        description="scale: folder of photos for the image store comparison; if empty, random images are used.",
     )
     folder: Path | None = Field(
-        None, description="scale: folder for the data and the caches; if empty, a temporary folder."
+        None, description="scale: folder for the data and the caches; if empty, a temporary folder is used."
     )
-    bars: dict[str, float] = Field(default={}, description="Limits of the measured values, by the name of the value.")
+    bars: dict[str, float] = Field(default={}, description="Limit of each measured value, by the name of the value.")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value. `name`: its key in bench.bars (the limits); `is_most`: whether its limit is an upper limit."""
+    """A measured value; `name` is the key of its limit in bench.bars, `is_most` whether this is an upper limit."""
 
     name: str
     what: str
@@ -86,7 +86,7 @@ class Figure:
 
 
 def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]:
-    """Formats measured values for a terminal, and returns whether all are within their limits.
+    """Formats measured values as a table for a terminal; also returns whether all are within their limits.
 
     Raises UserError for a limit without a measured value.
     """

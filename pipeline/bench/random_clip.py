@@ -42,7 +42,7 @@ def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
 
 
 def of_room(name: str) -> Callable[..., Any]:
-    """Loads a benchmark of `train` or `evaluate`, which `pipeline` cannot import, by its entry point."""
+    """Loads a benchmark of `train` or `evaluate` by its entry point, since `pipeline` cannot import these packages."""
     points = list(importlib.metadata.entry_points(group="hspcgan.benches", name=name))
     if not points:
         raise UserError(f"the installed package lacks the benchmark {name!r}; reinstall it: pip install -e .")

@@ -1,4 +1,4 @@
-"""Compares `prepare`, the reader, the trainer and the evaluator on a small and a large dataset, and image stores.
+"""Compares `prepare`, reader, trainer and evaluator on a small and a large dataset; also compares image stores.
 
 Each size runs in a separate process, so that its peak memory is measured separately.
 """
@@ -50,7 +50,7 @@ Rows = dict[str, dict[str, Any]]
 
 
 def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Measures memory and cost per caption for bench.captions and for bench.compared captions, and the image stores."""
+    """Measures memory and time per caption for bench.compared and bench.captions captions; also the image stores."""
     texts = load_captions(bench, RECORDED)
     recorded = {t: parse.concept_row(c) for t, c in zip(texts, Parser(config).parse(texts), strict=True)}
     small, large = (_at(count, bench, texts, recorded) for count in (bench.compared, bench.captions))
@@ -83,7 +83,7 @@ def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 
 
 def _at(count: int, bench: BenchConfig, texts: Sequence[str], recorded: Rows) -> dict[str, Any]:
-    """Runs `measure` and the benchmarks of the trainer's reader and the evaluator's selection on `count` captions."""
+    """Runs `measure`, the trainer's reader benchmark and the evaluator's selection benchmark on `count` captions."""
     context = multiprocessing.get_context("spawn")
 
     def alone(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -98,7 +98,7 @@ def _at(count: int, bench: BenchConfig, texts: Sequence[str], recorded: Rows) ->
 
 
 def write_shards(folder: Path, texts: Sequence[str], count: int) -> None:
-    """Writes `count` captions, five per image, as WebDataset shards; the images have 8 × 8 pixels and all differ."""
+    """Writes `count` captions, five per image, as WebDataset shards; images have 8 × 8 pixels, and no two are equal."""
     folder.mkdir()
     captions = (_caption(texts, number) for number in range(count))
     images = iter(lambda: list(itertools.islice(captions, PER_IMAGE)), [])
@@ -117,7 +117,7 @@ def write_shards(folder: Path, texts: Sequence[str], count: int) -> None:
 
 
 def _picture(number: int) -> bytes:
-    """Returns a PNG with the bits of a number as pixels: all images differ, since equal images get the same split."""
+    """Returns a PNG with the bits of a number as pixels, so that no two images are equal and get the same split."""
     bits = np.array([number >> bit & 1 for bit in range(64)], np.uint8).reshape(8, 8, 1)
     buffer = io.BytesIO()
     Image.fromarray(np.repeat(255 * bits, 3, axis=2)).save(buffer, "PNG")
@@ -130,7 +130,7 @@ def _caption(texts: Sequence[str], number: int) -> str:
 
 
 def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, Any]:
-    """Measures the seconds per part and the peak memory of this process, with and without pages of mapped files.
+    """Measures the seconds per part, the CPU time, and the peak memory with and without pages of mapped files.
 
     A small run first warms up the process.
     """
@@ -149,7 +149,7 @@ def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, A
 
 
 class _OwnPeak(threading.Thread):
-    """Peak memory of this process within the block in GB, sampled ten times per second; 0 on systems other than Linux.
+    """Peak memory of this process inside the `with` block, in GB, sampled ten times per second; 0 except on Linux.
 
     Pages of mapped files are left out, since the system reclaims them when other processes need memory.
     """
@@ -203,7 +203,7 @@ def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, fl
 
 
 def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Replaces the parser: returns the results recorded for a caption without the number at its end."""
+    """Replaces the parser: returns the result recorded for each caption without the number at its end."""
     rows = []
     for text in texts:
         base, _, number = text.rpartition(" ")
@@ -216,7 +216,7 @@ def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]
 
 
 def _features(width: int, partial: PartialCache) -> Job:
-    """Replaces CLIP: returns features in almost no time, with a token row per word plus begin and end of text."""
+    """Returns an encode job that replaces CLIP's features by random ones, which take almost no time to compute."""
     texts = partial.unique_texts(encode.Templates().model_dump())
     order = text_order.write_order(texts, lambda table: _lengths(table["text"]), partial.scratch("encode"), PER_SHARD)
     read = functools.partial(text_order.read_shard, order)
@@ -229,7 +229,7 @@ def _features(width: int, partial: PartialCache) -> Job:
 
 
 def _lengths(texts: pa.ChunkedArray) -> np.ndarray:
-    """Number of tokens of each text, int32 [n]: its words, begin and end of text."""
+    """Returns the number of tokens of each text, int32 [n]: one per word, plus begin and end of text; at most 77."""
     return np.minimum(77, pc.count_substring(texts, " ").to_numpy() + 3).astype(np.int32)
 
 

@@ -1,4 +1,4 @@
-"""Measures the speed of parsing and encoding: one caption at a time, as in a script, and our batches, in one run."""
+"""Measures the speed of parsing and encoding in one run: one caption at a time (the baseline), and in our batches."""
 
 import functools
 import tempfile
@@ -23,7 +23,7 @@ WARM_UP = 32  # captions, so that lazy loading is not measured
 
 
 def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Compares parsing, with all rules, by plain spaCy with one call per caption and by our parser in batches."""
+    """Compares parsing speed with all rules: plain spaCy with one call per caption, and our parser in batches."""
     texts = load_captions(bench)
     naive, ours = Parser(config, fast=False), Parser(config)
     alone, naive_rate = yield from _one_by_one(lambda text: naive.parse([text])[0], bench, texts)
@@ -41,7 +41,7 @@ def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 
 
 def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Compares only the annotator: plain stanza with one call per document, and our stanza in batches."""
+    """Compares annotation speed: plain stanza with one call per document, and our stanza in batches."""
     texts = load_captions(bench)
     parser = Parser(config)
     annotator = parser.stanza
@@ -56,7 +56,7 @@ def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 def _one_by_one(
     work: Callable[[str], Any], bench: BenchConfig, texts: Sequence[str]
 ) -> Generator[Figure, None, tuple[list[Any], float]]:
-    """Yields the measured value of the naive baseline; returns its results and its rate."""
+    """Yields the speed of the naive baseline as a measured value, then returns its results and its speed."""
     for text in texts[:WARM_UP]:
         work(text)
     results, rate = _timed_each(work, texts[: bench.compared])
@@ -81,7 +81,7 @@ def _identical(alone: Sequence[Any], together: Sequence[Any]) -> Figure:
 
 def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     """
-    Compares encoding captions and their phrases with a text tower of random weights, by default of ViT-B/32's size.
+    Compares the speed of encoding captions and phrases, with a random text encoder of ViT-B/32's size by default.
 
     The naive baseline is OpenAI's code: one text at a time, with the full context of 77 tokens, and phrases repeated
     for each caption. Ours: unique texts, sorted by length, in batches trimmed to their longest text, stored as float16.
@@ -120,7 +120,7 @@ def _prompts(row: dict[str, Any]) -> list[str]:
 
 
 def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.ndarray]:
-    """Features float16 [d] by text, as computed by the encode stage."""
+    """Returns {text: feature float16 [d]}, as computed by the encode stage."""
     clip = encode.cached_clip(path, False, "cpu")
     texts = pa.table({"text": captions + prompts, "is_caption": [True] * len(captions) + [False] * len(prompts)})
     found: dict[str, np.ndarray] = {}
@@ -134,7 +134,7 @@ def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.n
 
 
 def _full_context(clip: Any, text: str) -> np.ndarray:
-    """The feature of a text, float32 [d], from OpenAI's tokenizer and text encoder."""
+    """Returns the feature of a text, float32 [d], from OpenAI's tokenizer and text encoder."""
     import clip as openai
     import torch
 
@@ -143,7 +143,7 @@ def _full_context(clip: Any, text: str) -> np.ndarray:
 
 
 def _workers_rate(texts: Sequence[str], config: ParseConfig, processes: int) -> float:
-    """Captions per second, measured after each worker has finished its first batch."""
+    """Returns captions per second, measured after the first batches, so that loading the models is not included."""
     size = min(config.batch_size, max(1, len(texts) // (8 * processes)))
     batches = [list(texts[at : at + size]) for at in range(0, len(texts), size)]
     start, counted = 0.0, 0

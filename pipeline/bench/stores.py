@@ -17,7 +17,7 @@ STORES = {"raw": {}, "jpeg": store_of("jpeg", None), "jpeg_85": store_of("jpeg",
 
 
 def stores(bench: BenchConfig) -> Iterator[Figure]:
-    """Yields kilobytes per image of 224 px and milliseconds per batch of 64, for each store."""
+    """Yields, for each image store, the kilobytes per 224-pixel image and the milliseconds per batch of 64 images."""
     pixels = _photos(bench.photos) if bench.photos else _noise(bench.seed)
     what = f"photos of {bench.photos}" if bench.photos else "pseudo-random images with the spectrum of photos"
     for name, store in STORES.items():
@@ -30,7 +30,7 @@ def stores(bench: BenchConfig) -> Iterator[Figure]:
 
 
 def _kept(pixels: np.ndarray, store: dict) -> tuple[np.ndarray | EncodedImages, int]:
-    """Returns the images as the reader of a cache with this store does, and their stored size in bytes."""
+    """Returns the images as a cache with this store returns them, and their stored size in bytes."""
     if not store:
         return pixels, pixels.nbytes
     arrays = packed([encode_image(one, store) for one in pixels])
@@ -50,7 +50,7 @@ def _photos(folder: Path) -> np.ndarray:
 
 
 def _noise(seed: int) -> np.ndarray:
-    """Noise with an amplitude that decreases with the frequency, as in photos: uint8 [16, 3, 224, 224]."""
+    """Returns images of noise with less amplitude at high frequencies, as in photos: uint8 [16, 3, 224, 224]."""
     draw = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None])  # [H, W / 2 + 1]
     spectrum = np.fft.rfft2(draw.standard_normal((MADE, 3, SIZE, SIZE))) / np.maximum(frequency, 1 / SIZE)

@@ -116,7 +116,7 @@ def _means(features: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:
-    """int64 [n + 1]: start of each of n concatenated lists, and the end of the last."""
+    """Returns int64 [n + 1]: the start of each of n concatenated lists, and the end of the last list."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
@@ -126,7 +126,7 @@ def _column(folder: Path, file: str, name: str, leaf: str | None = None) -> pa.C
 
 
 def _blocks(folder: Path, file: str, name: str) -> Iterator[pa.Array]:
-    """Yields an empty block, which an empty table needs, then the column of a table in blocks."""
+    """Yields a table's column in blocks; the first block is empty, so that an empty table also yields a block."""
     yield pa.array([], pa.string())
     for batch in pq.ParquetFile(folder / file).iter_batches(BLOCK, columns=[name]):
         yield batch[name]

@@ -48,7 +48,7 @@ def sealed(info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stamp(path: Path, report: Callable[[int], object] = lambda count: None) -> dict[str, Any]:
-    """Returns size in bytes and sha256 of a file, in the form of `files` in cache.json; `report`: see `file_sha256`."""
+    """Returns a file's size in bytes and its sha256, as in `files` of cache.json; `report` is as in `file_sha256`."""
     return {"size": path.stat().st_size, "sha256": file_sha256(path, report)}
 
 
@@ -101,7 +101,7 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 
 def _shape(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of format 1 with their types; a dict means an object with at least these fields."""
+    """Returns the fields of format 1 with their types; a dict stands for a JSON object with at least these fields."""
     parser = info.get("parser")
     aligned: dict[str, Any] = {"alignment": {}} if isinstance(parser, dict) and "alignment" in parser else {}
     optional = {"taps": {"clip_sha256": str, "views": list, "blocks": list}, "store": {"format": str}}

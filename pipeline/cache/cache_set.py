@@ -22,7 +22,7 @@ FENCES = ("caption/offsets", "sample/captions", *(f"{kind}/offsets" for kind in 
 
 
 def open_cache(folders: Sequence[Path | str]) -> Cache:
-    """Opens the cache in a folder, or the caches in several folders as one. Raises UserError as the two classes do."""
+    """Opens one folder as a `Cache`, or several as a `CacheSet`. Raises UserError in the same cases as the classes."""
     return Cache(folders[0]) if len(folders) == 1 else CacheSet(folders)
 
 
@@ -47,7 +47,7 @@ class Joined:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
-        """Indexes like numpy, by a row, a slice, an array of rows, or a tuple of arrays that begins with rows."""
+        """Indexes like numpy: by a row, a slice, an array of rows, or a tuple of index arrays, the rows first."""
         if isinstance(key, int | np.integer):
             row = range(len(self))[int(key)]
             part = self._part(row)
@@ -112,7 +112,7 @@ class CacheSet(Cache):
                 if found != own:
                     raise UserError(
                         f"{part.path} has {name} {found}, and {first.path} has {own}: caches that are read as one "
-                        f"must share it; {REBUILD_HINT}, with the same {name}"
+                        f"must have the same {name}; {REBUILD_HINT}, with equal settings"
                     )
 
     def _joined_info(self) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class CacheSet(Cache):
 
     @cached_property
     def concepts(self) -> dict[str, Ragged]:
-        """Phrase ids and edges of each caption by kind, int32; edges are checked part by part."""
+        """Phrase ids and edges of each caption by kind, int32; edges are checked in each part separately."""
         found = [part.concepts for part in self.parts]
 
         def joined(kind: str, name: str) -> Any:
@@ -151,12 +151,12 @@ class CacheSet(Cache):
         }
 
     def split_rows(self, split: str) -> np.ndarray:
-        """Sample rows of a split, int64; empty for a split that the format does not define."""
+        """Returns the sample rows of a split, int64; empty for a split that the format does not define."""
         starts = self._starts(lambda part: part.info["counts"]["samples"])
         return np.concatenate([part.split_rows(split) + start for part, start in zip(self.parts, starts, strict=True)])
 
     def split_counts(self) -> dict[str, int]:
-        """Number of images in each split that has images."""
+        """Returns the number of images in each split that has images."""
         counts = [part.split_counts() for part in self.parts]
         found = {split: sum(count.get(split, 0) for count in counts) for split in schema.SPLITS}
         return {split: count for split, count in found.items() if count}
@@ -175,7 +175,7 @@ class CacheSet(Cache):
             yield from (_with_phrases_from(block, first) for block in part.blocks(name, columns, rows))
 
     def column(self, name: str, column: str) -> pa.ChunkedArray:
-        """One column of a Parquet file of all parts."""
+        """Returns one column of a Parquet file of all parts."""
         return pa.concat_tables([block.select([column]) for block in self.blocks(name, [column])])[column]
 
     def sample_shards(self) -> list[int]:
@@ -205,7 +205,7 @@ class CacheSet(Cache):
         return self._starts(lambda part: part.info["counts"]["phrases"]).tolist()
 
     def _starts(self, size: Callable[[Cache], int]) -> np.ndarray:
-        """The row, over all parts, at which each part starts."""
+        """Returns the first row of each part, counted over all parts."""
         return offsets_of(np.array([size(part) for part in self.parts]))[:-1]
 
     def _index(self, dataset: str) -> Any:
@@ -218,7 +218,7 @@ class CacheSet(Cache):
         return Joined(parts, self._shifts(dataset, parts), fence=dataset in FENCES)
 
     def _shifts(self, dataset: str, parts: Sequence[np.ndarray] = ()) -> Sequence[int]:
-        """The number to add to the values of each part, which are row numbers: the number of rows in earlier parts."""
+        """Returns what to add to each part's values if they are row numbers: the number of rows in earlier parts."""
         if dataset in FENCES:
             return offsets_of(np.array([int(part[-1]) for part in parts]))[:-1].tolist()
         if dataset == "caption/sample":
@@ -227,7 +227,7 @@ class CacheSet(Cache):
 
 
 def _shared(cache: Cache) -> dict[str, Any]:
-    """The properties that must be equal in all caches that are read as one."""
+    """Returns the properties that must be equal in all caches that are read as one."""
     info = cache.info
     taps = info.get("taps")
     return {

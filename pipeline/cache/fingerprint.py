@@ -1,4 +1,4 @@
-"""Fingerprints (sha256) of what a cache is made from: the inputs of its stages, and the code that processes them."""
+"""Computes fingerprints (sha256) of what a cache depends on: the inputs of its stages and the code of the stages."""
 
 import ast
 import hashlib
@@ -11,12 +11,12 @@ from typing import Any
 
 
 def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
-    """Returns the sha256 over the fingerprint of the previous stage and the inputs as sorted JSON."""
+    """Returns one sha256 over `before`, the previous stage's fingerprint, and the inputs as sorted JSON."""
     return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
 
 
 def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, str]:
-    """Returns {name: `code_sha256`} of modules and of those that they import, even indirectly, from packages `within`.
+    """Returns {module: `code_sha256`} for modules and all direct and indirect imports from the packages `within`.
 
     A stage adds these hashes to its inputs, so that a cache made with other rules is rejected and the module is named;
     for the rules of the parser see `concepts.annotate.versions.rules_code`. Raises ModuleNotFoundError if a name in
@@ -43,7 +43,7 @@ def code_sha256(path: Path) -> str:
 
 
 def _written(node: Any) -> str:
-    """Converts a syntax tree to a string; empty fields are left out, since new versions of Python add empty fields."""
+    """Converts a syntax tree to a string without empty fields, since new versions of Python add empty fields."""
     if isinstance(node, list):
         return f"[{','.join(_written(item) for item in node if not _is_docstring(item))}]"
     if not isinstance(node, ast.AST):
@@ -72,7 +72,7 @@ def _imported(path: Path) -> Iterator[str]:
 
 
 def _source_file(module: str) -> Path | None:
-    """Returns the file of a module; None for a package, which has no rules of its own, and for other names."""
+    """Returns the file of a module; None for a package, whose own code is not hashed, and for other names."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:  # its parent is a module, not a package: the name is a class or a function

@@ -24,7 +24,7 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
         with h5py.File(path, "r", locking=False) as file:  # not every file system has locks, and readers need none
             found = file[dataset]
             if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
-                raise TypeError("not a dataset of numbers")
+                raise TypeError("it is not a dataset of numbers")
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # for links and types too
         raise unreadable(path, error, f"{dataset} cannot be read") from error
@@ -41,7 +41,7 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
 @contextmanager
 def new_hdf5(path: Path) -> Iterator[h5py.File]:
     """
-    Creates a file to write; its work folder is already locked. Raises OSError with its errno if the disk is full.
+    Opens a new HDF5 file to write, in a work folder that is locked. Raises OSError with its errno if the disk is full.
 
     HDF5 aborts the process if the disk is full when it closes a file. Therefore a reserve file is written first, and
     removed before the HDF5 file is closed.

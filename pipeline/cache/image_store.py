@@ -23,7 +23,7 @@ JPEG_QUALITY = 95
 
 
 def store_of(store: str, quality: int | None) -> dict[str, Any]:
-    """The `store` object of cache.json for data.store and data.quality; empty for raw."""
+    """Returns the `store` object of cache.json for data.store and data.quality; empty for raw."""
     if store == "raw":
         return {}
     quality = JPEG_QUALITY if store == "jpeg" and quality is None else quality
@@ -84,7 +84,7 @@ class EncodedImages:
         return self.shape[0]
 
     def __getitem__(self, rows: int | np.integer | slice | Sequence[int] | np.ndarray) -> np.ndarray:
-        """uint8 [3, H, H] for a row; [k, 3, H, H] for a slice or k rows."""
+        """Returns uint8 [3, H, H] for a row; [k, 3, H, H] for a slice or k rows."""
         if isinstance(rows, int | np.integer):
             return self.decoded(range(len(self))[int(rows)])
         chosen = range(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows, np.int64).tolist()
@@ -99,7 +99,7 @@ class EncodedImages:
         return ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode")
 
     def file(self, row: int) -> bytes:
-        """The encoded file of a row."""
+        """Returns the encoded file of a row."""
         return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes()
 
     def decoded(self, row: int) -> np.ndarray:
@@ -119,7 +119,7 @@ class EncodedImages:
 
 
 def shard_images(arrays: Mapping[str, np.ndarray]) -> np.ndarray | EncodedImages:
-    """The images of an ingest shard, raw or encoded."""
+    """Returns the images of an ingest shard, raw or encoded."""
     if "image_offsets" not in arrays:
         return arrays["image"]
     images = EncodedImages(arrays["image"], arrays["image_offsets"], 0, "a shard of ingest")

@@ -40,7 +40,7 @@ def lock(folder: Path) -> IO[str]:
 
 
 def is_work_folder(folder: Path) -> bool:
-    """Whether a folder has a marked lock file, or nothing but an unmarked one, which a killed process may leave."""
+    """Whether a folder has a lock file with our mark, or contains only a lock file (from a process killed early)."""
     try:
         with os.fdopen(os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8") as file:
             return file.read(len(MARK) + 1) == MARK or os.listdir(folder) == [LOCK]
@@ -49,7 +49,7 @@ def is_work_folder(folder: Path) -> bool:
 
 
 def remove_work_folder(folder: Path) -> None:
-    """Removes a work folder, but no link and no other folder.
+    """Removes a work folder; does nothing if `folder` is a link or another kind of folder.
 
     The lock file is removed last, so that the folder is still recognised as a work folder if the process is killed.
     """
@@ -94,7 +94,7 @@ def take(path: Path, key: str) -> IO[str]:
 
 
 def unlock(file: IO[str], folder: Path) -> None:
-    """Releases the lock; removes the folder if it contains nothing else."""
+    """Releases the lock; removes the folder if the lock file is its only content."""
     with suppress(OSError):  # the folder was moved away by the process that held the lock, or is no longer empty
         if _is_at(file, folder) and os.listdir(folder) == [LOCK]:
             (folder / LOCK).unlink()

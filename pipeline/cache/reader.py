@@ -48,7 +48,8 @@ class Cache(Tables):
                 raise UserError(f"{path} is a URL, but a cache is mapped into memory; {COPY}")
             if work_folder(self.path).exists():
                 raise UserError(
-                    f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again to resume, or `hspcgan copy`"
+                    f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again to resume, or the same "
+                    "`hspcgan copy` again"
                 )
             raise UserError(f"no cache in {self.path} ({schema.INFO} is missing); run `hspcgan prepare MANIFEST`")
         self.info: dict[str, Any] = read_info(self.path / schema.INFO)
@@ -103,7 +104,7 @@ class Cache(Tables):
 
     @cached_property
     def taps(self) -> np.ndarray:
-        """float16 [S, V, T, D, g, g], CLIP's patch features of each image's views; call `require_taps` first."""
+        """float16 [S, V, T, D, g, g], CLIP's patch features of the views of each image; call `require_taps` first."""
         return self._map(schema.TAPS_FILE, "taps")
 
     @cached_property
@@ -148,7 +149,7 @@ class Cache(Tables):
         return found
 
     def tokens(self, row: int) -> np.ndarray:
-        """Token features of a caption row, float16 [T, d]."""
+        """Returns the token features of a caption row, float16 [T, d]."""
         return self.token_rows[self.offsets[row] : self.offsets[row + 1]]
 
     @cached_property
@@ -158,25 +159,25 @@ class Cache(Tables):
 
     @cached_property
     def caption_sample(self) -> np.ndarray:
-        """Caption row → sample row, int32 [C]."""
+        """The sample row of each caption row, int32 [C]."""
         return self._index("caption/sample")
 
     @cached_property
     def caption_text(self) -> np.ndarray:
-        """Caption row → number of its string, int64 [C] ≥ 0; equal captions have equal numbers in all caches."""
+        """A number for the text of each caption row, int64 [C] ≥ 0; equal texts have equal numbers in all caches."""
         return self._index("caption/text")
 
     def captions_of(self, sample_row: int) -> range:
-        """Caption rows of a sample; they are consecutive."""
+        """Returns the caption rows of a sample; they are consecutive."""
         return range(int(self.sample_captions[sample_row]), int(self.sample_captions[sample_row + 1]))
 
     def split_rows(self, split: str) -> np.ndarray:
-        """Sample rows of a split, int64; empty for a split that the format does not define."""
+        """Returns the sample rows of a split, int64; empty for a split that the format does not define."""
         known = {name: number for number, name in enumerate(schema.SPLITS)}
         return np.flatnonzero(self._index("sample/split") == known.get(split, len(known)))
 
     def split_counts(self) -> dict[str, int]:
-        """Number of images in each split that has images."""
+        """Returns the number of images in each split that has images."""
         counts = np.bincount(self._index("sample/split"), minlength=len(schema.SPLITS)).tolist()
         return {split: count for split, count in zip(schema.SPLITS, counts, strict=True) if count}
 
@@ -209,7 +210,7 @@ class Cache(Tables):
         return self.info["stages"]["encode"].get("tokens", True)
 
     def require_tokens(self, reader: str) -> None:
-        """Raises UserError if the cache has no token features; `reader` names, for the message, what needs them."""
+        """Raises UserError if the cache has no token features; the message names `reader` as what needs them."""
         if not self.has_tokens:
             raise UserError(
                 f"{self.path} has no token features (encode.tokens: false), but {reader} needs them; set "
@@ -217,7 +218,9 @@ class Cache(Tables):
             )
 
     def require_texts(self, texts: Mapping[str, Any], owner: str) -> None:
-        """Raises UserError if the cache has another annotator or other templates than `owner`, which the message names.
+        """Raises UserError if the annotator or the templates of the cache differ from those of `owner`.
+
+        The message names `owner`.
 
         `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; missing keys are not compared.
         """
@@ -238,7 +241,7 @@ class Cache(Tables):
             )
 
     def require_taps(self, blocks: Sequence[int]) -> None:
-        """Raises UserError if the cache has no CLIP features of views, or features after other blocks."""
+        """Raises UserError if the cache has no CLIP features of image views, or has them from other CLIP blocks."""
         own = self.info.get("taps")
         if own is None:
             raise UserError(

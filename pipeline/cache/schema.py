@@ -83,17 +83,17 @@ PHRASES = pa.schema([
 
 
 def files_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The files of the cache with this cache.json; taps.h5 only if the cache has taps."""
+    """Returns the names of the files of the cache with this cache.json; taps.h5 only if the cache has taps."""
     return FILES if "taps" in info else FILES[:-1]
 
 
 def contents_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """All files of the cache except cache.json, which lists their sizes and checksums."""
+    """Returns all files of the cache except cache.json, which lists their sizes and checksums."""
     return tuple(name for name in files_of(info) if name != INFO)
 
 
 def stages_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The stages that made the cache with this cache.json."""
+    """Returns the stages that made the cache with this cache.json."""
     return STAGES if "taps" in info else STAGES[:-1]
 
 
@@ -129,12 +129,12 @@ OFFSETS = {"offsets": "tokens", "image_offsets": "image"}
 
 
 def shard_format(stage: str, arrays: Collection[str]) -> ShardFormat:
-    """The format of a shard of a stage with arrays of these names."""
+    """Returns the format of a stage's shards that have arrays with these names."""
     return ENCODED_IMAGES if stage == "ingest" and "image_offsets" in arrays else SHARDS[stage]
 
 
 def read_graph(text: str) -> dict[str, Any]:
-    """Parses the `graph` of a caption. Raises UserError if it has another form than in the module's docstring."""
+    """Parses the `graph` of a caption. Raises UserError if it does not have the form in the module's docstring."""
     try:
         graph = json.loads(text)
         whole = all(isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"])
@@ -147,7 +147,7 @@ def read_graph(text: str) -> dict[str, Any]:
 
 
 def null_columns(table: pa.Table) -> list[str]:
-    """Columns that contain a null at any depth; a sample's `box` may contain nulls and is left out."""
+    """Returns the columns that contain a null at any depth, except `box` of samples, which may contain nulls."""
     return [name for name in table.column_names if name != "box" and _holds_null(table[name].combine_chunks())]
 
 
@@ -161,5 +161,5 @@ def _holds_null(column: pa.Array) -> bool:
 
 
 def split_counts(counts: Mapping[str, int]) -> str:
-    """Image counts per split, as a string: "1,617 train, 125 val, 383 test"; val is left out if it is empty."""
+    """Formats image counts per split as "1,617 train, 125 val, 383 test"; val is left out if it is empty."""
     return ", ".join(f"{counts.get(split, 0):,} {split}" for split in SPLITS if split != "val" or counts.get(split))

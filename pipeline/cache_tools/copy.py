@@ -1,4 +1,4 @@
-"""Copies a finished cache between folders and object stores; an interrupted copy is never mistaken for a cache."""
+"""Copies a finished cache between folders and object stores; an interrupted copy is never accepted as a cache."""
 
 import contextlib
 import hashlib
@@ -48,7 +48,7 @@ def copy_cache(source: str, target: str, replace: bool = False) -> int:
 
 
 def _size(info: dict[str, Any]) -> int:
-    """Bytes of all files but cache.json."""
+    """Returns the total size in bytes of all files except cache.json."""
     return sum(info["files"][name]["size"] for name in schema.contents_of(info))
 
 
@@ -63,7 +63,7 @@ def _same_folder(origin: Path, goal: Path) -> bool:
 
 
 def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
-    """Returns cache.json of a finished cache, as bytes and parsed."""
+    """Returns cache.json of a finished cache, as bytes and as a dict."""
     if isinstance(origin, Path):
         Cache(origin)  # checks more than the code below, which also reads object stores
     if not (origin / schema.INFO).is_file():
@@ -79,7 +79,7 @@ def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def _differing(folder: Path, info: dict[str, Any]) -> list[str]:
-    """Files that are missing in a folder or do not have the size given in cache.json."""
+    """Returns the files that are missing in a folder or do not have the size given in cache.json."""
     files = {name: folder / name for name in schema.contents_of(info)}
     return [n for n, path in files.items() if not path.is_file() or path.stat().st_size != info["files"][n]["size"]]
 

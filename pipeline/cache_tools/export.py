@@ -21,7 +21,7 @@ def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
     [d]) and rejects.parquet into a new folder; `tokens` adds the token features of each caption, a list of [d] rows.
 
     Features become float32, since not every reader supports float16. Returns the paths of the files. Raises UserError
-    if the folder exists or is inside a cache. The folder appears complete or not at all.
+    if the folder exists or is inside a cache. The folder is written atomically.
     """
     if folder.exists():
         raise UserError(f"{folder} already exists; give another folder, or remove this folder")

@@ -1,4 +1,4 @@
-"""Finds captions in other languages than English, by the share of words that are not in the parser's word lists."""
+"""Finds captions in languages other than English, by the share of words that are not in the parser's word lists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENDINGS = (("ies", "y"), ("ied", "y"), ("'s", ""), ("n't", ""), ("es", ""), ("s
 
 @dataclass(frozen=True)
 class Languages:
-    """Counts of words, unknown words, captions, and captions of mostly unknown words, with an example of the latter."""
+    """Counts of words, unknown words, captions, and captions with mostly unknown words; an example of the latter."""
 
     words: int = 0
     unknown: int = 0
@@ -49,7 +49,7 @@ FIX = "captions are parsed as English, so translate captions in other languages 
 
 
 def languages(cache: Cache) -> Languages | None:
-    """Counts the words of a cache's captions; None without an installed English model, whose word lists are needed."""
+    """Counts the words in a cache's captions; None if the English model, which has the word lists, is not installed."""
     known = _lists()
     if known is None:
         return None
@@ -83,7 +83,7 @@ def _is_known(word: str, known: frozenset[str]) -> bool:
 
 @functools.cache
 def _lists() -> frozenset[str] | None:
-    """Base forms and irregular forms of the small English model, and function words."""
+    """Returns the base forms and irregular forms of the small English model, and function words."""
     if find_spec("spacy") is None:
         return None
     from spacy.lang.en.stop_words import STOP_WORDS

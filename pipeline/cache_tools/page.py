@@ -33,7 +33,7 @@ PHRASES, REJECTS = 25, 100  # rows of a table
 
 
 def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
-    """Renders a page of at most `most` images, spread evenly over all, or over those with `search` in a caption.
+    """Renders a page of at most `most` images, evenly spaced among all, or among those with `search` in a caption.
 
     Raises UserError if no caption contains `search`.
     """
@@ -68,7 +68,7 @@ def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
 
 
 def _matching(cache: Cache, search: str | None) -> np.ndarray:
-    """Rows of the samples to choose from, in order."""
+    """Returns the rows of the samples with `search` in a caption, or of all samples, in order."""
     if search is None:
         return np.arange(len(cache.samples))
     texts = cache.captions["text"].to_pylist()
@@ -113,7 +113,7 @@ def _thumbnail(pixels: np.ndarray) -> str:
 
 
 def _phrases(cache: Cache, kind: str) -> tuple[str, int, int, list[tuple[str, int]]]:
-    """The kind, its numbers of unique phrases and of mentions, and its most frequent phrases with their counts."""
+    """Returns a kind, its counts of unique phrases and of mentions, and its most frequent phrases with their counts."""
     columns = zip(*(cache.phrases[name].to_pylist() for name in ("kind", "text", "count")), strict=True)
     own = sorted(((text, count) for of, text, count in columns if of == kind), key=lambda pair: (-pair[1], pair[0]))
     return kind, len(own), sum(count for _, count in own), own[:PHRASES]

@@ -1,1 +1,1 @@
-"""Trains spaCy on captions: trees from gold graphs, long captions joined from short ones, training."""
+"""Trains spaCy on captions: finds trees for gold graphs, joins short captions into long ones, and trains."""

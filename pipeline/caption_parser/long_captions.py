@@ -74,7 +74,7 @@ def splices(trees: Sequence[Tree], count: int, seed: int) -> list[Tree]:
 
 
 class _Splicer:
-    """Draws pairs of captions and joins them; counts which words follow each noun."""
+    """Samples pairs of captions and joins them; counts which words follow each noun."""
 
     def __init__(self, trees: Sequence[Tree], seed: int) -> None:
         self.random = random.Random(seed)
@@ -95,7 +95,7 @@ class _Splicer:
         self.openers = sum(self.counts.values(), Counter())
 
     def draw(self) -> Tree:
-        """Draws a spliced caption; empty if the drawn captions do not fit each other."""
+        """Returns a random spliced caption; empty if the sampled captions cannot be joined."""
         (kind,) = self.random.choices(tuple(SHARES), tuple(SHARES.values()))
         first = self.random.choice(self.trees)
         if kind in ("near", "far"):
@@ -109,7 +109,7 @@ class _Splicer:
         return (counts[opener] + 2 * self.openers[opener] / whole) / (counts.total() + 2)
 
     def _described(self, first: Tree, is_far: bool) -> Tree:
-        """Adds to the last noun (near) or the subject (far) a phrase that follows the same noun in another caption."""
+        """Adds a phrase to the last noun (near) or the subject (far), taken from another caption with this noun."""
         subject, last = _subject(first), len(first) - 1
         if subject in (-1, last) or first[last].pos not in NOMINAL or first[last].label not in ("pobj", "dobj", "conj"):
             return ()
@@ -144,7 +144,7 @@ class _Splicer:
         return (*first, _conjunction(root), *_joined(second, root, len(first) + 1, "conj"))
 
     def _listed(self, first: Tree) -> Tree:
-        """Adds one or two nouns to the last noun, if it follows a word in LISTING."""
+        """Joins one or two nouns to the last noun by commas and "and", if the last noun follows a word in LISTING."""
         last = len(first) - 1
         if first[last].label not in ("pobj", "dobj") or first[first[last].head].lemma not in LISTING or not self.bare:
             return ()
@@ -181,7 +181,7 @@ def _root(tree: Tree) -> int:
 
 
 def _subject(tree: Tree) -> int:
-    """The index of the noun at the root, or of the subject of the verb at the root; −1 if there is none."""
+    """Returns the index of the noun at the root, or of the subject of the verb at the root; −1 if there is none."""
     root = _root(tree)
     if tree[root].pos in NOMINAL:
         return root
@@ -190,7 +190,7 @@ def _subject(tree: Tree) -> int:
 
 
 def _opener(tree: Tree) -> str:
-    """The first lemma of the phrase after a noun at the root; "" unless exactly one phrase follows."""
+    """Returns the first lemma of the phrase after a noun at the root; "" unless exactly one phrase follows."""
     root = _root(tree)
     after = [i for i, word in enumerate(tree) if word.head == root and i > root]
     if tree[root].pos not in NOMINAL or len(after) != 1 or tree[after[0]].label not in ("prep", "acl"):

@@ -85,7 +85,7 @@ def without_held(rows: Sequence[Row]) -> list[Row]:
 
 
 def toy_birds(nlp: Any, count: int) -> list[Doc]:
-    """Toy-bird captions parsed by `nlp`; training on them preserves the parsing of lists and full sentences."""
+    """Returns toy-bird captions parsed by `nlp`; training on them preserves the parsing of lists and full sentences."""
     scenes = (scene for scene in sample_scenes(count, SEED) if scene.split == "train")
     texts = dict.fromkeys(caption.text for scene in scenes for caption in captions(scene))
     return list(readings(nlp, list(texts)[:count]))

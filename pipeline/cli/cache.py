@@ -1,4 +1,4 @@
-"""Commands for a finished cache, which may also be given by its manifest or its run."""
+"""Commands for a finished cache, which may also be named by its manifest or its run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Lists the optional parts of the package, from its metadata: which extra installs which distributions."""
+"""Lists the optional parts of the package from its metadata: the distributions that each extra installs."""
 
 import re
 from importlib.metadata import requires
@@ -16,7 +16,7 @@ DISTRIBUTIONS = {
 
 
 def by_extra() -> dict[str, list[str]]:
-    """Returns distribution names by the extra that installs them; "" has those of every installation."""
+    """Returns distribution names by the extra that installs them; the key "" has those that are always installed."""
     found: dict[str, list[str]] = {"": []}
     for requirement in requires("hspcgan") or ():
         name = re.match(r"[\w.-]+", requirement)

@@ -1,4 +1,4 @@
-"""The root group of `hspcgan`: loads commands lazily, attaches the log, turns errors into messages and exit codes."""
+"""The root group of `hspcgan`: loads commands lazily, sets up logging, turns errors into messages and exit codes."""
 
 import importlib.metadata
 import multiprocessing
@@ -36,12 +36,12 @@ class RootGroup(click.Group):
         return {point.name: point for point in importlib.metadata.entry_points(group="hspcgan.commands")}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands: first those in `order`, then the others by name."""
+        """Returns the names of all commands: first those in `order`, then the others alphabetically."""
         names = {*super().list_commands(ctx), *self._entry_points()}
         return [name for name in self.order if name in names] + sorted(names.difference(self.order))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported on first use; a command that cannot be imported reports this when it is run."""
+        """Returns a command, imported on first use; if the import fails, the command reports this when it is run."""
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return _logged(own)

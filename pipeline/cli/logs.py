@@ -61,7 +61,7 @@ HANDLER = ErrorStreamHandler()
 
 @contextmanager
 def attached() -> Iterator[None]:
-    """Inside the block, records from level INFO go to standard error as text; nested commands change nothing."""
+    """Inside the block, records from level INFO go to standard error as text; nested calls change nothing."""
     if HANDLER in ROOT.handlers:
         yield
         return
@@ -77,7 +77,7 @@ def attached() -> Iterator[None]:
 
 
 def options(hidden: bool) -> list[click.Option]:
-    """-v, -q and --log-format: every command accepts these options; only the help of the root shows them."""
+    """Returns the options -v, -q and --log-format, which every command accepts; only the root's help shows them."""
     shared: dict[str, Any] = {"expose_value": False, "hidden": hidden}
     return [
         click.Option(["-v", "--verbose"], is_flag=True, callback=_verbose, help="Also log details.", **shared),

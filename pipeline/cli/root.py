@@ -33,7 +33,7 @@ main.params += logs.options(hidden=False)
 
 
 def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that prepare and its single stages share."""
+    """Adds the options that `prepare` and its single stages share to a command."""
     for decorate in reversed(
         (
             click.option(
@@ -65,7 +65,7 @@ def _prepare(manifest: str, override: tuple[str, ...], upto: str | None, only: b
 @click.argument("manifest")
 @stage_options
 def prepare(manifest: str, override: tuple[str, ...], **options: Any) -> None:
-    """Build the cache of a dataset: ingest, parse, encode; resumes.
+    """Build or resume a cache: ingest, parse, encode.
 
     If taps.views lists views of the images, their CLIP features are stored as well (taps).
     """
@@ -92,7 +92,11 @@ def _refuse_given(names: Sequence[str], where: str) -> None:
 @click.argument("manifest", required=False)
 @stage_options
 @click.option(
-    "--jsonl", nargs=2, type=click.Path(path_type=Path), metavar="IN OUT", help="Parse the captions in file IN to OUT."
+    "--jsonl",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="IN OUT",
+    help="Parse captions in IN to graphs in OUT.",
 )
 @click.option("--annotator", type=click.Choice(["spacy", "stanza", "factual"]), default="spacy", show_default=True,
               help="For --jsonl: the tool that analyses captions.")  # fmt: skip
@@ -118,8 +122,8 @@ def parse(
     """Run only parse: captions to concepts and scene graphs.
 
     Parses the captions in the cache of a MANIFEST or, with --jsonl, in any file of {"caption": …} lines, without a
-    cache. OUT has one {"caption", "tuples"} object per line; bad lines are listed in OUT.rejects.jsonl. OUT appears
-    when it is complete; an interrupted run starts from scratch.
+    cache. OUT has one {"caption", "tuples"} object per line; bad lines are listed in OUT.rejects.jsonl. OUT is
+    created when it is complete; an interrupted run starts from scratch.
     """
     if (manifest is None) == (jsonl is None):
         raise click.UsageError("give a MANIFEST or --jsonl IN OUT")

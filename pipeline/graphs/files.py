@@ -94,7 +94,7 @@ def _row(columns: list[str], cells: list[str]) -> tuple[str, Tuples]:
 
 
 def _tuples(graph: str) -> Tuples:
-    """ "( man , ride , wave ) , ( sky )" → [["man", "ride", "wave"], ["sky"]]; an empty string has no tuples."""
+    """Parses "( man , ride , wave ) , ( sky )" to [["man", "ride", "wave"], ["sky"]]; an empty string has no tuples."""
     tuples = [[part.strip() for part in inside.split(",")] for inside in _TUPLE.findall(graph)]
     if not _GRAPH.fullmatch(graph) or not all(map(all, tuples)):
         raise UserError(f"expected a scene_graph such as '( man , ride , wave ) , ( sky )', got {graph[:60]!r}")

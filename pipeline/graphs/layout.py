@@ -86,7 +86,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def _arcs(relations: list[Any], nodes: list[Node]) -> list[Arc]:
-    """Returns the arcs of relations between two entities; other relations become a pill below their one entity."""
+    """Returns the arcs of relations between two entities; a relation of one entity becomes a label below it."""
     arcs = []
     for subject, text, target in relations:
         label = printable(text)

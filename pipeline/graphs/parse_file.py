@@ -33,8 +33,8 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     Writes a line {"caption", "tuples"} to `target` for each line {"caption"} of `source`, in order, captions unchanged.
 
     Tuples are [subject, relation, object], [entity, "is", attribute] and [entity]. Lines without a caption are listed
-    in TARGET.rejects.jsonl as {"line", "why", "text"}; that file is absent if there are none. `target` appears when it
-    is complete; if it is a link, the linked file is written. Raises UserError like `check`, and if every line is
+    in TARGET.rejects.jsonl as {"line", "why", "text"}; that file is absent if there are none. `target` is created when
+    it is complete; if it is a link, the linked file is written. Raises UserError like `check`, and if every line is
     rejected; then nothing is written.
     """
     check(source, target, config)
@@ -63,7 +63,7 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     already open (/dev/stdout), if its folder cannot be written, or if a model is missing.
     """
     if "-" in (str(source), str(target)):
-        raise UserError("- is not a file; IN may be /dev/stdin, OUT must be a file, which appears when it is complete")
+        raise UserError("- is not a file; IN may be /dev/stdin, and OUT must be the name of a regular file")
     if _is_open_file(target):
         raise UserError(f"{target} is a file that is already open, and would be replaced; give another file to write")
     target = behind_links(target)
@@ -75,7 +75,7 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     if target.is_dir():
         raise UserError(f"{target} is a folder; give the file to write, such as {target / 'graphs.jsonl'}")
     if target.exists() and not target.is_file():
-        raise UserError(f"{target} is not a regular file; give a regular file, which appears when it is complete")
+        raise UserError(f"{target} is not a regular file; give the name of a regular file for OUT")
     require_writable(target)
     _parser(config)
 
@@ -99,7 +99,7 @@ def _refused(target: Path) -> Path:
 
 
 def _is_open_file(path: Path) -> bool:
-    """Whether a name refers to an open file through /proc, as /dev/stdout does; `resolve` loses this information."""
+    """Whether a path leads to an open file through /proc, as /dev/stdout does; a resolved path no longer shows this."""
     path = path.parent.resolve() / path.name
     if path.is_relative_to("/proc"):
         return True
@@ -120,7 +120,7 @@ def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:
 
 
 def _caption(line: bytes) -> str:
-    """The caption in a line, unchanged; raises UserError with the reason if the line has no caption."""
+    """Returns the caption in a line, unchanged; raises UserError with the reason if the line has no caption."""
     try:
         row = json.loads(line)
     except UnicodeDecodeError as error:

@@ -58,7 +58,7 @@ class WordNet:
         return cls(synsets, bases)
 
     def lemma(self, word: str) -> str:
-        """The base form of a word as a noun, if WordNet has it; otherwise the word."""
+        """Returns the base form of a word as a noun, if WordNet has it; otherwise the word."""
         if word in self.bases:
             return self.bases[word][0]
         if word in self.synsets and not word.endswith("s"):
@@ -70,7 +70,7 @@ class WordNet:
         return word
 
     def senses(self, phrase: str) -> frozenset[int]:
-        """The synsets of a word or phrase and of its base form."""
+        """Returns the synsets of a word or phrase and of its base form."""
         word = "_".join(phrase.lower().split())
         found = self.synsets.get(word, frozenset())
         if word in self.bases:
@@ -86,7 +86,7 @@ class WordNet:
         return len(one) == len(other) and all(same)
 
     def graph(self, tuples: Iterable[Sequence[str]]) -> Graph:
-        """Tuples in lower case and base forms; tuples with a blank part are dropped."""
+        """Converts tuples to lower case and base forms; drops tuples with a blank part."""
         whole = ([str(part) for part in row] for row in tuples)
         return {tuple(map(self._part, row)) for row in whole if row and all(part.strip() for part in row)}
 
@@ -101,7 +101,7 @@ def _line_pairs(path: Path) -> Iterable[tuple[str, list[str]]]:
 
 
 def propositions(graph: Graph) -> list[tuple[str, ...]]:
-    """The objects (o,), attributes (o, a) and relations (s, r, o) that a graph asserts, sorted."""
+    """Returns the objects (o,), attributes (o, a) and relations (s, r, o) that a graph asserts, sorted."""
     found: set[tuple[str, ...]] = set()
     for row in graph:
         found.add(row[:1])
@@ -113,7 +113,7 @@ def propositions(graph: Graph) -> list[tuple[str, ...]]:
 
 
 def spice(predicted: Graph, gold: Graph, wordnet: WordNet) -> float:
-    """F1 over propositions, 0 … 1; each is matched at most once, equal propositions first, then synonymous ones."""
+    """Returns F1 over propositions, 0 … 1; each is matched at most once, equal ones before synonymous ones."""
     ours, theirs = _distinct(propositions(predicted), wordnet), _distinct(propositions(gold), wordnet)
     equal = set(ours) & set(theirs)
     left = [p for p in theirs if p not in equal]
@@ -127,7 +127,7 @@ def spice(predicted: Graph, gold: Graph, wordnet: WordNet) -> float:
 
 
 def _distinct(found: list[tuple[str, ...]], wordnet: WordNet) -> list[tuple[str, ...]]:
-    """Drops propositions that only restate an earlier proposition in synonyms."""
+    """Drops propositions that differ from an earlier proposition only by synonyms."""
     kept: list[tuple[str, ...]] = []
     for proposition in found:
         if not any(wordnet.alike(proposition, other) for other in kept):

@@ -100,7 +100,7 @@ class Manifest:
 
     @property
     def texts(self) -> dict[str, Any]:
-        """The settings, if given, for parsing captions and for the prompts of phrases; see `Cache.require_texts`."""
+        """The `parse` section and the prompt templates, or None if not given; the argument of `Cache.require_texts`."""
         return {"parse": self.raw.get("parse"), "templates": (self.raw.get("encode") or {}).get("templates")}
 
     @property
@@ -109,12 +109,12 @@ class Manifest:
         return reference(self.path)
 
     def fingerprint(self, *keys: str) -> str:
-        """sha256 of these sections as sorted JSON."""
+        """Returns the sha256 of these sections as sorted JSON."""
         chosen = {key: self.raw.get(key) for key in keys}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
     def save(self, path: Path) -> None:
-        """Writes the resolved manifest, complete or not at all."""
+        """Writes the resolved manifest atomically."""
         write_whole(path, yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True))
 
 
@@ -142,7 +142,7 @@ def load_manifest(
 
 
 def _has(raw: Any, key: Sequence[str]) -> bool:
-    """Whether nested mappings contain a dotted key, or a value that is no mapping at one of its parents."""
+    """Whether nested mappings contain a key, given as its parts, or a value that is not a mapping at a parent key."""
     for part in key:
         if not isinstance(raw, dict):
             return True

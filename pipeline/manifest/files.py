@@ -80,17 +80,17 @@ def refuse(problems: dict[str, list[str]]) -> None:
 
 
 def shipped_manifests() -> list[str]:
-    """Names that `load_manifest` accepts instead of a path, such as "toybirds"."""
+    """Returns names that `load_manifest` accepts instead of a path, such as "toybirds"."""
     return sorted(map(reference, shipped_folder().rglob("*.yaml")))
 
 
 def reference(path: Path) -> str:
-    """Returns how commands refer to a manifest: by name if it is shipped ("paper/cub/table2_base_32"), else by path."""
+    """Returns how commands name a manifest: by name if it is shipped ("paper/cub/table2_base_32"), else by path."""
     return path.relative_to(shipped_folder()).with_suffix("").as_posix() if _is_shipped(path) else str(path)
 
 
 def shipped_folder() -> Path:
-    """The folder of the shipped manifests."""
+    """Returns the folder of the shipped manifests."""
     return Path(str(resources.files("hspcgan.manifests")))
 
 
@@ -104,7 +104,7 @@ def _find(name_or_path: str) -> Path:
 
 
 def shipped_path(name: str) -> Path:
-    """The file of a shipped manifest. Raises ManifestError, with the closest name, for an unknown name."""
+    """Returns the file of a shipped manifest. Raises ManifestError, with the closest name, for an unknown name."""
     names = shipped_manifests()
     if name in names:
         return shipped_folder() / f"{name}.yaml"
@@ -116,7 +116,7 @@ def shipped_path(name: str) -> Path:
 
 
 def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict[str, Any]]]:
-    """A file and its bases, each with its own keys; wrong top-level keys are added to `problems`."""
+    """Returns a file and its bases, each with its own keys; adds wrong top-level keys to `problems`."""
     layers: list[tuple[Path, dict[str, Any]]] = []
     while True:
         raw, repeated = _read(path)
@@ -131,12 +131,12 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
         if any(base.samefile(file) for file, _ in layers):
             raise ManifestError(f"{path}: base {raw['base']} leads back to itself: {chain} → {base}")
         if len(layers) > MAX_BASES:
-            raise ManifestError(f"{layers[0][0]}: more than {MAX_BASES} bases")
+            raise ManifestError(f"{layers[0][0]} has more than {MAX_BASES} bases")
         path = base
 
 
 def own_keys(path: Path) -> dict[str, Any]:
-    """The keys in a file itself, without bases and defaults. Raises ManifestError for wrong top-level keys."""
+    """Returns the keys in a file itself, without bases and defaults. Raises ManifestError for wrong top-level keys."""
     raw, repeated = _read(path)
     wrong = [*repeated, *_key_problems(raw)]
     refuse({str(path): wrong} if wrong else {})
@@ -144,7 +144,7 @@ def own_keys(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The keys in a file itself, and a problem for each repeated key."""
+    """Returns the keys in a file itself, and a list with a problem for each repeated key."""
     try:
         with open_regular(path) as file:
             text = file.read(MAX_BYTES + 1)
@@ -189,7 +189,7 @@ def _key_problems(raw: dict[str, Any]) -> list[str]:
 
 
 def _folders(value: Any) -> list[str]:
-    """The folders that the value of a key names, one or several; empty if the value is not a name."""
+    """Returns the one or more folders that the value of a key names; empty if the value is not a name."""
     folders = value if isinstance(value, list) else [value]
     return folders if all(_is_text(folder, lines=False) for folder in folders) else []
 

@@ -39,7 +39,7 @@ class Key:
 
 
 def keys(models: Mapping[str, type[BaseModel]], section: str | None = None) -> list[Key]:
-    """The keys of one section, or of all sections. Raises UsageError for a section that does not exist."""
+    """Returns the keys of one section, or of all sections. Raises UsageError for a section that does not exist."""
     if section is not None and section not in models:
         raise UsageError(f"no section {section!r}{suggest(section, list(models))}; sections: {', '.join(models)}")
     found = [] if section else [Key(name, "string", "", sentence) for name, sentence in TOP.items()]
@@ -61,7 +61,7 @@ def table(found: list[Key]) -> str:
 
 
 def json_schema(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
-    """A JSON Schema (draft 2020-12) for manifests. No key is required, since a base may set it."""
+    """Returns a JSON Schema (draft 2020-12) for manifests. No key is required, since a base may set it."""
     properties: dict[str, Any] = {name: {"type": "string", "description": TOP[name]} for name in KEYS if name in TOP}
     folders = {"type": "array", "minItems": 1, "items": {"type": "string"}}
     properties["cache"] = {"anyOf": [{"type": "string"}, folders], "description": TOP["cache"]}

@@ -14,7 +14,7 @@ GROUP = "hspcgan.sections"
 
 @cache
 def section_models() -> dict[str, type[BaseModel]]:
-    """The typed model of each section, loaded by entry points, so that packages need not import each other."""
+    """Returns the typed model of each section, loaded by entry points, so that packages need not import each other."""
     found = {point.name: point for point in entry_points(group=GROUP)}
     if absent := [name for name in SECTIONS if name not in found]:
         raise UserError(f"the installed package lacks the entry points {GROUP} for {', '.join(absent)}; reinstall it: "

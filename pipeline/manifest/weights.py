@@ -7,7 +7,7 @@ from hspcgan.pipeline.assets import assets_folder
 
 
 def shipped_weights() -> dict[str, Path]:
-    """Files and folders of weights that are part of the package, by the name that can be used instead of a path."""
+    """Returns the files and folders of shipped weights by name; a manifest can give the name instead of a path."""
     return {
         path.stem: path
         for path in sorted(assets_folder().iterdir(), reverse=True)
@@ -16,7 +16,7 @@ def shipped_weights() -> dict[str, Path]:
 
 
 def weights_path(name_or_path: str) -> Path:
-    """The file or folder of weights with a shipped name ("toy-clip") or a path. Raises UserError if none exists."""
+    """Returns the weights with a shipped name ("toy-clip") or a path, a file or folder. Raises UserError if absent."""
     shipped = shipped_weights()
     if name_or_path in shipped:
         return shipped[name_or_path]

@@ -41,7 +41,7 @@ def parse(text: str) -> tuple[Any, list[str]]:
 
 
 def _limit(root: yaml.Node) -> None:
-    """Raises YamlTextError if the data would be too deep or too large with its aliases expanded; expands none."""
+    """Raises YamlTextError if the data would be too deep or too large with expanded aliases; does not expand them."""
     measured: dict[int, tuple[int, int]] = {}  # node → number of values, depth
 
     def measure(node: yaml.Node, above: tuple[int, ...]) -> tuple[int, int]:

@@ -29,7 +29,7 @@ def marked(caption: dict[str, Any], changed: Collection[Span] = ()) -> Markup:
 
 
 def changed_words(before: str, after: str) -> list[Span]:
-    """Spans of the words in `after` that have no matching word in `before`."""
+    """Returns the spans of the words in `after` that have no matching word in `before`."""
     old, new = ([text[start:end].lower() for start, end in words_of(text)] for text in (before, after))
     blocks = SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
     kept = {i for block in blocks for i in range(block.b, block.b + block.size)}
@@ -37,7 +37,7 @@ def changed_words(before: str, after: str) -> list[Span]:
 
 
 def words_of(text: str) -> list[Span]:
-    """Spans of the words and punctuation marks in a caption."""
+    """Returns the spans of the words and punctuation marks in a caption."""
     return [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
 
 
@@ -65,7 +65,7 @@ def _same(word: str, lemma: str) -> bool:
 
 
 def _runs(text: str, kinds: dict[Span, str], changed: Collection[Span]) -> list[tuple[int, int, str, bool]]:
-    """Returns (start, end, kind, changed) in order; equal neighbours that only spaces separate are joined."""
+    """Returns spans (start, end, kind, changed) in order; equal spans with only spaces between them are joined."""
     runs: list[tuple[int, int, str, bool]] = []
     for (start, end), kind in sorted(kinds.items()):
         look = (kind, (start, end) in changed)

@@ -1,4 +1,4 @@
-"""Parts that all dataset layouts share: entries, which are cheap to list, and items, which ingest reads one by one."""
+"""Parts that all dataset layouts share: entries, listed without reading images, and items, read one by one."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row in the listing of a dataset; `ref` is what the dataset needs to read the row."""
+    """One row in the listing of a dataset; `ref` has what the dataset's `read` needs, such as file paths."""
 
     key: str
     split: str  # "train" | "test"
@@ -44,13 +44,13 @@ class Dataset(Protocol):
     """The interface of a dataset layout, as ingest uses it."""
 
     def entries(self) -> Sequence[Entry]:
-        """Every entry in a fixed order, with unique keys; raises UserError if the folder does not have this layout."""
+        """Returns all entries in a fixed order, with unique keys; raises UserError if the folder has another layout."""
 
     def read(self, entry: Entry) -> Item:
-        """The image and captions of an entry; an error in an entry becomes its `problem`, not an exception."""
+        """Returns the image and captions of an entry; an error in an entry becomes its `problem`, not an exception."""
 
     def signature(self) -> str:
-        """sha256 over names, the `image_state` of images, and captions; cheap, since it is computed on every run."""
+        """Returns a sha256 over names, captions and the `image_state` of images; every run computes it."""
 
 
 def quoted(value: object) -> str:

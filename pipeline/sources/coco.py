@@ -70,7 +70,7 @@ class CocoSource:
 
     @cached_property
     def _listed(self) -> tuple[list[Entry], list[Entry]]:
-        """Entries of images, and entries of captions without an image."""
+        """Two lists of entries: of images, and of captions without an image."""
         parts = [_read_part(*part, self.root) for part in self._parts]
         return [entry for images, _ in parts for entry in images], [entry for _, orphans in parts for entry in orphans]
 
@@ -105,7 +105,7 @@ class CocoSource:
 
 
 def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple[list[Entry], list[Entry]]:
-    """Returns the entries of one annotation file, sorted by key, and entries for captions without an image."""
+    """Returns two lists for one annotation file: entries of images, sorted by key, and of captions without an image."""
     content = _load(annotations)
     _refuse_repeated(annotations, content["images"])
     captions: dict[Any, list[object]] = {image["id"]: [] for image in content["images"]}

@@ -84,7 +84,7 @@ class DataConfig(BaseModel):
         return self
 
     def inputs(self) -> dict[str, Any]:
-        """The keys that the samples depend on, without paths and the number of workers; `store` only if not raw."""
+        """Returns the keys that the samples depend on, without paths and worker count; `store` only if not raw."""
         wanted = ({*SOURCES[self.source].fields} | SHARED_FIELDS) - {"path", "images", "store", "quality", "processes"}
         store = self.image_store
         return self.model_dump(mode="json", include=wanted) | ({"store": store} if store else {})

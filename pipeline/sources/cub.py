@@ -97,7 +97,7 @@ class CubSource:
         return entries + self._orphans({entry.ref.captions for entry in entries})
 
     def _orphans(self, known: set[Path | None]) -> list[Entry]:
-        """Caption files without an image in images.txt; each becomes a reject."""
+        """Returns an entry for each caption file without an image in images.txt; ingest rejects these entries."""
         orphans = []
         for path in sorted(self.texts.rglob("*.txt")):
             if path not in known and not path.name.startswith("."):
@@ -143,12 +143,12 @@ class CubSource:
 
 
 def _numbered(path: Path) -> list[tuple[str, str]]:
-    """Splits lines "ID REST" into pairs; raises UserError naming a line of another form or with a repeated ID."""
+    """Splits lines "ID REST" into pairs; raises UserError for a line of another form or with a repeated ID."""
     pairs: dict[str, str] = {}
     for place, line in enumerate(read_text(path).splitlines(), start=1):
         number, _, rest = line.strip().partition(" ")
         if not number.isdigit() or not rest:
-            raise UserError(f"{path}, line {place}: got {line[:60]!r}, expected a number, a space and more")
+            raise UserError(f"{path}, line {place}: got {line[:60]!r}, expected a number, a space and a value")
         if number in pairs:
             raise UserError(
                 f"{path}, line {place}: ID {number} is already used for {pairs[number]!r}; keep one of the lines"

@@ -1,4 +1,4 @@
-"""Lists the files below a local folder, also through links, and the folders that cannot be listed; image suffixes."""
+"""Lists the files below a local folder, also through links, and the folders that cannot be listed."""
 
 import functools
 import os
@@ -56,7 +56,7 @@ def name_hint(path: Path | None) -> str:
 
 @functools.lru_cache(maxsize=16)  # many files may be missing in one folder
 def _names(folder: Path) -> dict[str, str]:
-    """Maps the lower-case names in a folder to the names; empty if the folder cannot be listed."""
+    """Maps each file name in a folder, in lower case, to the name as written; empty if the folder cannot be listed."""
     try:
         return {name.lower(): name for name in os.listdir(folder)}
     except OSError:

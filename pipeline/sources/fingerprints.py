@@ -1,4 +1,4 @@
-"""Fingerprints of files for the signature of a source: cheap to compute on every run, different for new contents."""
+"""Fingerprints of files for the signature of a source: cheap enough for every run; they change with the contents."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ EDGE = 128 * 1024  # bytes
 
 
 def sampled_sha256(file: BinaryIO, start: int, size: int) -> str:
-    """Size and sha256 (hex) of `size` bytes from `start`; above 256 KB, only of the first and last 128 KB."""
+    """Returns "SIZE SHA256" of `size` bytes from `start`; above 256 KB, only the first and last 128 KB are hashed."""
     file.seek(start)
     digest = hashlib.sha256(file.read(size if size <= 2 * EDGE else EDGE))
     if size > 2 * EDGE:
@@ -23,7 +23,7 @@ def sampled_sha256(file: BinaryIO, start: int, size: int) -> str:
 
 
 def image_state(path: Path) -> str:
-    """The `sampled_sha256` of an image file; at a URL, only its size."""
+    """Returns the `sampled_sha256` of an image file; for a URL, only the size."""
     try:
         size = path.stat().st_size
         if not is_local(path):
@@ -35,7 +35,7 @@ def image_state(path: Path) -> str:
 
 
 def text_state(path: Path, limit: int = MAX_CAPTION_BYTES) -> str:
-    """The sha256 (hex) of a text file, its size if that is above `limit` bytes, or why the file cannot be read."""
+    """Returns the sha256 (hex) of a text file, its size if it exceeds `limit` bytes, or why it cannot be read."""
     try:
         size = path.stat().st_size
         return f"{size} bytes" if size > limit else file_sha256(path)
@@ -44,7 +44,7 @@ def text_state(path: Path, limit: int = MAX_CAPTION_BYTES) -> str:
 
 
 def hash_lines(lines: Iterable[str]) -> str:
-    """sha256 (hex) of lines in order; surrogates, as in undecodable file names, are allowed."""
+    """Returns the sha256 (hex) of lines in order; surrogates, as in undecodable file names, are allowed."""
     digest, between = hashlib.sha256(), b""
     for line in lines:
         digest.update(between + line.encode("utf-8", "surrogatepass"))

@@ -107,7 +107,7 @@ class FolderSource:
 
 
 def _read_captions(paths: tuple[Path, ...]) -> tuple[object, ...]:
-    """The captions of one image; raises UserError with the reason when its caption files cannot be used."""
+    """Returns the captions of one image; raises UserError with the reason when its caption files cannot be used."""
     if not paths:
         return ()
     contents: dict[str, bytes] = {}

@@ -10,19 +10,19 @@ from hspcgan.pipeline.sources.fingerprints import image_state
 
 
 class Pictures:
-    """The `image_state` of image files; each is read once."""
+    """Computes the `image_state` of image files; reads each file only once."""
 
     def __init__(self) -> None:
         self._states: dict[Path, str] = {}
 
     def state(self, path: Path) -> str:
-        """The `image_state` of a file."""
+        """Returns the `image_state` of a file."""
         if path not in self._states:
             self._states[path] = image_state(path)
         return self._states[path]
 
     def identity(self, path: Path | None) -> str:
-        """The state, if it identifies the image; "" for a file that cannot be read, and at a URL."""
+        """Returns the `image_state` if it identifies the image; "" if the file cannot be read or is at a URL."""
         if path is None or not is_local(path) or (state := self.state(path)).startswith("unreadable"):
             return ""
         return state

@@ -87,7 +87,7 @@ class TableSource:
                     continue
                 known = listed.setdefault(name, entry)
                 if known.split != entry.split:
-                    raise UserError(f"{where}: its image {known.where} is in the train and in the test split; keep it "
+                    raise UserError(f"{where}: image {known.where} is in the train and in the test split; keep it "
                                      "in one split")  # fmt: skip
                 known.ref.captions.extend(captions)
         # Sorted by path; images in tables stay in row order, so that each row group is read once.
@@ -98,7 +98,7 @@ class TableSource:
         )
 
     def _checked(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
-        """The name that identifies the image of a row, and its entry; raises UserError if the row cannot be used."""
+        """Returns a name that identifies a row's image, and the row's entry; raises UserError for an unusable row."""
         if isinstance(row, str):
             raise UserError(row)
         image = row[self.image_column]
@@ -118,7 +118,7 @@ class TableSource:
         return [self.image_column, *self.caption_columns, *split]
 
     def _place(self, value: Any) -> str:
-        """The path of an image inside `images`, normalised; raises UserError for a path outside."""
+        """Returns the normalised path of an image, relative to `images`; raises UserError for a path outside."""
         text = _decoded(value)
         if not isinstance(text, str) or not text or "\0" in text:
             raise UserError(f"{self.image_column} is not the path of an image: {quoted(text)}")
@@ -185,7 +185,7 @@ def _find_tables(path: Path) -> list[Path]:
     kinds = {table.suffix.lower() for table in tables}
     if len(kinds) != 1 or kinds - set(SUFFIXES):
         found = show_folders(path) if path.is_dir() else path.name
-        raise UserError(f"{path}: not tables in one format; found {found}; expected {_EXPECTED}")
+        raise UserError(f"{path} does not have tables in one format; found {found}; expected {_EXPECTED}")
     return tables
 
 
@@ -194,14 +194,14 @@ def _decoded(value: Any) -> Any:
 
 
 def _texts(value: Any) -> list[object]:
-    """The captions in a cell; ingest later rejects values that are not strings, and empty cells."""
+    """Returns the captions in a cell; ingest later rejects empty cells and values that are not strings."""
     items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
     texts = [text for item in items for text in (_listed(item) or [item])]
     return [_restored(text) if isinstance(text, str) else text for text in texts]
 
 
 def _listed(cell: object) -> list[str]:
-    """The strings in a cell that contains a list literal in JSON or Python syntax: '["a bird", "a cat"]'."""
+    """Returns the strings in a cell that has a list literal in JSON or Python syntax: '["a bird", "a cat"]'."""
     text = _decoded(cell)
     if not isinstance(text, str) or not text.strip().startswith("[") or len(text) > MAX_LIST:
         return []
@@ -216,5 +216,5 @@ def _listed(cell: object) -> list[str]:
 
 
 def _restored(text: str) -> str | bytes:
-    """The bytes of a CSV cell that was not UTF-8; any other string unchanged."""
+    """Restores the bytes of a CSV cell that was not UTF-8; returns other strings unchanged."""
     return text.encode("utf-8", "surrogateescape") if any("\udc80" <= char <= "\udcff" for char in text) else text

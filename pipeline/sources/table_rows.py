@@ -106,7 +106,7 @@ def _limited(table: Path, file: Any) -> Iterator[Any]:
     """Yields the lines of an open file; raises UserError for a line that is too long for a row."""
     while line := file.readline(MAX_LINE + 1):
         if len(line) > MAX_LINE:
-            raise UserError(f"{table}: a line of more than {MAX_LINE:,} characters; is this a text file?")
+            raise UserError(f"{table} has a line of more than {MAX_LINE:,} characters; is this a text file?")
         yield line
 
 
@@ -122,7 +122,7 @@ class _Lines:
             yield self.number, line
 
     def peek(self, count: int) -> list[str]:
-        """The next lines, at most `count`."""
+        """Returns the next lines, at most `count`, without consuming them."""
         self.ahead.extend(islice(self.file, max(0, count - len(self.ahead))))
         return list(islice(self.ahead, count))
 
@@ -133,7 +133,7 @@ class _Lines:
 
 
 def _joined(table: Path, lines: _Lines, line: str, count: int) -> list[str] | None:
-    """The cells of a row with line breaks in a quoted cell; None if a following line looks like a separate row."""
+    """Returns the cells of a row with line breaks in a quoted cell; None if a following line looks like a new row."""
     for extra, following in enumerate(lines.peek(MAX_BREAKS), start=1):
         line += following
         if following.count('"') % 2 == 0 and _is_row(table, following, count):
@@ -192,7 +192,7 @@ def _column(cells: pa.Array, holds_images: bool) -> pa.Array:
 
 
 def _as_bytes(kind: pa.DataType) -> pa.DataType:
-    """The type with strings replaced by bytes, so that invalid UTF-8 rejects one caption, not the whole table."""
+    """Replaces strings in a type by bytes, so that invalid UTF-8 rejects one caption, not the whole table."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return pa.list_(_as_bytes(kind.value_type))
     if pa.types.is_struct(kind):
@@ -202,7 +202,7 @@ def _as_bytes(kind: pa.DataType) -> pa.DataType:
 
 @dataclass
 class ImageGroup:
-    """The images in one row group of a Parquet table, {bytes, path} each; `first` is the number of its first row."""
+    """The images in one row group of a Parquet table, each as {bytes, path}; `first` is the number of its first row."""
 
     table: Path
     first: int
@@ -213,7 +213,7 @@ class ImageGroup:
         return table == self.table and 0 <= number - self.first < len(self.cells)
 
     def image(self, number: int) -> bytes | None:
-        """The bytes of the image file in a row."""
+        """Returns the bytes of the image file in a row."""
         cell = self.cells[number - self.first].as_py()
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         return content.encode() if isinstance(content, str) else content  # a string is not an image: ingest rejects it

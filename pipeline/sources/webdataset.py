@@ -166,7 +166,9 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
             # tarfile treats a damaged header as the end; the true end is marked by blocks of zeros.
             file.seek(archive.offset)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise tarfile.ReadError(f"no end marker; damaged or truncated header at byte {archive.offset:,}")
+                raise tarfile.ReadError(
+                    f"the tar has no end marker; a header at byte {archive.offset:,} is damaged or truncated"
+                )
     except (tarfile.TarError, OSError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
         # tarfile raises any of these for odd sizes, numbers and PAX fields
         unusable.append(("?", _Members(tar, problem=_broken(tar, error))))
@@ -189,7 +191,7 @@ def _broken(tar: Path, error: Exception) -> str:
 
 
 def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
-    """Returns the signature of a member while its tar is open: reopening a tar at a URL would download megabytes."""
+    """Returns the signature of a member of an open tar, since reopening a tar at a URL would download megabytes."""
     if suffix not in _CAPTIONS or size > MAX_CAPTION_BYTES:
         return sampled_sha256(file, offset, size)
     file.seek(offset)
@@ -203,12 +205,12 @@ def _split_name(name: str) -> tuple[str, str]:
 
 
 def _images(members: _Members | _Sample) -> list[str]:
-    """Suffixes of the images in a sample, supported formats first."""
+    """Returns the suffixes of the images in a sample, supported formats first."""
     return [s for kind in (IMAGE_SUFFIXES, OTHER_IMAGES) for s in members.files if s in kind]
 
 
 def _picture(entry: Entry) -> str:
-    """Identifies the image of an entry: its size and the sha256 of its beginning and end."""
+    """Returns what identifies the image of an entry: its size and the sha256 of its beginning and end."""
     sample: _Sample = entry.ref
     return f"{sample.files[_images(sample)[0]][1]} {sample.image_sha256.hex()}"
 
@@ -221,7 +223,7 @@ def _content(members: _Sample, suffix: str) -> bytes:
         remote: Any = members.tar  # one request for these bytes; an open file would read megabytes ahead
         return remote.fs.cat_file(remote.path, start=offset, end=offset + size)
     if size > MAX_BYTES:
-        raise UnfitFileError(f"{size:,} bytes, more than the {MAX_BYTES:,} allowed")
+        raise UnfitFileError(f"the image has {size:,} bytes, more than the {MAX_BYTES:,} allowed")
     with open_regular(members.tar) as file:
         file.seek(offset)
         return file.read(size)

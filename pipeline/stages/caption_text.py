@@ -40,11 +40,11 @@ def clean_caption(text: object) -> str:
         except UnicodeDecodeError as error:
             raise UserError(f"not UTF-8: {error.reason} at byte {error.start}") from error
     if isinstance(text, str) and len(text) > 3 and 3 * text.count("\0") >= len(text):
-        raise UserError("UTF-16 or UTF-32 without a byte order mark; save it as UTF-8")
+        raise UserError("the text is UTF-16 or UTF-32 without a byte order mark; save it as UTF-8")
     if not isinstance(text, str):
         raise UserError(f"not a string: {str(text)[:40]!r}")
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise UserError("not valid Unicode: a lone surrogate")
+        raise UserError("not valid Unicode: the text has a lone surrogate")
     plain = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(_word, text))
     clean = " ".join(unicodedata.normalize("NFC", "".join(map(_visible, plain))).split())
     if not clean:

@@ -1,4 +1,4 @@
-"""Encodes each unique caption and phrase prompt once with the frozen CLIP's text tower, as float16 features.
+"""Encodes each unique caption and phrase prompt once with the frozen CLIP's text encoder, as float16 features.
 
 Legend: n texts (captions or prompts) in a batch, L tokens of the longest text, d width of CLIP's embedding.
 """
@@ -66,7 +66,7 @@ class EncodeConfig(ClipChoice):
         "features can use it (kind galip, or model.context: sentence).",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Device of the text tower; auto uses a GPU if there is one."
+        "auto", description="Device of the text encoder; auto uses a GPU if there is one."
     )
     processes: int = Field(1, ge=1, le=1_024, description="Worker processes, each with its own CLIP on one thread.")
 
@@ -84,8 +84,8 @@ class Encoded:
 
 def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """
-    Returns raw sentence features float32 [n, d], token features float32 [tokens, d] per text, and bool [n], whether
-    each text was truncated.
+    Returns raw sentence features float32 [n, d], a list of token features float32 [tokens, d] by text, and whether each
+    text was truncated, bool [n].
 
     The context is trimmed to the longest text given, which is exact because CLIP's text attention is causal. Raises
     UserError naming the first text with features that are not finite.
@@ -119,7 +119,7 @@ def cached_clip(path: Path, allow_unverified: bool, device: str) -> "FrozenClip"
 def encode_shard(
     path: Path, allow_unverified: bool, device: str, keep_tokens: bool, batch: list[tuple[str, bool]]
 ) -> Encoded:
-    """The mapper of the stage: encodes (text, is a caption) pairs, sorted by length, in fixed batches."""
+    """The mapper of the stage: encodes pairs (text, whether it is a caption), sorted by length, in fixed batches."""
     clip = cached_clip(path, allow_unverified, device)
     sentences, tokens, lengths, truncated = [], [], [], []
     sizes = [0]
@@ -187,7 +187,7 @@ def inputs(config: EncodeConfig, clip: "FrozenClip") -> dict[str, Any]:
 
 
 def describe(config: EncodeConfig) -> dict[str, Any]:
-    """The `clip` object of cache.json: name, sha256, embed_dim, context_length."""
+    """Returns the `clip` object of cache.json: name, sha256, embed_dim, context_length."""
     clip = cached_clip(weights_path(config.clip), config.allow_unverified, device_of(config))
     return {
         "name": clip.name,
@@ -198,7 +198,7 @@ def describe(config: EncodeConfig) -> dict[str, Any]:
 
 
 def device_of(config: EncodeConfig) -> str:
-    """The device that `encode.device` selects: "cpu" or "cuda"."""
+    """Returns the device that `encode.device` selects: "cpu" or "cuda"."""
     from hspcgan.model.clip.frozen import pick_device
 
     return str(pick_device(config.device, "encode.device"))
@@ -230,7 +230,7 @@ def in_order(clip: "FrozenClip", texts: Iterable[pa.Table], folder: Path) -> Pat
 
 def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:
     """
-    Counts the texts that contain each word that the CLIP was never trained on.
+    Returns {word: number of texts with this word} for the words that the CLIP was never trained on.
 
     The vocabulary is read from NAME.json next to NAME.pt, {"vocabulary": [words]}, which the toy CLIPs have; a CLIP
     without such a file is assumed to know every word.
@@ -256,6 +256,6 @@ def warn_unknown(texts: Iterable[str], clip_path: Path) -> None:
         shown = ", ".join(f"{word} ({count})" for word, count in common)
         more = f" and {len(unknown) - 12} more" if len(unknown) > 12 else ""
         log.warning(
-            f"{clip_path.stem} was never trained on {len(unknown)} words in these captions, so their features mean "
-            f"little: {shown}{more}; set encode.clip to a CLIP that was trained on these words"
+            f"{clip_path.stem} was never trained on {len(unknown)} words in these captions, so their features are "
+            f"meaningless: {shown}{more}; set encode.clip to a CLIP that was trained on these words"
         )

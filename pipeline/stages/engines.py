@@ -31,7 +31,7 @@ _mapper: Mapper | None = None  # the mapper of a worker process, built by _start
 
 
 def mapper_factory(mapper: Callable[..., Any], *bound: Any) -> Callable[[], Mapper]:
-    """A picklable function that returns `mapper` with its first arguments bound; each process calls it once."""
+    """Returns a picklable function that binds the first arguments of `mapper`; each process calls it once."""
     return functools.partial(functools.partial, mapper, *bound)
 
 
@@ -79,7 +79,7 @@ def _generation(
 
 
 def _ray(make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: int) -> Iterator[tuple[Any, float]]:
-    """Runs on the cluster at RAY_ADDRESS, or else on a local Ray with `processes` workers, stopped afterwards."""
+    """Runs on the Ray cluster at RAY_ADDRESS, or else on a temporary local Ray with `processes` workers."""
     import ray
 
     started = not ray.is_initialized()
@@ -137,8 +137,10 @@ def _begin(make_mapper: Callable[[], Mapper]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Exits this worker when its parent process has ended; the pipe of batches does not close then, since every worker
-    keeps it open."""
+    """Exits this worker when its parent process has ended.
+
+    The pipe of batches does not close in that case, since every worker keeps it open.
+    """
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -160,7 +162,7 @@ def _call(batch: Any) -> tuple[Any, float]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limits torch, if imported, and numpy's BLAS to one thread inside the block; restores torch's number after it."""
+    """Limits torch, if imported, and numpy's BLAS to one thread inside the block; restores torch's limit after it."""
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 0
     if torch:

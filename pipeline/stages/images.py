@@ -54,7 +54,7 @@ def decode(data: bytes) -> Image.Image:
         except _BROKEN as error:
             raise UserError(f"unreadable header: {error}") from error
         if image.width * image.height > MAX_PIXELS:
-            raise UserError(f"{image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} allowed")
+            raise UserError(f"the image has {image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} allowed")
         try:
             image.load()
         except _BROKEN as error:
@@ -74,7 +74,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey: "I;16…", or "I" from older Pillow
         wide = np.asarray(image).astype(np.int64)
         if wide.min() < 0 or wide.max() > 65535:
-            raise UserError(f"grey values {wide.min()}…{wide.max()} outside the 16-bit range")
+            raise UserError(f"grey values {wide.min()}…{wide.max()} are outside the 16-bit range")
         wide[wide == image.info.get("transparency", -1)] = 65535  # white, like other transparency
         return Image.fromarray(np.rint(wide / 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
@@ -85,7 +85,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def center_box(width: int, height: int) -> tuple[int, int, int, int]:
-    """The largest centred square (x0, y0, x1, y1) in pixels; an odd pixel is cut off at the right or the bottom."""
+    """Returns the largest centred square (x0, y0, x1, y1) in pixels.
+
+    If the margin is odd, the extra pixel is cut off at the right or bottom.
+    """
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     return left, top, left + side, top + side
@@ -115,7 +118,7 @@ def fit(image: Image.Image, size: int) -> np.ndarray:
     preprocessing of CLIP. Smaller images are enlarged; raises UserError if a side is shorter than MIN_SIDE.
     """
     if min(image.size) < MIN_SIDE:
-        raise UserError(f"{image.width}×{image.height} pixels, fewer than {MIN_SIDE} on a side")
+        raise UserError(f"the image has {image.width}×{image.height} pixels, fewer than {MIN_SIDE} on a side")
     square = image.crop(center_box(*image.size))
     if square.size != (size, size):
         square = square.resize((size, size), Image.Resampling.BICUBIC)

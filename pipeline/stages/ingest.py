@@ -39,7 +39,7 @@ class Encoded:
 
 
 def check_and_encode(size: int, store: Mapping[str, Any], items: Sequence[Item]) -> Encoded:
-    """The mapper of the stage if images are stored encoded; for raw images it is `check_items`."""
+    """The mapper of the stage if the cache stores encoded images; for raw images, the mapper is `check_items`."""
     checked = check_items(size, items)
     files = [encode_image(pixels, store) for pixels in checked.pixels]
     checked.pixels.clear()

@@ -56,7 +56,7 @@ def _check_item(item: Item, size: int, checked: Checked) -> None:
             raise UserError("the name is not valid Unicode; rename the file")
         sample, pixels = _check_image(item, size)
         if not captions:
-            raise UserError("all of its captions were rejected")
+            raise UserError("all captions of the image were rejected")
     except ValueError as error:
         checked.reject(where, "image", str(error))
         for row in captions:
@@ -77,7 +77,7 @@ def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
     if item.problem is not None:
         raise UserError(item.problem)
     if item.image is None:
-        raise UserError("missing image")
+        raise UserError("the image is missing")
     if isinstance(item.image, bytes):
         image, digest = images.decode(item.image), hashlib.sha256(item.image).hexdigest()
     else:

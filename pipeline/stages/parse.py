@@ -26,11 +26,11 @@ class _Plan:
         self.starts, self.first = partial.first_captions()
 
     def home(self, shard: int) -> np.ndarray:
-        """For each caption of a shard, the row (over all shards) where an equal caption first occurs, int32."""
+        """Returns the row, over all shards, where each caption of a shard first occurs, int32."""
         return self.first[self.starts[shard] : self.starts[shard + 1]]
 
     def fresh(self, shard: int) -> np.ndarray:
-        """Rows within a shard of the captions that are parsed there, int64."""
+        """Returns the rows, within a shard, of the captions that are parsed in this shard, int64."""
         return np.flatnonzero(self.home(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
 
 
@@ -120,12 +120,12 @@ def plan_line(config: ParseConfig) -> str:
 
 
 def versions(config: ParseConfig) -> dict[str, str]:
-    """The versions of the tools and the hash of the model that a parse depends on."""
+    """Returns the versions of the tools and the hash of the model that a parse depends on."""
     return _parser(config).versions()
 
 
 def notes(partial: PartialCache) -> dict[str, int]:
-    """Counts over unique captions: edges of the rules compared with those of sng_parser, and noun-chunk fallbacks."""
+    """Returns counts over unique captions: edges of our rules compared with sng_parser's, and noun-chunk fallbacks."""
     total: Counter[str] = Counter()
     for stats in partial.stats("parse"):
         total.update(stats["notes"])

@@ -68,7 +68,8 @@ def prepare(
     engine: str = "local",
 ) -> list[str]:
     """
-    Runs the stages up to and including `upto`, by default all; with `only`, just `upto`, after complete earlier stages.
+    Runs the stages up to and including `upto`, by default all. With `only`, runs only the stage `upto`; the earlier
+    stages must be complete.
 
     Existing stages and shards are kept; a complete cache made from equal inputs is not changed. `rebuild` makes a new
     cache, which then replaces the complete cache. `dry_run` writes nothing. `engine`: one of engines.ENGINES. Returns

@@ -58,7 +58,7 @@ class Report:
     wall_sec: float = 0.0
 
     def line(self) -> str:
-        """One line for the terminal."""
+        """Returns one line for the terminal."""
         if self.shards == self.skipped:
             return f"{self.name:<7} already complete ({self.shards} shards)"
         skipped = f", {self.skipped} from an earlier run" if self.skipped else ""

@@ -1,6 +1,6 @@
 """Computes taps: float16 patch features of each image's views from the frozen CLIP, which the discriminator reads.
 
-Legend: n images of a shard, V views, T taps, D width of the image tower, g patches per side.
+Legend: n images of a shard, V views, T taps, D width of the image encoder, g patches per side.
 """
 
 import logging
@@ -56,7 +56,7 @@ class TapsConfig(BaseModel):
 
 
 def view_taps(clip: "FrozenClip", images: np.ndarray, view: str, blocks: Sequence[int], device: str) -> np.ndarray:
-    """CLIP's patch features after `blocks` for one view of images uint8 [n, 3, H, H]; float32 [n, T, D, g, g]."""
+    """Returns CLIP's patch features after `blocks` for a view of images uint8 [n, 3, H, H], float32 [n, T, D, g, g]."""
     import torch
 
     from hspcgan.model.image_views import view_pixels
@@ -81,7 +81,7 @@ def tap_shard(
     from hspcgan.model.clip.block import fold_quick_gelu
 
     clip = cached_clip(path, allow_unverified, device)
-    fold_quick_gelu(clip.network.visual)  # as in training, for equal bits; the text tower is unchanged
+    fold_quick_gelu(clip.network.visual)  # as in training, for equal bits; the text encoder is unchanged
     keys, images = batch
     taps = np.empty((len(images), len(views), len(blocks), clip.width, clip.grid, clip.grid), np.float16)
     for start in range(0, len(images), BATCH_IMAGES):
@@ -127,7 +127,7 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
 
 
 def _ingested_images(partial: PartialCache) -> tuple[list[int], ReadImages]:
-    """The number of samples in each ingest shard, and a function from a shard's index to its keys and images."""
+    """Returns the sample count of each ingest shard, and a function that reads the keys and images of a shard."""
 
     def read(index: int) -> tuple[list[str], np.ndarray]:
         tables, arrays = partial.read("ingest", index, only=["samples", "image", "image_offsets"])
@@ -149,7 +149,7 @@ def _finished_images(extended: ExtendedCache) -> tuple[list[int], ReadImages]:
 
 
 def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
-    """The `taps` object of cache.json: clip_sha256, views, blocks (0-based, of this CLIP); errors as in `stage`."""
+    """Returns the `taps` object of cache.json: clip_sha256, views, 0-based blocks of the CLIP; errors as in `stage`."""
     clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
     try:
         blocks = _scaled(config.blocks, clip)

@@ -58,7 +58,7 @@ def blocks(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def shard_sizes(path: Path) -> list[int]:
-    """The number of texts in each shard of an order."""
+    """Returns the number of texts in each shard of an order."""
     groups = pq.ParquetFile(path).metadata
     return [groups.row_group(index).num_rows for index in range(groups.num_row_groups)]
 

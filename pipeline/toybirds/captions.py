@@ -1,4 +1,4 @@
-"""Generates five captions per scene, each with its gold tree, its gold meaning and its facts.
+"""Generates five captions per scene, each with its gold tree, gold concept sets and facts.
 
 A fact gives the value of one field of the scene (or only that a thing is present), so it is known exactly of which
 pictures a caption is true; the toy CLIP is trained and measured with this knowledge (`weights/true_texts.py`).

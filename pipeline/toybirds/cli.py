@@ -22,7 +22,7 @@ from hspcgan.model.common.printable import echo
     type=click.FloatRange(min=1),
     default=1200.0,
     show_default=True,
-    help="Time limit of the training, in seconds; on two AVX-512 cores, its 600 steps take about 250.",
+    help="Time limit of the training, in seconds; its 600 steps take about 250 s on two AVX-512 cores.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the commands without running them.")
 @click.pass_context

@@ -1,4 +1,4 @@
-"""Draws scenes as polygons with Pillow, at four times the size and then reduced, so that edges are smooth.
+"""Draws scenes as polygons with Pillow at four times the size, then reduces the picture, so that edges are smooth.
 
 Coordinates are fractions of the picture size, x to the right, y down; birds face right.
 """
@@ -57,7 +57,7 @@ class Canvas:
 
 
 def ellipse(centre: Point, radii: Point, turn: float = 0.0, start: float = 0.0, stop: float = 360.0) -> np.ndarray:
-    """Points on an ellipse from angle `start` to `stop` (degrees, clockwise from the right), rotated by `turn`."""
+    """Returns points on an ellipse between two angles (degrees, clockwise from the right), rotated by `turn`."""
     angles = np.radians(np.linspace(start, stop, 48))
     x, y = np.cos(angles) * radii[0], np.sin(angles) * radii[1]
     cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
@@ -147,7 +147,7 @@ def chick(canvas: Canvas, colour: Colour, flying: bool) -> None:
 
 
 def bird(canvas: Canvas, scene: Scene) -> None:
-    """Draws the main bird around the centre of its body; a large bird is about 0.75 of the picture from tail to beak.
+    """Draws the main bird around the centre of its body; a large bird is about 0.75 of the picture wide.
 
     ABSENT parts are not drawn; if the body is ABSENT, no bird is drawn. The toy CLIP learns presence from such scenes.
     """

@@ -102,7 +102,7 @@ def determiner(text: str) -> Word:
 
 
 def article(following: str) -> Word:
-    """The indefinite article for the next word; its lemma is "a", as in UD's English treebanks."""
+    """Returns the indefinite article for the next word; its lemma is "a", as in UD's English treebanks."""
     word = determiner("an" if following[0] in "aeiou" else "a")
     word.lemma = "a"
     return word
@@ -122,7 +122,7 @@ def preposition(text: str) -> Word:
 
 
 def finite(text: str, lemma: str, plural: bool = False) -> Word:
-    """A verb in the present tense, third person."""
+    """Returns a verb in the present tense, third person."""
     feats = f"Mood=Ind|Number={'Plur' if plural else 'Sing'}|Person=3|Tense=Pres|VerbForm=Fin"
     return Word(text, lemma, "VERB", "VBP" if plural else "VBZ", feats)
 

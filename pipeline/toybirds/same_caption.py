@@ -40,7 +40,7 @@ def _candidates(seed: int) -> Iterator[Scene]:
 
 
 def _open(scene: Scene, name: str) -> bool:
-    """Whether a field may be set: false for an absent thing, since more scenes would contain the thing than usual."""
+    """Whether a field may be set: false for an absent thing, since adding things would change their frequency."""
     return getattr(scene, name) != ABSENT
 
 

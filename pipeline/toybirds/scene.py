@@ -61,12 +61,12 @@ def sample_scenes(count: int, seed: int) -> list[Scene]:
 
 
 def validation_scenes(count: int, seed: int) -> list[Scene]:
-    """Returns `count` scenes of split val, for selecting the best checkpoint; `sample_scenes` returns none of them."""
+    """Returns `count` scenes of split val, for selecting the best checkpoint; `sample_scenes` never returns these."""
     return [_sample(VALIDATION + index, seed) for index in range(count)]
 
 
 def scene_of(key: str) -> Scene:
-    """Returns the scene for a key such as bird-0-000012. ValueError if the key has another form."""
+    """Returns the scene for a key such as bird-0-000012. Raises ValueError if the key has another form."""
     name, seed, index = key.split("-")
     if name != "bird":
         raise ValueError(f"{key} is not the key of a toy bird, such as bird-0-000012")

@@ -1,1 +1,1 @@
-"""The cache under construction, `CACHE.partial`: shards of each stage, assembled into a finished cache and renamed."""
+"""The cache under construction, `CACHE.partial`: collects the shards of each stage and becomes the finished cache."""

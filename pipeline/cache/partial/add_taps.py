@@ -1,4 +1,4 @@
-"""Adds CLIP features of views to a finished cache: runs the taps stage and links all other files."""
+"""Adds CLIP features of image views to a finished cache: runs the taps stage and hard-links all other files."""
 
 import json
 import os

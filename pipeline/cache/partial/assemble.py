@@ -64,19 +64,19 @@ class EncodedShards:
         return found
 
     def sentences(self, places: np.ndarray) -> np.ndarray:
-        """Sentence features of the texts, float16 [n, d]."""
+        """Returns the sentence features of the texts, float16 [n, d]."""
         rows = np.empty((len(places), self.width), np.float16)
         for number, (shard, row) in enumerate(self._shard_rows(places)):
             rows[number] = self.arrays[shard]["sentence"][row]
         return rows
 
     def token_counts(self, places: np.ndarray) -> np.ndarray:
-        """Number of token rows of each text, int64; 0 for a prompt."""
+        """Returns the number of token rows of each text, int64; 0 for a prompt."""
         counts = np.concatenate([np.diff(arrays["offsets"]) for arrays in self.arrays])
         return counts[places]
 
     def tokens(self, places: np.ndarray) -> np.ndarray:
-        """Token features of the texts, concatenated, float16 [ΣT, d]."""
+        """Returns the token features of the texts, concatenated, float16 [ΣT, d]."""
         parts = [np.zeros((0, self.width), np.float16)]
         for shard, row in self._shard_rows(places):
             start, stop = self.arrays[shard]["offsets"][row : row + 2]
@@ -99,7 +99,7 @@ class PhraseIds:
             self.places[kind] = Places([digests(phrases["text"].filter(pc.equal(phrases["kind"], kind)))])
 
     def of(self, kind: str, mentions: pa.Array) -> np.ndarray:
-        """The id of each mention, int32 [n]."""
+        """Returns the id of each phrase mention, int32 [n]."""
         encoded = mentions.dictionary_encode()
         return (self.places[kind].find(encoded.dictionary) + self.first[kind])[encoded.indices.to_numpy()]
 
@@ -208,7 +208,7 @@ def write_images(path: Path, store: ShardStore) -> int:
 
 
 def _write_features(path: Path, encoded: EncodedShards, captions: np.ndarray, prompts: np.ndarray) -> None:
-    """Writes features.h5 from the positions of the captions and of the phrase prompts."""
+    """Writes features.h5; `captions` and `prompts` are positions in the encoded features."""
     offsets = offsets_of(encoded.token_counts(captions))
     with new_hdf5(path) as file:
         phrases = _dataset(file, "phrase/text", (len(prompts), encoded.width), "float16")
@@ -237,7 +237,7 @@ def _checked_counts(store: ShardStore, final: Path) -> dict[str, int]:
     rows_in = sum(stats["rows_in"] for stats in store.stats("ingest"))
     if rows_in != counts["rows_in"]:
         raise UserError(
-            f"ingest: {rows_in} rows in, but {counts['rows_in']} out: {counts['samples']} samples, "
+            f"ingest read {rows_in} rows, but wrote {counts['rows_in']}: {counts['samples']} samples, "
             f"{counts['captions']} captions and {counts['rejects']} rejects; this is a bug in the source's reader"
         )
     keys = store.column("ingest", "samples", "key")

@@ -35,7 +35,7 @@ def refuse_inside_cache(target: Path) -> None:
 
 
 def refuse_unwritable(target: Path) -> None:
-    """Raises UserError if a finished cache cannot be renamed to the target: a link, a mount, a read-only disk."""
+    """Raises UserError if the target is a link, a mount or on a read-only disk: no cache can be renamed to it."""
     if target.is_symlink():
         raise UserError(f"{target} is a link, which would be replaced; give its folder, {behind_links(target)}")
     if target.is_mount():

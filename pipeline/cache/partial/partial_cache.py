@@ -71,12 +71,12 @@ class PartialCache(ShardStore):
         unlock(self._lock, self.path)
 
     def _clear(self) -> None:
-        """Removes unfinished shards and assemblies of earlier processes; they cannot be resumed."""
+        """Removes unfinished shards, assemblies and copies of earlier processes, which cannot be resumed."""
         for left in (self.path / "final", self.path / "copy", *self.path.glob(f"*/{UNFINISHED}")):
             shutil.rmtree(left, ignore_errors=True)
 
     def begin(self, stage: str, inputs: Mapping[str, Any]) -> None:
-        """Begins a stage. Its shards and the later stages are kept if made from equal inputs, and removed otherwise.
+        """Begins a stage. Removes its shards and the later stages unless they were made from equal inputs.
 
         `inputs`: everything that the result of the stage depends on, as JSON, without paths and times.
         """
@@ -99,7 +99,10 @@ class PartialCache(ShardStore):
         return {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
 
     def is_made_from(self, stage: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether a stage is complete and made from these inputs; earlier stages must be complete. Removes nothing."""
+        """Whether a stage is complete and made from these inputs.
+
+        Raises UserError if the stage is complete but the previous stage is not.
+        """
         return self.is_complete(stage) and self.plan(stage)["fingerprint"] == self._asked(stage, inputs)["fingerprint"]
 
     def write(
@@ -110,7 +113,7 @@ class PartialCache(ShardStore):
         arrays: Mapping[str, np.ndarray] | None = None,
         stats: Mapping[str, Any] | None = None,
     ) -> None:
-        """Writes one shard, complete or not at all; `stats` is not part of the finished cache."""
+        """Writes one shard atomically; `stats` is not part of the finished cache."""
         write_shard(self.folder(stage), stage, index, tables, arrays, stats)
 
     def scratch(self, stage: str) -> Path:
@@ -121,7 +124,7 @@ class PartialCache(ShardStore):
         return folder
 
     def complete(self, stage: str, shards: int) -> None:
-        """Marks a stage as done; raises UserError if its shards are not 0 … shards − 1."""
+        """Marks a stage as done; raises UserError unless its shards are exactly those numbered 0 … shards − 1."""
         shutil.rmtree(self.folder(stage) / SCRATCH, ignore_errors=True)
         there, wanted = set(self.shards(stage)), set(range(shards))
         if wanted - there:

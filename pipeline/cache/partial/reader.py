@@ -29,7 +29,7 @@ class ShardStore:
         return self.path / stage
 
     def plan(self, stage: str) -> dict[str, Any]:
-        """The `fingerprint` and `inputs` of a stage; empty if the stage was not begun or the file is damaged."""
+        """Returns {fingerprint, inputs} of a stage; empty if the stage was not begun or its plan.json is damaged."""
         return read_json(self.folder(stage) / "plan.json", {"fingerprint", "inputs"})
 
     def has(self, stage: str, index: int) -> bool:
@@ -62,7 +62,7 @@ class ShardStore:
         return read_column(self.folder(stage), index, table, name, leaf)
 
     def phrases(self, templates: Mapping[str, str]) -> pa.Table:
-        """Unique phrases of the parse stage as schema.PHRASES, sorted by kind and text; ids are row numbers."""
+        """Returns the parse stage's unique phrases (schema.PHRASES), sorted by kind and text; ids are row numbers."""
         tables, first = [schema.PHRASES.empty_table()], 0
         for kind, name in schema.COLUMNS.items():
             found = self._counted(name)
@@ -80,7 +80,7 @@ class ShardStore:
         return pa.concat_tables(tables).combine_chunks()
 
     def _counted(self, column: str) -> pa.Table:
-        """`text` and `count` of the unique phrases of a column, counted shard by shard."""
+        """Returns a table with `text` and `count` of the unique phrases in a column, counted shard by shard."""
         parts: list[pa.Table] = []
         for index in self.shards("parse"):
             lists = self.column_of("parse", index, "concepts", column, "phrase")
@@ -92,7 +92,7 @@ class ShardStore:
 
     def first_captions(self) -> tuple[np.ndarray, np.ndarray]:
         """
-        Finds where each caption occurs first; rows are counted over all shards of ingest.
+        Finds the row in which each caption first occurs, counted over all ingest shards.
 
         Returns the row of the first caption of each shard and the end, int64 [shards + 1], and for each caption the row
         of the first equal caption, int32 [C].
@@ -102,7 +102,7 @@ class ShardStore:
         return starts, first_rows(np.concatenate([np.zeros((0, 2), np.uint64), *found]))
 
     def unique_texts(self, templates: Mapping[str, str]) -> Iterator[pa.Table]:
-        """Yields the texts for the encode stage: unique captions, then unique prompts that are not captions.
+        """Yields the texts for the encode stage: unique captions, then the unique prompts that do not equal a caption.
 
         They are in tables of `text` and `is_caption`.
         """
@@ -124,7 +124,7 @@ def _sums(parts: list[pa.Table]) -> pa.Table:
 
 
 def read_json(path: Path, keys: set[str]) -> dict[str, Any]:
-    """Reads a JSON object from a file; empty if the file is absent or damaged, or lacks one of the keys."""
+    """Reads a JSON object from a file; returns {} if the file is absent or damaged, or lacks one of the keys."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):

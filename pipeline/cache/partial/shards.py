@@ -33,7 +33,7 @@ def write_shard(
     arrays: Mapping[str, np.ndarray] | None = None,
     stats: Mapping[str, Any] | None = None,
 ) -> None:
-    """Checks and writes a shard, complete or not at all.
+    """Checks a shard and writes it atomically.
 
     Raises UserError if the shard does not have the format of the stage, OSError with its errno if the disk is full.
     """
@@ -59,7 +59,7 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def shard_complete(stage_folder: Path, index: int) -> bool:
-    """Whether a shard exists with all its bytes; False if its marker is damaged, so that it is written again."""
+    """Whether a shard exists with all its bytes; False if its marker is damaged, so that the shard is rewritten."""
     folder = shard_folder(stage_folder, index)
     try:
         marker = json.loads((folder / STATS).read_bytes())

@@ -14,19 +14,19 @@ BLOCK = 2**14  # texts in memory as Python strings at once
 
 
 def digests(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """The digest of each text, uint64 [n, 2]."""
+    """Returns the digest of each text, uint64 [n, 2]."""
     blocks = [texts.slice(start, BLOCK).to_pylist() for start in range(0, len(texts), BLOCK)]
     raw = (b"".join(blake2b(text.encode(), digest_size=16).digest() for text in block) for block in blocks)
     return np.frombuffer(b"".join(raw), "<u8").reshape(-1, 2)
 
 
 def text_numbers(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Returns a number for each text, int64 [n] ≥ 0: 63 bits of its digest, so that it is equal in all caches."""
+    """Returns 63 bits of each text's digest as int64 [n] ≥ 0; equal texts have equal numbers in all caches."""
     return (digests(texts)[:, 0] >> np.uint64(1)).astype(np.int64)
 
 
 def first_rows(found: np.ndarray) -> np.ndarray:
-    """For each digest, the first row with the same digest, int32 [n]."""
+    """Returns, for each digest, the first row with an equal digest, int32 [n]."""
     order = np.lexsort((found[:, 1], found[:, 0])).astype(np.int32)  # stable: equal digests stay in order
     begins = np.ones(len(order), bool)
     begins[1:] = (found[order[1:]] != found[order[:-1]]).any(1)
@@ -43,7 +43,7 @@ class Places:
     """
 
     def __init__(self, parts: Iterable[np.ndarray]) -> None:
-        """`parts`: arrays of the digests of the unique texts, in order, each uint64 [n, 2]."""
+        """Joins `parts`, arrays uint64 [n, 2] with the digests of the unique texts, in order."""
         found = np.concatenate([np.zeros((0, 2), np.uint64), *parts])
         order = np.lexsort((found[:, 1], found[:, 0]))
         self.high, self.low, self.order = found[order, 0], found[order, 1], order.astype(np.int32)
@@ -51,7 +51,7 @@ class Places:
         self.repeated = int(self.order[again[0] + 1]) if len(again) else -1
 
     def find(self, texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """The position of each text, int32 [n]; −1 for a text that is not in the list."""
+        """Returns the position of each text, int32 [n]; −1 for a text that is not in the list."""
         wanted = digests(texts)
         if not len(self.order):
             return np.full(len(wanted), -1, np.int32)

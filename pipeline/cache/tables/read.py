@@ -56,11 +56,11 @@ class Tables:
         return self._table(schema.REJECTS_FILE, schema.REJECTS)
 
     def captions_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
-        """The given rows of captions.parquet in the given order, all or some columns; reads only their row groups."""
+        """Returns rows of captions.parquet in the given order, all or some columns; reads only their row groups."""
         return self._rows_at(schema.CAPTIONS_FILE, rows, columns)
 
     def samples_at(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
-        """The given rows of samples.parquet, like `captions_at`."""
+        """Returns the given rows of samples.parquet, like `captions_at`."""
         return self._rows_at(schema.SAMPLES_FILE, rows, columns)
 
     def _rows_at(self, name: str, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None) -> pa.Table:
@@ -89,12 +89,12 @@ class Tables:
                 ids = pc.struct_field(pc.list_flatten(table[column]), "phrase")
                 if len(ids) and not 0 <= pc.min(ids).as_py() <= pc.max(ids).as_py() < known:
                     raise UserError(
-                        f"{self.path / schema.CAPTIONS_FILE} is damaged: {column} have phrase ids up to "
+                        f"{self.path / schema.CAPTIONS_FILE} is damaged: column {column} has phrase ids up to "
                         f"{pc.max(ids).as_py():,}, but there are {known:,} phrases; {REBUILD_HINT}"
                     )
 
     def pictures_in_train(self) -> dict[str, tuple[int, int]]:
-        """Returns, by split, the number of images that are also in train (equal sha256), and the number of all images.
+        """Returns {split: (number of its images that are also in train, by sha256; number of all its images)}.
 
         Only splits with such images are included.
         """
@@ -107,34 +107,34 @@ class Tables:
         return found
 
     def _pictures(self, split: str) -> Iterator[pa.ChunkedArray]:
-        """The sha256 of a split's image files, in blocks."""
+        """Yields the sha256 of a split's image files, in blocks."""
         for block in self.blocks(schema.SAMPLES_FILE, ["split", "sha256"]):
             yield block.filter(pc.equal(block["split"], split))["sha256"]
 
     def samples_frame(self) -> "pd.DataFrame":
-        """samples.parquet as a pandas data frame: key, split, path, width, height, box, sha256 of each image."""
+        """Returns samples.parquet as a pandas data frame: key, split, path, width, height, box and sha256 by image."""
         return frame(self.samples)
 
     def captions_frame(self) -> "pd.DataFrame":
-        """captions.parquet as a pandas data frame: ids, text, entities, attributes, relations and scene graphs."""
+        """Returns captions.parquet as a pandas data frame: ids, text, entities, attributes, relations, scene graphs."""
         return frame(self.captions)
 
     def phrases_frame(self) -> "pd.DataFrame":
-        """phrases.parquet as a pandas data frame: kind, text, prompt and count of each unique phrase."""
+        """Returns phrases.parquet as a pandas data frame: kind, text, prompt and count of each unique phrase."""
         return frame(self.phrases)
 
     def rejects_frame(self) -> "pd.DataFrame":
-        """rejects.parquet as a pandas data frame: stage, where, what and why of each rejected row."""
+        """Returns rejects.parquet as a pandas data frame: stage, where, what and why of each rejected row."""
         return frame(self.rejects)
 
     def sample_shards(self) -> list[int]:
-        """Number of samples in each ingest shard with samples; batches of the taps stage do not cross shards."""
+        """Returns the sample count of each non-empty ingest shard; batches of the taps stage do not cross shards."""
         with self._opened(schema.SAMPLES_FILE, schema.SAMPLES) as file:
             groups = file.metadata
             return [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
 
     def column(self, name: str, column: str) -> pa.ChunkedArray:
-        """One column of a Parquet file of the cache."""
+        """Returns one column of a Parquet file of the cache."""
         with self._opened(name, FILES[name]) as file:
             table = file.read(columns=[column])
         self._refuse_nulls(name, table)
@@ -161,7 +161,7 @@ class Tables:
 
     @contextmanager
     def _opened(self, name: str, columns: pa.Schema) -> Iterator[pq.ParquetFile]:
-        """Opens a Parquet file; raises UserError if its columns differ from `columns` or reading in the block fails."""
+        """Opens a Parquet file; raises UserError if it has other columns, or if a read in the `with` block fails."""
         try:
             file = pq.ParquetFile(self.path / name)  # pq.read_table would import pandas
             if not file.schema_arrow.equals(columns):

@@ -1,4 +1,4 @@
-"""Captions → spaCy's Docs. A caption with one of two known parse errors is changed and parsed a second time.
+"""Parses captions with spaCy. A caption with one of two known parse errors is changed and parsed a second time.
 
 The errors are a first noun that lacks an article and is parsed as a verb ("train on tracks"), and a noun that is split
 ("trash can") or tagged as an adverb ("back"). The changes are undone in the result, which has the caption's own words.
@@ -126,7 +126,7 @@ def _are_one(first: Token, second: Token) -> bool:
 def _is_body(back: Token) -> bool:
     """Whether "back" means the body part, although it is not tagged as a noun.
 
-    It does if it follows a colour, or an adjective at the start of a phrase, and does not modify a noun after it.
+    This is so if it follows a colour, or an adjective at the start of a phrase, and does not modify a noun after it.
 
     a cat looking curious back at the camera → look back at (cat, camera)
     the man is happy back home → happy (man)

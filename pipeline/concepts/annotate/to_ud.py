@@ -98,8 +98,9 @@ def coordination(edit: ParseEdit) -> None:
 
 
 def _strayed(edit: ParseEdit, cc: int) -> Iterator[int]:
-    """Yields conjuncts after "and" that have another head than "and", such as "chair" in "a room with a couch and a
-    chair", and attaches them to the head of "and".
+    """Attaches conjuncts after "and" that have another head than "and" to the head of "and", and yields them.
+
+    An example is "chair" in "a room with a couch and a chair".
 
     A conjunct of the subject of a plural verb is not moved: "a woman in white and a man stand near a cake" is correct.
     """

@@ -11,7 +11,7 @@ PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
 
 
 def things(tree: Tree, i: int, predicate: int) -> list[int]:
-    """The entities to which an argument of a predicate (noun or pronoun) refers, including conjuncts.
+    """Returns the entities to which an argument of a predicate (noun or pronoun) refers, including conjuncts.
 
     a man and woman leaning against each other → lean against (man, woman)
     a boy and a girl are looking at one another → look at (boy, girl)
@@ -31,7 +31,7 @@ def things(tree: Tree, i: int, predicate: int) -> list[int]:
 
 
 def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
-    """The entities to which a pronoun refers.
+    """Returns the entities to which a pronoun refers.
 
     A relative pronoun refers to the noun of its clause. A personal pronoun refers to the last noun before it of the
     same number, preferably a subject or the root of the caption, and never to the subject of the same predicate.
@@ -62,7 +62,7 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
 
 
 def _before_the_list(tree: Tree, noun: int, plural: bool) -> list[int]:
-    """The entity to which a pronoun after a noun refers: the last entity before the list that contains the noun.
+    """Returns the entity to which a pronoun after a noun refers: the last one before the list that contains the noun.
 
     If there is none, it is the first entity in the list.
 
@@ -85,7 +85,7 @@ def _is_plural(tree: Tree, i: int) -> bool:
 
 
 def antecedent(tree: Tree, clause: int) -> list[int]:
-    """The entity that a relative clause or participle describes, and its conjuncts.
+    """Returns the entity that a relative clause or participle describes, and its conjuncts.
 
     a dog and a cat sleeping on a sofa → sleep on (dog, sofa), sleep on (cat, sofa)
     a man with glasses and a beard wearing a hat → wear (man, hat)
@@ -103,7 +103,7 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
 
 
 def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
-    """The nouns that a modifier describes: a noun and those conjuncts before the modifier that have no preposition.
+    """Returns the nouns that a modifier describes: a noun, and its conjuncts before the modifier without a preposition.
 
     In "a bed and a window in a room", "in a room" describes both nouns.
     """
@@ -112,7 +112,7 @@ def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
 
 
 def subjects(tree: Tree, i: int) -> list[int]:
-    """The entities that are the subject of a verb, adjective or predicate noun.
+    """Returns the entities that are the subject of a verb, adjective or predicate noun.
 
     If it has no subject of its own: the subject of the predicate to which it is conjoined or attached, the noun that it
     modifies, or the object of its head.
@@ -164,7 +164,7 @@ def is_passive(tree: Tree, i: int) -> bool:
 
 
 def agents(tree: Tree, i: int) -> list[int]:
-    """The agents of a passive verb; after posture verbs, "by" introduces a place instead.
+    """Returns the agents of a passive verb; after posture verbs, "by" introduces a place instead.
 
     a pond surrounded by trees → surround (tree, pond)
     a bird is perched by a window → perch by (bird, window)
@@ -180,7 +180,7 @@ def agents(tree: Tree, i: int) -> list[int]:
 
 
 def stranded(tree: Tree, i: int) -> list[int]:
-    """The stranded preposition of a relative clause, as a list of length 0 or 1: "on" in "the table the vase is on"."""
+    """Returns a list with the preposition that ends a relative clause, if any: "on" in "the table the vase is on"."""
     if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl"):
         return []
     if is_passive(tree, i) and any(tree.lemmas[c] in RELATIVE for c in tree.children(i, "nsubj")):
@@ -189,7 +189,7 @@ def stranded(tree: Tree, i: int) -> list[int]:
 
 
 def objects(tree: Tree, i: int) -> list[int]:
-    """The entities that are the object of a verb; for a relative clause with a subject, the noun that it describes.
+    """Returns the object entities of a verb; for a relative clause with a subject, the noun that it describes.
 
     the shirt the woman is wearing is red → wear (woman, shirt), red (shirt)
     people watching a man play tennis → watch (people, man), play (man, tennis)

@@ -1,6 +1,6 @@
 """Attaches prepositional phrases and participles to the nouns that they describe, with one function for each.
 
-A word keeps its head from the dependency parser unless a `Reason` in the function's list returns another one. Reasons
+A word keeps its head from the dependency parser unless a `Rule` in the function's list returns another one. Rules
 run in order; each starts from the head that the previous one has set.
 """
 
@@ -12,11 +12,11 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 GOING = ("walk", "fly", "run", "swim", "float")
 # Prepositions of places that describe a person, not the person's clothes.
 STAYING = ("on", "at", "near", "in front of", "next to")
-Reason = Callable[[Tree, int], int]  # tree and word → the head of the word, −1 if the reason does not apply
+Rule = Callable[[Tree, int], int]  # tree and word → the head of the word, −1 if the rule does not apply
 
 
 def prepositional_phrases(tree: Tree) -> None:
-    """Attaches each prepositional phrase to the noun that it describes, by the reasons below.
+    """Attaches each prepositional phrase to the noun that it describes, by the rules below.
 
     a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
     """
@@ -26,7 +26,7 @@ def prepositional_phrases(tree: Tree) -> None:
 
 
 def participles(tree: Tree) -> None:
-    """Attaches each participle in -ing to its subject, by the reasons below.
+    """Attaches each participle in -ing to its subject, by the rules below.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     """
@@ -35,15 +35,15 @@ def participles(tree: Tree) -> None:
             _attach(tree, i, "acl", _wearer_who_acts, _part_in_the_wind, _owner_of_part, _owner_of_absent_thing)
 
 
-def _attach(tree: Tree, i: int, label: str, *reasons: Reason) -> None:
-    for reason in reasons:
-        head = reason(tree, i)
+def _attach(tree: Tree, i: int, label: str, *rules: Rule) -> None:
+    for rule in rules:
+        head = rule(tree, i)
         if head >= 0:
             tree.attach(i, to=head, label=label)
 
 
 def _subject_beside(tree: Tree, i: int) -> int:
-    """ "beside X" after "on PLACE" describes the subject, not the place.
+    """Returns the subject as the head of "beside X" after "on PLACE", which does not describe the place.
 
     a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
     """
@@ -55,7 +55,7 @@ def _subject_beside(tree: Tree, i: int) -> int:
 
 
 def _before_pronoun(tree: Tree, i: int) -> int:
-    """A preposition with a pronoun describes the noun before it.
+    """Returns the noun before a preposition with a pronoun as the head of this phrase.
 
     a glass with dessert in it → in (dessert, glass)
     """
@@ -74,7 +74,7 @@ def _before_pronoun(tree: Tree, i: int) -> int:
 
 
 def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
-    """A "with X on it" phrase describes the nearest thing before it, never a person.
+    """Returns the nearest thing before a "with X on it" phrase, never a person, as its head.
 
     boy wearing a white shirt with fish on it → with (shirt, fish), on (fish, shirt)
     """
@@ -87,7 +87,7 @@ def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
 
 
 def _wearer_of_place(tree: Tree, i: int) -> int:
-    """A place after clothes describes the person who wears them.
+    """Returns the person who wears clothes as the head of a place after the clothes.
 
     a man in a hat on a bench → on (man, bench)
     """
@@ -96,7 +96,7 @@ def _wearer_of_place(tree: Tree, i: int) -> int:
 
 
 def _wearer_who_acts(tree: Tree, i: int) -> int:
-    """The subject of a participle after clothes is the person who wears them.
+    """Returns the person who wears clothes as the subject of a participle after the clothes.
 
     a man in a white shirt holding a bat → hold (man, bat)
     a woman wearing red playing tennis → wear (woman, red), play (woman, tennis)
@@ -109,7 +109,7 @@ def _wearer_who_acts(tree: Tree, i: int) -> int:
 
 
 def _wearer(tree: Tree, worn: int) -> int:
-    """The entity that wears the clothes or colour `worn`; −1 if there is none."""
+    """Returns the entity that wears the clothes or colour `worn`; −1 if there is none."""
     above, wearer = tree.heads[worn], -1
     if tree.is_a(worn, "nmod"):
         fits = {"in": lexicon("clothes") | lexicon("colours"), "with": lexicon("clothes")}
@@ -122,7 +122,7 @@ def _wearer(tree: Tree, worn: int) -> int:
 
 
 def _owner_of_absent_thing(tree: Tree, i: int) -> int:
-    """A participle after "without THING" describes the owner, not the absent thing.
+    """Returns the owner, not the absent thing, as the subject of a participle after "without THING".
 
     a dog without a leash chasing a ball → chase (dog, ball)
     """
@@ -132,7 +132,7 @@ def _owner_of_absent_thing(tree: Tree, i: int) -> int:
 
 
 def _part_in_the_wind(tree: Tree, i: int) -> int:
-    """ "blow", "flow" and "hang" describe the body part before them.
+    """Returns the body part before "blow", "flow" or "hang" as their subject.
 
     a woman with long hair blowing in the wind → blow in (hair, wind)
     a girl with hair hanging over her face → hang over (hair, face)
@@ -143,7 +143,7 @@ def _part_in_the_wind(tree: Tree, i: int) -> int:
 
 
 def _owner_of_part(tree: Tree, i: int) -> int:
-    """Posture and action verbs after "with PART" describe the owner; other verbs describe the part.
+    """Returns the owner as the subject of a posture or action verb after "with PART"; −1 for other verbs.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     a giraffe with a long neck eating leaves → eat (giraffe, leaf)

@@ -22,7 +22,7 @@ def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:
 
 
 def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
-    """Words before a noun: adjectives, participles without complements, numbers, nouns, "no".
+    """Yields attributes from words before a noun: adjectives, participles without complements, numbers, nouns, "no".
 
     a black and white bird → black (bird), white (bird)
     a flying bird → flying (bird)
@@ -53,7 +53,7 @@ def forbids(tree: Tree, i: int) -> bool:
 
 
 def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
-    """Adjectives, colours and states that are predicates of a clause.
+    """Yields attributes from adjectives, colours and states that are predicates of a clause.
 
     the belly of the bird is white and its wings are red → white (belly), red (wing)
     a bird that is yellow and black → yellow (bird), black (bird)

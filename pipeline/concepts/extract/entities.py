@@ -24,7 +24,7 @@ def entity(tree: Tree, i: int) -> Entity:
 
 
 def name_parts(tree: Tree, i: int) -> list[int]:
-    """The words of a proper name, including its head ("new york"); for other nouns only the head."""
+    """Returns the words of a proper name, including its head ("new york"); for other nouns only the head."""
     if tree.pos[i] != "PROPN":
         return [i]
     parts = [c for c in tree.children(i, "flat", "compound") if tree.pos[c] == "PROPN"]
@@ -32,5 +32,5 @@ def name_parts(tree: Tree, i: int) -> list[int]:
 
 
 def entity_type(ner: str) -> str:
-    """The prefix of a named entity: "person" for PERSON, "location" for GPE, "" for other types."""
+    """Returns the prefix of a named entity: "person" for PERSON, "location" for GPE, "" for other types."""
     return dict(line.split() for line in lexicon("entity_types")).get(ner, "")

@@ -1,4 +1,4 @@
-"""Folds phrases into their nouns before concepts are extracted: quantities, places, two-word prepositions."""
+"""Simplifies the tree before concepts are extracted: merges quantities, places and two-word prepositions."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ PERSONS |= dict.fromkeys(("someone", "somebody", "anyone", "anybody"), "person")
 
 
 def modifiers_of_compounds(tree: Tree) -> None:
-    """An adjective or colour before a compound, or before another adjective, describes the head noun.
+    """Attaches an adjective or colour before a compound, or before another adjective, to the head noun.
 
     a white table cloth → white (cloth), table (cloth)
     a bird with a short pointy bill → short (bill), pointy (bill)
@@ -38,7 +38,7 @@ def _is_inside(tree: Tree, i: int, noun: int) -> bool:
 
 
 def quantities(tree: Tree) -> None:
-    """The counted thing becomes the entity, and the quantity noun its attribute: "a group of", "a slice of".
+    """Makes the counted thing the entity, and a quantity noun ("a group of", "a slice of") its attribute.
 
     Adjectives before the quantity describe the thing, except before group nouns ("a large group of people").
 
@@ -70,7 +70,7 @@ def quantities(tree: Tree) -> None:
 
 
 def places_on_things(tree: Tree) -> None:
-    """A noun for a place on a thing becomes part of the preposition: "in front of", "on side of".
+    """Makes a noun for a place on a thing part of the preposition: "in front of", "on side of".
 
     a boy sits in front of a window → sit in front of (boy, window)
     a white sign on the side of a building → on side of (sign, building)
@@ -91,7 +91,7 @@ def places_on_things(tree: Tree) -> None:
 
 
 def adverbs_before_prepositions(tree: Tree) -> None:
-    """An adverb before a preposition becomes part of it: "next to", "out of", "away from".
+    """Makes an adverb before a preposition part of the preposition: "next to", "out of", "away from".
 
     a man stands next to a tree → stand next to (man, tree)
     """

@@ -41,7 +41,7 @@ def _pairs(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> 
 
 
 def is_predicate_verb(tree: Tree, i: int) -> bool:
-    """Whether a word is a verb that relates entities: no auxiliary, "be", attribute ("flying bird") or state.
+    """Whether a word is a verb that relates entities: not an auxiliary, "be", an attribute ("flying bird") or a state.
 
     A past participle without complements is a state, as in "the beak is curved".
     """
@@ -78,7 +78,7 @@ def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
 
 
 def verb(tree: Tree, i: int) -> Iterator[Edge]:
-    """A verb relates its subject to its object or, combined with its first preposition, to the noun after that.
+    """Relates the subject of a verb to its object or, with the verb's first preposition, to the noun after that.
 
     Further prepositions become separate relations.
 
@@ -132,7 +132,7 @@ def _is_subject_again(tree: Tree, pronoun: int, verb: int, ones: Sequence[int]) 
 
 
 def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
-    """The noun that a relative clause describes is the object of the preposition at the end of the clause.
+    """Makes the noun that a relative clause describes the object of the preposition at the end of the clause.
 
     the table the vase is on → on (vase, table)
     a plate that the cake is sitting on → sit on (cake, plate)
@@ -145,7 +145,7 @@ def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def existence(tree: Tree, i: int) -> Iterator[Edge]:
-    """If "be" is a main verb (no auxiliary or copula), its subject is related to the noun after a preposition.
+    """Relates the subject of "be" as a main verb (no auxiliary or copula) to the noun after a preposition.
 
     there is a red flower on the water → on (flower, water)
     """
@@ -155,7 +155,7 @@ def existence(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def adjective(tree: Tree, i: int) -> Iterator[Edge]:
-    """A preposition after an adjective becomes a relation; "of", "to", "from" and "than" include the adjective.
+    """Makes a preposition after an adjective a relation; with "of", "to", "from" or "than", the adjective is included.
 
     a shelf full of books → full of (shelf, book)
     the bird is black with white wings → with (bird, wing)
@@ -170,7 +170,7 @@ def adjective(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
-    """A predicate noun is related to its subject by its preposition, or else by "be"; colours are attributes instead.
+    """Relates a predicate noun to its subject by its preposition, or else by "be"; colours are attributes instead.
 
     the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
     the bird is a sparrow → be (bird, sparrow)
@@ -195,7 +195,7 @@ def is_colour_predicate(tree: Tree, i: int) -> bool:
 
 
 def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
-    """A preposition between two nouns relates them.
+    """Relates two nouns by the preposition between them.
 
     a bird with a blue belly and red wings → with (bird, belly), with (bird, wing)
     a boy in front of a window → in front of (boy, window)
@@ -220,7 +220,7 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def coordination(tree: Tree, i: int) -> Iterator[Edge]:
-    """A conjunction relates the entity before it to the entity after it.
+    """Relates the entity before a conjunction to the entity after it.
 
     John and his wife are attending a cocktail party → and (john, wife), attend (john, party), attend (wife, party)
     """
@@ -235,7 +235,7 @@ def coordination(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def possession(tree: Tree, i: int) -> Iterator[Edge]:
-    """A noun or "whose" as possessor is related to the owned thing by "have"; possessive pronouns ("his") are not.
+    """Relates a possessor (a noun or "whose") to the owned thing by "have"; omits possessive pronouns ("his").
 
     a man's hat → have (man, hat)
     a bird whose wings are black → have (bird, wing), black (wing)

@@ -87,7 +87,7 @@ def locate(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
 
 
 def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[str, int]) -> Relation:
-    """Returns the relation, with a missing subject or object from a tuple that shares a word and the other entity."""
+    """Returns the relation; takes a missing subject or object from a tuple that shares a word and the other entity."""
     if min(relation.subject, relation.object) >= 0:
         return relation
     for one, text, other in tuples:
@@ -99,7 +99,7 @@ def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[st
 
 
 def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Attribute:
-    """Returns the attribute; if its entity is missing, with the entity of a chunk that has the same modifier."""
+    """Returns the attribute; takes a missing entity from a noun chunk that has the same modifier."""
     if attribute.entity >= 0:
         return attribute
     for entity, slot in zip(entities, slots, strict=True):

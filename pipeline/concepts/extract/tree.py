@@ -30,7 +30,7 @@ class Tree(ParseEdit):
         self.lemmas = [self._lemma(i) for i in range(len(self.words))]
 
     def _lemma(self, i: int) -> str:
-        """The lemma in lower case; for a plural with a meaning of its own, such as "shorts", the word as written."""
+        """Returns the lemma in lower case; for a plural with its own meaning, such as "shorts", the word as written."""
         written = self.words[i]
         kept = written in lexicon("plural_only") or (written == "glasses" and self._are_worn(i))
         return written if kept else (self.lemmas[i] or written).lower()
@@ -43,16 +43,16 @@ class Tree(ParseEdit):
         return lemma == "wear" or beside or (self.is_a(i, "nmod") and lemma in lexicon("persons"))
 
     def with_conjuncts(self, i: int) -> list[int]:
-        """A word and its conjuncts."""
+        """Returns a word and its conjuncts."""
         return [i, *self.children(i, "conj")]
 
     def case(self, i: int) -> list[int]:
-        """The words of a noun's preposition, which can have more than one: "out of", "in front of"."""
+        """Returns the words of a noun's preposition, which can have more than one: "out of", "in front of"."""
         words = [c for c in self.children(i, "case") if self.lemmas[c] not in ("'s", "'", "’s", "’")]
         return sorted(words + [f for c in words for f in self.children(c, "fixed")])
 
     def case_text(self, i: int) -> str:
-        """The preposition of a noun as a string; "" if there is none."""
+        """Returns the preposition of a noun as a string; "" if there is none."""
         words = [self.lemmas[c] for c in self.case(i)]
         return " ".join([*words, "of"] if words and words[-1] in SIDES else words)
 
@@ -84,7 +84,7 @@ class Tree(ParseEdit):
         return no_one or in_color or self.lemmas[i] in ("nobody", "nothing", "none")
 
     def complement(self, i: int, preposition: str = "") -> int:
-        """The noun attached to a word by the preposition right after it ("people" in "group of people"); −1 if none."""
+        """Returns the noun after a word's preposition ("people" for "group" in "a group of people"); −1 if none."""
         for child in self.children(i, "nmod", "obl"):
             words = self.children(child, "case")
             if child > i and words and words[0] == i + 1 and preposition in ("", self.lemmas[words[0]]):

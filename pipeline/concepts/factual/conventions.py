@@ -23,7 +23,7 @@ Triples = list[Triple] | None  # the tuples from a convention; None if it does n
 
 
 def wholes(view: View, a: Attribute) -> Triples:
-    """A whole before its part becomes (whole, have, part); a room before a fixture becomes (fixture, in, room).
+    """Converts a whole before its part to (whole, have, part), and a room before a fixture to (fixture, in, room).
 
     a tree branch → (tree, have, branch)
     a bathroom sink → (sink, in, bathroom)
@@ -34,7 +34,7 @@ def wholes(view: View, a: Attribute) -> Triples:
 
 
 def unwritten(view: View, a: Attribute) -> Triples:
-    """An attribute that is negated, part of a name, or part of a relation such as "full of" gives no tuple.
+    """Omits an attribute that is negated, part of a name, or part of a relation such as "full of".
 
     the small bird is not red → (bird, is, small)
     a bucket full of apples → (bucket, have, apples)
@@ -46,7 +46,7 @@ def unwritten(view: View, a: Attribute) -> Triples:
 
 
 def parts(view: View, a: Attribute) -> Triples:
-    """An attribute that contains a part, such as "black haired", becomes a relation to this part.
+    """Converts an attribute that contains a part, such as "black haired", to a relation to this part.
 
     a black haired boy → (boy, have, hair), (hair, is, black)
     a framed mirror → (mirror, have, frame)
@@ -60,12 +60,12 @@ def parts(view: View, a: Attribute) -> Triples:
 
 
 def qualities(view: View, a: Attribute) -> Triples:
-    """Any other attribute becomes (entity, is, attribute)."""
+    """Converts any other attribute to (entity, is, attribute)."""
     return [(view.names[a.entity], "is", view.naming.quality(a))]
 
 
 def verbs_alone(view: View, r: Relation) -> Triples:
-    """A verb without an object becomes an attribute of its subject, unless another verb depends on it.
+    """Converts a verb without an object to an attribute of its subject, unless another verb depends on it.
 
     a horse is running → (horse, is, running)
     a dog runs and a man lies down → (dog, is, running), (man, is, lying)
@@ -84,7 +84,7 @@ def verbs_alone(view: View, r: Relation) -> Triples:
 
 
 def states(view: View, r: Relation) -> Triples:
-    """A relation becomes an attribute if its object is not a separate thing.
+    """Converts a relation to an attribute if its object is not a separate thing.
 
     a man takes a picture → (man, is, taking photo)
     buildings in the distance → (buildings, is, in the distance)
@@ -104,7 +104,7 @@ def states(view: View, r: Relation) -> Triples:
 
 
 def places_on_owners(view: View, r: Relation) -> Triples:
-    """ "have" and "with" are omitted if the caption also gives the place of the thing on its owner.
+    """Omits "have" and "with" if the caption also gives the place of the thing on its owner.
 
     the ground has snow on it → (snow, on, ground)
     a table with a vase on it → (vase, on, table)
@@ -114,8 +114,8 @@ def places_on_owners(view: View, r: Relation) -> Triples:
 
 
 def accompaniments(view: View, r: Relation) -> Triples:
-    """ "with" becomes "have" before a possessive pronoun, "wear" before glasses or a shirt, and "on top of" if "on top"
-    follows.
+    """Converts "with" to "have" before a possessive pronoun, to "wear" before glasses or a shirt, and to "on top of"
+    if "on top" follows.
 
     a box with apples on top → (apples, on top of, box)
     a woman with her arm in the air → (woman, have, arm)
@@ -131,7 +131,7 @@ def accompaniments(view: View, r: Relation) -> Triples:
 
 
 def wholes_and_contents(view: View, r: Relation) -> Triples:
-    """ "of" becomes "have" from the whole to its part, or "in" from the contents (without article) to the container.
+    """Converts "of" to (whole, have, part), or to (contents, in, container) if the contents have no article.
 
     the leg of a chair → (chair, have, leg)
     a cup of coffee → (coffee, in, cup)
@@ -148,7 +148,7 @@ def wholes_and_contents(view: View, r: Relation) -> Triples:
 
 
 def clothes(view: View, r: Relation) -> Triples:
-    """ "in", "dressed in" and "has … on" with clothes become "wear".
+    """Converts "in", "dressed in" and "has … on" with clothes to "wear".
 
     a man in a white shirt → (man, wear, shirt), (shirt, is, white)
     a man dressed in black → (man, wear, black)
@@ -169,7 +169,7 @@ def _ends_in_on(view: View, n: int) -> bool:
 
 
 def coverings(view: View, r: Relation) -> Triples:
-    """ "covered in X" and "surrounded by X" become (X, cover, thing) and (X, surround, thing).
+    """Converts "covered in X" to (X, cover, thing), and "surrounded by X" to (X, surround, thing).
 
     a roof covered in snow → (snow, cover, roof)
     """
@@ -180,7 +180,7 @@ def coverings(view: View, r: Relation) -> Triples:
 
 
 def plain_relations(view: View, r: Relation) -> Triples:
-    """Any other relation is kept, without a particle between verb and preposition or an adverb before a preposition.
+    """Keeps any other relation, without a particle between verb and preposition or an adverb before a preposition.
 
     a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)
     """
@@ -193,7 +193,7 @@ def plain_relations(view: View, r: Relation) -> Triples:
 
 
 def _subject(view: View, r: Relation) -> str:
-    """Returns the subject of a relation; if the object is the hand or another part of a holder, the thing held.
+    """Returns the name of a relation's subject; for a place such as "in his hand", this is the thing held.
 
     a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)
     """

@@ -45,7 +45,7 @@ def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
 
 
 def _edges(tuples: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, str]]:
-    """Yields (subject, relation, object), (entity, attribute, "") or (entity, "", ""), without "v:", "pv:" and "p:".
+    """Yields (subject, relation, object), (entity, attribute, "") or (entity, "", ""), without prefixes such as "v:".
 
     two buses are next to each other, (bus, next to, bus) ⇒ bus and bus:1, as in "-id" models
     """

@@ -27,7 +27,7 @@ def absent(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
 
 
 def _is_denied(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool:
-    """Whether a relation is negated together with its object; not if the object has "the", "this" or a possessive.
+    """Whether a negated relation also negates its object: false if the object has "the", "this" or a possessive.
 
     a small dog not wearing a collar → (dog, is, small)
     a red bus that is not touching the pole → (bus, is, red), (pole)

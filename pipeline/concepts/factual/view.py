@@ -24,11 +24,11 @@ class View:
         return r.text == "take" and r.object in self.shown
 
     def ends(self, r: Relation) -> tuple[str, str]:
-        """The names of a relation's subject and object."""
+        """Returns the names of a relation's subject and object."""
         return self.names[r.subject], self.names[r.object]
 
     def verb(self, r: Relation) -> str:
-        """The verb at the start of a relation; "" if it starts with another word."""
+        """Returns the verb at the start of a relation; "" if it starts with another word."""
         return r.text.split()[0] if self.tokens[r.word].upos == "VERB" else ""
 
     def says_where(self, r: Relation) -> bool:

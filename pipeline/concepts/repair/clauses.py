@@ -12,7 +12,7 @@ HANDLED = ("carry", "hold", "ride", "use", "wear")
 
 
 def watched_clauses(edit: ParseEdit, known: Vocabulary) -> None:
-    """The object of "watching" before a verb in its base form is the subject of that verb.
+    """Makes the object of "watching" before a verb in its base form the subject of that verb.
 
     people watching a boy ride a horse → watch (people, boy), ride (boy, horse)
     """
@@ -33,7 +33,7 @@ def _ends_in_preposition(edit: ParseEdit, i: int) -> bool:
 
 
 def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A noun before a subject and its verb becomes the object of that verb.
+    """Makes a noun before a clause without a relative pronoun the object of the clause's verb.
 
     hat man is wearing → wear (man, hat)
     silver bike man is riding → silver (bike), ride (man, bike)
@@ -59,14 +59,16 @@ def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _is_subject_of_its_own(edit: ParseEdit, i: int, acts: bool) -> bool:
-    """Whether the last of several nouns can be a separate subject: a person, or a thing that cannot be switched on."""
+    """Whether the last noun can be a separate subject: with a main verb, if it is a person; with "is on", if it has no
+    article and is not a device, such as a light, that can be on.
+    """
     if acts:
         return edit.lemmas[i] in lexicon("persons")
     return edit.lemmas[i] not in lexicon("switched") and not edit.children(i, "det")
 
 
 def persons_after_things(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A person with a clause after "and" is coordinated with the person before it, not with that person's clothes.
+    """Coordinates a person after "and" with the person before it, not with the clothes or things of that person.
 
     a man wearing a black shirt and a woman wearing a white dress → wear (man, shirt), wear (woman, dress)
     a boy with a hat and a girl with a kite → with (boy, hat), with (girl, kite)
@@ -86,7 +88,7 @@ def persons_after_things(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def subjects_of_plural_verbs(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A clause with a plural verb after coordinated nouns is the predicate of all of them, not a relative clause.
+    """Makes a plural verb after coordinated nouns, parsed as a relative clause, the predicate of all these nouns.
 
     a man with a beard and a woman with long hair are dancing → dance (man, –), dance (woman, –)
     a man, a woman and a child are walking → walk (man, –), walk (woman, –), walk (child, –)
@@ -110,7 +112,7 @@ def subjects_of_plural_verbs(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A singular verb after a relative clause belongs to the main subject, not to the plural noun of the clause.
+    """Attaches a singular verb after a relative clause to the main subject, not to the plural noun of the clause.
 
     this bird has wings that are brown and has a yellow belly → brown (wing), have (bird, belly)
     """
@@ -127,7 +129,7 @@ def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def clauses_of_their_own(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A noun after "and its" or "and the" and before "is" begins a separate clause.
+    """Begins a separate clause at a noun between "and its" or "and the" and "is".
 
     the bird has a red head and its body is black → red (head), black (body), have (bird, head)
     a bird with a yellow crown and the wings are grey → yellow (crown), grey (wing), with (bird, crown)
@@ -149,7 +151,7 @@ def clauses_of_their_own(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _is_subject_alone(edit: ParseEdit, noun: int, be: int, above: list[int]) -> bool:
-    """Whether the verb agrees with the noun alone, and the noun is not coordinated with a subject."""
+    """Whether the verb agrees in number with this noun, and the noun is not coordinated with a subject."""
     plural = edit.words[be] in ("are", "were")
     first = noun
     while edit.labels[first] == "conj":

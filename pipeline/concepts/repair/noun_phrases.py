@@ -7,7 +7,7 @@ from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
 
 def lists_before_a_noun(edit: ParseEdit, known: Vocabulary) -> None:
-    """The nouns of a list are things of their own; they do not describe the last noun.
+    """Coordinates the nouns of a list that was parsed as modifiers of its last noun.
 
     a teddybear, kitten and calico cat on a bed → and (kitten, cat), calico (cat)
     """
@@ -33,7 +33,7 @@ def _is_thing(edit: ParseEdit, i: int, known: Vocabulary) -> bool:
 
 
 def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Of two noun phrases without a word between them, the first does not describe the second.
+    """Separates two adjacent noun phrases if the first was parsed as a modifier of the second.
 
     red bird black wings → red (bird), black (wing)
     small bird red crown black eyebrow → small (bird), red (crown), black (eyebrow)

@@ -9,7 +9,7 @@ PICTURES = ("photo", "photograph", "picture", "image", "shot")
 
 
 def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A colour after "in" or "wear", without a noun after it, means clothes.
+    """Makes a colour after "in" or "wear" a noun if no noun follows: it means clothes.
 
     a man in white walking down a path → in (man, white), walk down (man, path)
     a figure dressed in red and blue → dress in (figure, red), dress in (figure, blue)
@@ -25,7 +25,7 @@ def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
-    """After "in" or "wearing", a colour before a word in -ing means clothes, and the word is a verb of the wearer.
+    """Makes a colour between "in" or "wearing" and a word in -ing a noun (clothes), and the word a verb of the wearer.
 
     a woman dressed in black sitting and reading a book → dress in (woman, black), sit (woman, –), read (woman, book)
     """
@@ -46,7 +46,7 @@ def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def _is_worn(edit: ParseEdit, i: int) -> bool:
-    """Whether a colour means clothes; not in "a photo in black and white"."""
+    """Whether a colour means clothes: yes in "a man in white", no in "a photo in black and white"."""
     head = edit.heads[i]
     if head > i or edit.pos[i + 1] in (*NOMINAL, "ADJ", "ADV") or edit.tags[i + 1] == "VBN":
         return False
@@ -55,7 +55,7 @@ def _is_worn(edit: ParseEdit, i: int) -> bool:
 
 
 def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
-    """After a picture, "in black and white" does not mean clothes, and prepositions after it describe the picture.
+    """Makes "in black and white" after a picture adjectives, not clothes, and attaches "of X" after it to the picture.
 
     a photo in black and white of a bird → of (photo, bird)
     """
@@ -69,7 +69,7 @@ def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A colour between "with" and "on" or "in" is a noun, and the place after it describes the colour.
+    """Makes a colour between "with" and "on" or "in" a noun, and attaches the place after it to the colour.
 
     `extract.fold_phrases.colours_on_parts` then makes the colour an attribute of the place.
 

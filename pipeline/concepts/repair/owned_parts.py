@@ -8,7 +8,7 @@ PARTICIPLES = ("VBN", "VBD")
 
 
 def with_parts(edit: ParseEdit, _known: Vocabulary) -> None:
-    """A place or state after "with his hand" describes the hand.
+    """Attaches a place or state after a body part with a possessive ("with his hand …") to the body part.
 
     a man with his hands in his pockets → with (man, hand), in (hand, pocket)
     a woman with her legs crossed → with (woman, leg), crossed (leg)

@@ -9,7 +9,7 @@ MAKERS = ("factory", "hand", "home", "machine", "man")
 
 
 def kinds(edit: ParseEdit, _known: Vocabulary) -> None:
-    """After a colour, a word in -ing before a noun is a modifier.
+    """Makes a word in -ing between a colour and a noun a modifier of the noun.
 
     a green folding chair on the grass → green (chair), folding (chair), on (chair, grass)
     a woman in blue holding bags → in (woman, blue), hold (woman, bag)
@@ -32,7 +32,7 @@ def _describe(edit: ParseEdit, colour: int, noun: int) -> None:
 
 
 def made_things(edit: ParseEdit, _known: Vocabulary) -> None:
-    """In "home built motorcycle", the noun before the participle is the maker or place and belongs to the participle.
+    """Attaches the maker or place before a participle to the participle: "home" to "built" in "home built motorcycle".
 
     a home built motorcycle in a garage → home built (motorcycle), in (motorcycle, garage)
     a hand made quilt → hand made (quilt)
@@ -52,7 +52,7 @@ def made_things(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def hyphenated_words(edit: ParseEdit, _known: Vocabulary) -> None:
-    """The parts of a hyphenated word before a noun are attached to its last part, which describes the noun.
+    """Attaches the parts of a hyphenated word to its last part, and the last part to the noun that it describes.
 
     a boat on a man-made lake → man-made (lake), on (boat, lake)
     a chocolate-dipped strawberry → chocolate-dipped (strawberry)
@@ -94,7 +94,7 @@ def _join_parts(edit: ParseEdit, first: int, last: int) -> None:
 
 
 def adverbs_inside_names(edit: ParseEdit, known: Vocabulary) -> None:
-    """A word tagged as an adverb between the two nouns of a compound is part of the compound.
+    """Makes a word that is tagged as an adverb between the two nouns of a compound part of the compound.
 
     a kitchen with a stove back splash → stove (splash), back (splash), with (kitchen, splash)
     """

@@ -10,7 +10,7 @@ ENDS = ("ADP", "CCONJ", "DET", "PART", "PRON", "PUNCT", "SCONJ", "")
 
 
 def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Words in quotation marks are one name; phrases after them describe the sign or other thing that carries them.
+    """Makes words in quotation marks one name; attaches phrases after them to the sign or other thing with the words.
 
     a sign reading "keep out" on a wooden fence → read (sign, keep out), on (sign, fence)
     a shirt that says "peace and love." → say (shirt, peace and love)
@@ -27,7 +27,7 @@ def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Words on a sign, without quotation marks, are one name.
+    """Makes the words on a sign one name if they have no quotation marks.
 
     a sign that says stop → say (sign, stop)
     a sign that reads keep right on a street → read (sign, keep right), on (sign, street)
@@ -43,7 +43,7 @@ def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _carrier(edit: ParseEdit, before: int) -> int:
-    """Returns what carries a quotation: the noun before it, or the subject of the verb before it; −1 if neither."""
+    """Returns the thing with the quoted words: the noun before them or the subject of the verb before them; or −1."""
     if edit.pos[before] != "VERB":
         return before if edit.pos[before] in NOMINAL else -1
     subjects = [c for c in edit.children(before, "nsubj") if edit.pos[c] in NOMINAL]
@@ -76,7 +76,7 @@ def _as_name(edit: ParseEdit, before: int, words: list[int], after: int) -> None
 
 
 def _ancestor_below(edit: ParseEdit, i: int, words: list[int]) -> int:
-    """The highest ancestor of word `i` before `words` or the root is reached."""
+    """Returns the highest ancestor of word `i` before `words` or the root is reached."""
     while edit.heads[i] >= 0 and edit.heads[i] not in words:
         i = edit.heads[i]
     return i

@@ -7,7 +7,7 @@ SINGULAR = ("a", "an", "this", "that", "each", "every")
 
 
 def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
-    """Lemmas of verbs keep their final e.
+    """Adds a missing final e to the lemmas of verbs.
 
     a man riding a horse → ride (man, horse)
     """
@@ -17,7 +17,7 @@ def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
-    """The first word that is tagged as a plural noun, but is a third-person form with a singular subject, is a verb.
+    """Makes the first word that is tagged as a plural noun a verb if it is a third-person form with a singular subject.
 
     Either it is the root and has a subject, or it does not agree with its article, as in "a … swims".
 
@@ -42,7 +42,7 @@ def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def verbs_tagged_as_nouns(edit: ParseEdit, known: Vocabulary) -> None:
-    """A noun at the root is a verb if nouns joined by "and" are its subject and a preposition follows.
+    """Makes a noun at the root a verb if nouns joined by "and" are its subject and a preposition follows.
 
     a cow and a pig stand near a fence → stand near (cow, fence), stand near (pig, fence)
     """
@@ -66,7 +66,7 @@ def _has_subject(edit: ParseEdit, verb: int) -> bool:
 
 
 def _top_noun(edit: ParseEdit, i: int) -> int:
-    """The noun at the top of a chain of prepositional phrases."""
+    """Returns the noun at the top of a chain of prepositional phrases."""
     while edit.labels[i] in ("pobj", "prep", "conj", "compound"):
         i = edit.heads[i]
     return i

@@ -35,7 +35,7 @@ def build_stanza(name: str, folder: Path) -> None:
     train(folder / name)
     unseen = [scene for scene in sample_scenes(1000, seed=31) if scene.split == "test"]
     parser = Parser(ParseConfig.model_validate({"annotator": "stanza", "model": str(folder / name)}))
-    log.info(f"  exactly the gold concept sets: share {accuracy(parser, unseen):.4f} of {5 * len(unseen)} captions")
+    log.info(f"  {accuracy(parser, unseen):.2%} of {5 * len(unseen)} captions have exactly the gold concept sets")
 
 
 def build_checkpoint(name: str, folder: Path) -> None:

@@ -39,7 +39,7 @@ def bars(clip: FrozenClip, scenes: int = 1000) -> dict[str, float]:
 
 
 def image_features(clip: FrozenClip, scenes: Sequence[Scene]) -> Tensor:
-    """Image features [S, d] of the pictures of the scenes, scaled to unit length."""
+    """Returns the image features [S, d] of the scenes' pictures, scaled to unit length."""
     pictures = np.stack([np.asarray(draw(scene, clip.resolution)) for scene in scenes])
     images = torch.from_numpy(to_signed(pictures)).permute(0, 3, 1, 2)
     with torch.no_grad():
@@ -47,7 +47,7 @@ def image_features(clip: FrozenClip, scenes: Sequence[Scene]) -> Tensor:
 
 
 def text_features(clip: FrozenClip, texts: Sequence[str]) -> Tensor:
-    """Sentence features [T, d], scaled to unit length."""
+    """Returns the sentence features [T, d], scaled to unit length."""
     with torch.no_grad():
         return F.normalize(clip.encode_text(clip.tokenize(texts)[0])[0], dim=1)
 

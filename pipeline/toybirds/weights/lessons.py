@@ -25,7 +25,9 @@ LOCATED = (
 
 
 class Pictures:
-    """The training scenes among `count`, some without parts: uint8 pictures [S, 3, H, W], captions and truth values.
+    """Training scenes, some with parts removed: uint8 pictures [S, 3, H, W], captions and their truth values.
+
+    These are the scenes of the train split among `count` sampled scenes.
 
     `places` [S, P, g, g] is the share of each patch in which each thing in LOCATED is visible; `colours` [S, P] is the
     index of its colour in COLOURS.
@@ -59,7 +61,7 @@ def _colour(name: str) -> int:
 
 
 def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
-    """Share of each patch that changes visibly if a thing is not drawn, [P, g, g]; zero if the thing is absent."""
+    """Returns the share of each patch that changes if a thing is not drawn, [P, g, g]; zero for an absent thing."""
     size = image.shape[1]
     shares = torch.zeros(len(LOCATED), size // patch, size // patch)
     for row, name in zip(shares, LOCATED, strict=True):

@@ -7,8 +7,8 @@ otherwise "a photo of a beak" and "a photo of a belly" would be true of all pict
 
 Three methods reduce training from hours to minutes. A linear layer, used only in training, predicts the part and colour
 in each patch from an intermediate block. The matrices of the blocks are trained by Muon (Jordan et al. 2024). The
-position embeddings of the image tower are initialised with sines and cosines (Vaswani et al. 2017), as in Beyer et al.
-2022.
+position embeddings of the image encoder are initialised with sines and cosines (Vaswani et al. 2017), as in Beyer et
+al. 2022.
 
 The first convolution is a fixed cosine transform, so that no pattern is lost in it. With random weights, a third of all
 patterns in a patch would have no influence on CLIP's features; a discriminator on these could not remove such patterns
@@ -84,7 +84,7 @@ def build(recipe: Recipe) -> "CLIP":
 
 
 def _cosines(patch: int, width: int) -> Tensor:
-    """The patch transform [width, 3, patch, patch]: cosines of brightness and two colour differences, as in JPEG.
+    """Returns the patch transform [width, 3, patch, patch]: cosines of brightness and colour differences, as in JPEG.
 
     It contains all frequencies of the brightness, and the lowest frequencies of the colours up to `width`. Amplitudes
     grow with the frequency, since those of drawn patches fall; all features then have similar variance.
@@ -111,7 +111,7 @@ def _positions(grid: int, width: int) -> Tensor:
 
 
 def matching_loss(seen: Tensor, read: Tensor, held: Tensor, captions: int, scale: Tensor, offset: Tensor) -> Tensor:
-    """Sum of the losses for retrieval, colours and phrases.
+    """Returns the sum of the losses for retrieval, colours and phrases.
 
     `seen` [B, d]: image features, `read` [T, d]: text features.
     """
@@ -125,7 +125,7 @@ def matching_loss(seen: Tensor, read: Tensor, held: Tensor, captions: int, scale
 
 
 def retrieval_loss(logits: Tensor, held: Tensor) -> Tensor:
-    """−log of the total probability of all positives, averaged over caption-to-image and image-to-caption.
+    """Returns −log of the total probability of all positives, averaged over caption-to-image and image-to-caption.
 
     Inputs are [T, B].
     """
@@ -138,7 +138,7 @@ def retrieval_loss(logits: Tensor, held: Tensor) -> Tensor:
 
 
 def phrase_loss(logits: Tensor, held: Tensor) -> Tensor:
-    """Binary cross-entropy of whether phrases are true of pictures, balanced per phrase; inputs [P, B]."""
+    """Returns the binary cross-entropy of whether phrases are true of pictures, balanced per phrase; inputs [P, B]."""
     losses = F.binary_cross_entropy_with_logits(logits, held.float(), reduction="none")
     share = held.float().mean(1, keepdim=True)  # [P, 1]
     weights = torch.where(held, 0.5 / share.clamp(min=0.02), 0.5 / (1 - share).clamp(min=0.02))
@@ -146,7 +146,7 @@ def phrase_loss(logits: Tensor, held: Tensor) -> Tensor:
 
 
 def naming_loss(logits: Tensor, held: Tensor) -> Tensor:
-    """Cross-entropy over the eleven colours, averaged over pictures with the part, then over parts.
+    """Returns the cross-entropy over the eleven colours, averaged over pictures with the part, then over parts.
 
     Inputs are [T, B], with rows ordered by colour, then by part.
     """
@@ -161,7 +161,7 @@ def naming_loss(logits: Tensor, held: Tensor) -> Tensor:
 
 
 def locating_loss(guesses: Tensor, places: Tensor, colours: Tensor) -> Tensor:
-    """Loss of the prediction per patch, `guesses` [B, g, g, P × (1 + colours)].
+    """Returns the loss of the predictions per patch, `guesses` [B, g, g, P × (1 + colours)].
 
     The prediction is the share of each thing in the patch and, if the thing is visible, its colour.
     """
@@ -199,7 +199,7 @@ def train(recipe: Recipe) -> "CLIP":
 
 
 def quieten(visual: "VisionTransformer", factor: float = 0.25) -> None:
-    """Scales down the residual stream of the image tower; image features do not change, since layer norms follow.
+    """Scales down the residual stream of the image encoder; image features do not change, since layer norms follow.
 
     With Muon, the stream is several times larger than in OpenAI's CLIP, and discriminators use it unnormalised.
     """
@@ -221,7 +221,7 @@ def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Lesson)
 
 
 def _optimizers(model: "CLIP", others: list[Tensor], recipe: Recipe) -> list[tuple[torch.optim.Optimizer, float]]:
-    """Muon for the matrices of the blocks, AdamW for the rest except the patch transform; each with its peak rate."""
+    """Returns Muon for the blocks' matrices and AdamW for the rest except the patch transform, with peak rates."""
     if not hasattr(torch.optim, "Muon"):
         raise UserError(
             f"training toy CLIPs needs torch.optim.Muon from torch 2.9 or later, but torch {torch.__version__} is "

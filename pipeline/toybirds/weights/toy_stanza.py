@@ -79,7 +79,7 @@ def train(out: Path, scenes: int = SCENES, seed: int = SEED) -> None:
 
 
 def write_treebank(folder: Path, name: str, texts: Sequence[Sequence[Sentence]]) -> None:
-    """Writes NAME.conllu, NAME.txt (paragraphs separated by blank lines) and NAME.labels (tokenizer, per character)."""
+    """Writes NAME.conllu, NAME.txt (with blank lines between paragraphs) and NAME.labels (a label per character)."""
     from stanza.utils.datasets import prepare_tokenizer_data
 
     conllu, plain, labels, words = (folder / f"{name}.{end}" for end in ("conllu", "txt", "labels", "mwt.json"))
@@ -120,7 +120,7 @@ def _write_card(out: Path, scenes: int, seed: int, sentences: int) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Limits stanza's log to warnings (failed saving); its scripts log every step, and set the level when imported."""
+    """Limits stanza's log to warnings, such as failed saving; first imports its scripts, which change the log level."""
     logger = logging.getLogger("stanza")
     level = logger.level
     for module, _ in STAGES.values():
@@ -147,7 +147,10 @@ def accuracy(parser: Parser, scenes: Sequence[Scene]) -> float:
 
 
 def gold_sets(caption: Caption) -> Sets:
-    """Entities (lemma, word), attributes (text, word of entity), relations (text, word of subject, of object or -1)."""
+    """Counts gold entities (lemma, word), attributes (text, entity word), relations (text, subject word, object word).
+
+    The object word is -1 for a relation without an object.
+    """
     meaning, place = caption.meaning, caption.index
     return (
         Counter((word.lemma, place[id(word)]) for word in meaning.entities),

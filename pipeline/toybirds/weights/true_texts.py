@@ -1,4 +1,4 @@
-"""Computes which captions, phrases and short descriptions are true of which scenes, as a boolean matrix.
+"""Computes, as a boolean matrix, which captions, phrases and short descriptions are true of each scene.
 
 The toy CLIP is trained and measured with this matrix. Phrases are put into the three prompt templates.
 """

@@ -90,7 +90,7 @@ def test_plain_binary_cells_are_images(tmp_path, kind):
 def test_an_image_in_both_splits_is_refused(tmp_path):
     for name in ("test", "train"):
         table(tmp_path / f"{name}.parquet", [(inside(1), ["x"])])
-    with pytest.raises(ValueError, match=r"train.parquet#1: its image test.parquet#1 is in the train and in the test"):
+    with pytest.raises(ValueError, match=r"train.parquet#1: image test.parquet#1 is in the train and in the test"):
         opened(tmp_path).entries()
 
 

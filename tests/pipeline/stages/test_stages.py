@@ -68,7 +68,7 @@ def test_ingest_gives_every_refusal_a_row_and_loses_none(tmp_path):
     assert why["zero#1", "caption"] == "its image was rejected: empty file (0 bytes)"
     assert why["cut.jpg", "image"].startswith("truncated or corrupt JPEG")
     assert why["page.png", "image"].startswith("not a supported image")
-    assert why["mute.png", "image"] == "all of its captions were rejected"
+    assert why["mute.png", "image"] == "all captions of the image were rejected"
     assert why["bare.png", "image"].startswith("no captions")
     assert why["broken.png", "image"].startswith("not valid JSON: broken.json")
     assert why["lost.txt#0", "caption"].startswith("its image was rejected: captions without")
