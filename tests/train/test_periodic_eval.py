@@ -77,7 +77,7 @@ def test_periodic_evaluation_keeps_the_best_and_does_not_change_the_training(mak
     loop.train(longer)
     again = checkpoints.best(run.folder)
     assert (again.path.name, again.figure.split("/")[1]) == ("step-000008", "held-out-clip")  # another measure
-    with pytest.raises(ValueError, match=r"train.best is 'fid', but the evaluation has clip_score/"):
+    with pytest.raises(ValueError, match=r"train.best is 'fid', but the evaluation computes clip_score/"):
         loop.train(make_run("other", evaluate, evaluate_every=2))
 
 
