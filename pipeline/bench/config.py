@@ -93,7 +93,7 @@ def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]
     unknown = bars.keys() - {figure.name for figure in figures}
     if unknown:
         raise UserError(
-            f"bench.bars: unknown {', '.join(sorted(unknown))}; known: {', '.join(f.name for f in figures)}"
+            f"bench.bars has unknown keys: {', '.join(sorted(unknown))}; known: {', '.join(f.name for f in figures)}"
         )
     rows, holds = [], True
     for figure in figures:

@@ -1,4 +1,4 @@
-"""index.h5: the columns of a cache's tables that training batches need, stored as memory-mapped integer arrays.
+"""Writes and checks index.h5, which has the table columns that training batches need as memory-mapped arrays.
 
 Legend: S samples, C captions, P phrases; E items of a kind (entities, attributes or relations) in all captions.
 """

@@ -134,7 +134,7 @@ class CacheSet(Cache):
 
     @cached_property
     def images(self) -> Any:
-        """uint8 [S, 3, H, W], RGB, of all parts."""
+        """The images of all parts, uint8 [S, 3, H, W], RGB."""
         return Joined([part.images for part in self.parts])
 
     @cached_property

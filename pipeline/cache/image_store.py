@@ -84,7 +84,7 @@ class EncodedImages:
         return self.shape[0]
 
     def __getitem__(self, rows: int | np.integer | slice | Sequence[int] | np.ndarray) -> np.ndarray:
-        """Returns uint8 [3, H, H] for a row; [k, 3, H, H] for a slice or k rows."""
+        """Returns the image of a row, uint8 [3, H, H], or the images of a slice or of k rows, uint8 [k, 3, H, H]."""
         if isinstance(rows, int | np.integer):
             return self.decoded(range(len(self))[int(rows)])
         chosen = range(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows, np.int64).tolist()

@@ -90,7 +90,7 @@ class Cache(Tables):
 
     @cached_property
     def images(self) -> np.ndarray | EncodedImages:
-        """uint8 [S, 3, H, W], RGB; encoded images are decoded when they are indexed."""
+        """The images, uint8 [S, 3, H, W], RGB; encoded images are decoded when they are indexed."""
         if "store" not in self.info:
             return self._map(schema.IMAGES_FILE, "image")
         data, offsets = (self._map(schema.IMAGES_FILE, name) for name in ("bytes", "offsets"))
@@ -104,22 +104,22 @@ class Cache(Tables):
 
     @cached_property
     def taps(self) -> np.ndarray:
-        """float16 [S, V, T, D, g, g], CLIP's patch features of the views of each image; call `require_taps` first."""
+        """CLIP's patch features of the views of each image, float16 [S, V, T, D, g, g]; call `require_taps` first."""
         return self._map(schema.TAPS_FILE, "taps")
 
     @cached_property
     def phrase_text(self) -> np.ndarray:
-        """float16 [P, d], raw features of the phrase prompts."""
+        """Raw features of the phrase prompts, float16 [P, d]."""
         return self._map(schema.FEATURES_FILE, "phrase/text")
 
     @cached_property
     def sentence(self) -> np.ndarray:
-        """float16 [C, d], raw sentence features."""
+        """Raw sentence features of the captions, float16 [C, d]."""
         return self._map(schema.FEATURES_FILE, "caption/sentence")
 
     @cached_property
     def offsets(self) -> np.ndarray:
-        """int64 [C + 1]: caption row i has token rows offsets[i] … offsets[i + 1] − 1."""
+        """Offsets, int64 [C + 1]: caption row i has token rows offsets[i] … offsets[i + 1] − 1."""
         found = self._map(schema.FEATURES_FILE, "caption/offsets")
         if self.checks and (found[0] != 0 or found[-1] != len(self.token_rows) or (np.diff(found) < 0).any()):
             raise UserError(
@@ -130,7 +130,7 @@ class Cache(Tables):
 
     @cached_property
     def token_rows(self) -> np.ndarray:
-        """float16 [ΣT, d], token features of all captions."""
+        """Token features of all captions, float16 [ΣT, d]."""
         return self._map(schema.FEATURES_FILE, "caption/tokens")
 
     @cached_property
@@ -154,7 +154,7 @@ class Cache(Tables):
 
     @cached_property
     def sample_captions(self) -> np.ndarray:
-        """int64 [S + 1]: sample row i has caption rows sample_captions[i] … sample_captions[i + 1] − 1."""
+        """Offsets, int64 [S + 1]: sample row i has caption rows sample_captions[i] … sample_captions[i + 1] − 1."""
         return self._index("sample/captions")
 
     @cached_property

@@ -104,7 +104,7 @@ def _caption(cache: Cache, row: int) -> dict[str, Any]:
 
 
 def _thumbnail(pixels: np.ndarray) -> str:
-    """Converts an image, uint8 [3, H, W], to a data URL of a JPEG of at most WIDTH pixels per side."""
+    """Converts an image, uint8 [3, H, W], to a JPEG with at most WIDTH pixels per side, as a data URL."""
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     image.thumbnail((WIDTH, WIDTH), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()

@@ -180,6 +180,6 @@ def _spread(cache: Cache, kind: str) -> tuple[Any, ...]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Formats rows as lines of left-aligned columns, below a header and a rule."""
+    """Formats rows as lines of left-aligned columns, below a header and a dashed line."""
     text = tabulate(rows, header, tablefmt="simple", disable_numparse=True, stralign="left", numalign="left")
     return [f"  {line}".rstrip() for line in text.splitlines()]

@@ -110,7 +110,7 @@ def trained(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
 
 
 def averaged(pipelines: Sequence[Any], shares: Sequence[float]) -> Any:
-    """Returns the last pipeline, with the weighted mean of the weights of all pipelines."""
+    """Returns the last pipeline; its weights become a weighted mean over all pipelines."""
     for same in zip(*map(caption_weights.params, pipelines), strict=True):
         mean = sum(share * layer.get_param(name) for share, (_, layer, name) in zip(shares, same, strict=True))
         _, layer, name = same[-1]

@@ -24,7 +24,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Entity:
-    """A thing in a caption. `head` is the lemma of its noun or its name, `text` the phrase to encode.
+    """A thing in a caption. `head` is its name or the lemma of its noun, `text` the phrase to encode.
 
     `caption[start:end]` is the head as written, `word` its token index. `type` is the named-entity type ("person"), ""
     if it has none.

@@ -73,7 +73,7 @@ def short(label: str) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """Estimates the width of a string in px; too large rather than too small for common sans-serif fonts."""
+    """Estimates the width of a string in px for common sans-serif fonts; tends to overestimate."""
 
     def em(char: str) -> float:
         if unicodedata.east_asian_width(char) in "WF":

@@ -21,7 +21,7 @@ LINES = 4096  # per batch, independent of the number of processes
 
 @dataclass
 class Outcome:
-    """Number of captions written, number of those with an empty graph, and the rejected lines."""
+    """The number of captions written, the number of these with an empty graph, and the rejected lines."""
 
     captions: int = 0
     empty: int = 0
@@ -146,7 +146,7 @@ def _parser(config: ParseConfig) -> Parser:
 
 
 def _mapper(config: ParseConfig) -> engines.Mapper:
-    """Returns a function from captions to these captions and the tuples of each unique caption."""
+    """Returns the mapper of a batch: captions → the same captions, and the tuples of each unique caption."""
     parser = _parser(config)
 
     def graphs(captions: list[str]) -> tuple[list[str], dict[str, list[list[str]]]]:

@@ -105,7 +105,7 @@ class Manifest:
 
     @property
     def ref(self) -> str:
-        """The name by which commands refer to this manifest: the name of a shipped manifest, the path of any other."""
+        """How commands refer to this manifest: by its name if it is shipped, otherwise by its path."""
         return reference(self.path)
 
     def fingerprint(self, *keys: str) -> str:

@@ -84,7 +84,7 @@ class WebDatasetSource:
 
     @cached_property
     def _listed(self) -> tuple[list[tuple[str, _Sample]], str]:
-        """The samples with their keys in order, and the signature."""
+        """The list of (key, sample) in order, and the signature."""
         samples: list[tuple[str, _Sample]] = []
 
         def lines() -> Iterator[str]:

@@ -105,7 +105,7 @@ def background(canvas: Canvas, place: str) -> None:
 
 
 def things(canvas: Canvas, scene: Scene, x: float) -> None:
-    """Draws the things around the bird: `beside` is in front of its beak, `under` below it, `above` over it."""
+    """Draws the things around the bird: `beside` in front of its beak, `under` below the bird, `above` over it."""
     ground = {"branch": 0.74, "grass": 0.86, "water": 0.82, "sky": 0.94}[scene.place]
     if scene.nest_relation != ABSENT:
         under = scene.nest_relation == "under"

@@ -41,7 +41,7 @@ def test_the_table_judges_by_the_bars_and_refuses_bars_of_nothing():
         text, holds = table(measured, bars)
         assert holds is (bars.get("ratio", 3) <= 3 <= bars.get("memory", 3))
         assert ("MISSED" in text) is not holds
-    with pytest.raises(ValueError, match=r"bench\.bars: unknown ratios; known: ratio, memory"):
+    with pytest.raises(ValueError, match=r"bench\.bars has unknown keys: ratios; known: ratio, memory"):
         table(measured, {"ratios": 1})
 
 

@@ -1,4 +1,4 @@
-"""One shard of a stage on disk: a folder of Parquet tables and .npy arrays that is complete or absent."""
+"""One shard of a stage on disk: a folder of Parquet tables and .npy arrays, written atomically."""
 
 import errno
 import json

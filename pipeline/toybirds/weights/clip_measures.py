@@ -27,7 +27,7 @@ GALLERY, DRAWS = 100, 10
 
 
 def bars(clip: FrozenClip, scenes: int = 1000) -> dict[str, float]:
-    """Returns the measurements of a toy CLIP, each a fraction.
+    """Returns the measurements of a toy CLIP, each between 0 and 1.
 
     `recall` and `oracle`: text → image recall@1 among 100 unseen scenes, mean of ten draws, for the CLIP and for an
     oracle that chooses at random among the pictures of which the caption is true. `presence/<word>` and
