@@ -156,7 +156,7 @@ class TrainConfig(BaseModel):
     @classmethod
     def _rising_steps(cls, knots: Knots) -> Knots:
         if found := problem(knots):
-            raise ValueError(found)
+            raise UserError(found)
         return knots
 
     @field_validator("swap_words")
@@ -164,7 +164,7 @@ class TrainConfig(BaseModel):
     def _two_words_or_more(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         for group in groups:
             if not all(word.strip() for word in group) or len({word.lower() for word in group}) < max(2, len(group)):
-                raise ValueError(f"each group of swap_words needs at least two different words, got {list(group)}")
+                raise UserError(f"each group of swap_words needs at least two different words, got {list(group)}")
         return groups
 
     @model_validator(mode="after")
@@ -188,7 +188,7 @@ class TrainConfig(BaseModel):
                 "views in taps.views, such as [whole, whole-flipped]"
             )
         if self.cache_taps and self.shift:
-            raise ValueError("cache_taps stores features of unshifted images; set shift: 0 or cache_taps: false")
+            raise UserError("cache_taps stores features of unshifted images; set shift: 0 or cache_taps: false")
         if self.cache_taps and self.flip:
             raise UserError("cache_taps stores one unflipped view per image; set flip: false or cache_taps: false")
         return self

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_whole
 from hspcgan.model.condition import Condition
 from hspcgan.model.image_views import to_uint8
@@ -188,8 +189,10 @@ def _truncate_log(path: Path, step: int) -> list[int]:
 
     Logs are not needed to resume, so bad lines (such as one cut short by a crash) are reported and dropped.
     """
-    if not path.is_file():
+    if not path.exists():
         return []
+    if not path.is_file():
+        raise UserError(f"{path} is not a regular file; remove it")
     lines = path.read_bytes().splitlines()
     steps = [_step_of(line) for line in lines]
     if unread := steps.count(None):
@@ -202,6 +205,7 @@ def _truncate_log(path: Path, step: int) -> list[int]:
 def _step_of(line: bytes) -> int | None:
     """Returns the step of a log line, or None if the line cannot be parsed."""
     try:
-        return int(json.loads(line)["step"])
-    except (ValueError, TypeError, KeyError, OverflowError):
+        step = json.loads(line)["step"]
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    return step if type(step) is int else None

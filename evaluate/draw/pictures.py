@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,11 +94,13 @@ def png(image: np.ndarray) -> bytes:
 
 
 def read_png(path: Path) -> np.ndarray:
-    """Reads an image file as uint8 HWC. UserError for a file that is not an image."""
+    """Reads an image file as uint8 HWC. UserError for a file that is not an image, or an image of too many pixels."""
     try:
-        with open_regular(path) as file, Image.open(file) as image:
-            return np.asarray(image.convert("RGB"))
-    except OSError as error:
+        with warnings.catch_warnings(), open_regular(path) as file:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file) as image:
+                return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UserError(f"{path} cannot be read as an image ({error}); replace it") from error
 
 

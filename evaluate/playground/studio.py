@@ -8,11 +8,11 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
-import yaml
+from pydantic import BaseModel
 
 from hspcgan.evaluate.checkpoints import open_checkpoint, text_settings
 from hspcgan.evaluate.draw.generate import noise
@@ -24,12 +24,14 @@ from hspcgan.evaluate.scorers import ClipScorer
 from hspcgan.model.clip.file import file_sha256
 from hspcgan.model.clip.frozen import load_clip, pick_device
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import typed
 from hspcgan.model.condition import Condition
 from hspcgan.model.image_views import to_uint8
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import weights_path
+from hspcgan.pipeline.manifest.files import own_keys
 from hspcgan.pipeline.stages.encode import encode_texts
 
 T = TypeVar("T")
@@ -157,11 +159,17 @@ class RememberingParser(Parser):
 parser_of: Callable[[ParseConfig], RememberingParser] = functools.lru_cache(maxsize=2)(RememberingParser)
 
 
+class _Scored(BaseModel):
+    """The key of a run's `evaluate` section that the playground needs."""
+
+    scorers: dict[str, str] = {}
+
+
 def held_out_scorer(checkpoint: Path, clip_name: str, clip_sha256: str) -> ClipScorer | None:
     """Returns the run's first scorer that is not the training CLIP, or None; the default for toy-clip is toy-scorer."""
     manifest = checkpoint.resolve().parent.parent / "manifest.yaml"
-    sections: dict[str, Any] = yaml.safe_load(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
-    named = (sections.get("evaluate") or {}).get("scorers") or {}
+    sections = own_keys(manifest) if manifest.is_file() else {}
+    named = typed(_Scored, sections.get("evaluate") or {}, f"{manifest}, evaluate").scorers
     if clip_name == "toy-clip":
         named = named or {"held-out": "toy-scorer"}
     for weights in named.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -177,10 +178,15 @@ def _panels(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for title, subtitle, unit, members in PANELS:
         curves = []
         for key, style in members:
-            points = [(line["step"], line[key]) for line in log if isinstance(line.get(key), int | float)]
+            points = [(line["step"], line[key]) for line in log if _is_finite(line.get(key))]
             if len(points) > 1:
                 curves.append(Curve(NAMES.get(key, key), style, points))
         if curves:
             last = [(curve.name, curve.style, label(smoothed(curve.points)[-1][1])) for curve in curves]
             panels.append({"title": title, "subtitle": subtitle, "svg": chart(curves, title, up=unit), "last": last})
     return panels
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a logged value can be drawn; with mixed precision, the norm of a gradient can be infinite."""
+    return isinstance(value, int | float) and math.isfinite(value)

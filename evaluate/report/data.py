@@ -12,7 +12,8 @@ import yaml
 
 from hspcgan.evaluate.context import FOLDER
 from hspcgan.evaluate.draw.pictures import COLUMNS, GAP, pairs, read_png, tiles
-from hspcgan.evaluate.report.records import read_log, read_record
+from hspcgan.evaluate.report.log_file import read_log
+from hspcgan.evaluate.results.record_file import read_record
 from hspcgan.evaluate.scored.subjects import REAL, TRAINED, UNTRAINED
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.validation import quoted
@@ -163,6 +164,9 @@ def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:
     strips: list[tuple[str, np.ndarray]] = []
     for path in (paths[i] for i in chosen):
         grid = read_png(path)
+        if min(grid.shape[0] - size, grid.shape[1]) < size + 2 * GAP:
+            raise UserError(f"{path} has {grid.shape[1]}×{grid.shape[0]} px, too few for images of {size} px, the "
+                             "model.image_size of the run; remove it")  # fmt: skip
         columns = min(COLUMNS, (grid.shape[1] - GAP) // (size + GAP))
         pair = grid[: 2 * (size + GAP) + GAP, : columns * (size + GAP) + GAP]
         if not strips:

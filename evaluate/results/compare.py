@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import BaseModel
 
 from hspcgan.evaluate.config import metric_of
 from hspcgan.evaluate.metrics import METRICS, intervals
 from hspcgan.evaluate.results.figure_names import shown
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import read_json
+from hspcgan.model.common.user_files import open_regular, read_json
+from hspcgan.model.common.validation import typed
 
 
 @dataclass(frozen=True)
@@ -129,17 +133,49 @@ class _Rows:
 def _read(path: str | Path) -> _Rows:
     """Reads LABEL.parquet and LABEL.json of a result."""
     given = Path(path)
+    if not given.name:
+        raise UserError(f"{str(path)!r} is not the name of a result; give RUN/evaluation/LABEL.json")
     table_path, record_path = given.with_suffix(".parquet"), given.with_suffix(".json")
     for file in (table_path, record_path):
         if not file.is_file():
             raise UserError(f"{file} is missing; give RUN/evaluation/LABEL.json, as `hspcgan evaluate` writes it")
-    rows = pq.read_table(table_path).to_pylist()
-    record = read_json(record_path)
+    rows = _table(table_path)
+    record = typed(_Scorers, read_json(record_path), f"{record_path} is not a result; evaluate again")
     metrics = [name for name in rows[0] if metric_of(name) in METRICS] if rows else []
     return _Rows(
         f"{given.parent.parent.name}/{given.stem}",
-        record["scorers"],
+        record.scorers,
         metrics,
         {row["caption_id"]: row["text"] for row in rows},
         {(row["caption_id"], row["scorer"]): row for row in rows},
     )
+
+
+class _Scorers(BaseModel):
+    """The field of LABEL.json that a comparison needs."""
+
+    scorers: dict[str, str]
+
+
+def _table(path: Path) -> list[dict[str, Any]]:
+    """Reads the rows of LABEL.parquet. UserError if it is damaged or has other columns than an evaluation writes."""
+    try:
+        with open_regular(path) as file:
+            found = pq.ParquetFile(file).read()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} cannot be read as Parquet ({error}); evaluate again") from error
+    wanted = dict.fromkeys(("caption_id", "text", "scorer"), pa.string())
+    wanted |= {name: pa.float64() for name in found.column_names if metric_of(name) in METRICS}
+    types = dict(zip(found.column_names, found.schema.types, strict=True))
+    wrong = [f"{name} is {types.get(name, 'missing')}" for name, kind in wanted.items() if types.get(name) != kind]
+    wrong = wrong or [f"{name} has {flaw}" for name, kind in wanted.items() if (flaw := _flaw(found[name], kind))]
+    if wrong:
+        raise UserError(f"{path} is not the table of a result: {', '.join(wrong)}; evaluate again")
+    return found.to_pylist()
+
+
+def _flaw(column: pa.ChunkedArray, kind: pa.DataType) -> str:
+    """Returns what is wrong with the values of a column; empty if nothing is. Values of metrics may be null."""
+    if kind == pa.string():
+        return "nulls" if column.null_count else ""
+    return "" if pc.all(pc.is_finite(column)).as_py() is not False else "values that are not finite"

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import read_json
+from hspcgan.evaluate.results.record_file import read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +33,7 @@ def results_table(results: Sequence[Path], data: str | None = None) -> pd.DataFr
     """Returns the published rows of `data` (no published rows if None), then a row for each result file and scorer.
 
     Columns: COLUMNS; `floor` is the FID of real images at the same N, `inception` the mode of clean-fid if the scorer
-    is Inception. UserError if a file is not a result.
+    is Inception. UserError as in `read_record`.
     """
     import pandas as pd
 
@@ -64,20 +63,15 @@ def as_text(frame: pd.DataFrame, form: str) -> str:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        record = read_json(path)
-        figures, label = record["figures"], record["label"]
-    except (OSError, LookupError, TypeError, UserError) as error:
-        raise UserError(
-            f"{path} is not a result file ({error}); give RUN/evaluation/LABEL.json, as `hspcgan evaluate` writes it"
-        ) from error
+    record = read_record(path)
+    figures, label = record["figures"], record["label"]
     rows = []
     for scorer in dict.fromkeys(figure["scorer"] for figure in figures):
         own = {figure["metric"]: figure for figure in figures if figure["scorer"] == scorer}
         if not own.keys() & {"fid", "clip_score"}:
             continue
         fid, score = own.get("fid", {}), own.get("clip_score", {})
-        real = (one for one in record.get("real", []) if (one["metric"], one["scorer"]) == ("fid", scorer))
+        real = (one for one in record["real"] if (one["metric"], one["scorer"]) == ("fid", scorer))
         mode = own[next(iter(own))]["identity"]["scorer_mode"] if scorer.startswith("inception-") else None
         rows.append(
             {

@@ -22,6 +22,7 @@ from hspcgan.evaluate.scorers import BATCH, Scorer
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.progress import progress_bar
+from hspcgan.model.common.user_files import open_regular
 from hspcgan.pipeline.cache.reader import Cache
 
 FEATURE_BATCHES = 32  # image batches per feature file
@@ -186,6 +187,7 @@ def _save(path: Path, array: np.ndarray) -> None:
 def _load(path: Path) -> np.ndarray | None:
     """Loads a stored array; None if it does not exist or cannot be read."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with open_regular(path) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError):
         return None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
 from hspcgan.evaluate.scorers import Scorer
 from hspcgan.model.common.errors import UserError
@@ -22,21 +23,28 @@ FORMAT = "1"
 SUFFIX = ".safetensors"
 
 
+class About(BaseModel):
+    """The metadata of a reference file: sha256 and mode of each scorer, and the source of the images."""
+
+    scorers: dict[str, dict[str, str]]
+    source: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Reference:
     """The content of a reference file."""
 
     path: Path
     sha256: str
-    features: dict[str, np.ndarray]  # scorer → float32 [N, d]
-    about: dict[str, Any]  # "scorers": {label: {sha256, mode}}, "source"
+    features: dict[str, np.ndarray]  # scorer → float32 [N, d], with the same N for all scorers
+    about: About
 
     def __len__(self) -> int:
         return len(next(iter(self.features.values())))
 
     def features_of(self, scorer: Scorer) -> np.ndarray:
         """Returns features float32 [N, d]. UserError if the file has none for these weights and preprocessing."""
-        own = self.about["scorers"].get(scorer.label)
+        own = self.about.scorers.get(scorer.label)
         wanted = {"sha256": scorer.sha256, "mode": scorer.mode}
         if own != wanted:
             raise UserError(
@@ -79,4 +87,13 @@ def read_reference(path: Path) -> Reference:
         raise UserError(f"{path} cannot be read ({error}); write it again with `hspcgan reference`") from error
     if metadata.get("format") != FORMAT or not features:
         raise UserError(f"{path} is not a reference file of format {FORMAT}; write one with `hspcgan reference`")
-    return Reference(path, file_sha256(path), features, json.loads(metadata["about"]))
+    try:
+        about = About.model_validate_json(metadata.get("about", ""))
+    except ValidationError as error:
+        raise UserError(f"{path} has damaged metadata; write it again with `hspcgan reference`") from error
+    tables = all(one.ndim == 2 and one.dtype == np.float32 and np.isfinite(one).all() for one in features.values())
+    if not tables or len({len(one) for one in features.values()}) > 1:
+        raise UserError(
+            f"{path} does not have one finite float32 row per image; write it again with `hspcgan reference`"
+        )
+    return Reference(path, file_sha256(path), features, about)

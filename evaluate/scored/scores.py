@@ -10,6 +10,7 @@ from typing import Any
 
 from hspcgan.evaluate.metrics.base import Measured
 from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.user_files import read_json
 
 NUMBERS = ("value", "se", "low", "high")
 
@@ -24,7 +25,7 @@ class ScoreStore:
         """Returns the stored scores, or else the result of `measure`."""
         path = self.folder / f"{key[:16]}.json"
         try:
-            return [_from_plain(one) for one in json.loads(path.read_text(encoding="utf-8"))]
+            return [_from_plain(one) for one in read_json(path)]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, or damaged by a full disk
             found = measure()
         if self.keep:

@@ -103,6 +103,8 @@ def _check(path: Path, state: dict[str, Tensor]) -> None:
             f"{path} is not a CLIP state dict: visual.proj and text_projection expected, "
             f"got {len(state)} keys such as {sorted(state)[:3]}"
         )
+    if empty := [name for name, value in state.items() if not value.numel()]:
+        raise UserError(f"{path} is not a CLIP state dict: {', '.join(empty[:3])} without values")
 
 
 def _all_published() -> list[Published]:

@@ -28,7 +28,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises UserError if `path` is not a regular file. A full disk raises an OSError with its errno, even if a library
     raises another error.
     """
-    path = behind_links(path) if path.is_symlink() else path
+    path = _resolved(path)
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is not a regular file, so it cannot be replaced; give another path")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
     Errors, links and other processes as in `atomic_file`. `durable`: the files are synced before the folder is renamed,
     so that a power cut cannot empty them.
     """
-    path = behind_links(path) if path.is_symlink() else path
+    path = _resolved(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is not a folder, so it cannot be replaced by a folder; give another path")
     work = _work_name(path, "partial")
@@ -57,6 +57,14 @@ def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
             for written in [*work.iterdir(), work]:
                 to_disk(written)
         _replace_folder(work, path)
+
+
+def _resolved(path: Path) -> Path:
+    """Returns the path behind a link, "." or ".."; other paths are unchanged. UserError for the root folder."""
+    found = behind_links(path) if path.is_symlink() or path.name in ("", "..") else path
+    if not found.name:
+        raise UserError(f"{path} cannot be replaced; give another path")
+    return found
 
 
 def _work_name(path: Path, suffix: str) -> Path:

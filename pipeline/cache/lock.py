@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,7 @@ from hspcgan.model.common.errors import UserError
 LOCK, MARK = "lock", "hspcgan\n"
 """Name of the lock file, and its contents in a work folder, which distinguish it from a user's folder of that name."""
 
+HOLDER = 200  # characters that are read of the name of the process that holds a lock
 ENOTSUPP = 524  # from NFS and others on Linux; Python has no name for it
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL, ENOTSUPP)
 """Error numbers of file systems without locks."""
@@ -69,19 +71,23 @@ def take(path: Path, key: str) -> IO[str]:
     """Opens and locks a file in the folder that the manifest sets under `key`; closing the file releases the lock.
 
     The file is created if needed, and its content is kept. Raises BlockingIOError, with the content as its `strerror`,
-    if another process holds the lock; UserError if the file is a link, or if the file system has no locks.
+    if another process holds the lock; UserError if the file is a link or no regular file, or without locks on the disk.
     """
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+", encoding="utf-8")
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
         raise UserError(f"{path} is a link, which is not followed; remove it, or give another folder") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UserError(f"{path} is not a regular file; remove it, or give another folder")
+    file = os.fdopen(handle, "r+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         with file:
-            raise BlockingIOError(error.errno, file.read().strip()) from None
+            raise BlockingIOError(error.errno, file.read(HOLDER).strip()) from None
     except OSError as error:
         file.close()
         if error.errno not in NO_LOCKS:

@@ -99,7 +99,7 @@ def _kind(folder: Path) -> str:
     for marker, kind in (("cache.json", "a cache"), ("manifest.yaml", "a run folder"), ("model.json", "a checkpoint")):
         if (folder / marker).exists():
             return kind
-    if folder.with_name(f"{folder.name}.partial").is_dir():
+    if (folder.parent / f"{folder.name}.partial").is_dir():
         return f"an unfinished cache ({folder.name}.partial)"
     if folder.name.endswith(".partial"):
         return "an unfinished cache"

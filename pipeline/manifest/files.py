@@ -168,24 +168,29 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key_problems(raw: dict[str, Any]) -> list[str]:
-    """Returns a problem for each key that is unknown, has a value of the wrong type, or names a local folder by URL."""
+    """Returns a problem for each key that is unknown or has an unusable value, such as the URL of a local folder."""
     unknown = [f"unknown key {quoted(key)}{suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
     sections = [
         f"{key} is {quoted(raw[key])}, expected keys below it"
         for key in SECTIONS
         if raw.get(key) is not None and not isinstance(raw[key], dict)
     ]
-    urls = [
+    places = [
         f"{key} is the URL {raw[key]}: {why}"
         for key, why in LOCAL.items()
         if any("://" in folder for folder in _folders(raw.get(key)))
+    ]
+    places += [
+        f"cache is {quoted(folder)}, expected a folder with a name, such as runs/birds/cache"
+        for folder in _folders(raw.get("cache"))
+        if Path(folder).name in ("", "..")
     ]
     texts = [
         f"{key} is {quoted(raw[key])}, expected {'text' if key == 'description' else 'one line of text'}"
         for key in KEYS[:5]
         if key in raw and not (key == "cache" and _folders(raw[key])) and not _is_text(raw[key], key == "description")
     ]
-    return unknown + sections + urls + texts
+    return unknown + sections + places + texts
 
 
 def _folders(value: Any) -> list[str]:

@@ -87,5 +87,7 @@ def _repeated(node: yaml.Node) -> Iterator[str]:
 def _copied(value: Any) -> Any:
     """Returns a copy in which aliases are separate, so that an override of one section does not change another."""
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
+        return {_copied(key): _copied(item) for key, item in value.items()}
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        raise YamlTextError(f"{value[:40]!r} has half of a surrogate pair, which is no character")
     return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -200,6 +200,8 @@ def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
 
 def _split_name(name: str) -> tuple[str, str]:
     path = PurePosixPath(name)
+    if not path.name:  # "." or "/"
+        return name, ""
     stem, dot, suffix = path.name.partition(".")
     return path.with_name(stem or path.name).as_posix(), (dot + suffix).lower()
 

@@ -4,7 +4,6 @@ Legend: n texts (captions or prompts) in a batch, L tokens of the longest text, 
 """
 
 import functools
-import json
 import logging
 import re
 from collections import Counter
@@ -19,6 +18,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_json
+from hspcgan.model.common.validation import typed
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
@@ -228,6 +229,12 @@ def in_order(clip: "FrozenClip", texts: Iterable[pa.Table], folder: Path) -> Pat
     return order
 
 
+class _Sidecar(BaseModel):
+    """The file NAME.json next to a CLIP NAME.pt."""
+
+    vocabulary: list[str] = []
+
+
 def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:
     """
     Returns {word: number of texts with this word} for the words that the CLIP was never trained on.
@@ -238,7 +245,8 @@ def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:
     sidecar = clip_path.with_suffix(".json")
     if not sidecar.is_file():
         return Counter()
-    vocabulary = _words(" ".join(json.loads(sidecar.read_text("utf-8")).get("vocabulary", [])))
+    known = typed(_Sidecar, read_json(sidecar), f"{sidecar} is not the vocabulary of {clip_path.name}; remove it")
+    vocabulary = _words(" ".join(known.vocabulary))
     if not vocabulary:
         return Counter()
     return Counter(word for text in texts for word in _words(text) - vocabulary)

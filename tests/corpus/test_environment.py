@@ -15,8 +15,6 @@ import h5py
 import pytest
 from helpers.cli import MAIN, hspcgan, hspcgan_process
 from helpers.corpus import assert_told
-from helpers.runs import make_cache, write_manifest
-from helpers.scored_runs import write_checkpoint
 
 from hspcgan.evaluate.scored.drawings import process
 from hspcgan.train.distributed import planned_world
@@ -97,18 +95,6 @@ def test_characters_that_an_encoding_lacks_end_no_command(variables):
     out, said = done.communicate(timeout=60)
     assert (done.returncode, said) == (0, "")
     assert "36 rows of the paper's tables" in out
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory, tiny_clip_path) -> Path:
-    """A cache, a run of two steps with its manifest, and a checkpoint."""
-    root = tmp_path_factory.mktemp("environment")
-    make_cache(root / "cache", tiny_clip_path)
-    manifest = write_manifest(root, root / "cache", tiny_clip_path, steps=2)
-    result = hspcgan("train", manifest)
-    assert result.exit_code == 0, result.output
-    write_checkpoint(root / "checkpoint", tiny_clip_path)
-    return root
 
 
 def test_a_cache_whose_files_another_process_holds_is_read(world):

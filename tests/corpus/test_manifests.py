@@ -18,7 +18,7 @@ OVERRIDES = [
     f"parse.processes={BIG}", f"parse.batch_size={BIG}", "parse.annotator=5", "parse.model=[a]", "encode.templates=x", "encode.templates.entity=no slot", "encode.templates.entity={} {}", "encode.templates.entity={0}", f"encode.processes={HUGE}", "encode.device=tpu", "encode.clip=[a]",
     "taps.views=[up]", "taps.views=[whole, whole]", "taps.views=whole", f"evaluate.samples={BIG}", "evaluate.samples=1", f"evaluate.seed={2**64}", "evaluate.scorers={}", "evaluate.scorers=[a]", "evaluate.scorers={a/b: toy-clip}", "evaluate.metrics=[]", "evaluate.metrics=[fie]",
     "evaluate.expect={fid: {min: 2, max: 1}}", "evaluate.expect={fid: {}}", "evaluate.expect={fid: 3}", "evaluate.expect={nothing: {max: 1}}", "evaluate.expect={fid: {max: .nan}}", f"evaluate.shown={HUGE}", "train=5", "train=[1]", "model=x", "cache=s3://a/b", "run=s3://a/b",
-    "cache=", "name=", "name=[a]", "base=toybirds", "=3", "train", "train..steps=3", "train.steps.deep=3", "train.steps=[", "train.steps=*a", "x=1", "train.steps=!!python/name:os.system", "data.image_size=64",
+    "cache=", "name=", "name=[a]", "base=toybirds", "=3", "train", "train..steps=3", "train.steps.deep=3", "train.steps=[", "train.steps=*a", "x=1", "train.steps=!!python/name:os.system", "cache=.", "cache=/", "cache=a/..", "cache=[a, ..]", 'encode.clip="\\ud800"', 'data.path="a\\0b"', 'description="\\udfff"', "data.image_size=64",
 ]  # fmt: skip
 
 
@@ -36,6 +36,7 @@ FILES = {
     "nul": b"name: a\0b", "binary": bytes(range(256)), "zeros": bytes(5000), "escape": b"name: \"\\e[31mred\"", "two": b"name: a\n---\nname: b", "tag": b"train: !!python/object/apply:os.system [ls]", "twice": b"train: {steps: 1}\ntrain: {steps: 2}",
     "bomb": b"a0: &a0 [1]\n" + b"".join(b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 20)), "self": b"data: &a {source: *a}", "deep": b"data: " + b"[" * 2000, "merge": b"data: {<<: 3}",
     "large": b"# x\n" * 500_000, "base-self": b"base: m.yaml", "base-absent": b"base: nowhere", "base-url": b"base: https://example.org/x.yaml", "base-list": b"base: [a]", "keys": b"1: 2\ntrue: 3", "null-key": b"null: 1", "list-key": b"? [a]\n: 1",
+    "surrogate": b'description: "\\ud800"', "surrogate-key": b'"\\ud800": 1',
     "sections": b"train: 3\nmodel: [a]\ndata: x", "float-name": b"name: 1.5",
 }  # fmt: skip
 

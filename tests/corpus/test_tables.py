@@ -175,7 +175,7 @@ TARS: dict[str, bytes] = {
     "twice": tar_with(lambda a: (member("a.txt", b"x")(a), member("a.txt", b"y")(a))), "json-bad": tar_with(lambda a: (member("b.png", picture(2))(a), member("b.json", b"{")(a))),
     "json-list": tar_with(lambda a: (member("b.png", picture(2))(a), member("b.json", b'["x"]')(a))), "caption-huge": tar_with(lambda a: (member("b.png", picture(2))(a), member("b.txt", b"x" * 2_000_000)(a))),
     "cut": tar_with(member("b.png", picture(2)))[:3000], "size-field": with_header(124, b"\xff" * 12)(tar_with(member("b.png", picture(2)))), "size-text": with_header(124, b"abcdefghijk\0")(tar_with(member("b.png", picture(2)))),
-    "checksum": with_header(148, b"zzzzzz\0 ")(tar_with(member("b.png", picture(2)))), "type": with_header(156, b"\xff")(tar_with(member("b.png", picture(2)))),
+    "dot": tar_with(member(".", b"x")), "slash": tar_with(member("/", b"x")), "dots": tar_with(member("..", b"x")), "checksum": with_header(148, b"zzzzzz\0 ")(tar_with(member("b.png", picture(2)))), "type": with_header(156, b"\xff")(tar_with(member("b.png", picture(2)))),
     "base-256": with_header(124, b"\x80" + b"\xff" * 11)(tar_with(member("b.png", picture(2)))),
 }  # fmt: skip
 
@@ -242,6 +242,8 @@ def test_odd_captions_and_files_of_coco_cost_themselves(tmp_path, tiny_clip_path
         {"id": 50, "file_name": "../../../etc/passwd"},
         {"id": 51, "file_name": "absent.jpg"},
         {"id": 52, "file_name": ""},
+        {"id": 53, "file_name": "\ud800.jpg"},
+        {"id": 54, "file_name": "a\0.jpg"},
     ]
     path.write_text(json.dumps(content))
     result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "coco")

@@ -1,5 +1,7 @@
 """The corpus of bad inputs: how one is run and what is asserted of every one, in time, memory and rows."""
 
+import io
+import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -7,12 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from click.testing import Result
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 
-SECONDS, BYTES = 20, 2**30
+SECONDS, WAIT, BYTES = 20, 300, 2**30
+"""Limits of an input: seconds of this process's time, seconds on a busy machine or of waiting, new memory."""
+
 KEPT, REJECT = "kept", "reject"
 EXPECTED = {1, 2, 3}
 """Exit codes of an error that a user can fix."""
@@ -20,19 +25,22 @@ EXPECTED = {1, 2, 3}
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Inside, no more than 20 seconds and 1 GB of new memory."""
+    """Inside, no more than 20 seconds of work, five minutes in all, and 1 GB of new memory."""
 
     def late(number: int, frame: object) -> None:
-        raise AssertionError(f"not done after {SECONDS} s")
+        raise AssertionError(f"not done: {signal.Signals(number).name}")
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
+    before = {number: signal.signal(number, late) for number in (signal.SIGPROF, signal.SIGALRM)}
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.alarm(WAIT)
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         yield
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held)
     assert grown < BYTES, f"{grown / 1e9:.1f} GB more"
 
@@ -83,3 +91,33 @@ def ingested(cache: Path) -> Ingested:
     assert schema.REJECTS.names == ["stage", "where", "what", "why"]
     assert rows_in == len(samples) + sum(map(len, captions.values())) + len(rejects)
     return Ingested(set(samples), captions, rejects)
+
+
+JSONS = {
+    "empty": b"", "cut": b'{"format": 1', "text": b"hello", "list": b"[]", "number": b"5", "null": b"null",
+    "object": b"{}", "brackets": b"[" * 100_000, "digits": b"9" * 5000, "latin": b'{"a": "\xe9"}', "zeros": bytes(4096),
+    "utf-16": '{"format": 1}'.encode("utf-16"), "format-text": b'{"format": "one"}',
+    "format-2": b'{"format": 2, "fingerprint": "x"}', "nested": b'{"format": 1, "files": []}',
+}  # fmt: skip
+"""Contents that are no JSON, or not the JSON of a file of this project."""
+
+
+def put(path: Path, content: bytes | str) -> None:
+    """Replaces a file by this content; "fifo", "device" and "folder" stand for these."""
+    if path.exists():
+        path.unlink()
+    if content == "fifo":
+        os.mkfifo(path)
+    elif content == "device":
+        path.symlink_to("/dev/zero")
+    elif content == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def saved(value: object) -> bytes:
+    """What `torch.save` writes for a value."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()

@@ -72,6 +72,7 @@ class Reaches(_Claim):
     at_least: dict[str, float] = Field(min_length=1, description="Metric → minimum value.")
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Claim = Annotated[Better | NotWorse | Faster | Fails | Reaches, Field(discriminator="kind")]
 
 
@@ -80,9 +81,11 @@ class StudyConfig(_Frozen):
 
     rows: dict[str, str] = Field(min_length=1, description="Row → manifest to train: a shipped name or a path.")
     published: dict[str, str] = Field({}, description="Row → manifest with evaluate.published, shown next to the row.")
-    seeds: tuple[int, ...] = Field((0, 1, 2, 3, 4, 5), min_length=2, description="Seeds of every row, in this order.")
+    seeds: tuple[Seed, ...] = Field(
+        (0, 1, 2, 3, 4, 5), min_length=2, max_length=16, description="Seeds of every row, in this order."
+    )
     evaluations: int = Field(
-        8, ge=1, description="Evaluations of each run on the validation split, at equal intervals."
+        8, ge=1, le=1_000_000, description="Evaluations of each run on the validation split, at equal intervals."
     )
     final_metrics: tuple[str, ...] = Field(
         (),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from hspcgan.model.common.user_files import read_json
 from hspcgan.model.common.validation import typed
@@ -13,19 +13,25 @@ from hspcgan.model.common.validation import typed
 Result = dict[str, Any]  # written by `runner.write_result`
 
 
-class _Figure(BaseModel):
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+class _Figure(_Part):
     value: float
     low: float | None
     high: float | None
-    better: str
+    better: Literal["higher", "lower"]
 
 
-class _Evaluation(BaseModel):
+class ValidationPoint(_Part):
+    """The figures of an evaluation on the validation split, after `step` steps."""
+
     step: int
     figures: dict[str, float]
 
 
-class _ResultFile(BaseModel):
+class _ResultFile(_Part):
     """The fields of a result that are read."""
 
     row: str
@@ -33,27 +39,27 @@ class _ResultFile(BaseModel):
     status: Literal["done", "diverged", "failed"]
     protocol: str
     batch_size: int
-    validation: list[_Evaluation]
+    validation: list[ValidationPoint]
     final: dict[str, _Figure]
     untrained: dict[str, _Figure]
+    parameters: dict[str, int] = {}
+    commit: str = ""
+    date: str = ""
+    seconds: float | None = None
 
 
-class _PageFile(BaseModel):
+class _PageFile(_Part):
     results: list[_ResultFile]
 
 
 def read_result(path: Path) -> Result:
     """Reads the result file of a run. UserError with the fix if it is damaged."""
-    found = read_json(path)
-    typed(_ResultFile, found, f"{path} is damaged; remove it to repeat its run")
-    return found
+    return typed(_ResultFile, read_json(path), f"{path} is damaged; remove it to repeat its run").model_dump()
 
 
 def read_page_results(path: Path) -> list[Result]:
     """Reads the results in a page's study.json. UserError if the file is damaged or is not a study.json."""
-    found = read_json(path)
-    typed(_PageFile, found, f"{path} is not the study.json of a study page")
-    return found["results"]
+    return typed(_PageFile, read_json(path), f"{path} is not the study.json of a study page").model_dump()["results"]
 
 
 @dataclass(frozen=True)

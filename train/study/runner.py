@@ -18,14 +18,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from hspcgan.model.checkpoint import read_card
-from hspcgan.model.common.errors import CheckFailedError
+from hspcgan.model.common.errors import CheckFailedError, UserError
 from hspcgan.model.common.files import write_whole
 from hspcgan.model.common.progress import count_bar
+from hspcgan.model.common.user_files import read_text
 from hspcgan.train import checkpoints
 from hspcgan.train.study.config import Fails
 from hspcgan.train.study.protocol import Cell, Study, write_run_manifest
-from hspcgan.train.study.results import read_result
+from hspcgan.train.study.results import ValidationPoint, read_result
 
 log = logging.getLogger("hspcgan.train")
 MAIN = "from hspcgan.pipeline.cli.root import main; main()"
@@ -193,15 +196,20 @@ def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
 def _validation(folder: Path) -> list[dict[str, Any]]:
     """Returns step and metrics of each evaluation on the validation split."""
     path = folder / "evaluations.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-    return [{"step": line["step"], "figures": line["figures"]} for line in lines]
+    lines = read_text(path).splitlines() if path.is_file() else []
+    try:
+        return [ValidationPoint.model_validate_json(line).model_dump(include={"step", "figures"}) for line in lines]
+    except ValidationError as error:
+        raise UserError(f"{path} is damaged; remove {folder} to repeat the run") from error
 
 
 def _figures(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
     """Returns the metrics of the final evaluation by full name: value, interval, direction."""
+    from hspcgan.evaluate.results.record_file import read_record
+
     found: dict[str, dict[str, Any]] = {}
     for path in sorted((folder / "evaluation").glob("*.json")):
-        data = json.loads(path.read_text())
+        data = read_record(path)
         if data["subject"]["kind"] == kind:
             keys = ("value", "low", "high", "better", "n")
             found |= {figure["name"]: {key: figure[key] for key in keys} for figure in data["figures"]}

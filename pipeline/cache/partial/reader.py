@@ -41,7 +41,8 @@ class ShardStore:
     def shards(self, stage: str) -> list[int]:
         """Indices of the finished shards."""
         names = self.folder(stage).glob("[0-9]*") if self.folder(stage).exists() else ()
-        return sorted(index for index in (int(path.name) for path in names) if self.has(stage, index))
+        found = (int(path.name) for path in names if path.name.isdecimal())
+        return sorted(index for index in found if self.has(stage, index))
 
     def stats(self, stage: str) -> list[dict[str, Any]]:
         return [shard_stats(self.folder(stage), index) for index in self.shards(stage)]
@@ -49,7 +50,9 @@ class ShardStore:
     def is_complete(self, stage: str) -> bool:
         """Whether the stage was marked as done and its plan and all its shards still exist."""
         marker = read_json(self.folder(stage) / "complete.json", {"shards"})
-        return bool(marker and self.plan(stage)) and self.shards(stage) == list(range(marker["shards"]))
+        shards = self.shards(stage)
+        whole = shards == list(range(len(shards)))
+        return bool(marker and self.plan(stage)) and whole and marker["shards"] == len(shards)
 
     def column(self, stage: str, table: str, name: str, leaf: str | None = None) -> pa.ChunkedArray:
         """Reads a column from all shards of a stage; with `leaf`, only that field of a list of structs."""
@@ -127,6 +130,6 @@ def read_json(path: Path, keys: set[str]) -> dict[str, Any]:
     """Reads a JSON object from a file; returns {} if the file is absent or damaged, or lacks one of the keys."""
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) and keys <= value.keys() else {}

@@ -3,7 +3,8 @@
 import errno
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ def shard_complete(stage_folder: Path, index: int) -> bool:
     folder = shard_folder(stage_folder, index)
     try:
         marker = json.loads((folder / STATS).read_bytes())
-        sizes, _ = marker["sizes"].items(), marker["stats"]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # absent, or damaged by a power cut
+        sizes, _ = marker["sizes"].items(), marker["stats"].items()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):  # absent, or damaged
         return False
     return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes)
 
@@ -73,15 +74,27 @@ def read_shard(stage_folder: Path, index: int, only: Iterable[str] | None = None
     """Reads the tables and maps the arrays of a shard into memory; all, or only those named in `only`."""
     folder = shard_folder(stage_folder, index)
     paths = sorted(p for p in folder.iterdir() if p.name != STATS and (only is None or p.stem in set(only)))
-    tables = {p.stem: pq.ParquetFile(p).read(use_threads=False) for p in paths if p.suffix == ".parquet"}
-    arrays = {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in paths if p.suffix == ".npy"}
+    with _readable(folder):
+        tables = {p.stem: pq.ParquetFile(p).read(use_threads=False) for p in paths if p.suffix == ".parquet"}
+        arrays = {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in paths if p.suffix == ".npy"}
     return tables, arrays
 
 
 def read_column(stage_folder: Path, index: int, table: str, name: str, leaf: str | None = None) -> pa.ChunkedArray:
     """Reads one column of a shard's table; with `leaf`, only that field of a list of structs."""
-    file = pq.ParquetFile(shard_folder(stage_folder, index) / f"{table}.parquet")
-    return file.read(columns=[f"{name}.list.element.{leaf}" if leaf else name], use_threads=False)[name]
+    folder = shard_folder(stage_folder, index)
+    with _readable(folder):
+        file = pq.ParquetFile(folder / f"{table}.parquet")
+        return file.read(columns=[f"{name}.list.element.{leaf}" if leaf else name], use_threads=False)[name]
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """UserError, with the fix, if a file of a shard cannot be read inside the block although its size is right."""
+    try:
+        yield
+    except (pa.ArrowException, KeyError, ValueError, EOFError) as error:
+        raise UserError(f"{folder} is damaged ({error}); remove this folder and run the same command again") from error
 
 
 def shard_stats(stage_folder: Path, index: int) -> dict[str, Any]:

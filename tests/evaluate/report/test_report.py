@@ -5,7 +5,6 @@ import io
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,77 +12,12 @@ import yaml
 from helpers import scored_runs as world
 from helpers.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from helpers.cli import hspcgan
+from helpers.run_folders import record, write_run
 from PIL import Image
 
-from hspcgan.evaluate.draw.pictures import paired, pairs, read_png, sheet
+from hspcgan.evaluate.draw.pictures import pairs, read_png
 from hspcgan.evaluate.report.build import render
 from hspcgan.evaluate.report.charts import Curve, chart, smoothed, ticks
-
-EVIL = "<script>alert('x')</script> \"&amp; bird"
-
-
-def write_run(folder: Path) -> Path:
-    """A run folder written by hand: a log, two grids, a checkpoint and the real images scored on three captions."""
-    (folder / "grids").mkdir(parents=True)
-    (folder / "evaluation").mkdir()
-    (folder / "manifest.yaml").write_text(
-        f"name: {json.dumps('run ' + EVIL)}\ndescription: {json.dumps(EVIL)}\nmodel: {{image_size: 8}}\n"
-    )
-    lines = [{"step": i, "loss_d": 2 - i / 10, "loss_g": i / 7, "cosine": i / 20, "sec_per_step": {}} for i in range(9)]
-    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    draw = np.random.default_rng(0)
-    for step in (0, 10):
-        grid = draw.integers(0, 256, (22, 42, 3), dtype=np.uint8)
-        Image.fromarray(grid).save(folder / "grids" / f"step-{step:06d}.png")
-    for label, value in (("untrained", 100.0), ("trained", 28.0), ("real", 10.0)):
-        real, drawn = draw.integers(0, 256, (2, 3, 8, 8, 3), dtype=np.uint8)
-        if label == "trained":
-            for name in ("extremes", "edits"):
-                Image.fromarray(paired(real[:2], drawn[:2])).save(folder / "evaluation" / f"trained.{name}.png")
-        picture = sheet(real) if label == "real" else paired(real, drawn)
-        Image.fromarray(picture).save(folder / "evaluation" / f"{label}.png")
-        (folder / "evaluation" / f"{label}.json").write_text(json.dumps(_record(label, value)))
-    return folder
-
-
-def _record(label: str, value: float) -> dict:
-    kind = "checkpoint" if label == "trained" else label
-    name = "fid/held-out-clip/n5/test/keyed/seed0/vs-test/v1-0a0a0a0a"
-    captions = [{"id": f"k{i}#0", "text": text, "entities": [], "attributes": [], "relations": [],
-                 "graph": {"entities": [{"head": text, "attributes": [EVIL]}], "relations": []}}
-                for i, text in enumerate(("a red bird", EVIL, "a blue bird"))]  # fmt: skip
-    identity = {
-        "split": "test",
-        "scorer_sha256": "0a" * 32,
-        "scorer_mode": f"CLIP {EVIL}",
-        "method": "clean-fid 0.1.35",
-    }
-    figure = {"name": name, "metric": "fid", "part": "", "scorer": "held-out-clip", "value": value, "se": 1.0,
-              "low": value - 2, "high": value + 2, "n": 5, "better": "lower", "identity": identity}  # fmt: skip
-    attribute = {**figure, "name": "attribute_accuracy.place/x", "metric": "attribute_accuracy", "part": "place",
-                 "value": value / 100, "low": 0.05, "high": None}  # fmt: skip
-    examples = {} if kind != "checkpoint" else {
-        "extremes": [{"id": "k0#0", "text": EVIL, "score": 0.1}, {"id": "k1#0", "text": "a red bird", "score": 0.9}],
-        "edits": [{"before": "a red bird", "after": f"a blue {EVIL}"}, {"before": "a red bird", "after": "a red cat"}],
-    }  # fmt: skip
-    verdict = {"name": name, "got": value, "n": 5, "low": None, "high": 20, "passed": False, "bound": {"max": 20}}
-    settings = {"samples": 5, "split": "test", "reference": "test", "caption": "keyed", "seed": 0}
-    lock = {"settings": settings, "cache": {"images": "0a0a"}, "scorers": {"held-out-clip": "0a" * 32},
-            "metrics": {"fid": 1}, "checkpoints": {}}  # fmt: skip
-    machine = {"commit": "c0ffee123456", "host": "h", "cpu": f"cpu {EVIL}", "cores": 4, "threads": 2, "gpu": ""}
-    verdicts = [verdict] if kind == "checkpoint" else []
-    return {
-        "format": 2, "label": label, "subject": {"kind": kind, "path": "run/step", "step": 10}, "n": 5, "split": "test",
-        "reference": "test", "seed": 0, "caption": "keyed", "figures": [figure, attribute], "expect": verdicts,
-        "notes": [EVIL],
-        "scorers": {"held-out-clip": "0a" * 32}, "manifest": {"name": "x", "fingerprint": "1b" * 32},
-        "cache": {"fingerprint": "2c" * 32, "clip": {"name": "c", "sha256": "3d" * 32}, "templates": {"entity": EVIL}},
-        "rejects": {"image": 2}, "reject_reasons": [{"what": "image", "why": f"no image {EVIL}", "count": 2}],
-        "lock": lock, "found": {**lock, "settings": {**settings, "seed": 1}},
-        "machine": machine, "date": "2026-01-02T03:04:05+00:00", "real": [{**figure, "value": 11.0}, attribute],
-        "versions": {"torch": "2"}, "timings": {"draw_sec": 1.5}, "grid": {"image": [8, 8], "captions": captions},
-        **examples,
-    }  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -143,9 +77,9 @@ def test_absolute_paths_of_the_machine_stay_off_the_page(tmp_path):
         f"evaluate: {{scorers: {{own: [{elsewhere}/b.pt, weights/c.pt]}}}}\n"
     )
     for label, path in (("trained", run / "checkpoints" / "step-000010"), ("untrained", elsewhere / "toy")):
-        record = _record(label, 1.0)
-        record["subject"] |= {"kind": "checkpoint", "path": str(path)}
-        (run / "evaluation" / f"{label}.json").write_text(json.dumps(record))
+        found = record(label, 1.0)
+        found["subject"] |= {"kind": "checkpoint", "path": str(path)}
+        (run / "evaluation" / f"{label}.json").write_text(json.dumps(found))
     texts = Page(render(run)).texts
     assert not [text for text in texts if str(tmp_path) in text]
     assert {"run/checkpoints/step-000010", "…/toy"} <= set(texts)
@@ -262,7 +196,7 @@ def test_a_run_that_is_not_scored_yet_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("log.jsonl", '{"step": 1', "resume the run"),
+    [("log.jsonl", '{"step": 1', "remove this line"),
      ("evaluation/real.json", "{", "is not valid JSON"), ("evaluation/real.json", '{"format": 9}', "has format 9"),
      ("evaluation/real.png", "no image", "cannot be read as an image")],
 )  # fmt: skip

@@ -1,0 +1,35 @@
+"""Reads the log of a run, as the trainer writes it, for the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_text
+from hspcgan.model.common.validation import typed
+
+
+class LogLine(BaseModel):
+    """A line of RUN/log.jsonl: the step, and values by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | dict[str, float]] = Field(init=False)
+
+    step: int = Field(strict=True, ge=0, le=10**12)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Reads and validates the log of a run. UserError, with the fix, for an invalid line."""
+    lines = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        try:
+            if line.strip():
+                lines.append(typed(LogLine, json.loads(line), "a line of the log").model_dump())
+        except (ValueError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else error
+            raise UserError(f"{path}, line {number}, is not a line of the log ({reason}); remove this line") from error
+    return lines

@@ -1,0 +1,258 @@
+"""Reads the record of an evaluation, RUN/evaluation/LABEL.json, as typed models: for reports, tables and studies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from hspcgan.evaluate.metrics import METRICS
+from hspcgan.evaluate.results.record import FORMAT
+from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_json
+from hspcgan.model.common.validation import typed
+
+Count = Annotated[int, Field(ge=0, le=10**15)]
+
+
+class Part(BaseModel):
+    """A part of a record; additional fields are allowed, since fields may be added without a new format."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+class SubjectPart(Part):
+    """The subject that was scored; a checkpoint and a folder of images have a path."""
+
+    kind: str
+    path: str | None = None
+    step: Count | None = None
+    sha256: str | None = None
+    parameters: dict[str, Count] | None = None
+
+    @model_validator(mode="after")
+    def _has_its_path(self) -> SubjectPart:
+        if self.kind in (CHECKPOINT, IMAGES) and self.path is None:
+            raise UserError(f"a subject of kind {self.kind} needs a path")
+        return self
+
+
+class IdentityPart(Part):
+    """What a figure depends on."""
+
+    method: str
+    scorer_mode: str
+    scorer_sha256: str
+    split: str
+
+
+class FigurePart(Part):
+    """A measured value."""
+
+    name: str
+    metric: str
+    part: str
+    scorer: str
+    value: float
+    low: float | None
+    high: float | None
+    n: Count
+    better: Literal["higher", "lower"]
+    identity: IdentityPart
+
+    @field_validator("metric")
+    @classmethod
+    def _is_known(cls, metric: str) -> str:
+        if metric not in METRICS:
+            raise UserError(f"unknown metric; known: {', '.join(METRICS)}")
+        return metric
+
+
+class BoundPart(Part):
+    """The bound in the manifest; the ends of the range are in the verdict."""
+
+    n: int | None = Field(None, ge=1)
+
+
+class VerdictPart(Part):
+    """The verdict of an expectation: the measured value and the range that it must be in."""
+
+    name: str
+    got: float | None
+    n: Count | None = None
+    low: float | None
+    high: float | None
+    passed: bool
+    bound: BoundPart
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> VerdictPart:
+        if (self.low, self.high) == (None, None) or (None not in (self.low, self.high) and self.low > self.high):  # type: ignore[operator]
+            raise UserError(f"low {self.low} and high {self.high} are no range")
+        return self
+
+
+class ManifestPart(Part):
+    """The manifest of the evaluation."""
+
+    name: str
+    fingerprint: str
+
+
+class ClipPart(Part):
+    """The CLIP that encoded a cache."""
+
+    name: str
+    sha256: str
+
+
+class CachePart(Part):
+    """The cache that contains the captions and the real images."""
+
+    fingerprint: str
+    clip: ClipPart
+    templates: dict[str, str] = {}
+
+
+class EntityPart(Part):
+    """An entity of a caption; `start` and `end` are characters."""
+
+    head: str
+    start: int
+    end: int
+
+
+class PhrasePart(Part):
+    """An attribute or a relation of a caption; `word` is a token."""
+
+    text: str
+    word: int
+
+
+class NodePart(Part):
+    """An entity of a scene graph."""
+
+    head: str
+    attributes: list[str] = []
+
+
+class GraphPart(Part):
+    """A scene graph, as `hspcgan.pipeline.graphs.svg` draws it."""
+
+    entities: list[NodePart]
+    relations: list[tuple[int | None, str, int | None]]
+
+
+class CaptionPart(Part):
+    """A caption in the grid."""
+
+    id: str
+    text: str
+    entities: list[EntityPart]
+    attributes: list[PhrasePart]
+    relations: list[PhrasePart]
+    graph: GraphPart
+
+
+class GridPart(Part):
+    """The images in LABEL.png: height and width in pixels, and their captions."""
+
+    image: tuple[Count, Count]
+    captions: list[CaptionPart] = Field(min_length=1)
+
+    @field_validator("image")
+    @classmethod
+    def _is_a_size(cls, image: tuple[int, int]) -> tuple[int, int]:
+        if min(image) < 1:
+            raise UserError("expected a height and a width in pixels")
+        return image
+
+
+class ExtremePart(Part):
+    """A caption with a very low or high score, and what it names and the scorer does not find."""
+
+    text: str
+    score: float
+    wrong: list[str] = []
+
+
+class EditPart(Part):
+    """A caption before and after an edit."""
+
+    before: str
+    after: str
+
+
+class ReasonPart(Part):
+    """A reason for rejects in the cache, and how many there are."""
+
+    what: str
+    why: str
+    count: Count
+
+
+class LockPart(Part):
+    """What expectations, or an evaluation, depend on."""
+
+    settings: dict[str, Any] = {}
+    cache: dict[str, str] = {}
+    scorers: dict[str, str] = {}
+    metrics: dict[str, int] = {}
+    checkpoints: dict[str, str] = {}
+
+
+class Record(Part):
+    """The content of RUN/evaluation/LABEL.json."""
+
+    format: int
+    label: str
+    subject: SubjectPart
+    n: Count
+    split: str
+    reference: str
+    seed: int
+    caption: str
+    figures: list[FigurePart]
+    real: list[FigurePart] = []
+    expect: list[VerdictPart]
+    notes: list[str]
+    scorers: dict[str, str]
+    manifest: ManifestPart
+    cache: CachePart
+    rejects: dict[str, int] = {}
+    reject_reasons: list[ReasonPart] = []
+    lock: LockPart | None = None
+    found: LockPart | None = None
+    versions: dict[str, str]
+    machine: dict[str, Any] = {}
+    date: str
+    timings: dict[str, float]
+    grid: GridPart
+    extremes: list[ExtremePart] = []
+    edits: list[EditPart] = []
+
+    @model_validator(mode="after")
+    def _names_its_scorers(self) -> Record:
+        unknown = sorted({figure.scorer for figure in self.figures if figure.metric == "fid"} - self.scorers.keys())
+        if unknown:
+            raise UserError(f"scorers lacks {', '.join(unknown)}")
+        return self
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Reads and validates the record of an evaluation. UserError with the fix if it is damaged or in another format."""
+    try:
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise UserError(f"{path} contains a {type(content).__name__}, expected the record of an evaluation")
+        if content.get("format") != FORMAT or content["format"] is True:
+            raise UserError(f"{path} has format {content.get('format')}, but this version reads {FORMAT}")
+        json.dumps(content, ensure_ascii=False).encode()
+        return typed(Record, content, str(path)).model_dump()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path} has half of a surrogate pair, which is no character; evaluate again") from error
+    except UserError as error:
+        raise UserError(f"{error}; evaluate again") from error

@@ -1,0 +1,209 @@
+"""Caches that are damaged or of the wrong shape: one message with the path and the fix, never a bug."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from helpers.cli import hspcgan
+from helpers.corpus import JSONS, assert_told, bounded, put
+
+from hspcgan.pipeline.cache.cache_json import sealed, stamp
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.mark.parametrize("name", [*JSONS, "fifo", "device", "folder"])
+def test_a_damaged_cache_json(world, tmp_path, name):
+    cache = shutil.copytree(world / "cache", tmp_path / "cache")
+    put(cache / "cache.json", JSONS.get(name, name))
+    with bounded():
+        for command in (
+            ("stats", cache),
+            ("validate", cache),
+            ("inspect", cache),
+            ("train", world / "manifest.yaml", "--dry-run", "-o", f"cache={cache}", "-o", f"run={tmp_path / 'r'}"),
+        ):
+            result = hspcgan(*command)
+            if command[0] != "train" or result.exit_code:
+                assert_told(result)
+
+
+CHANGES = {
+    "format": True, "files": [], "counts": {}, "stages": [], "clip": "x", "templates": 5, "parser": {"annotator": 5}, "tools": None, "fingerprint": 3,
+    "templates: no slot": {"entity": "a photo", "attribute": "something {}", "relation": "{}"}, "templates: two slots": {"entity": "{} {}", "attribute": "{}", "relation": "{}"},
+    "parser: alignment": {"annotator": "spacy", "alignment": [1]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_a_cache_json_with_a_field_of_another_kind_is_invalid(world, tmp_path, key):
+    cache = shutil.copytree(world / "cache", tmp_path / "cache")
+    info = json.loads((cache / "cache.json").read_text())
+    info[key.partition(":")[0]] = CHANGES[key]
+    (cache / "cache.json").write_text(json.dumps(sealed(info)))
+    with bounded():
+        assert_told(hspcgan("validate", cache), codes={1})
+        result = hspcgan("stats", cache)
+        assert "Traceback" not in result.output, result.output[-1500:]
+
+
+def resealed(cache: Path) -> None:
+    """cache.json with the sums of the files as they are."""
+    info = json.loads((cache / "cache.json").read_text())
+    info["files"] = {name: stamp(cache / name) for name in info["files"]}
+    (cache / "cache.json").write_text(json.dumps(sealed(info)))
+
+
+def hdf5(change):
+    def damage(cache: Path) -> None:
+        with h5py.File(cache / "features.h5", "r+") as file:
+            change(file)
+
+    return damage
+
+
+def group_for_data(file: h5py.File) -> None:
+    del file["phrase/text"]
+    file.create_group("phrase/text")
+
+
+def named_type(file: h5py.File) -> None:
+    del file["phrase/text"]
+    file["phrase/text"] = h5py.h5t.NATIVE_FLOAT.dtype
+
+
+def link_loop(file: h5py.File) -> None:
+    del file["phrase/text"]
+    file["phrase/text"] = h5py.SoftLink("/phrase/text")
+
+
+def external(file: h5py.File) -> None:
+    del file["phrase/text"]
+    file["phrase/text"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def replaced(make):
+    def change(file: h5py.File) -> None:
+        del file["phrase/text"]
+        make(file)
+
+    return change
+
+
+def table(name: str, change):
+    def damage(cache: Path) -> None:
+        path = cache / f"{name}.parquet"
+        pq.write_table(change(pq.read_table(path)), path)
+
+    return damage
+
+
+def first_entity(**values: object):
+    """The first caption's first entity with other values."""
+
+    def change(found: pa.Table) -> pa.Table:
+        rows = found.to_pylist()
+        rows[0]["entities"][0].update(values)
+        return pa.Table.from_pylist(rows, schema=found.schema)
+
+    return change
+
+
+def column(name: str, values):
+    """A column with other values, made from its number of rows; the others stay."""
+
+    def change(found: pa.Table) -> pa.Table:
+        at = found.schema.get_field_index(name)
+        return found.set_column(at, found.schema.field(at), values(len(found)))
+
+    return change
+
+
+DAMAGES = {
+    "group": hdf5(group_for_data), "named-type": hdf5(named_type), "link-loop": hdf5(link_loop), "external": hdf5(external), "absent": hdf5(lambda f: f.__delitem__("phrase/text")),
+    "text-data": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=["a", "b"], dtype=h5py.string_dtype()))), "scalar": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=1.0))),
+    "chunked": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=torch.zeros(3, 32).numpy(), chunks=True, compression="gzip"))), "no-rows": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(0, 32), dtype="f2"))),
+    "ints": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 32), dtype="i4"))), "three-d": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 3, 2), dtype="f2"))),
+    "not-hdf5": lambda c: put(c / "features.h5", b"hello" * 100), "empty-hdf5": lambda c: put(c / "features.h5", b""), "cut-hdf5": lambda c: os.truncate(c / "features.h5", 3000), "zero-images": lambda c: put(c / "images.h5", bytes(5000)),
+    "fifo-hdf5": lambda c: put(c / "features.h5", "fifo"), "folder-hdf5": lambda c: put(c / "images.h5", "folder"), "absent-images": lambda c: (c / "images.h5").unlink(),
+    "not-parquet": lambda c: put(c / "captions.parquet", b"PAR1"), "empty-parquet": lambda c: put(c / "samples.parquet", b""), "cut-parquet": lambda c: os.truncate(c / "captions.parquet", 500), "fifo-parquet": lambda c: put(c / "phrases.parquet", "fifo"),
+    "no-columns": table("captions", lambda t: t.select(["caption_id"])), "renamed": table("samples", lambda t: t.rename_columns([f"x{n}" for n in t.column_names])), "no-captions": table("captions", lambda t: t.slice(0, 0)), "fewer": table("phrases", lambda t: t.slice(1)),
+    "phrase-beyond": table("captions", first_entity(phrase=10**6)), "phrase-negative": table("captions", first_entity(phrase=-5)), "word-beyond": table("captions", first_entity(word=10**6)), "span-beyond": table("captions", first_entity(start=5, end=10**6)),
+    "nulls": table("captions", column("text", lambda rows: pa.nulls(rows, pa.string()))), "null-key": table("samples", column("key", lambda rows: pa.nulls(rows, pa.string()))), "deep-graph": table("captions", column("graph", lambda rows: pa.array(["[" * 20_000] * rows))),
+    "unsorted": table("captions", lambda t: t.take(list(reversed(range(t.num_rows))))), "twice": table("samples", lambda t: pa.concat_tables([t.slice(0, 1), t.slice(0, t.num_rows - 1)])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.parametrize("seal", [True, False])
+def test_a_damaged_cache(world, tmp_path, name, seal):
+    cache = shutil.copytree(world / "cache", tmp_path / "cache")
+    DAMAGES[name](cache)
+    if seal and all((cache / file).is_file() for file in ("features.h5", "images.h5", "phrases.parquet")):
+        resealed(cache)
+    with bounded():
+        assert_told(hspcgan("validate", cache), codes={1})
+        commands = [("stats", cache), ("inspect", cache), ("inspect", cache, "--number", 0), ("export", cache, tmp_path / "out"),
+                    ("train", world / "manifest.yaml", "-o", f"cache={cache}", "-o", f"run={tmp_path / 'r'}", "-o", "train.steps=1")]  # fmt: skip
+        for command in commands if seal else commands[:2]:
+            result = hspcgan(*command)
+            assert result.exit_code in (0, 1, 2, 3), (command, result.output[-2500:])
+            assert "Traceback" not in result.output
+
+
+def index(name: str, change):
+    """A dataset of index.h5 with other numbers."""
+
+    def damage(cache: Path) -> None:
+        with h5py.File(cache / "index.h5", "r+") as file:
+            values = file[name][:]
+            change(values)
+            file[name][:] = values
+
+    return damage
+
+
+INDEXES = {
+    "phrase": index("entity/phrase", lambda v: v.__setitem__(0, 10**6)), "negative": index("relation/phrase", lambda v: v.__setitem__(0, -7)), "owner": index("attribute/entity", lambda v: v.__setitem__(0, 40)),
+    "subject": index("relation/subject", lambda v: v.__setitem__(0, -2)), "offsets": index("entity/offsets", lambda v: v.__setitem__(-1, 10**9)), "falling": index("sample/captions", lambda v: v.__setitem__(1, 10**6)),
+    "sample": index("caption/sample", lambda v: v.__setitem__(0, 10**6)), "text": index("caption/text", lambda v: v.__setitem__(0, -1)), "split": index("sample/split", lambda v: v.__setitem__(slice(None), 9)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_an_index_out_of_range_is_found_before_it_is_read(world, tmp_path, name):
+    cache = shutil.copytree(world / "cache", tmp_path / "cache")
+    INDEXES[name](cache)
+    resealed(cache)
+    train = (
+        "train",
+        world / "manifest.yaml",
+        "-o",
+        f"cache={cache}",
+        "-o",
+        f"run={tmp_path / 'r'}",
+        "-o",
+        "train.steps=1",
+    )
+    with bounded():
+        assert_told(hspcgan("validate", cache), "index.h5", codes={1})
+        readers = hspcgan(*train), hspcgan("inspect", cache)
+    assert {result.exit_code for result in readers} <= {0, 3}
+    damaged = [result for result in readers if result.exit_code]
+    assert damaged
+    for result in damaged:
+        assert_told(result, "index.h5 is damaged", "hspcgan prepare MANIFEST --rebuild")
+
+
+def test_a_file_that_is_no_part_of_a_cache_is_named_by_validate(world, tmp_path):
+    cache = Path(shutil.copytree(world / "cache", tmp_path / "cache"))
+    (cache / ".DS_Store").touch()
+    assert hspcgan("validate", cache).exit_code == 0
+    (cache / "notes.txt").touch()
+    assert_told(hspcgan("validate", cache), "files that are not part of a cache: notes.txt", codes={1})

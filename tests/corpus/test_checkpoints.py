@@ -1,0 +1,94 @@
+"""Checkpoints and CLIP files that are damaged or of the wrong shape: one message, never a bug."""
+
+import json
+
+import pytest
+import torch
+from helpers.cli import hspcgan
+from helpers.corpus import JSONS, assert_told, bounded, put, saved
+from helpers.scored_runs import write_checkpoint
+
+from hspcgan.model.clip.frozen import load_clip
+from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.stages.encode import unknown_words
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+CARDS = {
+    "extra": {"extra": []}, "extra-texts": {"extra": {"texts": 5}}, "extra-parse": {"extra": {"texts": {"parse": {"annotator": 5}, "templates": {}}}}, "config": {"config": 5}, "config-kind": {"config": {"kind": "x"}}, "config-huge": {"config": {"noise_dim": 10**12}}, "clip": {"clip": 5}, "clip-hint": {"clip": {"name": "x", "sha256": "x", "path_hint": 5}},
+    "format": {"format": True}, "weights": {"weights": 5}, "no-clip": {"clip": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*CARDS, *JSONS, "fifo", "device"])
+def test_a_checkpoint_with_a_card_of_another_kind(tmp_path, tiny_clip_path, name):
+    folder = write_checkpoint(tmp_path / "checkpoint", tiny_clip_path)
+    card = json.loads((folder / "model.json").read_text())
+    put(folder / "model.json", json.dumps(card | CARDS[name]) if name in CARDS else JSONS.get(name, name))
+    with bounded():
+        for command in (
+            ("sample", "a red bird", "--checkpoint", folder, "--clip", tiny_clip_path, "--out", tmp_path / "s"),
+            ("models", "pack", folder, tmp_path / "packed", "--clip", tiny_clip_path),
+        ):
+            result = hspcgan(*command)
+            assert result.exit_code in (0, 1, 2, 3), (command, result.output[-2500:])
+            assert "Traceback" not in result.output
+
+
+WEIGHTS = {
+    "empty": b"", "text": b"hello world", "zeros": bytes(1000), "huge-header": b"\xff" * 8 + b"{}", "header-list": (2).to_bytes(8, "little") + b"[]", "header-cut": (500).to_bytes(8, "little") + b"{", "fifo": "fifo", "device": "device", "folder": "folder", "pickle": saved({"a": torch.zeros(1)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_a_checkpoint_with_damaged_weights(tmp_path, tiny_clip_path, name):
+    folder = write_checkpoint(tmp_path / "checkpoint", tiny_clip_path)
+    put(folder / "model.safetensors", WEIGHTS[name])
+    with bounded():
+        assert_told(
+            hspcgan("sample", "a red bird", "--checkpoint", folder, "--clip", tiny_clip_path, "--out", tmp_path / "s")
+        )
+
+
+CLIPS = {
+    "empty": b"", "text": b"hello world", "line": b"e", "json": b'{"a": 1}', "zip": b"PK\x05\x06" + bytes(18), "zeros": bytes(10_000), "list": saved([1, 2]), "tensor": saved(torch.zeros(2)), "object": saved({}), "numbers": saved({"visual.proj": 1}),
+    "keys": saved({"visual.proj": torch.zeros(2, 2), "text_projection": torch.zeros(2, 2)}), "ints": saved({1: torch.zeros(2)}), "pickle": b"\x80\x04cos\nsystem\n(S'echo hi'\ntR.", "cut": saved({"a": torch.zeros(1000)})[:500], "fifo": "fifo", "device": "device", "folder": "folder",
+    "script": None, "no-weights": saved({"visual.proj": torch.zeros(0), "text_projection": torch.zeros(0)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_file_that_is_no_clip(tmp_path, name):
+    path = tmp_path / "clip.pt"
+    if name == "script":
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(path))
+    else:
+        put(path, CLIPS[name])
+    with bounded():
+        for command in (("train", "toybirds", "--dry-run", "-o", f"encode.clip={path}", "-o", f"cache={tmp_path / 'c'}"), ("prepare", "toybirds", "-o", f"encode.clip={path}", "-o", f"cache={tmp_path / 'c'}", "-o", f"run={tmp_path / 'r'}", "--dry-run"),
+                        ("models", "import-galip", path, tmp_path / "out", "--clip", path)):  # fmt: skip
+            assert_told(hspcgan(*command))
+
+
+SIZES = {
+    "no-channels": ("visual.conv1.weight", (0, 3, 8, 8)), "no-patch": ("visual.conv1.weight", (64, 3, 0, 0)), "flat-patch": ("visual.conv1.weight", (64,)), "no-classes": ("visual.positional_embedding", (0, 64)),
+    "no-words": ("token_embedding.weight", (0, 64)), "scalar": ("text_projection", ()), "no-context": ("positional_embedding", (0, 64)), "no-width": ("ln_final.weight", (0,)), "one": ("visual.proj", (1, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_clip_of_impossible_sizes(tmp_path, tiny_clip_path, name):
+    key, shape = SIZES[name]
+    torch.save(torch.load(tiny_clip_path, weights_only=True) | {key: torch.zeros(shape)}, tmp_path / "clip.pt")
+    with bounded(), pytest.raises(UserError, match=r"clip\.pt"):
+        load_clip(tmp_path / "clip.pt")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b'{"vocabulary": 5}', b'{"vocabulary": [1]}', b"[" * 100_000, b"\xff"]
+)
+def test_a_vocabulary_beside_a_clip_of_the_wrong_shape(tmp_path, content):
+    (tmp_path / "clip.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"clip\.json"):
+        unknown_words(["a bird"], tmp_path / "clip.pt")

@@ -1,0 +1,137 @@
+"""Results of evaluations and studies that are damaged or of the wrong shape: one message with the path, never a bug."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers.cli import hspcgan
+from helpers.corpus import JSONS, assert_told, bounded, put
+from helpers.run_folders import record, write_run
+from safetensors.numpy import save
+
+from hspcgan.evaluate.results.record_file import read_record
+from hspcgan.evaluate.scored.reference import read_reference
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import lines_of
+from hspcgan.train.study.results import read_page_results, read_result
+
+GRAPH = {"entities": [{"head": None}], "relations": []}
+CHANGES: dict[str, tuple[list, object]] = {
+    "no part": (["figures", 0, "part"], ...), "unknown metric": (["figures", 0, "metric"], "fie"), "value null": (["figures", 0, "value"], None), "value text": (["figures", 0, "value"], "x"), "value infinite": (["figures", 0, "value"], float("inf")),
+    "no identity": (["figures", 0, "identity"], {}), "n text": (["n"], "five"), "n negative": (["n"], -3), "n huge": (["n"], 10**40), "figures object": (["figures"], {}), "figures null": (["figures"], [None]), "no scorers": (["scorers"], {}), "no path": (["subject", "path"], ...), "step text": (["subject", "step"], "two"),
+    "empty verdict": (["expect"], [{}]), "no range": (["expect", 0, "high"], None), "falling range": (["expect", 0, "low"], 50), "lock list": (["lock"], [1]), "metrics null": (["lock", "metrics"], None), "reasons": (["reject_reasons"], [{"what": 1}]), "machine": (["machine"], "x"), "date": (["date"], 5), "timings": (["timings"], {"draw_sec": "x"}),
+    "no pixels": (["grid", "image"], [0, 0]), "three sizes": (["grid", "image"], [1, 2, 3]), "no captions": (["grid", "captions"], []), "no id": (["grid", "captions", 0, "id"], ...), "graph list": (["grid", "captions", 0, "graph"], []), "graph head": (["grid", "captions", 0, "graph"], GRAPH), "entities": (["grid", "captions", 0, "entities"], [{}]),
+    "extremes": (["extremes"], [{"id": 1}]), "edits": (["edits"], [{"before": "a"}]), "real": (["real"], [1]), "templates": (["cache", "templates"], [1]), "format": (["format"], True), "surrogate": (["label"], "\ud800"),
+}  # fmt: skip
+
+
+def changed(path: list, value: object) -> dict:
+    """The record of a checkpoint with another value, or without it for `...`."""
+    found = record("trained", 28.0)
+    *above, last = path
+    inner = found
+    for key in above:
+        inner = inner[key]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return found
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_record_with_a_field_of_another_kind_is_one_error(tmp_path, name):
+    path = tmp_path / "trained.json"
+    path.write_text(json.dumps(changed(*CHANGES[name])))
+    with pytest.raises(UserError, match=r"(?s)trained\.json.*evaluate again"):
+        read_record(path)
+
+
+def test_commands_that_read_a_record_name_it(tmp_path):
+    run = write_run(tmp_path / "run")
+    path = run / "evaluation" / "trained.json"
+    path.write_text(json.dumps(changed(["figures", 0, "part"], ...)))
+    for command in (("report", run), ("table", path)):
+        assert_told(hspcgan(*command), "trained.json", "figures.0.part: is missing")
+
+
+@pytest.mark.parametrize("name", [*JSONS, "fifo", "device", "folder"])
+def test_a_file_that_is_no_record_is_one_error(tmp_path, name):
+    path = tmp_path / "trained.json"
+    put(path, JSONS.get(name, name))
+    table(path.with_suffix(".parquet"))
+    for read in (read_record, read_result, read_page_results):
+        with bounded(), pytest.raises((UserError, OSError), match=r"trained\.json"):
+            read(path)
+    with bounded():
+        assert_told(hspcgan("compare", path, path), "trained.json")
+
+
+def table(path: Path, **columns: object) -> None:
+    """The table of a result of three captions, with other columns; one that is None is left out."""
+    found = {
+        "caption_id": ["a", "b", "c"],
+        "text": ["x", "y", "z"],
+        "scorer": ["s"] * 3,
+        "clip_score": [0.1, 0.2, None],
+    }
+    pq.write_table(pa.table({name: value for name, value in (found | columns).items() if value is not None}), path)
+
+
+COLUMNS: dict[str, dict[str, object]] = {
+    "no scorer": {"scorer": None}, "no text": {"text": None}, "numbers": {"caption_id": [1, 2, 3]}, "nulls": {"text": ["x", None, "z"]}, "score text": {"clip_score": ["a", "b", "c"]}, "score infinite": {"clip_score": [1.0, float("inf"), 0.0]},
+    "score nan": {"clip_score": [1.0, float("nan"), 0.0]}, "score lists": {"clip_score": [[1.0], [], []]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*COLUMNS, "text", "empty", "cut", "fifo"])
+def test_a_table_of_a_result_of_the_wrong_shape_is_one_error(tmp_path, name):
+    good, path = tmp_path / "good.parquet", tmp_path / "bad.parquet"
+    table(good)
+    table(path, **COLUMNS.get(name, {}))
+    if name not in COLUMNS:
+        put(path, {"text": b"hello", "empty": b"", "cut": good.read_bytes()[:-20]}.get(name, name))
+    for one in (good, path):
+        one.with_suffix(".json").write_text('{"scorers": {"s": "ab"}}')
+    with bounded():
+        assert_told(hspcgan("compare", good, path), "bad.parquet")
+        assert hspcgan("compare", good, good).exit_code == 0
+
+
+@pytest.mark.parametrize("given", ["", ".", "/", "..", "absent.json", "x" * 300])
+def test_a_name_that_is_no_result_is_one_error(given):
+    for command in (("compare", given, given), ("table", given), ("report", given)):
+        assert_told(hspcgan(*command))
+
+
+ROWS = np.zeros((4, 8), np.float32)
+ABOUT = '{"scorers": {"s": {"sha256": "ab", "mode": "x"}}, "source": {}}'
+REFERENCES = {
+    "empty": b"", "text": b"hello world", "no format": save({"features/s": ROWS}), "no about": save({"features/s": ROWS}, metadata={"format": "1"}), "about text": save({"features/s": ROWS}, metadata={"format": "1", "about": "x"}),
+    "about list": save({"features/s": ROWS}, metadata={"format": "1", "about": "[]"}), "flat": save({"features/s": ROWS[0]}, metadata={"format": "1", "about": ABOUT}), "ints": save({"features/s": ROWS.astype(int)}, metadata={"format": "1", "about": ABOUT}),
+    "nan": save({"features/s": ROWS / np.float32("nan")}, metadata={"format": "1", "about": ABOUT}), "unequal": save({"features/s": ROWS, "features/t": ROWS[:2]}, metadata={"format": "1", "about": ABOUT}), "nothing": save({}, metadata={"format": "1", "about": ABOUT}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*REFERENCES, "fifo", "folder"])
+def test_a_reference_of_the_wrong_shape_is_one_error(tmp_path, name):
+    path = tmp_path / "reference.safetensors"
+    put(path, REFERENCES.get(name, name))
+    with bounded(), pytest.raises(UserError, match=r"reference\.safetensors"):
+        read_reference(path)
+
+
+def test_a_line_without_end_is_one_error(tmp_path):
+    path = tmp_path / "captions.jsonl"
+    path.write_bytes(b"one\ntwo\n" + b"x" * 50)
+    with path.open("rb") as file:
+        lines = lines_of(file, path, limit=20)
+        assert [next(lines), next(lines)] == [b"one\n", b"two\n"]
+        with pytest.raises(UserError, match=r"captions\.jsonl has a line of more than 20 bytes"):
+            next(lines)
+    with bounded():
+        for command in (("parse", "--jsonl", "/dev/zero", tmp_path / "out"), ("graphs", "/dev/zero", "/dev/zero")):
+            assert_told(hspcgan(*command))
