@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hspcgan.model.checkpoint import save_weights
+from hspcgan.model.clip.file import load_tensors
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, to_disk, write_whole
 from hspcgan.model.common.user_files import open_regular, read_text
@@ -182,7 +183,8 @@ def _checked_state(checkpoint: Path) -> dict[str, Any]:
             damaged = archive.testzip()
         if damaged:
             raise UserError(damaged)
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        with open_regular(file) as opened:
+            state = load_tensors(opened)
         _require_shape(state)
         return state
     except Exception as error:  # zipfile and torch do not document what they raise for a damaged file

@@ -6,6 +6,9 @@ disjoint sets of real images, uses the same size too.
 
 from __future__ import annotations
 
+import contextlib
+import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -40,12 +43,19 @@ def method() -> str:
 def frechet(features: np.ndarray, reference: np.ndarray) -> float:
     """Returns the Fréchet distance of two feature sets [N, d] as Gaussians, by clean-fid's `frechet_distance`.
 
-    UserError for fewer than two rows, which have no covariance.
+    UserError for fewer than two rows, which have no covariance, and for features without a real distance. Covariances
+    of too few images are singular: SciPy's warning and clean-fid's line about that are not shown, because the result
+    of an evaluation has its own (`results.record.warnings`).
     """
     from cleanfid.fid import frechet_distance
 
     _check(features, reference)
-    return float(frechet_distance(*_moments(features), *_moments(reference)))
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            return float(frechet_distance(*_moments(features), *_moments(reference)))
+        except ValueError as error:
+            raise UserError(f"the features have no Fréchet distance ({error}); check the images") from error
 
 
 def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -71,17 +72,32 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
 
 def read_saved(path: Path, what: str) -> Any:
     """Loads tensors and plain data written by `torch.save`, to the CPU. UserError for other files."""
+    with open_regular(path) as file:
+        try:
+            return load_tensors(file)
+        except UserError as error:
+            raise UserError(
+                f"{path} cannot be read as {what} ({error}); the file is damaged or has the wrong format"
+            ) from error
+
+
+def load_tensors(file: BinaryIO) -> Any:
+    """Loads tensors and plain data from an open file to the CPU. UserError with the reason for other content.
+
+    The reason is not torch's own text, which advises to load the file in a way that can run code.
+    """
     try:
-        with warnings.catch_warnings(), open_regular(path) as file:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about old pickles and TorchScript
             return torch.load(file, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
     except Exception as error:  # torch does not document what it raises for files in other formats
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(
-            f"{path} cannot be read as {what} ({reason}); the file is damaged or has the wrong format"
-        ) from error
+        if name := re.search(r"GLOBAL (\S+)", str(error)):
+            raise UserError(f"it contains {name[1]}, expected only tensors and plain data") from error
+        if "TorchScript" in str(error):
+            raise UserError("it is a TorchScript archive, expected tensors and plain data") from error
+        if isinstance(error, RuntimeError) and "weights_only" not in str(error):
+            raise UserError(str(error).partition(". ")[0]) from error
+        raise UserError("it was not written by torch.save") from error
 
 
 def openai_clip() -> ModuleType:

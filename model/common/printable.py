@@ -21,5 +21,10 @@ def echo(text: str = "", err: bool = False, nl: bool = True) -> None:
     click.echo(printable(text), err=err, nl=nl)
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number with its noun, such as "1 run", "0 runs" or "1,200 runs"."""
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
 def _is_shown(char: str) -> bool:
     return char in SHOWN or (unicodedata.category(char) not in HIDDEN and char not in DIRECTIONS)

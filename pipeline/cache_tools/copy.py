@@ -35,6 +35,8 @@ def copy_cache(source: str, target: str, replace: bool = False) -> int:
     of a file differs after the copy.
     """
     origin, goal = _local_or_url(source), _local_or_url(target)
+    if goal.name in ("", "..") and isinstance(goal, Path):
+        raise UserError(f"{target!r} has no name of its own; give the path of the folder to write as TARGET")
     if str(origin).rstrip("/") == str(goal).rstrip("/") or _same_folder(origin, goal):
         raise UserError(f"{source} and {target} are the same folder; give another TARGET")
     raw, info = _finished(origin)

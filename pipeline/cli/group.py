@@ -75,6 +75,8 @@ class RootGroup(click.Group):
             raise
         except KeyboardInterrupt:
             raise Failure("interrupted", INTERRUPTED) from None
+        except BrokenPipeError:
+            raise  # the reader of the output has closed it, as `head` does; click then ends without a message
         except Exception as error:
             shown = failure(error)
             if shown is None:

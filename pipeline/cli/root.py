@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hspcgan.model.common.printable import echo
+from hspcgan.model.common.printable import counted, echo
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
 from hspcgan.pipeline.cli.group import RootGroup, tidy_end
@@ -144,9 +144,9 @@ def parse(
         return
     with tidy_end():
         outcome = parse_file(source, target, config)
-    echo(f"{outcome.captions:,} captions, {outcome.empty:,} of them with an empty graph → {target}")
+    echo(f"{counted(outcome.captions, 'caption')}, {outcome.empty:,} with an empty graph → {target}")
     if outcome.rejects:
-        echo(f"{len(outcome.rejects):,} lines rejected, listed in {target.resolve()}.rejects.jsonl")
+        echo(f"{counted(len(outcome.rejects), 'line')} rejected, listed in {target.resolve()}.rejects.jsonl")
 
 
 @main.command()
@@ -164,7 +164,7 @@ def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
     words = score.WordNet.load(wordnet) if wordnet else score.WordNet()
     result = score.score(files.read_predictions(predictions), files.read_gold(gold), words)
     echo(
-        f"{result.captions:,} captions, {result.missing:,} without prediction, SPICE F1 {result.spice:.2f}, "
+        f"{counted(result.captions, 'caption')}, {result.missing:,} without prediction, SPICE F1 {result.spice:.2f}, "
         f"set match {result.set_match:.2f} ({'WordNet lemmas and synonyms' if wordnet else 'words as written'})"
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import counted
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import is_cache, work_folder
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
@@ -209,19 +210,20 @@ def summary(cache: Cache) -> list[str]:
     """Summarises a finished cache in lines for the user: sizes, rejects and their reasons."""
     counts, splits = cache.info["counts"], cache.split_counts()
     lines = [
-        f"{counts['samples']:,} images ({schema.split_counts(splits)}), "
-        f"{counts['captions']:,} captions, {counts['phrases']:,} unique phrases, {counts['tokens']:,} tokens"
+        f"{counted(counts['samples'], 'image')} ({schema.split_counts(splits)}), "
+        f"{counted(counts['captions'], 'caption')}, {counted(counts['phrases'], 'unique phrase')}, "
+        f"{counted(counts['tokens'], 'token')}"
     ]
     lines += taps_lines(cache)
     if cache.rejects.num_rows:
-        counted = reasons(cache.rejects)
-        lines.append(f"{cache.rejects.num_rows} rows rejected (rejects.parquet):")
-        lines += [f"  {count:>5} {what}: {why}" for count, _, what, why in counted[:5]]
-        if len(counted) > 5:
-            lines.append(f"  … and {len(counted) - 5} other reasons")
+        found = reasons(cache.rejects)
+        lines.append(f"{counted(cache.rejects.num_rows, 'row')} rejected (rejects.parquet):")
+        lines += [f"  {count:>5} {what}: {why}" for count, _, what, why in found[:5]]
+        if len(found) > 5:
+            lines.append(f"  … and {len(found) - 5} other reasons")
     if counts["empty_graphs"]:
         share = counts["empty_graphs"] / counts["captions"]
-        lines.append(f"{counts['empty_graphs']:,} captions ({share:.1%}) have no entity")
+        lines.append(f"captions without an entity: {counts['empty_graphs']:,} ({share:.1%})")
     return lines
 
 
@@ -230,7 +232,7 @@ def doubts(cache: Cache) -> list[str]:
     counts, splits = cache.info["counts"], cache.split_counts()
     lines = []
     if counts["truncated"]:
-        lines.append(f"{counts['truncated']} captions are longer than CLIP's context and were truncated")
+        lines.append(f"captions longer than CLIP's context, which were truncated: {counts['truncated']:,}")
     if "test" not in splits:
         lines.append("no test sample, so nothing to evaluate on; set data.test_fraction or add a test split")
     if "train" not in splits:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from hspcgan.model.common.printable import counted
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.stages import engines
 
@@ -60,10 +61,11 @@ class Report:
     def line(self) -> str:
         """Returns one line for the terminal."""
         if self.shards == self.skipped:
-            return f"{self.name:<7} already complete ({self.shards} shards)"
+            return f"{self.name:<7} already complete ({counted(self.shards, 'shard')})"
         skipped = f", {self.skipped} from an earlier run" if self.skipped else ""
         return (
-            f"{self.name:<7} {self.rows:>7,} rows in {self.wall_sec:.1f} s ({self.shards} shards{skipped}; "
+            f"{self.name:<7} {counted(self.rows, 'row'):>12} in {self.wall_sec:.1f} s "
+            f"({counted(self.shards, 'shard')}{skipped}; "
             f"read {self.read_sec:.1f} s, map {self.map_sec:.1f} s, write {self.write_sec:.1f} s)"
         )
 

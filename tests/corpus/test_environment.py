@@ -83,6 +83,7 @@ def test_closed_and_full_streams_are_no_bug(tmp_path, closed):
     )
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+    assert "Broken pipe" not in done.stderr
     assert (tmp_path / "m.yaml").read_text(encoding="utf-8").startswith("#")
     assert "next: hspcgan" not in (tmp_path / "m.yaml").read_text(encoding="utf-8")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hspcgan.model.common.out_path import OutFolder
-from hspcgan.model.common.printable import echo
+from hspcgan.model.common.printable import counted, echo
 
 
 @click.command()
@@ -49,7 +49,8 @@ def study(
     page.require_packages()
     opened = open_study(open_manifest(manifest, overrides))
     config = opened.config
-    echo(f"{opened.manifest.name}: {len(config.rows)} rows × {len(config.seeds)} seeds, {len(config.claims)} claims")
+    echo(f"{opened.manifest.name}: {counted(len(config.rows), 'row')} × {counted(len(config.seeds), 'seed')}, "
+         f"{counted(len(config.claims), 'claim')}")  # fmt: skip
     echo(f"protocol {opened.hash}")
     if dry_run:
         for row, found in opened.rows.items():
@@ -58,7 +59,7 @@ def study(
         return
     if results_file is None:
         made = runner.run(opened, processes, threads, retry, limit)
-        echo(f"{made} runs finished")
+        echo(f"{counted(made, 'run')} finished")
         results = runner.read_results(opened)
     else:
         results = read_page_results(results_file)

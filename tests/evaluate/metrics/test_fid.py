@@ -24,6 +24,13 @@ def test_fid_of_a_set_with_itself_is_about_zero_with_fewer_images_than_dimension
     assert abs(fid.frechet(rows, rows)) < 1e-3
 
 
+def test_a_singular_covariance_prints_and_warns_nothing(capsys, recwarn):
+    flat = np.zeros((5, 32), np.float32)
+    assert fid.frechet(flat, flat + 1) == pytest.approx(32, abs=1e-3)  # the squared distance of the means
+    assert capsys.readouterr().out == ""
+    assert [one.category for one in recwarn] == []
+
+
 def test_fid_equals_the_closed_form_for_diagonal_gaussians():
     s, t = np.array([1.0, 2.0, 0.5, 3.0]), np.array([2.0, 1.0, 0.5, 1.5])
     mean = np.array([0.0, 1.0, -2.0, 0.5])

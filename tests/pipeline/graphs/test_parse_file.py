@@ -104,7 +104,7 @@ def test_every_line_ends_in_the_output_or_in_the_rejects(source, tmp_path):
     target = tmp_path / "new" / "out.jsonl"
     result = hspcgan("parse", "--jsonl", source, target)
     assert result.exit_code == 0, result.output
-    assert "4 captions, 0 of them with an empty graph" in result.output
+    assert "4 captions, 0 with an empty graph" in result.output
     assert f"{len(BAD)} lines rejected" in result.output
     rows = lines(target)
     assert [row["caption"] for row in rows] == GOOD

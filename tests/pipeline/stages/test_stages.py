@@ -195,7 +195,7 @@ def test_refusals_and_truncations_are_told_at_the_end(tmp_path, tiny_clip_path):
     out = run(manifest(tmp_path / "told.yaml", tmp_path / "data", tiny_clip_path))
     assert "2 rows rejected" in out
     assert "1 image: empty file (0 bytes)" in out
-    assert "1 captions are longer than CLIP's context" in out
+    assert "captions longer than CLIP's context, which were truncated: 1" in out
     captions = Cache(tmp_path / "told.cache").captions.to_pylist()
     assert [row["truncated"] for row in captions] == [True, False, False]
     assert captions[0]["n_tokens"] == 77

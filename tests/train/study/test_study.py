@@ -60,7 +60,7 @@ def test_a_study_runs_resumes_judges_and_makes_its_page_again(study_manifest):
     assert "loss is" in results["torn-seed0"]["error"]
 
     second = hspcgan("study", study_manifest)
-    assert "1 runs finished" in second.output
+    assert "1 run finished" in second.output
     assert "2 of 4 seeds" not in second.output
     page = (root / "out" / "report" / "index.html").read_text()
     assert "<strong>undecided</strong>: torn fails" in page  # 2 of 2 seeds: p = 1/4
