@@ -62,8 +62,8 @@ class Condition:
         )
 
     def to(self, device: torch.device | str) -> Condition:
-        """Returns this batch on the given device."""
-        return self._map(lambda tensor: tensor.to(device))
+        """Returns this batch on the given device, copied as by `to_device`."""
+        return self._map(lambda tensor: to_device(tensor, device))
 
     def __len__(self) -> int:
         return self.sentence.shape[0]
@@ -77,6 +77,13 @@ class Condition:
 
     def _map(self, function: Any) -> Condition:
         return Condition(**{field.name: function(getattr(self, field.name)) for field in fields(self)})
+
+
+def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Returns the tensor on a device. A copy to a GPU uses pinned memory, and the host does not wait for it."""
+    if tensor.is_cpu and torch.device(device).type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=tensor.is_cpu)
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -11,7 +11,7 @@ from hspcgan.train.step.schedule import Knots, problem
 # how many parts it computes, but (up to rounding) not the result.
 FREE_ON_RESUME = frozenset(
     {"steps", "max_seconds", "log_every", "grid_every", "grid_images", "checkpoint_every", "keep", "device", "prefetch"}
-    | {"accumulate", "evaluate_every", "best", "wandb"}
+    | {"accumulate", "compile", "evaluate_every", "best", "wandb"}
 )
 
 
@@ -110,6 +110,17 @@ class TrainConfig(BaseModel):
         "fp32",
         description="bf16 uses autocast everywhere except in the discriminator's real branch and its penalty; auto "
         "selects bf16 on a GPU or CPU that computes it in hardware (CPU: AVX-512), otherwise fp32.",
+    )
+
+    tf32: bool = Field(
+        False,
+        description="Round the inputs of float32 products to TF32 (10 bits after the point), which is faster on GPUs "
+        "since Ampere; no effect on a CPU.",
+    )
+    compile: Literal[False, "inductor", "aot_eager"] = Field(
+        False,
+        description="Compile the generator, including CLIP in its adaptor, with this backend of torch.compile: "
+        "inductor generates fused kernels; aot_eager needs no compiler and is for tests.",
     )
 
     flip: bool = Field(

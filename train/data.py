@@ -6,7 +6,6 @@ D tap width, g grid, M groups of words, L text positions.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,14 +15,15 @@ from tqdm import tqdm
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
-from hspcgan.model.image_views import view_pixels
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.train.step.augment import shifted, shifts
+from hspcgan.train.step.augment import shifts
+from hspcgan.train.step.batch import Batch
 from hspcgan.train.step.losses import valid_negatives
 from hspcgan.train.step.swaps import WordSwaps
 
 ORDER, CAPTION, VIEW = range(3)  # streams of random numbers drawn from one seed
+CPU = torch.device("cpu")
 GRID_STEP = -1  # step number for the noise of sample grids
 
 
@@ -48,59 +48,6 @@ def noise_rows(seed: int, step: int, rows: int, noise_dim: int) -> np.ndarray:
     """Returns normal noise for the global batch of a step, float32 [rows, noise_dim]; each process takes its slice."""
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, step - GRID_STEP], dtype=np.uint64)))
     return generator.standard_normal((rows, noise_dim), dtype=np.float32)
-
-
-@dataclass
-class Batch:
-    """The rows of a global batch that one process computes."""
-
-    step: int  # counted from 0
-    samples: np.ndarray  # [b] sample rows in the cache
-    images: Tensor | None  # [b, 3, H, W] float32 in [−1, 1], shifted by `shifts`; None if taps are cached
-    taps: list[Tensor] | None  # each [b, D, g, g] float32; None if computed from images
-    condition: Condition  # for b captions
-    noise: Tensor  # [b, noise_dim]
-    sentences: Tensor  # [B, d] raw sentence features of the whole global batch, candidates for mining
-    negatives: Tensor  # [b, B] bool: whether a sentence is a valid negative for a row
-    balance: float  # B / rows of the global batch with a valid negative; 0 if there are none
-    first_row: int  # index of row 0 in the global batch
-    shifts: np.ndarray  # [b, 2] shift of each image in pixels (down, right); 0 without augmentation
-    swapped: Tensor | None = None  # [b, M, L] tokens of each caption with one word swapped; None without swap_words
-    has_swapped: Tensor | None = None  # [b, M] bool: whether the caption has a word of the group
-
-    def to(self, device: torch.device) -> "Batch":
-        """Returns a copy of the batch with its tensors on another device."""
-        return replace(
-            self,
-            images=None if self.images is None else self.images.to(device),
-            taps=None if self.taps is None else [tap.to(device) for tap in self.taps],
-            condition=self.condition.to(device),
-            noise=self.noise.to(device),
-            sentences=self.sentences.to(device),
-            negatives=self.negatives.to(device),
-            swapped=None if self.swapped is None else self.swapped.to(device),
-            has_swapped=None if self.has_swapped is None else self.has_swapped.to(device),
-        )
-
-    def parts(self, count: int) -> list["Batch"]:
-        """Splits the rows into `count` equal batches; negatives are still mined from the whole global batch."""
-        size = len(self.samples) // count
-        return [self._rows(slice(start, start + size)) for start in range(0, count * size, size)]
-
-    def _rows(self, rows: slice) -> "Batch":
-        return replace(
-            self,
-            samples=self.samples[rows],
-            images=None if self.images is None else self.images[rows],
-            taps=None if self.taps is None else [tap[rows] for tap in self.taps],
-            condition=self.condition[rows],
-            noise=self.noise[rows],
-            negatives=self.negatives[rows],
-            first_row=self.first_row + rows.start,
-            shifts=self.shifts[rows],
-            swapped=None if self.swapped is None else self.swapped[rows],
-            has_swapped=None if self.has_swapped is None else self.has_swapped[rows],
-        )
 
 
 class Batches:
@@ -172,7 +119,7 @@ class Batches:
         return places, captions, views
 
     def at(self, step: int) -> Batch:
-        """Returns this process's rows of the global batch for `step` (from 0), on the CPU."""
+        """Returns this process's rows of the global batch for `step` (from 0), on the CPU, as stored."""
         places, captions, views = self.choose(step)
         texts = torch.from_numpy(self.cache.caption_text[captions].astype(np.int64))
         own_texts = torch.from_numpy(_own_texts(self.cache, self.samples[places]))
@@ -184,8 +131,9 @@ class Batches:
         return Batch(
             step=step,
             samples=self.samples[mine],
-            images=shifted(self.images(mine, seen), moves) if self.taps is None else None,
-            taps=None if self.taps is None else _each_tap(self.taps[self.tap_rows[mine], seen]),
+            pixels=self.pixels(mine) if self.taps is None else None,
+            mirrored=torch.from_numpy(seen == 1) if self.taps is None and len(self.views) > 1 else None,
+            taps=None if self.taps is None else list(torch.from_numpy(self.taps[self.tap_rows[mine], seen]).unbind(1)),
             condition=self._condition(captions),
             noise=torch.from_numpy(noise_rows(self.seed, step, self.batch_size, self.noise_dim)[self.rows]),
             sentences=torch.from_numpy(self.cache.sentence[captions].astype(np.float32)),
@@ -194,7 +142,7 @@ class Batches:
             first_row=self.rows.start,
             shifts=moves,
             swapped=None if swapped is None else swapped[0][self.rows],
-            has_swapped=None if swapped is None else swapped[1][self.rows],
+            has_swapped=None if swapped is None else swapped[1][self.rows].numpy(),
         )
 
     def _condition(self, captions: np.ndarray) -> Condition:
@@ -203,17 +151,9 @@ class Batches:
         arrays = collate(self.cache.texts, captions[self.rows], self.n_entities, n_tokens=longest)
         return Condition.from_arrays(arrays)
 
-    def images(self, places: np.ndarray, views: np.ndarray) -> Tensor:
-        """Returns images by index into the training split, each in the view with the given number in `self.views`.
-
-        The images are float32 [b, 3, H, W] in [−1, 1].
-        """
-        images = self.cache.images[self.samples[places]]  # [b, 3, H, W] uint8
-        shown = torch.empty(images.shape)
-        for number in np.unique(views):
-            rows = views == number
-            shown[torch.from_numpy(rows)] = view_pixels(images[rows], self.views[number])
-        return shown
+    def pixels(self, places: np.ndarray) -> Tensor:
+        """Returns whole images by index into the training split, uint8 [b, 3, H, W]."""
+        return torch.from_numpy(self.cache.images[self.samples[places]])
 
     def cache_taps_in_ram(
         self, compute: Callable[[Tensor], list[Tensor]], block: int = 64, stop: Callable[[], bool] = lambda: False
@@ -224,14 +164,14 @@ class Batches:
         rounding, at most 1/2,048 of each value.
 
         Args:
-            compute: images [b, 3, H, W] in [−1, 1] → taps, each [b, D, g, g].
+            compute: images uint8 [b, 3, H, W] → taps, each [b, D, g, g].
             block: images per call of `compute`.
             stop: called after each block; if it returns true, the computation stops and nothing is kept.
         """
         held: np.ndarray | None = None
         for start in tqdm(range(0, len(self.samples), block), desc="CLIP features", disable=None, leave=False):
             places = np.arange(start, min(start + block, len(self.samples)))
-            taps = torch.stack(compute(self.images(places, np.zeros_like(places))), dim=1)
+            taps = torch.stack(compute(self.pixels(places)), dim=1)
             if held is None:
                 held = np.empty((len(self.samples), 1, *taps.shape[1:]), dtype=np.float16)
             held[places, 0] = taps.to("cpu", torch.float16).numpy()
@@ -248,23 +188,25 @@ class Batches:
         self.cache.require_taps(blocks)
         self.taps, self.tap_rows, self.views = self.cache.taps, self.samples, self.cache.info["taps"]["views"]
 
-    def stream(self, start: int, stop: int, prefetch: bool = True) -> Iterator[Batch]:
-        """Yields the batches of steps start … stop − 1; with `prefetch`, a thread prepares the next one in advance."""
+    def stream(self, start: int, stop: int, prefetch: bool = True, device: torch.device = CPU) -> Iterator[Batch]:
+        """Yields the batches of steps start … stop − 1 on the device.
+
+        With `prefetch`, a thread prepares the next batch and starts its copy to the device during each step.
+        """
+
+        def load(step: int) -> Batch:
+            return self.at(step).to(device)
+
         if not prefetch:
-            yield from map(self.at, range(start, stop))
+            yield from map(load, range(start, stop))
             return
         with ThreadPoolExecutor(max_workers=1) as thread:
-            ahead = thread.submit(self.at, start) if start < stop else None
+            ahead = thread.submit(load, start) if start < stop else None
             for step in range(start, stop):
                 assert ahead is not None
                 batch = ahead.result()
-                ahead = thread.submit(self.at, step + 1) if step + 1 < stop else None
+                ahead = thread.submit(load, step + 1) if step + 1 < stop else None
                 yield batch
-
-
-def _each_tap(taps: np.ndarray) -> list[Tensor]:
-    """Converts float16 [b, T, D, g, g] to a list of T float32 tensors [b, D, g, g]."""
-    return list(torch.from_numpy(taps.astype(np.float32)).unbind(1))
 
 
 def _own_texts(cache: Cache, samples: np.ndarray) -> np.ndarray:

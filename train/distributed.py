@@ -63,7 +63,8 @@ def start(device: str, received: Sequence[str] = ()) -> World:
         store = meet(world.rank, world.size, os.environ["MASTER_ADDR"], launch_number("MASTER_PORT", 0, most=65_535))
         try:
             # Only the main process evaluates, while the others wait; the default timeout of ten minutes is too short.
-            dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(hours=6), store=store,
+            # With gloo for tensors on the CPU, processes exchange flags without waiting for their GPUs.
+            dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=timedelta(hours=6), store=store,
                                     rank=world.rank, world_size=world.size)  # fmt: skip
         except RuntimeError as error:
             raise UserError(f"all processes have started, but cannot connect: {str(error).splitlines()[0]}") from error
@@ -101,7 +102,7 @@ def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
         parameter.grad = mean.view_as(parameter)
 
 
-def owner_weight(value: Tensor, world: World) -> float:
+def owner_weight(value: Tensor, world: World) -> Tensor | float:
     """Returns the world size in the process with the largest value (in a tie, the first process), 0 in all others.
 
     With this weight, the mean of the gradients over the processes is the gradient of the global batch's worst term.
@@ -111,22 +112,29 @@ def owner_weight(value: Tensor, world: World) -> float:
     values = torch.zeros(world.size, device=value.device)
     values[world.rank] = value.detach().float()
     dist.all_reduce(values)
-    return float(world.size) if int(values.argmax()) == world.rank else 0.0
+    return (values.argmax() == world.rank).float() * world.size
+
+
+def largest(value: Tensor, world: World) -> Tensor:
+    """Returns the largest value of a scalar over the processes, on its device."""
+    if world.size > 1:
+        dist.all_reduce(value, dist.ReduceOp.MAX)
+    return value
 
 
 def mean(values: Sequence[float], world: World) -> list[float]:
     """Returns the element-wise mean over the processes, in float64."""
     if world.size == 1:
         return list(values)
-    total = torch.tensor(values, dtype=torch.float64, device=world.device)
+    total = torch.tensor(values, dtype=torch.float64)
     dist.all_reduce(total)
     return (total / world.size).tolist()
 
 
-def any_process(flag: bool, world: World) -> bool:
-    """Returns whether the flag is set in any process; the result is equal in all processes."""
+def any_process(flags: Sequence[bool], world: World) -> list[bool]:
+    """Returns for each flag whether it is set in any process; the result is equal in all processes."""
     if world.size == 1:
-        return flag
-    count = torch.tensor(int(flag), device=world.device)
-    dist.all_reduce(count)
-    return bool(count)
+        return list(flags)
+    counts = torch.tensor(flags, dtype=torch.int64)
+    dist.all_reduce(counts)
+    return [count > 0 for count in counts.tolist()]

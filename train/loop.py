@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 
 from hspcgan.train import checkpoints, distributed
-from hspcgan.train.data import Batch
+from hspcgan.train.config import TrainConfig
 from hspcgan.train.periodic_eval import PeriodicEvaluator
 from hspcgan.train.process.run_lock import locked
-from hspcgan.train.run_log import Clock, RunLog
+from hspcgan.train.run_log import RunLog
 from hspcgan.train.setup import Run
 from hspcgan.train.step import losses
-from hspcgan.train.step.apply_gradients import ema_decay, frozen, set_rates, update, update_ema
+from hspcgan.train.step.apply_gradients import ema_decay, frozen, require_finite, set_rates, update, update_ema
 from hspcgan.train.step.augment import shifted
+from hspcgan.train.step.batch import Batch
+from hspcgan.train.step.clock import Clock
+from hspcgan.train.step.loss_inputs import other_captions, spread, swapped_captions
 from hspcgan.train.step.schedule import factor_at
 
 Report = dict[str, Tensor]  # scalars by name
@@ -43,7 +46,8 @@ def train(run: Run, signals: Sequence[str] = ()) -> Outcome:
             the run after the current step.
     Raises:
         UserError: the checkpoint in the run folder was made with other settings, or another process is training there.
-        FloatingPointError: a loss or a gradient is not finite; raised before it changes any weight.
+        FloatingPointError: a loss or a gradient was not finite. From that update on no weight is changed; the error is
+            raised at the next step that waits for the device.
     """
     began = time.monotonic()
     with locked(run.folder) if run.world.is_main else nullcontext():
@@ -57,13 +61,13 @@ def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome
     """Continues training after `step` finished steps; the run folder is locked."""
     config, reason = run.config, "done"
     if config.cache_taps is True:
-        run.batches.cache_taps_in_ram(run.image_taps, stop=lambda: bool(signals))
-    if distributed.any_process(bool(signals), run.world):
+        run.batches.cache_taps_in_ram(run.taps_of_pixels, stop=lambda: bool(signals))
+    if any(distributed.any_process([bool(signals)], run.world)):
         return Outcome(_checkpoint(run, step), step, _signal_name(signals))
     if run.world.is_main:
         run.manifest.save(run.folder / "manifest.yaml")
     evaluator = PeriodicEvaluator(run) if config.evaluate_every and run.world.is_main else None
-    run_log, clock = RunLog(run, step), Clock()
+    run_log, clock = RunLog(run, step), Clock(run.world.device)
     try:
         if step == 0:
             run_log.grid(step)
@@ -72,17 +76,17 @@ def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome
         if evaluator and evaluator.due(step) and step not in run_log.evaluated_steps:
             run_log.log_evaluation(step, evaluator.score(step))
             clock.skip()
-        for batch in run.batches.stream(step, config.steps, config.prefetch):
-            batch = batch.to(run.world.device)
+        for batch in run.batches.stream(step, config.steps, config.prefetch, run.world.device):
             clock.lap("data")
             report = train_step(run, batch, clock)
             step += 1
             run_log.add(report)
 
-            stopped = distributed.any_process(bool(signals), run.world)
             late = config.max_seconds is not None and time.monotonic() - began > config.max_seconds
-            late = distributed.any_process(late, run.world)
+            stopped, late = distributed.any_process([bool(signals), late], run.world)
             last = stopped or late or step == config.steps
+            if last or waits(config, step):
+                require_finite(run)
             if step % config.log_every == 0 or last:
                 run_log.log(step, clock)
             if step % config.grid_every == 0 or (last and not stopped):
@@ -100,6 +104,12 @@ def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome
     finally:
         run_log.close()
     return Outcome(_checkpoint(run, step), step, reason)
+
+
+def waits(config: TrainConfig, step: int) -> bool:
+    """Whether the host waits for the device after `step` steps: to log, to draw a grid, to save or to evaluate."""
+    every = (config.log_every, config.grid_every, config.checkpoint_every, config.evaluate_every)
+    return any(steps is not None and step % steps == 0 for steps in every)
 
 
 def _checkpoint(run: Run, step: int) -> Path:
@@ -130,7 +140,7 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
         (loss_d / len(parts)).backward()
         reports.append({name: value.detach() for name, value in (report | {"loss_d": loss_d}).items()})
         clock.lap("D")
-    grad_d = update(run, mean_of(reports, "loss_d"), run.optimizer_d, "discriminator", batch)
+    grad_d = update(run, mean_of(reports, "loss_d"), run.optimizer_d, "discriminator", batch.step)
     clock.lap("D")
 
     run.optimizer_g.zero_grad(set_to_none=True)
@@ -149,15 +159,17 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
             loss_g = loss_g + run.config.contrast * contrast
             report["contrast"] = contrast.detach()
         if run.config.mode_seeking:
-            loss_g = loss_g - run.config.mode_seeking * spread(run, part, images, report)
+            found = spread(run, part, images)
+            loss_g = loss_g - run.config.mode_seeking * found
+            report["spread"] = found.detach()
         (loss_g / len(parts)).backward()
         report |= {"loss_g": loss_g.detach(), "cosine": losses.image_text_cosine(features.detach(), sentence)}
         clock.lap("G")
-    grad_g = update(run, mean_of(reports, "loss_g"), run.optimizer_g, "generator", batch)
+    grad_g = update(run, mean_of(reports, "loss_g"), run.optimizer_g, "generator", batch.step)
     clock.lap("G")
 
     if run.average is not None:
-        update_ema(run.average, run.generator, ema_decay(run.config, batch.step))
+        update_ema(run.average, run.generator, ema_decay(run.config, batch.step), run.finite.skip)
     return {name: mean_of(reports, name) for name in reports[0]} | {"grad_d": grad_d, "grad_g": grad_g}
 
 
@@ -166,44 +178,6 @@ def draw(run: Run, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
     with run.autocast():
         images = run.generator(batch.noise, batch.condition)
         return images, *run.clip.image_taps(shifted(images, batch.shifts), run.tap_blocks)
-
-
-@torch.no_grad()
-def other_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Returns wrong captions for each image: raw features [b, B + M, d], and whether they are valid, bool [b, B + M].
-
-    They are the captions of the global batch, then variants of the row's own caption with one word swapped per group.
-    """
-    others = batch.sentences.expand(len(batch.samples), -1, -1)  # [b, B, d]
-    if not run.config.swap_words:
-        return others, batch.negatives
-    swapped, has_swapped = swapped_captions(run, batch)
-    return torch.cat([others, swapped], dim=1), torch.cat([batch.negatives, has_swapped], dim=1)
-
-
-@torch.no_grad()
-def swapped_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Returns each row's caption with one word swapped per group: raw features [b, M, d], and bool [b, M].
-
-    Where the second result is false, the caption has no word of the group and its features are 0.
-    """
-    assert batch.swapped is not None
-    assert batch.has_swapped is not None
-    features = batch.sentences.new_zeros(*batch.has_swapped.shape, batch.sentences.shape[1])
-    if batch.has_swapped.any():
-        features[batch.has_swapped] = run.clip.encode_text(batch.swapped[batch.has_swapped])[0]
-    return features, batch.has_swapped
-
-
-def spread(run: Run, batch: Batch, images: Tensor, report: Report) -> Tensor:
-    """Returns how much the images vary with the noise; uses a quarter of the rows, since G runs a second time."""
-    rows = max(1, len(images) // 4)
-    noise, other = batch.noise[:rows], batch.noise[-rows:]  # the noise of the last rows is reused
-    with run.autocast():
-        others = run.generator(other, batch.condition[:rows])
-    found = losses.mode_seeking(images[:rows], others, noise, other, run.config.mode_seeking_limit)
-    report["spread"] = found.detach()
-    return found
 
 
 def mean_of(reports: list[Report], name: str) -> Tensor:

@@ -67,6 +67,8 @@ def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list
     rows, images = config.batch_size // world.size // config.accumulate, config.steps * config.batch_size
     extras = (
         [config.precision]
+        + ["TF32"] * config.tf32
+        + ["compiled"] * bool(config.compile)
         + ["EMA"] * (config.ema > 0)
         + {False: [], True: ["cached taps"], "disk": ["taps from disk"]}[config.cache_taps]
     )

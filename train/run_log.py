@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import time
-from collections import defaultdict
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -24,33 +23,11 @@ from hspcgan.train import distributed
 from hspcgan.train.data import GRID_STEP, noise_rows
 from hspcgan.train.periodic_eval import Evaluated
 from hspcgan.train.setup import Run
+from hspcgan.train.step.clock import Clock
 
 log = logging.getLogger("hspcgan.train")
 
 LOG, EVALUATIONS = "log.jsonl", "evaluations.jsonl"
-
-
-class Clock:
-    """Measures the seconds spent in each part of a step, summed until `read`."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self._last = time.perf_counter()
-
-    def lap(self, part: str) -> None:
-        """Count the time since the last lap as spent in `part`."""
-        now = time.perf_counter()
-        self.seconds[part] += now - self._last
-        self._last = now
-
-    def skip(self) -> None:
-        """Discard the time since the last lap."""
-        self._last = time.perf_counter()
-
-    def read(self) -> dict[str, float]:
-        """Return the seconds of each part since the last read, and reset them to 0."""
-        seconds, self.seconds = dict(self.seconds), defaultdict(float)
-        return seconds
 
 
 class RunLog:
@@ -87,7 +64,8 @@ class RunLog:
     def log(self, step: int, clock: Clock) -> None:
         """Log the means since the last call; `step` is the number of finished steps."""
         names, seconds = sorted(self.sums), clock.read()
-        local = [float(self.sums[name]) / self.count for name in names]
+        sums = torch.stack([self.sums[name].double() for name in names]).tolist()
+        local = [total / self.count for total in sums]
         means = dict(zip(names, distributed.mean(local, self.run.world), strict=True))
         rate = self.count * self.config.batch_size / sum(seconds.values())
         parts = {part: round(spent / self.count, 5) for part, spent in seconds.items()}

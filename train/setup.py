@@ -24,8 +24,11 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.schema import CAPTIONS_FILE
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
-from hspcgan.train.data import Batch, Batches
+from hspcgan.train.data import Batches
 from hspcgan.train.distributed import World
+from hspcgan.train.step.augment import signed
+from hspcgan.train.step.batch import Batch
+from hspcgan.train.step.finite import FiniteCheck
 from hspcgan.train.step.swaps import WordSwaps
 
 log = logging.getLogger("hspcgan.train")
@@ -50,6 +53,7 @@ class Run:
     optimizer_d: torch.optim.Optimizer
     batches: Batches
     tap_blocks: list[int]
+    finite: FiniteCheck
 
     def autocast(self) -> AbstractContextManager:
         return torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
@@ -57,15 +61,18 @@ class Run:
     def real_taps(self, batch: Batch) -> list[Tensor]:
         """Returns frozen CLIP features of the real images of a batch, each [b, D, g, g] float32, detached."""
         if batch.taps is not None:
-            return batch.taps
-        assert batch.images is not None
+            return [tap.float() for tap in batch.taps]
         return self.image_taps(batch.images)
+
+    def taps_of_pixels(self, pixels: Tensor) -> list[Tensor]:
+        """Returns the same for whole images uint8 [b, 3, H, W]."""
+        return self.image_taps(signed(pixels.to(self.world.device)))
 
     @torch.no_grad()
     def image_taps(self, images: Tensor) -> list[Tensor]:
         """Returns frozen CLIP features of images [b, 3, H, W] in [−1, 1]: each [b, D, g, g] float32, on the device."""
         with self.autocast():
-            taps = self.clip.taps_only(images.to(self.world.device), self.tap_blocks)
+            taps = self.clip.taps_only(images, self.tap_blocks)
         return [tap.float() for tap in taps]
 
     @property
@@ -121,11 +128,16 @@ def build_run(manifest: Manifest, world: World) -> Run:
     if config.cache_taps == "disk":
         batches.use_cached_taps(tap_blocks)
 
+    if world.device.type == "cuda":
+        set_gpu_math(config.tf32)
     torch.manual_seed(config.seed)
     generator, discriminator, head = _networks(config, model_config, clip, cache)
     clip.to(world.device)
     for network in (generator, discriminator, head):
         network.to(world.device)
+    average = deepcopy(generator).requires_grad_(False) if config.ema else None
+    if config.compile:
+        generator.compile(backend=config.compile)
     return Run(
         manifest=manifest,
         folder=manifest.run,
@@ -137,11 +149,12 @@ def build_run(manifest: Manifest, world: World) -> Run:
         generator=generator,
         discriminator=discriminator,
         head=head,
-        average=deepcopy(generator).requires_grad_(False) if config.ema else None,
+        average=average,
         optimizer_g=_adam([generator], config.lr_generator, config),
         optimizer_d=_adam([discriminator, head], config.lr_discriminator, config),
         batches=batches,
         tap_blocks=tap_blocks,
+        finite=FiniteCheck(world),
     )
 
 
@@ -158,6 +171,16 @@ def with_precision(config: TrainConfig, device: torch.device) -> TrainConfig:
     if not fast:
         log.warning("this %s emulates bf16, which is slow; set train.precision: auto or fp32", device.type.upper())
     return config
+
+
+def set_gpu_math(tf32: bool) -> None:
+    """Set how this process multiplies float32 on GPUs, and let cuDNN search for the fastest convolution of each shape.
+
+    With `tf32`, inputs of matrix products and convolutions are rounded to 10 bits after the point.
+    """
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = True
 
 
 def _networks(

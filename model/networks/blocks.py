@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hspcgan.model.networks.upsampling import upsampled
+from hspcgan.model.networks.upsampling import UpsampledConv
 
 SLOPE = 0.2
 
@@ -63,7 +63,7 @@ class GeneratorBlock(nn.Module):
         super().__init__()
         self.size = (size, size)
         self.fuse1 = Fuse(condition, channels_in)
-        self.c1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.c1 = UpsampledConv(channels_in, channels_out)
         self.fuse2 = Fuse(condition, channels_out)
         self.c2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
         self.c_sc = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
@@ -71,5 +71,5 @@ class GeneratorBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """[B, C_in, h, w] and [B, c] -> [B, C_out, size, size]."""
         shortcut = F.interpolate(self.c_sc(x), size=self.size)
-        h = upsampled(self.c1, self.fuse1(x, condition), self.size)
+        h = self.c1(self.fuse1(x, condition), self.size)
         return shortcut + self.c2(self.fuse2(h, condition))

@@ -82,8 +82,7 @@ class Generator(nn.Module):
         modulation = torch.cat([noise, sentence], dim=1)  # [B, noise_dim + d]
         code = self.fc_code(noise).unflatten(1, (-1, self.shape.grid, self.shape.grid))
         x = self.adapter(code, modulation, prompts, active)  # [B, C, g, g]
-        if x.is_cpu:  # in this layout, convolutions on the CPU need no reordering
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)  # convolutions on CPUs and tensor cores use this layout
         for block in self.blocks:
             x = block(x, modulation)
         return self.to_rgb(x).contiguous()  # [B, 3, H, W] in NCHW memory layout

@@ -11,18 +11,26 @@ from torch import Tensor, nn
 MERGED = (((1.0, 1.0, 0.0), (0.0, 0.0, 1.0)), ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0)))
 
 
-def upsampled(conv: nn.Conv2d, x: Tensor, size: tuple[int, int]) -> Tensor:
-    """`conv(F.interpolate(x, size))` for a 3×3 convolution with padding 1; [B, C, h, w] -> [B, C', *size].
+class UpsampledConv(nn.Conv2d):
+    """A 3×3 convolution with padding 1 of an upsampled input; its weights are those of `nn.Conv2d`."""
 
-    If the size is doubled, pixels come in equal pairs, so each quarter of the outputs (even or odd row, even or odd
-    column) is a 2×2 convolution of `x`, also at the borders: it needs 4/9 of the products, and only the output has the
-    doubled size.
-    """
-    height, width = x.shape[2:]
-    if size != (2 * height, 2 * width):
-        return conv(F.interpolate(x, size=size))
-    merged = torch.tensor(MERGED, dtype=conv.weight.dtype, device=x.device)
-    kernels = torch.einsum("pya,qxb,ocab->opqcyx", merged, merged, conv.weight).flatten(0, 2)  # [C'·4, C, 2, 2]
-    bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
-    quarters = F.conv2d(x, kernels, bias, padding=1)  # [B, C'·4, h + 1, w + 1], from output −1 to output 2h
-    return F.pixel_shuffle(quarters, 2)[..., 1:-1, 1:-1]
+    merged: Tensor
+
+    def __init__(self, channels_in: int, channels_out: int, bias: bool = True):
+        super().__init__(channels_in, channels_out, 3, padding=1, bias=bias)
+        self.register_buffer("merged", torch.tensor(MERGED), persistent=False)
+
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
+        """Equals `conv(F.interpolate(x, size))`; [B, C, h, w] -> [B, C', *size].
+
+        If the size is doubled, pixels come in equal pairs, so each quarter of the outputs (even or odd row, even or odd
+        column) is a 2×2 convolution of `x`, also at the borders: it needs 4/9 of the products, and only the output has
+        the doubled size.
+        """
+        height, width = x.shape[2:]
+        if size != (2 * height, 2 * width):
+            return super().forward(F.interpolate(x, size=size))
+        kernels = torch.einsum("pya,qxb,ocab->opqcyx", self.merged, self.merged, self.weight)
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        quarters = F.conv2d(x, kernels.flatten(0, 2), bias, padding=1)  # [B, C'·4, h + 1, w + 1], outputs −1 … 2h
+        return F.pixel_shuffle(quarters, 2)[..., 1:-1, 1:-1]

@@ -11,7 +11,7 @@ from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train.bench.run import tokens_of, twins
 from hspcgan.train.distributed import start
 from hspcgan.train.loop import train_step
-from hspcgan.train.run_log import Clock
+from hspcgan.train.step.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hspcgan.train import checkpoints, loop
 from hspcgan.train.config import TrainConfig
-from hspcgan.train.run_log import Clock
+from hspcgan.train.step.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -66,7 +66,7 @@ def test_each_update_moves_its_own_networks_alone(make_run):
     before_g, before_d = weights(run.generator), weights(run.discriminator, run.head)
     loss, _ = loop.discriminator_loss(run, batch, taps)
     loss.backward()
-    loop.update(run, loss, run.optimizer_d, "discriminator", batch)
+    loop.update(run, loss, run.optimizer_d, "discriminator", batch.step)
     assert same(before_g, weights(run.generator))
     assert not same(before_d, weights(run.discriminator, run.head))
     loop.train_step(run, batch, Clock())
@@ -120,7 +120,7 @@ def test_bf16_keeps_the_real_branch_in_float32_and_stays_close(make_run):
 
 def test_cached_taps_give_nearly_the_same_step(make_run):
     plain, cached = make_run(), make_run(cache_taps=True)
-    cached.batches.cache_taps_in_ram(cached.image_taps)
+    cached.batches.cache_taps_in_ram(cached.taps_of_pixels)
     reports = [loop.train_step(run, run.batches.at(0), Clock()) for run in (plain, cached)]
     assert reports[0]["loss_d"].item() == pytest.approx(reports[1]["loss_d"].item(), rel=1e-3)
     with pytest.raises(ValueError, match="cache_taps"):
@@ -163,13 +163,16 @@ def test_a_non_finite_loss_stops_and_names_step_batch_and_checkpoint(make_run, n
     checkpoints.resume(run)
     with torch.no_grad():
         next(iter(getattr(run, network).parameters())).fill_(torch.inf)
-    before = weights(run.discriminator, run.generator)
+    trained = [run.discriminator, run.generator, *([run.average] if network == "head" else [])]
+    before = weights(*trained)
     batch = run.batches.at(3)
+    for step in (3, 4):
+        loop.train_step(run, run.batches.at(step), Clock())
     with pytest.raises(FloatingPointError) as caught:
-        loop.train_step(run, batch, Clock())
+        loop.require_finite(run)
     message = str(caught.value)
     assert "step 4" in message
     assert "step-000003" in message
     for row in batch.samples:
         assert f"bird-{row:03d}" in message
-    assert same(before, weights(run.discriminator, run.generator))
+    assert same(before, weights(*trained))

@@ -100,7 +100,7 @@ def test_the_plan_names_the_views(make_run):
 
 def test_the_plan_counts_the_ram_of_cached_taps(make_run):
     run = make_run("whole", cache_taps=True)
-    run.batches.cache_taps_in_ram(run.image_taps)
+    run.batches.cache_taps_in_ram(run.taps_of_pixels)
     assert plan.tap_bytes(run.model_config, run.clip) * 13 == run.batches.taps.nbytes
     said = plan.plan_lines(run.manifest, run.world, run)
     assert "cached taps: + 0.0 GB, 0.019 MB per image in the RAM of each process" in said

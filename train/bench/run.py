@@ -28,9 +28,9 @@ from hspcgan.train.bench.plain_networks import networks
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.data import Batches
 from hspcgan.train.loop import train_step
-from hspcgan.train.run_log import Clock
 from hspcgan.train.setup import Run, build_run
 from hspcgan.train.step import losses
+from hspcgan.train.step.clock import Clock
 
 GALIP: dict[str, dict[str, Any]] = {
     "model": {"kind": "galip", "clip_input": "galip", "adapter_blocks": 4},
@@ -134,10 +134,9 @@ def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
     """Returns the median seconds per step of each trainer, without the first step; all get the same batches."""
     seconds: dict[str, list[float]] = {"plain": [], "galip": [], "hspcgan": []}
     for number in range(rounds + 1):
-        images = galip.batches.images(galip.batches.choose(number)[0], np.zeros(galip.config.batch_size, int))
-        images, tokens = images.to(run.world.device), tokens_of(galip, number)
+        tokens = tokens_of(galip, number)
         first, second = (one.batches.at(number).to(run.world.device) for one in (galip, run))
-        seconds["plain"].append(clocked(run, partial(plain.step, images, tokens, first.noise)))
+        seconds["plain"].append(clocked(run, partial(plain.step, first.images, tokens, first.noise)))
         seconds["galip"].append(clocked(run, partial(train_step, galip, first, Clock())))
         seconds["hspcgan"].append(clocked(run, partial(train_step, run, second, Clock())))
     return {name: median(values[1:]) for name, values in seconds.items()}
@@ -151,9 +150,8 @@ def tokens_of(run: Run, step: int) -> Tensor:
 
 def profile(run: Run, rounds: int) -> Iterator[Figure]:
     """Yields the shares of a training step: waiting for the loader, each part, the most expensive operations."""
-    clock, began = Clock(), 0.0
-    for batch in run.batches.stream(0, rounds + 1, run.config.prefetch):
-        batch = batch.to(run.world.device)
+    clock, began = Clock(run.world.device), 0.0
+    for batch in run.batches.stream(0, rounds + 1, run.config.prefetch, run.world.device):
         clock.lap("wait")
         train_step(run, batch, clock)
         if batch.step == 0:  # its batch was not loaded during an earlier step

@@ -1,6 +1,5 @@
 """Updates the weights in one step: learning rates, averaged and checked gradients, optimizer step, moving average."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +8,6 @@ from torch import Tensor, nn
 
 from hspcgan.train import checkpoints, distributed
 from hspcgan.train.config import TrainConfig
-from hspcgan.train.data import Batch
 from hspcgan.train.setup import Run
 from hspcgan.train.step.schedule import factor_at
 
@@ -22,31 +20,44 @@ def set_rates(run: Run, step: int) -> None:
             group["lr"] = rate * factor
 
 
-def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, what: str, batch: Batch) -> Tensor:
+def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, network: str, step: int) -> Tensor:
     """Average the gradients over processes, check them, take one optimizer step; returns the gradient norm.
+
+    From the first loss or norm on that is not finite, no update changes any weight. The host does not wait for the
+    device, so the error is raised later, by `require_finite`.
 
     Args:
         loss: the scalar loss after its backward pass; used for the check and the message.
-        what: "discriminator" or "generator", for the message.
-
-    Raises:
-        FloatingPointError: loss or norm is not finite; raised before any weight is changed.
+        network: "discriminator" or "generator".
+        step: counted from 0.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     distributed.average_gradients(parameters, run.world)
     norm = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None])).norm()
-    value, size = torch.stack([loss, norm]).tolist()
-    if not (math.isfinite(value) and math.isfinite(size)):
-        keys = run.cache.samples_at(batch.samples, ["key"])["key"].to_pylist()
-        shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the other ranks)"
-        rows = "Batch" if run.world.size == 1 else shared
-        raise FloatingPointError(
-            f"step {batch.step + 1}: {what} loss is {value}, its gradient norm {size}; stopped before the update. "
-            f"{rows}: {', '.join(keys)}. Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. "
-            f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
-        )
+    run.finite.add(step, network, loss, norm)
+    optimizer.found_inf = run.finite.skip  # type: ignore[attr-defined]  # fused Adam skips its step where this is 1
     optimizer.step()
     return norm
+
+
+def require_finite(run: Run) -> None:
+    """Wait for the device and check all updates so far.
+
+    Raises:
+        FloatingPointError: a loss or a gradient norm was not finite; no weight was changed from that update on.
+    """
+    found = run.finite.found()
+    if found is None:
+        return
+    rows = run.batches.samples[run.batches.choose(found.step)[0][run.batches.rows]]
+    keys = run.cache.samples_at(rows, ["key"])["key"].to_pylist()
+    shared = f"Rows of rank {run.world.rank} of {run.world.size} (if its loss is finite, see the other ranks)"
+    raise FloatingPointError(
+        f"step {found.step + 1}: {found.network} loss is {found.loss}, its gradient norm {found.norm}; stopped before "
+        f"the update. {'Batch' if run.world.size == 1 else shared}: {', '.join(keys)}. "
+        f"Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. "
+        f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
+    )
 
 
 def ema_decay(config: TrainConfig, step: int) -> float:
@@ -58,9 +69,14 @@ def ema_decay(config: TrainConfig, step: int) -> float:
 
 
 @torch.no_grad()
-def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Updates the exponential moving average of the weights: average ← decay · average + (1 − decay) · network."""
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+def update_ema(average: nn.Module, network: nn.Module, decay: float, skip: Tensor) -> None:
+    """Updates the exponential moving average of the weights: average ← decay · average + (1 − decay) · network.
+
+    `skip` is a scalar on the device; if it is 1, the average does not change.
+    """
+    averages: list[Tensor] = list(average.parameters())
+    weights: list[Tensor] = [(1 - skip) * (1 - decay)] * len(averages)
+    torch._foreach_lerp_(averages, list(network.parameters()), weights)
 
 
 @contextmanager

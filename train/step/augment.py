@@ -1,13 +1,18 @@
-"""Differentiable augmentation: shifts real and generated images before they enter CLIP (Zhao et al., NeurIPS 2020).
+"""Pixels on the device: their range, and differentiable augmentation by shifts (Zhao et al., NeurIPS 2020).
 
-CLIP cuts an image into patches at fixed positions. Shifted images are cut at other positions, so the generator cannot
-hide artifacts at patch borders or inside patches.
+Real and generated images are shifted before they enter CLIP. CLIP cuts an image into patches at fixed positions.
+Shifted images are cut at other positions, so the generator cannot hide artifacts at patch borders or inside patches.
 """
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def signed(pixels: Tensor) -> Tensor:
+    """uint8 [0, 255] → float32 [−1, 1] on the tensor's device; on a CPU, the values of `image_views.to_signed`."""
+    return pixels.float() / 127.5 - 1
 
 
 def shifts(seed: int, step: int, rows: int, most: int) -> np.ndarray:

@@ -95,9 +95,9 @@ def worst(terms: Tensor, usable: Tensor | None = None) -> Tensor:
         usable: [b] bool, the rows to include; the result is 0 (with zero gradient) if there are none.
     """
     if usable is None:
-        return terms[terms.detach().argmax()]
-    index = terms.detach().masked_fill(~usable, -torch.inf).argmax()
-    return terms[index] * usable[index]
+        return terms.gather(0, terms.detach().argmax(dim=0, keepdim=True)).squeeze(0)
+    index = terms.detach().masked_fill(~usable, -torch.inf).argmax(dim=0, keepdim=True)
+    return (terms.gather(0, index) * usable.gather(0, index)).squeeze(0)
 
 
 def matching_aware_penalty(

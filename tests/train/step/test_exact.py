@@ -13,7 +13,7 @@ from helpers.runs import assert_equal, make_cache, read, write_manifest
 
 from hspcgan.train import checkpoints, loop
 from hspcgan.train.config import TrainConfig
-from hspcgan.train.run_log import Clock
+from hspcgan.train.step.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -10,9 +10,9 @@ from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import start
-from hspcgan.train.run_log import Clock
 from hspcgan.train.setup import build_run
 from hspcgan.train.step import apply_gradients, augment, losses, schedule
+from hspcgan.train.step.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

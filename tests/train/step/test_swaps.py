@@ -7,8 +7,8 @@ import torch
 
 from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
-from hspcgan.train.run_log import Clock
 from hspcgan.train.step import losses
+from hspcgan.train.step.clock import Clock
 from hspcgan.train.step.swaps import WordSwaps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -63,17 +63,17 @@ def test_a_batch_has_the_swapped_captions_of_its_rows(make_run):
     run = make_run(swap_words=WORDS, contrast=1.0)
     batch = run.batches.at(1)
     assert batch.swapped.shape[:2] == batch.has_swapped.shape == (4, 3)
-    assert batch.has_swapped.any(dim=0).tolist() == [True, True, False]
+    assert batch.has_swapped.any(axis=0).tolist() == [True, True, False]
     halves = batch.parts(2)
-    for name in ("swapped", "has_swapped"):
-        assert torch.equal(torch.cat([getattr(half, name) for half in halves]), getattr(batch, name))
+    assert torch.equal(torch.cat([half.swapped for half in halves]), batch.swapped)
+    assert np.array_equal(np.concatenate([half.has_swapped for half in halves]), batch.has_swapped)
 
 
 def test_other_captions_are_those_of_the_batch_and_the_encoded_swapped_ones(make_run):
     run = make_run(swap_words=WORDS, contrast=1.0)
     batch = run.batches.at(1)
     others, valid = loop.other_captions(run, batch)
-    assert torch.equal(valid, torch.cat([batch.negatives, batch.has_swapped], dim=1))
+    assert torch.equal(valid, torch.cat([batch.negatives, torch.from_numpy(batch.has_swapped)], dim=1))
     for row in range(4):
         assert torch.equal(others[row, :4], batch.sentences)
         for group in range(3):
