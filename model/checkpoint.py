@@ -30,6 +30,7 @@ from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
 from hspcgan.model.networks.generator import Generator
+from hspcgan.model.networks.uninitialized import Uninitialized
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
@@ -144,7 +145,8 @@ def load(
         )
     tensors = _read_tensors(path, card)
     clip = clip.with_input(config.clip_input)
-    generator, discriminator, head = build(config, clip)
+    with Uninitialized():
+        generator, discriminator, head = build(config, clip)
     for name, network in (("generator", generator), ("discriminator", discriminator), ("head", head)):
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from hspcgan.model.clip.file import openai_clip
 from hspcgan.model.clip.frozen import FrozenClip
+from hspcgan.model.clip.openai import network_module
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
@@ -43,4 +43,4 @@ def meta_networks(config: ModelConfig, clip: FrozenClip) -> tuple[Generator, Dis
 
 def _clip(sizes: tuple[int, ...], name: str) -> FrozenClip:
     with torch.device("meta"):
-        return FrozenClip(openai_clip().model.CLIP(*sizes).float(), name, sha256="")
+        return FrozenClip(network_module().CLIP(*sizes).float(), name, sha256="")

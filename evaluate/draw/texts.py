@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.caption_features import CaptionFeatures, flattened
+from hspcgan.pipeline.cache.caption_features import CaptionFeatures, flattened_rows
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.concepts import Parser
 
@@ -37,11 +36,12 @@ def conditions_from_texts(
     Without a parser, captions have no concepts. Captions beyond CLIP's context length are truncated; `doubts` reports
     them. UserError if CLIP returns features that are not finite.
     """
+    from hspcgan.pipeline.concepts.few_captions import parse_few
     from hspcgan.pipeline.stages.encode import encode_texts
     from hspcgan.pipeline.stages.parse import concept_row
 
     empty: dict[str, list] = {column: [] for column in schema.COLUMNS.values()}
-    rows = [concept_row(concepts) for concepts in parser.parse(texts)] if parser else [empty for _ in texts]
+    rows = [concept_row(concepts) for concepts in parse_few(parser, texts)] if parser else [empty for _ in texts]
     phrases: dict[tuple[str, str], int] = {}  # (kind, phrase) → id
     for row in rows:
         for kind, column in schema.COLUMNS.items():
@@ -50,10 +50,8 @@ def conditions_from_texts(
     sentence, tokens, _ = encode_texts(clip, texts)
     prompts = [templates[kind].format(phrase) for kind, phrase in phrases]
     features = encode_texts(clip, prompts)[0] if prompts else np.zeros((0, clip.embed_dim), np.float32)
-    columns = pa.schema([schema.CAPTIONS.field(column) for column in schema.COLUMNS.values()])
-    table = pa.Table.from_pylist([{name: row[name] for name in columns.names} for row in rows], schema=columns)
     own = CaptionFeatures(
-        concepts=flattened(table),
+        concepts=flattened_rows(rows),
         phrase_text=features.astype(np.float16),
         sentence=sentence.astype(np.float16),
         token_rows=np.concatenate(tokens).astype(np.float16),

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from hspcgan.model.clip.openai import published_urls
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import open_regular
@@ -101,7 +102,7 @@ def load_tensors(file: BinaryIO) -> Any:
 
 
 def openai_clip() -> ModuleType:
-    """Imports OpenAI's package on first use, since the import takes a second and warns about pkg_resources."""
+    """Imports the whole of OpenAI's package, which is slow and warns about pkg_resources; see `model.clip.openai`."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
         warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -124,7 +125,7 @@ def _check(path: Path, state: dict[str, Tensor]) -> None:
 
 
 def _all_published() -> list[Published]:
-    return [Published(*row) for row in openai_clip().clip._MODELS.items()]
+    return [Published(*row) for row in published_urls().items()]
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hspcgan.model.clip.block import key_mask, normalized, run_block
-from hspcgan.model.clip.file import openai_clip, read_clip_file
+from hspcgan.model.clip.file import read_clip_file
+from hspcgan.model.clip.openai import network_module, tokenizer
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ClipShape
+from hspcgan.model.networks.uninitialized import Uninitialized
 
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -103,9 +105,9 @@ class FrozenClip(nn.Module):
 
         A truncated string keeps its beginning and the end-of-text token, as with `clip.tokenize(truncate=True)`.
         """
-        tokenizer = openai_clip().clip._tokenizer
-        begin, end = tokenizer.encoder["<|startoftext|>"], tokenizer.encoder["<|endoftext|>"]
-        rows = [[begin, *tokenizer.encode(text), end] for text in texts]
+        openai = tokenizer()
+        begin, end = openai.encoder["<|startoftext|>"], openai.encoder["<|endoftext|>"]
+        rows = [[begin, *openai.encode(text), end] for text in texts]
         truncated = torch.tensor([len(row) > self.context_length for row in rows], dtype=torch.bool)
         rows = [row if len(row) <= self.context_length else [*row[: self.context_length - 1], end] for row in rows]
         ids = torch.zeros(len(rows), max(map(len, rows), default=2), dtype=torch.int64)
@@ -218,7 +220,8 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
     path = Path(path)
     state, sha256, name = read_clip_file(path, allow_unverified)
     try:
-        network = openai_clip().model.build_model(state).float()
+        with Uninitialized():
+            network = network_module().build_model(state).float()
         if not rounded:
             network.load_state_dict(state)
     except (RuntimeError, KeyError, ValueError, ArithmeticError, AttributeError, IndexError, TypeError) as error:

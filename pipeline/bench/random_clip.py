@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.clip.file import openai_clip
+from hspcgan.model.clip.openai import network_module
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.manifest import Manifest
@@ -20,7 +20,7 @@ def random_clip(path: Path, bench: BenchConfig) -> Path:
     import torch
 
     torch.manual_seed(0)
-    network = openai_clip().model.CLIP(
+    network = network_module().CLIP(
         embed_dim=bench.clip_width, image_resolution=bench.resolution, vision_layers=12, vision_width=bench.image_width,
         vision_patch_size=bench.patch, context_length=77, vocab_size=49408, transformer_width=bench.clip_width,
         transformer_heads=bench.clip_width // 64, transformer_layers=bench.clip_layers,

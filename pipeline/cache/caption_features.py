@@ -3,12 +3,14 @@
 Legend: C captions, P phrases, T tokens, d text width.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from hspcgan.pipeline.cache.schema import COLUMNS
+from hspcgan.pipeline.cache.schema import CAPTIONS, COLUMNS
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,18 @@ class CaptionFeatures:
 def flattened(captions: pa.Table) -> dict[str, Ragged]:
     """Converts the concept columns of a captions table to int64 arrays by kind; string fields are left out."""
     return {kind: _ragged(captions[column]) for kind, column in COLUMNS.items()}
+
+
+def flattened_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Ragged]:
+    """Converts captions as Python dicts, with phrase ids in place of phrases, as `flattened` converts a table."""
+    concepts = {}
+    for kind, column in COLUMNS.items():
+        items = [item for row in rows for item in row[column]]
+        struct = CAPTIONS.field(column).type.value_type
+        numbers = [field.name for field in struct if pa.types.is_integer(field.type)]
+        fields = {name: np.array([item[name] for item in items], dtype=np.int64) for name in numbers}
+        concepts[kind] = Ragged(np.cumsum([0, *(len(row[column]) for row in rows)], dtype=np.int64), fields)
+    return concepts
 
 
 def _ragged(column: pa.ChunkedArray) -> Ragged:

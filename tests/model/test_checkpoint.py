@@ -10,7 +10,8 @@ import torch
 from helpers.networks import random_condition
 
 from hspcgan.model.checkpoint import load, read_card, save_weights
-from hspcgan.model.clip.frozen import load_clip, openai_clip
+from hspcgan.model.clip.file import openai_clip
+from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 

@@ -13,8 +13,9 @@ from click.testing import Result
 from helpers.cli import hspcgan
 from helpers.web import serve
 
-from hspcgan.model.clip.file import openai_clip, published
+from hspcgan.model.clip.file import published
 from hspcgan.model.clip.frozen import load_clip
+from hspcgan.model.clip.openai import published_urls
 from hspcgan.model.published_weights import ALL, FACTUAL_REPO
 from hspcgan.pipeline.cli import doctor
 from hspcgan.pipeline.manifest import weights_path
@@ -37,7 +38,7 @@ def offer(tmp_path, monkeypatch, content):
         if data is not None:
             (place / "ViT-B-32.pt").write_bytes(data)
         url = f"{home or place.parent.as_uri()}/{sha256}/ViT-B-32.pt"
-        monkeypatch.setitem(openai_clip().clip._MODELS, "ViT-B/32", url)
+        monkeypatch.setitem(published_urls(), "ViT-B/32", url)
         return url
 
     return put
@@ -203,7 +204,7 @@ def test_all_that_doctor_misses_is_fetched_at_once_and_listed_with_its_sums(site
     for name in ("ViT-B/32", "ViT-B/16"):
         file = name.replace("/", "-") + ".pt"
         path = f"/{hashlib.sha256(content).hexdigest()}/{file}"
-        monkeypatch.setitem(openai_clip().clip._MODELS, name, site.url + path)
+        monkeypatch.setitem(published_urls(), name, site.url + path)
         if name == "ViT-B/16":
             incomplete = fetch("--all")
             assert (incomplete.exit_code, "ViT-B/16: " in incomplete.output) == (3, True)

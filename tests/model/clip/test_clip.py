@@ -12,6 +12,7 @@ from torch import nn
 from hspcgan.model.clip.block import fold_quick_gelu
 from hspcgan.model.clip.file import openai_clip
 from hspcgan.model.clip.frozen import load_clip
+from hspcgan.model.clip.openai import published_urls
 
 TEXTS = ["a bird", "a large yellow bird with a blue belly is perched on a branch", "red"]
 
@@ -146,7 +147,7 @@ def test_a_torchscript_archive_is_opened_only_when_verified_or_allowed(archive, 
     ids, _ = tiny_clip.tokenize(TEXTS)
     assert torch.equal(allowed.encode_text(ids)[0], tiny_clip.encode_text(ids)[0])
     sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-    monkeypatch.setitem(openai_clip().clip._MODELS, "ViT-X", f"https://example.org/{sha256}/x.pt")
+    monkeypatch.setitem(published_urls(), "ViT-X", f"https://example.org/{sha256}/x.pt")
     assert load_clip(archive).name == "ViT-X"
 
 

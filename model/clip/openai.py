@@ -1,0 +1,49 @@
+"""Loads the parts of OpenAI's CLIP package that are needed: network, tokenizer and the list of published files.
+
+`import clip` also imports torchvision and with it torch's compiler, which takes longer than importing torch. So the
+files of the package are loaded one by one, without the package's own imports.
+"""
+
+import ast
+import importlib.util
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+@cache
+def network_module() -> ModuleType:
+    """Returns OpenAI's `clip.model`, which defines the network and builds it from a state dict."""
+    return _module("model")
+
+
+@cache
+def tokenizer() -> Any:
+    """Returns OpenAI's tokenizer with its vocabulary."""
+    return _module("simple_tokenizer").SimpleTokenizer()
+
+
+@cache
+def published_urls() -> dict[str, str]:
+    """Returns the URLs of OpenAI's weights by name, from the literal `_MODELS` in `clip/clip.py`, which is not run."""
+    for node in ast.parse(_file("clip").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_MODELS":
+            return dict(ast.literal_eval(node.value))
+    raise ImportError(f"{_file('clip')} has no list _MODELS; reinstall it: pip install openai-clip")
+
+
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"openai_clip_{name}", _file(name))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _file(name: str) -> Path:
+    package = importlib.util.find_spec("clip")  # finds the folder; imports nothing
+    if package is None or not package.submodule_search_locations:
+        raise ModuleNotFoundError("No module named 'clip'", name="clip")
+    return Path(package.submodule_search_locations[0]) / f"{name}.py"
