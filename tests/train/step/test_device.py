@@ -38,6 +38,7 @@ class Recorded(TorchDispatchMode):
         {"flip": True, "shift": 3, "accumulate": 2, "mode_seeking": 1.0, "contrast": 0.5, "swap_words": SWAPS},
         {"mining": "mis+fake", "hardest": "worst-pair", "loss": "hinge"},
         {"mining": "none", "precision": "bf16"},
+        {"mine_swaps": True, "swap_words": SWAPS},
     ],
 )
 def test_no_operation_of_a_step_makes_the_host_wait(make_run, settings):
