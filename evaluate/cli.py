@@ -212,15 +212,19 @@ def _run_folders(ctx: click.Context, argument: click.Parameter, given: tuple[Pat
 @click.option("--out", type=OutFile, help="File to write; default RUN/report.html.")
 @click.option("--dry-run", is_flag=True, help="Check the run folder; write nothing.")
 def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool) -> None:
-    """Write a report page about a run or an evaluation.
+    """Write a report page about a run, an evaluation or a study.
 
     RUN/report.html is self-contained, with images, metrics, curves and provenance. For a folder with an evaluation but
-    no training, the page has no curves.
+    no training, the page has no curves. For the folder of a study, it has verdicts, tables and charts of all runs.
     """
-    from hspcgan.evaluate.report.build import render
+    from hspcgan.evaluate.report.build import render, render_study
+    from hspcgan.evaluate.report.data import is_study
+    from hspcgan.model.common.errors import UsageError
     from hspcgan.model.common.files import write_whole
 
-    page = render(run, others).encode()
+    if is_study(run) and others:
+        raise UsageError(f"{run} is a study, whose page has all of its runs; --beside is for the page of a run")
+    page = (render_study(run) if is_study(run) else render(run, others)).encode()
     target = out or run / "report.html"
     if not dry_run:
         write_whole(target, page)

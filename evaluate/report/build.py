@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.metadata
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from hspcgan.evaluate.report import contents, provenance
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.data import Evaluation, RunFolder, from_other_run, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marked_caption import marked
@@ -72,6 +74,14 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
             provenance=provenance.provenance(run),
         )
     )
+
+
+def render_study(folder: Path) -> str:
+    """Returns the page of a study folder; UserError if a file is damaged or the package lacks this page."""
+    points = list(importlib.metadata.entry_points(group="hspcgan.reports", name="study"))
+    if not points:
+        raise UserError("the installed package lacks the page of studies; reinstall it: pip install -e .")
+    return points[0].load()(folder)
 
 
 def data_url(image: np.ndarray) -> str:

@@ -65,6 +65,15 @@ class RunFolder:
         return str(self.manifest.get("name", self.folder.name))
 
 
+def is_study(folder: Path) -> bool:
+    """Returns whether `hspcgan study` made the folder: its manifest has a section `study`."""
+    path = folder / "manifest.yaml"
+    try:
+        return path.is_file() and bool(own_keys(path).get("study"))
+    except UserError:  # damaged; `read_run` reports it
+        return False
+
+
 def read_run(folder: Path) -> RunFolder:
     """Reads a run folder. UserError if it is not a run, or one of its files is damaged."""
     path = folder / "manifest.yaml"

@@ -85,6 +85,7 @@ def _named(place: Path, key: str, what: str) -> tuple[Path, ...]:
     manifest = load_manifest(str(source))
     folders = manifest.caches if key == "cache" else (manifest.run,)
     markers = ("cache.json",) if key == "cache" else ("manifest.yaml", "evaluation")
+    made = "study" if key == "run" and manifest.raw.get("study") else made
     for folder in folders:
         if not any((folder / marker).exists() for marker in markers):
             raise UserError(

@@ -39,7 +39,8 @@ def study(
 ) -> None:
     """Train and score every row with every seed by one protocol; judge claims.
 
-    Runs that have a result are skipped; interrupted runs resume. The page is built from the existing results.
+    Runs that have a result are skipped; interrupted runs resume. The page is built from the existing results; `hspcgan
+    report RUN` builds it at any time.
     """
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train.study import page, runner
@@ -58,6 +59,8 @@ def study(
             echo(f"  {row}: {train['steps']} steps of {train['batch_size']}, {config.rows[row]}")
         return
     if results_file is None:
+        runner.read_results(opened)  # results of another protocol are an error before anything is trained
+        opened.manifest.save(opened.folder / "manifest.yaml")
         made = runner.run(opened, processes, threads, retry, limit)
         echo(f"{counted(made, 'run')} finished")
         results = runner.read_results(opened)

@@ -2,14 +2,17 @@
 
 import importlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hspcgan.model.common.files import write_whole
+from hspcgan.pipeline.manifest.command_arguments import open_manifest
 from hspcgan.train.study import charts, tables
-from hspcgan.train.study.protocol import Study
+from hspcgan.train.study.protocol import Study, open_study
 from hspcgan.train.study.results import Results
-from hspcgan.train.study.verdicts import judge
+from hspcgan.train.study.runner import read_results
+from hspcgan.train.study.verdicts import Judged, judge
 
 RESULTS = "study.json"
 PACKAGES = ("jinja2", "matplotlib", "scipy")
@@ -24,41 +27,66 @@ def require_packages() -> None:
 
 def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> list[Path]:
     """Writes study.json, tables, charts and index.html; returns their paths. Equal results give equal files."""
-    config, by_cell = study.config, Results.of(results)
-    judged = judge(config, by_cell)
-    frames = {"rows": tables.rows_table(config, by_cell), "claims": tables.claims_table(judged)}
-    written = tables.write_tables(folder, frames)
-    compared = list(dict.fromkeys(part.figure for one in judged for part in one.comparisons))
-    drawn = {}
-    for figure in config.shown:
-        slug = figure.replace("/", "-").replace(".", "-")
-        drawn[f"curves-{slug}"] = charts.curves(config, by_cell, figure, config.curves or tuple(config.rows))
-        if figure in compared:
-            drawn[f"differences-{slug}"] = charts.forest(judged, figure)
-    for name, svg in drawn.items():
+    parts = _Parts.of(study, results)
+    written = tables.write_tables(folder, parts.frames)
+    for name, svg in parts.drawn.items():
         write_whole(folder / f"{name}.svg", svg)
         written.append(folder / f"{name}.svg")
     write_whole(folder / RESULTS, json.dumps({"protocol": study.hash, "results": results}, indent=1) + "\n")
-    write_whole(folder / "index.html", _html(study, by_cell, judged, frames, drawn))
+    write_whole(folder / "index.html", _html(study, parts))
     return [*written, folder / RESULTS, folder / "index.html"]
 
 
-def _html(study: Study, results: Results, judged: Any, frames: dict[str, Any], drawn: dict[str, str]) -> str:
+def render(folder: Path) -> str:
+    """Returns the page of a study folder, for `hspcgan report`, from the results that exist.
+
+    UserError if the manifest or a result is damaged, CheckFailedError if a result was made with another protocol.
+    """
+    study = open_study(open_manifest(str(folder)))
+    return _html(study, _Parts.of(study, read_results(study)))
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What the page shows: results, verdicts, tables and charts as SVG, by name."""
+
+    results: Results
+    judged: list[Judged]
+    frames: dict[str, Any]
+    drawn: dict[str, str]
+
+    @classmethod
+    def of(cls, study: Study, results: list[dict[str, Any]]) -> "_Parts":
+        config, by_cell = study.config, Results.of(results)
+        judged = judge(config, by_cell)
+        frames = {"rows": tables.rows_table(config, by_cell), "claims": tables.claims_table(judged)}
+        compared = {part.figure for one in judged for part in one.comparisons}
+        drawn = {}
+        for figure in config.shown:
+            slug = figure.replace("/", "-").replace(".", "-")
+            drawn[f"curves-{slug}"] = charts.curves(config, by_cell, figure, config.curves or tuple(config.rows))
+            if figure in compared:
+                drawn[f"differences-{slug}"] = charts.forest(judged, figure)
+        return cls(by_cell, judged, frames, drawn)
+
+
+def _html(study: Study, parts: _Parts) -> str:
     from markupsafe import Markup
 
     from hspcgan.pipeline.pages.templates import stylesheet, templates
 
+    by_cell = parts.results.by_cell
     return (
         templates(Path(__file__).parent)
         .get_template("page.html")
         .render(
             study=study,
             style=stylesheet(),
-            judged=judged,
-            results=list(results.by_cell.values()),
-            missing=[cell.name for cell in study.cells if (cell.row, cell.seed) not in results.by_cell],
-            tables={name: Markup(frame.to_html(index=False, border=0)) for name, frame in frames.items()},
-            pictures={name: Markup(svg) for name, svg in drawn.items()},
+            judged=parts.judged,
+            results=list(by_cell.values()),
+            missing=[cell.name for cell in study.cells if (cell.row, cell.seed) not in by_cell],
+            tables={name: Markup(frame.to_html(index=False, border=0)) for name, frame in parts.frames.items()},
+            pictures={name: Markup(svg) for name, svg in parts.drawn.items()},
             description=study.manifest.raw.get("description", ""),
         )
     )

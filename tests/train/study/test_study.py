@@ -64,6 +64,12 @@ def test_a_study_runs_resumes_judges_and_makes_its_page_again(study_manifest):
     assert "2 of 4 seeds" not in second.output
     page = (root / "out" / "report" / "index.html").read_text()
     assert "<strong>undecided</strong>: torn fails" in page  # 2 of 2 seeds: p = 1/4
+    for run in (root / "out", study_manifest):
+        report = hspcgan("report", run, "--out", root / "report.html")
+        assert report.exit_code == 0, report.output
+        assert (root / "report.html").read_text() == page
+    beside = hspcgan("report", root / "out", "--beside", root / "out" / "runs" / "plain-seed0")
+    assert (beside.exit_code, "is a study" in beside.output) == (2, True)
     again = hspcgan(
         "study", study_manifest, "--results", root / "out" / "report" / "study.json", "--out", root / "again"
     )
