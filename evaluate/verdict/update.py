@@ -9,10 +9,11 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from hspcgan.evaluate.config import Lock
+from hspcgan.evaluate.config import Lock, metric_of
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.results.figure_names import Figure, head
 from hspcgan.evaluate.run import Result
+from hspcgan.evaluate.scorers import PIXELS
 from hspcgan.evaluate.verdict.evaluate_lock import differences, present
 from hspcgan.evaluate.verdict.expectations import named
 from hspcgan.model.common.files import write_whole
@@ -24,7 +25,8 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     """Rewrites expectations and lock in the manifest; returns one line per change.
 
     Expectations with `value` get the measured value and its N and keep their tolerance; min and max do not change. A
-    checkpoint or folder without a `value` expectation gets one for each value of the first scorer.
+    checkpoint or folder without a `value` expectation gets one for each value of the first scorer; a metric with one
+    gets them for its new parts as well.
     """
     import ruamel.yaml
 
@@ -57,14 +59,7 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
     section["expect"] = expect
     expected = context.config.expected_of(label)
     by_name = {figure.name: figure for figure in result.figures}
-    if not any(bound.value is not None for bound in expected.values()):
-        first = context.scorers[0].label
-        new = {head(one.metric, one.scorer, one.part): one for one in result.figures if one.scorer in (first, "pixels")}
-        expect[label] = {
-            **(expect.get(label) or {}),
-            **{name: _on_one_line({"value": _rounded(one), **NEW, "n": one.n}) for name, one in new.items()},
-        }
-        return [f"{label} {name}: new, {_rounded(one):g} (N {one.n})" for name, one in new.items()]
+    lines += _add_new(expect, context, result)
     for name, bound in expected.items():
         found = next(iter(named(list(by_name), name)), None)
         if found is None or bound.value is None:
@@ -80,6 +75,24 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
         else:  # inherited from the base manifest
             target[name] = _on_one_line({**bound.model_dump(exclude_none=True), "value": value, "n": n})
     return lines
+
+
+def _add_new(expect: Any, context: EvaluationContext, result: Result) -> list[str]:
+    """Adds expectations for values of the first scorer under the label: for every value if no expectation has one.
+
+    Otherwise only for the new parts of a metric that has a `value` for another part.
+    """
+    label, expected = result.subject.label, context.config.expected_of(result.subject.label)
+    valued = {metric_of(name) for name, bound in expected.items() if bound.value is not None}
+    new = {}
+    for one in result.figures:
+        is_new_part = one.part and one.metric in valued and not any(named([one.name], name) for name in expected)
+        if one.scorer in (context.scorers[0].label, PIXELS.label) and (is_new_part or not valued):
+            new[head(one.metric, one.scorer, one.part)] = one
+    if new:
+        bounds = {name: _on_one_line({"value": _rounded(one), **NEW, "n": one.n}) for name, one in new.items()}
+        expect[label] = {**(expect.get(label) or {}), **bounds}
+    return [f"{label} {name}: new, {_rounded(one):g} (N {one.n})" for name, one in new.items()]
 
 
 def _on_one_line(bound: dict[str, float]) -> Any:
