@@ -28,12 +28,14 @@ def provenance(run: RunFolder) -> list[tuple[str, Rows]]:
 
 
 def facts(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Returns short facts about the latest evaluation: captions, date, commit and machine."""
+    """Returns short facts: how many expectations hold, and the latest evaluation's captions, date, commit, machine."""
     if not evaluations:
         return []
     record = max((one.record for one in evaluations), key=lambda record: str(record.get("date", "")))
     machine = record.get("machine") or {}
-    found = [f"{record['n']:,} captions of the {record['split']} split, {record['caption']} caption"]
+    passed = [verdict["passed"] for one in evaluations for verdict in one.record["expect"]]
+    found = [f"{sum(passed)} of {len(passed)} expectations hold"] if passed else []
+    found += [f"{record['n']:,} captions of the {record['split']} split, {record['caption']} caption"]
     found += [record["date"][:16].replace("T", " ")] if record.get("date") else []
     found += [f"commit {machine['commit']}"] if machine.get("commit") else []
     hardware = machine.get("gpu") or (f"{machine['cpu']}, {machine['cores']} cores" if machine.get("cores") else "")

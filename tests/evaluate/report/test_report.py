@@ -106,6 +106,7 @@ def test_the_page_says_how_far_the_checkpoint_has_come_and_which_bound_it_missed
     assert "a network that was not used in training" in text
     assert "drift" in text
     assert "≤ 20" in text
+    assert "0 of 1 expectations hold" in text
 
 
 def test_the_page_says_when_where_and_with_what_it_was_made_and_what_was_rejected(page):
