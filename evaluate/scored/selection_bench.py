@@ -7,6 +7,7 @@ import numpy as np
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.scored.selection import select
+from hspcgan.pipeline.bench.memory import own_gb
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 
@@ -38,12 +39,3 @@ def measure(path: Path) -> dict[str, float]:
         "total_sec": time.perf_counter() - start,
         "own_gb": peak - before,
     }
-
-
-def own_gb() -> float:
-    """Returns the memory of this process in GB, without pages of memory-mapped files; 0 outside Linux."""
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return 0.0
-    rows = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return int(rows["RssAnon"].split()[0]) * 1024 / 1e9

@@ -16,10 +16,10 @@ class BenchConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    kind: Literal["graphs", "annotate", "encode", "scale", "train"] = Field(
+    kind: Literal["graphs", "annotate", "encode", "scale", "train", "evaluate"] = Field(
         description="What is measured. graphs: parsing captions into concepts and scene graphs; annotate: only the "
         "annotator; encode: encoding captions and their phrases into features; scale: ingest, concepts, writer and "
-        "reader on many captions; train: steps, loader, mining and sampling."
+        "reader on many captions; train: steps, loader, mining and sampling; evaluate: the stages of an evaluation."
     )
     captions: int = Field(ge=2, le=100_000_000, description="Number of captions for hspcgan's code.")
     compared: int = Field(
@@ -58,14 +58,17 @@ class BenchConfig(BaseModel):
         56, ge=8, le=2_048, description="Input image size of the random CLIP, in pixels; 224 in ViT-B/32."
     )
     width: int = Field(
-        64, ge=8, le=65_536, description="scale: width of the random features that replace CLIP's; 512 in ViT-B/32."
+        64,
+        ge=8,
+        le=65_536,
+        description="scale, evaluate: width of the random features that replace CLIP's; 512 in ViT-B/32.",
     )
     photos: Path | None = Field(
         None,
         description="scale: folder of photos for the image store comparison; if empty, random images are used.",
     )
     folder: Path | None = Field(
-        None, description="scale: folder for the data and the caches; if empty, a temporary folder is used."
+        None, description="scale, evaluate: folder for the data and the caches; if empty, a temporary folder is used."
     )
     bars: dict[str, float] = Field(default={}, description="Limit of each measured value, by the name of the value.")
 

@@ -15,14 +15,18 @@ from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.stages.prepare import prepare
 
 
-def random_clip(path: Path, bench: BenchConfig) -> Path:
-    """Writes a CLIP file with random weights and the sizes in the manifest; returns its path."""
+def random_clip(path: Path, bench: BenchConfig, embed_dim: int | None = None) -> Path:
+    """Writes a CLIP file with random weights and the sizes in the manifest; returns its path.
+
+    `embed_dim`: width of the features; by default the width of the text tower, as in ViT-B/32.
+    """
     import torch
 
     torch.manual_seed(0)
     network = network_module().CLIP(
-        embed_dim=bench.clip_width, image_resolution=bench.resolution, vision_layers=12, vision_width=bench.image_width,
-        vision_patch_size=bench.patch, context_length=77, vocab_size=49408, transformer_width=bench.clip_width,
+        embed_dim=embed_dim or bench.clip_width, image_resolution=bench.resolution,
+        vision_layers=12, vision_width=bench.image_width, vision_patch_size=bench.patch,
+        context_length=77, vocab_size=49408, transformer_width=bench.clip_width,
         transformer_heads=bench.clip_width // 64, transformer_layers=bench.clip_layers,
     )  # fmt: skip
     torch.save(network.state_dict(), path)

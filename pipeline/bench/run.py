@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from hspcgan.model.common.errors import ManifestError
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
+from hspcgan.pipeline.bench.random_clip import of_room
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.stages import engines
@@ -31,6 +32,8 @@ def run(manifest: Manifest) -> tuple[str, bool]:
               f"{os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}")  # fmt: skip
     if bench.kind == "train":
         figures = list(_train(manifest, bench, parse))
+    elif bench.kind == "evaluate":
+        figures = list(of_room("evaluation")(manifest, bench, parse))
     else:
         with engines.one_thread():  # compare one core with one core
             figures = list(_kind(bench.kind)(bench, parse))
@@ -44,7 +47,7 @@ def run(manifest: Manifest) -> tuple[str, bool]:
 
 def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterator[Figure]:
     """Runs the benchmark of the trainer on a cache made with a random CLIP."""
-    from hspcgan.pipeline.bench.random_clip import of_room, prepared
+    from hspcgan.pipeline.bench.random_clip import prepared
     from hspcgan.pipeline.concepts import Parser
 
     figures = of_room("train")

@@ -81,3 +81,19 @@ def test_a_manifest_without_a_bench_section_is_refused():
     result = hspcgan("bench", "toybirds")
     assert result.exit_code == 2
     assert "has no `bench` section" in result.output
+
+
+def test_an_evaluation_is_measured_by_stage_and_repeated(tmp_path):
+    small = {
+        "bench.captions": 24, "bench.width": 16, "bench.resolution": 56, "bench.patch": 14, "bench.folder": tmp_path,
+        "bench.bars": "{memory_gb: 1}", "model.image_size": 56, "model.channels": "[2,2,2,2,2]",
+        "evaluate.edits": 2, "evaluate.metrics": "[fid,clip_score,edit_consistency]",
+    }  # fmt: skip
+    options = [part for key, value in small.items() for part in ("-o", f"{key}={value}")]
+    result = hspcgan("bench", "bench/evaluate", *options)
+    assert result.exit_code == 0, result.output
+    found = figures(result.output)
+    assert found["images"] == 12
+    assert 0 < found["memory_gb"] < 1
+    assert all(found[f"{stage}_sec"] > 0 for stage in ("draw", "features", "score", "page", "again"))
+    assert list(tmp_path.iterdir()) == []

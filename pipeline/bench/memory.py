@@ -1,0 +1,47 @@
+"""Measures the memory of this process for benchmarks; 0 on systems other than Linux.
+
+Pages of mapped files are left out, since the system reclaims them when other processes need memory.
+"""
+
+import multiprocessing
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+STATUS = Path("/proc/self/status")
+
+
+def own_gb() -> float:
+    """Returns this process's own memory in GB, without pages of mapped files."""
+    if not STATUS.is_file():
+        return 0.0
+    rows = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+    return int(rows["RssAnon"].split()[0]) * 1024 / 1e9
+
+
+class OwnPeak(threading.Thread):
+    """Peak of `own_gb` inside the block, sampled ten times per second."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.gb, self.done = own_gb(), threading.Event()
+
+    def run(self) -> None:
+        while not self.done.wait(0.1):
+            self.gb = max(self.gb, own_gb())
+
+    def __enter__(self) -> "OwnPeak":
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.done.set()
+        self.join()
+
+
+def alone(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function in a new process, so that the peak of its memory is of this work only."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
