@@ -29,7 +29,7 @@ def find_checkpoint(name: str | Path) -> Path:
         found = pointer.parent / read_text(pointer).partition("\n")[0]
         if not (found / CARD).is_file():
             raise UserError(
-                f"{pointer} names {found.name}, which is missing; write a complete checkpoint's name into it"
+                f"{pointer} names {found.name}, which is missing; write the name of a complete checkpoint into it"
             )
         return found
     if path.is_dir():
@@ -72,7 +72,7 @@ def _found_clip(checkpoint: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class TextSettings:
-    """How captions were parsed and phrases worded when a checkpoint was trained."""
+    """The parser and template settings that a checkpoint was trained with."""
 
     parse: ParseConfig
     templates: dict[str, str]  # by kind of phrase

@@ -33,16 +33,16 @@ override_option = click.option(
               "Default: evaluate.checkpoints, or the latest checkpoint of the run.")  # fmt: skip
 @click.option("--images", multiple=True, metavar="FOLDER", type=click.Path(file_okay=False, exists=True),
               help="Folder of PNGs named after their caption ids, e.g. from another model; repeatable.")  # fmt: skip
-@click.option("--untrained", is_flag=True, help="Score the generator as it is before its first training step.")
-@click.option("--real", is_flag=True, help="Score real images, which gives the floor of FID and KID.")
+@click.option("--untrained", is_flag=True, help="Score the generator with its initial weights, before any training.")
+@click.option("--real", is_flag=True, help="Score real images, whose FID and KID are the floor: the lowest to expect.")
 @click.option("--label", metavar="NAME", help="Name of the result, if only one subject is scored.")
 @click.option("--only", multiple=True, metavar="METRIC", help="Compute and check only this metric; repeatable.")
 @click.option("--keep-images", is_flag=True, help="Write every image as RUN/evaluation/images/LABEL/CAPTION_ID.png.")
 @click.option("--update", is_flag=True,
               help="Write the measured values and what they depend on into the manifest.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print only one JSON object on standard output.")
-@click.option("--junit", type=OutFile, metavar="FILE", help="Write the verdicts as JUnit XML.")
-@click.option("--markdown", type=OutFile, metavar="FILE", help="Write a summary as Markdown, e.g. for a CI job.")
+@click.option("--junit", type=OutFile, metavar="FILE", help="Write the verdicts to this file as JUnit XML.")
+@click.option("--markdown", type=OutFile, metavar="FILE", help="Write a Markdown summary to this file, e.g. for CI.")
 @override_option
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...], untrained: bool, real: bool,
@@ -114,7 +114,7 @@ def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
 
 
 def _exit(results: Sequence[Result], update: bool) -> None:
-    """Exits with 3 if a subject could not be scored, with 1 on drift."""
+    """Exits with code 3 if a subject could not be scored, else with 1 if a value is outside its expected range."""
     from hspcgan.model.common.errors import CheckFailedError, UserError
 
     if any(result.error for result in results):
@@ -208,7 +208,7 @@ def _run_folders(ctx: click.Context, argument: click.Parameter, given: tuple[Pat
 @click.argument("run", type=click.Path(path_type=Path), callback=_run_folder)
 @click.option("--beside", "others", multiple=True, type=click.Path(path_type=Path), metavar="RUN",
               callback=_run_folders,
-              help="Another run, to show its checkpoints in additional columns; repeatable.")  # fmt: skip
+              help="Another run, whose checkpoints are shown in additional columns; repeatable.")  # fmt: skip
 @click.option("--out", type=OutFile, help="File to write; default RUN/report.html.")
 @click.option("--dry-run", is_flag=True, help="Check the run folder; write nothing.")
 def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool) -> None:

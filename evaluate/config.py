@@ -17,21 +17,23 @@ DEFAULT_METRICS = tuple(name for name, metric in METRICS.items() if metric.by_de
 
 
 class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """The range that a metric value must be in, ends included: min and max, or a value with a tolerance."""
+    """The range (inclusive) that a metric value must be in: min and max, or a value with a tolerance."""
 
     min: Finite | None = Field(None, description="Smallest value that passes.")
     max: Finite | None = Field(None, description="Largest value that passes.")
     value: Finite | None = Field(None, description="Expected value; needs exactly one of abs, rel, se.")
-    abs: Finite | None = Field(None, ge=0, description="Largest distance from `value`.")
-    rel: Finite | None = Field(None, ge=0, description="Largest distance from `value`, as a share of `value`.")
-    se: Finite | None = Field(None, ge=0, description="Largest distance from `value`, in measured standard errors.")
-    n: int | None = Field(None, ge=1, description="Required N of the metric value; a different N counts as drift.")
+    abs: Finite | None = Field(None, ge=0, description="Largest allowed difference from `value`.")
+    rel: Finite | None = Field(None, ge=0, description="Largest allowed difference from `value`, relative to `value`.")
+    se: Finite | None = Field(
+        None, ge=0, description="Largest allowed difference from `value`, as a multiple of the measured standard error."
+    )
+    n: int | None = Field(None, ge=1, description="Number of images N that the value must be measured with.")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Bound:
         tolerances = [name for name in ("abs", "rel", "se") if getattr(self, name) is not None]
         if self.value is None and tolerances:
-            raise UserError(f"{tolerances[0]} is a tolerance for `value`, which is missing")
+            raise UserError(f"{tolerances[0]} is a tolerance for `value`, but `value` is missing; add it")
         if self.value is not None and len(tolerances) != 1:
             raise UserError(f"value needs exactly one of abs, rel and se, got {', '.join(tolerances) or 'none'}")
         if self.value is None and self.min is None and self.max is None:
@@ -55,8 +57,8 @@ class Settings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
     samples: int = Field(description="Number of images scored.")
     split: str = Field(description="Split of the captions.")
-    reference: str = Field(description="Split or file of the reference.")
-    caption: str = Field(description="Caption that is used for each image.")
+    reference: str = Field(description="Split of the real reference images, or reference file.")
+    caption: str = Field(description="How the caption of each image is selected: keyed or first.")
     seed: int = Field(description="Seed for images, captions and noise.")
 
 
@@ -79,7 +81,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         None,
         ge=2,
         le=10_000_000,
-        description="N: the number of images to score, and of real reference images; if absent, half of the split.",
+        description="Number N of images to score, and also of real reference images; if absent, half of the split.",
     )
     split: str = Field("test", description="Split of the cache to take captions from.")
     reference: str | None = Field(
@@ -94,7 +96,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     )
     caption: Literal["first", "keyed"] = Field(
         "keyed",
-        description="Caption to draw for each image. keyed: selected by a hash of seed and key; first: the first.",
+        description="Which caption of an image to draw. keyed: selected by a hash of seed and key; first: the first.",
     )
     seed: int = Field(
         0, ge=0, le=2**63 - 1, description="Seed for the choice of images and captions, and for the noise."
@@ -102,15 +104,15 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     scorers: dict[str, str] = Field(
         {"held-out": "toy-scorer", "trainer": "toy-clip"},
         min_length=1,
-        description="Label of a scorer, as in the names of its values → CLIP weights: a shipped name or a path.",
+        description="Label of a scorer, used in the names of its values → CLIP weights: a shipped name or a path.",
     )
     metrics: tuple[str, ...] = Field(
-        DEFAULT_METRICS, min_length=1, description=f"Metrics to compute, from {', '.join(METRICS)}."
+        DEFAULT_METRICS, min_length=1, description=f"Metrics to compute; available: {', '.join(METRICS)}."
     )
     inception: str | None = Field(
         None,
-        description="Folder of inception-2015-12-05.pt for FID and KID as in publications; if absent, weights/ and the "
-        "folder of clean-fid are searched, and Inception is omitted if the file is in neither.",
+        description="Folder with inception-2015-12-05.pt, for FID and KID as in publications; if absent, the file is "
+        "searched in weights/ and in clean-fid's folder; without it, values by Inception are omitted.",
     )
     inception_mode: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = Field(
         "clean",
@@ -123,21 +125,22 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         24,
         ge=1,
         le=10_000,
-        description="Number of images to show in the grid and the report, beginning with the first.",
+        description="Number of images to show in the grid and the report, counted from the first image.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto selects cuda if there is a GPU.")
     published: dict[str, float] = Field(
         {},
         description="Published values of this model (fid, clip_score): shown but not checked, because they were "
-        "measured with another Inception and another CLIP.",
+        "measured with other Inception and CLIP weights.",
     )
     checkpoints: dict[str, str] = Field(
-        {}, description="Label → run, checkpoint folder or shipped name, scored if no --checkpoint is given."
+        {},
+        description="Label → checkpoint (run, checkpoint folder or shipped name); scored if no --checkpoint is given.",
     )
     expect: dict[str, Bound | dict[str, Bound]] | None = Field(
         None,
         description="Name of a metric value, or its beginning (`fid/held-out-clip`) → bounds for every checkpoint; or "
-        "checkpoint label → such names and bounds for this checkpoint. A value out of bounds gives exit code 1.",
+        "checkpoint label → such names with bounds for this checkpoint. A value out of bounds gives exit code 1.",
     )
     lock: Lock | None = Field(
         None,
@@ -155,7 +158,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     @field_validator("expect", mode="before")
     @classmethod
     def _typed(cls, expect: Any) -> Any:
-        """Decides whether each entry is a bound or a label, so that problems are reported only for that type."""
+        """Validates each entry as a bound or as a checkpoint label with bounds; problems are reported for that type."""
         if not isinstance(expect, dict):
             return expect
         typed: dict[str, Any] = {}
@@ -166,7 +169,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
             unknown = sorted(figure for figure in value if metric_of(figure) not in METRICS)
             if unknown or not value:
                 raise UserError(
-                    f"{name!r} is neither a value of a known metric ({', '.join(METRICS)}) nor a checkpoint label "
+                    f"{name!r} is neither the name of a metric value ({', '.join(METRICS)}) nor a checkpoint label "
                     f"with such values{f'; unknown: {unknown}' if unknown else ''}"
                 )
             typed[name] = {figure: _bound((name, figure), bound) for figure, bound in value.items()}
@@ -181,7 +184,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         return named
 
     def expected_of(self, label: str) -> dict[str, Bound]:
-        """Returns the bounds for a checkpoint, by metric value; its own bounds override those for every checkpoint."""
+        """Returns the bounds for a checkpoint by metric name; its own bounds override those for every checkpoint."""
         expect = self.expect or {}
         shared = {name: bound for name, bound in expect.items() if isinstance(bound, Bound)}
         own = expect.get(label)
@@ -201,5 +204,5 @@ def _bound(where: tuple[str, ...], value: Any) -> Bound:
 
 
 def metric_of(figure: str) -> str:
-    """Returns the metric in the name of a value: attribute_accuracy for attribute_accuracy.place/held-out-clip/…"""
+    """Returns the metric in the name of a value: 'attribute_accuracy' for 'attribute_accuracy.place/held-out/…'."""
     return figure.split("/")[0].split(".")[0]

@@ -52,7 +52,7 @@ class EvaluationContext:
 
     @property
     def towers(self) -> list[Scorer]:
-        """All scorers, Inception last."""
+        """All scorers; Inception, if it is used, comes last."""
         return [*self.scorers, *([self.inception] if self.inception else [])]
 
     def towers_of(self, metric: str) -> list[Scorer]:
@@ -62,7 +62,7 @@ class EvaluationContext:
 
     @property
     def figure_prefixes(self) -> list[str]:
-        """The prefix metric/scorer of the name of each metric value that will be computed."""
+        """The name prefix `metric/scorer` of every metric value that will be computed."""
         return [head(metric, tower.label) for metric in self.config.metrics for tower in self.towers_of(metric)]
 
     @property
@@ -129,7 +129,7 @@ class EvaluationContext:
 
 
 def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = ()) -> EvaluationContext:
-    """Loads and checks everything that the manifest names, before anything is drawn. UserError if parts do not match.
+    """Loads and checks everything that the manifest names, before anything is drawn. UserError if they do not match.
 
     `validation`: use the captions of `evaluate.validation`, with which the trainer selects its best checkpoint.
     `only`: the metrics to compute and check instead of those in the manifest.

@@ -89,7 +89,7 @@ def _real_figures(context: EvaluationContext) -> list[Figure]:
 
 
 def with_real(results: Sequence[Result]) -> list[Result]:
-    """Adds a result for real images if there is none, so that every table has the floor at the same N."""
+    """Adds a result for real images if there is none, so that every table shows their values for the same N."""
     real = next((result.real for result in results if result.real), [])
     if not real or any(result.subject.kind == REAL for result in results):
         return list(results)

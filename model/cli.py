@@ -27,7 +27,7 @@ def models() -> None:
     "--all", "everything", is_flag=True, help="Fetch all weights that `hspcgan doctor` can report as missing."
 )
 @click.option("--to", "folder", type=OutFolder, default=Path("weights"),
-              show_default=True, help="Folder to download to; commands look in `weights`.")  # fmt: skip
+              show_default=True, help="Folder to download to; other commands look in `weights`.")  # fmt: skip
 def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
     """Download weights: CLIP, stanza's English models, Inception, FACTUAL's parser.
 

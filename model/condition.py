@@ -43,7 +43,7 @@ class Condition:
 
     @classmethod
     def of_sentence(cls, sentence: Tensor, slots: int) -> Condition:
-        """Returns captions that have only sentence features [B, d]; all entity slots are empty."""
+        """Returns a batch of captions with only sentence features [B, d]; all entity slots are empty."""
         batch, width = sentence.shape
         none = sentence.new_zeros(batch, 0, width)
         nowhere = torch.full((batch, 0), -1, dtype=torch.int64, device=sentence.device)

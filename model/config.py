@@ -56,7 +56,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         description="What local prompts attend to: all token features of the caption, or only the sentence feature.",
     )
     subtract_mean: bool = Field(
-        True, description="Subtract from each phrase feature the mean of its kind in the cache, in the prompt module."
+        True, description="In the prompt module, subtract from each phrase feature the cache's mean for its kind."
     )
     prompt_width: int | None = Field(
         None,
@@ -66,7 +66,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         "text features.",
     )
 
-    code_width: int = Field(64, ge=1, le=8_192, description="Channels of the code into which the noise is mapped.")
+    code_width: int = Field(64, ge=1, le=8_192, description="Channels of the code, which is computed from the noise.")
     middle_width: int = Field(
         32, ge=1, le=8_192, description="Channels between the two convolutions of an adaptor block."
     )
@@ -158,5 +158,5 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 def _scaled(blocks: Any, layers: int, what: str) -> list[int]:
     scaled = [block * layers // REFERENCE_LAYERS for block in blocks]
     if len(set(scaled)) != len(scaled):
-        raise UserError(f"{what}: an image tower of {layers} layers is too shallow for blocks {list(blocks)} of 12")
+        raise UserError(f"{what}: an image encoder of {layers} layers is too shallow for blocks {list(blocks)} of 12")
     return scaled

@@ -28,7 +28,7 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 def view_pixels(images: np.ndarray, view: str) -> Tensor:
-    """Converts square images uint8 [b, 3, H, H] → a view of them (one of VIEWS), float32 [b, 3, H, H] in [−1, 1].
+    """Returns one of VIEWS of square images; uint8 [b, 3, H, H] → float32 [b, 3, H, H] in [−1, 1].
 
     A corner crop has 7/8 of the height and width. It is scaled back to H by Pillow's bicubic filter (antialiased) and
     clamped, but not rounded to whole levels. "-flipped" then mirrors the view left to right.

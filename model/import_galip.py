@@ -80,7 +80,7 @@ def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -
 
 
 def _frozen(generator: State) -> State:
-    """Returns the image tower inside the generator, with the tensor names of CLIP."""
+    """Returns the weights of the image encoder inside the generator, with CLIP's tensor names."""
     return {key.removeprefix(FROZEN): value.float() for key, value in generator.items() if key.startswith(FROZEN)}
 
 
@@ -121,7 +121,7 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
 
 
 def _count(state: State, prefix: str) -> int:
-    """Returns the number of blocks under a prefix."""
+    """Returns the number of blocks whose tensor names begin with a prefix."""
     return len({key[len(prefix) + 1 :].partition(".")[0] for key in state if key.startswith(f"{prefix}.")})
 
 
@@ -159,7 +159,7 @@ def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], J
 
 
 def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
-    """Raises UserError if the frozen image tower inside the generator is not the image tower of `clip`."""
+    """Raises UserError if the frozen image encoder inside the generator is not that of `clip`."""
     ours = clip.network.visual.state_dict()
     theirs = _frozen(generator)
     unknown = sorted(theirs.keys() - ours.keys())

@@ -22,7 +22,7 @@ OPENAI = {
 
 
 def meta_clip(name: str) -> FrozenClip:
-    """Returns a CLIP of OpenAI on the meta device; KeyError if the name is not in `OPENAI`."""
+    """Returns one of OpenAI's CLIPs on the meta device; KeyError if the name is not in `OPENAI`."""
     return _clip(OPENAI[name], name)
 
 

@@ -1,4 +1,4 @@
-"""Lean trainer: turns cached features and images into checkpoints, logs and sample grids."""
+"""The trainer: turns cached features and images into checkpoints, logs and sample grids."""
 
 from typing import TYPE_CHECKING
 

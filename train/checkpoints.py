@@ -98,7 +98,7 @@ def best(folder: Path) -> Best | None:
         return Best(pointer.parent / name, float(value), figure)
     except ValueError as error:
         raise UserError(
-            f"{pointer} is damaged: expected the name of a checkpoint, then a value and its metric; remove it"
+            f"{pointer} is damaged: expected the name of a checkpoint, then a value and its metric; remove this file"
         ) from error
 
 
@@ -207,7 +207,7 @@ def _require_shape(state: Any) -> None:
         raise UserError(f"{', '.join(wrong)}: missing or of the wrong type")
     random = state["random"]
     if state["step"] < 0 or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
-        raise UserError("its step or random state is invalid")
+        raise UserError("the step or the random state is invalid")
 
 
 def _complete(root: Path) -> list[Path]:

@@ -41,7 +41,7 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
 
 
 def _plan(path: str, overrides: Sequence[str]) -> None:
-    """Print the plan of a run, then what is missing for the run or the step that it resumes at."""
+    """Print the plan of a run; then either what it lacks, or the step at which it resumes."""
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train import distributed, plan
     from hspcgan.train.config import TrainConfig

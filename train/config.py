@@ -30,12 +30,12 @@ class TrainConfig(BaseModel):
     max_seconds: float | None = Field(
         None, gt=0, le=1e9, description="Stop and save after this many seconds of training."
     )
-    batch_size: int = Field(32, ge=2, le=65_536, description="Number of images in a step, over all processes.")
+    batch_size: int = Field(32, ge=2, le=65_536, description="Number of images per step, summed over all processes.")
     accumulate: int = Field(
         1,
         ge=1,
         le=65_536,
-        description="Number of parts into which each process splits its rows; the step is the same, with less memory.",
+        description="Number of parts into which each process splits its rows; gives the same result with less memory.",
     )
     seed: int = Field(
         0, ge=0, le=2**63 - 1, description="Seed for weights, image order, choice of captions, flips, views and noise."
@@ -74,7 +74,8 @@ class TrainConfig(BaseModel):
         0.0,
         ge=0,
         description="Weight of a contrastive term in the generator loss: CLIP must distinguish an image's caption from "
-        "other captions in the batch and variants with one word swapped (swap_words); 0 (as in the paper) disables it.",
+        "other captions in the batch, and from variants with one word swapped (swap_words); 0 (as in the paper) "
+        "disables it.",
     )
     contrast_temperature: float = Field(0.05, gt=0, description="Softmax temperature of the contrastive term.")
     swap_words: tuple[tuple[str, ...], ...] = Field(
@@ -84,8 +85,8 @@ class TrainConfig(BaseModel):
     )
     mine_swaps: bool = Field(
         False,
-        description="Also mine the captions with one word swapped (swap_words) as mismatched captions of the "
-        "discriminator; false as in the paper.",
+        description="Also consider captions with one word swapped (swap_words) when mining the discriminator's "
+        "mismatched captions; false as in the paper.",
     )
     mode_seeking: float = Field(
         0.0,
@@ -152,7 +153,7 @@ class TrainConfig(BaseModel):
         None,
         ge=1,
         le=1_000_000_000,
-        description="Steps between evaluations with the settings in `evaluate`; if absent, there are none.",
+        description="Steps between evaluations with the settings in `evaluate`; if absent, there are no evaluations.",
     )
     best: str = Field(
         "fid",

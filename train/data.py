@@ -45,7 +45,7 @@ def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
 
 
 def noise_rows(seed: int, step: int, rows: int, noise_dim: int) -> np.ndarray:
-    """Returns normal noise for the global batch of a step, float32 [rows, noise_dim]; each process takes its slice."""
+    """Returns Gaussian noise for a step's global batch, float32 [rows, noise_dim]; each process takes its slice."""
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, step - GRID_STEP], dtype=np.uint64)))
     return generator.standard_normal((rows, noise_dim), dtype=np.float32)
 
@@ -146,7 +146,11 @@ class Batches:
         )
 
     def _condition(self, captions: np.ndarray) -> Condition:
-        """Returns the condition of this process's rows, padded as in the global batch so that rounding is equal."""
+        """Returns the condition of this process's rows.
+
+        It is padded to the longest caption of the global batch, so that floating-point results do not depend on the
+        number of processes.
+        """
         longest = int((self.cache.offsets[captions + 1] - self.cache.offsets[captions]).max())
         arrays = collate(self.cache.texts, captions[self.rows], self.n_entities, n_tokens=longest)
         return Condition.from_arrays(arrays)

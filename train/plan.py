@@ -54,7 +54,7 @@ def missing(manifest: Manifest) -> list[str]:
 
 
 def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list[str]:
-    """Returns the lines of the plan; without `run` they are computed from sizes and contain nothing about the data.
+    """Returns the lines of the plan; without `run`, they are computed from sizes only and do not describe the data.
 
     Raises:
         UserError: an invalid section, sizes that do not match, a CLIP that is neither on disk nor from OpenAI.
@@ -107,7 +107,7 @@ def tap_bytes(model: ModelConfig, clip: FrozenClip) -> int:
 
 
 def cached_taps_line(of_one: int, images: int | None) -> str:
-    """Returns the line on the RAM of `cache_taps: true`, from the bytes per image; `images` is None if unknown."""
+    """Returns the line about the RAM that `cache_taps: true` needs; `images`, their number, is None if unknown."""
     total = "" if images is None else f"{images * of_one / GB:.1f} GB, "
     hint = "; cache_taps: disk with taps.views needs no RAM" if images is None or images * of_one > LARGE else ""
     return f"cached taps: + {total}{of_one / 1e6:.3f} MB per image in the RAM of each process{hint}"

@@ -31,7 +31,7 @@ LOG, EVALUATIONS = "log.jsonl", "evaluations.jsonl"
 
 
 class RunLog:
-    """Logs the means of the step reports every `log_every` steps; only the main process writes.
+    """Logs the means of the steps' scalars every `log_every` steps; only the main process writes.
 
     A resumed run drops the lines that the interrupted run wrote after the checkpoint.
     """

@@ -20,7 +20,7 @@ log = logging.getLogger("hspcgan.evaluate")
 
 @dataclass(frozen=True)
 class CheckpointChoice:
-    """The checkpoint to draw with, and the device; `clip_path` names its CLIP if the card's file is missing."""
+    """The checkpoint and the device to draw with; `clip_path` replaces the CLIP file in its card if that is missing."""
 
     checkpoint: str
     clip_path: str | None = None

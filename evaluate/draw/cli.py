@@ -30,7 +30,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--checkpoint", default="toy-hspcgan", show_default=True, metavar="PATH",
                          help="A run, a checkpoint folder, RUN/checkpoints/best or a shipped name."),
             click.option("--clip", "clip_path", metavar="PATH",
-                         help="CLIP of the checkpoint, if the file that its card names is missing."),
+                         help="CLIP weights of the checkpoint, if the file named in its card is missing."),
             click.option("--allow-unverified", is_flag=True,
                          help="Open a TorchScript CLIP even if its sha256 is not that of an OpenAI model."),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
@@ -39,7 +39,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
                          show_default=True, help="Folder to write to."),
             click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
                          help="Device to draw on."),
-            click.option("--dry-run", is_flag=True, help="Print the names of the files; write nothing."),
+            click.option("--dry-run", is_flag=True, help="Print the names of the files to be written; write nothing."),
         )
     ):  # fmt: skip
         drawing = decorate(drawing)
@@ -128,7 +128,7 @@ def interpolate(
 @click.command()
 @click.argument("text")
 @click.option("--replace", "replacements", type=(str, str), multiple=True, metavar="OLD NEW",
-              help="Words of TEXT and their replacement; repeatable, each is applied separately.")  # fmt: skip
+              help="Words of TEXT and their replacement. Repeatable; each replacement gives one variant.")  # fmt: skip
 @_count
 @_shared
 def edit(

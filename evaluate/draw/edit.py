@@ -26,13 +26,16 @@ class Edits:
     out: Path
 
     def texts(self) -> list[str]:
-        """Returns the caption and its variants. UserError without replacements, or if the caption lacks a word."""
+        """Returns the caption and its variants. UserError if there is nothing to replace, or a word is missing."""
         if not self.replacements:
             raise UsageError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
         return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]
 
     def files(self) -> list[Path]:
-        """Returns the files to write: by caption and seed, the grid last. UserError as in `texts` and `clean_texts`."""
+        """Returns the files to write, sorted by caption and seed, the grid last.
+
+        UserError as in `texts` and `clean_texts`.
+        """
         texts = self.texts()
         clean_texts(texts)
         names = [f"{i:02d}-{slug(text)}" for i, text in enumerate(texts)]
@@ -58,8 +61,8 @@ def edit(edits: Edits, choice: CheckpointChoice) -> list[Path]:
 
 
 def replaced(text: str, old: str, new: str) -> str:
-    """Returns the caption with every whole-word `old` replaced with `new`. UserError if it does not contain `old`."""
+    """Replaces `old` with `new` wherever it occurs as whole words. UserError if the caption does not contain it."""
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:
-        raise UsageError(f"--replace {old!r}: not in the caption {text!r}; give words of the caption")
+        raise UsageError(f"--replace {old!r}: the caption {text!r} does not contain this; give words of the caption")
     return changed

@@ -17,7 +17,7 @@ from hspcgan.model.networks.generator import Generator
 
 
 def noise(seeds: Sequence[int], sample_ids: Sequence[str], noise_dim: int) -> np.ndarray:
-    """Returns normal noise float32 [B, noise_dim]; each row depends only on its seed and sample id (keyed Philox)."""
+    """Returns Gaussian noise float32 [B, noise_dim]; each row depends only on its seed and sample id (keyed Philox)."""
     rows = []
     for seed, sample_id in zip(seeds, sample_ids, strict=True):
         key = np.frombuffer(hashlib.sha256(f"{seed}/{sample_id}".encode()).digest()[:16], dtype="<u8")

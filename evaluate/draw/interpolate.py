@@ -1,4 +1,4 @@
-"""Draws the steps between captions, or between the noises of two seeds, for `hspcgan interpolate`."""
+"""Draws interpolations between captions, or between the noise vectors of two seeds, for `hspcgan interpolate`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Captions in the order of the frames, seeds of the first and last noise, number of frames including both ends."""
+    """The captions in order, the seeds of the first and last frame, and the number of frames including these two."""
 
     texts: tuple[str, ...]
     seeds: tuple[int, int]
@@ -34,13 +34,17 @@ class Interpolation:
     out: Path
 
     def files(self) -> tuple[Path, Path]:
-        """Returns strip and GIF. UserError as in `clean_texts`, if all frames would be equal, or for too few frames."""
+        """Returns the paths of strip and GIF.
+
+        UserError as in `clean_texts`, or if there are too few frames, or if all frames would be equal.
+        """
         clean_texts(self.texts)
         if len(set(self.texts)) == 1 and self.seeds[0] == self.seeds[1]:
             raise UsageError("nothing to interpolate: one caption and one seed; give a second TEXT or --to-seed")
         if self.frames < len(self.texts):
             raise UsageError(
-                f"{self.frames} frames for {len(self.texts)} captions; give --frames {len(self.texts)} or more"
+                f"{self.frames} frames are too few for {len(self.texts)} captions; "
+                f"give --frames {len(self.texts)} or more"
             )
         ends = "-to-".join(dict.fromkeys(slug(text, 30) for text in (self.texts[0], self.texts[-1])))
         # Other captions in between, or after the first 30 characters, need another file name.
@@ -51,7 +55,7 @@ class Interpolation:
 
 
 def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
-    """Writes the strip and the GIF (forwards and backwards) and returns their paths.
+    """Writes the frames as a strip and as a GIF that plays forwards and backwards; returns both paths.
 
     UserError as in `Interpolation.files` and `make_folder`, and for weights that are missing or do not match.
     """
@@ -65,7 +69,7 @@ def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
 
 @torch.inference_mode()
 def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
-    """Draws all frames; uint8 [frames, H, W, 3]."""
+    """Draws all frames and returns them, uint8 [frames, H, W, 3]."""
     loaded, condition = open_for_texts(choice, request.texts)
     generator, device = loaded.generator, loaded.generator.device
     places = np.linspace(0, 1, request.frames)
@@ -84,7 +88,7 @@ def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
 
 
 def _labels(request: Interpolation) -> list[str]:
-    """Returns a label per frame: each caption under the nearest frame, and the seeds under both ends if they differ."""
+    """Returns a label per frame: each caption for its nearest frame; seeds for the first and last, if they differ."""
     labels = [""] * request.frames
     for i, text in enumerate(request.texts):
         labels[round(i * (request.frames - 1) / max(len(request.texts) - 1, 1))] = text

@@ -105,6 +105,6 @@ def read_png(path: Path) -> np.ndarray:
 
 
 def slug(text: str, longest: int = 60) -> str:
-    """Returns a caption as part of a file name: lower case, words joined by hyphens; "text" if nothing remains."""
+    """Converts a caption to part of a file name: lower case, words joined by hyphens; "text" if nothing remains."""
     words = re.sub(r"[^\w]+", "-", text.lower()).strip("-_")
     return words[:longest].rstrip("-") or "text"

@@ -28,7 +28,7 @@ class Request:
     grid: bool
 
     def files(self) -> list[Path]:
-        """Returns the files to write: by caption, then by seed, then the grid. UserError as in `clean_texts`."""
+        """Returns the files to write, sorted by caption, then seed; the grid is last. UserError as in `clean_texts`."""
         clean_texts(self.texts)
         names = [slug(text) for text in self.texts]
         if len(set(names)) < len(names):

@@ -16,7 +16,7 @@ from hspcgan.pipeline.concepts import Parser
 
 
 def clean_texts(texts: Sequence[str]) -> list[str]:
-    """Returns each caption as ingest would store it. If ingest would reject it, UserError with its number."""
+    """Returns each caption as ingest would store it. UserError with its number if ingest would reject it."""
     from hspcgan.pipeline.stages.caption_text import clean_caption
 
     clean = []
@@ -31,7 +31,7 @@ def clean_texts(texts: Sequence[str]) -> list[str]:
 def conditions_from_texts(
     texts: Sequence[str], clip: FrozenClip, templates: Mapping[str, str], parser: Parser | None, n_entities: int = 6
 ) -> Condition:
-    """Returns a condition per clean caption: concepts from `parser`, features from `clip`, phrases worded by templates.
+    """Returns a condition per clean caption: concepts from `parser`, phrases from templates, features from `clip`.
 
     Without a parser, captions have no concepts. Captions beyond CLIP's context length are truncated; `doubts` reports
     them. UserError if CLIP returns features that are not finite.

@@ -81,7 +81,7 @@ def named_things(text: str) -> Iterator[Named]:
 
 
 def attribute_accuracy(seen: Seen) -> list[Measured]:
-    """Returns the share of right choices, one part for each kind of attribute in the captions.
+    """Returns the share of correct choices, separately for each kind of attribute in the captions.
 
     The stored table has the share of each caption, and its choices in the column `attributes`.
     """
@@ -97,7 +97,7 @@ def attribute_accuracy(seen: Seen) -> list[Measured]:
 
 
 def caption_accuracy(seen: Seen) -> list[Measured]:
-    """Returns the share of captions with all attributes right."""
+    """Returns the share of captions for which all choices are correct."""
     rows: dict[int, bool] = {}
     for one in _choices(seen):
         rows[one.row] = rows.get(one.row, True) and one.right
@@ -139,7 +139,7 @@ def _choices(seen: Seen) -> list[Choice]:
 
 
 def _of_kind(kind: str, found: Sequence[Choice]) -> Measured | None:
-    """Returns the share of right choices of one kind, and in `rows` the share of each caption; None without choices."""
+    """Returns the share of correct choices of one kind, and in `rows` the share per caption; None without choices."""
     if not found:
         return None
     by_row: dict[int, list[bool]] = {}

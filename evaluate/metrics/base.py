@@ -16,7 +16,7 @@ Better = Literal["lower", "higher"]
 
 @dataclass
 class Seen:
-    """Raw features from one scorer, not normalised: generated images, real images, captions.
+    """Unnormalised features from one scorer, of generated images, real images and captions.
 
     `extra` holds additional images that a metric requests with `needs`, see `Metric`.
     """
@@ -38,7 +38,7 @@ class Seen:
         return self.texts(texts)
 
     def once(self, key: str, compute: Callable[[], Any]) -> Any:
-        """Returns the result of `compute`, which is called only the first time."""
+        """Returns the result of `compute` for a key; it is computed once and then reused."""
         if key not in self._once:
             self._once[key] = compute()
         return self._once[key]

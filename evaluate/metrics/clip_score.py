@@ -19,14 +19,14 @@ def clip_score(seen: Seen) -> list[Measured]:
 
 
 def r_precision(seen: Seen) -> list[Measured]:
-    """Returns the share of images closest to their own caption among 100 (R-precision with R = 1, as in AttnGAN)."""
+    """Returns the share of images whose own caption ranks first of 100 (R-precision with R = 1, as in AttnGAN)."""
     found = ranks(seen.images, seen.text_features(seen.captions), seen.captions, CANDIDATES)
     share = intervals.share({row: rank == 1 for row, rank in enumerate(found.tolist())})
     return [replace(share, details={"rank": dict(enumerate(found.tolist()))})]
 
 
 def ranks(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candidates: int) -> np.ndarray:
-    """Returns int [N]: the rank of each image's own caption by cosine, compared with `candidates - 1` following rows.
+    """Returns int [N]: the rank, by cosine, of each image's own caption among it and the `candidates - 1` next rows.
 
     Rank 1 is best. The rows wrap around; captions equal to the image's own are ignored, and different captions with
     an equal score count as better.
@@ -40,12 +40,12 @@ def ranks(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candid
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Returns the cosine of each row of [N, d] with the same row of [N, d] → [N]."""
+    """Returns the cosine of corresponding rows; [N, d], [N, d] → [N]."""
     return np.einsum("nd,nd->n", unit(a), unit(b))
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Divides rows [N, d] by their norm."""
+    """Divides each row of [N, d] by its norm."""
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 

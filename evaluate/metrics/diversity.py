@@ -1,4 +1,4 @@
-"""Measures how much images from one caption vary with the noise; real scenes for one caption are the comparison."""
+"""Measures how much images from one caption vary with the noise, for comparison with real scenes for one caption."""
 
 from __future__ import annotations
 

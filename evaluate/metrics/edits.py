@@ -28,7 +28,7 @@ class EditedPairs:
 
 
 def edit_consistency(seen: Seen) -> list[Measured]:
-    """Returns four parts; `stayed` is missing if no caption names anything besides the edited colour.
+    """Returns the metric's four parts; `stayed` is missing if no caption names anything besides the edited colour.
 
     followed: share of edits after which each image is closer to its own caption than to the other caption.
     direction: cosine between image difference and caption difference (Gal et al. 2022, directional similarity).
@@ -66,11 +66,11 @@ def _stayed(pairs: EditedPairs, seen: Seen) -> dict[int, bool]:
 
 
 def _cosine_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Returns the cosine of rows; 0 if a row is zero, since an unchanged image has no direction of change."""
+    """Returns the cosine of corresponding rows; 0 for a zero row, since an unchanged image has no direction."""
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.einsum("nd,nd->n", a, b) / np.where(lengths > 0, lengths, 1) * (lengths > 0)
 
 
 def _no_rows(measured: Measured) -> Measured:
-    """Returns a copy with empty `rows`, since they are numbered by edit here, not by scored caption."""
+    """Returns a copy without `rows`, because rows here are edits, not scored captions."""
     return Measured(measured.value, measured.n, measured.se, measured.low, measured.high, measured.part)

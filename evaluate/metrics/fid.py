@@ -59,7 +59,7 @@ def frechet(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean [d] and covariance [d, d], divided by N − 1, in float64."""
+    """Returns mean [d] and unbiased covariance [d, d] (divisor N − 1), in float64."""
     mean = _mean(rows)
     return mean, sum(block.T @ block for block in _centred(rows, mean)) / (len(rows) - 1)
 
@@ -74,7 +74,7 @@ def _centred(rows: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
-    """Computes the Fréchet distance from singular values, without a matrix root, for the many subsets of an interval.
+    """Computes the Fréchet distance from singular values, without a matrix square root; used for intervals.
 
     With X and Y the centred rows, tr √(Σ₁Σ₂) = ‖X Yᵀ‖* / √((N−1)(R−1)), the sum of singular values. If there are
     more rows than dimensions, the triangular factors of X and Y, which have the same XᵀX and YᵀY, are used instead.
@@ -88,7 +88,7 @@ def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _triangular(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Returns the centred rows or, for more than d rows, the factor R [d, d] of rows = Q R, computed in blocks."""
+    """Returns the centred rows; for more than d rows, the factor R [d, d] of their QR decomposition, in blocks."""
     if len(rows) <= rows.shape[1]:
         return rows - mean
     found = np.zeros((0, rows.shape[1]))
@@ -116,7 +116,7 @@ def kernel(features: np.ndarray, reference: np.ndarray, seed: int = 0) -> float:
 
 
 class _Float64Rows:
-    """An array that converts only the rows that are read to float64; clean-fid reads random subsets."""
+    """An array that converts rows to float64 only when they are read; clean-fid reads random subsets."""
 
     def __init__(self, rows: np.ndarray):
         self.rows, self.shape = rows, rows.shape
@@ -134,7 +134,7 @@ def kernel_fast(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def progress(untrained: float, trained: float, floor: float) -> float | None:
-    """Returns the progress from the untrained generator (0) to the floor of real images (1).
+    """Returns the position of `trained` on a scale from the untrained generator (0) to the floor, real images (1).
 
     All three are distances to the same reference with the same N. None if the untrained generator is no worse than the
     floor, because then the scorer cannot distinguish images.

@@ -19,7 +19,7 @@ SUBSETS = 100
 
 
 def mean(rows: Mapping[int, float], part: str = "") -> Measured:
-    """Returns the mean of values by caption row; its interval is the 95 % percentile bootstrap (Efron 1979)."""
+    """Returns the mean of values given by caption row, with the 95 % percentile bootstrap interval (Efron 1979)."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, rng = len(values), np.random.default_rng(0)
     together = max(1, DRAWN // n)  # resamples at a time, so that memory does not grow with n
@@ -30,7 +30,7 @@ def mean(rows: Mapping[int, float], part: str = "") -> Measured:
 
 
 def share(rows: Mapping[int, bool], part: str = "") -> Measured:
-    """Returns the share of true rows with the Wilson interval (1927): for 191 of 191, it is 98.0 to 100 %."""
+    """Returns the share of rows that are true, with Wilson's interval (1927), such as 98.0 to 100 % for 191 of 191."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, p = len(values), float(values.mean())
     centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
@@ -42,7 +42,7 @@ def share(rows: Mapping[int, bool], part: str = "") -> Measured:
 def distance(
     value: float, statistic: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray, seed: int = 0
 ) -> Measured:
-    """Returns a distance of two sets [N, d] and [R, d] with its interval; `value` is the distance of the whole sets.
+    """Adds an interval to `value`, the distance between the complete sets [N, d] and [R, d].
 
     Uses a delete-d jackknife with d half of each set (Shao and Wu 1989), for which the factor m / (n − m) is 1: the
     standard deviation of the distance over random halves, drawn without replacement, estimates the standard error of

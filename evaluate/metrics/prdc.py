@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: realism of single images, and how much of the real set is covered.
+"""Precision, recall, density and coverage: how realistic images are, and how much of the real set they cover.
 
 Follows Kynkäänniemi et al. 2019 (precision, recall) and Naeem et al. 2020 (density, coverage), with the k nearest
 neighbours in the features of a scorer. Intervals are over generated images (precision, density) or real images
@@ -29,7 +29,7 @@ def recall(seen: Seen) -> list[Measured]:
 
 
 def density(seen: Seen) -> list[Measured]:
-    """Returns the mean number of real neighbourhoods around an image, divided by k; above 1 in dense regions."""
+    """Returns the mean number of real neighbourhoods that contain an image, divided by k; above 1 in dense regions."""
     return [intervals.mean(dict(enumerate(_compared(seen)["density"].tolist())))]
 
 
@@ -57,7 +57,7 @@ def _compared(seen: Seen) -> dict[str, np.ndarray]:
 
 
 def _without_rows(measured: Measured) -> Measured:
-    """Returns a copy with empty `rows`, since they are numbered by real image here, not by scored caption."""
+    """Returns a copy without `rows`, because rows here are real images, not scored captions."""
     return Measured(measured.value, measured.n, measured.se, measured.low, measured.high)
 
 

@@ -127,7 +127,7 @@ class Site:
         return await _sheet(drawn, labels, columns=len(state.captions) if state.b else min(state.count, 4))
 
     async def strip(self, request: Request) -> Response:
-        """Returns the images from A to B in one row."""
+        """Returns the interpolated images from caption A to caption B in one row."""
         state = self._state(request)
         if not state.b:
             raise HTTPException(400, "Caption B is empty; enter a second caption to interpolate to.")
@@ -135,7 +135,7 @@ class Site:
         return await _sheet(drawn, [state.a, *[""] * (FRAMES - 2), state.b], columns=FRAMES)
 
     async def style(self, _: Request) -> Response:
-        """Returns the style sheet that all pages share, with the rules of this page."""
+        """Returns the style sheet that all pages share, followed by the rules of this page."""
         return Response(self.css, media_type="text/css")
 
     async def icon(self, _: Request) -> Response:
@@ -155,7 +155,7 @@ class Site:
             raise HTTPException(400, str(error)) from error
 
     async def _drawn(self, request: Request, state: State, wanted: Sequence[Picture]) -> list[Drawn]:
-        """Returns images from memory, or draws them when it is their turn, unless the client disconnects."""
+        """Returns images from memory, or draws them at the request's turn; stops if the client disconnects."""
         studio = self.checkpoints.opened(state.checkpoint)
         kept = [drawn for picture in wanted if studio and (drawn := studio.kept(picture))]
         if len(kept) == len(wanted):
@@ -183,7 +183,7 @@ class Site:
 
 
 class Parts(StreamingResponse):
-    """A page sent in parts; if the client disconnects, the generator stops at once and leaves the queue."""
+    """A page that is sent in parts; if the client disconnects, drawing stops and the request leaves the queue."""
 
     def __init__(self, parts: AsyncGenerator[str, None]) -> None:
         super().__init__(parts, media_type="text/html")

@@ -14,7 +14,7 @@ from hspcgan.model.common.printable import echo
     "--checkpoint", metavar="RUN", help="Checkpoint to list first: a run, a checkpoint folder or a shipped name."
 )
 @click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
-              help="Folder of further runs to list.")  # fmt: skip
+              help="Folder with more runs to list.")  # fmt: skip
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="Port; 0 selects a free port."
 )

@@ -1,4 +1,4 @@
-"""Load test: many clients request pages and images from a separate playground at once; no response may be lost."""
+"""Load test: many clients at once request pages and images from a separate playground; no response may be lost."""
 
 from __future__ import annotations
 

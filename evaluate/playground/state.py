@@ -21,7 +21,7 @@ FRAMES = 9  # in an interpolation
 
 @dataclass(frozen=True)
 class State:
-    """Caption `a`, caption `b` (can be empty), and seeds seed … seed + count − 1; both captions use each seed."""
+    """Caption `a`, caption `b` (can be empty), and the seeds seed … seed + count − 1, used for both captions."""
 
     a: str = "a small yellow bird with a white belly is perched on a branch"
     b: str = "a small yellow bird with a red belly is perched on a branch"
@@ -31,7 +31,7 @@ class State:
 
     @property
     def captions(self) -> dict[str, str]:
-        """The captions that are not empty, by side: a, b."""
+        """The captions that are not empty, by side (a or b)."""
         return {side: text for side, text in (("a", self.a), ("b", self.b)) if text}
 
     @property

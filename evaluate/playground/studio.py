@@ -41,7 +41,7 @@ PART = 4  # images to draw before checking for anything else, such as a client t
 
 
 class Kept(Generic[T]):
-    """The KEPT most recently used values, by key."""
+    """A cache of the KEPT most recently used values, by key."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[Hashable, T] = OrderedDict()
@@ -144,7 +144,7 @@ class Studio:
 
 
 class RememberingParser(Parser):
-    """A parser that keeps the concepts of recent captions, which both the page and the prompts need."""
+    """A parser that caches the concepts of recent captions, since both the page and the prompts need them."""
 
     def __init__(self, config: ParseConfig) -> None:
         super().__init__(config)

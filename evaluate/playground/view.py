@@ -55,7 +55,7 @@ def pictures(state: State) -> list[Picture]:
 
 
 def frames(state: State) -> list[Picture]:
-    """Returns the images from A to B, with the noise of the first seed."""
+    """Returns the interpolated images from caption A to caption B, with the noise of the first seed."""
     return [Picture(state.a, state.b, frame, state.seed) for frame in range(FRAMES)]
 
 
@@ -79,7 +79,7 @@ def cards(state: State, drawn: Mapping[Picture, Drawn]) -> list[dict[str, Any]]:
 
 
 def mean_scores(state: State, drawn: Mapping[Picture, Drawn]) -> list[tuple[str, list[str]]]:
-    """Returns per caption the mean scores of its images with captions A and B; nothing if there is only one caption."""
+    """Returns per caption the mean scores of its images with captions A and B; empty if there is only one caption."""
     rows = []
     for side in state.captions if state.b else ():
         own = [image.scores for picture, image in drawn.items() if picture.frame == FRAME[side] and image.scores]

@@ -74,7 +74,7 @@ def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Returns about `count` round numbers from at most `low` to at least `high`."""
+    """Returns about `count` round numbers for an axis that covers `low` to `high`."""
     if high <= low:
         low, high = low - max(abs(low), 1e-6) * 0.1, high + max(abs(high), 1e-6) * 0.1
     raw = (high - low) / count
@@ -85,12 +85,12 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def label(value: float) -> str:
-    """Formats a number with three digits below 1,000, as an integer with separators above, with a minus sign (−)."""
+    """Formats a number: three digits below 1,000, otherwise an integer with separators; uses a true minus sign (−)."""
     return (f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}").replace("-", "−")
 
 
 def _trimmed(values: list[float]) -> list[float]:
-    """Removes the lowest and the highest hundredth of the values, so that a single spike does not flatten a curve."""
+    """Removes the lowest 1 % and the highest 1 % of the values, so that a single spike does not flatten a curve."""
     ordered = sorted(values)
     cut = len(ordered) // 100
     return ordered[cut : len(ordered) - cut]

@@ -35,7 +35,7 @@ def _whole_percent(share: float) -> str:
 
 
 def headline(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
-    """Returns FID bars for the first scorer, if FID was measured, and tiles with other metrics."""
+    """Returns the bars of the FID chart for the first scorer, if FID was measured, and tiles with other metrics."""
     if not evaluations:
         return None
     values = {one.label: _by_metric(one) for one in evaluations}
@@ -64,7 +64,7 @@ def _fid_bars(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any
 
 
 def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns a tile per caption metric: the values of each checkpoint and, as the ceiling, of real images."""
+    """Returns a tile per caption metric: the value of each checkpoint and, as the ceiling, that of real images."""
     tiles = []
     for metric in ("caption_accuracy", "r_precision", "colour_swap", "clip_score"):
         rows = [(title(one.label), shown(metric, found["value"]), one.kind, interval(found), found["n"])

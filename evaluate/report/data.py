@@ -1,4 +1,4 @@
-"""Reads a run folder for the report: manifest, log, sample grids and evaluations, but no cache or weights."""
+"""Reads a run folder for the report: manifest, log, sample grids and evaluations; needs no cache or weights."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The content of a run folder; missing files have empty values."""
+    """The content of a run folder; fields of missing files are empty."""
 
     folder: Path
     manifest: dict[str, Any]

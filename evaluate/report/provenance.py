@@ -15,7 +15,7 @@ SHOWN = 12  # digits of a sha256 in the lock's table
 
 
 def provenance(run: RunFolder) -> list[tuple[str, Rows]]:
-    """Returns groups of (name, value): one per subject, then the groups that subjects can share, without duplicates."""
+    """Returns groups of (name, value): one group per subject, then groups common to several, without duplicates."""
     subjects = [(title(one.label), _subject(one, run)) for one in run.evaluations if one.kind in (CHECKPOINT, IMAGES)]
     shared: dict[str, Callable[[dict[str, Any]], Rows]] = {
         "Evaluation": _settings,
@@ -43,7 +43,7 @@ def facts(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def lock_table(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    """Returns for each lock its evaluations' labels, and rows of (name, value in the lock, found value, equal)."""
+    """Returns for each lock its evaluations' labels, and rows of (name, locked value, found value, whether equal)."""
     locks: dict[str, dict[str, Any]] = {}
     for one in evaluations:
         lock, found = one.record.get("lock"), one.record.get("found")

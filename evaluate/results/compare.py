@@ -38,7 +38,7 @@ class Difference:
 
     @property
     def better(self) -> str:
-        """ "A", "B", or "" if the interval contains zero."""
+        """The better result: "A", "B", or "" if the interval contains zero."""
         if self.low <= 0 <= self.high:
             return ""
         higher = METRICS[metric_of(self.metric)].better == "higher"
@@ -69,7 +69,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
             )
     keys = [key for key in first.rows if key in second.rows]
     if not keys:
-        raise UserError(f"{a} and {b} share no caption and scorer; score both with the same manifest")
+        raise UserError(f"{a} and {b} have no caption and scorer in common; score both with the same manifest")
     differences: list[Difference] = []
     ranked: list[tuple[str, str, float]] = []
     ranked_by = ("", "")

@@ -97,7 +97,7 @@ def warnings(context: EvaluationContext) -> list[str]:
 
 
 def picture(context: EvaluationContext, subject: Subject, images: Images) -> bytes:
-    """Returns a PNG of the first images in rows below the real images, resized to the size of the real images."""
+    """Returns a PNG: rows of real images above the first generated images, resized to the size of the real images."""
     count = min(context.config.shown, len(images))
     drawn = first(images, count)
     if subject.kind == REAL:
@@ -120,7 +120,7 @@ def wrong(measured: Sequence[tuple[str, str, Measured]], row: int) -> list[str]:
 
 
 def extremes_picture(context: EvaluationContext, images: Images, found: Sequence[tuple[int, float]]) -> bytes:
-    """Returns a PNG of these images below the real images."""
+    """Returns a PNG of the generated images at the extremes, below their real images."""
     chosen = [row for row, _ in found]
     real = pick(RealImages(context.cache, context.selection.sample_rows), chosen)
     return png(paired(real, _resized(pick(images, chosen), (real.shape[1], real.shape[2]))))

@@ -30,7 +30,7 @@ def published(data: str | None = None) -> pd.DataFrame:
 
 
 def results_table(results: Sequence[Path], data: str | None = None) -> pd.DataFrame:
-    """Returns the published rows of `data` (no published rows if None), then a row for each result file and scorer.
+    """Returns the published rows of `data` (none if it is None), then a row for each result file and scorer.
 
     Columns: COLUMNS; `floor` is the FID of real images at the same N, `inception` the mode of clean-fid if the scorer
     is Inception. UserError as in `read_record`.

@@ -1,4 +1,4 @@
-"""Terminal output of an evaluation: the plan before; metrics with intervals, progress and verdicts after."""
+"""Terminal output of an evaluation: the plan at the start; metrics with intervals, progress and verdicts at the end."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def closing_lines(context: EvaluationContext, results: Sequence[Result]) -> list
 
 
 def progress_lines(results: Sequence[Result]) -> list[str]:
-    """Returns the progress of each checkpoint in FID, if the untrained generator and the floor were also scored."""
+    """Returns the progress of each checkpoint in FID, if the untrained generator and real images were also scored."""
     by_kind = {result.subject.kind: result for result in results}
     if not {UNTRAINED, REAL} <= by_kind.keys():
         return []

@@ -123,7 +123,7 @@ class Drawings:
         return self._draw_rows(np.arange(count), [self.context.config.seed] * count, index)
 
     def _draw_rows(self, rows: np.ndarray, seeds: Sequence[int], index: int) -> np.ndarray:
-        """Draws batch `index` of these captions, padded to the longest selected caption, as in all batches."""
+        """Draws batch `index` of these captions; all batches are padded to the longest selected caption."""
         context, texts, part = self.context, self.context.cache.texts, slice(index * BATCH, (index + 1) * BATCH)
         chosen = context.selection.caption_rows
         longest = int((texts.offsets[chosen + 1] - texts.offsets[chosen]).max())
@@ -133,7 +133,7 @@ class Drawings:
 
     @cached_property
     def _text_settings(self) -> TextSettings | None:
-        """How captions were parsed and worded for the subject; None if its generator reads only the sentence."""
+        """The parser and template settings of the subject; None if its generator reads only the sentence."""
         if self._generator.config.prompts == "fc":
             return None
         if self.subject.kind == CHECKPOINT and self.subject.path is not None:

@@ -107,7 +107,7 @@ class FolderImages:
             image = read_png(path)
             if image.shape != self.size:
                 raise UserError(
-                    f"{path} has {image.shape[:2]} px, but {self.paths[0].name} has {self.size[:2]}; use one size"
+                    f"{path} has {image.shape[:2]} px, but {self.paths[0].name} has {self.size[:2]}; use equal sizes"
                 )
             images.append(image)
         return np.stack(images)

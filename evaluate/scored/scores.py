@@ -1,4 +1,4 @@
-"""The third stage of an evaluation: stores the values of metrics as JSON, by a key of their inputs (see keys.py)."""
+"""The third stage of an evaluation: stores metric values as JSON, under a hash of their inputs (see keys.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ScoreStore:
         self.folder, self.keep = folder / "scores", keep
 
     def of(self, key: str, measure: Callable[[], list[Measured]]) -> list[Measured]:
-        """Returns the stored scores, or else the result of `measure`."""
+        """Returns the stored scores; if there are none, calls `measure` and stores its result."""
         path = self.folder / f"{key[:16]}.json"
         try:
             return [_from_plain(one) for one in read_json(path)]
@@ -34,7 +34,7 @@ class ScoreStore:
 
 
 def _as_plain(measured: Measured) -> dict[str, Any]:
-    """Converts to plain data for JSON, with None for nan; floats keep all their bits."""
+    """Converts to plain data for JSON, with None for nan; floats keep full precision."""
     numbers = {name: None if math.isnan(value := getattr(measured, name)) else value for name in NUMBERS}
     return {**numbers, "n": measured.n, "part": measured.part, "rows": measured.rows, "details": measured.details}
 

@@ -15,7 +15,7 @@ BATCH, SAMPLES = 64, 30_000
 
 
 def measure(path: Path) -> dict[str, float]:
-    """Returns the number of samples, the seconds for the selection and in total, and the added memory in GB.
+    """Returns the number of samples, the seconds for the selection and in total, and the increase in memory in GB.
 
     Selects up to 30,000 samples of the test split and reads their ids, texts and conditions. Run it in a separate
     process that has imported this file. Pages of memory-mapped files are not counted; outside Linux, memory is 0.

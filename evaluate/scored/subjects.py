@@ -24,7 +24,7 @@ TRAINED = "trained"  # label of the checkpoint in the manifest's run
 
 @dataclass(frozen=True)
 class Subject:
-    """Something to score: one column in the tables of an evaluation.
+    """One source of images to score; it has one column in the tables of an evaluation.
 
     `source` is the given path or shipped name. A checkpoint is opened only when it is scored, so that a missing
     checkpoint affects only its own column.
@@ -56,7 +56,7 @@ def choose(
     real: bool = False,
     label: str | None = None,
 ) -> list[Subject]:
-    """Returns the subjects of a command line; by default `evaluate.checkpoints`, or the run's latest checkpoint.
+    """Returns the subjects that the options select; by default `evaluate.checkpoints`, or the run's latest checkpoint.
 
     The checkpoint of the run has the label "trained", others have their name, extended by run or step if names are
     equal. UsageError for a label that is used twice, or a `label` for several subjects.

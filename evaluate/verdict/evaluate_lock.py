@@ -20,7 +20,7 @@ SHOWN = 12  # digits of a sha256 in messages and in `lock.cache`
 
 
 def present(context: EvaluationContext, subjects: Sequence[Subject]) -> Lock:
-    """Returns the lock of this evaluation, with the weights of each checkpoint by its label."""
+    """Returns a lock that describes this evaluation, with the weights of each checkpoint by its label."""
     weights = {one.label: provenance(one)["sha256"] for one in subjects if one.kind == CHECKPOINT}
     return Lock.model_validate(
         {
@@ -67,7 +67,7 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
 
 
 def lock_notes(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
-    """Returns a line for each subject with expectations whose weights or data evaluate.lock does not check."""
+    """Returns a note for each subject whose expectations are not tied to weights or data by evaluate.lock."""
     lock, judged = context.config.lock, _judged(context, subjects)
     add = "add it by the same command with --update"
     if lock is None:
@@ -89,7 +89,7 @@ def _judged(context: EvaluationContext, subjects: Sequence[Subject]) -> list[Sub
 
 
 def _other_subject(context: EvaluationContext, subject: Subject, lock: Lock) -> str:
-    """Returns why the measured values for a subject do not apply to its weights; empty if they do."""
+    """Returns why the expected values of a label do not apply to this subject's weights; empty if they do."""
     if subject.label in lock.checkpoints:
         locked = _short(lock.checkpoints[subject.label])
         images = f"weights of checkpoint {subject.label}: expected {locked}, got a folder of images"

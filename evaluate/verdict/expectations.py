@@ -38,7 +38,7 @@ class Verdict:
 
     @property
     def expected(self) -> str:
-        """The range for messages: ≤ 126, ≥ 0.5 and ≤ 0.7."""
+        """The range for messages, such as "≤ 126" or "≥ 0.5 and ≤ 0.7"."""
         low, high = self.ends
         signs = [("≥", low)] * math.isfinite(low) + [("≤", high)] * math.isfinite(high)
         text = " and ".join(f"{sign} {_digits(end, self.got)}" for sign, end in signs)
@@ -91,7 +91,7 @@ def judge(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdic
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
-    """Formats metric, got, expected and pass or DRIFT in aligned columns."""
+    """Formats verdicts as aligned columns: metric, got, expected, and pass or DRIFT."""
     rows = [("metric", "got", "expected", "")]
     rows += [(one.name, one.shown, one.expected, "pass" if one.passed else "DRIFT") for one in verdicts]
     return table(rows)

@@ -34,7 +34,7 @@ def as_json(name: str, results: Sequence[Result]) -> str:
 
 
 def as_junit(name: str, results: Sequence[Result]) -> str:
-    """Returns JUnit XML: a suite per subject, a case per expectation; drift is a failure, a bad checkpoint an error."""
+    """Returns JUnit XML: a suite per subject, a case per expectation. Drift is a failure, a bad checkpoint an error."""
     root = ElementTree.Element("testsuites", name=name)
     for result in results:
         errors = 1 if result.error else 0

@@ -1,1 +1,1 @@
-"""The frozen CLIP: its weight files, its blocks, and the forward passes of both towers."""
+"""The frozen CLIP: its weight files, its blocks, and the forward passes of the image and the text encoder."""

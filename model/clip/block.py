@@ -1,4 +1,4 @@
-"""The residual attention block of OpenAI's CLIP, used by both towers, with torch's fused attention.
+"""The residual attention block of OpenAI's CLIP, used by the image and the text encoder, with torch's fused attention.
 
 Legend: B batch, L tokens, D width.
 """
@@ -25,7 +25,7 @@ def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = 
 
 @torch.no_grad()
 def fold_quick_gelu(network: nn.Module) -> None:
-    """Replaces QuickGELU by SiLU in every block of a CLIP network, with the scale s folded into the adjacent weights.
+    """Replaces QuickGELU by SiLU in every block of a CLIP network; its scale s is folded into the adjacent weights.
 
     x · σ(s·x) = SiLU(s·x) / s, so the result is equal up to rounding. SiLU needs one kernel forward and one backward,
     QuickGELU three or more. The weights are changed in place. An already folded network is unchanged.

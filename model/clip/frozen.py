@@ -156,7 +156,7 @@ class FrozenClip(nn.Module):
         blocks: Sequence[int],
         gate: Gate | None,
     ) -> Tensor:
-        """Passes bridge features [B, D, g, g] through the image tower; prompt i of [B, P, D] enters block `blocks[i]`.
+        """Passes bridge features [B, D, g, g] through the image encoder; prompt i of [B, P, D] enters `blocks[i]`.
 
         `gate(i, cls, prompt) -> [B, 1]` gives the share by which the prompt replaces the class token [B, D] before the
         block. Without a gate, the prompt is an extra token in that block and is dropped after it (GALIP). `active`

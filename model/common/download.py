@@ -120,7 +120,7 @@ def _transfer(remote: Remote, part: Path) -> str:
 
 
 def _checks(remote: Remote, linked: str = "") -> list[tuple[str, str, Callable[[Path], str]]]:
-    """Returns name, expected value and function of each known checksum; `linked` is from the server's headers."""
+    """Returns name, expected value and function of each known checksum; `linked` comes from the server's headers."""
     linked = linked.strip().strip('"').removeprefix("W/").strip('"')
     checks: list[tuple[str, str, Callable[[Path], str]]] = [
         ("sha256", remote.sha256, file_sha256),
@@ -132,7 +132,7 @@ def _checks(remote: Remote, linked: str = "") -> list[tuple[str, str, Callable[[
 
 
 def _verify(remote: Remote, part: Path, linked: str) -> bool:
-    """Returns whether a checksum is known. On a mismatch, removes the part and raises UserError."""
+    """Returns whether a checksum is known. On a mismatch, removes the partial file and raises UserError."""
     checks = _checks(remote, linked)
     for name, wanted, measure in checks:
         if (got := measure(part)) != wanted:

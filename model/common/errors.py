@@ -24,6 +24,6 @@ class CheckFailedError(UserError):
 
 
 def install(extra: str) -> str:
-    """Returns the command that installs an optional extra of the package, such as "evaluate", or with "" the core."""
+    """Returns the command that installs an optional extra of the package, such as "evaluate"; "" means the core."""
     part = f"'.[{extra}]'" if extra else "."
     return f"pip install -e {part} in hspcgan's checkout"

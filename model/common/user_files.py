@@ -30,7 +30,7 @@ class UnfitFileError(UserError, OSError):
 
 def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
     """
-    Opens a regular file for reading; never blocks, as opening a pipe would.
+    Opens a regular file for reading; unlike opening a pipe, this never blocks.
 
     UnfitFileError for pipes, devices, sockets, folders and files above `limit` bytes; other OSErrors as from `open`. A
     URL (`UPath`) is opened by its own library, without these checks.
@@ -40,15 +40,15 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except UnicodeEncodeError as error:
-        raise UnfitFileError(f"a name that is not valid Unicode: {str(path)!r}") from error
+        raise UnfitFileError(f"the name is not valid Unicode: {str(path)!r}") from error
     try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
             raise UnfitFileError(
-                f"{KINDS.get(stat.S_IFMT(state.st_mode), 'not a file')}, expected a regular file: {path}"
+                f"it is {KINDS.get(stat.S_IFMT(state.st_mode), 'not a file')}, expected a regular file: {path}"
             )
         if limit is not None and state.st_size > limit:
-            raise UnfitFileError(f"{state.st_size:,} bytes, more than the {limit:,} allowed: {path}")
+            raise UnfitFileError(f"it has {state.st_size:,} bytes, more than the {limit:,} allowed: {path}")
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -60,7 +60,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     with open_regular(path, limit) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise UnfitFileError(f"more than the {limit:,} bytes allowed: {path}")
+        raise UnfitFileError(f"it has more than the {limit:,} bytes allowed: {path}")
     return data
 
 

@@ -42,7 +42,7 @@ def suggest(word: str, known: Sequence[str]) -> str:
 
 
 def quoted(value: object) -> str:
-    """Returns the repr of a value for a message; a long repr is cut."""
+    """Returns the repr of a value for a message; a long repr is truncated."""
     shown = repr(value[: 2 * SHOWN] if isinstance(value, str | bytes) else value)
     return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
 

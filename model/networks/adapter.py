@@ -38,7 +38,7 @@ class PromptGate(nn.Module):
 
 
 class Adapter(nn.Module):
-    """Code -> bridge features -> frozen CLIP with prompts -> features for the generator blocks.
+    """Maps the code to bridge features, passes them through the prompted frozen CLIP, returns generator features.
 
     The CLIP is not a submodule: it moves to other devices with the adapter, but is neither in the adapter's parameters
     nor in its state dict. With `clip=None` the module has all its parameters but cannot run.
@@ -84,7 +84,12 @@ class Adapter(nn.Module):
         return super()._apply(fn, recurse)
 
     def forward(self, code: Tensor, modulation: Tensor, prompts: Tensor, active: Tensor | None) -> Tensor:
-        """Code [B, 64, g, g], modulation [noise; sentence], prompts [B, P, D] and their mask [B, P] -> [B, C, g, g]."""
+        """Returns generator features [B, C, g, g].
+
+        Args:
+            code: [B, 64, g, g]; modulation: [B, noise + sentence].
+            prompts: [B, P, D]; active: their mask [B, P].
+        """
         for block in self.blocks:
             code = block(code, modulation)
         bridge = self.conv_fuse(code)  # [B, D, g, g]

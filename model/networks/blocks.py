@@ -15,7 +15,7 @@ SLOPE = 0.2
 
 
 class Fuse(nn.Module):
-    """Affine, LeakyReLU, affine, LeakyReLU; an affine is γ·x + β with γ and β from Linear-ReLU-Linear MLPs.
+    """Two affine layers, each followed by LeakyReLU: γ·x + β, with γ and β from Linear-ReLU-Linear MLPs.
 
     The four MLPs (γ₀, β₀, γ₁, β₁) are computed in two joint matrix products. At initialisation γ is 1 and β is 0 for
     every condition.
@@ -28,7 +28,7 @@ class Fuse(nn.Module):
         self.offset = nn.Parameter(torch.tensor([1.0, 0.0, 1.0, 0.0])[:, None].repeat(1, channels))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Feature maps [B, C, h, w] and conditions [B, c] -> [B, C, h, w]."""
+        """Modulates feature maps [B, C, h, w] by conditions [B, c]; the shape stays the same."""
         hidden = F.relu(self.first(condition)).unflatten(1, (4, -1)).transpose(0, 1)  # [4, B, C]
         scale0, shift0, scale1, shift1 = torch.baddbmm(  # each [B, C, 1, 1]
             self.offset[:, None], hidden, self.second.transpose(1, 2)
@@ -38,7 +38,7 @@ class Fuse(nn.Module):
 
 
 class AdapterBlock(nn.Module):
-    """`x + fuse2(conv2(fuse1(conv1 x)))` at a fixed size, with fewer channels in the middle."""
+    """Computes `x + fuse2(conv2(fuse1(conv1 x)))` at a fixed size, with fewer channels in the middle."""
 
     def __init__(self, condition: int, channels: int, middle: int):
         super().__init__()
@@ -48,13 +48,13 @@ class AdapterBlock(nn.Module):
         self.fuse2 = Fuse(condition, channels)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """[B, C, h, w] and [B, c] -> [B, C, h, w]."""
+        """Maps features [B, C, h, w] and conditions [B, c] to features [B, C, h, w]."""
         h = self.fuse1(self.conv1(x), condition)
         return x + self.fuse2(self.conv2(h), condition)
 
 
 class GeneratorBlock(nn.Module):
-    """Nearest upsampling to `size` pixels, then `shortcut(x) + c2(fuse2(c1(fuse1 x)))`.
+    """Upsamples to `size` pixels (nearest neighbour), then computes `shortcut(x) + c2(fuse2(c1(fuse1 x)))`.
 
     Modulation, activation and the 1×1 shortcut act on single pixels, so running them before the upsampling is exact.
     """
@@ -69,7 +69,7 @@ class GeneratorBlock(nn.Module):
         self.c_sc = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """[B, C_in, h, w] and [B, c] -> [B, C_out, size, size]."""
+        """Maps features [B, C_in, h, w] and conditions [B, c] to features [B, C_out, size, size]."""
         shortcut = F.interpolate(self.c_sc(x), size=self.size)
         h = self.c1(self.fuse1(x, condition), self.size)
         return shortcut + self.c2(self.fuse2(h, condition))

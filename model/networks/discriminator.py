@@ -20,7 +20,7 @@ PAIR_ELEMENTS = 1 << 24  # largest number of values in memory while all pairs ar
 
 
 class _TapBlock(nn.Module):
-    """`shortcut(x) + γ·r(x) [+ β·tap]`; r is two 3×3 convolutions, each followed by a LeakyReLU."""
+    """Computes `shortcut(x) + γ·r(x) [+ β·tap]`; r is two 3×3 convolutions, each followed by a LeakyReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, reads_tap: bool):
         super().__init__()
@@ -50,7 +50,7 @@ class Discriminator(nn.Module):
         self.main = _TapBlock(shape.width, config.discriminator_width, reads_tap=False)
 
     def forward(self, taps: Sequence[Tensor] | Tensor) -> Tensor:
-        """Taps [B, D, g, g], one per configured block in ascending order -> [B, C, g, g].
+        """Maps taps [B, D, g, g], one per configured block in ascending order, to features [B, C, g, g].
 
         Taps may also be one tensor [B, taps, D, g, g]. ValueError if the number of taps is wrong.
         """
@@ -82,12 +82,12 @@ class Head(nn.Module):
         self.last = nn.Conv2d(config.head_width, 1, shape.grid - FIRST_KERNEL + 1, bias=False)
 
     def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
-        """Features [B, C, g, g] and raw sentences [B, d], row by row -> scores [B]."""
+        """Scores each row of features [B, C, g, g] with the same row of raw sentences [B, d]; returns [B]."""
         image, text = self._halves(features, sentence)
         return self.last(F.leaky_relu(image + text[..., None, None], SLOPE)).flatten()
 
     def pairs(self, features: Tensor, sentences: Tensor) -> Tensor:
-        """Features [N, C, g, g] and raw sentences [M, d] -> scores of all pairs [N, M]."""
+        """Scores all pairs of features [N, C, g, g] and raw sentences [M, d]; returns [N, M]."""
         image, text = self._halves(features, sentences)
         image, text = image.flatten(2), text[None, :, :, None]  # [N, h, s], [1, M, h, 1]
         last = self.last.weight.flatten()  # [h·s]

@@ -50,7 +50,7 @@ class Generator(nn.Module):
         return self.fc_code.weight.device
 
     def forward(self, noise: Tensor, condition: Condition | Tensor) -> Tensor:
-        """Noise [B, noise_dim] and captions -> images NCHW, nominally in [-1, 1] but not clamped.
+        """Maps noise [B, noise_dim] and captions to images NCHW, nominally in [-1, 1] but not clamped.
 
         Raw sentence features [B, d] as `condition` are captions without entities. ValueError if a shape is wrong.
         """

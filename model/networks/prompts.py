@@ -38,7 +38,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, features)
 
     def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Queries [B, N, d], context [B, T, d] and its bool mask [B, T], False for padding -> [B, N, d]."""
+        """Lets queries [B, N, d] attend to context [B, T, d], whose bool mask [B, T] is False for padding."""
         q = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, N, ·]
         k, v = self.key_value(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None])
@@ -97,7 +97,7 @@ class WordOrder(nn.Module):
         self.polar = nn.Linear(features, 3 * features)
 
     def forward(self, entities: Tensor, word: Tensor) -> Tensor:
-        """Entity vectors [B, N, d] and word indices [B, N] -> [B, N, d]."""
+        """Maps entity vectors [B, N, d] and word indices [B, N] to embeddings [B, N, d]."""
         amplitude, frequency, phase = self.polar(entities).chunk(3, dim=-1)
         return amplitude * torch.cos(frequency * word[..., None].to(entities) + phase)
 
@@ -131,7 +131,7 @@ class PromptModule(nn.Module):
             self.cross_attention = Attention(d, width)
 
     def forward(self, noise: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
-        """Noise [B, z] and a batch of captions -> prompts [B, P, D] and their bool mask [B, P], False where empty."""
+        """Returns prompts [B, P, D] and their bool mask [B, P], False where empty, for noise [B, z] and captions."""
         parts, masks = [], []
         if self.n_global:
             parts.append(self.global_prompts(noise, condition.sentence))
@@ -149,7 +149,7 @@ class PromptModule(nn.Module):
         return prompts[:, self.arrangement], active[:, self.arrangement]
 
     def global_prompts(self, noise: Tensor, sentence: Tensor) -> Tensor:
-        """Self-attention over [t; W·noise], flattened, one FC layer per G position -> [B, n_global, D]."""
+        """Returns [B, n_global, D]: self-attention over [t; W·noise], flattened, then one FC layer per G position."""
         tokens = torch.stack([_unit(sentence), self.noise(noise)], dim=1)  # [B, 2, d]
         mixed = self.global_attention(tokens, tokens)
         return self.global_out(mixed.flatten(1)).unflatten(1, (self.n_global, -1))
@@ -173,7 +173,7 @@ class PromptModule(nn.Module):
         return self.local_out(self.cross_attention(placed, *self._context(condition)))
 
     def scaled(self, kind: str, phrases: Tensor) -> Tensor:
-        """Raw phrase features [..., d] of a kind -> scaled to length √d, after the mean is subtracted if configured."""
+        """Scales raw phrase features [..., d] of a kind to length √d; first subtracts their mean, if configured."""
         if self.config.subtract_mean:
             phrases = phrases - cast(Tensor, getattr(self, f"mean_{kind}"))
         return _unit(phrases)
@@ -200,7 +200,7 @@ class LinearPrompts(nn.Module):
         self.fc = nn.Linear(config.noise_dim + shape.embed_dim, self.count * shape.width)
 
     def forward(self, noise: Tensor, condition: Condition) -> tuple[Tensor, None]:
-        """Noise [B, z] and a batch of captions -> prompts [B, P, D]; no mask."""
+        """Returns prompts [B, P, D] for noise [B, z] and captions; there is no mask."""
         return self.fc(torch.cat([noise, condition.sentence], dim=1)).unflatten(1, (self.count, -1)), None
 
 

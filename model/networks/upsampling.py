@@ -21,7 +21,7 @@ class UpsampledConv(nn.Conv2d):
         self.register_buffer("merged", torch.tensor(MERGED), persistent=False)
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
-        """Equals `conv(F.interpolate(x, size))`; [B, C, h, w] -> [B, C', *size].
+        """Computes `conv(F.interpolate(x, size))`; [B, C, h, w] -> [B, C', *size].
 
         If the size is doubled, pixels come in equal pairs, so each quarter of the outputs (even or odd row, even or odd
         column) is a 2×2 convolution of `x`, also at the borders: it needs 4/9 of the products, and only the output has

@@ -257,7 +257,7 @@ def test_expectations_of_no_metric_or_of_several_figures_are_refused_before_anyt
     unknown = hspcgan(
         "evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fdi/trainer-clip: {max: 1}}"
     )
-    assert failed(unknown, "'fdi/trainer-clip' is neither a value of a known metric"), unknown.output
+    assert failed(unknown, "'fdi/trainer-clip' is neither the name of a metric value"), unknown.output
 
 
 def test_an_unknown_key_and_a_missing_scorer_are_refused_before_anything_is_drawn(manifest):

@@ -23,7 +23,7 @@ def checkpoint(tmp_path_factory, tiny_clip_path):
         (("sample", "a bird", "a \udcff bird"), "caption 2 of 2: not valid Unicode"),
         (("interpolate", "a bird", " "), "caption 2 of 2: empty"),
         (("interpolate", "a bird"), "nothing to interpolate"),
-        (("interpolate", "a bird", "a cat", "a dog", "--frames", 2), "2 frames for 3 captions"),
+        (("interpolate", "a bird", "a cat", "a dog", "--frames", 2), "2 frames are too few for 3 captions"),
         (("edit", "bird", "--replace", "bird", ""), "caption 2 of 2: empty"),
     ],
 )

@@ -31,7 +31,7 @@ class Plain:
 
     @classmethod
     def of(cls, made: tuple[NetG, NetD, NetC], clip: Any) -> "Plain":
-        """Adds optimizers with the learning rates of the paper; `clip` must already be frozen."""
+        """Adds optimizers with the paper's learning rates to the networks; `clip` must already be frozen."""
         generator, discriminator, head = made
         return cls(
             *made,

@@ -29,7 +29,7 @@ def mlp(condition: int, channels: int) -> nn.Sequential:
 
 
 class Affine(nn.Module):
-    """γ·x + β, where γ and β come from two separate MLPs."""
+    """Computes γ·x + β, where γ and β come from two separate MLPs."""
 
     def __init__(self, condition: int, channels: int):
         super().__init__()
@@ -40,7 +40,7 @@ class Affine(nn.Module):
 
 
 class Fuse(nn.Module):
-    """Affine, LeakyReLU, affine, LeakyReLU."""
+    """Two affine layers, each followed by LeakyReLU."""
 
     def __init__(self, condition: int, channels: int):
         super().__init__()

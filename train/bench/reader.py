@@ -11,7 +11,7 @@ BATCH, BATCHES = 64, 30
 
 
 def measure(path: Path) -> dict[str, float]:
-    """Returns the seconds until the first batch, the seconds per batch with warm pages, and the GB of memory in use.
+    """Returns the seconds until the first batch, the seconds per batch once pages are in RAM, and the GB in use.
 
     It runs in a separate process that has only imported this file. The memory of the imports and the pages of mapped
     files are not counted; outside Linux the memory is reported as 0.

@@ -96,7 +96,7 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
 
 
 def twins(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
-    """Builds the trainer in GALIP mode and plain GALIP with the same random weights."""
+    """Builds our trainer in GALIP mode, and GALIP in plain PyTorch, with the same random weights."""
     sections = {key: (manifest.raw.get(key) or {}) | values for key, values in GALIP.items()}
     run = build_run(replace(manifest, raw=manifest.raw | sections), world)
     config, shape, clip = run.model_config, run.clip.shape, run.clip.network
@@ -213,7 +213,7 @@ def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
 
 
 def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> Iterator[Figure]:
-    """Measures images per second from caption features for both GALIPs, and seconds from one caption to one image."""
+    """Measures throughput from caption features for both GALIP implementations, and latency from caption to image."""
     from hspcgan.evaluate.draw.generate import generate
     from hspcgan.evaluate.draw.texts import conditions_from_texts
 

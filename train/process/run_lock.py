@@ -15,7 +15,9 @@ READ_ONLY = (errno.EROFS, errno.EACCES)
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Locks a run folder while the block runs; creates the folder if needed. The file `lock` names its last holder.
+    """Locks a run folder while the block runs; creates the folder if needed.
+
+    The file `lock` names the last process that held the lock.
 
     A read-only folder needs no lock, since nobody can train in it; a finished run can still be read there.
 

@@ -22,7 +22,7 @@ class Clock:
         self._last = self._now()
 
     def lap(self, part: str) -> None:
-        """Count the time since the last lap as spent in `part`."""
+        """Add the time since the last lap to the time of `part`."""
         now = self._now()
         self._laps.append((part, self._last, now))
         self._last = now

@@ -43,7 +43,7 @@ def swapped_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def spread(run: Run, batch: Batch, images: Tensor) -> Tensor:
-    """Returns how much the images vary with the noise; uses a quarter of the rows, since G runs a second time."""
+    """Returns how much the images vary with the noise; uses a quarter of the rows, since it runs G a second time."""
     rows = max(1, len(images) // 4)
     noise, other = batch.noise[:rows], batch.noise[-rows:]  # the noise of the last rows is reused
     with run.autocast():

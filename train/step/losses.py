@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 def real_terms(loss: str, real: Tensor) -> Tensor:
-    """Returns the per-row loss of matched real pairs; [b] → [b]. With "margin" it is 0: the other terms include it."""
+    """Returns the per-row loss of matched real pairs; [b] → [b]. It is 0 for "margin", whose other terms use `real`."""
     if loss == "hinge":
         return F.relu(1 - real)  # eq. 3, first term
     return torch.zeros_like(real)
@@ -35,7 +35,7 @@ def negative_terms(loss: str, real: Tensor, negative: Tensor, alpha: float = 2.0
 
 
 def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:
-    """Returns which captions of the batch are valid negatives for which image.
+    """Returns for each image which captions of the batch are valid negatives.
 
     A caption that equals any caption of the image is not valid; this excludes the image's own captions.
 
@@ -49,7 +49,7 @@ def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:
 
 
 def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
-    """Returns the index of the next valid row, for the mismatched caption, like GALIP's roll by one row; [b, B] → [b].
+    """Returns the row of each image's mismatched caption: the next valid row (GALIP: the next row); [b, B] → [b].
 
     Args:
         valid: [b, B] bool; the result for a row without any True must not be used.
@@ -87,7 +87,7 @@ def batch_mean(terms: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 def worst(terms: Tensor, usable: Tensor | None = None) -> Tensor:
-    """Returns max_i of eq. 5, literally: the largest term of the batch, not divided by b.
+    """Returns max_i of eq. 5 as printed: the largest term of the batch, not divided by b.
 
     Among equal terms, the first one receives the whole gradient.
 

@@ -37,7 +37,7 @@ class WordSwaps:
         ]
 
     def tokens(self, captions: np.ndarray, seed: int, step: int) -> tuple[Tensor, Tensor]:
-        """Returns tokens int64 [B, M, L] of each caption with a word swapped per group, and whether it has such a word.
+        """Returns tokens int64 [B, M, L]: each caption with one word swapped, per group; and whether it has one.
 
         `captions` are caption rows in the cache, [B]. The second result is bool [B, M]; if it is false, the tokens are
         those of the caption itself. The result depends only on captions, seed and step.

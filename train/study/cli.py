@@ -37,7 +37,7 @@ def study(
     out: Path | None,
     dry_run: bool,
 ) -> None:
-    """Train and score every row with every seed by one protocol; judge claims.
+    """Train and score every row with every seed by one protocol, then judge the claims.
 
     Runs that have a result are skipped; interrupted runs resume. The page is built from the existing results; `hspcgan
     report RUN` builds it at any time.

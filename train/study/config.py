@@ -85,7 +85,7 @@ class StudyConfig(_Frozen):
         (0, 1, 2, 3, 4, 5), min_length=2, max_length=16, description="Seeds of every row, in this order."
     )
     evaluations: int = Field(
-        8, ge=1, le=1_000_000, description="Evaluations of each run on the validation split, at equal intervals."
+        8, ge=1, le=1_000_000, description="Number of evaluations of each run on the validation split, equally spaced."
     )
     final_metrics: tuple[str, ...] = Field(
         (),
@@ -99,7 +99,7 @@ class StudyConfig(_Frozen):
     shown: tuple[str, ...] = Field(
         min_length=1, description="Metrics shown in the tables, by the beginning of their name."
     )
-    curves: tuple[str, ...] = Field((), description="Rows with curves; if absent, all rows.")
+    curves: tuple[str, ...] = Field((), description="Rows whose curves are plotted; if absent, all rows.")
     claims: tuple[Claim, ...] = Field((), description="The claims, in the order in which they are judged.")
 
     @model_validator(mode="after")

@@ -82,7 +82,7 @@ def open_study(manifest: Manifest) -> Study:
     ignored = [key for key in manifest.overridden if key.partition(".")[0] in OF_ROWS]
     if ignored:
         raise ManifestError(
-            f"a study does not use {', '.join(ignored)}, because each row has its own value; set it in their manifests"
+            f"a study does not use {', '.join(ignored)}, since each row has its own value; set it in their manifests"
         )
     config = manifest.section("study", StudyConfig)
     rows = {row: _row_manifest(manifest, config, row) for row in config.rows}

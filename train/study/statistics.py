@@ -59,7 +59,7 @@ def binomial_p(successes: int, n: int) -> float:
 
 
 def by_interval(found: Estimate, margin: float = 0.0) -> Verdict:
-    """Returns held if the interval is above 0, not held if it is below 0 or inside ±margin, otherwise undecided."""
+    """Returns "held" if the interval is above 0, "not held" if it is below 0 or inside ±margin, else "undecided"."""
     if found.low > 0:
         return "held"
     if found.high < 0 or (-margin < found.low and found.high < margin):
@@ -68,14 +68,14 @@ def by_interval(found: Estimate, margin: float = 0.0) -> Verdict:
 
 
 def not_worse(found: Estimate, margin: float) -> Verdict:
-    """Returns held if the interval is above −margin, not held if it is below, otherwise undecided."""
+    """Returns "held" if the interval is above −margin, "not held" if it is below, otherwise "undecided"."""
     if found.low > -margin:
         return "held"
     return "not held" if found.high < -margin else "undecided"
 
 
 def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
-    """Returns held, not held or undecided by two binomial tests.
+    """Returns "held", "not held" or "undecided" by two binomial tests.
 
     Held if so many successes are improbable by chance, not held if so many failures are.
     """
@@ -85,7 +85,7 @@ def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
 
 
 def of_all(verdicts: Sequence[Verdict]) -> Verdict:
-    """Combines the parts of a claim: held if all are held, not held if any is not held, otherwise undecided."""
+    """Combines the parts of a claim: "held" if all are held, "not held" if any is not held, otherwise "undecided"."""
     if verdicts and all(verdict == "held" for verdict in verdicts):
         return "held"
     return "not held" if "not held" in verdicts else "undecided"

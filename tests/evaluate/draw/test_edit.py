@@ -119,7 +119,7 @@ def test_what_changes_nothing_is_refused(checkpoint, tmp_path):
     still = hspcgan("interpolate", "a bird", "--checkpoint", checkpoint, "--out", tmp_path)
     assert (still.exit_code, "nothing to interpolate" in still.output) == (2, True)
     few = hspcgan("interpolate", *TEXTS, "a bird", "--frames", 2, "--checkpoint", checkpoint, "--out", tmp_path)
-    assert (few.exit_code, "2 frames for 3 captions" in few.output) == (2, True)
+    assert (few.exit_code, "2 frames are too few for 3 captions" in few.output) == (2, True)
     with pytest.raises(ValueError, match="nothing is replaced"):
         Edits("a bird", (), (0,), tmp_path).texts()
     absent = hspcgan("edit", "a bird", "--replace", "cat", "dog", "--out", tmp_path, "--dry-run")

@@ -110,5 +110,5 @@ def test_missing_images_and_other_sizes_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"lacks 2 of 3 images: b\.png, c\.png"):
         FolderImages(tmp_path, ["a", "b", "c"])
     (tmp_path / "b.png").write_bytes(png(np.zeros((5, 4, 3), np.uint8)))
-    with pytest.raises(ValueError, match=r"b\.png has \(5, 4\) px, but a\.png has \(4, 4\); use one size"):
+    with pytest.raises(ValueError, match=r"b\.png has \(5, 4\) px, but a\.png has \(4, 4\); use equal sizes"):
         FolderImages(tmp_path, ["a", "b"]).batch(0)
