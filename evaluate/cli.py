@@ -223,7 +223,7 @@ def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool)
     from hspcgan.model.common.files import write_whole
 
     if is_study(run) and others:
-        raise UsageError(f"{run} is a study, whose page has all of its runs; --beside is for the page of a run")
+        raise UsageError(f"{run} is a study, and its page shows all of its runs; omit --beside")
     page = (render_study(run) if is_study(run) else render(run, others)).encode()
     target = out or run / "report.html"
     if not dry_run:

@@ -111,8 +111,8 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     )
     inception: str | None = Field(
         None,
-        description="Folder with inception-2015-12-05.pt, for FID and KID as in publications; if absent, the file is "
-        "searched in weights/ and in clean-fid's folder; without it, values by Inception are omitted.",
+        description="Folder with inception-2015-12-05.pt, for FID and KID as in publications; if absent, weights/ and "
+        "clean-fid's folder are searched; if neither has the file, values by Inception are omitted.",
     )
     inception_mode: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = Field(
         "clean",

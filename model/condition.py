@@ -80,7 +80,7 @@ class Condition:
 
 
 def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """Returns the tensor on a device. A copy to a GPU uses pinned memory, and the host does not wait for it."""
+    """Returns the tensor on a device. Copies to a GPU use pinned memory and are asynchronous."""
     if tensor.is_cpu and torch.device(device).type == "cuda":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=tensor.is_cpu)

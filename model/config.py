@@ -18,14 +18,14 @@ class ClipShape:
     """The sizes of a frozen CLIP that the trainable networks depend on."""
 
     embed_dim: int  # d, width of sentence, token and image features
-    width: int  # D, width of the image tower
+    width: int  # D, width of the image encoder
     grid: int  # g, patches per side
-    layers: int  # blocks of the image tower
-    resolution: int  # height and width of the image tower's input, in pixels
+    layers: int  # blocks of the image encoder
+    resolution: int  # height and width of the image encoder's input, in pixels
 
 
 class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
-    """Sizes and switches of generator, discriminator and head; the defaults give the full-size networks."""
+    """Sizes and options of generator, discriminator and head; the defaults give the full-size networks."""
 
     kind: Literal["hspcgan", "galip"] = Field(
         "hspcgan",

@@ -119,7 +119,7 @@ class Batches:
         return places, captions, views
 
     def at(self, step: int) -> Batch:
-        """Returns this process's rows of the global batch for `step` (from 0), on the CPU, as stored."""
+        """Returns this process's rows of the global batch for `step` (from 0), on the CPU, as stored in the cache."""
         places, captions, views = self.choose(step)
         texts = torch.from_numpy(self.cache.caption_text[captions].astype(np.int64))
         own_texts = torch.from_numpy(_own_texts(self.cache, self.samples[places]))

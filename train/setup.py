@@ -65,7 +65,7 @@ class Run:
         return self.image_taps(batch.images)
 
     def taps_of_pixels(self, pixels: Tensor) -> list[Tensor]:
-        """Returns the same for whole images uint8 [b, 3, H, W]."""
+        """Like `image_taps`, for complete images uint8 [b, 3, H, W]."""
         return self.image_taps(signed(pixels.to(self.world.device)))
 
     @torch.no_grad()

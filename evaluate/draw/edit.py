@@ -64,5 +64,5 @@ def replaced(text: str, old: str, new: str) -> str:
     """Replaces `old` with `new` wherever it occurs as whole words. UserError if the caption does not contain it."""
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:
-        raise UsageError(f"--replace {old!r}: the caption {text!r} does not contain this; give words of the caption")
+        raise UsageError(f"--replace {old!r}: the caption {text!r} lacks these words; give words of the caption")
     return changed

@@ -94,7 +94,7 @@ def png(image: np.ndarray) -> bytes:
 
 
 def read_png(path: Path) -> np.ndarray:
-    """Reads an image file as uint8 HWC. UserError for a file that is not an image, or an image of too many pixels."""
+    """Reads an image file as uint8 HWC. UserError if it is not an image or has too many pixels."""
     try:
         with warnings.catch_warnings(), open_regular(path) as file:
             warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -160,7 +160,7 @@ parser_of: Callable[[ParseConfig], RememberingParser] = functools.lru_cache(maxs
 
 
 class _Scored(BaseModel):
-    """The key of a run's `evaluate` section that the playground needs."""
+    """The only key of a run's `evaluate` section that the playground reads."""
 
     scorers: dict[str, str] = {}
 

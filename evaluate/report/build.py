@@ -77,7 +77,7 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
 
 
 def render_study(folder: Path) -> str:
-    """Returns the page of a study folder; UserError if a file is damaged or the package lacks this page."""
+    """Returns the page of a study folder; UserError if a file is damaged or the package has no template for it."""
     points = list(importlib.metadata.entry_points(group="hspcgan.reports", name="study"))
     if not points:
         raise UserError("the installed package lacks the page of studies; reinstall it: pip install -e .")
@@ -198,5 +198,5 @@ def _panels(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether a logged value can be drawn; with mixed precision, the norm of a gradient can be infinite."""
+    """Whether a logged value can be drawn; with mixed precision, gradient norms can be infinite."""
     return isinstance(value, int | float) and math.isfinite(value)

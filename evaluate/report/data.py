@@ -66,7 +66,7 @@ class RunFolder:
 
 
 def is_study(folder: Path) -> bool:
-    """Returns whether `hspcgan study` made the folder: its manifest has a section `study`."""
+    """Returns whether the folder is from `hspcgan study`: whether its manifest has a section `study`."""
     path = folder / "manifest.yaml"
     try:
         return path.is_file() and bool(own_keys(path).get("study"))

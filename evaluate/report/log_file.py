@@ -1,4 +1,4 @@
-"""Reads the log of a run, as the trainer writes it, for the report."""
+"""Reads the log that the trainer wrote in a run folder, for the report."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def read_log(path: Path) -> list[dict[str, Any]]:
                 lines.append(typed(LogLine, json.loads(line), "a line of the log").model_dump())
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else error
-            raise UserError(f"{path}, line {number}, is not a line of the log ({reason}); remove this line") from error
+            raise UserError(f"{path}, line {number}, is not a valid log line ({reason}); remove this line") from error
     return lines

@@ -152,13 +152,13 @@ def _read(path: str | Path) -> _Rows:
 
 
 class _Scorers(BaseModel):
-    """The field of LABEL.json that a comparison needs."""
+    """The only field of LABEL.json that a comparison reads."""
 
     scorers: dict[str, str]
 
 
 def _table(path: Path) -> list[dict[str, Any]]:
-    """Reads the rows of LABEL.parquet. UserError if it is damaged or has other columns than an evaluation writes."""
+    """Reads the rows of LABEL.parquet. UserError if it is damaged or its columns are not those of an evaluation."""
     try:
         with open_regular(path) as file:
             found = pq.ParquetFile(file).read()
@@ -175,7 +175,7 @@ def _table(path: Path) -> list[dict[str, Any]]:
 
 
 def _flaw(column: pa.ChunkedArray, kind: pa.DataType) -> str:
-    """Returns what is wrong with the values of a column; empty if nothing is. Values of metrics may be null."""
+    """Returns a description of the problem in a column's values; empty if they are valid. Metric values may be null."""
     if kind == pa.string():
         return "nulls" if column.null_count else ""
     return "" if pc.all(pc.is_finite(column)).as_py() is not False else "values that are not finite"

@@ -41,7 +41,7 @@ class SubjectPart(Part):
 
 
 class IdentityPart(Part):
-    """What a figure depends on."""
+    """The settings, weights and versions that a metric value depends on."""
 
     method: str
     scorer_mode: str
@@ -72,7 +72,7 @@ class FigurePart(Part):
 
 
 class BoundPart(Part):
-    """The bound in the manifest; the ends of the range are in the verdict."""
+    """A bound as in the manifest; the verdict contains the resulting range."""
 
     n: int | None = Field(None, ge=1)
 
@@ -91,7 +91,7 @@ class VerdictPart(Part):
     @model_validator(mode="after")
     def _is_a_range(self) -> VerdictPart:
         if (self.low, self.high) == (None, None) or (None not in (self.low, self.high) and self.low > self.high):  # type: ignore[operator]
-            raise UserError(f"low {self.low} and high {self.high} are no range")
+            raise UserError(f"low {self.low} and high {self.high} do not form a range")
         return self
 
 
@@ -118,7 +118,7 @@ class CachePart(Part):
 
 
 class EntityPart(Part):
-    """An entity of a caption; `start` and `end` are characters."""
+    """An entity of a caption; `start` and `end` are character positions."""
 
     head: str
     start: int
@@ -126,7 +126,7 @@ class EntityPart(Part):
 
 
 class PhrasePart(Part):
-    """An attribute or a relation of a caption; `word` is a token."""
+    """An attribute or a relation of a caption; `word` is a token index."""
 
     text: str
     word: int
@@ -172,7 +172,7 @@ class GridPart(Part):
 
 
 class ExtremePart(Part):
-    """A caption with a very low or high score, and what it names and the scorer does not find."""
+    """A caption with a very low or high score, and the attributes in it that the scorer does not find."""
 
     text: str
     score: float
@@ -187,7 +187,7 @@ class EditPart(Part):
 
 
 class ReasonPart(Part):
-    """A reason for rejects in the cache, and how many there are."""
+    """A reason for which images or captions were rejected, and their number."""
 
     what: str
     why: str
@@ -195,7 +195,7 @@ class ReasonPart(Part):
 
 
 class LockPart(Part):
-    """What expectations, or an evaluation, depend on."""
+    """The settings, data and weights that expectations or an evaluation depend on."""
 
     settings: dict[str, Any] = {}
     cache: dict[str, str] = {}
@@ -238,7 +238,7 @@ class Record(Part):
     def _names_its_scorers(self) -> Record:
         unknown = sorted({figure.scorer for figure in self.figures if figure.metric == "fid"} - self.scorers.keys())
         if unknown:
-            raise UserError(f"scorers lacks {', '.join(unknown)}")
+            raise UserError(f"the field scorers lacks {', '.join(unknown)}")
         return self
 
 

@@ -29,7 +29,7 @@ STAGES = ("draw", "features", "score", "page")
 
 
 def figures(manifest: Manifest, bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Evaluates `evaluate.samples` images twice, each time in a new process; the second run finds everything kept."""
+    """Evaluates `evaluate.samples` images twice, each time in a new process; the second run reuses stored results."""
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as name:
         made = _world(manifest, bench, config, Path(name))
         first, again = (alone(measure, made) for _ in range(2))
@@ -76,7 +76,7 @@ def measure(manifest: Manifest) -> dict[str, Any]:
 
 
 def _stages(context: Any, subject: Subject, drawings: Drawings) -> dict[str, Callable[[], object]]:
-    """Returns the work of each stage, as `evaluate` does it; each stage reuses what the one before kept."""
+    """Returns the work of each stage, as `evaluate` does it; each stage reads what the stage before it stored."""
 
     def draw_all() -> None:
         for images in all_drawn(drawings, context):

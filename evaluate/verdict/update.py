@@ -78,7 +78,7 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
 
 
 def _add_new(expect: Any, context: EvaluationContext, result: Result) -> list[str]:
-    """Adds expectations for values of the first scorer under the label: for every value if no expectation has one.
+    """Adds expectations for the first scorer's values under the label; for all values if no expectation has a value.
 
     Otherwise only for the new parts of a metric that has a `value` for another part.
     """

@@ -60,7 +60,7 @@ def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 def _resolved(path: Path) -> Path:
-    """Returns the path behind a link, "." or ".."; other paths are unchanged. UserError for the root folder."""
+    """Resolves a link, "." or ".."; returns other paths unchanged. UserError for the root folder."""
     found = behind_links(path) if path.is_symlink() or path.name in ("", "..") else path
     if not found.name:
         raise UserError(f"{path} cannot be replaced; give another path")

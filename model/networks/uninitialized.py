@@ -9,7 +9,7 @@ DRAWS = frozenset({"normal_", "uniform_", "kaiming_uniform_", "xavier_uniform_"}
 
 
 class Uninitialized(TorchFunctionMode):
-    """Inside the block, random initialisation leaves its tensor as it is, so that networks are built faster."""
+    """A context in which random initialisation leaves tensors unchanged, so that networks are built faster."""
 
     def __torch_function__(
         self, func: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None

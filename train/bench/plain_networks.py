@@ -218,7 +218,7 @@ def networks(
     hidden: int = 128,
     seed: int = 0,
 ) -> tuple[NetG, NetD, NetC]:
-    """Builds netG, netD and netC around OpenAI's image tower.
+    """Builds netG, netD and netC around OpenAI's image encoder.
 
     All trainable weights are random, including those that normally start at 0 or 1.
     """

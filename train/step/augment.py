@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def signed(pixels: Tensor) -> Tensor:
-    """uint8 [0, 255] → float32 [−1, 1] on the tensor's device; on a CPU, the values of `image_views.to_signed`."""
+    """Converts uint8 [0, 255] → float32 [−1, 1] on the tensor's device; on a CPU, equals `image_views.to_signed`."""
     return pixels.float() / 127.5 - 1
 
 

@@ -1,4 +1,4 @@
-"""Finds updates that are not finite on the device, so that the host need not wait for each step."""
+"""Finds updates that are not finite on the device, so that the CPU does not wait for each step."""
 
 from typing import NamedTuple
 

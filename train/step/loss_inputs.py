@@ -1,4 +1,4 @@
-"""Inputs of optional terms of the losses: captions with one word swapped, and the spread of images over the noise.
+"""Inputs of optional terms of the losses: captions with one word swapped, and how much images vary with the noise.
 
 Legend: b rows of this process, B rows of the global batch, M groups of words, d text width.
 """

@@ -25,7 +25,7 @@ class _Figure(_Part):
 
 
 class ValidationPoint(_Part):
-    """The figures of an evaluation on the validation split, after `step` steps."""
+    """The metric values of an evaluation on the validation split, after `step` steps."""
 
     step: int
     figures: dict[str, float]
