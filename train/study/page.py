@@ -29,7 +29,7 @@ def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> l
     """Writes study.json, tables, charts and index.html; returns their paths. Equal results give equal files."""
     parts = _Parts.of(study, results)
     written = tables.write_tables(folder, parts.frames)
-    for name, svg in parts.drawn.items():
+    for name, (_, svg) in parts.drawn.items():
         write_whole(folder / f"{name}.svg", svg)
         written.append(folder / f"{name}.svg")
     write_whole(folder / RESULTS, json.dumps({"protocol": study.hash, "results": results}, indent=1) + "\n")
@@ -48,12 +48,12 @@ def render(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What the page shows: results, verdicts, tables and charts as SVG, by name."""
+    """What the page shows: results, verdicts, tables by name, and charts by name, each with a description, as SVG."""
 
     results: Results
     judged: list[Judged]
     frames: dict[str, Any]
-    drawn: dict[str, str]
+    drawn: dict[str, tuple[str, str]]
 
     @classmethod
     def of(cls, study: Study, results: list[dict[str, Any]]) -> "_Parts":
@@ -64,9 +64,10 @@ class _Parts:
         drawn = {}
         for figure in config.shown:
             slug = figure.replace("/", "-").replace(".", "-")
-            drawn[f"curves-{slug}"] = charts.curves(config, by_cell, figure, config.curves or tuple(config.rows))
+            svg = charts.curves(config, by_cell, figure, config.curves or tuple(config.rows))
+            drawn[f"curves-{slug}"] = (f"{figure} on the validation split, by training images", svg)
             if figure in compared:
-                drawn[f"differences-{slug}"] = charts.forest(judged, figure)
+                drawn[f"differences-{slug}"] = (f"Paired differences in {figure}", charts.forest(judged, figure))
         return cls(by_cell, judged, frames, drawn)
 
 
@@ -86,7 +87,7 @@ def _html(study: Study, parts: _Parts) -> str:
             results=list(by_cell.values()),
             missing=[cell.name for cell in study.cells if (cell.row, cell.seed) not in by_cell],
             tables={name: Markup(frame.to_html(index=False, border=0)) for name, frame in parts.frames.items()},
-            pictures={name: Markup(svg) for name, svg in parts.drawn.items()},
+            pictures=[(label, Markup(svg)) for label, svg in parts.drawn.values()],
             description=study.manifest.raw.get("description", ""),
         )
     )

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 import yaml
+from helpers.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from helpers.cli import hspcgan
 from helpers.runs import MODEL, TEMPLATES, TRAIN, make_cache
 
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.train.study import runner
+from hspcgan.train.study import page, runner
 from hspcgan.train.study.config import StudyConfig
 from hspcgan.train.study.protocol import Cell, open_study
 
@@ -62,12 +63,12 @@ def test_a_study_runs_resumes_judges_and_makes_its_page_again(study_manifest):
     second = hspcgan("study", study_manifest)
     assert "1 run finished" in second.output
     assert "2 of 4 seeds" not in second.output
-    page = (root / "out" / "report" / "index.html").read_text()
-    assert "<strong>undecided</strong>: torn fails" in page  # 2 of 2 seeds: p = 1/4
+    written = (root / "out" / "report" / "index.html").read_text()
+    assert "<strong>undecided</strong>: torn fails" in written  # 2 of 2 seeds: p = 1/4
     for run in (root / "out", study_manifest):
         report = hspcgan("report", run, "--out", root / "report.html")
         assert report.exit_code == 0, report.output
-        assert (root / "report.html").read_text() == page
+        assert (root / "report.html").read_text() == written
     beside = hspcgan("report", root / "out", "--beside", root / "out" / "runs" / "plain-seed0")
     assert (beside.exit_code, "is a study" in beside.output) == (2, True)
     again = hspcgan(
@@ -76,6 +77,15 @@ def test_a_study_runs_resumes_judges_and_makes_its_page_again(study_manifest):
     assert again.exit_code == 0, again.output
     for path in (root / "out" / "report").iterdir():
         assert (root / "again" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_has_no_accessibility_faults_and_fits_its_window(study_manifest, chromium, tmp_path, width):
+    page.write_report(open_study(load_manifest(str(study_manifest))), [], tmp_path)
+    with opened(chromium, (tmp_path / "index.html").as_uri(), width=width) as shown:
+        assert axe_violations(shown) == []
+        assert overflow(shown) == 0
 
 
 def test_results_of_another_protocol_are_rejected(study_manifest, tmp_path):
