@@ -23,7 +23,7 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
     try:
         with h5py.File(path, "r", locking=False) as file:  # not every file system has locks, and readers need none
             found = file[dataset]
-            if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
+            if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu" or found.shape is None:
                 raise TypeError("it is not a dataset of numbers")
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # for links and types too

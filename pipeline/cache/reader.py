@@ -92,7 +92,13 @@ class Cache(Tables):
     def images(self) -> np.ndarray | EncodedImages:
         """The images, uint8 [S, 3, H, W], RGB; encoded images are decoded when they are indexed."""
         if "store" not in self.info:
-            return self._map(schema.IMAGES_FILE, "image")
+            pixels, size = self._map(schema.IMAGES_FILE, "image"), self.info["image_size"]
+            if self.checks and pixels.shape[1:] != (3, size, size):
+                raise UserError(
+                    f"{self.path / schema.IMAGES_FILE} is damaged: image is {pixels.shape}, expected "
+                    f"(…, 3, {size}, {size}); {REBUILD_HINT}"
+                )
+            return pixels
         data, offsets = (self._map(schema.IMAGES_FILE, name) for name in ("bytes", "offsets"))
         images = EncodedImages(data, offsets, self.info["image_size"], self.path / schema.IMAGES_FILE)
         if self.checks and len(images) != self.info["counts"]["samples"]:

@@ -96,6 +96,17 @@ def replaced(make):
     return change
 
 
+def images_of(shape: tuple[int, ...]):
+    """Images of another shape."""
+
+    def damage(cache: Path) -> None:
+        with h5py.File(cache / "images.h5", "r+") as file:
+            del file["image"]
+            file.create_dataset("image", data=torch.zeros(shape, dtype=torch.uint8).numpy())
+
+    return damage
+
+
 def table(name: str, change):
     def damage(cache: Path) -> None:
         path = cache / f"{name}.parquet"
@@ -129,7 +140,7 @@ DAMAGES = {
     "group": hdf5(group_for_data), "named-type": hdf5(named_type), "link-loop": hdf5(link_loop), "external": hdf5(external), "absent": hdf5(lambda f: f.__delitem__("phrase/text")),
     "text-data": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=["a", "b"], dtype=h5py.string_dtype()))), "scalar": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=1.0))),
     "chunked": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=torch.zeros(3, 32).numpy(), chunks=True, compression="gzip"))), "no-rows": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(0, 32), dtype="f2"))),
-    "ints": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 32), dtype="i4"))), "three-d": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 3, 2), dtype="f2"))),
+    "ints": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 32), dtype="i4"))), "null-space": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=h5py.Empty("f2")))), "images-last": images_of((16, 56, 56, 3)), "images-grey": images_of((16, 1, 56, 56)), "three-d": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 3, 2), dtype="f2"))),
     "not-hdf5": lambda c: put(c / "features.h5", b"hello" * 100), "empty-hdf5": lambda c: put(c / "features.h5", b""), "cut-hdf5": lambda c: os.truncate(c / "features.h5", 3000), "zero-images": lambda c: put(c / "images.h5", bytes(5000)),
     "fifo-hdf5": lambda c: put(c / "features.h5", "fifo"), "folder-hdf5": lambda c: put(c / "images.h5", "folder"), "absent-images": lambda c: (c / "images.h5").unlink(),
     "not-parquet": lambda c: put(c / "captions.parquet", b"PAR1"), "empty-parquet": lambda c: put(c / "samples.parquet", b""), "cut-parquet": lambda c: os.truncate(c / "captions.parquet", 500), "fifo-parquet": lambda c: put(c / "phrases.parquet", "fifo"),

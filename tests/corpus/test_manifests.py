@@ -63,6 +63,7 @@ def test_manifests_that_are_no_regular_files_are_one_error(tmp_path, kind):
 @pytest.mark.parametrize("command", [
     ("sample", "a bird", "--count", "1000000000"), ("sample", "a bird", "--seed", BIG), ("interpolate", "a", "b", "--frames", HUGE), ("interpolate", "a", "--to-seed", BIG),
     ("parse", "--jsonl", "a", "b", "--batch-size", HUGE), ("parse", "--jsonl", "a", "b", "--processes", BIG), ("models", "import-galip", "x", "y", "--image-size", HUGE), ("sample",), ("edit", "a"), ("prepare",),
+    ("copy", "x", "."), ("copy", "x", ""), ("copy", "x", "a/.."), ("stats", ""), ("report", "/"),
 ])  # fmt: skip
 def test_absurd_options_are_refused(command):
     with bounded():
