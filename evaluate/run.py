@@ -62,7 +62,7 @@ class Scores:
 
 
 def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_images: bool = False) -> list[Result]:
-    """Scores the subjects one after another and writes their files.
+    """Scores checkpoints, real images and folders one after another and writes the files of each.
 
     A subject that cannot be opened or drawn gets a Result with `error`; the others are still scored. With several
     processes (torchrun), all but the first draw their share and return an empty list.
@@ -122,7 +122,7 @@ def _score(context: EvaluationContext, subject: Subject, real: list[Figure], kee
 
 
 def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, path: Path) -> dict[str, Any]:
-    """Returns extremes and edits for the report, and writes LABEL.extremes.png and LABEL.edits.png."""
+    """Writes LABEL.extremes.png (best and worst) and LABEL.edits.png (edited captions); returns their captions."""
     found = record.extremes(context, scores.rows)
     if found:
         write_whole(path.with_suffix(".extremes.png"), record.extremes_picture(context, drawings.images, found))

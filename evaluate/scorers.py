@@ -103,7 +103,7 @@ class ClipScorer:
 
 
 class Inception:
-    """The Inception network of published FIDs, in one of the modes of clean-fid; nothing is downloaded.
+    """The Inception network used for published FIDs, in one of clean-fid's modes; nothing is downloaded.
 
     clean: antialiased resizing outside the network. legacy_tensorflow: resizing inside the network, as in TensorFlow.
     legacy_pytorch: network and resizing of pytorch-fid. UserError if the folder lacks the file, or if its sha256 is not

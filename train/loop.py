@@ -174,7 +174,7 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
 
 
 def draw(run: Run, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
-    """Generates images [b, 3, H, W] for a batch; returns them, their CLIP taps [b, D, g, g] and features [b, d]."""
+    """Generates images [b, 3, H, W]; returns them, their CLIP features: intermediate [b, D, g, g], final [b, d]."""
     with run.autocast():
         images = run.generator(batch.noise, batch.condition)
         return images, *run.clip.image_taps(shifted(images, batch.shifts), run.tap_blocks)

@@ -88,7 +88,7 @@ def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _triangular(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Returns the centred rows; for more than d rows, the factor R [d, d] of their QR decomposition, in blocks."""
+    """Returns the centred rows; for more than d rows, the factor R [d, d] of a QR decomposition in blocks."""
     if len(rows) <= rows.shape[1]:
         return rows - mean
     found = np.zeros((0, rows.shape[1]))

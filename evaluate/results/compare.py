@@ -170,7 +170,7 @@ def _table(path: Path) -> list[dict[str, Any]]:
     wrong = [f"{name} is {types.get(name, 'missing')}" for name, kind in wanted.items() if types.get(name) != kind]
     wrong = wrong or [f"{name} has {flaw}" for name, kind in wanted.items() if (flaw := _flaw(found[name], kind))]
     if wrong:
-        raise UserError(f"{path} is not the table of a result: {', '.join(wrong)}; evaluate again")
+        raise UserError(f"{path} is not a valid table of results: {', '.join(wrong)}; evaluate again")
     return found.to_pylist()
 
 

@@ -187,7 +187,7 @@ class EditPart(Part):
 
 
 class ReasonPart(Part):
-    """A reason for which images or captions were rejected, and their number."""
+    """A reason for rejection, and the number of images or captions rejected for it."""
 
     what: str
     why: str

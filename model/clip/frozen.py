@@ -95,7 +95,7 @@ class FrozenClip(nn.Module):
         return self.pixel_mean.device
 
     def with_input(self, clip_input: str) -> FrozenClip:
-        """Returns a CLIP with the same weights and the given conversion of pixels (`ModelConfig.clip_input`)."""
+        """Returns a CLIP with the same weights and the given input preprocessing (`ModelConfig.clip_input`)."""
         if clip_input == self.clip_input:
             return self
         return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input, self.rounded)

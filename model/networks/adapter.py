@@ -38,7 +38,7 @@ class PromptGate(nn.Module):
 
 
 class Adapter(nn.Module):
-    """Maps the code to bridge features, passes them through the prompted frozen CLIP, returns generator features.
+    """Maps the latent code to CLIP features, then through the prompted frozen CLIP to generator features.
 
     The CLIP is not a submodule: it moves to other devices with the adapter, but is neither in the adapter's parameters
     nor in its state dict. With `clip=None` the module has all its parameters but cannot run.

@@ -131,7 +131,7 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
         if any(base.samefile(file) for file, _ in layers):
             raise ManifestError(f"{path}: base {raw['base']} leads back to itself: {chain} → {base}")
         if len(layers) > MAX_BASES:
-            raise ManifestError(f"{layers[0][0]} has more than {MAX_BASES} bases")
+            raise ManifestError(f"{layers[0][0]} has more than {MAX_BASES} base manifests")
         path = base
 
 

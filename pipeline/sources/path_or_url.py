@@ -8,7 +8,7 @@ from hspcgan.model.common.errors import UserError, install
 
 
 def path_or_url(value: Any) -> Any:
-    """Converts a value to a local path, with ~ expanded, or a URL such as s3://bucket/data to a Path-like `UPath`."""
+    """Returns a URL such as s3://bucket/data as a Path-like `UPath`, another value as a local path with ~ expanded."""
     if not isinstance(value, str | Path | None):
         raise UserError("expected a path as a string")
     if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in str(value)):

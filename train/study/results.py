@@ -119,7 +119,7 @@ class Results:
         return reached[0] / images if reached else float("inf")
 
     def failed_to_learn(self, row: str, seed: int, figures: Sequence[str]) -> bool | None:
-        """Returns whether a run diverged, or ended no better than the untrained generator's interval in every metric.
+        """Returns whether a run diverged, or no metric ended better than the untrained generator's interval.
 
         None if the run failed or a metric is missing.
         """

@@ -36,7 +36,7 @@ class EncodedShards:
     def __init__(self, store: ShardStore) -> None:
         shards = store.shards("encode")
         if not shards:
-            raise UserError(f"{store.path}: no usable captions; fix the data (its rejects list the reasons)")
+            raise UserError(f"{store.path}: no usable captions; fix the data (the reasons are in the table of rejects)")
         self.arrays = [self._mapped(store, shard) for shard in shards]
         self.starts = offsets_of(np.array([len(arrays["sentence"]) for arrays in self.arrays]))
         self.n_tokens, self.truncated = (

@@ -78,7 +78,7 @@ def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
 
 
 def verb(tree: Tree, i: int) -> Iterator[Edge]:
-    """Relates the subject of a verb to its object or, with the verb's first preposition, to the noun after that.
+    """Relates the subject of a verb to its object or to the object of the verb's first preposition.
 
     Further prepositions become separate relations.
 

@@ -9,7 +9,7 @@ MAKERS = ("factory", "hand", "home", "machine", "man")
 
 
 def kinds(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Makes a word in -ing between a colour and a noun a modifier of the noun.
+    """Attaches a word that ends in -ing to the noun after it if a colour precedes: "a red racing car".
 
     a green folding chair on the grass → green (chair), folding (chair), on (chair, grass)
     a woman in blue holding bags → in (woman, blue), hold (woman, bag)

@@ -53,7 +53,7 @@ def test_keys_that_stand_twice_are_listed_once_each():
 def test_long_chains_of_bases_and_large_files_are_refused(tmp_path):
     for number in range(1200):
         (tmp_path / f"{number}.yaml").write_text(f"base: {number + 1}.yaml\n")
-    with pytest.raises(ManifestError, match="more than 20 bases"):
+    with pytest.raises(ManifestError, match="more than 20 base manifests"):
         load_manifest(str(tmp_path / "0.yaml"))
     (tmp_path / "large.yaml").write_bytes(b"a: 1\n" * 400_000)
     with pytest.raises(ManifestError, match="larger than 1 MB"):
