@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -79,7 +79,7 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         description="Conversion of images for CLIP. exact: to [0, 1], resized with antialiasing; galip: to [0.5, 1], "
         "resized by nearest neighbour, as in GALIP's code, for weights trained with it.",
     )
-    channels: tuple[int, ...] | None = Field(
+    channels: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] | None = Field(
         None,
         description="Channels before and after each generator block; by default 64 after the last block, "
         "doubled per block towards the first, at most 512.",

@@ -122,6 +122,8 @@ def _check(path: Path, state: dict[str, Tensor]) -> None:
         )
     if empty := [name for name, value in state.items() if not value.numel()]:
         raise UserError(f"{path} is not a CLIP state dict: {', '.join(empty[:3])} without values")
+    if other := [name for name, value in state.items() if value.ndim and not value.is_floating_point()]:
+        raise UserError(f"{path} is not a CLIP state dict: {other[0]} is {state[other[0]].dtype}, expected floats")
 
 
 def _all_published() -> list[Published]:

@@ -87,6 +87,14 @@ def test_a_clip_of_impossible_sizes(tmp_path, tiny_clip_path, name):
         load_clip(tmp_path / "clip.pt")
 
 
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int8, torch.bool])
+def test_a_clip_of_other_numbers(tmp_path, tiny_clip_path, dtype):
+    state = torch.load(tiny_clip_path, weights_only=True)
+    torch.save(state | {"visual.proj": state["visual.proj"].to(dtype)}, tmp_path / "clip.pt")
+    with pytest.raises(UserError, match=r"visual\.proj is torch\.\w+, expected floats"):
+        load_clip(tmp_path / "clip.pt")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{", b'{"vocabulary": 5}', b'{"vocabulary": [1]}', b"[" * 100_000, b"\xff"]
 )
