@@ -40,26 +40,32 @@ def share(rows: Mapping[int, bool], part: str = "") -> Measured:
 
 
 def distance(
-    value: float, statistic: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray, seed: int = 0
+    value: float,
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    a: np.ndarray,
+    b: np.ndarray,
+    seed: int = 0,
+    most: int | None = None,
 ) -> Measured:
-    """Adds an interval to `value`, the distance between the complete sets [N, d] and [R, d].
+    """Returns a distance of two sets [N, d] and [R, d] with its interval; `value` is the distance of the whole sets.
 
-    Uses a delete-d jackknife with d half of each set (Shao and Wu 1989), for which the factor m / (n − m) is 1: the
-    standard deviation of the distance over random halves, drawn without replacement, estimates the standard error of
-    the whole. The interval is value ± 1.96 standard errors: how much the value varies with other images, for this N.
+    Uses a delete-d jackknife (Shao and Wu 1989): the standard deviation of the distance over random subsets of m of n
+    rows, drawn without replacement, times √(m / (n − m)), estimates the standard error of the whole. Subsets are halves
+    of each set, for which the factor is 1, with at most `most` rows. The interval is value ± 1.96 standard errors: how
+    much the value varies with other images, for this N.
     """
     rng = np.random.default_rng(seed)
-    halves = len(a) // 2, len(b) // 2
-    if min(halves) < 2:
+    sizes = [len(rows) // 2 if most is None else min(len(rows) // 2, most) for rows in (a, b)]
+    if min(sizes) < 2:
         return Measured(value, len(a), float("nan"), float("nan"), float("nan"))
     values = [
         statistic(
-            a[rng.choice(len(a), halves[0], replace=False)],
-            b[rng.choice(len(b), halves[1], replace=False)],
+            a[rng.choice(len(a), sizes[0], replace=False)],
+            b[rng.choice(len(b), sizes[1], replace=False)],
         )
         for _ in range(SUBSETS)
     ]
-    factor = halves[0] / (len(a) - halves[0])
+    factor = sizes[0] / (len(a) - sizes[0])
     se = float(np.sqrt(factor) * np.std(values, ddof=1))
     return Measured(value, len(a), se, value - Z * se, value + Z * se)
 
