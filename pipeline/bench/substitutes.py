@@ -117,9 +117,10 @@ def _features(width: int, partial: PartialCache) -> Job:
     read = functools.partial(text_order.read_shard, order)
     return Job(
         sizes=text_order.shard_sizes(order),
+        part=int,
         read=read,
         make_mapper=mapper_factory(_stand_in, width),
-        pack=lambda index, encoded: encode.pack(read(index), encoded),
+        pack=functools.partial(encode.pack_read, read),
     )
 
 

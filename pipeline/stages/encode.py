@@ -7,7 +7,7 @@ import functools
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -151,6 +151,11 @@ def pack(batch: list[tuple[str, bool]], encoded: Encoded) -> Shard:
     return Shard({"texts": table}, arrays)
 
 
+def pack_read(read: Callable[[int], list[tuple[str, bool]]], index: int, encoded: Encoded) -> Shard:
+    """Reads the texts of a shard again, and packs them with their features."""
+    return pack(read(index), encoded)
+
+
 def stage(config: EncodeConfig) -> Stage:
     """Returns the encode stage for an `encode` section; raises UserError if the CLIP weights are missing or damaged."""
     path, device = weights_path(config.clip), device_of(config)
@@ -163,13 +168,15 @@ def stage(config: EncodeConfig) -> Stage:
     def open_job(partial: PartialCache) -> Job:
         order = in_order(clip, partial.unique_texts(templates), partial.scratch("encode"))
         warn_unknown(text_order.texts_of(order), path)
-        read = functools.partial(text_order.read_shard, order)
+        read = functools.partial(text_order.read_shard, order.resolve())
         return Job(
             sizes=text_order.shard_sizes(order),
+            part=int,
             read=read,
             make_mapper=mapper_factory(encode_shard, path, config.allow_unverified, device, config.tokens),
-            pack=lambda index, encoded: pack(read(index), encoded),
+            pack=functools.partial(pack_read, read),
             processes=config.processes,
+            needs=(path,),
         )
 
     return Stage("encode", "texts", inputs(config, clip), plan, open_job)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -35,20 +35,15 @@ def mapper_factory(mapper: Callable[..., Any], *bound: Any) -> Callable[[], Mapp
     return functools.partial(functools.partial, mapper, *bound)
 
 
-def run(
-    make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: int = 1, engine: str = "local"
-) -> Iterator[tuple[Any, float]]:
+def run(make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: int = 1) -> Iterator[tuple[Any, float]]:
     """
-    Maps batches in order and yields (result, seconds that the mapper took) for each.
+    Maps batches in order on this machine and yields (result, seconds that the mapper took) for each.
 
-    `make_mapper` is called once per process (models are loaded there) and must be picklable for `processes` > 1 and for
-    Ray. Ray calls it for each batch, so it must cache its models. Each batch is processed by one mapper with one
-    thread, so results depend neither on `processes` nor on the engine. At most 2 · `processes` batches are in flight,
-    so batches may be a generator that reads them. An exception in a mapper is raised here; if a worker dies (out of
-    memory, killed), UserError is raised. Local workers end with this process, even if it is killed.
+    `make_mapper` is called once per process (models are loaded there) and must be picklable for `processes` > 1. Each
+    batch is processed by one mapper with one thread, so results do not depend on `processes`. At most 2 · `processes`
+    batches are in flight, so batches may be a generator that reads them. An exception in a mapper is raised here; if a
+    worker dies (out of memory, killed), UserError is raised. Workers end with this process, even if it is killed.
     """
-    if engine == "ray":
-        return _ray(make_mapper, batches, processes)
     return _local(make_mapper, batches) if processes == 1 else _workers(make_mapper, iter(batches), processes)
 
 
@@ -78,8 +73,16 @@ def _generation(
                 future.cancel()
 
 
-def _ray(make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: int) -> Iterator[tuple[Any, float]]:
-    """Runs on the Ray cluster at RAY_ADDRESS, or else on a temporary local Ray with `processes` workers."""
+def run_on_ray(
+    work: Callable[[Any], Any], tasks: Iterable[tuple[int, Any, Collection[int]]], processes: int = 1
+) -> Iterator[Any]:
+    """
+    Runs `work(argument)` for each (number, argument, numbers of tasks to wait for), and yields the results in order.
+
+    It runs on the cluster at RAY_ADDRESS, or else on a local Ray with `processes` workers, stopped afterwards. `work`
+    and arguments must be picklable; `work` must cache the models that it loads. A task waits only for earlier tasks; at
+    most 2 · `processes` tasks are in flight. Errors as in `run`.
+    """
     import ray
 
     started = not ray.is_initialized()
@@ -87,28 +90,33 @@ def _ray(make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: i
         ray.init(log_to_driver=False)
     elif started:
         ray.init(num_cpus=processes, include_dashboard=False, log_to_driver=False)
-    task = ray.remote(num_cpus=1, max_calls=RECYCLE_AFTER)(_call_with)
-    make = ray.put(make_mapper)
-    waiting: deque[Any] = deque()
+    task = ray.remote(num_cpus=1, max_calls=RECYCLE_AFTER)(_task)
+    shared = ray.put(work)
+    waiting: dict[int, Any] = {}  # in the order of the tasks
     try:
-        for batch in batches:
-            waiting.append(task.remote(make, batch))
+        for number, argument, before in tasks:
+            waiting[number] = task.remote(shared, argument, *(waiting[one] for one in before if one in waiting))
             if len(waiting) >= AHEAD * processes:
-                yield ray.get(waiting.popleft())
+                yield ray.get(waiting.pop(next(iter(waiting))))
         while waiting:
-            yield ray.get(waiting.popleft())
+            yield ray.get(waiting.pop(next(iter(waiting))))
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         raise UserError(_died(processes)) from error
     finally:
-        for reference in waiting:
+        for reference in waiting.values():
             ray.cancel(reference)
         if started:
             ray.shutdown()
 
 
-def _call_with(make_mapper: Callable[[], Mapper], batch: Any) -> tuple[Any, float]:
+def _task(work: Callable[[Any], Any], argument: Any, *finished: Any) -> Any:
+    return work(argument)
+
+
+def map_one(make_mapper: Callable[[], Mapper], batch: Any) -> tuple[Any, float]:
+    """Maps one batch with a new mapper and one thread; returns the result and the seconds that mapping took."""
     _start(make_mapper)
     return _call(batch)
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import code_of
 from hspcgan.pipeline.cache.image_store import describe_store, encode_image, packed
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
-from hspcgan.pipeline.sources.base import Item
+from hspcgan.pipeline.sources.base import Dataset, Entry, Item
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages.engines import mapper_factory
 from hspcgan.pipeline.stages.ingest_items import Checked, check_items
@@ -28,6 +29,8 @@ packages SOURCE_CODE that it imports."""
 
 
 ENCODING = "hspcgan.pipeline.cache.image_store"
+READ_FIELDS = {"table": ("image_column", "_group"), "toybirds": ("size",)}
+"""The attributes that the `read` of a source uses, by the name of the source; others use only the entry."""
 
 
 @dataclass
@@ -61,6 +64,21 @@ def pack(size: int, found: Checked | Encoded) -> Shard:
     return Shard(tables, arrays, {"rows_in": checked.rows_in, "samples": len(checked.samples)})
 
 
+def _pack(size: int, _: Sequence[Entry], found: Checked | Encoded) -> Shard:
+    return pack(size, found)
+
+
+def reader(source: Dataset, name: str) -> Dataset:
+    """Returns a copy of a source that can only `read` entries: without its listing, so that tasks receive few bytes."""
+    made = object.__new__(type(source))
+    vars(made).update({field: getattr(source, field) for field in READ_FIELDS.get(name, ())})
+    return made
+
+
+def _read(source: Dataset, entries: Sequence[Entry]) -> list[Item]:
+    return [source.read(entry) for entry in entries]
+
+
 def stage(config: DataConfig) -> Stage:
     """Returns the ingest stage for a `data` section; raises UserError if the dataset does not have the layout named."""
     source, store = open_source(config), config.image_store
@@ -88,10 +106,12 @@ def stage(config: DataConfig) -> Stage:
         parts = [entries()[start : start + SHARD_IMAGES] for start in range(0, len(entries()), SHARD_IMAGES)]
         return Job(
             sizes=[len(part) for part in parts],
-            read=lambda index: [source.read(entry) for entry in parts[index]],
+            part=lambda index: parts[index],
+            read=functools.partial(_read, reader(source, config.source)),
             make_mapper=make_mapper,
-            pack=lambda _, checked: pack(config.image_size, checked),
+            pack=functools.partial(_pack, config.image_size),
             processes=config.processes,
+            needs=(config.path.resolve(),) if isinstance(config.path, Path) and config.path.exists() else (),
         )
 
     return Stage("ingest", "images", inputs, plan, open_job)

@@ -4,6 +4,7 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
+from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.annotate.versions import rules_code
 from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.stages.engines import Mapper
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
+
+MOST_TABLES = 32  # shards whose results stay in memory for later shards with equal captions
 
 
 class _Plan:
@@ -32,6 +36,12 @@ class _Plan:
     def fresh(self, shard: int) -> np.ndarray:
         """Returns the rows, within a shard, of the captions that are parsed in this shard, int64."""
         return np.flatnonzero(self.home(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
+
+    def part(self, shard: int) -> "_Part":
+        """Returns what is needed to parse a shard."""
+        home = self.home(shard)
+        shards = np.searchsorted(self.starts, home, side="right") - 1
+        return _Part(shard, self.fresh(shard), shards.astype(np.int32), (home - self.starts[shards]).astype(np.int32))
 
 
 def concept_row(concepts: Concepts) -> dict[str, Any]:
@@ -72,37 +82,62 @@ def make_mapper(config: ParseConfig) -> functools.partial:
     return functools.partial(_parse_texts, _parser(config))
 
 
-def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache) -> Job:
-    """Returns the parse job of a cache; `make_mapper` creates the mapper from captions to rows and notes."""
-    plan = _Plan(partial)
+@dataclass(frozen=True)
+class _Part:
+    """Which captions of a shard are parsed in this shard, and where equal captions of the others were parsed."""
 
-    @functools.lru_cache(maxsize=32)
-    def written(shard: int) -> pa.Table:
-        return partial.read("parse", shard, only=["concepts"])[0]["concepts"]
+    index: int
+    fresh: np.ndarray  # [n] int64, rows of this shard to parse
+    shard: np.ndarray  # [c] int32, for each caption: the shard of the first equal caption
+    row: np.ndarray  # [c] int32, and its row in that shard
 
-    def read(index: int) -> list[str]:
-        texts = partial.column_of("ingest", index, "captions", "text")
-        return texts.take(pa.array(plan.fresh(index))).to_pylist()
+    def elsewhere(self) -> list[int]:
+        """Returns the other shards from which this shard takes results, all of them earlier."""
+        return [int(shard) for shard in np.unique(self.shard) if shard != self.index]
 
-    def pack(index: int, parsed: tuple[list[dict[str, Any]], Counter[str]]) -> Shard:
-        start = int(plan.starts[index])
-        known = dict(zip((start + plan.fresh(index)).tolist(), parsed[0], strict=True))  # by `home`
+
+@dataclass(frozen=True)
+class _Captions:
+    """Reads and writes the parse stage's shards; the last tables read stay in memory."""
+
+    store: ShardStore
+    tables: dict[int, pa.Table] = field(default_factory=dict)
+
+    def read(self, part: _Part) -> list[str]:
+        texts = self.store.column_of("ingest", part.index, "captions", "text")
+        return texts.take(pa.array(part.fresh)).to_pylist()
+
+    def pack(self, part: _Part, parsed: tuple[list[dict[str, Any]], Counter[str]]) -> Shard:
+        known = {(part.index, row): found for row, found in zip(part.fresh.tolist(), parsed[0], strict=True)}
         rows = []
-        ids = partial.column_of("ingest", index, "captions", "caption_id").to_pylist()
-        for caption_id, home in zip(ids, plan.home(index).tolist(), strict=True):
-            if home not in known:
-                shard = int(np.searchsorted(plan.starts, home, side="right")) - 1
-                known[home] = written(shard).slice(home - int(plan.starts[shard]), 1).to_pylist()[0]
-            rows.append({**known[home], "caption_id": caption_id})
+        ids = self.store.column_of("ingest", part.index, "captions", "caption_id").to_pylist()
+        for caption_id, place in zip(ids, zip(part.shard.tolist(), part.row.tolist(), strict=True), strict=True):
+            if place not in known:
+                known[place] = self._written(place[0]).slice(place[1], 1).to_pylist()[0]
+            rows.append({**known[place], "caption_id": caption_id})
         table = pa.Table.from_pylist(rows, schema=schema.CONCEPTS)
         return Shard({"concepts": table}, stats={"notes": dict(parsed[1])})
 
+    def _written(self, shard: int) -> pa.Table:
+        if shard not in self.tables:
+            if len(self.tables) == MOST_TABLES:
+                self.tables.pop(next(iter(self.tables)))
+            self.tables[shard] = self.store.read("parse", shard, only=["concepts"])[0]["concepts"]
+        return self.tables[shard]
+
+
+def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache) -> Job:
+    """Returns the parse job of a cache; `make_mapper` creates the mapper from captions to rows and notes."""
+    plan = _Plan(partial)
+    captions = _Captions(ShardStore(partial.target.resolve()))
     return Job(
         sizes=[len(plan.fresh(index)) for index in range(len(plan.starts) - 1)],
-        read=read,
+        part=plan.part,
+        read=captions.read,
         make_mapper=make_mapper,
-        pack=pack,
+        pack=captions.pack,
         processes=processes,
+        before=_Part.elsewhere,
     )
 
 

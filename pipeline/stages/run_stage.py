@@ -1,16 +1,21 @@
 """Runs one stage shard by shard: reader → mapper → writer; finished shards are skipped, durations are measured."""
 
+import platform
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.printable import counted
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
+from hspcgan.pipeline.cache.partial.shards import write_shard
 from hspcgan.pipeline.stages import engines
 
 
@@ -25,13 +30,20 @@ class Shard:
 
 @dataclass(frozen=True)
 class Job:
-    """A stage's work on one cache: `read` and `pack` may access the disk, the mapper does not."""
+    """A stage's work on one cache. `part` runs in this process; on Ray, all other functions run in the tasks.
+
+    So the other functions must be picklable, and parts small. `read` and `pack` may access the disk, the mapper does
+    not.
+    """
 
     sizes: list[int]  # rows in each shard, for the progress bar
-    read: Callable[[int], Any]  # shard index → batch
+    part: Callable[[int], Any]  # shard index → what `read` and `pack` need to know of the shard
+    read: Callable[[Any], Any]  # part → batch
     make_mapper: Callable[[], engines.Mapper]
-    pack: Callable[[int, Any], Shard]  # shard index, mapped batch → shard to write
+    pack: Callable[[Any, Any], Shard]  # part, mapped batch → shard to write
     processes: int = 1
+    before: Callable[[Any], Collection[int]] = lambda _: ()  # part → earlier shards of this stage that `pack` reads
+    needs: tuple[Path, ...] = ()  # files and folders that tasks on other machines must find at the same path
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,14 @@ class Stage:
     inputs: dict[str, Any]
     plan: Callable[[], str]  # one line for the user
     open: Callable[[PartialCache], Job]
+
+
+class Seconds(NamedTuple):
+    """How long one shard took."""
+
+    read: float
+    map: float
+    write: float
 
 
 @dataclass
@@ -57,6 +77,12 @@ class Report:
     map_sec: float = 0.0
     write_sec: float = 0.0
     wall_sec: float = 0.0
+
+    def add(self, seconds: Seconds) -> None:
+        """Adds the durations of one shard."""
+        self.read_sec += seconds.read
+        self.map_sec += seconds.map
+        self.write_sec += seconds.write
 
     def line(self) -> str:
         """Returns one line for the terminal."""
@@ -81,13 +107,7 @@ def run_stage(partial: PartialCache, stage: Stage, engine: str = "local") -> Rep
     todo = [index for index in range(len(job.sizes)) if not partial.has(stage.name, index)]
     report = Report(stage.name, len(job.sizes), len(job.sizes) - len(todo), sum(job.sizes[index] for index in todo))
 
-    def batches() -> Iterator[Any]:
-        for index in todo:
-            begun = time.perf_counter()
-            batch = job.read(index)
-            report.read_sec += time.perf_counter() - begun
-            yield batch
-
+    made = _in_tasks(partial, stage.name, job, todo) if engine == "ray" else _here(partial, stage.name, job, todo)
     with tqdm(
         total=sum(job.sizes),
         initial=sum(job.sizes) - report.rows,
@@ -96,14 +116,67 @@ def run_stage(partial: PartialCache, stage: Stage, engine: str = "local") -> Rep
         disable=None,
         mininterval=0.5,
     ) as bar:
-        results = engines.run(job.make_mapper, batches(), job.processes, engine)
-        for index, (result, map_sec) in zip(todo, results, strict=True):
-            begun = time.perf_counter()
-            shard = job.pack(index, result)
-            partial.write(stage.name, index, shard.tables, shard.arrays, {**shard.stats, "map_sec": map_sec})
-            report.write_sec += time.perf_counter() - begun
-            report.map_sec += map_sec
+        for index, seconds in zip(todo, made, strict=True):
+            report.add(seconds)
             bar.update(job.sizes[index])
     partial.complete(stage.name, len(job.sizes))
     report.wall_sec = time.perf_counter() - start
     return report
+
+
+def _here(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) -> Iterator[Seconds]:
+    """Reads and writes the shards in this process; mappers run here or in local workers."""
+    begun: deque[tuple[Any, float]] = deque()  # part and seconds of reading, for each shard that is being mapped
+
+    def batches() -> Iterator[Any]:
+        for index in todo:
+            start = time.perf_counter()
+            part = job.part(index)
+            batch = job.read(part)
+            begun.append((part, time.perf_counter() - start))
+            yield batch
+
+    for index, (result, map_sec) in zip(todo, engines.run(job.make_mapper, batches(), job.processes), strict=True):
+        part, read_sec = begun.popleft()
+        start = time.perf_counter()
+        shard = job.pack(part, result)
+        partial.write(stage, index, shard.tables, shard.arrays, {**shard.stats, "map_sec": map_sec})
+        yield Seconds(read_sec, map_sec, time.perf_counter() - start)
+
+
+def _in_tasks(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) -> Iterator[Seconds]:
+    """Reads, maps and writes each shard in a Ray task; this process only plans."""
+    folder = partial.folder(stage).resolve()
+    work = _ShardTask(folder, stage, job.read, job.make_mapper, job.pack, (*job.needs, folder))
+    parts = ((index, job.part(index)) for index in todo)
+    tasks = ((index, (index, part), job.before(part)) for index, part in parts)
+    return engines.run_on_ray(work, tasks, job.processes)
+
+
+@dataclass(frozen=True)
+class _ShardTask:
+    """The work of a Ray task: reads, maps and writes one shard on storage that all machines share."""
+
+    folder: Path
+    stage: str
+    read: Callable[[Any], Any]
+    make_mapper: Callable[[], engines.Mapper]
+    pack: Callable[[Any, Any], Shard]
+    needs: tuple[Path, ...]
+
+    def __call__(self, task: tuple[int, Any]) -> Seconds:
+        absent = [path for path in self.needs if not path.exists()]
+        if absent:
+            raise UserError(
+                f"{absent[0]} does not exist on the machine {platform.node()}; Ray's tasks read and write it there: "
+                "mount it at the same path on every machine, and give its absolute path"
+            )
+        index, part = task
+        start = time.perf_counter()
+        batch = self.read(part)
+        read_sec = time.perf_counter() - start
+        result, map_sec = engines.map_one(self.make_mapper, batch)
+        start = time.perf_counter()
+        shard = self.pack(part, result)
+        write_shard(self.folder, self.stage, index, shard.tables, shard.arrays, {**shard.stats, "map_sec": map_sec})
+        return Seconds(read_sec, map_sec, time.perf_counter() - start)

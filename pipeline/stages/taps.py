@@ -3,6 +3,7 @@
 Legend: n images of a shard, V views, T taps, D width of the image encoder, g patches per side.
 """
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -17,6 +18,8 @@ from hspcgan.pipeline.cache.fingerprint import code_of
 from hspcgan.pipeline.cache.image_store import shard_images
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
+from hspcgan.pipeline.cache.partial.reader import ShardStore
+from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, cached_clip, device_of
 from hspcgan.pipeline.stages.engines import mapper_factory
@@ -111,10 +114,12 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
         sizes, read = _finished_images(partial) if isinstance(partial, ExtendedCache) else _ingested_images(partial)
         return Job(
             sizes=sizes,
+            part=int,
             read=read,
             make_mapper=mapper_factory(tap_shard, path, encode.allow_unverified, device, config.views, about["blocks"]),
-            pack=lambda _, taps: Shard({}, {"taps": taps}),
+            pack=_pack,
             processes=encode.processes,
+            needs=(path,),
         )
 
     inputs = {
@@ -126,26 +131,35 @@ def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
     return Stage("taps", "images", inputs, plan, open_job)
 
 
+def _pack(_: int, taps: np.ndarray) -> Shard:
+    return Shard({}, {"taps": taps})
+
+
 def _ingested_images(partial: PartialCache) -> tuple[list[int], ReadImages]:
     """Returns the sample count of each ingest shard, and a function that reads the keys and images of a shard."""
-
-    def read(index: int) -> tuple[list[str], np.ndarray]:
-        tables, arrays = partial.read("ingest", index, only=["samples", "image", "image_offsets"])
-        return tables["samples"]["key"].to_pylist(), np.array(shard_images(arrays)[:])
-
+    read = functools.partial(_read_ingested, ShardStore(partial.target.resolve()))
     return [stats["samples"] for stats in partial.stats("ingest")], read
+
+
+def _read_ingested(store: ShardStore, index: int) -> tuple[list[str], np.ndarray]:
+    tables, arrays = store.read("ingest", index, only=["samples", "image", "image_offsets"])
+    return tables["samples"]["key"].to_pylist(), np.array(shard_images(arrays)[:])
 
 
 def _finished_images(extended: ExtendedCache) -> tuple[list[int], ReadImages]:
     """Like `_ingested_images`, for a finished cache: each ingest shard is a row group of samples.parquet."""
     cache, sizes = extended.finished, extended.finished.sample_shards()
-    ends = np.cumsum(sizes)
+    return sizes, functools.partial(_read_finished, cache.path.resolve(), np.cumsum([0, *sizes]).tolist())
 
-    def read(index: int) -> tuple[list[str], np.ndarray]:
-        rows = slice(int(ends[index]) - sizes[index], int(ends[index]))
-        return cache.samples["key"][rows].to_pylist(), np.array(cache.images[rows])
 
-    return sizes, read
+def _read_finished(path: Path, ends: Sequence[int], index: int) -> tuple[list[str], np.ndarray]:
+    cache, rows = _opened(path), slice(ends[index], ends[index + 1])
+    return cache.samples["key"][rows].to_pylist(), np.array(cache.images[rows])
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(path: Path) -> Cache:
+    return Cache(path)
 
 
 def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
