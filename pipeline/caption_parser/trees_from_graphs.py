@@ -11,7 +11,7 @@ from typing import Any
 from spacy.tokens import Doc, Token
 from tqdm import tqdm
 
-from hspcgan.pipeline.concepts.annotate.reread import read
+from hspcgan.pipeline.concepts.annotate.spacy import read
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens

@@ -134,7 +134,7 @@ class Parser:
             yield replace(whole, graph=drawing(whole), notes=notes), []
 
     def _repaired(self, texts: Sequence[str], named: Collection[int] = ()) -> Iterator[tuple[Any, Any]]:
-        from hspcgan.pipeline.concepts.annotate.reread import read
+        from hspcgan.pipeline.concepts.annotate.spacy import read
         from hspcgan.pipeline.concepts.repair.rules import repair
 
         for doc in read(self.nlp, texts, self.config.batch_size, named):

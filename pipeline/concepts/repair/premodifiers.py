@@ -8,29 +8,6 @@ MADE = ("build", "craft", "grow", "knit", "make")
 MAKERS = ("factory", "hand", "home", "machine", "man")
 
 
-def kinds(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Attaches a word that ends in -ing to the noun after it if a colour precedes: "a red racing car".
-
-    a green folding chair on the grass → green (chair), folding (chair), on (chair, grass)
-    a woman in blue holding bags → in (woman, blue), hold (woman, bag)
-    """
-    for i, tag in enumerate(edit.tags):
-        colour, noun = i - 1, i + 1
-        if tag != "VBG" or not i or edit.words[colour] not in lexicon("colours") or edit.pos[noun] not in NOMINAL:
-            continue
-        worn = colour > 0 and (edit.words[colour - 1] == "in" or edit.lemmas[colour - 1] == "wear")
-        is_clause = (edit.heads[i], edit.labels[i]) == (colour, "acl")
-        if is_clause and not worn and (edit.heads[noun], edit.labels[noun]) == (i, "dobj"):
-            _describe(edit, colour, noun)
-            edit.attach(i, to=noun, label="amod")
-
-
-def _describe(edit: ParseEdit, colour: int, noun: int) -> None:
-    """Makes a noun the head of the phrase that begins with a colour, and the colour its modifier."""
-    edit.promote(noun, over=colour, label="amod", moving=edit.children(colour))
-    edit.retag(colour, "JJ", "ADJ", edit.words[colour])
-
-
 def made_things(edit: ParseEdit, _known: Vocabulary) -> None:
     """Attaches the maker or place before a participle to the participle: "home" to "built" in "home built motorcycle".
 

@@ -11,7 +11,6 @@ from spacy.tokens import Doc
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.repair import (
     clauses,
-    noun_phrases,
     nouns,
     owned_parts,
     premodifiers,
@@ -31,21 +30,17 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     nouns.worn_colours,
     nouns.pictures_in_black_and_white,
     nouns.colours_on_parts,
+    nouns.backs,
     # modifiers of nouns
-    premodifiers.kinds,
     premodifiers.hyphenated_words,
     premodifiers.made_things,
     premodifiers.adverbs_inside_names,
     owned_parts.with_parts,
     # groups of nouns, and the attachment of clauses
-    noun_phrases.side_by_side,
-    noun_phrases.lists_before_a_noun,
+    nouns.side_by_side,
     clauses.watched_clauses,
     clauses.bare_relative_clauses,
-    clauses.persons_after_things,
-    clauses.subjects_of_plural_verbs,
     clauses.verbs_of_the_main_clause,
-    noun_phrases.broken_lists,
     clauses.clauses_of_their_own,
 )
 
