@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+CAPTION_CHOICES = "caption-choices"  # the folder of the weights that choose FACTUAL's wording of a phrase
 CAPTION_PARSER = "caption-parser"  # the folder of the weights of spaCy's model trained on captions
+TRAINED_ON_FACTUAL = (CAPTION_PARSER, CAPTION_CHOICES)
 
 
 def assets_folder() -> Path:
@@ -12,4 +14,4 @@ def assets_folder() -> Path:
 
 def build_command(name: str) -> str:
     """Returns the command that builds the shipped weights with this name."""
-    return f"hspcgan assets build {name}" + (" --factual train.csv" if name == CAPTION_PARSER else "")
+    return f"hspcgan assets build {name}" + (" --factual train.csv" if name in TRAINED_ON_FACTUAL else "")

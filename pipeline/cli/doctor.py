@@ -85,7 +85,13 @@ def _clip_import() -> Finding:
 
 
 def _shipped_weights() -> Iterator[Finding]:
-    from hspcgan.pipeline.assets import CAPTION_PARSER, assets_folder, build_command
+    from hspcgan.pipeline.assets import (
+        CAPTION_CHOICES,
+        CAPTION_PARSER,
+        TRAINED_ON_FACTUAL,
+        assets_folder,
+        build_command,
+    )
     from hspcgan.pipeline.manifest import shipped_weights
 
     uses = {
@@ -94,8 +100,9 @@ def _shipped_weights() -> Iterator[Finding]:
         "toy-stanza": "the demo's annotator",
         "toy-hspcgan": "`hspcgan sample` without a checkpoint",
         CAPTION_PARSER: "spaCy's default parser of captions",
+        CAPTION_CHOICES: "FACTUAL's wording in `hspcgan parse --jsonl`",
     }
-    places = shipped_weights() | {CAPTION_PARSER: assets_folder() / CAPTION_PARSER}
+    places = shipped_weights() | {name: assets_folder() / name for name in TRAINED_ON_FACTUAL}
     for name, use in uses.items():
         path = places.get(name)
         if path is None or not path.exists():

@@ -43,23 +43,26 @@ def assets() -> None:
 @assets.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--out", type=OutFolder, help="Folder to write to; by default that of the shipped weights.")
-@click.option("--factual", type=click.Path(path_type=Path), help="FACTUAL's train.csv, for caption-parser.")
+@click.option(
+    "--factual", type=click.Path(path_type=Path), help="FACTUAL's train.csv, for caption-parser and caption-choices."
+)
 def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> None:
     """
     Build shipped weights.
 
     NAME is toy-stanza, toy-clip, toy-scorer or toy-hspcgan (by default all four, in this order), which are trained from
-    scratch, or caption-parser, which is trained on FACTUAL's training captions (--factual).
+    scratch, or caption-parser or caption-choices, which are trained on FACTUAL's training captions (--factual).
     """
-    from hspcgan.pipeline.assets import CAPTION_PARSER
+    from hspcgan.pipeline.assets import TRAINED_ON_FACTUAL
     from hspcgan.pipeline.toybirds.weights import build as weights
 
-    known = (*weights.BUILDERS, CAPTION_PARSER)
+    known = (*weights.BUILDERS, *TRAINED_ON_FACTUAL)
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise click.UsageError(f"unknown weights {', '.join(unknown)}; known: {', '.join(known)}")
-    if (CAPTION_PARSER in names) != (factual is not None):
-        raise click.UsageError(f"{CAPTION_PARSER} needs --factual train.csv, and --factual needs {CAPTION_PARSER}")
+    if bool(set(names) & set(TRAINED_ON_FACTUAL)) != (factual is not None):
+        trained = " or ".join(TRAINED_ON_FACTUAL)
+        raise click.UsageError(f"{trained} needs --factual train.csv, and --factual needs {trained}")
     weights.build(names, out, factual)
 
 

@@ -9,40 +9,44 @@ from collections.abc import Callable
 
 from hspcgan.pipeline.concepts.concept_types import Attribute, Relation
 from hspcgan.pipeline.concepts.factual import left_out
+from hspcgan.pipeline.concepts.factual.choices import choose
+from hspcgan.pipeline.concepts.factual.features import POSTURES
 from hspcgan.pipeline.concepts.factual.naming import participle, respelt
 from hspcgan.pipeline.concepts.factual.view import View
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
 PARTICLES = ("up", "down", "back", "forward", "straight", "together")
-POSTURES = ("sit", "stand", "walk", "play", "pose", "lie", "run")
 PICTURES = ("picture", "photo", "photograph")
-ARTWORKS = ("drawing", "illustration", "painting", "portrait", "sketch")
-GLASSES = ("glass", "glasses", "sunglass", "sunglasses")
+# Options of the learned wording of a relation; others are words ("wear"). "<" before an option swaps the ends.
+SAME, VERB, PREPOSITION, REVERSED = "same", "verb", "preposition", "<"
 Triple = tuple[str, str, str]
 Triples = list[Triple] | None  # the tuples from a convention; None if it does not apply
 
 
-def wholes(view: View, a: Attribute) -> Triples:
-    """Converts a whole before its part to (whole, have, part), and a room before a fixture to (fixture, in, room).
+def nouns_before_nouns(view: View, a: Attribute) -> Triples:
+    """Converts a noun before a noun, which is part of the name, a quality, the whole or the place, as FACTUAL does.
 
     a tree branch → (tree, have, branch)
     a bathroom sink → (sink, in, bathroom)
     """
-    if view.naming.owner(a):
-        return [(view.naming.owner(a), "have", view.names[a.entity])]
-    return [(view.names[a.entity], "in", a.text)] if view.naming.room(a) else None
+    manner, noun = view.manners.get(a, "is"), view.names[a.entity]
+    if manner == "is":
+        return None
+    if manner == "have":
+        return [(a.text, "have", noun)]
+    return [] if manner == "name" else [(noun, manner, a.text)]
 
 
 def unwritten(view: View, a: Attribute) -> Triples:
-    """Omits an attribute that is negated, part of a name, or part of a relation such as "full of".
+    """Omits an attribute that is negated or part of a relation such as "full of".
 
     the small bird is not red → (bird, is, small)
     a bucket full of apples → (bucket, have, apples)
     the dog is bigger than the cat → (dog, bigger than, cat)
     """
-    hidden = a.text.startswith(left_out.DENIED) or a.entity in view.left_out or view.naming.in_name(a)
-    related = {(a.entity, f"{a.text} of"), (a.entity, f"{view.naming.quality(a)} than")} & view.joined
-    return [] if hidden or related or not view.naming.quality(a) else None
+    hidden = a.text.startswith(left_out.DENIED) or a.entity in view.left_out
+    related = {(a.entity, f"{a.text} of"), (a.entity, f"{view.quality(a)} than")} & view.joined
+    return [] if hidden or related or not view.quality(a) else None
 
 
 def parts(view: View, a: Attribute) -> Triples:
@@ -52,7 +56,7 @@ def parts(view: View, a: Attribute) -> Triples:
     a framed mirror → (mirror, have, frame)
     a tiled floor → (tile, on, floor)
     """
-    *qualities, last = view.naming.quality(a).replace("-", " ").split() or [""]
+    *qualities, last = view.quality(a).replace("-", " ").split() or [""]
     if last == "tiled" and not qualities:
         return [("tile", "on", view.names[a.entity])]
     part = pairs("part_words").get(last, "")
@@ -60,8 +64,8 @@ def parts(view: View, a: Attribute) -> Triples:
 
 
 def qualities(view: View, a: Attribute) -> Triples:
-    """Converts any other attribute to (entity, is, attribute)."""
-    return [(view.names[a.entity], "is", view.naming.quality(a))]
+    """Any other attribute becomes (entity, is, attribute)."""
+    return [(view.names[a.entity], "is", view.quality(a))]
 
 
 def verbs_alone(view: View, r: Relation) -> Triples:
@@ -89,18 +93,20 @@ def states(view: View, r: Relation) -> Triples:
     a man takes a picture → (man, is, taking photo)
     buildings in the distance → (buildings, is, in the distance)
     """
-    kind, state = view.heads[r.object], ""
-    if r.text == "be":
-        state = view.names[r.object]
-    elif kind in ("left", "right") and r.text in ("on", "to"):
-        state = f"on the {kind}"
-    elif kind == "distance" and r.text == "in":
-        state = "in the distance"
-    elif r.text == "take" and kind in PICTURES:
-        state = "taking photo"
+    state = view.names[r.object] if r.text == "be" else state_of(view, r)
     if state:
         view.left_out.add(r.object)
     return [(view.names[r.subject], "is", state)] if state else None
+
+
+def state_of(view: View, r: Relation) -> str:
+    """Returns the state that a relation gives to its subject, "" if its object is a separate thing."""
+    kind = view.heads[r.object]
+    if kind in ("left", "right") and r.text in ("on", "to"):
+        return f"on the {kind}"
+    if kind in ("center", "distance", "middle") and r.text == "in":
+        return f"in the {kind}"
+    return "taking photo" if r.text == "take" and kind in PICTURES else ""
 
 
 def places_on_owners(view: View, r: Relation) -> Triples:
@@ -109,42 +115,7 @@ def places_on_owners(view: View, r: Relation) -> Triples:
     the ground has snow on it → (snow, on, ground)
     a table with a vase on it → (vase, on, table)
     """
-    with_top = r.text == "with" and r.object in view.tops
-    return [] if r.text in ("have", "with") and not with_top and view.says_where(r) else None
-
-
-def accompaniments(view: View, r: Relation) -> Triples:
-    """Converts "with" to "have" before a possessive pronoun, to "wear" before glasses or a shirt, and to "on top of"
-    if "on top" follows.
-
-    a box with apples on top → (apples, on top of, box)
-    a woman with her arm in the air → (woman, have, arm)
-    a man with glasses → (man, wear, glasses)
-    """
-    if r.text != "with":
-        return None
-    one, other = view.ends(r)
-    if r.object in view.tops:
-        return [(other, "on top of", one)]
-    worn = view.heads[r.object] in (*GLASSES, "shirt") and view.heads[r.subject] in lexicon("persons")
-    return [(one, "wear" if worn else "have" if view.is_own(r.object) else "with", other)]
-
-
-def wholes_and_contents(view: View, r: Relation) -> Triples:
-    """Converts "of" to (whole, have, part), or to (contents, in, container) if the contents have no article.
-
-    the leg of a chair → (chair, have, leg)
-    a cup of coffee → (coffee, in, cup)
-    the basket of a bicycle → (bicycle, have, basket)
-    """
-    if r.text != "of":
-        return None
-    one, other = view.ends(r)
-    link = pairs("containers").get(view.heads[r.subject], "of")
-    is_part = view.heads[r.subject] not in ARTWORKS and view.has_article(r.object)
-    if link == "of" or is_part:
-        return [(other, "have", one)]
-    return [(one, "have", other)] if link == "have" else [(other, link, one)]
+    return [] if r.text in ("have", "with") and view.says_where(r) else None
 
 
 def clothes(view: View, r: Relation) -> Triples:
@@ -168,19 +139,29 @@ def _ends_in_on(view: View, n: int) -> bool:
     return bool(after) and after[0].text == "on" and all(t.upos == "PUNCT" for t in after[1:])
 
 
-def coverings(view: View, r: Relation) -> Triples:
-    """Converts "covered in X" to (X, cover, thing), and "surrounded by X" to (X, surround, thing).
+def learned_wordings(view: View, r: Relation) -> Triples:
+    """Converts any other relation to the words and the direction that FACTUAL's annotators would choose.
 
     a roof covered in snow → (snow, cover, roof)
+    a man with glasses → (man, wear, glasses)
+    the leg of a chair → (chair, have, leg)
+    a cup of coffee → (coffee, in, cup)
+    a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)
     """
-    if view.verb(r) not in ("cover", "surround") or r.text.split()[-1] not in ("in", "with", "by"):
-        return None
-    one, other = view.ends(r)
-    return [(other, view.verb(r), one)]
+    text, (one, other) = written(view, r), view.ends(r)
+    held = _held(view, r)
+    if held:
+        return [(held, text, other)]
+    option = choose("relation", view.of_relation(r, text, view.verb(r)))
+    if option.startswith(REVERSED):
+        one, other = other, one
+    wording = option.removeprefix(REVERSED)
+    verb, _, preposition = text.partition(" ")
+    return [(one, {SAME: text, VERB: verb, PREPOSITION: preposition}.get(wording, wording), other)]
 
 
-def plain_relations(view: View, r: Relation) -> Triples:
-    """Keeps any other relation, without a particle between verb and preposition or an adverb before a preposition.
+def written(view: View, r: Relation) -> str:
+    """Returns the text of a relation in FACTUAL's spelling, without a particle before its preposition.
 
     a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)
     """
@@ -189,32 +170,25 @@ def plain_relations(view: View, r: Relation) -> Triples:
         del words[1]
     elif not verb and len(words) > 1 and words[0] in ("out", "up", "down", "over") and words[1] != "of":
         del words[0]
-    return [(_subject(view, r), respelt(" ".join(words), "prepositions"), view.names[r.object])]
+    return respelt(" ".join(words), "prepositions")
 
 
-def _subject(view: View, r: Relation) -> str:
-    """Returns the name of a relation's subject; for a place such as "in his hand", this is the thing held.
-
-    a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)
-    """
+def _held(view: View, r: Relation) -> str:
+    """Returns the name of the thing held, if the object is the hand or another part of its holder; otherwise ""."""
     governor = view.tokens[view.tokens[r.word].head].head if view.tokens[r.word].deprel == "case" else -1
     if governor >= 0 and view.heads[r.object] in lexicon("parts") and view.is_own(r.object):
         for q in view.concepts.relations:
             held = q.word == governor and q.subject == r.subject and q.object >= 0
-            if held and view.tokens[view.concepts.entities[q.object].word].deprel == "obj":
+            if held and view.token(q.object).deprel == "obj":
                 return view.names[q.object]
-    return view.names[r.subject]
+    return ""
 
 
-# The first convention that applies writes the tuples.
-ATTRIBUTES: tuple[Callable[[View, Attribute], Triples], ...] = (wholes, unwritten, parts, qualities)
+ATTRIBUTES: tuple[Callable[[View, Attribute], Triples], ...] = (unwritten, nouns_before_nouns, parts, qualities)
 RELATIONS: tuple[Callable[[View, Relation], Triples], ...] = (
     verbs_alone,
     states,
     places_on_owners,
-    accompaniments,
-    wholes_and_contents,
     clothes,
-    coverings,
-    plain_relations,
+    learned_wordings,
 )

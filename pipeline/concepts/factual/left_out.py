@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from hspcgan.pipeline.concepts.concept_types import Concepts, Relation, Token
 from hspcgan.pipeline.concepts.editable_tree import COLOURED
-from hspcgan.pipeline.concepts.lexicons import pairs
+from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
 DENIED = "not "
 
@@ -49,12 +49,20 @@ def shown(concepts: Concepts) -> dict[int, int]:
     return {r.subject: r.object for r in ofs if pairs("containers").get(concepts.entities[r.subject].head) == ""}
 
 
-def tops(concepts: Concepts) -> dict[int, int]:
-    """Returns {entity after "with": entity "top" after it}, as in "a box with apples on top"."""
-    ends = [r.object for r in concepts.relations if r.text in ("on", "at") and r.object >= 0]
+def wholes(concepts: Concepts, tokens: Sequence[Token]) -> dict[int, tuple[int, int]]:
+    """Returns {place without "of" after it: (thing in this place, thing that the place belongs to)}.
+
+    a box with apples on top → (apples, on top of, box)
+    a man in a striped shirt with a number on the back → (number, on back of, shirt)
+    """
+    owned = [r for r in concepts.relations if r.text in ("with", "have") and min(r.subject, r.object) >= 0]
     found = {}
     for r in concepts.relations:
-        after = [n for n in ends if n > r.object and concepts.entities[n].head == "top"]
-        if r.text == "with" and r.object >= 0 and after:
-            found[r.object] = after[0]
+        place = concepts.entities[r.object]
+        is_place = r.text in ("on", "in", "at") and r.object >= 0 and place.head in lexicon("place_nouns")
+        described = any(t.head == place.word and t.deprel not in ("case", "det", "punct") for t in tokens)
+        if is_place and not described and place.head not in ("left", "right"):
+            ends = [(q.object, q.subject) for q in owned if q.object < r.object and r.subject in (q.subject, q.object)]
+            if ends:
+                found[r.object] = ends[-1]
     return found

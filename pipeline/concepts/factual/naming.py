@@ -4,38 +4,44 @@ Examples in docstrings (a caption and some of its tuples) are tests.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
-from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Token
+from hspcgan.pipeline.concepts.concept_types import Attribute
 from hspcgan.pipeline.concepts.editable_tree import COLOURED
+from hspcgan.pipeline.concepts.factual.choices import choose
+from hspcgan.pipeline.concepts.factual.features import Features
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
-ROOMS, FIXTURES = ("bathroom", "bedroom", "kitchen"), ("floor", "sink", "wall")
 
-
-@dataclass
-class Naming:
+class Naming(Features):
     """The names of the entities and attributes of one caption."""
 
-    concepts: Concepts
-    tokens: Sequence[Token]
+    @cached_property
+    def manners(self) -> dict[Attribute, str]:
+        """How FACTUAL writes each noun before a noun, and adjectives as in "hot dog".
+
+        "name" (part of the name), "is" (a quality), "have" (it has the second noun), or a preposition (the second noun
+        is in or on it).
+        """
+        candidates = filter(self.is_candidate, dict.fromkeys(self.concepts.attributes))
+        return {a: choose("modifier", self.of_modifier(a, self.text(a))) for a in candidates}
 
     @cached_property
     def names(self) -> list[str]:
         """The name of each entity, as written, with the nouns that are part of it.
 
         a tennis player with a teddy bear → (tennis player, with, teddy bear)
+        a tennis player beside a brick wall → (tennis player, beside, wall), (wall, is, brick)
         a guy on a side walk → (person, on, sidewalk)
         """
         return [self._name(n) for n in range(len(self.concepts.entities))]
 
     def _name(self, n: int) -> str:
         entity = self.concepts.entities[n]
-        words = [a.text if self._is_compound(a) else self._written(a.word) for a in self._parts_of_name(n)]
+        parts = [a for a in self.concepts.attributes if a.entity == n and self.manners.get(a) == "name"]
+        words = map(self.text, parts)
         text = " ".join([*words, entity.head if self._is_renamed(n) else self._written(entity.word)])
         return respelt(text, "spellings")
 
@@ -52,36 +58,18 @@ class Naming:
         colour = last in {*lexicon("colours"), *COLOURED}
         return self.tokens[attribute.word].deprel == "compound" and not (colour or part)
 
-    def _parts_of_name(self, n: int) -> list[Attribute]:
-        return [a for a in self.concepts.attributes if a.entity == n and self.in_name(a)]
-
-    def in_name(self, attribute: Attribute) -> bool:
-        """Whether a word before a noun is part of its name: nouns except materials, and adjectives as in "hot dog".
-
-        a wooden bench beside a brick wall → (bench, is, wooden), (wall, is, brick)
-        """
-        if attribute.entity < 0 or self.owner(attribute) or self.room(attribute) or attribute.text.startswith("no "):
+    def is_candidate(self, attribute: Attribute) -> bool:
+        """Whether an attribute can be part of a name."""
+        if attribute.entity < 0 or attribute.text.startswith(("no ", "not ")):
             return False
         entity, written = self.concepts.entities[attribute.entity], self._written(attribute.word)
-        head = entity.word
         named = written in lexicon("name_openers") or f"{written} {entity.head}" in lexicon("compounds")
-        if named and attribute.word + 1 == head:
-            return True
-        kind = attribute.text.split()[-1] in lexicon("describing_nouns")
-        return self._is_compound(attribute) and attribute.word < head and not kind
+        beside = attribute.word + 1 == entity.word
+        return attribute.word < entity.word and (self._is_compound(attribute) or (named and beside))
 
-    def owner(self, attribute: Attribute) -> str:
-        """Returns the whole in a compound of a whole and its part, "tree" in "tree branch"; "" for other attributes."""
-        entity = self.concepts.entities[attribute.entity]
-        beside = attribute.word + 1 == entity.word and self.tokens[attribute.word].upos == "NOUN"
-        describes = attribute.text in lexicon("describing_nouns") or attribute.text in lexicon("name_openers")
-        part = self._is_compound(attribute) and entity.head in lexicon("parts") and beside and not describes
-        return attribute.text if part else ""
-
-    def room(self, attribute: Attribute) -> bool:
-        """Whether an attribute is the room of a fixture: "bathroom sink"."""
-        head = self.concepts.entities[attribute.entity].head
-        return attribute.text in ROOMS and head in FIXTURES and self._is_compound(attribute)
+    def text(self, attribute: Attribute) -> str:
+        """Returns an attribute as it is written in a name."""
+        return attribute.text if self._is_compound(attribute) else self._written(attribute.word)
 
     def quality(self, attribute: Attribute) -> str:
         """Returns an attribute as written; "" if FACTUAL omits it, as it does articles, "many", "a pair of", "one".

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hspcgan.pipeline.concepts.concept_types import Concepts, Token
+from hspcgan.pipeline.concepts.concept_types import Concepts, Relation, Token
 from hspcgan.pipeline.concepts.factual import left_out
+from hspcgan.pipeline.concepts.factual.choices import choose
 from hspcgan.pipeline.concepts.factual.conventions import ATTRIBUTES, RELATIONS, Triple
 from hspcgan.pipeline.concepts.factual.view import View
 
@@ -14,7 +15,7 @@ def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
     if concepts.empty:  # noun chunks, with word indices that may come from another annotator
         return [[name] for name in dict.fromkeys(entity.text for entity in concepts.entities)]
     view = View(concepts, tokens)
-    found = dict.fromkeys([*_attributes(view), *_relations(view)])
+    found = dict.fromkeys([*_attributes(view), *_relations(view), *_owned(view)])
     said = {part for one, text, other in found for part in ((one,) if text == "is" else (one, other))}
     rest = [name for n, name in enumerate(view.names) if n not in view.left_out and name not in said]
     return [list(triple) for triple in found] + [[name] for name in dict.fromkeys(rest)]
@@ -28,7 +29,13 @@ def _attributes(view: View) -> Iterator[Triple]:
 
 
 def _relations(view: View) -> Iterator[Triple]:
-    """Yields the tuples of all relations except "and", "or" and negated relations.
+    """Yields the tuples of all relations."""
+    for r in written_relations(view):
+        yield from next((found for rule in RELATIONS if (found := rule(view, r)) is not None), ())
+
+
+def written_relations(view: View) -> Iterator[Relation]:
+    """Yields all relations except "and", "or" and negated relations; what is in a picture replaces the picture.
 
     a yellow bird that never flies → (bird, is, yellow)
     a tall man not holding a bat → (man, is, tall)
@@ -37,6 +44,18 @@ def _relations(view: View) -> Iterator[Triple]:
         if r.subject in view.shown and r.text != "of" and view.tokens[r.word].upos == "ADP":
             r = replace(r, subject=view.shown[r.subject])
         is_absent = r.subject in view.left_out or (r.object in view.left_out and not view.takes_picture(r))
-        if r.subject < 0 or is_absent or r.text in ("and", "or") or r.text.startswith(left_out.DENIED):
-            continue
-        yield from next((found for rule in RELATIONS if (found := rule(view, r)) is not None), ())
+        if r.subject >= 0 and not is_absent and r.text not in ("and", "or") and not r.text.startswith(left_out.DENIED):
+            yield r
+
+
+def _owned(view: View) -> Iterator[Triple]:
+    """Yields what things with a possessive pronoun belong to, where FACTUAL's annotators usually write it.
+
+    a man wearing a blue shirt with a sweater draped over his shoulders → (man, have, shoulders)
+    """
+    for n, name in enumerate(view.names):
+        if n not in view.left_out and view.is_own(n):
+            owner = view.owner(n)
+            verb = choose("owned", view.of_owned(n, owner)) if owner >= 0 else ""
+            if verb in ("have", "wear"):
+                yield view.names[owner], verb, name

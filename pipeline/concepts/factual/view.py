@@ -1,23 +1,23 @@
 """A view of the concept sets of one caption for FACTUAL's conventions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hspcgan.pipeline.concepts.concept_types import Concepts, Relation, Token
 from hspcgan.pipeline.concepts.factual import left_out
 from hspcgan.pipeline.concepts.factual.naming import Naming
+from hspcgan.pipeline.concepts.lexicons import lexicon
 
 
-class View:
+class View(Naming):
     """The concept sets of one caption in FACTUAL's names; `left_out` are entities that FACTUAL's graphs omit."""
 
     def __init__(self, concepts: Concepts, tokens: Sequence[Token]) -> None:
-        self.concepts, self.tokens = concepts, tokens
-        self.naming = Naming(concepts, tokens)
-        self.names = self.naming.names
-        self.heads = [entity.head for entity in concepts.entities]
-        self.tops, self.shown = left_out.tops(concepts), left_out.shown(concepts)
-        self.left_out = {*left_out.absent(concepts, tokens), *self.tops.values(), *self.shown}
-        self.joined = {(r.subject, r.text) for r in concepts.relations}
+        wholes = left_out.wholes(concepts, tokens)
+        super().__init__(replace(concepts, relations=_with_wholes(concepts, wholes)), tokens)
+        self.shown = left_out.shown(concepts)
+        self.left_out = {*left_out.absent(concepts, tokens), *wholes, *self.shown}
+        self.joined = {(r.subject, r.text) for r in self.concepts.relations}
 
     def takes_picture(self, r: Relation) -> bool:
         """Whether a relation is "take" with a picture as its object."""
@@ -37,14 +37,27 @@ class View:
 
     def is_own(self, n: int) -> bool:
         """Whether an entity has a possessive pronoun: "his arm"."""
-        noun = self.concepts.entities[n].word
-        return any(t.head == noun and t.deprel == "nmod:poss" and t.upos == "PRON" for t in self.tokens)
+        return self.determiner(n) == "own"
 
-    def has_article(self, n: int) -> bool:
-        """Whether an entity has an article."""
-        noun = self.concepts.entities[n].word
-        return any(t.head == noun and t.text.lower() in ("a", "an", "the") for t in self.tokens)
+    def owner(self, n: int) -> int:
+        """Returns the entity to which the possessive pronoun of an entity refers; −1 if none is before it."""
+        pronoun = next(t for t in self.tokens if t.head == self.concepts.entities[n].word and t.deprel == "nmod:poss")
+        persons = [k for k in range(n) if self.heads[k] in lexicon("persons")]
+        if persons and pronoun.text.lower() in ("his", "her", "their"):
+            return persons[-1]
+        return 0 if n else -1
 
     def governs(self, word: int, deprel: str) -> bool:
         """Whether a word has a dependent with the given label."""
         return any(t.head == word and t.deprel == deprel for t in self.tokens)
+
+
+def _with_wholes(concepts: Concepts, wholes: dict[int, tuple[int, int]]) -> list[Relation]:
+    """Returns the relations of a caption, with each place in `wholes` replaced by the thing that it belongs to."""
+    found = []
+    for r in concepts.relations:
+        if r.object in wholes:
+            one, other = wholes[r.object]
+            r = replace(r, text=f"{r.text} {concepts.entities[r.object].head} of", subject=one, object=other)
+        found.append(r)
+    return found

@@ -114,7 +114,7 @@ def backs(edit: ParseEdit, _known: Vocabulary) -> None:
             edit.promote(back, over=colour, label="amod", moving=edit.children(colour))
             edit.retag(back, "NN", "NOUN", "back")
             edit.retag(colour, "JJ", "ADJ", edit.words[colour])
-            if edit.words[colour - 1] == "and" and edit.lemmas[colour - 2] in lexicon("body_parts"):
+            if edit.words[colour - 1] in ("and", ",") and edit.lemmas[colour - 2] in lexicon("body_parts"):
                 edit.attach(back, to=colour - 2, label="conj")
                 edit.attach(colour - 1, to=colour - 2)
 

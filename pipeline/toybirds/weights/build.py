@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hspcgan.model.common.files import file_sha256, write_whole
-from hspcgan.pipeline.assets import CAPTION_PARSER, assets_folder
+from hspcgan.pipeline.assets import CAPTION_PARSER, TRAINED_ON_FACTUAL, assets_folder
 from hspcgan.pipeline.manifest import load_manifest
 
 log = logging.getLogger("hspcgan.pipeline")
@@ -71,15 +71,16 @@ def build(names: Iterable[str], folder: Path | None, factual: Path | None = None
     Args:
         names: Names of weights; empty for all toy weights.
         folder: Output folder; None for that of the shipped weights.
-        factual: FACTUAL's train.csv, for caption-parser.
+        factual: FACTUAL's train.csv, for caption-parser and caption-choices.
     """
     target = folder or assets_folder()
     target.mkdir(parents=True, exist_ok=True)
     for name in tuple(names) or BUILDERS:
         log.info(f"{name} → {target}")
-        if factual and name == CAPTION_PARSER:
-            from hspcgan.pipeline.caption_parser.train_spacy import learn
+        if factual and name in TRAINED_ON_FACTUAL:
+            from hspcgan.pipeline.caption_parser import learn_choices, train_spacy
 
+            learn = train_spacy.learn if name == CAPTION_PARSER else learn_choices.learn
             learn(factual, target / name)
         else:
             BUILDERS[name](name, target)
@@ -88,7 +89,7 @@ def build(names: Iterable[str], folder: Path | None, factual: Path | None = None
 
 def sums(folder: Path) -> dict[str, str]:
     """Returns the sha256 of each weights file below the folder, by relative path."""
-    files = (p for p in sorted(folder.rglob("*")) if p.suffix in {".pt", ".safetensors", ".json"})
+    files = (p for p in sorted(folder.rglob("*")) if p.suffix in {".pt", ".safetensors", ".json", ".tsv"})
     return {p.relative_to(folder).as_posix(): file_sha256(p) for p in files}
 
 

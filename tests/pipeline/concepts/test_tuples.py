@@ -97,6 +97,6 @@ def test_stanza_goes_through_the_same_rules():
         ("bird", "is", "large"),
         ("bird", "is", "yellow"),
         ("belly", "is", "blue"),
-        ("bird", "with", "belly"),
+        ("bird", "have", "belly"),
         ("bird", "perch on", "branch"),
     }

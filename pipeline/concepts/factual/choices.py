@@ -1,0 +1,39 @@
+"""Chooses among the ways in which FACTUAL's annotators write a phrase, by weights learned from their graphs.
+
+The weights are in `pipeline/assets/caption-choices/choices.tsv`, one per line: question, feature, option, weight. The
+command `hspcgan assets build caption-choices` learns them by logistic regression (`caption_parser/learn_choices.py`).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cache
+
+from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.assets import CAPTION_CHOICES, assets_folder
+
+FILE = "choices.tsv"
+Weights = dict[str, list[tuple[str, float]]]  # feature → (option, weight)
+
+
+@cache
+def shipped() -> dict[str, Weights]:
+    """Reads the shipped weights of each question; UserError if they cannot be read."""
+    path = assets_folder() / CAPTION_CHOICES / FILE
+    try:
+        lines = path.read_text(encoding="utf8").splitlines()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error}); reinstall the package") from error
+    found: dict[str, Weights] = defaultdict(lambda: defaultdict(list))
+    for line in lines:
+        question, feature, option, weight = line.split("\t")
+        found[question][feature].append((option, float(weight)))
+    return {question: dict(weights) for question, weights in found.items()}
+
+
+def choose(question: str, features: Iterable[str]) -> str:
+    """Returns the option with the largest sum of weights over the features of a phrase."""
+    weights, totals = shipped()[question], dict[str, float]()
+    for feature in features:
+        for option, weight in weights.get(feature, ()):
+            totals[option] = totals.get(option, 0.0) + weight
+    return max(sorted(totals), key=totals.__getitem__)
