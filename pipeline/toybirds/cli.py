@@ -20,14 +20,14 @@ from hspcgan.model.common.printable import echo
 @click.option(
     "--train-seconds",
     type=click.FloatRange(min=1),
-    default=1200.0,
+    default=2400.0,
     show_default=True,
     help="Time limit of the training, in seconds; its 600 steps take about 250 s on two AVX-512 cores.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the commands without running them.")
 @click.pass_context
 def demo(ctx: click.Context, out: Path, train_seconds: float, dry_run: bool) -> None:
-    """Prepare, train, evaluate and report on toy birds, in about six to twenty minutes."""
+    """Prepare, train, evaluate and report on toy birds, in six to thirty minutes."""
     from hspcgan.pipeline.toybirds.demo import run
 
     root = ctx.find_root().command
