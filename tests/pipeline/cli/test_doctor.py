@@ -6,6 +6,7 @@ import sys
 import pytest
 from stanza.resources import common
 
+from hspcgan.model.clip.openai import published_urls
 from hspcgan.pipeline import assets
 from hspcgan.pipeline.cli import doctor
 from hspcgan.pipeline.concepts.annotate.stanza import Stanza
@@ -67,6 +68,7 @@ def test_openais_clip_is_asked_for_by_its_address_and_hash(tmp_path, monkeypatch
 def test_openais_clip_is_a_finding_where_clip_does_not_import(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "clip", None)
+    monkeypatch.setattr("hspcgan.model.clip.file.published_urls", published_urls.__wrapped__)  # without its cache
     assert "when the clip package can be imported" in finding("ViT-B/32").fix
 
 
