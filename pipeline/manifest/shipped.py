@@ -46,7 +46,7 @@ def copied(name: str, target: Path, force: bool = False) -> None:
 
 
 def schema_line(manifest: Path) -> str:
-    """Returns the comment that tells editors where the JSON Schema is, for a manifest at this path."""
+    """Returns the comment by which editors find the JSON Schema, for a manifest at this path."""
     schema = shipped_folder() / SCHEMA
     inside = manifest.resolve().is_relative_to(shipped_folder().resolve())
     place = os.path.relpath(schema.resolve(), manifest.resolve().parent) if inside else schema.resolve()

@@ -24,23 +24,18 @@ STATES = {
 }  # fmt: skip
 
 
+def resumed(world, run):
+    """Continues the run to three steps; returns the result of the command."""
+    places = ["-o", f"run={run}", "-o", f"cache={world / 'cache'}"]
+    return hspcgan("train", world / "manifest.yaml", *places, "-o", "train.steps=3")
+
+
 @pytest.mark.parametrize("name", STATES)
 def test_a_damaged_state_to_resume_from(world, run, name):
     (state,) = sorted(run.glob("checkpoints/*/state.pt"))[-1:]
     put(state, STATES[name])
     with bounded():
-        assert_told(
-            hspcgan(
-                "train",
-                world / "manifest.yaml",
-                "-o",
-                f"run={run}",
-                "-o",
-                f"cache={world / 'cache'}",
-                "-o",
-                "train.steps=3",
-            )
-        )
+        assert_told(resumed(world, run))
 
 
 @pytest.mark.parametrize("change", ["random", "random-kind", "step", "optimizer", "network"])
@@ -60,18 +55,7 @@ def test_a_state_with_a_part_of_another_kind(world, run, change):
         content[key] = {}
     torch.save(content, state)
     with bounded():
-        assert_told(
-            hspcgan(
-                "train",
-                world / "manifest.yaml",
-                "-o",
-                f"run={run}",
-                "-o",
-                f"cache={world / 'cache'}",
-                "-o",
-                "train.steps=3",
-            )
-        )
+        assert_told(resumed(world, run))
 
 
 def test_bad_lines_of_a_log_are_dropped_when_a_run_resumes(world, run):

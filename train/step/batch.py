@@ -4,7 +4,7 @@ Legend: b rows of this process, B rows of the global batch, d text width, D tap 
 L text positions.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ class Batch:
     shifts: np.ndarray  # [b, 2] shift of each image in pixels (down, right); 0 without augmentation
     swapped: Tensor | None = None  # [b, M, L] tokens of each caption with one word swapped; None without swap_words
     has_swapped: np.ndarray | None = None  # [b, M] bool: whether the caption has a word of the group
+    # [b, M, d] features of `swapped` and [b, M] bool on the device, set by `swapped_captions`; never copied to a part
+    swapped_features: tuple[Tensor, Tensor] | None = field(default=None, init=False)
 
     @property
     def images(self) -> Tensor:

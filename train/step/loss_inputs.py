@@ -30,8 +30,11 @@ def other_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 def swapped_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     """Returns each row's caption with one word swapped per group: raw features [b, M, d], and bool [b, M].
 
-    Where the second result is false, the caption has no word of the group and its features are 0.
+    Where the second result is false, the caption has no word of the group and its features are 0. The captions are
+    encoded once and kept in the batch, since the losses of discriminator and generator both use them.
     """
+    if batch.swapped_features is not None:
+        return batch.swapped_features
     assert batch.swapped is not None
     assert batch.has_swapped is not None
     device = batch.sentences.device
@@ -39,7 +42,8 @@ def swapped_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     if batch.has_swapped.any():
         places = tuple(to_device(torch.from_numpy(index), device) for index in np.nonzero(batch.has_swapped))
         features[places] = run.clip.encode_text(batch.swapped[places])[0]
-    return features, to_device(torch.from_numpy(batch.has_swapped), device)
+    batch.swapped_features = features, to_device(torch.from_numpy(batch.has_swapped), device)
+    return batch.swapped_features
 
 
 def spread(run: Run, batch: Batch, images: Tensor) -> Tensor:

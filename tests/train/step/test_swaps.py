@@ -159,3 +159,12 @@ def test_a_step_with_mined_swaps_computed_in_parts_equals_the_whole_step(make_ru
     reports = [loop.train_step(run, run.batches.at(1), Clock()) for run in (whole, halves)]
     for name in ("mis", "real", "loss_d"):
         assert reports[0][name].item() == pytest.approx(reports[1][name].item(), rel=1e-5, abs=1e-6)
+
+
+def test_swapped_captions_are_encoded_once_for_both_losses(make_run, monkeypatch):
+    run = make_run(swap_words=WORDS, mine_swaps=True, contrast=0.5)
+    encode, calls = run.clip.encode_text, []
+    monkeypatch.setattr(run.clip, "encode_text", lambda tokens: calls.append(len(tokens)) or encode(tokens))
+    batch = run.batches.at(1)
+    loop.train_step(run, batch, Clock())
+    assert calls == [int(batch.has_swapped.sum())]
