@@ -4,7 +4,7 @@ Legend: b rows of this process, B rows of the global batch, d text width, D tap 
 L text positions.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class Batch:
     swapped: Tensor | None = None  # [b, M, L] tokens of each caption with one word swapped; None without swap_words
     has_swapped: np.ndarray | None = None  # [b, M] bool: whether the caption has a word of the group
     # [b, M, d] features of `swapped` and [b, M] bool on the device, set by `swapped_captions`; never copied to a part
-    swapped_features: tuple[Tensor, Tensor] | None = field(default=None, init=False)
+    swapped_features: tuple[Tensor, Tensor] | None = None
 
     @property
     def images(self) -> Tensor:
@@ -56,6 +56,7 @@ class Batch:
             sentences=to_device(self.sentences, device),
             negatives=to_device(self.negatives, device),
             swapped=_moved(self.swapped, device),
+            swapped_features=None,
         )
 
     def parts(self, count: int) -> list["Batch"]:
@@ -76,6 +77,7 @@ class Batch:
             first_row=self.first_row + rows.start,
             shifts=self.shifts[rows],
             swapped=_cut(self.swapped, rows),
+            swapped_features=None,
             has_swapped=None if self.has_swapped is None else self.has_swapped[rows],
         )
 
