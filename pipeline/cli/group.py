@@ -1,14 +1,9 @@
 """The root group of `hspcgan`: loads commands lazily, sets up logging, turns errors into messages and exit codes."""
 
 import importlib.metadata
-import multiprocessing
-import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import click
@@ -84,29 +79,6 @@ class RootGroup(click.Group):
             if ctx.params.get("debug"):
                 traceback.print_exception(error)
             raise shown from error
-
-
-@contextmanager
-def tidy_end() -> Iterator[None]:
-    """
-    Inside the block, SIGTERM and SIGHUP run every `finally` and exit with the codes that shells use: 143 and 129.
-
-    Worker processes are terminated at once, not after their batch. Ignored signals, as under nohup, stay ignored.
-    """
-    usual = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
-    for number in usual:
-        signal.signal(number, _leave)
-    try:
-        yield
-    finally:
-        for number in usual:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    for worker in multiprocessing.active_children():
-        worker.terminate()
-    raise SystemExit(128 + number)
 
 
 def _logged(command: click.Command) -> click.Command:

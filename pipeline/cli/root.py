@@ -10,8 +10,9 @@ from click.core import ParameterSource
 from hspcgan.model.common.printable import counted, echo
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
-from hspcgan.pipeline.cli.group import RootGroup, tidy_end
+from hspcgan.pipeline.cli.group import RootGroup
 from hspcgan.pipeline.cli.manifests import keys, manifests
+from hspcgan.pipeline.cli.signals import ended_by_signals
 from hspcgan.pipeline.stages.engines import ENGINES
 
 FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("override", "rebuild", "engine")
@@ -142,7 +143,7 @@ def parse(
         check(source, target, config)
         echo(f"{source} → {target}, {annotator}. Dry run: nothing is written.")
         return
-    with tidy_end():
+    with ended_by_signals():
         outcome = parse_file(source, target, config)
     echo(f"{counted(outcome.captions, 'caption')}, {outcome.empty:,} with an empty graph → {target}")
     if outcome.rejects:
