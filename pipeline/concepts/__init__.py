@@ -1,4 +1,4 @@
-"""Captions → entities, attributes, relations and scene graphs (§3.1.1, §3.1.2)."""
+"""Parses captions into entities, attributes, relations and scene graphs (§3.1.1 and §3.1.2 of the paper)."""
 
 from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Entity, Relation, Token
 from hspcgan.pipeline.concepts.config import ParseConfig

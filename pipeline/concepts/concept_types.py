@@ -40,7 +40,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Attribute:
-    """A property of `entities[entity]`; `entity` is −1 if the caption does not name it. `word` is the token index."""
+    """A property of `entities[entity]` (−1: the caption does not name the entity). `word` is the token index."""
 
     text: str
     entity: int

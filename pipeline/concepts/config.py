@@ -23,7 +23,7 @@ class ParseConfig(BaseModel):
     )
     spacy_model: str = Field(
         "",
-        description="The spaCy model that parses captions for sng_parser, with every annotator: a package or folder. "
+        description="The spaCy model that parses captions for sng_parser (with any annotator): a package or folder. "
         "If empty: parse.model if the annotator is spacy, otherwise spaCy's small English model.",
     )
     batch_size: int = Field(
@@ -36,5 +36,5 @@ class ParseConfig(BaseModel):
     @field_validator("model", "spacy_model", mode="before")
     @classmethod
     def _nothing_is_empty(cls, value: Any) -> Any:
-        """Converts null to ""; `model:` and `-o parse.model=` are null in YAML."""
+        """Converts null to "", since YAML reads the empty value in `model:` or `-o parse.model=` as null."""
         return "" if value is None else value

@@ -1,4 +1,4 @@
-"""The words and dependency tree of a caption, and the operations by which all rules edit them."""
+"""The words and dependency tree of a caption, and the operations that rules use to edit them."""
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
@@ -53,7 +53,7 @@ class ParseEdit:
 
     @classmethod
     def of_doc(cls, doc: "Doc") -> "ParseEdit":
-        """Copies spaCy's parse of a caption."""
+        """Returns a ParseEdit with a copy of spaCy's parse."""
         tokens = list(doc)  # each iteration over a Doc creates new Token objects
         heads = [t.head.i for t in tokens]
         return cls(
@@ -67,7 +67,7 @@ class ParseEdit:
         )
 
     def as_doc(self, doc: "Doc") -> "Doc":
-        """Returns a Doc with the edited parse. If only lemmas were edited, this is `doc`, with its lemmas changed."""
+        """Returns a new Doc with the edited parse. If only lemmas were edited, updates and returns `doc`."""
         from spacy.tokens import Doc
 
         tokens = list(doc)
@@ -100,7 +100,7 @@ class ParseEdit:
         return is_label(self.labels[i], *labels)
 
     def children(self, i: int, *labels: str) -> list[int]:
-        """Returns a new list of a word's dependents in caption order; with `labels`, only those with such a label."""
+        """Returns a new list of a word's dependents in caption order; with `labels`, only those with these labels."""
         found = self._children[i]
         return [c for c in found if is_label(self.labels[c], *labels)] if labels and found else found.copy()
 

@@ -1,4 +1,4 @@
-"""Parses a few captions with a short start-up, for `hspcgan sample`: as `Parser.parse`, but without graphs."""
+"""Parses a few captions for `hspcgan sample`: starts faster than `Parser.parse`, but may not return graphs."""
 
 import importlib
 import sys
@@ -13,10 +13,10 @@ from hspcgan.pipeline.concepts.parser import Parser, is_analysed, lowercase_all_
 
 
 def parse_few(parser: Parser, texts: Sequence[str]) -> list[Concepts]:
-    """Returns the concept sets of each caption; `graph`, `notes` and the types of entities are not filled in.
+    """Returns the concept sets of each caption; `graph`, `notes` and the types of entities may be missing.
 
-    With stanza, spaCy is loaded only for captions for which it can change something: those without entities, with an
-    attribute of no entity, or with a relation that lacks an end.
+    With stanza, spaCy is loaded only for captions that it may complete: those without entities, and those with an
+    attribute without an entity or a relation without a subject or object.
     """
     if parser.config.annotator != "stanza" or not all(map(is_analysed, texts)):
         return parser.parse(texts)
@@ -33,10 +33,10 @@ def _is_whole(concepts: Concepts) -> bool:
 
 @contextmanager
 def _light_stanza() -> Iterator[None]:
-    """Inside the block, stanza is imported and its models are loaded without what only its training needs.
+    """Context manager that makes importing stanza and loading its models faster by skipping unused modules.
 
-    That is transformers (for BERT, found missing), networkx (for enhanced dependencies, imported at its first use) and
-    the optimizers, with which torch imports its compiler.
+    These are transformers (only for BERT; appears as not installed), networkx (only for enhanced dependencies; imported
+    at first use) and the optimizers (only for training; creating one makes torch import its compiler).
     """
     stubs: dict[str, Any] = {"transformers": None, "networkx": ModuleType("networkx")}  # None: ImportError
     stubs["networkx"].__getattr__ = lambda name: getattr(importlib.import_module("networkx"), name)

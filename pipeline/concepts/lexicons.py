@@ -1,4 +1,4 @@
-"""Word lists of the rules, `lexicon/NAME.txt`: closed word classes, and words from FACTUAL's captions (MIT licence)."""
+"""Reads the rules' word lists, `lexicon/NAME.txt`: closed word classes, and words from FACTUAL's captions (MIT)."""
 
 from functools import cache
 from importlib import resources

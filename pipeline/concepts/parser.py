@@ -1,4 +1,4 @@
-"""The mapper of the parse stage: captions → concept sets with the edges of their scene graphs."""
+"""The mapper of the parse stage: converts captions to concept sets with the edges of their scene graphs."""
 
 import atexit
 import gc
@@ -35,7 +35,7 @@ class Parser:
         self._models: list[Any] = []  # loaded models
 
     def parse(self, texts: Sequence[str]) -> list[Concepts]:
-        """Returns the concept sets of each caption, in order. A caption without words has none and is `empty`."""
+        """Returns the concept sets of each caption, in order; for a caption without words, `empty` is true."""
         return [concepts for concepts, _ in self._analyse(texts)]
 
     def tuples(self, texts: Sequence[str]) -> list[list[list[str]]]:
@@ -48,7 +48,7 @@ class Parser:
 
     @cached_property
     def nlp(self) -> Any:
-        """The spaCy pipeline, whose Docs sng_parser reads; also the annotator if `config.annotator` is spacy."""
+        """The spaCy pipeline that parses captions for sng_parser; also the annotator if `config.annotator` is spacy."""
         from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
 
         return load_spacy(self._spacy_model, self.fast)
@@ -85,7 +85,7 @@ class Parser:
         return Factual(self.config.model)
 
     def load(self) -> None:
-        """Loads all models, and excludes their objects from garbage collection, which would scan them repeatedly."""
+        """Loads all models, and excludes their objects from garbage collection, which would scan them many times."""
         if self._models:
             return
         self._models.append(self.vocabulary)
@@ -123,7 +123,7 @@ class Parser:
             yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
     def _by_factual(self, texts: Sequence[str]) -> Iterator[Analysed]:
-        """Yields concept sets from FACTUAL's graphs; spaCy is only used to locate their words in the captions."""
+        """Yields concept sets from FACTUAL's graphs; spaCy is used only to find their words in the captions."""
         from hspcgan.pipeline.concepts.extract.sng_graph import drawing, from_noun_chunks
         from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
@@ -162,7 +162,7 @@ def _each(texts: Sequence[str], analyse: Callable[[Sequence[str]], Iterator[Anal
         found = iter(list(analyse(short)))
     except Exception as error:
         if len(short) < 2:
-            log.warning(f"a caption cannot be parsed ({type(error).__name__}: {error}): {short[0][:60]!r}")
+            log.warning(f"caption not parsed ({type(error).__name__}: {error}): {short[0][:60]!r}")
             found = iter([_nothing("failed")] * len(short))
         else:
             found = (one for text in short for one in _each([text], analyse))
@@ -186,7 +186,7 @@ def lowercase_all_caps(texts: Sequence[str]) -> list[str]:
 
 
 def with_entity_types(tokens: list[Token], doc: Any) -> list[Token]:
-    """Adds named-entity types from spaCy's Doc by character offset, if the annotator gives no types."""
+    """Adds named-entity types from spaCy's Doc (matched by character offset) if the annotator provides none."""
     if any(token.ner for token in tokens):
         return tokens
     kinds = {at: t.ent_type_ for t in doc if t.ent_type_ for at in range(t.idx, t.idx + len(t.text))}

@@ -53,4 +53,4 @@ def test_a_caption_that_an_annotator_fails_on_costs_no_other(parser, monkeypatch
     found = parser.parse(["a red bird", "a fatal bird", "a blue bird"])
     assert [bool(one.entities) for one in found] == [True, False, True]
     assert found[1].notes == {"failed": 1}
-    assert "cannot be parsed (IndexError: list index out of range): 'a fatal bird'" in caplog.text
+    assert "caption not parsed (IndexError: list index out of range): 'a fatal bird'" in caplog.text

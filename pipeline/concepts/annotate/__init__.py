@@ -1,1 +1,1 @@
-"""Captions → words with parts of speech and dependency trees (spaCy, stanza), or scene graphs (FACTUAL's T5)."""
+"""Parses captions into words and dependency trees (spaCy, stanza), or into scene graphs (FACTUAL's T5)."""

@@ -27,7 +27,7 @@ def sha256(folder: Path) -> str:
 
 
 def save(nlp: Any, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Saves a pipeline's weights in float16, and a card (JSON) with `facts` and the labels of its tagger and parser."""
+    """Saves a pipeline's weights in float16, and a JSON card with `facts` and the labels of its tagger and parser."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def save(nlp: Any, folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def load(nlp: Any, folder: Path) -> None:
-    """Loads weights into a pipeline.
+    """Loads the caption weights in `folder` into the trained components of a pipeline.
 
     Raises UserError if they cannot be read, or if their shapes or labels differ from those of the pipeline.
     """
@@ -58,7 +58,7 @@ def load(nlp: Any, folder: Path) -> None:
     if labels != _labels(nlp) or shapes != {name: array.shape for name, array in weights.items()}:
         raise UserError(
             f"{folder}: the caption weights are for {model}, but the installed {nlp.meta['name']} "
-            f"{nlp.meta['version']} has other layers or labels; install {model}, or set parse.model and "
+            f"{nlp.meta['version']} has different layers or labels; install {model}, or set parse.model and "
             "parse.spacy_model to another model"
         )
     for name, layer, param in own:

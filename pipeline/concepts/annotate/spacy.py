@@ -38,7 +38,7 @@ def load_spacy(model: str = "", fast: bool = True) -> Any:
 
     name = model or installed_model()
     if not (Path(name).is_dir() or importlib.util.find_spec(name)):
-        raise UserError(f"spaCy model {name} is not found; {INSTALL}")
+        raise UserError(f"spaCy model {name} not found; {INSTALL}")
     with use_ops("numpy", use_blis=not fast):
         nlp = spacy.load(name, disable=["ner"] if fast else [])
     if not model:
@@ -48,7 +48,7 @@ def load_spacy(model: str = "", fast: bool = True) -> Any:
 
 def read(nlp: Any, texts: Sequence[str], batch_size: int, named: Collection[int] = ()) -> "list[Doc]":
     """
-    Parses captions.
+    Parses captions and returns a Doc for each.
 
     Args:
         nlp: From `load_spacy`. If "ner" is disabled, it runs only on captions that need entity types.
@@ -62,7 +62,7 @@ def read(nlp: Any, texts: Sequence[str], batch_size: int, named: Collection[int]
 
 
 def has_name(doc: "Doc") -> bool:
-    """Whether the rules may treat a word as a name; they treat lower-case words as nouns."""
+    """Whether a caption has a word that is tagged as a name and not in lower case (the rules treat others as nouns)."""
     return any(t.pos_ == "PROPN" and not t.text.islower() for t in doc)
 
 
@@ -71,18 +71,18 @@ def installed_model() -> str:
     for name in SPACY_MODELS:
         if importlib.util.find_spec(name):
             return name
-    raise UserError(f"no spaCy model is found (looked for {' and '.join(SPACY_MODELS)}); {INSTALL}")
+    raise UserError(f"no spaCy model is installed (looked for {' and '.join(SPACY_MODELS)}); {INSTALL}")
 
 
 def _with_shorthand(nlp: Any) -> Any:
-    """Sets the norm of "w/" and of common typing errors to the intended words; token texts stay as typed."""
+    """Sets the NORM of "w/" and of common typos to the intended words; the token texts do not change."""
     for typo, meant in pairs("typos").items():
         nlp.tokenizer.add_special_case(typo, [{"ORTH": typo, "NORM": meant}])
     return nlp
 
 
 def spacy_identity(nlp: Any, model: str) -> str:
-    """Returns name and version of the model from `load_spacy(model)`, with the sha256 of its folder or weights."""
+    """Returns the name and version of the model from `load_spacy(model)`, and the sha256 of its folder or weights."""
     named = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
     if not model:
         return f"{named}, caption weights {caption_weights.sha256(caption_weights.shipped())}"

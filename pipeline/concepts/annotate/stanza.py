@@ -1,4 +1,4 @@
-"""Parses captions with stanza in batches, with models from a folder or stanza's English models. Downloads nothing."""
+"""Parses captions in batches with stanza, using models from a folder or stanza's English models, without downloads."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,9 @@ STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
 
 
 def stanza_english() -> tuple[Path, Path]:
-    """Returns the folder of stanza's English models and their resources.json, both in `weights/stanza` or in stanza's
-    default folder.
+    """Returns the paths of the folder of stanza's English models and of resources.json.
+
+    Both are in `weights/stanza` if the models were fetched, otherwise in stanza's default folder.
     """
     from stanza.resources.common import DEFAULT_MODEL_DIR
 
@@ -42,13 +43,14 @@ class Stanza:
         missing = [f"{name}.pt" for name in STANZA_FILES if name not in files]
         if missing:
             raise UserError(
-                f"{folder} is not a stanza model: {', '.join(missing)} missing; expected {', '.join(STANZA_FILES)}, "
-                "each with .pt, and optionally mwt.pt, ner.pt, pretrain.pt; or set parse.model to toy-stanza or en"
+                f"{folder} is not a stanza model: {', '.join(missing)} missing; expected the files "
+                f"{', '.join(f'{name}.pt' for name in STANZA_FILES)}, and optionally mwt.pt, ner.pt, pretrain.pt; or "
+                "set parse.model to toy-stanza or en"
             )
         return files
 
     def _by_path(self) -> Any:
-        """Loads each processor from its file. stanza requires a resources.json, so it gets an empty one."""
+        """Returns a stanza pipeline with the processors in `files`, and with an empty resources.json (required)."""
         import stanza
 
         names = [n for n in ("tokenize", "mwt", "pos", "lemma", "depparse", "ner") if n in self.files]
@@ -81,9 +83,9 @@ class Stanza:
         home, listing = stanza_english()
         if not home.is_dir() or not listing.is_file():
             raise UserError(
-                f"stanza's English models are not found in {home} and {listing}; `hspcgan models fetch stanza` "
-                f"downloads them to {WEIGHTS / STANZA}; or set parse.annotator: spacy, or parse.model: toy-stanza for "
-                "toy birds"
+                f"stanza's English models are missing: expected the folder {home} and the file {listing}; run "
+                f"`hspcgan models fetch stanza` to download them to {WEIGHTS / STANZA}, or set parse.annotator: spacy, "
+                "or set parse.model: toy-stanza (for toy birds)"
             )
         wanted = [*STANZA_FILES, *(name for name in ("mwt", "ner") if (home / name).is_dir())]
         return stanza.Pipeline(
@@ -97,7 +99,7 @@ class Stanza:
         )
 
     def annotate(self, texts: Sequence[str]) -> list[list[Token]]:
-        """Returns one list of tokens per caption, across its sentences; an empty list for a blank caption.
+        """Returns one list of tokens per caption, with the tokens of all its sentences; empty for a blank caption.
 
         The result for a caption does not depend on the other captions.
         """

@@ -12,11 +12,11 @@ OPTIONS = {"tokenize_batch_size": 256, "pos_batch_size": 256}
 @contextmanager
 def greedy_trees() -> Iterator[None]:
     """
-    Within the block, stanza's parser uses the best head of each word if these heads form a tree with one root. It
-    searches for the best tree only if they do not.
+    Context manager in which stanza's parser skips the search for the best tree where it is not needed.
 
-    No tree scores higher than the best heads, so if they form a tree, it is the best one. Unchanged, stanza runs its
-    search (Chu-Liu/Edmonds, one root) on every sentence, which takes a third of its total time on captions.
+    If the best heads of all words form a tree with one root, no tree scores higher, and this tree is used. Otherwise
+    stanza's search (Chu-Liu/Edmonds, one root) runs as usual; on every sentence, it would take a third of stanza's
+    total time on captions.
     """
     from stanza.models.depparse import model
 
@@ -33,7 +33,7 @@ def greedy_trees() -> Iterator[None]:
 
 def best_tree(scores: np.ndarray, search: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """
-    Returns the heads [n] of the best tree over n - 1 words and the root at index 0, which has head 0.
+    Returns the head of each node [n] in the tree with the highest score; index 0 is the root, the others are words.
 
     Args:
         scores: [n, n], word × head.

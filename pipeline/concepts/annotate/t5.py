@@ -1,4 +1,4 @@
-"""Captions → tuples, by the FACTUAL scene graph parser: a Flan-T5 that generates them (Li et al., ACL Findings 2023).
+"""Parses captions into tuples with FACTUAL's scene graph parser, a fine-tuned Flan-T5 (Li et al., ACL Findings 2023).
 
 The models are lizhuang144/flan-t5-*-factual-sg on Hugging Face; those with "VG" in the name were pretrained on Visual
 Genome. Models with "-id" in the name mark verbs ("v:", passive "pv:") and number things with equal names ("bowl:1").
@@ -40,7 +40,7 @@ class Graph:
 
 
 class Factual:
-    """The FACTUAL parser in a Hugging Face folder. Files are checked when it is created, and loaded at first use."""
+    """The FACTUAL parser in a Hugging Face folder. The constructor checks the files; the first use loads them."""
 
     def __init__(self, model: str) -> None:
         self.folder = Path(model) if model else published_weights.WEIGHTS / published_weights.FACTUAL
@@ -54,7 +54,7 @@ class Factual:
             )
 
     def graphs(self, texts: Sequence[str]) -> list[list[list[str]]]:
-        """Returns tuples per caption, as the model writes them: [s, r, o], [entity, "is", attribute], [entity]."""
+        """Returns each caption's tuples as the model writes them: [s, r, o], [entity, "is", attribute], [entity]."""
         return [graph.tuples for graph in self.read(texts)]
 
     def read(self, texts: Sequence[str]) -> list[Graph]:
@@ -86,7 +86,7 @@ class Factual:
 
     @cached_property
     def loaded(self) -> tuple[Any, Any]:
-        """Tokenizer and model, float32 on the CPU. Raises UserError if they cannot be read or weights are missing."""
+        """The tokenizer and the model (float32, CPU). Raises UserError if a file is unreadable or incomplete."""
         import torch
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
         from transformers.utils import logging
@@ -114,7 +114,7 @@ class Factual:
         return tokenizer, model.to("cpu", torch.float32).eval()
 
     def sha256(self) -> str:
-        """Returns one sha256 over the existing files of weights, tokenizers and settings, in this order."""
+        """Returns one sha256 over those files of weights, tokenizers and settings that exist in the folder."""
         from hspcgan.model.common.files import file_sha256
 
         digest = hashlib.sha256()
@@ -125,7 +125,7 @@ class Factual:
 
 
 def missing(folder: Path) -> str:
-    """Returns which files of the parser are missing from a folder, and where to find them; "" if none are."""
+    """Returns a message with the missing files of the parser and where to get them; "" if none are missing."""
     if not folder.is_dir():
         return "no such folder; expected a copy of a Hugging Face repository such as flan-t5-base-VG-factual-sg"
     absent = [name for name in ("config.json", WEIGHTS) if not (folder / name).is_file()]

@@ -45,7 +45,7 @@ MOVED = ("nmod", "obl")  # labels of nouns that have been promoted over their pr
 
 
 def to_ud(edit: ParseEdit, doc: Doc) -> list[Token]:
-    """Returns the words of a Doc as UD tokens, converted from the edited parse, without whitespace tokens.
+    """Converts an edited parse to UD tokens; leaves out whitespace tokens.
 
     Modifies `edit` in place, but not the Doc.
     """
@@ -98,7 +98,7 @@ def coordination(edit: ParseEdit) -> None:
 
 
 def _strayed(edit: ParseEdit, cc: int) -> Iterator[int]:
-    """Attaches conjuncts after "and" that have another head than "and" to the head of "and", and yields them.
+    """Yields the conjunct directly after "and"; moves it to the head of "and" if the parser gave it another head.
 
     An example is "chair" in "a room with a couch and a chair".
 
@@ -165,7 +165,7 @@ def copulas(edit: ParseEdit) -> None:
 
 
 def _states(edit: ParseEdit, be: int) -> list[int]:
-    """Returns the state words after "be": "off" in "the lights are off", but not "on" in "the table the vase is on"."""
+    """Returns the words after "be" that name a state: "off" in "lights are off", not "on" in "the table it is on"."""
     if edit.labels[be] == "relcl" and not any(edit.tags[c] in ("WDT", "WP") for c in edit.children(be, "nsubj")):
         return []
     after = [c for c in edit.children(be, "prep", "advmod", "prt", "compound:prt") if c > be]
@@ -174,7 +174,7 @@ def _states(edit: ParseEdit, be: int) -> list[int]:
 
 
 def particle_objects(edit: ParseEdit) -> None:
-    """Makes a noun after a particle the object of the verb ("walking up a hill"); spaCy labels it as a measure."""
+    """Relabels a noun after a particle ("walking up a hill") as the object of the verb; spaCy labels it npadvmod."""
     for i, label in enumerate(edit.labels):
         verb = edit.heads[i]
         if label == "npadvmod" and not edit.children(verb, "dobj"):

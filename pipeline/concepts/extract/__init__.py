@@ -1,1 +1,1 @@
-"""Dependency trees → entities, attributes, relations and scene graphs."""
+"""Extracts entities, attributes, relations and scene graphs from dependency trees."""

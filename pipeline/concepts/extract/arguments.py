@@ -1,4 +1,4 @@
-"""Finds subjects and objects in the tree of a caption, through ellipsis, coordination and pronouns."""
+"""Finds the subjects and objects of predicates; resolves ellipsis, coordination and pronouns."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL
 from hspcgan.pipeline.concepts.extract.tree import Tree
@@ -11,7 +11,7 @@ PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
 
 
 def things(tree: Tree, i: int, predicate: int) -> list[int]:
-    """Returns the entities to which an argument of a predicate (noun or pronoun) refers, including conjuncts.
+    """Returns the entities to which an argument (noun or pronoun) of a predicate refers, including conjuncts.
 
     a man and woman leaning against each other → lean against (man, woman)
     a boy and a girl are looking at one another → look at (boy, girl)
@@ -62,9 +62,9 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
 
 
 def _before_the_list(tree: Tree, noun: int, plural: bool) -> list[int]:
-    """Returns the entity to which a pronoun after a noun refers: the last one before the list that contains the noun.
+    """Resolves a pronoun after a noun or a list of nouns: returns the last entity before the noun or list.
 
-    If there is none, it is the first entity in the list.
+    If there is none, returns the first entity in the list.
 
     a table with a plate and a cup on it → with (table, cup), on (cup, table)
     there is a large bowl with vegetables and broccoli in it → in (broccoli, bowl)
@@ -103,7 +103,7 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
 
 
 def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
-    """Returns the nouns that a modifier describes: a noun, and its conjuncts before the modifier without a preposition.
+    """Returns the nouns that a modifier after them describes: `noun`, and its conjuncts that have no preposition.
 
     In "a bed and a window in a room", "in a room" describes both nouns.
     """
@@ -114,7 +114,7 @@ def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
 def subjects(tree: Tree, i: int) -> list[int]:
     """Returns the entities that are the subject of a verb, adjective or predicate noun.
 
-    If it has no subject of its own: the subject of the predicate to which it is conjoined or attached, the noun that it
+    A word without a subject gets the subject of the predicate to which it is conjoined or attached, the noun that it
     modifies, or the object of its head.
 
     a man sits on a bench and holds a bat → sit on (man, bench), hold (man, bat)
@@ -141,7 +141,7 @@ def subjects(tree: Tree, i: int) -> list[int]:
 
 
 def is_denied(tree: Tree, i: int) -> bool:
-    """Whether a predicate or modifier is negated, also by its subject ("no one").
+    """Whether a predicate or modifier is negated: by a word such as "never", or by its subject ("no one").
 
     a bird that never flies → not fly (bird, –)
     no one is sitting on the bench → not sit on (–, bench)
@@ -189,7 +189,7 @@ def stranded(tree: Tree, i: int) -> list[int]:
 
 
 def objects(tree: Tree, i: int) -> list[int]:
-    """Returns the object entities of a verb; for a relative clause with a subject, the noun that it describes.
+    """Returns the object entities of a verb; in a relative clause with a subject, the noun that the clause describes.
 
     the shirt the woman is wearing is red → wear (woman, shirt), red (shirt)
     people watching a man play tennis → watch (people, man), play (man, tennis)

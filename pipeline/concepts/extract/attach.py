@@ -1,7 +1,7 @@
-"""Attaches prepositional phrases and participles to the nouns that they describe, with one function for each.
+"""Attaches prepositional phrases and participles to the nouns that they describe.
 
-A word keeps its head from the dependency parser unless a `Rule` in the function's list returns another one. Rules
-run in order; each starts from the head that the previous one has set.
+A word keeps its head from the dependency parser unless a `Rule` returns another head. Rules run in the order in which
+they are passed to `_attach`; each starts from the head that the previous one has set.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Rule = Callable[[Tree, int], int]  # tree and word → the head of the word, −
 
 
 def prepositional_phrases(tree: Tree) -> None:
-    """Attaches each prepositional phrase to the noun that it describes, by the rules below.
+    """Attaches each prepositional phrase to the noun that it describes, if a rule finds one.
 
     a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
     """
@@ -26,7 +26,7 @@ def prepositional_phrases(tree: Tree) -> None:
 
 
 def participles(tree: Tree) -> None:
-    """Attaches each participle in -ing to its subject, by the rules below.
+    """Attaches each present participle (-ing) to its subject, if a rule finds one.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     """
@@ -43,7 +43,7 @@ def _attach(tree: Tree, i: int, label: str, *rules: Rule) -> None:
 
 
 def _subject_beside(tree: Tree, i: int) -> int:
-    """Returns the subject as the head of "beside X" after "on PLACE", which does not describe the place.
+    """Returns the new head of "beside X" after "on PLACE": the subject of the clause, not the place.
 
     a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
     """
@@ -55,7 +55,7 @@ def _subject_beside(tree: Tree, i: int) -> int:
 
 
 def _before_pronoun(tree: Tree, i: int) -> int:
-    """Returns the noun before a preposition with a pronoun as the head of this phrase.
+    """Returns the new head of a pronoun with a preposition ("in it"): the noun before the preposition.
 
     a glass with dessert in it → in (dessert, glass)
     """
@@ -74,7 +74,7 @@ def _before_pronoun(tree: Tree, i: int) -> int:
 
 
 def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
-    """Returns the nearest thing before a "with X on it" phrase, never a person, as its head.
+    """Returns the new head of X in "with X on it": the noun before "with", if it is not a person.
 
     boy wearing a white shirt with fish on it → with (shirt, fish), on (fish, shirt)
     """
@@ -87,7 +87,7 @@ def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
 
 
 def _wearer_of_place(tree: Tree, i: int) -> int:
-    """Returns the person who wears clothes as the head of a place after the clothes.
+    """Returns the new head of a place after clothes ("in a hat on a bench"): the person who wears the clothes.
 
     a man in a hat on a bench → on (man, bench)
     """
@@ -109,7 +109,7 @@ def _wearer(tree: Tree, worn: int) -> int:
 
 
 def _owner_of_absent_thing(tree: Tree, i: int) -> int:
-    """Returns the owner, not the absent thing, as the subject of a participle after "without THING".
+    """Returns the new head of a participle after "without THING": the noun before "without", not the thing.
 
     a dog without a leash chasing a ball → chase (dog, ball)
     """
@@ -119,7 +119,7 @@ def _owner_of_absent_thing(tree: Tree, i: int) -> int:
 
 
 def _part_in_the_wind(tree: Tree, i: int) -> int:
-    """Returns the body part before "blow", "flow" or "hang" as their subject.
+    """Returns the new head of "blowing", "flowing" or "hanging" after "with PART": the body part.
 
     a woman with long hair blowing in the wind → blow in (hair, wind)
     a girl with hair hanging over her face → hang over (hair, face)
@@ -130,7 +130,7 @@ def _part_in_the_wind(tree: Tree, i: int) -> int:
 
 
 def _owner_of_part(tree: Tree, i: int) -> int:
-    """Returns the owner as the subject of a posture or action verb after "with PART"; −1 for other verbs.
+    """Returns the new head of a posture or action verb after "with PART": the owner of the part; −1 for other verbs.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     a giraffe with a long neck eating leaves → eat (giraffe, leaf)

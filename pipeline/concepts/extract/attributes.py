@@ -47,7 +47,7 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
 
 
 def forbids(tree: Tree, i: int) -> bool:
-    """Whether a sign forbids what a word names: true for "no parking sign", false for "no stop sign"."""
+    """Whether "no" before a word is a prohibition on a sign: true for "no parking sign", false for "no stop sign"."""
     after = i > 0 and tree.lemmas[i - 1] == "no" and i + 1 < len(tree) and tree.lemmas[i + 1] == "sign"
     return after and tree.heads[i] == i + 1 and f"{tree.lemmas[i]} sign" not in lexicon("compounds")
 
@@ -88,7 +88,7 @@ def denied_or(tree: Tree, i: int) -> str:
 
 
 def is_position(tree: Tree, i: int) -> bool:
-    """Whether a word is an adverb of state right after a noun, whatever its head: "the seat up", "a sky overhead"."""
+    """Whether a word is an adverb of state directly after a noun: "the seat up", "a sky overhead"."""
     bare = tree.is_a(i, "advmod", "compound:prt", "acl", "amod", "dep") and not tree.children(i)
     return (
         bare and tree.lemmas[i] in lexicon("positions") and tree.is_entity(i - 1) and tree.pos[tree.heads[i]] in NOMINAL

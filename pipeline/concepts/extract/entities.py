@@ -6,7 +6,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 
 
 def entity(tree: Tree, i: int) -> Entity:
-    """Returns the entity of a head noun: its lemma, or a name of one or more words, prefixed with its type.
+    """Returns the entity of a head noun; its text is the lemma, or a proper name after its type ("location new york").
 
     a cocktail party → party
     this small bird has red wings → bird, wing
@@ -32,5 +32,5 @@ def name_parts(tree: Tree, i: int) -> list[int]:
 
 
 def entity_type(ner: str) -> str:
-    """Returns the prefix of a named entity: "person" for PERSON, "location" for GPE, "" for other types."""
+    """Returns the prefix for a type of named entity: "person" for PERSON, "location" for GPE, "" for unlisted types."""
     return dict(line.split() for line in lexicon("entity_types")).get(ner, "")

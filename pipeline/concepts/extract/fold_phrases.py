@@ -31,7 +31,7 @@ def modifiers_of_compounds(tree: Tree) -> None:
 
 
 def _is_inside(tree: Tree, i: int, noun: int) -> bool:
-    """Whether `noun`, the word that `i` modifies, is itself a modifier."""
+    """Whether `noun`, the head of `i`, is itself a modifier of another noun."""
     if tree.is_a(noun, "compound") and tree.pos[noun] in NOMINAL:
         return True
     return tree.is_a(noun, "amod") and tree.is_a(i, "amod") and tree.pos[noun] in ("ADJ", "VERB")
@@ -70,7 +70,7 @@ def quantities(tree: Tree) -> None:
 
 
 def places_on_things(tree: Tree) -> None:
-    """Makes a noun for a place on a thing part of the preposition: "in front of", "on side of".
+    """Merges a noun for a place on a thing into the preposition: "in front of", "on side of".
 
     a boy sits in front of a window → sit in front of (boy, window)
     a white sign on the side of a building → on side of (sign, building)
@@ -91,7 +91,7 @@ def places_on_things(tree: Tree) -> None:
 
 
 def adverbs_before_prepositions(tree: Tree) -> None:
-    """Makes an adverb before a preposition part of the preposition: "next to", "out of", "away from".
+    """Merges an adverb into the preposition after it: "next to", "out of", "away from".
 
     a man stands next to a tree → stand next to (man, tree)
     """
@@ -107,7 +107,7 @@ def adverbs_before_prepositions(tree: Tree) -> None:
 
 
 def colours_on_parts(tree: Tree) -> None:
-    """Converts "with gray on its back" to "with a gray back", after `repair.nouns.colours_on_parts`.
+    """Converts "with gray on its back" to "with a gray back". For spaCy, `repair.nouns` prepares the tree.
 
     a bird with yellow on its chest → yellow (chest), with (bird, chest)
     """
@@ -123,12 +123,12 @@ def colours_on_parts(tree: Tree) -> None:
 
 
 def _replace(tree: Tree, old: int, new: int, label: str, keep: list[int]) -> None:
-    """Promotes `new` over `old` and moves all dependents of `old` to it, except those in `keep`."""
+    """Promotes `new` over `old`, and moves the dependents of `old` to `new`, except those in `keep`."""
     tree.promote(new, over=old, label=label, moving=[c for c in tree.children(old) if c not in keep])
 
 
 def unnamed_persons(tree: Tree) -> None:
-    """Makes a pronoun an entity, in `tree.persons`, if no noun before it names the same person.
+    """Adds a pronoun to the entities (`tree.persons`) if no noun before it names the same person.
 
     he is wearing a suit → man, suit
     """

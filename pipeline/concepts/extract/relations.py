@@ -25,13 +25,13 @@ def relations(tree: Tree) -> list[Edge]:
 
 
 def _links(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Yields an edge for each pair of subject and object; nothing if there are no subjects or no objects."""
+    """Yields an edge for each pair of subject and object; yields none if there are no subjects or no objects."""
     if ones and others:
         yield from _pairs(text, ones, others, word)
 
 
 def _pairs(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Yields an edge for each pair of subject and object, with −1 for a missing side.
+    """Yields an edge for each pair of subject and object, with −1 for a missing subject or object.
 
     Pairs of an entity with itself are skipped.
     """
@@ -70,7 +70,7 @@ def _bare(tree: Tree, noun: int) -> list[int]:
 
 
 def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
-    """Yields (preposition, its first word, entities) for each prepositional phrase of a predicate."""
+    """Yields (preposition, index of its first word, entities) for each prepositional phrase of a predicate."""
     for first in tree.children(i, "obl"):
         for word in [first, *(c for c in tree.children(first, "conj") if tree.case(c))]:
             if tree.case(word):
@@ -132,7 +132,7 @@ def _is_subject_again(tree: Tree, pronoun: int, verb: int, ones: Sequence[int]) 
 
 
 def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
-    """Makes the noun that a relative clause describes the object of the preposition at the end of the clause.
+    """Relates the subject of a relative clause to the noun before the clause, by the preposition at the end.
 
     the table the vase is on → on (vase, table)
     a plate that the cake is sitting on → sit on (cake, plate)
@@ -155,7 +155,9 @@ def existence(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def adjective(tree: Tree, i: int) -> Iterator[Edge]:
-    """Makes a preposition after an adjective a relation; with "of", "to", "from" or "than", the adjective is included.
+    """Relates the subject of an adjective to the noun after its preposition.
+
+    The relation includes the adjective if the preposition is "of", "to", "from" or "than".
 
     a shelf full of books → full of (shelf, book)
     the bird is black with white wings → with (bird, wing)
@@ -170,7 +172,7 @@ def adjective(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
-    """Relates a predicate noun to its subject by its preposition, or else by "be"; colours are attributes instead.
+    """Relates a subject to a predicate noun by its preposition, or by "be" if it has none; skips colours (attributes).
 
     the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
     the bird is a sparrow → be (bird, sparrow)
@@ -187,7 +189,7 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def is_colour_predicate(tree: Tree, i: int) -> bool:
-    """Whether a word is a colour that was tagged as a noun, as in "the wings are orange"."""
+    """Whether a word is a colour that is a predicate and was tagged as a noun, as in "the wings are orange"."""
     others = tree.children(i, "det", "amod", "nmod", "compound", "case")
     bare = all(tree.lemmas[c] in lexicon("shades") for c in others)
     linked = tree.children(i, "cop") or (tree.is_a(i, "conj") and tree.pos[tree.heads[i]] == "ADJ")

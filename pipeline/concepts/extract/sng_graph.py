@@ -14,7 +14,7 @@ from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Entity,
 
 @cache
 def _backend() -> Any:
-    """Returns sng_parser's spaCy backend, changed to take Docs; it calls spaCy only through `self.nlp(sentence)`."""
+    """Returns sng_parser's spaCy backend, changed to accept a parsed Doc instead of a string."""
     import sng_parser.backends  # noqa: F401  # fills the registry; its decorator leaves None under the class's own name
     from sng_parser import Parser, database
 
@@ -25,7 +25,7 @@ def _backend() -> Any:
     base: Any = Parser._backend_registry["spacy"]
 
     class DocParser(base):
-        """Takes Docs that are already parsed in batches, and loads no model."""
+        """The backend without a spaCy model: it calls spaCy only through `self.nlp`, which returns the Doc here."""
 
         def __init__(self) -> None:
             self.nlp = lambda doc: doc
@@ -39,12 +39,12 @@ def raw_graph(doc: Doc) -> dict:
 
 
 def with_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
-    """Completes the concept sets with sng_parser's graph; if they have no entities, uses noun chunks instead."""
+    """Applies `add_graph` to the concept sets; if they have no entities, to spaCy's noun chunks instead."""
     return add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens)
 
 
 def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
-    """Completes attributes and relations from sng_parser's graph, and counts differences between the two.
+    """Fills missing ends of attributes and relations from sng_parser's graph; counts differences of rules and graph.
 
     An attribute without an entity gets the entity that has the same modifier in the graph. A relation without subject
     or object gets it from a relation in the graph that has a word and the other entity in common. `notes` counts
@@ -87,7 +87,7 @@ def locate(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
 
 
 def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[str, int]) -> Relation:
-    """Returns the relation; takes a missing subject or object from a tuple that shares a word and the other entity."""
+    """Returns a relation; fills a missing subject or object from a tuple with a common word and the other entity."""
     if min(relation.subject, relation.object) >= 0:
         return relation
     for one, text, other in tuples:
@@ -99,7 +99,7 @@ def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[st
 
 
 def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Attribute:
-    """Returns the attribute; takes a missing entity from a noun chunk that has the same modifier."""
+    """Returns an attribute; if it has no entity, gives it that of a noun chunk with the same modifier."""
     if attribute.entity >= 0:
         return attribute
     for entity, slot in zip(entities, slots, strict=True):

@@ -1,4 +1,4 @@
-"""The tree of a caption in Universal Dependencies, with the queries of the concept rules."""
+"""The tree of a caption in Universal Dependencies, with the queries that the concept rules use."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ class Tree(ParseEdit):
         self.lemmas = [self._lemma(i) for i in range(len(self.words))]
 
     def _lemma(self, i: int) -> str:
-        """Returns the lemma in lower case; for a plural with its own meaning, such as "shorts", the word as written."""
+        """Returns the lemma in lower case; for nouns that exist only as plurals ("shorts"), the word as written."""
         written = self.words[i]
         kept = written in lexicon("plural_only") or (written == "glasses" and self._are_worn(i))
         return written if kept else (self.lemmas[i] or written).lower()
@@ -78,7 +78,7 @@ class Tree(ParseEdit):
         return text.isalpha() or any(map(str.isalnum, text))
 
     def is_nobody(self, i: int) -> bool:
-        """Whether a noun names no thing: "nobody", "no one", or "color" as in "black in color"."""
+        """Whether a noun does not refer to a thing: "nobody", "no one", or "color" as in "black in color"."""
         no_one = self.lemmas[i] == "one" and any(self.lemmas[c] == "no" for c in self.children(i, "det"))
         in_color = self.lemmas[i] in COLOURED and [self.lemmas[c] for c in self.children(i)] == ["in"]
         return no_one or in_color or self.lemmas[i] in ("nobody", "nothing", "none")

@@ -1,7 +1,8 @@
-"""Chooses among the ways in which FACTUAL's annotators write a phrase, by weights learned from their graphs.
+"""Predicts how FACTUAL's annotators would write a phrase, with weights learned from their graphs.
 
-The weights are in `pipeline/assets/caption-choices/choices.tsv`, one per line: question, feature, option, weight. The
-command `hspcgan assets build caption-choices` learns them by logistic regression (`caption_parser/learn_choices.py`).
+The weights are in `pipeline/assets/caption-choices/choices.tsv`, one per line: question, feature, option, weight. A
+question is the kind of phrase: "relation", "modifier" or "owned". The command `hspcgan assets build caption-choices`
+learns the weights by logistic regression (`caption_parser/learn_choices.py`).
 """
 
 from collections import defaultdict
@@ -17,7 +18,7 @@ Weights = dict[str, list[tuple[str, float]]]  # feature → (option, weight)
 
 @cache
 def shipped() -> dict[str, Weights]:
-    """Reads the shipped weights of each question; UserError if they cannot be read."""
+    """Returns the shipped weights by question. Raises UserError if they cannot be read."""
     path = assets_folder() / CAPTION_CHOICES / FILE
     try:
         lines = path.read_text(encoding="utf8").splitlines()
@@ -31,7 +32,7 @@ def shipped() -> dict[str, Weights]:
 
 
 def choose(question: str, features: Iterable[str]) -> str:
-    """Returns the option with the largest sum of weights over the features of a phrase."""
+    """Returns the option of a question that has the largest sum of weights over the features of a phrase."""
     weights, totals = shipped()[question], dict[str, float]()
     for feature in features:
         for option, weight in weights.get(feature, ()):

@@ -24,7 +24,7 @@ Triples = list[Triple] | None  # the tuples from a convention; None if it does n
 
 
 def nouns_before_nouns(view: View, a: Attribute) -> Triples:
-    """Converts a noun before a noun, which is part of the name, a quality, the whole or the place, as FACTUAL does.
+    """Converts a noun before another noun to a relation ("have" or a preposition); omits it if it is part of the name.
 
     a tree branch → (tree, have, branch)
     a bathroom sink → (sink, in, bathroom)
@@ -64,7 +64,7 @@ def parts(view: View, a: Attribute) -> Triples:
 
 
 def qualities(view: View, a: Attribute) -> Triples:
-    """Any other attribute becomes (entity, is, attribute)."""
+    """Converts any other attribute to (entity, is, attribute)."""
     return [(view.names[a.entity], "is", view.quality(a))]
 
 
@@ -88,7 +88,7 @@ def verbs_alone(view: View, r: Relation) -> Triples:
 
 
 def states(view: View, r: Relation) -> Triples:
-    """Converts a relation to an attribute if its object is not a separate thing.
+    """Converts a relation to an attribute if its object is not a separate thing, such as "distance".
 
     a man takes a picture → (man, is, taking photo)
     buildings in the distance → (buildings, is, in the distance)
@@ -100,7 +100,7 @@ def states(view: View, r: Relation) -> Triples:
 
 
 def state_of(view: View, r: Relation) -> str:
-    """Returns the state that a relation gives to its subject, "" if its object is a separate thing."""
+    """Returns the state that a relation expresses, such as "in the distance"; "" if its object is a separate thing."""
     kind = view.heads[r.object]
     if kind in ("left", "right") and r.text in ("on", "to"):
         return f"on the {kind}"
@@ -110,7 +110,7 @@ def state_of(view: View, r: Relation) -> str:
 
 
 def places_on_owners(view: View, r: Relation) -> Triples:
-    """Omits "have" and "with" if the caption also gives the place of the thing on its owner.
+    """Omits "have" and "with" if another relation states where the object is on the subject ("snow on it").
 
     the ground has snow on it → (snow, on, ground)
     a table with a vase on it → (vase, on, table)
@@ -140,7 +140,7 @@ def _ends_in_on(view: View, n: int) -> bool:
 
 
 def learned_wordings(view: View, r: Relation) -> Triples:
-    """Converts any other relation to the words and the direction that FACTUAL's annotators would choose.
+    """Converts any other relation to the words and the direction that FACTUAL's annotators would probably choose.
 
     a roof covered in snow → (snow, cover, roof)
     a man with glasses → (man, wear, glasses)
@@ -161,7 +161,7 @@ def learned_wordings(view: View, r: Relation) -> Triples:
 
 
 def written(view: View, r: Relation) -> str:
-    """Returns the text of a relation in FACTUAL's spelling, without a particle before its preposition.
+    """Returns the text of a relation in FACTUAL's spelling, without the particle before a preposition ("down at").
 
     a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)
     """
@@ -174,7 +174,7 @@ def written(view: View, r: Relation) -> str:
 
 
 def _held(view: View, r: Relation) -> str:
-    """Returns the name of the thing held, if the object is the hand or another part of its holder; otherwise ""."""
+    """Returns the name of the held thing if the object is a part of the holder's body ("in his hand"); otherwise ""."""
     governor = view.tokens[view.tokens[r.word].head].head if view.tokens[r.word].deprel == "case" else -1
     if governor >= 0 and view.heads[r.object] in lexicon("parts") and view.is_own(r.object):
         for q in view.concepts.relations:

@@ -1,4 +1,4 @@
-"""Features of relations, of nouns before a noun, and of owned things, by which FACTUAL's wording is chosen.
+"""Features of relations, of nouns before a noun, and of things with a possessive pronoun, to predict FACTUAL's wording.
 
 A feature is a short text, such as "with hair" for a preposition and its object.
 """
@@ -40,7 +40,7 @@ class Features:
         return self.tokens[self.concepts.entities[n].word]
 
     def of_relation(self, r: Relation, text: str, verb: str) -> Iterator[str]:
-        """Yields features of a relation with two ends, written as `text`; `verb` is the verb at its start, or empty."""
+        """Yields features of a relation with subject and object; `verb` is the verb at the start of `text`, or ""."""
         one, other, own = self.heads[r.subject], self.heads[r.object], self.determiner(r.object)
         distance = max(-4, min(4, r.word - self.concepts.entities[r.subject].word))
         last, posture = text.split()[-1], "posture" if verb in POSTURES else "verb" if verb else "no verb"
@@ -62,7 +62,7 @@ class Features:
                 yield from (f"{subject} {text} {kind}", f"{subject} … {last} {kind}")
 
     def of_modifier(self, a: Attribute, text: str) -> Iterator[str]:
-        """Yields features of a noun, or of an adjective in a name, written as `text`, before the noun of its entity."""
+        """Yields features of a noun or adjective before the noun of its entity; `text` is its form in a name."""
         word, noun, head = self.tokens[a.word], self.token(a.entity), self.heads[a.entity]
         distance = min(self.concepts.entities[a.entity].word - a.word, 3)
         yield from (

@@ -1,4 +1,4 @@
-"""Converts FACTUAL's tuples to concept sets; locates every name in the caption, since prompts need entity positions."""
+"""Converts FACTUAL's tuples to concept sets, and finds the position of each name in the caption."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,10 @@ from hspcgan.pipeline.concepts.lexicons import pairs
 
 
 def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
-    """Returns concept sets built from the tuples of a caption, in the order of its words; `doc` is its spaCy Doc.
+    """Returns the concept sets for the tuples of a caption, sorted by position; `doc` is spaCy's parse of the caption.
 
     An entity that is not found in the caption is omitted. Its attributes are dropped; its relations keep the other
-    entity, and are dropped if that is not found either. Attributes and relations without a word in the caption ("wear"
+    entity, and are dropped if neither is found. Attributes and relations without a word in the caption ("wear"
     for "in a shirt") get the word of their entity. `notes` counts `factual_unlocated` (entities not found),
     `factual_dropped` (attributes and relations) and `factual_unworded` (attributes and relations without a word).
     """
@@ -65,9 +65,9 @@ class _Caption:
         self.taken: set[int] = set()
 
     def locate(self, names: Sequence[str] | dict[str, None]) -> dict[str, range]:
-        """Returns the range of words that spell each name, empty if not found; no word is used for two names.
+        """Returns the range of words for each name, empty if not found; a word is used for at most one name.
 
-        Names of more words are located first, then those with lower numbers.
+        Names with more words are located first, then those with lower numbers.
 
         white bed spread on bed, (bed spread, on, bed) ⇒ bed spread at 1–2, bed at 4
         """
@@ -97,8 +97,9 @@ class _Caption:
         return word.lower_, word.lemma_.lower(), pairs("spellings").get(word.lower_, word.lower_)
 
     def entity(self, name: str, run: range) -> Entity:
-        """Returns the entity at a range of words; its head is the name, with the last word lemmatized if it is written
-        as in the caption.
+        """Returns the entity at a range of words; its head is the name, with its last word lemmatized.
+
+        A last word that differs from the word in the caption is not lemmatized.
         """
         first, last = self.words[run[0]], self.words[run[-1]]
         *others, noun = _bare(name).split()
@@ -106,9 +107,10 @@ class _Caption:
         return Entity(head, head, first.idx, last.idx + len(last.text), run[-1])
 
     def nearest(self, texts: Sequence[str], home: int) -> int:
-        """Returns the index of the last word of the first string in `texts` that is found; −1 if none is.
+        """Finds the first of `texts` that occurs in the caption; returns the index of its last word, −1 if none occurs.
 
-        Of several places, the one nearest to word `home`. Digits also match number words ("2" matches "two").
+        If a text occurs several times, uses the occurrence nearest to word `home`. Digits also match number words ("2"
+        matches "two").
         """
         for text in texts:
             number = NUMBERS[int(text)] if text.isdecimal() and int(text) < len(NUMBERS) else text

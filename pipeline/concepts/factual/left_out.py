@@ -1,4 +1,4 @@
-"""Finds the entities of a caption that FACTUAL omits: negated things, "picture of", "on top".
+"""Finds the entities of a caption that FACTUAL omits: negated things, pictures ("picture of"), places ("on top").
 
 Examples in docstrings are tests: caption → (subject, relation, object).
 """
@@ -13,7 +13,7 @@ DENIED = "not "
 
 
 def absent(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
-    """Yields the entities that a caption negates, and the word "color" after "in".
+    """Yields the entities that FACTUAL omits because the caption negates them, and "color" in "gray in color".
 
     a cart that is gray in color → (cart, is, gray)
     a tree with no leaves beside a pole without a sign → (tree, beside, pole)
@@ -40,7 +40,7 @@ def _is_denied(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool
 
 
 def shown(concepts: Concepts) -> dict[int, int]:
-    """Returns {entity of a picture: entity in the picture}; FACTUAL's tuples name only the latter.
+    """Returns {picture: thing in the picture}, as indices of entities; FACTUAL's tuples name only the thing.
 
     a picture of a dog → (dog)
     a close up of a bowl of soup on a table → (bowl, have, soup), (bowl, on, table)
@@ -50,7 +50,7 @@ def shown(concepts: Concepts) -> dict[int, int]:
 
 
 def wholes(concepts: Concepts, tokens: Sequence[Token]) -> dict[int, tuple[int, int]]:
-    """Returns {place without "of" after it: (thing in this place, thing that the place belongs to)}.
+    """Returns {place: (thing at the place, owner of the place)}, as indices, for places without "of" ("on top").
 
     a box with apples on top → (apples, on top of, box)
     a man in a striped shirt with a number on the back → (number, on back of, shirt)

@@ -20,17 +20,17 @@ class Naming(Features):
 
     @cached_property
     def manners(self) -> dict[Attribute, str]:
-        """How FACTUAL writes each noun before a noun, and adjectives as in "hot dog".
+        """How FACTUAL writes each noun before another noun, and each adjective that is part of a name ("hot dog").
 
-        "name" (part of the name), "is" (a quality), "have" (it has the second noun), or a preposition (the second noun
-        is in or on it).
+        "name" (part of the name), "is" (a quality), "have" (the first noun has the second), or a preposition (the
+        second noun is in or on the first).
         """
         candidates = filter(self.is_candidate, dict.fromkeys(self.concepts.attributes))
         return {a: choose("modifier", self.of_modifier(a, self.text(a))) for a in candidates}
 
     @cached_property
     def names(self) -> list[str]:
-        """The name of each entity, as written, with the nouns that are part of it.
+        """The name of each entity as FACTUAL writes it, including modifiers that are part of it.
 
         a tennis player with a teddy bear → (tennis player, with, teddy bear)
         a tennis player beside a brick wall → (tennis player, beside, wall), (wall, is, brick)
@@ -68,11 +68,11 @@ class Naming(Features):
         return attribute.word < entity.word and (self._is_compound(attribute) or (named and beside))
 
     def text(self, attribute: Attribute) -> str:
-        """Returns an attribute as it is written in a name."""
+        """Returns the form of an attribute as part of a name."""
         return attribute.text if self._is_compound(attribute) else self._written(attribute.word)
 
     def quality(self, attribute: Attribute) -> str:
-        """Returns an attribute as written; "" if FACTUAL omits it, as it does articles, "many", "a pair of", "one".
+        """Returns an attribute as FACTUAL writes it; "" if FACTUAL omits it (articles, "many", "a pair of", "one").
 
         two older men → (men, is, 2), (men, is, older)
         a group of several people → (people, is, group of)
@@ -87,7 +87,7 @@ class Naming(Features):
 
 
 def respelt(text: str, name: str) -> str:
-    """Returns the text with phrases, as whole words, replaced as in `lexicon/NAME.txt`."""
+    """Returns the text after replacing phrases (whole words only) as listed in `lexicon/NAME.txt`."""
     spaced = f" {text} "
     for old, new in pairs(name).items():
         spaced = spaced.replace(f" {old} ", f" {new} ")

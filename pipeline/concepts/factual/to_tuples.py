@@ -35,7 +35,7 @@ def _relations(view: View) -> Iterator[Triple]:
 
 
 def written_relations(view: View) -> Iterator[Relation]:
-    """Yields all relations except "and", "or" and negated relations; what is in a picture replaces the picture.
+    """Yields the relations except "and", "or" and negated ones; the thing in a picture replaces the picture as subject.
 
     a yellow bird that never flies → (bird, is, yellow)
     a tall man not holding a bat → (man, is, tall)
@@ -49,7 +49,7 @@ def written_relations(view: View) -> Iterator[Relation]:
 
 
 def _owned(view: View) -> Iterator[Triple]:
-    """Yields what things with a possessive pronoun belong to, where FACTUAL's annotators usually write it.
+    """Yields (owner, "have" or "wear", thing) for things with a possessive pronoun, if FACTUAL usually writes it.
 
     a man wearing a blue shirt with a sweater draped over his shoulders → (man, have, shoulders)
     """

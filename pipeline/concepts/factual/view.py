@@ -1,4 +1,4 @@
-"""A view of the concept sets of one caption for FACTUAL's conventions."""
+"""The queries on the concept sets of one caption that FACTUAL's conventions use."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 
 
 class View(Naming):
-    """The concept sets of one caption in FACTUAL's names; `left_out` are entities that FACTUAL's graphs omit."""
+    """The concept sets of one caption with names as FACTUAL writes them; `left_out` are entities that FACTUAL omits."""
 
     def __init__(self, concepts: Concepts, tokens: Sequence[Token]) -> None:
         wholes = left_out.wholes(concepts, tokens)
@@ -32,7 +32,7 @@ class View(Naming):
         return r.text.split()[0] if self.tokens[r.word].upos == "VERB" else ""
 
     def says_where(self, r: Relation) -> bool:
-        """Whether another relation leads from the object to the subject, as in "a table with a vase on it"."""
+        """Whether another relation links object and subject in the other direction ("a table with a vase on it")."""
         return any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations)
 
     def is_own(self, n: int) -> bool:
@@ -40,7 +40,7 @@ class View(Naming):
         return self.determiner(n) == "own"
 
     def owner(self, n: int) -> int:
-        """Returns the entity to which the possessive pronoun of an entity refers; −1 if none is before it."""
+        """Returns the entity to which the possessive pronoun of an entity refers; −1 if no entity precedes it."""
         pronoun = next(t for t in self.tokens if t.head == self.concepts.entities[n].word and t.deprel == "nmod:poss")
         persons = [k for k in range(n) if self.heads[k] in lexicon("persons")]
         if persons and pronoun.text.lower() in ("his", "her", "their"):
@@ -53,7 +53,7 @@ class View(Naming):
 
 
 def _with_wholes(concepts: Concepts, wholes: dict[int, tuple[int, int]]) -> list[Relation]:
-    """Returns the relations of a caption, with each place in `wholes` replaced by the thing that it belongs to."""
+    """Returns the relations of a caption; "on top" becomes "on top of" with the owner from `wholes` as object."""
     found = []
     for r in concepts.relations:
         if r.object in wholes:

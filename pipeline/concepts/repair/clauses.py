@@ -12,7 +12,7 @@ HANDLED = ("carry", "hold", "ride", "use", "wear")
 
 
 def watched_clauses(edit: ParseEdit, known: Vocabulary) -> None:
-    """Makes the object of "watching" before a verb in its base form the subject of that verb.
+    """Corrects "watching a boy ride": "boy" becomes the subject of "ride", and "ride" the complement of "watching".
 
     people watching a boy ride a horse → watch (people, boy), ride (boy, horse)
     """
@@ -33,7 +33,7 @@ def _ends_in_preposition(edit: ParseEdit, i: int) -> bool:
 
 
 def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Makes a noun before a clause without a relative pronoun the object of the clause's verb.
+    """Finds relative clauses without a pronoun ("hat man is wearing"); the noun before becomes the object of the verb.
 
     hat man is wearing → wear (man, hat)
     silver bike man is riding → silver (bike), ride (man, bike)
@@ -59,8 +59,10 @@ def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _is_subject_of_its_own(edit: ParseEdit, i: int, acts: bool) -> bool:
-    """Whether the last noun can be a separate subject: with a main verb, if it is a person; with "is on", if it has no
-    article and is not a device, such as a light, that can be on.
+    """Whether word `i`, the last noun before the verb, can be the subject of a relative clause without a pronoun.
+
+    With a main verb (`acts`), it must be a person. With "is on", it must have no article and must not be a device that
+    can be on, such as a light.
     """
     if acts:
         return edit.lemmas[i] in lexicon("persons")
@@ -68,7 +70,7 @@ def _is_subject_of_its_own(edit: ParseEdit, i: int, acts: bool) -> bool:
 
 
 def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Attaches a singular verb after a relative clause to the main subject, not to the plural noun of the clause.
+    """Attaches a singular verb after a relative clause to the main verb if the clause describes a plural noun.
 
     this bird has wings that are brown and has a yellow belly → brown (wing), have (bird, belly)
     """
@@ -85,7 +87,7 @@ def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def clauses_of_their_own(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Begins a separate clause at a noun between "and its" or "and the" and "is".
+    """Starts a new clause at "its NOUN is" or "the NOUN is" after "and".
 
     the bird has a red head and its body is black → red (head), black (body), have (bird, head)
     a bird with a yellow crown and the wings are grey → yellow (crown), grey (wing), with (bird, crown)
@@ -107,7 +109,7 @@ def clauses_of_their_own(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _is_subject_alone(edit: ParseEdit, noun: int, be: int, above: list[int]) -> bool:
-    """Whether the verb agrees in number with this noun, and the noun is not coordinated with a subject."""
+    """Whether `noun` is the only subject of `be`: it agrees in number, and is not coordinated with another subject."""
     plural = edit.words[be] in ("are", "were")
     first = noun
     while edit.labels[first] == "conj":

@@ -1,4 +1,4 @@
-"""Word lists of spaCy's rule lemmatizer by part of speech, and the base forms of verbs found with them."""
+"""Word lists of spaCy's rule lemmatizer by part of speech, and functions that find base forms of verbs in them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, nlp: Any) -> "Vocabulary":
-        """Reads the lists of a spaCy pipeline."""
+        """Returns the lists of a spaCy pipeline."""
         lookups: Any = getattr(nlp.get_pipe("lemmatizer"), "lookups", None) if nlp.has_pipe("lemmatizer") else None
         if not (lookups and lookups.has_table("lemma_index") and lookups.has_table("lemma_exc")):
             return cls()
@@ -26,7 +26,7 @@ class Vocabulary:
         return cls(nouns, verbs, adjectives, lookups.get_table("lemma_exc")["verb"])
 
     def verb_of_participle(self, form: str) -> str:
-        """Returns the base form of a word in -ing, even if the verb is unknown: "ride" for "riding"."""
+        """Returns the base form of an -ing form ("ride" for "riding"), also for verbs that are not in the lists."""
         guesses = (form[:-3], form[:-3] + "e", form[:-4])
         lemma = next((guess for guess in guesses if guess in self.verbs), form[:-3])
         return self.with_silent_e(form, lemma)
@@ -38,7 +38,7 @@ class Vocabulary:
 
     def with_silent_e(self, form: str, lemma: str) -> str:
         """
-        Returns the lemma of a verb, with a final e if its form shows that the verb has one.
+        Returns the lemma of a verb; adds a final e if the form of the verb shows that the lemma has one.
 
         A short verb without e would double its consonant: the lemma of "riding" and "rides" is "ride", not "rid", and
         the lemma of "staring" is "stare", not "star".

@@ -1,4 +1,4 @@
-"""Rules for nouns: colours used as nouns ("a man in white", "gray on its back"), nouns that follow each other."""
+"""Rules for nouns: colours used as nouns ("a man in white", "gray on its back"), and adjacent noun phrases."""
 
 from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
@@ -9,7 +9,7 @@ PICTURES = ("photo", "photograph", "picture", "image", "shot")
 
 
 def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Makes a colour after "in" or "wear" a noun if no noun follows: it means clothes.
+    """Tags a colour after "in" or "wear" as a noun (clothes) if no noun follows.
 
     a man in white walking down a path → in (man, white), walk down (man, path)
     a figure dressed in red and blue → dress in (figure, red), dress in (figure, blue)
@@ -25,7 +25,7 @@ def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
-    """Makes a colour between "in" or "wearing" and a word in -ing a noun (clothes), and the word a verb of the wearer.
+    """In "dressed in black sitting", tags the colour as a noun (clothes), and the -ing word as a verb of the wearer.
 
     a woman dressed in black sitting and reading a book → dress in (woman, black), sit (woman, –), read (woman, book)
     """
@@ -46,7 +46,7 @@ def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def _is_worn(edit: ParseEdit, i: int) -> bool:
-    """Whether a colour means clothes: yes in "a man in white", no in "a photo in black and white"."""
+    """Whether a colour means clothes: true in "a man in white", false in "a photo in black and white"."""
     head = edit.heads[i]
     if head > i or edit.pos[i + 1] in (*NOMINAL, "ADJ", "ADV") or edit.tags[i + 1] == "VBN":
         return False
@@ -55,7 +55,7 @@ def _is_worn(edit: ParseEdit, i: int) -> bool:
 
 
 def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Makes "in black and white" after a picture adjectives, not clothes, and attaches "of X" after it to the picture.
+    """In "a photo in black and white of X", tags the colours as adjectives, not clothes; attaches "of X" to "photo".
 
     a photo in black and white of a bird → of (photo, bird)
     """
@@ -69,7 +69,7 @@ def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Makes a colour between "with" and "on" or "in" a noun, and attaches the place after it to the colour.
+    """In "with COLOUR on PLACE" (or "in"), tags the colour as a noun, and attaches "on PLACE" to it.
 
     `extract.fold_phrases.colours_on_parts` then makes the colour an attribute of the place.
 
@@ -96,7 +96,7 @@ def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def backs(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Makes "back" after a colour a noun, except before another part ("brown back legs").
+    """Tags "back" after a colour as a noun, except before another body part ("brown back legs").
 
     a small bird with a grey breast and grey back → grey (back), with (bird, back)
     a cat looking curious back at the camera → look back at (cat, camera)
@@ -132,7 +132,7 @@ def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _stands_apart(edit: ParseEdit, i: int) -> bool:
-    """Whether a noun that was parsed as a modifier of a later noun has an adjective right after it."""
+    """Whether an adjective directly follows a noun that was parsed as a modifier of a later noun."""
     top, after = edit.heads[i], i + 1
     if edit.labels[i] not in ("compound", "nmod", "amod") or edit.pos[i] not in NOMINAL or after >= top:
         return False

@@ -8,7 +8,7 @@ PARTICIPLES = ("VBN", "VBD")
 
 
 def with_parts(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Attaches a place or state after a body part with a possessive ("with his hand …") to the body part.
+    """Attaches a place or state after "with his PART" to the body part.
 
     a man with his hands in his pockets → with (man, hand), in (hand, pocket)
     a woman with her legs crossed → with (woman, leg), crossed (leg)
@@ -28,7 +28,7 @@ def with_parts(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _as_state(edit: ParseEdit, part: int, state: int) -> None:
-    """Makes a participle or adverb the state of a body part; participles in -ing after it describe the owner."""
+    """Attaches a participle or adverb to a body part as its state; an -ing participle after it describes the owner."""
     if edit.heads[state] < 0:
         owners = edit.children(state, "nsubj", "nsubjpass")
         if len(owners) != 1:

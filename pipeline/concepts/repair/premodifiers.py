@@ -9,7 +9,7 @@ MAKERS = ("factory", "hand", "home", "machine", "man")
 
 
 def made_things(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Attaches the maker or place before a participle to the participle: "home" to "built" in "home built motorcycle".
+    """In "home built motorcycle", attaches the maker or place ("home") to the participle ("built").
 
     a home built motorcycle in a garage → home built (motorcycle), in (motorcycle, garage)
     a hand made quilt → hand made (quilt)
@@ -71,7 +71,7 @@ def _join_parts(edit: ParseEdit, first: int, last: int) -> None:
 
 
 def adverbs_inside_names(edit: ParseEdit, known: Vocabulary) -> None:
-    """Makes a word that is tagged as an adverb between the two nouns of a compound part of the compound.
+    """Tags an adverb between the two nouns of a compound as a noun, and adds it to the compound.
 
     a kitchen with a stove back splash → stove (splash), back (splash), with (kitchen, splash)
     """

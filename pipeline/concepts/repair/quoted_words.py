@@ -10,7 +10,7 @@ ENDS = ("ADP", "CCONJ", "DET", "PART", "PRON", "PUNCT", "SCONJ", "")
 
 
 def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Makes words in quotation marks one name; attaches phrases after them to the sign or other thing with the words.
+    """Joins words in quotation marks into one name; attaches phrases after them to the sign or thing that shows them.
 
     a sign reading "keep out" on a wooden fence → read (sign, keep out), on (sign, fence)
     a shirt that says "peace and love." → say (shirt, peace and love)
@@ -27,7 +27,7 @@ def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Makes the words on a sign one name if they have no quotation marks.
+    """Joins the words on a sign into one name if they have no quotation marks.
 
     a sign that says stop → say (sign, stop)
     a sign that reads keep right on a street → read (sign, keep right), on (sign, street)
@@ -43,7 +43,7 @@ def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _carrier(edit: ParseEdit, before: int) -> int:
-    """Returns the thing with the quoted words: the noun before them or the subject of the verb before them; or −1."""
+    """Returns the thing that shows the words: the noun before them, or the subject of a verb before them; −1: none."""
     if edit.pos[before] != "VERB":
         return before if edit.pos[before] in NOMINAL else -1
     subjects = [c for c in edit.children(before, "nsubj") if edit.pos[c] in NOMINAL]
@@ -51,8 +51,9 @@ def _carrier(edit: ParseEdit, before: int) -> int:
 
 
 def _as_name(edit: ParseEdit, before: int, words: list[int], after: int) -> None:
-    """Makes `words` one name: the object of a verb before it, the apposition to a noun before it, or the modifier of a
-    noun after it.
+    """Joins `words` into one name.
+
+    The name becomes the object of a verb before it, an apposition to a noun before it, or a modifier of a later noun.
     """
     name, carrier = words[-1], _carrier(edit, before)
     top = next((i for i in words if edit.heads[i] not in words), name)
@@ -76,7 +77,7 @@ def _as_name(edit: ParseEdit, before: int, words: list[int], after: int) -> None
 
 
 def _ancestor_below(edit: ParseEdit, i: int, words: list[int]) -> int:
-    """Returns the highest ancestor of word `i` before `words` or the root is reached."""
+    """Returns the highest ancestor of word `i`, or `i` itself, that is below `words` or is the root."""
     while edit.heads[i] >= 0 and edit.heads[i] not in words:
         i = edit.heads[i]
     return i

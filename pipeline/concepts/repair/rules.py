@@ -46,7 +46,7 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
 
 
 def repair(doc: Doc, known: Vocabulary) -> tuple[Doc, ParseEdit]:
-    """Applies all rules to spaCy's parse and returns it as Doc and ParseEdit. No rule runs if `known` has no verbs."""
+    """Applies all rules to spaCy's parse and returns it as Doc and ParseEdit. If `known` has no verbs, no rule runs."""
     join_close_ups(doc)
     edit = ParseEdit.of_doc(doc)
     if known.verbs:
@@ -56,7 +56,7 @@ def repair(doc: Doc, known: Vocabulary) -> tuple[Doc, ParseEdit]:
 
 
 def join_close_ups(doc: Doc) -> None:
-    """Merges "close up" or "close-up" before "of" into one noun, in place: it means a picture, not a distance.
+    """Merges "close up" or "close-up" before "of" into one noun (a kind of picture); modifies the Doc.
 
     a close up of a flower → of (close-up, flower)
     a close-up of a cat → of (close-up, cat)

@@ -17,9 +17,9 @@ def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
-    """Makes the first word that is tagged as a plural noun a verb if it is a third-person form with a singular subject.
+    """Tags the first "plural noun" that is a third-person verb form as a verb, if it has a singular subject.
 
-    Either it is the root and has a subject, or it does not agree with its article, as in "a … swims".
+    The word must be the root and have a subject, or disagree with its article ("a … swims").
 
     a bird with a white crown swims on the water → swim on (bird, water)
     George Johnson studies at Stanford → study at (george johnson, stanford)
@@ -42,7 +42,7 @@ def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def verbs_tagged_as_nouns(edit: ParseEdit, known: Vocabulary) -> None:
-    """Makes a noun at the root a verb if nouns joined by "and" are its subject and a preposition follows.
+    """Tags a noun at the root as a verb if its subject is a list of nouns with "and", and a preposition follows it.
 
     a cow and a pig stand near a fence → stand near (cow, fence), stand near (pig, fence)
     """
@@ -73,7 +73,7 @@ def _top_noun(edit: ParseEdit, i: int) -> int:
 
 
 def _as_root(edit: ParseEdit, verb: int, top: int) -> None:
-    """Makes a verb the root and `top` its subject; the noun before the verb gets the previous head of the verb."""
+    """Makes a verb the root, with `top` as its subject; the noun before the verb takes the verb's previous head."""
     noun = verb - 1
     edit.promote(noun, over=verb, label="dep", moving=[c for c in edit.children(verb) if c < verb])
     subject = noun if top == verb else top

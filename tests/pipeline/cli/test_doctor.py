@@ -25,7 +25,7 @@ def test_stanza_english_is_absent_where_the_annotator_refuses_it(tmp_path, monke
     found = finding("stanza")
     assert not found.present
     assert all((str(tmp_path / name) in found.detail) == (name not in there) for name in ("en", "resources.json"))
-    with pytest.raises(ValueError, match="stanza's English models are not found"):
+    with pytest.raises(ValueError, match="stanza's English models are missing"):
         Stanza("en")
 
 

@@ -186,8 +186,8 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
             source / "deep" / "out",
         ): f"{source / 'deep' / 'out'} cannot be written: {source} is a file",
         (source, "/dev/stdout"): "is a file that is already open",
-        (source, out, "--model", "no_such_model"): "spaCy model no_such_model is not found",
-        (source, out, "--model", "no_such_model", "--processes", "2"): "spaCy model no_such_model is not found",
+        (source, out, "--model", "no_such_model"): "spaCy model no_such_model not found",
+        (source, out, "--model", "no_such_model", "--processes", "2"): "spaCy model no_such_model not found",
         (source, out, "--annotator", "stanza", "--model", "none"): "no weights 'none'",
     }.items():
         result = hspcgan("parse", "--jsonl", *arguments, *dry)
