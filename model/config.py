@@ -1,4 +1,4 @@
-"""The `model` section of a manifest: sizes and switches of the networks. The card of every checkpoint contains it."""
+"""The `model` section of a manifest: sizes and options of the networks. Every checkpoint contains it, too."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
     prompts: Literal["hierarchical", "local", "fc"] = Field(
         "hierarchical",
-        description="How prompts are made. hierarchical: with eq. 1 and eq. 2; local: from encoded entities, without "
-        "eq. 1 and eq. 2; fc: by one FC layer, as in GALIP.",
+        description="How prompts are computed. hierarchical: as in the paper, with eq. 1 and eq. 2; local: from "
+        "encoded entities, without eq. 1 and eq. 2; fc: by one FC layer, as in GALIP.",
     )
     order: Literal["GLG", "LG", "GL", "L", "G"] = Field(
         "GLG", description="Order of global (G) and local (L) prompts over the prompted blocks; not used by fc prompts."
@@ -48,36 +48,40 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     )
     gate: Literal["soft", "hard", "append"] = Field(
         "soft",
-        description="How a prompt enters a block. soft: mixed into the class token; hard: replaces it or is ignored; "
-        "append: as an extra token.",
+        description="How a prompt enters a CLIP block. soft: it is mixed into the class token; hard: it replaces the "
+        "class token or is ignored; append: it is an extra token.",
     )
     context: Literal["tokens", "sentence"] = Field(
         "tokens",
         description="What local prompts attend to: all token features of the caption, or only the sentence feature.",
     )
     subtract_mean: bool = Field(
-        True, description="In the prompt module, subtract from each phrase feature the cache's mean for its kind."
+        True,
+        description="Before prompts are computed, subtract from each entity, attribute and relation feature the mean "
+        "of its kind in the cache.",
     )
     prompt_width: int | None = Field(
         None,
         ge=1,
         le=65_536,
-        description="Width of the attention layers and of the pair gate in the prompt module; by default the width of "
-        "text features.",
+        description="Width of the attention layers and of the gate between entities and attributes (eq. 1) in the "
+        "prompt module; by default the width of text features.",
     )
 
-    code_width: int = Field(64, ge=1, le=8_192, description="Channels of the code, which is computed from the noise.")
+    code_width: int = Field(
+        64, ge=1, le=8_192, description="Channels of the latent code that is computed from the noise."
+    )
     middle_width: int = Field(
         32, ge=1, le=8_192, description="Channels between the two convolutions of an adaptor block."
     )
     adapter_blocks: int = Field(
-        4, ge=0, le=64, description="Number of modulated blocks between the code and the bridge features."
+        4, ge=0, le=64, description="Number of adaptor blocks between the latent code and the bridge features."
     )
-    clip_weight: float = Field(0.1, description="Weight of CLIP's features when they are added to the bridge features.")
+    clip_weight: float = Field(0.1, description="Weight of CLIP's output when it is added to the bridge features.")
     clip_input: Literal["exact", "galip"] = Field(
         "exact",
         description="Conversion of images for CLIP. exact: to [0, 1], resized with antialiasing; galip: to [0.5, 1], "
-        "resized by nearest neighbour, as in GALIP's code, for weights trained with it.",
+        "resized by nearest neighbour, as in GALIP's code; needed for weights that were trained with GALIP's code.",
     )
     channels: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] | None = Field(
         None,
@@ -85,7 +89,10 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         "doubled per block towards the first, at most 512.",
     )
     taps: tuple[int, ...] = Field(
-        (1, 4, 8), min_length=1, description="CLIP blocks that the discriminator reads, numbered for 12 layers."
+        (1, 4, 8),
+        min_length=1,
+        description="CLIP blocks whose features the discriminator reads, from 0 to 11; if CLIP does not have 12 "
+        "blocks, the numbers are scaled.",
     )
     discriminator_width: int = Field(512, ge=1, le=16_384, description="Channels of the discriminator's features.")
     head_width: int = Field(128, ge=1, le=16_384, description="Channels between the head's two convolutions.")
@@ -101,12 +108,13 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     def _check(self) -> ModelConfig:
         if self.kind == "galip" and (self.prompts, self.gate) != ("fc", "append"):
             raise UserError(
-                f"kind galip has prompts fc and gate append, got {self.prompts} and {self.gate}; use kind hspcgan"
+                f"kind: galip requires prompts: fc and gate: append, got {self.prompts} and {self.gate}; "
+                "set kind: hspcgan"
             )
         if len(self.slots) > REFERENCE_LAYERS - FIRST_PROMPTED:
             raise UserError(
                 f"order {self.order} with {self.locals} locals needs {len(self.slots)} prompted blocks, but "
-                f"at most {REFERENCE_LAYERS - FIRST_PROMPTED} are possible; lower locals"
+                f"at most {REFERENCE_LAYERS - FIRST_PROMPTED} are possible; reduce locals"
             )
         if list(self.taps) != sorted(set(self.taps)) or not 0 <= self.taps[0] <= self.taps[-1] < REFERENCE_LAYERS:
             raise UserError(f"taps must be ascending numbers in 0..{REFERENCE_LAYERS - 1}, got {list(self.taps)}")
@@ -119,23 +127,31 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
     @property
     def slots(self) -> str:
-        """One letter per prompted block: `GLLLLLLG` for the defaults, `GGGGGGGG` without local prompts."""
+        """The kinds of the prompts in block order, G (global) or L (local): `GLLLLLLG` with the default settings."""
         if self.prompts == "fc" or self.order == "G":
             return "G" * self.global_prompts
         return self.order.replace("L", "L" * self.locals)
 
     def prompted_blocks(self, layers: int) -> list[int]:
-        """Returns each prompt's 0-based CLIP block, scaled by layers/12. UserError if two prompts get one block."""
+        """Returns the CLIP block, counted from 0, that each prompt enters if the image encoder has `layers` blocks.
+
+        The numbers for 12 blocks are scaled by `layers` / 12. Raises UserError if two prompts enter the same block.
+        """
         return _scaled(range(FIRST_PROMPTED, FIRST_PROMPTED + len(self.slots)), layers, "prompts")
 
     def tap_blocks(self, layers: int) -> list[int]:
-        """Returns the discriminator's 0-based CLIP blocks, scaled by layers/12. UserError if two are equal."""
+        """Returns the CLIP blocks, counted from 0, that the discriminator reads if the encoder has `layers` blocks.
+
+        The numbers in `taps` are scaled by `layers` / 12. Raises UserError if two results are equal.
+        """
         return _scaled(self.taps, layers, "taps")
 
     def upsample_sizes(self, grid: int) -> list[int]:
-        """Returns each generator block's output size in pixels: powers of two above the grid, then the image size."""
+        """Returns the output size of each generator block: powers of two above the grid, then the image size."""
         if self.image_size <= grid:
-            raise UserError(f"image_size {self.image_size} must exceed CLIP's grid of {grid}")
+            raise UserError(
+                f"image_size is {self.image_size}, but must be larger than CLIP's grid ({grid} patches per side)"
+            )
         sizes, size = [], 2 ** grid.bit_length()
         while size < self.image_size:
             sizes.append(size)
@@ -143,14 +159,17 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         return [*sizes, self.image_size]
 
     def block_channels(self, grid: int) -> list[int]:
-        """Returns the channels before and after each generator block. UserError if `channels` has the wrong length."""
+        """Returns the channels of the first generator block's input, then those of each block's output.
+
+        Raises UserError if `channels` has the wrong length.
+        """
         needed = len(self.upsample_sizes(grid)) + 1
         if self.channels is None:
             return [64 * min(2**i, 8) for i in reversed(range(needed))]
         if len(self.channels) != needed:
             raise UserError(
-                f"model.channels has {len(self.channels)} entries, expected {needed}: one for the input of {grid} "
-                f"pixels and one for each block, which have output sizes {self.upsample_sizes(grid)}"
+                f"model.channels has {len(self.channels)} entries, expected {needed}: one for the input of the first "
+                f"block and one for the output of each block (sizes {grid} and {self.upsample_sizes(grid)} pixels)"
             )
         return list(self.channels)
 
@@ -158,5 +177,8 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 def _scaled(blocks: Any, layers: int, what: str) -> list[int]:
     scaled = [block * layers // REFERENCE_LAYERS for block in blocks]
     if len(set(scaled)) != len(scaled):
-        raise UserError(f"{what}: an image encoder of {layers} layers is too shallow for blocks {list(blocks)} of 12")
+        raise UserError(
+            f"{what}: the CLIP has only {layers} blocks, too few for the blocks {list(blocks)} of 12; use a larger "
+            "CLIP or fewer blocks"
+        )
     return scaled

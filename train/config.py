@@ -25,7 +25,7 @@ class TrainConfig(BaseModel):
         description="Checkpoint (shipped name or folder) to start from; if absent, weights are random.",
     )
     steps: int = Field(
-        ge=1, le=1_000_000_000, description="Number of steps of the complete run; each step updates D once and G once."
+        ge=1, le=1_000_000_000, description="Total number of steps; each step updates discriminator and generator once."
     )
     max_seconds: float | None = Field(
         None, gt=0, le=1e9, description="Stop and save after this many seconds of training."
@@ -35,7 +35,8 @@ class TrainConfig(BaseModel):
         1,
         ge=1,
         le=65_536,
-        description="Number of parts into which each process splits its rows; gives the same result with less memory.",
+        description="Number of parts into which each process splits its share of a batch; more parts need less memory "
+        "and give the same result.",
     )
     seed: int = Field(
         0, ge=0, le=2**63 - 1, description="Seed for weights, image order, choice of captions, flips, views and noise."
@@ -47,11 +48,13 @@ class TrainConfig(BaseModel):
     margin: float = Field(2.0, gt=0, description="α in eq. 4 and 5; used only with loss: margin.")
     mining: Literal["none", "mis", "fake", "mis+fake"] = Field(
         "mis",
-        description="Loss terms that use hard mining (HMMA, eq. 5). Training with `fake` fails in the paper.",
+        description="Loss terms with hard mining (HMMA, eq. 5): mis (mismatched captions), fake (generated images), "
+        "both or none. In the paper, training with `fake` fails.",
     )
     hardest: Literal["per-image", "worst-pair"] = Field(
         "per-image",
-        description="per-image: hardest caption of each image (VSE++); worst-pair: worst pair of a batch (eq. 5).",
+        description="What mining of captions selects. per-image: the hardest caption for each image (VSE++); "
+        "worst-pair: the worst pair of the batch (eq. 5).",
     )
     penalty_k: float = Field(2.0, ge=0, description="Factor k of the gradient penalty in eq. 3.")
     penalty_p: float = Field(6.0, ge=1, description="Power p of the gradient penalty in eq. 3.")
@@ -59,23 +62,27 @@ class TrainConfig(BaseModel):
         1,
         ge=1,
         le=1_000_000_000,
-        description="Steps between penalties, each weighted by this number (lazy regularisation, as in StyleGAN2).",
+        description="Steps between gradient penalties; each penalty is multiplied by this number (lazy regularisation, "
+        "as in StyleGAN2).",
     )
     penalty_norm: Literal["summed", "joint"] = Field(
         "summed",
-        description="summed: sum of the norms for image and sentence (eq. 3); joint: one norm for both (GALIP).",
+        description="Norm in the gradient penalty. summed: the sum of one norm for the image and one for the sentence "
+        "(eq. 3); joint: one norm for both (GALIP).",
     )
     similarity: float = Field(4.0, ge=0, description="λ in eq. 3, the weight of CLIP similarity in the generator loss.")
 
     similarity_schedule: Knots = Field(
-        (), description="[step, factor] pairs; λ is multiplied by the factor, interpolated linearly between steps."
+        (),
+        description="Schedule of λ: [step, factor] pairs. λ is multiplied by the factor, which is interpolated "
+        "linearly between the steps.",
     )
     contrast: float = Field(
         0.0,
         ge=0,
-        description="Weight of a contrastive term in the generator loss: CLIP must distinguish an image's caption from "
-        "other captions in the batch, and from variants with one word swapped (swap_words); 0 (as in the paper) "
-        "disables it.",
+        description="Weight of a contrastive term in the generator loss: in CLIP's feature space, a generated "
+        "image must be closer to its caption than to other captions of the batch and to variants of its caption with "
+        "one word swapped (swap_words); 0 (as in the paper) disables it.",
     )
     contrast_temperature: float = Field(0.05, gt=0, description="Softmax temperature of the contrastive term.")
     swap_words: tuple[tuple[str, ...], ...] = Field(
@@ -85,8 +92,8 @@ class TrainConfig(BaseModel):
     )
     mine_swaps: bool = Field(
         False,
-        description="Also consider captions with one word swapped (swap_words) when mining the discriminator's "
-        "mismatched captions; false as in the paper.",
+        description="true: mining of mismatched captions also considers captions with one word swapped (swap_words); "
+        "false: as in the paper.",
     )
     mode_seeking: float = Field(
         0.0,
@@ -95,14 +102,14 @@ class TrainConfig(BaseModel):
         "disables it.",
     )
     mode_seeking_limit: float = Field(
-        0.2, gt=0, description="Largest ratio of image distance to noise distance that the mode-seeking term rewards."
+        0.2, gt=0, description="Limit for the ratio of image distance to noise distance in the mode-seeking term."
     )
 
     lr_generator: float = Field(1e-4, gt=0, description="Adam's learning rate for the generator.")
     lr_discriminator: float = Field(4e-4, gt=0, description="Adam's learning rate for discriminator and head.")
     betas: tuple[float, float] = Field((0.0, 0.9), description="Adam's β₁ and β₂.")
     lr_schedule: Knots = Field(
-        (), description="[step, factor] pairs for both learning rates, interpolated as in similarity_schedule."
+        (), description="Schedule of both learning rates: [step, factor] pairs as in similarity_schedule."
     )
     ema: float = Field(
         0.0, ge=0, lt=1, description="Decay of the generator's moving average; 0 (as in the paper) disables it."
@@ -115,8 +122,8 @@ class TrainConfig(BaseModel):
 
     tf32: bool = Field(
         False,
-        description="Round the inputs of float32 products to TF32 (10 bits after the point), which is faster on GPUs "
-        "since Ampere; no effect on a CPU.",
+        description="Round the inputs of float32 matrix products and convolutions to TF32 (10-bit mantissa), which is "
+        "faster on GPUs since Ampere; no effect on a CPU.",
     )
     compile: Literal[False, "inductor", "aot_eager"] = Field(
         False,
@@ -141,7 +148,7 @@ class TrainConfig(BaseModel):
         "step.",
     )
     prefetch: bool = Field(True, description="Prepare the next batch in a thread during each step.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto selects cuda if there is a GPU.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if there is a GPU, else cpu.")
 
     log_every: int = Field(10, ge=1, le=1_000_000_000, description="Steps between log lines.")
     grid_every: int = Field(500, ge=1, le=1_000_000_000, description="Steps between sample grids.")
@@ -157,8 +164,8 @@ class TrainConfig(BaseModel):
     )
     best: str = Field(
         "fid",
-        description="Metric that selects the best checkpoint: the name of a metric value or its beginning, such as "
-        "fid/held-out-clip.",
+        description="Metric that selects the best checkpoint: the name of a metric value or the beginning of its name, "
+        "such as fid/held-out-clip.",
     )
     wandb: str | None = Field(
         None, description="Weights & Biases project that also receives everything written to TensorBoard."
@@ -182,7 +189,7 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _swaps_are_used(self) -> "TrainConfig":
         if self.swap_words and not (self.contrast or self.mine_swaps):
-            raise UserError("swap_words is not used; set train.contrast, train.mine_swaps or both")
+            raise UserError("swap_words is set but not used; set train.contrast, train.mine_swaps or both")
         if self.mine_swaps and not self.swap_words:
             raise UserError("mine_swaps needs captions with a word swapped; set train.swap_words")
         if self.mine_swaps and (self.mining not in ("mis", "mis+fake") or self.hardest != "per-image"):
@@ -196,13 +203,13 @@ class TrainConfig(BaseModel):
     def _one_view_per_cached_image(self) -> "TrainConfig":
         if self.cache_taps == "disk" and self.flip:
             raise UserError(
-                "cache_taps: disk takes its augmentation from the views in the cache; set flip: false and list flipped "
-                "views in taps.views, such as [whole, whole-flipped]"
+                "cache_taps: disk reads features of stored views, so images cannot be flipped during training; set "
+                "flip: false and list flipped views in taps.views, such as [whole, whole-flipped]"
             )
         if self.cache_taps and self.shift:
-            raise UserError("cache_taps stores features of unshifted images; set shift: 0 or cache_taps: false")
+            raise UserError("cache_taps uses stored features of unshifted images; set shift: 0 or cache_taps: false")
         if self.cache_taps and self.flip:
-            raise UserError("cache_taps stores one unflipped view per image; set flip: false or cache_taps: false")
+            raise UserError("cache_taps: true uses features of unflipped images; set flip: false or cache_taps: false")
         return self
 
     @model_validator(mode="after")
@@ -210,6 +217,6 @@ class TrainConfig(BaseModel):
         if self.accumulate > 1 and ("fake" in self.mining or ("mis" in self.mining and self.hardest == "worst-pair")):
             raise UserError(
                 f"accumulate: {self.accumulate} computes a batch in parts, but mining {self.mining} ({self.hardest}) "
-                "takes the maximum over the whole batch; set accumulate: 1, or mining: mis with hardest: per-image"
+                "needs the maximum over the whole batch; set accumulate: 1, or mining: mis with hardest: per-image"
             )
         return self

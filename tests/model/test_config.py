@@ -60,7 +60,7 @@ def test_block_numbers_scale_with_the_depth():
     assert config.prompted_blocks(12) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert config.prompted_blocks(24) == [2, 4, 6, 8, 10, 12, 14, 16]
     assert config.tap_blocks(24) == [2, 8, 16]
-    with pytest.raises(ValueError, match="too shallow"):
+    with pytest.raises(ValueError, match="has only 4 blocks, too few"):
         config.prompted_blocks(4)
 
 
@@ -73,7 +73,7 @@ def test_galip_is_fc_prompts_appended():
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"kind": "galip", "gate": "soft"}, "kind galip has prompts fc and gate append"),
+        ({"kind": "galip", "gate": "soft"}, "kind: galip requires prompts: fc and gate: append"),
         ({"locals": 10}, "at most 11"),
         ({"order": "LGL"}, "'GLG', 'LG', 'GL', 'L' or 'G'"),
         ({"taps": [4, 1]}, "taps must be ascending numbers in"),

@@ -125,7 +125,7 @@ def test_taps_of_another_clip_are_rejected(make_run, other_clip_path):
 
 
 def test_flips_with_cached_views_and_unknown_values_are_rejected(make_run):
-    with pytest.raises(ValueError, match=r"augmentation from the views in the cache; set flip: false"):
+    with pytest.raises(ValueError, match=r"images cannot be flipped during training; set flip: false"):
         TrainConfig(steps=1, cache_taps="disk", flip=True)
     with pytest.raises(ValueError, match=r"train\.cache_taps: .*False, True or 'disk' \(got 'dsk'\)"):
         make_run("whole", cache_taps="dsk")

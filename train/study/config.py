@@ -1,7 +1,7 @@
 """The `study` section of a manifest: rows, seeds and claims, fixed before the first run.
 
-Metrics are given by the beginning of the names of their values, such as `fid/held-out-clip`. Signs of differences are
-set so that positive is better for every metric.
+A metric is given by the beginning of the names of its values, such as `fid/held-out-clip`. Positive differences are
+better for every metric.
 """
 
 import re
@@ -21,13 +21,13 @@ class _Claim(_Frozen):
 
     @property
     def rows_named(self) -> list[str]:
-        """The rows that the claim names."""
+        """The names of all rows that the claim is about."""
         named = [getattr(self, "row", None), *getattr(self, "rows", ()), *getattr(self, "than", ())]
         return [name for name in named if name]
 
 
 class Better(_Claim):
-    """A row is better than other rows, paired by seed, in all given metrics of the final evaluation."""
+    """Claim: a row is better than other rows in all given metrics of the final evaluation, compared seed by seed."""
 
     kind: Literal["better"]
     row: str = Field(description="The row claimed to be better.")
@@ -36,7 +36,7 @@ class Better(_Claim):
 
 
 class NotWorse(_Claim):
-    """A row is not worse than other rows, paired by seed, by more than the margin of each metric."""
+    """Claim: a row is not worse than other rows by more than the margin of each metric, compared seed by seed."""
 
     kind: Literal["not-worse"]
     row: str = Field(description="The row claimed to be no worse.")
@@ -45,17 +45,19 @@ class NotWorse(_Claim):
 
 
 class Faster(_Claim):
-    """A row reaches the final validation score of another row with at most a given share of its training images."""
+    """Claim: a row reaches the final validation score of another row after a given share of its training images."""
 
     kind: Literal["faster"]
     row: str = Field(description="The row claimed to be faster.")
     than: tuple[str, ...] = Field(min_length=1, max_length=1, description="The row with the score to reach.")
     figures: tuple[str, ...] = Field(min_length=1, description="Metrics on the validation split.")
-    share: float = Field(gt=0, le=1, description="Largest allowed share of the other row's training images.")
+    share: float = Field(
+        gt=0, le=1, description="Maximum number of training images, as a share of those of the other row."
+    )
 
 
 class Fails(_Claim):
-    """Rows end no better than an untrained generator, or with a loss that is not finite."""
+    """Claim: the given rows end no better than an untrained generator, or with a loss that is not finite."""
 
     kind: Literal["fails"]
     rows: tuple[str, ...] = Field(min_length=1, description="The rows claimed to fail.")
@@ -65,7 +67,7 @@ class Fails(_Claim):
 
 
 class Reaches(_Claim):
-    """The metrics of a row's final evaluation reach given minimum values."""
+    """Claim: metrics of a row's final evaluation reach the given minimum values."""
 
     kind: Literal["reaches"]
     row: str = Field(description="The row claimed to reach the values.")
@@ -77,12 +79,17 @@ Claim = Annotated[Better | NotWorse | Faster | Fails | Reaches, Field(discrimina
 
 
 class StudyConfig(_Frozen):
-    """The runs of a study, and the claims about them."""
+    """The rows and seeds of a study, its evaluations, and its claims."""
 
     rows: dict[str, str] = Field(min_length=1, description="Row → manifest to train: a shipped name or a path.")
-    published: dict[str, str] = Field({}, description="Row → manifest with evaluate.published, shown next to the row.")
+    published: dict[str, str] = Field(
+        {}, description="Row → manifest whose evaluate.published is shown next to the row."
+    )
     seeds: tuple[Seed, ...] = Field(
-        (0, 1, 2, 3, 4, 5), min_length=2, max_length=16, description="Seeds of every row, in this order."
+        (0, 1, 2, 3, 4, 5),
+        min_length=2,
+        max_length=16,
+        description="Seeds with which every row is trained, in this order.",
     )
     evaluations: int = Field(
         8, ge=1, le=1_000_000, description="Number of evaluations of each run on the validation split, equally spaced."
@@ -94,7 +101,9 @@ class StudyConfig(_Frozen):
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
     margins: dict[str, float] = Field(
-        {}, description="Metric → difference too small to matter; an interval within ± this value means `not held`."
+        {},
+        description="Metric → margin, a difference too small to matter. If the interval is within ± the margin, the "
+        "claim that a row is better is `not held`.",
     )
     shown: tuple[str, ...] = Field(
         min_length=1, description="Metrics shown in the tables, by the beginning of their name."
@@ -114,7 +123,7 @@ class StudyConfig(_Frozen):
         if unknown:
             raise UserError(f"unknown rows {', '.join(unknown)}; known: {', '.join(self.rows)}")
         if len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"seeds {list(self.seeds)} contain duplicates; name every seed once")
+            raise UserError(f"seeds {list(self.seeds)} contain duplicates; list every seed once")
         absent = [figure for claim in self.claims if isinstance(claim, NotWorse) for figure in claim.figures]
         absent = [figure for figure in absent if figure not in self.margins]
         if absent:
