@@ -1,9 +1,9 @@
-"""Checkpoints for sharing: a folder with `model.safetensors` (all trainable networks) and `model.json` (the card).
+"""Saves and loads checkpoints to share: folders with `model.safetensors` (weights) and `model.json` (the card).
 
 The card is JSON: `format` 1 · `config`, the ModelConfig · `clip` {name, sha256, embed_dim, path_hint, rounded}, with
 `path_hint` relative to the folder and `rounded` as in `load_clip` · `weights` {sha256, dtype, parameters per network} ·
-`extra`, added by the writer (by the trainer: step, cache, text settings, training settings). Tensors are named
-`generator/…`, `discriminator/…`, `head/…`; the frozen CLIP is not included.
+`extra`, data of the caller (of the trainer: step, cache, text settings, training settings). The weights are those of
+the trainable networks, with tensors named `generator/…`, `discriminator/…`, `head/…`; CLIP is not included.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NEEDED = (
 
 @dataclass(frozen=True)
 class Loaded:
-    """The networks of a checkpoint in eval mode, in float32 on the CPU, with their configuration, CLIP and card.
+    """A loaded checkpoint: networks in eval mode (float32, on the CPU), their configuration, CLIP and card.
 
     `clip` converts pixels as in training (`ModelConfig.clip_input`).
     """
@@ -67,7 +67,7 @@ def save_weights(
     extra: Mapping[str, Any] | None = None,
     half: bool = False,
 ) -> Path:
-    """Writes the folder `path` atomically; existing weights are replaced.
+    """Saves networks as a checkpoint in the folder `path`, atomically; replaces a checkpoint that is already there.
 
     `half` stores the weights in float16, for distribution. UserError if weights are not finite (in float16 with
     `half`), `extra` is not JSON, or the folder contains other files.
@@ -76,7 +76,7 @@ def save_weights(
     try:
         json.dumps(dict(extra or {}), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{path} is not saved: extra must be plain JSON ({error})") from error
+        raise UserError(f"cannot save {path}: extra must contain only JSON values ({error})") from error
     dtype = torch.float16 if half else torch.float32
     networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "head": head}
     tensors = {
@@ -86,7 +86,7 @@ def save_weights(
     }
     broken = [key for key, value in tensors.items() if not value.isfinite().all()]
     if broken:
-        raise UserError(f"{path} is not saved: {len(broken)} tensors are not finite in {dtype}, such as {broken[0]}")
+        raise UserError(f"cannot save {path}: {len(broken)} tensors are not finite in {dtype}, such as {broken[0]}")
     card = {
         "format": FORMAT,
         "config": config.model_dump(mode="json"),
@@ -113,26 +113,26 @@ def load(
     clip_path: str | Path | None = None,
     allow_unverified: bool = False,
 ) -> Loaded:
-    """Loads a folder written by `save_weights`.
+    """Loads a checkpoint folder that `save_weights` wrote.
 
-    The CLIP is `clip`, or is loaded from `clip_path` or else from the path in the card; its sha256 must equal that in
-    the card. `allow_unverified` as in `load_clip`, also for an archive that the card names. UserError if anything is
-    missing, damaged or of the wrong type.
+    Uses `clip` if it is given; otherwise loads CLIP from `clip_path` or, without it, from the path in the card. The
+    sha256 of the CLIP must equal the sha256 in the card. `allow_unverified` is passed to `load_clip`. Raises UserError
+    if a file is missing or damaged, or if its content has the wrong type.
     """
     path = Path(path)
     card = read_card(path)
     try:
         config = ModelConfig.model_validate(card["config"])
     except ValidationError as error:
-        raise UserError(f"{path / CARD}: {error}") from error
+        raise UserError(f"{path / CARD}: the model configuration is invalid: {error}") from error
     seen = card["clip"]
     rounded = seen.get("rounded", True)
     if clip is None:
         clip_file = clip_path if clip_path is not None else hinted_clip(path, card)
         if clip_file is None:
             raise UserError(
-                f"the CLIP of {path}, {seen['name']} (sha256 {seen['sha256']}), is not found at "
-                f"{seen.get('path_hint')} (relative to that folder); give its path with --clip"
+                f"{path} needs CLIP {seen['name']} (sha256 {seen['sha256']}), which is not found at "
+                f"{seen.get('path_hint')} (relative to the checkpoint folder); give its path with --clip"
             )
         clip = load_clip(clip_file, allow_unverified, rounded)
     elif clip.rounded != rounded and clip.path is not None:
@@ -158,7 +158,10 @@ def load(
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """Reads the card of a checkpoint folder, without weights. UserError if it is missing, damaged or unsupported."""
+    """Returns the card of a checkpoint folder without loading the weights.
+
+    Raises UserError if the card is missing or damaged, or has an unsupported format.
+    """
     file = Path(path) / CARD
     try:
         card = read_json(file)
@@ -168,7 +171,10 @@ def read_card(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{error}; the checkpoint is damaged, so use another checkpoint") from error
     found = card.get("format") if isinstance(card, dict) else None
     if found != FORMAT or found is True:
-        raise UserError(f"{file} has format {found}; this version of hspcgan reads format {FORMAT}")
+        raise UserError(
+            f"{file} has format {found}, but this version of hspcgan reads format {FORMAT}; use the version of hspcgan "
+            "that wrote it"
+        )
     extra = card.get("extra", {})
     hint = card["clip"].get("path_hint") if isinstance(card.get("clip"), dict) else None
     texts = extra.get("texts") if isinstance(extra, dict) else extra
@@ -185,7 +191,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 
 def hinted_clip(path: Path, card: dict[str, Any]) -> Path | None:
-    """Returns the CLIP file named in the card of a checkpoint; None if it does not exist."""
+    """Returns the path of the CLIP file that the card of a checkpoint names, or None if that file does not exist."""
     hint = card["clip"].get("path_hint")
     return path / hint if hint and (path / hint).is_file() else None
 
@@ -209,7 +215,7 @@ def _read_tensors(path: Path, card: dict[str, Any]) -> dict[str, Tensor]:
         raise UserError(f"{file} is missing; the checkpoint is damaged, so use another checkpoint")
     expected, got = card["weights"].get("sha256"), file_sha256(file)
     if got != expected:
-        raise UserError(f"{file} is damaged: sha256 {got}, but its card has {expected}; use another checkpoint")
+        raise UserError(f"{file} is damaged: sha256 {got}, expected {expected} (from {CARD}); use another checkpoint")
     try:
         return load_file(file)
     except SafetensorError as error:

@@ -12,7 +12,7 @@ from hspcgan.model.common.printable import echo
 _allow_unverified = click.option(
     "--allow-unverified",
     is_flag=True,
-    help="Open a TorchScript CLIP even if its sha256 is not one that OpenAI published.",
+    help="Load a TorchScript file of CLIP even if its sha256 is not in OpenAI's list; such a file can run code.",
 )
 
 
@@ -27,7 +27,7 @@ def models() -> None:
     "--all", "everything", is_flag=True, help="Fetch all weights that `hspcgan doctor` can report as missing."
 )
 @click.option("--to", "folder", type=OutFolder, default=Path("weights"),
-              show_default=True, help="Folder to download to; other commands look in `weights`.")  # fmt: skip
+              show_default=True, help="Folder for the downloads; other commands search in `weights`.")  # fmt: skip
 def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
     """Download weights: CLIP, stanza's English models, Inception, FACTUAL's parser.
 
@@ -54,9 +54,9 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
             continue
         of = "" if found.verified == found.files else f" of {found.verified} of {found.files} files"
         checked = f"checksums{of} verified" if found.verified else "no known checksum"
-        echo(f"{found.path}: {'fetched' if found.new else 'already there'}, {size_mb(found.path):,.1f} MB, {checked}")
+        echo(f"{found.path}: {'fetched' if found.new else 'already present'}, {size_mb(found.path):,.1f} MB, {checked}")
     if failed:
-        raise UserError("not fetched:\n  " + "\n  ".join(failed))
+        raise UserError("these weights were not downloaded:\n  " + "\n  ".join(failed))
 
 
 @models.command()
@@ -66,17 +66,17 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
     "--clip",
     "clip_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="CLIP of CHECKPOINT, if it is not found at the path in its card.",
+    help="Path of the CLIP that CHECKPOINT was trained with, if it is not at the path stored in CHECKPOINT.",
 )
 @_allow_unverified
 def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: bool) -> None:
-    """Write CHECKPOINT's weights to the folder OUT in half precision, without the state for resuming a run."""
+    """Write the weights of CHECKPOINT to the folder OUT in float16, without the training state."""
     from hspcgan.model.checkpoint import load, save_weights
 
     found = load(checkpoint, clip_path=clip_path, allow_unverified=allow_unverified)
     networks = (found.generator, found.discriminator, found.head)
     save_weights(out, *networks, found.config, found.clip, extra=found.card.get("extra"), half=True)
-    echo(f"{out}: {size_mb(out):.1f} MB")
+    echo(f"wrote {out} ({size_mb(out):.1f} MB)")
 
 
 @models.command("import-galip")
@@ -88,7 +88,7 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: 
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("weights/ViT-B-32.pt"),
     show_default=True,
-    help="The CLIP that STATE was trained with.",
+    help="Path of the CLIP that STATE was trained with.",
 )
 @_allow_unverified
 @click.option(
@@ -101,8 +101,8 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: 
 def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverified: bool, image_size: int) -> None:
     """Convert a state file of the original GALIP code into a checkpoint.
 
-    STATE is a released .pth file; OUT is the folder to write, by default STATE without its suffix. The checkpoint gives
-    the same images and scores as the original; images are converted for CLIP as in the original code.
+    STATE is a released .pth file; OUT is the folder to write, by default the path STATE without its suffix. The
+    checkpoint gives the same images and scores as the original; images are converted for CLIP as in the original code.
     """
     from hspcgan.model import import_galip
     from hspcgan.model.checkpoint import save_weights
@@ -110,10 +110,10 @@ def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverifie
 
     target = out or state.with_suffix("")
     if target.exists():
-        raise UsageError(f"{target} exists already; remove it, or give another OUT")
+        raise UsageError(f"{target} already exists; remove it, or give another OUT")
     clip = import_galip.clip_of(state, clip_path, allow_unverified)
     generator, discriminator, head, config = import_galip.import_galip(state, clip, image_size)
     origin = {"imported": {"from": "GALIP", "file": state.name, "sha256": file_sha256(state)}}
     save_weights(target, generator, discriminator, head, config, clip, extra=origin)
     counts = [sum(p.numel() for p in network.parameters()) for network in (generator, discriminator, head)]
-    echo(f"{target}: {counts[0]:,} parameters in G, {counts[1]:,} in D, {counts[2]:,} in the head")
+    echo(f"wrote {target}: {counts[0]:,} parameters in G, {counts[1]:,} in D, {counts[2]:,} in the head")

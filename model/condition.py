@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Condition:
-    """A batch of captions; features are raw CLIP text features, float32, not normalised.
+    """The generator's input for a batch of captions; features come from CLIP, in float32, and are not normalised.
 
     Masked slots and edges of −1 are ignored.
     """
@@ -34,16 +34,18 @@ class Condition:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Condition:
-        """Converts arrays from `pipeline.cache.collate.collate`; features of any float type become float32."""
+        """Creates a batch from the arrays that `pipeline.cache.collate.collate` returns; features become float32."""
         names = [field.name for field in fields(cls)]
         missing, unknown = set(names) - set(arrays), set(arrays) - set(names)
         if missing or unknown:
-            raise ValueError(f"condition arrays: missing {sorted(missing)}, unknown {sorted(unknown)}")
+            raise ValueError(
+                f"the condition arrays have wrong names: missing {sorted(missing)}, unknown {sorted(unknown)}"
+            )
         return cls(**{name: _tensor(arrays[name]) for name in names})
 
     @classmethod
     def of_sentence(cls, sentence: Tensor, slots: int) -> Condition:
-        """Returns a batch of captions with only sentence features [B, d]; all entity slots are empty."""
+        """Creates a batch from sentence features [B, d] only; its `slots` entity slots are empty."""
         batch, width = sentence.shape
         none = sentence.new_zeros(batch, 0, width)
         nowhere = torch.full((batch, 0), -1, dtype=torch.int64, device=sentence.device)
@@ -62,14 +64,14 @@ class Condition:
         )
 
     def to(self, device: torch.device | str) -> Condition:
-        """Returns this batch on the given device, copied as by `to_device`."""
+        """Returns this batch with its tensors on the given device; see `to_device`."""
         return self._map(lambda tensor: to_device(tensor, device))
 
     def __len__(self) -> int:
         return self.sentence.shape[0]
 
     def __getitem__(self, rows: int | slice | Tensor | np.ndarray | list[int]) -> Condition:
-        """Returns the captions at these rows of the batch; a single row keeps its batch axis."""
+        """Returns a batch with the captions in the given rows; for a single row, too, the batch axis is kept."""
         if isinstance(rows, int):
             rows = [rows]
         index = torch.as_tensor(rows, device=self.sentence.device) if isinstance(rows, list | np.ndarray) else rows

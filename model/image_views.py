@@ -1,4 +1,4 @@
-"""Views of images (crops and flips) for training and for cached CLIP features; conversions of pixel ranges."""
+"""Views (crops and flips) of images, for training and for cached CLIP features; conversion of pixel values."""
 
 import numpy as np
 import torch
@@ -13,14 +13,14 @@ VIEWS = (*CROPS, *(crop + FLIPPED for crop in CROPS))
 
 
 def to_signed(images: np.ndarray) -> np.ndarray:
-    """Converts uint8 [0, 255] → float32 [−1, 1], any shape."""
+    """Converts pixels from uint8 in [0, 255] to float32 in [−1, 1]; any shape."""
     return images.astype(np.float32) / 127.5 - 1
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
-    """Converts images NCHW float, nominally in [−1, 1] → uint8 NHWC: rounded to the nearest level and clamped.
+    """Converts float images NCHW in [−1, 1] to uint8 NHWC; pixels are rounded to the nearest integer and clamped.
 
-    UserError if a pixel is not finite.
+    Raises UserError if a pixel is not finite.
     """
     if not images.isfinite().all():
         raise UserError("the generated images are not finite; use an earlier checkpoint")
@@ -28,10 +28,10 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 def view_pixels(images: np.ndarray, view: str) -> Tensor:
-    """Returns one of VIEWS of square images; uint8 [b, 3, H, H] → float32 [b, 3, H, H] in [−1, 1].
+    """Returns a view (one of VIEWS) of square images; uint8 [b, 3, H, H] → float32 [b, 3, H, H] in [−1, 1].
 
     A corner crop has 7/8 of the height and width. It is scaled back to H by Pillow's bicubic filter (antialiased) and
-    clamped, but not rounded to whole levels. "-flipped" then mirrors the view left to right.
+    clamped, but not rounded to integers. "-flipped" then mirrors the view left to right.
     """
     crop, flipped = view.removesuffix(FLIPPED), view.endswith(FLIPPED)
     size = images.shape[-1]

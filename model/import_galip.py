@@ -1,6 +1,6 @@
 """Imports state files of the original GALIP code into networks that give the same images and scores.
 
-A file contains `{"model": {"netG": …, "netD": …, "netC": …}}`, tensor names with or without `module.`; other keys
+A file contains `{"model": {"netG": …, "netD": …, "netC": …}}`; tensor names may begin with `module.`, and other keys
 (optimizers, epoch) are ignored. The frozen CLIP inside netG is compared with the given CLIP, not imported.
 """
 
@@ -50,10 +50,10 @@ UNUSED = re.compile(r"DBlocks\.\d+\.conv_s\.")  # shortcuts that the original co
 def import_galip(
     path: str | Path, clip: FrozenClip, image_size: int = 224
 ) -> tuple[Generator, Discriminator, Head, ModelConfig]:
-    """Returns networks in eval mode with the weights of a state file, and the configuration inferred from its shapes.
+    """Returns networks in eval mode with the weights of a state file, and the configuration inferred from the file.
 
-    `image_size`, the height and width in pixels, cannot be inferred. UserError if the file is not a GALIP state, if
-    tensors are missing, unknown (all are named) or have wrong shapes, and if the CLIP inside differs from `clip`.
+    `image_size`, the height and width in pixels, cannot be inferred. Raises UserError if the file is not a GALIP state,
+    if tensors are missing, unknown or have wrong shapes, or if the CLIP in the file differs from `clip`.
     """
     path = Path(path)
     states = _read(path)
@@ -66,9 +66,9 @@ def import_galip(
 
 
 def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -> FrozenClip:
-    """Loads the CLIP in `clip_path`, rounded to float16 or not, whichever equals the CLIP inside the state file.
+    """Loads CLIP from `clip_path`, with or without rounding to float16, so that it equals the CLIP in the state file.
 
-    If neither is equal, it is rounded.
+    If neither version is equal, returns the rounded one.
     """
     inside = _frozen(_read(Path(path))["netG"])
     rounded = load_clip(clip_path, allow_unverified)
@@ -80,13 +80,13 @@ def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -
 
 
 def _frozen(generator: State) -> State:
-    """Returns the weights of the image encoder inside the generator, with CLIP's tensor names."""
+    """Returns the weights of the CLIP image encoder that the generator contains, with CLIP's tensor names."""
     return {key.removeprefix(FROZEN): value.float() for key, value in generator.items() if key.startswith(FROZEN)}
 
 
 def _read(path: Path) -> dict[str, State]:
     if not path.exists():
-        raise UserError(f"no state file at {path}; give the .pth file of a GALIP release")
+        raise UserError(f"no GALIP state file at {path}; give the .pth file of a GALIP release")
     content = read_saved(path, "tensors")
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict) or not all(isinstance(model.get(name), dict) for name in NETWORKS):
@@ -126,7 +126,10 @@ def _count(state: State, prefix: str) -> int:
 
 
 def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network: nn.Module) -> None:
-    """Loads tensors of the original code into one of our networks; every tensor must be known and used."""
+    """Loads the original tensors of `state` into one of our networks.
+
+    Raises UserError if a tensor is missing, unknown or has the wrong shape.
+    """
     own = network.state_dict()
     sources = {key: _sources(key, renamed) for key in own}
     wanted = {name for names, _ in sources.values() for name in names}
@@ -149,7 +152,7 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
 
 
 def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], Join]:
-    """Returns the names of the original tensors that form our tensor `key`, and the function that joins them."""
+    """Returns the names of the original tensors that make up our tensor `key`, and the function that joins them."""
     name = next((theirs + key.removeprefix(ours) for ours, theirs in renamed if key.startswith(ours)), key)
     fuse = re.fullmatch(r"(.+\.fuse\d)\.(.+)", name)
     if fuse is None:
@@ -159,19 +162,19 @@ def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], J
 
 
 def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
-    """Raises UserError if the frozen image encoder inside the generator is not that of `clip`."""
+    """Raises UserError if the frozen image encoder in the generator differs from the image encoder of `clip`."""
     ours = clip.network.visual.state_dict()
     theirs = _frozen(generator)
     unknown = sorted(theirs.keys() - ours.keys())
     if unknown:
-        raise UserError(f"{path}, netG has unknown tensors of CLIP: {[FROZEN + key for key in unknown]}")
+        raise UserError(f"netG in {path} has unknown tensors of CLIP: {[FROZEN + key for key in unknown]}")
     missing = sorted(key for key in ours.keys() - theirs.keys() if not key.startswith(("ln_post", "proj")))
     if theirs and missing:
-        raise UserError(f"{path}, netG lacks tensors of CLIP: {[FROZEN + key for key in missing]}")
+        raise UserError(f"netG in {path} lacks tensors of CLIP: {[FROZEN + key for key in missing]}")
     for key, value in theirs.items():
         same_shape = value.shape == ours[key].shape
         if not same_shape or not torch.allclose(value, ours[key].float(), rtol=HALF_ROUNDING, atol=1e-6):
             raise UserError(
                 f"{path} was not trained with {clip.name} (sha256 {clip.sha256}): {FROZEN}{key} differs; "
-                f"give the CLIP of its training with --clip"
+                f"give the CLIP that it was trained with (--clip)"
             )

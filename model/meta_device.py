@@ -1,4 +1,4 @@
-"""Networks on torch's meta device (shapes without values), to count parameters and memory before weights are read."""
+"""Builds networks on torch's meta device (shapes without values), to compute parameters and memory without weights."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ OPENAI = {
 
 
 def meta_clip(name: str) -> FrozenClip:
-    """Returns one of OpenAI's CLIPs on the meta device; KeyError if the name is not in `OPENAI`."""
+    """Returns the CLIP with a name from `OPENAI` on the meta device; raises KeyError for other names."""
     return _clip(OPENAI[name], name)
 
 
 def meta_like(clip: FrozenClip) -> FrozenClip:
-    """Returns a CLIP with the sizes of `clip` on the meta device."""
+    """Returns a CLIP on the meta device with the same sizes as `clip`."""
     network = clip.network
     text_width = len(network.ln_final.weight)
     text = (clip.context_length, len(network.token_embedding.weight), text_width, max(1, text_width // 64))
@@ -36,7 +36,7 @@ def meta_like(clip: FrozenClip) -> FrozenClip:
 
 
 def meta_networks(config: ModelConfig, clip: FrozenClip) -> tuple[Generator, Discriminator, Head]:
-    """Builds the trainable networks on the meta device. UserError if configuration and CLIP do not match."""
+    """Builds the trainable networks on the meta device; raises UserError if configuration and CLIP do not match."""
     with torch.device("meta"):
         return build(config, clip)
 

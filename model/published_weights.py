@@ -1,4 +1,4 @@
-"""Published weights that are not shipped with hspcgan: what needs them, their URLs, their paths below `weights/`."""
+"""Lists and downloads weights that are not shipped with hspcgan: CLIP, stanza's models, Inception, FACTUAL's parser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FACTUAL_MAY_HAVE = ("tokenizer.json", "spiece.model", "tokenizer_config.json", "
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights that `hspcgan models fetch` can download, and what needs them."""
+    """One entry of the catalogue: weights that `hspcgan models fetch` can download, and what needs them."""
 
     name: str
     place: str  # below WEIGHTS
@@ -56,7 +56,7 @@ ALL = ("ViT-B/32", "ViT-B/16", STANZA, "inception", FACTUAL)
 
 
 class Fetched(NamedTuple):
-    """A file or folder of weights, whether anything was downloaded, and how many of its files passed a checksum."""
+    """The result of `fetch`: path, whether a file was downloaded, number of verified files, number of files."""
 
     path: Path
     new: bool
@@ -66,10 +66,10 @@ class Fetched(NamedTuple):
 
 def fetch(name: str, folder: Path = WEIGHTS) -> Fetched:
     """
-    Downloads weights by name into a folder, file by file, and lists their sha256 in SHA256SUMS there.
+    Downloads the weights with this name into a folder, and writes the sha256 of each file to SHA256SUMS in the folder.
 
-    Existing files are compared with that list and with published checksums. UserError for an unknown name, a CLIP with
-    a ResNet, or a file that differs from the list; other errors as in `download`.
+    Existing files are compared with SHA256SUMS and with published checksums. Raises UserError for an unknown name, a
+    CLIP with a ResNet, or a file that differs from SHA256SUMS, and the errors of `download`.
     """
     known = catalogue()
     found = known.get(name)
@@ -111,7 +111,7 @@ def _read_sums(folder: Path) -> dict[str, str]:
 
 
 def _clip(name: str) -> Callable[[Path], Iterator[Remote]]:
-    """Returns a function that yields OpenAI's file; its URL, from the clip package, contains the sha256."""
+    """Returns a function that yields OpenAI's file of a CLIP, with the URL and the sha256 from the package `clip`."""
 
     def remotes(folder: Path) -> Iterator[Remote]:
         from hspcgan.model.clip.file import published
@@ -123,7 +123,7 @@ def _clip(name: str) -> Callable[[Path], Iterator[Remote]]:
 
 
 def _inception(folder: Path) -> Iterator[Remote]:
-    """Yields NVIDIA's file, with the URL that clean-fid uses."""
+    """Yields NVIDIA's file of Inception weights, with the URL that clean-fid uses."""
     try:
         from cleanfid.downloads_helper import inception_url
     except ModuleNotFoundError:
@@ -132,7 +132,7 @@ def _inception(folder: Path) -> Iterator[Remote]:
 
 
 def _stanza(folder: Path) -> Iterator[Remote]:
-    """Yields stanza's list of models, then its default English models, with the md5 from the list."""
+    """Yields stanza's list of models, then its default English models with their md5 from that list."""
     try:
         from stanza.resources import common
     except ModuleNotFoundError:
@@ -152,7 +152,7 @@ def _stanza(folder: Path) -> Iterator[Remote]:
         ]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is not stanza's list of models ({error!r}); remove it and run the command again"
+            f"{path} is not a valid list of stanza's models ({error!r}); remove it and run the command again"
         ) from error
     for name, md5 in files:
         url = address.format(resources_version=version, lang="en", filename=name)
@@ -160,7 +160,7 @@ def _stanza(folder: Path) -> Iterator[Remote]:
 
 
 def _factual(folder: Path) -> Iterator[Remote]:
-    """Yields the files of the model's repository on Hugging Face; the server's headers contain their checksums."""
+    """Yields the files of FACTUAL's parser on Hugging Face; the server's headers contain their checksums."""
     try:
         from huggingface_hub import hf_hub_url
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""The residual attention block of OpenAI's CLIP, used by the image and the text encoder, with torch's fused attention.
+"""Computes the transformer blocks of OpenAI's CLIP (image and text encoder) with torch's fused attention.
 
 Legend: B batch, L tokens, D width.
 """
@@ -13,7 +13,11 @@ QUICK_GELU_SCALE = 1.702
 
 
 def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
-    """Runs a residual attention block of CLIP on x [B, L, D] -> [B, L, D]; `mask` broadcasts to [B, heads, L, L]."""
+    """Computes a transformer block of CLIP: x [B, L, D] -> [B, L, D].
+
+    `mask` is an attention mask that broadcasts to [B, heads, L, L]; with `causal`, a token attends only to itself and
+    to earlier tokens.
+    """
     attention = block.attn
     heads = attention.num_heads
     qkv = F.linear(normalized(block.ln_1, x), attention.in_proj_weight, attention.in_proj_bias)  # [B, L, 3D]
@@ -25,7 +29,7 @@ def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = 
 
 @torch.no_grad()
 def fold_quick_gelu(network: nn.Module) -> None:
-    """Replaces QuickGELU by SiLU in every block of a CLIP network; its scale s is folded into the adjacent weights.
+    """Replaces QuickGELU with SiLU in every block of a CLIP network; adjacent weights take over QuickGELU's scale s.
 
     x · σ(s·x) = SiLU(s·x) / s, so the result is equal up to rounding. SiLU needs one kernel forward and one backward,
     QuickGELU three or more. The weights are changed in place. An already folded network is unchanged.
@@ -41,7 +45,10 @@ def fold_quick_gelu(network: nn.Module) -> None:
 
 
 def normalized(norm: Any, x: Tensor) -> Tensor:
-    """Applies a layer norm in the dtype of `x`; OpenAI's version computes in float32 and needs float32 weights."""
+    """Applies a layer norm in the dtype of `x`.
+
+    OpenAI's own layer norm always computes in float32 and needs float32 weights.
+    """
     return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
@@ -60,10 +67,10 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) 
 
 
 def key_mask(x: Tensor, real: Tensor | None) -> Tensor | None:
-    """Returns a mask [B, 1, 1, L + 1] for the keys of x [B, L, D] and one appended token; None if `real` is None.
+    """Returns an attention mask [B, 1, 1, L + 1] for the L tokens of x [B, L, D] and one appended token.
 
-    `real` [B, 1] is bool, where False masks the appended token, or a float a: log a is then added to the token's
-    logits, which weights it by a in the softmax.
+    `real` [B, 1] describes the appended token. If it is bool, False masks the token. If it is a float a, log a is added
+    to the logits of the token, so that the softmax weights it by a. If it is None, the result is None (no mask).
     """
     if real is None:
         return None

@@ -1,4 +1,4 @@
-"""Finds, verifies and loads files of CLIP weights: state dicts and OpenAI's TorchScript archives."""
+"""Finds, verifies and loads CLIP weight files: state dicts and OpenAI's TorchScript archives."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import open_regular
 
-RESNET = "it has no class token and no transformer blocks to tap or to prompt"
+RESNET = "it has no class token and no transformer blocks, which taps and prompts need"
 """Reason why a CLIP with a ResNet cannot be used."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file in OpenAI's list; the last folder of its URL is the sha256."""
+    """A CLIP file in OpenAI's list; its URL is `…/SHA256/FILE`."""
 
     name: str
     url: str
@@ -39,7 +39,10 @@ class Published:
 
 
 def published(name: str) -> Published:
-    """Returns the published file for a name such as ViT-B/32 or a file stem. UserError if unknown or a ResNet."""
+    """Returns the published CLIP file with a name such as ViT-B/32 or a file stem such as ViT-B-32.
+
+    Raises UserError if the name is unknown or the CLIP has a ResNet.
+    """
     known = _all_published()
     usable = [one.name for one in known if one.name.startswith("ViT")]
     found = next((one for one in known if name in (one.name, Path(one.file).stem)), None)
@@ -51,7 +54,10 @@ def published(name: str) -> Published:
 
 
 def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor], str, str]:
-    """Returns state dict, sha256 and name of a CLIP file; see `hspcgan.model.clip.frozen.load_clip`."""
+    """Reads a CLIP file; returns its state dict, its sha256 and the name of the CLIP.
+
+    `allow_unverified` and the errors are described in `hspcgan.model.clip.frozen.load_clip`.
+    """
     if not path.is_file():
         raise UserError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive, "
                          "which `hspcgan models fetch` downloads")  # fmt: skip
@@ -72,20 +78,24 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
 
 
 def read_saved(path: Path, what: str) -> Any:
-    """Loads tensors and plain data written by `torch.save`, to the CPU. UserError for other files."""
+    """Loads a file that `torch.save` wrote, to the CPU; it may contain only tensors and plain data.
+
+    Raises UserError for other files; `what` names the expected content in the message.
+    """
     with open_regular(path) as file:
         try:
             return load_tensors(file)
         except UserError as error:
             raise UserError(
-                f"{path} cannot be read as {what} ({error}); the file is damaged or has the wrong format"
+                f"{path} cannot be read as {what}: {error}; give an undamaged file in the right format"
             ) from error
 
 
 def load_tensors(file: BinaryIO) -> Any:
-    """Loads tensors and plain data from an open file to the CPU. UserError with the reason for other content.
+    """Loads tensors and plain data from an open file to the CPU.
 
-    The reason is not torch's own text, which advises to load the file in a way that can run code.
+    Raises UserError with the reason if the file has other content. The message does not quote torch, because torch
+    recommends to load such a file with an option that can run code.
     """
     try:
         with warnings.catch_warnings():
@@ -93,16 +103,20 @@ def load_tensors(file: BinaryIO) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch does not document what it raises for files in other formats
         if name := re.search(r"GLOBAL (\S+)", str(error)):
-            raise UserError(f"it contains {name[1]}, expected only tensors and plain data") from error
+            raise UserError(f"the file contains {name[1]}, expected only tensors and plain data") from error
         if "TorchScript" in str(error):
-            raise UserError("it is a TorchScript archive, expected tensors and plain data") from error
+            raise UserError("the file is a TorchScript archive, expected only tensors and plain data") from error
         if isinstance(error, RuntimeError) and "weights_only" not in str(error):
             raise UserError(str(error).partition(". ")[0]) from error
-        raise UserError("it was not written by torch.save") from error
+        raise UserError("the file was not written by torch.save") from error
 
 
 def openai_clip() -> ModuleType:
-    """Imports the whole of OpenAI's package, which is slow and warns about pkg_resources; see `model.clip.openai`."""
+    """Imports and returns OpenAI's complete package `clip`.
+
+    The import is slow, so other code uses `model.clip.openai`, which loads only the needed parts. The package's warning
+    about pkg_resources is suppressed.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
         warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -117,11 +131,11 @@ def _check(path: Path, state: dict[str, Tensor]) -> None:
         raise UserError(f"{path} is a CLIP with a ResNet: {RESNET}; use a ViT, for example ViT-B/32")
     if "visual.proj" not in state or "text_projection" not in state:
         raise UserError(
-            f"{path} is not a CLIP state dict: visual.proj and text_projection expected, "
+            f"{path} is not a CLIP state dict: expected the keys visual.proj and text_projection, "
             f"got {len(state)} keys such as {sorted(state)[:3]}"
         )
     if empty := [name for name, value in state.items() if not value.numel()]:
-        raise UserError(f"{path} is not a CLIP state dict: {', '.join(empty[:3])} without values")
+        raise UserError(f"{path} is not a CLIP state dict: {', '.join(empty[:3])} contain no values")
     if other := [name for name, value in state.items() if value.ndim and not value.is_floating_point()]:
         raise UserError(f"{path} is not a CLIP state dict: {other[0]} is {state[other[0]].dtype}, expected floats")
 

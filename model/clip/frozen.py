@@ -1,4 +1,4 @@
-"""OpenAI's CLIP, frozen: text features for the cache, taps for the discriminator, prompted pass for the generator.
+"""The frozen CLIP of OpenAI: computes text and image features, taps, and the image encoder's pass with prompts.
 
 Legend: B batch, L text positions, d embedding width, D image-tower width, g patches per side, P prompts.
 """
@@ -28,7 +28,7 @@ Gate = Callable[[int, Tensor, Tensor], Tensor]
 
 
 class FrozenClip(nn.Module):
-    """OpenAI's CLIP with an image transformer, in float32, without gradients for its weights.
+    """OpenAI's CLIP with a vision transformer as image encoder, in float32; its weights do not get gradients.
 
     `name` is OpenAI's name for published weights, otherwise the stem of the file; `sha256` is that of the file.
     `clip_input` is explained in ModelConfig, `rounded` in load_clip.
@@ -64,7 +64,7 @@ class FrozenClip(nn.Module):
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD)[:, None, None], persistent=False)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenClip:
-        """Returns a copy that shares memory with the frozen weights until it is cast or moved."""
+        """Returns a copy that shares the memory of the weights until the copy is cast or moved to another device."""
         weights = {id(p): nn.Parameter(p.data, requires_grad=False) for p in self.network.parameters()}
         network = deepcopy(self.network, memo | weights)
         copy = FrozenClip(network, self.name, self.sha256, self.path, self.clip_input, self.rounded)
@@ -101,7 +101,7 @@ class FrozenClip(nn.Module):
         return FrozenClip(self.network, self.name, self.sha256, self.path, clip_input, self.rounded)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Returns tokens int64 [B, L], where L is the length of the longest, and whether each was truncated, bool [B].
+        """Returns the tokens of strings, int64 [B, L], padded to the longest, and whether each was truncated, bool [B].
 
         A truncated string keeps its beginning and the end-of-text token, as with `clip.tokenize(truncate=True)`.
         """
@@ -116,14 +116,14 @@ class FrozenClip(nn.Module):
         return ids, truncated
 
     def encode_text(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns raw sentence features [B, d] and token features [B, L, d] of int tokens [B, L].
+        """Returns sentence features [B, d] and token features [B, L, d] for tokens [B, L]; they are not normalised.
 
         Token features are `ln_final(x) @ text_projection`; the sentence feature is the row of the end-of-text token. L
         may be less than the context length: attention is causal, so padding after the end has no influence.
         """
         clip, length = self.network, tokens.shape[1]
         if length > self.context_length:
-            raise ValueError(f"tokens of length {length} exceed CLIP's context of {self.context_length}")
+            raise ValueError(f"tokens of length {length} exceed CLIP's context length of {self.context_length}")
         x = clip.token_embedding(tokens) + clip.positional_embedding[:length]  # [B, L, W]
         for block in clip.transformer.resblocks:
             x = run_block(block, x, causal=True)
@@ -132,20 +132,20 @@ class FrozenClip(nn.Module):
         return features[rows, tokens.argmax(dim=-1)], features
 
     def image_features(self, images: Tensor) -> Tensor:
-        """Returns raw image features [B, d] of images NCHW in [-1, 1], of any size."""
+        """Returns the image features [B, d], not normalised, of images NCHW in [-1, 1] of any size."""
         return self.image_taps(images, blocks=())[1]
 
     def image_taps(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> tuple[list[Tensor], Tensor]:
-        """Returns patch features [B, D, g, g] after each of the 0-based `blocks`, and raw image features [B, d].
+        """Returns taps (the patch features [B, D, g, g] after each of `blocks`) and image features [B, d].
 
-        Images are NCHW float in [-1, 1], of any size.
+        Blocks are counted from 0. Images are NCHW float in [-1, 1], of any size. Image features are not normalised.
         """
         taps, x = self._image_pass(images, blocks, self.layers)
         visual = self.network.visual
         return taps, normalized(visual.ln_post, x[:, 0]) @ visual.proj
 
     def taps_only(self, images: Tensor, blocks: Sequence[int] = (1, 4, 8)) -> list[Tensor]:
-        """Like `image_taps`, but without image features; blocks after the last tap are not computed."""
+        """Returns only the taps of `image_taps`; the blocks after the last tap are not computed."""
         return self._image_pass(images, blocks, max(blocks) + 1)[0]
 
     def prompted(
@@ -156,12 +156,13 @@ class FrozenClip(nn.Module):
         blocks: Sequence[int],
         gate: Gate | None,
     ) -> Tensor:
-        """Passes bridge features [B, D, g, g] through the image encoder; prompt i of [B, P, D] enters `blocks[i]`.
+        """Passes bridge features [B, D, g, g] through the image encoder with prompts; returns patches [B, D, g, g].
 
-        `gate(i, cls, prompt) -> [B, 1]` gives the share by which the prompt replaces the class token [B, D] before the
-        block. Without a gate, the prompt is an extra token in that block and is dropped after it (GALIP). `active`
-        [B, P] is bool, where False marks an empty slot, which is ignored, or a float in [0, 1], the weight of a slot;
-        if None, all slots are active. Returns the patches, [B, D, g, g].
+        `bridge` has the shape of the patch embeddings. `prompts` is [B, P, D]; prompt i enters the block `blocks[i]`.
+        `gate(i, cls, prompt) -> [B, 1]` returns the share of the prompt when it is mixed into the class token [B, D]
+        before the block. Without a gate, the prompt is an extra token in that block and is dropped after it (GALIP).
+        `active` [B, P] is bool (False for an empty slot, which is ignored) or a float in [0, 1], the weight of a slot;
+        if it is None, all slots are active.
         """
         slots = {block: i for i, block in enumerate(blocks)}
         x = self._embed(bridge)  # [B, 1 + g², D]
@@ -230,9 +231,9 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
 
 
 def pick_device(wanted: str, key: str) -> torch.device:
-    """Returns the device for a setting "auto" (a GPU if there is one), "cpu" or "cuda".
+    """Returns the torch device for the setting "auto" (the GPU if there is one), "cpu" or "cuda".
 
-    UserError, with `key` as the name of the setting, if it is "cuda" and torch finds no GPU.
+    Raises UserError if the setting is "cuda" and torch finds no GPU; the message contains its name `key`.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError(f"{key} is cuda, but torch finds no GPU; use auto or cpu")

@@ -1,4 +1,4 @@
-"""Loads the parts of OpenAI's CLIP package that are needed: network, tokenizer and the list of published files.
+"""Loads only the needed parts of OpenAI's CLIP package: network, tokenizer and the list of published files.
 
 `import clip` also imports torchvision and with it torch's compiler, which takes longer than importing torch. So the
 files of the package are loaded one by one, without the package's own imports.
@@ -14,7 +14,7 @@ from typing import Any
 
 @cache
 def network_module() -> ModuleType:
-    """Returns OpenAI's `clip.model`, which defines the network and builds it from a state dict."""
+    """Returns OpenAI's module `clip.model`, which defines the network and builds it from a state dict."""
     return _module("model")
 
 
@@ -26,11 +26,11 @@ def tokenizer() -> Any:
 
 @cache
 def published_urls() -> dict[str, str]:
-    """Returns the URLs of OpenAI's weights by name, from the literal `_MODELS` in `clip/clip.py`, which is not run."""
+    """Returns the URLs of OpenAI's weights by name, read from the source of `clip/clip.py` without running it."""
     for node in ast.parse(_file("clip").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_MODELS":
             return dict(ast.literal_eval(node.value))
-    raise ImportError(f"{_file('clip')} has no list _MODELS; reinstall it: pip install openai-clip")
+    raise ImportError(f"{_file('clip')} does not define _MODELS; reinstall the package: pip install openai-clip")
 
 
 def _module(name: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""Downloads one file: resumes an interrupted download, and keeps a temporary name until the checksum is verified."""
+"""Downloads one file: resumes an interrupted download, and renames the partial file after verifying its checksum."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger("hspcgan.model")
 
 
 class MissingError(UserError):
-    """The server has no such file (404)."""
+    """Error: the server does not have the file (HTTP status 404)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Remote:
 
 
 class Outcome(NamedTuple):
-    """Whether a file was downloaded, and whether it was compared with a published checksum."""
+    """The result of `download`: whether the file is new, and whether it was compared with a published checksum."""
 
     new: bool
     verified: bool
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
 
 def download(remote: Remote, folder: Path) -> Outcome:
     """
-    Downloads a file into the folder if it is missing; an existing file is compared with the known checksums.
+    Downloads a file into a folder if it is missing there; an existing file is compared with the known checksums.
 
     A proxy set in the environment (https_proxy etc.) is used. An interrupted download is kept as NAME.part and resumed.
     UserError if an existing file differs, the URL cannot be reached, or a checksum is wrong.
@@ -64,8 +64,8 @@ def download(remote: Remote, folder: Path) -> Outcome:
         for name, wanted, measure in checks:
             if (got := measure(path)) != wanted:
                 raise UserError(
-                    f"{path} exists with {name} {got}, but the published file has {wanted}; move it away, or give "
-                    "another folder with --to"
+                    f"{path} exists, but differs from the published file ({name} {got}, expected {wanted}); move it away, "
+                    "or give another folder with --to"
                 )
         return Outcome(False, bool(checks))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def download(remote: Remote, folder: Path) -> Outcome:
 
 
 def _transfer(remote: Remote, part: Path) -> str:
-    """Downloads the missing part of a file; returns the checksum from the server's headers, or ""."""
+    """Downloads the rest of a partial file; returns the checksum in the server's headers, "" if there is none."""
     have = part.stat().st_size if part.exists() else 0
     redirects = _Redirects()
     request = urllib.request.Request(remote.url, headers={"Range": f"bytes={have}-"} if have else {})
@@ -103,7 +103,7 @@ def _transfer(remote: Remote, part: Path) -> str:
     with response:
         resumed = bool(have) and getattr(response, "status", None) == 206
         if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise HTTPException(f"requested bytes from {have}, got {response.headers.get('Content-Range')}")
+            raise HTTPException(f"requested the bytes from {have} on, got {response.headers.get('Content-Range')}")
         start = have if resumed else 0
         length = response.headers.get("Content-Length")
         total = start + int(length) if length and length.isdigit() else None
@@ -120,7 +120,10 @@ def _transfer(remote: Remote, part: Path) -> str:
 
 
 def _checks(remote: Remote, linked: str = "") -> list[tuple[str, str, Callable[[Path], str]]]:
-    """Returns name, expected value and function of each known checksum; `linked` comes from the server's headers."""
+    """Returns the known checksums of a file, each as (name, expected value, function that computes it from a path).
+
+    `linked` is the checksum in the server's headers, or "".
+    """
     linked = linked.strip().strip('"').removeprefix("W/").strip('"')
     checks: list[tuple[str, str, Callable[[Path], str]]] = [
         ("sha256", remote.sha256, file_sha256),
@@ -132,13 +135,17 @@ def _checks(remote: Remote, linked: str = "") -> list[tuple[str, str, Callable[[
 
 
 def _verify(remote: Remote, part: Path, linked: str) -> bool:
-    """Returns whether a checksum is known. On a mismatch, removes the partial file and raises UserError."""
+    """Compares the partial file with the known checksums; returns whether there is any.
+
+    If a checksum differs, the partial file is removed and UserError is raised.
+    """
     checks = _checks(remote, linked)
     for name, wanted, measure in checks:
         if (got := measure(part)) != wanted:
             part.unlink()
             raise UserError(
-                f"{remote.url} is not the published file ({name} {got}, expected {wanted}); run the command again"
+                f"the file downloaded from {remote.url} is not the published file ({name} {got}, expected {wanted}); "
+                "run the command again"
             )
     return bool(checks)
 

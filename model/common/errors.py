@@ -2,28 +2,28 @@
 
 
 class UserError(ValueError):
-    """Unusable data, weights or environment; the message gives what, where, got, expected, and the fix."""
+    """An error in data, weights or environment; the message states what is wrong, where, got, expected, and the fix."""
 
     exit_code = 3
 
 
 class UsageError(UserError):
-    """Arguments or options of a command that are invalid or cannot be combined."""
+    """An error in the arguments or options of a command: they are invalid or cannot be combined."""
 
     exit_code = 2
 
 
 class ManifestError(UsageError):
-    """An invalid manifest or override."""
+    """An error in a manifest or in an override of its keys."""
 
 
 class CheckFailedError(UserError):
-    """A check that ran and failed: an invalid cache, a value outside its expected range, a missed limit."""
+    """A check ran and failed: for example an invalid cache, a value outside its expected range, or a missed limit."""
 
     exit_code = 1
 
 
 def install(extra: str) -> str:
-    """Returns the command that installs an optional extra of the package, such as "evaluate"; "" means the core."""
+    """Returns the command that installs hspcgan with an optional extra such as "evaluate", or without extras for ""."""
     part = f"'.[{extra}]'" if extra else "."
     return f"pip install -e {part} in hspcgan's checkout"

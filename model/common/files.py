@@ -41,10 +41,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
-    """Yields a new, empty folder next to `path`, which replaces `path` when the block ends.
+    """Yields a new, empty folder next to `path`; after the block, it is renamed to `path` and replaces a folder there.
 
-    Errors, links and other processes as in `atomic_file`. `durable`: the files are synced before the folder is renamed,
-    so that a power cut cannot empty them.
+    Errors, links and other processes are treated as in `atomic_file`. With `durable`, the files are synced before the
+    folder is renamed, so that they are not empty after a power failure.
     """
     path = _resolved(path)
     if path.exists() and not path.is_dir():
@@ -60,26 +60,29 @@ def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 def _resolved(path: Path) -> Path:
-    """Resolves a link, "." or ".."; returns other paths unchanged. UserError for the root folder."""
+    """Resolves a path that is a link or ends in "." or ".."; returns other paths unchanged.
+
+    Raises UserError for the root folder, which cannot be replaced.
+    """
     found = behind_links(path) if path.is_symlink() or path.name in ("", "..") else path
     if not found.name:
-        raise UserError(f"{path} cannot be replaced; give another path")
+        raise UserError(f"{path} is the root folder, so it cannot be replaced; give another path")
     return found
 
 
 def _work_name(path: Path, suffix: str) -> Path:
-    """Returns a unique hidden path next to `path`; the name is cut, so that long names stay valid."""
+    """Returns a unique hidden path next to `path`, for temporary content; a long name is truncated."""
     return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.{suffix}")
 
 
 def behind_links(path: Path) -> Path:
-    """Returns the absolute path with links resolved; a link in a cycle stays a link."""
+    """Returns the absolute path with all links resolved, except links that point to themselves through other links."""
     return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a cycle
 
 
 @contextmanager
 def _removed_after_error(work: Path) -> Iterator[None]:
-    """Removes an unfinished file or folder after an error, since otherwise a full disk stays full."""
+    """Removes the unfinished file or folder `work` if the block raises an error, which frees space on a full disk."""
     try:
         yield
     except BaseException as error:
@@ -95,10 +98,10 @@ def _removed_after_error(work: Path) -> Iterator[None]:
 
 def _disk_error(error: BaseException, work: Path) -> OSError | None:
     """
-    Returns the OSError behind a library's error, or None; torch, safetensors and numpy hide it on a full disk.
+    Returns the OSError that caused `error`, or None if there is none.
 
-    Errors from Rust contain the errno. For other errors, the file that was written last is extended, which fails again
-    with the OSError.
+    On a full disk, torch, safetensors and numpy raise their own errors instead. Errors from Rust contain the errno. For
+    other errors, this function extends the file that was written last, which fails again with the OSError.
     """
     if isinstance(error, OSError) and error.errno is not None:
         nameless = error.errno in NO_ROOM and not error.filename
@@ -131,10 +134,10 @@ def _replace_folder(work: Path, path: Path) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Raises UserError if no file or folder can be written at `path`; commands call it before they start their work."""
+    """Raises UserError if no file or folder can be written at `path`; commands call this before they start."""
     place = behind_links(path)
     if place.is_symlink():
-        raise UserError(f"{path} is a link that leads back to itself; give another path")
+        raise UserError(f"{path} is a link that points back to itself; give another path")
     if place.exists() and not place.is_file() and not place.is_dir():
         raise UserError(f"{path} is not a regular file; give another path")
     around = place if place.is_dir() else next(folder for folder in place.parents if folder.exists())
@@ -145,13 +148,13 @@ def require_writable(path: Path) -> None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file with `atomic_file`; strings are encoded as UTF-8."""
+    """Writes a file atomically (see `atomic_file`); strings are encoded as UTF-8."""
     with atomic_file(path) as work:
         work.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def to_disk(path: Path) -> None:
-    """Syncs a file's content, or a folder's list of entries, to the disk, so that it survives a power cut."""
+    """Syncs a file's content, or a folder's list of entries, to the disk, so that it survives a power failure."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -160,9 +163,10 @@ def to_disk(path: Path) -> None:
 
 
 def file_sha256(path: Path, report: Callable[[int], object] = lambda count: None) -> str:
-    """Returns the hexadecimal sha256 of a file; `path` may be any object with pathlib's `open`, such as a UPath.
+    """Returns the sha256 of a file as hexadecimal digits.
 
-    `report` is called with the number of bytes in each block that was read.
+    `path` may also be the URL of a file (`UPath`). `report` is called with the number of bytes of each block that was
+    read.
     """
     from hspcgan.model.common.user_files import open_regular
 

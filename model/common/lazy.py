@@ -7,9 +7,9 @@ from typing import Any
 
 
 def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
-    """Returns a `__getattr__` for the package: `places` maps each public name to "module:attribute".
+    """Returns the function `__getattr__` for a package; it imports the public names of the package on first use.
 
-    `__version__` is the version of hspcgan.
+    `places` maps each public name to "module:attribute". `__version__` is the version of hspcgan.
     """
 
     def get(name: str) -> Any:

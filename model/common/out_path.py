@@ -1,4 +1,4 @@
-"""Option types for output paths, which reject paths that cannot be written before the command starts its work."""
+"""Click types for output paths; before a command starts, they reject a path that cannot be written."""
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,13 @@ from hspcgan.model.common.files import require_writable
 
 
 class OutPath(click.Path):
-    """An output path, converted to `pathlib.Path`; UserError as in `require_writable`."""
+    """Click type that converts an output path to `pathlib.Path` and checks it with `require_writable`."""
 
     def __init__(self, **kinds: bool) -> None:
         super().__init__(path_type=Path, **kinds)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Returns the path if it can be written."""
+        """Returns the value as a path; raises UserError if the path cannot be written."""
         path = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]  # a Path, by `path_type`
         require_writable(path)
         return path

@@ -8,21 +8,24 @@ DIRECTIONS = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))
 
 
 def printable(text: str) -> str:
-    """Escapes control characters and direction overrides, for example as \\x1b; line breaks and tabs are kept."""
+    """Returns the string with control characters and direction overrides escaped; line breaks and tabs are kept.
+
+    For example, the escape character becomes \\x1b.
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if _is_shown(char) else char.encode("unicode_escape").decode() for char in text)
 
 
 def echo(text: str = "", err: bool = False, nl: bool = True) -> None:
-    """Prints the result of a command: `click.echo` of the escaped string."""
+    """Prints a result of a command with `click.echo`, after `printable` has escaped it."""
     import click
 
     click.echo(printable(text), err=err, nl=nl)
 
 
 def counted(number: int, noun: str) -> str:
-    """Returns a number with its noun, such as "1 run", "0 runs" or "1,200 runs"."""
+    """Returns a number and a noun in singular or plural, such as "1 run", "0 runs" or "1,200 runs"."""
     return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 

@@ -1,4 +1,4 @@
-"""Progress bars for long tasks, in one common format: steps or bytes, speed, remaining time; only on a terminal."""
+"""Progress bars for long tasks, with speed and remaining time; they are shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ T = TypeVar("T")
 
 
 def progress_bar(steps: Iterable[T], title: str) -> Iterable[T]:
-    """Yields the steps and shows a bar on standard error, which is removed after the last step."""
+    """Yields the steps and shows a progress bar on standard error; the bar is removed after the last step."""
     return tqdm(steps, title, disable=None, leave=False, dynamic_ncols=True)
 
 
 def bytes_bar(title: str, total: int) -> tqdm:
-    """Returns a bar for `total` bytes, as a context manager; `update(n)` adds n bytes."""
+    """Returns a progress bar for `total` bytes; it is a context manager, and `update(n)` adds n bytes."""
     return tqdm(desc=title, total=total, unit="B", unit_scale=True, disable=None, leave=False, dynamic_ncols=True)
 
 
 def count_bar(title: str, total: int, unit: str) -> tqdm:
-    """Returns a bar for `total` units, as a context manager; `update(n)` adds n units."""
+    """Returns a progress bar for `total` units; it is a context manager, and `update(n)` adds n units."""
     return tqdm(desc=title, total=total, unit=f" {unit}", disable=None, leave=False, dynamic_ncols=True)

@@ -1,4 +1,4 @@
-"""Reads files that a user names: regular files up to a maximum size, as bytes, strings or JSON."""
+"""Reads files that the user chose, as bytes, lines, strings or JSON; rejects large files, pipes and devices."""
 
 from __future__ import annotations
 
@@ -25,30 +25,33 @@ KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a devi
 
 
 class UnfitFileError(UserError, OSError):
-    """A path that is not a regular file, or a file that is too large; an OSError, like other read errors."""
+    """Error: a path is not a regular file, or a file is too large.
+
+    It is also an OSError, so that code that handles read errors handles this one too.
+    """
 
 
 def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
     """
-    Opens a regular file for reading; unlike opening a pipe, this never blocks.
+    Opens a regular file for reading; other files are rejected, because opening a pipe can block.
 
-    UnfitFileError for pipes, devices, sockets, folders and files above `limit` bytes; other OSErrors as from `open`. A
-    URL (`UPath`) is opened by its own library, without these checks.
+    Raises UnfitFileError for pipes, devices, sockets, folders and files of more than `limit` bytes, and the OSErrors of
+    `open`. A URL (`UPath`) is opened by its library, without these checks.
     """
     if not is_local(path):
         return path.open("rb")
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except UnicodeEncodeError as error:
-        raise UnfitFileError(f"the name is not valid Unicode: {str(path)!r}") from error
+        raise UnfitFileError(f"the file name is not valid Unicode: {str(path)!r}") from error
     try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
             raise UnfitFileError(
-                f"it is {KINDS.get(stat.S_IFMT(state.st_mode), 'not a file')}, expected a regular file: {path}"
+                f"expected a regular file, got {KINDS.get(stat.S_IFMT(state.st_mode), 'another object')}: {path}"
             )
         if limit is not None and state.st_size > limit:
-            raise UnfitFileError(f"it has {state.st_size:,} bytes, more than the {limit:,} allowed: {path}")
+            raise UnfitFileError(f"the file has {state.st_size:,} bytes, more than the {limit:,} allowed: {path}")
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -56,16 +59,19 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """Returns the content of a regular file of at most `limit` bytes; errors as in `open_regular`."""
+    """Returns the content of a regular file of at most `limit` bytes; raises the errors of `open_regular`."""
     with open_regular(path, limit) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise UnfitFileError(f"it has more than the {limit:,} bytes allowed: {path}")
+        raise UnfitFileError(f"the file has more than the {limit:,} bytes allowed: {path}")
     return data
 
 
 def read_text(path: Path, limit: int = MAX_TEXT) -> str:
-    """Returns the content of a UTF-8 file, without its byte order mark. UserError with path and byte if not UTF-8."""
+    """Returns the content of a UTF-8 file without a byte order mark.
+
+    If the file is not UTF-8, raises UserError with the path and the position of the first invalid byte.
+    """
     try:
         return read_bytes(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -73,7 +79,10 @@ def read_text(path: Path, limit: int = MAX_TEXT) -> str:
 
 
 def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
-    """Returns the parsed content of a JSON file. UserError with path, line and column if it is not JSON."""
+    """Returns the parsed content of a JSON file.
+
+    If the file is not valid JSON, raises UserError with the path, line and column.
+    """
     text = read_text(path, limit)
     try:
         return json.loads(text)
@@ -86,7 +95,7 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
 
 
 def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE) -> Iterator[bytes]:
-    """Yields the lines of an open file; UserError for a line of more than `limit` bytes, as in /dev/zero."""
+    """Yields the lines of an open file; raises UserError if a line has more than `limit` bytes."""
     while line := file.readline(limit + 1):
         if len(line) > limit:
             raise UserError(f"{path} has a line of more than {limit:,} bytes; give a text file")

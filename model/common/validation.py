@@ -1,4 +1,4 @@
-"""Validates external data (settings, cards, records) as typed models, and reports every problem."""
+"""Validates external data (settings, cards, records) with pydantic models, and reports all problems."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ SHOWN = 80  # characters of an invalid value that a message shows
 
 
 def typed(model: type[Model], values: Any, what: str) -> Model:
-    """Returns the values as a typed model. UserError with `what` and all problems, one per line."""
+    """Validates values with a pydantic model and returns its instance.
+
+    If values are invalid, raises UserError; its message is `what`, followed by all problems, one per line.
+    """
     try:
         return model.model_validate(values)
     except (ValidationError, RecursionError) as error:
@@ -29,7 +32,7 @@ def typed(model: type[Model], values: Any, what: str) -> Model:
 
 
 def problems(error: ValidationError, model: type[BaseModel], section: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the dotted key and the message of each problem; keys are prefixed with `section`."""
+    """Yields the dotted key and the message of each problem in `error`; `section` is prepended to the keys."""
     for found in error.errors(include_url=False):
         key = ".".join(filter(None, [section, *map(str, found["loc"])]))
         yield key, f"{key or 'the whole value'}: {_text(dict(found), model)}"
@@ -61,7 +64,7 @@ def _text(found: dict[str, Any], model: type[BaseModel]) -> str:
 
 
 def _keys(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
-    """Returns the known keys below `parents`."""
+    """Returns the keys that the model allows in the section with the path `parents`."""
     for parent in parents:
         field = model.model_fields.get(str(parent))
         inner = next(_models(field.annotation), None) if field else None
@@ -70,7 +73,7 @@ def _keys(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yields the models that occur in an annotation such as `dict[str, Bound] | None`."""
+    """Yields the pydantic models in a type annotation such as `dict[str, Bound] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     if get_origin(annotation) in (Union, types.UnionType, Annotated, dict, list, tuple):

@@ -1,1 +1,1 @@
-"""The trained networks: prompts, adapter, generator, discriminator and head."""
+"""The trainable networks: prompts, adaptor, generator, discriminator and head."""

@@ -1,4 +1,4 @@
-"""The adaptor: passes bridge features through the frozen CLIP, with prompts that enter its blocks by a gate (§3.1.4).
+"""The adaptor (§3.1.4): passes bridge features through the frozen CLIP, with gated prompts in CLIP's blocks.
 
 Legend: B batch, d text width, D image-tower width, g grid, P prompts.
 """
@@ -19,7 +19,7 @@ from hspcgan.model.networks.prompts import LinearPrompts, PromptModule
 
 
 class PromptGate(nn.Module):
-    """The share γ by which a prompt replaces the class token: `γ = σ(w · [cls; p])`, one w per prompted block.
+    """Computes the share γ of the prompt that is mixed into a class token: `γ = σ(w · [cls; p])`, one w per block.
 
     With `hard`, γ is rounded to 0 or 1; the gradient ignores the rounding (straight-through).
     """
@@ -30,7 +30,7 @@ class PromptGate(nn.Module):
         self.hard = hard
 
     def forward(self, slot: int, cls: Tensor, prompt: Tensor) -> Tensor:
-        """Returns γ [B, 1] for the class tokens and prompts [B, D] of one slot."""
+        """Returns γ [B, 1] for the prompts [B, D] of one slot and the class tokens [B, D]."""
         share = torch.sigmoid(torch.cat([cls, prompt], dim=1) @ self.weight[slot, :, None])
         if self.hard:
             return (share >= 0.5).to(share) + (share - share.detach())
@@ -38,9 +38,9 @@ class PromptGate(nn.Module):
 
 
 class Adapter(nn.Module):
-    """Maps the latent code to CLIP features, then through the prompted frozen CLIP to generator features.
+    """Computes bridge features from the latent code, passes them through the prompted CLIP, returns generator features.
 
-    The CLIP is not a submodule: it moves to other devices with the adapter, but is neither in the adapter's parameters
+    The CLIP is not a submodule: it moves to other devices with the adaptor, but is neither in the adaptor's parameters
     nor in its state dict. With `clip=None` the module has all its parameters but cannot run.
     """
 
@@ -72,7 +72,7 @@ class Adapter(nn.Module):
 
     @property
     def clip(self) -> FrozenClip:
-        """The frozen CLIP. RuntimeError if the adapter was built without a CLIP."""
+        """The frozen CLIP; raises RuntimeError if the adaptor was built without a CLIP."""
         clip = self._clip[0]
         if clip is None:
             raise RuntimeError("this generator was built without a CLIP; build it with a FrozenClip to run it")
@@ -87,8 +87,10 @@ class Adapter(nn.Module):
         """Returns generator features [B, C, g, g].
 
         Args:
-            code: [B, 64, g, g]; modulation: [B, noise + sentence].
-            prompts: [B, P, D]; active: their mask [B, P].
+            code: the latent code [B, code_width, g, g].
+            modulation: noise and sentence features, [B, noise_dim + d].
+            prompts: [B, P, D].
+            active: the mask [B, P] of the prompts, see `FrozenClip.prompted`.
         """
         for block in self.blocks:
             code = block(code, modulation)

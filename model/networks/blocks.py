@@ -1,4 +1,4 @@
-"""Residual blocks of adaptor and generator, modulated by the condition (GALIP's, after DF-GAN).
+"""Residual blocks of the adaptor and the generator, modulated by the condition, as in GALIP and DF-GAN.
 
 Legend: B batch, C channels, c condition width.
 """
@@ -15,7 +15,7 @@ SLOPE = 0.2
 
 
 class Fuse(nn.Module):
-    """Two affine layers, each followed by LeakyReLU: γ·x + β, with γ and β from Linear-ReLU-Linear MLPs.
+    """Applies γ·x + β and LeakyReLU twice; γ and β are computed from the condition by MLPs (Linear, ReLU, Linear).
 
     The four MLPs (γ₀, β₀, γ₁, β₁) are computed in two joint matrix products. At initialisation γ is 1 and β is 0 for
     every condition.
@@ -38,7 +38,7 @@ class Fuse(nn.Module):
 
 
 class AdapterBlock(nn.Module):
-    """Computes `x + fuse2(conv2(fuse1(conv1 x)))` at a fixed size, with fewer channels in the middle."""
+    """Computes `x + fuse2(conv2(fuse1(conv1(x))))` at constant size, with fewer channels after conv1."""
 
     def __init__(self, condition: int, channels: int, middle: int):
         super().__init__()
@@ -54,7 +54,7 @@ class AdapterBlock(nn.Module):
 
 
 class GeneratorBlock(nn.Module):
-    """Upsamples to `size` pixels (nearest neighbour), then computes `shortcut(x) + c2(fuse2(c1(fuse1 x)))`.
+    """Upsamples to `size` pixels (nearest neighbour), then computes `shortcut(x) + c2(fuse2(c1(fuse1(x))))`.
 
     Modulation, activation and the 1×1 shortcut act on single pixels, so running them before the upsampling is exact.
     """

@@ -15,10 +15,10 @@ from hspcgan.model.networks.generator import Generator
 def build(
     config: ModelConfig, clip: FrozenClip, phrase_mean: Mapping[str, np.ndarray] | None = None
 ) -> tuple[Generator, Discriminator, Head]:
-    """Returns networks initialised from torch's global random state.
+    """Returns generator, discriminator and head with random weights from torch's global random state.
 
-    `phrase_mean`: the mean raw phrase feature [d] of the cache for each kind (entity, attribute, relation); missing
-    kinds get zeros. UserError if configuration and CLIP do not match.
+    `phrase_mean` contains the mean phrase feature [d] of the cache for each kind (entity, attribute, relation); for a
+    missing kind, it is zero. Raises UserError if configuration and CLIP do not match.
     """
     generator = Generator(config, clip.shape, clip, phrase_mean)
     return generator, Discriminator(config, clip.shape), Head(config, clip.shape)

@@ -1,4 +1,4 @@
-"""The discriminator on taps of the frozen CLIP, and the head that scores its features against sentences (GALIP's).
+"""The discriminator, which reads taps of the frozen CLIP, and the head, which scores images with sentences (GALIP).
 
 Legend: B batch, D image-tower width, g grid, d text width, C feature width, N images, M sentences.
 """
@@ -20,7 +20,10 @@ PAIR_ELEMENTS = 1 << 24  # largest number of values in memory while all pairs ar
 
 
 class _TapBlock(nn.Module):
-    """Computes `shortcut(x) + γ·r(x) [+ β·tap]`; r is two 3×3 convolutions, each followed by a LeakyReLU."""
+    """A residual block that also reads a tap: `shortcut(x) + γ·r(x) + β·tap`.
+
+    r is two 3×3 convolutions, each followed by LeakyReLU. Without `reads_tap`, the last term is omitted.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, reads_tap: bool):
         super().__init__()
@@ -65,7 +68,7 @@ class Discriminator(nn.Module):
 
 
 class Head(nn.Module):
-    """Scores image features against a sentence: 4×4 convolution over both, LeakyReLU, convolution to one value.
+    """Scores how well an image matches a sentence: 4×4 convolution over both, LeakyReLU, convolution to one value.
 
     The sentence is constant over the grid and there is no padding, so its half of the first convolution is one vector
     per sentence. For all pairs, the first convolution runs once per image and once per sentence; only the small second
@@ -82,12 +85,12 @@ class Head(nn.Module):
         self.last = nn.Conv2d(config.head_width, 1, shape.grid - FIRST_KERNEL + 1, bias=False)
 
     def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
-        """Scores each row of features [B, C, g, g] with the same row of raw sentences [B, d]; returns [B]."""
+        """Returns the scores [B] of image features [B, C, g, g] with the sentence features [B, d] in the same rows."""
         image, text = self._halves(features, sentence)
         return self.last(F.leaky_relu(image + text[..., None, None], SLOPE)).flatten()
 
     def pairs(self, features: Tensor, sentences: Tensor) -> Tensor:
-        """Scores all pairs of features [N, C, g, g] and raw sentences [M, d]; returns [N, M]."""
+        """Returns the scores [N, M] of all pairs of image features [N, C, g, g] and raw sentence features [M, d]."""
         image, text = self._halves(features, sentences)
         image, text = image.flatten(2), text[None, :, :, None]  # [N, h, s], [1, M, h, 1]
         last = self.last.weight.flatten()  # [h·s]
@@ -96,6 +99,6 @@ class Head(nn.Module):
         return torch.cat(tail)
 
     def _halves(self, features: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the output of the first convolution as two terms to add: image [N, h, g-3, g-3], sentence [M, h]."""
+        """Returns the two summands of the first convolution: for images [N, h, g-3, g-3] and for sentences [M, h]."""
         image_weight, text_weight = self.first.weight.tensor_split([self.image_width], dim=1)
         return F.conv2d(features, image_weight), F.linear(sentences, text_weight.sum(dim=(2, 3)))

@@ -1,4 +1,4 @@
-"""The generator, from noise and captions to images: code, adaptor, upsampling blocks (§3.1; GALIP's layout).
+"""The generator (§3.1): computes images from noise and captions with a code, the adaptor and upsampling blocks.
 
 Legend: B batch, d text width, g grid.
 """
@@ -52,7 +52,8 @@ class Generator(nn.Module):
     def forward(self, noise: Tensor, condition: Condition | Tensor) -> Tensor:
         """Maps noise [B, noise_dim] and captions to images NCHW, nominally in [-1, 1] but not clamped.
 
-        Raw sentence features [B, d] as `condition` are captions without entities. ValueError if a shape is wrong.
+        `condition` may also be raw sentence features [B, d]; such captions have no entities. Raises ValueError if a
+        shape is wrong.
         """
         if isinstance(condition, Tensor):
             condition = Condition.of_sentence(condition, self.config.slots.count("L"))
@@ -60,11 +61,11 @@ class Generator(nn.Module):
         return self._draw(noise, condition.sentence, *self.adapter.prompts(noise, condition))
 
     def blend(self, noise: Tensor, first: Condition, second: Condition, share: Tensor) -> Tensor:
-        """Interpolates between two captions: share 0 gives the image of the first, share 1 that of the second.
+        """Generates images between two captions: share 0 gives the image of the first, share 1 that of the second.
 
-        Noise [B, noise_dim], two batches of B captions, share [B] -> images as from `forward`. Sentences and prompts
-        are mixed; if only one of the two captions has a prompt, that prompt keeps its direction and its weight is the
-        share of that caption.
+        `noise` is [B, noise_dim], `share` is [B], and both batches have B captions; the result has the format of
+        `forward`. Sentences and prompts are interpolated. If only one of the two captions has an entity in a slot, the
+        prompt of that caption is used, with the share of that caption as its weight.
         """
         self._check(noise, first)
         self._check(noise, second)

@@ -23,7 +23,7 @@ HEAD_WIDTH = 64
 
 
 class Attention(nn.Module):
-    """Residual attention `x + W_o · attend(W_q x, W_k y, W_v y)` with heads of width 64 as in CLIP.
+    """Multi-head attention with a residual connection: `x + W_o · attend(W_q x, W_k y, W_v y)`; heads have width 64.
 
     If `width` is below 64, there is one head of that width.
     """
@@ -31,14 +31,16 @@ class Attention(nn.Module):
     def __init__(self, features: int, width: int):
         super().__init__()
         if width > HEAD_WIDTH and width % HEAD_WIDTH:
-            raise UserError(f"model.prompt_width is {width}, expected {HEAD_WIDTH}, a multiple of it, or less")
+            raise UserError(
+                f"model.prompt_width is {width}, expected a multiple of {HEAD_WIDTH}, or less than {HEAD_WIDTH}"
+            )
         self.heads = max(1, width // HEAD_WIDTH)
         self.query = nn.Linear(features, width)
         self.key_value = nn.Linear(features, 2 * width)
         self.out = nn.Linear(width, features)
 
     def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Lets queries [B, N, d] attend to context [B, T, d], whose bool mask [B, T] is False for padding."""
+        """Returns x [B, N, d] after attention to `context` [B, T, d]; the bool `mask` [B, T] is False for padding."""
         q = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, N, ·]
         k, v = self.key_value(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None])
@@ -46,7 +48,7 @@ class Attention(nn.Module):
 
 
 class GraphFusion(nn.Module):
-    """Fuses attributes and relations into the entities along the scene graph's edges (eq. 1)."""
+    """Adds the attributes and relations of the scene graph to the entities that they belong to (eq. 1)."""
 
     def __init__(self, features: int, width: int):
         super().__init__()
@@ -64,7 +66,10 @@ class GraphFusion(nn.Module):
         relation_subject: Tensor,
         relation_object: Tensor,
     ) -> Tensor:
-        """Returns entity prompts P_E [B, N, d], zero for empty slots. Edges of -1 or to empty slots are ignored."""
+        """Returns entity prompts P_E [B, N, d], which are zero for empty slots.
+
+        Edges with index -1 and edges to empty slots are ignored.
+        """
         slot = torch.arange(entities.shape[1], device=entities.device)
         real = entity_mask[..., None]  # [B, N, 1]
         entities = torch.where(real, entities, 0.0)
@@ -87,7 +92,7 @@ class GraphFusion(nn.Module):
 
 
 class WordOrder(nn.Module):
-    """Complex word-order embedding (Wang et al., ICLR 2020), real part: `r · cos(ω · pos + θ)` (g_i of eq. 2).
+    """Real part `r · cos(ω · pos + θ)` of the complex word-order embedding (Wang et al., ICLR 2020); g_i in eq. 2.
 
     Amplitude r, frequency ω and phase θ of each dimension are functions of the entity vector.
     """
@@ -131,7 +136,7 @@ class PromptModule(nn.Module):
             self.cross_attention = Attention(d, width)
 
     def forward(self, noise: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
-        """Returns prompts [B, P, D] and their bool mask [B, P], False where empty, for noise [B, z] and captions."""
+        """Returns prompts [B, P, D] for noise [B, z] and captions, and a bool mask [B, P], False for empty slots."""
         parts, masks = [], []
         if self.n_global:
             parts.append(self.global_prompts(noise, condition.sentence))
@@ -149,13 +154,13 @@ class PromptModule(nn.Module):
         return prompts[:, self.arrangement], active[:, self.arrangement]
 
     def global_prompts(self, noise: Tensor, sentence: Tensor) -> Tensor:
-        """Returns [B, n_global, D]: self-attention over [t; W·noise], flattened, then one FC layer per G position."""
+        """Returns global prompts [B, n_global, D]: self-attention over [t; W·noise], then one FC layer each."""
         tokens = torch.stack([_unit(sentence), self.noise(noise)], dim=1)  # [B, 2, d]
         mixed = self.global_attention(tokens, tokens)
         return self.global_out(mixed.flatten(1)).unflatten(1, (self.n_global, -1))
 
     def local_prompts(self, condition: Condition) -> Tensor:
-        """Returns one prompt per entity slot, [B, N, D]; rows of empty slots are arbitrary but finite."""
+        """Returns one prompt per entity slot, [B, N, D]; the prompts of empty slots have arbitrary finite values."""
         entities = self.scaled("entity", condition.entities)
         entities = torch.where(condition.entity_mask[..., None], entities, 0.0)
         if self.config.prompts == "local":
@@ -173,7 +178,7 @@ class PromptModule(nn.Module):
         return self.local_out(self.cross_attention(placed, *self._context(condition)))
 
     def scaled(self, kind: str, phrases: Tensor) -> Tensor:
-        """Scales raw phrase features [..., d] of a kind to length √d; first subtracts their mean, if configured."""
+        """Returns phrase features [..., d] of a kind scaled to length √d; first subtracts their mean if configured."""
         if self.config.subtract_mean:
             phrases = phrases - cast(Tensor, getattr(self, f"mean_{kind}"))
         return _unit(phrases)
@@ -186,7 +191,7 @@ class PromptModule(nn.Module):
         return tokens, mask | ~mask.any(1, keepdim=True)  # a softmax over zero keys is undefined
 
     def _arrangement(self) -> list[int]:
-        """Returns the indices into [globals; locals] that put the prompts in the order of the blocks."""
+        """Returns the indices that sort the prompts, first all global and then all local ones, into block order."""
         places = {"G": iter(range(self.n_global)), "L": iter(range(self.n_global, self.n_global + self.n_local))}
         return [next(places[letter]) for letter in self.config.slots]
 
@@ -200,7 +205,7 @@ class LinearPrompts(nn.Module):
         self.fc = nn.Linear(config.noise_dim + shape.embed_dim, self.count * shape.width)
 
     def forward(self, noise: Tensor, condition: Condition) -> tuple[Tensor, None]:
-        """Returns prompts [B, P, D] for noise [B, z] and captions; there is no mask."""
+        """Returns prompts [B, P, D] for noise [B, z] and captions, and None as the mask."""
         return self.fc(torch.cat([noise, condition.sentence], dim=1)).unflatten(1, (self.count, -1)), None
 
 

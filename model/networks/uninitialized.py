@@ -1,4 +1,4 @@
-"""Builds networks without their random initial values, which would be replaced by loaded weights anyway."""
+"""Skips the random initialisation of networks whose weights are loaded afterwards."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ DRAWS = frozenset({"normal_", "uniform_", "kaiming_uniform_", "xavier_uniform_"}
 
 
 class Uninitialized(TorchFunctionMode):
-    """A context in which random initialisation leaves tensors unchanged, so that networks are built faster."""
+    """A context manager that skips random initialisation, so that networks are built faster; tensors are not filled."""
 
     def __torch_function__(
         self, func: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None

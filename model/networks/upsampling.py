@@ -1,4 +1,4 @@
-"""A 3×3 convolution after nearest upsampling, with less than half the operations if the size is doubled."""
+"""A 3×3 convolution after nearest-neighbour upsampling; doubling the size needs less than half of the operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MERGED = (((1.0, 1.0, 0.0), (0.0, 0.0, 1.0)), ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0))
 
 
 class UpsampledConv(nn.Conv2d):
-    """A 3×3 convolution with padding 1 of an upsampled input; its weights are those of `nn.Conv2d`."""
+    """Upsamples the input, then applies a 3×3 convolution with padding 1; weights have the layout of `nn.Conv2d`."""
 
     merged: Tensor
 

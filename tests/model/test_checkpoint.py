@@ -127,7 +127,7 @@ def test_a_clip_that_was_moved_must_be_given_by_path(saved, tmp_path):
     moved = tmp_path / "elsewhere" / "deep" / "down" / "step"
     shutil.copytree(saved, moved)
     message = (
-        r"tiny-clip \(sha256 .*\), is not found at .*tiny-clip\.pt \(relative to that folder\); "
+        r"tiny-clip \(sha256 .*\), which is not found at .*tiny-clip\.pt \(relative to the checkpoint folder\); "
         "give its path with --clip"
     )
     with pytest.raises(ValueError, match=message):
@@ -157,7 +157,7 @@ def rewrite(folder, change):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda card: card.update(format=9), "format 9; this version of hspcgan reads format 1"),
+        (lambda card: card.update(format=9), "format 9, but this version of hspcgan reads format 1"),
         (lambda card: card.pop("clip"), r"lacks clip\.name, clip\.sha256; the checkpoint is damaged"),
         (lambda card: card.update(clip=[], weights={}), r"lacks clip\.name, clip\.sha256, weights\.sha256; .* damaged"),
         (lambda card: card["clip"].pop("sha256"), r"lacks clip\.sha256; the checkpoint is damaged"),
@@ -182,7 +182,7 @@ def test_a_missing_or_broken_card_is_rejected(saved, tmp_path):
 
 
 def test_weights_that_are_not_finite_and_extras_that_are_not_json_are_not_saved(networks, tiny_clip, tmp_path):
-    with pytest.raises(ValueError, match="extra must be plain JSON"):
+    with pytest.raises(ValueError, match="extra must contain only JSON values"):
         save_weights(tmp_path / "a", *networks, CONFIG, tiny_clip, extra={"step": torch.ones(1)})
     generator, discriminator, head = build(CONFIG, tiny_clip)
     with torch.no_grad():

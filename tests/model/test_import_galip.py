@@ -108,7 +108,7 @@ def test_another_clip_and_another_image_size_are_rejected(original, tiny_clip_pa
 
 
 def test_files_that_are_not_a_state_are_rejected(tiny_clip, tiny_clip_path, tmp_path):
-    with pytest.raises(ValueError, match="no state file at"):
+    with pytest.raises(ValueError, match="no GALIP state file at"):
         import_galip(tmp_path / "none.pth", tiny_clip)
     (tmp_path / "code.pth").write_bytes(b"\x80\x02c__builtin__\neval\n.")
     with pytest.raises(ValueError, match="cannot be read as tensors"):
@@ -120,4 +120,4 @@ def test_files_that_are_not_a_state_are_rejected(tiny_clip, tiny_clip_path, tmp_
 def test_a_checkpoint_is_not_overwritten(original, tiny_clip_path, tmp_path):
     (tmp_path / "there").mkdir()
     result = import_galip_command(write(tmp_path, states(original)), [str(tmp_path / "there")], tiny_clip_path)
-    assert (result.exit_code, "exists already" in result.output) == (2, True)
+    assert (result.exit_code, "already exists" in result.output) == (2, True)

@@ -68,7 +68,7 @@ def test_weights_are_downloaded_once_and_load_under_openais_name(offer, content,
     assert names(path.parent) == ["SHA256SUMS", path.name]
     assert load_clip(path).name == "ViT-B/32"
     before = path.stat().st_mtime_ns
-    assert "weights/ViT-B-32.pt: already there" in fetch(name).output
+    assert "weights/ViT-B-32.pt: already present" in fetch(name).output
     assert path.stat().st_mtime_ns == before
 
 
@@ -228,11 +228,11 @@ def test_only_files_that_were_compared_are_called_verified(site, monkeypatch):
     assert "checksums of 4 of 5 files verified" in fetch("stanza").output  # the list itself has none
     assert "checksums verified" in fetch("stanza").output  # SHA256SUMS has all
     (Path("weights") / "SHA256SUMS").unlink()
-    assert "already there" in (again := fetch("stanza").output)
+    assert "already present" in (again := fetch("stanza").output)
     assert "checksums of 4 of 5 files verified" in again
     (Path("weights") / "stanza" / "en" / "pos" / "toy.pt").write_bytes(b"damaged")
     damaged = fetch("stanza")
-    assert (damaged.exit_code, "toy.pt exists with md5" in damaged.output) == (3, True)
+    assert (damaged.exit_code, "toy.pt exists, but differs from the published file (md5" in damaged.output) == (3, True)
 
 
 @pytest.mark.parametrize(("name", "module", "package", "extra"), [

@@ -108,7 +108,7 @@ def test_an_existing_file_is_compared_with_the_known_checksum(tmp_path, kind):
     (tmp_path / "file.bin").write_bytes(CONTENT)
     assert download(remote, tmp_path) == (False, True)
     (tmp_path / "file.bin").write_bytes(b"mine")
-    with pytest.raises(UserError, match=rf"exists with {kind} \w+, but the published file has {wanted}"):
+    with pytest.raises(UserError, match=rf"differs from the published file \({kind} \w+, expected {wanted}\)"):
         download(remote, tmp_path)
 
 
