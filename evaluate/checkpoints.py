@@ -29,7 +29,7 @@ def find_checkpoint(name: str | Path) -> Path:
         found = pointer.parent / read_text(pointer).partition("\n")[0]
         if not (found / CARD).is_file():
             raise UserError(
-                f"{pointer} names {found.name}, which is missing; write the name of a complete checkpoint into it"
+                f"{pointer} names {found.name}, which is missing; write the name of a complete checkpoint to this file"
             )
         return found
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""The trainer: turns cached features and images into checkpoints, logs and sample grids."""
+"""The trainer: trains the networks from a cache, and writes checkpoints, logs and sample grids."""
 
 from typing import TYPE_CHECKING
 

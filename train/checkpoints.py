@@ -1,9 +1,10 @@
-"""Checkpoints: `RUN/checkpoints/step-000400/{model.safetensors, model.json, state.pt}` and the pointer `latest`.
+"""Saves, finds and loads the checkpoints of a run, the folders `RUN/checkpoints/step-000400` and so on.
 
-model.safetensors and model.json hold the weights to share; the generator is the moving average if there is one.
-state.pt holds what a resumed run needs: current weights, optimizers, moving average, step, random state. A checkpoint
-is complete or absent: it is written under a temporary name, renamed, and only then named in `latest`. With periodic
-evaluation, `best` names the best checkpoint and its score; that checkpoint is never deleted.
+model.safetensors and model.json in such a folder hold the weights to share; the generator is the moving average if
+there is one. state.pt holds the training state: current weights, optimizers, moving average, step, random state. A
+checkpoint is complete or absent: it is written under a temporary name and renamed; then its name is written to the
+file `latest`. With periodic evaluation, the file `best` contains the name and the score of the best checkpoint, which
+is never deleted.
 """
 
 import shutil
@@ -27,7 +28,7 @@ BEST = "best"
 
 
 def save(run: Run, step: int) -> Path:
-    """Write the state after `step` steps, point `latest` to it, and prune old checkpoints."""
+    """Save a checkpoint after `step` steps, write its name to `latest`, delete old checkpoints; returns its path."""
     root = run.folder / "checkpoints"
     target = root / f"step-{step:06d}"
     if latest(run.folder) == target:
@@ -50,7 +51,7 @@ def save(run: Run, step: int) -> Path:
 
 
 def prune(run: Run) -> None:
-    """Delete temporary folders and all checkpoints except the newest `train.keep`, the latest and the best."""
+    """Delete temporary folders and all checkpoints except the last `train.keep`, the one in `latest` and the best."""
     root, top = run.folder / "checkpoints", best(run.folder)
     kept = {latest(run.folder), top and top.path}
     for old in _all(root)[: -run.config.keep]:
@@ -61,9 +62,9 @@ def prune(run: Run) -> None:
 
 
 def latest(folder: Path) -> Path | None:
-    """Returns the last complete checkpoint of a run folder, None if there is none.
+    """Returns the path of the last complete checkpoint in a run folder, or None if there is none.
 
-    It is named by the file `latest`; without that file, it is the complete checkpoint with the most steps.
+    The file `latest` names it; without that file, it is the complete checkpoint with the most steps.
 
     Raises:
         UserError: `latest` names a checkpoint that is missing.
@@ -74,7 +75,7 @@ def latest(folder: Path) -> Path | None:
     path = pointer.parent / read_text(pointer).strip()
     if not (path / "state.pt").is_file():
         raise UserError(
-            f"{pointer} names {path.name}, which is missing; write the name of a complete checkpoint into it"
+            f"{pointer} names {path.name}, which is missing; write the name of a complete checkpoint to this file"
         )
     return path
 
@@ -88,7 +89,10 @@ class Best(NamedTuple):
 
 
 def best(folder: Path) -> Best | None:
-    """Returns the best evaluated checkpoint of a run folder; None if there is none. UserError if `best` is damaged."""
+    """Returns the best evaluated checkpoint in a run folder, or None if there is none.
+
+    Raises UserError if the file `best` is damaged.
+    """
     pointer = folder / "checkpoints" / BEST
     if not pointer.is_file():
         return None
@@ -103,7 +107,7 @@ def best(folder: Path) -> Best | None:
 
 
 def resume(run: Run) -> int:
-    """Load the last checkpoint into the run and return the number of finished steps; 0 if there is no checkpoint.
+    """Load the last checkpoint into the run and return its number of finished steps, or 0 if there is no checkpoint.
 
     Raises:
         UserError: the checkpoint is damaged or was made with other settings, which the message lists.
@@ -129,7 +133,7 @@ def resume(run: Run) -> int:
 
 
 def load_state(path: Path, run: Run) -> dict[str, Any]:
-    """Returns the content of state.pt, checked against the run's settings. Raises UserError as `resume` does."""
+    """Returns the content of a checkpoint's state.pt; raises the errors of `resume` if it does not match the run."""
     state = _checked_state(path)
     _require_same(state["fixed"], run.fixed_settings(), path)
     return state
@@ -144,7 +148,7 @@ def _state(run: Run, step: int) -> dict[str, Any]:
 
 
 def _parse_settings(info: dict[str, Any]) -> dict[str, Any]:
-    """Returns the parser settings stored in a cache, without alignment statistics."""
+    """Returns the parser settings from the `info` of a cache, without alignment statistics."""
     return {key: value for key, value in info["parser"].items() if key != "alignment"}
 
 
@@ -176,7 +180,7 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
 
 
 def _checked_state(checkpoint: Path) -> dict[str, Any]:
-    """Loads state.pt after verifying its checksums, which torch writes for each tensor but never verifies."""
+    """Verifies the checksums in state.pt, which torch writes but does not verify, and returns the content."""
     file = checkpoint / "state.pt"
     try:
         with open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
@@ -200,23 +204,23 @@ def _checked_state(checkpoint: Path) -> dict[str, Any]:
 def _require_shape(state: Any) -> None:
     """Raises UserError if the content of a state.pt does not have the structure that `_state` creates."""
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise UserError(f"it contains a {type(state).__name__}, expected a dictionary with the state of a run")
+        raise UserError(f"the file contains a {type(state).__name__}, expected a dictionary with the state of a run")
     wanted = {"step": int, "fixed": dict, "random": Tensor}
     wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind)]
     if wrong:
-        raise UserError(f"{', '.join(wrong)}: missing or of the wrong type")
+        raise UserError(f"these keys are missing or have a wrong type: {', '.join(wrong)}")
     random = state["random"]
     if state["step"] < 0 or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
         raise UserError("the step or the random state is invalid")
 
 
 def _complete(root: Path) -> list[Path]:
-    """Returns the complete checkpoints, sorted by step."""
+    """Returns the complete checkpoint folders in `root`, sorted by step."""
     return [path for path in _all(root) if (path / "state.pt").is_file()]
 
 
 def _all(root: Path) -> list[Path]:
-    """Returns the checkpoint folders, complete or not, sorted by step; other folders are ignored."""
+    """Returns all checkpoint folders in `root`, also incomplete ones, sorted by step; other folders are ignored."""
     return sorted((path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal()), key=_step)
 
 

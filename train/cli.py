@@ -24,7 +24,7 @@ from hspcgan.model.common.printable import echo
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and print parameters, memory and steps; write nothing.")
 def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
-    """Train a model from its cache; run it again to resume.
+    """Train the model of a manifest from its cache; run the same command again to resume.
 
     On several GPUs: torchrun --no-python --nproc_per_node 8 hspcgan train MANIFEST. Every process runs this
     command on its share of the batch.
@@ -41,7 +41,7 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
 
 
 def _plan(path: str, overrides: Sequence[str]) -> None:
-    """Print the plan of a run; then either what it lacks, or the step at which it resumes."""
+    """Print the plan of a run, then either what is missing or the step from which the run resumes."""
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train import distributed, plan
     from hspcgan.train.config import TrainConfig

@@ -1,4 +1,4 @@
-"""Training batches from a cache. The rows of a step depend only on (seed, step), so no loader state is saved.
+"""Creates training batches from a cache; a batch depends only on (seed, step), so no loader state is saved.
 
 Legend: b rows of this process, B rows of the global batch, S training images, d text width, V views, T taps,
 D tap width, g grid, M groups of words, L text positions.
@@ -28,7 +28,7 @@ GRID_STEP = -1  # step number for the noise of sample grids
 
 
 def keyed_hash(seed: int, stream: int, epoch: int, items: np.ndarray) -> np.ndarray:
-    """Returns a uniform uint64 per item, determined by the arguments (chained splitmix64 finalisers); [n] → [n]."""
+    """Returns a pseudorandom uint64 for each item, hashed from all arguments (splitmix64 finalisers); [n] → [n]."""
     state = np.zeros(len(items), dtype=np.uint64)
     for value in (np.array([seed]), np.array([stream]), np.array([epoch]), items):
         state = state + value.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)
@@ -40,7 +40,7 @@ def keyed_hash(seed: int, stream: int, epoch: int, items: np.ndarray) -> np.ndar
 
 @lru_cache(maxsize=2)
 def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
-    """Returns a permutation of range(count), determined by seed and epoch."""
+    """Returns the order of images in an epoch: a permutation of range(count) that depends only on seed and epoch."""
     return np.argsort(keyed_hash(seed, ORDER, epoch, np.arange(count)), kind="stable")
 
 
@@ -103,7 +103,7 @@ class Batches:
         return int((ends[self.samples + 1] - ends[self.samples]).sum())
 
     def choose(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns a step's global batch, int64 [B] each: index in the training split, caption row, view number."""
+        """Returns the global batch of a step: index in the training split, caption row, view number; each int64 [B]."""
         position = step * self.batch_size + np.arange(self.batch_size)
         epochs = position // len(self.samples)
         places, captions, views = (np.empty(self.batch_size, dtype=np.int64) for _ in range(3))
@@ -119,7 +119,7 @@ class Batches:
         return places, captions, views
 
     def at(self, step: int) -> Batch:
-        """Returns this process's rows of the global batch for `step` (from 0), on the CPU, as stored in the cache."""
+        """Returns the rows of this process in the global batch of `step` (counted from 0), on the CPU."""
         places, captions, views = self.choose(step)
         texts = torch.from_numpy(self.cache.caption_text[captions].astype(np.int64))
         own_texts = torch.from_numpy(_own_texts(self.cache, self.samples[places]))
@@ -156,7 +156,7 @@ class Batches:
         return Condition.from_arrays(arrays)
 
     def pixels(self, places: np.ndarray) -> Tensor:
-        """Returns whole images by index into the training split, uint8 [b, 3, H, W]."""
+        """Returns the uncropped images with these indices in the training split, uint8 [b, 3, H, W]."""
         return torch.from_numpy(self.cache.images[self.samples[places]])
 
     def cache_taps_in_ram(
@@ -184,7 +184,7 @@ class Batches:
         self.taps = held
 
     def use_cached_taps(self, blocks: Sequence[int]) -> None:
-        """Use taps from the cache instead of images; each time an image occurs, its view is drawn at random.
+        """Let batches contain taps from the cache instead of images; each time, a random view of the image is used.
 
         Raises:
             UserError: the cache has no taps, or its taps are from other CLIP blocks.
@@ -193,7 +193,7 @@ class Batches:
         self.taps, self.tap_rows, self.views = self.cache.taps, self.samples, self.cache.info["taps"]["views"]
 
     def stream(self, start: int, stop: int, prefetch: bool = True, device: torch.device = CPU) -> Iterator[Batch]:
-        """Yields the batches of steps start … stop − 1 on the device.
+        """Yields the batches of the steps from `start` to `stop` − 1, on the device.
 
         With `prefetch`, a thread prepares the next batch and starts its copy to the device during each step.
         """
@@ -214,7 +214,7 @@ class Batches:
 
 
 def _own_texts(cache: Cache, samples: np.ndarray) -> np.ndarray:
-    """Returns ids of each sample's captions, padded with −1; equal captions have equal ids; int64 [b, K]."""
+    """Returns the caption ids of each sample, int64 [b, K], padded with −1; equal captions have equal ids."""
     first = cache.sample_captions[samples]
     count = cache.sample_captions[samples + 1] - first
     own = np.full((len(samples), int(count.max())), -1, dtype=np.int64)

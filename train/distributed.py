@@ -72,7 +72,10 @@ def start(device: str, received: Sequence[str] = ()) -> World:
 
 
 def planned_world(device: str) -> World:
-    """Returns the World that `start` would join. UserError if cuda is requested but not available."""
+    """Returns the World that `start` would return, without connecting to other processes.
+
+    Raises UserError if cuda is requested but not available.
+    """
     where, size = pick_device(device, "train.device"), launch_number("WORLD_SIZE", 1, least=1)
     if size == 1:
         return World(0, 1, where)
@@ -103,9 +106,10 @@ def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
 
 
 def owner_weight(value: Tensor, world: World) -> Tensor | float:
-    """Returns the world size in the process with the largest value (in a tie, the first process), 0 in all others.
+    """Returns a loss weight: the number of processes in the process with the largest value, 0 in all others.
 
-    With this weight, the mean of the gradients over the processes is the gradient of the global batch's worst term.
+    If several values are equal, the first process gets the weight. With this weight, the mean of the gradients over the
+    processes is the gradient of the worst term of the global batch.
     """
     if world.size == 1:
         return 1.0
@@ -116,14 +120,14 @@ def owner_weight(value: Tensor, world: World) -> Tensor | float:
 
 
 def largest(value: Tensor, world: World) -> Tensor:
-    """Returns the largest value of a scalar over the processes, on its device."""
+    """Returns the maximum of a scalar over all processes; the result is on the device of the scalar."""
     if world.size > 1:
         dist.all_reduce(value, dist.ReduceOp.MAX)
     return value
 
 
 def mean(values: Sequence[float], world: World) -> list[float]:
-    """Returns the element-wise mean over the processes, in float64."""
+    """Returns the mean of each value over all processes, computed in float64."""
     if world.size == 1:
         return list(values)
     total = torch.tensor(values, dtype=torch.float64)
@@ -132,7 +136,7 @@ def mean(values: Sequence[float], world: World) -> list[float]:
 
 
 def any_process(flags: Sequence[bool], world: World) -> list[bool]:
-    """Returns for each flag whether it is set in any process; the result is equal in all processes."""
+    """Returns for each flag whether it is true in at least one process; all processes get the same result."""
     if world.size == 1:
         return list(flags)
     counts = torch.tensor(flags, dtype=torch.int64)

@@ -29,7 +29,7 @@ Report = dict[str, Tensor]  # scalars by name
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call to `train` ended."""
+    """The result of `train`: the last checkpoint, the number of finished steps, and why the training ended."""
 
     checkpoint: Path
     step: int  # number of finished steps
@@ -107,7 +107,7 @@ def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome
 
 
 def waits(config: TrainConfig, step: int) -> bool:
-    """Whether the host waits for the device after `step` steps: to log, to draw a grid, to save or to evaluate."""
+    """Returns whether the host waits for the device after `step` steps, in order to log, draw, save or evaluate."""
     every = (config.log_every, config.grid_every, config.checkpoint_every, config.evaluate_every)
     return any(steps is not None and step % steps == 0 for steps in every)
 
@@ -122,7 +122,7 @@ def _signal_name(signals: Sequence[str]) -> str:
 
 
 def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
-    """Updates D, then G through the updated D, then the moving average (eq. 3–5); returns the scalars to log.
+    """Updates discriminator, generator and moving average, in this order (eq. 3–5); returns the scalars to log.
 
     With `train.accumulate` the rows are computed in parts, and the gradients of the parts are summed.
     """
@@ -174,7 +174,7 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
 
 
 def draw(run: Run, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
-    """Generates images [b, 3, H, W]; returns them, their CLIP features: intermediate [b, D, g, g], final [b, d]."""
+    """Generates images; returns them [b, 3, H, W], their taps, each [b, D, g, g], and their CLIP features [b, d]."""
     with run.autocast():
         images = run.generator(batch.noise, batch.condition)
         return images, *run.clip.image_taps(shifted(images, batch.shifts), run.tap_blocks)

@@ -1,4 +1,4 @@
-"""Periodic evaluation: scores checkpoints as `evaluate` in the manifest specifies, and keeps the best so far."""
+"""Evaluates checkpoints during training with the `evaluate` section of the manifest, and keeps the best."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class PeriodicEvaluator:
             self.context = prepare(run.manifest, validation=True)
         wanted, heads = run.config.best, self.context.figure_prefixes
         if not any(f"{head}/".startswith(f"{wanted}/") or f"{wanted}/".startswith(f"{head}/") for head in heads):
-            raise UserError(f"train.best is {wanted!r}, but the evaluation computes {', '.join(heads)}; choose one")
+            raise UserError(
+                f"train.best is {wanted!r}, but the evaluation computes {', '.join(heads)}; use one of these"
+            )
         self.context.subfolder, self.context.keep_drawn = "steps", False
 
     def due(self, step: int) -> bool:
@@ -50,7 +52,7 @@ class PeriodicEvaluator:
         return every is not None and step > 0 and step % every == 0
 
     def score(self, step: int) -> Evaluated:
-        """Save the state after `step` steps, score it, and point `checkpoints/best` to it if it is the best so far.
+        """Save and score a checkpoint after `step` steps, and name it in `checkpoints/best` if it is the best so far.
 
         Raises:
             UserError: no name of a metric value begins with `train.best`.
@@ -68,17 +70,17 @@ class PeriodicEvaluator:
         return Evaluated({one.name: one.value for one in result.figures}, figure.name, best.path.name, drift)
 
     def _keep_random_state(self) -> AbstractContextManager:
-        """Restores torch's random state after the block, because building networks changes it."""
+        """Returns a context manager that restores torch's random state, which building networks changes."""
         device = self.run.world.device
         return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
     def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, checkpoints.Best]:
-        """Returns the selection metric and the best checkpoint by it; the newest checkpoint is also a candidate."""
+        """Compares the new checkpoint with the best so far; returns the selection metric and the better checkpoint."""
         from hspcgan.evaluate.verdict.expectations import named
 
         wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}
         if not named(list(by_name), wanted):
-            raise UserError(f"train.best is {wanted!r}, but the metrics are {', '.join(by_name)}")
+            raise UserError(f"train.best is {wanted!r}, but the metrics are {', '.join(by_name)}; use one of these")
         figure = by_name[named(list(by_name), wanted)[0]]
         before = checkpoints.best(self.run.folder)
         if before is not None and before.figure != figure.name:

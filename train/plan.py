@@ -107,14 +107,20 @@ def tap_bytes(model: ModelConfig, clip: FrozenClip) -> int:
 
 
 def cached_taps_line(of_one: int, images: int | None) -> str:
-    """Returns the line about the RAM that `cache_taps: true` needs; `images`, their number, is None if unknown."""
+    """Returns the line about the RAM for `cache_taps: true`.
+
+    `of_one` is the number of bytes per image; `images` is the number of images, None if it is unknown.
+    """
     total = "" if images is None else f"{images * of_one / GB:.1f} GB, "
     hint = "; cache_taps: disk with taps.views needs no RAM" if images is None or images * of_one > LARGE else ""
     return f"cached taps: + {total}{of_one / 1e6:.3f} MB per image in the RAM of each process{hint}"
 
 
 def resume_lines(run: Run) -> list[str]:
-    """Returns a line with the step to resume at, if there is a checkpoint; UserError if the checkpoint is invalid."""
+    """Returns a line with the step from which the run resumes; no line if there is no checkpoint.
+
+    Raises UserError if the checkpoint is damaged or does not match the run.
+    """
     path, steps = checkpoints.latest(run.folder), run.config.steps
     if path is None:
         return []
@@ -123,7 +129,7 @@ def resume_lines(run: Run) -> list[str]:
 
 
 def step_memory(model: ModelConfig, config: TrainConfig, clip: FrozenClip, processes: int = 1) -> Memory:
-    """Computes the peak memory of one step, in float32 even with bf16; `clip` is on the meta device."""
+    """Computes the peak memory of one step in float32 (also if bf16 is set); `clip` must be on the meta device."""
     networks = generator, discriminator, head = meta_networks(model, clip)
     rows, taps = config.batch_size // processes // config.accumulate, model.tap_blocks(clip.layers)
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Run logging: JSON lines, TensorBoard, sample grids and a status line."""
+"""Logs a training run: JSON lines, TensorBoard, sample grids and a status line."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ class RunLog:
             self.sample_grid = _SampleGrid(run)
 
     def add(self, report: dict[str, Tensor]) -> None:
-        """Add one step's scalars to the sums; they stay on their device until `log`."""
+        """Add the scalars of one step to the sums, which stay on their device until `log` is called."""
         for name, value in report.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.count += 1
@@ -62,7 +62,7 @@ class RunLog:
             self.bar.update()
 
     def log(self, step: int, clock: Clock) -> None:
-        """Log the means since the last call; `step` is the number of finished steps."""
+        """Log the means of the scalars since the last call; `step` is the number of finished steps."""
         names, seconds = sorted(self.sums), clock.read()
         sums = torch.stack([self.sums[name].double() for name in names]).tolist()
         local = [total / self.count for total in sums]
@@ -96,7 +96,7 @@ class RunLog:
             self.board.add_scalar(name, value, step)
 
     def grid(self, step: int) -> None:
-        """Save a sample grid of the fixed captions: real images above, newly generated images below."""
+        """Draw and save a sample grid: real images above, generated images for the same captions below."""
         if not self.writes:
             return
         from hspcgan.evaluate.draw.pictures import png
@@ -112,7 +112,7 @@ class RunLog:
             self.board.close()
 
     def _gpu(self) -> dict[str, float]:
-        """Returns the peak GPU memory of tensors so far, in GB; empty on a CPU."""
+        """Returns {"gpu_gb": peak memory of tensors on the GPU so far, in GB}; empty on a CPU."""
         device = self.run.world.device
         return {"gpu_gb": round(torch.cuda.max_memory_allocated(device) / 1e9, 2)} if device.type == "cuda" else {}
 
@@ -122,7 +122,7 @@ class RunLog:
 
 
 class _SampleGrid:
-    """Draws the sample grids, always from the same captions and noise.
+    """Draws the sample grids of a run, which all use the same captions and noise.
 
     Captions are spread evenly over the test split, or over the training split if there is no test split.
     """
@@ -145,7 +145,7 @@ class _SampleGrid:
 
     @torch.no_grad()
     def draw(self) -> np.ndarray:
-        """Returns real images above generated images: uint8 [rows · (H + 2) + 2, columns · (W + 2) + 2, 3]."""
+        """Draws real images above generated images; returns uint8 [rows · (H + 2) + 2, columns · (W + 2) + 2, 3]."""
         from hspcgan.evaluate.draw.pictures import paired
 
         with self.run.autocast():
@@ -154,7 +154,10 @@ class _SampleGrid:
 
 
 def _start_wandb(run: Run, project: str) -> None:
-    """Send everything written to TensorBoard to Weights & Biases too, under an id that depends on the run folder."""
+    """Send everything written to TensorBoard to Weights & Biases, too.
+
+    The id of the W&B run is a hash of the run folder's path, so that a resumed run continues it.
+    """
     import wandb
 
     identity = hashlib.sha256(str(run.folder.resolve()).encode()).hexdigest()[:12]
@@ -163,7 +166,7 @@ def _start_wandb(run: Run, project: str) -> None:
 
 
 def _truncate_log(path: Path, step: int) -> list[int]:
-    """Drop the lines of steps after `step` and lines that cannot be parsed; returns the steps of the kept lines.
+    """Delete log lines of steps after `step` and lines that cannot be parsed; returns the steps of the other lines.
 
     Logs are not needed to resume, so bad lines (such as one cut short by a crash) are reported and dropped.
     """

@@ -36,7 +36,7 @@ log = logging.getLogger("hspcgan.train")
 
 @dataclass
 class Run:
-    """One training run in memory."""
+    """All objects of a training run in memory: settings, cache, networks, optimizers, batches."""
 
     manifest: Manifest
     folder: Path
@@ -65,7 +65,7 @@ class Run:
         return self.image_taps(batch.images)
 
     def taps_of_pixels(self, pixels: Tensor) -> list[Tensor]:
-        """Like `image_taps`, for complete images uint8 [b, 3, H, W]."""
+        """Returns the features that `image_taps` returns, for images uint8 [b, 3, H, W]."""
         return self.image_taps(signed(pixels.to(self.world.device)))
 
     @torch.no_grad()
@@ -174,9 +174,9 @@ def with_precision(config: TrainConfig, device: torch.device) -> TrainConfig:
 
 
 def set_gpu_math(tf32: bool) -> None:
-    """Set how this process multiplies float32 on GPUs, and let cuDNN search for the fastest convolution of each shape.
+    """Switch TF32 on or off for GPUs, and let cuDNN search for the fastest convolution of each shape.
 
-    With `tf32`, inputs of matrix products and convolutions are rounded to 10 bits after the point.
+    With TF32, inputs of float32 matrix products and convolutions are rounded to a 10-bit mantissa.
     """
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
@@ -186,7 +186,7 @@ def set_gpu_math(tf32: bool) -> None:
 def _networks(
     config: TrainConfig, model_config: ModelConfig, clip: FrozenClip, cache: Cache
 ) -> tuple[Generator, Discriminator, Head]:
-    """Builds networks with random weights, or loads `train.initial`, which must have the same model and CLIP."""
+    """Builds networks with random weights, or loads them from `train.initial`, which must have equal model and CLIP."""
     if config.initial is None:
         return build(model_config, clip, cache.phrase_mean)
     path = weights_path(config.initial)
@@ -207,7 +207,7 @@ def _word_swaps(config: TrainConfig, cache: Cache, clip: FrozenClip) -> WordSwap
 
 
 def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_config: ModelConfig) -> None:
-    """Raises UserError if the cache has other text settings, image size or CLIP input than the manifest."""
+    """Raises UserError if text settings, image size or CLIP input of the cache differ from the manifest."""
     if model_config.prompts != "fc":
         cache.require_texts(manifest.texts, manifest.name)
     if model_config.reads_tokens:
@@ -215,11 +215,11 @@ def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_co
     if cache.images.shape[-1] != model_config.image_size:
         raise UserError(
             f"model.image_size is {model_config.image_size}, but the images in {cache.path} have "
-            f"{cache.images.shape[-1]} pixels per side; set model.image_size to that, or prepare another cache"
+            f"{cache.images.shape[-1]} pixels per side; set model.image_size to this size, or prepare another cache"
         )
     if config.cache_taps == "disk" and model_config.clip_input != "exact":
         raise UserError(
-            f"model.clip_input is {model_config.clip_input}, but the taps in the cache were computed with exact; "
+            f"model.clip_input is {model_config.clip_input}, but the cached taps were computed with clip_input exact; "
             "set train.cache_taps: true or false"
         )
 
@@ -227,7 +227,9 @@ def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_co
 def require_wandb(config: TrainConfig) -> None:
     """Raises UserError if train.wandb is set and Weights & Biases is not installed."""
     if config.wandb and find_spec("wandb") is None:
-        raise UserError("train.wandb is set, but wandb is not installed; `pip install wandb`, or remove train.wandb")
+        raise UserError(
+            "train.wandb is set, but wandb is not installed; run `pip install wandb`, or remove train.wandb"
+        )
 
 
 def _adam(networks: list[nn.Module], lr: float, config: TrainConfig) -> torch.optim.Optimizer:

@@ -64,8 +64,8 @@ def download(remote: Remote, folder: Path) -> Outcome:
         for name, wanted, measure in checks:
             if (got := measure(path)) != wanted:
                 raise UserError(
-                    f"{path} exists, but differs from the published file ({name} {got}, expected {wanted}); move it away, "
-                    "or give another folder with --to"
+                    f"{path} exists, but differs from the published file ({name} {got}, expected {wanted}); move it "
+                    "away, or give another folder with --to"
                 )
         return Outcome(False, bool(checks))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -89,7 +89,7 @@ def test_bad_input_is_a_clear_error(tmp_path, cache_path, tiny_clip_path, other_
 def test_a_missing_wandb_is_reported_before_anything_is_loaded(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)  # as where it is not installed
     loaded = load_manifest(str(write_manifest(tmp_path, tmp_path / "cache", tmp_path / "clip.pt", wandb="birds")))
-    with pytest.raises(ValueError, match=r"train.wandb is set, .* not installed; `pip install wandb`"):
+    with pytest.raises(ValueError, match=r"train.wandb is set, .* not installed; run `pip install wandb`"):
         build_run(loaded, start("cpu"))
     assert [line.split()[0] for line in missing(loaded)] == ["no", "no", "train.wandb"]
 

@@ -20,7 +20,7 @@ from hspcgan.train.bench.plain_networks import NetC, NetD, NetG
 
 @dataclass
 class Plain:
-    """The networks, OpenAI's complete CLIP, and Adam optimizers in torch's default implementation."""
+    """GALIP's networks, OpenAI's complete CLIP, and Adam optimizers in torch's default implementation."""
 
     generator: NetG
     discriminator: NetD
@@ -31,7 +31,7 @@ class Plain:
 
     @classmethod
     def of(cls, made: tuple[NetG, NetD, NetC], clip: Any) -> "Plain":
-        """Adds optimizers with the paper's learning rates to the networks; `clip` must already be frozen."""
+        """Creates optimizers with the paper's learning rates for the networks; the weights of `clip` must be frozen."""
         generator, discriminator, head = made
         return cls(
             *made,
@@ -41,9 +41,10 @@ class Plain:
         )
 
     def step(self, real: Tensor, tokens: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Updates discriminator and head, then the generator; images [B, 3, H, W], tokens [B, 77], noise [B, z].
+        """Computes one training step: updates discriminator and head, then the generator.
 
-        Returns the losses of discriminator and generator, detached.
+        `real` are images [B, 3, H, W], `tokens` [B, 77], `noise` [B, z]. Returns the losses of discriminator and
+        generator, detached.
         """
         with torch.no_grad():
             sentence = self.clip.encode_text(tokens)  # [B, d]
@@ -68,7 +69,7 @@ class Plain:
         return loss_d.detach(), loss_g.detach()
 
     def see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Returns the taps and the image features of images; gradients flow back to the pixels."""
+        """Returns CLIP's taps and image features for images; gradients flow back to the pixels."""
         visual = self.clip.visual
         taps, cls = self.generator.mapping.CLIP_ViT.look(images, visual.input_resolution)
         return taps, visual.ln_post(cls) @ visual.proj

@@ -19,7 +19,7 @@ TAPS = (1, 4, 8)
 
 
 def mlp(condition: int, channels: int) -> nn.Sequential:
-    """Builds Linear, ReLU, Linear: [B, c] → [B, C]."""
+    """Builds an MLP of Linear, ReLU and Linear: [B, c] → [B, C]."""
     layers = [
         ("linear1", nn.Linear(condition, channels)),
         ("relu1", nn.ReLU()),
@@ -52,7 +52,7 @@ class Fuse(nn.Module):
 
 
 class FBlock(nn.Module):
-    """Block of the adaptor, at the resolution of the grid."""
+    """Residual block of the adaptor; its resolution is that of CLIP's grid."""
 
     def __init__(self, condition: int, channels: int, middle: int):
         super().__init__()
@@ -65,7 +65,7 @@ class FBlock(nn.Module):
 
 
 class GBlock(nn.Module):
-    """Block of the generator; all its layers run at the upsampled size."""
+    """Residual block of the generator; it upsamples first, then applies all its layers."""
 
     def __init__(self, condition: int, before: int, after: int, size: int):
         super().__init__()
@@ -83,7 +83,7 @@ class GBlock(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """The part of OpenAI's image transformer that netG contains."""
+    """CLIP's image encoder as netG contains it: without the last layer norm and without the projection."""
 
     def __init__(self, visual: Any):
         super().__init__()
@@ -103,7 +103,7 @@ class ImageTower(nn.Module):
         return x[1:].permute(1, 2, 0).reshape(bridge.shape)
 
     def look(self, images: Tensor, resolution: int) -> tuple[list[Tensor], Tensor]:
-        """Returns the features after blocks 1, 4 and 8 and the last class token.
+        """Returns the patch features after blocks 1, 4 and 8, and the class token after the last block.
 
         Images are resized with nearest-neighbour sampling and rescaled to [0.5, 1] before normalisation.
         """
@@ -180,7 +180,7 @@ class DBlock(nn.Module):
 
 
 class NetD(nn.Module):
-    """The discriminator's trunk, from taps to features."""
+    """The discriminator: computes image features from taps."""
 
     def __init__(self, width: int, out: int):
         super().__init__()
@@ -193,7 +193,7 @@ class NetD(nn.Module):
 
 
 class NetC(nn.Module):
-    """The head: repeats the sentence over the grid and scores it together with the features."""
+    """The head: repeats the sentence at each grid position and scores it together with the image features."""
 
     def __init__(self, image: int, text: int, hidden: int):
         super().__init__()
@@ -218,7 +218,7 @@ def networks(
     hidden: int = 128,
     seed: int = 0,
 ) -> tuple[NetG, NetD, NetC]:
-    """Builds netG, netD and netC around OpenAI's image encoder.
+    """Builds netG, netD and netC; netG contains OpenAI's image encoder `visual`.
 
     All trainable weights are random, including those that normally start at 0 or 1.
     """

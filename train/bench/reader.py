@@ -11,9 +11,9 @@ BATCH, BATCHES = 64, 30
 
 
 def measure(path: Path) -> dict[str, float]:
-    """Returns the seconds until the first batch, the seconds per batch once pages are in RAM, and the GB in use.
+    """Measures the seconds until the first batch, the seconds per batch with a cache in RAM, and the memory in GB.
 
-    It runs in a separate process that has only imported this file. The memory of the imports and the pages of mapped
+    Run it in a separate process that has only imported this file. The memory of the imports and the pages of mapped
     files are not counted; outside Linux the memory is reported as 0.
     """
     before, start = own_gb(), time.perf_counter()

@@ -1,6 +1,6 @@
-"""Benchmark of the trainer: times each part of its work in plain PyTorch and in this package, alternating.
+"""Benchmark of the trainer: measures the time of each part, alternately in plain PyTorch and in this package.
 
-Times are medians. Both GALIPs start from the same weights; their images and scores are compared before any timing.
+Times are medians. Before they are measured, images and scores of both implementations of GALIP are compared.
 """
 
 import os
@@ -40,7 +40,10 @@ SLOWEST = 6  # number of operations named in the profile
 
 
 def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
-    """Yields all measured values for a manifest with a finished cache; `parser` parses captions in the loop."""
+    """Runs all measurements for a manifest with a finished cache, and yields the measured values.
+
+    `parser` parses captions where the benchmark does not read parses from the cache.
+    """
     world = distributed.start(manifest.section("train", TrainConfig).device)
     run = build_run(manifest, world)
     yield from conditioning(run, bench, parser)
@@ -62,7 +65,7 @@ def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Fig
 
 
 def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
-    """Times the conditions of a batch: read from the cache, and computed from captions by parsing and encoding."""
+    """Measures the time to get the conditions of a batch: from the cache, and by parsing and encoding captions."""
     from hspcgan.evaluate.draw.texts import conditions_from_texts
 
     cache, slots, size = run.cache, run.model_config.locals, run.config.batch_size
@@ -96,7 +99,7 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
 
 
 def twins(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
-    """Builds our trainer in GALIP mode, and GALIP in plain PyTorch, with the same random weights."""
+    """Builds a run of the trainer with GALIP's networks, and GALIP in plain PyTorch, with the same random weights."""
     sections = {key: (manifest.raw.get(key) or {}) | values for key, values in GALIP.items()}
     run = build_run(replace(manifest, raw=manifest.raw | sections), world)
     config, shape, clip = run.model_config, run.clip.shape, run.clip.network
@@ -119,7 +122,7 @@ def twins(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
 
 @torch.no_grad()
 def difference(run: Run, plain: Plain) -> float:
-    """Returns the largest difference of images and scores, each relative to the largest value."""
+    """Returns the largest difference of images and scores from plain GALIP, relative to the largest value."""
     batch = run.batches.at(0).to(run.world.device)
     noise, sentence = batch.noise, batch.condition.sentence
     expected, images = plain.generator(noise, sentence), run.generator(noise, sentence)
@@ -131,7 +134,7 @@ def difference(run: Run, plain: Plain) -> float:
 
 
 def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
-    """Returns the median seconds per step of each trainer, without the first step; all get the same batches."""
+    """Returns the median seconds per step of each trainer, excluding the first step; all get the same batches."""
     seconds: dict[str, list[float]] = {"plain": [], "galip": [], "hspcgan": []}
     for number in range(rounds + 1):
         tokens = tokens_of(galip, number)
@@ -149,7 +152,7 @@ def tokens_of(run: Run, step: int) -> Tensor:
 
 
 def profile(run: Run, rounds: int) -> Iterator[Figure]:
-    """Yields the shares of a training step: waiting for the loader, each part, the most expensive operations."""
+    """Yields shares of the time of a training step: waiting for the loader, each part, the slowest operations."""
     clock, began = Clock(run.world.device), 0.0
     for batch in run.batches.stream(0, rounds + 1, run.config.prefetch, run.world.device):
         clock.lap("wait")
@@ -181,7 +184,7 @@ def profile(run: Run, rounds: int) -> Iterator[Figure]:
 
 @torch.no_grad()
 def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
-    """Measures hard mining over all pairs of a batch, and its error compared with scoring the pairs one by one."""
+    """Measures the time of hard mining over all pairs of a batch, and its error relative to scoring each pair alone."""
     batch = run.batches.at(0).to(run.world.device)
     features, sentences = run.discriminator(run.real_taps(batch)), batch.sentences
     pairs = run.head.pairs(features, sentences)  # [B, B]
@@ -196,7 +199,7 @@ def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
 
 
 def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
-    """Times loading a batch with the CLIP features of its real images: computed, and read from taps in the cache."""
+    """Measures the time to load a batch with CLIP features of its real images: computed, and read from the cache."""
     stored, computed_sec, read_sec = copy(run.batches), [], []
     stored.use_cached_taps(run.tap_blocks)
 
@@ -213,7 +216,7 @@ def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
 
 
 def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> Iterator[Figure]:
-    """Measures throughput from caption features for both GALIP implementations, and latency from caption to image."""
+    """Measures the images per second of both implementations of GALIP, and the time from one caption to its image."""
     from hspcgan.evaluate.draw.generate import generate
     from hspcgan.evaluate.draw.texts import conditions_from_texts
 

@@ -18,10 +18,10 @@ SHOWN = 8  # maximum number of missing processes in a message
 
 
 def meet(rank: int, size: int, address: str, port: int) -> Store:
-    """Returns the store that all processes share, once all have connected to it.
+    """Waits until all processes have connected to their shared store, and returns it.
 
-    Process 0 serves it at address:port, unless torchrun does. UserError if it cannot, or if a process is still missing
-    after LIMIT_SEC.
+    Process 0 serves the store at address:port, unless torchrun serves it. Raises UserError if the address cannot be
+    used, or if a process is still missing after LIMIT_SEC.
     """
     serves = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     if not serves:
@@ -41,7 +41,10 @@ def meet(rank: int, size: int, address: str, port: int) -> Store:
 
 
 def _wait(missing: Callable[[], str]) -> None:
-    """Waits until `missing` returns an empty string; logs its result once per minute."""
+    """Waits until `missing` returns an empty string; once per minute, logs the processes that it returns.
+
+    Raises UserError after LIMIT_SEC.
+    """
     began = said = time.monotonic()
     while what := missing():
         now = time.monotonic()
@@ -57,7 +60,7 @@ def _wait(missing: Callable[[], str]) -> None:
 
 
 def _silent(address: str, port: int) -> str:
-    """Returns a description of process 0 if nothing responds at the address, otherwise an empty string."""
+    """Returns a description of process 0 if there is no server at the address, otherwise an empty string."""
     try:
         socket.create_connection((address, port), timeout=5).close()
         return ""

@@ -1,4 +1,4 @@
-"""Allows one trainer at a time in a run folder: a lock on its file `lock`, released when the process ends."""
+"""Allows only one trainer at a time in a run folder, by a lock on the file `lock` in the folder."""
 
 import errno
 import os
@@ -17,9 +17,8 @@ READ_ONLY = (errno.EROFS, errno.EACCES)
 def locked(folder: Path) -> Iterator[None]:
     """Locks a run folder while the block runs; creates the folder if needed.
 
-    The file `lock` names the last process that held the lock.
-
-    A read-only folder needs no lock, since nobody can train in it; a finished run can still be read there.
+    The operating system also releases the lock if the process ends. The file `lock` names the last process that held
+    the lock. A read-only folder is not locked, because no process can train in it.
 
     Raises:
         UserError: another process (named in the message) holds the lock, or the file system does not support locks.

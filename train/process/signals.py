@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def received_signals() -> Iterator[list[str]]:
-    """Collects the names of SIGTERM and SIGINT while the block runs; neither ends the process.
+    """Yields a list that records SIGTERM and SIGINT by name; inside the block, they do not end the process.
 
     A second SIGINT has its usual effect. A second SIGTERM has no effect, because launchers and schedulers send several
     before they send SIGKILL. Outside the main thread, Python allows no handlers, so nothing is collected.

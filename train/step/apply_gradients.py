@@ -1,4 +1,4 @@
-"""Updates the weights in one step: learning rates, averaged and checked gradients, optimizer step, moving average."""
+"""Updates the weights: sets learning rates, averages and checks gradients, runs optimizers and moving average."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def set_rates(run: Run, step: int) -> None:
 
 
 def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, network: str, step: int) -> Tensor:
-    """Average the gradients over processes, check them, take one optimizer step; returns the gradient norm.
+    """Average the gradients over the processes, check them, run one optimizer step; returns the gradient norm.
 
     From the first loss or norm on that is not finite, no update changes any weight. The host does not wait for the
     device, so the error is raised later, by `require_finite`.
@@ -41,7 +41,7 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, network: st
 
 
 def require_finite(run: Run) -> None:
-    """Wait for the device and check all updates so far.
+    """Wait for the device, and raise an error if an update so far was not finite.
 
     Raises:
         FloatingPointError: a loss or a gradient norm was not finite; no weight was changed from that update on.
@@ -61,9 +61,10 @@ def require_finite(run: Run) -> None:
 
 
 def ema_decay(config: TrainConfig, step: int) -> float:
-    """Returns the moving average's decay at a step: it rises from 0.1 as (1 + step) / (10 + step) up to `train.ema`.
+    """Returns the decay of the moving average at a step: (1 + step) / (10 + step), but at most `train.ema`.
 
-    The rise removes random initial weights quickly. With `train.initial` the decay is constant, to keep those weights.
+    The small decay in the first steps removes random initial weights quickly. With `train.initial` the decay is always
+    `train.ema`, which keeps those weights.
     """
     return config.ema if config.initial else min(config.ema, (1 + step) / (10 + step))
 
@@ -81,7 +82,7 @@ def update_ema(average: nn.Module, network: nn.Module, decay: float, skip: Tenso
 
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Freezes the networks' weights inside the block; gradients still pass through to their inputs."""
+    """Freezes the weights of the networks inside the block; gradients still flow to the inputs of the networks."""
     for network in networks:
         network.requires_grad_(False)
     try:

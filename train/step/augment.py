@@ -1,4 +1,4 @@
-"""Pixels on the device: their range, and differentiable augmentation by shifts (Zhao et al., NeurIPS 2020).
+"""Converts pixels to [−1, 1] and shifts images on the device (differentiable augmentation, Zhao et al., 2020).
 
 Real and generated images are shifted before they enter CLIP. CLIP cuts an image into patches at fixed positions.
 Shifted images are cut at other positions, so the generator cannot hide artifacts at patch borders or inside patches.
@@ -11,12 +11,12 @@ from torch import Tensor
 
 
 def signed(pixels: Tensor) -> Tensor:
-    """Converts uint8 [0, 255] → float32 [−1, 1] on the tensor's device; on a CPU, equals `image_views.to_signed`."""
+    """Converts pixels from uint8 in [0, 255] to float32 in [−1, 1]; on a CPU, equals `image_views.to_signed`."""
     return pixels.float() / 127.5 - 1
 
 
 def shifts(seed: int, step: int, rows: int, most: int) -> np.ndarray:
-    """Returns pixel offsets (down, right) for the global batch of a step: int64 [rows, 2], uniform in −most … most.
+    """Returns random pixel offsets (down, right) in [−most, most] for the global batch of a step: int64 [rows, 2].
 
     Each process takes its slice, so the number of processes does not change the result.
     """
@@ -25,7 +25,7 @@ def shifts(seed: int, step: int, rows: int, most: int) -> np.ndarray:
 
 
 def shifted(images: Tensor, offsets: np.ndarray) -> Tensor:
-    """Shifts each image by its offset and repeats its border pixels; [b, C, H, W], [b, 2] → [b, C, H, W]."""
+    """Shifts each image by its offset; border pixels fill the gaps; [b, C, H, W], [b, 2] → [b, C, H, W]."""
     most = int(np.abs(offsets).max(initial=0))
     if most == 0:
         return images

@@ -1,4 +1,4 @@
-"""The rows of a step that one process computes, as the loader makes them on the CPU and as the step reads them.
+"""The part of a batch that one process computes; the loader creates it on the CPU, and the training step reads it.
 
 Legend: b rows of this process, B rows of the global batch, d text width, D tap width, g grid, M groups of words,
 L text positions.
@@ -37,7 +37,7 @@ class Batch:
 
     @property
     def images(self) -> Tensor:
-        """The real images, flipped and shifted: [b, 3, H, W] float32 in [−1, 1], computed on the batch's device."""
+        """The real images after flips and shifts, computed on the batch's device: float32 [b, 3, H, W] in [−1, 1]."""
         assert self.pixels is not None
         pixels = self.pixels
         if self.mirrored is not None:
@@ -60,7 +60,7 @@ class Batch:
         )
 
     def parts(self, count: int) -> list["Batch"]:
-        """Splits the rows into `count` equal batches; negatives are still mined from the whole global batch."""
+        """Splits the rows into `count` equal batches, which still mine negatives from the whole global batch."""
         size = len(self.samples) // count
         return [self._rows(slice(start, start + size)) for start in range(0, count * size, size)]
 

@@ -10,9 +10,9 @@ MOST = 4096  # laps that are kept before their times are read
 
 
 class Clock:
-    """Measures the seconds spent in each part of a step, summed until `read`.
+    """Measures the seconds of each part of a step, summed over steps until `read` is called.
 
-    On a GPU, laps are events in its queue of work: they measure when the GPU reaches them, and the host does not wait.
+    On a GPU, laps are CUDA events: they record the time at which the GPU reaches them, and the host does not wait.
     """
 
     def __init__(self, device: torch.device | None = None) -> None:
@@ -22,7 +22,7 @@ class Clock:
         self._last = self._now()
 
     def lap(self, part: str) -> None:
-        """Add the time since the last lap to the time of `part`."""
+        """Add the time since the last call of `lap` or `skip` to `part`."""
         now = self._now()
         self._laps.append((part, self._last, now))
         self._last = now
@@ -30,7 +30,7 @@ class Clock:
             self._sum()
 
     def skip(self) -> None:
-        """Discard the time since the last lap."""
+        """Do not count the time since the last call of `lap` or `skip`."""
         self._last = self._now()
 
     def read(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Finds updates that are not finite on the device, so that the CPU does not wait for each step."""
+"""Checks on the device whether losses and gradients are finite, so that the CPU does not wait after each step."""
 
 from typing import NamedTuple
 
@@ -21,11 +21,11 @@ class NotFinite(NamedTuple):
 
 
 class FiniteCheck:
-    """Watches the losses and gradient norms of all updates.
+    """Checks whether the losses and gradient norms of all updates are finite.
 
-    `skip` is a float32 scalar on the device: 0 while everything is finite, and 1 from the first update on for which
-    this is not so in any process. The optimizers and the moving average read it, and then leave their weights as they
-    are. `found` waits for the device.
+    `skip` is a float32 scalar on the device: 0 while everything is finite, and 1 from the first update on that is not
+    finite in at least one process. While it is 1, the optimizers and the moving average do not change weights. `found`
+    waits for the device.
     """
 
     def __init__(self, world: World) -> None:
@@ -34,7 +34,7 @@ class FiniteCheck:
         self._first = torch.zeros(4, dtype=torch.float64, device=world.device)  # step, network, loss, norm
 
     def add(self, step: int, network: str, loss: Tensor, norm: Tensor) -> None:
-        """Check the scalars of one update on the device, and set `skip` if they are not finite."""
+        """Check loss and gradient norm of one update on the device, and set `skip` if one of them is not finite."""
         values = torch.stack([loss.detach(), norm]).double()
         bad = distributed.largest((~values.isfinite()).any().to(self.skip), self.world)
         place = [torch.full_like(values[:1], number) for number in (step, NETWORKS.index(network))]
@@ -42,6 +42,6 @@ class FiniteCheck:
         self.skip = torch.maximum(self.skip, bad)
 
     def found(self) -> NotFinite | None:
-        """Returns the first update that is not finite, None if there is none."""
+        """Returns the first update that is not finite, or None if there is none."""
         skip, step, network, loss, norm = torch.cat([self.skip[None], self._first]).tolist()
         return NotFinite(int(step), NETWORKS[int(network)], loss, norm) if skip else None

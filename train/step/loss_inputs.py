@@ -1,4 +1,4 @@
-"""Inputs of optional terms of the losses: captions with one word swapped, and how much images vary with the noise.
+"""Computes inputs of optional loss terms: captions with one word swapped, and how much images vary with the noise.
 
 Legend: b rows of this process, B rows of the global batch, M groups of words, d text width.
 """
@@ -28,9 +28,9 @@ def other_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def swapped_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Returns each row's caption with one word swapped per group: raw features [b, M, d], and bool [b, M].
+    """Returns captions with one word swapped per group: raw features [b, M, d], and whether they exist, bool [b, M].
 
-    Where the second result is false, the caption has no word of the group and its features are 0. The captions are
+    If a caption has no word of a group, the second result is false and the features are 0. The captions are
     encoded once and kept in the batch, since the losses of discriminator and generator both use them.
     """
     if batch.swapped_features is not None:
@@ -47,7 +47,10 @@ def swapped_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def spread(run: Run, batch: Batch, images: Tensor) -> Tensor:
-    """Returns how much the images vary with the noise; uses a quarter of the rows, since it runs G a second time."""
+    """Returns how much the images vary with the noise (see `mode_seeking`), measured on a quarter of the rows.
+
+    It runs the generator a second time, on these rows only.
+    """
     rows = max(1, len(images) // 4)
     noise, other = batch.noise[:rows], batch.noise[-rows:]  # the noise of the last rows is reused
     with run.autocast():

@@ -12,17 +12,20 @@ from torch.nn import functional as F
 
 
 def real_terms(loss: str, real: Tensor) -> Tensor:
-    """Returns the per-row loss of matched real pairs; [b] → [b]. It is 0 for "margin", whose other terms use `real`."""
+    """Returns the loss of each real image with its own caption; [b] → [b].
+
+    With "margin" it is 0, because the real scores are part of `negative_terms`.
+    """
     if loss == "hinge":
         return F.relu(1 - real)  # eq. 3, first term
     return torch.zeros_like(real)
 
 
 def negative_terms(loss: str, real: Tensor, negative: Tensor, alpha: float = 2.0) -> Tensor:
-    """Returns the per-row loss of generated or mismatched pairs, without the factor ½; [b], [b] → [b].
+    """Returns the loss of each generated or mismatched pair, without the factor ½; [b], [b] → [b].
 
     Args:
-        loss: "hinge" (eq. 3, one-way: matched pairs above 1, all others below −1) or "margin" (eq. 4, last line).
+        loss: "hinge" (eq. 3: matched pairs above 1, all others below −1) or "margin" (eq. 4, last line).
         real: D(x_i, e_i).
         negative: D(x̂_i, e_i) or D(x_i, ê_i).
         alpha: the margin α; 2 equals the sum of the two hinge margins.
@@ -49,7 +52,9 @@ def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:
 
 
 def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
-    """Returns the row of each image's mismatched caption: the next valid row (GALIP: the next row); [b, B] → [b].
+    """Returns the index of a mismatched caption for each image: the next valid row of the batch; [b, B] → [b].
+
+    GALIP uses the next row, valid or not.
 
     Args:
         valid: [b, B] bool; the result for a row without any True must not be used.
@@ -71,7 +76,7 @@ def hardest(scores: Tensor, valid: Tensor) -> Tensor:
 
 
 def row_weights(valid: Tensor, balance: float) -> Tensor:
-    """Returns weights that turn a batch mean into the mean over the rows with a valid negative; [b, B] → [b].
+    """Returns row weights with which a batch mean equals the mean over the rows with a valid negative; [b, B] → [b].
 
     A row without a valid negative has weight 0 in the mismatched term.
 
@@ -82,12 +87,12 @@ def row_weights(valid: Tensor, balance: float) -> Tensor:
 
 
 def batch_mean(terms: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Returns the mean over the rows, multiplied by weights if given; [b] → scalar."""
+    """Returns the mean of the terms, each multiplied by its weight if weights are given; [b] → scalar."""
     return (terms if weights is None else terms * weights).mean()
 
 
 def worst(terms: Tensor, usable: Tensor | None = None) -> Tensor:
-    """Returns max_i of eq. 5 as printed: the largest term of the batch, not divided by b.
+    """Returns the largest term of the batch (max_i of eq. 5, literally), not divided by b.
 
     Among equal terms, the first one receives the whole gradient.
 

@@ -1,4 +1,4 @@
-"""Schedules for values that change during a run, such as a loss weight or a learning rate, given as knots."""
+"""Schedules: factors for values that change during a run, such as a loss weight or a learning rate."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,10 @@ Knots = tuple[tuple[int, float], ...]  # (step, factor), steps increasing
 
 
 def factor_at(knots: Knots, step: int) -> float:
-    """Returns the factor at a step: linear between knots, constant before the first and after the last.
+    """Returns the factor at a step, linearly interpolated between knots; knots are (step, factor) pairs.
 
-    ((1000, 1.0), (3000, 0.2)) gives 1 up to step 1000, 0.6 at step 2000 and 0.2 from step 3000 on. No knots give 1.
+    ((1000, 1.0), (3000, 0.2)) gives 1 up to step 1000, 0.6 at step 2000 and 0.2 from step 3000 on. Without knots,
+    the factor is 1.
     """
     if not knots:
         return 1.0
@@ -21,7 +22,7 @@ def factor_at(knots: Knots, step: int) -> float:
 
 
 def problem(knots: Sequence[Sequence[float]]) -> str | None:
-    """Returns a description of what is wrong with the knots, or None if they are valid."""
+    """Returns an error message for invalid knots, or None if the knots are valid."""
     steps = [step for step, _ in knots]
     if steps != sorted(set(steps)) or any(step < 0 for step in steps):
         return f"steps must increase and be at least 0; got {steps}"

@@ -1,4 +1,4 @@
-"""Wrong captions for the contrastive term: one word of a caption is replaced with another word from its group.
+"""Creates wrong captions for optional loss terms: replaces one word of a caption with another word from its group.
 
 Two captions in a random batch differ in several attributes, so an attribute with little effect on CLIP's features, such
 as the length of a beak, never decides between them. A caption with one word swapped differs only in that attribute
@@ -37,10 +37,10 @@ class WordSwaps:
         ]
 
     def tokens(self, captions: np.ndarray, seed: int, step: int) -> tuple[Tensor, Tensor]:
-        """Returns tokens int64 [B, M, L]: each caption with one word swapped, per group; and whether it has one.
+        """Returns the tokens [B, M, L] of each caption with one word swapped per group, and whether it has such a word.
 
         `captions` are caption rows in the cache, [B]. The second result is bool [B, M]; if it is false, the tokens are
-        those of the caption itself. The result depends only on captions, seed and step.
+        those of the unchanged caption. The result depends only on captions, seed and step.
         """
         key = np.array([seed, step], dtype=np.uint64)
         draws = np.random.Generator(np.random.Philox(key=key, counter=STREAM))
@@ -57,7 +57,7 @@ class WordSwaps:
         return tokens.unflatten(0, shape), torch.tensor([new is not None for new in swapped]).reshape(shape)
 
     def swapped(self, text: str, group: int, place: float, other: float) -> str | None:
-        """Returns the caption with one word of the group replaced with another; None if it has no word of the group.
+        """Returns the caption with one word of the group replaced by another; None if it contains no word of the group.
 
         "a bird with a short beak", [short, long] → "a bird with a long beak". `place` in [0, 1) selects one of the
         words found, `other` in [0, 1) one of the other words of the group.

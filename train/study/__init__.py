@@ -1,1 +1,1 @@
-"""Studies: train and score rows × seeds by one protocol, compute statistics over seeds, judge claims, build a page."""
+"""Studies: train several manifests (rows) with several seeds by one protocol, and judge claims about their scores."""

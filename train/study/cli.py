@@ -18,13 +18,15 @@ from hspcgan.model.common.printable import counted, echo
     metavar="KEY=VALUE",
     help="Set a manifest key, e.g. study.seeds=[0,1]; repeatable.",
 )
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Number of runs at a time.")
+@click.option(
+    "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Number of runs in parallel."
+)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads per run.")
-@click.option("--retry", is_flag=True, help="Also repeat runs that failed.")
+@click.option("--retry", is_flag=True, help="Run again the runs that failed.")
 @click.option("--limit", type=click.IntRange(min=0), help="Stop after this many runs; with 0, only build the page.")
 @click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-              help="Build the page from this study.json instead of the study folder; start no runs.")  # fmt: skip
-@click.option("--out", type=OutFolder, help="Folder for the page; default RUN/report.")
+              help="Build the page from the results in this study.json; start no runs.")  # fmt: skip
+@click.option("--out", type=OutFolder, help="Folder for the page; by default RUN/report.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 def study(
     manifest: str,
@@ -37,7 +39,7 @@ def study(
     out: Path | None,
     dry_run: bool,
 ) -> None:
-    """Train and score every row with every seed by one protocol, then judge the claims.
+    """Train and score every row (a manifest) of a study with every seed, then judge the claims and build a page.
 
     Runs that have a result are skipped; interrupted runs resume. The page is built from the existing results; `hspcgan
     report RUN` builds it at any time.

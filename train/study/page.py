@@ -20,13 +20,16 @@ PACKAGES = ("jinja2", "matplotlib", "scipy")
 
 
 def require_packages() -> None:
-    """Raises ModuleNotFoundError if a package is missing; called before training, which takes hours."""
+    """Raises ModuleNotFoundError if a package for the page is missing; call it before training, which takes hours."""
     for name in PACKAGES:
         importlib.import_module(name)
 
 
 def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """Writes study.json, tables, charts and index.html; returns their paths. Equal results give equal files."""
+    """Writes study.json, tables, charts and index.html into a folder; returns their paths.
+
+    Equal results give equal files.
+    """
     parts = _Parts.of(study, results)
     written = tables.write_tables(folder, parts.frames)
     for name, (_, svg) in parts.drawn.items():
@@ -38,9 +41,10 @@ def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> l
 
 
 def render(folder: Path) -> str:
-    """Returns the page of a study folder, for `hspcgan report`, from the results that exist.
+    """Returns the HTML page of a study folder, built from the existing results; used by `hspcgan report`.
 
-    UserError if the manifest or a result is damaged, CheckFailedError if a result was made with another protocol.
+    Raises UserError if the manifest or a result is damaged, and CheckFailedError if a result was made with another
+    protocol.
     """
     study = open_study(open_manifest(str(folder)))
     return _html(study, _Parts.of(study, read_results(study)))
@@ -48,7 +52,7 @@ def render(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What the page shows: results, verdicts, tables by name, and charts by name, each with a description, as SVG."""
+    """The contents of the page: results, verdicts, tables by name, and charts by name (description and SVG)."""
 
     results: Results
     judged: list[Judged]

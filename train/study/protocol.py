@@ -18,7 +18,7 @@ HASHED = (*OF_STUDY, *OF_ROWS, "evaluate")
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: a row with a seed."""
+    """One run of a study: a row trained with a seed."""
 
     row: str
     seed: int
@@ -39,17 +39,17 @@ class Study:
 
     @property
     def folder(self) -> Path:
-        """The study folder, `run` in its manifest, with manifests/, runs/ and results/."""
+        """The study folder (the key `run` of its manifest); it contains manifests/, runs/ and results/."""
         return self.manifest.run
 
     @property
     def cells(self) -> list[Cell]:
-        """All runs, grouped by seed, so that a study that stops early has complete seeds."""
+        """All runs, sorted by seed, so that a study that stops early has all rows for its first seeds."""
         return [Cell(row, seed) for seed in self.config.seeds for row in self.config.rows]
 
     @property
     def hash(self) -> str:
-        """sha256 of the study section and of all sections of the rows that results depend on."""
+        """The sha256 of all settings that results depend on: the `study` section and sections of the rows."""
         rows = {row: {key: manifest.raw.get(key) for key in HASHED} for row, manifest in self.rows.items()}
         for row, manifest in self.rows.items():
             train: dict[str, Any] = manifest.raw["train"]
@@ -58,7 +58,7 @@ class Study:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def run_manifest(self, cell: Cell) -> Path:
-        """The manifest file of a run, which `write_run_manifest` writes."""
+        """The path of a run's manifest, which `write_run_manifest` writes."""
         return self.folder / "manifests" / f"{cell.name}.yaml"
 
     def run_folder(self, cell: Cell) -> Path:
@@ -66,7 +66,7 @@ class Study:
         return self.folder / "runs" / cell.name
 
     def result_file(self, cell: Cell) -> Path:
-        """The result file of a run."""
+        """The path of a run's result file."""
         return self.folder / "results" / f"{cell.name}.json"
 
 
@@ -82,7 +82,7 @@ def open_study(manifest: Manifest) -> Study:
     ignored = [key for key in manifest.overridden if key.partition(".")[0] in OF_ROWS]
     if ignored:
         raise ManifestError(
-            f"a study does not use {', '.join(ignored)}, since each row has its own value; set it in their manifests"
+            f"a study does not use {', '.join(ignored)}, since each row has its own value; set it in the row manifests"
         )
     config = manifest.section("study", StudyConfig)
     rows = {row: _row_manifest(manifest, config, row) for row in config.rows}
@@ -109,11 +109,11 @@ def _row_manifest(manifest: Manifest, config: StudyConfig, row: str) -> Manifest
 
 
 def _validated_figure(config: StudyConfig, evaluate: dict[str, Any]) -> str:
-    """Returns a metric in study.shown that is computed on the validation split; it becomes the runs' train.best."""
+    """Returns the first metric in study.shown that is computed on the validation split; runs use it as train.best."""
     metrics = evaluate.get("metrics") or ()
     found = next((figure for figure in config.shown if figure.split("/")[0] in metrics), None)
     if found is None:
-        raise UserError(f"study.shown has no metric from evaluate.metrics: {', '.join(metrics) or '(empty)'}; add one")
+        raise UserError(f"study.shown needs a metric from evaluate.metrics: {', '.join(metrics) or '(empty)'}; add one")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Reads the results of a study: metrics by the beginning of their name, paired differences, validation curves."""
+"""Reads the results of a study, and returns metrics, paired differences and validation curves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class ValidationPoint(_Part):
 
 
 class _ResultFile(_Part):
-    """The fields of a result that are read."""
+    """The fields of a result file that are validated when it is read."""
 
     row: str
     seed: int
@@ -53,12 +53,12 @@ class _PageFile(_Part):
 
 
 def read_result(path: Path) -> Result:
-    """Reads the result file of a run. UserError with the fix if it is damaged."""
-    return typed(_ResultFile, read_json(path), f"{path} is damaged; remove it to repeat its run").model_dump()
+    """Reads the result file of a run; raises UserError if it is damaged."""
+    return typed(_ResultFile, read_json(path), f"{path} is damaged; remove it to repeat the run").model_dump()
 
 
 def read_page_results(path: Path) -> list[Result]:
-    """Reads the results in a page's study.json. UserError if the file is damaged or is not a study.json."""
+    """Reads the results from the study.json of a page; raises UserError if the file is damaged or is another file."""
     return typed(_PageFile, read_json(path), f"{path} is not the study.json of a study page").model_dump()["results"]
 
 
@@ -70,31 +70,34 @@ class Results:
 
     @classmethod
     def of(cls, results: Sequence[Result]) -> "Results":
-        """Returns the results from the contents of result files."""
+        """Creates `Results` from the contents of result files."""
         return cls({(one["row"], one["seed"]): one for one in results})
 
     def value(self, row: str, seed: int, figure: str, part: str = "final") -> float | None:
-        """Returns a metric of the final or untrained evaluation; None if the run or the metric is missing."""
+        """Returns the value of a metric in a run's evaluation; None if the run or the metric is missing.
+
+        `part` is "final" (the trained generator) or "untrained".
+        """
         found = _named(self.by_cell.get((row, seed), {}).get(part) or {}, figure)
         return None if found is None else found["value"]
 
     def values(self, row: str, figure: str) -> dict[int, float]:
-        """Returns the final value of a metric by seed, for the runs that have it."""
+        """Returns the final values of a metric by seed, for all runs of a row that have a value."""
         found = {seed: self.value(row, seed, figure) for name, seed in self.by_cell if name == row}
         return {seed: value for seed, value in found.items() if value is not None}
 
     def sign(self, figure: str) -> int:
-        """Returns 1 if larger values of a metric are better or no run has it, −1 if smaller values are better."""
+        """Returns 1 if larger values of a metric are better, −1 if smaller values are; 1 if no run has the metric."""
         found = [_named(result["final"] or result["untrained"], figure) for result in self.by_cell.values()]
         return next((1 if one["better"] == "higher" else -1 for one in found if one is not None), 1)
 
     def differences(self, row: str, other: str, figure: str) -> list[float]:
-        """Returns `row` minus `other` for each seed that both have, positive if `row` is better."""
+        """Returns the difference of `row` and `other` for each seed that both have; positive if `row` is better."""
         ours, theirs = self.values(row, figure), self.values(other, figure)
         return [self.sign(figure) * (ours[seed] - theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
 
     def curve(self, row: str, seed: int, figure: str) -> list[tuple[int, float]]:
-        """Returns (training images, value) for each evaluation on the validation split."""
+        """Returns (number of training images, value of the metric) for each evaluation on the validation split."""
         result = self.by_cell.get((row, seed))
         if result is None:
             return []
@@ -106,10 +109,10 @@ class Results:
         return points
 
     def share_to_reach(self, row: str, other: str, seed: int, figure: str) -> float | None:
-        """Returns the share of `other`'s images that `row` needs to reach the final validation value of `other`.
+        """Returns how many images `row` needs to reach the final validation value of `other`, relative to `other`.
 
-        The first evaluation that is at least as good counts; infinity if there is none (censored); None if a run is
-        missing.
+        The first evaluation of `row` that is at least as good counts. Infinity (censored) if there is none; None if a
+        run is missing.
         """
         ours, theirs = self.curve(row, seed, figure), self.curve(other, seed, figure)
         if not theirs or (row, seed) not in self.by_cell:
@@ -119,7 +122,7 @@ class Results:
         return reached[0] / images if reached else float("inf")
 
     def failed_to_learn(self, row: str, seed: int, figures: Sequence[str]) -> bool | None:
-        """Returns whether a run diverged, or no metric ended better than the untrained generator's interval.
+        """Returns whether a run diverged, or no metric is better than the interval of the untrained generator.
 
         None if the run failed or a metric is missing.
         """

@@ -36,7 +36,7 @@ DONE, DIVERGED, FAILED = "done", "diverged", "failed"
 
 
 def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False, limit: int | None = None) -> int:
-    """Produces the missing results in the order of the protocol; returns the number of new results.
+    """Executes the runs without a result, in the order of the protocol; returns the number of new results.
 
     Args:
         processes: number of runs at a time.
@@ -68,7 +68,7 @@ def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False,
 
 
 def read_results(study: Study) -> list[dict[str, Any]]:
-    """Returns the existing results in the order of the protocol.
+    """Reads the existing result files, in the order of the protocol.
 
     Raises:
         CheckFailedError: a result was made with another protocol.
@@ -96,7 +96,7 @@ def _has_result(study: Study, cell: Cell, retry: bool) -> bool:
 
 
 class _Children:
-    """The running processes, which get SIGTERM when this process gets SIGTERM or SIGINT, and the received signals."""
+    """Starts child processes, and sends them SIGTERM when this process receives SIGTERM or SIGINT."""
 
     def __init__(self) -> None:
         self.processes: set[subprocess.Popen[bytes]] = set()
@@ -136,7 +136,7 @@ class _Children:
 
 
 def _run_one(study: Study, cell: Cell, threads: int, children: _Children) -> None:
-    """Trains and scores one run, and writes its result."""
+    """Trains and scores one run, and writes its result file."""
     manifest, folder = str(write_run_manifest(study, cell)), study.run_folder(cell)
     folder.mkdir(parents=True, exist_ok=True)
     log_file, began = folder / "study.log", time.monotonic()
@@ -151,7 +151,7 @@ def _run_one(study: Study, cell: Cell, threads: int, children: _Children) -> Non
 
 
 def _final_options(study: Study, cell: Cell) -> list[str]:
-    """Returns the options of the final evaluation: its metrics, and the untrained generator if a claim needs it."""
+    """Returns the options of `evaluate` for the final evaluation: metrics, and `--untrained` if a claim needs it."""
     metrics = [*(study.manifest.raw["evaluate"].get("metrics") or ()), *study.config.final_metrics]
     options = ["-o", f"evaluate.metrics={json.dumps(metrics)}"] if study.config.final_metrics else []
     if any(cell.row in claim.rows for claim in study.config.claims if isinstance(claim, Fails)):
@@ -166,7 +166,7 @@ def _is_complete(study: Study, cell: Cell) -> bool:
 
 
 def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
-    """Writes the result of a run: status, metrics of validation and final evaluation, parameters, versions."""
+    """Writes the result file of a run: status, metrics, parameters, versions; returns its path."""
     folder = study.run_folder(cell)
     tail = _tail(folder / "study.log")
     status = DONE if code == 0 else DIVERGED if code == 1 and "loss is" in tail else FAILED
@@ -194,7 +194,7 @@ def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
 
 
 def _validation(folder: Path) -> list[dict[str, Any]]:
-    """Returns step and metrics of each evaluation on the validation split."""
+    """Returns the step and the metrics of each evaluation on the validation split."""
     path = folder / "evaluations.jsonl"
     lines = read_text(path).splitlines() if path.is_file() else []
     try:
@@ -204,7 +204,7 @@ def _validation(folder: Path) -> list[dict[str, Any]]:
 
 
 def _figures(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
-    """Returns the metrics of the final evaluation by full name: value, interval, direction."""
+    """Returns the metrics in the evaluations of a kind of subject, by full name: value, interval, direction."""
     from hspcgan.evaluate.results.record_file import read_record
 
     found: dict[str, dict[str, Any]] = {}

@@ -1,7 +1,7 @@
 """Statistics over few seeds: paired intervals, exact sign-flip tests, binomial tests, three-valued verdicts.
 
-Positive differences are better. Intervals are Student's t intervals; p values assume only that the sign of a pair's
-difference is exchangeable under the null hypothesis.
+Positive differences are better. Intervals are Student's t intervals. p values of differences only assume that, under
+the null hypothesis, both signs of a difference have the same probability.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Verdict = Literal["held", "not held", "undecided"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean of n values with its confidence interval; nan if n is too small."""
+    """The mean of n values with its confidence interval; a field is nan if n is too small."""
 
     mean: float
     low: float
@@ -25,7 +25,7 @@ class Estimate:
     n: int
 
     def as_json(self) -> dict[str, Any]:
-        """Returns plain data, with None for nan."""
+        """Returns the fields as JSON values; nan becomes None."""
         return {key: value if isfinite(value) else None for key, value in asdict(self).items()}
 
 
@@ -77,7 +77,7 @@ def not_worse(found: Estimate, margin: float) -> Verdict:
 def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
     """Returns "held", "not held" or "undecided" by two binomial tests.
 
-    Held if so many successes are improbable by chance, not held if so many failures are.
+    "held" if so many successes are improbable at chance level (½), "not held" if so many failures are improbable.
     """
     if n and binomial_p(successes, n) <= alpha:
         return "held"
@@ -85,7 +85,7 @@ def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
 
 
 def of_all(verdicts: Sequence[Verdict]) -> Verdict:
-    """Combines the parts of a claim: "held" if all are held, "not held" if any is not held, otherwise "undecided"."""
+    """Combines verdicts: "held" if all are held, "not held" if at least one is not held, otherwise "undecided"."""
     if verdicts and all(verdict == "held" for verdict in verdicts):
         return "held"
     return "not held" if "not held" in verdicts else "undecided"

@@ -17,7 +17,7 @@ PUBLISHED = {"fid": "published FID (CUB)", "clip_score": "published CLIP score (
 
 
 def rows_table(config: StudyConfig, results: Results) -> "pd.DataFrame":
-    """Returns a line for each row: published values, trainable parameters, runs by status, estimate of each metric."""
+    """Returns a table with one line per row: published values, parameters, runs by status, estimate of each metric."""
     import pandas as pd
 
     estimates, lines = row_estimates(config, results, config.shown), []
@@ -34,7 +34,7 @@ def rows_table(config: StudyConfig, results: Results) -> "pd.DataFrame":
 
 
 def claims_table(judged: list[Judged]) -> "pd.DataFrame":
-    """Returns a line for each comparison of each claim, with the number and the verdict of the claim."""
+    """Returns a table with one line per comparison of a claim, with the number and the verdict of the claim."""
     import pandas as pd
 
     lines = []
@@ -56,7 +56,7 @@ def claims_table(judged: list[Judged]) -> "pd.DataFrame":
 
 
 def spread(found: Estimate, figure: str) -> str:
-    """Formats an estimate as "0.7120 [0.6900, 0.7340]"; FID and KID get two digits; a dash if there are no values."""
+    """Formats an estimate as "0.7120 [0.6900, 0.7340]", or as a dash without values; FID and KID have two digits."""
     digits = 2 if figure.startswith(("fid", "kid")) else 4
     if found.n == 0:
         return "–"
@@ -81,7 +81,7 @@ def write_tables(folder: Path, frames: dict[str, "pd.DataFrame"]) -> list[Path]:
 
 
 def _latex(frame: "pd.DataFrame") -> str:
-    """Returns a booktabs table; it needs `\\usepackage{booktabs}`."""
+    """Returns the frame as a LaTeX table; the document needs `\\usepackage{booktabs}`."""
     head = [_escaped(str(column)) for column in frame.columns]
     lines = [" & ".join(_escaped(str(value)) for value in row) + r" \\" for row in frame.itertuples(index=False)]
     columns = "l" * len(head)
@@ -101,7 +101,7 @@ def _published(config: StudyConfig, row: str) -> dict[str, float]:
 
 
 def _parameters(runs: list[dict[str, Any]]) -> str:
-    """Returns the trainable parameters of generator, discriminator and head, in millions."""
+    """Returns the numbers of trainable parameters of generator, discriminator and head, in millions, as a string."""
     counts: dict[str, int] = next((result["parameters"] for result in runs if result["parameters"]), {})
     return " + ".join(f"{count / 1e6:.2f}" for count in counts.values())
 

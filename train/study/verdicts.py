@@ -14,7 +14,7 @@ NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 @dataclass(frozen=True)
 class Comparison:
-    """One part of a claim."""
+    """One comparison that a claim consists of, with its estimate, p value and verdict."""
 
     what: str  # "hspcgan − galip" or "hspcgan"
     figure: str
@@ -33,7 +33,7 @@ class Judged:
 
     @property
     def verdict(self) -> Verdict:
-        """Held if every comparison is held, not held if any is not held, otherwise undecided."""
+        """The verdict of the claim: "held" if every comparison is held, "not held" if any is not, else "undecided"."""
         return statistics.of_all([one.verdict for one in self.comparisons])
 
 
@@ -109,5 +109,5 @@ def _pairs(n: int, config: StudyConfig) -> str:
 
 
 def row_estimates(config: StudyConfig, results: Results, figures: Sequence[str]) -> dict[str, dict[str, Estimate]]:
-    """Returns mean and interval over the seeds, for every row and metric."""
+    """Returns the mean over the seeds with its interval, for every row and metric."""
     return {row: {figure: _mean(results, row, figure, config) for figure in figures} for row in config.rows}
