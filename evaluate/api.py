@@ -21,7 +21,7 @@ def draw_texts(
     """Draws images uint8 [N, H, W, 3] for N captions, identical to those that `hspcgan sample` writes.
 
     Args:
-        checkpoint: a run, a checkpoint folder, or a shipped name.
+        checkpoint: a run, a checkpoint folder, or the name of a shipped checkpoint.
         device: auto, cpu or cuda.
 
     Raises:
@@ -37,7 +37,7 @@ def score_folder(
     """Scores a folder of PNGs, each named after its caption id, like `hspcgan evaluate --images`.
 
     Args:
-        manifest: path or shipped name; its `evaluate` section selects captions, scorers and metrics.
+        manifest: path or name of a shipped manifest; its `evaluate` section selects captions, scorers and metrics.
         overrides: such as "evaluate.samples=100".
         label: name of the result; by default the name of the folder.
 

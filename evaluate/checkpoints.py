@@ -1,4 +1,4 @@
-"""Finds and opens checkpoints by run, checkpoint folder or shipped name; reads their parser and template settings."""
+"""Finds and opens checkpoints (runs, checkpoint folders, shipped ones); reads their parser and template settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from hspcgan.pipeline.stages.encode import EncodeConfig, Templates
 def find_checkpoint(name: str | Path) -> Path:
     """Returns the folder of a checkpoint.
 
-    `name` is a checkpoint folder, a run (whose latest checkpoint is used), RUN/checkpoints/best, or a shipped name.
+    `name` is a checkpoint folder, a run (its latest checkpoint is used), RUN/checkpoints/best, or the name of a shipped
+    checkpoint.
     UserError if there is no such checkpoint.
     """
     path = Path(name)
@@ -41,8 +42,8 @@ def find_checkpoint(name: str | Path) -> Path:
         found = weights_path(str(name))
     except ValueError as error:
         raise UserError(
-            f"no checkpoint {str(name)!r}: give a run of `hspcgan train`, a checkpoint folder, or the shipped "
-            "toy-hspcgan"
+            f"no checkpoint {str(name)!r}: give a run folder from `hspcgan train`, a checkpoint folder, or the "
+            "shipped toy-hspcgan"
         ) from error
     if not (found / CARD).is_file():
         raise UserError(
@@ -57,8 +58,9 @@ def open_checkpoint(
 ) -> Loaded:
     """Opens the networks of a checkpoint.
 
-    The CLIP is `clip` or the file `clip_path` (path or shipped name), if one of them is given; otherwise the file that
-    the card names or, if that file is missing, the shipped CLIP of the same name. Raises UserError as `load` does.
+    The CLIP is `clip` or the file `clip_path` (a path or the name of shipped weights), if one of them is given;
+    otherwise the file that the checkpoint's card names or, if it is missing, the shipped CLIP of the same name. Raises
+    UserError as `load` does.
     """
     path = find_checkpoint(name)
     clip_file = _found_clip(path) if clip_path is None else weights_path(clip_path)
@@ -81,7 +83,7 @@ class TextSettings:
 def text_settings(checkpoint: Path) -> TextSettings:
     """Reads the settings from the checkpoint's card (`extra.texts`), or from the manifest of its run folder.
 
-    UserError if neither has them, since captions that are parsed or worded differently give different images.
+    UserError if neither has them, since the same captions give different images with other settings.
     """
     texts = read_card(checkpoint).get("extra", {}).get("texts") or {}
     if texts.get("parse") and texts.get("templates"):
@@ -91,8 +93,8 @@ def text_settings(checkpoint: Path) -> TextSettings:
     resolved = checkpoint.resolve().parent.parent / "manifest.yaml"
     if not resolved.is_file():
         raise UserError(
-            f"{checkpoint / CARD} has no extra.texts (how captions were parsed and worded), and {resolved} is "
-            "missing; keep the checkpoint in its run folder"
+            f"{checkpoint / CARD} has no extra.texts (parser and template settings), and {resolved} is missing; move "
+            "the checkpoint back to its run folder"
         )
     manifest = load_manifest(str(resolved))
     templates = manifest.section("encode", EncodeConfig).templates

@@ -1,4 +1,4 @@
-"""The commands `hspcgan evaluate`, `reference`, `compare`, `table` and `report`; each calls one function."""
+"""The commands `hspcgan evaluate`, `reference`, `compare`, `table` and `report`."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ override_option = click.option(
 @click.command()
 @click.argument("manifest")
 @click.option("--checkpoint", "checkpoints", multiple=True, metavar="PATH",
-              help="A label from evaluate.checkpoints, a run, a checkpoint folder or a shipped name; repeatable. "
-              "Default: evaluate.checkpoints, or the latest checkpoint of the run.")  # fmt: skip
+              help="Checkpoint to score: a label from evaluate.checkpoints, a run, a checkpoint folder or a shipped "
+              "checkpoint's name; repeatable. Default: evaluate.checkpoints, or the run's latest.")  # fmt: skip
 @click.option("--images", multiple=True, metavar="FOLDER", type=click.Path(file_okay=False, exists=True),
               help="Folder of PNGs named after their caption ids, e.g. from another model; repeatable.")  # fmt: skip
 @click.option("--untrained", is_flag=True, help="Score the generator with its initial weights, before any training.")
-@click.option("--real", is_flag=True, help="Score real images, whose FID and KID are the floor: the lowest to expect.")
+@click.option("--real", is_flag=True, help="Score real images; their FID and KID are the lowest values to expect.")
 @click.option("--label", metavar="NAME", help="Name of the result, if only one subject is scored.")
 @click.option("--only", multiple=True, metavar="METRIC", help="Compute and check only this metric; repeatable.")
 @click.option("--keep-images", is_flag=True, help="Write every image as RUN/evaluation/images/LABEL/CAPTION_ID.png.")
 @click.option("--update", is_flag=True,
-              help="Write the measured values and what they depend on into the manifest.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print only one JSON object on standard output.")
+              help="Write the measured values and evaluate.lock into the manifest, as new expectations.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on standard output.")
 @click.option("--junit", type=OutFile, metavar="FILE", help="Write the verdicts to this file as JUnit XML.")
 @click.option("--markdown", type=OutFile, metavar="FILE", help="Write a Markdown summary to this file, e.g. for CI.")
 @override_option
@@ -50,7 +50,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
              junit: Path | None, markdown: Path | None, overrides: tuple[str, ...], dry_run: bool) -> None:  # fmt: skip
     """Score images as a manifest specifies, and compare the values with its expectations.
 
-    MANIFEST is a path or a shipped name.
+    MANIFEST is the path of a YAML file or the name of a shipped manifest.
 
     Writes RUN/evaluation/LABEL.json, .png and .parquet. The exit code is 1 if a value is outside its bounds, 3 if
     inputs do not match or a checkpoint cannot be scored.
@@ -97,7 +97,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
 
 
 def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
-    """Returns everything that is printed after an evaluation."""
+    """Returns the text that is printed after an evaluation: metrics, progress, files, verdicts and errors."""
     from hspcgan.evaluate.results.terminal_text import closing_lines, figure_table, progress_lines
     from hspcgan.evaluate.verdict.expectations import verdict_table
 
@@ -155,7 +155,8 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
 @click.argument("a", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("b", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--captions", type=click.IntRange(0), default=3, show_default=True,
-              help="Number of captions to show with the largest losses, and with the largest gains.")  # fmt: skip
+              help="Number of captions to show with the largest decrease from A to B, and with the largest "
+              "increase.")  # fmt: skip
 def compare(a: Path, b: Path, captions: int) -> None:
     """Compare two results caption by caption.
 
@@ -177,7 +178,7 @@ def compare(a: Path, b: Path, captions: int) -> None:
               show_default=True, help="Format of the table.")  # fmt: skip
 @click.option("--out", type=OutFile, help="File to write; default: standard output.")
 def table(results: tuple[Path, ...], published: str | None, form: str, out: Path | None) -> None:
-    """Write results as a table, with or without published rows.
+    """Write a table of results and, with --published, of the values in the paper.
 
     Each RESULT.json is a file RUN/evaluation/LABEL.json.
     """
@@ -185,7 +186,7 @@ def table(results: tuple[Path, ...], published: str | None, form: str, out: Path
     from hspcgan.model.common.files import write_whole
 
     if not results and published is None:
-        raise click.UsageError("give a RESULT.json, or --published cub or coco")
+        raise click.UsageError("the table has no rows; give a RESULT.json, --published cub or --published coco")
     text = as_text(results_table(results, published), form)
     if out is None:
         echo(text, nl=False)

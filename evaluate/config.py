@@ -58,7 +58,7 @@ class Settings(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     samples: int = Field(description="Number of images scored.")
     split: str = Field(description="Split of the captions.")
     reference: str = Field(description="Split of the real reference images, or reference file.")
-    caption: str = Field(description="How the caption of each image is selected: keyed or first.")
+    caption: str = Field(description="How one caption of each image is selected: keyed or first.")
     seed: int = Field(description="Seed for images, captions and noise.")
 
 
@@ -67,11 +67,11 @@ class Lock(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
     settings: Settings = Field(description="Settings that metric values depend on.")
     cache: dict[str, str] = Field(
-        description="sha256 of the cache contents that are read: images, captions, concepts, CLIP."
+        description="sha256 of the cache contents that an evaluation reads: images, captions, concepts, CLIP."
     )
     scorers: dict[str, str] = Field(description="Scorer → sha256 of its weights.")
     metrics: dict[str, int] = Field(description="Metric → version.")
-    checkpoints: dict[str, str] = Field({}, description="Label in evaluate.checkpoints → sha256 of its weights.")
+    checkpoints: dict[str, str] = Field({}, description="Label of a checkpoint → sha256 of its weights.")
 
 
 class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
@@ -81,7 +81,8 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         None,
         ge=2,
         le=10_000_000,
-        description="Number N of images to score, and also of real reference images; if absent, half of the split.",
+        description="Number N of images to score, and of real reference images; if absent, half of the images of the "
+        "split.",
     )
     split: str = Field("test", description="Split of the cache to take captions from.")
     reference: str | None = Field(
@@ -96,7 +97,8 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     )
     caption: Literal["first", "keyed"] = Field(
         "keyed",
-        description="Which caption of an image to draw. keyed: selected by a hash of seed and key; first: the first.",
+        description="How one caption of each image is selected. keyed: by a hash of seed and image key; first: the "
+        "first caption of the image.",
     )
     seed: int = Field(
         0, ge=0, le=2**63 - 1, description="Seed for the choice of images and captions, and for the noise."
@@ -104,7 +106,8 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     scorers: dict[str, str] = Field(
         {"held-out": "toy-scorer", "trainer": "toy-clip"},
         min_length=1,
-        description="Label of a scorer, used in the names of its values → CLIP weights: a shipped name or a path.",
+        description="Scorer: label (used in the names of metric values) → CLIP weights, as a path or the name of "
+        "shipped weights.",
     )
     metrics: tuple[str, ...] = Field(
         DEFAULT_METRICS, min_length=1, description=f"Metrics to compute; available: {', '.join(METRICS)}."
@@ -112,7 +115,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     inception: str | None = Field(
         None,
         description="Folder with inception-2015-12-05.pt, for FID and KID as in publications; if absent, weights/ and "
-        "clean-fid's folder are searched; if neither has the file, values by Inception are omitted.",
+        "clean-fid's folder are searched; if neither has the file, no metrics are computed with Inception.",
     )
     inception_mode: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = Field(
         "clean",
@@ -125,7 +128,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         24,
         ge=1,
         le=10_000,
-        description="Number of images to show in the grid and the report, counted from the first image.",
+        description="Number of images that the grid and the report show: the first ones that were selected.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto selects cuda if there is a GPU.")
     published: dict[str, float] = Field(
@@ -135,16 +138,19 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     )
     checkpoints: dict[str, str] = Field(
         {},
-        description="Label → checkpoint (run, checkpoint folder or shipped name); scored if no --checkpoint is given.",
+        description="Checkpoints to score if no option selects others: label → run, checkpoint folder or name of a "
+        "shipped checkpoint.",
     )
     expect: dict[str, Bound | dict[str, Bound]] | None = Field(
         None,
-        description="Name of a metric value, or its beginning (`fid/held-out-clip`) → bounds for every checkpoint; or "
-        "checkpoint label → such names with bounds for this checkpoint. A value out of bounds gives exit code 1.",
+        description="Bounds for every checkpoint: name of a metric value, or the beginning of the name "
+        "(`fid/held-out-clip`) → bounds. Bounds for one checkpoint: its label → {name → bounds}. A value out of bounds "
+        "gives exit code 1.",
     )
     lock: Lock | None = Field(
         None,
-        description="Data, weights and settings that the expected values were measured with; a difference is an error.",
+        description="Data, weights and settings that the expected values were measured with; if they differ from those "
+        "of an evaluation, it stops with an error.",
     )
 
     @field_validator("metrics")
@@ -158,7 +164,10 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     @field_validator("expect", mode="before")
     @classmethod
     def _typed(cls, expect: Any) -> Any:
-        """Validates each entry as a bound or as a checkpoint label with bounds; problems are reported for that type."""
+        """Validates each entry as a bound or as the bounds of a checkpoint.
+
+        pydantic alone would report errors for both types.
+        """
         if not isinstance(expect, dict):
             return expect
         typed: dict[str, Any] = {}
@@ -170,7 +179,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
             if unknown or not value:
                 raise UserError(
                     f"{name!r} is neither the name of a metric value ({', '.join(METRICS)}) nor a checkpoint label "
-                    f"with such values{f'; unknown: {unknown}' if unknown else ''}"
+                    f"with bounds for metric values{f'; unknown: {unknown}' if unknown else ''}"
                 )
             typed[name] = {figure: _bound((name, figure), bound) for figure, bound in value.items()}
         return typed
@@ -184,7 +193,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         return named
 
     def expected_of(self, label: str) -> dict[str, Bound]:
-        """Returns the bounds for a checkpoint by metric name; its own bounds override those for every checkpoint."""
+        """Returns bounds by metric name: those for every checkpoint, overridden by those for the checkpoint `label`."""
         expect = self.expect or {}
         shared = {name: bound for name, bound in expect.items() if isinstance(bound, Bound)}
         own = expect.get(label)
@@ -192,7 +201,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
 
 
 def _bound(where: tuple[str, ...], value: Any) -> Bound:
-    """Validates a bound of `expect`; problems are reported with keys that begin with `where`."""
+    """Validates a bound of `expect`; `where` is the beginning of the keys in error messages."""
     try:
         return Bound.model_validate(value)
     except ValidationError as error:
@@ -204,5 +213,5 @@ def _bound(where: tuple[str, ...], value: Any) -> Bound:
 
 
 def metric_of(figure: str) -> str:
-    """Returns the metric in the name of a value: 'attribute_accuracy' for 'attribute_accuracy.place/held-out/…'."""
+    """Extracts the metric from the name of a value: 'attribute_accuracy.place/held-out/…' → 'attribute_accuracy'."""
     return figure.split("/")[0].split(".")[0]

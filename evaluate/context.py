@@ -1,4 +1,4 @@
-"""The context that all subjects of an evaluation share: selected captions and real images, scorers, the frozen CLIP."""
+"""Loads the inputs of an evaluation, which all subjects share: selected captions, real images, scorers, frozen CLIP."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FOLDER = "evaluation"  # subfolder of a run
 
 @dataclass
 class EvaluationContext:
-    """Everything that the stages of an evaluation share; built by `prepare`."""
+    """The inputs that all stages and subjects of an evaluation share; built by `prepare`."""
 
     manifest: Manifest
     config: EvaluateConfig
@@ -72,7 +72,7 @@ class EvaluationContext:
 
     @property
     def kept(self) -> Path:
-        """The folder for generated batches and features, shared by all subfolders."""
+        """The folder that stores generated batches, features and scores; it is the same for every `subfolder`."""
         return self.manifest.run / FOLDER / "kept"
 
     @cached_property
@@ -95,22 +95,22 @@ class EvaluationContext:
 
     @cached_property
     def contents(self) -> dict[str, str]:
-        """sha256 of the cache contents that are read, as stored in evaluate.lock."""
+        """sha256 of each kind of cache content that the evaluation reads, as stored in evaluate.lock."""
         return contents(self.cache, self.selection, self.ids, self.texts)
 
     def captions(self, count: int) -> list[dict[str, Any]]:
-        """Returns the first selected rows of captions.parquet, with concepts and graph."""
+        """Returns the first `count` selected rows of captions.parquet, with concepts and graph."""
         return self.cache.captions_at(self.selection.caption_rows[:count]).to_pylist()
 
     def reference_features(self, scorer: Scorer) -> np.ndarray:
-        """Returns features float32 [N, d] of the real reference images. UserError if a reference file lacks them."""
+        """Returns features float32 [N, d] of the real reference images. UserError if the reference file has none."""
         if self.reference_file is not None:
             return self.reference_file.features_of(scorer)
         return self.features.of(RealImages(self.cache, self.selection.reference_rows), scorer, "reference:")
 
     @property
     def reference_key(self) -> str:
-        """Key of the real reference images, or of the reference file."""
+        """A hash of the real reference images, or of the reference file, for the keys of stored scores."""
         if self.reference_file is not None:
             return self.reference_file.sha256
         return RealImages(self.cache, self.selection.reference_rows).key
@@ -129,7 +129,7 @@ class EvaluationContext:
 
 
 def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = ()) -> EvaluationContext:
-    """Loads and checks everything that the manifest names, before anything is drawn. UserError if they do not match.
+    """Loads the cache, scorers and reference of a manifest. UserError if one is missing or they do not match.
 
     `validation`: use the captions of `evaluate.validation`, with which the trainer selects its best checkpoint.
     `only`: the metrics to compute and check instead of those in the manifest.
@@ -187,7 +187,7 @@ def _for_validation(config: EvaluateConfig, cache: Cache) -> tuple[EvaluateConfi
     if not len(cache.split_rows(split)):
         if config.validation is not None:
             raise UserError(
-                f"evaluate.validation is {split!r}, but {cache.path} has no image in this split; set another one"
+                f"evaluate.validation is {split!r}, but {cache.path} has no image in this split; set another split"
             )
         note = f"no val split in {cache.path}: the best checkpoint is selected with captions of split {config.split}"
         return config, note

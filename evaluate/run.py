@@ -1,4 +1,4 @@
-"""Runs an evaluation, one subject at a time: draw → features → score → verdict; results of stages are kept and reused.
+"""Runs an evaluation, one subject at a time: draw → features → score → verdict; stores and reuses stage results.
 
 Writes for each subject RUN/evaluation/LABEL.json (metrics, verdicts, provenance), LABEL.png (the first images next to
 real images) and LABEL.parquet (one row per caption and scorer).
@@ -55,7 +55,7 @@ class Result:
 
 @dataclass
 class Scores:
-    """Results of the metrics: named values, and the values of single captions."""
+    """Results of the metrics: values with full names, and the measurements with values per caption."""
 
     figures: list[Figure]
     rows: list[tuple[str, str, Measured]]  # (metric, scorer, measured)
@@ -84,7 +84,7 @@ def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_image
 
 
 def _real_figures(context: EvaluationContext) -> list[Figure]:
-    """Returns the metric values of real images; empty if scores are not kept, to avoid computing them every time."""
+    """Returns the metric values of real images; empty if scores are not stored, since computing them takes time."""
     return score(context, Drawings(context, Subject(REAL, REAL))).figures if context.keep_drawn else []
 
 
@@ -102,7 +102,7 @@ def _score(context: EvaluationContext, subject: Subject, real: list[Figure], kee
     log.info("%s: %d %s", subject.label, len(context.ids), "real images" if subject.kind == REAL else "images")
     _draw_all(drawings, context)
     drawn = time.perf_counter()
-    log.info("%s: scoring by %s", subject.label, ", ".join(tower.label for tower in context.towers))
+    log.info("%s: scoring with %s", subject.label, ", ".join(tower.label for tower in context.towers))
     scores = score(context, drawings)
     verdicts = judge(scores.figures, _expected(context, subject)) if subject.judged else []
     timings = {"draw_sec": round(drawn - began, 2), "score_sec": round(time.perf_counter() - drawn, 2)}
@@ -122,7 +122,7 @@ def _score(context: EvaluationContext, subject: Subject, real: list[Figure], kee
 
 
 def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, path: Path) -> dict[str, Any]:
-    """Writes LABEL.extremes.png (best and worst) and LABEL.edits.png (edited captions); returns their captions."""
+    """Writes LABEL.extremes.png (best and worst images) and LABEL.edits.png; returns the captions in both."""
     found = record.extremes(context, scores.rows)
     if found:
         write_whole(path.with_suffix(".extremes.png"), record.extremes_picture(context, drawings.images, found))

@@ -43,7 +43,7 @@ class Scorer(Protocol):
 
 
 class TextScorer(Scorer, Protocol):
-    """A scorer that also maps captions into its feature space."""
+    """A scorer that also computes features of captions, in the feature space of images."""
 
     def text_features(self, texts: Sequence[str]) -> np.ndarray:
         """Computes features: captions → float32 [N, d]."""
@@ -139,7 +139,7 @@ class Inception:
 def find_inception(
     folder: str | None, mode: InceptionMode = "clean", device: torch.device | str = "cpu"
 ) -> tuple[Inception | None, str]:
-    """Returns the Inception scorer, or None and the reason. UserError if a given folder does not contain it."""
+    """Returns the Inception scorer, or None and the reason. UserError if `folder` is given but lacks the weights."""
     if folder is not None:
         return Inception(Path(folder), mode, device), ""
     places = (WEIGHTS, Path(tempfile.gettempdir()))  # clean-fid stores it in the latter

@@ -1,1 +1,1 @@
-"""Shipped manifests: YAML data only, addressed by name on the command line."""
+"""The shipped manifests: YAML files without code, which commands accept by name."""

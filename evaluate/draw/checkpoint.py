@@ -20,7 +20,7 @@ log = logging.getLogger("hspcgan.evaluate")
 
 @dataclass(frozen=True)
 class CheckpointChoice:
-    """The checkpoint and the device to draw with; `clip_path` replaces the CLIP file in its card if that is missing."""
+    """The checkpoint and the device to draw with; `clip_path` overrides the CLIP file that the checkpoint names."""
 
     checkpoint: str
     clip_path: str | None = None
@@ -38,7 +38,7 @@ def make_folder(out: Path) -> None:
 
 
 def open_for_texts(choice: CheckpointChoice, texts: Sequence[str]) -> tuple[Loaded, Condition]:
-    """Returns the networks on their device and one condition per caption; logs warnings from `doubts`.
+    """Returns the networks on their device and one condition per caption; logs the warnings of `doubts`.
 
     If prompts depend only on the sentence (GALIP), captions are not parsed. UserError for a caption that ingest would
     reject, for example an empty caption, and for weights that are missing or do not match.

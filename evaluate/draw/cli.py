@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options for checkpoint, device and output folder; the command receives the first two as `choice`."""
+    """Adds the options that the commands share; those for checkpoint, CLIP and device are passed as `choice`."""
 
     @functools.wraps(command)
     def drawing(checkpoint: str, clip_path: str | None, device: str, allow_unverified: bool, **rest: Any) -> None:
@@ -28,9 +28,9 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in reversed(
         (
             click.option("--checkpoint", default="toy-hspcgan", show_default=True, metavar="PATH",
-                         help="A run, a checkpoint folder, RUN/checkpoints/best or a shipped name."),
+                         help="A run, a checkpoint folder, RUN/checkpoints/best or a shipped checkpoint's name."),
             click.option("--clip", "clip_path", metavar="PATH",
-                         help="CLIP weights of the checkpoint, if the file named in its card is missing."),
+                         help="CLIP weights of the checkpoint, e.g. if the file named in its card is missing."),
             click.option("--allow-unverified", is_flag=True,
                          help="Open a TorchScript CLIP even if its sha256 is not that of an OpenAI model."),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
@@ -85,7 +85,7 @@ def sample(
     if file is not None:
         texts = (*texts, *read_texts(file))
     if not texts:
-        raise click.UsageError("give a TEXT, or --texts FILE")
+        raise click.UsageError("there are no captions; give a TEXT, or --texts FILE")
     request = Request(texts, tuple(range(seed, seed + count)), out, grid)
     _show(request.files() if dry_run else draw(request, choice))
 

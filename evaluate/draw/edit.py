@@ -18,7 +18,7 @@ from hspcgan.model.common.files import write_whole
 
 @dataclass(frozen=True)
 class Edits:
-    """A caption, word replacements to apply separately, and the noise seeds that all variants share."""
+    """A caption, the word replacements (one variant for each) and the noise seeds, which all variants share."""
 
     text: str
     replacements: tuple[tuple[str, str], ...]
@@ -64,5 +64,5 @@ def replaced(text: str, old: str, new: str) -> str:
     """Replaces `old` with `new` wherever it occurs as whole words. UserError if the caption does not contain it."""
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:
-        raise UsageError(f"--replace {old!r}: the caption {text!r} lacks these words; give words of the caption")
+        raise UsageError(f"--replace {old!r}: not in the caption {text!r}; give words from the caption")
     return changed

@@ -88,7 +88,10 @@ def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
 
 
 def _labels(request: Interpolation) -> list[str]:
-    """Returns a label per frame: each caption for its nearest frame; seeds for the first and last, if they differ."""
+    """Returns a label per frame: a caption on the frame where it is drawn, and the seeds on both ends if they differ.
+
+    Other frames have an empty label.
+    """
     labels = [""] * request.frames
     for i, text in enumerate(request.texts):
         labels[round(i * (request.frames - 1) / max(len(request.texts) - 1, 1))] = text

@@ -64,7 +64,7 @@ def pairs(canvas: np.ndarray, count: int, size: tuple[int, int]) -> tuple[np.nda
 
 
 def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 4) -> np.ndarray:
-    """Arranges images uint8 [N, H, W, 3], enlarged to a width of at least LEAST, above their captions → uint8 HWC."""
+    """Arranges images uint8 [N, H, W, 3] in a grid, each above its caption → uint8 HWC; enlarges small images."""
     n, height, width, _ = images.shape
     factor = max(1, -(-LEAST // width))
     tile = (width * factor, height * factor)

@@ -16,7 +16,7 @@ from hspcgan.pipeline.concepts import Parser
 
 
 def clean_texts(texts: Sequence[str]) -> list[str]:
-    """Returns each caption as ingest would store it. UserError with its number if ingest would reject it."""
+    """Returns each caption as ingest would store it. UserError with the caption's number if ingest would reject it."""
     from hspcgan.pipeline.stages.caption_text import clean_caption
 
     clean = []
@@ -24,7 +24,7 @@ def clean_texts(texts: Sequence[str]) -> list[str]:
         try:
             clean.append(clean_caption(text))
         except ValueError as error:
-            raise UserError(f"caption {number} of {len(texts)}: {error}; describe what to draw in words") from error
+            raise UserError(f"caption {number} of {len(texts)}: {error}; describe the image in words") from error
     return clean
 
 

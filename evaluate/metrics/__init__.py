@@ -1,4 +1,4 @@
-"""The registry of metrics, read by config, run and report: a new metric needs one file and one entry here."""
+"""The registry of metrics, used by config, run and report. To add a metric, add one file and one entry here."""
 
 from __future__ import annotations
 

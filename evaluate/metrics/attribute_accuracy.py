@@ -1,4 +1,4 @@
-"""Tests whether an image shows what its caption names: a scorer chooses between the caption and wrong versions of it.
+"""Tests whether images show the attributes in their captions: a scorer compares each caption with wrong versions.
 
 A wrong version differs in one word or phrase: another colour, the other size or beak length, another place or
 relation, or an omitted object. A choice is right if the image is closest to the caption itself. The score of real
@@ -39,7 +39,7 @@ _THERE = re.compile(rf"^there is an? (?:(?:{_COLOUR}) )?\w+ (?:{'|'.join(RELATIO
 
 @dataclass(frozen=True)
 class Named:
-    """An attribute that a caption names and that an image can show incorrectly."""
+    """An attribute in a caption, and the wrong versions of the caption for it."""
 
     kind: str  # one of KINDS
     word: str  # such as red, small, branch, beside, crest
@@ -48,7 +48,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Choice:
-    """One choice: whether the caption in row `row` scores above all wrong versions for one named attribute."""
+    """The scorer's choice for one attribute of caption `row`; right if the caption scores above all wrong versions."""
 
     row: int
     kind: str
@@ -57,7 +57,7 @@ class Choice:
 
 
 def named_things(text: str) -> Iterator[Named]:
-    """Returns every attribute that a caption names.
+    """Yields every attribute in a caption, with the wrong versions of the caption.
 
     "a small bird flies in the sky" → ("size", "small", ["a large bird flies in the sky"]),
     ("place", "sky", ["a small bird is perched on a branch", …]).
@@ -81,9 +81,9 @@ def named_things(text: str) -> Iterator[Named]:
 
 
 def attribute_accuracy(seen: Seen) -> list[Measured]:
-    """Returns the share of correct choices, separately for each kind of attribute in the captions.
+    """Returns one value per kind of attribute: the share of correct choices.
 
-    The stored table has the share of each caption, and its choices in the column `attributes`.
+    The result table stores this share for each caption, and the choices in the column `attributes`.
     """
     found = _choices(seen)
     by_kind = [_of_kind(kind, [one for one in found if one.kind == kind]) for kind in KINDS]
@@ -107,7 +107,7 @@ def caption_accuracy(seen: Seen) -> list[Measured]:
 def choices(
     images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
 ) -> Iterator[Choice]:
-    """Yields a choice for each named attribute; arguments as in `version_scores`."""
+    """Yields a choice for each attribute in each caption; the arguments are those of `version_scores`."""
     for row, thing, scores in version_scores(images, captions, text_features):
         yield Choice(row, thing.kind, thing.word, bool(scores[0] > scores[1:].max()))
 
@@ -115,7 +115,7 @@ def choices(
 def version_scores(
     images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
 ) -> Iterator[tuple[int, Named, np.ndarray]]:
-    """Yields for each named attribute: caption row, attribute, and scores of the caption and its wrong versions.
+    """Yields for each attribute: caption row, attribute, and the scores of the caption and of its wrong versions.
 
     Args:
         images: image features [N, d]; row i belongs to captions[i].
@@ -139,7 +139,7 @@ def _choices(seen: Seen) -> list[Choice]:
 
 
 def _of_kind(kind: str, found: Sequence[Choice]) -> Measured | None:
-    """Returns the share of correct choices of one kind, and in `rows` the share per caption; None without choices."""
+    """Returns the share of correct choices of one kind (per caption in `rows`); None if there are no choices."""
     if not found:
         return None
     by_row: dict[int, list[bool]] = {}
@@ -158,7 +158,7 @@ def _with_article(article: str | None, colour: str) -> str:
 
 
 def _without(text: str, thing: str) -> str | None:
-    """Returns the caption without its mention of an object; None if it does not mention the object.
+    """Removes an object from a caption; returns None if the caption does not contain the object.
 
     "a red bird with a crest and blue wings" → "a red bird with blue wings";
     "there is a nest under the small bird" → "the small bird".

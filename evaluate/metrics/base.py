@@ -38,7 +38,7 @@ class Seen:
         return self.texts(texts)
 
     def once(self, key: str, compute: Callable[[], Any]) -> Any:
-        """Returns the result of `compute` for a key; it is computed once and then reused."""
+        """Returns the result of `compute`, which is called only once per key."""
         if key not in self._once:
             self._once[key] = compute()
         return self._once[key]
@@ -64,9 +64,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Metric:
-    """A registry entry: the pure function that computes the metric, and the facts that config, run and report use.
+    """A registered metric: the function that computes it, and its properties for config, run and report.
 
-    Increase `version` whenever the same images get a different value than before; older expectations are then rejected.
+    Increase `version` if a change gives the same images another value; older expectations are then rejected.
     """
 
     measure: Callable[[Seen], list[Measured]]

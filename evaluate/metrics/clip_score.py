@@ -1,4 +1,4 @@
-"""Metrics from a CLIP that reads image and caption: raw cosine, and retrieval of an image's own caption."""
+"""Metrics from a CLIP that reads image and caption: raw cosine, and R-precision (retrieval of the right caption)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def clip_score(seen: Seen) -> list[Measured]:
 
 
 def r_precision(seen: Seen) -> list[Measured]:
-    """Returns the share of images whose own caption ranks first of 100 (R-precision with R = 1, as in AttnGAN)."""
+    """Returns the share of images whose caption ranks first among 100 (R-precision with R = 1, as in AttnGAN)."""
     found = ranks(seen.images, seen.text_features(seen.captions), seen.captions, CANDIDATES)
     share = intervals.share({row: rank == 1 for row, rank in enumerate(found.tolist())})
     return [replace(share, details={"rank": dict(enumerate(found.tolist()))})]
 
 
 def ranks(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candidates: int) -> np.ndarray:
-    """Returns int [N]: the rank, by cosine, of each image's own caption among it and the `candidates - 1` next rows.
+    """Returns int [N]: the rank of each image's caption by cosine, compared with the next `candidates - 1` captions.
 
-    Rank 1 is best. The rows wrap around; captions equal to the image's own are ignored, and different captions with
-    an equal score count as better.
+    Rank 1 is best. The first row follows the last row. Captions with the same text as the image's caption are ignored;
+    other captions with an equal score count as better.
     """
     own, words = cosine(images, texts), np.array(captions, dtype=object)
     better = np.zeros(len(texts), dtype=np.int64)

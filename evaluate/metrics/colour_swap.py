@@ -1,4 +1,4 @@
-"""Tests the colours of an image: it must score higher with its caption than with a copy that has one colour swapped."""
+"""Tests the colours of images: an image must score higher with its caption than if one colour in it is swapped."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def colour_swap(seen: Seen) -> list[Measured]:
 
 
 def swap_colour(text: str, variant: int = 0) -> str | None:
-    """Returns the caption with one of its colours replaced with a colour that it does not name; corrects 'a' and 'an'.
+    """Replaces one colour in a caption with a colour that the caption does not contain; corrects 'a' and 'an'.
 
-    The choice of colours depends only on caption and variant. None if the caption names no colour or all colours.
+    The choice of colours depends only on caption and variant. None if the caption contains no colour or all colours.
     "a red bird with an orange beak" → for instance "a red bird with a blue beak".
     """
     found = list(_SPELLED.finditer(text))

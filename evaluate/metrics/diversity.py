@@ -1,4 +1,7 @@
-"""Measures how much images from one caption vary with the noise, for comparison with real scenes for one caption."""
+"""Measures how much the images of one caption differ if only the noise differs.
+
+The value of real images is that of other toy scenes which match the same caption.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def pixel_deviation(images: np.ndarray) -> float:
 
 
 def diversity(seen: Seen) -> list[Measured]:
-    """Returns the mean `pixel_deviation` of captions; `extra["variations"]` yields uint8 [S, H, W, 3] per caption."""
+    """Returns the mean of `pixel_deviation` over captions; `extra["variations"]` has uint8 [S, H, W, 3] per caption."""
     variations = seen.extra.get("variations")
     if variations is None:
         return []

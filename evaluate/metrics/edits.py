@@ -28,13 +28,13 @@ class EditedPairs:
 
 
 def edit_consistency(seen: Seen) -> list[Measured]:
-    """Returns the metric's four parts; `stayed` is missing if no caption names anything besides the edited colour.
+    """Returns the four parts of the metric; `stayed` is missing if no caption has attributes besides the edited colour.
 
-    followed: share of edits after which each image is closer to its own caption than to the other caption.
+    followed: share of edits for which both images are closer to the caption they were drawn from than to the other.
     direction: cosine between image difference and caption difference (Gal et al. 2022, directional similarity).
-    stayed: share of edits after which the scorer chooses the same version of everything else that the caption names
-    (the same colour, place …) for both images; captions that name nothing else do not count.
-    kept: cosine of the two images; 1 is no change at all, so interpret it together with the other parts.
+    stayed: share of edits for which the scorer chooses the same versions of all other attributes (colour, place …) for
+    both images; captions without other attributes do not count.
+    kept: cosine of the two images; it is 1 if the image does not change, so interpret it together with the other parts.
     """
     pairs: EditedPairs | None = seen.extra.get("edits")
     if pairs is None or not len(pairs.before):
@@ -54,7 +54,7 @@ def edit_consistency(seen: Seen) -> list[Measured]:
 
 
 def _stayed(pairs: EditedPairs, seen: Seen) -> dict[int, bool]:
-    """Returns for each edit whether the scorer chooses the same version of everything else before and after."""
+    """Returns for each edit whether the scorer makes the same choices before and after it for all other attributes."""
     before = version_scores(pairs.before, pairs.before_texts, seen.text_features)
     after = version_scores(pairs.after, pairs.after_texts, seen.text_features)
     rows: dict[int, bool] = {}
@@ -72,5 +72,5 @@ def _cosine_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _no_rows(measured: Measured) -> Measured:
-    """Returns a copy without `rows`, because rows here are edits, not scored captions."""
+    """Returns a copy without `rows`, which must be numbers of captions; here they are numbers of edits."""
     return Measured(measured.value, measured.n, measured.se, measured.low, measured.high, measured.part)

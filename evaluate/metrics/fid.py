@@ -36,16 +36,16 @@ def kid(seen: Seen) -> list[Measured]:
 
 
 def method() -> str:
-    """Describes the method; the description is part of the identity of a metric value."""
+    """Returns a description of the method; it is part of the full name of a metric value (as a hash)."""
     return f"clean-fid {version('clean-fid')}; uint8 as PNG"
 
 
 def frechet(features: np.ndarray, reference: np.ndarray) -> float:
     """Returns the Fréchet distance of two feature sets [N, d] as Gaussians, by clean-fid's `frechet_distance`.
 
-    UserError for fewer than two rows, which have no covariance, and for features without a real distance. Covariances
-    of too few images are singular: SciPy's warning and clean-fid's line about that are not shown, because the result
-    of an evaluation has its own (`results.record.warnings`).
+    UserError for fewer than two rows, which have no covariance, and if the distance is not a real number. If there are
+    too few images, covariances are singular; the warnings of SciPy and clean-fid about this are not shown, because an
+    evaluation prints a warning (`results.record.warnings`).
     """
     from cleanfid.fid import frechet_distance
 
@@ -55,7 +55,7 @@ def frechet(features: np.ndarray, reference: np.ndarray) -> float:
         try:
             return float(frechet_distance(*_moments(features), *_moments(reference)))
         except ValueError as error:
-            raise UserError(f"the features have no Fréchet distance ({error}); check the images") from error
+            raise UserError(f"the Fréchet distance cannot be computed ({error}); check the images") from error
 
 
 def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 
 def _centred(rows: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields the centred rows in float64, BLOCK at a time: a complete copy would need more memory than the images."""
+    """Yields the centred rows in float64, BLOCK at a time, because a complete copy would need too much memory."""
     return (rows[start : start + BLOCK].astype(np.float64) - mean for start in range(0, len(rows), BLOCK))
 
 
@@ -88,7 +88,7 @@ def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _triangular(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Returns the centred rows; for more than d rows, the factor R [d, d] of a QR decomposition in blocks."""
+    """Returns the centred rows or, if there are more than d rows, the factor R [d, d] of their QR decomposition."""
     if len(rows) <= rows.shape[1]:
         return rows - mean
     found = np.zeros((0, rows.shape[1]))
@@ -143,7 +143,7 @@ def progress(untrained: float, trained: float, floor: float) -> float | None:
 
 
 def _check(features: np.ndarray, reference: np.ndarray) -> None:
-    for name, rows in (("features", features), ("reference", reference)):
+    for name, rows in (("features", features), ("reference features", reference)):
         if rows.ndim != 2 or len(rows) < 2:
             raise UserError(f"{name} have shape {rows.shape}; a distance needs [N, d] with N ≥ 2")
     if features.shape[1] != reference.shape[1]:

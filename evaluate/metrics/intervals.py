@@ -1,7 +1,7 @@
-"""Standard errors and 95 % intervals of values.
+"""Computes standard errors and 95 % intervals of means, shares and distances.
 
-Means get a bootstrap interval, shares a Wilson interval, and distances between sets a delete-half jackknife. Distances
-get no bootstrap, because duplicate images make a set narrower than it is, which increases FID and KID.
+Means have a bootstrap interval, shares a Wilson interval, and distances between sets a delete-half jackknife interval.
+A bootstrap is not used for distances, because it duplicates images, which increases FID and KID.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SUBSETS = 100
 
 
 def mean(rows: Mapping[int, float], part: str = "") -> Measured:
-    """Returns the mean of values given by caption row, with the 95 % percentile bootstrap interval (Efron 1979)."""
+    """Returns the mean of `rows` (caption row → value), with the 95 % percentile bootstrap interval (Efron 1979)."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, rng = len(values), np.random.default_rng(0)
     together = max(1, DRAWN // n)  # resamples at a time, so that memory does not grow with n
@@ -30,7 +30,7 @@ def mean(rows: Mapping[int, float], part: str = "") -> Measured:
 
 
 def share(rows: Mapping[int, bool], part: str = "") -> Measured:
-    """Returns the share of rows that are true, with Wilson's interval (1927), such as 98.0 to 100 % for 191 of 191."""
+    """Returns the share of rows that are true, with Wilson's interval (1927): for 191 of 191, it is 98.0 to 100 %."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, p = len(values), float(values.mean())
     centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
@@ -47,12 +47,12 @@ def distance(
     seed: int = 0,
     most: int | None = None,
 ) -> Measured:
-    """Returns a distance of two sets [N, d] and [R, d] with its interval; `value` is the distance of the whole sets.
+    """Returns `value`, the distance of the sets `a` [N, d] and `b` [R, d], with its standard error and interval.
 
     Uses a delete-d jackknife (Shao and Wu 1989): the standard deviation of the distance over random subsets of m of n
-    rows, drawn without replacement, times √(m / (n − m)), estimates the standard error of the whole. Subsets are halves
-    of each set, for which the factor is 1, with at most `most` rows. The interval is value ± 1.96 standard errors: how
-    much the value varies with other images, for this N.
+    rows, drawn without replacement, times √(m / (n − m)), estimates the standard error. A subset has half of the rows
+    of a set (the factor is then 1), and at most `most` rows. The interval is value ± 1.96 standard errors: how much the
+    value varies with other images, for this N.
     """
     rng = np.random.default_rng(seed)
     sizes = [len(rows) // 2 if most is None else min(len(rows) // 2, most) for rows in (a, b)]

@@ -19,27 +19,31 @@ BLOCK = 512  # rows of a distance matrix in memory at a time: 82 MB for 20,000 c
 
 
 def precision(seen: Seen) -> list[Measured]:
-    """Returns the share of images within the k-th neighbour distance of at least one real image."""
+    """Returns the share of generated images in at least one real neighbourhood (see `compare`)."""
     return [intervals.share(dict(enumerate(_compared(seen)["precision"].tolist())))]
 
 
 def recall(seen: Seen) -> list[Measured]:
-    """Returns the share of real images within the k-th neighbour distance of at least one generated image."""
+    """Returns the share of real images in at least one neighbourhood of a generated image (see `compare`)."""
     return [_without_rows(intervals.share(dict(enumerate(_compared(seen)["recall"].tolist()))))]
 
 
 def density(seen: Seen) -> list[Measured]:
-    """Returns the mean number of real neighbourhoods that contain an image, divided by k; above 1 in dense regions."""
+    """Returns the mean number of real neighbourhoods that contain a generated image, divided by k (see `compare`)."""
     return [intervals.mean(dict(enumerate(_compared(seen)["density"].tolist())))]
 
 
 def coverage(seen: Seen) -> list[Measured]:
-    """Returns the share of real images with a generated image within the distance of their k-th real neighbour."""
+    """Returns the share of real neighbourhoods that contain a generated image (see `compare`)."""
     return [_without_rows(intervals.share(dict(enumerate(_compared(seen)["coverage"].tolist()))))]
 
 
 def compare(drawn: np.ndarray, real: np.ndarray, k: int = K) -> dict[str, np.ndarray]:
-    """Returns values per generated image (precision, density, [N]) and per real image (recall, coverage, [R])."""
+    """Returns values per generated image (precision, density, [N]) and per real image (recall, coverage, [R]).
+
+    The neighbourhood of an image is the ball around it, with the distance to its k-th nearest neighbour as radius. The
+    neighbours of real images are real, those of generated images are generated.
+    """
     k = min(k, len(drawn) - 1, len(real) - 1)
     radius_drawn, radius_real = _kth_distance(drawn, k), _kth_distance(real, k)
     inside = np.zeros(len(drawn), dtype=np.int64)
@@ -57,7 +61,7 @@ def _compared(seen: Seen) -> dict[str, np.ndarray]:
 
 
 def _without_rows(measured: Measured) -> Measured:
-    """Returns a copy without `rows`, because rows here are real images, not scored captions."""
+    """Returns a copy without `rows`, which must be numbers of captions; here they are numbers of real images."""
     return Measured(measured.value, measured.n, measured.se, measured.low, measured.high)
 
 

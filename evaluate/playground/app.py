@@ -60,7 +60,7 @@ class Site:
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """Opens the first checkpoint and draws once at the start, to warm up; at the end, stops the queue's thread."""
+        """At the start, opens the first checkpoint and draws once (warm-up); at the end, stops the queue's thread."""
         warming = asyncio.ensure_future(self._warm_up())
         yield
         warming.cancel()
@@ -155,7 +155,7 @@ class Site:
             raise HTTPException(400, str(error)) from error
 
     async def _drawn(self, request: Request, state: State, wanted: Sequence[Picture]) -> list[Drawn]:
-        """Returns images from memory, or draws them at the request's turn; stops if the client disconnects."""
+        """Returns images from memory, or waits in the queue and draws them; stops if the client disconnects."""
         studio = self.checkpoints.opened(state.checkpoint)
         kept = [drawn for picture in wanted if studio and (drawn := studio.kept(picture))]
         if len(kept) == len(wanted):
@@ -174,7 +174,7 @@ class Site:
             raise HTTPException(400, str(error)) from error
 
     async def _draw(self, place: Place, studio: Studio, wanted: Sequence[Picture]) -> list[Drawn]:
-        """Draws the images, PART at a time, so that drawing can be cancelled in between."""
+        """Draws the images in groups of PART; between two groups, drawing can be cancelled."""
         drawn = {picture: kept for picture in wanted if (kept := studio.kept(picture))}
         missing = [picture for picture in wanted if picture not in drawn]
         for start in range(0, len(missing), PART):

@@ -1,4 +1,4 @@
-"""The checkpoints that the page offers, by name, and those that are open."""
+"""Lists the checkpoints that the page can use, and keeps the most recently used ones open."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Checkpoints:
     """Opens checkpoints by name. Only listed names are accepted, so that a request cannot name arbitrary paths."""
 
     def __init__(self, chosen: str | None = None, runs: Path = Path("runs"), device: str = "auto") -> None:
-        """`chosen` is listed first. UserError if it is not a checkpoint."""
+        """`chosen` becomes the first name in the list. UserError if it is not a checkpoint."""
         if chosen is not None:
             find_checkpoint(chosen)
         self._chosen, self._runs, self._device = chosen, runs, device
         self._open: OrderedDict[Path, Studio] = OrderedDict()
 
     def names(self) -> list[str]:
-        """Returns the chosen and the shipped checkpoint, and runs with a checkpoint up to three levels below `runs`."""
+        """Lists the chosen and the shipped checkpoint, and runs with a checkpoint up to three levels below `runs`."""
         pointers = [
             found for depth in ("*", "*/*", "*/*/*") for found in self._runs.glob(f"{depth}/checkpoints/latest")
         ]
@@ -32,7 +32,7 @@ class Checkpoints:
         return list(dict.fromkeys([*([self._chosen] if self._chosen else []), SHIPPED, *runs]))
 
     def opened(self, name: str) -> Studio | None:
-        """Returns the studio of a checkpoint if it is open, without waiting; else None."""
+        """Returns the `Studio` of a checkpoint if it is already open, else None; does not open it."""
         try:
             return self._open.get(find_checkpoint(name))
         except UserError:

@@ -20,7 +20,7 @@ HEADERS = {
 
 
 class Guard:
-    """Returns 403 for other hosts (DNS rebinding), other origins and embedding sites; adds security headers."""
+    """Middleware: returns 403 for other hosts (DNS rebinding), other origins and embedding; adds security headers."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.app = app

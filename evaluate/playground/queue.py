@@ -34,7 +34,7 @@ class Queue:
 
     @contextmanager
     def place(self) -> Iterator[Place]:
-        """Takes the last place in the queue, and leaves it at the end of the block. QueueFullError if it is full."""
+        """Adds a request to the queue, and removes it at the end of the block. QueueFullError if the queue is full."""
         if self.is_full:
             raise QueueFullError
         place = Place(self)
@@ -52,13 +52,13 @@ class Queue:
 
 
 class Place:
-    """A place in the queue. Steps are short, so that work stops soon after the task that awaits it is cancelled."""
+    """The place of a request in the queue. Its work is done in short steps, so that a cancelled request stops soon."""
 
     def __init__(self, queue: Queue):
         self._queue = queue
 
     async def before(self) -> AsyncIterator[int]:
-        """Yields the number of earlier requests whenever it changes, until it is this request's turn."""
+        """Yields the number of requests before this one whenever it changes, until it is this request's turn."""
         while before := self._queue._line.index(self):
             yield before
             await self._queue._moved.wait()

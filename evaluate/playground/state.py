@@ -21,7 +21,7 @@ FRAMES = 9  # in an interpolation
 
 @dataclass(frozen=True)
 class State:
-    """Caption `a`, caption `b` (can be empty), and the seeds seed … seed + count − 1, used for both captions."""
+    """Caption `a`, caption `b` (can be empty), the seeds for both (`count` seeds from `seed` on) and the checkpoint."""
 
     a: str = "a small yellow bird with a white belly is perched on a branch"
     b: str = "a small yellow bird with a red belly is perched on a branch"
@@ -102,7 +102,7 @@ def _caption(text: str, side: str) -> tuple[str, list[str]]:
     try:
         return clean_caption(text), []
     except UserError as error:
-        return text, [f"Caption {side.upper()} cannot be drawn ({error}); describe what to draw in words."]
+        return text, [f"Caption {side.upper()} cannot be drawn ({error}); describe the image in words."]
 
 
 def replacement(before: str, after: str) -> tuple[str, str]:

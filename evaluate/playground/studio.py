@@ -41,7 +41,7 @@ PART = 4  # images to draw before checking for anything else, such as a client t
 
 
 class Kept(Generic[T]):
-    """A cache of the KEPT most recently used values, by key."""
+    """A least-recently-used (LRU) cache with at most KEPT values."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[Hashable, T] = OrderedDict()
@@ -82,7 +82,7 @@ class Drawn:
 
 
 class Studio:
-    """A checkpoint with parser, scorer and caches. Except for `kept`, call methods from one thread at a time."""
+    """A checkpoint with parser, scorer and caches. Only `kept` may be called from several threads at once."""
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         self.loaded = open_checkpoint(folder)
@@ -98,7 +98,7 @@ class Studio:
         self._texts: Kept[np.ndarray] = Kept()
 
     def read(self, text: str) -> Concepts | None:
-        """Returns the concepts in a caption; None if the checkpoint builds its prompts only from the sentence."""
+        """Parses a caption and returns its concepts; None if the checkpoint does not use concepts."""
         torch.set_num_threads(self._threads)  # applies to the calling thread
         return self.parser.parse([text])[0] if self.parser else None
 
@@ -125,7 +125,7 @@ class Studio:
                 for one, image, score in zip(pictures, images, scores, strict=True)}  # fmt: skip
 
     def _condition(self, a: str, b: str) -> Condition:
-        """Returns the condition of both captions, two rows."""
+        """Returns the conditions of both captions, as one batch with two rows."""
         kept = self._conditions.get((a, b))
         if kept is None:
             made = conditions_from_texts([a, b], self.loaded.clip, self.templates, self.parser,
@@ -160,7 +160,7 @@ parser_of: Callable[[ParseConfig], RememberingParser] = functools.lru_cache(maxs
 
 
 class _Scored(BaseModel):
-    """The only key of a run's `evaluate` section that the playground reads."""
+    """The part of a run's `evaluate` section that the playground reads."""
 
     scorers: dict[str, str] = {}
 

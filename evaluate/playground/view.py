@@ -1,4 +1,4 @@
-"""Prepares plain values for the template: captions with marks and graphs, images with URLs."""
+"""Prepares the values for the page template: captions with marks and graphs, images with URLs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXAMPLES = (
 
 
 def examples(state: State) -> list[tuple[str, State]]:
-    """Returns example states by name, with the seeds and the checkpoint of this state."""
+    """Returns the example states by name, with the seeds and the checkpoint of `state`."""
     return [(name, replace(state, a=a, b=b)) for name, a, b in EXAMPLES]
 
 

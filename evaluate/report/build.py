@@ -39,7 +39,7 @@ NAMES = {"loss_d": "discriminator", "loss_g": "generator", "grad_d": "discrimina
 
 
 def render(folder: Path, others: Sequence[Path] = ()) -> str:
-    """Returns the page of a run folder, including evaluations of other runs.
+    """Returns the HTML page of a run folder, with the checkpoints of other runs as additional columns.
 
     UserError if a folder is not a run or contains damaged files.
     """
@@ -77,10 +77,10 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
 
 
 def render_study(folder: Path) -> str:
-    """Returns the page of a study folder; UserError if a file is damaged or the package has no template for it."""
+    """Returns the HTML page of a study folder. UserError if a file is damaged or the study report is not installed."""
     points = list(importlib.metadata.entry_points(group="hspcgan.reports", name="study"))
     if not points:
-        raise UserError("the installed package lacks the page of studies; reinstall it: pip install -e .")
+        raise UserError("the report for studies is not installed; reinstall the package: pip install -e .")
     return points[0].load()(folder)
 
 
@@ -90,7 +90,7 @@ def data_url(image: np.ndarray) -> str:
 
 
 def _drawn(run: RunFolder) -> list[Evaluation]:
-    """Returns the evaluations to show next to real images: of checkpoints or, if none, of the untrained generator."""
+    """Returns the evaluations of checkpoints or, if there are none, of the untrained generator."""
     checkpoints = [one for one in run.evaluations if one.kind == CHECKPOINT]
     return checkpoints or [one for one in run.evaluations if one.kind == UNTRAINED]
 
@@ -139,7 +139,7 @@ def _extremes(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def _edits(run: RunFolder) -> list[dict[str, Any]]:
-    """Returns for each checkpoint captions before and after an edit, with the images from the same noise."""
+    """Returns for each checkpoint the captions before and after an edit, with images from the same noise."""
     found = []
     for one in _drawn(run):
         rows = one.record.get("edits") or []
@@ -166,7 +166,7 @@ def marks_of_change(other: str, text: str) -> Markup:
 
 
 def _graphs(run: RunFolder) -> list[Markup]:
-    """Returns the graphs of captions with many relations and attributes, preferring entities not shown yet."""
+    """Returns scene graphs as SVG, of captions with many relations and attributes and with different entities."""
     shown = run.evaluations[0].record["grid"]["captions"] if run.evaluations else []
     rest = [caption for caption in shown if caption["graph"].get("entities")]
     graphs: list[Markup] = []

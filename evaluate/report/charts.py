@@ -23,7 +23,7 @@ class Curve:
 
 
 def chart(curves: Sequence[Curve], name: str, across: str = "step", up: str = "") -> Markup:
-    """Draws curves over the same steps: measured values pale, their moving average bold.
+    """Returns an SVG chart of curves: the measured values as pale lines, their moving averages as bold lines.
 
     `name` and the last averages are the label for screen readers; `across` and `up` are the axis titles.
     """
@@ -65,7 +65,7 @@ def chart(curves: Sequence[Curve], name: str, across: str = "step", up: str = ""
 
 
 def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Replaces each value with the mean of a window that ends with it and covers a fixed share of the run."""
+    """Returns the moving average: the mean of each value and those before it, over a fixed share of the run."""
     window = max(1, round(len(points) * SMOOTHING))
     return [
         (points[i][0], math.fsum(y for _, y in points[max(0, i + 1 - window) : i + 1]) / min(window, i + 1))

@@ -64,7 +64,7 @@ def _fid_bars(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any
 
 
 def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns a tile per caption metric: the value of each checkpoint and, as the ceiling, that of real images."""
+    """Returns a tile for each metric of captions, with one row per evaluation except the untrained generator's."""
     tiles = []
     for metric in ("caption_accuracy", "r_precision", "colour_swap", "clip_score"):
         rows = [(title(one.label), shown(metric, found["value"]), one.kind, interval(found), found["n"])
@@ -76,7 +76,7 @@ def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]])
 
 
 def _by_metric(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
-    """Returns the value of each metric by the first scorer in the manifest; parts of metrics are left out."""
+    """Returns the value of each metric by the first scorer in the manifest; omits parts such as place."""
     found: dict[str, dict[str, Any]] = {}
     for figure in evaluation.record["figures"]:
         if not figure["part"]:
@@ -103,7 +103,7 @@ def table(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def attributes(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
-    """Returns attribute accuracy by the first scorer: one row per kind, one column per evaluation (or real images)."""
+    """Returns attribute accuracy by the first scorer, with a row per kind of attribute and a column per evaluation."""
     rows: dict[str, dict[str, Any]] = {}
     scorers = [figure["scorer"] for one in evaluations for figure in one.record["figures"]
                if figure["metric"] == "attribute_accuracy"]  # fmt: skip
@@ -127,7 +127,7 @@ def _modes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def verdicts(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    """Returns each expectation with its checkpoint, with enough digits to show whether the value passes."""
+    """Returns each expectation with its checkpoint and the value, in enough digits to show whether it passes."""
     found = []
     for one in evaluations:
         for verdict in one.record["expect"]:

@@ -66,7 +66,7 @@ class RunFolder:
 
 
 def is_study(folder: Path) -> bool:
-    """Returns whether the folder is from `hspcgan study`: whether its manifest has a section `study`."""
+    """Returns whether `hspcgan study` wrote the folder, that is, whether its manifest has a `study` section."""
     path = folder / "manifest.yaml"
     try:
         return path.is_file() and bool(own_keys(path).get("study"))
@@ -99,7 +99,7 @@ def read_run(folder: Path) -> RunFolder:
 def _image_size(path: Path, manifest: dict[str, Any]) -> int | None:
     size = (manifest.get("model") or {}).get("image_size")
     if size is not None and (type(size) is not int or size < 1):
-        raise UserError(f"{path}: model.image_size is {quoted(size)}, expected pixels; train again")
+        raise UserError(f"{path}: model.image_size is {quoted(size)}, expected a positive whole number; train again")
     return size
 
 
@@ -110,7 +110,7 @@ def from_other_run(run: RunFolder) -> list[Evaluation]:
 
 
 def shown_path(path: str, run: Path) -> str:
-    """Returns a path without private folders: relative to the run's parent folder, or only its last part."""
+    """Hides private folders in an absolute path: returns it relative to the run's parent, or only its last part."""
     if not Path(path).is_absolute():
         return path
     home = run.resolve().parent
@@ -141,7 +141,7 @@ def _evaluations(folder: Path) -> list[Evaluation]:
 
 
 def _real_images(found: Sequence[Evaluation]) -> list[Evaluation]:
-    """Returns the evaluation of real images that another record contains, if there is no separate one."""
+    """Returns the evaluation of real images in the record of another subject; empty if there is a separate record."""
     if any(one.kind == REAL for one in found):
         return []
     for one in found:
@@ -165,7 +165,7 @@ def _shown(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:
-    """Returns the first row of images from some of the trainer's grids; each grid has real above generated images."""
+    """Returns the first images of some of the trainer's grids: the real ones once, the generated ones per step."""
     paths = sorted(path for path in folder.glob("step-*.png") if path.stem.removeprefix("step-").isdecimal())
     if not paths or size is None:
         return []
@@ -175,7 +175,7 @@ def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:
         grid = read_png(path)
         if min(grid.shape[0] - size, grid.shape[1]) < size + 2 * GAP:
             raise UserError(f"{path} has {grid.shape[1]}×{grid.shape[0]} px, too few for images of {size} px, the "
-                             "model.image_size of the run; remove it")  # fmt: skip
+                             "model.image_size of the run; remove this file")  # fmt: skip
         columns = min(COLUMNS, (grid.shape[1] - GAP) // (size + GAP))
         pair = grid[: 2 * (size + GAP) + GAP, : columns * (size + GAP) + GAP]
         if not strips:

@@ -15,7 +15,7 @@ SHOWN = 12  # digits of a sha256 in the lock's table
 
 
 def provenance(run: RunFolder) -> list[tuple[str, Rows]]:
-    """Returns groups of (name, value): one group per subject, then groups common to several, without duplicates."""
+    """Returns groups of (name, value): one per subject, then evaluation, cache, machine, scorers and versions."""
     subjects = [(title(one.label), _subject(one, run)) for one in run.evaluations if one.kind in (CHECKPOINT, IMAGES)]
     shared: dict[str, Callable[[dict[str, Any]], Rows]] = {
         "Evaluation": _settings,
@@ -43,7 +43,7 @@ def facts(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def lock_table(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    """Returns for each lock its evaluations' labels, and rows of (name, locked value, found value, whether equal)."""
+    """Returns a table per lock: labels of its evaluations, rows of (name, locked value, found value, whether equal)."""
     locks: dict[str, dict[str, Any]] = {}
     for one in evaluations:
         lock, found = one.record.get("lock"), one.record.get("found")
@@ -81,7 +81,7 @@ def rejects(evaluations: Sequence[Evaluation]) -> list[tuple[str, str, int]]:
 def _distinct(
     name: str, evaluations: Sequence[Evaluation], rows_of: Callable[[dict[str, Any]], Rows]
 ) -> list[tuple[str, Rows]]:
-    """Returns a group for each different set of values; if there are several, their titles list the evaluations."""
+    """Returns one group if all evaluations have the same values; else several, with the evaluations in the titles."""
     found: dict[str, tuple[list[str], Rows]] = {}
     for one in evaluations:
         rows = rows_of(one.record)

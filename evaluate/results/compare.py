@@ -38,7 +38,7 @@ class Difference:
 
     @property
     def better(self) -> str:
-        """The better result: "A", "B", or "" if the interval contains zero."""
+        """Which result is better: "A", "B", or "" if the interval contains zero."""
         if self.low <= 0 <= self.high:
             return ""
         higher = METRICS[metric_of(self.metric)].better == "higher"
@@ -152,7 +152,7 @@ def _read(path: str | Path) -> _Rows:
 
 
 class _Scorers(BaseModel):
-    """The only field of LABEL.json that a comparison reads."""
+    """The part of LABEL.json that a comparison reads."""
 
     scorers: dict[str, str]
 

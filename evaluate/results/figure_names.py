@@ -1,4 +1,4 @@
-"""Metric values with names that identify everything that the values depend on.
+"""Names metric values: a name identifies all inputs and settings that the value depends on.
 
 A name is `metric/scorer/nN/split/caption/seedS[/vs-REFERENCE]/vV-HASH`. The hash covers the whole identity, which
 result files store with the name: metric, version, method, scorer with sha256 and preprocessing, N, split, reference,
@@ -44,7 +44,7 @@ class Figure:
 
 
 def figure(metric: str, measured: Measured, scorer: Any, settings: Mapping[str, Any]) -> Figure:
-    """Returns a measured value with its name.
+    """Returns a measured value with its full name.
 
     `scorer` has label, sha256 and mode; `settings` has split, reference, caption and seed. UserError for a value that
     is not finite, which means that images or features are degenerate.
@@ -74,12 +74,12 @@ def figure(metric: str, measured: Measured, scorer: Any, settings: Mapping[str, 
 
 
 def head(metric: str, scorer: str, part: str = "") -> str:
-    """Returns the beginning of a value's name: fid/held-out-clip, attribute_accuracy.place/held-out-clip."""
+    """Returns the beginning of a value's name, such as fid/held-out-clip or attribute_accuracy.place/held-out-clip."""
     return f"{metric}.{part}/{scorer}" if part else f"{metric}/{scorer}"
 
 
 def shown(metric: str, value: float | None) -> str:
-    """Formats a value as its metric requires; a dash if there is no value."""
+    """Formats a value in the number format of its metric; a dash if there is no value."""
     return "–" if value is None or not math.isfinite(value) else METRICS[metric].show(value)
 
 
@@ -100,5 +100,5 @@ def _name(identity: Mapping[str, Any]) -> str:
 
 
 def _last(reference: str) -> str:
-    """Shortens the sha256 of a reference file; returns the name of a split unchanged."""
+    """Returns the first digits of the sha256 of a reference file, or the name of a split."""
     return reference[:8] if len(reference) == 64 else reference

@@ -83,7 +83,7 @@ def as_text(data: dict[str, Any]) -> str:
 
 
 def warnings(context: EvaluationContext) -> list[str]:
-    """Returns a line for each scorer with at least as many features as images, since covariances are then singular."""
+    """Returns a warning for each scorer whose covariances are singular: it has at least as many features as images."""
     n = len(context.ids)
     if "fid" not in context.config.metrics:
         return []
@@ -120,7 +120,7 @@ def wrong(measured: Sequence[tuple[str, str, Measured]], row: int) -> list[str]:
 
 
 def extremes_picture(context: EvaluationContext, images: Images, found: Sequence[tuple[int, float]]) -> bytes:
-    """Returns a PNG of the generated images at the extremes, below their real images."""
+    """Returns a PNG of the images with the lowest and highest scores, each below the real image of its caption."""
     chosen = [row for row, _ in found]
     real = pick(RealImages(context.cache, context.selection.sample_rows), chosen)
     return png(paired(real, _resized(pick(images, chosen), (real.shape[1], real.shape[2]))))
@@ -142,7 +142,7 @@ def _resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def rows(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured]]) -> bytes:
-    """Returns Parquet bytes: one row per caption and scorer, one column per metric with values for single captions.
+    """Returns a Parquet file as bytes: a row per caption and scorer, a column per metric with per-caption values.
 
     `clip_score` is the cosine; `rank` the rank of the caption among the candidates of R-precision;
     `attribute_accuracy.KIND` the share of right attributes of that kind; `attributes` lists them: kind, word, right.
@@ -184,7 +184,7 @@ def _reject_reasons(context: EvaluationContext) -> list[dict[str, Any]]:
 
 
 def _described(caption: dict[str, Any]) -> dict[str, Any]:
-    """Returns a caption with its concepts and graph, without phrase ids."""
+    """Returns a caption as stored in LABEL.json: with concepts and graph, without phrase ids."""
     concepts = {
         kind: [{key: value for key, value in row.items() if key != "phrase"} for row in caption[kind]]
         for kind in ("entities", "attributes", "relations")

@@ -72,7 +72,7 @@ class FigurePart(Part):
 
 
 class BoundPart(Part):
-    """A bound as in the manifest; the verdict contains the resulting range."""
+    """The part of an expectation's bound that the report reads; the verdict contains the resulting range."""
 
     n: int | None = Field(None, ge=1)
 
@@ -187,7 +187,7 @@ class EditPart(Part):
 
 
 class ReasonPart(Part):
-    """A reason for rejection, and the number of images or captions rejected for it."""
+    """A reason why images or captions were rejected, and their number."""
 
     what: str
     why: str
@@ -253,6 +253,6 @@ def read_record(path: Path) -> dict[str, Any]:
         json.dumps(content, ensure_ascii=False).encode()
         return typed(Record, content, str(path)).model_dump()
     except UnicodeEncodeError as error:
-        raise UserError(f"{path} has half of a surrogate pair, which is no character; evaluate again") from error
+        raise UserError(f"{path} contains a lone surrogate, not a valid character; evaluate again") from error
     except UserError as error:
         raise UserError(f"{error}; evaluate again") from error

@@ -16,7 +16,7 @@ from hspcgan.evaluate.verdict.expectations import table
 
 
 def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
-    """Returns the lines of the plan."""
+    """Returns the plan as lines: subjects, images, scorers, notes and the folder of the results."""
     n, config = len(context.ids), context.config
     named = [f"{one.label} ({one.source})" if one.source and one.source != one.label else one.label for one in subjects]
     source = context.reference_file.path if context.reference_file else f"split {context.selection.reference_split}"
@@ -32,7 +32,7 @@ def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[st
 
 
 def published(config: EvaluateConfig) -> list[str]:
-    """Returns a line with the published values in the manifest, or no line if there are none."""
+    """Returns a line with the manifest's published values; an empty list if there are none."""
     figures = ", ".join(f"{name} {value:g}" for name, value in config.published.items())
     return [f"published: {figures} (from other scorers, so compare trends, not values)"] if figures else []
 

@@ -1,1 +1,1 @@
-"""The inputs of scoring: subjects, selected captions, generated images and features kept on disk, reference files."""
+"""The inputs of scoring: subjects, selected captions, stored generated images and features, reference files."""

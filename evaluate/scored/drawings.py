@@ -34,7 +34,7 @@ DIVERSE_CAPTIONS, VARIATIONS = 50, 8  # number of captions, and of images per ca
 
 
 class Drawings:
-    """The images of one subject.
+    """The images of one subject that are scored: one per caption, edited pairs and variations.
 
     The constructor opens the generator, even if all images are already on disk. UserError if its weights are damaged or
     do not match the cache.
@@ -144,7 +144,7 @@ class Drawings:
 
     @cached_property
     def _conditions(self) -> Callable[[list[str]], Condition]:
-        """Converts captions to conditions, parsed and worded as in the subject's training."""
+        """A function that converts captions to conditions, with the parser and template settings of the subject."""
         from hspcgan.pipeline.concepts import Parser
 
         clip, locals_, settings = self.context.clip, self._generator.config.locals, self._text_settings
@@ -154,7 +154,7 @@ class Drawings:
         return lambda texts: conditions_from_texts(texts, clip, settings.templates, parser, n_entities=locals_)
 
     def _key(self, **what: object) -> str:
-        """Returns a hash of the weights, the features in the cache, the code and what is drawn."""
+        """Returns a hash of everything that images depend on: weights, features, code, device and `what`."""
         manifest, cache = self.context.manifest, self.context.cache
         if self.subject.kind == CHECKPOINT:
             weights = provenance(self.subject)["sha256"]

@@ -62,7 +62,7 @@ def _world(manifest: Manifest, bench: BenchConfig, config: ParseConfig, folder: 
 
 
 def measure(manifest: Manifest) -> dict[str, Any]:
-    """Returns the seconds of each stage, the number of images, and the peak of own memory in addition to the models."""
+    """Returns the seconds of each stage, the number of images, and the peak memory in addition to the models."""
     context = prepare(manifest)
     subject, seconds = Subject(UNTRAINED, UNTRAINED), {}
     drawings = Drawings(context, subject)
@@ -76,7 +76,7 @@ def measure(manifest: Manifest) -> dict[str, Any]:
 
 
 def _stages(context: Any, subject: Subject, drawings: Drawings) -> dict[str, Callable[[], object]]:
-    """Returns the work of each stage, as `evaluate` does it; each stage reads what the stage before it stored."""
+    """Returns a function per stage that does its work as in `evaluate`; it reads stored results of earlier stages."""
 
     def draw_all() -> None:
         for images in all_drawn(drawings, context):

@@ -1,4 +1,4 @@
-"""The images of an evaluation in batches, and the features of scorers; both are computed once and kept on disk.
+"""The images of an evaluation in batches, and their features by scorer; both are computed once and stored on disk.
 
 Every source of images has a `key`, a hash of everything that its pixels depend on. Generated batches and features are
 stored under this key, so that a killed or repeated evaluation reuses them. Batches have the same composition for any
@@ -63,7 +63,7 @@ def stacks(images: Images, size: int) -> Iterator[np.ndarray]:
 
 
 def pick(images: Images, rows: Sequence[int]) -> np.ndarray:
-    """Returns the images in these rows, uint8 [len(rows), H, W, 3]."""
+    """Returns the images with the numbers `rows`, uint8 [len(rows), H, W, 3]."""
     needed = {index: images.batch(index) for index in sorted({row // BATCH for row in rows})}
     return np.stack([needed[row // BATCH][row % BATCH] for row in rows])
 
@@ -84,7 +84,7 @@ class RealImages:
 
 
 class FolderImages:
-    """PNGs in a folder, one per caption id, named as by `--keep-images`: bird-0-000012#3.png."""
+    """PNGs in a folder, one per caption id, such as bird-0-000012#3.png; `--keep-images` writes the same names."""
 
     def __init__(self, folder: Path, ids: Sequence[str]):
         self.paths = [folder / image_name(one) for one in ids]
@@ -130,7 +130,7 @@ class DrawnImages:
         return found
 
     def missing(self, first: int = 0, step: int = 1) -> list[int]:
-        """Returns the batches that are not drawn yet, among every `step`-th batch from `first` on."""
+        """Returns the numbers of batches without a file, among the batches `first`, `first + step`, …"""
         return [index for index in range(first, batch_count(self), step) if not self._path(index).is_file()]
 
     def _path(self, index: int) -> Path:
@@ -144,7 +144,7 @@ class FeatureStore:
         self.folder, self.device = folder / "features", device
 
     def of(self, images: Images, scorer: Scorer, note: str = "") -> np.ndarray:
-        """Returns features float32 [N, d], computed if they are not stored. `note` is the title of the progress bar."""
+        """Returns features float32 [N, d]; computes and stores missing ones. `note`: title of the progress bar."""
         folder, chunks = self._folder(images, scorer), range(0, batch_count(images), FEATURE_BATCHES)
         parts = []
         for start in progress_bar(chunks, f"{note} {scorer.label}".strip()):
@@ -176,7 +176,7 @@ def image_name(caption_id: str) -> str:
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    """Writes a file atomically, with a temporary name per process since several may draw the same batch."""
+    """Writes a file atomically; the temporary name contains the process id, since two may draw the same batch."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with temporary.open("wb") as file:

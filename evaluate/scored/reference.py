@@ -43,13 +43,13 @@ class Reference:
         return len(next(iter(self.features.values())))
 
     def features_of(self, scorer: Scorer) -> np.ndarray:
-        """Returns features float32 [N, d]. UserError if the file has none for these weights and preprocessing."""
+        """Returns features float32 [N, d]. UserError if they are from other weights or preprocessing."""
         own = self.about.scorers.get(scorer.label)
         wanted = {"sha256": scorer.sha256, "mode": scorer.mode}
         if own != wanted:
             raise UserError(
-                f"{self.path} has {own or 'nothing'} for scorer {scorer.label}, expected {wanted}; write it with "
-                "`hspcgan reference` and the same scorers"
+                f"{self.path} has {own or 'no features'} for scorer {scorer.label}, expected {wanted}; write the file "
+                "again with `hspcgan reference` and the same scorers"
             )
         return self.features[scorer.label]
 
@@ -60,7 +60,7 @@ def is_file(name: str) -> bool:
 
 
 def write_reference(path: Path, features: Mapping[Scorer, np.ndarray], source: Mapping[str, Any]) -> None:
-    """Writes features [N, d] by scorer and the source of their images, atomically."""
+    """Writes features [N, d] by scorer, and the source of the images, to a file, atomically."""
     from safetensors.numpy import save
 
     from hspcgan.model.common.files import write_whole
@@ -94,6 +94,7 @@ def read_reference(path: Path) -> Reference:
     tables = all(one.ndim == 2 and one.dtype == np.float32 and np.isfinite(one).all() for one in features.values())
     if not tables or len({len(one) for one in features.values()}) > 1:
         raise UserError(
-            f"{path} does not have one finite float32 row per image; write it again with `hspcgan reference`"
+            f"{path}: the features of a scorer must be finite float32, one row per image, with as many rows as those "
+            "of other scorers; write it again with `hspcgan reference`"
         )
     return Reference(path, file_sha256(path), features, about)

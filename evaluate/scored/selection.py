@@ -15,7 +15,7 @@ from hspcgan.pipeline.cache.reader import Cache
 
 @dataclass(frozen=True)
 class Selection:
-    """N captions to draw, the real images they describe, and N other real images as the reference.
+    """N captions to draw, the real images of these captions, and N other real images as the reference.
 
     The reference is empty if its features come from a file.
     """
@@ -66,7 +66,7 @@ def _without_reference(
 
 
 def _shuffled(cache: Cache, split: str, seed: int) -> tuple[np.ndarray, list[str]]:
-    """Returns the sample rows of a split, sorted by a hash of seed and key, and their keys."""
+    """Returns the sample rows of a split and their image keys, sorted by a hash of seed and key."""
     rows = cache.split_rows(split)
     if not len(rows):
         known = ", ".join(sorted(cache.split_counts()))

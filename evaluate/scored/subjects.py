@@ -26,8 +26,8 @@ TRAINED = "trained"  # label of the checkpoint in the manifest's run
 class Subject:
     """One source of images to score; it has one column in the tables of an evaluation.
 
-    `source` is the given path or shipped name. A checkpoint is opened only when it is scored, so that a missing
-    checkpoint affects only its own column.
+    `source` is the given path or the name of a shipped checkpoint. A checkpoint is opened only when it is scored, so
+    that a missing checkpoint affects only one column.
     """
 
     label: str
@@ -58,8 +58,8 @@ def choose(
 ) -> list[Subject]:
     """Returns the subjects that the options select; by default `evaluate.checkpoints`, or the run's latest checkpoint.
 
-    The checkpoint of the run has the label "trained", others have their name, extended by run or step if names are
-    equal. UsageError for a label that is used twice, or a `label` for several subjects.
+    A checkpoint in the manifest's run has the label "trained"; other checkpoints have their name as label. If labels
+    are equal, run or step is added. UsageError for a label that is used twice, or a `label` for several subjects.
     """
     named = dict(named or {})
     if checkpoints or untrained or real or images:
@@ -69,7 +69,7 @@ def choose(
     else:
         run = manifest.run
         if not run.is_dir():
-            raise UserError(f"nothing is trained in {run} yet; run `hspcgan train MANIFEST`, or give --checkpoint")
+            raise UserError(f"the run {run} does not exist; run `hspcgan train MANIFEST`, or give --checkpoint")
         own, checkpoints = {}, [str(run)]
     found = [Subject(UNTRAINED, UNTRAINED)] if untrained else []
     found += [Subject(name, CHECKPOINT, source) for name, source in own.items()]
@@ -88,8 +88,8 @@ def choose(
     for name in names:
         if not name or names.count(name) > 1 or "/" in name or name.startswith("."):
             raise UsageError(
-                f"label {name!r} is not a file name or is used for several subjects; name them in "
-                "evaluate.checkpoints, or score them one by one with --label"
+                f"label {name!r} cannot be a file name, or several subjects have it; give each checkpoint a label in "
+                "evaluate.checkpoints, or score the subjects one by one with --label"
             )
     return found
 
@@ -134,7 +134,7 @@ def provenance(subject: Subject) -> dict[str, Any]:
 
 
 def _labels(manifest: Manifest, sources: Sequence[str]) -> list[str]:
-    """Returns a label per checkpoint: "trained" or its name, with more of the path if labels are equal."""
+    """Returns a label per checkpoint: "trained" in the manifest's run, else its name; extended if labels are equal."""
     run = manifest.run.resolve()
     paths = [Path(source).resolve() for source in sources]
     inside = [path == run or path.is_relative_to(run) for path in paths]

@@ -1,1 +1,1 @@
-"""Checks of an evaluation: evaluate.lock before anything is computed, the expectations afterwards."""
+"""Checks of an evaluation: of its inputs (evaluate.lock) before the start, of its metric values at the end."""

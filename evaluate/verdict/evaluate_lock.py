@@ -1,7 +1,7 @@
-"""evaluate.lock: data, weights and settings of the expectations, compared before any metric is computed.
+"""Compares the data, weights and settings of an evaluation with evaluate.lock, before any metric is computed.
 
-The cache is compared by the content that an evaluation reads, not by its fingerprint, which also covers tool versions:
-a different tool version that produces the same images, captions and concepts changes no metric value.
+The lock has hashes of the cache content that an evaluation reads. It does not use the fingerprint of the cache, which
+also depends on tool versions: if the content is the same, so are the metric values.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
 
 
 def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partial: bool = False) -> None:
-    """Raises UserError if expectations apply to this evaluation, but it differs from evaluate.lock."""
+    """Raises UserError if expectations apply to this evaluation and its inputs differ from evaluate.lock."""
     lock, judged = context.config.lock, _judged(context, subjects)
     if lock is None or not judged:
         return
@@ -67,7 +67,7 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
 
 
 def lock_notes(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
-    """Returns a note for each subject whose expectations are not tied to weights or data by evaluate.lock."""
+    """Returns a note for each subject with expectations if evaluate.lock, or the subject's sha256 there, is missing."""
     lock, judged = context.config.lock, _judged(context, subjects)
     add = "add it by the same command with --update"
     if lock is None:
@@ -89,7 +89,7 @@ def _judged(context: EvaluationContext, subjects: Sequence[Subject]) -> list[Sub
 
 
 def _other_subject(context: EvaluationContext, subject: Subject, lock: Lock) -> str:
-    """Returns why the expected values of a label do not apply to this subject's weights; empty if they do."""
+    """Returns the reason why a label's expected values do not apply to this subject's weights; empty if they do."""
     if subject.label in lock.checkpoints:
         locked = _short(lock.checkpoints[subject.label])
         images = f"weights of checkpoint {subject.label}: expected {locked}, got a folder of images"

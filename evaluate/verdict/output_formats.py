@@ -13,7 +13,7 @@ from hspcgan.evaluate.scored.subjects import REAL
 
 
 def as_json(name: str, results: Sequence[Result]) -> str:
-    """Returns one object: manifest name, whether all passed, values and verdicts by subject, values of real images."""
+    """Returns a JSON object: manifest, whether all passed, values and verdicts by subject, values of real images."""
     data: dict[str, Any] = {
         "manifest": name,
         "passed": all(result.passed for result in results),
@@ -34,7 +34,10 @@ def as_json(name: str, results: Sequence[Result]) -> str:
 
 
 def as_junit(name: str, results: Sequence[Result]) -> str:
-    """Returns JUnit XML: a suite per subject, a case per expectation. Drift is a failure, a bad checkpoint an error."""
+    """Returns JUnit XML with a suite per subject and a case per expectation.
+
+    A value outside its range is a failure; a subject that cannot be scored is an error.
+    """
     root = ElementTree.Element("testsuites", name=name)
     for result in results:
         errors = 1 if result.error else 0

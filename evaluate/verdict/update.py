@@ -25,8 +25,8 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     """Rewrites expectations and lock in the manifest; returns one line per change.
 
     Expectations with `value` get the measured value and its N and keep their tolerance; min and max do not change. A
-    checkpoint or folder without a `value` expectation gets one for each value of the first scorer; a metric with one
-    gets them for its new parts as well.
+    checkpoint or folder without a `value` expectation gets one for each value of the first scorer. If a metric has a
+    `value` expectation for one part, its new parts get one as well.
     """
     import ruamel.yaml
 
@@ -53,7 +53,7 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
 
 
 def _update_expect(section: Any, context: EvaluationContext, result: Result) -> list[str]:
-    """Sets values in `section["expect"]` for one subject; new expectations are stored under its label."""
+    """Sets values in `section["expect"]` for one subject; adds new expectations under the subject's label."""
     label, lines = result.subject.label, []
     expect = section.get("expect") or {}
     section["expect"] = expect
@@ -78,9 +78,10 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
 
 
 def _add_new(expect: Any, context: EvaluationContext, result: Result) -> list[str]:
-    """Adds expectations for the first scorer's values under the label; for all values if no expectation has a value.
+    """Adds expectations under the subject's label, for values of the first scorer.
 
-    Otherwise only for the new parts of a metric that has a `value` for another part.
+    If the subject has no expectation with `value`, all values get one; otherwise only new parts of metrics that have an
+    expectation with `value`.
     """
     label, expected = result.subject.label, context.config.expected_of(result.subject.label)
     valued = {metric_of(name) for name, bound in expected.items() if bound.value is not None}

@@ -204,7 +204,7 @@ def test_without_a_subject_the_runs_own_checkpoint_is_scored_as_trained(tmp_path
     own = tmp_path / "m.yaml"
     own.write_text(yaml.safe_dump(sections | {"run": str(tmp_path / "run")}))
     missing = hspcgan("evaluate", own)
-    assert failed(missing, "nothing is trained in"), missing.output
+    assert failed(missing, "does not exist; run `hspcgan train MANIFEST`"), missing.output
     world.write_checkpoint(tmp_path / "run" / "checkpoints" / "step-000003", tiny_clip_path, step=3)
     (tmp_path / "run" / "checkpoints" / "latest").write_text("step-000003\n")
     result = hspcgan("evaluate", own, "-o", "evaluate.metrics=[clip_score]")
@@ -233,7 +233,7 @@ def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
     result = hspcgan("evaluate", manifest, "--checkpoint", large)
     assert failed(result, "draws 64 px"), result.output
     result = hspcgan("evaluate", manifest, "--checkpoint", checkpoint, "--checkpoint", checkpoint)
-    assert failed(result, "is used for several subjects"), result.output
+    assert failed(result, "several subjects have it"), result.output
     result = hspcgan("evaluate", manifest, "--real", "--untrained", "--label", "x")
     assert failed(result, "--label is for one subject"), result.output
 

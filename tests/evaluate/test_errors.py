@@ -19,7 +19,7 @@ def checkpoint(tmp_path_factory, tiny_clip_path):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("sample", ""), "caption 1 of 1: empty; describe what to draw"),
+        (("sample", ""), "caption 1 of 1: empty; describe the image"),
         (("sample", "a bird", "a \udcff bird"), "caption 2 of 2: not valid Unicode"),
         (("interpolate", "a bird", " "), "caption 2 of 2: empty"),
         (("interpolate", "a bird"), "nothing to interpolate"),

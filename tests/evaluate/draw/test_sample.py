@@ -164,7 +164,7 @@ def test_overlong_texts_and_unknown_words_are_warned_of(checkpoint, tmp_path, ti
 
 def test_an_empty_text_and_a_missing_checkpoint_are_refused(checkpoint, tmp_path):
     empty = hspcgan("sample", "a red bird", " ", "--checkpoint", checkpoint, "--out", tmp_path)
-    assert (empty.exit_code, "caption 2 of 2: empty; describe what to draw" in empty.output) == (3, True)
+    assert (empty.exit_code, "caption 2 of 2: empty; describe the image" in empty.output) == (3, True)
     torn = hspcgan("sample", "a red \udcff bird", "--checkpoint", checkpoint, "--out", tmp_path)
     assert (torn.exit_code, "caption 1 of 1: not valid Unicode" in torn.output) == (3, True)
     missing = hspcgan("sample", "a red bird", "--checkpoint", tmp_path / "nowhere", "--out", tmp_path)
@@ -192,7 +192,7 @@ def test_weights_that_are_no_checkpoint_are_refused(name):
 
 
 def test_a_missing_run_is_refused_with_the_command_that_makes_one(tmp_path):
-    with pytest.raises(ValueError, match=r"no checkpoint '.*nowhere': give a run of `hspcgan train`"):
+    with pytest.raises(ValueError, match=r"no checkpoint '.*nowhere': give a run folder from `hspcgan train`"):
         find_checkpoint(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"neither a checkpoint.*nor a run.*`hspcgan train` creates"):
         find_checkpoint(tmp_path)
