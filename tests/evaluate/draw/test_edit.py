@@ -111,7 +111,7 @@ def test_words_are_replaced_whole():
     assert replaced("a red bird, redder than red", "red", "blue") == "a blue bird, redder than blue"
     assert replaced("a bird", "bird", "bird with a red crown") == "a bird with a red crown"
     for old in ("bir", "", " "):
-        with pytest.raises(ValueError, match="give words of the caption"):
+        with pytest.raises(ValueError, match="give words from the caption"):
             replaced("a bird", old, "cat")
 
 
