@@ -29,7 +29,7 @@ def read_predictions(path: Path) -> dict[str, Tuples]:
         first, known = found.setdefault(caption, (number, tuples))
         if set(map(tuple, known)) != set(map(tuple, tuples)):
             raise UserError(
-                f"{path}, line {number}: line {first} has other tuples for {caption[:60]!r}; keep one of the lines"
+                f"{path}, line {number}: line {first} has different tuples for {caption[:60]!r}; keep one of the lines"
             )
     if not found:
         raise UserError(f"{path} contains no scene graph; make predictions with hspcgan parse --jsonl IN OUT")

@@ -65,15 +65,15 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     if "-" in (str(source), str(target)):
         raise UserError("- is not a file; IN may be /dev/stdin, and OUT must be the name of a regular file")
     if _is_open_file(target):
-        raise UserError(f"{target} is a file that is already open, and would be replaced; give another file to write")
+        raise UserError(f"{target} is already open and would be replaced; give another file for OUT")
     target = behind_links(target)
     if behind_links(source) in (target, _refused(target)):
-        raise UserError(f"{source} would be overwritten by {target.name} or its rejects; give another file to write")
+        raise UserError(f"{source} would be overwritten by {target.name} or its rejects; give another file for OUT")
     if source.is_dir() or not source.exists():
         raise UserError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
     _refuse_gzip(source)
     if target.is_dir():
-        raise UserError(f"{target} is a folder; give the file to write, such as {target / 'graphs.jsonl'}")
+        raise UserError(f"{target} is a folder; give a file for OUT, such as {target / 'graphs.jsonl'}")
     if target.exists() and not target.is_file():
         raise UserError(f"{target} is not a regular file; give the name of a regular file for OUT")
     require_writable(target)
@@ -99,7 +99,7 @@ def _refused(target: Path) -> Path:
 
 
 def _is_open_file(path: Path) -> bool:
-    """Whether a path leads to an open file through /proc, as /dev/stdout does; a resolved path no longer shows this."""
+    """Whether a path is an open file through /proc, as /dev/stdout does. Follows links one by one to find /proc."""
     path = path.parent.resolve() / path.name
     if path.is_relative_to("/proc"):
         return True
@@ -146,7 +146,7 @@ def _parser(config: ParseConfig) -> Parser:
 
 
 def _mapper(config: ParseConfig) -> engines.Mapper:
-    """Returns the mapper of a batch: captions → the same captions, and the tuples of each unique caption."""
+    """Returns the function that maps a batch of captions to these captions and the tuples of each unique caption."""
     parser = _parser(config)
 
     def graphs(captions: list[str]) -> tuple[list[str], dict[str, list[list[str]]]]:

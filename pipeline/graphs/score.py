@@ -95,13 +95,13 @@ class WordNet:
 
 
 def _line_pairs(path: Path) -> Iterable[tuple[str, list[str]]]:
-    """Yields each word with the numbers or forms in the next line."""
+    """Yields each word of a WordNet file, with the synset numbers or base forms on the line after it."""
     lines = [line.strip() for line in read_text(path).splitlines()]
     return ((word, rest.split()) for word, rest in zip(lines[::2], lines[1::2], strict=True))
 
 
 def propositions(graph: Graph) -> list[tuple[str, ...]]:
-    """Returns the objects (o,), attributes (o, a) and relations (s, r, o) that a graph asserts, sorted."""
+    """Returns the objects (o,), attributes (o, a) and relations (s, r, o) of a graph, sorted."""
     found: set[tuple[str, ...]] = set()
     for row in graph:
         found.add(row[:1])
@@ -146,7 +146,7 @@ class Score:
 
 
 def score(predicted: dict[str, list], gold: Sequence[tuple[str, list]], wordnet: WordNet) -> Score:
-    """Scores predictions, caption → tuples, against gold rows (caption, tuples)."""
+    """Scores predictions, given as {caption: tuples}, against gold rows (caption, tuples)."""
     total, same, missing = 0.0, 0, 0
     for caption, tuples in gold:
         if caption not in predicted:

@@ -23,7 +23,7 @@ Section = TypeVar("Section", bound=BaseModel)
 
 
 class ClipChoice(BaseModel):
-    """The CLIP that encodes the cache: the part of the `encode` section that the trainer and the evaluation read."""
+    """The choice of CLIP in the `encode` section: the part of this section that training and evaluation also read."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,7 +36,7 @@ class ClipChoice(BaseModel):
 
 @dataclass(frozen=True)
 class Manifest:
-    """A resolved manifest: `raw` holds its keys after overrides; paths in it are relative to the current folder."""
+    """A manifest after merging bases and overrides: `raw` holds its keys; paths are relative to the current folder."""
 
     name: str
     raw: dict[str, Any]
@@ -50,14 +50,14 @@ class Manifest:
         if len(self.caches) > 1:
             named = ", ".join(map(str, self.caches))
             raise UserError(
-                f"{self.path} names several caches ({named}), which train, evaluate and stats read as one; here, name "
-                f"one of them: -o cache={self.caches[0]}"
+                f"{self.path} names several caches ({named}), which only train, evaluate and stats accept; name one of "
+                f"them: -o cache={self.caches[0]}"
             )
         return self.caches[0]
 
     @property
     def caches(self) -> tuple[Path, ...]:
-        """The folders of the caches that train, evaluate and stats read as one."""
+        """The folders of the caches; train, evaluate and stats combine several caches into one."""
         named = self.raw["cache"]
         return tuple(map(Path, named)) if isinstance(named, list) else (Path(named),)
 
@@ -93,23 +93,23 @@ class Manifest:
         return by_source
 
     def _source(self, key: str) -> str:
-        """Returns OVERRIDE, or the file that sets a dotted key; if no file sets it, the file of the manifest."""
+        """Returns OVERRIDE or the file that sets a dotted key; if nothing sets it, the file of the manifest."""
         if any(f"{key}.".startswith(f"{given}.") or given.startswith(f"{key}.") for given in self.overridden):
             return OVERRIDE
         return next((str(path) for path, raw in self.layers if _has(raw, key.split("."))), str(self.path))
 
     @property
     def texts(self) -> dict[str, Any]:
-        """The `parse` section and the prompt templates, or None if not given; the argument of `Cache.require_texts`."""
+        """The argument of `Cache.require_texts`: the `parse` section and the prompt templates, None where not given."""
         return {"parse": self.raw.get("parse"), "templates": (self.raw.get("encode") or {}).get("templates")}
 
     @property
     def ref(self) -> str:
-        """How commands refer to this manifest: by its name if it is shipped, otherwise by its path."""
+        """The argument by which commands accept this manifest: its name if it is shipped, otherwise its path."""
         return reference(self.path)
 
     def fingerprint(self, *keys: str) -> str:
-        """Returns the sha256 of these sections as sorted JSON."""
+        """Returns the sha256 of the values of the given top-level keys, as sorted JSON."""
         chosen = {key: self.raw.get(key) for key in keys}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
@@ -142,7 +142,7 @@ def load_manifest(
 
 
 def _has(raw: Any, key: Sequence[str]) -> bool:
-    """Whether nested mappings contain a key, given as its parts, or a value that is not a mapping at a parent key."""
+    """Whether nested mappings set a key (given as its parts), or set one of its parent keys to a value."""
     for part in key:
         if not isinstance(raw, dict):
             return True

@@ -1,4 +1,4 @@
-"""Resolves MANIFEST, CACHE and RUN arguments to manifests and folders, or reports what the argument is instead."""
+"""Resolves MANIFEST, CACHE and RUN arguments to manifests and folders; errors state what a wrong argument is."""
 
 import logging
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ log = logging.getLogger("hspcgan.pipeline")
 
 
 def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
-    """Loads the manifest that an argument names: a path, a shipped name, or a run folder with its manifest.
+    """Loads the manifest for an argument: a path, a shipped name, or a run folder, which contains its manifest.
 
     Every section is validated. Raises ManifestError with all problems, UsageError for a folder without a manifest.
     """
@@ -35,19 +35,21 @@ def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
 
 
 def cache_folder(argument: str | Path) -> Path:
-    """Returns the cache folder that an argument names: a cache, or the cache of a manifest or run.
+    """Returns the cache folder for an argument: the argument itself, or the cache of a manifest or run folder.
 
     Raises UserError if there is none, or if there are several.
     """
     first, *others = cache_folders(argument)
     if others:
         named = ", ".join(map(str, [first, *others]))
-        raise UserError(f"{argument} names several caches ({named}), but this command reads one: give its folder")
+        raise UserError(
+            f"{argument} names several caches ({named}), but this command reads one; give the folder of one cache"
+        )
     return first
 
 
 def cache_folders(argument: str | Path) -> tuple[Path, ...]:
-    """Returns the cache folders that an argument names: a cache, or the caches of a manifest or run.
+    """Returns the cache folders for an argument: the argument itself, or the caches of a manifest or run folder.
 
     Raises UserError if one of them does not exist.
     """
@@ -58,7 +60,7 @@ def cache_folders(argument: str | Path) -> tuple[Path, ...]:
 
 
 def run_folder(argument: str | Path) -> Path:
-    """Returns the run folder that an argument names: a run, or the run of a manifest.
+    """Returns the run folder for an argument: the argument itself, or the run folder of a manifest.
 
     A folder that contains an evaluation but no training counts as a run. Raises UserError if there is none.
     """
@@ -69,7 +71,7 @@ def run_folder(argument: str | Path) -> Path:
 
 
 def _named(place: Path, key: str, what: str) -> tuple[Path, ...]:
-    """Returns the folders under `key` in the manifest at `place`, or in the manifest of the run at `place`."""
+    """Returns the existing folders that `key` lists in a manifest; `place` is the manifest or a run folder."""
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.manifest.files import shipped_manifests
 
@@ -89,14 +91,14 @@ def _named(place: Path, key: str, what: str) -> tuple[Path, ...]:
     for folder in folders:
         if not any((folder / marker).exists() for marker in markers):
             raise UserError(
-                f"{source} names the {key} {folder}, which does not exist yet; run `hspcgan {made} {source}`"
+                f"the {key} {folder} of {source} does not exist yet; run `hspcgan {made} {source}` to create it"
             )
-        log.info(f"{place} names the {key} {folder}")
+        log.info(f"using the {key} {folder} of {place}")
     return folders
 
 
 def _kind(folder: Path) -> str:
-    """Describes a folder for a message."""
+    """Returns a description of a folder for messages, such as "a run folder"."""
     for marker, kind in (("cache.json", "a cache"), ("manifest.yaml", "a run folder"), ("model.json", "a checkpoint")):
         if (folder / marker).exists():
             return kind

@@ -31,7 +31,7 @@ MAX_BASES = 20
 
 @dataclass
 class Resolved:
-    """The keys of a manifest after bases and overrides; `layers` are its file and its bases, nearest first."""
+    """The keys of a manifest after merging bases and overrides; `layers`: its file, its base, the base of that, …"""
 
     path: Path
     raw: dict[str, Any]
@@ -80,12 +80,12 @@ def refuse(problems: dict[str, list[str]]) -> None:
 
 
 def shipped_manifests() -> list[str]:
-    """Returns names that `load_manifest` accepts instead of a path, such as "toybirds"."""
+    """Returns the names of the shipped manifests, which `load_manifest` accepts instead of a path ("toybirds")."""
     return sorted(map(reference, shipped_folder().rglob("*.yaml")))
 
 
 def reference(path: Path) -> str:
-    """Returns how commands name a manifest: by name if it is shipped ("paper/cub/table2_base_32"), else by path."""
+    """Returns the argument for a manifest: its name if it is shipped ("paper/cub/table2_base_32"), else its path."""
     return path.relative_to(shipped_folder()).with_suffix("").as_posix() if _is_shipped(path) else str(path)
 
 
@@ -129,7 +129,7 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
         base = beside if beside.is_file() else shipped_path(raw["base"])
         chain = " → ".join(str(file) for file, _ in layers)
         if any(base.samefile(file) for file, _ in layers):
-            raise ManifestError(f"{path}: base {raw['base']} leads back to itself: {chain} → {base}")
+            raise ManifestError(f"{path}: base {raw['base']} is circular: {chain} → {base}")
         if len(layers) > MAX_BASES:
             raise ManifestError(f"{layers[0][0]} has more than {MAX_BASES} base manifests")
         path = base
@@ -149,7 +149,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
         with open_regular(path) as file:
             text = file.read(MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
-            raise ManifestError(f"{path} is larger than {MAX_BYTES // 2**20} MB; a manifest is a few lines of YAML")
+            raise ManifestError(f"{path} is larger than {MAX_BYTES // 2**20} MB, the maximum for a manifest")
         raw, repeated = parse(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path} is not YAML: not UTF-8 at byte {error.start}") from error
@@ -168,7 +168,7 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key_problems(raw: dict[str, Any]) -> list[str]:
-    """Returns a problem for each key that is unknown or has an unusable value, such as the URL of a local folder."""
+    """Returns a problem for each key that is unknown or has an invalid value, such as a URL for a local folder."""
     unknown = [f"unknown key {quoted(key)}{suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
     sections = [
         f"{key} is {quoted(raw[key])}, expected keys below it"
@@ -194,7 +194,7 @@ def _key_problems(raw: dict[str, Any]) -> list[str]:
 
 
 def _folders(value: Any) -> list[str]:
-    """Returns the one or more folders that the value of a key names; empty if the value is not a name."""
+    """Returns the folders in the value of a key (one name, or a list of names); empty for any other value."""
     folders = value if isinstance(value, list) else [value]
     return folders if all(_is_text(folder, lines=False) for folder in folders) else []
 
@@ -214,7 +214,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
             place[parent] = {}
         place = place[parent]
         if not isinstance(place, dict):
-            raise ManifestError(f"override {quoted(override)}: {parent} has a value, not keys")
+            raise ManifestError(f"override {quoted(override)}: {parent} has a value, so it cannot have keys")
     try:
         several = key == "cache" and value.startswith("[")
         place[last] = (value or None) if key in LOCAL and not several else parse(value)[0]

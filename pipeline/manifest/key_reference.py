@@ -98,7 +98,7 @@ def _resolved(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
 
 
 def _allowed(field: dict[str, Any], definitions: dict[str, Any]) -> str:
-    """Describes type and range in words."""
+    """Returns the type and the range of a key in words, such as "whole number ≥ 1"."""
     field = _resolved(field, definitions)
     if "anyOf" in field:
         return " or ".join(_allowed(one, definitions) for one in field["anyOf"])

@@ -29,7 +29,7 @@ def described(prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def copied(name: str, target: Path, force: bool = False) -> None:
-    """Copies a shipped manifest to a file of the user, and changes its `base` so that it is valid in the new folder.
+    """Copies a shipped manifest to `target`, and changes its `base` so that it is also found from the new folder.
 
     Raises UsageError for an unknown name, and if the file already exists and `force` is not given.
     """
@@ -46,7 +46,7 @@ def copied(name: str, target: Path, force: bool = False) -> None:
 
 
 def schema_line(manifest: Path) -> str:
-    """Returns the comment by which editors find the JSON Schema, for a manifest at this path."""
+    """Returns the comment in a manifest at this path that contains the path of the JSON Schema for editors."""
     schema = shipped_folder() / SCHEMA
     inside = manifest.resolve().is_relative_to(shipped_folder().resolve())
     place = os.path.relpath(schema.resolve(), manifest.resolve().parent) if inside else schema.resolve()

@@ -16,7 +16,7 @@ def shipped_weights() -> dict[str, Path]:
 
 
 def weights_path(name_or_path: str) -> Path:
-    """Returns the weights with a shipped name ("toy-clip") or a path, a file or folder. Raises UserError if absent."""
+    """Returns the path of weights from a shipped name ("toy-clip") or a path. Raises UserError if they do not exist."""
     shipped = shipped_weights()
     if name_or_path in shipped:
         return shipped[name_or_path]

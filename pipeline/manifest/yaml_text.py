@@ -12,7 +12,7 @@ FAULTS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeErro
 
 
 class YamlTextError(ValueError):
-    """Input that is not YAML, or is nested too deeply or too large; the message says which."""
+    """Input that is not YAML, or is nested too deeply or too large; the message states the reason."""
 
 
 def parse(text: str) -> tuple[Any, list[str]]:
@@ -89,5 +89,5 @@ def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {_copied(key): _copied(item) for key, item in value.items()}
     if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-        raise YamlTextError(f"{value[:40]!r} has half of a surrogate pair, which is no character")
+        raise YamlTextError(f"{value[:40]!r} contains a lone surrogate, which is not valid Unicode")
     return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -11,7 +11,7 @@ STYLE = Path(__file__).parent / "style.css"
 
 
 def templates(folder: Path) -> Environment:
-    """Returns the environment for the templates in a folder: values are escaped, and an unknown name is an error."""
+    """Returns the environment for the templates in a folder: values are escaped; undefined variables raise an error."""
     return Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,

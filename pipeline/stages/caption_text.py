@@ -53,7 +53,7 @@ def clean_caption(text: object) -> str:
         raise UserError(f"no letter or digit: {clean[:40]!r}")
     words = clean.count(" ") + 1
     if words > MAX_WORDS or len(clean) > MAX_CHARACTERS:
-        raise UserError(f"{words:,} words, {len(clean):,} characters; a caption may have {MAX_WORDS:,} words and "
+        raise UserError(f"{words:,} words, {len(clean):,} characters; a caption may have up to {MAX_WORDS:,} words and "
                          f"{MAX_CHARACTERS:,} characters")  # fmt: skip
     return clean
 

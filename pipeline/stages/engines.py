@@ -77,7 +77,8 @@ def run_on_ray(
     work: Callable[[Any], Any], tasks: Iterable[tuple[int, Any, Collection[int]]], processes: int = 1
 ) -> Iterator[Any]:
     """
-    Runs `work(argument)` for each (number, argument, numbers of tasks to wait for), and yields the results in order.
+    Runs `work(argument)` for each task (number, argument, numbers of earlier tasks to wait for), and yields the results
+    in order.
 
     It runs on the cluster at RAY_ADDRESS, or else on a local Ray with `processes` workers, stopped afterwards. `work`
     and arguments must be picklable; `work` must cache the models that it loads. A task waits only for earlier tasks; at
@@ -170,7 +171,7 @@ def _call(batch: Any) -> tuple[Any, float]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limits torch, if imported, and numpy's BLAS to one thread inside the block; restores torch's limit after it."""
+    """Context manager that limits torch (if imported) and numpy's BLAS to one thread, and then restores the limits."""
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 0
     if torch:

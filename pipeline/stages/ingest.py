@@ -69,7 +69,7 @@ def _pack(size: int, _: Sequence[Entry], found: Checked | Encoded) -> Shard:
 
 
 def reader(source: Dataset, name: str) -> Dataset:
-    """Returns a copy of a source that can only `read` entries: without its listing, so that tasks receive few bytes."""
+    """Returns a copy of a source without its listing: it can only `read` entries, but is small to send to tasks."""
     made = object.__new__(type(source))
     vars(made).update({field: getattr(source, field) for field in READ_FIELDS.get(name, ())})
     return made
@@ -80,7 +80,7 @@ def _read(source: Dataset, entries: Sequence[Entry]) -> list[Item]:
 
 
 def stage(config: DataConfig) -> Stage:
-    """Returns the ingest stage for a `data` section; raises UserError if the dataset does not have the layout named."""
+    """Returns the ingest stage for a `data` section; raises UserError if the dataset has a different layout."""
     source, store = open_source(config), config.image_store
     encoding = [ENCODING] if store else []
     inputs = {

@@ -1,4 +1,4 @@
-"""The mapper of ingest: turns items into rows of samples, captions and rejects, and pixels, without disk access."""
+"""The mapper of ingest: converts items to rows of samples, captions and rejects, and to pixels, without disk access."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,18 +24,20 @@ class Checked:
     rows_in: int = 0
 
     def reject(self, where: str, what: str, why: str) -> None:
-        """Adds one row of rejects."""
+        """Adds a row to `rejects`."""
         self.rejects.append({"stage": "ingest", "where": _writable(where), "what": what, "why": _writable(why)})
 
 
 def check_items(size: int, items: Sequence[Item]) -> Checked:
-    """The mapper of the stage: every row of every item becomes a row of captions, samples or rejects."""
+    """The mapper of the stage: converts each image and caption to a row of samples, captions or rejects."""
     checked = Checked()
     for item in items:
         _check_item(item, size, checked)
     kept = len(checked.samples) + len(checked.captions)
     if checked.rows_in != kept + len(checked.rejects):
-        raise AssertionError(f"ingest lost rows: {checked.rows_in} in, {kept} out, {len(checked.rejects)} rejected")
+        raise AssertionError(
+            f"bug in ingest: of {checked.rows_in} rows, {kept} kept and {len(checked.rejects)} rejected"
+        )
     return checked
 
 

@@ -24,13 +24,13 @@ MOST_TABLES = 32  # shards whose results stay in memory for later shards with eq
 
 
 class _Plan:
-    """Assigns each unique caption to the shard where it first occurs and is parsed; needs 4 bytes per caption."""
+    """Assigns each unique caption to the first shard that contains it, which parses it; needs 4 bytes per caption."""
 
     def __init__(self, partial: PartialCache) -> None:
         self.starts, self.first = partial.first_captions()
 
     def home(self, shard: int) -> np.ndarray:
-        """Returns the row, over all shards, where each caption of a shard first occurs, int32."""
+        """Returns, for each caption of a shard, the row of its first occurrence, counted over all shards, int32."""
         return self.first[self.starts[shard] : self.starts[shard + 1]]
 
     def fresh(self, shard: int) -> np.ndarray:
@@ -38,7 +38,7 @@ class _Plan:
         return np.flatnonzero(self.home(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
 
     def part(self, shard: int) -> "_Part":
-        """Returns what is needed to parse a shard."""
+        """Returns the captions that a shard parses, and where the results for its other captions are."""
         home = self.home(shard)
         shards = np.searchsorted(self.starts, home, side="right") - 1
         return _Part(shard, self.fresh(shard), shards.astype(np.int32), (home - self.starts[shards]).astype(np.int32))
@@ -63,7 +63,7 @@ def concept_row(concepts: Concepts) -> dict[str, Any]:
 
 
 def _parse_texts(parser: Parser, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """The mapper of the stage: captions → rows of schema.CONCEPTS without ids, and counts by name (see `notes`)."""
+    """The mapper of the stage: converts captions to rows of schema.CONCEPTS without ids, and counts (see `notes`)."""
     notes: Counter[str] = Counter()
     rows = []
     for concepts in parser.parse(texts):
@@ -84,7 +84,7 @@ def make_mapper(config: ParseConfig) -> functools.partial:
 
 @dataclass(frozen=True)
 class _Part:
-    """Which captions of a shard are parsed in this shard, and where equal captions of the others were parsed."""
+    """The captions that a shard parses, and the place of the result for each caption that another shard has parsed."""
 
     index: int
     fresh: np.ndarray  # [n] int64, rows of this shard to parse
@@ -92,13 +92,13 @@ class _Part:
     row: np.ndarray  # [c] int32, and its row in that shard
 
     def elsewhere(self) -> list[int]:
-        """Returns the other shards from which this shard takes results, all of them earlier."""
+        """Returns the earlier shards from which this shard takes results."""
         return [int(shard) for shard in np.unique(self.shard) if shard != self.index]
 
 
 @dataclass(frozen=True)
 class _Captions:
-    """Reads and writes the parse stage's shards; the last tables read stay in memory."""
+    """Reads and writes the parse stage's shards; keeps the most recently read tables in memory."""
 
     store: ShardStore
     tables: dict[int, pa.Table] = field(default_factory=dict)
@@ -150,7 +150,7 @@ def stage(config: ParseConfig) -> Stage:
 
 
 def plan_line(config: ParseConfig) -> str:
-    """Returns the plan of the stage in one line."""
+    """Returns a line for the user with the annotator, the model and the number of processes."""
     return f"{config.annotator} {config.model or '(default model)'}, processes {config.processes}"
 
 
@@ -160,7 +160,7 @@ def versions(config: ParseConfig) -> dict[str, str]:
 
 
 def notes(partial: PartialCache) -> dict[str, int]:
-    """Returns counts over unique captions: edges of our rules compared with sng_parser's, and noun-chunk fallbacks."""
+    """Returns counts over unique captions: edges by rules and by sng_parser (see `add_graph`), noun-chunk fallbacks."""
     total: Counter[str] = Counter()
     for stats in partial.stats("parse"):
         total.update(stats["notes"])

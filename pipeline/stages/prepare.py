@@ -228,7 +228,7 @@ def summary(cache: Cache) -> list[str]:
 
 
 def doubts(cache: Cache) -> list[str]:
-    """Lists why a finished cache may not be what the user wants: truncated captions, splits, other languages."""
+    """Returns warnings about a finished cache: truncated captions, missing splits, captions not in English."""
     counts, splits = cache.info["counts"], cache.split_counts()
     lines = []
     if counts["truncated"]:

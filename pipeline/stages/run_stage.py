@@ -30,10 +30,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class Job:
-    """A stage's work on one cache. `part` runs in this process; on Ray, all other functions run in the tasks.
+    """The work of a stage on one cache. `part` runs in this process; on Ray, all other functions run in Ray tasks.
 
-    So the other functions must be picklable, and parts small. `read` and `pack` may access the disk, the mapper does
-    not.
+    The other functions must therefore be picklable, and parts must be small. `read` and `pack` may access the disk; the
+    mapper does not.
     """
 
     sizes: list[int]  # rows in each shard, for the progress bar
@@ -85,7 +85,7 @@ class Report:
         self.write_sec += seconds.write
 
     def line(self) -> str:
-        """Returns one line for the terminal."""
+        """Returns the report as one line for the terminal."""
         if self.shards == self.skipped:
             return f"{self.name:<7} already complete ({counted(self.shards, 'shard')})"
         skipped = f", {self.skipped} from an earlier run" if self.skipped else ""
@@ -97,7 +97,7 @@ class Report:
 
 
 def run_stage(partial: PartialCache, stage: Stage, engine: str = "local") -> Report:
-    """Runs the remaining shards of a stage and marks it complete; after changed inputs it starts from scratch."""
+    """Runs the remaining shards of a stage and marks it complete; if its inputs changed, starts from scratch."""
     start = time.perf_counter()
     partial.begin(stage.name, stage.inputs)
     if partial.is_complete(stage.name):

@@ -1,4 +1,4 @@
-"""Computes taps: float16 patch features of each image's views from the frozen CLIP, which the discriminator reads.
+"""Computes taps, the discriminator's inputs: float16 patch features of views of each image, from the frozen CLIP.
 
 Legend: n images of a shard, V views, T taps, D width of the image encoder, g patches per side.
 """
@@ -77,7 +77,7 @@ def tap_shard(
     blocks: Sequence[int],
     batch: tuple[list[str], np.ndarray],
 ) -> np.ndarray:
-    """The mapper of the stage: keys and images uint8 [n, 3, H, H] → float16 [n, V, T, D, g, g].
+    """The mapper of the stage: converts keys and images uint8 [n, 3, H, H] to taps float16 [n, V, T, D, g, g].
 
     Raises UserError naming the first image and view with features that are not finite in float16.
     """
@@ -102,7 +102,7 @@ def tap_shard(
 
 
 def stage(config: TapsConfig, encode: EncodeConfig) -> Stage:
-    """Returns the taps stage for a `taps` section with views; raises UserError for blocks that the CLIP lacks."""
+    """Returns the taps stage for a `taps` section with views; raises UserError if the CLIP lacks the blocks."""
     path, device = weights_path(encode.clip), device_of(encode)
     clip, about = cached_clip(path, encode.allow_unverified, device), describe(config, encode)
     kilobytes = 2 * len(config.views) * len(about["blocks"]) * clip.width * clip.grid**2 / 1e3
@@ -176,7 +176,7 @@ def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
 
 
 def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[str, Any] | None) -> None:
-    """Logs one warning if the `model` section of the manifest, if any, reads other blocks than `taps` stores."""
+    """Logs one warning if the manifest has a `model` section that reads different blocks than `taps` stores."""
     from hspcgan.model.config import ModelConfig
 
     if model is None:
@@ -195,7 +195,7 @@ def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[s
 
 
 def _scaled(blocks: Any, clip: "FrozenClip") -> list[int]:
-    """Converts block numbers for 12 layers to 0-based blocks of this CLIP; raises UserError for other blocks."""
+    """Converts block numbers for 12 layers to 0-based blocks of this CLIP; raises UserError for invalid numbers."""
     from hspcgan.model.config import ModelConfig
 
     return ModelConfig.model_validate({"taps": blocks}).tap_blocks(clip.layers)

@@ -58,18 +58,18 @@ def blocks(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def shard_sizes(path: Path) -> list[int]:
-    """Returns the number of texts in each shard of an order."""
+    """Returns the number of texts in each shard of a file from `write_order`."""
     groups = pq.ParquetFile(path).metadata
     return [groups.row_group(index).num_rows for index in range(groups.num_row_groups)]
 
 
 def read_shard(path: Path, index: int) -> list[tuple[str, bool]]:
-    """Reads a shard of an order as the (text, is a caption) pairs that the mapper takes."""
+    """Reads a shard of a file from `write_order` as pairs (text, whether it is a caption), the input of the mapper."""
     table = pq.ParquetFile(path).read_row_group(index, use_threads=False)
     return list(zip(table["text"].to_pylist(), table["is_caption"].to_pylist(), strict=True))
 
 
 def texts_of(path: Path) -> Iterator[str]:
-    """Yields the texts of an order one by one; only a block of them is in memory."""
+    """Yields the texts of a file from `write_order` one by one; keeps only one block of them in memory."""
     for batch in pq.ParquetFile(path).iter_batches(BLOCK, columns=["text"]):
         yield from batch["text"].to_pylist()

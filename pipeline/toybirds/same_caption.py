@@ -1,6 +1,6 @@
-"""Samples scenes for which a given caption is true; properties that it does not name are sampled as usual.
+"""Samples scenes for which a given caption is true; properties that the caption does not name are random as usual.
 
-They are the reference for the diversity of generated images, which datasets of photographs cannot provide.
+They are the reference for the diversity of generated images. Datasets of photographs have no such reference.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ def _candidates(seed: int) -> Iterator[Scene]:
 
 
 def _open(scene: Scene, name: str) -> bool:
-    """Whether a field may be set: false for an absent thing, since adding things would change their frequency."""
+    """Whether a field may be set: false if its thing is absent, since adding things would change their frequency."""
     return getattr(scene, name) != ABSENT
 
 

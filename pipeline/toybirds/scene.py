@@ -56,7 +56,7 @@ def held_out(body: str, belly: str) -> bool:
 
 
 def sample_scenes(count: int, seed: int) -> list[Scene]:
-    """Returns `count` scenes. Scene i depends only on (seed, i), so a longer list starts with the shorter list."""
+    """Returns `count` scenes. Scene i depends only on `seed` and i, not on `count`."""
     return [_sample(index, seed) for index in range(count)]
 
 

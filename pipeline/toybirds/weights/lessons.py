@@ -1,4 +1,4 @@
-"""Training data of the toy CLIPs: pictures, captions and phrases, their truth values, and the visible things."""
+"""Training data of the toy CLIPs: pictures, captions and phrases, their truth values, and where things are visible."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def _colour(name: str) -> int:
 
 
 def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
-    """Returns the share of each patch that changes if a thing is not drawn, [P, g, g]; zero for an absent thing."""
+    """Returns the share of each patch in which each thing is visible, [P, g, g], by drawing the scene without it."""
     size = image.shape[1]
     shares = torch.zeros(len(LOCATED), size // patch, size // patch)
     for row, name in zip(shares, LOCATED, strict=True):
@@ -88,7 +88,7 @@ class Lesson:
 
 
 def lessons(data: Pictures, batch: int, seed: int) -> Iterator[Lesson]:
-    """Yields an endless sequence of batches, with one true caption per picture if it has any."""
+    """Yields an endless sequence of batches. For each picture, a batch has one true caption if there is one."""
     rng = np.random.default_rng(seed)
     fixed = [*descriptions(), *phrases()]
     while True:

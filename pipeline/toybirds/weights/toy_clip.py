@@ -103,7 +103,7 @@ def _cosines(patch: int, width: int) -> Tensor:
 
 
 def _positions(grid: int, width: int) -> Tensor:
-    """Sines and cosines of the row and column of each patch, [grid², width], with wavelengths from a few patches up."""
+    """Returns position embeddings [grid², width]: sines and cosines of row and column, of wavelengths ≥ 4 patches."""
     rates = 1.5 / 100 ** torch.linspace(0, 1, width // 4 + 1)[:-1]
     row, column = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
     angles = [place.flatten()[:, None] * rates for place in (row, column)]
@@ -161,9 +161,9 @@ def naming_loss(logits: Tensor, held: Tensor) -> Tensor:
 
 
 def locating_loss(guesses: Tensor, places: Tensor, colours: Tensor) -> Tensor:
-    """Returns the loss of the predictions per patch, `guesses` [B, g, g, P × (1 + colours)].
+    """Returns the loss of predicting, for each patch, the share that each thing covers and the colour of the thing.
 
-    The prediction is the share of each thing in the patch and, if the thing is visible, its colour.
+    `guesses` are the predictions [B, g, g, P × (1 + colours)].
     """
     guesses = guesses.unflatten(-1, (len(LOCATED), 1 + len(COLOURS)))  # [B, g, g, P, 12]
     shares = places.permute(0, 2, 3, 1)  # [B, g, g, P]
@@ -173,7 +173,7 @@ def locating_loss(guesses: Tensor, places: Tensor, colours: Tensor) -> Tensor:
 
 
 def train(recipe: Recipe) -> "CLIP":
-    """Trains a toy CLIP and returns it in float32; forward passes are those of FrozenClip, with gradients."""
+    """Trains a toy CLIP and returns it in float32; uses the forward pass of FrozenClip, with gradients."""
     pictures = Pictures(recipe.scenes, recipe.seed, recipe.resolution, recipe.patch)
     model = build(recipe)
     tower = FrozenClip(model, "in training", sha256="").requires_grad_(True)
@@ -201,7 +201,8 @@ def train(recipe: Recipe) -> "CLIP":
 def quieten(visual: "VisionTransformer", factor: float = 0.25) -> None:
     """Scales down the residual stream of the image encoder; image features do not change, since layer norms follow.
 
-    With Muon, the stream is several times larger than in OpenAI's CLIP, and discriminators use it unnormalised.
+    After training with Muon, its values are several times larger than in OpenAI's CLIP, and discriminators use them
+    without normalisation.
     """
     parts = [visual.ln_pre, *(layer for b in visual.transformer.resblocks for layer in (b.attn.out_proj, b.mlp.c_proj))]
     for part in parts:
@@ -221,7 +222,10 @@ def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Lesson)
 
 
 def _optimizers(model: "CLIP", others: list[Tensor], recipe: Recipe) -> list[tuple[torch.optim.Optimizer, float]]:
-    """Returns Muon for the blocks' matrices and AdamW for the rest except the patch transform, with peak rates."""
+    """Returns (optimizer, peak learning rate): Muon for matrices of the blocks, AdamW for the rest.
+
+    The patch transform is not trained.
+    """
     if not hasattr(torch.optim, "Muon"):
         raise UserError(
             f"training toy CLIPs needs torch.optim.Muon from torch 2.9 or later, but torch {torch.__version__} is "

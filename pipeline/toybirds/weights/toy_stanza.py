@@ -90,7 +90,7 @@ def write_treebank(folder: Path, name: str, texts: Sequence[Sequence[Sentence]])
 
 
 def slim(source: Path, target: Path) -> None:
-    """Saves a trained model without paths, with weights in half precision; the bytes are reproducible.
+    """Saves a trained model with weights in half precision and without file paths, so that its bytes are reproducible.
 
     Raises FileNotFoundError if there is no trained model, since stanza only logs that saving failed.
     """
@@ -120,7 +120,7 @@ def _write_card(out: Path, scenes: int, seed: int, sentences: int) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Limits stanza's log to warnings, such as failed saving; first imports its scripts, which change the log level."""
+    """Context manager that limits stanza's log to warnings; first imports stanza's scripts, which set the log level."""
     logger = logging.getLogger("stanza")
     level = logger.level
     for module, _ in STAGES.values():

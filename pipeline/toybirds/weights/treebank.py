@@ -173,7 +173,7 @@ VARIATIONS: tuple[Variation, ...] = (
 
 
 def other_word(root: g.Word, rng: np.random.Generator) -> None:
-    """Replaces a word by an unknown word: "a yellow bird with a blue belly" → "a yellow bird with a blue tail"."""
+    """Replaces a word with one from OTHER_WORDS: "… with a blue belly" → "… with a blue tail"."""
     word = _pick(rng, [word for word in root.in_order() if word.upos in OTHER_WORDS])
     if word.xpos != "NNS":
         word.text = word.lemma = _pick(rng, OTHER_WORDS[word.upos])
@@ -189,7 +189,7 @@ def last_comma(root: g.Word) -> None:
 
 
 def _parted(verb: g.Word) -> g.Word:
-    """Returns the subject of a clause as a new root; drops a second clause."""
+    """Returns the subject of a clause as a new root, without conjoined clauses."""
     verb.right = [child for child in verb.right if child.deprel != "conj"]
     return _as_root(next(child for child in verb.left if child.deprel.startswith("nsubj")))
 

@@ -39,7 +39,7 @@ def spoken(caption: Caption) -> Statement:
 
 
 def phrases() -> list[Statement]:
-    """Returns all phrases about toy birds that are not true of all pictures, in their templates."""
+    """Returns all phrases about toy birds in prompt templates, except those that are true of every picture."""
     entities = {"bird": {"body": PRESENT}, **{part: {part: PRESENT} for part in PARTS[1:]}}
     entities |= {word: {name: PRESENT} for word, name in THINGS.items()} | {place: {"place": place} for place in PLACES}
     found = [Statement(TEMPLATES["entity"].format(word), (facts,)) for word, facts in entities.items()]

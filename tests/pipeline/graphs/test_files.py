@@ -79,7 +79,7 @@ def test_a_caption_may_be_predicted_twice_if_the_tuples_are_the_same(tmp_path):
     path = write(tmp_path / "out.jsonl", "\n".join(lines[:2]))
     assert files.read_predictions(path) == {"a red dog": graphs[0]}
     write(path, "\n".join(lines))
-    with pytest.raises(ValueError, match=r"out\.jsonl, line 3: line 1 has other tuples for 'a red dog'; keep one"):
+    with pytest.raises(ValueError, match=r"out\.jsonl, line 3: line 1 has different tuples for 'a red dog'; keep one"):
         files.read_predictions(path)
 
 

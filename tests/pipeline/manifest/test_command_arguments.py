@@ -26,7 +26,7 @@ def test_a_manifest_or_a_run_in_place_of_its_cache_is_taken(prepared, tmp_path, 
     assert wanted.exit_code == 0
     for given in (prepared, tmp_path / "run"):
         result = hspcgan(*command, given)
-        assert (result.exit_code, f"names the cache {cache}" in result.stderr) == (0, True)
+        assert (result.exit_code, f"using the cache {cache} of {given}" in result.stderr) == (0, True)
         assert result.stdout == wanted.stdout
 
 
@@ -35,7 +35,7 @@ def test_a_manifest_whose_cache_is_not_made_says_how_to_make_it(tmp_path):
     path.write_text("name: mine\ncache: somewhere\n")
     result = hspcgan("inspect", path)
     assert result.exit_code == 3
-    assert f"{path} names the cache somewhere, which does not exist yet; run `hspcgan prepare {path}`" in result.output
+    assert f"the cache somewhere of {path} does not exist yet; run `hspcgan prepare {path}`" in result.output
 
 
 def test_a_cache_in_place_of_a_manifest_is_named(prepared, tmp_path):
@@ -54,7 +54,7 @@ def test_a_run_in_place_of_a_manifest_is_its_manifest(prepared, tmp_path):
 
 def test_a_report_takes_a_manifest_and_refuses_a_cache(prepared, tmp_path):
     named = hspcgan("report", prepared)
-    assert (named.exit_code, "names the run" in named.output) == (3, True), named.output
+    assert (named.exit_code, "does not exist yet" in named.output) == (3, True), named.output
     cache = hspcgan("report", prepared.with_suffix(".cache"))
     assert (cache.exit_code, "is a cache" in cache.output) == (2, True)
 
