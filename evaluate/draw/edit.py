@@ -26,7 +26,7 @@ class Edits:
     out: Path
 
     def texts(self) -> list[str]:
-        """Returns the caption and its variants. UserError if there is nothing to replace, or a word is missing."""
+        """Returns the caption and its variants. UserError if there are no replacements, or the caption lacks one."""
         if not self.replacements:
             raise UsageError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
         return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]

@@ -16,7 +16,7 @@ Better = Literal["lower", "higher"]
 
 @dataclass
 class Seen:
-    """Unnormalised features from one scorer, of generated images, real images and captions.
+    """The input of a metric: unnormalised features of generated images, real images and captions, from one scorer.
 
     `extra` holds additional images that a metric requests with `needs`, see `Metric`.
     """

@@ -65,7 +65,7 @@ class Kept(Generic[T]):
 
 @dataclass(frozen=True)
 class Picture:
-    """An image to draw: frame 0 is caption `a`, frame FRAMES - 1 caption `b`; all frames use the noise of `a`."""
+    """An image to draw. Frame 0 shows caption `a`, the last frame caption `b`; the noise depends on `a` and `seed`."""
 
     a: str
     b: str

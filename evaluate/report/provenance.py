@@ -72,7 +72,7 @@ def _compared(lock: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[s
 
 
 def rejects(evaluations: Sequence[Evaluation]) -> list[tuple[str, str, int]]:
-    """Returns (image or caption, reason, count) of the first evaluation's cache, most frequent first."""
+    """Returns the rejects in the first evaluation's cache: (image or caption, reason, count), most frequent first."""
     stated = (one.record["reject_reasons"] for one in evaluations if one.record.get("reject_reasons"))
     found: list[dict[str, Any]] = next(stated, [])
     return [(row["what"], row["why"], row["count"]) for row in found]

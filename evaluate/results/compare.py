@@ -64,7 +64,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
     for label in first.scorers.keys() & second.scorers.keys():
         if first.scorers[label] != second.scorers[label]:
             raise UserError(
-                f"{label} has weights {first.scorers[label][:8]} in {a} and {second.scorers[label][:8]} in {b}; "
+                f"scorer {label} has weights {first.scorers[label][:8]} in {a} and {second.scorers[label][:8]} in {b}; "
                 "score both with the same scorer"
             )
     keys = [key for key in first.rows if key in second.rows]

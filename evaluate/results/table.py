@@ -22,7 +22,7 @@ DIGITS = {"fid": 2, "fid_low": 2, "fid_high": 2, "floor": 2, "clip_score": 4}
 
 
 def published(data: str | None = None) -> pd.DataFrame:
-    """Returns Table 1: data, method, reference, type, fid, clip_score (nan if not printed), source, inception."""
+    """Returns Table 1 of the paper, for one data set or both; `clip_score` is nan if the paper does not state it."""
     import pandas as pd
 
     rows = pd.read_csv(PUBLISHED)

@@ -48,7 +48,7 @@ class Drawings:
 
     @cached_property
     def images(self) -> Images:
-        """One image per selected caption. UserError if files of the subject are missing or do not match."""
+        """One image per selected caption. UserError if a folder lacks images."""
         context, subject = self.context, self.subject
         if subject.kind == REAL:
             return RealImages(context.cache, context.selection.sample_rows)

@@ -14,7 +14,7 @@ from hspcgan.model.common.errors import ManifestError
 
 @dataclass(frozen=True)
 class Verdict:
-    """One expectation; `got` is None if no value of that name was measured, which counts as failed."""
+    """The result of one expectation; it fails with `got` None if no value with its name was measured."""
 
     name: str
     got: float | None
