@@ -19,7 +19,7 @@ REPEATED = 250
 
 
 def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
-    """Returns at most `most` captions for a benchmark. Raises UserError if the file has fewer than bench.captions."""
+    """Returns bench.captions captions, but at most `most`. Raises UserError if bench.file has fewer."""
     count = min(bench.captions, most or bench.captions)
     if bench.file is None:
         return synthetic(count, bench.seed) if bench.words == "coco" else birds(count, bench.seed)
@@ -32,7 +32,7 @@ def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
 
 
 def birds(count: int, seed: int) -> list[str]:
-    """Returns captions of toy birds with 12.6 words on average."""
+    """Returns `count` captions of the toybirds dataset, with 12.6 words on average."""
     from hspcgan.pipeline.toybirds.captions import captions
     from hspcgan.pipeline.toybirds.scene import sample_scenes
 

@@ -18,14 +18,14 @@ class BenchConfig(BaseModel):
 
     kind: Literal["graphs", "annotate", "encode", "scale", "train", "evaluate"] = Field(
         description="What is measured. graphs: parsing captions into concepts and scene graphs; annotate: only the "
-        "annotator; encode: encoding captions and their phrases into features; scale: ingest, concepts, writer and "
-        "reader on many captions; train: steps, loader, mining and sampling; evaluate: the stages of an evaluation."
+        "annotator; encode: encoding captions and their phrases into features; scale: building and reading a "
+        "cache with many captions; train: steps, loader, mining and sampling; evaluate: the stages of an evaluation."
     )
-    captions: int = Field(ge=2, le=100_000_000, description="Number of captions for hspcgan's code.")
+    captions: int = Field(ge=2, le=100_000_000, description="Number of captions that hspcgan's code processes.")
     compared: int = Field(
         ge=1,
         le=100_000_000,
-        description="Number of captions for the naive baseline; for kind scale, the size of the small dataset.",
+        description="Number of captions that the naive baseline processes; scale: captions of the small dataset.",
     )
     processes: int = Field(
         1, ge=1, le=1_024, description="graphs: number of processes in the multi-process measurement."
@@ -75,7 +75,7 @@ class BenchConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value; `name` is the key of its limit in bench.bars, `is_most` whether this is an upper limit."""
+    """A measured value. `name`: the key of its limit in bench.bars; `is_most`: whether the limit is an upper limit."""
 
     name: str
     what: str

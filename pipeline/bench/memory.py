@@ -1,6 +1,6 @@
-"""Measures the memory of this process for benchmarks; 0 on systems other than Linux.
+"""Measures the memory of this process for benchmarks; the result is 0 on systems other than Linux.
 
-Pages of mapped files are left out, since the system reclaims them when other processes need memory.
+Pages of memory-mapped files are not counted, since the system reclaims them when other processes need memory.
 """
 
 import multiprocessing
@@ -14,7 +14,7 @@ STATUS = Path("/proc/self/status")
 
 
 def own_gb() -> float:
-    """Returns this process's own memory in GB, without pages of mapped files."""
+    """Returns the memory of this process in GB, without pages of memory-mapped files."""
     if not STATUS.is_file():
         return 0.0
     rows = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
@@ -22,7 +22,7 @@ def own_gb() -> float:
 
 
 class OwnPeak(threading.Thread):
-    """Peak of `own_gb` inside the block, sampled ten times per second."""
+    """Measures the peak of `own_gb` in a `with` block, sampled ten times per second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -42,6 +42,6 @@ class OwnPeak(threading.Thread):
 
 
 def alone(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a function in a new process, so that the peak of its memory is of this work only."""
+    """Calls a function in a new process and returns its result; the process's peak memory is that of this call only."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()

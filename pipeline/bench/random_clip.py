@@ -35,7 +35,7 @@ def random_clip(path: Path, bench: BenchConfig, embed_dim: int | None = None) ->
 
 @contextmanager
 def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
-    """Yields the manifest with a random CLIP and its cache in a temporary folder, which is removed afterwards."""
+    """Builds a cache with a random CLIP in a temporary folder, and yields the manifest with their paths."""
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as name:
         folder = Path(name)
         encode = (manifest.raw.get("encode") or {}) | {"clip": str(random_clip(folder / "random.pt", bench))}
@@ -46,7 +46,7 @@ def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
 
 
 def of_room(name: str) -> Callable[..., Any]:
-    """Loads a benchmark of `train` or `evaluate` by its entry point, since `pipeline` cannot import these packages."""
+    """Loads a benchmark of `train` or `evaluate` by its entry point, since `pipeline` must not import them."""
     points = list(importlib.metadata.entry_points(group="hspcgan.benches", name=name))
     if not points:
         raise UserError(f"the installed package lacks the benchmark {name!r}; reinstall it: pip install -e .")

@@ -32,7 +32,7 @@ WARM_UP = 500
 
 
 def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Measures memory and time per caption for bench.compared and bench.captions captions; also the image stores."""
+    """Yields memory and time per caption for a small and a large dataset, and the results of the image stores."""
     texts = load_captions(bench, RECORDED)
     recorded = record(texts, config)
     small, large = (_at(count, bench, texts, recorded) for count in (bench.compared, bench.captions))
@@ -74,9 +74,9 @@ def _at(count: int, bench: BenchConfig, texts: Sequence[str], recorded: Rows) ->
 
 
 def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, Any]:
-    """Measures the seconds per part, the CPU time, and the peak memory with and without pages of mapped files.
+    """Builds and reads a cache; returns the seconds of each part, the CPU time and the peak memory.
 
-    A small run first warms up the process.
+    The peak memory is given with and without pages of memory-mapped files. A small run first warms up the process.
     """
     write_shards(folder / "warm", list(recorded), min(WARM_UP, count))
     _through(folder / "warm", folder / "warm.cache", recorded, width)

@@ -1,4 +1,4 @@
-"""Measures the speed of parsing and encoding in one run: one caption at a time (the baseline), and in our batches."""
+"""Measures the speed of parsing and encoding: a baseline that takes one caption per call, and hspcgan in batches."""
 
 import functools
 import tempfile
@@ -23,7 +23,7 @@ WARM_UP = 32  # captions, so that lazy loading is not measured
 
 
 def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Compares parsing speed with all rules: plain spaCy with one call per caption, and our parser in batches."""
+    """Compares the speed of plain spaCy, one caption per call, and of our parser in batches; both apply all rules."""
     texts = load_captions(bench)
     naive, ours = Parser(config, fast=False), Parser(config)
     alone, naive_rate = yield from _one_by_one(lambda text: naive.parse([text])[0], bench, texts)
@@ -41,7 +41,7 @@ def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 
 
 def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
-    """Compares annotation speed: plain stanza with one call per document, and our stanza in batches."""
+    """Compares the speed of plain stanza, one caption per call, and of our stanza annotator in batches."""
     texts = load_captions(bench)
     parser = Parser(config)
     annotator = parser.stanza
@@ -56,7 +56,7 @@ def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 def _one_by_one(
     work: Callable[[str], Any], bench: BenchConfig, texts: Sequence[str]
 ) -> Generator[Figure, None, tuple[list[Any], float]]:
-    """Yields the speed of the naive baseline as a measured value, then returns its results and its speed."""
+    """Yields the speed of the naive baseline as a Figure; returns the results of the baseline and its speed."""
     for text in texts[:WARM_UP]:
         work(text)
     results, rate = _timed_each(work, texts[: bench.compared])
@@ -84,8 +84,8 @@ def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     Compares the speed of encoding captions and phrases, with a random text encoder of ViT-B/32's size by default.
 
     The naive baseline is OpenAI's code: one text at a time, with the full context of 77 tokens, and phrases repeated
-    for each caption. Ours: unique texts, sorted by length, in batches trimmed to their longest text, stored as float16.
-    Both use one torch thread.
+    for each caption. Our code encodes unique texts, sorted by length, in batches trimmed to their longest text, and
+    stores float16. Both use one torch thread.
     """
     texts = load_captions(bench)
     rows = [parse.concept_row(concepts) for concepts in Parser(config).parse(texts)]

@@ -1,7 +1,7 @@
-"""A large dataset for benchmarks, whose captions need no parser and whose features need no CLIP.
+"""Builds a large dataset and its cache for benchmarks; replaces the parser and CLIP by stand-ins that take little time.
 
 A few captions are parsed; each caption of the dataset is one of them followed by a number. Features are pseudo-random.
-Ingest, storage, writer and validation are the real ones.
+Ingest, storage, writer and validation are not replaced.
 """
 
 import functools
@@ -33,7 +33,7 @@ Rows = dict[str, dict[str, Any]]
 
 
 def record(texts: Sequence[str], config: ParseConfig) -> Rows:
-    """Parses captions once; returns the concepts of each."""
+    """Parses captions; returns {caption: its concepts}."""
     return {text: parse.concept_row(one) for text, one in zip(texts, Parser(config).parse(texts), strict=True)}
 
 
@@ -57,7 +57,7 @@ def write_shards(folder: Path, texts: Sequence[str], count: int, per_image: int 
 
 
 def _picture(number: int) -> bytes:
-    """Returns a PNG with the bits of a number as pixels, so that no two images are equal and get the same split."""
+    """Returns a PNG whose pixels are the bits of a number, so that all images differ (equal images share a split)."""
     bits = np.array([number >> bit & 1 for bit in range(64)], np.uint8).reshape(8, 8, 1)
     buffer = io.BytesIO()
     Image.fromarray(np.repeat(255 * bits, 3, axis=2)).save(buffer, "PNG")
@@ -77,10 +77,10 @@ def build_cache(
     source: Mapping[str, Any],
     lap: Callable[[str], None] = lambda part: None,
 ) -> None:
-    """Builds a cache from the shards in `data`; calls `lap` with the name of each part after it.
+    """Builds a cache from the shards in `data`; after each part, calls `lap` with the name of the part.
 
-    `about` has the entries clip and parser of cache.json; features are as wide as that CLIP's. `source` are keys of
-    the section `data`.
+    `about`: the fields clip and parser of cache.json; clip.embed_dim is the width of the features. `source`: keys of
+    the `data` section.
     """
     width, templates = about["clip"]["embed_dim"], encode.Templates().model_dump()
     config = DataConfig.model_validate({"source": "webdataset", "path": data, **source})
@@ -98,7 +98,7 @@ def build_cache(
 
 
 def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Replaces the parser: returns the result recorded for each caption without the number at its end."""
+    """Replaces the parser: returns the concepts recorded for each caption without the number at its end."""
     rows = []
     for text in texts:
         base, _, number = text.rpartition(" ")
@@ -111,7 +111,7 @@ def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]
 
 
 def _features(width: int, partial: PartialCache) -> Job:
-    """Returns an encode job that replaces CLIP's features by random ones, which take almost no time to compute."""
+    """Returns an encode job that writes random features instead of CLIP's; they take almost no time to compute."""
     texts = partial.unique_texts(encode.Templates().model_dump())
     order = text_order.write_order(texts, lambda table: _lengths(table["text"]), partial.scratch("encode"), PER_SHARD)
     read = functools.partial(text_order.read_shard, order)

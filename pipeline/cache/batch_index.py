@@ -1,4 +1,4 @@
-"""Writes and checks index.h5, which has the table columns that training batches need as memory-mapped arrays.
+"""Writes and checks index.h5: copies of the table columns that training batches need, as arrays for memory-mapping.
 
 Legend: S samples, C captions, P phrases; E items of a kind (entities, attributes or relations) in all captions.
 """
@@ -94,7 +94,7 @@ def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> st
 
 
 def edge_problem(concepts: Mapping[str, Ragged]) -> str:
-    """Returns what is wrong with the item counts or with the indices of entities; "" if they are valid."""
+    """Returns what is wrong with the lengths or the entity indices of the concept arrays; "" if they are valid."""
     for kind, items in concepts.items():
         for field, values in items.fields.items():
             if len(values) != items.offsets[-1]:
@@ -135,9 +135,8 @@ def _blocks(folder: Path, file: str, name: str) -> Iterator[pa.Array]:
 def _owners(keys: pa.Array, samples: Places) -> np.ndarray:
     found = samples.find(keys)
     if len(found) and found.min() < 0:
-        raise UserError(
-            f"a table has the key {keys[int(found.argmin())].as_py()!r}, which is not in {schema.SAMPLES_FILE}"
-        )
+        missing = keys[int(found.argmin())].as_py()
+        raise UserError(f"{schema.CAPTIONS_FILE} has the key {missing!r}, which is not in {schema.SAMPLES_FILE}")
     return found
 
 
@@ -146,7 +145,7 @@ def _positions(values: pa.ChunkedArray, known: tuple[str, ...], what: str, dtype
     found = pc.index_in(values, value_set=pa.array(known))
     if found.null_count:
         missing = values.filter(pc.is_null(found))[0].as_py()
-        raise UserError(f"a table of the cache has the unknown {what} {missing!r}")
+        raise UserError(f"a table of the cache has the {what} {missing!r}, expected one of {', '.join(known)}")
     return _numpy(found, dtype)
 
 

@@ -42,13 +42,13 @@ def spent_folder(target: Path) -> Path:
 
 
 def sealed(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields plus a `sha256` of them as sorted JSON, so that later changes are detected."""
+    """Returns the fields plus `sha256`, the hash of the fields as sorted JSON, which detects later changes."""
     fields = {name: value for name, value in info.items() if name != "sha256"}
     return {**fields, "sha256": fingerprint(fields)}
 
 
 def stamp(path: Path, report: Callable[[int], object] = lambda count: None) -> dict[str, Any]:
-    """Returns a file's size in bytes and its sha256, as in `files` of cache.json; `report` is as in `file_sha256`."""
+    """Returns {size, sha256} of a file, for `files` in cache.json; `report` gets the size of each block read."""
     return {"size": path.stat().st_size, "sha256": file_sha256(path, report)}
 
 

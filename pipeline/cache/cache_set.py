@@ -1,4 +1,4 @@
-"""Reads several caches as one: the rows of the parts are concatenated, in the order in which the parts are named."""
+"""Reads several caches (parts) as one: the rows of the parts are concatenated in the given order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -22,7 +22,7 @@ FENCES = ("caption/offsets", "sample/captions", *(f"{kind}/offsets" for kind in 
 
 
 def open_cache(folders: Sequence[Path | str]) -> Cache:
-    """Opens one folder as a `Cache`, or several as a `CacheSet`. Raises UserError in the same cases as the classes."""
+    """Opens one folder as a `Cache`, or several as a `CacheSet`; raises UserError as these classes do."""
     return Cache(folders[0]) if len(folders) == 1 else CacheSet(folders)
 
 
@@ -47,7 +47,7 @@ class Joined:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
-        """Indexes like numpy: by a row, a slice, an array of rows, or a tuple of index arrays, the rows first."""
+        """Indexes like numpy, by a row, a slice, an array of rows, or a tuple of index arrays (rows first)."""
         if isinstance(key, int | np.integer):
             row = range(len(self))[int(key)]
             part = self._part(row)
@@ -105,7 +105,7 @@ class CacheSet(Cache):
     def _require_alike(self) -> None:
         first, *others = self.parts
         if len({part.path.resolve() for part in self.parts}) < len(self.parts):
-            raise UserError(f"{self.path}: `cache` names a folder twice; name each once")
+            raise UserError(f"{self.path}: `cache` lists a folder twice; list each folder once")
         for part in others:
             for name, own in _shared(first).items():
                 found = _shared(part)[name]
@@ -170,12 +170,12 @@ class CacheSet(Cache):
         return dict(zip(schema.KINDS, total.astype(np.float32), strict=True))
 
     def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = 2**14) -> Iterator[pa.Table]:
-        """Yields a Parquet file of all parts in blocks of at most `rows` rows."""
+        """Yields a table, concatenated over all parts, in blocks of at most `rows` rows."""
         for part, first in zip(self.parts, self._first_phrases, strict=True):
             yield from (_with_phrases_from(block, first) for block in part.blocks(name, columns, rows))
 
     def column(self, name: str, column: str) -> pa.ChunkedArray:
-        """Returns one column of a Parquet file of all parts."""
+        """Returns one column of a table, concatenated over all parts."""
         return pa.concat_tables([block.select([column]) for block in self.blocks(name, [column])])[column]
 
     def sample_shards(self) -> list[int]:
@@ -205,7 +205,7 @@ class CacheSet(Cache):
         return self._starts(lambda part: part.info["counts"]["phrases"]).tolist()
 
     def _starts(self, size: Callable[[Cache], int]) -> np.ndarray:
-        """Returns the first row of each part, counted over all parts."""
+        """Returns for each part the sum of `size` over the earlier parts, which is the number of its first row."""
         return offsets_of(np.array([size(part) for part in self.parts]))[:-1]
 
     def _index(self, dataset: str) -> Any:
@@ -218,7 +218,7 @@ class CacheSet(Cache):
         return Joined(parts, self._shifts(dataset, parts), fence=dataset in FENCES)
 
     def _shifts(self, dataset: str, parts: Sequence[np.ndarray] = ()) -> Sequence[int]:
-        """Returns what to add to each part's values if they are row numbers: the number of rows in earlier parts."""
+        """Returns for each part the number to add to its values, if they are row numbers or offsets; otherwise ()."""
         if dataset in FENCES:
             return offsets_of(np.array([int(part[-1]) for part in parts]))[:-1].tolist()
         if dataset == "caption/sample":

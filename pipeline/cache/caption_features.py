@@ -1,4 +1,4 @@
-"""Features and concepts of captions as flat arrays, from a cache or for user-supplied captions; input of `collate`.
+"""Features and concepts of captions as flat arrays for `collate`; the captions come from a cache or from the user.
 
 Legend: C captions, P phrases, T tokens, d text width.
 """
@@ -45,7 +45,7 @@ def flattened(captions: pa.Table) -> dict[str, Ragged]:
 
 
 def flattened_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Ragged]:
-    """Converts captions as Python dicts, with phrase ids in place of phrases, as `flattened` converts a table."""
+    """Like `flattened`, for captions given as dicts, in which each phrase is an id."""
     concepts = {}
     for kind, column in COLUMNS.items():
         items = [item for row in rows for item in row[column]]

@@ -43,7 +43,7 @@ def collate(
 
 
 class _Builder:
-    """Allocates the padded arrays and fills them row by row."""
+    """Allocates the padded arrays and fills them caption by caption."""
 
     def __init__(self, features: np.ndarray, size: int, n_entities: int, n_attributes: int, n_relations: int) -> None:
         self.features, width = features, features.shape[1]
@@ -58,7 +58,7 @@ class _Builder:
         }
 
     def put(self, name: str, place: int, phrases: np.ndarray, **edges: np.ndarray) -> None:
-        """Writes the features and the edges of phrases, given as ids, into row `place`; omits those that do not fit."""
+        """Writes the features of phrase ids, and edges, into row `place`; omits phrases that exceed the slots."""
         n = min(len(phrases), self.arrays[name].shape[1])
         self.arrays[name][place, :n] = self.features[phrases[:n]]
         for edge, values in edges.items():
@@ -76,7 +76,7 @@ def _tokens(texts: CaptionFeatures, rows: np.ndarray, least: int) -> dict[str, n
 
 
 def _most_connected(count: int, most: int, edges: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Returns the indices of the `most` entities with the most edges, in caption order; of all, if they are fewer."""
+    """Returns the indices, in order, of the `most` entities with the most edges; all indices if there are fewer."""
     if count <= most:
         return np.arange(count)
     ends = np.concatenate(edges)

@@ -11,12 +11,12 @@ from typing import Any
 
 
 def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
-    """Returns one sha256 over `before`, the previous stage's fingerprint, and the inputs as sorted JSON."""
+    """Returns the sha256 of the inputs as sorted JSON, after `before`, the fingerprint of the previous stage."""
     return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
 
 
 def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, str]:
-    """Returns {module: `code_sha256`} for modules and all direct and indirect imports from the packages `within`.
+    """Returns {module: `code_sha256`} for modules and, recursively, for their imports from the packages `within`.
 
     A stage adds these hashes to its inputs, so that a cache made with other rules is rejected and the module is named;
     for the rules of the parser see `concepts.annotate.versions.rules_code`. Raises ModuleNotFoundError if a name in
@@ -38,12 +38,12 @@ def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, s
 
 @cache
 def code_sha256(path: Path) -> str:
-    """Returns the sha256 of a file's syntax tree without comments and docstrings; equal in all versions of Python."""
+    """Returns the sha256 of a file's syntax tree without comments and docstrings; all Python versions give the same."""
     return hashlib.sha256(_written(_tree(path)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _written(node: Any) -> str:
-    """Converts a syntax tree to a string without empty fields, since new versions of Python add empty fields."""
+    """Converts a syntax tree to a string; omits empty fields, since newer versions of Python have more of them."""
     if isinstance(node, list):
         return f"[{','.join(_written(item) for item in node if not _is_docstring(item))}]"
     if not isinstance(node, ast.AST):
@@ -53,7 +53,7 @@ def _written(node: Any) -> str:
 
 
 def _is_docstring(node: Any) -> bool:
-    """Whether a statement is only a string: the docstring of the enclosing block or of the assignment before it."""
+    """Whether a statement is only a string: a docstring of the enclosing block or of the previous assignment."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -72,7 +72,7 @@ def _imported(path: Path) -> Iterator[str]:
 
 
 def _source_file(module: str) -> Path | None:
-    """Returns the file of a module; None for a package, whose own code is not hashed, and for other names."""
+    """Returns the file of a module; None for a package, since `__init__` is not hashed, and if it is not a module."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:  # its parent is a module, not a package: the name is a class or a function

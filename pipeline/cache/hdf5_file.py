@@ -1,4 +1,4 @@
-"""Maps datasets of a cache's HDF5 files into memory, and creates HDF5 files in a way that is safe on a full disk."""
+"""Maps datasets of a cache's HDF5 files into memory; creates HDF5 files such that a full disk raises OSError."""
 
 import os
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
 @contextmanager
 def new_hdf5(path: Path) -> Iterator[h5py.File]:
     """
-    Opens a new HDF5 file to write, in a work folder that is locked. Raises OSError with its errno if the disk is full.
+    Creates an HDF5 file for writing, in a locked work folder; raises OSError with an errno if the disk is full.
 
     HDF5 aborts the process if the disk is full when it closes a file. Therefore a reserve file is written first, and
     removed before the HDF5 file is closed.

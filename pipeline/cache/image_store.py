@@ -43,7 +43,7 @@ def _described(store: Mapping[str, Any]) -> str:
 
 
 def encode_image(pixels: np.ndarray, store: Mapping[str, Any]) -> bytes:
-    """Encodes an image, uint8 [3, H, H]; JPEG keeps colours at full resolution (4:4:4), since captions name colours."""
+    """Encodes an image, uint8 [3, H, H]; JPEG keeps colours at full resolution (4:4:4) for captions with colours."""
     options: dict[str, Any] = {
         "jpeg": {"quality": store.get("quality"), "subsampling": 0},
         "png": {},
@@ -119,7 +119,7 @@ class EncodedImages:
 
 
 def shard_images(arrays: Mapping[str, np.ndarray]) -> np.ndarray | EncodedImages:
-    """Returns the images of an ingest shard, raw or encoded."""
+    """Returns the images of an ingest shard, as an array or as `EncodedImages`."""
     if "image_offsets" not in arrays:
         return arrays["image"]
     images = EncodedImages(arrays["image"], arrays["image_offsets"], 0, "a shard of ingest")

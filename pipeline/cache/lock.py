@@ -1,6 +1,6 @@
 """Locks a folder for one process, by flock on its file `lock`; the lock ends with the process that holds it.
 
-The package filelock also uses flock, but does not fit: on a file system without locks, its version 4 falls back to a
+The package filelock also uses flock, but is not suitable: on a file system without locks, its version 4 falls back to a
 file that a killed process leaves behind; its version 3 empties the file that names the holder; and neither can check
 whether the locked file is still in its folder.
 """
@@ -42,7 +42,7 @@ def lock(folder: Path) -> IO[str]:
 
 
 def is_work_folder(folder: Path) -> bool:
-    """Whether a folder has a lock file with our mark, or contains only a lock file (from a process killed early)."""
+    """Whether a folder has a lock file of hspcgan, or contains only a lock file (the process was killed early)."""
     try:
         with os.fdopen(os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8") as file:
             return file.read(len(MARK) + 1) == MARK or os.listdir(folder) == [LOCK]
@@ -68,10 +68,11 @@ def remove_work_folder(folder: Path) -> None:
 
 
 def take(path: Path, key: str) -> IO[str]:
-    """Opens and locks a file in the folder that the manifest sets under `key`; closing the file releases the lock.
+    """Opens and locks a file; closing the file releases the lock.
 
-    The file is created if needed, and its content is kept. Raises BlockingIOError, with the content as its `strerror`,
-    if another process holds the lock; UserError if the file is a link or no regular file, or without locks on the disk.
+    The file is created if needed, and its content is kept. `key`: the manifest key of the file's folder, for messages.
+    Raises BlockingIOError, with the content as its `strerror`, if another process holds the lock; UserError if the file
+    is a link or not a regular file, or if the file system has no locks.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)

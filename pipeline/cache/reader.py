@@ -45,7 +45,7 @@ class Cache(Tables):
         self.path = Path(path)
         if not (self.path / schema.INFO).is_file():
             if URL.match(str(path)):
-                raise UserError(f"{path} is a URL, but a cache is mapped into memory; {COPY}")
+                raise UserError(f"{path} is a URL, which cannot be mapped into memory; {COPY}")
             if work_folder(self.path).exists():
                 raise UserError(
                     f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again to resume, or the same "
@@ -170,7 +170,7 @@ class Cache(Tables):
 
     @cached_property
     def caption_text(self) -> np.ndarray:
-        """A number for the text of each caption row, int64 [C] ≥ 0; equal texts have equal numbers in all caches."""
+        """A hash of the text of each caption row, int64 [C] ≥ 0; equal texts have equal hashes in all caches."""
         return self._index("caption/text")
 
     def captions_of(self, sample_row: int) -> range:
@@ -216,7 +216,7 @@ class Cache(Tables):
         return self.info["stages"]["encode"].get("tokens", True)
 
     def require_tokens(self, reader: str) -> None:
-        """Raises UserError if the cache has no token features; the message names `reader` as what needs them."""
+        """Raises UserError if the cache has no token features; `reader`: the name of their user, for the message."""
         if not self.has_tokens:
             raise UserError(
                 f"{self.path} has no token features (encode.tokens: false), but {reader} needs them; set "
@@ -224,11 +224,10 @@ class Cache(Tables):
             )
 
     def require_texts(self, texts: Mapping[str, Any], owner: str) -> None:
-        """Raises UserError if the annotator or the templates of the cache differ from those of `owner`.
+        """Raises UserError if the annotator or the templates of the cache differ from those in `texts`.
 
-        The message names `owner`.
-
-        `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; missing keys are not compared.
+        `texts`: {"parse": {"annotator"}, "templates": {kind: template}}; missing keys are not compared. `owner`: the
+        name of what these settings belong to, for the message.
         """
         parse, templates = texts.get("parse") or {}, texts.get("templates") or {}
         if not isinstance(templates, Mapping):
@@ -247,7 +246,7 @@ class Cache(Tables):
             )
 
     def require_taps(self, blocks: Sequence[int]) -> None:
-        """Raises UserError if the cache has no CLIP features of image views, or has them from other CLIP blocks."""
+        """Raises UserError if the cache has no CLIP features of image views, or if they come from other CLIP blocks."""
         own = self.info.get("taps")
         if own is None:
             raise UserError(

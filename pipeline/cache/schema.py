@@ -49,7 +49,7 @@ COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relatio
 
 
 def _concepts(phrase: pa.DataType) -> list[pa.Field]:
-    """Returns the concept columns. `phrase`: the type of a phrase, an id in a finished cache, a string in parse shards.
+    """Returns the concept columns. `phrase`: the type of phrases, ids in a finished cache, strings in parse shards.
 
     start, end: character span; word: index from 0. attributes.entity, relations.subject and .object: index into the
     caption's entities, −1 for none; they are the scene graph's edges.
@@ -129,7 +129,7 @@ OFFSETS = {"offsets": "tokens", "image_offsets": "image"}
 
 
 def shard_format(stage: str, arrays: Collection[str]) -> ShardFormat:
-    """Returns the format of a stage's shards that have arrays with these names."""
+    """Returns the format of a stage's shards; that of ingest depends on the names of the arrays."""
     return ENCODED_IMAGES if stage == "ingest" and "image_offsets" in arrays else SHARDS[stage]
 
 

@@ -137,7 +137,7 @@ def test_parts_that_differ_in_what_they_must_share_are_refused_by_name(folders, 
 
 
 def test_a_folder_named_twice_is_refused(folders):
-    with pytest.raises(ValueError, match="names a folder twice"):
+    with pytest.raises(ValueError, match="lists a folder twice"):
         open_cache([folders["a"], folders["a"]])
 
 

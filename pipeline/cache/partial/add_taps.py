@@ -18,7 +18,7 @@ from hspcgan.pipeline.cache.validate import validate
 
 
 class ExtendedCache(PartialCache):
-    """A finished cache without taps, and the taps stage in its `CACHE.partial`, resumable like any stage.
+    """Adds the taps stage to a finished cache; the stage runs in `CACHE.partial` and can be resumed like any stage.
 
     Raises UserError if `CACHE.partial` contains an unfinished `prepare --rebuild`, which would be lost.
     """

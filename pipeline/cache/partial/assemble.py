@@ -28,7 +28,7 @@ BLOCK = 4096  # number of captions or phrases whose features are in memory at a 
 
 
 class EncodedShards:
-    """Features of the encode stage, mapped into memory.
+    """The features that the encode stage wrote, mapped into memory.
 
     `find` returns the positions of texts (captions or prompts); the other methods take positions.
     """
@@ -89,7 +89,7 @@ class EncodedShards:
 
 
 class PhraseIds:
-    """Ids of phrases by kind and text, the row numbers of phrases.parquet."""
+    """Finds the id of a phrase by its kind and text; the id is the row number in phrases.parquet."""
 
     def __init__(self, phrases: pa.Table) -> None:
         self.first: dict[str, int] = {}
@@ -140,7 +140,8 @@ def _captions(store: ShardStore, encoded: EncodedShards, places: np.ndarray, ids
         concepts = store.read("parse", shard, only=["concepts"])[0]["concepts"]
         if captions["caption_id"] != concepts["caption_id"]:
             raise UserError(
-                f"parse: the captions in shard {shard} are not those of ingest; remove {store.folder('parse')}"
+                f"parse: shard {shard} does not have the captions of ingest; remove {store.folder('parse')}, then run "
+                "again"
             )
         here = places[start : start + len(captions)]
         start += len(captions)

@@ -35,16 +35,16 @@ def refuse_inside_cache(target: Path) -> None:
 
 
 def refuse_unwritable(target: Path) -> None:
-    """Raises UserError if the target is a link, a mount or on a read-only disk: no cache can be renamed to it."""
+    """Raises UserError if a cache cannot be renamed to the target: it is a link, a mount, or on a read-only disk."""
     if target.is_symlink():
-        raise UserError(f"{target} is a link, which would be replaced; give its folder, {behind_links(target)}")
+        raise UserError(f"{target} is a link, which would be replaced; give its target, {behind_links(target)}")
     if target.is_mount():
         raise UserError(f"{target} is a mounted volume, which cannot be renamed; give a subfolder: {target}/cache")
     require_writable(target)
 
 
 def refuse_others(folder: Path, known: Collection[str], is_ours: Callable[[Path], bool]) -> None:
-    """Raises UserError if a local or remote folder contains other names than `known`, or if `is_ours` is false."""
+    """Raises UserError if a local or remote folder has names that are not in `known`, or if `is_ours` rejects it."""
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -27,7 +27,7 @@ from hspcgan.pipeline.cache.validate import validate
 log = logging.getLogger("hspcgan.pipeline")
 
 SCRATCH = ".scratch.partial"
-"""Has the form of the names of unfinished shards, so that it is removed like them after a kill."""
+"""Named like the folder of an unfinished shard, so that it is removed after a kill."""
 
 
 class PartialCache(ShardStore):
@@ -71,12 +71,12 @@ class PartialCache(ShardStore):
         unlock(self._lock, self.path)
 
     def _clear(self) -> None:
-        """Removes unfinished shards, assemblies and copies of earlier processes, which cannot be resumed."""
+        """Removes unfinished shards, `final` and `copy` of earlier processes; they cannot be resumed."""
         for left in (self.path / "final", self.path / "copy", *self.path.glob(f"*/{UNFINISHED}")):
             shutil.rmtree(left, ignore_errors=True)
 
     def begin(self, stage: str, inputs: Mapping[str, Any]) -> None:
-        """Begins a stage. Removes its shards and the later stages unless they were made from equal inputs.
+        """Begins a stage; if its shards were made from other inputs, removes them and all later stages.
 
         `inputs`: everything that the result of the stage depends on, as JSON, without paths and times.
         """
@@ -99,7 +99,7 @@ class PartialCache(ShardStore):
         return {"fingerprint": fingerprint(inputs, so_far), "inputs": inputs}
 
     def is_made_from(self, stage: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether a stage is complete and made from these inputs.
+        """Whether a stage is complete and was made from these inputs.
 
         Raises UserError if the stage is complete but the previous stage is not.
         """
@@ -124,7 +124,7 @@ class PartialCache(ShardStore):
         return folder
 
     def complete(self, stage: str, shards: int) -> None:
-        """Marks a stage as done; raises UserError unless its shards are exactly those numbered 0 … shards − 1."""
+        """Marks a stage as done; raises UserError if a shard of 0 … shards − 1 is missing or another exists."""
         shutil.rmtree(self.folder(stage) / SCRATCH, ignore_errors=True)
         there, wanted = set(self.shards(stage)), set(range(shards))
         if wanted - there:
@@ -137,7 +137,7 @@ class PartialCache(ShardStore):
         _write_json(self.folder(stage) / "complete.json", {"shards": shards})
 
     def finish(self, info: Mapping[str, Any]) -> Path:
-        """Assembles, validates and renames the cache, and removes its shards.
+        """Assembles and validates the cache, renames it to the target, and removes the shards.
 
         `info`: clip {name, sha256, embed_dim, context_length}, templates, tools, parser, and if there are views also
         taps {clip_sha256, views, blocks}; the other fields are added here.

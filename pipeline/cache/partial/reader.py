@@ -1,4 +1,4 @@
-"""Reads a cache under construction: which shards of `CACHE.partial` are complete, and their rows."""
+"""Reads a cache under construction: lists and reads the complete shards of `CACHE.partial`."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ ADDED_UP = 256  # shards whose counts of phrases are in memory at a time
 
 
 class ShardStore:
-    """The shards of each stage in the work folder of the cache that will be at `target`."""
+    """The shards of each stage of the unfinished cache for `target`, in its work folder."""
 
     def __init__(self, target: Path | str) -> None:
         self.target = Path(target)
@@ -107,7 +107,7 @@ class ShardStore:
     def unique_texts(self, templates: Mapping[str, str]) -> Iterator[pa.Table]:
         """Yields the texts for the encode stage: unique captions, then the unique prompts that do not equal a caption.
 
-        They are in tables of `text` and `is_caption`.
+        Each table has the columns `text` and `is_caption`.
         """
         starts, first = self.first_captions()
         known = []

@@ -60,7 +60,7 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def shard_complete(stage_folder: Path, index: int) -> bool:
-    """Whether a shard exists with all its bytes; False if its marker is damaged, so that the shard is rewritten."""
+    """Whether all files of a shard have their recorded sizes; False if stats.json, which records them, is damaged."""
     folder = shard_folder(stage_folder, index)
     try:
         marker = json.loads((folder / STATS).read_bytes())
@@ -71,7 +71,7 @@ def shard_complete(stage_folder: Path, index: int) -> bool:
 
 
 def read_shard(stage_folder: Path, index: int, only: Iterable[str] | None = None) -> tuple[Tables, Arrays]:
-    """Reads the tables and maps the arrays of a shard into memory; all, or only those named in `only`."""
+    """Reads tables and maps arrays of a shard into memory: all of them, or only those named in `only`."""
     folder = shard_folder(stage_folder, index)
     paths = sorted(p for p in folder.iterdir() if p.name != STATS and (only is None or p.stem in set(only)))
     with _readable(folder):
@@ -90,7 +90,7 @@ def read_column(stage_folder: Path, index: int, table: str, name: str, leaf: str
 
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
-    """UserError, with the fix, if a file of a shard cannot be read inside the block although its size is right."""
+    """Raises UserError, with the fix, if a read of a shard's files fails in the `with` block."""
     try:
         yield
     except (pa.ArrowException, KeyError, ValueError, EOFError) as error:

@@ -15,7 +15,7 @@ OTHER_CACHE_HINT = "`hspcgan prepare MANIFEST --rebuild`, or give another `cache
 
 
 def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
-    """Whether `path` has a finished cache made from these inputs, given per stage; False if it has no cache.
+    """Whether the finished cache at `path` was made from `inputs`, {stage: inputs}; False if there is no cache.
 
     Raises UserError if it was made from other inputs (each differing key is named), and if it cannot be opened. Removes
     the work folder of a run that was killed after the cache was complete.
@@ -31,7 +31,7 @@ def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
 
 
 def lacks_taps(path: Path | str, inputs: dict[str, dict]) -> bool:
-    """Whether the finished cache at `path` lacks only the taps in `inputs`; all other inputs are equal."""
+    """Whether the finished cache at `path` lacks the taps of `inputs` and was made from the other inputs."""
     if not inputs.get("taps") or not (Path(path) / schema.INFO).is_file():
         return False
     cache = Cache(path)

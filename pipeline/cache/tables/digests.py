@@ -21,7 +21,7 @@ def digests(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def text_numbers(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Returns 63 bits of each text's digest as int64 [n] ≥ 0; equal texts have equal numbers in all caches."""
+    """Returns a 63-bit hash of each text, int64 [n] ≥ 0; equal texts have equal hashes in all caches."""
     return (digests(texts)[:, 0] >> np.uint64(1)).astype(np.int64)
 
 
@@ -37,7 +37,7 @@ def first_rows(found: np.ndarray) -> np.ndarray:
 
 
 class Places:
-    """The positions of texts in a list of unique texts; needs 20 bytes per text.
+    """Finds the positions of texts in a list of unique texts; needs 20 bytes of memory per text of the list.
 
     `repeated`: a position with a text that also occurs earlier, or −1.
     """

@@ -1,4 +1,4 @@
-"""Reads the Parquet tables of a cache: completely, some rows, in blocks, or as pandas data frames."""
+"""Reads the Parquet tables of a cache: whole tables, some rows, blocks of rows, or pandas data frames."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -112,7 +112,7 @@ class Tables:
             yield block.filter(pc.equal(block["split"], split))["sha256"]
 
     def samples_frame(self) -> "pd.DataFrame":
-        """Returns samples.parquet as a pandas data frame: key, split, path, width, height, box and sha256 by image."""
+        """Returns samples.parquet as a pandas data frame: key, split, path, size, box and sha256 of each image."""
         return frame(self.samples)
 
     def captions_frame(self) -> "pd.DataFrame":
@@ -124,7 +124,7 @@ class Tables:
         return frame(self.phrases)
 
     def rejects_frame(self) -> "pd.DataFrame":
-        """Returns rejects.parquet as a pandas data frame: stage, where, what and why of each rejected row."""
+        """Returns rejects.parquet as a pandas data frame with the columns `stage`, `where`, `what` and `why`."""
         return frame(self.rejects)
 
     def sample_shards(self) -> list[int]:

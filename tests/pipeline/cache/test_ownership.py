@@ -94,7 +94,7 @@ def test_a_link_in_place_of_the_cache_is_told_before_the_work(whole, tmp_path, a
     (tmp_path / "folder").mkdir()
     (tmp_path / "d").symlink_to(aim)
     for write in (lambda: PartialCache(tmp_path / "d"), lambda: copy_cache(str(whole), str(tmp_path / "d"))):
-        with pytest.raises(ValueError, match=f"d is a link, which would be replaced; give its folder, .*{aim}"):
+        with pytest.raises(ValueError, match=f"d is a link, which would be replaced; give its target, .*{aim}"):
             write()
 
 

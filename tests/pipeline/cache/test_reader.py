@@ -106,7 +106,7 @@ def test_an_absent_cache_is_refused_with_the_command_that_makes_it(tmp_path):
 
 @pytest.mark.parametrize("url", ["s3://bucket/cache", Path("s3://bucket/cache")])
 def test_a_url_is_refused_with_the_command_that_copies(url):
-    with pytest.raises(ValueError, match=r"is a URL, but a cache is mapped into memory; .*`hspcgan copy"):
+    with pytest.raises(ValueError, match=r"is a URL, which cannot be mapped into memory; .*`hspcgan copy"):
         Cache(url)
 
 
