@@ -36,7 +36,9 @@ def copy_cache(source: str, target: str, replace: bool = False) -> int:
     """
     origin, goal = _local_or_url(source), _local_or_url(target)
     if goal.name in ("", "..") and isinstance(goal, Path):
-        raise UserError(f"{target!r} has no name of its own; give the path of the folder to write as TARGET")
+        raise UserError(
+            f"{target!r} does not end with the name of a folder; give the path of the folder to write as TARGET"
+        )
     if str(origin).rstrip("/") == str(goal).rstrip("/") or _same_folder(origin, goal):
         raise UserError(f"{source} and {target} are the same folder; give another TARGET")
     raw, info = _finished(origin)
@@ -69,7 +71,9 @@ def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
     if isinstance(origin, Path):
         Cache(origin)  # checks more than the code below, which also reads object stores
     if not (origin / schema.INFO).is_file():
-        raise UserError(f"no finished cache at {origin}: {schema.INFO} is missing, which `hspcgan copy` writes last")
+        raise UserError(
+            f"no finished cache at {origin}: {schema.INFO} is missing; finish the copy to this SOURCE, or give another"
+        )
     raw = (origin / schema.INFO).read_bytes()
     info = parse_info(raw, origin / schema.INFO)
     differing = _differing(origin, info)
@@ -87,7 +91,7 @@ def _differing(folder: Path, info: dict[str, Any]) -> list[str]:
 
 
 def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bool:
-    """Whether the target already has this cache. Raises UserError if it has files that must not be overwritten."""
+    """Whether the target already has this cache. Raises UserError if it has files that would be lost."""
     if isinstance(goal, Path):
         refuse_foreign(goal)
     else:
@@ -95,7 +99,7 @@ def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bo
     if replace or not (goal / schema.INFO).exists():
         return False
     if (goal / schema.INFO).read_bytes() != raw:
-        raise UserError(f"{goal} contains another cache ({schema.INFO} differs); give another TARGET, or --replace")
+        raise UserError(f"{goal} contains another cache ({schema.INFO} differs); use --replace, or another TARGET")
     differing = _differing(goal, info)
     if differing:
         raise UserError(

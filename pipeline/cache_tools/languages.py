@@ -21,7 +21,7 @@ _ENDINGS = (("ies", "y"), ("ied", "y"), ("'s", ""), ("n't", ""), ("es", ""), ("s
 
 @dataclass(frozen=True)
 class Languages:
-    """Counts of words, unknown words, captions, and captions with mostly unknown words; an example of the latter."""
+    """Counts of words, unknown words, captions, and captions of mostly unknown words, with one such caption."""
 
     words: int = 0
     unknown: int = 0
@@ -36,7 +36,7 @@ class Languages:
         return f"{text}, such as {self.example[:60]!r}; {FIX}" if self.foreign else text
 
     def doubt(self) -> str:
-        """Returns the warning for `hspcgan prepare`; "" if fewer than 1 % of the captions have mostly unknown words."""
+        """Returns a warning for `hspcgan prepare`; "" if under 1 % of the captions consist mostly of unknown words."""
         if 100 * self.foreign < max(1, self.captions):
             return ""
         return (

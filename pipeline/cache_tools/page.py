@@ -1,7 +1,7 @@
 """Renders a finished cache as one self-contained HTML page for browsing: `hspcgan inspect CACHE --html FILE`.
 
-The page needs no server. Its only script, of thirty lines, searches by hiding the images that do not match. Without
-JavaScript only the search box is missing; the browser's own search still finds captions.
+The page needs no server. Its only script has thirty lines; it implements the search box by hiding images that do not
+match. Without JavaScript, the search box is missing, but the browser's search still finds captions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PHRASES, REJECTS = 25, 100  # rows of a table
 
 
 def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
-    """Renders a page of at most `most` images, evenly spaced among all, or among those with `search` in a caption.
+    """Returns an HTML page with all images, or those with `search` in a caption; at most `most`, evenly spaced.
 
     Raises UserError if no caption contains `search`.
     """

@@ -90,7 +90,7 @@ def svg(cache: Cache, row: int) -> str:
 
 
 def split_doubts(cache: Cache) -> list[str]:
-    """Returns a line for each split with images that are also in train under other keys."""
+    """Returns a warning for each split with images that are also in train under other keys."""
     return [
         f"{twice:,} of {count:,} {split} images are also in train, as equal files under other keys, so metrics on this "
         "split do not reflect new images; remove the duplicates, or keep each image in one split"
@@ -140,7 +140,7 @@ def statistics(cache: Cache) -> str:
 
 
 def taps_lines(cache: Cache) -> list[str]:
-    """Returns a line about the views with CLIP features and their size; no line for a cache without views."""
+    """Returns one line that lists the image views with CLIP features and their size; [] for a cache without views."""
     if "taps" not in cache.info:
         return []
     views, size = cache.info["taps"]["views"], cache.taps.nbytes

@@ -1,1 +1,1 @@
-"""Trains spaCy on captions: finds trees for gold graphs, joins short captions into long ones, and trains."""
+"""Trains spaCy on captions: finds trees that give FACTUAL's gold graphs, builds long captions, and trains."""

@@ -1,7 +1,8 @@
-"""Learns from FACTUAL's gold graphs how its annotators write a phrase: the weights of `concepts/factual/choices.py`.
+"""Learns the weights of `concepts/factual/choices.py`: how FACTUAL's annotators write a phrase in their graphs.
 
-Each phrase of a caption that the gold graph also contains is an example: its features, and the option in the graph. A
-logistic regression over the options is fitted for each question.
+A question (a key of OPTIONS) asks how to write a relation, a modifier or an owned thing; its options are the ways of
+writing. Each phrase of a caption that the gold graph also contains is an example: the features of the phrase, and the
+option that the graph uses. A logistic regression over the options is fitted for each question.
 """
 
 import logging
@@ -51,7 +52,7 @@ STEPS = 60
 
 @dataclass(frozen=True)
 class Example:
-    """A phrase of a caption: its features, and the option in the gold graph."""
+    """A training example: the features of a phrase of a caption, and the option that the gold graph uses."""
 
     question: str
     features: tuple[str, ...]
@@ -70,7 +71,7 @@ class Gold:
             self.links[_last(one), _last(other)].append(text)
 
     def relation(self, view: View, r: Relation) -> str:
-        """The option of a relation; "" if the graph does not relate its ends."""
+        """Returns the option that the graph uses for a relation; "" if it does not connect the two entities."""
         one, other, text = _head(view, r.subject), _head(view, r.object), written(view, r)
         ahead, back = self.links.get((one, other), []), self.links.get((other, one), [])
         if text in ahead:
@@ -83,7 +84,7 @@ class Gold:
         return ""
 
     def modifier(self, text: str, quality: str, noun: str) -> str:
-        """The option of a word before a noun; "" if the graph does not contain both."""
+        """Returns the option that the graph uses for a word before a noun; "" if it does not combine the two."""
         spellings = (f" {text} {noun}", f" {text}{noun}", " " + respelt(f"{text} {noun}", "spellings"))
         if any(f" {name}".endswith(spellings) for name in self.names):
             return "name"
@@ -94,7 +95,7 @@ class Gold:
         return self.links[noun, text][0] if (noun, text) in self.links else ""
 
     def owned(self, thing: str) -> str:
-        """The relation of a thing to its owner; "" if the graph lacks the thing."""
+        """Returns "have", "wear" or "none", the relation to a thing from its owner; "" if the graph lacks the thing."""
         found = {text for (_, other), texts in self.links.items() for text in texts if other == thing}
         return next((verb for verb in ("have", "wear") if verb in found), "none" if thing in self.heads else "")
 
@@ -104,7 +105,7 @@ def _last(name: str) -> str:
 
 
 def _head(view: View, n: int) -> str:
-    """The head noun of an entity in FACTUAL's spelling."""
+    """Returns the head noun of an entity in FACTUAL's spelling."""
     return _last(respelt(view.token(n).text.lower(), "spellings"))
 
 
@@ -119,7 +120,7 @@ def learn(csv: Path, out: Path) -> None:
 
 
 def view_of(doc: Doc) -> View:
-    """The concept sets of a repaired parse."""
+    """Returns the concept sets of a repaired parse as a `View`."""
     tokens = to_ud(ParseEdit.of_doc(doc), doc)
     return View(with_graph(concepts_from_tokens(tokens), doc, tokens), tokens)
 
@@ -140,7 +141,7 @@ def examples(view: View, tuples: Sequence[Sequence[str]]) -> Iterator[Example]:
 
 
 def write(found: Sequence[Example], path: Path) -> None:
-    """Fits the weights of all questions to examples and writes them, one per line."""
+    """Fits the weights of each question to its examples and writes one weight per line."""
     lines = []
     for question, least in OPTIONS.items():
         ours = [e for e in found if e.question == question and e.option]

@@ -1,8 +1,8 @@
-"""Builds long captions with known trees from short captions, since FACTUAL's have only six words on average.
+"""Builds long captions with known trees from short ones, since FACTUAL's captions have six words on average.
 
 Two captions with a common noun are joined at this noun, so that the tree of the result is known: "a girl sitting on a
-bench" and "girl wearing a yellow dress" give a participle two nouns away from its subject. A pair is used only if the
-added phrase fits its noun better than the other noun, by frequency in the captions.
+bench" and "girl wearing a yellow dress" give a participle two nouns away from its subject. A pair is used only if,
+by frequency in the captions, the added phrase fits its noun better than the other noun.
 """
 
 import random
@@ -109,7 +109,7 @@ class _Splicer:
         return (counts[opener] + 2 * self.openers[opener] / whole) / (counts.total() + 2)
 
     def _described(self, first: Tree, is_far: bool) -> Tree:
-        """Adds a phrase to the last noun (near) or the subject (far), taken from another caption with this noun."""
+        """Adds a phrase from a caption with the same noun to the last noun, or with `is_far` to the subject."""
         subject, last = _subject(first), len(first) - 1
         if subject in (-1, last) or first[last].pos not in NOMINAL or first[last].label not in ("pobj", "dobj", "conj"):
             return ()
@@ -128,7 +128,7 @@ class _Splicer:
         return first + _tail(second, head, len(first), of_verb)
 
     def _two_phrases(self, first: Tree) -> Tree:
-        """Joins two nouns by "and"; each keeps its own phrases, and the second has a participle."""
+        """Joins two noun phrases by "and"; the second one contains a participle."""
         root = _root(first)
         if first[root].pos not in NOMINAL or not self.active:
             return ()
@@ -158,7 +158,7 @@ class _Splicer:
         return whole
 
     def _two_subjects(self, first: Tree) -> Tree:
-        """Replaces a plural subject by two coordinated nouns, if the verb is in the plural."""
+        """Replaces a plural subject by two coordinated nouns, if the verb is plural."""
         subject, root = _subject(first), _root(first)
         is_plural = first[root].tag == "VBP" or any(word.text == "are" and word.head == root for word in first)
         opens = all(word.head == subject for word in first[:subject])
@@ -190,7 +190,7 @@ def _subject(tree: Tree) -> int:
 
 
 def _opener(tree: Tree) -> str:
-    """Returns the first lemma of the phrase after a noun at the root; "" unless exactly one phrase follows."""
+    """Returns the first lemma of the phrase after a root noun; "" unless exactly one phrase follows the noun."""
     root = _root(tree)
     after = [i for i, word in enumerate(tree) if word.head == root and i > root]
     if tree[root].pos not in NOMINAL or len(after) != 1 or tree[after[0]].label not in ("prep", "acl"):
@@ -199,7 +199,7 @@ def _opener(tree: Tree) -> str:
 
 
 def _tail(tree: Tree, head: int, start: int, of_verb: bool) -> Tree:
-    """Returns the words after a root noun, with indices from `start`, attached to the word at `head`."""
+    """Returns the words after a root noun, attached to the word at `head`, with indices counted from `start`."""
     root = _root(tree)
     shift = start - root - 1
     moved = []
@@ -210,7 +210,7 @@ def _tail(tree: Tree, head: int, start: int, of_verb: bool) -> Tree:
 
 
 def _joined(tree: Tree, head: int, start: int, label: str) -> Tree:
-    """Returns a tree with indices from `start` and its root attached to the word at `head`."""
+    """Returns a tree with its root attached to the word at `head` and indices counted from `start`."""
     root = _root(tree)
     return tuple(
         replace(word, head=head, label=label) if i == root else replace(word, head=word.head + start)

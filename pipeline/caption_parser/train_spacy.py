@@ -1,4 +1,4 @@
-"""Trains spaCy's tagger and parser on captions in two rounds; the second finds trees with the weights of the first."""
+"""Trains spaCy's tagger and parser on captions in two rounds; the first round's weights find trees for the second."""
 
 import logging
 import random
@@ -26,11 +26,11 @@ log = logging.getLogger("hspcgan.pipeline")
 @dataclass(frozen=True)
 class Round:
     """
-    Settings by which a round finds trees and trains on them.
+    Settings of a round, which finds trees and trains on them.
 
-    `moves`: maximum number of attachments in which a tree differs from a parse. `worth`: minimum SPICE F1 of a tree to
-    be used; below 0.6, gold and caption usually describe different things. `rate`: learning rate of the first epoch.
-    `splices`: number of long captions; `toys`: number of toy-bird captions.
+    `moves`: maximum number of attachments in which a tree differs from a parse. `worth`: minimum SPICE F1 of the trees
+    that are used; below 0.6, gold graph and caption usually describe different things. `rate`: learning rate of the
+    first epoch. `splices`: number of long captions. `toys`: number of toy-bird captions.
     """
 
     moves: int
@@ -76,8 +76,10 @@ def learn(csv: Path, out: Path) -> None:
 
 
 def without_held(rows: Sequence[Row]) -> list[Row]:
-    """Returns the rows for training: all except the HELD_LONG longest (by words, then alphabetically) and HELD_DRAWN
-    others, and their duplicates."""
+    """Returns the rows for training: omits the HELD_LONG longest captions and HELD_DRAWN random others.
+
+    Duplicates of these captions are omitted too. Captions are sorted by number of words, then alphabetically.
+    """
     order = sorted(rows, key=lambda row: (-len(row[0].split()), row[0]))
     longest, others = order[:HELD_LONG], order[HELD_LONG:]
     held = {caption for caption, _ in (*longest, *random.Random(SEED).sample(others, HELD_DRAWN))}
@@ -110,7 +112,7 @@ def trained(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
 
 
 def averaged(pipelines: Sequence[Any], shares: Sequence[float]) -> Any:
-    """Returns the last pipeline; its weights become a weighted mean over all pipelines."""
+    """Sets the weights of the last pipeline to the weighted mean over all pipelines, and returns it."""
     for same in zip(*map(caption_weights.params, pipelines), strict=True):
         mean = sum(share * layer.get_param(name) for share, (_, layer, name) in zip(shares, same, strict=True))
         _, layer, name = same[-1]

@@ -1,4 +1,4 @@
-"""Finds a training tree for each caption: the parse, or a variant of it, that is closest to FACTUAL's gold graph.
+"""Finds a training tree for each caption: the parse or variant of a parse that is closest to FACTUAL's gold graph.
 
 FACTUAL has no trees. If the rules derive the gold tuples from a tree, the tree is correct as far as the rules use it.
 Three out of four captions have such a tree among their parses and the variants one or two attachments away.
@@ -100,7 +100,7 @@ def moved(doc: Doc, move: Move) -> Doc:
 
 def variants(doc: Doc) -> Iterator[Move]:
     """
-    Yields single changes of attachment: of a phrase to another word before it, or of an adjective to another noun.
+    Yields single changes of attachment: a phrase moves to another word before it, or an adjective to another noun.
 
     In "a man on a horse in white", "in white" can move from "horse" to "man"; "on" has no other noun before it.
     """
@@ -118,7 +118,7 @@ def variants(doc: Doc) -> Iterator[Move]:
 
 
 def _can_head(word: Token, phrase: Token) -> bool:
-    """Whether a phrase may attach to a word: any to a noun, some to a verb, a conjunct to the same part of speech."""
+    """Whether a phrase may attach to a word: any phrase to a noun, some to a verb, a conjunct to its part of speech."""
     if word.pos_ in NOMINAL:
         return word.dep_ not in ("compound", "nmod")
     is_predicate = word.pos_ in ("VERB", "AUX") and word.dep_ not in ("aux", "auxpass", "amod")

@@ -1,4 +1,4 @@
-"""Commands for a finished cache, which may also be named by its manifest or its run."""
+"""Commands for a finished cache; CACHE is its folder, or a manifest or run folder that uses the cache."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ CacheFolder = click.argument("cache", type=click.Path(path_type=Path), callback=
 @click.option("--caption", metavar="ID", help="Show the caption with this id (KEY#0), or all captions of image KEY.")
 @click.option("--search", metavar="TEXT", help="Show captions that contain TEXT (the first ten).")
 @click.option("--number", type=int, metavar="K", help="Show the caption in row K.")
-@click.option("--svg", type=OutFile, help="Draw the graph of the first caption to this file.")
+@click.option("--svg", type=OutFile, help="Write the graph of the first caption to this SVG file.")
 @click.option(
     "--html",
     type=OutFile,
@@ -43,7 +43,7 @@ CacheFolder = click.argument("cache", type=click.Path(path_type=Path), callback=
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="Largest number of images on the --html page.",
+    help="Maximum number of images on the --html page.",
 )
 def inspect(
     cache: Path, caption: str | None, search: str | None, number: int | None, svg: Path | None, html: Path | None,

@@ -16,7 +16,7 @@ from hspcgan.pipeline.cli.streams import prepare_streams
 
 class RootGroup(click.Group):
     """
-    The root group: its own commands and those of the entry-point group `hspcgan.commands`, in the order of use.
+    The root group: lists its commands and those of the entry-point group `hspcgan.commands` in the order of use.
 
     An error that a user can fix ends the command with its message and exit code (see failures.py); any other error is
     reported as a bug, with its traceback and exit code 70. --debug shows the tracebacks of both.
@@ -93,7 +93,7 @@ def _logged(command: click.Command) -> click.Command:
 def _unavailable(name: str, error: ImportError) -> click.Command:
     @click.command(
         name,
-        help=f"Not available here: {error}",
+        help=f"Not available in this installation: {error}",
         add_help_option=False,
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )

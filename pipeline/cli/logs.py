@@ -17,7 +17,7 @@ FORMATS = ("text", "json")
 
 
 class TextFormatter(logging.Formatter):
-    """Formats only the message; warnings and errors begin with their level."""
+    """Formats a record as its message; warnings and errors begin with their level."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Formats a record as text, with its traceback if any."""
@@ -61,7 +61,7 @@ HANDLER = ErrorStreamHandler()
 
 @contextmanager
 def attached() -> Iterator[None]:
-    """Inside the block, records from level INFO go to standard error as text; nested calls change nothing."""
+    """In the `with` block, writes records from level INFO to standard error as text; nested calls have no effect."""
     if HANDLER in ROOT.handlers:
         yield
         return
@@ -80,7 +80,7 @@ def options(hidden: bool) -> list[click.Option]:
     """Returns the options -v, -q and --log-format, which every command accepts; only the root's help shows them."""
     shared: dict[str, Any] = {"expose_value": False, "hidden": hidden}
     return [
-        click.Option(["-v", "--verbose"], is_flag=True, callback=_verbose, help="Also log details.", **shared),
+        click.Option(["-v", "--verbose"], is_flag=True, callback=_verbose, help="Also log debug messages.", **shared),
         click.Option(["-q", "--quiet"], is_flag=True, callback=_quiet, help="Log only warnings and errors.", **shared),
         click.Option(["--log-format"], type=click.Choice(FORMATS), callback=_log_format,
                      help="Format of the log on standard error; json writes one object per line.", **shared),

@@ -34,7 +34,7 @@ main.params += logs.options(hidden=False)
 
 
 def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that `prepare` and its single stages share to a command."""
+    """Adds to a command the options that `prepare` and the commands for single stages share."""
     for decorate in reversed(
         (
             click.option(
@@ -104,7 +104,7 @@ def _refuse_given(names: Sequence[str], where: str) -> None:
 @click.option(
     "--model",
     default="",
-    help="For --jsonl: model of the annotator (factual: a folder); by default a small English one.",
+    help="For --jsonl: model of the annotator, for factual its folder; by default, a small English model.",
 )
 @click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True,
               help="For --jsonl: captions per batch.")  # fmt: skip
@@ -127,7 +127,7 @@ def parse(
     created when it is complete; an interrupted run starts from scratch.
     """
     if (manifest is None) == (jsonl is None):
-        raise click.UsageError("give a MANIFEST or --jsonl IN OUT")
+        raise click.UsageError("give either a MANIFEST or --jsonl IN OUT")
     if jsonl is None:
         _refuse_given(FOR_JSONL, "only for --jsonl; for a MANIFEST set its keys, such as -o parse.annotator=spacy")
         _prepare(str(manifest), override, "parse", only=True, **options)
@@ -154,7 +154,7 @@ def parse(
 @click.argument("predictions", type=click.Path(path_type=Path))
 @click.argument("gold", type=click.Path(path_type=Path))
 @click.option("--wordnet", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="METEOR's WordNet files, for lemmas and synonyms; by default, words must be equal.")  # fmt: skip
+              help="METEOR's WordNet files, to match lemmas and synonyms; by default words must be equal.")  # fmt: skip
 def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
     """Score scene graphs against gold: SPICE F1, set match.
 
@@ -196,10 +196,10 @@ def taps(manifest: str, override: tuple[str, ...], **options: Any) -> None:
 @click.argument("manifest")
 @click.option("--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a key, such as bench.captions=500.")
 def bench(manifest: str, override: tuple[str, ...]) -> None:
-    """Compare the speed of a stage with a naive baseline.
+    """Run a benchmark and compare it with its limits.
 
     Exit code 1 if a measured value misses its limit in bench.bars. Shipped manifests: bench/graphs, bench/stanza,
-    bench/encode, bench/scale, bench/train.
+    bench/encode, bench/scale, bench/train, bench/evaluate.
     """
     from hspcgan.pipeline.bench.run import run
     from hspcgan.pipeline.manifest.command_arguments import open_manifest

@@ -23,7 +23,7 @@ class _Ended(SystemExit):
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """
-    Inside the block, SIGTERM and SIGHUP run every `finally` and exit with the codes that shells use: 143 and 129.
+    In the `with` block, SIGTERM and SIGHUP end the process with exit codes 143 and 129, after every `finally`.
 
     Worker processes are terminated at once, not after their batch. Ignored signals, as under nohup, stay ignored.
     Python drops an exception that a signal raises inside a callback (`__del__`, weakref, as in every import); the

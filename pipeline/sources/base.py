@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row in the listing of a dataset; `ref` has what the dataset's `read` needs, such as file paths."""
+    """One row in the listing of a dataset; `ref` is input of the dataset's `read`, such as file paths."""
 
     key: str
     split: str  # "train" | "test"
@@ -28,7 +28,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """An entry as read from disk, unchecked.
+    """The image and captions of an entry as read from disk, unchecked.
 
     `problem` is the reason why the entry cannot be used, as "kind: detail"; summaries count by kind.
     """
@@ -50,7 +50,7 @@ class Dataset(Protocol):
         """Returns the image and captions of an entry; an error in an entry becomes its `problem`, not an exception."""
 
     def signature(self) -> str:
-        """Returns a sha256 over names, captions and the `image_state` of images; every run computes it."""
+        """Returns a sha256 of names, captions and `image_state`s; every run computes it to detect changes."""
 
 
 def quoted(value: object) -> str:

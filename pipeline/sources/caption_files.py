@@ -34,7 +34,7 @@ def _in_text(text: bytes, lines: bool) -> tuple[object, ...]:
 
 
 def _in_json(content: bytes, name: str) -> tuple[object, ...]:
-    """Returns `captions` (a list or a string), or else `caption`, of a JSON object."""
+    """Returns the captions in a JSON object: `captions`, a list or a string, or `caption` if it is absent."""
     try:
         found: Any = json.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:

@@ -70,7 +70,7 @@ class CocoSource:
 
     @cached_property
     def _listed(self) -> tuple[list[Entry], list[Entry]]:
-        """Two lists of entries: of images, and of captions without an image."""
+        """Two lists: entries of images, and entries of captions without an image."""
         parts = [_read_part(*part, self.root) for part in self._parts]
         return [entry for images, _ in parts for entry in images], [entry for _, orphans in parts for entry in orphans]
 
@@ -105,7 +105,7 @@ class CocoSource:
 
 
 def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple[list[Entry], list[Entry]]:
-    """Returns two lists for one annotation file: entries of images, sorted by key, and of captions without an image."""
+    """Returns two lists for an annotation file: entries of images, by key, and entries of captions without an image."""
     content = _load(annotations)
     _refuse_repeated(annotations, content["images"])
     captions: dict[Any, list[object]] = {image["id"]: [] for image in content["images"]}
@@ -146,7 +146,7 @@ def _refuse_repeated(path: Path, images: list[dict]) -> None:
     twice = {number: files for number, files in names.items() if len(files) > 1}
     if twice:
         shown = "; ".join(f"{number}: {', '.join(files)}" for number, files in list(twice.items())[:5])
-        raise UserError(f"{path}: {len(twice)} id(s) are used by several `images` ({shown}); keep one of each")
+        raise UserError(f"{path}: {len(twice)} id(s) are used by several `images` ({shown}); keep one per id")
 
 
 def _load(path: Path) -> dict:
@@ -159,7 +159,7 @@ def _load(path: Path) -> dict:
     except UnfitFileError:
         raise
     except UserError as error:
-        raise UserError(f"{error}; was the download interrupted?") from error
+        raise UserError(f"{error}; if the download was interrupted, download it again") from error
     needed = {"images": {"id": int, "file_name": str}, "annotations": {"id": int, "image_id": int, "caption": object}}
     for part, fields in needed.items():
         rows = content.get(part) if isinstance(content, dict) else None

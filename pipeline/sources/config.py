@@ -1,4 +1,4 @@
-"""The manifest's `data` section, checked against the registry of sources, and the dataset that it opens."""
+"""Checks the manifest's `data` section against the registry of sources, and opens the dataset."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ SHARED_FIELDS = {"source", "image_size", "store", "quality", "processes"}
 
 
 class DataConfig(BaseModel):
-    """The manifest's `data` section: where samples come from, and the size at which they are stored."""
+    """The manifest's `data` section: the source of the samples, and how their images are stored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -45,7 +45,7 @@ class DataConfig(BaseModel):
     year: int | None = Field(None, description="coco: annotation year to read if the tree contains several.")
     split: Literal["classes", "images"] = Field(
         "classes",
-        description="cub: test split. classes: classes in testclasses.txt; images: images in train_test_split.txt.",
+        description="cub: how to choose the test split. classes: by testclasses.txt; images: by train_test_split.txt.",
     )
     images: PathOrUrl = Field(
         None, description="table: folder that image paths are relative to; if empty, the folder of the table."
@@ -57,7 +57,7 @@ class DataConfig(BaseModel):
     caption_columns: tuple[str, ...] = Field(
         ("caption",), min_length=1, description="table: columns of captions; a cell has one caption or a list of them."
     )
-    split_column: str | None = Field(None, description="table: column of the split: train or test (or val).")
+    split_column: str | None = Field(None, description="table: column with the split of each row: train, test or val.")
     scenes: int = Field(
         1500,
         ge=1,

@@ -1,6 +1,6 @@
 """CUB-200-2011 with the ten captions of Reed et al. (CVPR 2016) and the bounding boxes of the birds.
 
-The tree; PATH may also be the folder CUB_200_2011 itself:
+The expected tree; PATH may also be the folder CUB_200_2011 itself:
 
     PATH/CUB_200_2011/images.txt              lines ID CLASS/NAME.jpg
     PATH/CUB_200_2011/bounding_boxes.txt      lines ID X Y WIDTH HEIGHT
@@ -92,7 +92,7 @@ class CubSource:
             entries.append(Entry(key, "test" if is_test else "train", f"images/{name}", files))
         unknown = test_classes - {entry.key.split("/")[0] for entry in entries}
         if unknown:
-            raise UserError(f"{self.split_file}: {sorted(unknown)[:3]} are not classes of {self.home}/images.txt")
+            raise UserError(f"{self.split_file}: {sorted(unknown)[:3]} are not classes in {self.home}/images.txt")
         refuse_duplicates(entries)
         return entries + self._orphans({entry.ref.captions for entry in entries})
 
@@ -110,7 +110,9 @@ class CubSource:
         try:
             x, y, width, height = (int(float(word)) for word in text.split())
         except ValueError:
-            raise UserError(f"{self.home}/bounding_boxes.txt: {number} {text}: expected ID X Y WIDTH HEIGHT") from None
+            raise UserError(
+                f"{self.home}/bounding_boxes.txt: got {f'{number} {text}'!r}, expected ID X Y WIDTH HEIGHT"
+            ) from None
         return x, y, x + width, y + height
 
     def read(self, entry: Entry) -> Item:

@@ -1,4 +1,4 @@
-"""Fingerprints of files for the signature of a source: cheap enough for every run; they change with the contents."""
+"""Computes hashes of files for the signature of a source; large files are sampled, since every run computes it."""
 
 import hashlib
 from collections.abc import Iterable

@@ -28,7 +28,7 @@ class _Files:
 
 class FolderSource:
     """
-    User data in the simplest layout; subfolders are included, and a top folder train/ or test/ (or val/) is the split.
+    Images below a folder, including subfolders; a top-level folder train/, test/ or val/ sets the split.
 
     Links are followed and hidden names are left out, as in `walk`.
     """

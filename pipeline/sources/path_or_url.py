@@ -1,4 +1,4 @@
-"""Paths in manifests and commands: local paths for pathlib, URLs for fsspec."""
+"""Converts paths in manifests and commands: local paths for pathlib, URLs for fsspec."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from hspcgan.model.common.errors import UserError, install
 
 
 def path_or_url(value: Any) -> Any:
-    """Returns a URL such as s3://bucket/data as a Path-like `UPath`, another value as a local path with ~ expanded."""
+    """Returns a URL such as s3://bucket/data as a Path-like `UPath`, any other path as a local Path with ~ expanded."""
     if not isinstance(value, str | Path | None):
         raise UserError("expected a path as a string")
     if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in str(value)):

@@ -30,7 +30,7 @@ class Pictures:
 
 def split_by_picture(entries: Sequence[Entry], fraction: float, picture: Callable[[Entry], str]) -> list[Entry]:
     """
-    Like `with_test_split`, but all entries with the same image get the split of the first of them.
+    Like `with_test_split`, but entries with the same image get the split of the first such entry.
 
     `picture` identifies the image of an entry by its content, as `image_state` does; "" if that is unknown. It is
     called only if a split is drawn.

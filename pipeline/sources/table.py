@@ -134,7 +134,7 @@ class TableSource:
         if inside.split("/")[0] in ("..", ".", ""):
             raise UserError(
                 f"path is outside data.images: {quoted(text)} is not inside {self.images}; set data.images to a folder "
-                "above both"
+                "that contains both"
             )
         return inside
 
@@ -181,11 +181,13 @@ def _find_tables(path: Path) -> list[Path]:
     tables = sorted(p for p in inside or [path] if p.suffix.lower() in SUFFIXES)
     folder = next((table for table in tables if table.is_dir()), None)
     if folder is not None:
-        raise UserError(f"{folder} is a folder; set data.path to it to read the tables inside")
+        raise UserError(f"{folder} is a folder, not a table; to read the tables in it, set data.path to it")
     kinds = {table.suffix.lower() for table in tables}
     if len(kinds) != 1 or kinds - set(SUFFIXES):
         found = show_folders(path) if path.is_dir() else path.name
-        raise UserError(f"{path} does not have tables in one format; found {found}; expected {_EXPECTED}")
+        raise UserError(
+            f"{path} is not a table or a folder of tables in one format; found {found}; expected {_EXPECTED}"
+        )
     return tables
 
 

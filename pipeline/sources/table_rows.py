@@ -106,7 +106,7 @@ def _limited(table: Path, file: Any) -> Iterator[Any]:
     """Yields the lines of an open file; raises UserError for a line that is too long for a row."""
     while line := file.readline(MAX_LINE + 1):
         if len(line) > MAX_LINE:
-            raise UserError(f"{table} has a line of more than {MAX_LINE:,} characters; is this a text file?")
+            raise UserError(f"{table} has a line of more than {MAX_LINE:,} characters; expected a text table")
         yield line
 
 
@@ -185,14 +185,14 @@ def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
 
 
 def _column(cells: pa.Array, holds_images: bool) -> pa.Array:
-    """Converts the strings of a column to bytes, and plain binary cells of the first column, the images, to {bytes}."""
+    """Converts strings in a column to bytes; in the image column, also converts plain binary cells to {bytes}."""
     if holds_images and (pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type)):
         return pa.StructArray.from_arrays([cells.cast(pa.large_binary())], ["bytes"], mask=cells.is_null())
     return cells.cast(_as_bytes(cells.type))
 
 
 def _as_bytes(kind: pa.DataType) -> pa.DataType:
-    """Replaces strings in a type by bytes, so that invalid UTF-8 rejects one caption, not the whole table."""
+    """Returns a type with bytes for strings, so that invalid UTF-8 rejects one caption, not the whole table."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return pa.list_(_as_bytes(kind.value_type))
     if pa.types.is_struct(kind):
@@ -220,7 +220,7 @@ class ImageGroup:
 
 
 def read_images(table: Path, column: str, number: int) -> ImageGroup:
-    """Reads the row group of a row (number from 1) of a Parquet table; raises UserError if it is missing or damaged."""
+    """Reads the row group that contains row `number`, from 1; raises UserError if it is missing or damaged."""
     try:
         with open_regular(table) as stream, pq.ParquetFile(stream) as file:
             first = 1

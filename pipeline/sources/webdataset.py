@@ -50,7 +50,7 @@ class _Members:
 
 
 class _Sample:
-    """A listed sample in compact form, since millions are in memory; of `seen`, only the entry of the image is kept."""
+    """A listed sample in compact form, since millions are in memory; of `seen`, it keeps only the image's sha256."""
 
     __slots__ = ("image_sha256", "problem", "spans", "suffixes", "tar")
 
@@ -73,7 +73,7 @@ _SUFFIXES: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
 class WebDatasetSource:
-    """Samples in tar shards, in the order of the shards; a truncated shard gives its complete samples and a reject."""
+    """Samples in tar shards, in shard order; a truncated shard gives its complete samples and one reject."""
 
     def __init__(self, path: Path, test_fraction: float) -> None:
         self.root, self.fraction = path, test_fraction
@@ -187,11 +187,11 @@ def _broken(tar: Path, error: Exception) -> str:
     for mark, kind in _COMPRESSED.items():
         if start.startswith(mark):
             return f"compressed with {kind}, but members are read in place; unpack it to a plain .tar in this folder"
-    return f"not a complete tar: {error}; was the download interrupted?"
+    return f"not a complete tar: {error}; if the download was interrupted, download it again"
 
 
 def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
-    """Returns the signature of a member of an open tar, since reopening a tar at a URL would download megabytes."""
+    """Returns the hash of a member of an open tar; reopening a tar at a URL would download megabytes."""
     if suffix not in _CAPTIONS or size > MAX_CAPTION_BYTES:
         return sampled_sha256(file, offset, size)
     file.seek(offset)

@@ -196,8 +196,8 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
 
 
 def test_a_manifest_or_a_file_is_asked_for(source, tmp_path):
-    assert "give a MANIFEST or --jsonl" in hspcgan("parse").output
-    assert "give a MANIFEST or --jsonl" in hspcgan("parse", "toybirds", "--jsonl", source, tmp_path / "out").output
+    for given in ((), ("toybirds", "--jsonl", source, tmp_path / "out")):
+        assert "give either a MANIFEST or --jsonl" in hspcgan("parse", *given).output
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_another_tree_shows_what_was_found_and_expected(tmp_path, gone, reason):
 
 @pytest.mark.parametrize(("name", "content", "reason"), [
     ("CUB_200_2011/images.txt", "one.jpg\n", r"images\.txt, line 1: got 'one\.jpg'"),
-    ("CUB_200_2011/bounding_boxes.txt", "1 2 3\n", r"1 2 3: expected ID X Y WIDTH HEIGHT"),
+    ("CUB_200_2011/bounding_boxes.txt", "1 2 3\n", r"got '1 2 3', expected ID X Y WIDTH HEIGHT"),
     ("CUB_200_2011/images.txt", "1 a/b.jpg\n1 a/c.jpg\n", r"images\.txt, line 2: ID 1 is already used for 'a/b\.jpg'"),
     ("testclasses.txt", "999.Dodo\n", r"\['999\.Dodo'\] are not classes"),
 ])  # fmt: skip

@@ -133,9 +133,9 @@ def test_missing_images_and_rows_without_text_are_named(folder):
 
 
 @pytest.mark.parametrize(("files", "path", "reason"), [
-    ({"a.png": b""}, "", r"not have tables in one format; found .*a\.png; expected a \.jsonl"),
-    ({"a.csv": b"image,caption\n", "b.jsonl": b""}, "", "not have tables in one format"),
-    ({"all.parquet/part-0.parquet": b""}, "", r"all\.parquet is a folder; set data\.path to it"),
+    ({"a.png": b""}, "", r"not a table or a folder of tables in one format; found .*a\.png; expected a \.jsonl"),
+    ({"a.csv": b"image,caption\n", "b.jsonl": b""}, "", "not a table or a folder of tables in one format"),
+    ({"all.parquet/part-0.parquet": b""}, "", r"all\.parquet is a folder, not a table; .*set data\.path to it"),
     ({"t.csv": b"file,text\nx,y\n"}, "t.csv", r"no column image, caption; found file, text; .*data\.image_column"),
     ({"t.jsonl": b'{"file": 1}\n'}, "t.jsonl", "no column image, caption; found file"),
     ({"t.csv": b""}, "t.csv", "no column image, caption; found none"),
