@@ -68,7 +68,7 @@ def test_scale_says_what_was_recorded_and_measures_every_part(tmp_path, monkeypa
     assert result.exit_code == 0, result.output
     assert "parser is replaced by recorded results" in result.output
     found = figures(result.output)
-    sizes = {"us_300", "us_1300", "memory_gb", "growth_gb", "cost_ratio", "cpu_ratio", "resident_gb"}
+    sizes = {"us_300", "us_1300", "us_300_again", "memory_gb", "growth_gb", "cost_ratio", "cpu_ratio", "resident_gb"}
     assert sizes | {"start_sec", "start_gb", "batch_ratio", "select_sec", "select_gb"} <= found.keys()
     assert found["raw_kb"] == 3 * 32 * 32 / 1e3
     assert found["jpeg_85_kb"] < found["jpeg_kb"] < found["webp_kb"] < found["png_kb"]
