@@ -44,7 +44,7 @@ NEEDED = (
 
 @dataclass(frozen=True)
 class Loaded:
-    """A loaded checkpoint: networks in eval mode (float32, on the CPU), their configuration, CLIP and card.
+    """A loaded checkpoint: networks in eval mode (float32, on the CPU), their configuration, CLIP, and the card.
 
     `clip` converts pixels as in training (`ModelConfig.clip_input`).
     """
@@ -152,13 +152,13 @@ def load(
         try:
             network.load_state_dict(own)
         except RuntimeError as error:
-            raise UserError(f"{path / WEIGHTS} does not match its card: {error}") from error
+            raise UserError(f"{path / WEIGHTS} does not match {CARD}: {error}; use another checkpoint") from error
         network.eval()
     return Loaded(generator, discriminator, head, config, clip, card)
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """Returns the card of a checkpoint folder without loading the weights.
+    """Returns the card (the content of `model.json`) of a checkpoint folder, without loading the weights.
 
     Raises UserError if the card is missing or damaged, or has an unsupported format.
     """

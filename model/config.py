@@ -1,4 +1,4 @@
-"""The `model` section of a manifest: sizes and options of the networks. Every checkpoint contains it, too."""
+"""The `model` section of a manifest: sizes and options of the networks. Every checkpoint contains this section."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saves, finds and loads the checkpoints of a run, the folders `RUN/checkpoints/step-000400` and so on.
+"""Saves, finds and loads the checkpoints of a run, which are folders such as `RUN/checkpoints/step-000400`.
 
 model.safetensors and model.json in such a folder hold the weights to share; the generator is the moving average if
 there is one. state.pt holds the training state: current weights, optimizers, moving average, step, random state. A
@@ -28,7 +28,7 @@ BEST = "best"
 
 
 def save(run: Run, step: int) -> Path:
-    """Save a checkpoint after `step` steps, write its name to `latest`, delete old checkpoints; returns its path."""
+    """Saves a checkpoint after `step` steps, writes its name to `latest`, deletes old checkpoints; returns its path."""
     root = run.folder / "checkpoints"
     target = root / f"step-{step:06d}"
     if latest(run.folder) == target:
@@ -51,7 +51,7 @@ def save(run: Run, step: int) -> Path:
 
 
 def prune(run: Run) -> None:
-    """Delete temporary folders and all checkpoints except the last `train.keep`, the one in `latest` and the best."""
+    """Deletes temporary folders and all checkpoints except the last `train.keep`, the one in `latest` and the best."""
     root, top = run.folder / "checkpoints", best(run.folder)
     kept = {latest(run.folder), top and top.path}
     for old in _all(root)[: -run.config.keep]:
@@ -107,7 +107,7 @@ def best(folder: Path) -> Best | None:
 
 
 def resume(run: Run) -> int:
-    """Load the last checkpoint into the run and return its number of finished steps, or 0 if there is no checkpoint.
+    """Loads the last checkpoint into the run; returns its number of finished steps, or 0 if there is no checkpoint.
 
     Raises:
         UserError: the checkpoint is damaged or was made with other settings, which the message lists.
@@ -175,7 +175,8 @@ def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None
     if differing:
         changes = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differing)
         raise UserError(
-            f"{path} was made with other settings ({changes}); restore them, or give this run another `run:` folder"
+            f"{path} was made with other settings ({changes}); restore the settings, or give this run "
+            "another `run:` folder"
         )
 
 

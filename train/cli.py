@@ -41,7 +41,7 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
 
 
 def _plan(path: str, overrides: Sequence[str]) -> None:
-    """Print the plan of a run, then either what is missing or the step from which the run resumes."""
+    """Prints the plan of a run, then either what is missing or the step from which the run resumes."""
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train import distributed, plan
     from hspcgan.train.config import TrainConfig
@@ -62,7 +62,7 @@ def _plan(path: str, overrides: Sequence[str]) -> None:
 
 
 def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
-    """Print the plan, train, and print how the run ended."""
+    """Prints the plan, trains, and prints how the run ended."""
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train import distributed, loop, plan
     from hspcgan.train.config import TrainConfig

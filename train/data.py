@@ -146,9 +146,9 @@ class Batches:
         )
 
     def _condition(self, captions: np.ndarray) -> Condition:
-        """Returns the condition of this process's rows.
+        """Returns the captions in the rows of this process, as input for the generator.
 
-        It is padded to the longest caption of the global batch, so that floating-point results do not depend on the
+        They are padded to the longest caption of the global batch, so that floating-point results do not depend on the
         number of processes.
         """
         longest = int((self.cache.offsets[captions + 1] - self.cache.offsets[captions]).max())
@@ -162,7 +162,7 @@ class Batches:
     def cache_taps_in_ram(
         self, compute: Callable[[Tensor], list[Tensor]], block: int = 64, stop: Callable[[], bool] = lambda: False
     ) -> None:
-        """Compute the frozen CLIP taps of every training image once and keep them in RAM as float16.
+        """Computes the frozen CLIP taps of every training image once and keeps them in RAM as float16.
 
         Batches then contain these taps instead of images. They differ from taps computed in the step only by float16
         rounding, at most 1/2,048 of each value.
@@ -184,7 +184,7 @@ class Batches:
         self.taps = held
 
     def use_cached_taps(self, blocks: Sequence[int]) -> None:
-        """Let batches contain taps from the cache instead of images; each time, a random view of the image is used.
+        """Lets batches contain taps from the cache instead of images; for each image, a random view is used.
 
         Raises:
             UserError: the cache has no taps, or its taps are from other CLIP blocks.

@@ -23,7 +23,7 @@ from hspcgan.train.process.signals import usual_signals
 
 @dataclass(frozen=True)
 class World:
-    """This process: its rank in [0, size), the number of processes, and the device it computes on."""
+    """Describes this process: its rank in [0, size), the number of processes, and the device it computes on."""
 
     rank: int
     size: int
@@ -39,7 +39,7 @@ LAUNCH_VARIABLES = ("RANK", "MASTER_ADDR", "MASTER_PORT")  # torchrun sets these
 
 
 def start(device: str, received: Sequence[str] = ()) -> World:
-    """Join the process group described by torchrun's environment variables; without them, use this process only.
+    """Joins the process group that torchrun's environment variables describe; without them, the process is alone.
 
     Args:
         device: "auto", "cpu" or "cuda".
@@ -54,7 +54,8 @@ def start(device: str, received: Sequence[str] = ()) -> World:
     absent = [name for name in LAUNCH_VARIABLES if not os.environ.get(name)]
     if absent:
         raise UserError(
-            f"WORLD_SIZE is {world.size}, but {', '.join(absent)} are missing; start with torchrun, or unset WORLD_SIZE"
+            f"WORLD_SIZE is {world.size}, but these variables are not set: {', '.join(absent)}; start the command with "
+            "torchrun, or unset WORLD_SIZE"
         )
     on_gpu = world.device.type == "cuda"
     if on_gpu:
@@ -85,13 +86,13 @@ def planned_world(device: str) -> World:
 
 
 def end(world: World) -> None:
-    """Leave the process group."""
+    """Leaves the process group."""
     if world.size > 1:
         dist.destroy_process_group()
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
-    """Replace every `.grad` with its mean over the processes, in one all-reduce; a missing gradient counts as zero."""
+    """Replaces every `.grad` with its mean over the processes, in one all-reduce; a missing gradient counts as zero."""
     if world.size == 1:
         return
     parameters = list(parameters)
@@ -106,9 +107,9 @@ def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
 
 
 def owner_weight(value: Tensor, world: World) -> Tensor | float:
-    """Returns a loss weight: the number of processes in the process with the largest value, 0 in all others.
+    """Returns a loss weight: `world.size` if this process has the largest value of all processes, otherwise 0.
 
-    If several values are equal, the first process gets the weight. With this weight, the mean of the gradients over the
+    If several values are equal, only the first process gets the weight. With it, the mean of the gradients over the
     processes is the gradient of the worst term of the global batch.
     """
     if world.size == 1:

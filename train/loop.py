@@ -37,7 +37,7 @@ class Outcome:
 
 
 def train(run: Run, signals: Sequence[str] = ()) -> Outcome:
-    """Train from the run's last checkpoint, or from scratch, until a limit is reached or a signal is received.
+    """Trains from the run's last checkpoint, or from scratch, until a limit is reached or a signal is received.
 
     The limits are `train.steps` and `train.max_seconds`. In every case a checkpoint of the last finished step is saved.
 

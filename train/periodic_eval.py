@@ -52,7 +52,7 @@ class PeriodicEvaluator:
         return every is not None and step > 0 and step % every == 0
 
     def score(self, step: int) -> Evaluated:
-        """Save and score a checkpoint after `step` steps, and name it in `checkpoints/best` if it is the best so far.
+        """Saves and scores a checkpoint after `step` steps, and names it in `checkpoints/best` if it is the best.
 
         Raises:
             UserError: no name of a metric value begins with `train.best`.

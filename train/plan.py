@@ -37,7 +37,7 @@ class Memory:
 
 
 def missing(manifest: Manifest) -> list[str]:
-    """Returns what is missing before the manifest can be trained: one line each, with the command that provides it."""
+    """Returns what is missing before training can start: one line each, with the command that provides it."""
     lines = []
     for folder in manifest.caches:
         if not (folder / "cache.json").is_file():

@@ -31,7 +31,7 @@ LOG, EVALUATIONS = "log.jsonl", "evaluations.jsonl"
 
 
 class RunLog:
-    """Logs the means of the steps' scalars every `log_every` steps; only the main process writes.
+    """Logs the means of losses and other scalars every `log_every` steps; only the main process writes.
 
     A resumed run drops the lines that the interrupted run wrote after the checkpoint.
     """
@@ -54,7 +54,7 @@ class RunLog:
             self.sample_grid = _SampleGrid(run)
 
     def add(self, report: dict[str, Tensor]) -> None:
-        """Add the scalars of one step to the sums, which stay on their device until `log` is called."""
+        """Adds the scalars of one step to the sums, which stay on their device until `log` is called."""
         for name, value in report.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.count += 1
@@ -62,7 +62,7 @@ class RunLog:
             self.bar.update()
 
     def log(self, step: int, clock: Clock) -> None:
-        """Log the means of the scalars since the last call; `step` is the number of finished steps."""
+        """Logs the means of the scalars since the last call; `step` is the number of finished steps."""
         names, seconds = sorted(self.sums), clock.read()
         sums = torch.stack([self.sums[name].double() for name in names]).tolist()
         local = [total / self.count for total in sums]
@@ -84,7 +84,7 @@ class RunLog:
             self.bar.set_postfix_str(status)
 
     def log_evaluation(self, step: int, found: Evaluated) -> None:
-        """Log an evaluation: one status line, one line in evaluations.jsonl, all its values in TensorBoard."""
+        """Logs an evaluation: one status line, one line in evaluations.jsonl, all its values in TensorBoard."""
         with open(self.run.folder / EVALUATIONS, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **asdict(found)}, ensure_ascii=False) + "\n")
         self._scalars(step, found.figures)
@@ -96,7 +96,7 @@ class RunLog:
             self.board.add_scalar(name, value, step)
 
     def grid(self, step: int) -> None:
-        """Draw and save a sample grid: real images above, generated images for the same captions below."""
+        """Draws and saves a sample grid: real images above, generated images for the same captions below."""
         if not self.writes:
             return
         from hspcgan.evaluate.draw.pictures import png
@@ -106,7 +106,7 @@ class RunLog:
         self.board.add_image("grid", picture, step, dataformats="HWC")
 
     def close(self) -> None:
-        """Close the progress bar and the TensorBoard writer."""
+        """Closes the progress bar and the TensorBoard writer."""
         if self.writes:
             self.bar.close()
             self.board.close()
@@ -154,7 +154,7 @@ class _SampleGrid:
 
 
 def _start_wandb(run: Run, project: str) -> None:
-    """Send everything written to TensorBoard to Weights & Biases, too.
+    """Sends everything written to TensorBoard to Weights & Biases, too.
 
     The id of the W&B run is a hash of the run folder's path, so that a resumed run continues it.
     """
@@ -166,7 +166,7 @@ def _start_wandb(run: Run, project: str) -> None:
 
 
 def _truncate_log(path: Path, step: int) -> list[int]:
-    """Delete log lines of steps after `step` and lines that cannot be parsed; returns the steps of the other lines.
+    """Deletes log lines of steps after `step` and lines that cannot be parsed; returns the steps of the other lines.
 
     Logs are not needed to resume, so bad lines (such as one cut short by a crash) are reported and dropped.
     """

@@ -92,7 +92,7 @@ class Run:
 
 
 def build_run(manifest: Manifest, world: World) -> Run:
-    """Load, check and build everything that this process needs to train the manifest.
+    """Loads, checks and builds everything that this process needs to train with a manifest.
 
     Raises:
         UserError: an invalid section, a missing package, a missing or damaged cache, a cache made with another CLIP,
@@ -174,7 +174,7 @@ def with_precision(config: TrainConfig, device: torch.device) -> TrainConfig:
 
 
 def set_gpu_math(tf32: bool) -> None:
-    """Switch TF32 on or off for GPUs, and let cuDNN search for the fastest convolution of each shape.
+    """Switches TF32 on or off for GPUs, and lets cuDNN search for the fastest convolution of each shape.
 
     With TF32, inputs of float32 matrix products and convolutions are rounded to a 10-bit mantissa.
     """
@@ -186,7 +186,7 @@ def set_gpu_math(tf32: bool) -> None:
 def _networks(
     config: TrainConfig, model_config: ModelConfig, clip: FrozenClip, cache: Cache
 ) -> tuple[Generator, Discriminator, Head]:
-    """Builds networks with random weights, or loads them from `train.initial`, which must have equal model and CLIP."""
+    """Builds networks with random weights, or loads `train.initial`, which must have the same settings and CLIP."""
     if config.initial is None:
         return build(model_config, clip, cache.phrase_mean)
     path = weights_path(config.initial)

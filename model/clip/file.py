@@ -78,7 +78,7 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
 
 
 def read_saved(path: Path, what: str) -> Any:
-    """Loads a file that `torch.save` wrote, to the CPU; it may contain only tensors and plain data.
+    """Loads a file written by `torch.save` to the CPU; the file may contain only tensors and plain data.
 
     Raises UserError for other files; `what` names the expected content in the message.
     """

@@ -1,4 +1,4 @@
-"""The frozen CLIP of OpenAI: computes text and image features, taps, and the image encoder's pass with prompts.
+"""The frozen CLIP of OpenAI: computes text features, image features and taps, and runs the image encoder with prompts.
 
 Legend: B batch, L text positions, d embedding width, D image-tower width, g patches per side, P prompts.
 """

@@ -30,7 +30,7 @@ log = logging.getLogger("hspcgan.model")
 
 
 class MissingError(UserError):
-    """Error: the server does not have the file (HTTP status 404)."""
+    """The error for a file that the server does not have (HTTP status 404)."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class ManifestError(UsageError):
 
 
 class CheckFailedError(UserError):
-    """A check ran and failed: for example an invalid cache, a value outside its expected range, or a missed limit."""
+    """The failure of a check, for example an invalid cache, a value outside its expected range, or a missed limit."""
 
     exit_code = 1
 

@@ -25,7 +25,7 @@ KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a devi
 
 
 class UnfitFileError(UserError, OSError):
-    """Error: a path is not a regular file, or a file is too large.
+    """The error for a path that is not a regular file, or for a file that is too large.
 
     It is also an OSError, so that code that handles read errors handles this one too.
     """

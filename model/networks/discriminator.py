@@ -1,4 +1,4 @@
-"""The discriminator, which reads taps of the frozen CLIP, and the head, which scores images with sentences (GALIP).
+"""The discriminator, which reads taps of the frozen CLIP, and the head, which scores images with sentences.
 
 Legend: B batch, D image-tower width, g grid, d text width, C feature width, N images, M sentences.
 """

@@ -9,7 +9,7 @@ DRAWS = frozenset({"normal_", "uniform_", "kaiming_uniform_", "xavier_uniform_"}
 
 
 class Uninitialized(TorchFunctionMode):
-    """A context manager that skips random initialisation, so that networks are built faster; tensors are not filled."""
+    """A context manager that skips the random initialisation of tensors, so that networks are built faster."""
 
     def __torch_function__(
         self, func: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""A 3×3 convolution after nearest-neighbour upsampling; doubling the size needs less than half of the operations."""
+"""A 3×3 convolution after nearest-neighbour upsampling; if the size is doubled, it uses a faster algorithm."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def rewrite(folder, change):
         (lambda card: card["weights"].update(sha256=None), r"lacks weights\.sha256; the checkpoint is damaged"),
         (lambda card: card.update(config={}), r"lacks config\.kind; the checkpoint is damaged"),
         (lambda card: card["config"].update(widht=1), "Extra inputs"),
-        (lambda card: card["config"].update(head_width=5), "does not match its card"),
+        (lambda card: card["config"].update(head_width=5), "does not match model.json"),
     ],
 )
 def test_a_card_that_does_not_fit_is_rejected(saved, tiny_clip, change, says):

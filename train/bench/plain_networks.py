@@ -1,4 +1,4 @@
-"""GALIP's networks in plain PyTorch, written from its paper and the parameter names in its state files.
+"""GALIP's networks in plain PyTorch, based on its paper and the parameter names in its state files.
 
 No other code of this package is used: every MLP, affine and convolution is a separate module, applied in the original
 order. The networks are the reference for imported checkpoints and for the speed of the trainer.

@@ -1,4 +1,4 @@
-"""Connects the processes of a run: each waits until all have started, and logs which ones it waits for."""
+"""Connects the processes of a run: each process waits until all have started, and logs which are missing."""
 
 import logging
 import os

@@ -13,7 +13,7 @@ from hspcgan.train.step.schedule import factor_at
 
 
 def set_rates(run: Run, step: int) -> None:
-    """Set the learning rates of this step according to `train.lr_schedule`."""
+    """Sets the learning rates of this step according to `train.lr_schedule`."""
     factor = factor_at(run.config.lr_schedule, step)
     for optimizer, rate in ((run.optimizer_g, run.config.lr_generator), (run.optimizer_d, run.config.lr_discriminator)):
         for group in optimizer.param_groups:
@@ -21,7 +21,7 @@ def set_rates(run: Run, step: int) -> None:
 
 
 def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, network: str, step: int) -> Tensor:
-    """Average the gradients over the processes, check them, run one optimizer step; returns the gradient norm.
+    """Averages the gradients over the processes, checks them, runs one optimizer step; returns the gradient norm.
 
     From the first loss or norm on that is not finite, no update changes any weight. The host does not wait for the
     device, so the error is raised later, by `require_finite`.
@@ -41,7 +41,7 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, network: st
 
 
 def require_finite(run: Run) -> None:
-    """Wait for the device, and raise an error if an update so far was not finite.
+    """Waits for the device, and raises an error if an update so far was not finite.
 
     Raises:
         FloatingPointError: a loss or a gradient norm was not finite; no weight was changed from that update on.

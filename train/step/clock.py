@@ -22,7 +22,7 @@ class Clock:
         self._last = self._now()
 
     def lap(self, part: str) -> None:
-        """Add the time since the last call of `lap` or `skip` to `part`."""
+        """Adds the time since the last call of `lap` or `skip` to `part`."""
         now = self._now()
         self._laps.append((part, self._last, now))
         self._last = now
@@ -30,11 +30,11 @@ class Clock:
             self._sum()
 
     def skip(self) -> None:
-        """Do not count the time since the last call of `lap` or `skip`."""
+        """Discards the time since the last call of `lap` or `skip`."""
         self._last = self._now()
 
     def read(self) -> dict[str, float]:
-        """Return the seconds of each part since the last read, and reset them to 0; waits for the GPU."""
+        """Returns the seconds of each part since the last read, and resets them to 0; waits for the GPU."""
         self._sum()
         seconds, self.seconds = dict(self.seconds), defaultdict(float)
         return seconds

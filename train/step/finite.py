@@ -34,7 +34,7 @@ class FiniteCheck:
         self._first = torch.zeros(4, dtype=torch.float64, device=world.device)  # step, network, loss, norm
 
     def add(self, step: int, network: str, loss: Tensor, norm: Tensor) -> None:
-        """Check loss and gradient norm of one update on the device, and set `skip` if one of them is not finite."""
+        """Checks loss and gradient norm of one update on the device, and sets `skip` if one of them is not finite."""
         values = torch.stack([loss.detach(), norm]).double()
         bad = distributed.largest((~values.isfinite()).any().to(self.skip), self.world)
         place = [torch.full_like(values[:1], number) for number in (step, NETWORKS.index(network))]

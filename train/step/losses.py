@@ -145,7 +145,7 @@ def generator_loss(scores: Tensor, image_features: Tensor, sentence: Tensor, sim
 
 
 def contrastive(image_features: Tensor, sentence: Tensor, others: Tensor, valid: Tensor, temperature: float) -> Tensor:
-    """Returns the mean cross-entropy of selecting an image's caption by cosine (InfoNCE, van den Oord et al., 2018).
+    """Returns the InfoNCE loss (van den Oord et al., 2018) of selecting the caption of each image by cosine.
 
     Args:
         image_features, sentence: [b, d] of images and their captions.

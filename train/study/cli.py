@@ -22,7 +22,7 @@ from hspcgan.model.common.printable import counted, echo
     "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Number of runs in parallel."
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads per run.")
-@click.option("--retry", is_flag=True, help="Run again the runs that failed.")
+@click.option("--retry", is_flag=True, help="Also repeat runs that failed.")
 @click.option("--limit", type=click.IntRange(min=0), help="Stop after this many runs; with 0, only build the page.")
 @click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="Build the page from the results in this study.json; start no runs.")  # fmt: skip
@@ -58,7 +58,7 @@ def study(
     if dry_run:
         for row, found in opened.rows.items():
             train = found.raw["train"]
-            echo(f"  {row}: {train['steps']} steps of {train['batch_size']}, {config.rows[row]}")
+            echo(f"  {row}: {train['steps']} steps of {train['batch_size']} images, {config.rows[row]}")
         return
     if results_file is None:
         runner.read_results(opened)  # results of another protocol are an error before anything is trained

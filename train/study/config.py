@@ -31,8 +31,10 @@ class Better(_Claim):
 
     kind: Literal["better"]
     row: str = Field(description="The row claimed to be better.")
-    than: tuple[str, ...] = Field(min_length=1, description="The rows to compare it with.")
-    figures: tuple[str, ...] = Field(min_length=1, description="Metrics, by the beginning of their name.")
+    than: tuple[str, ...] = Field(min_length=1, description="The rows that `row` is compared with.")
+    figures: tuple[str, ...] = Field(
+        min_length=1, description="Metrics to compare, given by the beginning of their names."
+    )
 
 
 class NotWorse(_Claim):
@@ -40,16 +42,20 @@ class NotWorse(_Claim):
 
     kind: Literal["not-worse"]
     row: str = Field(description="The row claimed to be no worse.")
-    than: tuple[str, ...] = Field(min_length=1, description="The rows to compare it with.")
-    figures: tuple[str, ...] = Field(min_length=1, description="Metrics, by the beginning of their name.")
+    than: tuple[str, ...] = Field(min_length=1, description="The rows that `row` is compared with.")
+    figures: tuple[str, ...] = Field(
+        min_length=1, description="Metrics to compare, given by the beginning of their names."
+    )
 
 
 class Faster(_Claim):
-    """Claim: a row reaches the final validation score of another row after a given share of its training images."""
+    """Claim: a row reaches another row's final validation score with only a share of that row's training images."""
 
     kind: Literal["faster"]
     row: str = Field(description="The row claimed to be faster.")
-    than: tuple[str, ...] = Field(min_length=1, max_length=1, description="The row with the score to reach.")
+    than: tuple[str, ...] = Field(
+        min_length=1, max_length=1, description="The other row, whose final score `row` must reach."
+    )
     figures: tuple[str, ...] = Field(min_length=1, description="Metrics on the validation split.")
     share: float = Field(
         gt=0, le=1, description="Maximum number of training images, as a share of those of the other row."
@@ -106,7 +112,7 @@ class StudyConfig(_Frozen):
         "claim that a row is better is `not held`.",
     )
     shown: tuple[str, ...] = Field(
-        min_length=1, description="Metrics shown in the tables, by the beginning of their name."
+        min_length=1, description="Metrics shown in the tables, given by the beginning of their names."
     )
     curves: tuple[str, ...] = Field((), description="Rows whose curves are plotted; if absent, all rows.")
     claims: tuple[Claim, ...] = Field((), description="The claims, in the order in which they are judged.")

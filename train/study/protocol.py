@@ -1,4 +1,4 @@
-"""The protocol of a study: the manifest of each run, the order of the runs, and a hash of everything that is fixed."""
+"""The protocol of a study: the manifest of each run, the order of the runs, and a hash of all settings."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Study:
-    """The manifest of a study, its `study` section, and the resolved manifest of each row, without the run's seed."""
+    """The manifest of a study, its `study` section, and the resolved manifest of each row, still without a seed."""
 
     manifest: Manifest
     config: StudyConfig

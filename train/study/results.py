@@ -92,7 +92,7 @@ class Results:
         return next((1 if one["better"] == "higher" else -1 for one in found if one is not None), 1)
 
     def differences(self, row: str, other: str, figure: str) -> list[float]:
-        """Returns the difference of `row` and `other` for each seed that both have; positive if `row` is better."""
+        """Returns the difference `row` − `other` for each seed that both have; positive if `row` is better."""
         ours, theirs = self.values(row, figure), self.values(other, figure)
         return [self.sign(figure) * (ours[seed] - theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
 
@@ -109,7 +109,7 @@ class Results:
         return points
 
     def share_to_reach(self, row: str, other: str, seed: int, figure: str) -> float | None:
-        """Returns how many images `row` needs to reach the final validation value of `other`, relative to `other`.
+        """Returns the share of `other`'s training images after which `row` reaches `other`'s final validation value.
 
         The first evaluation of `row` that is at least as good counts. Infinity (censored) if there is none; None if a
         run is missing.

@@ -204,7 +204,7 @@ def _validation(folder: Path) -> list[dict[str, Any]]:
 
 
 def _figures(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
-    """Returns the metrics in the evaluations of a kind of subject, by full name: value, interval, direction."""
+    """Returns the metrics of a run's evaluation, `kind` "checkpoint" or "untrained", by full name."""
     from hspcgan.evaluate.results.record_file import read_record
 
     found: dict[str, dict[str, Any]] = {}

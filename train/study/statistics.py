@@ -75,7 +75,7 @@ def not_worse(found: Estimate, margin: float) -> Verdict:
 
 
 def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
-    """Returns "held", "not held" or "undecided" by two binomial tests.
+    """Returns the verdict for a number of successes in n trials, by two binomial tests.
 
     "held" if so many successes are improbable at chance level (½), "not held" if so many failures are improbable.
     """

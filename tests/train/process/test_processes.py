@@ -74,7 +74,7 @@ def test_a_dry_run_of_two_processes_needs_one_and_a_run_needs_torchrun(
     assert (dry.exit_code, "6 of 4 images on 2 × cpu" in dry.output) == (0, True), dry.output
     bare = hspcgan("train", path)
     assert bare.exit_code == 3
-    said = "WORLD_SIZE is 2, but RANK, MASTER_ADDR, MASTER_PORT are missing; start with torchrun, or unset WORLD_SIZE"
+    said = "WORLD_SIZE is 2, but these variables are not set: RANK, MASTER_ADDR, MASTER_PORT; start"
     assert said in bare.output
     monkeypatch.setenv("RANK", "1")
     assert hspcgan("train", path, "--dry-run").output == ""

@@ -134,7 +134,7 @@ def test_a_row_without_batch_size_has_the_default_in_its_protocol(study_manifest
         assert opened.rows["plain"].raw["train"]["batch_size"] == 32
         hashes.add(json.dumps(opened.rows["plain"].raw["train"], sort_keys=True))
         listed = hspcgan("study", study_manifest, "--dry-run", *(part for one in overrides for part in ("-o", one)))
-        assert "plain: 2 steps of 32" in listed.output
+        assert "plain: 2 steps of 32 images" in listed.output
     assert len(hashes) == 1
 
 
