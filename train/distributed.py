@@ -43,7 +43,7 @@ def start(device: str, received: Sequence[str] = ()) -> World:
 
     Args:
         device: "auto", "cpu" or "cuda".
-        received: as for `usual_signals`; signals end this process until all processes are connected.
+        received: the signals received so far. Until all processes are connected, a signal ends this process.
     Raises:
         UserError: cuda is requested but not available; WORLD_SIZE is above 1 and the other variables of torchrun are
             missing or invalid; or the other processes cannot be reached.

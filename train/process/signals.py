@@ -12,7 +12,7 @@ def received_signals() -> Iterator[list[str]]:
     """Yields a list that records SIGTERM and SIGINT by name; inside the block, they do not end the process.
 
     A second SIGINT has its usual effect. A second SIGTERM has no effect, because launchers and schedulers send several
-    before they send SIGKILL. Outside the main thread, Python allows no handlers, so nothing is collected.
+    before they send SIGKILL. Outside the main thread, Python allows no handlers, so the list stays empty.
     """
     received: list[str] = []
     if threading.current_thread() is not threading.main_thread():
