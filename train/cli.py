@@ -23,7 +23,7 @@ from hspcgan.model.common.printable import echo
     help="Set a manifest key, e.g. train.steps=1000; repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and print parameters, memory and steps; write nothing.")
-def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
+def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> int:
     """Train the model of a manifest from its cache; run the same command again to resume.
 
     On several GPUs: torchrun --no-python --nproc_per_node 8 hspcgan train MANIFEST. Every process runs this
@@ -33,11 +33,13 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> None:
 
     if dry_run:
         _plan(manifest, overrides)
-        return
+        return 0
     with received_signals() as signals:  # first, because imports and loading take seconds
         _train(manifest, overrides, signals)
     # Python's exit takes a second with torch; a late SIGTERM must not turn the saved run into a failure.
     atexit.register(signal.signal, signal.SIGTERM, signal.SIG_IGN)
+    # Alone, a run that a signal stopped exits with 0, since it is saved; `hspcgan demo` ends with this code.
+    return 128 + signal.Signals[signals[0]] if signals else 0
 
 
 def _plan(path: str, overrides: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from helpers.cli import hspcgan
 from helpers.runs import assert_equal, read, write_manifest
 
+from hspcgan.pipeline.toybirds import demo
 from hspcgan.train import distributed, loop, setup
 from hspcgan.train.process.signals import received_signals
 
@@ -94,3 +95,13 @@ def test_signals_during_start_and_end_are_reported(
     result = hspcgan("train", path)
     assert (result.exit_code, deadly) == (0, []), result.output
     assert said in result.output
+
+
+def test_a_signal_during_the_demos_training_ends_the_demo(tmp_path, cache_path, tiny_clip_path, monkeypatch, deadly):
+    path = write_manifest(tmp_path, cache_path, tiny_clip_path, steps=2)
+    monkeypatch.setattr(demo, "steps", lambda *_: [("Train", ["train", str(path)]), ("Evaluate", ["manifests"])])
+    monkeypatch.setattr(setup, "build_run", sending(setup.build_run, signal.SIGTERM))
+    result = hspcgan("demo", "--out", tmp_path / "demo")
+    assert (result.exit_code, deadly) == (128 + signal.SIGTERM, []), result.output
+    assert "stopped by SIGTERM at step 0 of 2" in result.output
+    assert "[2/2]" not in result.output
