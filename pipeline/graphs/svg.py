@@ -20,7 +20,7 @@ NODE, PILL, LANE = 34, 24, 44  # heights, px
 
 def graph_svg(caption: str, graph: dict[str, Any]) -> str:
     """
-    Returns a self-contained SVG document of a caption and its graph, as a string: no script, no font, no link.
+    Returns a self-contained SVG document of a caption and its graph, as a string without scripts, fonts or links.
 
     `graph` has sng_parser's format: {"entities": [{"head", "attributes": [str]}], "relations": [[subject, text,
     object]]}; −1 or None is a missing subject or object. All strings are escaped.

@@ -136,7 +136,7 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
 
 
 def own_keys(path: Path) -> dict[str, Any]:
-    """Returns the keys in a file itself, without bases and defaults. Raises ManifestError for wrong top-level keys."""
+    """Returns the keys that a file contains, without those of its bases. Raises ManifestError if any are wrong."""
     raw, repeated = _read(path)
     wrong = [*repeated, *_key_problems(raw)]
     refuse({str(path): wrong} if wrong else {})
@@ -144,7 +144,7 @@ def own_keys(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Returns the keys in a file itself, and a list with a problem for each repeated key."""
+    """Returns the keys that a file contains, and a list with a problem for each repeated key."""
     try:
         with open_regular(path) as file:
             text = file.read(MAX_BYTES + 1)

@@ -195,7 +195,7 @@ def _refuse_empty(partial: PartialCache) -> None:
 
 
 def describe(recipe: Recipe, partial: PartialCache) -> dict:
-    """Returns the fields of cache.json that the writer does not add itself."""
+    """Returns those fields of cache.json that come from the recipe and the stages."""
     return {
         "clip": encode.describe(recipe.encode),
         "templates": recipe.encode.templates.model_dump(),

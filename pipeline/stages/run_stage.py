@@ -125,7 +125,7 @@ def run_stage(partial: PartialCache, stage: Stage, engine: str = "local") -> Rep
 
 
 def _here(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) -> Iterator[Seconds]:
-    """Reads and writes the shards in this process; mappers run here or in local workers."""
+    """Reads and writes the shards in this process; runs the mapper in this process or in local workers."""
     begun: deque[tuple[Any, float]] = deque()  # part and seconds of reading, for each shard that is being mapped
 
     def batches() -> Iterator[Any]:
@@ -168,7 +168,7 @@ class _ShardTask:
         absent = [path for path in self.needs if not path.exists()]
         if absent:
             raise UserError(
-                f"{absent[0]} does not exist on the machine {platform.node()}; Ray's tasks read and write it there: "
+                f"{absent[0]} does not exist on the machine {platform.node()}, where Ray's tasks read and write it; "
                 "mount it at the same path on every machine, and give its absolute path"
             )
         index, part = task

@@ -14,7 +14,7 @@ MANIFEST, SHIPPED = "toybirds", "toy-hspcgan"
 
 
 def steps(seconds: float, folder: Path) -> list[tuple[str, list[str]]]:
-    """Returns the title and command line of each step; `seconds` limits the training, all output is in `folder`."""
+    """Returns the title and command line of each step. `seconds` limits the training time; `folder` gets all output."""
     places = ["-o", f"cache={folder / 'cache'}", "-o", f"run={folder / 'run'}"]
     train = ["train", MANIFEST, *places, "-o", f"train.max_seconds={seconds}"]
     evaluate = ["evaluate", MANIFEST, *places, "--untrained", "--checkpoint", str(folder / "run")]

@@ -67,7 +67,7 @@ class Token:
 
 
 def linearise(root: Word) -> tuple[str, list[Token], dict[int, int]]:
-    """Returns the tree as a string (no space before a comma), its tokens, and a dict from id() of a Word to index."""
+    """Returns the text of a tree (no space before commas), its tokens, and the token index of each Word by id()."""
     words = list(root.in_order())
     index = {id(word): i for i, word in enumerate(words)}
     heads = {id(child): index[id(word)] for word in words for child in (*word.left, *word.right)}

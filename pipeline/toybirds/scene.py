@@ -61,7 +61,7 @@ def sample_scenes(count: int, seed: int) -> list[Scene]:
 
 
 def validation_scenes(count: int, seed: int) -> list[Scene]:
-    """Returns `count` scenes of split val, for selecting the best checkpoint; `sample_scenes` never returns these."""
+    """Returns `count` scenes of the validation split (never in `sample_scenes`), for selecting the best checkpoint."""
     return [_sample(VALIDATION + index, seed) for index in range(count)]
 
 

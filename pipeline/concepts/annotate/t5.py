@@ -102,7 +102,10 @@ class Factual:
         except Exception as error:  # transformers raises many error types, some of them plain Exceptions
             raise UserError(f"{self.folder} cannot be loaded by transformers: {error}") from error
         if absent := sorted(report["missing_keys"]):
-            raise UserError(f"{self.folder / WEIGHTS}: {len(absent)} tensors are missing, such as {absent[0]}")
+            raise UserError(
+                f"{self.folder / WEIGHTS}: {len(absent)} tensors are missing, such as {absent[0]}; `hspcgan models "
+                "fetch factual` downloads the parser"
+            )
         model.generation_config = GenerationConfig(  # overrides the configuration in the folder
             max_length=LENGTH,
             do_sample=False,

@@ -1,4 +1,4 @@
-"""Inputs of the parse stage for fingerprints: tool versions, model files, the code of the rules, word lists."""
+"""Collects the inputs of the parse stage for its fingerprint: versions of tools, model files, code and word lists."""
 
 import hashlib
 import importlib.metadata
@@ -17,7 +17,7 @@ MODULES = {
 
 
 def rules_code(annotator: str) -> dict[str, str]:
-    """Returns the sha256 of each module in use (without comments and docstrings) and of each word list."""
+    """Returns the sha256 of each module that parsing uses (without comments and docstrings) and of each word list."""
     from hspcgan.pipeline.cache.fingerprint import code_of
 
     found = code_of([f"{PACKAGE}.parser"]) | code_of([f"{PACKAGE}.{name}" for name in MODULES[annotator]], (PACKAGE,))

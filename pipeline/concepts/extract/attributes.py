@@ -10,7 +10,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
 
 def attributes(tree: Tree) -> Iterator[tuple[str, int, int]]:
-    """Yields (text, token of the entity or −1, token of the attribute) for each attribute of a caption."""
+    """Yields (text, token index of the entity or −1, token index of the attribute) for each attribute of a caption."""
     for i in range(len(tree)):
         if i in tree.quantities:
             if tree.pos[i] not in ("DET", "PRON"):

@@ -44,7 +44,7 @@ def with_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concept
 
 
 def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
-    """Fills missing ends of attributes and relations from sng_parser's graph; counts differences of rules and graph.
+    """Fills missing entities of attributes and relations from sng_parser's graph; counts differences from this graph.
 
     An attribute without an entity gets the entity that has the same modifier in the graph. A relation without subject
     or object gets it from a relation in the graph that has a word and the other entity in common. `notes` counts

@@ -15,7 +15,7 @@ LONG = 10
 
 
 def kinds(noun: str) -> list[str]:
-    """Returns the word lists that contain a noun: "containers" for "cup"; "other" if there is none."""
+    """Returns the names of the word lists that contain a noun: ["containers"] for "cup"; ["other"] if none does."""
     found = [name for name in KINDS if noun in (pairs(name) if name == "containers" else lexicon(name))]
     return found or ["other"]
 

@@ -37,7 +37,7 @@ class Sentence:
 
 
 def paragraphs(scenes: Sequence[Scene], seed: int) -> list[list[Sentence]]:
-    """Returns the distinct captions of the scenes, shuffled, partly varied, as paragraphs of one or two sentences."""
+    """Returns the distinct captions of the scenes, shuffled, some with variations, as paragraphs of 1–2 sentences."""
     rng = np.random.default_rng(seed)
     unique = {caption.text: caption.tokens for scene in scenes for caption in captions(scene)}
     texts = sorted(unique)

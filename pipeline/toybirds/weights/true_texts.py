@@ -70,7 +70,7 @@ def descriptions() -> list[Statement]:
 
 
 def without(scene: Scene, absent: Sequence[str]) -> Scene:
-    """Returns the scene without these parts; without "body", the main bird and all its parts are absent."""
+    """Returns the scene without the given parts; without "body", the main bird and all its parts are absent."""
     if "body" in absent:
         absent = (*PARTS, "collar")
     fields: dict[str, Any] = dict.fromkeys(absent, ABSENT)

@@ -180,7 +180,7 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
         (source, source): "would be overwritten",
         (tmp_path / "none", out): "no such file",
         (packed, out): f"{packed} is compressed with gzip; unpack it",
-        (source, tmp_path): "is a folder; give the file",
+        (source, tmp_path): "is a folder; give a file for OUT",
         (
             source,
             source / "deep" / "out",
