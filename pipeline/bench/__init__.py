@@ -1,1 +1,1 @@
-"""Benchmarks of the offline stages: a naive baseline and our code in one run, checked against the manifest's limits."""
+"""Benchmarks that measure our code and a naive baseline, and check the results against the manifest's limits."""

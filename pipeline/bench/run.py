@@ -22,7 +22,7 @@ def run(manifest: Manifest) -> tuple[str, bool]:
     """
     if not manifest.raw.get("bench"):
         raise ManifestError(
-            f"{manifest.path} has no `bench` section; use another manifest (`hspcgan manifests bench` lists them)"
+            f"{manifest.path} has no `bench` section; use a benchmark manifest (`hspcgan manifests bench` lists them)"
         )
     bench, parse = manifest.section("bench", BenchConfig), manifest.section("parse", ParseConfig)
     source = bench.file or (

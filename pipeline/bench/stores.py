@@ -30,7 +30,7 @@ def stores(bench: BenchConfig) -> Iterator[Figure]:
 
 
 def _kept(pixels: np.ndarray, store: dict) -> tuple[np.ndarray | EncodedImages, int]:
-    """Encodes images as a cache with this store does; returns them, indexable, and their stored size in bytes."""
+    """Encodes images as a cache with this store does; returns an array of them and their stored size in bytes."""
     if not store:
         return pixels, pixels.nbytes
     arrays = packed([encode_image(one, store) for one in pixels])

@@ -58,7 +58,7 @@ class _Builder:
         }
 
     def put(self, name: str, place: int, phrases: np.ndarray, **edges: np.ndarray) -> None:
-        """Writes the features of phrase ids, and edges, into row `place`; omits phrases that exceed the slots."""
+        """Writes features and edges of phrases, given by ids, into row `place`; omits phrases beyond the last slot."""
         n = min(len(phrases), self.arrays[name].shape[1])
         self.arrays[name][place, :n] = self.features[phrases[:n]]
         for edge, values in edges.items():

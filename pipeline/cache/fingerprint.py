@@ -11,7 +11,7 @@ from typing import Any
 
 
 def fingerprint(inputs: Mapping[str, Any], before: str = "") -> str:
-    """Returns the sha256 of the inputs as sorted JSON, after `before`, the fingerprint of the previous stage."""
+    """Returns the sha256 of `before`, the fingerprint of the previous stage, followed by the inputs as sorted JSON."""
     return hashlib.sha256((before + json.dumps(inputs, sort_keys=True)).encode()).hexdigest()
 
 
@@ -38,12 +38,12 @@ def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, s
 
 @cache
 def code_sha256(path: Path) -> str:
-    """Returns the sha256 of a file's syntax tree without comments and docstrings; all Python versions give the same."""
+    """Returns the sha256 of a file's syntax tree without comments and docstrings, equal in all Python versions."""
     return hashlib.sha256(_written(_tree(path)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _written(node: Any) -> str:
-    """Converts a syntax tree to a string; omits empty fields, since newer versions of Python have more of them."""
+    """Converts a syntax tree to a string; omits empty fields, since newer versions of Python add such fields."""
     if isinstance(node, list):
         return f"[{','.join(_written(item) for item in node if not _is_docstring(item))}]"
     if not isinstance(node, ast.AST):
@@ -72,7 +72,7 @@ def _imported(path: Path) -> Iterator[str]:
 
 
 def _source_file(module: str) -> Path | None:
-    """Returns the file of a module; None for a package, since `__init__` is not hashed, and if it is not a module."""
+    """Returns the file of a module; None for a package (its `__init__` is not hashed) and for other names."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:  # its parent is a module, not a package: the name is a class or a function

@@ -43,7 +43,7 @@ def _described(store: Mapping[str, Any]) -> str:
 
 
 def encode_image(pixels: np.ndarray, store: Mapping[str, Any]) -> bytes:
-    """Encodes an image, uint8 [3, H, H]; JPEG keeps colours at full resolution (4:4:4) for captions with colours."""
+    """Encodes an image, uint8 [3, H, H]; JPEG keeps full colour resolution (4:4:4), since captions mention colours."""
     options: dict[str, Any] = {
         "jpeg": {"quality": store.get("quality"), "subsampling": 0},
         "png": {},

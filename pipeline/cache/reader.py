@@ -72,7 +72,9 @@ class Cache(Tables):
         for name in last.keys() & set(names):
             self._map(name, last[name])
         if self._map(schema.INDEX_FILE, "caption/text").dtype != np.int64:
-            raise UserError(f"{self.path} has an older layout (caption/text of {schema.INDEX_FILE}); {REBUILD_HINT}")
+            raise UserError(
+                f"{self.path} has an older layout (caption/text in {schema.INDEX_FILE} is not int64); {REBUILD_HINT}"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "info": self.info}
@@ -110,7 +112,7 @@ class Cache(Tables):
 
     @cached_property
     def taps(self) -> np.ndarray:
-        """CLIP's patch features of the views of each image, float16 [S, V, T, D, g, g]; call `require_taps` first."""
+        """CLIP's patch features of V views per image after T blocks, float16 [S, V, T, D, g, g] (`require_taps`)."""
         return self._map(schema.TAPS_FILE, "taps")
 
     @cached_property
@@ -216,7 +218,7 @@ class Cache(Tables):
         return self.info["stages"]["encode"].get("tokens", True)
 
     def require_tokens(self, reader: str) -> None:
-        """Raises UserError if the cache has no token features; `reader`: the name of their user, for the message."""
+        """Raises UserError if the cache has no token features; `reader` names what needs them."""
         if not self.has_tokens:
             raise UserError(
                 f"{self.path} has no token features (encode.tokens: false), but {reader} needs them; set "

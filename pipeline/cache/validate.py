@@ -25,7 +25,7 @@ BLOCK_BYTES = 2**26  # read at once
 
 
 def validate(path: Path | str, checksums: bool = True, report: Callable[[int], object] = lambda count: None) -> None:
-    """Raises UserError with all violations; returns None for a valid cache.
+    """Checks a finished cache; raises UserError with all violations of the format.
 
     `checksums`: False skips the sha256 of the files and decodes no image, for the writer, which has just written them.
     `report` receives the number of bytes of each block that is read for the checksums.

@@ -30,7 +30,7 @@ class Languages:
     example: str = ""
 
     def line(self) -> str:
-        """Returns the line for `hspcgan stats`."""
+        """Returns the text of the line `words` in `hspcgan stats`."""
         share = f"{self.unknown:,} of {self.words:,} words ({self.unknown / max(1, self.words):.1%})"
         text = f"{share} are not in the parser's lists; {self.foreign:,} captions consist mostly of such words"
         return f"{text}, such as {self.example[:60]!r}; {FIX}" if self.foreign else text

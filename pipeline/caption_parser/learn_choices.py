@@ -95,7 +95,7 @@ class Gold:
         return self.links[noun, text][0] if (noun, text) in self.links else ""
 
     def owned(self, thing: str) -> str:
-        """Returns "have", "wear" or "none", the relation to a thing from its owner; "" if the graph lacks the thing."""
+        """Returns how the graph relates an owner to a thing: "have", "wear" or "none"; "" if it lacks the thing."""
         found = {text for (_, other), texts in self.links.items() for text in texts if other == thing}
         return next((verb for verb in ("have", "wear") if verb in found), "none" if thing in self.heads else "")
 

@@ -145,7 +145,7 @@ def _fetched_weights() -> Iterator[Finding]:
 
 
 def _found(name: str, place: Path) -> tuple[Path | None, str]:
-    """Returns the path of weights, or None and what is wrong with their folder."""
+    """Returns (path of weights, ""), or (None, what is wrong with their folder)."""
     if name == "stanza":
         from hspcgan.pipeline.concepts.annotate.stanza import stanza_english
 

@@ -1,4 +1,4 @@
-"""How commands report errors: a message and an exit code for errors that a user can fix, a traceback for bugs."""
+"""Reports errors of commands: a message and an exit code for errors that a user can fix, a traceback for bugs."""
 
 import errno
 import logging

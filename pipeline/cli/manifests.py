@@ -30,7 +30,7 @@ def keys(section: str | None, json_schema: bool) -> None:
 @click.command()
 @click.argument("name", required=False)
 @click.option("--out", type=OutFile, help="Copy the manifest NAME to this file.")
-@click.option("--force", is_flag=True, help="Overwrite the file of --out.")
+@click.option("--force", is_flag=True, help="Overwrite the --out file if it exists.")
 def manifests(name: str | None, out: Path | None, force: bool) -> None:
     """List the shipped manifests, show one, or copy it.
 

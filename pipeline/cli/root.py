@@ -104,7 +104,7 @@ def _refuse_given(names: Sequence[str], where: str) -> None:
 @click.option(
     "--model",
     default="",
-    help="For --jsonl: model of the annotator, for factual its folder; by default, a small English model.",
+    help="For --jsonl: model of the annotator (factual: its folder); by default, a small English model.",
 )
 @click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True,
               help="For --jsonl: captions per batch.")  # fmt: skip
@@ -196,7 +196,7 @@ def taps(manifest: str, override: tuple[str, ...], **options: Any) -> None:
 @click.argument("manifest")
 @click.option("--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a key, such as bench.captions=500.")
 def bench(manifest: str, override: tuple[str, ...]) -> None:
-    """Run a benchmark and compare it with its limits.
+    """Run a benchmark and check its limits.
 
     Exit code 1 if a measured value misses its limit in bench.bars. Shipped manifests: bench/graphs, bench/stanza,
     bench/encode, bench/scale, bench/train, bench/evaluate.

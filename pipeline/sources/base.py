@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row in the listing of a dataset; `ref` is input of the dataset's `read`, such as file paths."""
+    """One row in the listing of a dataset; `ref` holds data for the dataset's `read`, such as file paths."""
 
     key: str
     split: str  # "train" | "test"
@@ -50,7 +50,7 @@ class Dataset(Protocol):
         """Returns the image and captions of an entry; an error in an entry becomes its `problem`, not an exception."""
 
     def signature(self) -> str:
-        """Returns a sha256 of names, captions and `image_state`s; every run computes it to detect changes."""
+        """Returns a sha256 of names, captions and the `image_state` of images; every run compares it."""
 
 
 def quoted(value: object) -> str:

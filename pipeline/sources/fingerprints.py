@@ -1,4 +1,4 @@
-"""Computes hashes of files for the signature of a source; large files are sampled, since every run computes it."""
+"""Hashes files for the signature of a source; samples large images, since every run computes the signature."""
 
 import hashlib
 from collections.abc import Iterable

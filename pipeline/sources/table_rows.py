@@ -220,7 +220,7 @@ class ImageGroup:
 
 
 def read_images(table: Path, column: str, number: int) -> ImageGroup:
-    """Reads the row group that contains row `number`, from 1; raises UserError if it is missing or damaged."""
+    """Reads the row group that contains row `number` (from 1); raises UserError if it is missing or damaged."""
     try:
         with open_regular(table) as stream, pq.ParquetFile(stream) as file:
             first = 1

@@ -71,7 +71,7 @@ class PartialCache(ShardStore):
         unlock(self._lock, self.path)
 
     def _clear(self) -> None:
-        """Removes unfinished shards, `final` and `copy` of earlier processes; they cannot be resumed."""
+        """Removes unfinished shards and the folders `final` and `copy` of earlier processes; they cannot be resumed."""
         for left in (self.path / "final", self.path / "copy", *self.path.glob(f"*/{UNFINISHED}")):
             shutil.rmtree(left, ignore_errors=True)
 
@@ -124,7 +124,7 @@ class PartialCache(ShardStore):
         return folder
 
     def complete(self, stage: str, shards: int) -> None:
-        """Marks a stage as done; raises UserError if a shard of 0 … shards − 1 is missing or another exists."""
+        """Marks a stage as done; raises UserError if its shards are not exactly 0 … shards − 1."""
         shutil.rmtree(self.folder(stage) / SCRATCH, ignore_errors=True)
         there, wanted = set(self.shards(stage)), set(range(shards))
         if wanted - there:

@@ -94,9 +94,9 @@ class Tables:
                     )
 
     def pictures_in_train(self) -> dict[str, tuple[int, int]]:
-        """Returns {split: (number of its images that are also in train, by sha256; number of all its images)}.
+        """Returns {split: (number of its images that are also in train, number of its images)}, compared by sha256.
 
-        Only splits with such images are included.
+        Only splits with images of train are included.
         """
         trained = Places(map(digests, self._pictures("train")))
         found = {}
@@ -141,7 +141,7 @@ class Tables:
         return table[column]
 
     def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = 2**14) -> Iterator[pa.Table]:
-        """Yields a Parquet file in blocks of at most `rows` rows; raises UserError if the file is damaged."""
+        """Yields the rows of a Parquet file in blocks of at most `rows`; raises UserError if the file is damaged."""
         with self._opened(name, FILES[name]) as file:
             for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):
                 table = pa.Table.from_batches([batch])

@@ -199,5 +199,5 @@ def test_all_that_is_broken_is_named_at_once(cache):
 def test_a_cache_of_the_older_layout_is_refused_with_the_command_that_rebuilds_it(cache):
     change_array(cache, "index.h5", "caption/text", lambda a: np.arange(len(a), dtype=np.int32))
     for opened in (Cache, validate):
-        with pytest.raises(ValueError, match=r"older layout \(caption/text of .*; rebuild .*--rebuild"):
+        with pytest.raises(ValueError, match=r"older layout \(caption/text in .*; rebuild .*--rebuild"):
             opened(cache)
