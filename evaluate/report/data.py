@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +78,7 @@ def is_study(folder: Path) -> bool:
 def read_run(folder: Path) -> RunFolder:
     """Reads a run folder. UserError if it is not a run, or one of its files is damaged."""
     path = folder / "manifest.yaml"
-    if not path.is_file():
+    if not os.path.lexists(path):
         evaluations = _evaluations(folder / FOLDER)
         if not evaluations:
             raise UserError(
@@ -127,7 +128,7 @@ def _with_shown_paths(value: Any, run: Path) -> Any:
 
 
 def _log(path: Path) -> list[dict[str, Any]]:
-    return read_log(path) if path.is_file() else []
+    return read_log(path) if os.path.lexists(path) else []
 
 
 def _evaluations(folder: Path) -> list[Evaluation]:

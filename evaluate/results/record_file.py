@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.results.record import FORMAT
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import read_json
+from hspcgan.model.common.user_files import read_json, require_characters
 from hspcgan.model.common.validation import typed
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
@@ -250,9 +249,7 @@ def read_record(path: Path) -> dict[str, Any]:
             raise UserError(f"{path} contains a {type(content).__name__}, expected the record of an evaluation")
         if content.get("format") != FORMAT or content["format"] is True:
             raise UserError(f"{path} has format {content.get('format')}, but this version reads {FORMAT}")
-        json.dumps(content, ensure_ascii=False).encode()
+        require_characters(content, path)
         return typed(Record, content, str(path)).model_dump()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{path} contains a lone surrogate, not a valid character; evaluate again") from error
     except UserError as error:
         raise UserError(f"{error}; evaluate again") from error

@@ -94,6 +94,14 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
         raise UserError(f"{path} cannot be read as JSON: {_reason(error)}") from error
 
 
+def require_characters(content: Any, path: Path) -> None:
+    """Raises UserError if parsed JSON contains a lone surrogate, which no page or table can contain."""
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path} contains a lone surrogate, not a valid character") from error
+
+
 def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE) -> Iterator[bytes]:
     """Yields the lines of an open file; raises UserError if a line has more than `limit` bytes."""
     while line := file.readline(limit + 1):

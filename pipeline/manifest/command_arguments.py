@@ -1,6 +1,7 @@
 """Resolves MANIFEST, CACHE and RUN arguments to manifests and folders; errors state what a wrong argument is."""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,8 +101,10 @@ def _named(place: Path, key: str, what: str) -> tuple[Path, ...]:
 def _kind(folder: Path) -> str:
     """Returns a description of a folder for messages, such as "a run folder"."""
     for marker, kind in (("cache.json", "a cache"), ("manifest.yaml", "a run folder"), ("model.json", "a checkpoint")):
-        if (folder / marker).exists():
+        if (folder / marker).is_file():
             return kind
+        if os.path.lexists(folder / marker):
+            return f"a folder whose {marker} is not a regular file"
     if (folder.parent / f"{folder.name}.partial").is_dir():
         return f"an unfinished cache ({folder.name}.partial)"
     if folder.name.endswith(".partial"):

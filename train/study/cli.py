@@ -45,6 +45,7 @@ def study(
     report RUN` builds it at any time.
     """
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
+    from hspcgan.train.process.run_lock import STUDY_PARTS, refuse_foreign_manifest
     from hspcgan.train.study import page, runner
     from hspcgan.train.study.protocol import open_study
     from hspcgan.train.study.results import read_page_results
@@ -62,6 +63,7 @@ def study(
         return
     if results_file is None:
         runner.read_results(opened)  # results of another protocol are an error before anything is trained
+        refuse_foreign_manifest(opened.folder, STUDY_PARTS)
         opened.manifest.save(opened.folder / "manifest.yaml")
         made = runner.run(opened, processes, threads, retry, limit)
         echo(f"{counted(made, 'run')} finished")

@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ def render(folder: Path) -> str:
     Raises UserError if the manifest or a result is damaged, and CheckFailedError if a result was made with another
     protocol.
     """
-    study = open_study(open_manifest(str(folder)))
+    manifest = open_manifest(str(folder))
+    study = open_study(replace(manifest, raw=manifest.raw | {"run": str(folder)}))  # the folder may be a copy
     return _html(study, _Parts.of(study, read_results(study)))
 
 

@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from hspcgan.model.common.user_files import read_json
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_json, require_characters
 from hspcgan.model.common.validation import typed
 
 Result = dict[str, Any]  # written by `runner.write_result`
+
+
+Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
 class _Part(BaseModel):
@@ -27,7 +31,7 @@ class _Figure(_Part):
 class ValidationPoint(_Part):
     """The metric values of an evaluation on the validation split, after `step` steps."""
 
-    step: int
+    step: Count
     figures: dict[str, float]
 
 
@@ -38,11 +42,11 @@ class _ResultFile(_Part):
     seed: int
     status: Literal["done", "diverged", "failed"]
     protocol: str
-    batch_size: int
+    batch_size: Count
     validation: list[ValidationPoint]
     final: dict[str, _Figure]
     untrained: dict[str, _Figure]
-    parameters: dict[str, int] = {}
+    parameters: dict[str, Annotated[int, Field(ge=0, le=10**12)]] = {}
     commit: str = ""
     date: str = ""
     seconds: float | None = None
@@ -53,13 +57,20 @@ class _PageFile(_Part):
 
 
 def read_result(path: Path) -> Result:
-    """Reads the result file of a run; raises UserError if it is damaged."""
-    return typed(_ResultFile, read_json(path), f"{path} is damaged; remove it to repeat the run").model_dump()
+    """Reads the result file of a run; raises UserError if it is damaged or not a regular file."""
+    try:
+        content = read_json(path)
+        require_characters(content, path)
+    except UserError as error:
+        raise UserError(f"{error}; remove it to repeat the run") from error
+    return typed(_ResultFile, content, f"{path} is damaged; remove it to repeat the run").model_dump()
 
 
 def read_page_results(path: Path) -> list[Result]:
     """Reads the results from the study.json of a page; raises UserError if the file is damaged or is another file."""
-    return typed(_PageFile, read_json(path), f"{path} is not the study.json of a study page").model_dump()["results"]
+    content = read_json(path)
+    require_characters(content, path)
+    return typed(_PageFile, content, f"{path} is not the study.json of a study page").model_dump()["results"]
 
 
 @dataclass(frozen=True)

@@ -71,26 +71,41 @@ def read_results(study: Study) -> list[dict[str, Any]]:
     """Reads the existing result files, in the order of the protocol.
 
     Raises:
+        UserError: a result is damaged, or is that of another run than its name says.
         CheckFailedError: a result was made with another protocol.
     """
-    found = [read_result(study.result_file(c)) for c in study.cells if study.result_file(c).is_file()]
+    found = []
+    for cell in study.cells:
+        path = study.result_file(cell)
+        if os.path.lexists(path):
+            result = read_result(path)
+            if (result["row"], result["seed"]) != (cell.row, cell.seed):
+                raise UserError(
+                    f"{path} contains the result of {result['row']} seed {result['seed']}; remove it to repeat the run"
+                )
+            found.append(result)
     require_protocol(study, found)
     return found
 
 
 def require_protocol(study: Study, results: Sequence[dict[str, Any]]) -> None:
-    """Raises CheckFailedError if a result was made with a different protocol."""
+    """Raises CheckFailedError for a result of another protocol, UserError for an unknown or repeated run."""
     for result in results:
         if result["protocol"] != study.hash:
             raise CheckFailedError(
                 f"{result['row']} seed {result['seed']} was made with protocol {result['protocol'][:12]}, not with "
                 f"{study.hash[:12]}; give the study another `run:` folder, or restore the protocol"
             )
+    cells = [Cell(result["row"], result["seed"]) for result in results]
+    for cell in cells:
+        if cell not in study.cells or cells.count(cell) > 1:
+            flaw = "are repeated" if cell in study.cells else "do not belong to this study"
+            raise UserError(f"the results of {cell.row} seed {cell.seed} {flaw}; remove them from the file")
 
 
 def _has_result(study: Study, cell: Cell, retry: bool) -> bool:
     path = study.result_file(cell)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return False
     return not (retry and read_result(path)["status"] == FAILED)
 
@@ -119,6 +134,8 @@ class _Children:
 
     def call(self, log_file: Path, threads: int, *arguments: str) -> int:
         """Runs `hspcgan ARGUMENTS`, appends the output to a file, and returns the exit code."""
+        if log_file.exists() and not log_file.is_file():  # opening a pipe would block
+            raise UserError(f"{log_file} is not a regular file; remove it")
         with log_file.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", MAIN, *arguments],
@@ -196,7 +213,7 @@ def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
 def _validation(folder: Path) -> list[dict[str, Any]]:
     """Returns the step and the metrics of each evaluation on the validation split."""
     path = folder / "evaluations.jsonl"
-    lines = read_text(path).splitlines() if path.is_file() else []
+    lines = read_text(path).splitlines() if os.path.lexists(path) else []
     try:
         return [ValidationPoint.model_validate_json(line).model_dump(include={"step", "figures"}) for line in lines]
     except ValidationError as error:

@@ -1,0 +1,107 @@
+"""Studies whose files are damaged, of another kind or copied: one message with the fix, before a run starts."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers.cli import hspcgan
+from helpers.corpus import assert_told, bounded, put
+from helpers.runs import MODEL, TRAIN
+
+from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.train.study import runner
+from hspcgan.train.study.protocol import Cell, open_study
+
+SCORE = "clip_score/held-out-clip"
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """The manifest of a study of one row and two seeds, in which every run has a result."""
+    row = {"model": MODEL, "train": TRAIN | {"steps": 2}}
+    (tmp_path / "plain.yaml").write_text(yaml.safe_dump(row))
+    config = {"rows": {"plain": str(tmp_path / "plain.yaml")}, "seeds": [0, 1], "evaluations": 1, "shown": [SCORE]}
+    path = tmp_path / "study.yaml"
+    places = {"run": str(tmp_path / "out"), "cache": str(tmp_path / "cache")}
+    path.write_text(yaml.safe_dump(places | {"evaluate": {"metrics": ["clip_score"]}, "study": config}))
+    opened = open_study(load_manifest(str(path)))
+    opened.manifest.save(tmp_path / "out" / "manifest.yaml")
+    figure = {"value": 0.25, "low": 0.2, "high": 0.3, "better": "higher", "n": 4}
+    (tmp_path / "out" / "results").mkdir()
+    for cell in opened.cells:
+        result = {"row": cell.row, "seed": cell.seed, "status": "done", "protocol": opened.hash, "batch_size": 4,
+                  "validation": [{"step": 2, "figures": {SCORE: 0.25}}], "final": {SCORE: figure}, "untrained": {}}  # fmt: skip
+        opened.result_file(cell).write_text(json.dumps(result))
+    return path
+
+
+@pytest.mark.parametrize(
+    "content", ["fifo", "device", "folder", b"", b'{"row": "plain"', b"\xff", b'["\\ud800"]', b"[" * 100_000]
+)
+def test_a_result_that_cannot_be_read_is_an_error_before_its_run_is_repeated(study, content):
+    put(study.parent / "out" / "results" / "plain-seed1.json", content)
+    with bounded():
+        for command in (("study", study), ("report", study.parent / "out")):
+            assert_told(hspcgan(*command), "plain-seed1.json", "remove it to repeat the run", codes={3})
+
+
+@pytest.mark.parametrize("path", [("batch_size",), ("validation", 0, "step")])
+@pytest.mark.parametrize("value", [0, -4, 10**30, 10**400])
+def test_counts_out_of_range_in_a_result(study, path, value):
+    file = study.parent / "out" / "results" / "plain-seed0.json"
+    content = json.loads(file.read_text())
+    inner = content
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    file.write_text(json.dumps(content))
+    assert_told(hspcgan("report", study.parent / "out"), "plain-seed0.json is damaged; remove it", codes={3})
+
+
+def test_a_result_under_the_name_of_another_run_is_not_taken_for_it(study):
+    results = study.parent / "out" / "results"
+    (results / "plain-seed1.json").write_text((results / "plain-seed0.json").read_text())
+    told = "plain-seed1.json contains the result of plain seed 0; remove it to repeat the run"
+    for command in (("study", study), ("report", study.parent / "out")):
+        assert_told(hspcgan(*command), told, codes={3})
+
+
+@pytest.mark.parametrize(
+    ("change", "flaw"),
+    [({}, "are repeated"), ({"seed": 7}, "do not belong to this study"), ({"row": "x"}, "do not belong to this study")],
+)
+def test_results_of_a_page_that_are_repeated_or_of_no_run(study, change, flaw):
+    result = json.loads((study.parent / "out" / "results" / "plain-seed0.json").read_text())
+    (study.parent / "study.json").write_text(json.dumps({"results": [result, result | change]}))
+    told = hspcgan("study", study, "--results", study.parent / "study.json", "--out", study.parent / "page")
+    assert_told(told, flaw, codes={3})
+    assert not (study.parent / "page").exists()
+
+
+def test_the_report_of_a_copied_study_has_the_results_of_the_copy(study):
+    copied = study.parent / "copied"
+    (study.parent / "out").rename(copied)
+    assert hspcgan("report", copied).exit_code == 0
+    assert "2 done" in (copied / "report.html").read_text()
+
+
+def test_a_manifest_in_a_folder_that_is_no_study_is_not_overwritten(study):
+    text = "# my comments\n" + study.read_text()
+    (study.parent / "manifest.yaml").write_text(text)
+    told = hspcgan("study", study.parent / "manifest.yaml", "-o", f"run={study.parent}", "--limit", 0)
+    assert_told(told, "not from an earlier run and would be overwritten", codes={3})
+    assert (study.parent / "manifest.yaml").read_text() == text
+
+
+def test_a_pipe_instead_of_the_output_of_a_run(study):
+    opened = open_study(load_manifest(str(study)))
+    put(study.parent / "study.log", "fifo")
+    with bounded(), runner._Children() as children, pytest.raises(UserError, match=r"study\.log is not a regular file"):
+        children.call(study.parent / "study.log", 1, "--version")
+    folder = opened.run_folder(Cell("plain", 0))
+    folder.mkdir(parents=True)
+    put(folder / "evaluations.jsonl", "fifo")
+    with bounded(), pytest.raises(UserError, match="expected a regular file"):
+        runner.write_result(opened, Cell("plain", 0), 1, 1.0)
