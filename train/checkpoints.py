@@ -56,9 +56,17 @@ def prune(run: Run) -> None:
     kept = {latest(run.folder), top and top.path}
     for old in _all(root)[: -run.config.keep]:
         if old not in kept:
-            shutil.rmtree(old)
-    for partial in root.glob(".*step-*.partial"):  # also ..step-N.partial.partial, which save_weights writes
-        shutil.rmtree(partial)
+            _remove(old)
+    for partial in (*root.glob(".step-*.partial"), *root.glob("..step-*.partial")):  # the second from save_weights
+        _remove(partial)
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder, or a link to one without the linked folder; leaves a file alone."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def latest(folder: Path) -> Path | None:

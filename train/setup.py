@@ -26,6 +26,7 @@ from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.data import Batches
 from hspcgan.train.distributed import World
+from hspcgan.train.process.run_lock import RUN_PARTS, refuse_foreign_manifest
 from hspcgan.train.step.augment import signed
 from hspcgan.train.step.batch import Batch
 from hspcgan.train.step.finite import FiniteCheck
@@ -101,6 +102,8 @@ def build_run(manifest: Manifest, world: World) -> Run:
     config = with_precision(manifest.section("train", TrainConfig), world.device)
     if not manifest.run.is_dir():
         require_writable(manifest.run)  # a finished run on a read-only disk can be read
+    if world.is_main:
+        refuse_foreign_manifest(manifest.run, RUN_PARTS)
     if world.is_main:
         require_wandb(config)
     model_config = manifest.section("model", ModelConfig)

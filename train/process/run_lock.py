@@ -3,14 +3,29 @@
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.cache.lock import LOCK, take
+from hspcgan.pipeline.cache.lock import HOLDER, LOCK, take
 
 READ_ONLY = (errno.EROFS, errno.EACCES)
+HELD_BY = "process "
+"""How the content of a run's lock begins."""
+
+RUN_PARTS, STUDY_PARTS = (LOCK, "grids", "checkpoints"), ("manifests", "runs", "results", "report")
+"""Files and folders that a run, or a study, creates in its folder."""
+
+
+def refuse_foreign_manifest(folder: Path, parts: Sequence[str]) -> None:
+    """Raises UserError if the manifest.yaml in a folder is the user's: if none of `parts` is next to it."""
+    path = folder / "manifest.yaml"
+    if os.path.lexists(path) and not any(os.path.lexists(folder / part) for part in parts):
+        raise UserError(
+            f"{path} exists, but {folder} has none of {', '.join(parts)}, so it is not from an earlier run and would "
+            "be overwritten; give another `run:` folder, or rename this file"
+        )
 
 
 @contextmanager
@@ -37,7 +52,14 @@ def locked(folder: Path) -> Iterator[None]:
         yield
         return
     with file:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        held = file.read(HOLDER)
+        if held and not held.startswith(HELD_BY):
+            raise UserError(
+                f"{folder / LOCK} is not the lock of a run: it begins with {held[:20]!r}; move it away, or give "
+                "another `run:` folder"
+            )
+        file.seek(0)
+        file.truncate()
+        file.write(f"{HELD_BY}{os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield

@@ -1,0 +1,71 @@
+"""Files of a user, links and pipes at the names that a run folder uses: reported, never overwritten or ignored."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers.cli import hspcgan
+from helpers.corpus import assert_told, bounded, put
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def trained(world: Path, run: Path, *options: str):
+    """The result of training to three steps in this folder."""
+    places = ("-o", f"run={run}", "-o", f"cache={world / 'cache'}")
+    return hspcgan("train", world / "manifest.yaml", *places, "-o", "train.steps=3", *options)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "loop", "device"])
+@pytest.mark.parametrize("name", ["manifest.yaml", "log.jsonl"])
+def test_a_report_does_not_ignore_what_is_not_a_regular_file(world, tmp_path, name, kind):
+    run = Path(shutil.copytree(world / "run", tmp_path / "run"))
+    if kind == "loop":
+        (run / name).unlink()
+        (run / name).symlink_to(name)
+    else:
+        put(run / name, kind)
+    (run / "evaluation").mkdir(exist_ok=True)
+    with bounded():
+        assert_told(hspcgan("report", run, "--out", tmp_path / "page.html"), name, codes={3})
+    assert not (tmp_path / "page.html").exists()
+    if name == "manifest.yaml":
+        told = hspcgan("train", run, "--dry-run")
+        assert_told(told, "is a folder whose manifest.yaml is not a regular file", codes={2})
+
+
+def test_a_manifest_in_a_folder_that_is_no_run_is_not_overwritten(world, tmp_path):
+    """`run: .` in a manifest.yaml, which the resolved manifest of the run would replace."""
+    sections = yaml.safe_load((world / "manifest.yaml").read_text())
+    text = "# my comments\n" + yaml.safe_dump({**sections, "run": str(tmp_path)})
+    (tmp_path / "manifest.yaml").write_text(text)
+    for options in ((), ("--dry-run",)):
+        told = hspcgan("train", tmp_path / "manifest.yaml", *options)
+        assert_told(told, "not from an earlier run and would be overwritten; give another `run:` folder", codes={3})
+    assert (tmp_path / "manifest.yaml").read_text() == text
+    assert os.listdir(tmp_path) == ["manifest.yaml"]
+
+
+def test_a_file_named_lock_is_not_overwritten(world, tmp_path):
+    (tmp_path / "lock").write_text("of my door\n")
+    assert_told(trained(world, tmp_path), "lock is not the lock of a run: it begins with 'of my door", codes={3})
+    assert (tmp_path / "lock").read_text() == "of my door\n"
+
+
+def test_links_and_files_among_the_checkpoints_do_not_end_a_run(world, tmp_path):
+    run, own = tmp_path / "run", tmp_path / "own"
+    own.mkdir()
+    (own / "mine").write_text("mine")
+    (run / "checkpoints").mkdir(parents=True)
+    names = ("step-000001", ".step-000001.partial", "..step-000001.partial")
+    for name in names:
+        (run / "checkpoints" / name).symlink_to(own)
+    for name in ("step-000002", ".mystep-1.partial"):
+        (run / "checkpoints" / name).write_text("mine")
+    result = trained(world, run, "-o", "train.keep=1")
+    assert result.exit_code == 0, result.output
+    assert (own / "mine").read_text() == "mine"
+    left = {path.name for path in (run / "checkpoints").iterdir()}
+    assert left == {"step-000002", ".mystep-1.partial", "step-000003", "latest"}
