@@ -39,8 +39,8 @@ def append_history(context: EvaluationContext, results: Sequence[Result]) -> Pat
             for one in results
         },
     }
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    write_whole(path, before + json.dumps(line, ensure_ascii=False) + "\n")
+    before = path.read_bytes() if path.is_file() else b""  # kept as it is, even if it is damaged
+    write_whole(path, before + json.dumps(line, ensure_ascii=False).encode() + b"\n")
     return path
 
 

@@ -7,7 +7,6 @@ number of processes, because the composition can change the last bit of a pixel.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from hspcgan.evaluate.draw.pictures import read_png
 from hspcgan.evaluate.scored.keys import content_key, scorer_code
 from hspcgan.evaluate.scorers import BATCH, Scorer
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.files import atomic_file, file_sha256
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.model.common.user_files import open_regular
 from hspcgan.pipeline.cache.reader import Cache
@@ -176,12 +175,9 @@ def image_name(caption_id: str) -> str:
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    """Writes a file atomically; the temporary name contains the process id, since two may draw the same batch."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with temporary.open("wb") as file:
+    """Writes a file atomically; several processes may draw the same batch."""
+    with atomic_file(path) as work, work.open("wb") as file:
         np.save(file, array, allow_pickle=False)
-    os.replace(temporary, path)
 
 
 def _load(path: Path) -> np.ndarray | None:
