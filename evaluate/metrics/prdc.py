@@ -67,7 +67,9 @@ def _without_rows(measured: Measured) -> Measured:
 
 def _kth_distance(points: np.ndarray, k: int) -> np.ndarray:
     """Returns the distance of each point to its k-th nearest other point, [N]."""
-    return np.concatenate([np.partition(distances, k, axis=1)[:, k] for _, distances in _distances(points, points)])
+    blocks = (distances for _, distances in _distances(points, points))
+    # copied, since a view of a block would keep the whole block in memory
+    return np.concatenate([np.partition(distances, k, axis=1)[:, k].copy() for distances in blocks])
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

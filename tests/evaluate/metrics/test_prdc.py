@@ -1,5 +1,7 @@
 """Precision, recall, density and coverage against the definitions, written out point by point."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,17 @@ def test_blocks_of_rows_give_the_same(monkeypatch):
     monkeypatch.setattr(prdc, "BLOCK", 7)
     for name, values in prdc.compare(drawn, real).items():
         np.testing.assert_array_equal(values, whole[name], name)
+
+
+def test_memory_is_that_of_a_block_of_rows_not_of_all_distances():
+    points = np.random.default_rng(0).normal(size=(4000, 4)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        prdc.compare(points, points + 1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.6 * 8 * 4000**2  # all distances in float64: 128 MB
 
 
 def test_values_of_real_images_are_no_values_of_captions():
