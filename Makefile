@@ -24,7 +24,7 @@ figures: install
 	$(BIN)/hspcgan evaluate ci --junit runs/ci/junit.xml --markdown runs/ci/summary.md
 
 test: install
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .
