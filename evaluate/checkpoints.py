@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +29,10 @@ def find_checkpoint(name: str | Path) -> Path:
     pointer = path if path.name in ("latest", "best") else path / "checkpoints" / "latest"
     if pointer.is_file():
         found = pointer.parent / read_text(pointer).partition("\n")[0]
-        if not (found / CARD).is_file():
+        if not os.path.isfile(found / CARD):  # False also for a name that no file can have
             raise UserError(
-                f"{pointer} names {found.name}, which is missing; write the name of a complete checkpoint to this file"
+                f"{pointer} names {found.name[:100]}, which is missing; write the name of a complete checkpoint to "
+                "this file"
             )
         return found
     if path.is_dir():

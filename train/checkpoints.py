@@ -7,6 +7,7 @@ file `latest`. With periodic evaluation, the file `best` contains the name and t
 is never deleted.
 """
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -81,9 +82,9 @@ def latest(folder: Path) -> Path | None:
     if not pointer.is_file():
         return next(reversed(_complete(pointer.parent)), None)
     path = pointer.parent / read_text(pointer).strip()
-    if not (path / "state.pt").is_file():
+    if not os.path.isfile(path / "state.pt"):  # False also for a name that no file can have
         raise UserError(
-            f"{pointer} names {path.name}, which is missing; write the name of a complete checkpoint to this file"
+            f"{pointer} names {path.name[:100]}, which is missing; write the name of a complete checkpoint to this file"
         )
     return path
 

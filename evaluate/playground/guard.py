@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from asyncio import CancelledError
+from contextlib import suppress
 
+from h11 import LocalProtocolError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,16 +43,17 @@ class Guard:
             await send(message)
 
         problem = self._problem(Headers(scope=scope))
-        if problem:
-            return await PlainTextResponse(problem, status_code=403)(scope, receive, send_safely)
-        return await self.app(scope, receive, send_safely)
+        app = PlainTextResponse(problem, status_code=403) if problem else self.app
+        # uvicorn itself responds to a malformed body; it cancels requests that are still running at shutdown.
+        with suppress(LocalProtocolError, CancelledError):
+            await app(scope, receive, send_safely)
 
     def _problem(self, headers: Headers) -> str:
         allowed = " or ".join(f"http://{host}" for host in sorted(self.hosts))
         if headers.get("host", "").lower() not in self.hosts:
             return f"The playground is available only at {allowed}."
         origin = headers.get("origin")
-        if origin is not None and (urlsplit(origin).scheme != "http" or urlsplit(origin).netloc not in self.hosts):
+        if origin is not None and origin.lower() not in {f"http://{host}" for host in self.hosts}:
             return f"The playground accepts requests only from its own page, not from {origin[:100]}."
         is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not is_link:
