@@ -105,3 +105,22 @@ def test_a_pipe_instead_of_the_output_of_a_run(study):
     put(folder / "evaluations.jsonl", "fifo")
     with bounded(), pytest.raises(UserError, match="expected a regular file"):
         runner.write_result(opened, Cell("plain", 0), 1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"final_metrics": ["nothing"]}, "study.final_metrics has unknown metrics nothing; known: "),
+        ({"shown": [SCORE, "fid/held-out-clip"]}, "uses fid/held-out-clip, but computes only clip_score"),
+        ({"margins": {"zzz": 1.0}}, "uses zzz, but computes only clip_score"),
+        ({"margins": {SCORE: -1.0}}, f"study.margins is negative for {SCORE}"),
+        ({"published": {"plain": "nowhere"}}, "no manifest 'nowhere'"),
+        ({"claims": [{"kind": "reaches", "text": "a", "row": "plain", "at_least": {"kid": 1.0}}]}, "uses kid, but"),
+    ],
+)
+def test_keys_that_fit_no_result_are_an_error_before_the_first_run(study, change, told):
+    sections = yaml.safe_load(study.read_text())
+    sections["study"] |= change
+    study.write_text(yaml.safe_dump(sections))
+    assert_told(hspcgan("study", study, "-o", f"run={study.parent / 'new'}"), told, codes={2, 3})
+    assert not (study.parent / "new").exists()

@@ -130,6 +130,9 @@ class StudyConfig(_Frozen):
             raise UserError(f"unknown rows {', '.join(unknown)}; known: {', '.join(self.rows)}")
         if len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds {list(self.seeds)} contain duplicates; list every seed once")
+        negative = [figure for figure, margin in self.margins.items() if margin < 0]
+        if negative:
+            raise UserError(f"study.margins is negative for {', '.join(negative)}; give 0 or more")
         absent = [figure for claim in self.claims if isinstance(claim, NotWorse) for figure in claim.figures]
         absent = [figure for figure in absent if figure not in self.margins]
         if absent:
@@ -137,6 +140,14 @@ class StudyConfig(_Frozen):
                 f"a claim of kind not-worse needs a margin for {', '.join(absent)}; add it to study.margins"
             )
         return self
+
+    @property
+    def figures(self) -> list[str]:
+        """All metrics that tables, margins and claims use, each once."""
+        named = [*self.shown, *self.margins]
+        for claim in self.claims:
+            named += [*getattr(claim, "figures", ()), *getattr(claim, "at_least", ())]
+        return list(dict.fromkeys(named))
 
     def as_json(self) -> dict[str, Any]:
         """Returns the settings as JSON values."""

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,8 @@ def open_study(manifest: Manifest) -> Study:
     """Returns the study of a manifest, with all rows resolved.
 
     Raises:
-        UserError: no `study` section, a row that cannot be resolved, or too few steps for the evaluations.
+        UserError: no `study` section, a row that cannot be resolved, too few steps for the evaluations, or metrics that
+            are unknown or not computed.
         ManifestError: an override of a section that each row defines itself.
     """
     if not manifest.raw.get("study"):
@@ -86,7 +89,26 @@ def open_study(manifest: Manifest) -> Study:
         )
     config = manifest.section("study", StudyConfig)
     rows = {row: _row_manifest(manifest, config, row) for row in config.rows}
+    for published in config.published.values():  # read only for the page, after training
+        load_manifest(published)
+    _require_metrics(config, (manifest.raw.get("evaluate") or {}).get("metrics") or ())
     return Study(manifest, config, rows)
+
+
+def _require_metrics(config: StudyConfig, validated: Sequence[str]) -> None:
+    """Raises UserError for metrics of the study that are unknown, or that no evaluation computes."""
+    from hspcgan.evaluate.metrics import METRICS
+
+    unknown = [metric for metric in config.final_metrics if metric not in METRICS]
+    if unknown:
+        raise UserError(f"study.final_metrics has unknown metrics {', '.join(unknown)}; known: {', '.join(METRICS)}")
+    computed = {*validated, *config.final_metrics}
+    absent = [figure for figure in config.figures if re.split(r"[./]", figure)[0] not in computed]
+    if absent:
+        raise UserError(
+            f"the study uses {', '.join(absent)}, but computes only {', '.join(sorted(computed))}; add the metrics to "
+            "evaluate.metrics or study.final_metrics"
+        )
 
 
 def _row_manifest(manifest: Manifest, config: StudyConfig, row: str) -> Manifest:
