@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -36,6 +37,8 @@ def failure(error: Exception) -> Failure | None:
         return Failure(str(error), error.exit_code)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return Failure(f"{error}. Finished parts are kept; free some space and run the same command again")
+    if isinstance(error, FileNotFoundError) and error.filename is None and not _has_current_folder():
+        return Failure("the current folder has been removed; change to another folder and run the command again")
     by_number = isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS
     if by_number or isinstance(error, NO_PATH):
         return Failure(str(error))  # no such path, no permission, a read-only or failing disk, no network
@@ -44,6 +47,14 @@ def failure(error: Exception) -> Failure | None:
     if isinstance(error, ModuleNotFoundError):
         return _missing_package(error)
     return None
+
+
+def _has_current_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def report_bug(error: Exception) -> None:

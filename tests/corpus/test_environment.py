@@ -202,3 +202,11 @@ def test_a_finished_run_on_a_read_only_disk_is_looked_at(world, disk, tmp_path, 
     for command in (("train", world / "manifest.yaml", *keys, "-o", "train.steps=3"), ("export", folder / "cache", folder / "new"), ("report", folder / "run"),
                     ("train", world / "manifest.yaml", "-o", f"run={folder}/new"), ("evaluate", world / "manifest.yaml", *keys)):  # fmt: skip
         assert_told(hspcgan(*command), codes={3})
+
+
+def test_a_current_folder_that_was_removed_is_named(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for command in (("doctor",), ("manifests", "toybirds", "--out", "m.yaml")):
+        assert_told(hspcgan(*command), "the current folder has been removed; change to another folder", codes={3})
