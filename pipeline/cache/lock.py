@@ -45,7 +45,8 @@ def is_work_folder(folder: Path) -> bool:
     """Whether a folder has a lock file of hspcgan, or contains only a lock file (the process was killed early)."""
     try:
         with os.fdopen(os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8") as file:
-            return file.read(len(MARK) + 1) == MARK or os.listdir(folder) == [LOCK]
+            content = file.read(len(MARK) + 1)
+            return content == MARK or (not content and os.listdir(folder) == [LOCK])
     except (OSError, ValueError):
         return False
 

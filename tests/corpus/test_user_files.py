@@ -1,6 +1,7 @@
 """Files of a user, links and pipes at the names that a run folder uses: reported, never overwritten or ignored."""
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from helpers.cli import hspcgan
 from helpers.corpus import assert_told, bounded, put
+from helpers.scored_runs import write_checkpoint, write_manifest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -69,3 +71,27 @@ def test_links_and_files_among_the_checkpoints_do_not_end_a_run(world, tmp_path)
     assert (own / "mine").read_text() == "mine"
     left = {path.name for path in (run / "checkpoints").iterdir()}
     assert left == {"step-000002", ".mystep-1.partial", "step-000003", "latest"}
+
+
+def test_a_damaged_history_is_kept_by_an_evaluation(tmp_path, tiny_clip_path, other_clip_path):
+    manifest = write_manifest(tmp_path, tiny_clip_path, other_clip_path, metrics=["clip_score"])
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", tiny_clip_path)
+    history = tmp_path / "run" / "evaluation" / "history.jsonl"
+    history.parent.mkdir(parents=True)
+    history.write_bytes(b"\xff\xfe\n")
+    result = hspcgan("evaluate", manifest, "--checkpoint", checkpoint)
+    assert result.exit_code == 0, result.output
+    assert history.read_bytes().startswith(b'\xff\xfe\n{"date"')
+
+
+def test_an_evaluation_without_room_leaves_nothing_unfinished(tmp_path, tiny_clip_path, other_clip_path):
+    manifest = write_manifest(tmp_path, tiny_clip_path, other_clip_path, metrics=["clip_score"])
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", tiny_clip_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+        result = hspcgan("evaluate", manifest, "--checkpoint", checkpoint)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert_told(result, "free some space and run the same command again", codes={3})
+    assert [path for path in (tmp_path / "run").rglob("*") if ".partial" in path.name] == []
