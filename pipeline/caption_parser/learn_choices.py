@@ -29,10 +29,10 @@ from hspcgan.pipeline.concepts.factual.conventions import (
     SAME,
     VERB,
     places_on_owners,
+    relation_text,
     state_of,
-    written,
 )
-from hspcgan.pipeline.concepts.factual.naming import respelt
+from hspcgan.pipeline.concepts.factual.naming import replace_phrases
 from hspcgan.pipeline.concepts.factual.to_tuples import written_relations
 from hspcgan.pipeline.concepts.factual.view import View
 from hspcgan.pipeline.graphs.files import read_gold
@@ -72,7 +72,7 @@ class Gold:
 
     def relation(self, view: View, r: Relation) -> str:
         """Returns the option that the graph uses for a relation; "" if it does not connect the two entities."""
-        one, other, text = _head(view, r.subject), _head(view, r.object), written(view, r)
+        one, other, text = _head(view, r.subject), _head(view, r.object), relation_text(view, r)
         ahead, back = self.links.get((one, other), []), self.links.get((other, one), [])
         if text in ahead:
             return SAME
@@ -85,7 +85,7 @@ class Gold:
 
     def modifier(self, text: str, quality: str, noun: str) -> str:
         """Returns the option that the graph uses for a word before a noun; "" if it does not combine the two."""
-        spellings = (f" {text} {noun}", f" {text}{noun}", " " + respelt(f"{text} {noun}", "spellings"))
+        spellings = (f" {text} {noun}", f" {text}{noun}", " " + replace_phrases(f"{text} {noun}", "spellings"))
         if any(f" {name}".endswith(spellings) for name in self.names):
             return "name"
         if {(noun, text), (noun, quality), (noun, _last(text))} & self.qualities:
@@ -106,7 +106,7 @@ def _last(name: str) -> str:
 
 def _head(view: View, n: int) -> str:
     """Returns the head noun of an entity in FACTUAL's spelling."""
-    return _last(respelt(view.token(n).text.lower(), "spellings"))
+    return _last(replace_phrases(view.token(n).text.lower(), "spellings"))
 
 
 def learn(csv: Path, out: Path) -> None:
@@ -130,13 +130,13 @@ def examples(view: View, tuples: Sequence[Sequence[str]]) -> Iterator[Example]:
     gold = Gold(tuples)
     for r in written_relations(view):
         if r.object >= 0 and r.text != "be" and not state_of(view, r) and places_on_owners(view, r) is None:
-            features = view.of_relation(r, written(view, r), view.verb(r))
+            features = view.of_relation(r, relation_text(view, r), view.verb(r))
             yield Example("relation", tuple(features), gold.relation(view, r))
     for a in filter(view.is_candidate, view.concepts.attributes):
         text, noun = view.text(a), _head(view, a.entity)
-        yield Example("modifier", tuple(view.of_modifier(a, text)), gold.modifier(text, view.quality(a), noun))
+        yield Example("modifier", tuple(view.of_modifier(a, text)), gold.modifier(text, view.attribute_text(a), noun))
     for n in range(len(view.heads)):
-        if view.is_own(n) and view.owner(n) >= 0:
+        if view.has_possessive(n) and view.owner(n) >= 0:
             yield Example("owned", tuple(view.of_owned(n, view.owner(n))), gold.owned(_head(view, n)))
 
 

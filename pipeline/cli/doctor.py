@@ -156,9 +156,9 @@ def _found(name: str, place: Path) -> tuple[Path | None, str]:
         absent = [str(path) for path in (folder, listing) if not path.exists()]
         return (None, f": no {', '.join(absent)}") if absent else (folder, "")
     if name == FACTUAL:
-        from hspcgan.pipeline.concepts.annotate.t5 import missing
+        from hspcgan.pipeline.concepts.annotate.t5 import missing_files_message
 
-        problem = missing(place)
+        problem = missing_files_message(place)
         return (None, f": {problem}") if problem else (place, "")
     places = [place, Path(tempfile.gettempdir()) / INCEPTION] if name == "inception" else [place]
     return next((path for path in places if path.is_file()), None), ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
-from hspcgan.pipeline.concepts.parser import Parser, is_analysed, lowercase_all_caps
+from hspcgan.pipeline.concepts.parser import Parser, is_short_enough, lowercase_all_caps
 
 
 def parse_few(parser: Parser, texts: Sequence[str]) -> list[Concepts]:
@@ -18,21 +18,21 @@ def parse_few(parser: Parser, texts: Sequence[str]) -> list[Concepts]:
     With stanza, spaCy is loaded only for captions that it may complete: those without entities, and those with an
     attribute without an entity or a relation without a subject or object.
     """
-    if parser.config.annotator != "stanza" or not all(map(is_analysed, texts)):
+    if parser.config.annotator != "stanza" or not all(map(is_short_enough, texts)):
         return parser.parse(texts)
-    with _light_stanza():
+    with _fast_stanza_loading():
         annotator = parser.stanza
     found = [concepts_from_tokens(tokens) for tokens in annotator.annotate(lowercase_all_caps(texts))]
-    return [one if _is_whole(one) else parser.parse([text])[0] for one, text in zip(found, texts, strict=True)]
+    return [one if _has_all_entities(one) else parser.parse([text])[0] for one, text in zip(found, texts, strict=True)]
 
 
-def _is_whole(concepts: Concepts) -> bool:
+def _has_all_entities(concepts: Concepts) -> bool:
     edges = [a.entity for a in concepts.attributes] + [end for r in concepts.relations for end in (r.subject, r.object)]
     return not concepts.empty and all(edge >= 0 for edge in edges)
 
 
 @contextmanager
-def _light_stanza() -> Iterator[None]:
+def _fast_stanza_loading() -> Iterator[None]:
     """Context manager that makes importing stanza and loading its models faster by skipping unused modules.
 
     These are transformers (only for BERT; appears as not installed), networkx (only for enhanced dependencies; imported

@@ -103,7 +103,7 @@ class Parser:
         analyse = {"spacy": self._by_spacy, "stanza": self._by_stanza, "factual": self._by_factual}
         for at in range(0, len(texts), self.config.batch_size):
             batch = lowercase_all_caps(texts[at : at + self.config.batch_size])
-            yield from _each(batch, analyse[self.config.annotator])
+            yield from _analyse_each(batch, analyse[self.config.annotator])
 
     def _by_spacy(self, texts: Sequence[str]) -> Iterator[Analysed]:
         from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
@@ -124,14 +124,14 @@ class Parser:
 
     def _by_factual(self, texts: Sequence[str]) -> Iterator[Analysed]:
         """Yields concept sets from FACTUAL's graphs; spaCy is used only to find their words in the captions."""
-        from hspcgan.pipeline.concepts.extract.sng_graph import drawing, from_noun_chunks
+        from hspcgan.pipeline.concepts.extract.sng_graph import from_noun_chunks, graph_as_dict
         from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
         for graph, (doc, _) in zip(self.factual.read(texts), self._repaired(texts), strict=True):
             concepts = concepts_from_tuples(graph.tuples, doc)
             notes = {**concepts.notes, "factual_malformed": graph.malformed, "factual_cut": int(graph.is_cut)}
             whole = from_noun_chunks(doc) if concepts.empty else concepts
-            yield replace(whole, graph=drawing(whole), notes=notes), []
+            yield replace(whole, graph=graph_as_dict(whole), notes=notes), []
 
     def _repaired(self, texts: Sequence[str], named: Collection[int] = ()) -> Iterator[tuple[Any, Any]]:
         from hspcgan.pipeline.concepts.annotate.spacy import read
@@ -155,27 +155,27 @@ class Parser:
         return versions
 
 
-def _each(texts: Sequence[str], analyse: Callable[[Sequence[str]], Iterator[Analysed]]) -> Iterator[Analysed]:
+def _analyse_each(texts: Sequence[str], analyse: Callable[[Sequence[str]], Iterator[Analysed]]) -> Iterator[Analysed]:
     """Yields the result for each caption; it is empty if the caption is too long or the annotator fails on it."""
-    short = [text for text in texts if is_analysed(text)]
+    short = [text for text in texts if is_short_enough(text)]
     try:
         found = iter(list(analyse(short)))
     except Exception as error:
         if len(short) < 2:
             log.warning(f"caption not parsed ({type(error).__name__}: {error}): {short[0][:60]!r}")
-            found = iter([_nothing("failed")] * len(short))
+            found = iter([_empty_result("failed")] * len(short))
         else:
-            found = (one for text in short for one in _each([text], analyse))
+            found = (one for text in short for one in _analyse_each([text], analyse))
     for text in texts:
-        yield next(found) if is_analysed(text) else _nothing("too_long")
+        yield next(found) if is_short_enough(text) else _empty_result("too_long")
 
 
-def is_analysed(text: str) -> bool:
+def is_short_enough(text: str) -> bool:
     """Whether a caption is short enough to be parsed."""
     return len(text) <= MAX_CHARACTERS and len(_WORD.findall(text)) <= MAX_WORDS
 
 
-def _nothing(why: str) -> Analysed:
+def _empty_result(why: str) -> Analysed:
     return Concepts(graph={"entities": [], "relations": []}, empty=True, notes={why: 1}), []
 
 

@@ -44,7 +44,7 @@ class Factual:
 
     def __init__(self, model: str) -> None:
         self.folder = Path(model) if model else published_weights.WEIGHTS / published_weights.FACTUAL
-        if problem := missing(self.folder):
+        if problem := missing_files_message(self.folder):
             raise UserError(
                 f"{self.folder} is not a FACTUAL parser: {problem}; `hspcgan models fetch factual` downloads the parser"
             )
@@ -127,7 +127,7 @@ class Factual:
         return digest.hexdigest()
 
 
-def missing(folder: Path) -> str:
+def missing_files_message(folder: Path) -> str:
     """Returns a message with the missing files of the parser and where to get them; "" if none are missing."""
     if not folder.is_dir():
         return "no such folder; expected a copy of a Hugging Face repository such as flan-t5-base-VG-factual-sg"

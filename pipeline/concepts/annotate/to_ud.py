@@ -91,13 +91,13 @@ def coordination(edit: ParseEdit) -> None:
         if label == "cc" and edit.heads[i] >= 0:
             before = edit.heads[i]
             after = next((c for c in edit.children(before, "conj") if c > i), -1)
-            edit.attach(i, to=after if after >= 0 else next(_strayed(edit, i), before))
+            edit.attach(i, to=after if after >= 0 else next(_reattach_conjunct(edit, i), before))
     for i, label in enumerate(edit.labels):
         while label == "conj" and edit.labels[edit.heads[i]] == "conj":
             edit.attach(i, to=edit.heads[edit.heads[i]])
 
 
-def _strayed(edit: ParseEdit, cc: int) -> Iterator[int]:
+def _reattach_conjunct(edit: ParseEdit, cc: int) -> Iterator[int]:
     """Yields the conjunct directly after "and"; moves it to the head of "and" if the parser gave it another head.
 
     An example is "chair" in "a room with a couch and a chair".
@@ -159,12 +159,12 @@ def copulas(edit: ParseEdit) -> None:
                 edit.relabel(noun, "nsubj")
             continue
         if not predicates and edit.children(i, "nsubj"):
-            predicates = edit.children(i, "obl") or _states(edit, i)
+            predicates = edit.children(i, "obl") or _state_words(edit, i)
         if predicates:
             edit.promote(predicates[0], over=i, label="cop", moving=edit.children(i))
 
 
-def _states(edit: ParseEdit, be: int) -> list[int]:
+def _state_words(edit: ParseEdit, be: int) -> list[int]:
     """Returns the words after "be" that name a state: "off" in "lights are off", not "on" in "the table it is on"."""
     if edit.labels[be] == "relcl" and not any(edit.tags[c] in ("WDT", "WP") for c in edit.children(be, "nsubj")):
         return []

@@ -5,12 +5,12 @@ from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
 RELATIVE = ("that", "which", "who", "whom", "whose")
-DENYING = ("not", "n't", "never", "neither", "nor")
-PERCEIVING = ("see", "show", "watch")
+NEGATIONS = ("not", "n't", "never", "neither", "nor")
+PERCEPTION_VERBS = ("see", "show", "watch")
 PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
 
 
-def things(tree: Tree, i: int, predicate: int) -> list[int]:
+def argument_entities(tree: Tree, i: int, predicate: int) -> list[int]:
     """Returns the entities to which an argument (noun or pronoun) of a predicate refers, including conjuncts.
 
     a man and woman leaning against each other → lean against (man, woman)
@@ -23,7 +23,8 @@ def things(tree: Tree, i: int, predicate: int) -> list[int]:
         if tree.is_entity(word):
             found.append(word)
         elif tree.is_mutual(word) and not tree.is_a(i, "nsubj"):
-            ones = shared(tree, tree.heads[word], word) if tree.is_a(word, "nmod") else subjects(tree, predicate)
+            after_noun = tree.is_a(word, "nmod")
+            ones = coordinated_nouns(tree, tree.heads[word], word) if after_noun else subjects(tree, predicate)
             found.extend(ones[1:])
         elif tree.pos[word] in ("PRON", "DET", "SCONJ"):
             found.extend(referents(tree, word, predicate))
@@ -51,17 +52,17 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
     if pronoun in tree.persons:
         return [pronoun]
     if tree.is_a(pronoun, "nmod") and tree.is_entity(tree.heads[pronoun]):
-        return _before_the_list(tree, tree.heads[pronoun], plural)
+        return _entity_before_list(tree, tree.heads[pronoun], plural)
     own = {tree.heads[pronoun], *tree.children(predicate, "nsubj")}
     if tree.is_a(predicate, "acl"):
         own.add(tree.heads[predicate])
     before = [i for i in range(pronoun - 1, -1, -1) if tree.is_entity(i) and i not in own]
     fitting = [i for i in before if _is_plural(tree, i) == plural]
     chosen = [i for i in fitting if tree.is_a(i, "nsubj", "root")] or fitting
-    return shared(tree, chosen[0], pronoun) if chosen and plural else chosen[:1]
+    return coordinated_nouns(tree, chosen[0], pronoun) if chosen and plural else chosen[:1]
 
 
-def _before_the_list(tree: Tree, noun: int, plural: bool) -> list[int]:
+def _entity_before_list(tree: Tree, noun: int, plural: bool) -> list[int]:
     """Resolves a pronoun after a noun or a list of nouns: returns the last entity before the noun or list.
 
     If there is none, returns the first entity in the list.
@@ -99,10 +100,10 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
     if noun < 0 or not tree.is_entity(noun):
         return []
     worn = lexicon("clothes") | lexicon("body_parts")
-    return [one for one in shared(tree, noun, clause) if one == noun or tree.lemmas[one] not in worn]
+    return [one for one in coordinated_nouns(tree, noun, clause) if one == noun or tree.lemmas[one] not in worn]
 
 
-def shared(tree: Tree, noun: int, modifier: int) -> list[int]:
+def coordinated_nouns(tree: Tree, noun: int, modifier: int) -> list[int]:
     """Returns the nouns that a modifier after them describes: `noun`, and its conjuncts that have no preposition.
 
     In "a bed and a window in a room", "in a room" describes both nouns.
@@ -125,7 +126,7 @@ def subjects(tree: Tree, i: int) -> list[int]:
         seen.add(i)
         own = tree.children(i, "nsubj")
         if own:
-            return [thing for word in own for thing in things(tree, word, i)]
+            return [thing for word in own for thing in argument_entities(tree, word, i)]
         above = tree.heads[i]
         if tree.is_a(i, "acl", "amod"):
             return antecedent(tree, i)
@@ -135,12 +136,12 @@ def subjects(tree: Tree, i: int) -> list[int]:
             return [above]
         held = tree.children(above, "obj")
         if tree.is_a(i, "xcomp") and held:
-            return [thing for word in held for thing in things(tree, word, above)]
+            return [thing for word in held for thing in argument_entities(tree, word, above)]
         i = above
     return []
 
 
-def is_denied(tree: Tree, i: int) -> bool:
+def is_negated(tree: Tree, i: int) -> bool:
     """Whether a predicate or modifier is negated: by a word such as "never", or by its subject ("no one").
 
     a bird that never flies → not fly (bird, –)
@@ -148,7 +149,7 @@ def is_denied(tree: Tree, i: int) -> bool:
     a bird neither red nor blue → not red (bird), not blue (bird)
     """
     words = tree.children(i, "advmod", "cc")
-    return any(tree.lemmas[c] in DENYING for c in words) or any(map(tree.is_nobody, tree.children(i, "nsubj")))
+    return any(tree.lemmas[c] in NEGATIONS for c in words) or any(map(tree.is_non_referring, tree.children(i, "nsubj")))
 
 
 def is_passive(tree: Tree, i: int) -> bool:
@@ -179,7 +180,7 @@ def agents(tree: Tree, i: int) -> list[int]:
     return [c for c in tree.children(i, "obl") if tree.is_a(c, "obl:agent") or tree.case_text(c) == "by"]
 
 
-def stranded(tree: Tree, i: int) -> list[int]:
+def stranded_prepositions(tree: Tree, i: int) -> list[int]:
     """Returns a list with the preposition that ends a relative clause, if any: "on" in "the table the vase is on"."""
     if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl"):
         return []
@@ -195,14 +196,14 @@ def objects(tree: Tree, i: int) -> list[int]:
     people watching a man play tennis → watch (people, man), play (man, tennis)
     """
     own = tree.children(i, "obj")
-    if not own and tree.lemmas[i] in PERCEIVING:
+    if not own and tree.lemmas[i] in PERCEPTION_VERBS:
         own = [subject for clause in tree.children(i, "ccomp") for subject in tree.children(clause, "nsubj")]
     if own:
-        return [thing for word in own for thing in things(tree, word, i)]
+        return [thing for word in own for thing in argument_entities(tree, word, i)]
     if (
         tree.is_a(i, "acl:relcl")
         and tree.children(i, "nsubj")
-        and not (tree.children(i, "obl", "ccomp", "xcomp") or stranded(tree, i))
+        and not (tree.children(i, "obl", "ccomp", "xcomp") or stranded_prepositions(tree, i))
     ):
         subject = subjects(tree, i)
         return [noun for noun in antecedent(tree, i) if noun not in subject]

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
-GOING = ("walk", "fly", "run", "swim", "float")
+MOTION_VERBS = ("walk", "fly", "run", "swim", "float")
 # Prepositions of places that describe a person, not the person's clothes.
-STAYING = ("on", "at", "near", "in front of", "next to")
+PLACE_PREPOSITIONS = ("on", "at", "near", "in front of", "next to")
 Rule = Callable[[Tree, int], int]  # tree and word → the head of the word, −1 if the rule does not apply
 
 
@@ -22,7 +22,8 @@ def prepositional_phrases(tree: Tree) -> None:
     """
     for i in range(len(tree)):
         if tree.is_a(i, "nmod", "obl"):
-            _attach(tree, i, "nmod", _subject_beside, _before_pronoun, _holder_of_what_is_on_it, _wearer_of_place)
+            rules = (_clause_subject_beside_place, _noun_before_pronoun_phrase)
+            _attach(tree, i, "nmod", *rules, _noun_before_with_x_on_it, _wearer_before_place)
 
 
 def participles(tree: Tree) -> None:
@@ -32,7 +33,7 @@ def participles(tree: Tree) -> None:
     """
     for i in range(len(tree)):
         if tree.tags[i] == "VBG" and tree.is_a(i, "acl", "advcl", "xcomp"):
-            _attach(tree, i, "acl", _part_in_the_wind, _owner_of_part, _owner_of_absent_thing)
+            _attach(tree, i, "acl", _part_before_hanging_verb, _owner_before_with_part, _noun_before_without)
 
 
 def _attach(tree: Tree, i: int, label: str, *rules: Rule) -> None:
@@ -42,7 +43,7 @@ def _attach(tree: Tree, i: int, label: str, *rules: Rule) -> None:
             tree.attach(i, to=head, label=label)
 
 
-def _subject_beside(tree: Tree, i: int) -> int:
+def _clause_subject_beside_place(tree: Tree, i: int) -> int:
     """Returns the new head of "beside X" after "on PLACE": the subject of the clause, not the place.
 
     a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
@@ -54,7 +55,7 @@ def _subject_beside(tree: Tree, i: int) -> int:
     return next((c for c in tree.children(tree.heads[place], "nsubj") if tree.is_entity(c)), -1)
 
 
-def _before_pronoun(tree: Tree, i: int) -> int:
+def _noun_before_pronoun_phrase(tree: Tree, i: int) -> int:
     """Returns the new head of a pronoun with a preposition ("in it"): the noun before the preposition.
 
     a glass with dessert in it → in (dessert, glass)
@@ -73,7 +74,7 @@ def _before_pronoun(tree: Tree, i: int) -> int:
     return near if fits else -1
 
 
-def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
+def _noun_before_with_x_on_it(tree: Tree, i: int) -> int:
     """Returns the new head of X in "with X on it": the noun before "with", if it is not a person.
 
     boy wearing a white shirt with fish on it → with (shirt, fish), on (fish, shirt)
@@ -86,12 +87,12 @@ def _holder_of_what_is_on_it(tree: Tree, i: int) -> int:
     return near if near >= 0 and tree.is_entity(near) and tree.lemmas[near] not in lexicon("persons") else -1
 
 
-def _wearer_of_place(tree: Tree, i: int) -> int:
+def _wearer_before_place(tree: Tree, i: int) -> int:
     """Returns the new head of a place after clothes ("in a hat on a bench"): the person who wears the clothes.
 
     a man in a hat on a bench → on (man, bench)
     """
-    stays = tree.is_a(i, "nmod") and tree.case_text(i) in STAYING
+    stays = tree.is_a(i, "nmod") and tree.case_text(i) in PLACE_PREPOSITIONS
     return _wearer(tree, tree.heads[i]) if stays and tree.heads[i] < i else -1
 
 
@@ -108,7 +109,7 @@ def _wearer(tree: Tree, worn: int) -> int:
     return wearer if wearer >= 0 and tree.is_entity(wearer) else -1
 
 
-def _owner_of_absent_thing(tree: Tree, i: int) -> int:
+def _noun_before_without(tree: Tree, i: int) -> int:
     """Returns the new head of a participle after "without THING": the noun before "without", not the thing.
 
     a dog without a leash chasing a ball → chase (dog, ball)
@@ -118,7 +119,7 @@ def _owner_of_absent_thing(tree: Tree, i: int) -> int:
     return owner if tree.case_text(absent) == "without" and tree.is_entity(owner) else -1
 
 
-def _part_in_the_wind(tree: Tree, i: int) -> int:
+def _part_before_hanging_verb(tree: Tree, i: int) -> int:
     """Returns the new head of "blowing", "flowing" or "hanging" after "with PART": the body part.
 
     a woman with long hair blowing in the wind → blow in (hair, wind)
@@ -129,7 +130,7 @@ def _part_in_the_wind(tree: Tree, i: int) -> int:
     return part if is_part and tree.case_text(part) == "with" and tree.lemmas[i] in ("blow", "flow", "hang") else -1
 
 
-def _owner_of_part(tree: Tree, i: int) -> int:
+def _owner_before_with_part(tree: Tree, i: int) -> int:
     """Returns the new head of a posture or action verb after "with PART": the owner of the part; −1 for other verbs.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
@@ -143,5 +144,5 @@ def _owner_of_part(tree: Tree, i: int) -> int:
         part = tree.heads[part]
     owner = tree.heads[part]
     had = tree.is_a(part, "nmod") and tree.case_text(part) == "with" and not tree.children(part, "nmod:poss")
-    whole = tree.children(i, "obj") or tree.lemmas[i] in lexicon("posture_verbs") or tree.lemmas[i] in GOING
+    whole = tree.children(i, "obj") or tree.lemmas[i] in lexicon("posture_verbs") or tree.lemmas[i] in MOTION_VERBS
     return owner if had and whole and tree.is_entity(owner) else -1

@@ -36,17 +36,17 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     noun = tree.heads[i]
     if not tree.is_entity(noun) or i in name_parts(tree, noun) or tree.is_a(i, "compound:prt"):
         return
-    if tree.is_a(i, "det") and (tree.lemmas[i] != "no" or forbids(tree, i + 1)):
+    if tree.is_a(i, "det") and (tree.lemmas[i] != "no" or is_prohibition(tree, i + 1)):
         return
     for word in tree.with_conjuncts(i):
         if tree.pos[word] == "VERB" and relations.is_predicate_verb(tree, word):
             continue
-        if tree.is_spoken(word) and not (is_shade(tree, word) or goes_on(tree, word)):
+        if tree.has_letter_or_digit(word) and not (is_shade(tree, word) or is_hyphen_prefix(tree, word)):
             for owner in tree.with_conjuncts(noun) if i in tree.shared else [noun]:
-                yield denied_or(tree, word), owner, word
+                yield text_with_negation(tree, word), owner, word
 
 
-def forbids(tree: Tree, i: int) -> bool:
+def is_prohibition(tree: Tree, i: int) -> bool:
     """Whether "no" before a word is a prohibition on a sign: true for "no parking sign", false for "no stop sign"."""
     after = i > 0 and tree.lemmas[i - 1] == "no" and i + 1 < len(tree) and tree.lemmas[i + 1] == "sign"
     return after and tree.heads[i] == i + 1 and f"{tree.lemmas[i]} sign" not in lexicon("compounds")
@@ -77,14 +77,14 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
         return
     if not (state or quality or relations.is_colour_predicate(tree, i)):
         return
-    text = denied_or(tree, i)
+    text = text_with_negation(tree, i)
     for owner in arguments.subjects(tree, i) or [-1]:
         yield text, owner, i
 
 
-def denied_or(tree: Tree, i: int) -> str:
+def text_with_negation(tree: Tree, i: int) -> str:
     """Returns the text of an attribute, with "not" in front if it is negated."""
-    return ("not " if arguments.is_denied(tree, i) else "") + attribute_text(tree, i)
+    return ("not " if arguments.is_negated(tree, i) else "") + attribute_text(tree, i)
 
 
 def is_position(tree: Tree, i: int) -> bool:
@@ -109,7 +109,7 @@ def attribute_text(tree: Tree, i: int) -> str:
     a medium size dog → medium size
     """
     start, tokens = i, tree.tokens
-    if forbids(tree, i):
+    if is_prohibition(tree, i):
         return f"no {tokens[i].text.lower()}"
     while start > 0 and tokens[start - 1].end == tokens[start].start and _hyphenated(tree, start):
         start -= 1
@@ -141,7 +141,7 @@ def is_shade(tree: Tree, i: int) -> bool:
     )
 
 
-def goes_on(tree: Tree, i: int) -> bool:
+def is_hyphen_prefix(tree: Tree, i: int) -> bool:
     """Whether a hyphen joins a word to a following word that is not an entity: "orange" in "orange-red"."""
     if i + 2 >= len(tree) or tree.is_entity(i + 2):
         return False

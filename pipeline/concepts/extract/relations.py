@@ -58,12 +58,12 @@ def verb_text(tree: Tree, i: int) -> str:
     a man picks up a ball → pick up (man, ball)
     the bird does not fly → not fly (bird, –)
     """
-    negated = ["not"] if arguments.is_denied(tree, i) else []
+    negated = ["not"] if arguments.is_negated(tree, i) else []
     particles = [tree.lemmas[c] for c in tree.children(i, "compound:prt")]
     return " ".join([*negated, tree.lemmas[i], *particles])
 
 
-def _bare(tree: Tree, noun: int) -> list[int]:
+def _bare_conjuncts(tree: Tree, noun: int) -> list[int]:
     """Returns the conjuncts of a noun that share its modifiers: "houses" in "snow covered trees and houses"."""
     found = [c for c in tree.children(noun, "conj") if tree.is_entity(c) and not tree.case(c)]
     return [c for c in found if not tree.children(c, "det", "amod", "nmod:poss", "nummod")]
@@ -74,7 +74,7 @@ def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
     for first in tree.children(i, "obl"):
         for word in [first, *(c for c in tree.children(first, "conj") if tree.case(c))]:
             if tree.case(word):
-                yield tree.case_text(word), tree.case(word)[0], arguments.things(tree, word, i)
+                yield tree.case_text(word), tree.case(word)[0], arguments.argument_entities(tree, word, i)
 
 
 def verb(tree: Tree, i: int) -> Iterator[Edge]:
@@ -98,20 +98,20 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     others = [] if arguments.is_passive(tree, i) else arguments.objects(tree, i)
     if agents:
         if tree.is_a(i, "amod"):
-            ones = [c for one in ones for c in tree.with_conjuncts(one) if c in (one, *_bare(tree, one))]
-        doers = [thing for agent in agents for thing in arguments.things(tree, agent, i)]
+            ones = [c for one in ones for c in tree.with_conjuncts(one) if c in (one, *_bare_conjuncts(tree, one))]
+        doers = [thing for agent in agents for thing in arguments.argument_entities(tree, agent, i)]
         yield from _pairs(text, doers, ones, i)
     phrases = [p for p in obliques(tree, i) if not (agents and p[0] == "by") and p[2]]
     if others or tree.children(i, "obj") or agents:
         if not agents:
             yield from _pairs(text, ones, others, i)
         for preposition, word, places in phrases:
-            if _is_subject_again(tree, tree.heads[word], i, ones):
+            if _refers_to_subject(tree, tree.heads[word], i, ones):
                 yield from _links(preposition, others, ones, word)
             else:
                 yield from _links(preposition, (preposition == "of" and others) or ones, places, word)
         return
-    if arguments.stranded(tree, i):
+    if arguments.stranded_prepositions(tree, i):
         return
     if not phrases:
         yield from _pairs(text, ones, [], i)
@@ -122,7 +122,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
         yield from _links(preposition, ones, places, word)
 
 
-def _is_subject_again(tree: Tree, pronoun: int, verb: int, ones: Sequence[int]) -> bool:
+def _refers_to_subject(tree: Tree, pronoun: int, verb: int, ones: Sequence[int]) -> bool:
     """Whether a pronoun after a verb and its object refers to the subject of the verb."""
     if tree.lemmas[verb] == "have":
         return tree.lemmas[pronoun] in ("it", "they")
@@ -137,7 +137,7 @@ def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     the table the vase is on → on (vase, table)
     a plate that the cake is sitting on → sit on (cake, plate)
     """
-    for word in arguments.stranded(tree, i):
+    for word in arguments.stranded_prepositions(tree, i):
         verb_words = [] if tree.lemmas[i] == "be" else [tree.lemmas[i]]
         ones = arguments.subjects(tree, i)
         nouns = [noun for noun in arguments.antecedent(tree, i) if noun not in ones]
@@ -183,7 +183,9 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
     if not (tree.is_entity(i) or tree.is_mutual(i)) or not (own or joined or (cop and tree.is_a(i, "acl"))):
         return
     if tree.case(i):
-        yield from _links(tree.case_text(i), arguments.subjects(tree, i), arguments.things(tree, i, i), tree.case(i)[0])
+        yield from _links(
+            tree.case_text(i), arguments.subjects(tree, i), arguments.argument_entities(tree, i, i), tree.case(i)[0]
+        )
     elif cop and not is_colour_predicate(tree, i):
         yield from _links("be", arguments.subjects(tree, i), [i], cop[0])
 
@@ -216,9 +218,11 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     text = tree.case_text(i)
     if tree.is_a(subject, "conj") and text in PLACES and tree.heads[tree.heads[subject]] < 0:
         subject = tree.heads[subject]
-    ones = arguments.shared(tree, subject, i)
+    ones = arguments.coordinated_nouns(tree, subject, i)
     # "food and bottles of beer": a part or content belongs only to the nearest noun, a place to all conjuncts
-    yield from _links(text, ones[-1:] if text == "of" else ones, arguments.things(tree, i, i), tree.case(i)[0])
+    yield from _links(
+        text, ones[-1:] if text == "of" else ones, arguments.argument_entities(tree, i, i), tree.case(i)[0]
+    )
 
 
 def coordination(tree: Tree, i: int) -> Iterator[Edge]:

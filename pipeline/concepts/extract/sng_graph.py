@@ -57,23 +57,23 @@ def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts
     """
     graph = raw_graph(doc)
     chunks = [doc[e["span_bounds"][0] : e["span_bounds"][1]] for e in graph["entities"]]
-    slots = [locate(chunk, concepts, tokens) for chunk in chunks]
+    slots = [find_entity(chunk, concepts, tokens) for chunk in chunks]
     nouns = [slot for slot, chunk in zip(slots, chunks, strict=True) if chunk.root.pos_ != "PRON"]
     tuples = [(slots[r["subject"]], r["lemma_relation"].lower(), slots[r["object"]]) for r in graph["relations"]]
     aligned = [t for t in tuples if min(t[0], t[2]) >= 0 and t[0] != t[2]]
     notes = {"entities_unaligned": nouns.count(-1), "edges_unaligned": len(tuples) - len(aligned), "edges_filled": 0}
-    relations = [_fill(relation, aligned, notes) for relation in concepts.relations]
+    relations = [_fill_relation(relation, aligned, notes) for relation in concepts.relations]
     pairs = {frozenset((r.subject, r.object)) for r in relations if min(r.subject, r.object) >= 0}
     known = [frozenset((one, other)) for one, _, other in aligned]
     notes["edges_agreed"] = sum(pair in pairs for pair in known) - notes["edges_filled"]
     notes["edges_graph_only"] = sum(pair not in pairs for pair in known)
     notes["edges_rules_only"] = len(pairs - set(known))
-    attributes = [_attach(a, graph["entities"], slots) for a in concepts.attributes]
+    attributes = [_fill_attribute(a, graph["entities"], slots) for a in concepts.attributes]
     whole = replace(concepts, relations=list(dict.fromkeys(relations)), attributes=attributes, notes=notes)
-    return replace(whole, graph=drawing(whole))
+    return replace(whole, graph=graph_as_dict(whole))
 
 
-def locate(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
+def find_entity(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
     """Returns the index of the entity that corresponds to a noun chunk; −1 if there is none.
 
     This is the entity with the same head, or with the head of the chunk as an attribute ("a group" of people), or else
@@ -86,7 +86,7 @@ def locate(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
     return hits[0] if hits else inside[0] if len(inside) == 1 else -1
 
 
-def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[str, int]) -> Relation:
+def _fill_relation(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[str, int]) -> Relation:
     """Returns a relation; fills a missing subject or object from a tuple with a common word and the other entity."""
     if min(relation.subject, relation.object) >= 0:
         return relation
@@ -98,7 +98,7 @@ def _fill(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[st
     return relation
 
 
-def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Attribute:
+def _fill_attribute(attribute: Attribute, entities: list[dict], slots: list[int]) -> Attribute:
     """Returns an attribute; if it has no entity, gives it that of a noun chunk with the same modifier."""
     if attribute.entity >= 0:
         return attribute
@@ -109,7 +109,7 @@ def _attach(attribute: Attribute, entities: list[dict], slots: list[int]) -> Att
     return attribute
 
 
-def drawing(concepts: Concepts) -> dict:
+def graph_as_dict(concepts: Concepts) -> dict:
     """Returns the scene graph as lists and dicts in sng_parser's layout, for `captions.parquet` and for drawing."""
     entities: list[dict] = [
         {"head": e.head, "attributes": [], "start": e.start, "end": e.end} for e in concepts.entities

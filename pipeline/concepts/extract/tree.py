@@ -32,10 +32,10 @@ class Tree(ParseEdit):
     def _lemma(self, i: int) -> str:
         """Returns the lemma in lower case; for nouns that exist only as plurals ("shorts"), the word as written."""
         written = self.words[i]
-        kept = written in lexicon("plural_only") or (written == "glasses" and self._are_worn(i))
+        kept = written in lexicon("plural_only") or (written == "glasses" and self._are_spectacles(i))
         return written if kept else (self.lemmas[i] or written).lower()
 
-    def _are_worn(self, i: int) -> bool:
+    def _are_spectacles(self, i: int) -> bool:
         """Whether "glasses" are spectacles: "wearing glasses", "a woman with glasses", "with a hat and glasses"."""
         above = self.heads[i]
         lemma = self.lemmas[above].lower()
@@ -65,19 +65,19 @@ class Tree(ParseEdit):
             return False
         if self.is_a(i, "conj") and self.is_a(self.heads[i], "amod") and self.heads[self.heads[i]] > i:
             return False  # "an orange and white cat"
-        return self.is_spoken(i) and not self.is_nobody(i)
+        return self.has_letter_or_digit(i) and not self.is_non_referring(i)
 
     def is_mutual(self, i: int) -> bool:
         """Whether a word is the last word of "each other" or "one another"."""
         before = {"other": "each", "one": "another"}.get(self.lemmas[i])
         return before is not None and before in (self.lemmas[c] for c in self.children(i, "det"))
 
-    def is_spoken(self, i: int) -> bool:
+    def has_letter_or_digit(self, i: int) -> bool:
         """Whether a word has a letter or digit; taggers tag "|" and "%" as nouns, and hyphens as adjectives."""
         text = self.texts[i]
         return text.isalpha() or any(map(str.isalnum, text))
 
-    def is_nobody(self, i: int) -> bool:
+    def is_non_referring(self, i: int) -> bool:
         """Whether a noun does not refer to a thing: "nobody", "no one", or "color" as in "black in color"."""
         no_one = self.lemmas[i] == "one" and any(self.lemmas[c] == "no" for c in self.children(i, "det"))
         in_color = self.lemmas[i] in COLOURED and [self.lemmas[c] for c in self.children(i)] == ["in"]

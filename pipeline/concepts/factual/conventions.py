@@ -11,7 +11,7 @@ from hspcgan.pipeline.concepts.concept_types import Attribute, Relation
 from hspcgan.pipeline.concepts.factual import left_out
 from hspcgan.pipeline.concepts.factual.choices import choose
 from hspcgan.pipeline.concepts.factual.features import POSTURES
-from hspcgan.pipeline.concepts.factual.naming import participle, respelt
+from hspcgan.pipeline.concepts.factual.naming import ing_form, replace_phrases
 from hspcgan.pipeline.concepts.factual.view import View
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
@@ -29,7 +29,7 @@ def nouns_before_nouns(view: View, a: Attribute) -> Triples:
     a tree branch → (tree, have, branch)
     a bathroom sink → (sink, in, bathroom)
     """
-    manner, noun = view.manners.get(a, "is"), view.names[a.entity]
+    manner, noun = view.modifier_wordings.get(a, "is"), view.names[a.entity]
     if manner == "is":
         return None
     if manner == "have":
@@ -37,16 +37,16 @@ def nouns_before_nouns(view: View, a: Attribute) -> Triples:
     return [] if manner == "name" else [(noun, manner, a.text)]
 
 
-def unwritten(view: View, a: Attribute) -> Triples:
+def omit_negated(view: View, a: Attribute) -> Triples:
     """Omits an attribute that is negated or part of a relation such as "full of".
 
     the small bird is not red → (bird, is, small)
     a bucket full of apples → (bucket, have, apples)
     the dog is bigger than the cat → (dog, bigger than, cat)
     """
-    hidden = a.text.startswith(left_out.DENIED) or a.entity in view.left_out
-    related = {(a.entity, f"{a.text} of"), (a.entity, f"{view.quality(a)} than")} & view.joined
-    return [] if hidden or related or not view.quality(a) else None
+    hidden = a.text.startswith(left_out.NEGATED_PREFIX) or a.entity in view.left_out
+    related = {(a.entity, f"{a.text} of"), (a.entity, f"{view.attribute_text(a)} than")} & view.joined
+    return [] if hidden or related or not view.attribute_text(a) else None
 
 
 def parts(view: View, a: Attribute) -> Triples:
@@ -56,7 +56,7 @@ def parts(view: View, a: Attribute) -> Triples:
     a framed mirror → (mirror, have, frame)
     a tiled floor → (tile, on, floor)
     """
-    *qualities, last = view.quality(a).replace("-", " ").split() or [""]
+    *qualities, last = view.attribute_text(a).replace("-", " ").split() or [""]
     if last == "tiled" and not qualities:
         return [("tile", "on", view.names[a.entity])]
     part = pairs("part_words").get(last, "")
@@ -65,10 +65,10 @@ def parts(view: View, a: Attribute) -> Triples:
 
 def qualities(view: View, a: Attribute) -> Triples:
     """Converts any other attribute to (entity, is, attribute)."""
-    return [(view.names[a.entity], "is", view.quality(a))]
+    return [(view.names[a.entity], "is", view.attribute_text(a))]
 
 
-def verbs_alone(view: View, r: Relation) -> Triples:
+def verbs_without_object(view: View, r: Relation) -> Triples:
     """Converts a verb without an object to an attribute of its subject, unless another verb depends on it.
 
     a horse is running → (horse, is, running)
@@ -77,13 +77,13 @@ def verbs_alone(view: View, r: Relation) -> Triples:
     """
     if r.object >= 0:
         return None
-    if not view.verb(r) or view.governs(r.word, "xcomp"):
+    if not view.verb(r) or view.has_dependent(r.word, "xcomp"):
         return []
     switched = r.text.split()[1:] if r.text in ("turn on", "turn off") else []
     verb = view.tokens[r.word]
     if verb.lemma == "have":
         return []
-    text = participle(verb.lemma) if verb.xpos in ("VBZ", "VBP") else verb.text.lower()
+    text = ing_form(verb.lemma) if verb.xpos in ("VBZ", "VBP") else verb.text.lower()
     return [(view.names[r.subject], "is", " ".join([text, *switched]))]
 
 
@@ -115,7 +115,7 @@ def places_on_owners(view: View, r: Relation) -> Triples:
     the ground has snow on it → (snow, on, ground)
     a table with a vase on it → (vase, on, table)
     """
-    return [] if r.text in ("have", "with") and view.says_where(r) else None
+    return [] if r.text in ("have", "with") and view.has_reverse_relation(r) else None
 
 
 def clothes(view: View, r: Relation) -> Triples:
@@ -125,7 +125,7 @@ def clothes(view: View, r: Relation) -> Triples:
     a man dressed in black → (man, wear, black)
     the man has a hat on → (man, wear, hat)
     """
-    one, other = view.ends(r)
+    one, other = view.entity_names(r)
     verb, is_clothing = view.verb(r), view.heads[r.object] in lexicon("clothes")
     if r.text.split()[-1] == "in" and (verb == "dress" or (is_clothing and verb in ("", *POSTURES))):
         posture = [(one, "is", view.tokens[r.word].text.lower())] if verb in POSTURES else []
@@ -148,8 +148,8 @@ def learned_wordings(view: View, r: Relation) -> Triples:
     a cup of coffee → (coffee, in, cup)
     a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)
     """
-    text, (one, other) = written(view, r), view.ends(r)
-    held = _held(view, r)
+    text, (one, other) = relation_text(view, r), view.entity_names(r)
+    held = _held_thing(view, r)
     if held:
         return [(held, text, other)]
     option = choose("relation", view.of_relation(r, text, view.verb(r)))
@@ -160,7 +160,7 @@ def learned_wordings(view: View, r: Relation) -> Triples:
     return [(one, {SAME: text, VERB: verb, PREPOSITION: preposition}.get(wording, wording), other)]
 
 
-def written(view: View, r: Relation) -> str:
+def relation_text(view: View, r: Relation) -> str:
     """Returns the text of a relation in FACTUAL's spelling, without the particle before a preposition ("down at").
 
     a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)
@@ -170,13 +170,13 @@ def written(view: View, r: Relation) -> str:
         del words[1]
     elif not verb and len(words) > 1 and words[0] in ("out", "up", "down", "over") and words[1] != "of":
         del words[0]
-    return respelt(" ".join(words), "prepositions")
+    return replace_phrases(" ".join(words), "prepositions")
 
 
-def _held(view: View, r: Relation) -> str:
+def _held_thing(view: View, r: Relation) -> str:
     """Returns the name of the held thing if the object is a part of the holder's body ("in his hand"); otherwise ""."""
     governor = view.tokens[view.tokens[r.word].head].head if view.tokens[r.word].deprel == "case" else -1
-    if governor >= 0 and view.heads[r.object] in lexicon("parts") and view.is_own(r.object):
+    if governor >= 0 and view.heads[r.object] in lexicon("parts") and view.has_possessive(r.object):
         for q in view.concepts.relations:
             held = q.word == governor and q.subject == r.subject and q.object >= 0
             if held and view.token(q.object).deprel == "obj":
@@ -184,9 +184,9 @@ def _held(view: View, r: Relation) -> str:
     return ""
 
 
-ATTRIBUTES: tuple[Callable[[View, Attribute], Triples], ...] = (unwritten, nouns_before_nouns, parts, qualities)
+ATTRIBUTES: tuple[Callable[[View, Attribute], Triples], ...] = (omit_negated, nouns_before_nouns, parts, qualities)
 RELATIONS: tuple[Callable[[View, Relation], Triples], ...] = (
-    verbs_alone,
+    verbs_without_object,
     states,
     places_on_owners,
     clothes,

@@ -14,7 +14,7 @@ LONG = 10
 """Maximum caption length in features; few training captions have more words."""
 
 
-def kinds(noun: str) -> list[str]:
+def word_lists_containing(noun: str) -> list[str]:
     """Returns the names of the word lists that contain a noun: ["containers"] for "cup"; ["other"] if none does."""
     found = [name for name in KINDS if noun in (pairs(name) if name == "containers" else lexicon(name))]
     return found or ["other"]
@@ -50,7 +50,7 @@ class Features:
         yield from (f"{text}, distance {distance}", f"{text}, {own}", f"{text}, tag {self.token(r.object).xpos}")
         if verb:
             yield from (f"verb {verb}", f"verb {verb} {other}", f"{one} verb {verb}")
-        for kind in kinds(other):
+        for kind in word_lists_containing(other):
             yield from (
                 f"object {kind}",
                 f"{text} {kind}",
@@ -58,7 +58,7 @@ class Features:
                 f"{verb} … {last} {kind}",
                 f"{posture} … {last} {kind}",
             )
-            for subject in kinds(one):
+            for subject in word_lists_containing(one):
                 yield from (f"{subject} {text} {kind}", f"{subject} … {last} {kind}")
 
     def of_modifier(self, a: Attribute, text: str) -> Iterator[str]:
@@ -75,18 +75,18 @@ class Features:
         )
         yield from (word.xpos, f"{word.upos} {noun.xpos}", f"noun {noun.deprel}", f"name {word.ner}")
         yield from (f"distance {distance}", f"length {self.length}", f"describes {text in lexicon('describing_nouns')}")
-        for kind in kinds(head):
+        for kind in word_lists_containing(head):
             yield f"… {kind}"
-            yield from (f"{other} {kind}" for other in kinds(text))
+            yield from (f"{other} {kind}" for other in word_lists_containing(text))
 
     def of_owned(self, n: int, owner: int) -> Iterator[str]:
         """Yields features of an entity with a possessive pronoun, and of the entity to which the pronoun refers."""
         links = [r for r in self.concepts.relations if r.object == n]
         thing = self.heads[n]
         yield from ("any", f"length {self.length}", f"thing {thing}", f"long {self.length > 8}")
-        for kind in kinds(thing):
+        for kind in word_lists_containing(thing):
             yield from (kind, f"{kind}, long {self.length > 8}")
-            yield from (f"{kind}, owner {owner_kind}" for owner_kind in kinds(self.heads[owner]))
+            yield from (f"{kind}, owner {owner_kind}" for owner_kind in word_lists_containing(self.heads[owner]))
         for r in links:
             verb = self.tokens[max(self.tokens[self.tokens[r.word].head].head, 0)].lemma if r.text == "in" else ""
             yield from (r.text, f"{r.text}, of owner {r.subject == owner}", f"{verb} {r.text}")

@@ -33,12 +33,14 @@ def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
             notes["factual_dropped"] += 1
             continue
         home = concepts.entities[object_ if object_ >= 0 else subject].word
-        word = caption.nearest([text] if not other else text.split(), home)
+        word = caption.find_nearest([text] if not other else text.split(), home)
         notes["factual_unworded"] += word < 0
         if other:
             concepts.relations.append(Relation(text, subject, object_, word if word >= 0 else home))
         else:
-            concepts.attributes.append(Attribute(caption.quality(text, word), subject, word if word >= 0 else home))
+            concepts.attributes.append(
+                Attribute(caption.attribute_text(text, word), subject, word if word >= 0 else home)
+            )
     concepts.attributes.sort(key=lambda a: a.word)
     concepts.relations.sort(key=lambda r: r.word)
     return replace(concepts, notes=notes)
@@ -73,7 +75,7 @@ class _Caption:
         """
         runs = {}
         for name in sorted(names, key=lambda name: (-len(name.split()), _number(name))):
-            spoken = _bare(name)
+            spoken = _name_without_number(name)
             runs[name] = next(iter([*self._runs(spoken), *self._runs(spoken.split()[-1])]), range(0))
             self.taken.update(runs[name])
         return runs
@@ -102,11 +104,11 @@ class _Caption:
         A last word that differs from the word in the caption is not lemmatized.
         """
         first, last = self.words[run[0]], self.words[run[-1]]
-        *others, noun = _bare(name).split()
+        *others, noun = _name_without_number(name).split()
         head = " ".join([*others, last.lemma_.lower() if noun == last.lower_ else noun])
         return Entity(head, head, first.idx, last.idx + len(last.text), run[-1])
 
-    def nearest(self, texts: Sequence[str], home: int) -> int:
+    def find_nearest(self, texts: Sequence[str], home: int) -> int:
         """Finds the first of `texts` that occurs in the caption; returns the index of its last word, −1 if none occurs.
 
         If a text occurs several times, uses the occurrence nearest to word `home`. Digits also match number words ("2"
@@ -119,12 +121,12 @@ class _Caption:
                 return min(ends, key=lambda end: (abs(end - home), end))
         return -1
 
-    def quality(self, text: str, word: int) -> str:
+    def attribute_text(self, text: str, word: int) -> str:
         """Returns the text of an attribute, with numbers as written in the caption."""
         return self.words[word].lower_ if text.isdecimal() and word >= 0 else text
 
 
-def _bare(name: str) -> str:
+def _name_without_number(name: str) -> str:
     """Returns the name in lower case, without its number: "bowl" for "bowl:1"."""
     return re.sub(r"(?<=\w)\s*:\d+$", "", name.lower())
 

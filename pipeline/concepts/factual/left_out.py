@@ -9,10 +9,10 @@ from hspcgan.pipeline.concepts.concept_types import Concepts, Relation, Token
 from hspcgan.pipeline.concepts.editable_tree import COLOURED
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
-DENIED = "not "
+NEGATED_PREFIX = "not "
 
 
-def absent(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
+def omitted_entities(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
     """Yields the entities that FACTUAL omits because the caption negates them, and "color" in "gray in color".
 
     a cart that is gray in color → (cart, is, gray)
@@ -22,24 +22,24 @@ def absent(concepts: Concepts, tokens: Sequence[Token]) -> Iterator[int]:
     yield from (a.entity for a in concepts.attributes if a.text == "no" and a.entity >= 0)
     for r in concepts.relations:
         in_colour = r.text == "in" and concepts.entities[r.object].head in COLOURED
-        if r.text == "without" or in_colour or _is_denied(concepts, tokens, r):
+        if r.text == "without" or in_colour or _is_object_negated(concepts, tokens, r):
             yield r.object
 
 
-def _is_denied(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool:
+def _is_object_negated(concepts: Concepts, tokens: Sequence[Token], r: Relation) -> bool:
     """Whether a negated relation also negates its object: false if the object has "the", "this" or a possessive.
 
     a small dog not wearing a collar → (dog, is, small)
     a red bus that is not touching the pole → (bus, is, red), (pole)
     """
-    if not r.text.startswith(DENIED) or min(r.subject, r.object) < 0:
+    if not r.text.startswith(NEGATED_PREFIX) or min(r.subject, r.object) < 0:
         return False
     noun = concepts.entities[r.object].word
     named = ("the", "this", "that", "these", "those")
     return not any(t.head == noun and (t.text.lower() in named or t.deprel == "nmod:poss") for t in tokens)
 
 
-def shown(concepts: Concepts) -> dict[int, int]:
+def pictured_things(concepts: Concepts) -> dict[int, int]:
     """Returns {picture: thing in the picture}, as indices of entities; FACTUAL's tuples name only the thing.
 
     a picture of a dog → (dog)
@@ -49,7 +49,7 @@ def shown(concepts: Concepts) -> dict[int, int]:
     return {r.subject: r.object for r in ofs if pairs("containers").get(concepts.entities[r.subject].head) == ""}
 
 
-def wholes(concepts: Concepts, tokens: Sequence[Token]) -> dict[int, tuple[int, int]]:
+def place_owners(concepts: Concepts, tokens: Sequence[Token]) -> dict[int, tuple[int, int]]:
     """Returns {place: (thing at the place, owner of the place)}, as indices, for places without "of" ("on top").
 
     a box with apples on top → (apples, on top of, box)

@@ -19,7 +19,7 @@ class Naming(Features):
     """The names of the entities and attributes of one caption."""
 
     @cached_property
-    def manners(self) -> dict[Attribute, str]:
+    def modifier_wordings(self) -> dict[Attribute, str]:
         """How FACTUAL writes each noun before another noun, and each adjective that is part of a name ("hot dog").
 
         "name" (part of the name), "is" (a quality), "have" (the first noun has the second), or a preposition (the
@@ -40,12 +40,12 @@ class Naming(Features):
 
     def _name(self, n: int) -> str:
         entity = self.concepts.entities[n]
-        parts = [a for a in self.concepts.attributes if a.entity == n and self.manners.get(a) == "name"]
+        parts = [a for a in self.concepts.attributes if a.entity == n and self.modifier_wordings.get(a) == "name"]
         words = map(self.text, parts)
-        text = " ".join([*words, entity.head if self._is_renamed(n) else self._written(entity.word)])
-        return respelt(text, "spellings")
+        text = " ".join([*words, entity.head if self._is_renamed(n) else self._word_text(entity.word)])
+        return replace_phrases(text, "spellings")
 
-    def _written(self, word: int) -> str:
+    def _word_text(self, word: int) -> str:
         return self.tokens[word].text.lower()
 
     def _is_renamed(self, n: int) -> bool:
@@ -62,22 +62,22 @@ class Naming(Features):
         """Whether an attribute can be part of a name."""
         if attribute.entity < 0 or attribute.text.startswith(("no ", "not ")):
             return False
-        entity, written = self.concepts.entities[attribute.entity], self._written(attribute.word)
+        entity, written = self.concepts.entities[attribute.entity], self._word_text(attribute.word)
         named = written in lexicon("name_openers") or f"{written} {entity.head}" in lexicon("compounds")
         beside = attribute.word + 1 == entity.word
         return attribute.word < entity.word and (self._is_compound(attribute) or (named and beside))
 
     def text(self, attribute: Attribute) -> str:
         """Returns the form of an attribute as part of a name."""
-        return attribute.text if self._is_compound(attribute) else self._written(attribute.word)
+        return attribute.text if self._is_compound(attribute) else self._word_text(attribute.word)
 
-    def quality(self, attribute: Attribute) -> str:
+    def attribute_text(self, attribute: Attribute) -> str:
         """Returns an attribute as FACTUAL writes it; "" if FACTUAL omits it (articles, "many", "a pair of", "one").
 
         two older men → (men, is, 2), (men, is, older)
         a group of several people → (people, is, group of)
         """
-        written = self._written(attribute.word)
+        written = self._word_text(attribute.word)
         whole = " " in attribute.text or "-" in attribute.text or written in COLOURED
         text = (attribute.text if whole else written).removeprefix("not ")
         if text in lexicon("determiners"):
@@ -86,7 +86,7 @@ class Naming(Features):
         return pairs("attributes").get(text, number)
 
 
-def respelt(text: str, name: str) -> str:
+def replace_phrases(text: str, name: str) -> str:
     """Returns the text after replacing phrases (whole words only) as listed in `lexicon/NAME.txt`."""
     spaced = f" {text} "
     for old, new in pairs(name).items():
@@ -94,7 +94,7 @@ def respelt(text: str, name: str) -> str:
     return spaced.strip()
 
 
-def participle(verb: str) -> str:
+def ing_form(verb: str) -> str:
     """Returns the -ing form of a verb: "running" for "run", "lying" for "lie", "smiling" for "smile"."""
     if verb.endswith("ie"):
         return verb[:-2] + "ying"

@@ -41,10 +41,15 @@ def written_relations(view: View) -> Iterator[Relation]:
     a tall man not holding a bat → (man, is, tall)
     """
     for r in view.concepts.relations:
-        if r.subject in view.shown and r.text != "of" and view.tokens[r.word].upos == "ADP":
-            r = replace(r, subject=view.shown[r.subject])
-        is_absent = r.subject in view.left_out or (r.object in view.left_out and not view.takes_picture(r))
-        if r.subject >= 0 and not is_absent and r.text not in ("and", "or") and not r.text.startswith(left_out.DENIED):
+        if r.subject in view.pictured_things and r.text != "of" and view.tokens[r.word].upos == "ADP":
+            r = replace(r, subject=view.pictured_things[r.subject])
+        is_absent = r.subject in view.left_out or (r.object in view.left_out and not view.is_taking_picture(r))
+        if (
+            r.subject >= 0
+            and not is_absent
+            and r.text not in ("and", "or")
+            and not r.text.startswith(left_out.NEGATED_PREFIX)
+        ):
             yield r
 
 
@@ -54,7 +59,7 @@ def _owned(view: View) -> Iterator[Triple]:
     a man wearing a blue shirt with a sweater draped over his shoulders → (man, have, shoulders)
     """
     for n, name in enumerate(view.names):
-        if n not in view.left_out and view.is_own(n):
+        if n not in view.left_out and view.has_possessive(n):
             owner = view.owner(n)
             verb = choose("owned", view.of_owned(n, owner)) if owner >= 0 else ""
             if verb in ("have", "wear"):

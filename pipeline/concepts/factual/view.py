@@ -13,17 +13,17 @@ class View(Naming):
     """The concept sets of one caption with names as FACTUAL writes them; `left_out` are entities that FACTUAL omits."""
 
     def __init__(self, concepts: Concepts, tokens: Sequence[Token]) -> None:
-        wholes = left_out.wholes(concepts, tokens)
-        super().__init__(replace(concepts, relations=_with_wholes(concepts, wholes)), tokens)
-        self.shown = left_out.shown(concepts)
-        self.left_out = {*left_out.absent(concepts, tokens), *wholes, *self.shown}
+        wholes = left_out.place_owners(concepts, tokens)
+        super().__init__(replace(concepts, relations=_with_place_owners(concepts, wholes)), tokens)
+        self.pictured_things = left_out.pictured_things(concepts)
+        self.left_out = {*left_out.omitted_entities(concepts, tokens), *wholes, *self.pictured_things}
         self.joined = {(r.subject, r.text) for r in self.concepts.relations}
 
-    def takes_picture(self, r: Relation) -> bool:
+    def is_taking_picture(self, r: Relation) -> bool:
         """Whether a relation is "take" with a picture as its object."""
-        return r.text == "take" and r.object in self.shown
+        return r.text == "take" and r.object in self.pictured_things
 
-    def ends(self, r: Relation) -> tuple[str, str]:
+    def entity_names(self, r: Relation) -> tuple[str, str]:
         """Returns the names of a relation's subject and object."""
         return self.names[r.subject], self.names[r.object]
 
@@ -31,11 +31,11 @@ class View(Naming):
         """Returns the verb at the start of a relation; "" if it starts with another word."""
         return r.text.split()[0] if self.tokens[r.word].upos == "VERB" else ""
 
-    def says_where(self, r: Relation) -> bool:
+    def has_reverse_relation(self, r: Relation) -> bool:
         """Whether another relation links object and subject in the other direction ("a table with a vase on it")."""
         return any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations)
 
-    def is_own(self, n: int) -> bool:
+    def has_possessive(self, n: int) -> bool:
         """Whether an entity has a possessive pronoun: "his arm"."""
         return self.determiner(n) == "own"
 
@@ -47,17 +47,17 @@ class View(Naming):
             return persons[-1]
         return 0 if n else -1
 
-    def governs(self, word: int, deprel: str) -> bool:
+    def has_dependent(self, word: int, deprel: str) -> bool:
         """Whether a word has a dependent with the given label."""
         return any(t.head == word and t.deprel == deprel for t in self.tokens)
 
 
-def _with_wholes(concepts: Concepts, wholes: dict[int, tuple[int, int]]) -> list[Relation]:
-    """Returns the relations of a caption; "on top" becomes "on top of" with the owner from `wholes` as object."""
+def _with_place_owners(concepts: Concepts, place_owners: dict[int, tuple[int, int]]) -> list[Relation]:
+    """Returns the relations of a caption; "on top" becomes "on top of" with the owner from `place_owners` as object."""
     found = []
     for r in concepts.relations:
-        if r.object in wholes:
-            one, other = wholes[r.object]
+        if r.object in place_owners:
+            one, other = place_owners[r.object]
             r = replace(r, text=f"{r.text} {concepts.entities[r.object].head} of", subject=one, object=other)
         found.append(r)
     return found

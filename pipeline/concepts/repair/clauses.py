@@ -8,10 +8,10 @@ SUBJECTS = ("nsubj", "nsubjpass")
 BE = ("is", "are", "was", "were")
 POSSESSIVES = {"its", "his", "her", "their"}
 # Transitive verbs: if no noun follows, their object is an earlier noun.
-HANDLED = ("carry", "hold", "ride", "use", "wear")
+TRANSITIVE_VERBS = ("carry", "hold", "ride", "use", "wear")
 
 
-def watched_clauses(edit: ParseEdit, known: Vocabulary) -> None:
+def clauses_after_watch(edit: ParseEdit, known: Vocabulary) -> None:
     """Corrects "watching a boy ride": "boy" becomes the subject of "ride", and "ride" the complement of "watching".
 
     people watching a boy ride a horse → watch (people, boy), ride (boy, horse)
@@ -49,16 +49,16 @@ def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
         if not (acts or edit.words[verb] in BE) or (edit.heads[subject], edit.labels[subject]) != (verb, "nsubj"):
             continue
         parts = edit.children(subject, "compound")
-        if not parts or not _is_subject_of_its_own(edit, subject, acts):
+        if not parts or not _can_be_relative_subject(edit, subject, acts):
             continue
         last = edit.labels[verb + 1] in ("punct", "")
-        if _ends_in_preposition(edit, verb) or (last and edit.lemmas[verb] in HANDLED):
+        if _ends_in_preposition(edit, verb) or (last and edit.lemmas[verb] in TRANSITIVE_VERBS):
             edit.promote(parts[-1], over=verb, label="relcl")
             for child in edit.children(subject):
                 edit.attach(child, to=parts[-1])
 
 
-def _is_subject_of_its_own(edit: ParseEdit, i: int, acts: bool) -> bool:
+def _can_be_relative_subject(edit: ParseEdit, i: int, acts: bool) -> bool:
     """Whether word `i`, the last noun before the verb, can be the subject of a relative clause without a pronoun.
 
     With a main verb (`acts`), it must be a person. With "is on", it must have no article and must not be a device that
@@ -86,7 +86,7 @@ def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
                 edit.attach(word, to=main)
 
 
-def clauses_of_their_own(edit: ParseEdit, _known: Vocabulary) -> None:
+def clauses_after_and(edit: ParseEdit, _known: Vocabulary) -> None:
     """Starts a new clause at "its NOUN is" or "the NOUN is" after "and".
 
     the bird has a red head and its body is black → red (head), black (body), have (bird, head)
@@ -101,14 +101,14 @@ def clauses_of_their_own(edit: ParseEdit, _known: Vocabulary) -> None:
         above = [c for c in edit.children(clause, *SUBJECTS, "expl") if c < noun]
         joined = edit.labels[noun] == "conj" or (edit.labels[noun] in SUBJECTS and above)
         links = [c for c in range(noun) if edit.labels[c] == "cc" and edit.heads[c] in (edit.heads[noun], *above)]
-        if joined and links and _is_subject_alone(edit, noun, be, above):
+        if joined and links and _is_only_subject(edit, noun, be, above):
             if above:
                 edit.promote(above[0], over=clause, label="conj")
             edit.attach(noun, to=clause, label="nsubj")
             edit.attach(links[-1], to=edit.heads[clause])
 
 
-def _is_subject_alone(edit: ParseEdit, noun: int, be: int, above: list[int]) -> bool:
+def _is_only_subject(edit: ParseEdit, noun: int, be: int, above: list[int]) -> bool:
     """Whether `noun` is the only subject of `be`: it agrees in number, and is not coordinated with another subject."""
     plural = edit.words[be] in ("are", "were")
     first = noun

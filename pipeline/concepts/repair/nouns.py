@@ -16,7 +16,7 @@ def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
     woman wearing black → wear (woman, black)
     """
     for i, pos in enumerate(edit.pos):
-        if pos != "ADJ" or edit.words[i] not in lexicon("colours") or not _is_worn(edit, i):
+        if pos != "ADJ" or edit.words[i] not in lexicon("colours") or not _means_clothes(edit, i):
             continue
         joined = [c for c in edit.children(i, "conj") if edit.words[c] in lexicon("colours")]
         for word in (i, *joined):
@@ -45,7 +45,7 @@ def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
         edit.retag(i, "VBG", "VERB", verb)
 
 
-def _is_worn(edit: ParseEdit, i: int) -> bool:
+def _means_clothes(edit: ParseEdit, i: int) -> bool:
     """Whether a colour means clothes: true in "a man in white", false in "a photo in black and white"."""
     head = edit.heads[i]
     if head > i or edit.pos[i + 1] in (*NOMINAL, "ADJ", "ADV") or edit.tags[i + 1] == "VBN":
@@ -95,7 +95,7 @@ def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
             edit.attach(i, to=first, label="conj")
 
 
-def backs(edit: ParseEdit, _known: Vocabulary) -> None:
+def backs_after_colours(edit: ParseEdit, _known: Vocabulary) -> None:
     """Tags "back" after a colour as a noun, except before another body part ("brown back legs").
 
     a small bird with a grey breast and grey back → grey (back), with (bird, back)
@@ -119,19 +119,19 @@ def backs(edit: ParseEdit, _known: Vocabulary) -> None:
                 edit.attach(colour - 1, to=colour - 2)
 
 
-def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
+def adjacent_noun_phrases(edit: ParseEdit, _known: Vocabulary) -> None:
     """Separates two adjacent noun phrases if the first was parsed as a modifier of the second.
 
     red bird black wings → red (bird), black (wing)
     small bird red crown black eyebrow → small (bird), red (crown), black (eyebrow)
     """
     for i in range(len(edit)):
-        while _stands_apart(edit, i):
+        while _ends_noun_phrase(edit, i):
             top = edit.heads[i]
             edit.promote(i, over=top, label="appos", moving=[c for c in edit.children(top) if c < i])
 
 
-def _stands_apart(edit: ParseEdit, i: int) -> bool:
+def _ends_noun_phrase(edit: ParseEdit, i: int) -> bool:
     """Whether an adjective directly follows a noun that was parsed as a modifier of a later noun."""
     top, after = edit.heads[i], i + 1
     if edit.labels[i] not in ("compound", "nmod", "amod") or edit.pos[i] not in NOMINAL or after >= top:

@@ -7,7 +7,7 @@ from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 PARTICIPLES = ("VBN", "VBD")
 
 
-def with_parts(edit: ParseEdit, _known: Vocabulary) -> None:
+def states_of_parts(edit: ParseEdit, _known: Vocabulary) -> None:
     """Attaches a place or state after "with his PART" to the body part.
 
     a man with his hands in his pockets → with (man, hand), in (hand, pocket)
@@ -24,10 +24,10 @@ def with_parts(edit: ParseEdit, _known: Vocabulary) -> None:
         if edit.labels[after] == "prep" and edit.words[after] not in ("of", "with"):
             edit.attach(after, to=part)
         elif edit.tags[after] in PARTICIPLES or edit.words[after] in lexicon("positions"):
-            _as_state(edit, part, after)
+            _attach_state(edit, part, after)
 
 
-def _as_state(edit: ParseEdit, part: int, state: int) -> None:
+def _attach_state(edit: ParseEdit, part: int, state: int) -> None:
     """Attaches a participle or adverb to a body part as its state; an -ing participle after it describes the owner."""
     if edit.heads[state] < 0:
         owners = edit.children(state, "nsubj", "nsubjpass")

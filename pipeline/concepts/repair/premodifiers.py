@@ -8,7 +8,7 @@ MADE = ("build", "craft", "grow", "knit", "make")
 MAKERS = ("factory", "hand", "home", "machine", "man")
 
 
-def made_things(edit: ParseEdit, _known: Vocabulary) -> None:
+def makers_before_participles(edit: ParseEdit, _known: Vocabulary) -> None:
     """In "home built motorcycle", attaches the maker or place ("home") to the participle ("built").
 
     a home built motorcycle in a garage → home built (motorcycle), in (motorcycle, garage)

@@ -4,8 +4,8 @@ from hspcgan.pipeline.concepts.editable_tree import NOMINAL, QUOTED, ParseEdit
 from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 
 QUOTES = ('"', "``", "''", "“", "”")
-SAYING = ("read", "say", "spell")
-CARRIERS = ("banner", "billboard", "board", "label", "poster", "shirt", "sign", "sticker")
+READING_VERBS = ("read", "say", "spell")
+SIGN_NOUNS = ("banner", "billboard", "board", "label", "poster", "shirt", "sign", "sticker")
 ENDS = ("ADP", "CCONJ", "DET", "PART", "PRON", "PUNCT", "SCONJ", "")
 
 
@@ -21,7 +21,7 @@ def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
         words = [i for i in range(first + 1, last) if edit.pos[i] != "PUNCT" or i + 1 < last]
         if not words or first == 0 or (len(words) == 1 and edit.pos[words[0]] == "VERB"):
             continue
-        _as_name(edit, first - 1, words, last + 1)
+        _join_as_name(edit, first - 1, words, last + 1)
         for mark in (first, last):
             edit.attach(mark, to=words[-1])
 
@@ -33,16 +33,20 @@ def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
     a sign that reads keep right on a street → read (sign, keep right), on (sign, street)
     """
     for verb, lemma in enumerate(edit.lemmas):
-        if lemma not in SAYING or edit.pos[verb] != "VERB" or edit.lemmas[_carrier(edit, verb)] not in CARRIERS:
+        if (
+            lemma not in READING_VERBS
+            or edit.pos[verb] != "VERB"
+            or edit.lemmas[_thing_with_words(edit, verb)] not in SIGN_NOUNS
+        ):
             continue
         end = verb + 1
         while edit.pos[end] not in ENDS:
             end += 1
         if end > verb + 1:
-            _as_name(edit, verb, list(range(verb + 1, end)), end)
+            _join_as_name(edit, verb, list(range(verb + 1, end)), end)
 
 
-def _carrier(edit: ParseEdit, before: int) -> int:
+def _thing_with_words(edit: ParseEdit, before: int) -> int:
     """Returns the thing that shows the words: the noun before them, or the subject of a verb before them; −1: none."""
     if edit.pos[before] != "VERB":
         return before if edit.pos[before] in NOMINAL else -1
@@ -50,12 +54,12 @@ def _carrier(edit: ParseEdit, before: int) -> int:
     return subjects[0] if subjects else edit.heads[before]
 
 
-def _as_name(edit: ParseEdit, before: int, words: list[int], after: int) -> None:
+def _join_as_name(edit: ParseEdit, before: int, words: list[int], after: int) -> None:
     """Joins `words` into one name.
 
     The name becomes the object of a verb before it, an apposition to a noun before it, or a modifier of a later noun.
     """
-    name, carrier = words[-1], _carrier(edit, before)
+    name, carrier = words[-1], _thing_with_words(edit, before)
     top = next((i for i in words if edit.heads[i] not in words), name)
     head, label = edit.heads[top], edit.labels[top]
     if head < 0 and carrier >= 0 and carrier not in words:

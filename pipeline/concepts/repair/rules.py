@@ -30,18 +30,18 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     nouns.worn_colours,
     nouns.pictures_in_black_and_white,
     nouns.colours_on_parts,
-    nouns.backs,
+    nouns.backs_after_colours,
     # modifiers of nouns
     premodifiers.hyphenated_words,
-    premodifiers.made_things,
+    premodifiers.makers_before_participles,
     premodifiers.adverbs_inside_names,
-    owned_parts.with_parts,
+    owned_parts.states_of_parts,
     # groups of nouns, and the attachment of clauses
-    nouns.side_by_side,
-    clauses.watched_clauses,
+    nouns.adjacent_noun_phrases,
+    clauses.clauses_after_watch,
     clauses.bare_relative_clauses,
     clauses.verbs_of_the_main_clause,
-    clauses.clauses_of_their_own,
+    clauses.clauses_after_and,
 )
 
 

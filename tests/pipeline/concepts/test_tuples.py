@@ -6,7 +6,7 @@ import pytest
 from helpers.concepts import examples
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser
-from hspcgan.pipeline.concepts.factual.naming import participle
+from hspcgan.pipeline.concepts.factual.naming import ing_form
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ FORMS = ("running", "sitting", "lying", "smiling", "seeing", "skiing", "playing"
     zip(("run", "sit", "lie", "smile", "see", "ski", "play", "look", "visit", "fix"), FORMS, strict=True),
 )
 def test_participles_are_spelt_as_in_english(verb, form):
-    assert participle(verb) == form
+    assert ing_form(verb) == form
 
 
 def test_tuples_of_a_caption_do_not_depend_on_its_batch(parser):
