@@ -219,7 +219,7 @@ def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool)
     no training, the page has no curves. For the folder of a study, it has verdicts, tables and charts of all runs.
     """
     from hspcgan.evaluate.report.build import render, render_study
-    from hspcgan.evaluate.report.data import is_study
+    from hspcgan.evaluate.report.run_folder import is_study
     from hspcgan.model.common.errors import UsageError
     from hspcgan.model.common.files import write_whole
 

@@ -71,7 +71,7 @@ class Condition:
         return self.sentence.shape[0]
 
     def __getitem__(self, rows: int | slice | Tensor | np.ndarray | list[int]) -> Condition:
-        """Returns a batch with the captions in the given rows; with a single row, it has one caption."""
+        """Returns a batch of the captions in the given rows; an integer gives a batch of one caption."""
         if isinstance(rows, int):
             rows = [rows]
         index = torch.as_tensor(rows, device=self.sentence.device) if isinstance(rows, list | np.ndarray) else rows

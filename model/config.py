@@ -178,7 +178,7 @@ def _scaled(blocks: Any, layers: int, what: str) -> list[int]:
     scaled = [block * layers // REFERENCE_LAYERS for block in blocks]
     if len(set(scaled)) != len(scaled):
         raise UserError(
-            f"{what}: the CLIP has only {layers} blocks, too few for the blocks {list(blocks)} of 12; use a larger "
-            "CLIP or fewer blocks"
+            f"{what}: blocks {list(blocks)} are numbered for a CLIP with {REFERENCE_LAYERS} blocks, and this CLIP has "
+            f"only {layers}; use a larger CLIP or select fewer blocks"
         )
     return scaled

@@ -20,7 +20,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.train.step.augment import shifts
 from hspcgan.train.step.batch import Batch
 from hspcgan.train.step.losses import valid_negatives
-from hspcgan.train.step.swaps import WordSwaps
+from hspcgan.train.step.word_swaps import WordSwaps
 
 ORDER, CAPTION, VIEW = range(3)  # streams of random numbers drawn from one seed
 CPU = torch.device("cpu")

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from hspcgan.model.clip.frozen import pick_device
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.launcher import launch_number
-from hspcgan.train.process.meeting import meet
 from hspcgan.train.process.signals import usual_signals
+from hspcgan.train.process.wait_for_processes import meet
 
 
 @dataclass(frozen=True)

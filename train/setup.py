@@ -30,7 +30,7 @@ from hspcgan.train.process.run_lock import RUN_PARTS, refuse_foreign_manifest
 from hspcgan.train.step.augment import signed
 from hspcgan.train.step.batch import Batch
 from hspcgan.train.step.finite import FiniteCheck
-from hspcgan.train.step.swaps import WordSwaps
+from hspcgan.train.step.word_swaps import WordSwaps
 
 log = logging.getLogger("hspcgan.train")
 

@@ -13,9 +13,9 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from hspcgan.evaluate.draw.pictures import png
-from hspcgan.evaluate.report import contents, provenance
+from hspcgan.evaluate.report import page_values, provenance
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
-from hspcgan.evaluate.report.data import Evaluation, RunFolder, from_other_run, read_run
+from hspcgan.evaluate.report.run_folder import Evaluation, RunFolder, from_other_run, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.progress import progress_bar
@@ -57,17 +57,17 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
             style=stylesheet(),
             facts=_facts(run),
             trained=bool(run.manifest_text),
-            headline=contents.headline(run.evaluations),
+            headline=page_values.headline(run.evaluations),
             cards=cards[:unfolded],
             more_cards=cards[unfolded:],
             graphs=_graphs(run),
             history=[(label, data_url(strip), strip.shape[1], strip.shape[0]) for label, strip in run.history],
             panels=_panels(run.log),
-            table=contents.table(run.evaluations),
-            attributes=contents.attributes(run.evaluations),
+            table=page_values.table(run.evaluations),
+            attributes=page_values.attributes(run.evaluations),
             extremes=_extremes(run),
             edits=_edits(run),
-            verdicts=contents.verdicts(run.evaluations),
+            verdicts=page_values.verdicts(run.evaluations),
             notes=sorted({note for one in run.evaluations for note in one.record["notes"]}),
             locks=provenance.lock_table(run.evaluations),
             rejects=provenance.rejects(run.evaluations),
@@ -118,7 +118,7 @@ def _cards(run: RunFolder) -> list[dict[str, Any]]:
         for one in drawn:
             shown = [other["id"] for other in one.record["grid"]["captions"]]
             if caption["id"] in shown:
-                images.append((contents.title(one.label), data_url(one.images[shown.index(caption["id"])])))
+                images.append((page_values.title(one.label), data_url(one.images[shown.index(caption["id"])])))
         cards.append({"id": caption["id"], "text": caption["text"], "marked": marked(caption), "images": images})
     return cards
 
@@ -129,12 +129,12 @@ def _extremes(run: RunFolder) -> list[dict[str, Any]]:
     for one in _drawn(run):
         rows = one.record.get("extremes") or []
         cards = [
-            {"wrong": [], **row, "images": [("real", data_url(real)), (contents.title(one.label), data_url(image))]}
+            {"wrong": [], **row, "images": [("real", data_url(real)), (page_values.title(one.label), data_url(image))]}
             for row, real, image in zip(rows, *one.pairs_of("extremes", len(rows)), strict=True)
         ]
         half = len(cards) // 2
         if cards:
-            found.append({"label": contents.title(one.label), "worst": cards[:half], "best": cards[half:]})
+            found.append({"label": page_values.title(one.label), "worst": cards[:half], "best": cards[half:]})
     return found
 
 
@@ -152,7 +152,7 @@ def _edits(run: RunFolder) -> list[dict[str, Any]]:
             for row, before, after in zip(rows, *one.pairs_of("edits", len(rows)), strict=True)
         ]
         if cards:
-            found.append({"label": contents.title(one.label), "cards": cards})
+            found.append({"label": page_values.title(one.label), "cards": cards})
     return found
 
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hspcgan.evaluate.report.contents import title
-from hspcgan.evaluate.report.data import Evaluation, RunFolder, shown_path
+from hspcgan.evaluate.report.page_values import title
+from hspcgan.evaluate.report.run_folder import Evaluation, RunFolder, shown_path
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
 
 Rows = list[tuple[str, str]]

@@ -32,7 +32,7 @@ def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[st
 
 
 def published(config: EvaluateConfig) -> list[str]:
-    """Returns a line with the manifest's published values; an empty list if there are none."""
+    """Returns a list: one line with the published values in the manifest, or nothing if it has none."""
     figures = ", ".join(f"{name} {value:g}" for name, value in config.published.items())
     return [f"published: {figures} (from other scorers, so compare trends, not values)"] if figures else []
 

@@ -32,7 +32,7 @@ def drawing_code() -> Mapping[str, str]:
 @cache
 def text_code(annotator: str) -> Mapping[str, str]:
     """Returns the fingerprint of the code that converts user-supplied captions to conditions."""
-    from hspcgan.pipeline.concepts.annotate.versions import rules_code
+    from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import rules_code
 
     modules = ("hspcgan.evaluate.draw.texts", "hspcgan.pipeline.stages.parse", "hspcgan.pipeline.stages.encode")
     return {**_code(*modules, within=(MODEL,)), **rules_code(annotator)}

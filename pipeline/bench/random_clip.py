@@ -1,15 +1,12 @@
 """Creates a CLIP with random weights, and a cache made with it, for benchmarks of models."""
 
-import importlib.metadata
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hspcgan.model.clip.openai import network_module
-from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.stages.prepare import prepare
@@ -43,11 +40,3 @@ def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
         made = replace(manifest, raw=manifest.raw | places)
         prepare(made)
         yield made
-
-
-def of_room(name: str) -> Callable[..., Any]:
-    """Loads a benchmark of `train` or `evaluate` by its entry point, since `pipeline` must not import them."""
-    points = list(importlib.metadata.entry_points(group="hspcgan.benches", name=name))
-    if not points:
-        raise UserError(f"the installed package lacks the benchmark {name!r}; reinstall it: pip install -e .")
-    return points[0].load()

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 from hspcgan.model.common.errors import ManifestError
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
-from hspcgan.pipeline.bench.random_clip import of_room
+from hspcgan.pipeline.bench.entry_points import load_bench
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
-from hspcgan.pipeline.stages import engines
+from hspcgan.pipeline.stages import executors
 
 log = logging.getLogger("hspcgan.pipeline")
 
@@ -33,9 +33,9 @@ def run(manifest: Manifest) -> tuple[str, bool]:
     if bench.kind == "train":
         figures = list(_train(manifest, bench, parse))
     elif bench.kind == "evaluate":
-        figures = list(of_room("evaluation")(manifest, bench, parse))
+        figures = list(load_bench("evaluation")(manifest, bench, parse))
     else:
-        with engines.one_thread():  # compare one core with one core
+        with executors.one_thread():  # compare one core with one core
             figures = list(_kind(bench.kind)(bench, parse))
     text, holds = table(figures, bench.bars)
     if bench.kind == "scale":
@@ -50,7 +50,7 @@ def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterat
     from hspcgan.pipeline.bench.random_clip import prepared
     from hspcgan.pipeline.concepts import Parser
 
-    figures = of_room("train")
+    figures = load_bench("train")
     with prepared(manifest, bench) as made:
         yield from figures(made, bench, Parser(parse))
 

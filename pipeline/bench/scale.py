@@ -17,8 +17,8 @@ import numpy as np
 
 from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
+from hspcgan.pipeline.bench.entry_points import load_bench
 from hspcgan.pipeline.bench.memory import OwnPeak, alone
-from hspcgan.pipeline.bench.random_clip import of_room
 from hspcgan.pipeline.bench.stores import stores
 from hspcgan.pipeline.bench.substitutes import RECORDED, Rows, build_cache, record, write_shards
 from hspcgan.pipeline.cache.collate import collate
@@ -75,7 +75,7 @@ def _at(count: int, bench: BenchConfig, texts: Sequence[str], recorded: Rows) ->
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as folder:
         write_shards(Path(folder) / "data", texts, count)
         spent = alone(measure, Path(folder), recorded, count, bench.width)
-        spent |= {name: alone(of_room(name), Path(folder) / "cache") for name in ("reader", "selection")}
+        spent |= {name: alone(load_bench(name), Path(folder) / "cache") for name in ("reader", "selection")}
     spent["batch_sec"] = spent["reader"]["batch_sec"]
     return spent | {"us": 1e6 * sum(spent["seconds"].values()) / count, "cpu_us": 1e6 * spent["cpu_sec"] / count}
 

@@ -17,7 +17,7 @@ from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.annotate import stanza
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.stages import encode, engines, parse, text_order
+from hspcgan.pipeline.stages import encode, executors, parse, text_order
 
 WARM_UP = 32  # captions, so that lazy loading is not measured
 
@@ -147,7 +147,7 @@ def _workers_rate(texts: Sequence[str], config: ParseConfig, processes: int) -> 
     size = min(config.batch_size, max(1, len(texts) // (8 * processes)))
     batches = [list(texts[at : at + size]) for at in range(0, len(texts), size)]
     start, counted = 0.0, 0
-    results = engines.run(functools.partial(parse.make_mapper, config), batches, processes)
+    results = executors.run(functools.partial(parse.make_mapper, config), batches, processes)
     for number, (rows, _) in enumerate(results):
         if number < 2 * processes:
             start = time.perf_counter()

@@ -25,7 +25,7 @@ from hspcgan.pipeline.concepts import Parser
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages import encode, ingest, parse, text_order
-from hspcgan.pipeline.stages.engines import mapper_factory
+from hspcgan.pipeline.stages.executors import mapper_factory
 from hspcgan.pipeline.stages.run_stage import Job, Stage, run_stage
 
 RECORDED, PER_TAR, PER_SHARD = 400, 5000, 2048

@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.batch_index import ITEM_FIELDS, offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
 from hspcgan.pipeline.cache.caption_features import Ragged
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.image_store import RAW
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.training_columns import ITEM_FIELDS, offsets_of
 
 FENCES = ("caption/offsets", "sample/captions", *(f"{kind}/offsets" for kind in ITEM_FIELDS))
 """Datasets of offsets, [n + 1]."""

@@ -19,8 +19,8 @@ def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, s
     """Returns {module: `code_sha256`} for modules and, recursively, for their imports from the packages `within`.
 
     A stage adds these hashes to its inputs, so that a cache made with other rules is rejected and the module is named;
-    for the rules of the parser see `concepts.annotate.versions.rules_code`. Raises ModuleNotFoundError if a name in
-    `modules` is not a module; an imported name may also be a class or a function.
+    for the rules of the parser see `concepts.annotate.fingerprint_inputs.rules_code`. Raises ModuleNotFoundError if a
+    name in `modules` is not a module; an imported name may also be a class or a function.
     """
     found: dict[str, str] = {}
     pending = list(modules)

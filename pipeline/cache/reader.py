@@ -10,12 +10,12 @@ import numpy as np
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.batch_index import ITEM_FIELDS, edge_problem, index_problem
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, read_info, work_folder
 from hspcgan.pipeline.cache.caption_features import CaptionFeatures, Ragged
 from hspcgan.pipeline.cache.hdf5_file import mapped
 from hspcgan.pipeline.cache.image_store import EncodedImages
 from hspcgan.pipeline.cache.tables.read import Tables
+from hspcgan.pipeline.cache.training_columns import ITEM_FIELDS, edge_problem, index_problem
 
 COPY = "give a local folder; `hspcgan copy SOURCE TARGET` copies a finished cache from or to a URL"
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # only one slash: pathlib removes the second slash of a URL

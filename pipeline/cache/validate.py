@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.batch_index import index_arrays, offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, stamp
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.hdf5_file import mapped
@@ -20,6 +19,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.tables.counts import count
 from hspcgan.pipeline.cache.tables.digests import Places, digests
 from hspcgan.pipeline.cache.tables.read import FILES
+from hspcgan.pipeline.cache.training_columns import index_arrays, offsets_of
 
 BLOCK_BYTES = 2**26  # read at once
 

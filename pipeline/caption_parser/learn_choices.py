@@ -20,8 +20,8 @@ from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
 from hspcgan.pipeline.concepts.concept_types import Relation
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
+from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
-from hspcgan.pipeline.concepts.extract.sng_graph import with_graph
 from hspcgan.pipeline.concepts.factual.choices import FILE
 from hspcgan.pipeline.concepts.factual.conventions import (
     PREPOSITION,

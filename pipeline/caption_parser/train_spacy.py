@@ -14,7 +14,7 @@ from spacy.util import fix_random_seed, minibatch
 
 from hspcgan.pipeline.caption_parser.long_captions import doc_of, splices, tree_of
 from hspcgan.pipeline.caption_parser.trees_from_graphs import Row, lessons, readings
-from hspcgan.pipeline.concepts.annotate import caption_weights
+from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
 from hspcgan.pipeline.graphs.files import read_gold
 from hspcgan.pipeline.toybirds.captions import captions
@@ -72,7 +72,7 @@ def learn(csv: Path, out: Path) -> None:
         pipelines.append(trained(load_spacy(name), docs, how))
     nlp = averaged(pipelines, SHARES)
     facts = {"model": f"en_core_web_sm {nlp.meta['version']}", "data": f"FACTUAL's train.csv, {len(rows)} captions"}
-    caption_weights.save(nlp, out, facts)
+    spacy_caption_weights.save(nlp, out, facts)
 
 
 def without_held(rows: Sequence[Row]) -> list[Row]:
@@ -98,7 +98,7 @@ def trained(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
     fix_random_seed(SEED)
     shuffled = random.Random(SEED)
     examples = [Example(nlp.make_doc(doc.text), doc) for doc in docs]
-    with nlp.select_pipes(enable=list(caption_weights.PARTS)):
+    with nlp.select_pipes(enable=list(spacy_caption_weights.PARTS)):
         optimizer = nlp.resume_training()
         optimizer.learn_rate = how.rate
         for epoch in range(1, how.epochs + 1):
@@ -113,7 +113,7 @@ def trained(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
 
 def averaged(pipelines: Sequence[Any], shares: Sequence[float]) -> Any:
     """Sets the weights of the last pipeline to the weighted mean over all pipelines, and returns it."""
-    for same in zip(*map(caption_weights.params, pipelines), strict=True):
+    for same in zip(*map(spacy_caption_weights.params, pipelines), strict=True):
         mean = sum(share * layer.get_param(name) for share, (_, layer, name) in zip(shares, same, strict=True))
         _, layer, name = same[-1]
         layer.set_param(name, np.asarray(mean, np.float32))

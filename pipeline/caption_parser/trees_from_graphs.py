@@ -14,11 +14,11 @@ from tqdm import tqdm
 from hspcgan.pipeline.concepts.annotate.spacy import read
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
+from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
-from hspcgan.pipeline.concepts.extract.sng_graph import with_graph
 from hspcgan.pipeline.concepts.factual.to_tuples import tuples
-from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 from hspcgan.pipeline.concepts.repair.rules import repair
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 from hspcgan.pipeline.graphs.score import Graph, WordNet, spice
 
 Row = tuple[str, list[list[str]]]

@@ -13,7 +13,7 @@ from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
 from hspcgan.pipeline.cli.group import RootGroup
 from hspcgan.pipeline.cli.manifests import keys, manifests
 from hspcgan.pipeline.cli.signals import ended_by_signals
-from hspcgan.pipeline.stages.engines import ENGINES
+from hspcgan.pipeline.stages.executors import ENGINES
 
 FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("override", "rebuild", "engine")
 """Options of `parse` that apply to only one of its two uses."""

@@ -61,7 +61,7 @@ class Parser:
     @cached_property
     def vocabulary(self) -> Any:
         """The word lists of the repair rules, by part of speech."""
-        from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
+        from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
         return Vocabulary.of(self.nlp)
 
@@ -107,14 +107,14 @@ class Parser:
 
     def _by_spacy(self, texts: Sequence[str]) -> Iterator[Analysed]:
         from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
-        from hspcgan.pipeline.concepts.extract.sng_graph import with_graph
+        from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
 
         for doc, edit in self._repaired(texts):
             tokens = to_ud(edit, doc)
             yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
     def _by_stanza(self, texts: Sequence[str]) -> Iterator[Analysed]:
-        from hspcgan.pipeline.concepts.extract.sng_graph import with_graph
+        from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
 
         analyses = self.stanza.annotate(texts)
         named = {n for n, tokens in enumerate(analyses) if any(t.upos == "PROPN" for t in tokens)}
@@ -124,7 +124,7 @@ class Parser:
 
     def _by_factual(self, texts: Sequence[str]) -> Iterator[Analysed]:
         """Yields concept sets from FACTUAL's graphs; spaCy is used only to find their words in the captions."""
-        from hspcgan.pipeline.concepts.extract.sng_graph import from_noun_chunks, graph_as_dict
+        from hspcgan.pipeline.concepts.extract.align_sng_graph import from_noun_chunks, graph_as_dict
         from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
         for graph, (doc, _) in zip(self.factual.read(texts), self._repaired(texts), strict=True):
@@ -141,9 +141,9 @@ class Parser:
             yield repair(doc, self.vocabulary)
 
     def versions(self) -> dict[str, str]:
-        """Returns the versions of all tools and models that affect the result; for rules see `versions.rules_code`."""
+        """Returns the versions of all tools and models that affect the result; for rules see fingerprint_inputs.py."""
+        from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import tool_versions
         from hspcgan.pipeline.concepts.annotate.spacy import spacy_identity
-        from hspcgan.pipeline.concepts.annotate.versions import tool_versions
 
         versions = tool_versions("spacy", "SceneGraphParser")
         versions["spacy_model"] = spacy_identity(self.nlp, self._spacy_model)

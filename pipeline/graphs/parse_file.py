@@ -13,7 +13,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_file, behind_links, require_writable
 from hspcgan.model.common.user_files import lines_of
 from hspcgan.pipeline.concepts import ParseConfig, Parser
-from hspcgan.pipeline.stages import engines
+from hspcgan.pipeline.stages import executors
 from hspcgan.pipeline.stages.caption_text import clean_caption
 
 LINES = 4096  # per batch, independent of the number of processes
@@ -42,7 +42,7 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     outcome = Outcome()
     with atomic_file(target) as work:
         with open(source, "rb") as lines, open(work, "x", encoding="utf8") as out:
-            for (captions, graphs), _ in engines.run(
+            for (captions, graphs), _ in executors.run(
                 functools.partial(_mapper, config), _batches(lines_of(lines, source), outcome), config.processes
             ):
                 for caption in captions:
@@ -99,7 +99,10 @@ def _refused(target: Path) -> Path:
 
 
 def _is_open_file(path: Path) -> bool:
-    """Whether a path is an open file through /proc, as /dev/stdout does. Follows links one by one to find /proc."""
+    """Whether a path leads to a file that is already open: /dev/stdout → /proc/self/fd/1.
+
+    Follows links one by one, because resolving them all at once would skip /proc.
+    """
     path = path.parent.resolve() / path.name
     if path.is_relative_to("/proc"):
         return True
@@ -145,7 +148,7 @@ def _parser(config: ParseConfig) -> Parser:
     return parser
 
 
-def _mapper(config: ParseConfig) -> engines.Mapper:
+def _mapper(config: ParseConfig) -> executors.Mapper:
     """Returns the function that maps a batch of captions to these captions and the tuples of each unique caption."""
     parser = _parser(config)
 

@@ -24,7 +24,7 @@ from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
 from hspcgan.pipeline.stages import text_order
-from hspcgan.pipeline.stages.engines import mapper_factory
+from hspcgan.pipeline.stages.executors import mapper_factory
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 log = logging.getLogger("hspcgan.pipeline")

@@ -17,7 +17,7 @@ from hspcgan.pipeline.cache.image_store import describe_store, encode_image, pac
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.sources.base import Dataset, Entry, Item
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages.engines import mapper_factory
+from hspcgan.pipeline.stages.executors import mapper_factory
 from hspcgan.pipeline.stages.ingest_items import Checked, check_items
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 

@@ -14,10 +14,10 @@ from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.concepts import Parser
-from hspcgan.pipeline.concepts.annotate.versions import rules_code
+from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import rules_code
 from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.stages.engines import Mapper
+from hspcgan.pipeline.stages.executors import Mapper
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 MOST_TABLES = 32  # shards whose results stay in memory for later shards with equal captions

@@ -73,7 +73,7 @@ def prepare(
     stages must be complete.
 
     Existing stages and shards are kept; a complete cache made from equal inputs is not changed. `rebuild` makes a new
-    cache, which then replaces the complete cache. `dry_run` writes nothing. `engine`: one of engines.ENGINES. Returns
+    cache, which then replaces the complete cache. `dry_run` writes nothing. `engine`: one of executors.ENGINES. Returns
     the lines to show at the end: a summary, or the plan of a dry run. Raises UserError for anything that a user can
     fix, if possible before the first expensive step.
     """

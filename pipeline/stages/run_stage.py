@@ -16,7 +16,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.printable import counted
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.shards import write_shard
-from hspcgan.pipeline.stages import engines
+from hspcgan.pipeline.stages import executors
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Job:
     sizes: list[int]  # rows in each shard, for the progress bar
     part: Callable[[int], Any]  # shard index → what `read` and `pack` need to know of the shard
     read: Callable[[Any], Any]  # part → batch
-    make_mapper: Callable[[], engines.Mapper]
+    make_mapper: Callable[[], executors.Mapper]
     pack: Callable[[Any, Any], Shard]  # part, mapped batch → shard to write
     processes: int = 1
     before: Callable[[Any], Collection[int]] = lambda _: ()  # part → earlier shards of this stage that `pack` reads
@@ -136,7 +136,7 @@ def _here(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) -> I
             begun.append((part, time.perf_counter() - start))
             yield batch
 
-    for index, (result, map_sec) in zip(todo, engines.run(job.make_mapper, batches(), job.processes), strict=True):
+    for index, (result, map_sec) in zip(todo, executors.run(job.make_mapper, batches(), job.processes), strict=True):
         part, read_sec = begun.popleft()
         start = time.perf_counter()
         shard = job.pack(part, result)
@@ -150,7 +150,7 @@ def _in_tasks(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) 
     work = _ShardTask(folder, stage, job.read, job.make_mapper, job.pack, (*job.needs, folder))
     parts = ((index, job.part(index)) for index in todo)
     tasks = ((index, (index, part), job.before(part)) for index, part in parts)
-    return engines.run_on_ray(work, tasks, job.processes)
+    return executors.run_on_ray(work, tasks, job.processes)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class _ShardTask:
     folder: Path
     stage: str
     read: Callable[[Any], Any]
-    make_mapper: Callable[[], engines.Mapper]
+    make_mapper: Callable[[], executors.Mapper]
     pack: Callable[[Any, Any], Shard]
     needs: tuple[Path, ...]
 
@@ -175,7 +175,7 @@ class _ShardTask:
         start = time.perf_counter()
         batch = self.read(part)
         read_sec = time.perf_counter() - start
-        result, map_sec = engines.map_one(self.make_mapper, batch)
+        result, map_sec = executors.map_one(self.make_mapper, batch)
         start = time.perf_counter()
         shard = self.pack(part, result)
         write_shard(self.folder, self.stage, index, shard.tables, shard.arrays, {**shard.stats, "map_sec": map_sec})

@@ -22,7 +22,7 @@ from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, cached_clip, device_of
-from hspcgan.pipeline.stages.engines import mapper_factory
+from hspcgan.pipeline.stages.executors import mapper_factory
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 log = logging.getLogger("hspcgan.pipeline")

@@ -18,7 +18,7 @@ from helpers.corpus import assert_told
 
 from hspcgan.evaluate.scored.drawings import process
 from hspcgan.train.distributed import planned_world
-from hspcgan.train.process import meeting
+from hspcgan.train.process import wait_for_processes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -46,17 +46,17 @@ def free_port() -> int:
     ("rank", "whom"), [(0, "process 1, 2 of 3"), (1, r"process 0 at 127\.0\.0\.1:\d+ \(.*refused\)")]
 )
 def test_a_process_that_waits_says_for_whom_and_gives_up(monkeypatch, caplog, rank, whom):
-    monkeypatch.setattr(meeting, "LIMIT_SEC", 0.5)
-    monkeypatch.setattr(meeting, "SAID_EVERY_SEC", 0.1)
+    monkeypatch.setattr(wait_for_processes, "LIMIT_SEC", 0.5)
+    monkeypatch.setattr(wait_for_processes, "SAID_EVERY_SEC", 0.1)
     caplog.set_level("INFO")
     with pytest.raises(ValueError, match=f"{whom} did not connect within"):
-        meeting.meet(rank, 3, "127.0.0.1", free_port())
+        wait_for_processes.meet(rank, 3, "127.0.0.1", free_port())
     assert "waiting for process" in caplog.text
 
 
 WAIT = """
 import sys
-from hspcgan.train.process.meeting import meet
+from hspcgan.train.process.wait_for_processes import meet
 from hspcgan.train.process.signals import received_signals, usual_signals
 with received_signals() as received, usual_signals(received):
     print("waits", flush=True)

@@ -3,7 +3,7 @@
 import functools
 import os
 
-from hspcgan.pipeline.stages import engines
+from hspcgan.pipeline.stages import executors
 
 
 def double(offset: int, batch: list[int]) -> list[int]:
@@ -22,7 +22,7 @@ def pid(batch: int) -> int:
     return os.getpid()
 
 
-def make_pid() -> engines.Mapper:
+def make_pid() -> executors.Mapper:
     return pid
 
 
@@ -31,5 +31,5 @@ def talk(batch: int) -> bytes:
     return bytes(2**20)  # more than a pipe holds: whoever sends this waits until the parent reads it
 
 
-def make_talk() -> engines.Mapper:
+def make_talk() -> executors.Mapper:
     return talk

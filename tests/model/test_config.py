@@ -60,7 +60,7 @@ def test_block_numbers_scale_with_the_depth():
     assert config.prompted_blocks(12) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert config.prompted_blocks(24) == [2, 4, 6, 8, 10, 12, 14, 16]
     assert config.tap_blocks(24) == [2, 8, 16]
-    with pytest.raises(ValueError, match="has only 4 blocks, too few"):
+    with pytest.raises(ValueError, match="this CLIP has only 4; use a larger CLIP"):
         config.prompted_blocks(4)
 
 

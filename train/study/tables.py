@@ -56,7 +56,7 @@ def claims_table(judged: list[Judged]) -> "pd.DataFrame":
 
 
 def spread(found: Estimate, figure: str) -> str:
-    """Formats an estimate as "0.7120 [0.6900, 0.7340]", or as a dash without values; FID and KID have two digits."""
+    """Formats an estimate as "0.7120 [0.6900, 0.7340]", FID and KID with two decimals; "–" if there are no values."""
     digits = 2 if figure.startswith(("fid", "kid")) else 4
     if found.n == 0:
         return "–"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.concepts.annotate import caption_weights
-from hspcgan.pipeline.concepts.annotate.versions import files_sha256
+from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
+from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import files_sha256
 from hspcgan.pipeline.concepts.lexicons import pairs
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def load_spacy(model: str = "", fast: bool = True) -> Any:
     with use_ops("numpy", use_blis=not fast):
         nlp = spacy.load(name, disable=["ner"] if fast else [])
     if not model:
-        caption_weights.load(nlp, caption_weights.shipped())
+        spacy_caption_weights.load(nlp, spacy_caption_weights.shipped())
     return _with_shorthand(nlp)
 
 
@@ -85,7 +85,7 @@ def spacy_identity(nlp: Any, model: str) -> str:
     """Returns the name and version of the model from `load_spacy(model)`, and the sha256 of its folder or weights."""
     named = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
     if not model:
-        return f"{named}, caption weights {caption_weights.sha256(caption_weights.shipped())}"
+        return f"{named}, caption weights {spacy_caption_weights.sha256(spacy_caption_weights.shipped())}"
     folder = Path(model)
     if nlp.path != folder:
         return named

@@ -8,7 +8,7 @@ from typing import Any
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.published_weights import STANZA, WEIGHTS
 from hspcgan.pipeline.concepts.annotate import stanza_speed
-from hspcgan.pipeline.concepts.annotate.versions import files_sha256
+from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import files_sha256
 from hspcgan.pipeline.concepts.concept_types import Token
 
 STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")

@@ -73,7 +73,7 @@ class Factual:
     def _generate(self, texts: list[str]) -> Iterator[Graph]:
         import torch
 
-        from hspcgan.pipeline.stages.engines import one_thread
+        from hspcgan.pipeline.stages.executors import one_thread
 
         tokenizer, model = self.loaded
         prompts = [PROMPT + text.strip() for text in texts]

@@ -2,7 +2,7 @@
 
 from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 OBJECTS = ("pobj", "dobj")
 PICTURES = ("photo", "photograph", "picture", "image", "shot")

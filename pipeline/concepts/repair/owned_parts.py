@@ -2,7 +2,7 @@
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 PARTICIPLES = ("VBN", "VBD")
 

@@ -1,7 +1,7 @@
 """Rules for quoted words and the words on signs: they are treated as one name, regardless of their grammar."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, QUOTED, ParseEdit
-from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 QUOTES = ('"', "``", "''", "“", "”")
 READING_VERBS = ("read", "say", "spell")

@@ -17,7 +17,7 @@ from hspcgan.pipeline.concepts.repair import (
     quoted_words,
     verbs,
 )
-from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     # parts of speech

@@ -1,7 +1,7 @@
 """Rules for verbs that spaCy tagged as other words, and for lemmas of verbs."""
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
-from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 SINGULAR = ("a", "an", "this", "that", "each", "every")
 

@@ -6,7 +6,7 @@ import pytest
 from helpers.datasets import folder_dataset
 
 from hspcgan.pipeline.cache.fingerprint import code_of, code_sha256
-from hspcgan.pipeline.concepts.annotate import versions
+from hspcgan.pipeline.concepts.annotate import fingerprint_inputs
 from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages import ingest, taps
 from hspcgan.pipeline.stages.encode import EncodeConfig
@@ -100,7 +100,8 @@ def test_ingest_and_taps_state_the_code_of_all_their_modules(tmp_path, tiny_clip
     assert set(taps.CODE) == taps.stage(taps.TapsConfig(views=("whole",)), encode).inputs["code"].keys()
 
 
-@pytest.mark.parametrize("annotator", versions.MODULES)
+@pytest.mark.parametrize("annotator", fingerprint_inputs.MODULES)
 def test_an_annotator_states_the_code_of_all_its_modules(annotator):
-    stated = versions.rules_code(annotator).keys()
-    assert {f"{versions.PACKAGE}.{name}" for name in ("parser", *versions.MODULES[annotator])} <= stated
+    stated = fingerprint_inputs.rules_code(annotator).keys()
+    modules = ("parser", *fingerprint_inputs.MODULES[annotator])
+    assert {f"{fingerprint_inputs.PACKAGE}.{name}" for name in modules} <= stated

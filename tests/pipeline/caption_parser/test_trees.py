@@ -4,7 +4,7 @@ import pytest
 
 from hspcgan.pipeline.caption_parser.train_spacy import Round, averaged, trained, without_held
 from hspcgan.pipeline.caption_parser.trees_from_graphs import WORDS, improved, judged, lessons, moved, variants
-from hspcgan.pipeline.concepts.annotate import caption_weights
+from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
 
 
@@ -83,7 +83,7 @@ def test_what_is_shown_often_enough_is_read_so():
 def test_the_mean_of_weights_is_taken_share_by_share(plain):
     one, other = load_spacy(installed_model()), load_spacy(installed_model())
     for pipeline, value in ((one, 1.0), (other, 3.0)):
-        for _, layer, name in caption_weights.params(pipeline):
+        for _, layer, name in spacy_caption_weights.params(pipeline):
             layer.set_param(name, layer.get_param(name) * 0 + value)
     mean = averaged([one, other], (0.25, 0.75))
-    assert all((layer.get_param(name) == 2.5).all() for _, layer, name in caption_weights.params(mean))
+    assert all((layer.get_param(name) == 2.5).all() for _, layer, name in spacy_caption_weights.params(mean))

@@ -10,13 +10,13 @@ import spacy
 from helpers.concepts import examples, examples_in, spoken
 
 from hspcgan.pipeline.concepts import ParseConfig, Parser, Token, concepts_from_tokens
-from hspcgan.pipeline.concepts.annotate.versions import rules_code
+from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import rules_code
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.extract import concept_sets as extract_rules
 from hspcgan.pipeline.concepts.extract import relations
 from hspcgan.pipeline.concepts.repair import rules as repair_rules
-from hspcgan.pipeline.concepts.repair.lemma_lists import Vocabulary
 from hspcgan.pipeline.concepts.repair.rules import repair
+from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")

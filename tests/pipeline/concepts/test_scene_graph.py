@@ -8,7 +8,7 @@ from hspcgan.pipeline.concepts import Attribute, Concepts, Entity, ParseConfig, 
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
-from hspcgan.pipeline.concepts.extract import sng_graph
+from hspcgan.pipeline.concepts.extract import align_sng_graph
 
 CAPTIONS = [
     "A woman is playing the piano,",
@@ -33,12 +33,12 @@ def test_batched_docs_give_the_graphs_of_the_library_called_text_by_text():
 
     alone = sng_parser.Parser("spacy", model=installed_model())
     docs = list(load_spacy(installed_model()).pipe(CAPTIONS, batch_size=4))
-    assert [sng_graph.raw_graph(doc) for doc in docs] == [alone.parse(text) for text in CAPTIONS]
+    assert [align_sng_graph.raw_graph(doc) for doc in docs] == [alone.parse(text) for text in CAPTIONS]
 
 
 def lay_over(parser: Parser, text: str, concepts: Concepts) -> Concepts:
     doc = parser.nlp(text)
-    return sng_graph.add_graph(concepts, doc, to_ud(ParseEdit.of_doc(doc), doc))
+    return align_sng_graph.add_graph(concepts, doc, to_ud(ParseEdit.of_doc(doc), doc))
 
 
 TEXT = "A woman is playing the old piano."
@@ -103,7 +103,7 @@ def test_the_drawing_repeats_the_edges_and_is_plain_json(parser):
 
 
 def test_without_entities_the_noun_chunks_are_taken_and_the_caption_counts_as_empty(parser):
-    concepts = sng_graph.from_noun_chunks(parser.nlp("They see a red bird on the roof"))
+    concepts = align_sng_graph.from_noun_chunks(parser.nlp("They see a red bird on the roof"))
     assert [(e.head, e.start, e.end, e.word) for e in concepts.entities] == [("bird", 15, 19, 4), ("roof", 27, 31, 7)]
     assert concepts.empty
     assert parser.parse(["it is there"])[0].empty

@@ -87,14 +87,14 @@ def test_the_rejects_do_not_write_over_the_source(source, tmp_path):
 
 
 def test_another_process_that_writes_the_same_file_meanwhile_disturbs_neither(source, tmp_path, monkeypatch):
-    run, target = module.engines.run, tmp_path / "out.jsonl"
+    run, target = module.executors.run, tmp_path / "out.jsonl"
     others = tmp_path / ".out.jsonl.1.partial"
 
     def meanwhile(*arguments):
         others.write_text("of another process")
         yield from run(*arguments)
 
-    monkeypatch.setattr(module.engines, "run", meanwhile)
+    monkeypatch.setattr(module.executors, "run", meanwhile)
     parse_file(source, target, SPACY)
     assert [row["caption"] for row in lines(target)] == GOOD
     assert others.read_text() == "of another process"

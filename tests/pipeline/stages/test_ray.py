@@ -14,7 +14,7 @@ from helpers.mappers import make_double
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages import engines, ingest, run_stage
+from hspcgan.pipeline.stages import executors, ingest, run_stage
 from hspcgan.pipeline.stages.prepare import prepare
 
 STAGES = ("data", "parse", "encode")
@@ -30,12 +30,12 @@ def two_processes():
 
 
 def test_results_come_in_order_and_a_mappers_error_is_its_own():
-    work = functools.partial(engines.map_one, functools.partial(make_double, 5))
+    work = functools.partial(executors.map_one, functools.partial(make_double, 5))
     tasks = ((i, [i, i + 1], [i - 1, 0]) for i in range(9))
-    results = engines.run_on_ray(work, tasks, processes=2)
+    results = executors.run_on_ray(work, tasks, processes=2)
     assert [result for result, _ in results] == [[2 * i + 5, 2 * i + 7] for i in range(9)]
     with pytest.raises(ValueError, match=r"^minus one$"):
-        list(engines.run_on_ray(work, [(0, [0], ()), (1, [-1], ())], processes=2))
+        list(executors.run_on_ray(work, [(0, [0], ()), (1, [-1], ())], processes=2))
 
 
 def test_a_cache_made_on_ray_has_the_bytes_of_a_local_one_and_none_pass_through_the_driver(
@@ -43,7 +43,7 @@ def test_a_cache_made_on_ray_has_the_bytes_of_a_local_one_and_none_pass_through_
 ):
     monkeypatch.setattr(ingest, "SHARD_IMAGES", 2)
     data, sizes, waited = folder_dataset(tmp_path / "data", 6), [], []
-    on_ray = engines.run_on_ray
+    on_ray = executors.run_on_ray
 
     def measured(work, tasks, processes):
         def arguments():
@@ -56,8 +56,8 @@ def test_a_cache_made_on_ray_has_the_bytes_of_a_local_one_and_none_pass_through_
             sizes.append(len(pickle.dumps(result)))
             yield result
 
-    monkeypatch.setattr(engines, "run_on_ray", measured)
-    for engine in engines.ENGINES:
+    monkeypatch.setattr(executors, "run_on_ray", measured)
+    for engine in executors.ENGINES:
         path = manifest(tmp_path / f"{engine}.yaml", data, tiny_clip_path, views=["whole-flipped"])
         two = [f"{stage}.processes=2" for stage in STAGES] if engine == "ray" else []
         prepare(load_manifest(str(path), two), engine=engine)

@@ -8,7 +8,7 @@ from helpers.concepts import spoken
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.concepts import ParseConfig, Parser
-from hspcgan.pipeline.concepts.annotate import caption_weights
+from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy, spacy_identity
 
 
@@ -23,15 +23,15 @@ def parser() -> Parser:
 
 
 def arrays(nlp) -> dict[str, np.ndarray]:
-    return {name: layer.get_param(param).copy() for name, layer, param in caption_weights.params(nlp)}
+    return {name: layer.get_param(param).copy() for name, layer, param in spacy_caption_weights.params(nlp)}
 
 
 def test_weights_come_back_in_half_precision(plain, tmp_path):
-    caption_weights.save(plain, tmp_path, {"model": "any"})
+    spacy_caption_weights.save(plain, tmp_path, {"model": "any"})
     loaded = load_spacy(installed_model())
-    for _, layer, param in caption_weights.params(loaded):
+    for _, layer, param in spacy_caption_weights.params(loaded):
         layer.set_param(param, np.zeros_like(layer.get_param(param)))
-    caption_weights.load(loaded, tmp_path)
+    spacy_caption_weights.load(loaded, tmp_path)
     found, wanted = arrays(loaded), arrays(plain)
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():
@@ -48,7 +48,7 @@ def test_they_are_of_words_tags_and_trees_alone(plain):
 def test_weights_of_another_model_are_refused(plain, tmp_path, change):
     from safetensors.numpy import load_file, save_file
 
-    caption_weights.save(plain, tmp_path, {"model": "en_other 1.0"})
+    spacy_caption_weights.save(plain, tmp_path, {"model": "en_other 1.0"})
     if change == "labels":
         card = json.loads((tmp_path / "card.json").read_text())
         card["labels"]["parser"].reverse()
@@ -58,7 +58,7 @@ def test_weights_of_another_model_are_refused(plain, tmp_path, change):
         name = next(iter(weights))
         save_file({**weights, name: weights[name][:-1]}, tmp_path / "weights.safetensors")
     with pytest.raises(UserError, match=r"for en_other 1\.0, but the installed .*labels; install en_other"):
-        caption_weights.load(plain, tmp_path)
+        spacy_caption_weights.load(plain, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -75,19 +75,19 @@ def test_weights_of_another_model_are_refused(plain, tmp_path, change):
     ],
 )
 def test_missing_and_damaged_weights_say_what_to_do(plain, tmp_path, file, content):
-    caption_weights.save(plain, tmp_path, {"model": "any"})
+    spacy_caption_weights.save(plain, tmp_path, {"model": "any"})
     if content is None:
         (tmp_path / file).unlink()
     else:
         (tmp_path / file).write_bytes(content)
     with pytest.raises(UserError, match=r"cannot be read \(.*reinstall the package, or set parse\.model"):
-        caption_weights.load(plain, tmp_path)
+        spacy_caption_weights.load(plain, tmp_path)
 
 
 def test_the_default_has_them_and_a_named_model_has_not(plain):
     shipped = load_spacy()
     assert not np.array_equal(arrays(shipped)["tagger.3.W"], arrays(plain)["tagger.3.W"])
-    assert caption_weights.sha256(caption_weights.shipped()) in spacy_identity(shipped, "")
+    assert spacy_caption_weights.sha256(spacy_caption_weights.shipped()) in spacy_identity(shipped, "")
     assert "caption weights" not in spacy_identity(plain, installed_model())
 
 

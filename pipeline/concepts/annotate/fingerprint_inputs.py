@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 PACKAGE = "hspcgan.pipeline.concepts"
-COMMON = ("annotate.spacy", "repair.rules", "extract.sng_graph")
+COMMON = ("annotate.spacy", "repair.rules", "extract.align_sng_graph")
 MODULES = {
     "spacy": (*COMMON, "annotate.to_ud", "extract.concept_sets"),
     "stanza": (*COMMON, "annotate.stanza", "extract.concept_sets"),

@@ -9,7 +9,7 @@ from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.step import losses
 from hspcgan.train.step.clock import Clock
-from hspcgan.train.step.swaps import WordSwaps
+from hspcgan.train.step.word_swaps import WordSwaps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -13,7 +13,7 @@ import helpers
 import pytest
 from helpers.mappers import make_double, make_pid
 
-from hspcgan.pipeline.stages import engines
+from hspcgan.pipeline.stages import executors
 
 TESTS = str(Path(next(iter(helpers.__path__))).parent)
 
@@ -21,31 +21,31 @@ TESTS = str(Path(next(iter(helpers.__path__))).parent)
 def test_workers_give_the_same_results_in_the_same_order_as_this_process():
     batches = [[i, i + 1] for i in range(9)]
     make = functools.partial(make_double, 5)
-    here = [result for result, _ in engines.run(make, iter(batches))]
-    there = [result for result, _ in engines.run(make, iter(batches), processes=2)]
+    here = [result for result, _ in executors.run(make, iter(batches))]
+    there = [result for result, _ in executors.run(make, iter(batches), processes=2)]
     assert here == there == [[2 * i + 5, 2 * i + 7] for i in range(9)]
 
 
 def test_a_mappers_error_arrives_and_a_dead_worker_is_named():
     make = functools.partial(make_double, 0)
     with pytest.raises(ValueError, match="minus one"):
-        list(engines.run(make, [[0], [-1]], processes=2))
+        list(executors.run(make, [[0], [-1]], processes=2))
     with pytest.raises(ValueError, match="worker processes died"):
-        list(engines.run(make, [[0], [-2], [1]], processes=2))
+        list(executors.run(make, [[0], [-2], [1]], processes=2))
 
 
 def test_workers_are_replaced_by_new_ones_after_a_while(monkeypatch):
-    monkeypatch.setattr(engines, "RECYCLE_AFTER", 2)
-    pids = [pid for pid, _ in engines.run(make_pid, iter(range(8)), processes=2)]
+    monkeypatch.setattr(executors, "RECYCLE_AFTER", 2)
+    pids = [pid for pid, _ in executors.run(make_pid, iter(range(8)), processes=2)]
     assert len(pids) == 8
     assert set(pids[:4]).isdisjoint(pids[4:])
 
 
 WORK = """
 from helpers import mappers
-from hspcgan.pipeline.stages import engines
+from hspcgan.pipeline.stages import executors
 if __name__ == "__main__":
-    list(engines.run(mappers.make_talk, iter(range(10**6)), processes=2))
+    list(executors.run(mappers.make_talk, iter(range(10**6)), processes=2))
 """
 
 

@@ -60,7 +60,7 @@ def _wait(missing: Callable[[], str]) -> None:
 
 
 def _silent(address: str, port: int) -> str:
-    """Returns a description of process 0 if there is no server at the address, otherwise an empty string."""
+    """Returns what is missing, for the log: process 0 if it does not answer at its address, otherwise ""."""
     try:
         socket.create_connection((address, port), timeout=5).close()
         return ""
