@@ -19,9 +19,9 @@ from hspcgan.evaluate.scored.subjects import REAL, UNTRAINED, Subject
 from hspcgan.model.clip.frozen import load_clip
 from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
-from hspcgan.pipeline.bench.memory import OwnPeak, alone, own_gb
+from hspcgan.pipeline.bench.memory import OwnPeak, own_gb, run_in_new_process
 from hspcgan.pipeline.bench.random_clip import random_clip
-from hspcgan.pipeline.bench.substitutes import RECORDED, build_cache, record, write_shards
+from hspcgan.pipeline.bench.substitutes import RECORDED, build_cache, record_concepts, write_shards
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
 
@@ -32,7 +32,7 @@ def figures(manifest: Manifest, bench: BenchConfig, config: ParseConfig) -> Iter
     """Evaluates `evaluate.samples` images twice, each time in a new process; the second run reuses stored results."""
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as name:
         made = _world(manifest, bench, config, Path(name))
-        first, again = (alone(measure, made) for _ in range(2))
+        first, again = (run_in_new_process(measure, made) for _ in range(2))
         kept = sum(path.stat().st_size for path in (made.run / FOLDER / "kept").rglob("*") if path.is_file())
     count, size = first["images"], made.raw["model"]["image_size"]
     total, repeated = (sum(one[stage] for stage in STAGES) for one in (first, again))
@@ -49,7 +49,7 @@ def _world(manifest: Manifest, bench: BenchConfig, config: ParseConfig, folder: 
     """Builds a cache whose images are all in the test split, and a random CLIP; returns a manifest that uses them."""
     weights = str(random_clip(folder / "random.pt", bench, bench.width))
     clip, size = load_clip(weights, allow_unverified=True), manifest.raw["model"]["image_size"]
-    recorded = record(load_captions(bench, RECORDED), config)
+    recorded = record_concepts(load_captions(bench, RECORDED), config)
     write_shards(folder / "data", list(recorded), bench.captions, per_image=1)
     entry = {"name": "random", "sha256": clip.sha256, "embed_dim": bench.width, "context_length": clip.context_length}
     about = {"clip": entry, "parser": config.model_dump(mode="json", exclude={"processes"})}

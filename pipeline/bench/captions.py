@@ -22,7 +22,7 @@ def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
     """Returns bench.captions captions, but at most `most`. Raises UserError if bench.file has fewer."""
     count = min(bench.captions, most or bench.captions)
     if bench.file is None:
-        return synthetic(count, bench.seed) if bench.words == "coco" else birds(count, bench.seed)
+        return synthetic_captions(count, bench.seed) if bench.words == "coco" else toybirds_captions(count, bench.seed)
     lines = [line.strip() for line in read_text(bench.file).splitlines() if line.strip()]
     if len(lines) < count:
         raise UserError(
@@ -31,7 +31,7 @@ def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
     return lines[:count]
 
 
-def birds(count: int, seed: int) -> list[str]:
+def toybirds_captions(count: int, seed: int) -> list[str]:
     """Returns `count` captions of the toybirds dataset, with 12.6 words on average."""
     from hspcgan.pipeline.toybirds.captions import captions
     from hspcgan.pipeline.toybirds.scene import sample_scenes
@@ -40,7 +40,7 @@ def birds(count: int, seed: int) -> list[str]:
     return [caption.text for scene in scenes for caption in captions(scene)][:count]
 
 
-def synthetic(count: int, seed: int = 0) -> list[str]:
+def synthetic_captions(count: int, seed: int = 0) -> list[str]:
     """Returns captions of 6 to 19 words (10.5 on average), as in COCO; word frequencies follow Zipf's law."""
     draw = random.Random(seed)
     weights = {kind: list(accumulate(1 / (rank + 3) for rank in range(len(words)))) for kind, words in WORDS.items()}

@@ -83,7 +83,7 @@ class Figure:
     unit: str = ""
     is_most: bool = False
 
-    def keeps(self, bar: float) -> bool:
+    def is_within(self, bar: float) -> bool:
         """Whether the value is within a limit."""
         return self.value <= bar if self.is_most else self.value >= bar
 
@@ -103,7 +103,7 @@ def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]
         bar = bars.get(figure.name)
         verdict = ""
         if bar is not None:
-            kept = figure.keeps(bar)
+            kept = figure.is_within(bar)
             holds &= kept
             verdict = f"{'≤' if figure.is_most else '≥'} {bar:g}  {'kept' if kept else 'MISSED'}"
         rows.append((figure.name, f"{figure.value:,.4g}", figure.unit, verdict, figure.what))

@@ -41,7 +41,7 @@ class OwnPeak(threading.Thread):
         self.join()
 
 
-def alone(work: Callable[..., Any], *arguments: Any) -> Any:
+def run_in_new_process(work: Callable[..., Any], *arguments: Any) -> Any:
     """Calls a function in a new process and returns its result; the process's peak memory is that of this call only."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()

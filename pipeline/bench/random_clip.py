@@ -31,7 +31,7 @@ def random_clip(path: Path, bench: BenchConfig, embed_dim: int | None = None) ->
 
 
 @contextmanager
-def prepared(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
+def temporary_cache(manifest: Manifest, bench: BenchConfig) -> Iterator[Manifest]:
     """Builds a cache with a random CLIP in a temporary folder, and yields the manifest with their paths."""
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as name:
         folder = Path(name)

@@ -47,11 +47,11 @@ def run(manifest: Manifest) -> tuple[str, bool]:
 
 def _train(manifest: Manifest, bench: BenchConfig, parse: ParseConfig) -> Iterator[Figure]:
     """Runs the benchmark of the trainer on a cache made with a random CLIP."""
-    from hspcgan.pipeline.bench.random_clip import prepared
+    from hspcgan.pipeline.bench.random_clip import temporary_cache
     from hspcgan.pipeline.concepts import Parser
 
     figures = load_bench("train")
-    with prepared(manifest, bench) as made:
+    with temporary_cache(manifest, bench) as made:
         yield from figures(made, bench, Parser(parse))
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.bench.entry_points import load_bench
-from hspcgan.pipeline.bench.memory import OwnPeak, alone
+from hspcgan.pipeline.bench.memory import OwnPeak, run_in_new_process
 from hspcgan.pipeline.bench.stores import stores
-from hspcgan.pipeline.bench.substitutes import RECORDED, Rows, build_cache, record, write_shards
+from hspcgan.pipeline.bench.substitutes import RECORDED, Rows, build_cache, record_concepts, write_shards
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.concepts.config import ParseConfig
@@ -36,9 +36,9 @@ WARM_UP = 500
 def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     """Yields memory and time per caption for a small and a large dataset, and the results of the image stores."""
     texts = load_captions(bench, RECORDED)
-    recorded = record(texts, config)
+    recorded = record_concepts(texts, config)
     before, large, after = (
-        _at(count, bench, texts, recorded) for count in (bench.compared, bench.captions, bench.compared)
+        _measure_at(count, bench, texts, recorded) for count in (bench.compared, bench.captions, bench.compared)
     )
     small = {name: (before[name] + after[name]) / 2 for name in ("us", "cpu_us", "own_gb", "batch_sec")}
     for count, spent in ((bench.compared, before), (bench.captions, large), (bench.compared, after)):
@@ -70,12 +70,14 @@ def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     yield from stores(bench)
 
 
-def _at(count: int, bench: BenchConfig, texts: Sequence[str], recorded: Rows) -> dict[str, Any]:
+def _measure_at(count: int, bench: BenchConfig, texts: Sequence[str], recorded: Rows) -> dict[str, Any]:
     """Runs `measure`, the trainer's reader benchmark and the evaluator's selection benchmark on `count` captions."""
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as folder:
         write_shards(Path(folder) / "data", texts, count)
-        spent = alone(measure, Path(folder), recorded, count, bench.width)
-        spent |= {name: alone(load_bench(name), Path(folder) / "cache") for name in ("reader", "selection")}
+        spent = run_in_new_process(measure, Path(folder), recorded, count, bench.width)
+        spent |= {
+            name: run_in_new_process(load_bench(name), Path(folder) / "cache") for name in ("reader", "selection")
+        }
     spent["batch_sec"] = spent["reader"]["batch_sec"]
     return spent | {"us": 1e6 * sum(spent["seconds"].values()) / count, "cpu_us": 1e6 * spent["cpu_sec"] / count}
 
@@ -86,10 +88,10 @@ def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, A
     The peak memory is given with and without pages of memory-mapped files. A small run first warms up the process.
     """
     write_shards(folder / "warm", list(recorded), min(WARM_UP, count))
-    _through(folder / "warm", folder / "warm.cache", recorded, width)
+    _build_and_read(folder / "warm", folder / "warm.cache", recorded, width)
     with OwnPeak() as peak:
         cpu = time.process_time()
-        seconds = _through(folder / "data", folder / "cache", recorded, width)
+        seconds = _build_and_read(folder / "data", folder / "cache", recorded, width)
         cpu_sec = time.process_time() - cpu
     found = Cache(folder / "cache").info["counts"]["captions"]
     if found != count:
@@ -99,7 +101,7 @@ def measure(folder: Path, recorded: Rows, count: int, width: int) -> dict[str, A
     return {"seconds": seconds, "cpu_sec": cpu_sec, "own_gb": peak.gb or resident, "resident_gb": resident}
 
 
-def _through(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, float]:
+def _build_and_read(data: Path, path: Path, recorded: Rows, width: int) -> dict[str, float]:
     seconds, start = {}, time.perf_counter()
 
     def lap(name: str) -> None:

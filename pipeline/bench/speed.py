@@ -30,14 +30,14 @@ def graphs(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     ours.parse(texts[:WARM_UP])
     _, single_rate = _timed_each(lambda text: ours.parse([text]), texts[: bench.compared])
     yield Figure("single_rate", "our parser, one by one", single_rate, "captions/s")
-    together, seconds = _clocked(lambda: ours.parse(texts))
+    together, seconds = _timed(lambda: ours.parse(texts))
     yield from _batched(len(texts) / seconds, naive_rate, f"batches of {config.batch_size}, one core, {len(texts):,}")
     if bench.processes > 1:
         workers_rate = _workers_rate(texts, config, bench.processes)
         what = f"{bench.processes} workers once their models are loaded"
         yield Figure("workers_rate", what, workers_rate, "captions/s")
         yield Figure("workers", "workers relative to one by one", workers_rate / naive_rate, "×")
-    yield _identical(alone, together)
+    yield _share_equal(alone, together)
 
 
 def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
@@ -48,9 +48,9 @@ def annotate(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     alone, naive_rate = yield from _one_by_one(annotator.pipeline, bench, texts)
     parser.load()
     starts = range(0, len(texts), config.batch_size)
-    parts, seconds = _clocked(lambda: [annotator.annotate(texts[at : at + config.batch_size]) for at in starts])
+    parts, seconds = _timed(lambda: [annotator.annotate(texts[at : at + config.batch_size]) for at in starts])
     yield from _batched(len(texts) / seconds, naive_rate, f"batches of {config.batch_size}, {len(texts):,} captions")
-    yield _identical([stanza.tokens(document) for document in alone], [tokens for part in parts for tokens in part])
+    yield _share_equal([stanza.tokens(document) for document in alone], [tokens for part in parts for tokens in part])
 
 
 def _one_by_one(
@@ -65,7 +65,7 @@ def _one_by_one(
 
 
 def _timed_each(work: Callable[[str], Any], texts: Sequence[str]) -> tuple[list[Any], float]:
-    results, seconds = _clocked(lambda: [work(text) for text in texts])
+    results, seconds = _timed(lambda: [work(text) for text in texts])
     return results, len(texts) / seconds
 
 
@@ -74,7 +74,7 @@ def _batched(rate: float, naive_rate: float, what: str) -> Iterator[Figure]:
     yield Figure("batched", "batches relative to one by one", rate / naive_rate, "×")
 
 
-def _identical(alone: Sequence[Any], together: Sequence[Any]) -> Figure:
+def _share_equal(alone: Sequence[Any], together: Sequence[Any]) -> Figure:
     same = sum(a == b for a, b in zip(alone, together, strict=False))
     return Figure("identical", "share of results that are equal", same / len(alone))
 
@@ -96,10 +96,10 @@ def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
         naive_of = functools.partial(_full_context, clip)
         naive_of(texts[0])
         jobs = list(zip(texts, prompts, strict=True))[: bench.compared]
-        naive, naive_sec = _clocked(lambda: [[naive_of(t) for t in (text, *more)] for text, more in jobs])
+        naive, naive_sec = _timed(lambda: [[naive_of(t) for t in (text, *more)] for text, more in jobs])
         captions = sorted(set(texts))
         others = sorted({prompt for found in prompts for prompt in found} - set(captions))
-        ours, ours_sec = _clocked(lambda: _ours(path, captions, others))
+        ours, ours_sec = _timed(lambda: _encode_features(path, captions, others))
     naive_each, ours_each = naive_sec / len(jobs), ours_sec / len(texts)
     mentions = sum(map(len, prompts))
     yield Figure(
@@ -119,13 +119,13 @@ def _prompts(row: dict[str, Any]) -> list[str]:
     return [templates[kind].format(item["phrase"]) for kind, column in schema.COLUMNS.items() for item in row[column]]
 
 
-def _ours(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.ndarray]:
+def _encode_features(path: Path, captions: list[str], prompts: list[str]) -> dict[str, np.ndarray]:
     """Returns {text: feature float16 [d]}, as computed by the encode stage."""
     clip = encode.cached_clip(path, False, "cpu")
     texts = pa.table({"text": captions + prompts, "is_caption": [True] * len(captions) + [False] * len(prompts)})
     found: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as folder:
-        order = encode.in_order(clip, [texts], Path(folder))
+        order = encode.sort_by_length(clip, [texts], Path(folder))
         for index in range(len(text_order.shard_sizes(order))):
             part = text_order.read_shard(order, index)
             encoded = encode.encode_shard(path, False, "cpu", True, part)
@@ -156,7 +156,7 @@ def _workers_rate(texts: Sequence[str], config: ParseConfig, processes: int) -> 
     return counted / (time.perf_counter() - start)
 
 
-def _clocked(work: Callable[[], Any]) -> tuple[Any, float]:
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     start = time.perf_counter()
     result = work()
     return result, time.perf_counter() - start

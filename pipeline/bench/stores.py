@@ -9,7 +9,7 @@ import numpy as np
 
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.cache.image_store import EncodedImages, describe_store, encode_image, packed, store_of
-from hspcgan.pipeline.stages.images import decode, fit
+from hspcgan.pipeline.stages.images import crop_and_resize, decode
 
 SIZE, BATCH, MADE, ROUNDS = 224, 64, 16, 5
 STORES = {"raw": {}, "jpeg": store_of("jpeg", None), "jpeg_85": store_of("jpeg", 85), "png": store_of("png", None),
@@ -23,7 +23,7 @@ def stores(bench: BenchConfig) -> Iterator[Figure]:
     for name, store in STORES.items():
         images, size = _kept(pixels, store)
         rows = np.arange(BATCH) % len(pixels)
-        seconds = median(_clocked(images, rows) for _ in range(ROUNDS))
+        seconds = median(_timed(images, rows) for _ in range(ROUNDS))
         shown = describe_store({"store": store} if store else {})
         yield Figure(f"{name}_kb", f"{shown}: an image of {SIZE} px ({what})", size / len(pixels) / 1e3, "KB", True)
         yield Figure(f"{name}_ms", f"{shown}: a batch of {BATCH} of them as pixels", 1e3 * seconds, "ms", True)
@@ -37,7 +37,7 @@ def _kept(pixels: np.ndarray, store: dict) -> tuple[np.ndarray | EncodedImages, 
     return EncodedImages(arrays["image"], arrays["image_offsets"], SIZE), len(arrays["image"])
 
 
-def _clocked(images: np.ndarray | EncodedImages, rows: np.ndarray) -> float:
+def _timed(images: np.ndarray | EncodedImages, rows: np.ndarray) -> float:
     start = time.perf_counter()
     images[rows]
     return time.perf_counter() - start
@@ -46,7 +46,7 @@ def _clocked(images: np.ndarray | EncodedImages, rows: np.ndarray) -> float:
 def _photos(folder: Path) -> np.ndarray:
     """Reads at most 64 photos from a folder and its subfolders, cropped as in ingest: uint8 [n, 3, 224, 224]."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
-    return np.stack([fit(decode(path.read_bytes()), SIZE) for path in files[:BATCH]])
+    return np.stack([crop_and_resize(decode(path.read_bytes()), SIZE) for path in files[:BATCH]])
 
 
 def _noise(seed: int) -> np.ndarray:

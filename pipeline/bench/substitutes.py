@@ -32,7 +32,7 @@ RECORDED, PER_TAR, PER_SHARD = 400, 5000, 2048
 Rows = dict[str, dict[str, Any]]
 
 
-def record(texts: Sequence[str], config: ParseConfig) -> Rows:
+def record_concepts(texts: Sequence[str], config: ParseConfig) -> Rows:
     """Parses captions; returns {caption: its concepts}."""
     return {text: parse.concept_row(one) for text, one in zip(texts, Parser(config).parse(texts), strict=True)}
 
@@ -87,17 +87,20 @@ def build_cache(
     with PartialCache(path) as partial:
         run_stage(partial, ingest.stage(config))
         lap("ingest")
-        open_job = functools.partial(parse.job, mapper_factory(_recorded, recorded), 1)
+        open_job = functools.partial(parse.job, mapper_factory(_replay_concepts, recorded), 1)
         run_stage(partial, Stage("parse", "captions", {"recorded": True}, lambda: "", open_job))
         lap("concepts")
-        run_stage(partial, Stage("encode", "texts", {"width": width}, lambda: "", functools.partial(_features, width)))
+        run_stage(
+            partial,
+            Stage("encode", "texts", {"width": width}, lambda: "", functools.partial(_random_encode_job, width)),
+        )
         lap("features")
         store = {"store": config.image_store} if config.image_store else {}
         partial.finish({**about, **store, "templates": templates, "tools": {}})
         lap("writer")
 
 
-def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
+def _replay_concepts(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
     """Replaces the parser: returns the concepts recorded for each caption without the number at its end."""
     rows = []
     for text in texts:
@@ -110,7 +113,7 @@ def _recorded(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]
     return rows, Counter()
 
 
-def _features(width: int, partial: PartialCache) -> Job:
+def _random_encode_job(width: int, partial: PartialCache) -> Job:
     """Returns an encode job that writes random features instead of CLIP's; they take almost no time to compute."""
     texts = partial.unique_texts(encode.Templates().model_dump())
     order = text_order.write_order(texts, lambda table: _lengths(table["text"]), partial.scratch("encode"), PER_SHARD)
@@ -119,7 +122,7 @@ def _features(width: int, partial: PartialCache) -> Job:
         sizes=text_order.shard_sizes(order),
         part=int,
         read=read,
-        make_mapper=mapper_factory(_stand_in, width),
+        make_mapper=mapper_factory(_random_features, width),
         pack=functools.partial(encode.pack_read, read),
     )
 
@@ -129,7 +132,7 @@ def _lengths(texts: pa.ChunkedArray) -> np.ndarray:
     return np.minimum(77, pc.count_substring(texts, " ").to_numpy() + 3).astype(np.int32)
 
 
-def _stand_in(width: int, batch: list[tuple[str, bool]]) -> encode.Encoded:
+def _random_features(width: int, batch: list[tuple[str, bool]]) -> encode.Encoded:
     lengths = _lengths(pa.chunked_array([[text for text, _ in batch]]))
     rows = lengths * np.array([is_caption for _, is_caption in batch])
     noise = np.random.default_rng(len(batch)).standard_normal((len(batch) + int(rows.sum()), width)).astype(np.float16)

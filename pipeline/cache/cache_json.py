@@ -16,7 +16,7 @@ COUNTS = ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "emp
 NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", bool: "true or false"}
 
 
-def unreadable(path: Path, error: Exception, what: str = "") -> Exception:
+def unreadable_error(path: Path, error: Exception, what: str = "") -> Exception:
     """Returns the error to raise for a file of a cache that a library cannot read.
 
     A damaged file is a UserError that advises a rebuild; other causes are reported as they are: a lock, a missing
@@ -36,18 +36,18 @@ def work_folder(target: Path) -> Path:
     return target.with_name(target.name + ".partial")
 
 
-def spent_folder(target: Path) -> Path:
+def discarded_folder(target: Path) -> Path:
     """Returns the path to which the work folder of a finished cache is renamed before it is removed."""
     return target.with_name(f".{target.name}.spent")
 
 
-def sealed(info: Mapping[str, Any]) -> dict[str, Any]:
+def with_sha256(info: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the fields plus `sha256`, the hash of the fields as sorted JSON, which detects later changes."""
     fields = {name: value for name, value in info.items() if name != "sha256"}
     return {**fields, "sha256": fingerprint(fields)}
 
 
-def stamp(path: Path, report: Callable[[int], object] = lambda count: None) -> dict[str, Any]:
+def size_and_sha256(path: Path, report: Callable[[int], object] = lambda count: None) -> dict[str, Any]:
     """Returns {size, sha256} of a file, for `files` in cache.json; `report` gets the size of each block read."""
     return {"size": path.stat().st_size, "sha256": file_sha256(path, report)}
 
@@ -78,14 +78,14 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
     files = info.get("files")
     if isinstance(files, dict) and schema.FEATURES_FILE in files and schema.INDEX_FILE not in files:
         raise UserError(f"{path.parent} has an older layout without {schema.INDEX_FILE}; {REBUILD_HINT}")
-    wrong = list(_misfits(info, _shape(info)))
+    wrong = list(_type_errors(info, _expected_types(info)))
     templates = info["templates"].items() if not wrong else ()
     wrong += [
         f"templates.{kind} is {text[:40]!r}, expected one {{}}" for kind, text in templates if text.count("{}") != 1
     ]
     if wrong:
         raise UserError(f"{path} is damaged: {'; '.join(wrong)}; {REBUILD_HINT}")
-    if sealed(info) != info:
+    if with_sha256(info) != info:
         raise UserError(f"{path} is damaged: its fields do not match its sha256; {REBUILD_HINT}")
     return info
 
@@ -100,7 +100,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def _shape(info: Mapping[str, Any]) -> dict[str, Any]:
+def _expected_types(info: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the fields of format 1 with their types; a dict stands for a JSON object with at least these fields."""
     parser = info.get("parser")
     aligned: dict[str, Any] = {"alignment": {}} if isinstance(parser, dict) and "alignment" in parser else {}
@@ -116,7 +116,7 @@ def _shape(info: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _misfits(value: Any, shape: Any, name: str = "") -> Iterator[str]:
+def _type_errors(value: Any, shape: Any, name: str = "") -> Iterator[str]:
     kind = dict if isinstance(shape, dict) else shape
     if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         yield f"{name} is {json.dumps(value)[:40]}, expected {NAMES[kind]}"
@@ -124,6 +124,6 @@ def _misfits(value: Any, shape: Any, name: str = "") -> Iterator[str]:
         for key, inner in shape.items():
             path = f"{name}.{key}" if name else key
             if key in value:
-                yield from _misfits(value[key], inner, path)
+                yield from _type_errors(value[key], inner, path)
             else:
                 yield f"{path} is missing"

@@ -17,7 +17,7 @@ from hspcgan.pipeline.cache.image_store import RAW
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.training_columns import ITEM_FIELDS, offsets_of
 
-FENCES = ("caption/offsets", "sample/captions", *(f"{kind}/offsets" for kind in ITEM_FIELDS))
+OFFSET_DATASETS = ("caption/offsets", "sample/captions", *(f"{kind}/offsets" for kind in ITEM_FIELDS))
 """Datasets of offsets, [n + 1]."""
 
 
@@ -26,7 +26,7 @@ def open_cache(folders: Sequence[Path | str]) -> Cache:
     return Cache(folders[0]) if len(folders) == 1 else CacheSet(folders)
 
 
-class Joined:
+class JoinedArray:
     """Arrays with equal row shapes, concatenated without a copy: indexing reads only the given rows.
 
     Args:
@@ -107,8 +107,8 @@ class CacheSet(Cache):
         if len({part.path.resolve() for part in self.parts}) < len(self.parts):
             raise UserError(f"{self.path}: `cache` lists a folder twice; list each folder once")
         for part in others:
-            for name, own in _shared(first).items():
-                found = _shared(part)[name]
+            for name, own in _common_properties(first).items():
+                found = _common_properties(part)[name]
                 if found != own:
                     raise UserError(
                         f"{part.path} has {name} {found}, and {first.path} has {own}: caches that are read as one "
@@ -135,7 +135,7 @@ class CacheSet(Cache):
     @cached_property
     def images(self) -> Any:
         """The images of all parts, uint8 [S, 3, H, W], RGB."""
-        return Joined([part.images for part in self.parts])
+        return JoinedArray([part.images for part in self.parts])
 
     @cached_property
     def concepts(self) -> dict[str, Ragged]:
@@ -143,7 +143,7 @@ class CacheSet(Cache):
         found = [part.concepts for part in self.parts]
 
         def joined(kind: str, name: str) -> Any:
-            return Joined([own[kind].fields[name] for own in found], self._shifts(f"{kind}/{name}"))
+            return JoinedArray([own[kind].fields[name] for own in found], self._shifts(f"{kind}/{name}"))
 
         return {
             kind: Ragged(self._index(f"{kind}/offsets"), {name: joined(kind, name) for name in fields})
@@ -214,19 +214,19 @@ class CacheSet(Cache):
     def _map(self, name: str, dataset: str) -> Any:
         return self._joined(dataset, [part._map(name, dataset) for part in self.parts])
 
-    def _joined(self, dataset: str, parts: Sequence[np.ndarray]) -> Joined:
-        return Joined(parts, self._shifts(dataset, parts), fence=dataset in FENCES)
+    def _joined(self, dataset: str, parts: Sequence[np.ndarray]) -> JoinedArray:
+        return JoinedArray(parts, self._shifts(dataset, parts), fence=dataset in OFFSET_DATASETS)
 
     def _shifts(self, dataset: str, parts: Sequence[np.ndarray] = ()) -> Sequence[int]:
         """Returns for each part the number to add to its values, if they are row numbers or offsets; otherwise ()."""
-        if dataset in FENCES:
+        if dataset in OFFSET_DATASETS:
             return offsets_of(np.array([int(part[-1]) for part in parts]))[:-1].tolist()
         if dataset == "caption/sample":
             return self._starts(lambda part: part.info["counts"]["samples"]).tolist()
         return self._first_phrases if dataset.endswith("/phrase") else ()
 
 
-def _shared(cache: Cache) -> dict[str, Any]:
+def _common_properties(cache: Cache) -> dict[str, Any]:
     """Returns the properties that must be equal in all caches that are read as one."""
     info = cache.info
     taps = info.get("taps")

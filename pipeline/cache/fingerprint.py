@@ -39,17 +39,17 @@ def code_of(modules: Iterable[str], within: tuple[str, ...] = ()) -> dict[str, s
 @cache
 def code_sha256(path: Path) -> str:
     """Returns the sha256 of a file's syntax tree without comments and docstrings, equal in all Python versions."""
-    return hashlib.sha256(_written(_tree(path)).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_tree_as_text(_tree(path)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _written(node: Any) -> str:
+def _tree_as_text(node: Any) -> str:
     """Converts a syntax tree to a string; omits empty fields, since newer versions of Python add such fields."""
     if isinstance(node, list):
-        return f"[{','.join(_written(item) for item in node if not _is_docstring(item))}]"
+        return f"[{','.join(_tree_as_text(item) for item in node if not _is_docstring(item))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
     fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
-    return f"{type(node).__name__}({','.join(f'{name}={_written(value)}' for name, value in fields)})"
+    return f"{type(node).__name__}({','.join(f'{name}={_tree_as_text(value)}' for name, value in fields)})"
 
 
 def _is_docstring(node: Any) -> bool:

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable_error
 
 RESERVE = 2**20  # bytes; more than the metadata and buffers that HDF5 writes on close
 
@@ -27,7 +27,7 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
                 raise TypeError("it is not a dataset of numbers")
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # for links and types too
-        raise unreadable(path, error, f"{dataset} cannot be read") from error
+        raise unreadable_error(path, error, f"{dataset} cannot be read") from error
     size = int(np.prod(shape)) * dtype.itemsize
     if size == 0:
         return np.zeros(shape, dtype)

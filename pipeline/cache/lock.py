@@ -19,7 +19,7 @@ from hspcgan.model.common.errors import UserError
 LOCK, MARK = "lock", "hspcgan\n"
 """Name of the lock file, and its contents in a work folder, which distinguish it from a user's folder of that name."""
 
-HOLDER = 200  # characters that are read of the name of the process that holds a lock
+MAX_HOLDER_LENGTH = 200  # characters that are read of the name of the process that holds a lock
 ENOTSUPP = 524  # from NFS and others on Linux; Python has no name for it
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL, ENOTSUPP)
 """Error numbers of file systems without locks."""
@@ -29,8 +29,8 @@ def lock(folder: Path) -> IO[str]:
     """Locks a work folder and returns the file for `unlock`. Raises UserError if another process holds the lock."""
     with ExitStack() as opened:
         try:
-            file = opened.enter_context(take(folder / LOCK, "cache"))
-            if not _is_at(file, folder):
+            file = opened.enter_context(open_locked(folder / LOCK, "cache"))
+            if not _is_same_file(file, folder):
                 raise BlockingIOError  # the holder has finished in the meantime and moved the folder away
             if not file.read():
                 file.write(MARK)
@@ -68,7 +68,7 @@ def remove_work_folder(folder: Path) -> None:
         folder.rmdir()
 
 
-def take(path: Path, key: str) -> IO[str]:
+def open_locked(path: Path, key: str) -> IO[str]:
     """Opens and locks a file; closing the file releases the lock.
 
     The file is created if needed, and its content is kept. `key`: the manifest key of the file's folder, for messages.
@@ -89,7 +89,7 @@ def take(path: Path, key: str) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         with file:
-            raise BlockingIOError(error.errno, file.read(HOLDER).strip()) from None
+            raise BlockingIOError(error.errno, file.read(MAX_HOLDER_LENGTH).strip()) from None
     except OSError as error:
         file.close()
         if error.errno not in NO_LOCKS:
@@ -104,11 +104,11 @@ def take(path: Path, key: str) -> IO[str]:
 def unlock(file: IO[str], folder: Path) -> None:
     """Releases the lock; removes the folder if the lock file is its only content."""
     with suppress(OSError):  # the folder was moved away by the process that held the lock, or is no longer empty
-        if _is_at(file, folder) and os.listdir(folder) == [LOCK]:
+        if _is_same_file(file, folder) and os.listdir(folder) == [LOCK]:
             (folder / LOCK).unlink()
             folder.rmdir()
     file.close()
 
 
-def _is_at(file: IO[str], folder: Path) -> bool:
+def _is_same_file(file: IO[str], folder: Path) -> bool:
     return os.path.samestat(os.fstat(file.fileno()), os.stat(folder / LOCK))

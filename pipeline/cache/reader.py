@@ -153,7 +153,7 @@ class Cache(Tables):
             kind: Ragged(self._index(f"{kind}/offsets"), {name: self._index(f"{kind}/{name}") for name in fields})
             for kind, fields in ITEM_FIELDS.items()
         }
-        self._refuse_damaged_index(edge_problem(found) if self.checks else "")
+        self._require_valid_index(edge_problem(found) if self.checks else "")
         return found
 
     def tokens(self, row: int) -> np.ndarray:
@@ -196,10 +196,10 @@ class Cache(Tables):
 
     def _index(self, dataset: str) -> np.ndarray:
         found = self._map(schema.INDEX_FILE, dataset)
-        self._refuse_damaged_index(index_problem(dataset, found, self.info["counts"]) if self.checks else "")
+        self._require_valid_index(index_problem(dataset, found, self.info["counts"]) if self.checks else "")
         return found
 
-    def _refuse_damaged_index(self, problem: str) -> None:
+    def _require_valid_index(self, problem: str) -> None:
         if problem:
             raise UserError(f"{self.path / schema.INDEX_FILE} is damaged: {problem}; {REBUILD_HINT}")
 

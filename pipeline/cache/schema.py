@@ -40,7 +40,7 @@ FILES = (
     *(INFO, SAMPLES_FILE, CAPTIONS_FILE, PHRASES_FILE, REJECTS_FILE),
     *(FEATURES_FILE, IMAGES_FILE, INDEX_FILE, TAPS_FILE),
 )
-LITTER = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini")
+SYSTEM_FILES = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini")
 """Files that operating systems create in any folder."""
 STAGES = ("ingest", "parse", "encode", "taps")
 SPLITS = ("train", "val", "test")

@@ -50,7 +50,7 @@ def index_arrays(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
     """
     yield "sample/split", _positions(_column(folder, schema.SAMPLES_FILE, "split"), schema.SPLITS, "split", np.uint8)
     keys = Places(digests(block) for block in _blocks(folder, schema.SAMPLES_FILE, "key"))
-    owner = np.concatenate([_owners(block, keys) for block in _blocks(folder, schema.CAPTIONS_FILE, "key")])
+    owner = np.concatenate([_sample_rows(block, keys) for block in _blocks(folder, schema.CAPTIONS_FILE, "key")])
     yield "sample/captions", offsets_of(np.bincount(owner, minlength=len(keys.order)))
     yield "caption/sample", owner
     yield "caption/text", np.concatenate([text_numbers(b) for b in _blocks(folder, schema.CAPTIONS_FILE, "text")])
@@ -132,7 +132,7 @@ def _blocks(folder: Path, file: str, name: str) -> Iterator[pa.Array]:
         yield batch[name]
 
 
-def _owners(keys: pa.Array, samples: Places) -> np.ndarray:
+def _sample_rows(keys: pa.Array, samples: Places) -> np.ndarray:
     found = samples.find(keys)
     if len(found) and found.min() < 0:
         missing = keys[int(found.argmin())].as_py()

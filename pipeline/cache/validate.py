@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, stamp
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, size_and_sha256
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.hdf5_file import mapped
 from hspcgan.pipeline.cache.image_store import EncodedImages, problems
@@ -52,7 +52,7 @@ class _Unchecked(Cache):
 
 def _checksums(cache: Cache, report: Callable[[int], object]) -> Iterator[str]:
     for name in schema.contents_of(cache.info):
-        wanted, got = cache.info["files"][name]["sha256"], stamp(cache.path / name, report)["sha256"]
+        wanted, got = cache.info["files"][name]["sha256"], size_and_sha256(cache.path / name, report)["sha256"]
         if got != wanted:
             yield f"{name} was damaged or changed after it was written: sha256 {got}, expected {wanted}"
 
@@ -61,13 +61,13 @@ def _info(cache: Cache) -> Iterator[str]:
     info, encoded = cache.info, cache.info["stages"]["encode"]
     known = schema.files_of(info)
     extra = sorted(path.name for path in cache.path.iterdir() if path.name not in known)
-    extra = [name for name in extra if not schema.LITTER.fullmatch(name)]
+    extra = [name for name in extra if not schema.SYSTEM_FILES.fullmatch(name)]
     if extra:
         yield f"files that are not part of a cache: {', '.join(extra[:5])}{', …' if len(extra) > 5 else ''}"
     clip = info["clip"]["sha256"]
     if info["normalised"]:
         yield "cache.json: `normalised` is true, but format 1 stores raw features"
-    if info["fingerprint"] != _chained(info):
+    if info["fingerprint"] != _chained_fingerprint(info):
         yield "cache.json: `fingerprint` does not match the inputs under `stages`"
     if encoded.get("clip_sha256", clip) != clip:
         yield f"cache.json: `clip` has sha256 {clip!r}, but captions were encoded by {encoded['clip_sha256']!r}"
@@ -77,7 +77,7 @@ def _info(cache: Cache) -> Iterator[str]:
         yield f"cache.json: the taps were computed by another CLIP, sha256 {info['taps']['clip_sha256']!r}"
 
 
-def _chained(info: dict) -> str:
+def _chained_fingerprint(info: dict) -> str:
     so_far = ""
     for stage in schema.stages_of(info):
         so_far = fingerprint(info["stages"][stage], so_far)
@@ -212,7 +212,7 @@ def _block_concepts(captions: pa.Table, kinds: np.ndarray, counts: np.ndarray) -
     entities = captions["entities"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
     for number, name in enumerate(schema.COLUMNS.values()):
         column = captions[name].combine_chunks()
-        items, owner = column.flatten(), _owner(column)
+        items, owner = column.flatten(), _list_indices(column)
         phrase = items.field("phrase").to_numpy(zero_copy_only=False)
         if len(phrase) and (phrase.min() < 0 or phrase.max() >= len(kinds)):
             yield f"{name}: phrase ids outside phrases.parquet"
@@ -237,7 +237,7 @@ def _spans(cache: Cache) -> Iterator[str]:
         column = captions["entities"].combine_chunks()
         items = column.flatten()
         start, end = (items.field(field).to_numpy(zero_copy_only=False) for field in ("start", "end"))
-        if ((start < 0) | (end < start) | (end > lengths[_owner(column)])).any():
+        if ((start < 0) | (end < start) | (end > lengths[_list_indices(column)])).any():
             problems["entities: a span outside its caption"] = None
         tokens = captions["n_tokens"].to_numpy()
         if (tokens < 2).any() or (tokens > context).any():
@@ -267,7 +267,7 @@ def _index(cache: Cache) -> Iterator[str]:
             yield f"index.h5: {name} does not match the tables"
 
 
-def _owner(column: pa.ListArray) -> np.ndarray:
+def _list_indices(column: pa.ListArray) -> np.ndarray:
     lengths = column.value_lengths().to_numpy(zero_copy_only=False)
     return np.repeat(np.arange(len(lengths)), lengths)
 

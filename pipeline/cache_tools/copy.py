@@ -12,7 +12,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import BLOCK
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import is_cache, parse_info
-from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_others
+from hspcgan.pipeline.cache.partial.ownership import require_known_names, require_own_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.sources.path_or_url import path_or_url
@@ -41,13 +41,13 @@ def copy_cache(source: str, target: str, replace: bool = False) -> int:
         )
     if str(origin).rstrip("/") == str(goal).rstrip("/") or _same_folder(origin, goal):
         raise UserError(f"{source} and {target} are the same folder; give another TARGET")
-    raw, info = _finished(origin)
-    if _is_there(goal, raw, info, replace):
+    raw, info = _read_finished_info(origin)
+    if _is_already_copied(goal, raw, info, replace):
         return 0
     if isinstance(goal, Path):
-        _into_folder(origin, goal, raw, info, replace)
+        _copy_into_folder(origin, goal, raw, info, replace)
     else:
-        _into_url(origin, goal, raw, info)
+        _copy_into_url(origin, goal, raw, info)
     return len(raw) + _size(info)
 
 
@@ -66,7 +66,7 @@ def _same_folder(origin: Path, goal: Path) -> bool:
     return local and origin.exists() and goal.exists() and origin.samefile(goal)
 
 
-def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
+def _read_finished_info(origin: Path) -> tuple[bytes, dict[str, Any]]:
     """Returns cache.json of a finished cache, as bytes and as a dict."""
     if isinstance(origin, Path):
         Cache(origin)  # checks more than the code below, which also reads object stores
@@ -76,7 +76,7 @@ def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
         )
     raw = (origin / schema.INFO).read_bytes()
     info = parse_info(raw, origin / schema.INFO)
-    differing = _differing(origin, info)
+    differing = _differing_files(origin, info)
     if differing:
         raise UserError(
             f"{origin}: files missing or of the wrong size: {', '.join(differing)}; copy or prepare the cache again"
@@ -84,23 +84,23 @@ def _finished(origin: Path) -> tuple[bytes, dict[str, Any]]:
     return raw, info
 
 
-def _differing(folder: Path, info: dict[str, Any]) -> list[str]:
+def _differing_files(folder: Path, info: dict[str, Any]) -> list[str]:
     """Returns the files that are missing in a folder or do not have the size given in cache.json."""
     files = {name: folder / name for name in schema.contents_of(info)}
     return [n for n, path in files.items() if not path.is_file() or path.stat().st_size != info["files"][n]["size"]]
 
 
-def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bool:
+def _is_already_copied(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bool:
     """Whether the target already has this cache. Raises UserError if it has files that would be lost."""
     if isinstance(goal, Path):
-        refuse_foreign(goal)
+        require_own_target(goal)
     else:
-        refuse_others(goal, (BEGUN, *schema.FILES), lambda url: is_cache(url) or (url / BEGUN).exists())
+        require_known_names(goal, (BEGUN, *schema.FILES), lambda url: is_cache(url) or (url / BEGUN).exists())
     if replace or not (goal / schema.INFO).exists():
         return False
     if (goal / schema.INFO).read_bytes() != raw:
         raise UserError(f"{goal} contains another cache ({schema.INFO} differs); use --replace, or another TARGET")
-    differing = _differing(goal, info)
+    differing = _differing_files(goal, info)
     if differing:
         raise UserError(
             f"{goal} contains this cache, but files are missing or have the wrong size: {', '.join(differing)}; "
@@ -109,7 +109,7 @@ def _is_there(goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> bo
     return True
 
 
-def _into_folder(origin: Path, goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> None:
+def _copy_into_folder(origin: Path, goal: Path, raw: bytes, info: dict[str, Any], replace: bool) -> None:
     with PartialCache(goal, replace) as partial:
         if any(partial.folder(stage).exists() for stage in schema.STAGES):
             raise UserError(
@@ -126,7 +126,7 @@ def _into_folder(origin: Path, goal: Path, raw: bytes, info: dict[str, Any], rep
         partial.install(work)
 
 
-def _into_url(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> None:
+def _copy_into_url(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> None:
     try:
         (goal / BEGUN).write_bytes(b"hspcgan copy\n")
         for name in (schema.INFO, *schema.FILES):  # cache.json first: without it, the other files are not a cache
@@ -148,18 +148,18 @@ def _copy_files(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]) -> N
                     digest.update(block)
                     bar.update(len(block))
             if digest.hexdigest() != stated["sha256"]:
-                _refuse_replaced(origin, raw)
+                _require_unchanged(origin, raw)
                 raise UserError(
                     f"{origin / name} is damaged: sha256 {digest.hexdigest()}, expected {stated['sha256']}; "
                     "copy the cache from another source, or prepare it again"
                 )
             _check_size(goal / name, stated["size"])
-        _refuse_replaced(origin, raw)
+        _require_unchanged(origin, raw)
         (goal / schema.INFO).write_bytes(raw)
         _check_size(goal / schema.INFO, len(raw))
 
 
-def _refuse_replaced(origin: Path, raw: bytes) -> None:
+def _require_unchanged(origin: Path, raw: bytes) -> None:
     if (origin / schema.INFO).read_bytes() != raw:
         raise UserError(f"{origin} was replaced while it was copied; run the same command again")
 

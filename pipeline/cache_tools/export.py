@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder
 from hspcgan.model.common.progress import progress_bar
-from hspcgan.pipeline.cache.partial.ownership import refuse_inside_cache
+from hspcgan.pipeline.cache.partial.ownership import require_outside_cache
 from hspcgan.pipeline.cache.reader import Cache
 
 ROWS = 4096  # captions or phrases in one row group
@@ -25,7 +25,7 @@ def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
     """
     if folder.exists():
         raise UserError(f"{folder} already exists; give another folder, or remove this folder")
-    refuse_inside_cache(folder)
+    require_outside_cache(folder)
     with atomic_folder(folder) as work:
         pq.write_table(cache.samples, work / "samples.parquet")
         pq.write_table(cache.rejects, work / "rejects.parquet")

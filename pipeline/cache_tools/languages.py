@@ -35,7 +35,7 @@ class Languages:
         text = f"{share} are not in the parser's lists; {self.foreign:,} captions consist mostly of such words"
         return f"{text}, such as {self.example[:60]!r}; {FIX}" if self.foreign else text
 
-    def doubt(self) -> str:
+    def warning(self) -> str:
         """Returns a warning for `hspcgan prepare`; "" if under 1 % of the captions consist mostly of unknown words."""
         if 100 * self.foreign < max(1, self.captions):
             return ""
@@ -57,13 +57,13 @@ def languages(cache: Cache) -> Languages | None:
     example = ""
 
     @functools.lru_cache(maxsize=200_000)
-    def lacks(word: str) -> bool:
+    def is_unknown(word: str) -> bool:
         return not _is_known(word, known)
 
     blocks = cache.blocks("captions.parquet", ["text"])
     for text in (text for block in blocks for text in block["text"].to_pylist()):
         own = _WORD.findall(text.lower())
-        absent = sum(map(lacks, own))
+        absent = sum(map(is_unknown, own))
         words, unknown, captions = words + len(own), unknown + absent, captions + 1
         if absent > MOST_UNKNOWN * len(own):
             foreign += 1

@@ -89,7 +89,7 @@ def svg(cache: Cache, row: int) -> str:
     return graph_svg(record["text"], graph)
 
 
-def split_doubts(cache: Cache) -> list[str]:
+def split_warnings(cache: Cache) -> list[str]:
     """Returns a warning for each split with images that are also in train under other keys."""
     return [
         f"{twice:,} of {count:,} {split} images are also in train, as equal files under other keys, so metrics on this "
@@ -116,12 +116,12 @@ def statistics(cache: Cache) -> str:
         f"({counts['empty_graphs'] / max(1, counts['captions']):.2%}); "
         f"{alignment.get('noun_chunk_fallback', 0):,} unique captions fell back to noun chunks",
         *(f"words   {found.line()}" for found in [languages(cache)] if found),
-        *(f"doubles {line}" for line in split_doubts(cache)),
+        *(f"doubles {line}" for line in split_warnings(cache)),
         "",
     ]
     lines += _table(
         ("per caption", "mean", "median", "most", "none"),
-        [_spread(cache, kind) for kind in ("entities", "attributes", "relations")],
+        [_summary_of_counts(cache, kind) for kind in ("entities", "attributes", "relations")],
     )
     merged = cache.phrases.group_by(["kind", "text"]).aggregate([("count", "sum")])  # of several caches read as one
     columns = (merged[name].to_pylist() for name in ("count_sum", "kind", "text"))
@@ -174,7 +174,7 @@ def _example(whys: Counter[str]) -> str:
     return why if len(whys) == 1 else f"{why} (one of {len(whys):,} variants)"
 
 
-def _spread(cache: Cache, kind: str) -> tuple[Any, ...]:
+def _summary_of_counts(cache: Cache, kind: str) -> tuple[Any, ...]:
     sizes = np.array(cache.captions[kind].combine_chunks().value_lengths())
     return kind, f"{sizes.mean():.2f}", int(np.median(sizes)), int(sizes.max()), f"{(sizes == 0).mean():.1%}"
 

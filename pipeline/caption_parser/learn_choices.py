@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from spacy.tokens import Doc
 
-from hspcgan.pipeline.caption_parser.train_spacy import without_held
-from hspcgan.pipeline.caption_parser.trees_from_graphs import readings
+from hspcgan.pipeline.caption_parser.train_spacy import without_held_out
+from hspcgan.pipeline.caption_parser.trees_from_graphs import repaired_docs
 from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
 from hspcgan.pipeline.concepts.concept_types import Relation
@@ -111,9 +111,9 @@ def _head(view: View, n: int) -> str:
 
 def learn(csv: Path, out: Path) -> None:
     """Learns from FACTUAL's training captions, without the held-out ones, and writes `choices.tsv` into `out`."""
-    rows = without_held(read_gold(csv))
+    rows = without_held_out(read_gold(csv))
     found: list[Example] = []
-    for doc, (_, tuples) in zip(readings(load_spacy(), [text for text, _ in rows]), rows, strict=True):
+    for doc, (_, tuples) in zip(repaired_docs(load_spacy(), [text for text, _ in rows]), rows, strict=True):
         found += examples(view_of(doc), tuples)
     out.mkdir(parents=True, exist_ok=True)
     write(found, out / FILE)

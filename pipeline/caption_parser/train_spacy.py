@@ -13,7 +13,7 @@ from spacy.training import Example
 from spacy.util import fix_random_seed, minibatch
 
 from hspcgan.pipeline.caption_parser.long_captions import doc_of, splices, tree_of
-from hspcgan.pipeline.caption_parser.trees_from_graphs import Row, lessons, readings
+from hspcgan.pipeline.caption_parser.trees_from_graphs import Row, best_trees, repaired_docs
 from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
 from hspcgan.pipeline.graphs.files import read_gold
@@ -60,22 +60,22 @@ def learn(csv: Path, out: Path) -> None:
 
     Takes ten minutes on one core. The bytes differ between runs, since sums of floats depend on threads.
     """
-    rows, name = without_held(read_gold(csv)), installed_model()
+    rows, name = without_held_out(read_gold(csv)), installed_model()
     pipelines = [load_spacy(name)]
     for number, how in enumerate(ROUNDS, start=1):
-        found = lessons(pipelines[::-1], rows, how.moves)
+        found = best_trees(pipelines[::-1], rows, how.moves)
         exact = [lesson.doc for lesson in found if lesson.exact]
         log.info(f"  round {number}: {len(exact)} of {len(rows)} captions have a tree that gives the gold graph")
         docs = [lesson.doc for lesson in found if lesson.score >= how.worth]
         docs += [doc_of(tree, exact[0]) for tree in splices([tree_of(doc) for doc in exact], how.splices, SEED)]
         docs += toy_birds(pipelines[0], how.toys)
-        pipelines.append(trained(load_spacy(name), docs, how))
-    nlp = averaged(pipelines, SHARES)
+        pipelines.append(train_pipeline(load_spacy(name), docs, how))
+    nlp = average_weights(pipelines, SHARES)
     facts = {"model": f"en_core_web_sm {nlp.meta['version']}", "data": f"FACTUAL's train.csv, {len(rows)} captions"}
     spacy_caption_weights.save(nlp, out, facts)
 
 
-def without_held(rows: Sequence[Row]) -> list[Row]:
+def without_held_out(rows: Sequence[Row]) -> list[Row]:
     """Returns the rows for training: omits the HELD_LONG longest captions and HELD_DRAWN random others.
 
     Duplicates of these captions are omitted too. Captions are sorted by number of words, then alphabetically.
@@ -90,10 +90,10 @@ def toy_birds(nlp: Any, count: int) -> list[Doc]:
     """Returns toy-bird captions parsed by `nlp`; training on them preserves the parsing of lists and full sentences."""
     scenes = (scene for scene in sample_scenes(count, SEED) if scene.split == "train")
     texts = dict.fromkeys(caption.text for scene in scenes for caption in captions(scene))
-    return list(readings(nlp, list(texts)[:count]))
+    return list(repaired_docs(nlp, list(texts)[:count]))
 
 
-def trained(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
+def train_pipeline(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
     """Trains a spaCy pipeline on the tags and trees of the Docs, and returns it; other components are unchanged."""
     fix_random_seed(SEED)
     shuffled = random.Random(SEED)
@@ -111,7 +111,7 @@ def trained(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
     return nlp
 
 
-def averaged(pipelines: Sequence[Any], shares: Sequence[float]) -> Any:
+def average_weights(pipelines: Sequence[Any], shares: Sequence[float]) -> Any:
     """Sets the weights of the last pipeline to the weighted mean over all pipelines, and returns it."""
     for same in zip(*map(spacy_caption_weights.params, pipelines), strict=True):
         mean = sum(share * layer.get_param(name) for share, (_, layer, name) in zip(shares, same, strict=True))

@@ -32,7 +32,7 @@ WORDS = WordNet()
 
 
 @dataclass(frozen=True)
-class Lesson:
+class ScoredTree:
     """A caption with a tree, the SPICE F1 of its tuples (0 … 1), and whether they equal the gold tuples."""
 
     doc: Doc
@@ -40,7 +40,7 @@ class Lesson:
     exact: bool
 
 
-def lessons(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> list[Lesson]:
+def best_trees(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> list[ScoredTree]:
     """Returns the best lesson for each caption, in order; captions in which a rule merged words are omitted.
 
     Args:
@@ -48,18 +48,18 @@ def lessons(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> list[L
         rows: (caption, gold tuples).
         moves: Maximum number of attachments in which a tree differs from a parse.
     """
-    best: dict[int, Lesson] = {}
+    best: dict[int, ScoredTree] = {}
     for nlp in pipelines:
         left = [n for n in range(len(rows)) if n not in best or not best[n].exact]
-        docs = readings(nlp, [rows[n][0] for n in left])
+        docs = repaired_docs(nlp, [rows[n][0] for n in left])
         for n, doc in tqdm(zip(left, docs, strict=True), "trees", len(left), disable=None):
             if len(doc) == len(nlp.make_doc(doc.text)):
-                lesson = improved(doc, WORDS.graph(rows[n][1]), moves)
+                lesson = improve_tree(doc, WORDS.graph(rows[n][1]), moves)
                 best[n] = max(best.get(n, lesson), lesson, key=_rank)
     return [best[n] for n in sorted(best)]
 
 
-def readings(nlp: Any, texts: Sequence[str]) -> Iterator[Doc]:
+def repaired_docs(nlp: Any, texts: Sequence[str]) -> Iterator[Doc]:
     """Yields the Docs of a pipeline after all repair rules: the trees from which concepts are extracted."""
     known = Vocabulary.of(nlp)
     for start in range(0, len(texts), BATCH):
@@ -67,28 +67,28 @@ def readings(nlp: Any, texts: Sequence[str]) -> Iterator[Doc]:
             yield repair(doc, known)[0]
 
 
-def improved(doc: Doc, gold: Graph, moves: int) -> Lesson:
+def improve_tree(doc: Doc, gold: Graph, moves: int) -> ScoredTree:
     """Improves a tree by up to `moves` changes of attachment; each step takes the best single change."""
-    best = judged(doc, gold)
+    best = score_tree(doc, gold)
     for _ in range(moves):
         if not best.exact:
-            found = (judged(moved(best.doc, move), gold) for move in variants(best.doc))
+            found = (score_tree(move_word(best.doc, move), gold) for move in variants(best.doc))
             best = max((best, *found), key=_rank)
     return best
 
 
-def _rank(lesson: Lesson) -> tuple[float, bool]:
+def _rank(lesson: ScoredTree) -> tuple[float, bool]:
     return lesson.score, lesson.exact
 
 
-def judged(doc: Doc, gold: Graph) -> Lesson:
+def score_tree(doc: Doc, gold: Graph) -> ScoredTree:
     """Scores a tree by the tuples that the rules derive from it."""
     tokens = to_ud(ParseEdit.of_doc(doc), doc)
     graph = WORDS.graph(tuples(with_graph(concepts_from_tokens(tokens), doc, tokens), tokens))
-    return Lesson(doc, spice(graph, gold, WORDS), graph == gold)
+    return ScoredTree(doc, spice(graph, gold, WORDS), graph == gold)
 
 
-def moved(doc: Doc, move: Move) -> Doc:
+def move_word(doc: Doc, move: Move) -> Doc:
     """Returns a copy of a Doc with a word moved to another head; a conjunct is moved with its conjunction."""
     i, head, label = move
     edit = ParseEdit.of_doc(doc)

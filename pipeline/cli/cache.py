@@ -97,7 +97,7 @@ def validate(cache: Path) -> None:
     from hspcgan.model.common.progress import bytes_bar
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.cache.validate import validate as check
-    from hspcgan.pipeline.cache_tools.show import split_doubts
+    from hspcgan.pipeline.cache_tools.show import split_warnings
 
     size = sum(file.stat().st_size for file in cache.glob("*") if file.is_file())
     try:
@@ -107,7 +107,7 @@ def validate(cache: Path) -> None:
         if (cache / "cache.json").exists():
             raise CheckFailedError(str(error)) from error
         raise
-    echo("\n".join([f"{cache} is valid.", *split_doubts(Cache(cache))]))
+    echo("\n".join([f"{cache} is valid.", *split_warnings(Cache(cache))]))
 
 
 @click.command()

@@ -140,7 +140,7 @@ def _fetched_weights() -> Iterator[Finding]:
             name,
             False,
             f"absent ({(WEIGHTS / one.place).absolute()}{problem})",
-            f"for {one.needed_by}: hspcgan models fetch {name}{_by_hand(name)}",
+            f"for {one.needed_by}: hspcgan models fetch {name}{_manual_download_hint(name)}",
         )
 
 
@@ -164,7 +164,7 @@ def _found(name: str, place: Path) -> tuple[Path | None, str]:
     return next((path for path in places if path.is_file()), None), ""
 
 
-def _by_hand(name: str) -> str:
+def _manual_download_hint(name: str) -> str:
     """Returns how to get a CLIP file on a machine without a network: its URL and sha256."""
     if not name.startswith("ViT"):
         return ""

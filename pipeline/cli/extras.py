@@ -32,12 +32,12 @@ def by_extra() -> dict[str, list[str]]:
 
 def extra_of(module: str) -> str | None:
     """Returns the extra that installs a module, such as "evaluate" for "cleanfid"; None if no extra does."""
-    wanted = _normal(DISTRIBUTIONS.get(module, module))
+    wanted = _normalized_name(DISTRIBUTIONS.get(module, module))
     for extra, names in by_extra().items():
-        if extra and wanted in map(_normal, names):
+        if extra and wanted in map(_normalized_name, names):
             return extra
     return None
 
 
-def _normal(name: str) -> str:
+def _normalized_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -52,7 +52,7 @@ class RootGroup(click.Group):
         """Runs the command line; in standalone mode (a terminal) the process exits here."""
         prepare_streams()
         threading.excepthook = report_thread
-        with logs.attached():
+        with logs.log_to_stderr():
             try:
                 return super().main(*args, standalone_mode=standalone_mode, **extra)  # type: ignore[call-overload]
             except Exception as error:

@@ -60,7 +60,7 @@ HANDLER = ErrorStreamHandler()
 
 
 @contextmanager
-def attached() -> Iterator[None]:
+def log_to_stderr() -> Iterator[None]:
     """In the `with` block, writes records from level INFO to standard error as text; nested calls have no effect."""
     if HANDLER in ROOT.handlers:
         yield

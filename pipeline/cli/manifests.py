@@ -42,12 +42,12 @@ def manifests(name: str | None, out: Path | None, force: bool) -> None:
     if out is not None:
         if name is None:
             raise click.UsageError("--out copies one manifest: give its NAME")
-        shipped.copied(name, out, force)
+        shipped.copy_shipped(name, out, force)
         echo(f"{out}: a copy of {name}; next: hspcgan prepare {out}")
     elif name in shipped_manifests():
         echo(shipped_path(str(name)).read_text(encoding="utf-8").rstrip("\n"))
     else:
-        rows = list(shipped.described(name or ""))
+        rows = list(shipped.list_shipped(name or ""))
         if not rows:
             shipped_path(str(name))  # raises, with the closest name
         width = max(len(row) for row, _ in rows)

@@ -12,7 +12,7 @@ from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
 from hspcgan.pipeline.cli.group import RootGroup
 from hspcgan.pipeline.cli.manifests import keys, manifests
-from hspcgan.pipeline.cli.signals import ended_by_signals
+from hspcgan.pipeline.cli.signals import exit_on_signals
 from hspcgan.pipeline.stages.executors import ENGINES
 
 FOR_JSONL, FOR_MANIFEST = ("annotator", "model", "batch_size", "processes"), ("override", "rebuild", "engine")
@@ -81,7 +81,7 @@ def ingest(manifest: str, override: tuple[str, ...], **options: Any) -> None:
     _prepare(manifest, override, "ingest", only=True, **options)
 
 
-def _refuse_given(names: Sequence[str], where: str) -> None:
+def _reject_options(names: Sequence[str], where: str) -> None:
     """Raises UsageError for options that would be ignored."""
     source = click.get_current_context().get_parameter_source
     given = [f"--{name.replace('_', '-')}" for name in names if source(name) is not ParameterSource.DEFAULT]
@@ -129,10 +129,12 @@ def parse(
     if (manifest is None) == (jsonl is None):
         raise click.UsageError("give either a MANIFEST or --jsonl IN OUT")
     if jsonl is None:
-        _refuse_given(FOR_JSONL, "only for --jsonl; for a MANIFEST set its keys, such as -o parse.annotator=spacy")
+        _reject_options(FOR_JSONL, "only for --jsonl; for a MANIFEST set its keys, such as -o parse.annotator=spacy")
         _prepare(str(manifest), override, "parse", only=True, **options)
         return
-    _refuse_given(FOR_MANIFEST, "only for a MANIFEST; for --jsonl give --annotator, --model, --batch-size, --processes")
+    _reject_options(
+        FOR_MANIFEST, "only for a MANIFEST; for --jsonl give --annotator, --model, --batch-size, --processes"
+    )
     from hspcgan.pipeline.concepts import ParseConfig
     from hspcgan.pipeline.graphs.parse_file import check, parse_file
 
@@ -143,7 +145,7 @@ def parse(
         check(source, target, config)
         echo(f"{source} → {target}, {annotator}. Dry run: nothing is written.")
         return
-    with ended_by_signals():
+    with exit_on_signals():
         outcome = parse_file(source, target, config)
     echo(f"{counted(outcome.captions, 'caption')}, {outcome.empty:,} with an empty graph → {target}")
     if outcome.rejects:

@@ -12,7 +12,7 @@ from typing import Any
 REPEAT_AFTER = 0.05  # seconds; by then the callback that lost the exception has usually returned
 
 
-class _Ended(SystemExit):
+class _EndedBySignal(SystemExit):
     """Raised in the main thread by the signal `number`."""
 
     def __init__(self, number: int) -> None:
@@ -21,7 +21,7 @@ class _Ended(SystemExit):
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
+def exit_on_signals() -> Iterator[None]:
     """
     In the `with` block, SIGTERM and SIGHUP end the process with exit codes 143 and 129, after every `finally`.
 
@@ -33,7 +33,7 @@ def ended_by_signals() -> Iterator[None]:
     report = sys.unraisablehook
 
     def repeat(dropped: Any) -> None:
-        if not isinstance(dropped.exc_value, _Ended):
+        if not isinstance(dropped.exc_value, _EndedBySignal):
             report(dropped)
             return
         main, number = threading.main_thread().ident, dropped.exc_value.number
@@ -55,4 +55,4 @@ def ended_by_signals() -> Iterator[None]:
 def _end(number: int, frame: FrameType | None) -> None:
     for worker in multiprocessing.active_children():
         worker.terminate()
-    raise _Ended(number)
+    raise _EndedBySignal(number)

@@ -50,8 +50,8 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
                     outcome.empty += not graphs[caption]
                     row = {"caption": caption, "tuples": graphs[caption]}
                     out.write(json.dumps(row, ensure_ascii=False) + "\n")
-        _refuse_none(source, outcome)
-    _write_rejects(_refused(target), outcome.rejects)
+        _require_captions(source, outcome)
+    _write_rejects(_rejects_path(target), outcome.rejects)
     return outcome
 
 
@@ -67,11 +67,11 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     if _is_open_file(target):
         raise UserError(f"{target} is already open and would be replaced; give another file for OUT")
     target = behind_links(target)
-    if behind_links(source) in (target, _refused(target)):
+    if behind_links(source) in (target, _rejects_path(target)):
         raise UserError(f"{source} would be overwritten by {target.name} or its rejects; give another file for OUT")
     if source.is_dir() or not source.exists():
         raise UserError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
-    _refuse_gzip(source)
+    _require_uncompressed(source)
     if target.is_dir():
         raise UserError(f"{target} is a folder; give a file for OUT, such as {target / 'graphs.jsonl'}")
     if target.exists() and not target.is_file():
@@ -80,21 +80,21 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     _parser(config)
 
 
-def _refuse_gzip(source: Path) -> None:
+def _require_uncompressed(source: Path) -> None:
     if source.is_file():  # a pipe can be read only once
         with open(source, "rb") as file:
             if file.read(2) == b"\x1f\x8b":
                 raise UserError(f"{source} is compressed with gzip; unpack it with gunzip, or give <(zcat {source})")
 
 
-def _refuse_none(source: Path, outcome: Outcome) -> None:
+def _require_captions(source: Path, outcome: Outcome) -> None:
     if outcome.rejects and not outcome.captions:
         first = outcome.rejects[0]
         raise UserError(f"{source}: no usable caption in {len(outcome.rejects):,} lines; "
                          f"line {first['line']}: {first['why']}")  # fmt: skip
 
 
-def _refused(target: Path) -> Path:
+def _rejects_path(target: Path) -> Path:
     return target.with_name(target.name + ".rejects.jsonl")
 
 

@@ -80,7 +80,7 @@ class WordNet:
                 return found | self.synsets[word.removesuffix(end) + new]
         return found
 
-    def alike(self, one: Sequence[str], other: Sequence[str]) -> bool:
+    def are_synonymous(self, one: Sequence[str], other: Sequence[str]) -> bool:
         """Whether each pair of words in two propositions is equal or has a common synset."""
         same = (a == b or not self.senses(a).isdisjoint(self.senses(b)) for a, b in zip(one, other, strict=False))
         return len(one) == len(other) and all(same)
@@ -114,23 +114,27 @@ def propositions(graph: Graph) -> list[tuple[str, ...]]:
 
 def spice(predicted: Graph, gold: Graph, wordnet: WordNet) -> float:
     """Returns F1 over propositions, 0 … 1; each is matched at most once, equal ones before synonymous ones."""
-    ours, theirs = _distinct(propositions(predicted), wordnet), _distinct(propositions(gold), wordnet)
+    ours, theirs = _without_synonyms(propositions(predicted), wordnet), _without_synonyms(propositions(gold), wordnet)
     equal = set(ours) & set(theirs)
     left = [p for p in theirs if p not in equal]
     hits = len(equal)
     for proposition in ours:
-        match = next((p for p in left if wordnet.alike(proposition, p)), None) if proposition not in equal else None
+        match = (
+            next((p for p in left if wordnet.are_synonymous(proposition, p)), None)
+            if proposition not in equal
+            else None
+        )
         if match:
             left.remove(match)
             hits += 1
     return 2 * hits / (len(ours) + len(theirs)) if hits else 0.0
 
 
-def _distinct(found: list[tuple[str, ...]], wordnet: WordNet) -> list[tuple[str, ...]]:
+def _without_synonyms(found: list[tuple[str, ...]], wordnet: WordNet) -> list[tuple[str, ...]]:
     """Drops propositions that differ from an earlier proposition only by synonyms."""
     kept: list[tuple[str, ...]] = []
     for proposition in found:
-        if not any(wordnet.alike(proposition, other) for other in kept):
+        if not any(wordnet.are_synonymous(proposition, other) for other in kept):
             kept.append(proposition)
     return kept
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_whole
 from hspcgan.model.common.validation import problems
-from hspcgan.pipeline.manifest.files import OVERRIDE, reference, refuse, resolved
-from hspcgan.pipeline.manifest.sections import disagreements
+from hspcgan.pipeline.manifest.files import OVERRIDE, manifest_argument, raise_problems, resolve_manifest
+from hspcgan.pipeline.manifest.sections import section_conflicts
 from hspcgan.pipeline.manifest.weights import shipped_weights, weights_path
 
 __all__ = ["ClipChoice", "Manifest", "load_manifest", "shipped_weights", "weights_path"]
@@ -71,7 +71,7 @@ class Manifest:
         try:
             return model.model_validate(self.raw.get(key) or {})
         except ValidationError as error:
-            refuse(self._by_source(problems(error, model, key)))
+            raise_problems(self._by_source(problems(error, model, key)))
             raise
 
     def problems(self, models: Mapping[str, type[BaseModel]]) -> dict[str, list[str]]:
@@ -84,7 +84,7 @@ class Manifest:
                     sections[key] = model.model_validate(self.raw[key] or {})
                 except ValidationError as error:
                     found += problems(error, model, key)
-        return self._by_source([*found, *disagreements(sections)])
+        return self._by_source([*found, *section_conflicts(sections)])
 
     def _by_source(self, found: Iterator[tuple[str, str]] | Sequence[tuple[str, str]]) -> dict[str, list[str]]:
         by_source: dict[str, list[str]] = {}
@@ -106,7 +106,7 @@ class Manifest:
     @property
     def ref(self) -> str:
         """The argument by which commands accept this manifest: its name if it is shipped, otherwise its path."""
-        return reference(self.path)
+        return manifest_argument(self.path)
 
     def fingerprint(self, *keys: str) -> str:
         """Returns the sha256 of the values of the given top-level keys, as sorted JSON."""
@@ -131,13 +131,13 @@ def load_manifest(
     Raises ManifestError with all problems: a file that is missing or not YAML, keys that are unknown, repeated or
     wrong, an override that is not KEY=VALUE.
     """
-    found = resolved(name_or_path, overrides)
+    found = resolve_manifest(name_or_path, overrides)
     given = tuple(override.partition("=")[0] for override in overrides)
     manifest = Manifest(found.raw["name"], found.raw, found.path, given, tuple(found.layers))
     wrong = {source: list(lines) for source, lines in found.problems.items()}
     for source, lines in manifest.problems(models or {}).items():
         wrong.setdefault(source, []).extend(lines)
-    refuse(wrong)
+    raise_problems(wrong)
     return manifest
 
 

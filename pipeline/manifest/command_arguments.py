@@ -27,7 +27,7 @@ def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
         resolved = place / "manifest.yaml"
         if not resolved.is_file():
             raise UsageError(
-                f"MANIFEST {argument} is {_kind(place)}; expected a YAML file, the name of a shipped manifest "
+                f"MANIFEST {argument} is {_folder_kind(place)}; expected a YAML file, the name of a shipped manifest "
                 "(`hspcgan manifests` lists them), or a run folder"
             )
         log.info(f"{argument} is a run folder; its manifest is {resolved}")
@@ -57,7 +57,7 @@ def cache_folders(argument: str | Path) -> tuple[Path, ...]:
     place = Path(argument)
     if (place / "cache.json").exists():
         return (place,)
-    return _named(place, "cache", "CACHE")
+    return _existing_folders(place, "cache", "CACHE")
 
 
 def run_folder(argument: str | Path) -> Path:
@@ -68,10 +68,10 @@ def run_folder(argument: str | Path) -> Path:
     place = Path(argument)
     if (place / "manifest.yaml").exists() or (place / "evaluation").is_dir():
         return place
-    return _named(place, "run", "RUN")[0]
+    return _existing_folders(place, "run", "RUN")[0]
 
 
-def _named(place: Path, key: str, what: str) -> tuple[Path, ...]:
+def _existing_folders(place: Path, key: str, what: str) -> tuple[Path, ...]:
     """Returns the existing folders that `key` lists in a manifest; `place` is the manifest or a run folder."""
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.manifest.files import shipped_manifests
@@ -80,7 +80,7 @@ def _named(place: Path, key: str, what: str) -> tuple[Path, ...]:
     hint = f"`hspcgan {made} MANIFEST` creates it in the folder `{key}:` of MANIFEST"
     source = place / "manifest.yaml" if place.is_dir() else place
     if place.is_dir() and not source.is_file():
-        raise UsageError(f"{what} {place} is {_kind(place)}; {hint}")
+        raise UsageError(f"{what} {place} is {_folder_kind(place)}; {hint}")
     if not source.is_file() and str(place) not in shipped_manifests():
         raise UserError(f"{what} {place} does not exist; {hint}")
     if source.is_file() and source.suffix not in (".yaml", ".yml"):
@@ -98,7 +98,7 @@ def _named(place: Path, key: str, what: str) -> tuple[Path, ...]:
     return folders
 
 
-def _kind(folder: Path) -> str:
+def _folder_kind(folder: Path) -> str:
     """Returns a description of a folder for messages, such as "a run folder"."""
     for marker, kind in (("cache.json", "a cache"), ("manifest.yaml", "a run folder"), ("model.json", "a checkpoint")):
         if (folder / marker).is_file():

@@ -15,10 +15,10 @@ from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
 KEYS = ("name", "description", "base", "cache", "run",
         "data", "parse", "encode", "taps", "model", "train", "evaluate", "bench", "study")  # fmt: skip
 SECTIONS = KEYS[5:]
-OWN = ("name", "description", "run")
+NOT_INHERITED = ("name", "description", "run")
 """Keys that a manifest does not inherit from its base, since they identify it. All other keys are inherited."""
 
-LOCAL = {
+LOCAL_ONLY = {
     "cache": "the cache is mapped into memory; give a local folder, and use `hspcgan copy` for the URL",
     "run": "a run writes its checkpoints and logs in place; give a local folder",
 }
@@ -39,7 +39,7 @@ class Resolved:
     problems: dict[str, list[str]] = field(default_factory=dict)  # by the file, or OVERRIDE, that contains them
 
 
-def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
+def resolve_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
     """
     Reads the manifest with a name or path, merges its keys over those of its bases, and applies overrides.
 
@@ -53,7 +53,7 @@ def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
         if number < len(layers) - 1:
             base, text = layers[number + 1]
             raw.setdefault("cache", f"runs/{text.get('name', base.stem)}/cache")
-            raw = {key: value for key, value in raw.items() if key not in OWN}
+            raw = {key: value for key, value in raw.items() if key not in NOT_INHERITED}
         raw = _merged(raw, {key: value for key, value in own.items() if key != "base"})
     before = set(_key_problems(raw))
     for override in overrides:
@@ -63,15 +63,15 @@ def resolved(name_or_path: str, overrides: Sequence[str] = ()) -> Resolved:
         wrong.append("base cannot be set by an override; set it in a manifest")
     if wrong:
         problems[OVERRIDE] = wrong
-    raw.setdefault("name", reference(path) if _is_shipped(path) else path.stem)
-    for key in LOCAL:
+    raw.setdefault("name", manifest_argument(path) if _is_shipped(path) else path.stem)
+    for key in LOCAL_ONLY:
         raw.setdefault(key, f"runs/{raw['name']}/{key}")
         if isinstance(raw[key], str):
             raw[key] = os.path.expanduser(raw[key])
     return Resolved(path, raw, layers, problems)
 
 
-def refuse(problems: dict[str, list[str]]) -> None:
+def raise_problems(problems: dict[str, list[str]]) -> None:
     """Raises ManifestError with all problems, grouped by file, if there are any."""
     if problems:
         text = "\n".join("\n  ".join([f"{source}:", *lines]) for source, lines in problems.items())
@@ -81,10 +81,10 @@ def refuse(problems: dict[str, list[str]]) -> None:
 
 def shipped_manifests() -> list[str]:
     """Returns the names of the shipped manifests, which `load_manifest` accepts instead of a path ("toybirds")."""
-    return sorted(map(reference, shipped_folder().rglob("*.yaml")))
+    return sorted(map(manifest_argument, shipped_folder().rglob("*.yaml")))
 
 
-def reference(path: Path) -> str:
+def manifest_argument(path: Path) -> str:
     """Returns the argument for a manifest: its name if it is shipped ("paper/cub/table2_base_32"), else its path."""
     return path.relative_to(shipped_folder()).with_suffix("").as_posix() if _is_shipped(path) else str(path)
 
@@ -139,7 +139,7 @@ def own_keys(path: Path) -> dict[str, Any]:
     """Returns the keys that a file contains, without those of its bases. Raises ManifestError if any are wrong."""
     raw, repeated = _read(path)
     wrong = [*repeated, *_key_problems(raw)]
-    refuse({str(path): wrong} if wrong else {})
+    raise_problems({str(path): wrong} if wrong else {})
     return raw
 
 
@@ -177,7 +177,7 @@ def _key_problems(raw: dict[str, Any]) -> list[str]:
     ]
     places = [
         f"{key} is the URL {raw[key]}: {why}"
-        for key, why in LOCAL.items()
+        for key, why in LOCAL_ONLY.items()
         if any("://" in folder for folder in _folders(raw.get(key)))
     ]
     places += [
@@ -217,6 +217,6 @@ def _override(raw: dict[str, Any], override: str) -> None:
             raise ManifestError(f"override {quoted(override)}: {parent} has a value, so it cannot have keys")
     try:
         several = key == "cache" and value.startswith("[")
-        place[last] = (value or None) if key in LOCAL and not several else parse(value)[0]
+        place[last] = (value or None) if key in LOCAL_ONLY and not several else parse(value)[0]
     except YamlTextError as error:
         raise ManifestError(f"override {quoted(override)}: the value is not YAML: {error}") from error

@@ -10,13 +10,13 @@ from pydantic import BaseModel
 
 from hspcgan.model.common.errors import UsageError
 from hspcgan.model.common.validation import suggest
-from hspcgan.pipeline.manifest.files import KEYS, OWN
+from hspcgan.pipeline.manifest.files import KEYS, NOT_INHERITED
 
 TOP = {
     "name": "Name of the manifest; by default the name of its file.",
     "description": "One-line description, shown by `hspcgan manifests`.",
     "base": "Another manifest (a path relative to this file, or a shipped name). All of its keys are inherited, except "
-    f"{', '.join(OWN)}; the keys of this file override them.",
+    f"{', '.join(NOT_INHERITED)}; the keys of this file override them.",
     "cache": "Folder of the cache; by default runs/NAME/cache. Train, evaluate and stats read a list of folders as one "
     "cache.",
     "run": "Folder of the training run; by default runs/NAME/run.",

@@ -22,7 +22,7 @@ def section_models() -> dict[str, type[BaseModel]]:
     return {name: found[name].load() for name in SECTIONS}
 
 
-def disagreements(sections: Mapping[str, BaseModel]) -> Iterator[tuple[str, str]]:
+def section_conflicts(sections: Mapping[str, BaseModel]) -> Iterator[tuple[str, str]]:
     """Yields the dotted key and the problem of each conflict between sections."""
     data, model = sections.get("data"), sections.get("model")
     if data and model and data.image_size != model.image_size:  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ SCHEMA = "schema.json"
 SCHEMA_LINE = re.compile(r"^# yaml-language-server: \$schema=.*$", re.MULTILINE)
 
 
-def described(prefix: str = "") -> Iterator[tuple[str, str]]:
+def list_shipped(prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yields names and descriptions of the shipped manifests whose names start with `prefix`.
 
     Those for rows of the paper's tables are summarised by folder unless the prefix starts with "paper".
@@ -28,7 +28,7 @@ def described(prefix: str = "") -> Iterator[tuple[str, str]]:
             yield f"{folder}/…", f"{count} rows of the paper's tables; `hspcgan manifests {folder}` lists them"
 
 
-def copied(name: str, target: Path, force: bool = False) -> None:
+def copy_shipped(name: str, target: Path, force: bool = False) -> None:
     """Copies a shipped manifest to `target`, and changes its `base` so that it is also found from the new folder.
 
     Raises UsageError for an unknown name, and if the file already exists and `force` is not given.

@@ -53,13 +53,13 @@ class Dataset(Protocol):
         """Returns a sha256 of names, captions and the `image_state` of images; every run compares it."""
 
 
-def quoted(value: object) -> str:
+def short_repr(value: object) -> str:
     """Shortens a value to 60 characters for a message, since a cell may contain a long text or an image."""
     shown = repr(value[:100] if isinstance(value, str | bytes) else value)
     return shown if len(shown) <= 62 else f"{shown[:60]} …"
 
 
-def show_folders(*folders: Path) -> str:
+def list_folders(*folders: Path) -> str:
     """Lists the first eight names in each folder, for a message about a wrong layout."""
     shown = []
     for folder in folders:
@@ -70,7 +70,7 @@ def show_folders(*folders: Path) -> str:
     return "; ".join(shown) or "nothing"
 
 
-def refuse_duplicates(entries: Sequence[Entry], fix: str = "rename or remove all but one of each") -> None:
+def require_unique_keys(entries: Sequence[Entry], fix: str = "rename or remove all but one of each") -> None:
     """Raises UserError if several entries share a key; lists these keys with their files and the `fix`."""
     counts = Counter(entry.key for entry in entries)
     twice = [key for key, count in counts.items() if count > 1]

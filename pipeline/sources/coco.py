@@ -10,10 +10,10 @@ from typing import Any
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import UnfitFileError, read_bytes, read_json
-from hspcgan.pipeline.sources.base import Entry, Item, quoted, refuse_duplicates, show_folders
+from hspcgan.pipeline.sources.base import Entry, Item, list_folders, require_unique_keys, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
-from hspcgan.pipeline.sources.split import Pictures, split_by_picture
+from hspcgan.pipeline.sources.split import ImageStates, split_by_image
 
 WORDS = {int: "a whole number", str: "a string", object: "any value"}
 MAX_ANNOTATIONS = 2**31
@@ -32,7 +32,7 @@ class CocoSource:
 
     def __init__(self, path: Path, test_fraction: float, year: int | None) -> None:
         self.root, self.fraction = path, test_fraction
-        self._pictures = Pictures()
+        self._pictures = ImageStates()
         self._parts = self._find(year)
 
     def _find(self, year: int | None) -> list[tuple[str, Path, Path]]:
@@ -50,19 +50,19 @@ class CocoSource:
             )
         chosen = [(match, path) for match, path in matches if year is None or int(match[2]) == year]
         if not chosen:
-            raise UserError(self._wrong_tree(f"annotations/captions_{{train,val}}{year or 'YEAR'}.json"))
+            raise UserError(self._layout_error(f"annotations/captions_{{train,val}}{year or 'YEAR'}.json"))
         parts = []
         for match, path in chosen:
             name = match[1] + match[2]
             folders = [self.root / "images" / name, self.root / name]
             folder = next((folder for folder in folders if folder.is_dir()), None)
             if folder is None:
-                raise UserError(self._wrong_tree(f"images/{name}/ or {name}/ for {path.name}"))
+                raise UserError(self._layout_error(f"images/{name}/ or {name}/ for {path.name}"))
             parts.append(("test" if match[1] == "val" else "train", path, folder))
         return parts
 
-    def _wrong_tree(self, missing: str) -> str:
-        found = show_folders(self.root, self.root / "annotations", self.root / "images")
+    def _layout_error(self, missing: str) -> str:
+        found = list_folders(self.root, self.root / "annotations", self.root / "images")
         return (
             f"not COCO's tree: no {missing}; found {found}; expected PATH/annotations/"
             "captions_{train,val}YEAR.json and PATH/images/{train,val}YEAR/*.jpg; set data.path to that PATH"
@@ -76,8 +76,8 @@ class CocoSource:
 
     def entries(self) -> Sequence[Entry]:
         images, orphans = self._listed
-        refuse_duplicates(images)
-        split = split_by_picture(images, self.fraction, lambda entry: self._pictures.identity(entry.ref.image))
+        require_unique_keys(images)
+        split = split_by_image(images, self.fraction, lambda entry: self._pictures.identity(entry.ref.image))
         return split + orphans
 
     def read(self, entry: Entry) -> Item:
@@ -107,7 +107,7 @@ class CocoSource:
 def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple[list[Entry], list[Entry]]:
     """Returns two lists for an annotation file: entries of images, by key, and entries of captions without an image."""
     content = _load(annotations)
-    _refuse_repeated(annotations, content["images"])
+    _require_unique_ids(annotations, content["images"])
     captions: dict[Any, list[object]] = {image["id"]: [] for image in content["images"]}
     orphans = []
     for row in sorted(content["annotations"], key=lambda row: row["id"]):
@@ -130,7 +130,7 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
         record = _Record(
             folder / name if inside else None,
             tuple(captions[image["id"]]),
-            None if inside else f"file_name is not inside {folder.name}/: {quoted(str(name))}",
+            None if inside else f"file_name is not inside {folder.name}/: {short_repr(str(name))}",
         )
         where = (folder.relative_to(root) / name).as_posix() if inside else f"{annotations.name}: image {image['id']}"
         key = name.with_suffix("").as_posix() if name.name else f"image {image['id']}"
@@ -138,7 +138,7 @@ def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple
     return sorted(entries, key=lambda entry: entry.key), orphans
 
 
-def _refuse_repeated(path: Path, images: list[dict]) -> None:
+def _require_unique_ids(path: Path, images: list[dict]) -> None:
     """Raises UserError if several images have the same id, since their annotations would be ambiguous."""
     names: dict[int, list[str]] = {}
     for image in images:
@@ -174,5 +174,5 @@ def _load(path: Path) -> dict:
             ]
             if bad:
                 wanted = ", ".join(f"{name} ({WORDS[fields[name]]})" for name in bad)
-                raise UserError(f"{path}: {part}[{index}] lacks {wanted}; got {quoted(row)}")
+                raise UserError(f"{path}: {part}[{index}] lacks {wanted}; got {short_repr(row)}")
     return content

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import read_bytes, read_text
-from hspcgan.pipeline.sources.base import Box, Entry, Item, quoted, refuse_duplicates, show_folders
+from hspcgan.pipeline.sources.base import Box, Entry, Item, list_folders, require_unique_keys, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
 
@@ -47,42 +47,44 @@ class CubSource:
         self.root, self.split = path, split
         home = next((h for h in (self.root / "CUB_200_2011", self.root) if (h / "images.txt").is_file()), None)
         if home is None:
-            raise UserError(self._wrong_tree("CUB_200_2011/images.txt"))
+            raise UserError(self._layout_error("CUB_200_2011/images.txt"))
         self.home = home
         for name in ("bounding_boxes.txt", "images"):
             if not (home / name).exists():
-                raise UserError(self._wrong_tree(f"{home.name}/{name}"))
-        self.texts = self._beside("text_c10", "text")
+                raise UserError(self._layout_error(f"{home.name}/{name}"))
+        self.texts = self._find_part("text_c10", "text")
         wanted = "testclasses.txt" if self.split == "classes" else "train_test_split.txt"
-        self.split_file = self._beside(wanted)
+        self.split_file = self._find_part(wanted)
 
-    def _beside(self, *names: str) -> Path:
+    def _find_part(self, *names: str) -> Path:
         places = (self.root, self.home, self.root / "cvpr2016_cub")
         found = next((place / name for name in names for place in places if (place / name).exists()), None)
         if found is not None:
             return found
-        missing = self._wrong_tree(" or ".join(names))
+        missing = self._layout_error(" or ".join(names))
         if names == ("testclasses.txt",):
             missing += "; or set data.split: images to use CUB's own split, in which every class occurs in training"
         raise UserError(missing)
 
-    def _wrong_tree(self, missing: str) -> str:
-        found = show_folders(self.root, self.root / "CUB_200_2011")
+    def _layout_error(self, missing: str) -> str:
+        found = list_folders(self.root, self.root / "CUB_200_2011")
         return f"not CUB's tree: no {missing}; found {found}; expected {_EXPECTED}; set data.path to that PATH"
 
     def entries(self) -> Sequence[Entry]:
-        boxes = {number: self._box(number, rest) for number, rest in _numbered(self.home / "bounding_boxes.txt")}
+        boxes = {
+            number: self._box(number, rest) for number, rest in _split_numbered_lines(self.home / "bounding_boxes.txt")
+        }
         lines = read_text(self.split_file).split()
         if self.split == "classes":
             test_classes, trained = set(lines), {}
         else:
-            test_classes, trained = set(), dict(_numbered(self.split_file))
+            test_classes, trained = set(), dict(_split_numbered_lines(self.split_file))
         entries = []
-        for number, name in _numbered(self.home / "images.txt"):
+        for number, name in _split_numbered_lines(self.home / "images.txt"):
             inside = PurePosixPath(name)
             key = inside.with_suffix("").as_posix()
             if inside.is_absolute() or ".." in inside.parts or len(inside.parts) != 2:
-                files = _Files(None, None, None, f"images.txt: not of the form CLASS/NAME.jpg: {quoted(name)}")
+                files = _Files(None, None, None, f"images.txt: not of the form CLASS/NAME.jpg: {short_repr(name)}")
             else:
                 problem = None if number in boxes else f"bounding_boxes.txt has no line for ID {number}"
                 if self.split == "images" and number not in trained:
@@ -93,10 +95,10 @@ class CubSource:
         unknown = test_classes - {entry.key.split("/")[0] for entry in entries}
         if unknown:
             raise UserError(f"{self.split_file}: {sorted(unknown)[:3]} are not classes in {self.home}/images.txt")
-        refuse_duplicates(entries)
-        return entries + self._orphans({entry.ref.captions for entry in entries})
+        require_unique_keys(entries)
+        return entries + self._captions_without_image({entry.ref.captions for entry in entries})
 
-    def _orphans(self, known: set[Path | None]) -> list[Entry]:
+    def _captions_without_image(self, known: set[Path | None]) -> list[Entry]:
         """Returns an entry for each caption file without an image in images.txt; ingest rejects these entries."""
         orphans = []
         for path in sorted(self.texts.rglob("*.txt")):
@@ -144,7 +146,7 @@ class CubSource:
         return hash_lines(lines)
 
 
-def _numbered(path: Path) -> list[tuple[str, str]]:
+def _split_numbered_lines(path: Path) -> list[tuple[str, str]]:
     """Splits lines "ID REST" into pairs; raises UserError for a line of another form or with a repeated ID."""
     pairs: dict[str, str] = {}
     for place, line in enumerate(read_text(path).splitlines(), start=1):

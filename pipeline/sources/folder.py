@@ -8,11 +8,11 @@ from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_bytes
-from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, require_unique_keys
 from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, text_state
-from hspcgan.pipeline.sources.split import Pictures, split_by_picture
+from hspcgan.pipeline.sources.split import ImageStates, split_by_image
 
 CAPTION_SUFFIXES = {".txt", ".json"}
 _KNOWN = IMAGE_SUFFIXES | OTHER_IMAGES | CAPTION_SUFFIXES
@@ -36,7 +36,7 @@ class FolderSource:
     def __init__(self, path: Path, test_fraction: float) -> None:
         self.root, self.fraction = path, test_fraction
         self._files, self._closed = walk(self.root)
-        self._pictures = Pictures()
+        self._pictures = ImageStates()
         for path in self._files:
             if path.suffix.lower() not in _KNOWN and path.is_symlink() and not path.exists():
                 self._closed[path] = f"a broken link: {os.readlink(path)}"
@@ -52,7 +52,7 @@ class FolderSource:
             found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6)) or "nothing"
             raise UserError(f"no images in {self.root}; found {found}; expected {_EXPECTED}")
         entries = [self._entry(path, _Files(path, tuple(captions.pop(path.with_suffix(""), ())))) for path in images]
-        refuse_duplicates(entries)
+        require_unique_keys(entries)
         # Unusable files come last; each becomes a reject.
         unusable = [self._entry(path, _Files(None, (), problem)) for path, problem in sorted(self._closed.items())]
         for path in self._files:
@@ -65,9 +65,7 @@ class FolderSource:
             for _, paths in sorted(captions.items())
             for path in paths
         ]
-        return (
-            split_by_picture(entries, self.fraction, lambda entry: self._pictures.identity(entry.ref.image)) + unusable
-        )
+        return split_by_image(entries, self.fraction, lambda entry: self._pictures.identity(entry.ref.image)) + unusable
 
     def _entry(self, path: Path, files: _Files) -> Entry:
         inside = path.relative_to(self.root)

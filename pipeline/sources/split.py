@@ -9,7 +9,7 @@ from hspcgan.pipeline.sources.base import Entry, with_test_split
 from hspcgan.pipeline.sources.fingerprints import image_state
 
 
-class Pictures:
+class ImageStates:
     """Computes the `image_state` of image files; reads each file only once."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Pictures:
         return state
 
 
-def split_by_picture(entries: Sequence[Entry], fraction: float, picture: Callable[[Entry], str]) -> list[Entry]:
+def split_by_image(entries: Sequence[Entry], fraction: float, picture: Callable[[Entry], str]) -> list[Entry]:
     """
     Like `with_test_split`, but entries with the same image get the split of the first such entry.
 

@@ -26,13 +26,13 @@ from hspcgan.pipeline.sources.base import (
     TEST_NAMES,
     Entry,
     Item,
-    quoted,
-    refuse_duplicates,
-    show_folders,
+    list_folders,
+    require_unique_keys,
+    short_repr,
 )
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
-from hspcgan.pipeline.sources.split import Pictures, split_by_picture
+from hspcgan.pipeline.sources.split import ImageStates, split_by_image
 from hspcgan.pipeline.sources.table_rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
 
 MAX_LIST = 100_000  # characters
@@ -61,7 +61,7 @@ class TableSource:
         split_column: str | None,
     ) -> None:
         self.fraction, self.image_column = test_fraction, image_column
-        self._pictures = Pictures()
+        self._pictures = ImageStates()
         self.caption_columns, self.split_column = caption_columns, split_column
         self.tables = _find_tables(path)
         self.images = images or (path if path.is_dir() else path.parent)
@@ -81,7 +81,7 @@ class TableSource:
                 where = f"{table.name}#{number}"
                 captions = [] if isinstance(row, str) else self._captions(row)
                 try:
-                    name, entry = self._checked(table, number, row)
+                    name, entry = self._check_row(table, number, row)
                 except ValueError as error:
                     unusable.append(Entry(where, "train", where, _Record(captions=captions, problem=str(error))))
                     continue
@@ -92,12 +92,10 @@ class TableSource:
                 known.ref.captions.extend(captions)
         # Sorted by path; images in tables stay in row order, so that each row group is read once.
         entries = sorted(listed.values(), key=lambda entry: "" if entry.ref.path is None else entry.where)
-        refuse_duplicates(entries)
-        return (
-            split_by_picture(entries, self.fraction, lambda entry: self._pictures.identity(entry.ref.path)) + unusable
-        )
+        require_unique_keys(entries)
+        return split_by_image(entries, self.fraction, lambda entry: self._pictures.identity(entry.ref.path)) + unusable
 
-    def _checked(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
+    def _check_row(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
         """Returns a name that identifies a row's image, and the row's entry; raises UserError for an unusable row."""
         if isinstance(row, str):
             raise UserError(row)
@@ -107,7 +105,7 @@ class TableSource:
         if isinstance(content, bytes):
             key = hashlib.sha256(content).hexdigest()
             return key, Entry(key, split, f"{table.name}#{number}", _Record(cell=(table, number)))
-        name = self._place(path)
+        name = self._relative_path(path)
         return name, Entry(PurePosixPath(name).with_suffix("").as_posix(), split, name, _Record(self.images / name))
 
     def _captions(self, row: dict[str, Any]) -> list[object]:
@@ -117,14 +115,15 @@ class TableSource:
         split = [self.split_column] if self.split_column else []
         return [self.image_column, *self.caption_columns, *split]
 
-    def _place(self, value: Any) -> str:
+    def _relative_path(self, value: Any) -> str:
         """Returns the normalised path of an image, relative to `images`; raises UserError for a path outside."""
-        text = _decoded(value)
+        text = _decode(value)
         if not isinstance(text, str) or not text or "\0" in text:
-            raise UserError(f"{self.image_column} is not the path of an image: {quoted(text)}")
+            raise UserError(f"{self.image_column} is not the path of an image: {short_repr(text)}")
         if "://" in text:
             raise UserError(
-                f"{self.image_column} is a URL: {quoted(text)}; download the image into {self.images} and give its path"
+                f"{self.image_column} is a URL: {short_repr(text)}; download the image into {self.images} and give "
+                "its path"
             )
         path = PurePosixPath(text)
         home = self.images.absolute().as_posix()
@@ -133,17 +132,17 @@ class TableSource:
         inside = posixpath.normpath(path)
         if inside.split("/")[0] in ("..", ".", ""):
             raise UserError(
-                f"path is outside data.images: {quoted(text)} is not inside {self.images}; set data.images to a folder "
-                "that contains both"
+                f"path is outside data.images: {short_repr(text)} is not inside {self.images}; set data.images to a "
+                "folder that contains both"
             )
         return inside
 
     def _split(self, table: Path, row: dict[str, Any]) -> str:
         if self.split_column is None:
             return "test" if _PART.sub("", table.stem.lower()) in TEST_NAMES else "train"
-        value = str(_decoded(row[self.split_column])).lower()
+        value = str(_decode(row[self.split_column])).lower()
         if value not in {"train", *TEST_NAMES}:
-            raise UserError(f"{self.split_column} is not train, test or val: {quoted(value)}")
+            raise UserError(f"{self.split_column} is not train, test or val: {short_repr(value)}")
         return "train" if value == "train" else "test"
 
     def read(self, entry: Entry) -> Item:
@@ -184,27 +183,27 @@ def _find_tables(path: Path) -> list[Path]:
         raise UserError(f"{folder} is a folder, not a table; to read the tables in it, set data.path to it")
     kinds = {table.suffix.lower() for table in tables}
     if len(kinds) != 1 or kinds - set(SUFFIXES):
-        found = show_folders(path) if path.is_dir() else path.name
+        found = list_folders(path) if path.is_dir() else path.name
         raise UserError(
             f"{path} is not a table or a folder of tables in one format; found {found}; expected {_EXPECTED}"
         )
     return tables
 
 
-def _decoded(value: Any) -> Any:
+def _decode(value: Any) -> Any:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def _texts(value: Any) -> list[object]:
     """Returns the captions in a cell; ingest later rejects empty cells and values that are not strings."""
     items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
-    texts = [text for item in items for text in (_listed(item) or [item])]
-    return [_restored(text) if isinstance(text, str) else text for text in texts]
+    texts = [text for item in items for text in (_parse_list_cell(item) or [item])]
+    return [_restore_bytes(text) if isinstance(text, str) else text for text in texts]
 
 
-def _listed(cell: object) -> list[str]:
+def _parse_list_cell(cell: object) -> list[str]:
     """Returns the strings in a cell that has a list literal in JSON or Python syntax: '["a bird", "a cat"]'."""
-    text = _decoded(cell)
+    text = _decode(cell)
     if not isinstance(text, str) or not text.strip().startswith("[") or len(text) > MAX_LIST:
         return []
     for read in (json.loads, ast.literal_eval):
@@ -217,6 +216,6 @@ def _listed(cell: object) -> list[str]:
     return []
 
 
-def _restored(text: str) -> str | bytes:
+def _restore_bytes(text: str) -> str | bytes:
     """Restores the bytes of a CSV cell that was not UTF-8; returns other strings unchanged."""
     return text.encode("utf-8", "surrogateescape") if any("\udc80" <= char <= "\udcff" for char in text) else text

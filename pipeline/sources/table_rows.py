@@ -38,7 +38,7 @@ def read_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     return readers[table.suffix.lower()](table, columns)
 
 
-def _need(table: Path, there: list[str], columns: list[str]) -> None:
+def _require_columns(table: Path, there: list[str], columns: list[str]) -> None:
     twice = sorted({name for name in columns if there.count(name) > 1})
     if twice:
         raise UserError(f"{table}: several columns have the name {', '.join(twice)}; rename all but one of each")
@@ -53,7 +53,7 @@ def _need(table: Path, there: list[str], columns: list[str]) -> None:
 def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     seen: dict[str, None] = {}  # columns of all rows, in order; a column that no row has is a wrong name
     with open_regular(table) as file:
-        for number, line in enumerate(_limited(table, file), start=1):
+        for number, line in enumerate(_lines_with_limit(table, file), start=1):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -67,19 +67,19 @@ def _jsonl(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
             missing = [name for name in columns if name not in row]
             yield number, f"lacks {', '.join(missing)}" if missing else row
     if seen:
-        _need(table, list(seen), columns)
+        _require_columns(table, list(seen), columns)
 
 
 def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(MAX_CELL)
     # Bytes that are not UTF-8 become surrogates, so that only one caption is rejected, not the table.
     with io.TextIOWrapper(open_regular(table), "utf-8-sig", "surrogateescape", newline="") as text:
-        file = _limited(table, text)
+        file = _lines_with_limit(table, text)
         try:
             header = _cells(table, next(file, ""))
         except csv.Error as error:
             raise UserError(f"{table}, line 1, the header: {_reason(error)}") from error
-        _need(table, header, columns)
+        _require_columns(table, header, columns)
         opened = 0  # line with a quote that was never closed
         lines = _Lines(file)
         for number, line in lines:
@@ -102,7 +102,7 @@ def _csv(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                 yield number, f"{len(cells)} cells, expected {len(header)} as in the header: {line[:60]!r}"
 
 
-def _limited(table: Path, file: Any) -> Iterator[Any]:
+def _lines_with_limit(table: Path, file: Any) -> Iterator[Any]:
     """Yields the lines of an open file; raises UserError for a line that is too long for a row."""
     while line := file.readline(MAX_LINE + 1):
         if len(line) > MAX_LINE:
@@ -173,7 +173,7 @@ def _reason(error: csv.Error) -> str:
 def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     try:
         with open_regular(table) as stream, pq.ParquetFile(stream) as file:
-            _need(table, file.schema_arrow.names, columns)
+            _require_columns(table, file.schema_arrow.names, columns)
             number = 0
             for batch in file.iter_batches(1024, columns=columns):  # few, since rows may contain images
                 rows = pa.table({name: _column(batch[name], name == columns[0]) for name in columns})

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hspcgan.pipeline.sources.base import Entry, Item, refuse_duplicates
+from hspcgan.pipeline.sources.base import Entry, Item, require_unique_keys
 from hspcgan.pipeline.sources.fingerprints import hash_lines
 
 
@@ -18,7 +18,7 @@ class ToyBirdsSource:
         scenes = sample_scenes(self.count, self.seed)
         scenes += validation_scenes(int(self.count * VALIDATION_SHARE), self.seed)
         entries = [Entry(scene.key, scene.split, f"toybirds:{scene.key}", scene) for scene in scenes]
-        refuse_duplicates(entries)
+        require_unique_keys(entries)
         return entries
 
     def read(self, entry: Entry) -> Item:

@@ -22,11 +22,11 @@ from typing import Any, BinaryIO
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import MAX_BYTES, UnfitFileError, is_local, open_regular
-from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, refuse_duplicates, show_folders
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, list_folders, require_unique_keys
 from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, sampled_sha256
-from hspcgan.pipeline.sources.split import split_by_picture
+from hspcgan.pipeline.sources.split import split_by_image
 
 _EXPECTED = "PATH/[train/|test/]NNNNN.tar, uncompressed, holding KEY.jpg and KEY.txt or KEY.json"
 _SHARD = re.compile(r"\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
@@ -40,7 +40,7 @@ Span = tuple[int, int]
 
 
 @dataclass
-class _Members:
+class _SampleMembers:
     """A sample to which members are added while its shard is listed."""
 
     tar: Path
@@ -54,7 +54,7 @@ class _Sample:
 
     __slots__ = ("image_sha256", "problem", "spans", "suffixes", "tar")
 
-    def __init__(self, members: _Members) -> None:
+    def __init__(self, members: _SampleMembers) -> None:
         self.tar, self.problem = members.tar, members.problem
         suffixes = tuple(members.files)
         self.suffixes = _SUFFIXES.setdefault(suffixes, suffixes)
@@ -80,7 +80,7 @@ class WebDatasetSource:
         files, self._closed = walk(self.root) if isinstance(self.root, Path) else (sorted(self.root.rglob("*")), {})
         self.shards = [path for path in files if _SHARD.search(path.name)]
         if not any(shard.suffix.lower() == ".tar" for shard in self.shards):
-            raise UserError(f"no tar shards: found {show_folders(self.root)}; expected {_EXPECTED}; set data.path")
+            raise UserError(f"no tar shards: found {list_folders(self.root)}; expected {_EXPECTED}; set data.path")
 
     @cached_property
     def _listed(self) -> tuple[list[tuple[str, _Sample]], str]:
@@ -88,7 +88,7 @@ class WebDatasetSource:
         samples: list[tuple[str, _Sample]] = []
 
         def lines() -> Iterator[str]:
-            closed = (("?", _Members(path, problem=why)) for path, why in sorted(self._closed.items()))
+            closed = (("?", _SampleMembers(path, problem=why)) for path, why in sorted(self._closed.items()))
             for key, members in chain(chain.from_iterable(map(_list, self.shards)), closed):
                 yield f"{members.tar.relative_to(self.root).as_posix()}\t{key}\t{members.problem}"
                 yield from (f"{suffix}\t{members.seen[suffix]}" for suffix in sorted(members.files))
@@ -109,11 +109,11 @@ class WebDatasetSource:
                 entries.append(Entry(own, split, where, members))
             else:
                 unusable.append(Entry(own, split, where, members))
-            # A second image has the same key, which refuse_duplicates reports.
+            # A second image has the same key, which require_unique_keys reports.
             entries += [Entry(own, split, where + suffix) for suffix in images[1:] if suffix in IMAGE_SUFFIXES]
         fix = "rename or remove all but one of each, or put the shards of each run into a separate folder"
-        refuse_duplicates(entries, fix)
-        return split_by_picture(entries, self.fraction, _picture) + unusable
+        require_unique_keys(entries, fix)
+        return split_by_image(entries, self.fraction, _image_identity) + unusable
 
     def read(self, entry: Entry) -> Item:
         members: _Sample = entry.ref
@@ -137,9 +137,9 @@ class WebDatasetSource:
         return self._listed[1]
 
 
-def _list(tar: Path) -> list[tuple[str, _Members]]:
+def _list(tar: Path) -> list[tuple[str, _SampleMembers]]:
     """Returns (key, members) of a shard in order; members that cannot be used are listed with their problem."""
-    samples: dict[str, _Members] = {}
+    samples: dict[str, _SampleMembers] = {}
     unusable = []
     try:
         size = tar.stat().st_size
@@ -155,13 +155,13 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
                     problem = "negative size"
                 elif member.offset_data + member.size > size:
                     problem = "the tar ends inside this member"
-                elif suffix in samples.get(key, _Members(tar)).files:
+                elif suffix in samples.get(key, _SampleMembers(tar)).files:
                     problem = "the name occurs twice"
                 if problem is not None:
-                    unusable.append((member.name, _Members(tar, problem=problem)))
+                    unusable.append((member.name, _SampleMembers(tar, problem=problem)))
                 else:
-                    members = samples.setdefault(key, _Members(tar))
-                    members.seen[suffix] = _seen(file, suffix, member.offset_data, member.size)
+                    members = samples.setdefault(key, _SampleMembers(tar))
+                    members.seen[suffix] = _member_hash(file, suffix, member.offset_data, member.size)
                     members.files[suffix] = (member.offset_data, member.size)
             # tarfile treats a damaged header as the end; the true end is marked by blocks of zeros.
             file.seek(archive.offset)
@@ -171,14 +171,14 @@ def _list(tar: Path) -> list[tuple[str, _Members]]:
                 )
     except (tarfile.TarError, OSError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
         # tarfile raises any of these for odd sizes, numbers and PAX fields
-        unusable.append(("?", _Members(tar, problem=_broken(tar, error))))
+        unusable.append(("?", _SampleMembers(tar, problem=_unreadable_message(tar, error))))
     for key, sample in samples.items():
         others = [suffix for suffix in _images(sample)[1:] if suffix in OTHER_IMAGES]
-        unusable += [(key + s, _Members(tar, problem=f"not a supported image format: {s}")) for s in others]
+        unusable += [(key + s, _SampleMembers(tar, problem=f"not a supported image format: {s}")) for s in others]
     return [*samples.items(), *unusable]
 
 
-def _broken(tar: Path, error: Exception) -> str:
+def _unreadable_message(tar: Path, error: Exception) -> str:
     try:
         with open_regular(tar) as file:
             start = file.read(6)
@@ -190,7 +190,7 @@ def _broken(tar: Path, error: Exception) -> str:
     return f"not a complete tar: {error}; if the download was interrupted, download it again"
 
 
-def _seen(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
+def _member_hash(file: BinaryIO, suffix: str, offset: int, size: int) -> str:
     """Returns the hash of a member of an open tar; reopening a tar at a URL would download megabytes."""
     if suffix not in _CAPTIONS or size > MAX_CAPTION_BYTES:
         return sampled_sha256(file, offset, size)
@@ -206,12 +206,12 @@ def _split_name(name: str) -> tuple[str, str]:
     return path.with_name(stem or path.name).as_posix(), (dot + suffix).lower()
 
 
-def _images(members: _Members | _Sample) -> list[str]:
+def _images(members: _SampleMembers | _Sample) -> list[str]:
     """Returns the suffixes of the images in a sample, supported formats first."""
     return [s for kind in (IMAGE_SUFFIXES, OTHER_IMAGES) for s in members.files if s in kind]
 
 
-def _picture(entry: Entry) -> str:
+def _image_identity(entry: Entry) -> str:
     """Returns what identifies the image of an entry: its size and the sha256 of its beginning and end."""
     sample: _Sample = entry.ref
     return f"{sample.files[_images(sample)[0]][1]} {sample.image_sha256.hex()}"

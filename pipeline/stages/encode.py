@@ -166,7 +166,7 @@ def stage(config: EncodeConfig) -> Stage:
         return f"{config.clip} on {device}; " + " · ".join(f"“{text}”" for text in templates.values())
 
     def open_job(partial: PartialCache) -> Job:
-        order = in_order(clip, partial.unique_texts(templates), partial.scratch("encode"))
+        order = sort_by_length(clip, partial.unique_texts(templates), partial.scratch("encode"))
         warn_unknown(text_order.texts_of(order), path)
         read = functools.partial(text_order.read_shard, order.resolve())
         return Job(
@@ -212,7 +212,7 @@ def device_of(config: EncodeConfig) -> str:
     return str(pick_device(config.device, "encode.device"))
 
 
-def in_order(clip: "FrozenClip", texts: Iterable[pa.Table], folder: Path) -> Path:
+def sort_by_length(clip: "FrozenClip", texts: Iterable[pa.Table], folder: Path) -> Path:
     """Sorts texts by number of tokens, then by text, so that batches are reproducible and need little padding.
 
     See `write_order`.

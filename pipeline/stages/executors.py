@@ -27,7 +27,7 @@ RECYCLE_AFTER = 256
 AHEAD = 2
 """Batches in flight per worker: results are returned in order, and a slow batch must not stop the other workers."""
 
-_mapper: Mapper | None = None  # the mapper of a worker process, built by _start
+_mapper: Mapper | None = None  # the mapper of a worker process, built by _build_mapper
 
 
 def mapper_factory(mapper: Callable[..., Any], *bound: Any) -> Callable[[], Mapper]:
@@ -44,7 +44,7 @@ def run(make_mapper: Callable[[], Mapper], batches: Iterable[Any], processes: in
     batches are in flight, so batches may be a generator that reads them. An exception in a mapper is raised here; if a
     worker dies (out of memory, killed), UserError is raised. Workers end with this process, even if it is killed.
     """
-    return _local(make_mapper, batches) if processes == 1 else _workers(make_mapper, iter(batches), processes)
+    return _run_in_process(make_mapper, batches) if processes == 1 else _workers(make_mapper, iter(batches), processes)
 
 
 def _workers(make_mapper: Callable[[], Mapper], batches: Iterator[Any], processes: int) -> Iterator[tuple[Any, float]]:
@@ -58,16 +58,16 @@ def _generation(
 ) -> Iterator[tuple[Any, float]]:
     context = multiprocessing.get_context("spawn")
     waiting: deque[Future] = deque()
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(make_mapper,)) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker, initargs=(make_mapper,)) as pool:
         try:
             for batch in batches:
-                waiting.append(pool.submit(_call, batch))
+                waiting.append(pool.submit(_map_timed, batch))
                 if len(waiting) >= AHEAD * processes:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
-            raise UserError(_died(processes)) from error
+            raise UserError(_worker_died_message(processes)) from error
         finally:
             for future in waiting:
                 future.cancel()
@@ -104,7 +104,7 @@ def run_on_ray(
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-        raise UserError(_died(processes)) from error
+        raise UserError(_worker_died_message(processes)) from error
     finally:
         for reference in waiting.values():
             ray.cancel(reference)
@@ -118,18 +118,18 @@ def _task(work: Callable[[Any], Any], argument: Any, *finished: Any) -> Any:
 
 def map_one(make_mapper: Callable[[], Mapper], batch: Any) -> tuple[Any, float]:
     """Maps one batch with a new mapper and one thread; returns the result and the seconds that mapping took."""
-    _start(make_mapper)
-    return _call(batch)
+    _build_mapper(make_mapper)
+    return _map_timed(batch)
 
 
-def _died(processes: int) -> str:
+def _worker_died_message(processes: int) -> str:
     return (
         f"one of {processes} worker processes died, usually out of memory; finished shards are kept, so "
         "run the same command again with fewer `processes`"
     )
 
 
-def _local(make_mapper: Callable[[], Mapper], batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
+def _run_in_process(make_mapper: Callable[[], Mapper], batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
     mapper = None
     for batch in batches:
         start = time.perf_counter()
@@ -140,9 +140,9 @@ def _local(make_mapper: Callable[[], Mapper], batches: Iterable[Any]) -> Iterato
         yield result, time.perf_counter() - start
 
 
-def _begin(make_mapper: Callable[[], Mapper]) -> None:
+def _start_worker(make_mapper: Callable[[], Mapper]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()  # first, since models take long to load
-    _start(make_mapper)
+    _build_mapper(make_mapper)
 
 
 def _end_with_parent() -> None:
@@ -156,12 +156,12 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _start(make_mapper: Callable[[], Mapper]) -> None:
+def _build_mapper(make_mapper: Callable[[], Mapper]) -> None:
     global _mapper
     _mapper = make_mapper()
 
 
-def _call(batch: Any) -> tuple[Any, float]:
+def _map_timed(batch: Any) -> tuple[Any, float]:
     assert _mapper is not None
     start = time.perf_counter()
     with one_thread():

@@ -94,7 +94,7 @@ def center_box(width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
-def around(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+def crop_around(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
     """
     Crops an object with its surroundings, as the text-to-image literature on CUB does (since StackGAN).
 
@@ -110,7 +110,7 @@ def around(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
     return image.crop((max(0, x - reach), max(0, y - reach), min(image.width, x + reach), min(image.height, y + reach)))
 
 
-def fit(image: Image.Image, size: int) -> np.ndarray:
+def crop_and_resize(image: Image.Image, size: int) -> np.ndarray:
     """
     Crops an RGB image to the centred square and resizes it to uint8 [3, size, size], 0..255.
 

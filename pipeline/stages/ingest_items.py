@@ -93,4 +93,4 @@ def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
         "box": None if item.box is None else list(item.box),
         "sha256": digest,
     }
-    return row, images.fit(image if item.box is None else images.around(image, item.box), size)
+    return row, images.crop_and_resize(image if item.box is None else images.crop_around(image, item.box), size)

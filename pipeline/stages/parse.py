@@ -29,19 +29,21 @@ class _Plan:
     def __init__(self, partial: PartialCache) -> None:
         self.starts, self.first = partial.first_captions()
 
-    def home(self, shard: int) -> np.ndarray:
+    def first_occurrences(self, shard: int) -> np.ndarray:
         """Returns, for each caption of a shard, the row of its first occurrence, counted over all shards, int32."""
         return self.first[self.starts[shard] : self.starts[shard + 1]]
 
-    def fresh(self, shard: int) -> np.ndarray:
+    def rows_to_parse(self, shard: int) -> np.ndarray:
         """Returns the rows, within a shard, of the captions that are parsed in this shard, int64."""
-        return np.flatnonzero(self.home(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
+        return np.flatnonzero(self.first_occurrences(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
 
     def part(self, shard: int) -> "_Part":
         """Returns the captions that a shard parses, and where the results for its other captions are."""
-        home = self.home(shard)
+        home = self.first_occurrences(shard)
         shards = np.searchsorted(self.starts, home, side="right") - 1
-        return _Part(shard, self.fresh(shard), shards.astype(np.int32), (home - self.starts[shards]).astype(np.int32))
+        return _Part(
+            shard, self.rows_to_parse(shard), shards.astype(np.int32), (home - self.starts[shards]).astype(np.int32)
+        )
 
 
 def concept_row(concepts: Concepts) -> dict[str, Any]:
@@ -87,11 +89,11 @@ class _Part:
     """The captions that a shard parses, and the place of the result for each caption that another shard has parsed."""
 
     index: int
-    fresh: np.ndarray  # [n] int64, rows of this shard to parse
+    rows_to_parse: np.ndarray  # [n] int64, rows of this shard to parse
     shard: np.ndarray  # [c] int32, for each caption: the shard of the first equal caption
     row: np.ndarray  # [c] int32, and its row in that shard
 
-    def elsewhere(self) -> list[int]:
+    def earlier_shards(self) -> list[int]:
         """Returns the earlier shards from which this shard takes results."""
         return [int(shard) for shard in np.unique(self.shard) if shard != self.index]
 
@@ -105,20 +107,20 @@ class _Captions:
 
     def read(self, part: _Part) -> list[str]:
         texts = self.store.column_of("ingest", part.index, "captions", "text")
-        return texts.take(pa.array(part.fresh)).to_pylist()
+        return texts.take(pa.array(part.rows_to_parse)).to_pylist()
 
     def pack(self, part: _Part, parsed: tuple[list[dict[str, Any]], Counter[str]]) -> Shard:
-        known = {(part.index, row): found for row, found in zip(part.fresh.tolist(), parsed[0], strict=True)}
+        known = {(part.index, row): found for row, found in zip(part.rows_to_parse.tolist(), parsed[0], strict=True)}
         rows = []
         ids = self.store.column_of("ingest", part.index, "captions", "caption_id").to_pylist()
         for caption_id, place in zip(ids, zip(part.shard.tolist(), part.row.tolist(), strict=True), strict=True):
             if place not in known:
-                known[place] = self._written(place[0]).slice(place[1], 1).to_pylist()[0]
+                known[place] = self._as_table(place[0]).slice(place[1], 1).to_pylist()[0]
             rows.append({**known[place], "caption_id": caption_id})
         table = pa.Table.from_pylist(rows, schema=schema.CONCEPTS)
         return Shard({"concepts": table}, stats={"notes": dict(parsed[1])})
 
-    def _written(self, shard: int) -> pa.Table:
+    def _as_table(self, shard: int) -> pa.Table:
         if shard not in self.tables:
             if len(self.tables) == MOST_TABLES:
                 self.tables.pop(next(iter(self.tables)))
@@ -131,13 +133,13 @@ def job(make_mapper: Callable[[], Mapper], processes: int, partial: PartialCache
     plan = _Plan(partial)
     captions = _Captions(ShardStore(partial.target.resolve()))
     return Job(
-        sizes=[len(plan.fresh(index)) for index in range(len(plan.starts) - 1)],
+        sizes=[len(plan.rows_to_parse(index)) for index in range(len(plan.starts) - 1)],
         part=plan.part,
         read=captions.read,
         make_mapper=make_mapper,
         pack=captions.pack,
         processes=processes,
-        before=_Part.elsewhere,
+        before=_Part.earlier_shards,
     )
 
 

@@ -14,12 +14,12 @@ from hspcgan.model.common.printable import counted
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import is_cache, work_folder
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
-from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_unwritable
+from hspcgan.pipeline.cache.partial.ownership import require_own_target, require_writable_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.up_to_date import is_current, lacks_taps
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.languages import languages
-from hspcgan.pipeline.cache_tools.show import reasons, split_doubts, taps_lines
+from hspcgan.pipeline.cache_tools.show import reasons, split_warnings, taps_lines
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.sources.config import DataConfig
@@ -79,10 +79,10 @@ def prepare(
     """
     start = time.perf_counter()
     recipe = Recipe.of(manifest)
-    refuse_foreign(recipe.cache)
+    require_own_target(recipe.cache)
     if rebuild or not is_cache(recipe.cache):
-        refuse_unwritable(recipe.cache)
-    _refuse_inside(manifest, recipe.data)
+        require_writable_target(recipe.cache)
+    _require_outside_data(manifest, recipe.data)
     upto = upto or recipe.stages[-1]
     finishes = upto == recipe.stages[-1]
     stages = _stages(recipe, upto)
@@ -107,32 +107,32 @@ def prepare(
         with ExtendedCache(recipe.cache) as extended:
             log.info(run_stage(extended, stages[-1], engine).line())
             extended.finish({"taps": taps.describe(recipe.taps, recipe.encode)})
-        return _finished(recipe, start)
+        return _finish(recipe, start)
     again = " --rebuild" if rebuild else ""  # without --rebuild, the next command would find the old cache
     with PartialCache(recipe.cache, replace=rebuild) as partial:
         for stage in stages:
             if only and stage.name != upto:
-                _demand(partial, stage, upto, again)
+                _require_complete(partial, stage, upto, again)
             else:
                 report = run_stage(partial, stage, engine)
                 log.info(report.line())
                 if stage.name == "ingest" and report.rows:
-                    _refuse_moved(recipe.data, stage)
+                    _require_unchanged_data(recipe.data, stage)
             if stage.name == "ingest":
-                _refuse_empty(partial)
+                _require_samples(partial)
         if finishes:
             partial.finish(describe(recipe, partial))
     if not finishes:
         following = recipe.stages[recipe.stages.index(upto) + 1]
         return [f"Next: hspcgan {following}{again}, or hspcgan prepare{again} for all remaining stages."]
-    return _finished(recipe, start)
+    return _finish(recipe, start)
 
 
-def _finished(recipe: Recipe, start: float) -> list[str]:
+def _finish(recipe: Recipe, start: float) -> list[str]:
     """Logs the duration since `start` and warnings about the finished cache; returns its summary."""
     log.info(f"total   {time.perf_counter() - start:.1f} s, including model loading")
     result = Cache(recipe.cache)
-    for doubt in doubts(result):
+    for doubt in cache_warnings(result):
         log.warning(doubt)
     return [*summary(result), f"The cache is {recipe.cache}. Look at it: hspcgan inspect {recipe.cache}"]
 
@@ -153,7 +153,7 @@ def _stages(recipe: Recipe, upto: str) -> list[Stage]:
     return [makers[name]() for name in recipe.stages[: recipe.stages.index(upto) + 1]]
 
 
-def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
+def _require_outside_data(manifest: Manifest, data: DataConfig) -> None:
     """Raises UserError if the cache or the run is in the folder of the dataset and would be read as data."""
     if data.source != "folder" or data.path is None:
         return
@@ -170,7 +170,7 @@ def _refuse_inside(manifest: Manifest, data: DataConfig) -> None:
             )
 
 
-def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> None:
+def _require_complete(partial: PartialCache, stage: Stage, wanted: str, again: str) -> None:
     if not partial.is_made_from(stage.name, stage.inputs):  # `begin` would discard shards made from other inputs
         raise UserError(
             f"{wanted} needs a complete {stage.name} stage of this manifest, but {partial.path} has none; "
@@ -178,13 +178,13 @@ def _demand(partial: PartialCache, stage: Stage, wanted: str, again: str) -> Non
         )
 
 
-def _refuse_moved(data: DataConfig, stage: Stage) -> None:
+def _require_unchanged_data(data: DataConfig, stage: Stage) -> None:
     """Raises UserError if the data changed while it was read; the next run starts ingest from scratch."""
     if ingest.stage(data).inputs != stage.inputs:
         raise UserError(f"{data.path} changed while it was read; run the same command again to ingest from scratch")
 
 
-def _refuse_empty(partial: PartialCache) -> None:
+def _require_samples(partial: PartialCache) -> None:
     """Raises UserError, with the most frequent reasons, if ingest kept no sample."""
     if any(stats["samples"] for stats in partial.stats("ingest")):
         return
@@ -227,7 +227,7 @@ def summary(cache: Cache) -> list[str]:
     return lines
 
 
-def doubts(cache: Cache) -> list[str]:
+def cache_warnings(cache: Cache) -> list[str]:
     """Returns warnings about a finished cache: truncated captions, missing splits, captions not in English."""
     counts, splits = cache.info["counts"], cache.split_counts()
     lines = []
@@ -238,4 +238,4 @@ def doubts(cache: Cache) -> list[str]:
     if "train" not in splits:
         lines.append("no training sample; every image is in the test split")
     found = languages(cache)
-    return [*lines, *split_doubts(cache), *([found.doubt()] if found and found.doubt() else [])]
+    return [*lines, *split_warnings(cache), *([found.warning()] if found and found.warning() else [])]

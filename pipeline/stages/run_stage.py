@@ -107,7 +107,11 @@ def run_stage(partial: PartialCache, stage: Stage, engine: str = "local") -> Rep
     todo = [index for index in range(len(job.sizes)) if not partial.has(stage.name, index)]
     report = Report(stage.name, len(job.sizes), len(job.sizes) - len(todo), sum(job.sizes[index] for index in todo))
 
-    made = _in_tasks(partial, stage.name, job, todo) if engine == "ray" else _here(partial, stage.name, job, todo)
+    made = (
+        _run_in_ray_tasks(partial, stage.name, job, todo)
+        if engine == "ray"
+        else _run_in_process(partial, stage.name, job, todo)
+    )
     with tqdm(
         total=sum(job.sizes),
         initial=sum(job.sizes) - report.rows,
@@ -124,7 +128,7 @@ def run_stage(partial: PartialCache, stage: Stage, engine: str = "local") -> Rep
     return report
 
 
-def _here(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) -> Iterator[Seconds]:
+def _run_in_process(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) -> Iterator[Seconds]:
     """Reads and writes the shards in this process; runs the mapper in this process or in local workers."""
     begun: deque[tuple[Any, float]] = deque()  # part and seconds of reading, for each shard that is being mapped
 
@@ -144,7 +148,7 @@ def _here(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) -> I
         yield Seconds(read_sec, map_sec, time.perf_counter() - start)
 
 
-def _in_tasks(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) -> Iterator[Seconds]:
+def _run_in_ray_tasks(partial: PartialCache, stage: str, job: Job, todo: Sequence[int]) -> Iterator[Seconds]:
     """Reads, maps and writes each shard in a Ray task; this process only plans."""
     folder = partial.folder(stage).resolve()
     work = _ShardTask(folder, stage, job.read, job.make_mapper, job.pack, (*job.needs, folder))

@@ -45,7 +45,7 @@ class Caption:
 
 
 @dataclass
-class Speaker:
+class CaptionBuilder:
     """Builds one caption of a scene, and records its entities, attributes, relations and facts."""
 
     scene: Scene
@@ -134,17 +134,17 @@ class Speaker:
         return verb.before(g.be(), "aux:pass" if passive else "aux")
 
 
-Pattern = Callable[[Speaker, list[str]], g.Word]
+Pattern = Callable[[CaptionBuilder, list[str]], g.Word]
 
 
-def where(s: Speaker, parts: list[str]) -> g.Word:
+def place_caption(s: CaptionBuilder, parts: list[str]) -> g.Word:
     """Builds captions such as "a large yellow bird with a blue belly is perched on a branch"."""
     bird = s.bird("a", *([] if s.rng.random() < 0.3 else ["size"]), "body")
     s.attach(bird, "with", s.listed(parts[: int(s.rng.integers(1, 3))]))
     return s.place(bird)
 
 
-def having(s: Speaker, parts: list[str]) -> g.Word:
+def parts_caption(s: CaptionBuilder, parts: list[str]) -> g.Word:
     """Builds captions such as "this small bird has red wings, a crest and a long black beak"."""
     bird = s.bird(s.pick(("this", "the")), s.pick(("size", "body")))
     words = s.listed(parts[: int(s.rng.integers(2, 4))])
@@ -152,7 +152,7 @@ def having(s: Speaker, parts: list[str]) -> g.Word:
     return g.finite("has", "have").before(bird, "nsubj").after(words[0], "obj")
 
 
-def being(s: Speaker, parts: list[str]) -> g.Word:
+def colours_caption(s: CaptionBuilder, parts: list[str]) -> g.Word:
     """Builds captions such as "the belly of the yellow bird is white and its wings are red"."""
     first, second = [p for p in parts if p not in ("crest", "nest", "collar")][:2]
     belly = s.phrase(first, det="the", plural=first == "wing")
@@ -167,13 +167,13 @@ def being(s: Speaker, parts: list[str]) -> g.Word:
     return root.after(more, "conj")
 
 
-def _predicate(s: Speaker, subject: g.Word, name: str) -> g.Word:
+def _predicate(s: CaptionBuilder, subject: g.Word, name: str) -> g.Word:
     colour = s.facts[name] = getattr(s.scene, name)
     s.meaning.attributes.append((subject, colour))
     return g.adjective(colour).before(subject, "nsubj").before(g.be(name == "wing"), "cop")
 
 
-def there(s: Speaker, parts: list[str]) -> g.Word:
+def thing_caption(s: CaptionBuilder, parts: list[str]) -> g.Word:
     """Builds captions such as "there is a red flower beside the large blue bird"."""
     thing, relation = _thing(s)
     s.attach(thing, relation, [s.bird("the", *(["size"] if s.rng.random() < 0.5 else []), "body")])
@@ -182,7 +182,7 @@ def there(s: Speaker, parts: list[str]) -> g.Word:
     return root.before(g.Word("there", "there", "PRON", "EX"), "expl").after(thing, "nsubj")
 
 
-def _thing(s: Speaker) -> tuple[g.Word, str]:
+def _thing(s: CaptionBuilder) -> tuple[g.Word, str]:
     names = [n for n in ("flower", "nest", "second") if getattr(s.scene, f"{n}_relation") != ABSENT]
     name = s.pick(names)
     relation = s.facts[f"{name}_relation"] = getattr(s.scene, f"{name}_relation")
@@ -192,7 +192,7 @@ def _thing(s: Speaker) -> tuple[g.Word, str]:
     return s.phrase("bird" if name == "second" else "flower", [colour]), relation
 
 
-def wearing(s: Speaker, parts: list[str]) -> g.Word:
+def collar_caption(s: CaptionBuilder, parts: list[str]) -> g.Word:
     """Builds captions such as "the black bird wears a yellow collar and has a white crown"."""
     bird = s.bird("the", s.pick(("size", "body")))
     collar = s.part("collar")
@@ -203,7 +203,7 @@ def wearing(s: Speaker, parts: list[str]) -> g.Word:
     return first.after(g.finite("has", "have").before(g.conjunction(), "cc").after(words[0], "obj"), "conj")
 
 
-def posing(s: Speaker, parts: list[str]) -> g.Word:
+def posture_caption(s: CaptionBuilder, parts: list[str]) -> g.Word:
     """Builds captions such as "the small bird flies in the sky and has red wings"."""
     bird = s.bird(s.pick(("this", "the", "a")), s.pick(("size", "body")))
     verb = s.place(bird)
@@ -212,7 +212,7 @@ def posing(s: Speaker, parts: list[str]) -> g.Word:
     return verb.after(g.finite("has", "have").before(g.conjunction(), "cc").after(words[0], "obj"), "conj")
 
 
-def naming(s: Speaker, parts: list[str]) -> g.Word:
+def noun_phrase_caption(s: CaptionBuilder, parts: list[str]) -> g.Word:
     """Builds captions such as "a purple bird with a white crown, orange wings and a short beak"."""
     bird = s.bird("a", *([] if s.rng.random() < 0.6 else ["size"]), "body")
     s.attach(bird, "with", s.listed(parts[: int(s.rng.integers(2, 4))]))
@@ -222,14 +222,14 @@ def naming(s: Speaker, parts: list[str]) -> g.Word:
 def captions(scene: Scene) -> list[Caption]:
     """Returns five captions with different patterns, determined by the scene; together they name almost every part."""
     rng = np.random.default_rng([*scene.key.encode(), 5])
-    patterns: list[Pattern] = [where, having, naming, being, posing]
+    patterns: list[Pattern] = [place_caption, parts_caption, noun_phrase_caption, colours_caption, posture_caption]
     if scene.collar != ABSENT:
-        patterns[int(rng.integers(2, 5))] = wearing
+        patterns[int(rng.integers(2, 5))] = collar_caption
     if any(getattr(scene, f"{n}_relation") != ABSENT for n in ("flower", "nest", "second")):
-        patterns[int(rng.choice([i for i in (2, 3, 4) if patterns[i] is not wearing]))] = there
+        patterns[int(rng.choice([i for i in (2, 3, 4) if patterns[i] is not collar_caption]))] = thing_caption
     spoken, queue = [], _parts(scene, rng)
     for pattern in patterns:
-        speaker = Speaker(scene, rng)
+        speaker = CaptionBuilder(scene, rng)
         root = pattern(speaker, queue)
         named = [p for p in queue if p in speaker.facts]
         queue = [p for p in queue if p not in named] + named

@@ -24,7 +24,7 @@ def scenes_of(facts: Mapping[str, str], wanted: int, seed: int) -> list[Scene]:
     found: list[Scene] = []
     for scene in _candidates(seed):
         given: dict[str, Any] = {
-            name: value for name, value in facts.items() if value in INDEPENDENT and _open(scene, name)
+            name: value for name, value in facts.items() if value in INDEPENDENT and _can_set(scene, name)
         }
         scene = replace(scene, **given)
         if all(_holds(scene, name, value) for name, value in facts.items()) and _parts_differ(scene):
@@ -39,7 +39,7 @@ def _candidates(seed: int) -> Iterator[Scene]:
         yield from sample_scenes(BLOCK, seed + block)
 
 
-def _open(scene: Scene, name: str) -> bool:
+def _can_set(scene: Scene, name: str) -> bool:
     """Whether a field may be set: false if its thing is absent, since adding things would change their frequency."""
     return getattr(scene, name) != ABSENT
 

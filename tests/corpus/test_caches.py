@@ -13,7 +13,7 @@ import torch
 from helpers.cli import hspcgan
 from helpers.corpus import JSONS, assert_told, bounded, put
 
-from hspcgan.pipeline.cache.cache_json import sealed, stamp
+from hspcgan.pipeline.cache.cache_json import size_and_sha256, with_sha256
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -46,7 +46,7 @@ def test_a_cache_json_with_a_field_of_another_kind_is_invalid(world, tmp_path, k
     cache = shutil.copytree(world / "cache", tmp_path / "cache")
     info = json.loads((cache / "cache.json").read_text())
     info[key.partition(":")[0]] = CHANGES[key]
-    (cache / "cache.json").write_text(json.dumps(sealed(info)))
+    (cache / "cache.json").write_text(json.dumps(with_sha256(info)))
     with bounded():
         assert_told(hspcgan("validate", cache), codes={1})
         result = hspcgan("stats", cache)
@@ -56,8 +56,8 @@ def test_a_cache_json_with_a_field_of_another_kind_is_invalid(world, tmp_path, k
 def resealed(cache: Path) -> None:
     """cache.json with the sums of the files as they are."""
     info = json.loads((cache / "cache.json").read_text())
-    info["files"] = {name: stamp(cache / name) for name in info["files"]}
-    (cache / "cache.json").write_text(json.dumps(sealed(info)))
+    info["files"] = {name: size_and_sha256(cache / name) for name in info["files"]}
+    (cache / "cache.json").write_text(json.dumps(with_sha256(info)))
 
 
 def hdf5(change):

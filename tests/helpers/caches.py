@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import sealed, stamp
+from hspcgan.pipeline.cache.cache_json import size_and_sha256, with_sha256
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.up_to_date import is_current
 
@@ -228,9 +228,9 @@ def make_cache(path: Path, world: World, replace: bool = False, step: Callable[[
 def reseal(folder: Path, change: Callable[[dict[str, Any]], Any] = dict) -> None:
     """cache.json changed, and stating the files as they are now: a cache that was made wrong, not damaged later."""
     info = json.loads((folder / schema.INFO).read_text())
-    info["files"] = {name: stamp(folder / name) for name in info["files"]}
+    info["files"] = {name: size_and_sha256(folder / name) for name in info["files"]}
     change(info)
-    (folder / schema.INFO).write_text(json.dumps(sealed(info)))
+    (folder / schema.INFO).write_text(json.dumps(with_sha256(info)))
 
 
 def main() -> None:

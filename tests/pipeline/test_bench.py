@@ -7,7 +7,7 @@ from helpers.cli import hspcgan
 from helpers.datasets import write
 
 from hspcgan.pipeline.bench import stores
-from hspcgan.pipeline.bench.captions import load_captions, synthetic
+from hspcgan.pipeline.bench.captions import load_captions, synthetic_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
 
 
@@ -17,8 +17,8 @@ def figures(output: str) -> dict[str, float]:
 
 
 def test_synthetic_captions_have_cocos_lengths_and_repetition():
-    captions = synthetic(10_000)
-    assert captions == synthetic(10_000)
+    captions = synthetic_captions(10_000)
+    assert captions == synthetic_captions(10_000)
     lengths = [len(caption.split()) for caption in captions]
     # Of 10,007 captions of COCO val2017: mean 10.46, deviation 2.31, 9,963 unique.
     assert abs(statistics.mean(lengths) - 10.46) < 1

@@ -16,7 +16,7 @@ from helpers.datasets import write
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.scored.selection import select
 from hspcgan.model.condition import Condition
-from hspcgan.pipeline.cache.cache_set import CacheSet, Joined, open_cache
+from hspcgan.pipeline.cache.cache_set import CacheSet, JoinedArray, open_cache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.stages.prepare import prepare
@@ -168,7 +168,7 @@ def test_joined_arrays_index_as_one_array(fence):
     else:
         parts, shifts = [np.arange(12).reshape(4, 3), np.zeros((0, 3), int), np.arange(9).reshape(3, 3)], [0, 7, 100]
         one = np.concatenate([parts[0], parts[2] + 100])
-    joined = Joined(parts, shifts, fence)
+    joined = JoinedArray(parts, shifts, fence)
     assert (len(joined), joined.shape, joined.dtype) == (len(one), one.shape, one.dtype)
     for key in (0, -1, np.int64(3), slice(None), slice(1, 3), slice(3, 5), slice(2, 6, 2), slice(4, 4), slice(5, 2),
                 np.array([5, 0, 4, -1]), [1], np.array([], int)):  # fmt: skip

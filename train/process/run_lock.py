@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.cache.lock import HOLDER, LOCK, take
+from hspcgan.pipeline.cache.lock import LOCK, MAX_HOLDER_LENGTH, open_locked
 
 READ_ONLY = (errno.EROFS, errno.EACCES)
 HELD_BY = "process "
@@ -40,7 +40,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        file = take(folder / LOCK, "run")
+        file = open_locked(folder / LOCK, "run")
     except BlockingIOError as error:
         raise UserError(
             f"{error.strerror or 'another process'} is training in {folder}; wait for it, stop it, or give this run "
@@ -52,7 +52,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
         return
     with file:
-        held = file.read(HOLDER)
+        held = file.read(MAX_HOLDER_LENGTH)
         if held and not held.startswith(HELD_BY):
             raise UserError(
                 f"{folder / LOCK} is not the lock of a run: it begins with {held[:20]!r}; move it away, or give "

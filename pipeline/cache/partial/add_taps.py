@@ -9,7 +9,7 @@ from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import sealed, stamp
+from hspcgan.pipeline.cache.cache_json import size_and_sha256, with_sha256
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.partial.assemble import write_array
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
@@ -32,7 +32,7 @@ class ExtendedCache(PartialCache):
                 f"{self.path} contains an unfinished `hspcgan prepare --rebuild`; finish it, or remove the folder"
             )
 
-    def _asked(self, stage: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _expected_plan(self, stage: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         return {"fingerprint": fingerprint(inputs, self.finished.info["fingerprint"]), "inputs": inputs}
 
     def finish(self, info: Mapping[str, Any]) -> Path:
@@ -47,10 +47,10 @@ class ExtendedCache(PartialCache):
         for name in schema.contents_of(old):
             _link(self.finished.path / name, final / name)
         write_array(final / schema.TAPS_FILE, self, "taps", "taps")
-        whole = sealed({
+        whole = with_sha256({
             **old, "taps": info["taps"], "fingerprint": plan["fingerprint"],
             "stages": {**old["stages"], "taps": plan["inputs"]},
-            "files": {**old["files"], schema.TAPS_FILE: stamp(final / schema.TAPS_FILE)},
+            "files": {**old["files"], schema.TAPS_FILE: size_and_sha256(final / schema.TAPS_FILE)},
         })  # fmt: skip
         (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
         validate(final, checksums=False)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import sealed, stamp
+from hspcgan.pipeline.cache.cache_json import size_and_sha256, with_sha256
 from hspcgan.pipeline.cache.hdf5_file import new_hdf5
 from hspcgan.pipeline.cache.image_store import shard_images
 from hspcgan.pipeline.cache.partial.reader import ShardStore
@@ -123,8 +123,8 @@ def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     _write_features(final / schema.FEATURES_FILE, encoded, places, encoded.find(phrases["prompt"]))
     counts = _checked_counts(store, final)
     write_index(final)
-    files = {name: stamp(final / name) for name in schema.contents_of(info)}
-    whole = sealed({**info, "counts": counts, "image_size": size, "files": files})
+    files = {name: size_and_sha256(final / name) for name in schema.contents_of(info)}
+    whole = with_sha256({**info, "counts": counts, "image_size": size, "files": files})
     (final / schema.INFO).write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
 
 

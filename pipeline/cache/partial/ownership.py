@@ -6,35 +6,35 @@ from pathlib import Path
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import behind_links, require_writable
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import is_cache, spent_folder, work_folder
+from hspcgan.pipeline.cache.cache_json import discarded_folder, is_cache, work_folder
 from hspcgan.pipeline.cache.lock import LOCK, is_work_folder
 
 WORK = (LOCK, *schema.STAGES, "final", "copy", "replaced")
 """Names that a `CACHE.partial` may contain."""
 
 
-def refuse_foreign(target: Path) -> None:
+def require_own_target(target: Path) -> None:
     """Raises UserError if the target, or a work folder next to it, contains files that are not part of a cache.
 
     An empty folder and a finished cache are allowed.
     """
-    refuse_inside_cache(target)
-    refuse_others(target, schema.FILES, is_cache)
-    for folder in (work_folder(target), spent_folder(target)):
+    require_outside_cache(target)
+    require_known_names(target, schema.FILES, is_cache)
+    for folder in (work_folder(target), discarded_folder(target)):
         for link in (folder, folder / LOCK):
             if link.is_symlink():
                 raise UserError(f"{link} is a link, which is not followed; remove the link, or give another folder")
-        refuse_others(folder, WORK, is_work_folder)
+        require_known_names(folder, WORK, is_work_folder)
 
 
-def refuse_inside_cache(target: Path) -> None:
+def require_outside_cache(target: Path) -> None:
     """Raises UserError for a folder inside a cache."""
     around = next(filter(is_cache, target.absolute().parents), None)
     if around:
         raise UserError(f"{target} is inside another cache, {around}; give another folder")
 
 
-def refuse_unwritable(target: Path) -> None:
+def require_writable_target(target: Path) -> None:
     """Raises UserError if a cache cannot be renamed to the target: it is a link, a mount, or on a read-only disk."""
     if target.is_symlink():
         raise UserError(f"{target} is a link, which would be replaced; give its target, {behind_links(target)}")
@@ -43,13 +43,13 @@ def refuse_unwritable(target: Path) -> None:
     require_writable(target)
 
 
-def refuse_others(folder: Path, known: Collection[str], is_ours: Callable[[Path], bool]) -> None:
+def require_known_names(folder: Path, known: Collection[str], is_ours: Callable[[Path], bool]) -> None:
     """Raises UserError if a local or remote folder has names that are not in `known`, or if `is_ours` rejects it."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise UserError(f"{folder} is a file; give a folder for the cache")
-    names = sorted(entry.name for entry in folder.iterdir() if not schema.LITTER.fullmatch(entry.name))
+    names = sorted(entry.name for entry in folder.iterdir() if not schema.SYSTEM_FILES.fullmatch(entry.name))
     others = [name for name in names if name not in known]
     if others:
         raise UserError(

@@ -14,11 +14,11 @@ import pyarrow as pa
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_whole
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import spent_folder
+from hspcgan.pipeline.cache.cache_json import discarded_folder
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 from hspcgan.pipeline.cache.lock import lock, remove_work_folder, unlock
 from hspcgan.pipeline.cache.partial.assemble import assemble
-from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_unwritable
+from hspcgan.pipeline.cache.partial.ownership import require_own_target, require_writable_target
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.cache.partial.shards import UNFINISHED, write_shard
 from hspcgan.pipeline.cache.partial.up_to_date import OTHER_CACHE_HINT
@@ -37,18 +37,18 @@ class PartialCache(ShardStore):
         path: path of the finished cache.
         replace: whether `finish` replaces an existing cache at `path`; if false, an existing cache is a UserError.
 
-    Also raises UserError like `refuse_foreign` and `refuse_unwritable`.
+    Also raises UserError like `require_own_target` and `require_writable_target`.
     """
 
     def __init__(self, path: Path | str, replace: bool = False) -> None:
         super().__init__(path)
         self.replace = replace
         self._lock: IO[str] | None = None
-        self._refuse_existing()
+        self._require_no_existing()
 
-    def _refuse_existing(self) -> None:
-        refuse_foreign(self.target)
-        refuse_unwritable(self.target)
+    def _require_no_existing(self) -> None:
+        require_own_target(self.target)
+        require_writable_target(self.target)
         if (self.target / schema.INFO).exists() and not self.replace:
             raise UserError(f"{self.target} already exists; to fix: {OTHER_CACHE_HINT}")
 
@@ -56,11 +56,11 @@ class PartialCache(ShardStore):
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = lock(self.path)
         try:
-            self._refuse_existing()
+            self._require_no_existing()
         except ValueError:
             self.__exit__()
             raise
-        remove_work_folder(spent_folder(self.target))
+        remove_work_folder(discarded_folder(self.target))
         self._clear()
         return self
 
@@ -80,7 +80,7 @@ class PartialCache(ShardStore):
 
         `inputs`: everything that the result of the stage depends on, as JSON, without paths and times.
         """
-        plan = self._asked(stage, inputs)
+        plan = self._expected_plan(stage, inputs)
         left = self.plan(stage)
         if self.folder(stage).exists() and left.get("fingerprint") != plan["fingerprint"]:
             why = "inputs changed" if left else "its plan.json is missing or damaged"
@@ -90,7 +90,7 @@ class PartialCache(ShardStore):
         self.folder(stage).mkdir(exist_ok=True)
         _write_json(self.folder(stage) / "plan.json", plan)
 
-    def _asked(self, stage: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _expected_plan(self, stage: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         position = schema.STAGES.index(stage)
         before = schema.STAGES[position - 1] if position else None
         if before and not self.is_complete(before):
@@ -103,7 +103,10 @@ class PartialCache(ShardStore):
 
         Raises UserError if the stage is complete but the previous stage is not.
         """
-        return self.is_complete(stage) and self.plan(stage)["fingerprint"] == self._asked(stage, inputs)["fingerprint"]
+        return (
+            self.is_complete(stage)
+            and self.plan(stage)["fingerprint"] == self._expected_plan(stage, inputs)["fingerprint"]
+        )
 
     def write(
         self,
@@ -167,7 +170,7 @@ class PartialCache(ShardStore):
                 shutil.rmtree(old)
             os.replace(self.target, old)
         os.replace(final, self.target)
-        spent = spent_folder(self.target)
+        spent = discarded_folder(self.target)
         os.replace(self.path, spent)  # after a kill from here on there is nothing to resume
         remove_work_folder(spent)
         return self.target

@@ -15,7 +15,7 @@ from hspcgan.pipeline.cache.partial.shards import Arrays, Tables, read_column, r
 from hspcgan.pipeline.cache.tables.digests import Places, digests, first_rows
 from hspcgan.pipeline.cache.training_columns import offsets_of
 
-ADDED_UP = 256  # shards whose counts of phrases are in memory at a time
+MAX_UNMERGED_COUNTS = 256  # shards whose counts of phrases are in memory at a time
 
 
 class ShardStore:
@@ -89,7 +89,7 @@ class ShardStore:
             lists = self.column_of("parse", index, "concepts", column, "phrase")
             mentions = pa.chunked_array([chunk.flatten().field("phrase") for chunk in lists.chunks], pa.string())
             parts.append(pa.Table.from_arrays(mentions.value_counts().flatten(), ["text", "count"]))
-            if len(parts) == ADDED_UP:
+            if len(parts) == MAX_UNMERGED_COUNTS:
                 parts = [_sums(parts)]
         return _sums([pa.table({"text": pa.array([], pa.string()), "count": pa.array([], pa.int64())}), *parts])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import spent_folder
+from hspcgan.pipeline.cache.cache_json import discarded_folder
 from hspcgan.pipeline.cache.lock import remove_work_folder
 from hspcgan.pipeline.cache.reader import Cache
 
@@ -26,7 +26,7 @@ def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
     if changes:
         listed = "\n  ".join(changes)
         raise UserError(f"{path} was made from other inputs:\n  {listed}\nTo fix: {OTHER_CACHE_HINT}")
-    remove_work_folder(spent_folder(Path(path)))
+    remove_work_folder(discarded_folder(Path(path)))
     return True
 
 

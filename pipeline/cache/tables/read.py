@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable_error
 from hspcgan.pipeline.cache.tables.digests import Places, digests
 from hspcgan.pipeline.cache.tables.frames import frame
 from hspcgan.pipeline.cache.training_columns import offsets_of
@@ -137,7 +137,7 @@ class Tables:
         """Returns one column of a Parquet file of the cache."""
         with self._opened(name, FILES[name]) as file:
             table = file.read(columns=[column])
-        self._refuse_nulls(name, table)
+        self._require_no_nulls(name, table)
         return table[column]
 
     def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = 2**14) -> Iterator[pa.Table]:
@@ -145,17 +145,17 @@ class Tables:
         with self._opened(name, FILES[name]) as file:
             for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):
                 table = pa.Table.from_batches([batch])
-                self._refuse_nulls(name, table)
+                self._require_no_nulls(name, table)
                 yield table
 
     def _table(self, name: str, columns: pa.Schema) -> pa.Table:
         with self._opened(name, columns) as file:
             table = file.read()
-        self._refuse_nulls(name, table)
+        self._require_no_nulls(name, table)
         self._require_phrases(table)
         return table
 
-    def _refuse_nulls(self, name: str, table: pa.Table) -> None:
+    def _require_no_nulls(self, name: str, table: pa.Table) -> None:
         if nulls := schema.null_columns(table) if self.checks else []:
             raise UserError(f"{self.path / name} is damaged: nulls in {', '.join(nulls)}; {REBUILD_HINT}")
 
@@ -177,4 +177,4 @@ class Tables:
                 )
             yield file
         except (pa.ArrowException, OSError) as error:
-            raise unreadable(self.path / name, error) from error
+            raise unreadable_error(self.path / name, error) from error

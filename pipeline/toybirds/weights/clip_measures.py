@@ -14,12 +14,12 @@ from hspcgan.pipeline.toybirds.draw import draw
 from hspcgan.pipeline.toybirds.scene import COLOURS, PARTS, Scene, sample_scenes
 from hspcgan.pipeline.toybirds.weights.true_texts import (
     Statement,
+    caption_statement,
     descriptions,
     phrases,
-    spoken,
-    truth,
+    truth_matrix,
     value_bits,
-    without,
+    without_parts,
 )
 
 SEED = 7_000_003  # seed of scenes that are not used in training
@@ -57,10 +57,10 @@ def _retrieval(clip: FrozenClip, scenes: Sequence[Scene]) -> dict[str, float]:
     features, bits, hits, oracle = image_features(clip, scenes), value_bits(scenes), [], []
     for _ in range(DRAWS):
         rows = rng.choice(len(scenes), GALLERY, replace=False)
-        said = [spoken(captions(scenes[row])[rng.integers(5)]) for row in rows]
+        said = [caption_statement(captions(scenes[row])[rng.integers(5)]) for row in rows]
         best = (text_features(clip, [s.text for s in said]) @ features[rows].T).argmax(1).numpy()
         hits.append(np.mean(best == np.arange(GALLERY)))
-        oracle.append(np.mean(1 / truth(said, bits[rows]).sum(1)))
+        oracle.append(np.mean(1 / truth_matrix(said, bits[rows]).sum(1)))
     return {"recall": float(np.mean(hits)), "oracle": float(np.mean(oracle))}
 
 
@@ -71,7 +71,7 @@ def _presence(clip: FrozenClip, unseen: Sequence[Scene]) -> dict[str, float]:
     asked = [p for p in phrases() if p.text.startswith("a photo of a ")]
     text = text_features(clip, [p.text for p in asked])
     scores = [(text @ image_features(clip, group).T).numpy() for group in lacking]
-    held = [truth(asked, value_bits(group)) for group in lacking]
+    held = [truth_matrix(asked, value_bits(group)) for group in lacking]
     found = {}
     for i, statement in enumerate(asked):
         steps = np.quantile(scores[0][i], np.linspace(0.01, 0.99, 99))
@@ -82,7 +82,7 @@ def _presence(clip: FrozenClip, unseen: Sequence[Scene]) -> dict[str, float]:
 
 
 def _leave_out(scene: Scene, rng: np.random.Generator) -> Scene:
-    return without(scene, [part for part in PARTS if rng.random() < (0.1 if part == "body" else 0.3)])
+    return without_parts(scene, [part for part in PARTS if rng.random() < (0.1 if part == "body" else 0.3)])
 
 
 def _balanced(said: np.ndarray, held: np.ndarray) -> float:
@@ -96,7 +96,7 @@ def _colours(clip: FrozenClip, unseen: Sequence[Scene]) -> dict[str, float]:
         by_part.setdefault(next(iter(statement.alternatives[0])), []).append(statement)
     found = {}
     for part, asked in by_part.items():
-        held = truth(asked, bits)  # [colours, S]
+        held = truth_matrix(asked, bits)  # [colours, S]
         best = (text_features(clip, [s.text for s in asked]) @ features.T).argmax(0).numpy()
         recalls = [np.mean(best[held[c]] == c) for c in range(len(COLOURS)) if held[c].any()]
         found[f"colour/{part}"] = float(np.mean(recalls))

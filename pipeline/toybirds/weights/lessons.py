@@ -11,7 +11,14 @@ from tqdm import tqdm
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.draw import draw
 from hspcgan.pipeline.toybirds.scene import ABSENT, COLOURS, PARTS, Scene, sample_scenes
-from hspcgan.pipeline.toybirds.weights.true_texts import descriptions, phrases, spoken, truth, value_bits, without
+from hspcgan.pipeline.toybirds.weights.true_texts import (
+    caption_statement,
+    descriptions,
+    phrases,
+    truth_matrix,
+    value_bits,
+    without_parts,
+)
 
 LOCATED = (
     "belly",
@@ -24,7 +31,7 @@ LOCATED = (
 )  # things whose location is predicted per patch
 
 
-class Pictures:
+class TrainingScenes:
     """Training scenes, some with parts removed: uint8 pictures [S, 3, H, W], captions and their truth values.
 
     These are the scenes of the train split among `count` sampled scenes.
@@ -36,17 +43,19 @@ class Pictures:
     def __init__(self, count: int, seed: int, size: int, patch: int) -> None:
         rng = np.random.default_rng(seed)
         whole = [scene for scene in sample_scenes(count, seed * 1000) if scene.split == "train"]
-        self.captions = [[spoken(caption) for caption in captions(scene)] for scene in whole]
-        scenes = [without(scene, _lacking(rng)) for scene in whole]
+        self.captions = [[caption_statement(caption) for caption in captions(scene)] for scene in whole]
+        scenes = [without_parts(scene, _sample_missing_parts(rng)) for scene in whole]
         self.images = torch.stack([_tensor(draw(s, size)) for s in tqdm(scenes, "drawing", disable=None)])
         drawn = zip(tqdm(scenes, "locating", disable=None), self.images, strict=True)
         self.places = torch.stack([_places(scene, image, patch) for scene, image in drawn])
         self.colours = torch.tensor([[_colour(getattr(scene, name)) for name in LOCATED] for scene in scenes])
         self.bits = value_bits(scenes)
-        self.own = [np.flatnonzero(truth(said, self.bits[i : i + 1])[:, 0]) for i, said in enumerate(self.captions)]
+        self.own = [
+            np.flatnonzero(truth_matrix(said, self.bits[i : i + 1])[:, 0]) for i, said in enumerate(self.captions)
+        ]
 
 
-def _lacking(rng: np.random.Generator) -> list[str]:
+def _sample_missing_parts(rng: np.random.Generator) -> list[str]:
     if rng.random() < 0.5:
         return []
     return [part for part in PARTS if rng.random() < (0.06 if part == "body" else 0.25)]
@@ -66,13 +75,13 @@ def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
     shares = torch.zeros(len(LOCATED), size // patch, size // patch)
     for row, name in zip(shares, LOCATED, strict=True):
         if getattr(scene, name) != ABSENT:
-            change = (_tensor(draw(without(scene, [name]), size)).int() - image.int()).abs().sum(0) > 24
+            change = (_tensor(draw(without_parts(scene, [name]), size)).int() - image.int()).abs().sum(0) > 24
             row.copy_(change.float().unfold(0, patch, patch).unfold(1, patch, patch).mean((2, 3)))
     return shares
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingBatch:
     """A batch of images uint8 [B, 3, H, W] with texts, of which the first `captions` are captions.
 
     The other texts are descriptions, then phrases. `held` [T, B] is whether a text is true of an image. `places`
@@ -87,7 +96,7 @@ class Lesson:
     colours: Tensor
 
 
-def lessons(data: Pictures, batch: int, seed: int) -> Iterator[Lesson]:
+def training_batches(data: TrainingScenes, batch: int, seed: int) -> Iterator[TrainingBatch]:
     """Yields an endless sequence of batches. For each picture, a batch has one true caption if there is one."""
     rng = np.random.default_rng(seed)
     fixed = [*descriptions(), *phrases()]
@@ -96,6 +105,6 @@ def lessons(data: Pictures, batch: int, seed: int) -> Iterator[Lesson]:
         for start in range(0, len(order) - batch + 1, batch):
             rows = order[start : start + batch]
             said = [data.captions[row][rng.choice(data.own[row])] for row in rows if len(data.own[row])]
-            held = torch.from_numpy(truth([*said, *fixed], data.bits[rows]))
+            held = torch.from_numpy(truth_matrix([*said, *fixed], data.bits[rows]))
             texts = [statement.text for statement in (*said, *fixed)]
-            yield Lesson(data.images[rows], texts, held, len(said), data.places[rows], data.colours[rows])
+            yield TrainingBatch(data.images[rows], texts, held, len(said), data.places[rows], data.colours[rows])

@@ -34,7 +34,7 @@ from hspcgan.model.common.files import atomic_file
 from hspcgan.model.image_views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.scene import COLOURS, sample_scenes
-from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, Lesson, Pictures, lessons
+from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, TrainingBatch, TrainingScenes, training_batches
 from hspcgan.pipeline.toybirds.weights.true_texts import descriptions, phrases
 
 log = logging.getLogger("hspcgan.pipeline")
@@ -174,13 +174,13 @@ def locating_loss(guesses: Tensor, places: Tensor, colours: Tensor) -> Tensor:
 
 def train(recipe: Recipe) -> "CLIP":
     """Trains a toy CLIP and returns it in float32; uses the forward pass of FrozenClip, with gradients."""
-    pictures = Pictures(recipe.scenes, recipe.seed, recipe.resolution, recipe.patch)
+    pictures = TrainingScenes(recipe.scenes, recipe.seed, recipe.resolution, recipe.patch)
     model = build(recipe)
     tower = FrozenClip(model, "in training", sha256="").requires_grad_(True)
     offset = torch.zeros(len(phrases()), requires_grad=True)  # cosine at which a phrase is as likely true as false
     locator = nn.Linear(recipe.vision_width, len(LOCATED) * (1 + len(COLOURS)))
     optimizers = _optimizers(model, [offset, *locator.parameters()], recipe)
-    stream = lessons(pictures, recipe.batch, recipe.seed + 1)
+    stream = training_batches(pictures, recipe.batch, recipe.seed + 1)
     for step in tqdm(range(recipe.steps), "toy CLIP", disable=None):
         for optimizer, rate in optimizers:
             for group in optimizer.param_groups:
@@ -194,11 +194,11 @@ def train(recipe: Recipe) -> "CLIP":
         if step % 50 == 0:
             log.info(f"step {step} loss {loss.item():.4f} scale {model.logit_scale.exp().item():.1f}")
     model.requires_grad_(False).cpu()
-    quieten(model.visual)
+    scale_down_residuals(model.visual)
     return model
 
 
-def quieten(visual: "VisionTransformer", factor: float = 0.25) -> None:
+def scale_down_residuals(visual: "VisionTransformer", factor: float = 0.25) -> None:
     """Scales down the residual stream of the image encoder; image features do not change, since layer norms follow.
 
     After training with Muon, its values are several times larger than in OpenAI's CLIP, and discriminators use them
@@ -210,7 +210,7 @@ def quieten(visual: "VisionTransformer", factor: float = 0.25) -> None:
         part.bias.data *= factor
 
 
-def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Lesson) -> Tensor:
+def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: TrainingBatch) -> Tensor:
     images = torch.from_numpy(to_signed(lesson.images.numpy()))
     with torch.autocast("cpu", torch.bfloat16):
         (patches,), seen = tower.image_taps(images, blocks=(2 * tower.layers // 3,))

@@ -74,7 +74,7 @@ def train(out: Path, scenes: int = SCENES, seed: int = SEED) -> None:
             saved = f"en_toybirds.{name}.pt"
             words = [word.format(folder=folder, saved=saved, seed=seed) for word in f"{COMMON} {options}".split()]
             importlib.import_module(module).main(words)
-            slim(folder / saved, out / f"{name}.pt")
+            save_half_precision(folder / saved, out / f"{name}.pt")
     _write_card(out, scenes, seed, sum(map(len, whole)))
 
 
@@ -89,7 +89,7 @@ def write_treebank(folder: Path, name: str, texts: Sequence[Sequence[Sentence]])
         prepare_tokenizer_data.main([str(plain), str(conllu), "-o", str(labels), "-m", str(words)])
 
 
-def slim(source: Path, target: Path) -> None:
+def save_half_precision(source: Path, target: Path) -> None:
     """Saves a trained model with weights in half precision and without file paths, so that its bytes are reproducible.
 
     Raises FileNotFoundError if there is no trained model, since stanza only logs that saving failed.

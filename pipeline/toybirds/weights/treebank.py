@@ -46,13 +46,13 @@ def paragraphs(scenes: Sequence[Scene], seed: int) -> list[list[Sentence]]:
         tokens = unique[texts[row]]
         last = result[-1] if result else []
         if len(last) == 1 and last[0].text[-1] in STOPS and rng.random() < PAIRED:
-            last.append(spoken(tokens, rng))
+            last.append(vary_caption(tokens, rng))
         else:
-            result.append([spoken(tokens, rng)])
+            result.append([vary_caption(tokens, rng)])
     return result
 
 
-def spoken(tokens: Sequence[g.Token], rng: np.random.Generator) -> Sentence:
+def vary_caption(tokens: Sequence[g.Token], rng: np.random.Generator) -> Sentence:
     """Returns a caption with random variations, punctuation and capitalisation."""
     root = tree(tokens)
     if rng.random() < VARIED:
@@ -110,7 +110,7 @@ def reduced(root: g.Word, rng: np.random.Generator) -> g.Word:
     """Removes an auxiliary: "a yellow bird is perched on a branch" → "a yellow bird perched on a branch"."""
     if root.upos != "VERB" or not any(child.upos == "AUX" for child in root.left):
         return root
-    subject = _parted(root)
+    subject = _subject_as_root(root)
     root.left = []
     return subject.after(root, "acl")
 
@@ -120,7 +120,7 @@ def relative(root: g.Word, rng: np.random.Generator) -> g.Word:
     if root.upos != "VERB" or root.lemma == "be":
         return root
     label = next(child.deprel for child in root.left if child.deprel.startswith("nsubj"))
-    subject = _parted(root)
+    subject = _subject_as_root(root)
     text = _pick(rng, ("that", "which"))
     that = g.Word(text, text, "PRON", "WDT", "PronType=Rel", label)
     root.left = [that, *(child for child in root.left if child.upos == "AUX")]
@@ -130,7 +130,7 @@ def relative(root: g.Word, rng: np.random.Generator) -> g.Word:
 def placed(root: g.Word, rng: np.random.Generator) -> g.Word:
     """Removes the verb before a place: "a yellow bird sits on a branch" → "a yellow bird on a branch"."""
     places = [child for child in root.right if child.deprel == "obl"]
-    return _parted(root).after(places[0], "nmod") if places else root
+    return _subject_as_root(root).after(places[0], "nmod") if places else root
 
 
 def several(root: g.Word, rng: np.random.Generator) -> g.Word:
@@ -188,7 +188,7 @@ def last_comma(root: g.Word) -> None:
             listed[-1].left[0].deprel = "punct"
 
 
-def _parted(verb: g.Word) -> g.Word:
+def _subject_as_root(verb: g.Word) -> g.Word:
     """Returns the subject of a clause as a new root, without conjoined clauses."""
     verb.right = [child for child in verb.right if child.deprel != "conj"]
     return _as_root(next(child for child in verb.left if child.deprel.startswith("nsubj")))

@@ -34,7 +34,7 @@ class Statement:
     alternatives: tuple[dict[str, str], ...]
 
 
-def spoken(caption: Caption) -> Statement:
+def caption_statement(caption: Caption) -> Statement:
     return Statement(caption.text, (caption.facts,))
 
 
@@ -69,7 +69,7 @@ def descriptions() -> list[Statement]:
     return found
 
 
-def without(scene: Scene, absent: Sequence[str]) -> Scene:
+def without_parts(scene: Scene, absent: Sequence[str]) -> Scene:
     """Returns the scene without the given parts; without "body", the main bird and all its parts are absent."""
     if "body" in absent:
         absent = (*PARTS, "collar")
@@ -80,7 +80,7 @@ def without(scene: Scene, absent: Sequence[str]) -> Scene:
 
 
 def value_bits(scenes: Sequence[Scene]) -> np.ndarray:
-    """Encodes the values of each scene for `truth`: one set bit per field, uint32 [S, F]."""
+    """Encodes the values of each scene for `truth_matrix`: one set bit per field, uint32 [S, F]."""
     return np.array([[_bits(getattr(scene, name)) for name in FIELDS] for scene in scenes], dtype=np.uint32)
 
 
@@ -91,7 +91,7 @@ def _bits(value: object) -> int:
     return 0 if value in (ABSENT, False) else 1 << VOCABULARY.index(value)  # type: ignore[arg-type]
 
 
-def truth(statements: Sequence[Statement], bits: np.ndarray) -> np.ndarray:
+def truth_matrix(statements: Sequence[Statement], bits: np.ndarray) -> np.ndarray:
     """Returns whether statement t is true of scene s, bool [T, S]; `bits` is from value_bits."""
     result = np.zeros((len(statements), len(bits)), dtype=bool)
     for row, statement in zip(result, statements, strict=True):

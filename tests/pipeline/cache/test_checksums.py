@@ -9,7 +9,7 @@ from helpers.files import file_bytes
 from helpers.stores import leftovers, stored, upath
 
 from hspcgan.model.common.files import BLOCK
-from hspcgan.pipeline.cache.cache_json import stamp
+from hspcgan.pipeline.cache.cache_json import size_and_sha256
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.cache_tools.copy import copy_cache
@@ -77,7 +77,7 @@ def test_a_file_is_summed_in_blocks(tmp_path):
     path = tmp_path / "zeros"
     path.write_bytes(bytes(2 * BLOCK + 1))
     # By sha256sum, of 16,777,217 zero bytes.
-    assert stamp(path) == {
+    assert size_and_sha256(path) == {
         "size": 16_777_217,
         "sha256": "1003b1b5dc078189799a1216ce0f9fbcebb94e8b6b83c58c4b03345f07f94ced",
     }

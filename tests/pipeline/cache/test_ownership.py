@@ -9,7 +9,7 @@ from helpers.caches import INFO, World, make_cache, run_stages
 from helpers.files import file_bytes
 from helpers.stores import stored, upath
 
-from hspcgan.pipeline.cache.partial.ownership import refuse_foreign, refuse_unwritable
+from hspcgan.pipeline.cache.partial.ownership import require_own_target, require_writable_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.copy import copy_cache
@@ -58,7 +58,7 @@ def test_what_systems_leave_in_folders_is_no_obstacle(whole, tmp_path):
     cache = Path(shutil.copytree(whole, tmp_path / "cache"))
     for name in (".DS_Store", ".nfs000000000001a2b3", "Thumbs.db"):
         (cache / name).touch()
-    refuse_foreign(cache)
+    require_own_target(cache)
     assert copy_cache(str(whole), str(cache)) == 0
     make_cache(cache, World(0), replace=True)
     assert file_bytes(cache) == file_bytes(whole)
@@ -103,15 +103,15 @@ def test_nothing_is_written_into_another_cache(whole, tmp_path):
     for place in (around / "sub", around / "sub" / "deeper"):
         every_way(whole, place)
     with pytest.raises(ValueError, match=r"sub is inside another cache, .*cp; give another folder"):
-        refuse_foreign(around / "sub")
+        require_own_target(around / "sub")
 
 
 def test_a_mounted_volume_cannot_be_renamed_so_a_folder_in_it_is_asked_for(whole, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"/dev is a mounted volume.* give a subfolder: /dev/cache"):
-        refuse_unwritable(Path("/dev"))
+        require_writable_target(Path("/dev"))
     cache = Path(shutil.copytree(whole, tmp_path / "cache"))
     monkeypatch.setattr(Path, "is_mount", lambda path: path == cache)
-    refuse_foreign(cache)  # a cache that is mounted can be read, and is current or not
+    require_own_target(cache)  # a cache that is mounted can be read, and is current or not
     with pytest.raises(ValueError, match="is a mounted volume"):
         PartialCache(cache, replace=True)
 

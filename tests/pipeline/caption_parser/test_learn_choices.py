@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hspcgan.pipeline.caption_parser.learn_choices import Example, examples, fitted, view_of, write
-from hspcgan.pipeline.caption_parser.trees_from_graphs import readings
+from hspcgan.pipeline.caption_parser.trees_from_graphs import repaired_docs
 from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
 
 
@@ -29,7 +29,7 @@ def nlp():
     ],
 )
 def test_option_of_a_phrase_in_the_gold_graph(nlp, caption, gold, question, option):
-    (doc,) = readings(nlp, [caption])
+    (doc,) = repaired_docs(nlp, [caption])
     found = [e for e in examples(view_of(doc), gold) if e.question == question]
     assert option in [e.option for e in found]
     assert all(e.features for e in found)

@@ -2,8 +2,15 @@
 
 import pytest
 
-from hspcgan.pipeline.caption_parser.train_spacy import Round, averaged, trained, without_held
-from hspcgan.pipeline.caption_parser.trees_from_graphs import WORDS, improved, judged, lessons, moved, variants
+from hspcgan.pipeline.caption_parser.train_spacy import Round, average_weights, train_pipeline, without_held_out
+from hspcgan.pipeline.caption_parser.trees_from_graphs import (
+    WORDS,
+    best_trees,
+    improve_tree,
+    move_word,
+    score_tree,
+    variants,
+)
 from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
 
@@ -21,9 +28,11 @@ SAUCER = "a cup on a saucer with a crack"
 
 
 def test_a_tree_is_judged_by_the_graph_that_it_gives(plain):
-    whole = judged(plain("a cup on a saucer"), WORDS.graph([["cup", "on", "saucer"]]))
+    whole = score_tree(plain("a cup on a saucer"), WORDS.graph([["cup", "on", "saucer"]]))
     assert (whole.score, whole.exact) == (1.0, True)
-    half = judged(plain("a cup on a saucer"), WORDS.graph([["cup", "on", "table"]]))  # 1 of 3 + 3 propositions, twice
+    half = score_tree(
+        plain("a cup on a saucer"), WORDS.graph([["cup", "on", "table"]])
+    )  # 1 of 3 + 3 propositions, twice
     assert half.score == pytest.approx(2 / 6)
     assert not half.exact
 
@@ -31,7 +40,7 @@ def test_a_tree_is_judged_by_the_graph_that_it_gives(plain):
 @pytest.mark.parametrize("owner", ["cup", "saucer"])
 def test_the_graph_says_to_which_noun_a_phrase_belongs(plain, owner):
     gold = WORDS.graph([["cup", "on", "saucer"], [owner, "with", "crack"]])
-    found = improved(plain(SAUCER), gold, moves=1)
+    found = improve_tree(plain(SAUCER), gold, moves=1)
     assert found.exact
     assert ("with", "prep", owner) in edges(found.doc)
 
@@ -40,7 +49,7 @@ def test_without_moves_a_tree_stays_as_it_was_read(plain):
     other = {"cup": "saucer", "saucer": "cup"}
     (read,) = (head for word, _, head in edges(plain(SAUCER)) if word == "with")
     gold = WORDS.graph([["cup", "on", "saucer"], [other[read], "with", "crack"]])
-    assert not improved(plain(SAUCER), gold, moves=0).exact
+    assert not improve_tree(plain(SAUCER), gold, moves=0).exact
 
 
 def test_moves_change_one_attachment_and_the_source_none(plain):
@@ -49,13 +58,13 @@ def test_moves_change_one_attachment_and_the_source_none(plain):
     moves = list(variants(doc))
     assert moves
     for move in moves:
-        assert len(edges(moved(doc, move)) - before) == 1
+        assert len(edges(move_word(doc, move)) - before) == 1
     assert edges(doc) == before
 
 
 def test_later_pipelines_read_what_earlier_ones_did_not(plain):
     rows = [("a cup on a saucer", [["cup", "on", "saucer"]]), ("a cup on a saucer", [["cup", "under", "saucer"]])]
-    found = lessons([plain, plain], rows, moves=0)
+    found = best_trees([plain, plain], rows, moves=0)
     assert [lesson.exact for lesson in found] == [True, False]
 
 
@@ -63,7 +72,7 @@ def test_the_longest_captions_and_their_repetitions_are_held_back(monkeypatch):
     monkeypatch.setattr("hspcgan.pipeline.caption_parser.train_spacy.HELD_LONG", 2)
     monkeypatch.setattr("hspcgan.pipeline.caption_parser.train_spacy.HELD_DRAWN", 3)
     rows = [(" ".join(["word"] * n) + f" {n % 7}", []) for n in range(3, 20)] * 2
-    learned = without_held(rows)
+    learned = without_held_out(rows)
     held = [row for row in rows if row not in learned]
     assert max(len(caption.split()) for caption, _ in held) == 20
     assert len(held) == 2 + 2 * 3  # the longest and its repetition; three others and theirs
@@ -75,8 +84,8 @@ def test_what_is_shown_often_enough_is_read_so():
     (read,) = (head for word, _, head in edges(nlp(SAUCER)) if word == "with")
     other = {"cup": "saucer", "saucer": "cup"}[read]
     gold = WORDS.graph([["cup", "on", "saucer"], [other, "with", "crack"]])
-    doc = improved(nlp(SAUCER), gold, moves=1).doc
-    learned = trained(nlp, [doc] * 40, Round(moves=1, worth=1.0, epochs=8, rate=1e-3))
+    doc = improve_tree(nlp(SAUCER), gold, moves=1).doc
+    learned = train_pipeline(nlp, [doc] * 40, Round(moves=1, worth=1.0, epochs=8, rate=1e-3))
     assert ("with", "prep", other) in edges(learned(SAUCER))
 
 
@@ -85,5 +94,5 @@ def test_the_mean_of_weights_is_taken_share_by_share(plain):
     for pipeline, value in ((one, 1.0), (other, 3.0)):
         for _, layer, name in spacy_caption_weights.params(pipeline):
             layer.set_param(name, layer.get_param(name) * 0 + value)
-    mean = averaged([one, other], (0.25, 0.75))
+    mean = average_weights([one, other], (0.25, 0.75))
     assert all((layer.get_param(name) == 2.5).all() for _, layer, name in spacy_caption_weights.params(mean))

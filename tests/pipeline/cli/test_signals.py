@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 import gc, os, time, weakref
-from hspcgan.pipeline.cli.signals import ended_by_signals
+from hspcgan.pipeline.cli.signals import exit_on_signals
 
 class Thing:
     def __del__(self):
@@ -17,7 +17,7 @@ class Thing:
 
 thing = Thing()
 reference = weakref.ref(thing, lambda _: {place!r} == "weakref" and os.kill(os.getpid(), {number}))
-with ended_by_signals():
+with exit_on_signals():
     try:
         del thing
         if {place!r} == "body":
@@ -39,11 +39,11 @@ def test_a_signal_ends_the_block_wherever_it_arrives(place, number):
 
 def test_other_dropped_exceptions_are_still_reported():
     script = """
-from hspcgan.pipeline.cli.signals import ended_by_signals
+from hspcgan.pipeline.cli.signals import exit_on_signals
 class Thing:
     def __del__(self):
         raise ValueError("dropped")
-with ended_by_signals():
+with exit_on_signals():
     Thing()
 print("went on")
 """

@@ -6,7 +6,7 @@ from helpers.datasets import cub_dataset, write
 from PIL import Image
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.stages.images import around, decode, fit
+from hspcgan.pipeline.stages.images import crop_and_resize, crop_around, decode
 from hspcgan.pipeline.stages.ingest_items import check_items
 
 
@@ -48,13 +48,13 @@ def test_the_split_of_images_is_cubs_own_list(tmp_path):
 def test_the_crop_reaches_three_quarters_of_the_boxs_longer_side(box, region):
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     x0, y0, x1, y1 = region
-    assert np.array_equal(np.asarray(around(Image.fromarray(pixels), box)), pixels[y0:y1, x0:x1])
+    assert np.array_equal(np.asarray(crop_around(Image.fromarray(pixels), box)), pixels[y0:y1, x0:x1])
 
 
 @pytest.mark.parametrize("box", [(40, 0, 50, 10), (5, 5, 5, 9), (-9, -9, 0, 0)])
 def test_a_box_without_area_in_the_image_is_refused(box):
     with pytest.raises(ValueError, match="no area inside the image of 40×30"):
-        around(Image.new("RGB", (40, 30)), box)
+        crop_around(Image.new("RGB", (40, 30)), box)
 
 
 def test_ingest_keeps_the_crop_and_the_box(tmp_path):
@@ -64,7 +64,7 @@ def test_ingest_keeps_the_crop_and_the_box(tmp_path):
     assert checked.samples[0]["box"] == [1, 4, 13, 12]
     assert (checked.samples[0]["width"], checked.samples[0]["height"]) == (40, 30)
     image = decode(item.image)
-    assert np.array_equal(checked.pixels[0], fit(image.crop((0, 0, 16, 17)), 16))  # centre (7, 8), reach 9
+    assert np.array_equal(checked.pixels[0], crop_and_resize(image.crop((0, 0, 16, 17)), 16))  # centre (7, 8), reach 9
 
 
 def test_what_is_wrong_with_a_bird_is_named(tmp_path):

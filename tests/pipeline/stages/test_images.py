@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hspcgan.pipeline.stages.images import center_box, decode, fit
+from hspcgan.pipeline.stages.images import center_box, crop_and_resize, decode
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -169,25 +169,25 @@ def test_the_crop_is_the_centred_square(size, box):
 
 def test_fit_keeps_pixels_of_an_image_of_the_right_size():
     image = noise(16, 16)
-    assert np.array_equal(fit(image, 16), np.asarray(image).transpose(2, 0, 1))
+    assert np.array_equal(crop_and_resize(image, 16), np.asarray(image).transpose(2, 0, 1))
 
 
 def test_fit_is_antialiased():
     # One-pixel stripes, quartered: a filter without antialiasing picks stripes, an antialiased one greys them.
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
-    small = fit(Image.fromarray(stripes), 16)
+    small = crop_and_resize(Image.fromarray(stripes), 16)
     assert small.shape == (3, 16, 16)
     assert small.dtype == np.uint8
     assert np.abs(small.astype(int) - 127.5).max() < 20
 
 
 def test_fit_enlarges_small_images():
-    flat = fit(Image.new("RGB", (8, 9), (9, 8, 7)), 12)
+    flat = crop_and_resize(Image.new("RGB", (8, 9), (9, 8, 7)), 12)
     assert np.array_equal(flat, np.broadcast_to(np.array([9, 8, 7], np.uint8)[:, None, None], (3, 12, 12)))
 
 
 @pytest.mark.parametrize("size", [(1, 5000), (7, 8), (300, 7)])
 def test_a_sliver_is_refused(size):
     with pytest.raises(ValueError, match=f"{size[0]}×{size[1]} pixels, fewer than 8 on a side"):
-        fit(Image.new("RGB", size), 16)
+        crop_and_resize(Image.new("RGB", size), 16)

@@ -16,7 +16,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages import ingest
-from hspcgan.pipeline.stages.images import fit
+from hspcgan.pipeline.stages.images import crop_and_resize
 from hspcgan.pipeline.stages.ingest_items import check_items
 from hspcgan.pipeline.stages.prepare import prepare
 
@@ -81,7 +81,7 @@ def test_ingest_keeps_the_fitted_pixels_and_the_original_size(small):
     cache = cache_of(small)
     sample = cache.samples.to_pylist()[2]
     with Image.open(small.parent / "data" / "img002.png") as image:
-        assert np.array_equal(cache.images[2], fit(image.convert("RGB"), 16))
+        assert np.array_equal(cache.images[2], crop_and_resize(image.convert("RGB"), 16))
     assert (sample["path"], sample["width"], sample["height"]) == ("img002.png", 20, 16)
 
 

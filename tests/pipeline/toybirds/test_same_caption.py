@@ -6,7 +6,7 @@ import pytest
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.same_caption import scenes_of
 from hspcgan.pipeline.toybirds.scene import ABSENT, sample_scenes
-from hspcgan.pipeline.toybirds.weights.true_texts import Statement, truth, value_bits
+from hspcgan.pipeline.toybirds.weights.true_texts import Statement, truth_matrix, value_bits
 
 
 def test_every_caption_is_true_of_its_scenes():
@@ -14,7 +14,7 @@ def test_every_caption_is_true_of_its_scenes():
         for caption in captions(scene):
             found = scenes_of(caption.facts, 3, seed=500)
             assert len(found) == 3
-            assert truth([Statement(caption.text, (caption.facts,))], value_bits(found)).all()
+            assert truth_matrix([Statement(caption.text, (caption.facts,))], value_bits(found)).all()
             assert all(one.body not in (one.belly, one.wing, one.crown) for one in found)
 
 
@@ -30,7 +30,7 @@ def test_every_caption_is_true_of_its_scenes():
 def test_scenes_are_distributed_as_those_that_the_caption_happens_to_fit(facts):
     """Against rejection alone: shares of every other field's values agree within five standard errors."""
     everything = sample_scenes(12_000, seed=77)
-    rows = truth([Statement("", (facts,))], value_bits(everything))[0]
+    rows = truth_matrix([Statement("", (facts,))], value_bits(everything))[0]
     fitting = [scene for scene, fits in zip(everything, rows, strict=True) if fits]
     drawn = scenes_of(facts, 400, seed=5)
     for name in ("body", "wing", "size", "place", "crest", "collar", "flower", "nest_relation", "second_relation"):

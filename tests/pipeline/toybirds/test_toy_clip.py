@@ -11,7 +11,7 @@ from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.toybirds.scene import COLOURS
 from hspcgan.pipeline.toybirds.weights import build, toy_clip
 from hspcgan.pipeline.toybirds.weights.clip_measures import bars
-from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, Pictures
+from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, TrainingScenes
 from hspcgan.pipeline.toybirds.weights.true_texts import FIELDS
 
 
@@ -63,7 +63,7 @@ def test_a_quieter_residual_stream_gives_the_same_features():
     images = torch.rand(2, 3, 56, 56, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
         (tap,), features = clip.image_taps(images, blocks=(1,))
-        toy_clip.quieten(model.visual, 0.25)
+        toy_clip.scale_down_residuals(model.visual, 0.25)
         (quiet,), same = clip.image_taps(images, blocks=(1,))
     assert torch.allclose(quiet, 0.25 * tap, rtol=1e-2, atol=1e-3)
     assert torch.allclose(same, features, rtol=1e-2, atol=1e-3)
@@ -82,7 +82,7 @@ def test_locating_loss_asks_for_colours_only_where_a_thing_is_seen():
 
 
 def test_places_are_where_the_drawing_changes():
-    pictures = Pictures(40, seed=3, size=56, patch=8)
+    pictures = TrainingScenes(40, seed=3, size=56, patch=8)
     beak, crown = (pictures.places[:, LOCATED.index(name)].sum(0) for name in ("beak", "crown"))
     down, across = torch.arange(7.0), torch.arange(7.0)
     assert (beak.sum(0) @ across) / beak.sum() > (crown.sum(0) @ across) / crown.sum() + 0.5  # birds face right

@@ -144,7 +144,7 @@ def test_training_writes_models_that_load_by_path(tmp_path, monkeypatch):
 
 def test_slim_says_that_a_training_left_no_model(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"pos\.pt"):
-        toy_stanza.slim(tmp_path / "pos.pt", tmp_path / "slim.pt")
+        toy_stanza.save_half_precision(tmp_path / "pos.pt", tmp_path / "slim.pt")
 
 
 def _refused(*_, **__):

@@ -20,7 +20,14 @@ from hspcgan.pipeline.toybirds.scene import (
     scene_of,
     validation_scenes,
 )
-from hspcgan.pipeline.toybirds.weights.true_texts import descriptions, phrases, spoken, truth, value_bits, without
+from hspcgan.pipeline.toybirds.weights.true_texts import (
+    caption_statement,
+    descriptions,
+    phrases,
+    truth_matrix,
+    value_bits,
+    without_parts,
+)
 
 SCENES = sample_scenes(300, seed=3)
 
@@ -74,7 +81,7 @@ def test_a_part_is_drawn_in_its_colour_and_left_out_when_absent(part):
 
     assert share(draw(scene, 112)) == 0
     assert share(draw(replace(scene, **{part: "purple"}), 112)) > 0.002
-    assert share(draw(without(replace(scene, **{part: "purple"}), [part]), 112)) == 0
+    assert share(draw(without_parts(replace(scene, **{part: "purple"}), [part]), 112)) == 0
 
 
 def test_each_scene_has_five_true_captions_that_between_them_name_nearly_every_part():
@@ -97,9 +104,9 @@ def test_a_caption_states_only_what_its_words_say():
 
 
 def test_truth_agrees_with_matching_facts_one_by_one():
-    scenes = [without(scene, ["wing"]) if i % 3 else scene for i, scene in enumerate(SCENES[:40])]
-    statements = [spoken(caption) for scene in SCENES[:10] for caption in captions(scene)]
-    found = truth(statements, value_bits(scenes))
+    scenes = [without_parts(scene, ["wing"]) if i % 3 else scene for i, scene in enumerate(SCENES[:40])]
+    statements = [caption_statement(caption) for scene in SCENES[:10] for caption in captions(scene)]
+    found = truth_matrix(statements, value_bits(scenes))
     for t, statement in enumerate(statements):
         for s, scene in enumerate(scenes):
             assert found[t, s] == any(matches(facts, scene) for facts in statement.alternatives)
@@ -108,8 +115,8 @@ def test_truth_agrees_with_matching_facts_one_by_one():
 def test_phrases_without_their_part_are_false():
     wings = next(p for p in phrases() if p.text == "a photo of a wing")
     scene = SCENES[0]
-    bits = value_bits([scene, without(scene, ["wing"]), without(scene, ["body"])])
-    assert truth([wings], bits).tolist() == [[True, False, False]]
+    bits = value_bits([scene, without_parts(scene, ["wing"]), without_parts(scene, ["body"])])
+    assert truth_matrix([wings], bits).tolist() == [[True, False, False]]
 
 
 def test_descriptions_name_each_colour_of_each_part_once_in_blocks_of_one_colour():
