@@ -51,13 +51,13 @@ def score_folder(
 
     from hspcgan.evaluate.context import prepare
     from hspcgan.evaluate.run import evaluate
-    from hspcgan.evaluate.scored.subjects import choose
+    from hspcgan.evaluate.scored.subjects import select_subjects
     from hspcgan.model.common.errors import UserError
     from hspcgan.pipeline.manifest import load_manifest
 
     loaded = load_manifest(manifest, overrides)
     context = prepare(loaded)
-    (result,) = evaluate(context, choose(loaded, images=[str(folder)], label=label))
+    (result,) = evaluate(context, select_subjects(loaded, images=[str(folder)], label=label))
     if result.error:
         raise UserError(result.error)
     columns = ["metric", "part", "scorer", "value", "low", "high", "se", "n", "name"]

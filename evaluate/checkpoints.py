@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hspcgan.model.checkpoint import CARD, Loaded, hinted_clip, load, read_card
+from hspcgan.model.checkpoint import CARD, Loaded, clip_path_from_card, load, read_card
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_text
-from hspcgan.model.common.validation import typed
+from hspcgan.model.common.validation import validate_as
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, shipped_weights, weights_path
 from hspcgan.pipeline.stages.encode import EncodeConfig, Templates
@@ -71,7 +71,7 @@ def open_checkpoint(
 
 def _found_clip(checkpoint: Path) -> Path | None:
     card = read_card(checkpoint)
-    return hinted_clip(checkpoint, card) or shipped_weights().get(card["clip"]["name"])
+    return clip_path_from_card(checkpoint, card) or shipped_weights().get(card["clip"]["name"])
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def text_settings(checkpoint: Path) -> TextSettings:
     texts = read_card(checkpoint).get("extra", {}).get("texts") or {}
     if texts.get("parse") and texts.get("templates"):
         where = f"{checkpoint / CARD}, extra.texts"
-        templates = typed(Templates, texts["templates"], where)
-        return TextSettings(typed(ParseConfig, texts["parse"], where), templates.model_dump())
+        templates = validate_as(Templates, texts["templates"], where)
+        return TextSettings(validate_as(ParseConfig, texts["parse"], where), templates.model_dump())
     resolved = checkpoint.resolve().parent.parent / "manifest.yaml"
     if not resolved.is_file():
         raise UserError(

@@ -59,15 +59,15 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     from hspcgan.evaluate.context import prepare
     from hspcgan.evaluate.results.history import append_history
     from hspcgan.evaluate.results.terminal_text import describe
-    from hspcgan.evaluate.scored.subjects import choose
+    from hspcgan.evaluate.scored.subjects import select_subjects
     from hspcgan.evaluate.verdict import evaluate_lock, output_formats
     from hspcgan.evaluate.verdict.update import update as write_expectations
-    from hspcgan.model.common.files import write_whole
+    from hspcgan.model.common.files import write_atomically
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
 
     loaded = open_manifest(manifest, overrides)
     context = prepare(loaded, only=only)
-    subjects = choose(loaded, checkpoints, context.config.checkpoints, images, untrained, real, label)
+    subjects = select_subjects(loaded, checkpoints, context.config.checkpoints, images, untrained, real, label)
 
     def say(text: str) -> None:
         echo(text, err=as_json)
@@ -84,19 +84,19 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     if not results:
         return
     append_history(context, results)
-    say("\n" + _outcome(context, results))
+    say("\n" + _outcome_text(context, results))
     if update:
         say("\n" + "\n".join(write_expectations(context, results)))
     if junit:
-        write_whole(junit, output_formats.as_junit(loaded.name, results))
+        write_atomically(junit, output_formats.as_junit(loaded.name, results))
     if markdown:
-        write_whole(markdown, output_formats.as_markdown(loaded.name, results))
+        write_atomically(markdown, output_formats.as_markdown(loaded.name, results))
     if as_json:
         echo(output_formats.as_json(loaded.name, results))
-    _exit(results, update)
+    _exit_with_code(results, update)
 
 
-def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
+def _outcome_text(context: EvaluationContext, results: Sequence[Result]) -> str:
     """Returns the text that is printed after an evaluation: metrics, progress, files, verdicts and errors."""
     from hspcgan.evaluate.results.terminal_text import closing_lines, figure_table, progress_lines
     from hspcgan.evaluate.verdict.expectations import verdict_table
@@ -113,7 +113,7 @@ def _outcome(context: EvaluationContext, results: Sequence[Result]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _exit(results: Sequence[Result], update: bool) -> None:
+def _exit_with_code(results: Sequence[Result], update: bool) -> None:
     """Exits with code 3 if a subject could not be scored, else with 1 if a value is outside its expected range."""
     from hspcgan.model.common.errors import CheckFailedError, UserError
 
@@ -183,7 +183,7 @@ def table(results: tuple[Path, ...], published: str | None, form: str, out: Path
     Each RESULT.json is a file RUN/evaluation/LABEL.json.
     """
     from hspcgan.evaluate.results.table import as_text, results_table
-    from hspcgan.model.common.files import write_whole
+    from hspcgan.model.common.files import write_atomically
 
     if not results and published is None:
         raise click.UsageError("the table has no rows; give a RESULT.json, --published cub or --published coco")
@@ -191,7 +191,7 @@ def table(results: tuple[Path, ...], published: str | None, form: str, out: Path
     if out is None:
         echo(text, nl=False)
     else:
-        write_whole(out, text)
+        write_atomically(out, text)
         echo(f"wrote {out}")
 
 
@@ -221,12 +221,12 @@ def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool)
     from hspcgan.evaluate.report.build import render, render_study
     from hspcgan.evaluate.report.run_folder import is_study
     from hspcgan.model.common.errors import UsageError
-    from hspcgan.model.common.files import write_whole
+    from hspcgan.model.common.files import write_atomically
 
     if is_study(run) and others:
         raise UsageError(f"{run} is a study, and its page shows all of its runs; omit --beside")
     page = (render_study(run) if is_study(run) else render(run, others)).encode()
     target = out or run / "report.html"
     if not dry_run:
-        write_whole(target, page)
+        write_atomically(target, page)
     echo(f"{'would write' if dry_run else 'wrote'} {target} ({len(page) / 1e6:.1f} MB)")

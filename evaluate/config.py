@@ -30,7 +30,7 @@ class Bound(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     n: int | None = Field(None, ge=1, description="Number of images N that the value must be measured with.")
 
     @model_validator(mode="after")
-    def _is_a_range(self) -> Bound:
+    def _check_range(self) -> Bound:
         tolerances = [name for name in ("abs", "rel", "se") if getattr(self, name) is not None]
         if self.value is None and tolerances:
             raise UserError(f"{tolerances[0]} is a tolerance for `value`, but `value` is missing; add it")
@@ -155,7 +155,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
 
     @field_validator("metrics")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         unknown = sorted(set(names) - set(METRICS))
         if unknown:
             raise UserError(f"unknown metrics {unknown}; known: {', '.join(METRICS)}")
@@ -163,7 +163,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
 
     @field_validator("expect", mode="before")
     @classmethod
-    def _typed(cls, expect: Any) -> Any:
+    def _parse_bounds(cls, expect: Any) -> Any:
         """Validates each entry as a bound or as the bounds of a checkpoint.
 
         pydantic alone would report errors for both types.
@@ -186,7 +186,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
 
     @field_validator("scorers", "checkpoints")
     @classmethod
-    def _plain_names(cls, named: dict[str, str]) -> dict[str, str]:
+    def _check_labels(cls, named: dict[str, str]) -> dict[str, str]:
         bad = [name for name in named if not name or "/" in name or name.startswith(".")]
         if bad:
             raise UserError(f"these labels cannot be part of file names: {bad}; remove slashes and leading dots")

@@ -14,18 +14,18 @@ import torch
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.metrics import METRICS
-from hspcgan.evaluate.results.figure_names import head
+from hspcgan.evaluate.results.figure_names import name_prefix
 from hspcgan.evaluate.scored.cache_contents import contents
 from hspcgan.evaluate.scored.images import FeatureStore, RealImages
 from hspcgan.evaluate.scored.reference import Reference, is_file, read_reference
 from hspcgan.evaluate.scored.scores import ScoreStore
 from hspcgan.evaluate.scored.selection import Selection, select
 from hspcgan.evaluate.scorers import PIXELS, ClipScorer, Inception, Scorer, TextScorer, find_inception
-from hspcgan.evaluate.verdict.expectations import require_one_each
+from hspcgan.evaluate.verdict.expectations import require_unique_matches
 from hspcgan.model.clip.frozen import FrozenClip, load_clip, pick_device
 from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.model.common.files import require_writable
-from hspcgan.model.common.launcher import launch_number
+from hspcgan.model.common.launcher import launcher_integer
 from hspcgan.pipeline.cache.cache_set import open_cache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
@@ -63,7 +63,7 @@ class EvaluationContext:
     @property
     def figure_prefixes(self) -> list[str]:
         """The name prefix `metric/scorer` of every metric value that will be computed."""
-        return [head(metric, tower.label) for metric in self.config.metrics for tower in self.towers_of(metric)]
+        return [name_prefix(metric, tower.label) for metric in self.config.metrics for tower in self.towers_of(metric)]
 
     @property
     def folder(self) -> Path:
@@ -137,11 +137,11 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
     config = manifest.section("evaluate", EvaluateConfig)
     require_writable(manifest.run / FOLDER)
     if only:
-        config = _with_metrics(config, only)
+        config = _select_metrics(config, only)
     cache = open_cache(manifest.caches)
     notes = []
     if validation:
-        config, note = _for_validation(config, cache)
+        config, note = _use_validation_split(config, cache)
         notes.append(note)
     chosen = manifest.section("encode", ClipChoice)
     device = _device(config.device)
@@ -162,7 +162,7 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
         [note for note in notes if note], only=bool(only),
     )  # fmt: skip
     for label in ("", *(config.expect or {})):
-        require_one_each(config.expected_of(label), context.figure_prefixes)
+        require_unique_matches(config.expected_of(label), context.figure_prefixes)
     return context
 
 
@@ -170,18 +170,18 @@ def _device(name: str) -> torch.device:
     """Returns the device of this process; if torchrun started several processes on a machine, each uses its own GPU."""
     device = torch.device(pick_device(name, "evaluate.device"))
     if device.type == "cuda" and os.environ.get("LOCAL_RANK"):
-        return torch.device("cuda", launch_number("LOCAL_RANK", 0, most=torch.cuda.device_count() - 1))
+        return torch.device("cuda", launcher_integer("LOCAL_RANK", 0, most=torch.cuda.device_count() - 1))
     return device
 
 
-def _with_metrics(config: EvaluateConfig, only: Sequence[str]) -> EvaluateConfig:
+def _select_metrics(config: EvaluateConfig, only: Sequence[str]) -> EvaluateConfig:
     unknown = sorted(set(only) - set(METRICS))
     if unknown:
         raise UsageError(f"--only: unknown metrics {', '.join(unknown)}; known: {', '.join(METRICS)}")
     return config.model_copy(update={"metrics": tuple(dict.fromkeys(only))})
 
 
-def _for_validation(config: EvaluateConfig, cache: Cache) -> tuple[EvaluateConfig, str]:
+def _use_validation_split(config: EvaluateConfig, cache: Cache) -> tuple[EvaluateConfig, str]:
     """Returns the settings for the validation split, and a note if the cache has no such split."""
     split = config.validation or "val"
     if not len(cache.split_rows(split)):

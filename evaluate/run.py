@@ -19,7 +19,7 @@ import torch
 
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics import METRICS
-from hspcgan.evaluate.metrics.base import Measured, Seen
+from hspcgan.evaluate.metrics.base import Measurement, MetricInput
 from hspcgan.evaluate.metrics.edits import EditedPairs
 from hspcgan.evaluate.results import figure_names, record
 from hspcgan.evaluate.results.figure_names import Figure
@@ -30,7 +30,7 @@ from hspcgan.evaluate.scored.subjects import REAL, Subject
 from hspcgan.evaluate.scorers import PIXELS, Scorer
 from hspcgan.evaluate.verdict.expectations import Verdict, judge
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.model.common.progress import progress_bar
 
 log = logging.getLogger("hspcgan.evaluate")
@@ -58,7 +58,7 @@ class Scores:
     """Results of the metrics: values with full names, and the measurements with values per caption."""
 
     figures: list[Figure]
-    rows: list[tuple[str, str, Measured]]  # (metric, scorer, measured)
+    rows: list[tuple[str, str, Measurement]]  # (metric, scorer, measured)
 
 
 def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_images: bool = False) -> list[Result]:
@@ -88,7 +88,7 @@ def _real_figures(context: EvaluationContext) -> list[Figure]:
     return score(context, Drawings(context, Subject(REAL, REAL))).figures if context.keep_drawn else []
 
 
-def with_real(results: Sequence[Result]) -> list[Result]:
+def add_real_images(results: Sequence[Result]) -> list[Result]:
     """Adds a result for real images if there is none, so that every table shows their values for the same N."""
     real = next((result.real for result in results if result.real), [])
     if not real or any(result.subject.kind == REAL for result in results):
@@ -104,19 +104,19 @@ def _score(context: EvaluationContext, subject: Subject, real: list[Figure], kee
     drawn = time.perf_counter()
     log.info("%s: scoring with %s", subject.label, ", ".join(tower.label for tower in context.towers))
     scores = score(context, drawings)
-    verdicts = judge(scores.figures, _expected(context, subject)) if subject.judged else []
+    verdicts = judge(scores.figures, _expected(context, subject)) if subject.has_expectations else []
     timings = {"draw_sec": round(drawn - began, 2), "score_sec": round(time.perf_counter() - drawn, 2)}
     path = context.folder / f"{subject.label}.json"
     if keep_images:
         _write_images(drawings.images, context.ids, context.folder / "images" / subject.label)
-    write_whole(path.with_suffix(".png"), record.picture(context, subject, drawings.images))
-    write_whole(path.with_suffix(".parquet"), record.rows(context, scores.rows))
+    write_atomically(path.with_suffix(".png"), record.picture(context, subject, drawings.images))
+    write_atomically(path.with_suffix(".parquet"), record.rows(context, scores.rows))
     data = record.result(context, subject, scores.figures, verdicts, timings)
     data["real"] = [figure.as_json() for figure in real]
     data |= _examples(context, drawings, scores, path)
-    write_whole(path, record.as_text(data))
+    write_atomically(path, record.as_text(data))
     if not context.keep_drawn:
-        for images in all_drawn(drawings, context):
+        for images in all_needed_images(drawings, context):
             context.features.discard(images, context.towers)
     return Result(subject, scores.figures, verdicts, path, data, real=real)
 
@@ -125,15 +125,20 @@ def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, pa
     """Writes LABEL.extremes.png (best and worst images) and LABEL.edits.png; returns the captions in both."""
     found = record.extremes(context, scores.rows)
     if found:
-        write_whole(path.with_suffix(".extremes.png"), record.extremes_picture(context, drawings.images, found))
+        write_atomically(path.with_suffix(".extremes.png"), record.extremes_picture(context, drawings.images, found))
     extremes = [
-        {"id": context.ids[row], "text": context.texts[row], "score": value, "wrong": record.wrong(scores.rows, row)}
+        {
+            "id": context.ids[row],
+            "text": context.texts[row],
+            "score": value,
+            "wrong": record.missed_attributes(scores.rows, row),
+        }
         for row, value in found
     ]
-    pairs = drawings.edited() if "edits" in _needs(context) else None
+    pairs = drawings.edited() if "edits" in _needed_images(context) else None
     if pairs is None:
         return {"extremes": extremes, "edits": []}
-    write_whole(path.with_suffix(".edits.png"), record.edits_picture(pairs))
+    write_atomically(path.with_suffix(".edits.png"), record.edits_picture(pairs))
     before, after, _ = drawings.edits
     texts = list(zip(before, after, strict=True))[: record.EDITS]
     return {"extremes": extremes, "edits": [{"before": one, "after": other} for one, other in texts]}
@@ -142,12 +147,12 @@ def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, pa
 def score(context: EvaluationContext, drawings: Drawings) -> Scores:
     """Computes all metrics of the evaluation with all of their scorers."""
     found = Scores([], [])
-    seen: dict[str, Seen] = {}
+    inputs: dict[str, MetricInput] = {}
 
-    def measure(metric: str, tower: Scorer) -> list[Measured]:
-        if tower.label not in seen:
-            seen[tower.label] = _seen(context, drawings, tower)
-        return METRICS[metric].measure(seen[tower.label])
+    def measure(metric: str, tower: Scorer) -> list[Measurement]:
+        if tower.label not in inputs:
+            inputs[tower.label] = _metric_input(context, drawings, tower)
+        return METRICS[metric].measure(inputs[tower.label])
 
     asked = [(metric, tower) for metric in context.config.metrics for tower in context.towers_of(metric)]
     for metric, tower in progress_bar(asked, f"{drawings.subject.label}: scoring"):
@@ -173,21 +178,21 @@ def _score_key(context: EvaluationContext, drawings: Drawings, metric: str, towe
     )  # fmt: skip
 
 
-def _seen(context: EvaluationContext, drawings: Drawings, tower: Scorer) -> Seen:
+def _metric_input(context: EvaluationContext, drawings: Drawings, tower: Scorer) -> MetricInput:
     """Returns the features of one scorer that the metrics need."""
     label, store = drawings.subject.label, context.features
     extra: dict[str, Any] = {}
     if tower is PIXELS:
-        found = drawings.variations() if "variations" in _needs(context) else None
+        found = drawings.variations() if "variations" in _needed_images(context) else None
         extra["variations"] = None if found is None else stacks(found, VARIATIONS)
         nothing = np.zeros((0, 0), np.float32)
-        return Seen(nothing, context.texts, nothing, seed=context.config.seed, extra=extra)
-    pairs = drawings.edited() if "edits" in _needs(context) else None
+        return MetricInput(nothing, context.texts, nothing, seed=context.config.seed, extra=extra)
+    pairs = drawings.edited() if "edits" in _needed_images(context) else None
     if pairs is not None and tower in context.scorers:
         before, after, _ = drawings.edits
         features = [store.of(images, tower, f"{label}: edits") for images in pairs]
         extra["edits"] = EditedPairs(features[0], features[1], before, after)
-    return Seen(
+    return MetricInput(
         images=store.of(drawings.images, tower, f"{label}:"),
         captions=context.texts,
         reference=context.reference_features(tower),
@@ -198,19 +203,19 @@ def _seen(context: EvaluationContext, drawings: Drawings, tower: Scorer) -> Seen
 
 
 def _draw_all(drawings: Drawings, context: EvaluationContext) -> None:
-    for images in all_drawn(drawings, context):
+    for images in all_needed_images(drawings, context):
         draw(images, drawings.subject.label)
 
 
-def all_drawn(drawings: Drawings, context: EvaluationContext) -> list[Images]:
+def all_needed_images(drawings: Drawings, context: EvaluationContext) -> list[Images]:
     """Returns all images of the subject that the metrics need."""
-    needs, found = _needs(context), [drawings.images]
+    needs, found = _needed_images(context), [drawings.images]
     found += (drawings.edited() or ()) if "edits" in needs else ()
     variations = drawings.variations() if "variations" in needs else None
     return found if variations is None else [*found, variations]
 
 
-def _needs(context: EvaluationContext) -> set[str]:
+def _needed_images(context: EvaluationContext) -> set[str]:
     """Returns the kinds of images that the metrics need in addition to one image per caption."""
     return {need for metric in context.config.metrics for need in METRICS[metric].needs}
 
@@ -232,5 +237,5 @@ def _write_images(images: Images, ids: Sequence[str], folder: Path) -> None:
     row = 0
     for batch in batches(images):
         for image in np.asarray(batch):
-            write_whole(folder / image_name(ids[row]), png(image))
+            write_atomically(folder / image_name(ids[row]), png(image))
             row += 1

@@ -128,7 +128,7 @@ def load(
     seen = card["clip"]
     rounded = seen.get("rounded", True)
     if clip is None:
-        clip_file = clip_path if clip_path is not None else hinted_clip(path, card)
+        clip_file = clip_path if clip_path is not None else clip_path_from_card(path, card)
         if clip_file is None:
             raise UserError(
                 f"{path} needs CLIP {seen['name']} (sha256 {seen['sha256']}), which is not found at "
@@ -190,7 +190,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
     return card
 
 
-def hinted_clip(path: Path, card: dict[str, Any]) -> Path | None:
+def clip_path_from_card(path: Path, card: dict[str, Any]) -> Path | None:
     """Returns the path of the CLIP file that the card of a checkpoint names, or None if that file does not exist."""
     hint = card["clip"].get("path_hint")
     return path / hint if hint and (path / hint).is_file() else None

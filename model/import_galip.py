@@ -57,7 +57,7 @@ def import_galip(
     """
     path = Path(path)
     states = _read(path)
-    _same_clip(path, states["netG"], clip)
+    _require_same_clip(path, states["netG"], clip)
     config = _configuration(path, states, clip, image_size)
     networks = build(config, clip)
     for (name, state), network in zip(states.items(), networks, strict=True):
@@ -70,7 +70,7 @@ def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -
 
     If neither version is equal, returns the rounded one.
     """
-    inside = _frozen(_read(Path(path))["netG"])
+    inside = _clip_weights(_read(Path(path))["netG"])
     rounded = load_clip(clip_path, allow_unverified)
     for clip in (rounded, load_clip(clip_path, allow_unverified, rounded=False)):
         tower = clip.network.visual.state_dict()
@@ -79,7 +79,7 @@ def clip_of(path: str | Path, clip_path: Path, allow_unverified: bool = False) -
     return rounded
 
 
-def _frozen(generator: State) -> State:
+def _clip_weights(generator: State) -> State:
     """Returns the weights of the CLIP image encoder that the generator contains, with CLIP's tensor names."""
     return {key.removeprefix(FROZEN): value.float() for key, value in generator.items() if key.startswith(FROZEN)}
 
@@ -99,12 +99,12 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
     """Infers the configuration from tensor shapes; `_fill` checks everything else."""
     g, d, c = (states[name] for name in NETWORKS)
     try:
-        blocks = [g[f"GBlocks.{i}.c1.weight"].shape for i in range(_count(g, "GBlocks"))]  # each (out, in, 3, 3)
+        blocks = [g[f"GBlocks.{i}.c1.weight"].shape for i in range(_count_blocks(g, "GBlocks"))]  # each (out, in, 3, 3)
         sizes = {
             "noise_dim": g["fc_code.weight"].shape[1],
             "code_width": g["fc_code.weight"].shape[0] // clip.grid**2,
             "middle_width": g["mapping.FBlocks.0.conv1.weight"].shape[0],
-            "adapter_blocks": _count(g, "mapping.FBlocks"),
+            "adapter_blocks": _count_blocks(g, "mapping.FBlocks"),
             "global_prompts": g["mapping.fc_prompt.weight"].shape[0] // clip.width,
             "channels": (blocks[0][1], *(shape[0] for shape in blocks)),
             "discriminator_width": d["main.conv_r.0.weight"].shape[0],
@@ -120,7 +120,7 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
         raise UserError(f"{path} is not a GALIP state: GBlocks.0.c1.weight is missing") from error
 
 
-def _count(state: State, prefix: str) -> int:
+def _count_blocks(state: State, prefix: str) -> int:
     """Returns the number of blocks whose tensor names begin with a prefix."""
     return len({key[len(prefix) + 1 :].partition(".")[0] for key in state if key.startswith(f"{prefix}.")})
 
@@ -131,7 +131,7 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
     Raises UserError if a tensor is missing, unknown or has the wrong shape.
     """
     own = network.state_dict()
-    sources = {key: _sources(key, renamed) for key in own}
+    sources = {key: _original_names(key, renamed) for key in own}
     wanted = {name for names, _ in sources.values() for name in names}
     present = {key for key in state if not key.startswith(FROZEN) and not UNUSED.match(key)}
     if wanted != present:
@@ -151,7 +151,7 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
     network.eval()
 
 
-def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], Join]:
+def _original_names(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], Join]:
     """Returns the names of the original tensors that make up our tensor `key`, and the function that joins them."""
     name = next((theirs + key.removeprefix(ours) for ours, theirs in renamed if key.startswith(ours)), key)
     fuse = re.fullmatch(r"(.+\.fuse\d)\.(.+)", name)
@@ -161,10 +161,10 @@ def _sources(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[str], J
     return [f"{fuse[1]}.{mlp}.{tail}" for mlp in MLPS], join
 
 
-def _same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
+def _require_same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
     """Raises UserError if the frozen image encoder in the generator differs from the image encoder of `clip`."""
     ours = clip.network.visual.state_dict()
-    theirs = _frozen(generator)
+    theirs = _clip_weights(generator)
     unknown = sorted(theirs.keys() - ours.keys())
     if unknown:
         raise UserError(f"netG in {path} has unknown tensors of CLIP: {[FROZEN + key for key in unknown]}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hspcgan.model.common.download import MissingError, Remote, download
-from hspcgan.model.common.errors import UserError, install
-from hspcgan.model.common.files import file_sha256, write_whole
+from hspcgan.model.common.errors import UserError, install_command
+from hspcgan.model.common.files import file_sha256, write_atomically
 
 WEIGHTS = Path("weights")
 """The folder, relative to the working directory, in which every command looks for weights that are not shipped."""
@@ -78,7 +78,7 @@ def fetch(name: str, folder: Path = WEIGHTS) -> Fetched:
 
         one = published(name)  # any other name in OpenAI's list, or a file stem; UserError with the known names
         found = known.get(one.name) or Weights(one.name, one.file, "manifests that name it", _clip(one.name))
-    sums, fetched, verified, files = _read_sums(folder), False, 0, 0
+    sums, fetched, verified, files = _read_sha256sums(folder), False, 0, 0
     for remote in found.remotes(folder):
         path = folder / remote.path
         listed = sums.get(remote.path) if path.is_file() else None
@@ -97,12 +97,12 @@ def fetch(name: str, folder: Path = WEIGHTS) -> Fetched:
         verified += bool(listed) or outcome.verified
         if outcome.new:
             sums[remote.path] = file_sha256(path)
-            write_whole(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+            write_atomically(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
             fetched = True
     return Fetched(folder / found.place, fetched, verified, files)
 
 
-def _read_sums(folder: Path) -> dict[str, str]:
+def _read_sha256sums(folder: Path) -> dict[str, str]:
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -127,7 +127,7 @@ def _inception(folder: Path) -> Iterator[Remote]:
     try:
         from cleanfid.downloads_helper import inception_url
     except ModuleNotFoundError:
-        raise _uninstalled("clean-fid", "evaluate") from None
+        raise _missing_package_error("clean-fid", "evaluate") from None
     yield Remote(inception_url, INCEPTION, INCEPTION_SHA256)
 
 
@@ -136,7 +136,7 @@ def _stanza(folder: Path) -> Iterator[Remote]:
     try:
         from stanza.resources import common
     except ModuleNotFoundError:
-        raise _uninstalled("stanza", "pipeline") from None
+        raise _missing_package_error("stanza", "pipeline") from None
     version = common.DEFAULT_RESOURCES_VERSION
     yield Remote(f"{common.DEFAULT_RESOURCES_URL}/resources_{version}.json", f"{STANZA}/resources.json")
     path = folder / STANZA / "resources.json"
@@ -164,10 +164,10 @@ def _factual(folder: Path) -> Iterator[Remote]:
     try:
         from huggingface_hub import hf_hub_url
     except ModuleNotFoundError:
-        raise _uninstalled("huggingface_hub", "factual") from None
+        raise _missing_package_error("huggingface_hub", "factual") from None
     for name in (*FACTUAL_NEEDS, *FACTUAL_MAY_HAVE):
         yield Remote(hf_hub_url(FACTUAL_REPO, name), f"{FACTUAL}/{name}", optional=name in FACTUAL_MAY_HAVE)
 
 
-def _uninstalled(package: str, extra: str) -> UserError:
-    return UserError(f"the download URL comes from {package}, which is not installed; {install(extra)}")
+def _missing_package_error(package: str, extra: str) -> UserError:
+    return UserError(f"the download URL comes from {package}, which is not installed; {install_command(extra)}")

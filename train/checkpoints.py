@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.clip.file import load_tensors
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import atomic_folder, to_disk, write_whole
+from hspcgan.model.common.files import atomic_folder, sync_to_disk, write_atomically
 from hspcgan.model.common.user_files import open_regular, read_text
 from hspcgan.model.config import ModelConfig
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
@@ -45,8 +45,8 @@ def save(run: Run, step: int) -> Path:
     with atomic_folder(target, durable=True) as work:
         save_weights(work, run.sampling_generator, run.discriminator, run.head, run.model_config, run.clip, extra)
         torch.save(_state(run, step), work / "state.pt")
-    write_whole(root / "latest", target.name + "\n")
-    to_disk(root)
+    write_atomically(root / "latest", target.name + "\n")
+    sync_to_disk(root)
     prune(run)
     return target
 
@@ -126,7 +126,7 @@ def resume(run: Run) -> int:
         return 0
     state = load_state(path, run)
     if run.world.is_main and not path.with_name("latest").is_file():
-        write_whole(path.with_name("latest"), path.name + "\n")
+        write_atomically(path.with_name("latest"), path.name + "\n")
     for name, part in _stateful(run).items():
         try:
             part.load_state_dict(state[name])

@@ -173,21 +173,21 @@ class TrainConfig(BaseModel):
 
     @field_validator("similarity_schedule", "lr_schedule")
     @classmethod
-    def _rising_steps(cls, knots: Knots) -> Knots:
+    def _check_rising_steps(cls, knots: Knots) -> Knots:
         if found := problem(knots):
             raise UserError(found)
         return knots
 
     @field_validator("swap_words")
     @classmethod
-    def _two_words_or_more(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    def _check_group_sizes(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         for group in groups:
             if not all(word.strip() for word in group) or len({word.lower() for word in group}) < max(2, len(group)):
                 raise UserError(f"each group of swap_words needs at least two different words, got {list(group)}")
         return groups
 
     @model_validator(mode="after")
-    def _swaps_are_used(self) -> "TrainConfig":
+    def _check_swaps(self) -> "TrainConfig":
         if self.swap_words and not (self.contrast or self.mine_swaps):
             raise UserError("swap_words is set but not used; set train.contrast, train.mine_swaps or both")
         if self.mine_swaps and not self.swap_words:
@@ -200,7 +200,7 @@ class TrainConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _one_view_per_cached_image(self) -> "TrainConfig":
+    def _check_cached_views(self) -> "TrainConfig":
         if self.cache_taps == "disk" and self.flip:
             raise UserError(
                 "cache_taps: disk reads features of stored views, so images cannot be flipped during training; set "
@@ -213,7 +213,7 @@ class TrainConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _no_maximum_over_parts(self) -> "TrainConfig":
+    def _check_accumulation(self) -> "TrainConfig":
         if self.accumulate > 1 and ("fake" in self.mining or ("mis" in self.mining and self.hardest == "worst-pair")):
             raise UserError(
                 f"accumulate: {self.accumulate} computes a batch in parts, but mining {self.mining} ({self.hardest}) "

@@ -17,7 +17,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.train.step.augment import shifts
+from hspcgan.train.step.augment import random_shifts
 from hspcgan.train.step.batch import Batch
 from hspcgan.train.step.losses import valid_negatives
 from hspcgan.train.step.word_swaps import WordSwaps
@@ -122,11 +122,11 @@ class Batches:
         """Returns the rows of this process in the global batch of `step` (counted from 0), on the CPU."""
         places, captions, views = self.choose(step)
         texts = torch.from_numpy(self.cache.caption_text[captions].astype(np.int64))
-        own_texts = torch.from_numpy(_own_texts(self.cache, self.samples[places]))
+        own_texts = torch.from_numpy(_caption_ids(self.cache, self.samples[places]))
         negatives = valid_negatives(own_texts, texts)  # [B, B]
         with_negative = int(negatives.any(dim=1).sum())
         mine, seen = places[self.rows], views[self.rows]
-        moves = shifts(self.seed, step, self.batch_size, self.shift)[self.rows]
+        moves = random_shifts(self.seed, step, self.batch_size, self.shift)[self.rows]
         swapped = self.swaps.tokens(captions, self.seed, step) if self.swaps else None  # [B, M, L], [B, M]
         return Batch(
             step=step,
@@ -213,7 +213,7 @@ class Batches:
                 yield batch
 
 
-def _own_texts(cache: Cache, samples: np.ndarray) -> np.ndarray:
+def _caption_ids(cache: Cache, samples: np.ndarray) -> np.ndarray:
     """Returns the caption ids of each sample, int64 [b, K], padded with −1; equal captions have equal ids."""
     first = cache.sample_captions[samples]
     count = cache.sample_captions[samples + 1] - first

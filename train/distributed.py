@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from hspcgan.model.clip.frozen import pick_device
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.launcher import launch_number
-from hspcgan.train.process.signals import usual_signals
-from hspcgan.train.process.wait_for_processes import meet
+from hspcgan.model.common.launcher import launcher_integer
+from hspcgan.train.process.signals import default_signals
+from hspcgan.train.process.wait_for_processes import wait_for_processes
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,10 @@ def start(device: str, received: Sequence[str] = ()) -> World:
     on_gpu = world.device.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(world.device)
-    with usual_signals(received):
-        store = meet(world.rank, world.size, os.environ["MASTER_ADDR"], launch_number("MASTER_PORT", 0, most=65_535))
+    with default_signals(received):
+        store = wait_for_processes(
+            world.rank, world.size, os.environ["MASTER_ADDR"], launcher_integer("MASTER_PORT", 0, most=65_535)
+        )
         try:
             # Only the main process evaluates, while the others wait; the default timeout of ten minutes is too short.
             # With gloo for tensors on the CPU, processes exchange flags without waiting for their GPUs.
@@ -77,12 +79,12 @@ def planned_world(device: str) -> World:
 
     Raises UserError if cuda is requested but not available.
     """
-    where, size = pick_device(device, "train.device"), launch_number("WORLD_SIZE", 1, least=1)
+    where, size = pick_device(device, "train.device"), launcher_integer("WORLD_SIZE", 1, least=1)
     if size == 1:
         return World(0, 1, where)
     if where.type == "cuda":
-        where = torch.device("cuda", launch_number("LOCAL_RANK", 0, most=torch.cuda.device_count() - 1))
-    return World(launch_number("RANK", 0, most=size - 1), size, where)
+        where = torch.device("cuda", launcher_integer("LOCAL_RANK", 0, most=torch.cuda.device_count() - 1))
+    return World(launcher_integer("RANK", 0, most=size - 1), size, where)
 
 
 def end(world: World) -> None:

@@ -18,10 +18,10 @@ from hspcgan.train.run_log import RunLog
 from hspcgan.train.setup import Run
 from hspcgan.train.step import losses
 from hspcgan.train.step.apply_gradients import ema_decay, frozen, require_finite, set_rates, update, update_ema
-from hspcgan.train.step.augment import shifted
+from hspcgan.train.step.augment import shift_images
 from hspcgan.train.step.batch import Batch
 from hspcgan.train.step.clock import Clock
-from hspcgan.train.step.loss_inputs import other_captions, spread, swapped_captions
+from hspcgan.train.step.loss_inputs import noise_sensitivity, other_captions, swapped_captions
 from hspcgan.train.step.schedule import factor_at
 
 Report = dict[str, Tensor]  # scalars by name
@@ -85,7 +85,7 @@ def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome
             late = config.max_seconds is not None and time.monotonic() - began > config.max_seconds
             stopped, late = distributed.any_process([bool(signals), late], run.world)
             last = stopped or late or step == config.steps
-            if last or waits(config, step):
+            if last or must_wait_for_device(config, step):
                 require_finite(run)
             if step % config.log_every == 0 or last:
                 run_log.log(step, clock)
@@ -106,7 +106,7 @@ def _train(run: Run, step: int, began: float, signals: Sequence[str]) -> Outcome
     return Outcome(_checkpoint(run, step), step, reason)
 
 
-def waits(config: TrainConfig, step: int) -> bool:
+def must_wait_for_device(config: TrainConfig, step: int) -> bool:
     """Returns whether the host waits for the device after `step` steps, in order to log, draw, save or evaluate."""
     every = (config.log_every, config.grid_every, config.checkpoint_every, config.evaluate_every)
     return any(steps is not None and step % steps == 0 for steps in every)
@@ -159,7 +159,7 @@ def train_step(run: Run, batch: Batch, clock: Clock) -> Report:
             loss_g = loss_g + run.config.contrast * contrast
             report["contrast"] = contrast.detach()
         if run.config.mode_seeking:
-            found = spread(run, part, images)
+            found = noise_sensitivity(run, part, images)
             loss_g = loss_g - run.config.mode_seeking * found
             report["spread"] = found.detach()
         (loss_g / len(parts)).backward()
@@ -177,7 +177,7 @@ def draw(run: Run, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
     """Generates images; returns them [b, 3, H, W], their taps, each [b, D, g, g], and their CLIP features [b, d]."""
     with run.autocast():
         images = run.generator(batch.noise, batch.condition)
-        return images, *run.clip.image_taps(shifted(images, batch.shifts), run.tap_blocks)
+        return images, *run.clip.image_taps(shift_images(images, batch.shifts), run.tap_blocks)
 
 
 def mean_of(reports: list[Report], name: str) -> Tensor:
@@ -236,10 +236,10 @@ def mismatched_sentences(run: Run, batch: Batch, features: Tensor) -> Tensor:
     batch is valid, the result is arbitrary and its term has weight 0.
     """
     if run.config.mining in ("none", "fake"):
-        return batch.sentences[losses.rolled(batch.negatives, batch.first_row)]
+        return batch.sentences[losses.next_mismatched(batch.negatives, batch.first_row)]
     sentences, valid = batch.sentences, batch.negatives
     if run.config.mine_swaps:
         swapped, has_swapped = swapped_captions(run, batch)
         sentences = torch.cat([sentences, swapped.flatten(0, 1)])  # [B + b·M, d]
         valid = torch.cat([valid, torch.block_diag(*has_swapped).bool()], dim=1)  # [b, B + b·M]
-    return sentences[losses.hardest(run.head.pairs(features, sentences), valid)]
+    return sentences[losses.hardest_negative(run.head.pairs(features, sentences), valid)]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.train import checkpoints
 from hspcgan.train.setup import Run
 
@@ -76,18 +76,18 @@ class PeriodicEvaluator:
 
     def _compare(self, path: Path, figures: list[Any]) -> tuple[Any, checkpoints.Best]:
         """Compares the new checkpoint with the best so far; returns the selection metric and the better checkpoint."""
-        from hspcgan.evaluate.verdict.expectations import named
+        from hspcgan.evaluate.verdict.expectations import matching_names
 
         wanted, by_name = self.run.config.best, {figure.name: figure for figure in figures}
-        if not named(list(by_name), wanted):
+        if not matching_names(list(by_name), wanted):
             raise UserError(f"train.best is {wanted!r}, but the metrics are {', '.join(by_name)}; use one of these")
-        figure = by_name[named(list(by_name), wanted)[0]]
+        figure = by_name[matching_names(list(by_name), wanted)[0]]
         before = checkpoints.best(self.run.folder)
         if before is not None and before.figure != figure.name:
             before = None  # measured with another metric, sample or scorer: not comparable
         sign = 1 if figure.better == "higher" else -1
         if before is not None and sign * figure.value <= sign * before.value:
             return figure, before
-        write_whole(path.parent / checkpoints.BEST, f"{path.name}\n{figure.value!r} {figure.name}\n")
+        write_atomically(path.parent / checkpoints.BEST, f"{path.name}\n{figure.value!r} {figure.name}\n")
         checkpoints.prune(self.run)
         return figure, checkpoints.Best(path, figure.value, figure.name)

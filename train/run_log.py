@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.model.condition import Condition
 from hspcgan.model.image_views import to_uint8
 from hspcgan.pipeline.cache.collate import collate
@@ -102,7 +102,7 @@ class RunLog:
         from hspcgan.evaluate.draw.pictures import png
 
         picture = self.sample_grid.draw()
-        write_whole(self.run.folder / "grids" / f"step-{step:06d}.png", png(picture))
+        write_atomically(self.run.folder / "grids" / f"step-{step:06d}.png", png(picture))
         self.board.add_image("grid", picture, step, dataformats="HWC")
 
     def close(self) -> None:
@@ -141,16 +141,16 @@ class _SampleGrid:
         texts = run.cache.captions_at(captions, ["text"])["text"].to_pylist()
         keys = run.cache.samples_at(samples, ["key"])["key"].to_pylist()
         lines = (f"{key}\t{text}\n" for key, text in zip(keys, texts, strict=True))
-        write_whole(run.folder / "grids" / "captions.tsv", "".join(lines))
+        write_atomically(run.folder / "grids" / "captions.tsv", "".join(lines))
 
     @torch.no_grad()
     def draw(self) -> np.ndarray:
         """Draws real images above generated images; returns uint8 [rows · (H + 2) + 2, columns · (W + 2) + 2, 3]."""
-        from hspcgan.evaluate.draw.pictures import paired
+        from hspcgan.evaluate.draw.pictures import paired_sheet
 
         with self.run.autocast():
             images = self.run.sampling_generator(self.noise, self.condition).float()
-        return paired(self.real.transpose(0, 2, 3, 1), to_uint8(images))
+        return paired_sheet(self.real.transpose(0, 2, 3, 1), to_uint8(images))
 
 
 def _start_wandb(run: Run, project: str) -> None:
@@ -179,7 +179,7 @@ def _truncate_log(path: Path, step: int) -> list[int]:
     if unread := steps.count(None):
         log.warning(f"{path}: {unread} of {len(lines)} lines cannot be parsed and are dropped")
     kept = [(at, line) for at, line in zip(steps, lines, strict=True) if at is not None and at <= step]
-    write_whole(path, b"".join(line + b"\n" for _, line in kept))
+    write_atomically(path, b"".join(line + b"\n" for _, line in kept))
     return [at for at, _ in kept]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, text_settings
-from hspcgan.evaluate.draw.texts import clean_texts, conditions_from_texts, doubts
+from hspcgan.evaluate.draw.texts import clean_texts, conditions_from_texts, mismatch_warnings
 from hspcgan.model.checkpoint import Loaded
 from hspcgan.model.clip.frozen import pick_device
 from hspcgan.model.common.errors import UserError
@@ -38,7 +38,7 @@ def make_folder(out: Path) -> None:
 
 
 def open_for_texts(choice: CheckpointChoice, texts: Sequence[str]) -> tuple[Loaded, Condition]:
-    """Returns the networks on their device and one condition per caption; logs the warnings of `doubts`.
+    """Returns the networks on their device and one condition per caption; logs the warnings of `mismatch_warnings`.
 
     If prompts depend only on the sentence (GALIP), captions are not parsed. UserError for a caption that ingest would
     reject, for example an empty caption, and for weights that are missing or do not match.
@@ -53,7 +53,7 @@ def open_for_texts(choice: CheckpointChoice, texts: Sequence[str]) -> tuple[Load
     if loaded.config.prompts != "fc":
         settings = text_settings(folder)
         parser, templates = Parser(settings.parse), settings.templates
-    for line in doubts(texts, loaded.clip):
+    for line in mismatch_warnings(texts, loaded.clip):
         log.warning(line)
     condition = conditions_from_texts(texts, loaded.clip, templates, parser, n_entities=loaded.config.locals)
     loaded.generator.to(device)

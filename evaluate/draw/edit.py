@@ -10,10 +10,10 @@ import numpy as np
 
 from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open_for_texts
 from hspcgan.evaluate.draw.generate import generate
-from hspcgan.evaluate.draw.pictures import captioned, png, slug
+from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UsageError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Edits:
         """Returns the caption and its variants. UserError if there are no replacements, or the caption lacks one."""
         if not self.replacements:
             raise UsageError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
-        return [self.text, *(replaced(self.text, old, new) for old, new in self.replacements)]
+        return [self.text, *(replace_words(self.text, old, new) for old, new in self.replacements)]
 
     def files(self) -> list[Path]:
         """Returns the files to write, sorted by caption and seed, the grid last.
@@ -54,13 +54,13 @@ def edit(edits: Edits, choice: CheckpointChoice) -> list[Path]:
     rows = np.repeat(np.arange(len(texts)), count)
     images = generate(loaded.generator, condition[rows], [edits.text] * len(rows), list(edits.seeds) * len(texts))
     for path, image in zip(paths, images, strict=False):  # the path of the grid is last
-        write_whole(path, png(image))
+        write_atomically(path, png(image))
     by_seed = images.reshape(len(texts), count, *images.shape[1:]).swapaxes(0, 1).reshape(images.shape)
-    write_whole(paths[-1], png(captioned(by_seed, texts * count, columns=len(texts))))
+    write_atomically(paths[-1], png(captioned_grid(by_seed, texts * count, columns=len(texts))))
     return paths
 
 
-def replaced(text: str, old: str, new: str) -> str:
+def replace_words(text: str, old: str, new: str) -> str:
     """Replaces `old` with `new` wherever it occurs as whole words. UserError if the caption does not contain it."""
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open_for_texts
 from hspcgan.evaluate.draw.generate import noise
-from hspcgan.evaluate.draw.pictures import captioned, png, slug
+from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UsageError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.model.image_views import to_uint8
 
 FRAME_MS = 120
@@ -62,8 +62,8 @@ def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
     strip, gif = request.files()
     make_folder(request.out)
     images = _frames(request, choice)
-    write_whole(strip, png(captioned(images, _labels(request), columns=len(images))))
-    write_whole(gif, _gif([*images, *images[-2:0:-1]]))
+    write_atomically(strip, png(captioned_grid(images, _labels(request), columns=len(images))))
+    write_atomically(gif, _gif([*images, *images[-2:0:-1]]))
     return [strip, gif]
 
 

@@ -48,22 +48,22 @@ def tiles(canvas: np.ndarray, count: int, size: tuple[int, int], columns: int = 
     return np.stack([canvas[y : y + height, x : x + width] for y, x in zip(tops, lefts, strict=True)])
 
 
-def paired(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Arranges two lists of images [N, H, W, 3] as a sheet of alternating rows; `pairs` splits the sheet again."""
+def paired_sheet(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Arranges two lists of images [N, H, W, 3] as a sheet of alternating rows; see `split_paired_sheet`."""
     columns = min(COLUMNS, len(above))
     rows = [part for i in range(0, len(above), columns) for part in (above[i : i + columns], below[i : i + columns])]
     blank = np.full((columns, *above.shape[1:]), 255, dtype=np.uint8)
     return sheet(np.concatenate([np.concatenate([row, blank[len(row) :]]) for row in rows]), columns)
 
 
-def pairs(canvas: np.ndarray, count: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the two lists [count, H, W, 3] of a `paired` sheet. UserError if the sheet is too small for them."""
+def split_paired_sheet(canvas: np.ndarray, count: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the two lists [count, H, W, 3] of a `paired_sheet`. UserError if the sheet is too small for them."""
     columns = min(COLUMNS, count)
     cells = tiles(canvas, 2 * columns * -(-count // columns), size, columns).reshape(-1, 2, columns, *size, 3)
     return cells[:, 0].reshape(-1, *size, 3)[:count], cells[:, 1].reshape(-1, *size, 3)[:count]
 
 
-def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 4) -> np.ndarray:
+def captioned_grid(images: np.ndarray, captions: Sequence[str], columns: int = 4) -> np.ndarray:
     """Arranges images uint8 [N, H, W, 3] in a grid, each above its caption → uint8 HWC; enlarges small images."""
     n, height, width, _ = images.shape
     factor = max(1, -(-LEAST // width))

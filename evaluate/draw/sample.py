@@ -9,10 +9,10 @@ import numpy as np
 
 from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open_for_texts
 from hspcgan.evaluate.draw.generate import generate
-from hspcgan.evaluate.draw.pictures import captioned, png, slug
+from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.model.common.user_files import read_text
 
 GRID = "grid.png"
@@ -64,9 +64,11 @@ def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
     seeds = list(request.seeds) * len(request.texts)
     images = generate(loaded.generator, condition[rows], texts, seeds)
     for path, image in zip(paths, images, strict=False):  # the path of the grid is last
-        write_whole(path, png(image))
+        write_atomically(path, png(image))
     if request.grid:
         many = len(request.seeds) > 1
         labels = [f"{text}  (seed {seed})" if many else text for text, seed in zip(texts, seeds, strict=True)]
-        write_whole(paths[-1], png(captioned(images, labels, columns=min(len(request.seeds), 8) if many else 4)))
+        write_atomically(
+            paths[-1], png(captioned_grid(images, labels, columns=min(len(request.seeds), 8) if many else 4))
+        )
     return paths

@@ -33,8 +33,8 @@ def conditions_from_texts(
 ) -> Condition:
     """Returns a condition per clean caption: concepts from `parser`, phrases from templates, features from `clip`.
 
-    Without a parser, captions have no concepts. Captions beyond CLIP's context length are truncated; `doubts` reports
-    them. UserError if CLIP returns features that are not finite.
+    Without a parser, captions have no concepts. Captions beyond CLIP's context length are truncated;
+    `mismatch_warnings` reports them. UserError if CLIP returns features that are not finite.
     """
     from hspcgan.pipeline.concepts.few_captions import parse_few
     from hspcgan.pipeline.stages.encode import encode_texts
@@ -61,7 +61,7 @@ def conditions_from_texts(
     return Condition.from_arrays(arrays)
 
 
-def doubts(texts: Sequence[str], clip: FrozenClip) -> list[str]:
+def mismatch_warnings(texts: Sequence[str], clip: FrozenClip) -> list[str]:
     """Returns reasons why an image may not match its caption: too long for CLIP, or words that CLIP does not know."""
     from hspcgan.pipeline.stages.encode import unknown_words
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hspcgan.evaluate.metrics import intervals
-from hspcgan.evaluate.metrics.base import Measured, Seen
+from hspcgan.evaluate.metrics.base import Measurement, MetricInput
 from hspcgan.evaluate.metrics.clip_score import unit
 from hspcgan.evaluate.metrics.colour_swap import COLOURS
 
@@ -38,7 +38,7 @@ _THERE = re.compile(rf"^there is an? (?:(?:{_COLOUR}) )?\w+ (?:{'|'.join(RELATIO
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedAttribute:
     """An attribute in a caption, and the wrong versions of the caption for it."""
 
     kind: str  # one of KINDS
@@ -56,7 +56,7 @@ class Choice:
     right: bool
 
 
-def named_things(text: str) -> Iterator[Named]:
+def named_attributes(text: str) -> Iterator[NamedAttribute]:
     """Yields every attribute in a caption, with the wrong versions of the caption.
 
     "a small bird flies in the sky" → ("size", "small", ["a large bird flies in the sky"]),
@@ -65,28 +65,28 @@ def named_things(text: str) -> Iterator[Named]:
     for match in _NAMED_COLOUR.finditer(text):
         others = [colour for colour in COLOURS if colour != match[2].replace("grey", "gray")]
         wrong = [_replaced(text, match, _with_article(match[1], colour)) for colour in others]
-        yield Named("colour", match[2], wrong)
+        yield NamedAttribute("colour", match[2], wrong)
     for kind, pair in PAIRS.items():
         for match in re.finditer(rf"\b({'|'.join(pair)})\b", text):
-            yield Named(kind, match[1], [_replaced(text, match, pair[1 - pair.index(match[1])])])
+            yield NamedAttribute(kind, match[1], [_replaced(text, match, pair[1 - pair.index(match[1])])])
     for match in _PLACE.finditer(text):
         others = [clause for place, clause in PLACES.items() if place != match[1]]
-        yield Named("place", match[1], [_replaced(text, match, clause) for clause in others])
+        yield NamedAttribute("place", match[1], [_replaced(text, match, clause) for clause in others])
     for match in re.finditer(rf"\b({'|'.join(RELATIONS)})\b", text):
         others = [word for word in RELATIONS if word != match[1]]
-        yield Named("relation", match[1], [_replaced(text, match, word) for word in others])
+        yield NamedAttribute("relation", match[1], [_replaced(text, match, word) for word in others])
     for thing in THINGS:
         if (without := _without(text, thing)) is not None:
-            yield Named("presence", thing, [without])
+            yield NamedAttribute("presence", thing, [without])
 
 
-def attribute_accuracy(seen: Seen) -> list[Measured]:
+def attribute_accuracy(inputs: MetricInput) -> list[Measurement]:
     """Returns one value per kind of attribute: the share of correct choices.
 
     The result table stores this share for each caption, and the choices in the column `attributes`.
     """
-    found = _choices(seen)
-    by_kind = [_of_kind(kind, [one for one in found if one.kind == kind]) for kind in KINDS]
+    found = _choices(inputs)
+    by_kind = [_share_correct(kind, [one for one in found if one.kind == kind]) for kind in KINDS]
     parts = [part for part in by_kind if part is not None]
     if parts:
         attributes: dict[int, list[dict[str, Any]]] = {}
@@ -96,10 +96,10 @@ def attribute_accuracy(seen: Seen) -> list[Measured]:
     return parts
 
 
-def caption_accuracy(seen: Seen) -> list[Measured]:
+def caption_accuracy(inputs: MetricInput) -> list[Measurement]:
     """Returns the share of captions for which all choices are correct."""
     rows: dict[int, bool] = {}
-    for one in _choices(seen):
+    for one in _choices(inputs):
         rows[one.row] = rows.get(one.row, True) and one.right
     return [intervals.share(rows)] if rows else []
 
@@ -114,7 +114,7 @@ def choices(
 
 def version_scores(
     images: np.ndarray, captions: Sequence[str], text_features: Callable[[Sequence[str]], np.ndarray]
-) -> Iterator[tuple[int, Named, np.ndarray]]:
+) -> Iterator[tuple[int, NamedAttribute, np.ndarray]]:
     """Yields for each attribute: caption row, attribute, and the scores of the caption and of its wrong versions.
 
     Args:
@@ -123,7 +123,7 @@ def version_scores(
     """
     for start in range(0, len(captions), BLOCK):
         block = captions[start : start + BLOCK]
-        asked = [(row, thing) for row, caption in enumerate(block) for thing in named_things(caption)]
+        asked = [(row, thing) for row, caption in enumerate(block) for thing in named_attributes(caption)]
         texts = list(dict.fromkeys(text for row, thing in asked for text in (block[row], *thing.wrong)))
         if not texts:
             continue
@@ -134,11 +134,11 @@ def version_scores(
             yield start + row, thing, features[rows] @ images[start + row]
 
 
-def _choices(seen: Seen) -> list[Choice]:
-    return seen.once("choices", lambda: list(choices(seen.images, seen.captions, seen.text_features)))
+def _choices(inputs: MetricInput) -> list[Choice]:
+    return inputs.compute_once("choices", lambda: list(choices(inputs.images, inputs.captions, inputs.text_features)))
 
 
-def _of_kind(kind: str, found: Sequence[Choice]) -> Measured | None:
+def _share_correct(kind: str, found: Sequence[Choice]) -> Measurement | None:
     """Returns the share of correct choices of one kind (per caption in `rows`); None if there are no choices."""
     if not found:
         return None

@@ -15,7 +15,7 @@ Better = Literal["lower", "higher"]
 
 
 @dataclass
-class Seen:
+class MetricInput:
     """The input of a metric: unnormalised features of generated images, real images and captions, from one scorer.
 
     `extra` holds additional images that a metric requests with `needs`, see `Metric`.
@@ -37,7 +37,7 @@ class Seen:
             raise TypeError("this scorer reads no captions; register the metric with towers='texts'")
         return self.texts(texts)
 
-    def once(self, key: str, compute: Callable[[], Any]) -> Any:
+    def compute_once(self, key: str, compute: Callable[[], Any]) -> Any:
         """Returns the result of `compute`, which is called only once per key."""
         if key not in self._once:
             self._once[key] = compute()
@@ -45,7 +45,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One value with its standard error and 95 % interval.
 
     `part` names a part of the metric (`place` of attribute accuracy). `rows` maps a caption row to its value, and
@@ -69,7 +69,7 @@ class Metric:
     Increase `version` if a change gives the same images another value; older expectations are then rejected.
     """
 
-    measure: Callable[[Seen], list[Measured]]
+    measure: Callable[[MetricInput], list[Measurement]]
     title: str
     meaning: str
     better: Better

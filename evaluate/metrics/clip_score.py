@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from hspcgan.evaluate.metrics import intervals
-from hspcgan.evaluate.metrics.base import Measured, Seen
+from hspcgan.evaluate.metrics.base import Measurement, MetricInput
 
 CANDIDATES = 100  # number of captions to retrieve from
 
 
-def clip_score(seen: Seen) -> list[Measured]:
+def clip_score(inputs: MetricInput) -> list[Measurement]:
     """Returns the mean raw cosine of each image with its caption (Hessel et al. 2021, without their factor 2.5)."""
-    return [intervals.mean(dict(enumerate(_own_cosines(seen).tolist())))]
+    return [intervals.mean(dict(enumerate(_own_cosines(inputs).tolist())))]
 
 
-def r_precision(seen: Seen) -> list[Measured]:
+def r_precision(inputs: MetricInput) -> list[Measurement]:
     """Returns the share of images whose caption ranks first among 100 (R-precision with R = 1, as in AttnGAN)."""
-    found = ranks(seen.images, seen.text_features(seen.captions), seen.captions, CANDIDATES)
+    found = ranks(inputs.images, inputs.text_features(inputs.captions), inputs.captions, CANDIDATES)
     share = intervals.share({row: rank == 1 for row, rank in enumerate(found.tolist())})
     return [replace(share, details={"rank": dict(enumerate(found.tolist()))})]
 
@@ -49,5 +49,5 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _own_cosines(seen: Seen) -> np.ndarray:
-    return cosine(seen.images, seen.text_features(seen.captions))
+def _own_cosines(inputs: MetricInput) -> np.ndarray:
+    return cosine(inputs.images, inputs.text_features(inputs.captions))

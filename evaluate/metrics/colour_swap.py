@@ -6,7 +6,7 @@ import hashlib
 import re
 
 from hspcgan.evaluate.metrics import intervals
-from hspcgan.evaluate.metrics.base import Measured, Seen
+from hspcgan.evaluate.metrics.base import Measurement, MetricInput
 from hspcgan.evaluate.metrics.clip_score import cosine
 
 # The eleven basic colour terms of English (Berlin and Kay 1969); gray in both spellings.
@@ -14,17 +14,17 @@ COLOURS = ("black", "white", "red", "green", "yellow", "blue", "brown", "orange"
 _SPELLED = re.compile(rf"\b(?:(an?) )?({'|'.join(COLOURS)}|grey)\b", re.IGNORECASE)
 
 
-def colour_swap(seen: Seen) -> list[Measured]:
+def colour_swap(inputs: MetricInput) -> list[Measurement]:
     """Returns the share of images with a higher cosine to their caption than to the caption with one colour swapped.
 
     Captions without a colour are skipped; if all are skipped, nothing is measured.
     """
-    swapped = {row: text for row, caption in enumerate(seen.captions) if (text := swap_colour(caption)) is not None}
+    swapped = {row: text for row, caption in enumerate(inputs.captions) if (text := swap_colour(caption)) is not None}
     if not swapped:
         return []
     rows = list(swapped)
-    images, own = seen.images[rows], seen.text_features(seen.captions)[rows]
-    preferred = cosine(images, own) > cosine(images, seen.text_features(list(swapped.values())))
+    images, own = inputs.images[rows], inputs.text_features(inputs.captions)[rows]
+    preferred = cosine(images, own) > cosine(images, inputs.text_features(list(swapped.values())))
     return [intervals.share(dict(zip(rows, preferred.tolist(), strict=True)))]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from hspcgan.evaluate.metrics import intervals
-from hspcgan.evaluate.metrics.base import Measured, Seen
+from hspcgan.evaluate.metrics.base import Measurement, MetricInput
 
 
 def pixel_deviation(images: np.ndarray) -> float:
@@ -24,9 +24,9 @@ def pixel_deviation(images: np.ndarray) -> float:
     return float(np.mean([(of_one / 255.0).std(axis=0).mean() for of_one in images]))
 
 
-def diversity(seen: Seen) -> list[Measured]:
+def diversity(inputs: MetricInput) -> list[Measurement]:
     """Returns the mean of `pixel_deviation` over captions; `extra["variations"]` has uint8 [S, H, W, 3] per caption."""
-    variations = seen.extra.get("variations")
+    variations = inputs.extra.get("variations")
     if variations is None:
         return []
     return [intervals.mean({row: pixel_deviation(images[None]) for row, images in enumerate(variations)})]

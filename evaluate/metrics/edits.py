@@ -13,7 +13,7 @@ import numpy as np
 
 from hspcgan.evaluate.metrics import intervals
 from hspcgan.evaluate.metrics.attribute_accuracy import version_scores
-from hspcgan.evaluate.metrics.base import Measured, Seen
+from hspcgan.evaluate.metrics.base import Measurement, MetricInput
 from hspcgan.evaluate.metrics.clip_score import cosine
 
 
@@ -27,7 +27,7 @@ class EditedPairs:
     after_texts: Sequence[str]
 
 
-def edit_consistency(seen: Seen) -> list[Measured]:
+def edit_consistency(inputs: MetricInput) -> list[Measurement]:
     """Returns the four parts of the metric; `stayed` is missing if no caption has attributes besides the edited colour.
 
     followed: share of edits for which both images are closer to the caption they were drawn from than to the other.
@@ -36,10 +36,10 @@ def edit_consistency(seen: Seen) -> list[Measured]:
     both images; captions without other attributes do not count.
     kept: cosine of the two images; it is 1 if the image does not change, so interpret it together with the other parts.
     """
-    pairs: EditedPairs | None = seen.extra.get("edits")
+    pairs: EditedPairs | None = inputs.extra.get("edits")
     if pairs is None or not len(pairs.before):
         return []
-    before, after = seen.text_features(pairs.before_texts), seen.text_features(pairs.after_texts)
+    before, after = inputs.text_features(pairs.before_texts), inputs.text_features(pairs.after_texts)
     followed = (cosine(pairs.before, before) > cosine(pairs.before, after)) & (
         cosine(pairs.after, after) > cosine(pairs.after, before)
     )
@@ -49,14 +49,14 @@ def edit_consistency(seen: Seen) -> list[Measured]:
         _no_rows(intervals.share(dict(enumerate(followed.tolist())), "followed")),
         _no_rows(intervals.mean(dict(enumerate(direction.tolist())), "direction")),
         _no_rows(intervals.mean(dict(enumerate(kept.tolist())), "kept")),
-        *([_no_rows(intervals.share(stayed, "stayed"))] if (stayed := _stayed(pairs, seen)) else []),
+        *([_no_rows(intervals.share(stayed, "stayed"))] if (stayed := _unchanged_choices(pairs, inputs)) else []),
     ]
 
 
-def _stayed(pairs: EditedPairs, seen: Seen) -> dict[int, bool]:
+def _unchanged_choices(pairs: EditedPairs, inputs: MetricInput) -> dict[int, bool]:
     """Returns for each edit whether the scorer makes the same choices before and after it for all other attributes."""
-    before = version_scores(pairs.before, pairs.before_texts, seen.text_features)
-    after = version_scores(pairs.after, pairs.after_texts, seen.text_features)
+    before = version_scores(pairs.before, pairs.before_texts, inputs.text_features)
+    after = version_scores(pairs.after, pairs.after_texts, inputs.text_features)
     rows: dict[int, bool] = {}
     # Both captions name the same attributes in the same order, since they differ only in one colour.
     for (row, thing, old), (_, _, new) in zip(before, after, strict=True):
@@ -71,6 +71,6 @@ def _cosine_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("nd,nd->n", a, b) / np.where(lengths > 0, lengths, 1) * (lengths > 0)
 
 
-def _no_rows(measured: Measured) -> Measured:
+def _no_rows(measured: Measurement) -> Measurement:
     """Returns a copy without `rows`, which must be numbers of captions; here they are numbers of edits."""
-    return Measured(measured.value, measured.n, measured.se, measured.low, measured.high, measured.part)
+    return Measurement(measured.value, measured.n, measured.se, measured.low, measured.high, measured.part)

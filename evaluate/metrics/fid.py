@@ -16,23 +16,23 @@ from importlib.metadata import version
 import numpy as np
 
 from hspcgan.evaluate.metrics import intervals
-from hspcgan.evaluate.metrics.base import Measured, Seen
+from hspcgan.evaluate.metrics.base import Measurement, MetricInput
 from hspcgan.model.common.errors import UserError
 
 KID_SUBSET, KID_SUBSETS = 1000, 100  # clean-fid's defaults
 BLOCK = 4096  # number of rows to convert to float64 at a time: 64 MB with 2,048 features
 
 
-def fid(seen: Seen) -> list[Measured]:
+def fid(inputs: MetricInput) -> list[Measurement]:
     """Returns the Fréchet distance; its interval is computed with the equivalent `frechet_fast`."""
-    value = frechet(seen.images, seen.reference)
-    return [intervals.distance(value, frechet_fast, seen.images, seen.reference, seen.seed)]
+    value = frechet(inputs.images, inputs.reference)
+    return [intervals.distance(value, frechet_fast, inputs.images, inputs.reference, inputs.seed)]
 
 
-def kid(seen: Seen) -> list[Measured]:
+def kid(inputs: MetricInput) -> list[Measurement]:
     """Returns the kernel distance; it is unbiased, so small sets can give values below zero."""
-    value = kernel(seen.images, seen.reference, seen.seed)
-    return [intervals.distance(value, kernel_fast, seen.images, seen.reference, seen.seed, most=KID_SUBSET)]
+    value = kernel(inputs.images, inputs.reference, inputs.seed)
+    return [intervals.distance(value, kernel_fast, inputs.images, inputs.reference, inputs.seed, most=KID_SUBSET)]
 
 
 def method() -> str:
@@ -80,14 +80,14 @@ def frechet_fast(features: np.ndarray, reference: np.ndarray) -> float:
     more rows than dimensions, the triangular factors of X and Y, which have the same XᵀX and YᵀY, are used instead.
     """
     mean_x, mean_y = _mean(features), _mean(reference)
-    x, y = _triangular(features, mean_x), _triangular(reference, mean_y)
+    x, y = _qr_factor(features, mean_x), _qr_factor(reference, mean_y)
     scale_x, scale_y = len(features) - 1, len(reference) - 1
     traces = (x**2).sum() / scale_x + (y**2).sum() / scale_y
     root = np.linalg.svd(x @ y.T, compute_uv=False).sum() / np.sqrt(scale_x * scale_y)
     return float(((mean_x - mean_y) ** 2).sum() + traces - 2 * root)
 
 
-def _triangular(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def _qr_factor(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Returns the centred rows or, if there are more than d rows, the factor R [d, d] of their QR decomposition."""
     if len(rows) <= rows.shape[1]:
         return rows - mean

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from hspcgan.evaluate.metrics.base import Measured
+from hspcgan.evaluate.metrics.base import Measurement
 
 Z = 1.959964  # normal quantile of a 95 % interval
 RESAMPLES = 2000
@@ -18,7 +18,7 @@ DRAWN = 1_000_000  # maximum number of values to draw at a time
 SUBSETS = 100
 
 
-def mean(rows: Mapping[int, float], part: str = "") -> Measured:
+def mean(rows: Mapping[int, float], part: str = "") -> Measurement:
     """Returns the mean of `rows` (caption row → value), with the 95 % percentile bootstrap interval (Efron 1979)."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, rng = len(values), np.random.default_rng(0)
@@ -26,17 +26,17 @@ def mean(rows: Mapping[int, float], part: str = "") -> Measured:
     means = [values[rng.integers(n, size=(min(together, RESAMPLES - done), n))].mean(1)
              for done in range(0, RESAMPLES, together)]  # fmt: skip
     low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return Measured(float(values.mean()), n, _standard_error(values), float(low), float(high), part, dict(rows))
+    return Measurement(float(values.mean()), n, _standard_error(values), float(low), float(high), part, dict(rows))
 
 
-def share(rows: Mapping[int, bool], part: str = "") -> Measured:
+def share(rows: Mapping[int, bool], part: str = "") -> Measurement:
     """Returns the share of rows that are true, with Wilson's interval (1927): for 191 of 191, it is 98.0 to 100 %."""
     values = np.array(list(rows.values()), dtype=np.float64)
     n, p = len(values), float(values.mean())
     centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
     low, high = max(0.0, centre - half), min(1.0, centre + half)
-    return Measured(p, n, _standard_error(values), low, high, part, {row: float(hit) for row, hit in rows.items()})
+    return Measurement(p, n, _standard_error(values), low, high, part, {row: float(hit) for row, hit in rows.items()})
 
 
 def distance(
@@ -46,7 +46,7 @@ def distance(
     b: np.ndarray,
     seed: int = 0,
     most: int | None = None,
-) -> Measured:
+) -> Measurement:
     """Returns `value`, the distance of the sets `a` [N, d] and `b` [R, d], with its standard error and interval.
 
     Uses a delete-d jackknife (Shao and Wu 1989): the standard deviation of the distance over random subsets of m of n
@@ -57,7 +57,7 @@ def distance(
     rng = np.random.default_rng(seed)
     sizes = [len(rows) // 2 if most is None else min(len(rows) // 2, most) for rows in (a, b)]
     if min(sizes) < 2:
-        return Measured(value, len(a), float("nan"), float("nan"), float("nan"))
+        return Measurement(value, len(a), float("nan"), float("nan"), float("nan"))
     values = [
         statistic(
             a[rng.choice(len(a), sizes[0], replace=False)],
@@ -67,7 +67,7 @@ def distance(
     ]
     factor = sizes[0] / (len(a) - sizes[0])
     se = float(np.sqrt(factor) * np.std(values, ddof=1))
-    return Measured(value, len(a), se, value - Z * se, value + Z * se)
+    return Measurement(value, len(a), se, value - Z * se, value + Z * se)
 
 
 def _standard_error(values: np.ndarray) -> float:

@@ -12,30 +12,30 @@ from collections.abc import Iterator
 import numpy as np
 
 from hspcgan.evaluate.metrics import intervals
-from hspcgan.evaluate.metrics.base import Measured, Seen
+from hspcgan.evaluate.metrics.base import Measurement, MetricInput
 
 K = 5
 BLOCK = 512  # rows of a distance matrix in memory at a time: 82 MB for 20,000 columns
 
 
-def precision(seen: Seen) -> list[Measured]:
+def precision(inputs: MetricInput) -> list[Measurement]:
     """Returns the share of generated images in at least one real neighbourhood (see `compare`)."""
-    return [intervals.share(dict(enumerate(_compared(seen)["precision"].tolist())))]
+    return [intervals.share(dict(enumerate(_compared(inputs)["precision"].tolist())))]
 
 
-def recall(seen: Seen) -> list[Measured]:
+def recall(inputs: MetricInput) -> list[Measurement]:
     """Returns the share of real images in at least one neighbourhood of a generated image (see `compare`)."""
-    return [_without_rows(intervals.share(dict(enumerate(_compared(seen)["recall"].tolist()))))]
+    return [_without_rows(intervals.share(dict(enumerate(_compared(inputs)["recall"].tolist()))))]
 
 
-def density(seen: Seen) -> list[Measured]:
+def density(inputs: MetricInput) -> list[Measurement]:
     """Returns the mean number of real neighbourhoods that contain a generated image, divided by k (see `compare`)."""
-    return [intervals.mean(dict(enumerate(_compared(seen)["density"].tolist())))]
+    return [intervals.mean(dict(enumerate(_compared(inputs)["density"].tolist())))]
 
 
-def coverage(seen: Seen) -> list[Measured]:
+def coverage(inputs: MetricInput) -> list[Measurement]:
     """Returns the share of real neighbourhoods that contain a generated image (see `compare`)."""
-    return [_without_rows(intervals.share(dict(enumerate(_compared(seen)["coverage"].tolist()))))]
+    return [_without_rows(intervals.share(dict(enumerate(_compared(inputs)["coverage"].tolist()))))]
 
 
 def compare(drawn: np.ndarray, real: np.ndarray, k: int = K) -> dict[str, np.ndarray]:
@@ -56,13 +56,13 @@ def compare(drawn: np.ndarray, real: np.ndarray, k: int = K) -> dict[str, np.nda
     return {"precision": inside > 0, "density": inside / k, "recall": recalled, "coverage": covered}
 
 
-def _compared(seen: Seen) -> dict[str, np.ndarray]:
-    return seen.once("prdc", lambda: compare(seen.images, seen.reference))
+def _compared(inputs: MetricInput) -> dict[str, np.ndarray]:
+    return inputs.compute_once("prdc", lambda: compare(inputs.images, inputs.reference))
 
 
-def _without_rows(measured: Measured) -> Measured:
+def _without_rows(measured: Measurement) -> Measurement:
     """Returns a copy without `rows`, which must be numbers of captions; here they are numbers of real images."""
-    return Measured(measured.value, measured.n, measured.se, measured.low, measured.high)
+    return Measurement(measured.value, measured.n, measured.se, measured.low, measured.high)
 
 
 def _kth_distance(points: np.ndarray, k: int) -> np.ndarray:

@@ -19,11 +19,11 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Send
 
-from hspcgan.evaluate.draw.pictures import captioned, png
+from hspcgan.evaluate.draw.pictures import captioned_grid, png
 from hspcgan.evaluate.playground import view
 from hspcgan.evaluate.playground.checkpoints import Checkpoints
 from hspcgan.evaluate.playground.guard import Guard
-from hspcgan.evaluate.playground.queue import Place, Queue, QueueFullError
+from hspcgan.evaluate.playground.queue import Queue, QueueFullError, QueuePlace
 from hspcgan.evaluate.playground.state import FRAMES, LAST_SEED, LONGEST, MOST, State, StateError, read_state
 from hspcgan.evaluate.playground.studio import PART, Drawn, Picture, Studio
 from hspcgan.model.common.errors import UserError
@@ -32,8 +32,8 @@ from hspcgan.pipeline.pages.templates import stylesheet, templates
 T = TypeVar("T")
 HERE = Path(__file__).parent
 LIMITS = {"longest": LONGEST, "most": MOST, "last_seed": LAST_SEED}
-FULL = "Too many drawings are waiting. Try again in a moment."
-GONE = 499  # status for the log if the client disconnected
+QUEUE_FULL_MESSAGE = "Too many drawings are waiting. Try again in a moment."
+CLIENT_CLOSED_REQUEST = 499  # status for the log if the client disconnected
 
 
 def application(checkpoints: Checkpoints, port: int, queue: Queue | None = None) -> Starlette:
@@ -68,8 +68,8 @@ class Site:
 
     async def _warm_up(self) -> None:
         state = State(checkpoint=self.checkpoints.names()[0])
-        with suppress(UserError), self.queue.place() as place:  # the page will show the error
-            studio = await place.step(self.checkpoints.open, state.checkpoint)
+        with suppress(UserError), self.queue.join() as place:  # the page will show the error
+            studio = await place.run_step(self.checkpoints.open, state.checkpoint)
             await self._draw(place, studio, view.pictures(state))
 
     async def page(self, request: Request) -> Response:
@@ -80,23 +80,23 @@ class Site:
         except StateError as error:
             return HTMLResponse(self._head(error.state, names) + self._end(error.problems), 400)
         if self.queue.is_full:
-            return HTMLResponse(self._head(state, names) + self._end([FULL]), 503, {"Retry-After": "10"})
+            return HTMLResponse(self._head(state, names) + self._end([QUEUE_FULL_MESSAGE]), 503, {"Retry-After": "10"})
         return Parts(self._page(state, names))
 
     async def _page(self, state: State, names: Sequence[str]) -> AsyncGenerator[str, None]:
         parts, wanted = self.parts, view.pictures(state)
         yield self._head(state, names)
         try:
-            with self.queue.place() as place:
+            with self.queue.join() as place:
                 if self.checkpoints.opened(state.checkpoint) is None:
                     yield parts.status(f"Opening {state.checkpoint}; this takes a few seconds the first time.")
-                async for before in place.before():
+                async for before in place.requests_before():
                     yield parts.status(f"Waiting; requests before this one: {before}.")
-                studio = await place.step(self.checkpoints.open, state.checkpoint)
+                studio = await place.run_step(self.checkpoints.open, state.checkpoint)
                 yield parts.status("Parsing the captions.")
-                found = {side: await place.step(studio.read, text) for side, text in state.captions.items()}
-                doubts = {side: studio.doubts(text) for side, text in state.captions.items()}
-                yield parts.captions(view.sides(state, found, doubts), studio.parser is not None)
+                found = {side: await place.run_step(studio.read, text) for side, text in state.captions.items()}
+                warnings = {side: studio.mismatch_warnings(text) for side, text in state.captions.items()}
+                yield parts.captions(view.sides(state, found, warnings), studio.parser is not None)
                 yield parts.status(f"Drawing {len(wanted)} images.")
                 drawn = dict(zip(wanted, await self._draw(place, studio, wanted), strict=True))
                 scorer = studio.scorer.name if studio.scorer else None
@@ -104,9 +104,9 @@ class Site:
                 if state.b and state.b != state.a:
                     yield parts.status(f"Drawing {FRAMES} images between the captions.")
                     await self._draw(place, studio, view.frames(state))
-                    yield parts.between(state, view.shares(state, view.frames(state)))
+                    yield parts.between(state, view.frame_shares(state, view.frames(state)))
         except (UserError, QueueFullError) as error:
-            yield self._end([str(error) or FULL])
+            yield self._end([str(error) or QUEUE_FULL_MESSAGE])
         else:
             yield parts.foot(state.commands())
 
@@ -157,28 +157,28 @@ class Site:
     async def _drawn(self, request: Request, state: State, wanted: Sequence[Picture]) -> list[Drawn]:
         """Returns images from memory, or waits in the queue and draws them; stops if the client disconnects."""
         studio = self.checkpoints.opened(state.checkpoint)
-        kept = [drawn for picture in wanted if studio and (drawn := studio.kept(picture))]
+        kept = [drawn for picture in wanted if studio and (drawn := studio.cached(picture))]
         if len(kept) == len(wanted):
             return kept
 
         async def work() -> list[Drawn]:
-            with self.queue.place() as place:
-                await place.turn()
-                return await self._draw(place, await place.step(self.checkpoints.open, state.checkpoint), wanted)
+            with self.queue.join() as place:
+                await place.wait_for_turn()
+                return await self._draw(place, await place.run_step(self.checkpoints.open, state.checkpoint), wanted)
 
         try:
-            return await _unless_gone(request, work())
+            return await _cancel_on_disconnect(request, work())
         except QueueFullError as error:
-            raise HTTPException(503, FULL, {"Retry-After": "10"}) from error
+            raise HTTPException(503, QUEUE_FULL_MESSAGE, {"Retry-After": "10"}) from error
         except UserError as error:
             raise HTTPException(400, str(error)) from error
 
-    async def _draw(self, place: Place, studio: Studio, wanted: Sequence[Picture]) -> list[Drawn]:
+    async def _draw(self, place: QueuePlace, studio: Studio, wanted: Sequence[Picture]) -> list[Drawn]:
         """Draws the images in groups of PART; between two groups, drawing can be cancelled."""
-        drawn = {picture: kept for picture in wanted if (kept := studio.kept(picture))}
+        drawn = {picture: kept for picture in wanted if (kept := studio.cached(picture))}
         missing = [picture for picture in wanted if picture not in drawn]
         for start in range(0, len(missing), PART):
-            drawn.update(await place.step(studio.draw, missing[start : start + PART]))
+            drawn.update(await place.run_step(studio.draw, missing[start : start + PART]))
         return [drawn[picture] for picture in wanted]
 
 
@@ -194,18 +194,18 @@ class Parts(StreamingResponse):
             await super().stream_response(send)
 
 
-async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
+async def _cancel_on_disconnect(request: Request, work: Awaitable[T]) -> T:
     """Returns the result of `work`, which is cancelled if the client disconnects."""
 
-    async def gone() -> None:
+    async def disconnected() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(disconnected())
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise HTTPException(GONE)
+            raise HTTPException(CLIENT_CLOSED_REQUEST)
         return working.result()
     finally:
         working.cancel()
@@ -214,5 +214,5 @@ async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
 
 async def _sheet(drawn: Sequence[Drawn], labels: Sequence[str], columns: int) -> Response:
     images = np.stack([np.asarray(Image.open(io.BytesIO(one.png))) for one in drawn])
-    sheet = await asyncio.to_thread(lambda: png(captioned(images, labels, columns)))
+    sheet = await asyncio.to_thread(lambda: png(captioned_grid(images, labels, columns)))
     return Response(sheet, media_type="image/png")

@@ -57,7 +57,7 @@ def load_test(seconds: int, echo: Callable[[str], None], clients: int = CLIENTS)
     A page counts if it arrives complete with its images; each page has two captions that were not requested before.
     """
     load = Load()
-    with _served() as (process, address):
+    with _run_playground() as (process, address):
         _page(Load(), address, 0)  # opens the checkpoint
         echo(f"{clients} clients, {seconds} s, {address}")
         load.memory_mb.append(_memory_mb(process.pid))
@@ -76,7 +76,7 @@ def load_test(seconds: int, echo: Callable[[str], None], clients: int = CLIENTS)
 
 
 @contextmanager
-def _served() -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _run_playground() -> Iterator[tuple[subprocess.Popen[str], str]]:
     start = "from hspcgan.pipeline.cli.root import main; main()"
     command = [sys.executable, "-c", start, "playground", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -21,7 +21,7 @@ class Queue:
 
     def __init__(self, longest: int = LONGEST):
         self.longest = longest
-        self._line: list[Place] = []
+        self._line: list[QueuePlace] = []
         self._moved = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
 
@@ -33,11 +33,11 @@ class Queue:
         return len(self._line) >= self.longest
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
+    def join(self) -> Iterator[QueuePlace]:
         """Adds a request to the queue, and removes it at the end of the block. QueueFullError if the queue is full."""
         if self.is_full:
             raise QueueFullError
-        place = Place(self)
+        place = QueuePlace(self)
         self._line.append(place)
         try:
             yield place
@@ -51,23 +51,23 @@ class Queue:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
 
-class Place:
+class QueuePlace:
     """The place of a request in the queue. Its work is done in short steps, so that a cancelled request stops soon."""
 
     def __init__(self, queue: Queue):
         self._queue = queue
 
-    async def before(self) -> AsyncIterator[int]:
+    async def requests_before(self) -> AsyncIterator[int]:
         """Yields the number of requests before this one whenever it changes, until it is this request's turn."""
         while before := self._queue._line.index(self):
             yield before
             await self._queue._moved.wait()
 
-    async def turn(self) -> None:
+    async def wait_for_turn(self) -> None:
         """Waits until it is this request's turn."""
-        async for _ in self.before():
+        async for _ in self.requests_before():
             pass
 
-    async def step(self, work: Callable[..., T], *arguments: Any) -> T:
+    async def run_step(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs a short piece of work in the thread and returns its result."""
         return await asyncio.get_running_loop().run_in_executor(self._queue._thread, work, *arguments)

@@ -19,14 +19,14 @@ GRACE_SEC = 3  # time to finish responses at shutdown
 
 def serve(checkpoints: Checkpoints, port: int, echo: Callable[[str], None]) -> None:
     """Serves until SIGINT or SIGTERM; prints the address with `echo`. UserError if the port is in use."""
-    with listening(port) as listener:
-        server = server_of(checkpoints, listener)
+    with open_socket(port) as listener:
+        server = make_server(checkpoints, listener)
         echo(f"Playground: http://{HOST}:{listener.getsockname()[1]}  (Ctrl-C stops it)")
         with suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean shutdown
             server.run(sockets=[listener])
 
 
-def listening(port: int) -> socket.socket:
+def open_socket(port: int) -> socket.socket:
     """Returns a socket bound to 127.0.0.1; port 0 selects a free port. UserError if the port is in use."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -39,7 +39,7 @@ def listening(port: int) -> socket.socket:
     return listener
 
 
-def server_of(checkpoints: Checkpoints, listener: socket.socket, queue: Queue | None = None) -> uvicorn.Server:
+def make_server(checkpoints: Checkpoints, listener: socket.socket, queue: Queue | None = None) -> uvicorn.Server:
     """Returns the server for a bound socket; run it with `sockets=[listener]`."""
     app = application(checkpoints, listener.getsockname()[1], queue)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False,

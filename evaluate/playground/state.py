@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
-from hspcgan.evaluate.draw.edit import replaced
+from hspcgan.evaluate.draw.edit import replace_words
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.pages.marked_caption import changed_words
 from hspcgan.pipeline.stages.caption_text import clean_caption
@@ -111,7 +111,7 @@ def replacement(before: str, after: str) -> tuple[str, str]:
     if all(spans):
         (new, old) = ((text[s[0][0] : s[-1][1]]) for text, s in zip((after, before), spans, strict=True))
         try:
-            if replaced(before, old, new) == after:
+            if replace_words(before, old, new) == after:
                 return old, new
         except UserError:
             pass

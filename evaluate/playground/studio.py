@@ -17,14 +17,14 @@ from pydantic import BaseModel
 from hspcgan.evaluate.checkpoints import open_checkpoint, text_settings
 from hspcgan.evaluate.draw.generate import noise
 from hspcgan.evaluate.draw.pictures import png
-from hspcgan.evaluate.draw.texts import conditions_from_texts, doubts
+from hspcgan.evaluate.draw.texts import conditions_from_texts, mismatch_warnings
 from hspcgan.evaluate.metrics.clip_score import cosine
 from hspcgan.evaluate.playground.state import FRAMES
 from hspcgan.evaluate.scorers import ClipScorer
 from hspcgan.model.clip.file import file_sha256
 from hspcgan.model.clip.frozen import load_clip, pick_device
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.validation import typed
+from hspcgan.model.common.validation import validate_as
 from hspcgan.model.condition import Condition
 from hspcgan.model.image_views import to_uint8
 from hspcgan.pipeline.concepts import Parser
@@ -40,7 +40,7 @@ SMALL = 64  # px; up to this size, torch is faster with one thread, especially o
 PART = 4  # images to draw before checking for anything else, such as a client that disconnected
 
 
-class Kept(Generic[T]):
+class LRUCache(Generic[T]):
     """A least-recently-used (LRU) cache with at most KEPT values."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Kept(Generic[T]):
         except KeyError:  # also if another thread drops it between the two lines
             return None
 
-    def keep(self, key: Hashable, value: T) -> T:
+    def put(self, key: Hashable, value: T) -> T:
         """Stores a value and drops the least recently used value."""
         self._values[key] = value
         self._values.move_to_end(key)
@@ -82,7 +82,7 @@ class Drawn:
 
 
 class Studio:
-    """A checkpoint with parser, scorer and caches. Only `kept` may be called from several threads at once."""
+    """A checkpoint with parser, scorer and caches. Only `cached` may be called from several threads at once."""
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         self.loaded = open_checkpoint(folder)
@@ -93,20 +93,20 @@ class Studio:
             self.parser, self.templates = parser_of(settings.parse), settings.templates
         self._threads = 1 if self.loaded.config.image_size <= SMALL else torch.get_num_threads()
         self.scorer = held_out_scorer(folder, self.loaded.clip.name, self.loaded.clip.sha256)
-        self._drawn: Kept[Drawn] = Kept()
-        self._conditions: Kept[Condition] = Kept()
-        self._texts: Kept[np.ndarray] = Kept()
+        self._drawn: LRUCache[Drawn] = LRUCache()
+        self._conditions: LRUCache[Condition] = LRUCache()
+        self._texts: LRUCache[np.ndarray] = LRUCache()
 
     def read(self, text: str) -> Concepts | None:
         """Parses a caption and returns its concepts; None if the checkpoint does not use concepts."""
         torch.set_num_threads(self._threads)  # applies to the calling thread
         return self.parser.parse([text])[0] if self.parser else None
 
-    def doubts(self, text: str) -> list[str]:
+    def mismatch_warnings(self, text: str) -> list[str]:
         """Returns reasons why an image may not match the caption, such as words that CLIP was not trained on."""
-        return doubts([text], self.loaded.clip)
+        return mismatch_warnings([text], self.loaded.clip)
 
-    def kept(self, picture: Picture) -> Drawn | None:
+    def cached(self, picture: Picture) -> Drawn | None:
         """Returns the image if it is still in memory, else None."""
         return self._drawn.get(picture)
 
@@ -121,7 +121,7 @@ class Studio:
         first, second = (condition[[side] * len(pictures)] for side in (0, 1))
         images = to_uint8(generator.blend(torch.from_numpy(z).to(generator.device), first, second, share).float())
         scores = self._scores(images, a, b)
-        return {one: self._drawn.keep(one, Drawn(png(image), score))
+        return {one: self._drawn.put(one, Drawn(png(image), score))
                 for one, image, score in zip(pictures, images, scores, strict=True)}  # fmt: skip
 
     def _condition(self, a: str, b: str) -> Condition:
@@ -130,7 +130,7 @@ class Studio:
         if kept is None:
             made = conditions_from_texts([a, b], self.loaded.clip, self.templates, self.parser,
                                          n_entities=self.loaded.config.locals)  # fmt: skip
-            kept = self._conditions.keep((a, b), made)
+            kept = self._conditions.put((a, b), made)
         return kept
 
     def _scores(self, images: np.ndarray, a: str, b: str) -> list[tuple[float, float] | None]:
@@ -138,25 +138,25 @@ class Studio:
             return [None] * len(images)
         seen, texts = self.scorer.image_features(images), self._texts.get((a, b))
         if texts is None:  # the scorer's own text_features would keep every caption forever
-            texts = self._texts.keep((a, b), encode_texts(self.scorer.clip, [a, b])[0])
+            texts = self._texts.put((a, b), encode_texts(self.scorer.clip, [a, b])[0])
         both = [cosine(seen, np.repeat(text[None], len(images), 0)).tolist() for text in texts]
         return list(zip(*both, strict=True))
 
 
-class RememberingParser(Parser):
+class CachingParser(Parser):
     """A parser that caches the concepts of recent captions, since both the page and the prompts need them."""
 
     def __init__(self, config: ParseConfig) -> None:
         super().__init__(config)
-        self._found: Kept[Concepts] = Kept()
+        self._found: LRUCache[Concepts] = LRUCache()
 
     def parse(self, texts: Sequence[str]) -> list[Concepts]:
         """Like `Parser.parse`."""
-        return [self._found.get(text) or self._found.keep(text, super(RememberingParser, self).parse([text])[0])
+        return [self._found.get(text) or self._found.put(text, super(CachingParser, self).parse([text])[0])
                 for text in texts]  # fmt: skip
 
 
-parser_of: Callable[[ParseConfig], RememberingParser] = functools.lru_cache(maxsize=2)(RememberingParser)
+parser_of: Callable[[ParseConfig], CachingParser] = functools.lru_cache(maxsize=2)(CachingParser)
 
 
 class _Scored(BaseModel):
@@ -169,7 +169,7 @@ def held_out_scorer(checkpoint: Path, clip_name: str, clip_sha256: str) -> ClipS
     """Returns the run's first scorer that is not the training CLIP, or None; the default for toy-clip is toy-scorer."""
     manifest = checkpoint.resolve().parent.parent / "manifest.yaml"
     sections = own_keys(manifest) if manifest.is_file() else {}
-    named = typed(_Scored, sections.get("evaluate") or {}, f"{manifest}, evaluate").scorers
+    named = validate_as(_Scored, sections.get("evaluate") or {}, f"{manifest}, evaluate").scorers
     if clip_name == "toy-clip":
         named = named or {"held-out": "toy-scorer"}
     for weights in named.values():

@@ -32,7 +32,9 @@ def examples(state: State) -> list[tuple[str, State]]:
     return [(name, replace(state, a=a, b=b)) for name, a, b in EXAMPLES]
 
 
-def sides(state: State, found: Mapping[str, Concepts | None], doubts: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+def sides(
+    state: State, found: Mapping[str, Concepts | None], warnings: Mapping[str, list[str]]
+) -> list[dict[str, Any]]:
     """Returns per caption: letter, marked words, graph (None if not parsed) and warnings."""
     shown = []
     for side, text in state.captions.items():
@@ -44,7 +46,7 @@ def sides(state: State, found: Mapping[str, Concepts | None], doubts: Mapping[st
             "marked": marked({**row, "text": text}, changed_words(other, text)),
             # graph_svg escapes its strings.
             "graph": Markup(graph_svg(f"Scene graph of {letter}", concepts.graph)) if concepts else None,
-            "doubts": doubts[side],
+            "warnings": warnings[side],
         })  # fmt: skip
     return shown
 
@@ -88,6 +90,6 @@ def mean_scores(state: State, drawn: Mapping[Picture, Drawn]) -> list[tuple[str,
     return rows
 
 
-def shares(state: State, wanted: Sequence[Picture]) -> list[dict[str, str]]:
+def frame_shares(state: State, wanted: Sequence[Picture]) -> list[dict[str, str]]:
     """Returns for each frame its share of caption B in percent, and its URL."""
     return [{"share": f"{picture.frame / (FRAMES - 1):.0%}", "url": address(state, picture)} for picture in wanted]

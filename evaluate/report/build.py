@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from hspcgan.evaluate.draw.pictures import png
 from hspcgan.evaluate.report import page_values, provenance
 from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
-from hspcgan.evaluate.report.run_folder import Evaluation, RunFolder, from_other_run, read_run
+from hspcgan.evaluate.report.run_folder import Evaluation, RunFolder, checkpoints_of_other_run, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.progress import progress_bar
@@ -45,7 +45,7 @@ def render(folder: Path, others: Sequence[Path] = ()) -> str:
     """
     run = read_run(folder)
     for other in others:
-        run.evaluations.extend(from_other_run(read_run(other)))
+        run.evaluations.extend(checkpoints_of_other_run(read_run(other)))
     run.evaluations.sort(key=lambda one: one.kind == REAL)
     cards = _cards(run)
     unfolded = CARDS_OPEN.get(len(cards[0]["images"]), 6) if cards else 0
@@ -89,7 +89,7 @@ def data_url(image: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
-def _drawn(run: RunFolder) -> list[Evaluation]:
+def _generator_evaluations(run: RunFolder) -> list[Evaluation]:
     """Returns the evaluations of checkpoints or, if there are none, of the untrained generator."""
     checkpoints = [one for one in run.evaluations if one.kind == CHECKPOINT]
     return checkpoints or [one for one in run.evaluations if one.kind == UNTRAINED]
@@ -107,7 +107,7 @@ def _facts(run: RunFolder) -> list[str]:
 
 def _cards(run: RunFolder) -> list[dict[str, Any]]:
     """Returns cards, each with a caption, its real image and the image from each checkpoint."""
-    drawn = _drawn(run)
+    drawn = _generator_evaluations(run)
     if not drawn:
         return []
     captions = drawn[0].record["grid"]["captions"]
@@ -126,7 +126,7 @@ def _cards(run: RunFolder) -> list[dict[str, Any]]:
 def _extremes(run: RunFolder) -> list[dict[str, Any]]:
     """Returns for each checkpoint the captions with the lowest and highest scores, with real and generated images."""
     found = []
-    for one in _drawn(run):
+    for one in _generator_evaluations(run):
         rows = one.record.get("extremes") or []
         cards = [
             {"wrong": [], **row, "images": [("real", data_url(real)), (page_values.title(one.label), data_url(image))]}
@@ -141,12 +141,12 @@ def _extremes(run: RunFolder) -> list[dict[str, Any]]:
 def _edits(run: RunFolder) -> list[dict[str, Any]]:
     """Returns for each checkpoint the captions before and after an edit, with images from the same noise."""
     found = []
-    for one in _drawn(run):
+    for one in _generator_evaluations(run):
         rows = one.record.get("edits") or []
         cards = [
             {
-                "before": marks_of_change(row["after"], row["before"]),
-                "after": marks_of_change(row["before"], row["after"]),
+                "before": mark_changes(row["after"], row["before"]),
+                "after": mark_changes(row["before"], row["after"]),
                 "images": [("before", data_url(before)), ("after", data_url(after))],
             }
             for row, before, after in zip(rows, *one.pairs_of("edits", len(rows)), strict=True)
@@ -156,7 +156,7 @@ def _edits(run: RunFolder) -> list[dict[str, Any]]:
     return found
 
 
-def marks_of_change(other: str, text: str) -> Markup:
+def mark_changes(other: str, text: str) -> Markup:
     """Returns a caption with `<mark>` around each word that the other caption does not have."""
     words = other.split()
     return Markup(" ").join(

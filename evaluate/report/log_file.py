@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_text
-from hspcgan.model.common.validation import typed
+from hspcgan.model.common.validation import validate_as
 
 
 class LogLine(BaseModel):
@@ -28,7 +28,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:
             if line.strip():
-                lines.append(typed(LogLine, json.loads(line), "a line of the log").model_dump())
+                lines.append(validate_as(LogLine, json.loads(line), "a line of the log").model_dump())
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else error
             raise UserError(f"{path}, line {number}, is not a valid log line ({reason}); remove this line") from error

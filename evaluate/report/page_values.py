@@ -9,7 +9,7 @@ from hspcgan.evaluate.config import Bound
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.metrics.fid import progress
 from hspcgan.evaluate.report.run_folder import Evaluation
-from hspcgan.evaluate.results.figure_names import shown
+from hspcgan.evaluate.results.figure_names import format_value
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
 from hspcgan.evaluate.verdict.expectations import Verdict
 
@@ -26,7 +26,7 @@ def interval(figure: dict[str, Any]) -> str:
     """Formats the 95 % interval, such as 24.1 … 31.4; empty if there is none."""
     if figure["low"] is None or figure["high"] is None:
         return ""
-    ends = f"{shown(figure['metric'], figure['low'])} … {shown(figure['metric'], figure['high'])}"
+    ends = f"{format_value(figure['metric'], figure['low'])} … {format_value(figure['metric'], figure['high'])}"
     return ends.replace(" ", NO_BREAK)
 
 
@@ -55,7 +55,7 @@ def _fid_bars(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any
         if one.kind == CHECKPOINT and start is not None and floor is not None:
             covered = progress(start, figure["value"], floor)
         share = max(0.0, figure["value"]) / longest if longest > 0 else 0.0
-        bars.append({"label": title(one.label), "kind": one.kind, "value": shown("fid", figure["value"]),
+        bars.append({"label": title(one.label), "kind": one.kind, "value": format_value("fid", figure["value"]),
                      "interval": interval(figure), "width": f"{share:.1%}", "n": figure["n"],
                      "way": None if covered is None else _whole_percent(covered)})  # fmt: skip
     record, figure = fids[0][0].record, fids[0][1]
@@ -67,7 +67,7 @@ def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]])
     """Returns a tile for each metric of captions, with one row per evaluation except the untrained generator's."""
     tiles = []
     for metric in ("caption_accuracy", "r_precision", "colour_swap", "clip_score"):
-        rows = [(title(one.label), shown(metric, found["value"]), one.kind, interval(found), found["n"])
+        rows = [(title(one.label), format_value(metric, found["value"]), one.kind, interval(found), found["n"])
                 for one in evaluations
                 if one.kind != UNTRAINED and (found := values[one.label].get(metric)) is not None]  # fmt: skip
         if rows:
@@ -90,7 +90,7 @@ def table(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     for one in evaluations:
         for figure in one.record["figures"]:
             row = rows.setdefault(figure["name"], {**figure, "values": {}})
-            row["values"][one.label] = (shown(figure["metric"], figure["value"]), interval(figure))
+            row["values"][one.label] = (format_value(figure["metric"], figure["value"]), interval(figure))
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows.values():
         row["what"] = f"{row['scorer']}, {row['part']}" if row["part"] else row["scorer"]
@@ -112,7 +112,7 @@ def attributes(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
             if figure["metric"] == "attribute_accuracy" and figure["scorer"] == scorers[0]:
                 row = rows.setdefault(figure["part"], {"kind": figure["part"], "n": figure["n"], "values": {}})
                 row["values"][one.label] = (
-                    shown("attribute_accuracy", figure["value"]), interval(figure), f"{figure['value']:.0%}"
+                    format_value("attribute_accuracy", figure["value"]), interval(figure), f"{figure['value']:.0%}"
                 )  # fmt: skip
     if not rows:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hspcgan.evaluate.report.page_values import title
-from hspcgan.evaluate.report.run_folder import Evaluation, RunFolder, shown_path
+from hspcgan.evaluate.report.run_folder import Evaluation, RunFolder, display_path
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
 
 Rows = list[tuple[str, str]]
@@ -24,7 +24,7 @@ def provenance(run: RunFolder) -> list[tuple[str, Rows]]:
         "Scorers, sha256": lambda record: list(record["scorers"].items()),
         "Versions": lambda record: list(record["versions"].items()),
     }
-    return [*subjects, *(group for name, rows in shared.items() for group in _distinct(name, run.evaluations, rows))]
+    return [*subjects, *(group for name, rows in shared.items() for group in _group_equal(name, run.evaluations, rows))]
 
 
 def facts(evaluations: Sequence[Evaluation]) -> list[str]:
@@ -78,7 +78,7 @@ def rejects(evaluations: Sequence[Evaluation]) -> list[tuple[str, str, int]]:
     return [(row["what"], row["why"], row["count"]) for row in found]
 
 
-def _distinct(
+def _group_equal(
     name: str, evaluations: Sequence[Evaluation], rows_of: Callable[[dict[str, Any]], Rows]
 ) -> list[tuple[str, Rows]]:
     """Returns one group if all evaluations have the same values; else several, with the evaluations in the titles."""
@@ -96,9 +96,9 @@ def _subject(one: Evaluation, run: RunFolder) -> Rows:
     time = ", ".join(f"{part.removesuffix('_sec')} {spent} s" for part, spent in timings.items())
     made = [("date", str(one.record.get("date", "–"))), ("time", time)]
     if one.kind == IMAGES:
-        return [("folder", shown_path(subject["path"], run.folder)), *made]
+        return [("folder", display_path(subject["path"], run.folder)), *made]
     return [
-        ("checkpoint", shown_path(subject["path"], run.folder)),
+        ("checkpoint", display_path(subject["path"], run.folder)),
         ("step", f"{subject['step']:,}" if subject.get("step") is not None else "–"),
         ("weights sha256", str(subject.get("sha256"))),
         ("parameters", f"{sum((subject.get('parameters') or {}).values()):,}"),

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from hspcgan.evaluate.context import FOLDER
-from hspcgan.evaluate.draw.pictures import COLUMNS, GAP, pairs, read_png, tiles
+from hspcgan.evaluate.draw.pictures import COLUMNS, GAP, read_png, split_paired_sheet, tiles
 from hspcgan.evaluate.report.log_file import read_log
 from hspcgan.evaluate.results.record_file import read_record
 from hspcgan.evaluate.scored.subjects import REAL, TRAINED, UNTRAINED
@@ -45,7 +45,7 @@ class Evaluation:
         height, width = self.record["grid"]["image"]
         path = self.path.with_suffix(f".{name}.png")
         try:
-            return pairs(read_png(path), count, (height, width))
+            return split_paired_sheet(read_png(path), count, (height, width))
         except ValueError as error:
             raise UserError(f"{path}: {error}; evaluate again") from error
 
@@ -56,7 +56,7 @@ class RunFolder:
 
     folder: Path
     manifest: dict[str, Any]
-    manifest_text: str  # for display: paths as `shown_path` returns them
+    manifest_text: str  # for display: paths as `display_path` returns them
     log: list[dict[str, Any]]
     evaluations: list[Evaluation]  # order: untrained, trained, others by label, real
     history: list[tuple[str, np.ndarray]]  # ("real" or step, a row of images as one uint8 HWC strip)
@@ -91,7 +91,7 @@ def read_run(folder: Path) -> RunFolder:
         manifest = own_keys(path)
     except UserError as error:
         raise UserError(f"{error}\nThe manifest of the run is damaged; train again") from error
-    text = yaml.safe_dump(_with_shown_paths(manifest, folder), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(_with_display_paths(manifest, folder), sort_keys=False, allow_unicode=True)
     evaluations = _evaluations(folder / FOLDER)
     size = _image_size(path, manifest)
     return RunFolder(folder, manifest, text, _log(folder / "log.jsonl"), evaluations, _history(folder / "grids", size))
@@ -104,13 +104,13 @@ def _image_size(path: Path, manifest: dict[str, Any]) -> int | None:
     return size
 
 
-def from_other_run(run: RunFolder) -> list[Evaluation]:
+def checkpoints_of_other_run(run: RunFolder) -> list[Evaluation]:
     """Returns a run's checkpoints with the run's name in front of their labels, for a page of several runs."""
     name = run.folder.resolve().name if run.folder.resolve().name != "run" else run.folder.resolve().parent.name
     return [replace(one, label=f"{name}/{one.label}") for one in run.evaluations if one.kind not in (REAL, UNTRAINED)]
 
 
-def shown_path(path: str, run: Path) -> str:
+def display_path(path: str, run: Path) -> str:
     """Hides private folders in an absolute path: returns it relative to the run's parent, or only its last part."""
     if not Path(path).is_absolute():
         return path
@@ -119,12 +119,12 @@ def shown_path(path: str, run: Path) -> str:
     return found.relative_to(home).as_posix() if found.is_relative_to(home) else f"…/{found.name}"
 
 
-def _with_shown_paths(value: Any, run: Path) -> Any:
+def _with_display_paths(value: Any, run: Path) -> Any:
     if isinstance(value, dict):
-        return {key: _with_shown_paths(item, run) for key, item in value.items()}
+        return {key: _with_display_paths(item, run) for key, item in value.items()}
     if isinstance(value, list):
-        return [_with_shown_paths(item, run) for item in value]
-    return shown_path(value, run) if isinstance(value, str) else value
+        return [_with_display_paths(item, run) for item in value]
+    return display_path(value, run) if isinstance(value, str) else value
 
 
 def _log(path: Path) -> list[dict[str, Any]]:
@@ -135,7 +135,7 @@ def _evaluations(folder: Path) -> list[Evaluation]:
     found = []
     for path in sorted(folder.glob("*.json")):
         record = read_record(path)
-        found.append(Evaluation(record["label"], record, *_shown(path.with_suffix(".png"), record), path))
+        found.append(Evaluation(record["label"], record, *_read_grid(path.with_suffix(".png"), record), path))
     found += _real_images(found)
     rank = {UNTRAINED: 0, TRAINED: 1, REAL: 3}
     return sorted(found, key=lambda one: (rank.get(one.label, 2), one.label))
@@ -152,14 +152,14 @@ def _real_images(found: Sequence[Evaluation]) -> list[Evaluation]:
     return []
 
 
-def _shown(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def _read_grid(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Returns generated and real images from LABEL.png."""
     (height, width), count = record["grid"]["image"], len(record["grid"]["captions"])
     try:
         if record["subject"]["kind"] == REAL:
             real = tiles(read_png(path), count, (height, width))
             return real, real
-        real, images = pairs(read_png(path), count, (height, width))
+        real, images = split_paired_sheet(read_png(path), count, (height, width))
         return images, real
     except ValueError as error:
         raise UserError(f"{path}: {error}; evaluate again") from error

@@ -17,10 +17,10 @@ from pydantic import BaseModel
 
 from hspcgan.evaluate.config import metric_of
 from hspcgan.evaluate.metrics import METRICS, intervals
-from hspcgan.evaluate.results.figure_names import shown
+from hspcgan.evaluate.results.figure_names import format_value
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import open_regular, read_json
-from hspcgan.model.common.validation import typed
+from hspcgan.model.common.validation import validate_as
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,14 @@ def as_text(found: Comparison, captions: int = 3) -> str:
         better = {"A": found.labels[0], "B": found.labels[1], "": "–"}[one.better]
         change = f"{one.difference:+.4f} ({one.low:+.4f} … {one.high:+.4f})"
         rows.append(
-            (f"{one.metric}, {one.scorer}", shown(metric, one.a), shown(metric, one.b), change, better, str(one.n))
+            (
+                f"{one.metric}, {one.scorer}",
+                format_value(metric, one.a),
+                format_value(metric, one.b),
+                change,
+                better,
+                str(one.n),
+            )
         )
     lines = [table(rows)]
     if found.differences and captions:
@@ -122,7 +129,7 @@ def as_text(found: Comparison, captions: int = 3) -> str:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _ResultRows:
     label: str
     scorers: dict[str, str]  # label → weights' sha256
     metrics: list[str]
@@ -130,7 +137,7 @@ class _Rows:
     rows: dict[tuple[str, str], dict[str, Any]]  # by (caption id, scorer)
 
 
-def _read(path: str | Path) -> _Rows:
+def _read(path: str | Path) -> _ResultRows:
     """Reads LABEL.parquet and LABEL.json of a result."""
     given = Path(path)
     if not given.name:
@@ -140,9 +147,9 @@ def _read(path: str | Path) -> _Rows:
         if not file.is_file():
             raise UserError(f"{file} is missing; give RUN/evaluation/LABEL.json, as `hspcgan evaluate` writes it")
     rows = _table(table_path)
-    record = typed(_Scorers, read_json(record_path), f"{record_path} is not a result; evaluate again")
+    record = validate_as(_Scorers, read_json(record_path), f"{record_path} is not a result; evaluate again")
     metrics = [name for name in rows[0] if metric_of(name) in METRICS] if rows else []
-    return _Rows(
+    return _ResultRows(
         f"{given.parent.parent.name}/{given.stem}",
         record.scorers,
         metrics,
@@ -168,13 +175,15 @@ def _table(path: Path) -> list[dict[str, Any]]:
     wanted |= {name: pa.float64() for name in found.column_names if metric_of(name) in METRICS}
     types = dict(zip(found.column_names, found.schema.types, strict=True))
     wrong = [f"{name} is {types.get(name, 'missing')}" for name, kind in wanted.items() if types.get(name) != kind]
-    wrong = wrong or [f"{name} has {flaw}" for name, kind in wanted.items() if (flaw := _flaw(found[name], kind))]
+    wrong = wrong or [
+        f"{name} has {flaw}" for name, kind in wanted.items() if (flaw := _column_problem(found[name], kind))
+    ]
     if wrong:
         raise UserError(f"{path} is not a valid table of results: {', '.join(wrong)}; evaluate again")
     return found.to_pylist()
 
 
-def _flaw(column: pa.ChunkedArray, kind: pa.DataType) -> str:
+def _column_problem(column: pa.ChunkedArray, kind: pa.DataType) -> str:
     """Returns a description of the problem in a column's values; empty if they are valid. Metric values may be null."""
     if kind == pa.string():
         return "nulls" if column.null_count else ""

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hspcgan.evaluate.metrics import METRICS
-from hspcgan.evaluate.metrics.base import Better, Measured
+from hspcgan.evaluate.metrics.base import Better, Measurement
 from hspcgan.model.common.errors import UserError
 
 
@@ -43,7 +43,7 @@ class Figure:
         }
 
 
-def figure(metric: str, measured: Measured, scorer: Any, settings: Mapping[str, Any]) -> Figure:
+def figure(metric: str, measured: Measurement, scorer: Any, settings: Mapping[str, Any]) -> Figure:
     """Returns a measured value with its full name.
 
     `scorer` has label, sha256 and mode; `settings` has split, reference, caption and seed. UserError for a value that
@@ -73,22 +73,22 @@ def figure(metric: str, measured: Measured, scorer: Any, settings: Mapping[str, 
     )  # fmt: skip
 
 
-def head(metric: str, scorer: str, part: str = "") -> str:
+def name_prefix(metric: str, scorer: str, part: str = "") -> str:
     """Returns the beginning of a value's name, such as fid/held-out-clip or attribute_accuracy.place/held-out-clip."""
     return f"{metric}.{part}/{scorer}" if part else f"{metric}/{scorer}"
 
 
-def shown(metric: str, value: float | None) -> str:
+def format_value(metric: str, value: float | None) -> str:
     """Formats a value in the number format of its metric; a dash if there is no value."""
     return "–" if value is None or not math.isfinite(value) else METRICS[metric].show(value)
 
 
 def _name(identity: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-    reference = [f"vs-{_last(identity['reference'])}"] if "reference" in identity else []
+    reference = [f"vs-{_reference_label(identity['reference'])}"] if "reference" in identity else []
     return "/".join(
         [
-            head(identity["metric"], identity["scorer"], identity["part"]),
+            name_prefix(identity["metric"], identity["scorer"], identity["part"]),
             f"n{identity['n']}",
             identity["split"],
             identity["caption"],
@@ -99,6 +99,6 @@ def _name(identity: Mapping[str, Any]) -> str:
     )
 
 
-def _last(reference: str) -> str:
+def _reference_label(reference: str) -> str:
     """Returns the first digits of the sha256 of a reference file, or the name of a split."""
     return reference[:8] if len(reference) == 64 else reference

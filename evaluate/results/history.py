@@ -11,8 +11,8 @@ from pathlib import Path
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.results.machine import machine, versions
 from hspcgan.evaluate.run import Result
-from hspcgan.evaluate.verdict.evaluate_lock import present
-from hspcgan.model.common.files import write_whole
+from hspcgan.evaluate.verdict.evaluate_lock import current_lock
+from hspcgan.model.common.files import write_atomically
 
 HISTORY = "history.jsonl"
 
@@ -26,7 +26,7 @@ def append_history(context: EvaluationContext, results: Sequence[Result]) -> Pat
         "machine": machine(),
         "versions": versions(),
         "cache": context.cache.info["fingerprint"],
-        "lock": present(context, [one.subject for one in results if not one.error]).model_dump(),
+        "lock": current_lock(context, [one.subject for one in results if not one.error]).model_dump(),
         "subjects": {
             one.subject.label: {
                 "weights": one.record.get("subject", {}).get("sha256"),
@@ -40,7 +40,7 @@ def append_history(context: EvaluationContext, results: Sequence[Result]) -> Pat
         },
     }
     before = path.read_bytes() if path.is_file() else b""  # kept as it is, even if it is damaged
-    write_whole(path, before + json.dumps(line, ensure_ascii=False).encode() + b"\n")
+    write_atomically(path, before + json.dumps(line, ensure_ascii=False).encode() + b"\n")
     return path
 
 

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from hspcgan.evaluate.context import EvaluationContext
-from hspcgan.evaluate.draw.pictures import paired, png, sheet
-from hspcgan.evaluate.metrics.base import Measured
+from hspcgan.evaluate.draw.pictures import paired_sheet, png, sheet
+from hspcgan.evaluate.metrics.base import Measurement
 from hspcgan.evaluate.results.figure_names import Figure
 from hspcgan.evaluate.results.machine import machine, versions
 from hspcgan.evaluate.scored.images import Images, RealImages, first, pick
 from hspcgan.evaluate.scored.subjects import REAL, Subject, provenance
-from hspcgan.evaluate.verdict.evaluate_lock import present
+from hspcgan.evaluate.verdict.evaluate_lock import current_lock
 from hspcgan.evaluate.verdict.expectations import Verdict
 
 FORMAT = 2
@@ -65,14 +65,14 @@ def result(
         "rejects": _rejects(context),
         "reject_reasons": _reject_reasons(context),
         "lock": config.lock.model_dump() if config.lock else None,
-        "found": present(context, [subject]).model_dump(),
+        "found": current_lock(context, [subject]).model_dump(),
         "versions": versions(),
         "machine": machine(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "timings": timings,
         "grid": {
             "image": [size, size],
-            "captions": [_described(caption) for caption in context.captions(config.shown)],
+            "captions": [_caption_as_json(caption) for caption in context.captions(config.shown)],
         },
     }
 
@@ -103,17 +103,17 @@ def picture(context: EvaluationContext, subject: Subject, images: Images) -> byt
     if subject.kind == REAL:
         return png(sheet(drawn))
     real = first(RealImages(context.cache, context.selection.sample_rows), count)
-    return png(paired(real, _resized(drawn, (real.shape[1], real.shape[2]))))
+    return png(paired_sheet(real, _resized(drawn, (real.shape[1], real.shape[2]))))
 
 
-def extremes(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured]]) -> list[tuple[int, float]]:
+def extremes(context: EvaluationContext, measured: Sequence[tuple[str, str, Measurement]]) -> list[tuple[int, float]]:
     """Returns the EXTREMES lowest and the EXTREMES highest CLIP scores by the first scorer, with their caption rows."""
     scores = next((one.rows for metric, _, one in measured if metric == "clip_score"), {})
     ordered = sorted(scores.items(), key=lambda row: row[1])
     return [*ordered[:EXTREMES], *ordered[-EXTREMES:]] if len(ordered) >= 2 * EXTREMES else []
 
 
-def wrong(measured: Sequence[tuple[str, str, Measured]], row: int) -> list[str]:
+def missed_attributes(measured: Sequence[tuple[str, str, Measurement]], row: int) -> list[str]:
     """Returns the attributes in the caption that the first scorer does not find in the image, such as "place sky"."""
     attributes = next((one.details["attributes"] for _, _, one in measured if "attributes" in one.details), {})
     return [f"{one['kind']} {one['word']}" for one in attributes.get(row, []) if not one["right"]]
@@ -123,13 +123,13 @@ def extremes_picture(context: EvaluationContext, images: Images, found: Sequence
     """Returns a PNG of the images with the lowest and highest scores, each below the real image of its caption."""
     chosen = [row for row, _ in found]
     real = pick(RealImages(context.cache, context.selection.sample_rows), chosen)
-    return png(paired(real, _resized(pick(images, chosen), (real.shape[1], real.shape[2]))))
+    return png(paired_sheet(real, _resized(pick(images, chosen), (real.shape[1], real.shape[2]))))
 
 
 def edits_picture(pairs: tuple[Images, Images]) -> bytes:
     """Returns a PNG of the first edits: images before the edit above images after the edit."""
     before, after = (first(images, min(EDITS, len(images))) for images in pairs)
-    return png(paired(before, after))
+    return png(paired_sheet(before, after))
 
 
 def _resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -141,7 +141,7 @@ def _resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     )
 
 
-def rows(context: EvaluationContext, measured: Sequence[tuple[str, str, Measured]]) -> bytes:
+def rows(context: EvaluationContext, measured: Sequence[tuple[str, str, Measurement]]) -> bytes:
     """Returns a Parquet file as bytes: a row per caption and scorer, a column per metric with per-caption values.
 
     `clip_score` is the cosine; `rank` the rank of the caption among the candidates of R-precision;
@@ -183,7 +183,7 @@ def _reject_reasons(context: EvaluationContext) -> list[dict[str, Any]]:
     return [{"what": what, "why": why, "count": count} for (what, why), count in counted]
 
 
-def _described(caption: dict[str, Any]) -> dict[str, Any]:
+def _caption_as_json(caption: dict[str, Any]) -> dict[str, Any]:
     """Returns a caption as stored in LABEL.json: with concepts and graph, without phrase ids."""
     concepts = {
         kind: [{key: value for key, value in row.items() if key != "phrase"} for row in caption[kind]]

@@ -12,7 +12,7 @@ from hspcgan.evaluate.results.record import FORMAT
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
-from hspcgan.model.common.validation import typed
+from hspcgan.model.common.validation import validate_as
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
 
@@ -88,7 +88,7 @@ class VerdictPart(Part):
     bound: BoundPart
 
     @model_validator(mode="after")
-    def _is_a_range(self) -> VerdictPart:
+    def _check_range(self) -> VerdictPart:
         if (self.low, self.high) == (None, None) or (None not in (self.low, self.high) and self.low > self.high):  # type: ignore[operator]
             raise UserError(f"low {self.low} and high {self.high} do not form a range")
         return self
@@ -250,6 +250,6 @@ def read_record(path: Path) -> dict[str, Any]:
         if content.get("format") != FORMAT or content["format"] is True:
             raise UserError(f"{path} has format {content.get('format')}, but this version reads {FORMAT}")
         require_characters(content, path)
-        return typed(Record, content, str(path)).model_dump()
+        return validate_as(Record, content, str(path)).model_dump()
     except UserError as error:
         raise UserError(f"{error}; evaluate again") from error

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics.fid import progress
-from hspcgan.evaluate.results.figure_names import Figure, head, shown
+from hspcgan.evaluate.results.figure_names import Figure, format_value, name_prefix
 from hspcgan.evaluate.results.record import warnings
-from hspcgan.evaluate.run import Result, with_real
+from hspcgan.evaluate.run import Result, add_real_images
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED, Subject
 from hspcgan.evaluate.verdict.expectations import table
 
@@ -42,13 +42,13 @@ def figure_table(results: Sequence[Result]) -> str:
 
     The last column always has real images: the floor of FID at the same N.
     """
-    results = with_real(results)
+    results = add_real_images(results)
     names = list(dict.fromkeys(figure.name for result in results for figure in result.figures))
     rows = [("metric", "N", *(_column(result.subject) for result in results))]
     for name in names:
         found = [{figure.name: figure for figure in result.figures}.get(name) for result in results]
         one = next(figure for figure in found if figure is not None)
-        rows.append((head(one.metric, one.scorer, one.part), str(one.n), *(_cell(figure) for figure in found)))
+        rows.append((name_prefix(one.metric, one.scorer, one.part), str(one.n), *(_cell(figure) for figure in found)))
     return table(rows)
 
 
@@ -94,10 +94,10 @@ def _cell(figure: Figure | None) -> str:
     if figure is None:
         return "–"
     if not math.isfinite(figure.low):
-        return shown(figure.metric, figure.value)
+        return format_value(figure.metric, figure.value)
     half = (figure.high - figure.low) / 2
-    return f"{shown(figure.metric, figure.value)} ± {shown(figure.metric, half)}"
+    return f"{format_value(figure.metric, figure.value)} ± {format_value(figure.metric, half)}"
 
 
 def _fid(result: Result) -> dict[str, float]:
-    return {head("fid", figure.scorer): figure.value for figure in result.figures if figure.metric == "fid"}
+    return {name_prefix("fid", figure.scorer): figure.value for figure in result.figures if figure.metric == "fid"}

@@ -21,7 +21,7 @@ from hspcgan.evaluate.scored.images import DrawnImages, FolderImages, Images, Re
 from hspcgan.evaluate.scored.keys import content_key, drawing_code, scene_code, text_code
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES, REAL, Subject, open_generator, provenance
 from hspcgan.evaluate.scorers import BATCH
-from hspcgan.model.common.launcher import launch_number
+from hspcgan.model.common.launcher import launcher_integer
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
@@ -204,5 +204,5 @@ def draw(images: Images, title: str) -> None:
 
 def process() -> tuple[int, int]:
     """Returns the rank of this process and the number of processes, from torchrun's environment variables."""
-    size = launch_number("WORLD_SIZE", 1, least=1)
-    return launch_number("RANK", 0, most=size - 1) if size > 1 else 0, size
+    size = launcher_integer("WORLD_SIZE", 1, least=1)
+    return launcher_integer("RANK", 0, most=size - 1) if size > 1 else 0, size

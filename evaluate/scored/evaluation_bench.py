@@ -13,7 +13,7 @@ from typing import Any
 
 from hspcgan.evaluate.context import FOLDER, prepare
 from hspcgan.evaluate.report.build import render
-from hspcgan.evaluate.run import all_drawn, evaluate
+from hspcgan.evaluate.run import all_needed_images, evaluate
 from hspcgan.evaluate.scored.drawings import Drawings, draw
 from hspcgan.evaluate.scored.subjects import REAL, UNTRAINED, Subject
 from hspcgan.model.clip.frozen import load_clip
@@ -79,7 +79,7 @@ def _stages(context: Any, subject: Subject, drawings: Drawings) -> dict[str, Cal
     """Returns a function per stage that does its work as in `evaluate`; it reads stored results of earlier stages."""
 
     def draw_all() -> None:
-        for images in all_drawn(drawings, context):
+        for images in all_needed_images(drawings, context):
             draw(images, subject.label)
 
     def features() -> None:

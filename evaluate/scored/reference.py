@@ -23,7 +23,7 @@ FORMAT = "1"
 SUFFIX = ".safetensors"
 
 
-class About(BaseModel):
+class ReferenceMetadata(BaseModel):
     """The metadata of a reference file: sha256 and mode of each scorer, and the source of the images."""
 
     scorers: dict[str, dict[str, str]]
@@ -37,7 +37,7 @@ class Reference:
     path: Path
     sha256: str
     features: dict[str, np.ndarray]  # scorer → float32 [N, d], with the same N for all scorers
-    about: About
+    about: ReferenceMetadata
 
     def __len__(self) -> int:
         return len(next(iter(self.features.values())))
@@ -63,12 +63,12 @@ def write_reference(path: Path, features: Mapping[Scorer, np.ndarray], source: M
     """Writes features [N, d] by scorer, and the source of the images, to a file, atomically."""
     from safetensors.numpy import save
 
-    from hspcgan.model.common.files import write_whole
+    from hspcgan.model.common.files import write_atomically
 
     scorers = {scorer.label: {"sha256": scorer.sha256, "mode": scorer.mode} for scorer in features}
     about = json.dumps({"scorers": scorers, "source": source}, sort_keys=True)
     tensors = {f"features/{scorer.label}": np.ascontiguousarray(rows) for scorer, rows in features.items()}
-    write_whole(path, save(tensors, metadata={"format": FORMAT, "about": about}))
+    write_atomically(path, save(tensors, metadata={"format": FORMAT, "about": about}))
 
 
 def read_reference(path: Path) -> Reference:
@@ -88,7 +88,7 @@ def read_reference(path: Path) -> Reference:
     if metadata.get("format") != FORMAT or not features:
         raise UserError(f"{path} is not a reference file of format {FORMAT}; write one with `hspcgan reference`")
     try:
-        about = About.model_validate_json(metadata.get("about", ""))
+        about = ReferenceMetadata.model_validate_json(metadata.get("about", ""))
     except ValidationError as error:
         raise UserError(f"{path} has damaged metadata; write it again with `hspcgan reference`") from error
     tables = all(one.ndim == 2 and one.dtype == np.float32 and np.isfinite(one).all() for one in features.values())

@@ -35,7 +35,7 @@ class Subject:
     source: str | None = None
 
     @property
-    def judged(self) -> bool:
+    def has_expectations(self) -> bool:
         """Whether the expectations in the manifest apply to the subject."""
         return self.kind in (CHECKPOINT, IMAGES)
 
@@ -47,7 +47,7 @@ class Subject:
         return find_checkpoint(self.source) if self.kind == CHECKPOINT else Path(self.source)
 
 
-def choose(
+def select_subjects(
     manifest: Manifest,
     checkpoints: Sequence[str] = (),
     named: dict[str, str] | None = None,

@@ -19,7 +19,7 @@ from hspcgan.model.common.errors import UserError
 SHOWN = 12  # digits of a sha256 in messages and in `lock.cache`
 
 
-def present(context: EvaluationContext, subjects: Sequence[Subject]) -> Lock:
+def current_lock(context: EvaluationContext, subjects: Sequence[Subject]) -> Lock:
     """Returns a lock that describes this evaluation, with the weights of each checkpoint by its label."""
     weights = {one.label: provenance(one)["sha256"] for one in subjects if one.kind == CHECKPOINT}
     return Lock.model_validate(
@@ -40,23 +40,25 @@ def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
         got = getattr(found.settings, name)
         if got != expected:
             lines.append(f"evaluate.{name}: the expectations were measured with {expected}, but it is {got}")
-    lines += _changed("cache content", lock.cache, found.cache, lock.cache)
-    lines += _changed("weights of scorer", lock.scorers, found.scorers, lock.scorers.keys() | found.scorers.keys())
-    lines += _changed("weights of checkpoint", lock.checkpoints, found.checkpoints,
+    lines += _changed_values("cache content", lock.cache, found.cache, lock.cache)
+    lines += _changed_values(
+        "weights of scorer", lock.scorers, found.scorers, lock.scorers.keys() | found.scorers.keys()
+    )
+    lines += _changed_values("weights of checkpoint", lock.checkpoints, found.checkpoints,
                       lock.checkpoints.keys() & found.checkpoints.keys())  # fmt: skip
     asked = found.metrics.keys() if partial else lock.metrics.keys() & METRICS.keys()
-    lines += _changed("version of metric", lock.metrics, {name: METRICS[name].version for name in asked},
+    lines += _changed_values("version of metric", lock.metrics, {name: METRICS[name].version for name in asked},
                       lock.metrics.keys() & set(asked))  # fmt: skip
     return lines
 
 
 def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partial: bool = False) -> None:
     """Raises UserError if expectations apply to this evaluation and its inputs differ from evaluate.lock."""
-    lock, judged = context.config.lock, _judged(context, subjects)
+    lock, judged = context.config.lock, _subjects_with_expectations(context, subjects)
     if lock is None or not judged:
         return
     found = _differences_without_raising(context, judged, lock, partial)
-    found += [line for subject in judged if (line := _other_subject(context, subject, lock))]
+    found += [line for subject in judged if (line := _weights_mismatch(context, subject, lock))]
     if found:
         raise UserError(
             f"{context.manifest.name}: the expectations (evaluate.lock) were measured with other inputs:\n  "
@@ -68,7 +70,7 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
 
 def lock_notes(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
     """Returns a note for each subject with expectations if evaluate.lock, or the subject's sha256 there, is missing."""
-    lock, judged = context.config.lock, _judged(context, subjects)
+    lock, judged = context.config.lock, _subjects_with_expectations(context, subjects)
     add = "add it by the same command with --update"
     if lock is None:
         return [
@@ -83,12 +85,12 @@ def lock_notes(context: EvaluationContext, subjects: Sequence[Subject]) -> list[
     ]
 
 
-def _judged(context: EvaluationContext, subjects: Sequence[Subject]) -> list[Subject]:
+def _subjects_with_expectations(context: EvaluationContext, subjects: Sequence[Subject]) -> list[Subject]:
     """Returns the subjects that expectations apply to."""
-    return [one for one in subjects if one.judged and context.config.expected_of(one.label)]
+    return [one for one in subjects if one.has_expectations and context.config.expected_of(one.label)]
 
 
-def _other_subject(context: EvaluationContext, subject: Subject, lock: Lock) -> str:
+def _weights_mismatch(context: EvaluationContext, subject: Subject, lock: Lock) -> str:
     """Returns the reason why a label's expected values do not apply to this subject's weights; empty if they do."""
     if subject.label in lock.checkpoints:
         locked = _short(lock.checkpoints[subject.label])
@@ -149,10 +151,10 @@ def _differences_without_raising(
             readable.append(subject)
         except UserError:
             continue
-    return differences(lock, present(context, readable), partial)
+    return differences(lock, current_lock(context, readable), partial)
 
 
-def _changed(what: str, expected: Mapping[str, Any], got: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+def _changed_values(what: str, expected: Mapping[str, Any], got: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     return [
         f"{what} {name}: expected {_short(expected.get(name))}, got {_short(got.get(name))}"
         for name in sorted(names)

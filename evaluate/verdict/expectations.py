@@ -60,15 +60,15 @@ class Verdict:
         return {**found, "passed": self.passed, "bound": bound}
 
 
-def named(names: Sequence[str], short: str) -> list[str]:
+def matching_names(names: Sequence[str], short: str) -> list[str]:
     """Returns the names that equal or begin with `short`: fid/held-out-clip matches fid/held-out-clip/n191/test/…"""
     return [name for name in names if name == short or name.startswith(short + "/")]
 
 
-def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
+def require_unique_matches(expect: Iterable[str], names: Sequence[str]) -> None:
     """Raises ManifestError if the shortened name of an expectation matches several names."""
     for name in expect:
-        found = named(names, name)
+        found = matching_names(names, name)
         if len(found) > 1:
             raise ManifestError(
                 f"evaluate.expect: {name} matches {len(found)} metric values ({', '.join(found)}); use a longer name"
@@ -78,10 +78,10 @@ def require_one_each(expect: Iterable[str], names: Sequence[str]) -> None:
 def judge(figures: Sequence[Figure], expect: Mapping[str, Bound]) -> list[Verdict]:
     """Returns a verdict for each expectation. ManifestError if a shortened name matches several values."""
     by_name = {figure.name: figure for figure in figures}
-    require_one_each(expect, list(by_name))
+    require_unique_matches(expect, list(by_name))
     verdicts = []
     for name, bound in expect.items():
-        found = by_name.get(next(iter(named(list(by_name), name)), name))
+        found = by_name.get(next(iter(matching_names(list(by_name), name)), name))
         if found is None:
             verdicts.append(Verdict(name, None, bound))
         else:

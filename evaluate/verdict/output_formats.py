@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from hspcgan.evaluate.results.figure_names import head, shown
-from hspcgan.evaluate.run import Result, with_real
+from hspcgan.evaluate.results.figure_names import format_value, name_prefix
+from hspcgan.evaluate.run import Result, add_real_images
 from hspcgan.evaluate.scored.subjects import REAL
 
 
@@ -74,7 +74,7 @@ def as_markdown(name: str, results: Sequence[Result]) -> str:
             [[result.subject.label, f"`{one.name}`", one.shown, one.expected, "pass" if one.passed else "**drift**"]
              for result, one in verdicts],
         )  # fmt: skip
-    scored = [result for result in with_real(results) if result.figures]
+    scored = [result for result in add_real_images(results) if result.figures]
     names = list(dict.fromkeys(figure.name for result in scored for figure in result.figures))
     rows = []
     for figure_name in names:
@@ -82,11 +82,11 @@ def as_markdown(name: str, results: Sequence[Result]) -> str:
         one = next(figure for figure in found if figure is not None)
         cells = [
             "–" if figure is None
-            else f"{shown(figure.metric, figure.value)} ({shown(figure.metric, figure.low)} … "
-                 f"{shown(figure.metric, figure.high)})"
+            else f"{format_value(figure.metric, figure.value)} ({format_value(figure.metric, figure.low)} … "
+                 f"{format_value(figure.metric, figure.high)})"
             for figure in found
         ]  # fmt: skip
-        rows.append([head(one.metric, one.scorer, one.part), str(one.n), *cells])
+        rows.append([name_prefix(one.metric, one.scorer, one.part), str(one.n), *cells])
     labels = ["real images" if result.subject.kind == REAL else result.subject.label for result in scored]
     lines += _table(["Metric (95 % interval)", "N", *labels], rows)
     return "\n".join(lines)

@@ -11,12 +11,12 @@ from typing import Any
 
 from hspcgan.evaluate.config import Lock, metric_of
 from hspcgan.evaluate.context import EvaluationContext
-from hspcgan.evaluate.results.figure_names import Figure, head
+from hspcgan.evaluate.results.figure_names import Figure, name_prefix
 from hspcgan.evaluate.run import Result
 from hspcgan.evaluate.scorers import PIXELS
-from hspcgan.evaluate.verdict.evaluate_lock import differences, present
-from hspcgan.evaluate.verdict.expectations import named
-from hspcgan.model.common.files import write_whole
+from hspcgan.evaluate.verdict.evaluate_lock import current_lock, differences
+from hspcgan.evaluate.verdict.expectations import matching_names
+from hspcgan.model.common.files import write_atomically
 
 NEW = {"se": 1}  # tolerance of a new expectation
 
@@ -38,9 +38,9 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     section = document.setdefault("evaluate", {})
     lines: list[str] = []
     for result in results:
-        if result.subject.judged and not result.error:
+        if result.subject.has_expectations and not result.error:
             lines += _update_expect(section, context, result)
-    lock = present(context, [result.subject for result in results if not result.error])
+    lock = current_lock(context, [result.subject for result in results if not result.error])
     before = context.config.lock
     changes = ["evaluate.lock: new"] if before is None else differences(before, lock)
     if before is not None:
@@ -48,7 +48,7 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     section["lock"] = _merged(before, lock).model_dump()
     buffer = io.StringIO()
     editor.dump(document, buffer)
-    write_whole(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
     return [*lines, *changes, f"wrote {path}"]
 
 
@@ -61,7 +61,7 @@ def _update_expect(section: Any, context: EvaluationContext, result: Result) -> 
     by_name = {figure.name: figure for figure in result.figures}
     lines += _add_new(expect, context, result)
     for name, bound in expected.items():
-        found = next(iter(named(list(by_name), name)), None)
+        found = next(iter(matching_names(list(by_name), name)), None)
         if found is None or bound.value is None:
             continue
         value, n = _rounded(by_name[found]), by_name[found].n
@@ -87,9 +87,11 @@ def _add_new(expect: Any, context: EvaluationContext, result: Result) -> list[st
     valued = {metric_of(name) for name, bound in expected.items() if bound.value is not None}
     new = {}
     for one in result.figures:
-        is_new_part = one.part and one.metric in valued and not any(named([one.name], name) for name in expected)
+        is_new_part = (
+            one.part and one.metric in valued and not any(matching_names([one.name], name) for name in expected)
+        )
         if one.scorer in (context.scorers[0].label, PIXELS.label) and (is_new_part or not valued):
-            new[head(one.metric, one.scorer, one.part)] = one
+            new[name_prefix(one.metric, one.scorer, one.part)] = one
     if new:
         bounds = {name: _on_one_line({"value": _rounded(one), **NEW, "n": one.n}) for name, one in new.items()}
         expect[label] = {**(expect.get(label) or {}), **bounds}

@@ -109,7 +109,9 @@ def _transfer(remote: Remote, part: Path) -> str:
         total = start + int(length) if length and length.isdigit() else None
         with (
             part.open("ab" if resumed else "wb") as file,
-            tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, disable=_hidden()) as bar,
+            tqdm(
+                total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, disable=_is_bar_hidden()
+            ) as bar,
         ):
             while block := response.read(BLOCK):
                 file.write(block)
@@ -171,5 +173,5 @@ def _git_sha1(path: Path) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-def _hidden() -> bool:
+def _is_bar_hidden() -> bool:
     return not sys.stderr.isatty()

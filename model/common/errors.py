@@ -23,7 +23,7 @@ class CheckFailedError(UserError):
     exit_code = 1
 
 
-def install(extra: str) -> str:
+def install_command(extra: str) -> str:
     """Returns the command that installs hspcgan with an optional extra such as "evaluate", or without extras for ""."""
     part = f"'.[{extra}]'" if extra else "."
     return f"pip install -e {part} in hspcgan's checkout"

@@ -35,7 +35,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     work = _work_name(path, "partial")
     with _removed_after_error(work):
         yield work
-        to_disk(work)
+        sync_to_disk(work)
         os.replace(work, path)
 
 
@@ -55,7 +55,7 @@ def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
         yield work
         if durable:
             for written in [*work.iterdir(), work]:
-                to_disk(written)
+                sync_to_disk(written)
         _replace_folder(work, path)
 
 
@@ -64,7 +64,7 @@ def _resolved(path: Path) -> Path:
 
     Raises UserError for the root folder, which cannot be replaced.
     """
-    found = behind_links(path) if path.is_symlink() or path.name in ("", "..") else path
+    found = resolve_links(path) if path.is_symlink() or path.name in ("", "..") else path
     if not found.name:
         raise UserError(f"{path} is the root folder, so it cannot be replaced; give another path")
     return found
@@ -75,7 +75,7 @@ def _work_name(path: Path, suffix: str) -> Path:
     return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.{suffix}")
 
 
-def behind_links(path: Path) -> Path:
+def resolve_links(path: Path) -> Path:
     """Returns the absolute path with all links resolved, except links that point to themselves through other links."""
     return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a cycle
 
@@ -135,7 +135,7 @@ def _replace_folder(work: Path, path: Path) -> None:
 
 def require_writable(path: Path) -> None:
     """Raises UserError if no file or folder can be written at `path`; commands call this before they start."""
-    place = behind_links(path)
+    place = resolve_links(path)
     if place.is_symlink():
         raise UserError(f"{path} is a link that points back to itself; give another path")
     if place.exists() and not place.is_file() and not place.is_dir():
@@ -147,13 +147,13 @@ def require_writable(path: Path) -> None:
         raise UserError(f"{path} cannot be written: you have no write access to {around}; give another path")
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file atomically (see `atomic_file`); strings are encoded as UTF-8."""
     with atomic_file(path) as work:
         work.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def to_disk(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Syncs a file's content, or a folder's list of entries, to the disk, so that it survives a power failure."""
     handle = os.open(path, os.O_RDONLY)
     try:

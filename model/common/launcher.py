@@ -5,7 +5,7 @@ import os
 from hspcgan.model.common.errors import UserError
 
 
-def launch_number(name: str, default: int, least: int = 0, most: int = 99_999) -> int:
+def launcher_integer(name: str, default: int, least: int = 0, most: int = 99_999) -> int:
     """Returns the value of an environment variable as an integer, or `default` if it is unset or empty.
 
     Raises UserError if the value is not an integer from `least` to `most`.

@@ -24,7 +24,7 @@ def echo(text: str = "", err: bool = False, nl: bool = True) -> None:
     click.echo(printable(text), err=err, nl=nl)
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Returns a number and a noun in singular or plural, such as "1 run", "0 runs" or "1,200 runs"."""
     return f"{number:,} {noun if number == 1 else noun + 's'}"
 

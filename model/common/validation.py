@@ -15,7 +15,7 @@ Model = TypeVar("Model", bound=BaseModel)
 SHOWN = 80  # characters of an invalid value that a message shows
 
 
-def typed(model: type[Model], values: Any, what: str) -> Model:
+def validate_as(model: type[Model], values: Any, what: str) -> Model:
     """Validates values with a pydantic model and returns its instance.
 
     If values are invalid, raises UserError; its message is `what`, followed by all problems, one per line.

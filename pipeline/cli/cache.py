@@ -50,7 +50,7 @@ def inspect(
     images: int,
 ) -> None:  # fmt: skip
     """Show captions with their concepts and scene graphs."""
-    from hspcgan.model.common.files import write_whole
+    from hspcgan.model.common.files import write_atomically
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.cache_tools import show as look
 
@@ -66,16 +66,16 @@ def inspect(
     for row in rows:
         echo(look.describe(opened, row))
     if svg is not None:
-        write_whole(svg, look.svg(opened, rows[0]))
+        write_atomically(svg, look.svg(opened, rows[0]))
         echo(f"The first caption's graph is in {svg}.")
 
 
 def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -> None:
-    from hspcgan.model.common.files import write_whole
+    from hspcgan.model.common.files import write_atomically
     from hspcgan.pipeline.cache_tools.page import render
 
     page = render(cache, search, images).encode()
-    write_whole(target, page)
+    write_atomically(target, page)
     echo(f"wrote {target} ({len(page) / 1e6:.1f} MB)")
 
 

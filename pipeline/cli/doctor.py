@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hspcgan.model.common.errors import install
+from hspcgan.model.common.errors import install_command
 from hspcgan.model.common.files import size_mb
 from hspcgan.model.published_weights import ALL, FACTUAL, INCEPTION, WEIGHTS, catalogue
 from hspcgan.pipeline.cli.extras import by_extra
@@ -62,7 +62,7 @@ def _package(name: str, extra: str) -> Finding:
     try:
         return Finding(group, name, True, version(name))
     except PackageNotFoundError:
-        return Finding(group, name, False, "not installed", install(extra))
+        return Finding(group, name, False, "not installed", install_command(extra))
 
 
 def _gpu() -> Finding:
@@ -123,7 +123,7 @@ def _spacy_model() -> Finding:
         "spaCy English",
         False,
         "absent",
-        f"scene graphs need it: {install('pipeline')} installs en_core_web_sm",
+        f"scene graphs need it: {install_command('pipeline')} installs en_core_web_sm",
     )
 
 

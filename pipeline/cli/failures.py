@@ -9,7 +9,7 @@ import traceback
 
 import click
 
-from hspcgan.model.common.errors import UserError, install
+from hspcgan.model.common.errors import UserError, install_command
 from hspcgan.model.common.files import NO_ROOM
 from hspcgan.model.common.printable import printable
 
@@ -81,4 +81,4 @@ def _missing_package(error: ModuleNotFoundError) -> Failure | None:
     from hspcgan.pipeline.cli.extras import extra_of
 
     extra = extra_of((error.name or "").split(".")[0])
-    return None if extra is None else Failure(f"{error.name} is not installed; {install(extra)}")
+    return None if extra is None else Failure(f"{error.name} is not installed; {install_command(extra)}")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hspcgan.model.common.printable import counted, echo
+from hspcgan.model.common.printable import echo, format_count
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
 from hspcgan.pipeline.cli.group import RootGroup
@@ -147,9 +147,9 @@ def parse(
         return
     with exit_on_signals():
         outcome = parse_file(source, target, config)
-    echo(f"{counted(outcome.captions, 'caption')}, {outcome.empty:,} with an empty graph → {target}")
+    echo(f"{format_count(outcome.captions, 'caption')}, {outcome.empty:,} with an empty graph → {target}")
     if outcome.rejects:
-        echo(f"{counted(len(outcome.rejects), 'line')} rejected, listed in {target.resolve()}.rejects.jsonl")
+        echo(f"{format_count(len(outcome.rejects), 'line')} rejected, listed in {target.resolve()}.rejects.jsonl")
 
 
 @main.command()
@@ -167,8 +167,9 @@ def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
     words = score.WordNet.load(wordnet) if wordnet else score.WordNet()
     result = score.score(files.read_predictions(predictions), files.read_gold(gold), words)
     echo(
-        f"{counted(result.captions, 'caption')}, {result.missing:,} without prediction, SPICE F1 {result.spice:.2f}, "
-        f"set match {result.set_match:.2f} ({'WordNet lemmas and synonyms' if wordnet else 'words as written'})"
+        f"{format_count(result.captions, 'caption')}, {result.missing:,} without prediction, "
+        f"SPICE F1 {result.spice:.2f}, set match {result.set_match:.2f} "
+        f"({'WordNet lemmas and synonyms' if wordnet else 'words as written'})"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import atomic_file, behind_links, require_writable
+from hspcgan.model.common.files import atomic_file, require_writable, resolve_links
 from hspcgan.model.common.user_files import lines_of
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import executors
@@ -38,7 +38,7 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     rejected; then nothing is written.
     """
     check(source, target, config)
-    target = behind_links(target)
+    target = resolve_links(target)
     outcome = Outcome()
     with atomic_file(target) as work:
         with open(source, "rb") as lines, open(work, "x", encoding="utf8") as out:
@@ -66,8 +66,8 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
         raise UserError("- is not a file; IN may be /dev/stdin, and OUT must be the name of a regular file")
     if _is_open_file(target):
         raise UserError(f"{target} is already open and would be replaced; give another file for OUT")
-    target = behind_links(target)
-    if behind_links(source) in (target, _rejects_path(target)):
+    target = resolve_links(target)
+    if resolve_links(source) in (target, _rejects_path(target)):
         raise UserError(f"{source} would be overwritten by {target.name} or its rejects; give another file for OUT")
     if source.is_dir() or not source.exists():
         raise UserError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.model.common.validation import problems
 from hspcgan.pipeline.manifest.files import OVERRIDE, manifest_argument, raise_problems, resolve_manifest
 from hspcgan.pipeline.manifest.sections import section_conflicts
@@ -115,7 +115,7 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Writes the resolved manifest atomically."""
-        write_whole(path, yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True))
+        write_atomically(path, yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True))
 
 
 def load_manifest(

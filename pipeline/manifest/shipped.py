@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hspcgan.model.common.errors import UsageError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.pipeline.manifest.files import own_keys, shipped_folder, shipped_manifests, shipped_path
 
 SCHEMA = "schema.json"
@@ -42,7 +42,7 @@ def copy_shipped(name: str, target: Path, force: bool = False) -> None:
         text = re.sub(r"^base:.*$", f"base: {found}", text, flags=re.MULTILINE)
     text = SCHEMA_LINE.sub(lambda _: schema_line(target), text)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(target, text)
+    write_atomically(target, text)
 
 
 def schema_line(manifest: Path) -> str:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.common.errors import UserError, install
+from hspcgan.model.common.errors import UserError, install_command
 
 
 def path_or_url(value: Any) -> Any:
@@ -18,7 +18,7 @@ def path_or_url(value: Any) -> Any:
     try:
         from upath import UPath
     except ModuleNotFoundError:
-        raise UserError(f"{value} is a URL, which needs universal_pathlib: {install('remote')}") from None
+        raise UserError(f"{value} is a URL, which needs universal_pathlib: {install_command('remote')}") from None
     try:
         found = UPath(value)
         _ = found.fs  # a missing package raises now, not at first use

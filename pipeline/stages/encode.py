@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json
-from hspcgan.model.common.validation import typed
+from hspcgan.model.common.validation import validate_as
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
@@ -252,7 +252,7 @@ def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:
     sidecar = clip_path.with_suffix(".json")
     if not sidecar.is_file():
         return Counter()
-    known = typed(_Sidecar, read_json(sidecar), f"{sidecar} is not the vocabulary of {clip_path.name}; remove it")
+    known = validate_as(_Sidecar, read_json(sidecar), f"{sidecar} is not the vocabulary of {clip_path.name}; remove it")
     vocabulary = _words(" ".join(known.vocabulary))
     if not vocabulary:
         return Counter()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.printable import counted
+from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import is_cache, work_folder
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
@@ -210,14 +210,14 @@ def summary(cache: Cache) -> list[str]:
     """Summarises a finished cache in lines for the user: sizes, rejects and their reasons."""
     counts, splits = cache.info["counts"], cache.split_counts()
     lines = [
-        f"{counted(counts['samples'], 'image')} ({schema.split_counts(splits)}), "
-        f"{counted(counts['captions'], 'caption')}, {counted(counts['phrases'], 'unique phrase')}, "
-        f"{counted(counts['tokens'], 'token')}"
+        f"{format_count(counts['samples'], 'image')} ({schema.split_counts(splits)}), "
+        f"{format_count(counts['captions'], 'caption')}, {format_count(counts['phrases'], 'unique phrase')}, "
+        f"{format_count(counts['tokens'], 'token')}"
     ]
     lines += taps_lines(cache)
     if cache.rejects.num_rows:
         found = reasons(cache.rejects)
-        lines.append(f"{counted(cache.rejects.num_rows, 'row')} rejected (rejects.parquet):")
+        lines.append(f"{format_count(cache.rejects.num_rows, 'row')} rejected (rejects.parquet):")
         lines += [f"  {count:>5} {what}: {why}" for count, _, what, why in found[:5]]
         if len(found) > 5:
             lines.append(f"  … and {len(found) - 5} other reasons")

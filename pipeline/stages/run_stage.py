@@ -13,7 +13,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.printable import counted
+from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.shards import write_shard
 from hspcgan.pipeline.stages import executors
@@ -87,11 +87,11 @@ class Report:
     def line(self) -> str:
         """Returns the report as one line for the terminal."""
         if self.shards == self.skipped:
-            return f"{self.name:<7} already complete ({counted(self.shards, 'shard')})"
+            return f"{self.name:<7} already complete ({format_count(self.shards, 'shard')})"
         skipped = f", {self.skipped} from an earlier run" if self.skipped else ""
         return (
-            f"{self.name:<7} {counted(self.rows, 'row'):>12} in {self.wall_sec:.1f} s "
-            f"({counted(self.shards, 'shard')}{skipped}; "
+            f"{self.name:<7} {format_count(self.rows, 'row'):>12} in {self.wall_sec:.1f} s "
+            f"({format_count(self.shards, 'shard')}{skipped}; "
             f"read {self.read_sec:.1f} s, map {self.map_sec:.1f} s, write {self.write_sec:.1f} s)"
         )
 

@@ -50,17 +50,17 @@ def test_a_process_that_waits_says_for_whom_and_gives_up(monkeypatch, caplog, ra
     monkeypatch.setattr(wait_for_processes, "SAID_EVERY_SEC", 0.1)
     caplog.set_level("INFO")
     with pytest.raises(ValueError, match=f"{whom} did not connect within"):
-        wait_for_processes.meet(rank, 3, "127.0.0.1", free_port())
+        wait_for_processes.wait_for_processes(rank, 3, "127.0.0.1", free_port())
     assert "waiting for process" in caplog.text
 
 
 WAIT = """
 import sys
-from hspcgan.train.process.wait_for_processes import meet
+from hspcgan.train.process.wait_for_processes import wait_for_processes
 from hspcgan.train.process.signals import received_signals, usual_signals
 with received_signals() as received, usual_signals(received):
     print("waits", flush=True)
-    meet(0, 2, "127.0.0.1", int(sys.argv[1]))
+    wait_for_processes(0, 2, "127.0.0.1", int(sys.argv[1]))
 """
 
 

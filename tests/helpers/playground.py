@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hspcgan.evaluate.playground.checkpoints import Checkpoints
 from hspcgan.evaluate.playground.queue import Queue
-from hspcgan.evaluate.playground.server import listening, server_of
+from hspcgan.evaluate.playground.server import make_server, open_socket
 
 
 @dataclass
@@ -41,8 +41,8 @@ class Served:
 def serving(runs: Path, longest: int = 8) -> Iterator[Served]:
     """A playground of the shipped checkpoint and those under `runs`, in a thread of this process."""
     queue, checkpoints = Queue(longest), Checkpoints(runs=runs)
-    with listening(0) as listener:
-        server = server_of(checkpoints, listener, queue)
+    with open_socket(0) as listener:
+        server = make_server(checkpoints, listener, queue)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         served = Served(listener.getsockname()[1], queue, checkpoints)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hspcgan.evaluate.draw.pictures import paired, sheet
+from hspcgan.evaluate.draw.pictures import paired_sheet, sheet
 
 EVIL = "<script>alert('x')</script> \"&amp; bird"
 
@@ -28,8 +28,8 @@ def write_run(folder: Path) -> Path:
         real, drawn = draw.integers(0, 256, (2, 3, 8, 8, 3), dtype=np.uint8)
         if label == "trained":
             for name in ("extremes", "edits"):
-                Image.fromarray(paired(real[:2], drawn[:2])).save(folder / "evaluation" / f"trained.{name}.png")
-        picture = sheet(real) if label == "real" else paired(real, drawn)
+                Image.fromarray(paired_sheet(real[:2], drawn[:2])).save(folder / "evaluation" / f"trained.{name}.png")
+        picture = sheet(real) if label == "real" else paired_sheet(real, drawn)
         Image.fromarray(picture).save(folder / "evaluation" / f"{label}.png")
         (folder / "evaluation" / f"{label}.json").write_text(json.dumps(record(label, value)))
     return folder

@@ -49,7 +49,7 @@ def test_images_features_and_scores_are_those_of_the_original(original, prefix, 
     net_g, net_d, net_c = original
     with torch.no_grad():
         images = net_g(noise, sentence)
-        taps = net_g.mapping.CLIP_ViT.look(images, 56)[0]
+        taps = net_g.mapping.CLIP_ViT.taps_and_class_token(images, 56)[0]
         features = net_d(taps)
         assert images.std() > 0.1
         assert loaded.generator(noise, sentence).is_contiguous()
@@ -69,7 +69,7 @@ def test_images_of_another_size_reach_clip_by_nearest_pixels(original, tiny_clip
     assert loaded.card["extra"]["imported"]["file"] == "state_epoch_220.pth"
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        expected = original[0].mapping.CLIP_ViT.look(images, 56)[0]
+        expected = original[0].mapping.CLIP_ViT.taps_and_class_token(images, 56)[0]
         for got, tap in zip(loaded.clip.taps_only(images), expected, strict=True):
             torch.testing.assert_close(got, tap, atol=1e-4, rtol=0)
 

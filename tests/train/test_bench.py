@@ -8,7 +8,7 @@ from helpers.cli import hspcgan
 from helpers.runs import make_cache, write_manifest
 
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.train.bench.run import tokens_of, twins
+from hspcgan.train.bench.run import build_both_trainers, tokens_of
 from hspcgan.train.distributed import start
 from hspcgan.train.loop import train_step
 from hspcgan.train.step.clock import Clock
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def both(tmp_path, tiny_clip_path):
     cache = make_cache(tmp_path / "cache", tiny_clip_path, repeat_text=False)
     path = write_manifest(tmp_path, cache, tiny_clip_path, lr_generator=1e-4, lr_discriminator=4e-4, ema=0.0)
-    return twins(load_manifest(str(path)), start("cpu"))
+    return build_both_trainers(load_manifest(str(path)), start("cpu"))
 
 
 def test_two_plain_steps_give_the_trainers_losses_and_images(both):

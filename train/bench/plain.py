@@ -49,11 +49,11 @@ class Plain:
         with torch.no_grad():
             sentence = self.clip.encode_text(tokens)  # [B, d]
         real, sentence = real.detach().requires_grad_(), sentence.detach().requires_grad_()
-        real_taps, _ = self.see(real)
+        real_taps, _ = self.clip_features(real)
         features = self.discriminator(real_taps)
         matched = self.head(features, sentence)  # [B]
         mismatched = self.head(features, sentence.roll(-1, dims=0))
-        fake_taps, seen = self.see(self.generator(noise, sentence))
+        fake_taps, seen = self.clip_features(self.generator(noise, sentence))
         drawn = self.head(self.discriminator([tap.detach() for tap in fake_taps]), sentence)
         loss_d = F.relu(1 - matched).mean() + (F.relu(1 + drawn).mean() + F.relu(1 + mismatched).mean()) / 2
         loss_d = loss_d + _penalty(matched, [*real_taps, sentence])
@@ -68,10 +68,10 @@ class Plain:
         self.optimizer_g.step()
         return loss_d.detach(), loss_g.detach()
 
-    def see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+    def clip_features(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         """Returns CLIP's taps and image features for images; gradients flow back to the pixels."""
         visual = self.clip.visual
-        taps, cls = self.generator.mapping.CLIP_ViT.look(images, visual.input_resolution)
+        taps, cls = self.generator.mapping.CLIP_ViT.taps_and_class_token(images, visual.input_resolution)
         return taps, visual.ln_post(cls) @ visual.proj
 
 

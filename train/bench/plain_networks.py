@@ -102,7 +102,7 @@ class ImageTower(nn.Module):
             x = block(torch.cat([x, prompts[None, :, number - 1]]))[:-1] if prompted else block(x)
         return x[1:].permute(1, 2, 0).reshape(bridge.shape)
 
-    def look(self, images: Tensor, resolution: int) -> tuple[list[Tensor], Tensor]:
+    def taps_and_class_token(self, images: Tensor, resolution: int) -> tuple[list[Tensor], Tensor]:
         """Returns the patch features after blocks 1, 4 and 8, and the class token after the last block.
 
         Images are resized with nearest-neighbour sampling and rescaled to [0.5, 1] before normalisation.

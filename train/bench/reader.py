@@ -22,7 +22,7 @@ def measure(path: Path) -> dict[str, float]:
     started = time.perf_counter() - start
     seconds = []
     for _ in range(2):  # in the second pass the pages are warm
-        seconds = [_clocked(batches, step) for step in range(BATCHES)]
+        seconds = [_timed(batches, step) for step in range(BATCHES)]
     return {"batch": BATCH, "start_sec": started, "batch_sec": median(seconds), "start_gb": own_gb() - before}
 
 
@@ -35,7 +35,7 @@ def own_gb() -> float:
     return int(rows["RssAnon"].split()[0]) * 1024 / 1e9
 
 
-def _clocked(batches: Batches, step: int) -> float:
+def _timed(batches: Batches, step: int) -> float:
     start = time.perf_counter()
     batches.at(step)
     return time.perf_counter() - start

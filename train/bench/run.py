@@ -47,7 +47,7 @@ def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Fig
     world = distributed.start(manifest.section("train", TrainConfig).device)
     run = build_run(manifest, world)
     yield from conditioning(run, bench, parser)
-    galip, plain = twins(manifest, world)
+    galip, plain = build_both_trainers(manifest, world)
     yield Figure(
         "error", "largest difference of images and scores from plain GALIP", difference(galip, plain), "", True
     )
@@ -80,7 +80,7 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
 
     def cost(conditions: Callable[[np.ndarray], Condition], captions: int) -> float:
         batches = [np.arange(at, at + size) % len(texts) for at in range(0, captions, size)]
-        return median(clocked(run, partial(conditions, rows)) for rows in batches)
+        return median(timed(run, partial(conditions, rows)) for rows in batches)
 
     rows = np.arange(size) % len(texts)
     ours, loop = read(rows), make(rows)  # also warms up both
@@ -98,7 +98,7 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
     )
 
 
-def twins(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
+def build_both_trainers(manifest: Manifest, world: distributed.World) -> tuple[Run, Plain]:
     """Builds a run of the trainer with GALIP's networks, and GALIP in plain PyTorch, with the same random weights."""
     sections = {key: (manifest.raw.get(key) or {}) | values for key, values in GALIP.items()}
     run = build_run(replace(manifest, raw=manifest.raw | sections), world)
@@ -126,7 +126,7 @@ def difference(run: Run, plain: Plain) -> float:
     batch = run.batches.at(0).to(run.world.device)
     noise, sentence = batch.noise, batch.condition.sentence
     expected, images = plain.generator(noise, sentence), run.generator(noise, sentence)
-    taps, _ = plain.see(expected)
+    taps, _ = plain.clip_features(expected)
     score = plain.head(plain.discriminator(taps), sentence)
     got = run.head(run.discriminator(run.clip.taps_only(expected, run.tap_blocks)), sentence)
     pairs = ((images, expected), (got, score))
@@ -139,9 +139,9 @@ def steps(run: Run, galip: Run, plain: Plain, rounds: int) -> dict[str, float]:
     for number in range(rounds + 1):
         tokens = tokens_of(galip, number)
         first, second = (one.batches.at(number).to(run.world.device) for one in (galip, run))
-        seconds["plain"].append(clocked(run, partial(plain.step, first.images, tokens, first.noise)))
-        seconds["galip"].append(clocked(run, partial(train_step, galip, first, Clock())))
-        seconds["hspcgan"].append(clocked(run, partial(train_step, run, second, Clock())))
+        seconds["plain"].append(timed(run, partial(plain.step, first.images, tokens, first.noise)))
+        seconds["galip"].append(timed(run, partial(train_step, galip, first, Clock())))
+        seconds["hspcgan"].append(timed(run, partial(train_step, run, second, Clock())))
     return {name: median(values[1:]) for name, values in seconds.items()}
 
 
@@ -169,7 +169,7 @@ def profile(run: Run, rounds: int) -> Iterator[Figure]:
     device = "cuda" if run.world.device.type == "cuda" else None
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # otherwise it prints each step, and that there is no GPU
     with torch.autograd.profiler.profile(use_device=device, use_kineto=False) as recorded:
-        clocked(run, partial(train_step, run, batch, Clock()))
+        timed(run, partial(train_step, run, batch, Clock()))
     spent = {event.key: event.self_device_time_total or event.self_cpu_time_total for event in recorded.key_averages()}
     total = sum(spent.values())
     slowest = sorted(spent, key=lambda key: -spent[key])[:SLOWEST]
@@ -191,7 +191,7 @@ def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
     head, exact = deepcopy(run.head).double(), features.double()
     one_by_one = torch.stack([head(exact, e.expand(len(exact), -1).double()) for e in sentences], dim=1)
     times = [
-        clocked(run, lambda: losses.hardest(run.head.pairs(features, sentences), batch.negatives))
+        timed(run, lambda: losses.hardest_negative(run.head.pairs(features, sentences), batch.negatives))
         for _ in range(10 * rounds)
     ]
     yield Figure("mining_share", "share of a step: all-pairs mining", 100 * median(times) / step_sec, "%", True)
@@ -207,8 +207,8 @@ def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
         run.real_taps(batches.at(number).to(run.world.device))
 
     for number in range(rounds + 1):
-        computed_sec.append(clocked(run, partial(load, run.batches, number)))
-        read_sec.append(clocked(run, partial(load, stored, number)))
+        computed_sec.append(timed(run, partial(load, run.batches, number)))
+        read_sec.append(timed(run, partial(load, stored, number)))
     computed, read = median(computed_sec[1:]), median(read_sec[1:])
     yield Figure("images_ms", "batch loaded, CLIP features of its images computed", 1e3 * computed, "ms")
     yield Figure("taps_ms", "batch loaded, CLIP features read from the cache", 1e3 * read, "ms")
@@ -232,9 +232,9 @@ def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> It
 
     for _ in range(rounds + 1):
         with torch.inference_mode():
-            theirs.append(clocked(run, lambda: plain.generator(noise, sentence)))
-            ours.append(clocked(run, lambda: galip.generator(noise, sentence)))
-        whole.append(clocked(run, draw))
+            theirs.append(timed(run, lambda: plain.generator(noise, sentence)))
+            ours.append(timed(run, lambda: galip.generator(noise, sentence)))
+        whole.append(timed(run, draw))
     plain_sec, ours_sec = median(theirs[1:]), median(ours[1:])
     yield Figure("plain_rate", "sampling with plain GALIP", len(noise) / plain_sec, "images/s")
     yield Figure("ours_rate", "sampling with GALIP in the trainer", len(noise) / ours_sec, "images/s")
@@ -242,7 +242,7 @@ def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> It
     yield Figure("text_sec", "one caption parsed, encoded and drawn", median(whole[1:]), "s", True)
 
 
-def clocked(run: Run, work: Callable[[], Any]) -> float:
+def timed(run: Run, work: Callable[[], Any]) -> float:
     """Returns the seconds that `work` takes, including its work on the GPU."""
     started = time.perf_counter()
     work()

@@ -35,7 +35,7 @@ def received_signals() -> Iterator[list[str]]:
 
 
 @contextmanager
-def usual_signals(received: Sequence[str] = ()) -> Iterator[None]:
+def default_signals(received: Sequence[str] = ()) -> Iterator[None]:
     """While the block runs, SIGTERM and SIGINT end the process at once; so does a signal already in `received`.
 
     Use it for library calls that can wait for minutes, because a Python handler runs only after they return.

@@ -17,7 +17,7 @@ LIMIT_SEC, SAID_EVERY_SEC, PAUSE_SEC = 900, 60, 0.2
 SHOWN = 8  # maximum number of missing processes in a message
 
 
-def meet(rank: int, size: int, address: str, port: int) -> Store:
+def wait_for_processes(rank: int, size: int, address: str, port: int) -> Store:
     """Waits until all processes have connected to their shared store, and returns it.
 
     Process 0 serves the store at address:port, unless torchrun serves it. Raises UserError if the address cannot be
@@ -25,7 +25,7 @@ def meet(rank: int, size: int, address: str, port: int) -> Store:
     """
     serves = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     if not serves:
-        _wait(lambda: _silent(address, port))
+        _wait(lambda: _server_missing(address, port))
     limit = timedelta(seconds=LIMIT_SEC)
     try:
         shared = TCPStore(address, port, size, serves, limit, wait_for_workers=False, multi_tenant=True)
@@ -36,7 +36,7 @@ def meet(rank: int, size: int, address: str, port: int) -> Store:
         ) from error
     store = PrefixStore("hspcgan", shared)
     store.set(f"process {rank}", "here")
-    _wait(lambda: _absent(store, size))
+    _wait(lambda: _missing_processes(store, size))
     return store
 
 
@@ -59,7 +59,7 @@ def _wait(missing: Callable[[], str]) -> None:
         time.sleep(PAUSE_SEC)
 
 
-def _silent(address: str, port: int) -> str:
+def _server_missing(address: str, port: int) -> str:
     """Returns what is missing, for the log: process 0 if it does not answer at its address, otherwise ""."""
     try:
         socket.create_connection((address, port), timeout=5).close()
@@ -68,7 +68,7 @@ def _silent(address: str, port: int) -> str:
         return f"process 0 at {address}:{port} ({error.strerror or error})"
 
 
-def _absent(store: Store, size: int) -> str:
+def _missing_processes(store: Store, size: int) -> str:
     absent = [str(rank) for rank in range(size) if not store.check([f"process {rank}"])]
     more = ", …" if len(absent) > SHOWN else ""
     return f"process {', '.join(absent[:SHOWN])}{more} of {size}" if absent else ""

@@ -15,7 +15,7 @@ def signed(pixels: Tensor) -> Tensor:
     return pixels.float() / 127.5 - 1
 
 
-def shifts(seed: int, step: int, rows: int, most: int) -> np.ndarray:
+def random_shifts(seed: int, step: int, rows: int, most: int) -> np.ndarray:
     """Returns random pixel offsets (down, right) in [−most, most] for the global batch of a step: int64 [rows, 2].
 
     Each process takes its slice, so the number of processes does not change the result.
@@ -24,7 +24,7 @@ def shifts(seed: int, step: int, rows: int, most: int) -> np.ndarray:
     return generator.integers(-most, most + 1, (rows, 2))
 
 
-def shifted(images: Tensor, offsets: np.ndarray) -> Tensor:
+def shift_images(images: Tensor, offsets: np.ndarray) -> Tensor:
     """Shifts each image by its offset; border pixels fill the gaps; [b, C, H, W], [b, 2] → [b, C, H, W]."""
     most = int(np.abs(offsets).max(initial=0))
     if most == 0:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hspcgan.model.condition import Condition, to_device
-from hspcgan.train.step.augment import shifted, signed
+from hspcgan.train.step.augment import shift_images, signed
 
 
 @dataclass
@@ -42,20 +42,20 @@ class Batch:
         pixels = self.pixels
         if self.mirrored is not None:
             pixels = torch.where(self.mirrored[:, None, None, None], pixels.flip(-1), pixels)
-        return shifted(signed(pixels), self.shifts)
+        return shift_images(signed(pixels), self.shifts)
 
     def to(self, device: torch.device) -> "Batch":
         """Returns a copy of the batch with its tensors on another device; the host does not wait for the copy."""
         return replace(
             self,
-            pixels=_moved(self.pixels, device),
-            mirrored=_moved(self.mirrored, device),
+            pixels=_to_device(self.pixels, device),
+            mirrored=_to_device(self.mirrored, device),
             taps=None if self.taps is None else [to_device(tap, device) for tap in self.taps],
             condition=self.condition.to(device),
             noise=to_device(self.noise, device),
             sentences=to_device(self.sentences, device),
             negatives=to_device(self.negatives, device),
-            swapped=_moved(self.swapped, device),
+            swapped=_to_device(self.swapped, device),
             swapped_features=None,
         )
 
@@ -68,23 +68,23 @@ class Batch:
         return replace(
             self,
             samples=self.samples[rows],
-            pixels=_cut(self.pixels, rows),
-            mirrored=_cut(self.mirrored, rows),
+            pixels=_take_rows(self.pixels, rows),
+            mirrored=_take_rows(self.mirrored, rows),
             taps=None if self.taps is None else [tap[rows] for tap in self.taps],
             condition=self.condition[rows],
             noise=self.noise[rows],
             negatives=self.negatives[rows],
             first_row=self.first_row + rows.start,
             shifts=self.shifts[rows],
-            swapped=_cut(self.swapped, rows),
+            swapped=_take_rows(self.swapped, rows),
             swapped_features=None,
             has_swapped=None if self.has_swapped is None else self.has_swapped[rows],
         )
 
 
-def _moved(tensor: Tensor | None, device: torch.device) -> Tensor | None:
+def _to_device(tensor: Tensor | None, device: torch.device) -> Tensor | None:
     return None if tensor is None else to_device(tensor, device)
 
 
-def _cut(tensor: Tensor | None, rows: slice) -> Tensor | None:
+def _take_rows(tensor: Tensor | None, rows: slice) -> Tensor | None:
     return None if tensor is None else tensor[rows]

@@ -46,7 +46,7 @@ def swapped_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     return batch.swapped_features
 
 
-def spread(run: Run, batch: Batch, images: Tensor) -> Tensor:
+def noise_sensitivity(run: Run, batch: Batch, images: Tensor) -> Tensor:
     """Returns how much the images vary with the noise (see `mode_seeking`), measured on a quarter of the rows.
 
     It runs the generator a second time, on these rows only.

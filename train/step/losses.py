@@ -51,7 +51,7 @@ def valid_negatives(own_texts: Tensor, texts: Tensor) -> Tensor:
     return (own_texts[:, :, None] != texts[None, None, :]).all(dim=1)  # [b, K, B] → [b, B]
 
 
-def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
+def next_mismatched(valid: Tensor, first_row: int = 0) -> Tensor:
     """Returns the index of a mismatched caption for each image: the next valid row of the batch; [b, B] → [b].
 
     GALIP uses the next row, valid or not.
@@ -67,7 +67,7 @@ def rolled(valid: Tensor, first_row: int = 0) -> Tensor:
     return order.gather(1, first_valid).squeeze(1)
 
 
-def hardest(scores: Tensor, valid: Tensor) -> Tensor:
+def hardest_negative(scores: Tensor, valid: Tensor) -> Tensor:
     """Returns the index of the hardest valid caption ê_i of each image (eq. 5); [b, B], [b, B] → [b].
 
     It is the caption with the largest D(x_i, e_j). The result for a row without a valid caption must not be used.

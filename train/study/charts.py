@@ -9,7 +9,7 @@ import numpy as np
 from hspcgan.train.study.config import Better, NotWorse, StudyConfig
 from hspcgan.train.study.results import Results
 from hspcgan.train.study.statistics import estimate
-from hspcgan.train.study.verdicts import Judged
+from hspcgan.train.study.verdicts import JudgedClaim
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[st
     return _svg(drawn)
 
 
-def forest(judged: Sequence[Judged], figure: str) -> str:
+def forest(judged: Sequence[JudgedClaim], figure: str) -> str:
     """Draws the paired differences of one metric with their intervals, one line per comparison, coloured by verdict."""
     parts = [
         (number, part)

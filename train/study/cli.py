@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hspcgan.model.common.out_path import OutFolder
-from hspcgan.model.common.printable import counted, echo
+from hspcgan.model.common.printable import echo, format_count
 
 
 @click.command()
@@ -53,8 +53,8 @@ def study(
     page.require_packages()
     opened = open_study(open_manifest(manifest, overrides))
     config = opened.config
-    echo(f"{opened.manifest.name}: {counted(len(config.rows), 'row')} × {counted(len(config.seeds), 'seed')}, "
-         f"{counted(len(config.claims), 'claim')}")  # fmt: skip
+    rows, seeds = format_count(len(config.rows), "row"), format_count(len(config.seeds), "seed")
+    echo(f"{opened.manifest.name}: {rows} × {seeds}, {format_count(len(config.claims), 'claim')}")
     echo(f"protocol {opened.hash}")
     if dry_run:
         for row, found in opened.rows.items():
@@ -66,7 +66,7 @@ def study(
         refuse_foreign_manifest(opened.folder, STUDY_PARTS)
         opened.manifest.save(opened.folder / "manifest.yaml")
         made = runner.run(opened, processes, threads, retry, limit)
-        echo(f"{counted(made, 'run')} finished")
+        echo(f"{format_count(made, 'run')} finished")
         results = runner.read_results(opened)
     else:
         results = read_page_results(results_file)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.pipeline.manifest.command_arguments import open_manifest
 from hspcgan.train.study import charts, tables
 from hspcgan.train.study.protocol import Study, open_study
 from hspcgan.train.study.results import Results
 from hspcgan.train.study.runner import read_results
-from hspcgan.train.study.verdicts import Judged, judge
+from hspcgan.train.study.verdicts import JudgedClaim, judge
 
 RESULTS = "study.json"
 PACKAGES = ("jinja2", "matplotlib", "scipy")
@@ -33,10 +33,10 @@ def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> l
     parts = _Parts.of(study, results)
     written = tables.write_tables(folder, parts.frames)
     for name, (_, svg) in parts.drawn.items():
-        write_whole(folder / f"{name}.svg", svg)
+        write_atomically(folder / f"{name}.svg", svg)
         written.append(folder / f"{name}.svg")
-    write_whole(folder / RESULTS, json.dumps({"protocol": study.hash, "results": results}, indent=1) + "\n")
-    write_whole(folder / "index.html", _html(study, parts))
+    write_atomically(folder / RESULTS, json.dumps({"protocol": study.hash, "results": results}, indent=1) + "\n")
+    write_atomically(folder / "index.html", _html(study, parts))
     return [*written, folder / RESULTS, folder / "index.html"]
 
 
@@ -56,7 +56,7 @@ class _Parts:
     """The contents of the page: results, verdicts, tables by name, and charts by name (description and SVG)."""
 
     results: Results
-    judged: list[Judged]
+    judged: list[JudgedClaim]
     frames: dict[str, Any]
     drawn: dict[str, tuple[str, str]]
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
-from hspcgan.model.common.validation import typed
+from hspcgan.model.common.validation import validate_as
 
 Result = dict[str, Any]  # written by `runner.write_result`
 
@@ -63,14 +63,14 @@ def read_result(path: Path) -> Result:
         require_characters(content, path)
     except UserError as error:
         raise UserError(f"{error}; remove it to repeat the run") from error
-    return typed(_ResultFile, content, f"{path} is damaged; remove it to repeat the run").model_dump()
+    return validate_as(_ResultFile, content, f"{path} is damaged; remove it to repeat the run").model_dump()
 
 
 def read_page_results(path: Path) -> list[Result]:
     """Reads the results from the study.json of a page; raises UserError if the file is damaged or is another file."""
     content = read_json(path)
     require_characters(content, path)
-    return typed(_PageFile, content, f"{path} is not the study.json of a study page").model_dump()["results"]
+    return validate_as(_PageFile, content, f"{path} is not the study.json of a study page").model_dump()["results"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Results:
 
         `part` is "final" (the trained generator) or "untrained".
         """
-        found = _named(self.by_cell.get((row, seed), {}).get(part) or {}, figure)
+        found = _find_figure(self.by_cell.get((row, seed), {}).get(part) or {}, figure)
         return None if found is None else found["value"]
 
     def values(self, row: str, figure: str) -> dict[int, float]:
@@ -99,7 +99,7 @@ class Results:
 
     def sign(self, figure: str) -> int:
         """Returns 1 if larger values of a metric are better, −1 if smaller values are; 1 if no run has the metric."""
-        found = [_named(result["final"] or result["untrained"], figure) for result in self.by_cell.values()]
+        found = [_find_figure(result["final"] or result["untrained"], figure) for result in self.by_cell.values()]
         return next((1 if one["better"] == "higher" else -1 for one in found if one is not None), 1)
 
     def differences(self, row: str, other: str, figure: str) -> list[float]:
@@ -114,7 +114,7 @@ class Results:
             return []
         points = []
         for line in result["validation"]:
-            name = next((name for name in line["figures"] if _begins(name, figure)), None)
+            name = next((name for name in line["figures"] if _has_prefix(name, figure)), None)
             if name is not None:
                 points.append((line["step"] * result["batch_size"], line["figures"][name]))
         return points
@@ -143,7 +143,7 @@ class Results:
         if result["status"] == "diverged":
             return True
         for figure in figures:
-            final, untrained = _named(result["final"], figure), _named(result["untrained"], figure)
+            final, untrained = _find_figure(result["final"], figure), _find_figure(result["untrained"], figure)
             if final is None or untrained is None:
                 return None
             higher = final["better"] == "higher"
@@ -154,9 +154,9 @@ class Results:
         return True
 
 
-def _begins(name: str, beginning: str) -> bool:
+def _has_prefix(name: str, beginning: str) -> bool:
     return name == beginning or name.startswith(f"{beginning}/")
 
 
-def _named(figures: dict[str, Any], beginning: str) -> dict[str, Any] | None:
-    return next((figure for name, figure in figures.items() if _begins(name, beginning)), None)
+def _find_figure(figures: dict[str, Any], beginning: str) -> dict[str, Any] | None:
+    return next((figure for name, figure in figures.items() if _has_prefix(name, beginning)), None)

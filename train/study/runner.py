@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from hspcgan.model.checkpoint import read_card
 from hspcgan.model.common.errors import CheckFailedError, UserError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.model.common.progress import count_bar
 from hspcgan.model.common.user_files import read_text
 from hspcgan.train import checkpoints
@@ -206,7 +206,7 @@ def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
     }
     log.info("%s: %s", cell.name, status if status == DONE else f"{status}: {tail.splitlines()[-1:]}")
     target = study.result_file(cell)
-    write_whole(target, json.dumps(result, indent=1, allow_nan=False) + "\n")
+    write_atomically(target, json.dumps(result, indent=1, allow_nan=False) + "\n")
     return target
 
 

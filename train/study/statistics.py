@@ -84,7 +84,7 @@ def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
     return "not held" if n and binomial_p(n - successes, n) <= alpha else "undecided"
 
 
-def of_all(verdicts: Sequence[Verdict]) -> Verdict:
+def combine_verdicts(verdicts: Sequence[Verdict]) -> Verdict:
     """Combines verdicts: "held" if all are held, "not held" if at least one is not held, otherwise "undecided"."""
     if verdicts and all(verdict == "held" for verdict in verdicts):
         return "held"

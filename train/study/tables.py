@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train.study.config import StudyConfig
 from hspcgan.train.study.results import Results
 from hspcgan.train.study.statistics import Estimate
-from hspcgan.train.study.verdicts import Judged, row_estimates
+from hspcgan.train.study.verdicts import JudgedClaim, row_estimates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def rows_table(config: StudyConfig, results: Results) -> "pd.DataFrame":
     return pd.DataFrame(lines).fillna("")
 
 
-def claims_table(judged: list[Judged]) -> "pd.DataFrame":
+def claims_table(judged: list[JudgedClaim]) -> "pd.DataFrame":
     """Returns a table with one line per comparison of a claim, with the number and the verdict of the claim."""
     import pandas as pd
 
@@ -75,7 +75,7 @@ def write_tables(folder: Path, frames: dict[str, "pd.DataFrame"]) -> list[Path]:
             "tex": _latex(frame),
         }
         for suffix, text in texts.items():
-            write_whole(folder / f"{name}.{suffix}", text)
+            write_atomically(folder / f"{name}.{suffix}", text)
             written.append(folder / f"{name}.{suffix}")
     return written
 

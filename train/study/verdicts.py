@@ -9,7 +9,7 @@ from hspcgan.train.study.config import Better, Claim, Fails, Faster, NotWorse, R
 from hspcgan.train.study.results import Results
 from hspcgan.train.study.statistics import Estimate, Verdict
 
-NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
+NO_ESTIMATE = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaim:
     """A claim with its comparisons and its verdict."""
 
     claim: Claim
@@ -34,12 +34,12 @@ class Judged:
     @property
     def verdict(self) -> Verdict:
         """The verdict of the claim: "held" if every comparison is held, "not held" if any is not, else "undecided"."""
-        return statistics.of_all([one.verdict for one in self.comparisons])
+        return statistics.combine_verdicts([one.verdict for one in self.comparisons])
 
 
-def judge(config: StudyConfig, results: Results) -> list[Judged]:
+def judge(config: StudyConfig, results: Results) -> list[JudgedClaim]:
     """Judges every claim, in the order of the protocol."""
-    return [Judged(claim, list(_comparisons(claim, config, results))) for claim in config.claims]
+    return [JudgedClaim(claim, list(_comparisons(claim, config, results))) for claim in config.claims]
 
 
 def _comparisons(claim: Claim, config: StudyConfig, results: Results) -> list[Comparison]:
@@ -56,7 +56,7 @@ def _difference(claim: Better | NotWorse, other: str, figure: str, config: Study
     differences, margin = results.differences(claim.row, other, figure), config.margins.get(figure, 0.0)
     what = f"{claim.row} − {other}"
     if len(differences) < 2:
-        return Comparison(what, figure, NOTHING, None, "undecided", f"{len(differences)} pairs")
+        return Comparison(what, figure, NO_ESTIMATE, None, "undecided", f"{len(differences)} pairs")
     found = statistics.estimate(differences, config.confidence)
     if isinstance(claim, NotWorse):
         shifted = [difference + margin for difference in differences]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import behind_links, require_writable
+from hspcgan.model.common.files import require_writable, resolve_links
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import discarded_folder, is_cache, work_folder
 from hspcgan.pipeline.cache.lock import LOCK, is_work_folder
@@ -37,7 +37,7 @@ def require_outside_cache(target: Path) -> None:
 def require_writable_target(target: Path) -> None:
     """Raises UserError if a cache cannot be renamed to the target: it is a link, a mount, or on a read-only disk."""
     if target.is_symlink():
-        raise UserError(f"{target} is a link, which would be replaced; give its target, {behind_links(target)}")
+        raise UserError(f"{target} is a link, which would be replaced; give its target, {resolve_links(target)}")
     if target.is_mount():
         raise UserError(f"{target} is a mounted volume, which cannot be renamed; give a subfolder: {target}/cache")
     require_writable(target)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import write_whole
+from hspcgan.model.common.files import write_atomically
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import discarded_folder
 from hspcgan.pipeline.cache.fingerprint import fingerprint
@@ -177,4 +177,4 @@ class PartialCache(ShardStore):
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_whole(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+    write_atomically(path, json.dumps(value, indent=1, sort_keys=True) + "\n")

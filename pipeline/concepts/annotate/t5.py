@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model import published_weights
-from hspcgan.model.common.errors import UserError, install
+from hspcgan.model.common.errors import UserError, install_command
 
 PROMPT = "Generate Scene Graph: "
 LENGTH = 200  # maximum tokens in the prompt and in the output
@@ -50,7 +50,7 @@ class Factual:
             )
         if importlib.util.find_spec("transformers") is None:
             raise UserError(
-                f"parse.annotator: factual needs transformers, which is not installed; {install('factual')}"
+                f"parse.annotator: factual needs transformers, which is not installed; {install_command('factual')}"
             )
 
     def graphs(self, texts: Sequence[str]) -> list[list[list[str]]]:

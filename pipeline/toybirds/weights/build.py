@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from hspcgan.model.common.files import file_sha256, write_whole
+from hspcgan.model.common.files import file_sha256, write_atomically
 from hspcgan.pipeline.assets import CAPTION_PARSER, TRAINED_ON_FACTUAL, assets_folder
 from hspcgan.pipeline.manifest import load_manifest
 
@@ -95,7 +95,7 @@ def sums(folder: Path) -> dict[str, str]:
 
 def write_sums(folder: Path) -> None:
     """Writes SHA256SUMS in the format of the sha256sum tool."""
-    write_whole(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums(folder).items()))
+    write_atomically(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums(folder).items()))
 
 
 def verify(folder: Path | None = None) -> list[str]:

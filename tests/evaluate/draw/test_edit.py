@@ -9,7 +9,7 @@ from helpers.cli import hspcgan
 from helpers.networks import random_condition
 from PIL import Image
 
-from hspcgan.evaluate.draw.edit import Edits, replaced
+from hspcgan.evaluate.draw.edit import Edits, replace_words
 from hspcgan.evaluate.draw.interpolate import Interpolation, slerp
 from hspcgan.evaluate.draw.sample import read_texts
 from hspcgan.model.checkpoint import save_weights
@@ -108,11 +108,11 @@ def test_edit_keeps_the_noise_and_changes_the_words(checkpoint, tmp_path):
 
 
 def test_words_are_replaced_whole():
-    assert replaced("a red bird, redder than red", "red", "blue") == "a blue bird, redder than blue"
-    assert replaced("a bird", "bird", "bird with a red crown") == "a bird with a red crown"
+    assert replace_words("a red bird, redder than red", "red", "blue") == "a blue bird, redder than blue"
+    assert replace_words("a bird", "bird", "bird with a red crown") == "a bird with a red crown"
     for old in ("bir", "", " "):
         with pytest.raises(ValueError, match="give words from the caption"):
-            replaced("a bird", old, "cat")
+            replace_words("a bird", old, "cat")
 
 
 def test_what_changes_nothing_is_refused(checkpoint, tmp_path):

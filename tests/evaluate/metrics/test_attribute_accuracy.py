@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from hspcgan.evaluate.metrics import attribute_accuracy as attributes
-from hspcgan.evaluate.metrics.base import Seen
+from hspcgan.evaluate.metrics.base import MetricInput
 
 
 def versions(text: str, kind: str) -> list[list[str]]:
-    return [thing.wrong for thing in attributes.named_things(text) if thing.kind == kind]
+    return [thing.wrong for thing in attributes.named_attributes(text) if thing.kind == kind]
 
 
 def test_each_named_colour_is_asked_for_with_the_article_that_fits():
@@ -66,8 +66,8 @@ def test_wrong_versions_by_hand(kind, text, wrong):
 
 
 def test_what_a_caption_does_not_name_is_not_asked_for():
-    assert list(attributes.named_things("two dogs play in a field")) == []
-    assert [(thing.kind, thing.word) for thing in attributes.named_things("a red bird")] == [("colour", "red")]
+    assert list(attributes.named_attributes("two dogs play in a field")) == []
+    assert [(thing.kind, thing.word) for thing in attributes.named_attributes("a red bird")] == [("colour", "red")]
 
 
 def test_every_mention_of_a_thing_in_toy_captions_can_be_left_out():
@@ -92,10 +92,10 @@ def bag_of_words(texts) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-def seen(shown: list[str], captions: list[str]) -> Seen:
+def seen(shown: list[str], captions: list[str]) -> MetricInput:
     """Images that show these words, one for each caption."""
     images = bag_of_words(shown)
-    return Seen(images, captions, images, bag_of_words)
+    return MetricInput(images, captions, images, bag_of_words)
 
 
 CAPTIONS = ["a small red bird", "a small red bird", "a large blue bird flies in the sky", "two dogs"]
@@ -130,5 +130,7 @@ def test_a_caption_that_names_two_colours_has_the_share_of_right_ones_as_its_row
 
 
 def test_an_image_that_fits_a_wrong_version_as_well_is_not_right():
-    (size,) = attributes.attribute_accuracy(Seen(np.ones((1, len(WORDS))), ["a small bird"], np.eye(2), bag_of_words))
+    (size,) = attributes.attribute_accuracy(
+        MetricInput(np.ones((1, len(WORDS))), ["a small bird"], np.eye(2), bag_of_words)
+    )
     assert (size.value, size.n) == (0, 1)

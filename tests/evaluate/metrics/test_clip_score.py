@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hspcgan.evaluate.metrics import clip_score as scores
-from hspcgan.evaluate.metrics.base import Seen
+from hspcgan.evaluate.metrics.base import MetricInput
 from hspcgan.evaluate.metrics.colour_swap import COLOURS, colour_swap, swap_colour
 
 PAINT = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
@@ -16,10 +16,10 @@ def text_features(texts):
     return np.array([np.sum(paint, axis=0) for paint in named], dtype=np.float32)
 
 
-def seen(colours: list[str], texts: list[str]) -> Seen:
+def seen(colours: list[str], texts: list[str]) -> MetricInput:
     """A scorer that knows pure colours: an image's features are its colour."""
     images = np.array([PAINT[name] for name in colours], dtype=np.float32)
-    return Seen(images, texts, images, text_features)
+    return MetricInput(images, texts, images, text_features)
 
 
 def test_clip_score_is_the_mean_raw_cosine_of_pairs():

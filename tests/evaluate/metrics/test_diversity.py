@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hspcgan.evaluate.metrics.base import Seen
+from hspcgan.evaluate.metrics.base import MetricInput
 from hspcgan.evaluate.metrics.diversity import diversity, pixel_deviation
 
 
@@ -32,9 +32,9 @@ def test_the_mean_of_captions_and_its_standard_error_by_hand():
     black, white, grey = (np.full((4, 4, 3), level, np.uint8) for level in (0, 255, 51))
     nothing = np.zeros((0, 0), np.float32)
     variations = [np.stack([black, white]), np.stack([black, grey]), np.stack([white, white])]  # ½, 1/10, 0
-    (found,) = diversity(Seen(nothing, ["a", "b", "c"], nothing, extra={"variations": variations}))
+    (found,) = diversity(MetricInput(nothing, ["a", "b", "c"], nothing, extra={"variations": variations}))
     assert (found.value, found.n) == (pytest.approx(0.2), 3)
     assert found.rows == pytest.approx({0: 0.5, 1: 0.1, 2: 0})
     assert found.se == pytest.approx(0.07**0.5 / 3**0.5)  # variance (0.09 + 0.01 + 0.04) / 2
     assert 0 <= found.low < 0.2 < found.high <= 0.5
-    assert diversity(Seen(nothing, [], nothing)) == []
+    assert diversity(MetricInput(nothing, [], nothing)) == []

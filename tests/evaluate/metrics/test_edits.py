@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hspcgan.evaluate.metrics.base import Seen
+from hspcgan.evaluate.metrics.base import MetricInput
 from hspcgan.evaluate.metrics.edits import EditedPairs, edit_consistency
 
 AXES = {"red": (1.0, 0, 0, 0), "green": (0, 1.0, 0, 0), "blue": (0, 0, 1.0, 0)}
@@ -14,7 +14,7 @@ def measured(before, after, pairs):
     """(followed, direction, kept) for images of these colours and edits of these words."""
     rows = lambda names: np.array([AXES.get(name, OTHER) for name in names])  # noqa: E731
     extra = {"edits": EditedPairs(rows(before), rows(after), [a for a, _ in pairs], [b for _, b in pairs])}
-    seen = Seen(rows(["red"]), ["red"], rows(["red"]), rows, extra=extra)
+    seen = MetricInput(rows(["red"]), ["red"], rows(["red"]), rows, extra=extra)
     return {one.part: one.value for one in edit_consistency(seen)}
 
 
@@ -63,7 +63,7 @@ def test_what_was_not_edited_stays_or_does_not(after, stayed):
         ["a red bird with a blue beak"],
         ["a green bird with a blue beak"],
     )
-    found = edit_consistency(Seen(np.eye(6), ["a"] * 6, np.eye(6), read, extra={"edits": pairs}))
+    found = edit_consistency(MetricInput(np.eye(6), ["a"] * 6, np.eye(6), read, extra={"edits": pairs}))
     assert {one.part: one.value for one in found}["stayed"] == stayed
 
 
@@ -72,4 +72,4 @@ def test_edits_of_captions_that_name_nothing_else_do_not_count():
 
 
 def test_without_edits_nothing_is_measured():
-    assert edit_consistency(Seen(np.eye(2), ["a", "b"], np.eye(2), lambda texts: np.eye(2))) == []
+    assert edit_consistency(MetricInput(np.eye(2), ["a", "b"], np.eye(2), lambda texts: np.eye(2))) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hspcgan.evaluate.metrics import prdc
-from hspcgan.evaluate.metrics.base import Seen
+from hspcgan.evaluate.metrics.base import MetricInput
 
 
 def by_definition(drawn, real, k):
@@ -27,16 +27,16 @@ def test_all_four_equal_their_definitions(n, r, shift):
     draw = np.random.default_rng(n)
     drawn = list(draw.normal(shift, 1, size=(n, 3)).astype(np.float32))
     real = list(draw.normal(size=(r, 3)).astype(np.float32))
-    seen = Seen(np.stack(drawn), ["a"] * n, np.stack(real))
+    seen = MetricInput(np.stack(drawn), ["a"] * n, np.stack(real))
     got = [metric(seen)[0].value for metric in (prdc.precision, prdc.recall, prdc.density, prdc.coverage)]
     assert got == pytest.approx(by_definition(drawn, real, prdc.K))
 
 
 def test_the_same_set_covers_itself_and_a_far_one_covers_nothing():
     rows = np.random.default_rng(0).normal(size=(50, 4))
-    same = Seen(rows, ["a"] * 50, rows)
+    same = MetricInput(rows, ["a"] * 50, rows)
     assert [metric(same)[0].value for metric in (prdc.precision, prdc.recall, prdc.coverage)] == [1, 1, 1]
-    far = Seen(rows + 100, ["a"] * 50, rows)
+    far = MetricInput(rows + 100, ["a"] * 50, rows)
     assert [metric(far)[0].value for metric in (prdc.precision, prdc.recall, prdc.coverage)] == [0, 0, 0]
 
 
@@ -62,6 +62,6 @@ def test_memory_is_that_of_a_block_of_rows_not_of_all_distances():
 
 def test_values_of_real_images_are_no_values_of_captions():
     rows = np.random.default_rng(0).normal(size=(20, 2))
-    seen = Seen(rows, ["a"] * 20, rows)
+    seen = MetricInput(rows, ["a"] * 20, rows)
     assert not prdc.recall(seen)[0].rows
     assert len(prdc.precision(seen)[0].rows) == 20

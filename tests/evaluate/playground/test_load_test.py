@@ -3,7 +3,7 @@
 import pytest
 
 from hspcgan.evaluate.playground import load_test
-from hspcgan.evaluate.playground.server import listening
+from hspcgan.evaluate.playground.server import open_socket
 from hspcgan.model.common.errors import CheckFailedError
 
 
@@ -18,7 +18,7 @@ def test_clients_at_once_lose_nothing():
 
 def test_a_lost_answer_fails_the_test(monkeypatch):
     monkeypatch.setattr(load_test, "TIMEOUT_SEC", 0.05)
-    with listening(0) as silent:  # takes connections, answers nothing
+    with open_socket(0) as silent:  # takes connections, answers nothing
         seen = load_test.Load()
         load_test._page(seen, f"http://127.0.0.1:{silent.getsockname()[1]}", 1)
     assert seen.pages == []

@@ -32,10 +32,10 @@ def test_work_is_done_one_by_one_in_order(run):
         done.append(number)
 
     async def client(queue, number):
-        with queue.place() as place:
-            await place.turn()
+        with queue.join() as place:
+            await place.wait_for_turn()
             for _ in range(3):
-                await place.step(work, number)
+                await place.run_step(work, number)
                 await asyncio.sleep(0)
 
     async def test(queue):
@@ -48,11 +48,11 @@ def test_work_is_done_one_by_one_in_order(run):
 
 def test_a_full_queue_takes_no_more(run):
     async def test(queue):
-        with queue.place(), queue.place(), queue.place():
+        with queue.join(), queue.join(), queue.join():
             assert queue.is_full
-            with pytest.raises(QueueFullError), queue.place():
+            with pytest.raises(QueueFullError), queue.join():
                 pass
-        with queue.place():
+        with queue.join():
             assert len(queue) == 1
 
     run(test)
@@ -63,12 +63,12 @@ def test_who_waits_sees_how_many_are_before(run):
         seen = []
 
         async def last():
-            with queue.place() as place:
-                async for before in place.before():
+            with queue.join() as place:
+                async for before in place.requests_before():
                     seen.append(before)
 
-        with queue.place():
-            with queue.place():
+        with queue.join():
+            with queue.join():
                 waiting = asyncio.ensure_future(last())
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.01)
@@ -88,10 +88,10 @@ def test_cancelled_work_gives_its_place_back_and_starts_no_further_step(run):
         release.wait(60)
 
     async def client(queue):
-        with queue.place() as place:
-            await place.turn()
+        with queue.join() as place:
+            await place.wait_for_turn()
             for number in range(5):
-                await place.step(work, number)
+                await place.run_step(work, number)
 
     async def test(queue):
         working = asyncio.ensure_future(client(queue))
@@ -100,9 +100,9 @@ def test_cancelled_work_gives_its_place_back_and_starts_no_further_step(run):
         await asyncio.wait({working})
         assert len(queue) == 0
         release.set()
-        with queue.place() as place:
-            await place.turn()
-            await place.step(lambda: None)
+        with queue.join() as place:
+            await place.wait_for_turn()
+            await place.run_step(lambda: None)
         assert steps == [0]
 
     run(test)

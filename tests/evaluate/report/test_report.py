@@ -15,7 +15,7 @@ from helpers.cli import hspcgan
 from helpers.run_folders import record, write_run
 from PIL import Image
 
-from hspcgan.evaluate.draw.pictures import pairs, read_png
+from hspcgan.evaluate.draw.pictures import read_png, split_paired_sheet
 from hspcgan.evaluate.report.build import render
 from hspcgan.evaluate.report.charts import Curve, chart, smoothed, ticks
 
@@ -141,7 +141,7 @@ def test_an_evaluation_without_fid_is_a_page_all_the_same(tmp_path):
 
 def test_each_caption_shows_its_real_and_its_drawn_image(tmp_path):
     run = write_run(tmp_path / "run")
-    real, drawn = pairs(read_png(run / "evaluation" / "trained.png"), 3, (8, 8))
+    real, drawn = split_paired_sheet(read_png(run / "evaluation" / "trained.png"), 3, (8, 8))
     cards = Page(render(run)).cards
     assert [[label for label, _ in card] for card in cards[:5]] == [["real", "trained here"]] * 5  # 3, lowest, highest
     got = [[pixels for _, pixels in card] for card in cards[:3]]

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from hspcgan.evaluate import metrics
-from hspcgan.evaluate.metrics.base import Measured, Metric
-from hspcgan.evaluate.results.figure_names import figure, head
+from hspcgan.evaluate.metrics.base import Measurement, Metric
+from hspcgan.evaluate.results.figure_names import figure, name_prefix
 
 SCORER = SimpleNamespace(label="held-out-clip", sha256="0a" * 32, mode="CLIP x, read at 56 px")
 SETTINGS = {"split": "test", "reference": "test", "caption": "keyed", "seed": 0}
 
 
 def name(metric="fid", n=5, part="", scorer=SCORER, **settings):
-    measured = Measured(1.5, n, 0.1, 1.3, 1.7, part)
+    measured = Measurement(1.5, n, 0.1, 1.3, 1.7, part)
     return figure(metric, measured, scorer, SETTINGS | settings).name
 
 
@@ -22,7 +22,7 @@ def test_a_name_begins_with_what_a_reader_looks_for():
     assert name().startswith("fid/held-out-clip/n5/test/keyed/seed0/vs-test/v1-")
     assert name("clip_score").startswith("clip_score/held-out-clip/n5/test/keyed/seed0/v1-")
     assert name("edit_consistency", part="kept").startswith("edit_consistency.kept/held-out-clip/")
-    assert head("fid", "a", "b") == "fid.b/a"
+    assert name_prefix("fid", "a", "b") == "fid.b/a"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_metric_without_a_reference_does_not_depend_on_it():
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_degenerate_figures_are_rejected(value):
     with pytest.raises(ValueError, match="images or features are degenerate"):
-        figure("fid", Measured(value, 5, 0, 0, 0), SCORER, SETTINGS)
+        figure("fid", Measurement(value, 5, 0, 0, 0), SCORER, SETTINGS)
 
 
 def test_every_metric_of_the_registry_is_complete():

@@ -227,12 +227,12 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(locked, tmp_path,
 
 
 def test_labels_of_runs_and_steps_that_share_a_name_are_told_apart(tmp_path, tiny_clip_path, other_clip_path):
-    from hspcgan.evaluate.scored.subjects import choose
+    from hspcgan.evaluate.scored.subjects import select_subjects
     from hspcgan.pipeline.manifest import load_manifest
 
     manifest = load_manifest(str(world.write_manifest(tmp_path, tiny_clip_path, other_clip_path)))
     steps = [str(tmp_path / "run" / "checkpoints" / name) for name in ("step-1", "step-2")]
-    assert [one.label for one in choose(manifest, steps)] == ["step-1", "step-2"]
-    assert [one.label for one in choose(manifest, [str(tmp_path / "run"), steps[0]])] == ["trained", "step-1"]
-    assert [one.label for one in choose(manifest, ["a/run", "b/run"])] == ["a-run", "b-run"]
-    assert [one.label for one in choose(manifest, ["demo"], {"demo": "a/run"})] == ["demo"]
+    assert [one.label for one in select_subjects(manifest, steps)] == ["step-1", "step-2"]
+    assert [one.label for one in select_subjects(manifest, [str(tmp_path / "run"), steps[0]])] == ["trained", "step-1"]
+    assert [one.label for one in select_subjects(manifest, ["a/run", "b/run"])] == ["a-run", "b-run"]
+    assert [one.label for one in select_subjects(manifest, ["demo"], {"demo": "a/run"})] == ["demo"]

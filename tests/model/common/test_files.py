@@ -10,7 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hspcgan.model.common.files import BLOCK, atomic_file, atomic_folder, file_sha256, require_writable, write_whole
+from hspcgan.model.common.files import (
+    BLOCK,
+    atomic_file,
+    atomic_folder,
+    file_sha256,
+    require_writable,
+    write_atomically,
+)
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path):
@@ -33,8 +40,8 @@ def half(work):
 
 
 def test_an_error_leaves_the_file_and_the_folder_as_they_were(tmp_path):
-    write_whole(tmp_path / "a.txt", "one")
-    write_whole(tmp_path / "b" / "c.txt", "one")
+    write_atomically(tmp_path / "a.txt", "one")
+    write_atomically(tmp_path / "b" / "c.txt", "one")
     with pytest.raises(RuntimeError), atomic_file(tmp_path / "a.txt") as work:
         half(work)
     with pytest.raises(RuntimeError), atomic_folder(tmp_path / "b") as folder:
@@ -74,7 +81,7 @@ def test_files_of_users_with_the_names_of_unfinished_ones_stay(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mine.txt").write_text("mine")
     for _ in range(2):
-        write_whole(tmp_path / "a", "whole")
+        write_atomically(tmp_path / "a", "whole")
         with atomic_folder(tmp_path / "b") as work:
             (work / "c").write_text("whole")
     assert all((tmp_path / name / "mine.txt").read_text() == "mine" for name in names)
@@ -86,7 +93,7 @@ def test_links_stay_and_what_they_name_is_written(tmp_path):
     (tmp_path / "file").symlink_to("there/file")
     (tmp_path / "folder").symlink_to("there/folder")
     for _ in range(2):
-        write_whole(tmp_path / "file", "whole")
+        write_atomically(tmp_path / "file", "whole")
         with atomic_folder(tmp_path / "folder") as work:
             (work / "c").write_text("whole")
     assert (tmp_path / "file").is_symlink()
@@ -101,7 +108,7 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     for path in (tmp_path / "pipe", "/dev/null", tmp_path / "folder"):
         with pytest.raises(ValueError, match="is not a regular file"):
-            write_whole(tmp_path / path, "x")
+            write_atomically(tmp_path / path, "x")
     with pytest.raises(ValueError, match="is not a folder"), atomic_folder(tmp_path / "file"):
         pass
     for path in ("pipe", "/dev/null", "file/below", "loop"):

@@ -58,8 +58,8 @@ def test_all_levels_of_a_pixel_are_converted_as_on_the_host():
 
 def test_the_host_waits_for_logs_grids_checkpoints_and_evaluations_alone(make_run):
     config = make_run(log_every=4, grid_every=6, checkpoint_every=10, evaluate_every=None).config
-    assert [step for step in range(1, 13) if loop.waits(config, step)] == [4, 6, 8, 10, 12]
-    assert loop.waits(config.model_copy(update={"evaluate_every": 5}), 5)
+    assert [step for step in range(1, 13) if loop.must_wait_for_device(config, step)] == [4, 6, 8, 10, 12]
+    assert loop.must_wait_for_device(config.model_copy(update={"evaluate_every": 5}), 5)
 
 
 def test_the_first_update_that_is_not_finite_is_named_and_all_later_ones_are_skipped():

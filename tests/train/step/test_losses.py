@@ -55,7 +55,7 @@ def test_hardest_equals_brute_force_over_pairs():
     for _ in range(20):
         scores, valid = torch.randn(6, 9), torch.rand(6, 9) > 0.5
         valid[:, 0] |= ~valid.any(dim=1)
-        chosen = losses.hardest(scores, valid)
+        chosen = losses.hardest_negative(scores, valid)
         for i in range(6):
             pairs = [(scores[i, j].item(), j) for j in range(9) if valid[i, j]]
             assert chosen[i].item() == max(pairs)[1]
@@ -63,10 +63,10 @@ def test_hardest_equals_brute_force_over_pairs():
 
 def test_roll_by_one_skips_to_the_next_valid_caption():
     valid = ~torch.eye(4, dtype=torch.bool)
-    assert losses.rolled(valid).tolist() == [1, 2, 3, 0]
+    assert losses.next_mismatched(valid).tolist() == [1, 2, 3, 0]
     valid[0, 1] = valid[3, 0] = valid[3, 1] = False
-    assert losses.rolled(valid).tolist() == [2, 2, 3, 2]
-    assert losses.rolled(valid[2:], first_row=2).tolist() == [3, 2]
+    assert losses.next_mismatched(valid).tolist() == [2, 2, 3, 2]
+    assert losses.next_mismatched(valid[2:], first_row=2).tolist() == [3, 2]
 
 
 def test_rows_without_negative_are_left_out_of_the_mean():
@@ -82,7 +82,7 @@ def test_worst_pair_is_the_maximum_over_all_pairs_of_the_batch():
     valid = ~torch.eye(5, dtype=torch.bool)
     real = scores.diagonal()
     brute = max(max(0.0, 2 - scores[i, i].item() + scores[i, j].item()) for i, j in itertools.permutations(range(5), 2))
-    mismatched = scores[torch.arange(5), losses.hardest(scores, valid)]
+    mismatched = scores[torch.arange(5), losses.hardest_negative(scores, valid)]
     terms = losses.negative_terms("margin", real, mismatched)
     assert losses.worst(terms, valid.any(dim=1)).item() == pytest.approx(brute)
 

@@ -65,7 +65,7 @@ def test_the_similarity_schedule_scales_lambda(make_run):
 def test_moved_images_are_those_of_a_loop_over_pixels():
     images = torch.arange(2 * 1 * 3 * 4, dtype=torch.float32).reshape(2, 1, 3, 4)
     offsets = np.array([[1, -2], [0, 1]])
-    moved = augment.shifted(images, offsets)
+    moved = augment.shift_images(images, offsets)
     for row, (down, right) in enumerate(offsets):
         for y in range(3):
             for x in range(4):
@@ -75,27 +75,27 @@ def test_moved_images_are_those_of_a_loop_over_pixels():
 
 def test_moving_passes_gradients_to_the_pixels_it_shows():
     images = torch.zeros(1, 1, 3, 3, requires_grad=True)
-    augment.shifted(images, np.array([[0, 1]])).sum().backward()
+    augment.shift_images(images, np.array([[0, 1]])).sum().backward()
     assert images.grad is not None
     assert images.grad[0, 0].tolist() == [[2.0, 1.0, 0.0]] * 3  # the left column is repeated, the right one moved out
 
 
 def test_shifts_reach_every_offset_and_depend_on_seed_and_step_alone():
-    drawn = augment.shifts(seed=3, step=7, rows=4000, most=2)
+    drawn = augment.random_shifts(seed=3, step=7, rows=4000, most=2)
     assert {tuple(pair) for pair in drawn.tolist()} == {(y, x) for y in range(-2, 3) for x in range(-2, 3)}
-    assert np.array_equal(drawn, augment.shifts(3, 7, 4000, 2))
-    assert not np.array_equal(drawn, augment.shifts(3, 8, 4000, 2))
-    assert not augment.shifts(3, 7, 10, 0).any()
+    assert np.array_equal(drawn, augment.random_shifts(3, 7, 4000, 2))
+    assert not np.array_equal(drawn, augment.random_shifts(3, 8, 4000, 2))
+    assert not augment.random_shifts(3, 7, 10, 0).any()
 
 
 def test_real_and_generated_images_are_moved_alike(make_run):
     run = make_run(shift=5)
     batch, plain = run.batches.at(2), make_run().batches.at(2)
     assert batch.shifts.any()
-    assert torch.equal(batch.images, augment.shifted(plain.images, batch.shifts))
+    assert torch.equal(batch.images, augment.shift_images(plain.images, batch.shifts))
     with torch.no_grad():
         images, taps, features = loop.draw(run, batch)
-        again, features_again = run.clip.image_taps(augment.shifted(images, batch.shifts), run.tap_blocks)
+        again, features_again = run.clip.image_taps(augment.shift_images(images, batch.shifts), run.tap_blocks)
     assert torch.equal(features, features_again)
     assert all(torch.equal(a, b) for a, b in zip(taps, again, strict=True))
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from hspcgan.train.study import statistics
-from hspcgan.train.study.statistics import Estimate, by_count, by_interval, not_worse, of_all
+from hspcgan.train.study.statistics import Estimate, by_count, by_interval, combine_verdicts, not_worse
 
 
 @pytest.mark.parametrize("n", [2, 6, 9])
@@ -78,7 +78,7 @@ def test_an_estimate_without_interval_is_undecided():
 
 
 def test_a_claim_of_several_parts_holds_only_as_a_whole():
-    assert of_all(["held", "held"]) == "held"
-    assert of_all(["held", "undecided"]) == "undecided"
-    assert of_all(["undecided", "not held"]) == "not held"
-    assert of_all([]) == "undecided"
+    assert combine_verdicts(["held", "held"]) == "held"
+    assert combine_verdicts(["held", "undecided"]) == "undecided"
+    assert combine_verdicts(["undecided", "not held"]) == "not held"
+    assert combine_verdicts([]) == "undecided"
