@@ -54,6 +54,12 @@ def test_a_process_that_waits_says_for_whom_and_gives_up(monkeypatch, caplog, ra
     assert "waiting for process" in caplog.text
 
 
+@pytest.mark.parametrize("address", ["absent.invalid", "x" * 70])
+def test_process_0_rejects_an_address_that_no_machine_has(address):
+    with pytest.raises(ValueError, match=rf"^{address}:\d+ cannot be used .*; set another MASTER_ADDR"):
+        wait_for_processes.wait_for_processes(0, 2, address, free_port())
+
+
 WAIT = """
 import sys
 from hspcgan.train.process.wait_for_processes import wait_for_processes

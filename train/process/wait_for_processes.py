@@ -28,9 +28,10 @@ def wait_for_processes(rank: int, size: int, address: str, port: int) -> Store:
         _wait(lambda: _server_missing(address, port))
     limit = timedelta(seconds=LIMIT_SEC)
     try:
+        socket.getaddrinfo(address, port)  # TCPStore would try again until its limit, with warnings of its own
         shared = TCPStore(address, port, size, serves, limit, wait_for_workers=False, multi_tenant=True)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
             f"{address}:{port} cannot be used ({reason}); set another MASTER_ADDR or MASTER_PORT"
         ) from error
@@ -64,8 +65,8 @@ def _server_missing(address: str, port: int) -> str:
     try:
         socket.create_connection((address, port), timeout=5).close()
         return ""
-    except OSError as error:
-        return f"process 0 at {address}:{port} ({error.strerror or error})"
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a name of a machine
+        return f"process 0 at {address}:{port} ({getattr(error, 'strerror', None) or error})"
 
 
 def _missing_processes(store: Store, size: int) -> str:
