@@ -119,9 +119,11 @@ def resume(run: Run) -> int:
     """Loads the last checkpoint into the run; returns its number of finished steps, or 0 if there is no checkpoint.
 
     Raises:
-        UserError: the checkpoint is damaged or was made with other settings, which the message lists.
+        UserError: the checkpoint or the file `best` is damaged, or the checkpoint was made with other settings, which
+            the message lists.
     """
     path = latest(run.folder)
+    best(run.folder)  # raises before any training, not at the next checkpoint
     if path is None:
         return 0
     state = load_state(path, run)

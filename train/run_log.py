@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import time
 from dataclasses import asdict
 from datetime import timedelta
@@ -44,6 +45,7 @@ class RunLog:
         self.writes = run.world.is_main
         self.evaluated_steps: list[int] = []  # steps with an evaluation logged before `start`
         if self.writes:
+            _require_folders(run.folder)
             (run.folder / "grids").mkdir(parents=True, exist_ok=True)
             _truncate_log(run.folder / LOG, start)
             self.evaluated_steps = _truncate_log(run.folder / EVALUATIONS, start)
@@ -165,12 +167,19 @@ def _start_wandb(run: Run, project: str) -> None:
                config=run.manifest.raw, sync_tensorboard=True)  # fmt: skip
 
 
+def _require_folders(run: Path) -> None:
+    """Raises UserError if another object has the name of a folder that the run will write to."""
+    for name in ("checkpoints", "evaluation", "grids", "tensorboard"):
+        if os.path.lexists(run / name) and not (run / name).is_dir():
+            raise UserError(f"{run / name} is not a folder; remove it")
+
+
 def _truncate_log(path: Path, step: int) -> list[int]:
     """Deletes log lines of steps after `step` and lines that cannot be parsed; returns the steps of the other lines.
 
     Logs are not needed to resume, so bad lines (such as one cut short by a crash) are reported and dropped.
     """
-    if not path.exists():
+    if not os.path.lexists(path):  # `exists` is False for a link to itself, which cannot be opened
         return []
     if not path.is_file():
         raise UserError(f"{path} is not a regular file; remove it")

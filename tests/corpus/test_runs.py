@@ -96,3 +96,35 @@ def test_a_run_with_a_file_of_another_kind(world, run, tmp_path, name):
             result = hspcgan(*command)
             assert result.exit_code in (0, 1, 2, 3), (command, result.output[-2500:])
             assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("content", [b"", b"step-000002", b"step-000002\nhigh fid\n", b"\xff"])
+def test_a_damaged_name_of_the_best_checkpoint_is_found_before_training(world, run, content):
+    put(run / "checkpoints" / "best", content)
+    log = (run / "log.jsonl").read_bytes()
+    with bounded():
+        assert_told(resumed(world, run), "best")
+    assert (run / "log.jsonl").read_bytes() == log
+    assert not (run / "checkpoints" / "step-000003").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoints", "evaluation", "grids", "tensorboard", "log.jsonl", "evaluations.jsonl"]
+)
+@pytest.mark.parametrize("kind", ["file", "loop"])
+def test_a_name_of_the_run_that_is_taken_is_found_before_training(world, run, name, kind):
+    if kind == "file" and name.endswith(".jsonl"):
+        pytest.skip("a log is a file")
+    place = run / name
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.unlink(missing_ok=True)
+    if kind == "file":
+        place.write_bytes(b"mine")
+    else:
+        place.symlink_to(place.name)
+    with bounded():
+        result = resumed(world, run)
+    assert_told(result, f"{place} is not a ", "; remove it")
+    assert "step 1/" not in result.output
+    assert not list(run.glob("checkpoints/step-000003"))
