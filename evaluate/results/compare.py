@@ -5,6 +5,7 @@ Paired differences have much narrower intervals than two separate values: captio
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from pydantic import BaseModel
 from hspcgan.evaluate.config import metric_of
 from hspcgan.evaluate.metrics import METRICS, intervals
 from hspcgan.evaluate.results.figure_names import format_value
+from hspcgan.evaluate.results.record import FORMAT
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import open_regular, read_json
 from hspcgan.model.common.validation import validate_as
+
+MAX_VALUE = 1e9  # limit of a caption's metric values; sums of much larger ones overflow
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,8 @@ def _read(path: str | Path) -> _ResultRows:
             raise UserError(f"{file} is missing; give RUN/evaluation/LABEL.json, as `hspcgan evaluate` writes it")
     rows = _table(table_path)
     record = validate_as(_Scorers, read_json(record_path), f"{record_path} is not a result; evaluate again")
+    if record.format != FORMAT:
+        raise UserError(f"{record_path} has format {record.format}, but this version reads {FORMAT}; evaluate again")
     metrics = [name for name in rows[0] if metric_of(name) in METRICS] if rows else []
     return _ResultRows(
         f"{given.parent.parent.name}/{given.stem}",
@@ -161,6 +167,7 @@ def _read(path: str | Path) -> _ResultRows:
 class _Scorers(BaseModel):
     """The part of LABEL.json that a comparison reads."""
 
+    format: int = FORMAT
     scorers: dict[str, str]
 
 
@@ -174,7 +181,10 @@ def _table(path: Path) -> list[dict[str, Any]]:
     wanted = dict.fromkeys(("caption_id", "text", "scorer"), pa.string())
     wanted |= {name: pa.float64() for name in found.column_names if metric_of(name) in METRICS}
     types = dict(zip(found.column_names, found.schema.types, strict=True))
-    wrong = [f"{name} is {types.get(name, 'missing')}" for name, kind in wanted.items() if types.get(name) != kind]
+    double = [name for name, count in Counter(found.column_names).items() if count > 1]
+    wrong = [f"{name} occurs more than once" for name in double] or [
+        f"{name} is {types.get(name, 'missing')}" for name, kind in wanted.items() if types.get(name) != kind
+    ]
     wrong = wrong or [
         f"{name} has {flaw}" for name, kind in wanted.items() if (flaw := _column_problem(found[name], kind))
     ]
@@ -187,4 +197,5 @@ def _column_problem(column: pa.ChunkedArray, kind: pa.DataType) -> str:
     """Returns a description of the problem in a column's values; empty if they are valid. Metric values may be null."""
     if kind == pa.string():
         return "nulls" if column.null_count else ""
-    return "" if pc.all(pc.is_finite(column)).as_py() is not False else "values that are not finite"
+    usable = pc.all(pc.less(pc.abs(column), MAX_VALUE)).as_py()  # False for nan and infinity too
+    return "" if usable is not False else f"values that are not between ±{MAX_VALUE:.0e}"

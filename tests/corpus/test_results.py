@@ -83,22 +83,33 @@ def table(path: Path, **columns: object) -> None:
 
 COLUMNS: dict[str, dict[str, object]] = {
     "no scorer": {"scorer": None}, "no text": {"text": None}, "numbers": {"caption_id": [1, 2, 3]}, "nulls": {"text": ["x", None, "z"]}, "score text": {"clip_score": ["a", "b", "c"]}, "score infinite": {"clip_score": [1.0, float("inf"), 0.0]},
-    "score nan": {"clip_score": [1.0, float("nan"), 0.0]}, "score lists": {"clip_score": [[1.0], [], []]},
+    "score huge": {"clip_score": [1e308, -1e308, 0.0]}, "score nan": {"clip_score": [1.0, float("nan"), 0.0]}, "score lists": {"clip_score": [[1.0], [], []]},
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*COLUMNS, "text", "empty", "cut", "fifo"])
+@pytest.mark.parametrize("name", [*COLUMNS, "twice", "text", "empty", "cut", "fifo"])
 def test_a_table_of_a_result_of_the_wrong_shape_is_one_error(tmp_path, name):
     good, path = tmp_path / "good.parquet", tmp_path / "bad.parquet"
     table(good)
     table(path, **COLUMNS.get(name, {}))
-    if name not in COLUMNS:
+    if name == "twice":
+        found = pq.read_table(path)
+        pq.write_table(found.append_column("clip_score", found["clip_score"]), path)
+    elif name not in COLUMNS:
         put(path, {"text": b"hello", "empty": b"", "cut": good.read_bytes()[:-20]}.get(name, name))
     for one in (good, path):
         one.with_suffix(".json").write_text('{"scorers": {"s": "ab"}}')
     with bounded():
         assert_told(hspcgan("compare", good, path), "bad.parquet")
         assert hspcgan("compare", good, good).exit_code == 0
+
+
+@pytest.mark.parametrize("number", ["0", "99", "true"])
+def test_a_result_of_another_version_is_one_error(tmp_path, number):
+    path = tmp_path / "a.json"
+    path.write_text(f'{{"format": {number}, "scorers": {{"s": "ab"}}}}')
+    table(path.with_suffix(".parquet"))
+    assert_told(hspcgan("compare", path, path), "a.json has format", "this version reads 2; evaluate again")
 
 
 @pytest.mark.parametrize("given", ["", ".", "/", "..", "absent.json", "x" * 300])
