@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 from helpers import kill_server
 from helpers.datasets import folder_dataset, manifest, write
 from helpers.files import file_bytes
@@ -17,18 +18,19 @@ from helpers.files import file_bytes
 from hspcgan.model.common.files import NO_ROOM
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.sources.folder import FolderSource
-from hspcgan.pipeline.stages import ingest
+from hspcgan.pipeline.stages import encode, ingest
 from hspcgan.pipeline.stages.prepare import prepare
 
 KILLS = 20
+RAY_KILLS = int(os.environ.get("HSPCGAN_RAY_KILLS", "3"))  # a new driver and its workers take seconds to start
 
 
 class Server:
     """A process whose forked children run `prepare` on a manifest."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, kill_server.__file__, str(path)],
+            [sys.executable, kill_server.__file__, str(path), *arguments],
             env={**os.environ, "OMP_NUM_THREADS": "1"},  # a process with threads of its own cannot be forked safely
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -51,7 +53,8 @@ def dataset(tmp_path) -> Path:
 
 @pytest.fixture
 def server(tmp_path, dataset, tiny_clip_path) -> Iterator[Server]:
-    started = Server(manifest(tmp_path / "small.yaml", dataset, tiny_clip_path, views=["whole", "top-left-flipped"]))
+    path = manifest(tmp_path / "small.yaml", dataset, tiny_clip_path, views=["whole", "top-left-flipped"])
+    started = Server(path, "local")
     yield started
     started.process.kill()
     started.process.communicate()
@@ -76,6 +79,32 @@ def test_a_real_prepare_killed_at_twenty_random_moments_leaves_the_bytes_of_an_u
     assert server.run(600).startswith("done")
     assert file_bytes(cache) == whole
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "small.cache", "small.yaml"]
+
+
+def test_drivers_on_ray_killed_at_random_moments_leave_the_shards_of_an_uninterrupted_run(
+    tmp_path, dataset, tiny_clip_path, monkeypatch
+):
+    """Ray goes on and may still write a shard of a killed driver while the next driver writes the same one."""
+    monkeypatch.setattr(ingest, "SHARD_IMAGES", kill_server.SHARDS[0])
+    monkeypatch.setattr(encode, "SHARD_TEXTS", kill_server.SHARDS[1])
+    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    monkeypatch.setenv("RAY_ADDRESS", context.address_info["address"])
+    path = manifest(tmp_path / "small.yaml", dataset, tiny_clip_path)
+    server, draw, killed = Server(path, "ray", "ingest"), random.Random(21), 0
+    try:
+        seconds = float(server.run(600).split()[1])
+        while killed < RAY_KILLS:
+            shutil.rmtree(tmp_path / "small.cache.partial")
+            while (result := server.run(draw.uniform(0, seconds))) == "killed":
+                killed += 1
+            assert result.startswith("done")
+    finally:
+        server.process.kill()
+        server.process.communicate()
+        ray.shutdown()
+    prepare(load_manifest(str(path)))
+    finished = file_bytes(tmp_path / "small.cache")
+    assert finished == fresh(path)
 
 
 @pytest.fixture
