@@ -167,6 +167,7 @@ class TableSource:
         return self._group.image(number)
 
     def signature(self) -> str:
+        self.entries()  # raises for a file that is not a table before its bytes are hashed, which can be very many
         lines = [f"{table.name}\t{file_sha256(table)}" for table in self.tables]
         for entry in self._entries:
             path = entry.ref.path

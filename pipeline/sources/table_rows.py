@@ -28,6 +28,8 @@ MAX_LINE = 2**26
 """Characters; a file with a longer line is not a table."""
 MAX_BREAKS = 20
 """Line breaks in one quoted cell."""
+MAX_SHOWN = 500
+"""Characters of the found columns in a message; the first line of a file that is not a table can be of any length."""
 Row = dict[str, Any] | str
 """A row as a dictionary by column, or the reason why the row cannot be read."""
 
@@ -45,7 +47,7 @@ def _require_columns(table: Path, there: list[str], columns: list[str]) -> None:
     missing = [name for name in columns if name not in there]
     if missing:
         raise UserError(
-            f"{table}: no column {', '.join(missing)}; found {', '.join(there) or 'none'}; set "
+            f"{table}: no column {', '.join(missing)}; found {', '.join(there)[:MAX_SHOWN] or 'none'}; set "
             "data.image_column, data.caption_columns and data.split_column to columns of the table"
         )
 

@@ -202,6 +202,22 @@ def test_a_shard_that_is_no_tar_is_a_reject(tmp_path, tiny_clip_path, kind):
     assert ingested(cache).samples == {"c"}
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "parquet"])
+def test_an_endless_line_is_an_error_before_the_table_is_hashed(tmp_path, tiny_clip_path, suffix):
+    path = write(tmp_path / "data" / f"all.{suffix}", b"")
+    os.truncate(path, 400 * 2**30)
+    with bounded():
+        result, _ = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "table")
+    assert_told(result, f"all.{suffix}")
+
+
+def test_a_file_that_is_no_table_does_not_fill_the_terminal(tmp_path, tiny_clip_path):
+    write(tmp_path / "data" / "all.csv", b"\xff\xfe\xfd" * 5000)
+    result, _ = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "table")
+    assert_told(result, "no column image, caption; found ")
+    assert len(result.output) < 6000
+
+
 COCO = {
     "string-ids": {"images": [{"id": "1", "file_name": "x.jpg"}], "annotations": []}, "float-ids": {"images": [{"id": 1.5, "file_name": "x.jpg"}], "annotations": []},
     "list": [], "text": "x", "null": None, "no-images": {"annotations": []}, "images-object": {"images": {}, "annotations": []}, "rows-text": {"images": ["x"], "annotations": []},
