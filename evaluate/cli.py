@@ -60,7 +60,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     from hspcgan.evaluate.results.history import append_history
     from hspcgan.evaluate.results.terminal_text import describe
     from hspcgan.evaluate.scored.subjects import select_subjects
-    from hspcgan.evaluate.verdict import evaluate_lock, output_formats
+    from hspcgan.evaluate.verdict import output_formats, pinned_inputs
     from hspcgan.evaluate.verdict.update import update as write_expectations
     from hspcgan.model.common.files import write_atomically
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
@@ -73,10 +73,10 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
         echo(text, err=as_json)
 
     say("\n".join(describe(context, subjects)))
-    evaluate_lock.require_sections(context)
+    pinned_inputs.require_sections(context)
     if not update:
-        evaluate_lock.require_lock(context, subjects, partial=bool(only))
-        for note in evaluate_lock.lock_notes(context, subjects):
+        pinned_inputs.require_lock(context, subjects, partial=bool(only))
+        for note in pinned_inputs.lock_notes(context, subjects):
             say(note)
     if dry_run:
         return

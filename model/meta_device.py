@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from hspcgan.model.clip.frozen import FrozenClip
-from hspcgan.model.clip.openai import network_module
+from hspcgan.model.clip.openai_package import network_module
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head

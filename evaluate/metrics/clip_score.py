@@ -1,4 +1,4 @@
-"""Metrics from a CLIP that reads image and caption: raw cosine, and R-precision (retrieval of the right caption)."""
+"""Metrics from CLIP features of images and captions: raw cosine, and R-precision (retrieval of the right caption)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.results.machine import machine, versions
 from hspcgan.evaluate.run import Result
-from hspcgan.evaluate.verdict.evaluate_lock import current_lock
+from hspcgan.evaluate.verdict.pinned_inputs import current_lock
 from hspcgan.model.common.files import write_atomically
 
 HISTORY = "history.jsonl"

@@ -22,8 +22,8 @@ from hspcgan.evaluate.results.figure_names import Figure
 from hspcgan.evaluate.results.machine import machine, versions
 from hspcgan.evaluate.scored.images import Images, RealImages, first, pick
 from hspcgan.evaluate.scored.subjects import REAL, Subject, provenance
-from hspcgan.evaluate.verdict.evaluate_lock import current_lock
 from hspcgan.evaluate.verdict.expectations import Verdict
+from hspcgan.evaluate.verdict.pinned_inputs import current_lock
 
 FORMAT = 2
 EXTREMES, EDITS = 4, 8  # numbers of lowest and highest scores, and of edits, in the report

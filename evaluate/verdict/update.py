@@ -14,8 +14,8 @@ from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.results.figure_names import Figure, name_prefix
 from hspcgan.evaluate.run import Result
 from hspcgan.evaluate.scorers import PIXELS
-from hspcgan.evaluate.verdict.evaluate_lock import current_lock, differences
 from hspcgan.evaluate.verdict.expectations import matching_names
+from hspcgan.evaluate.verdict.pinned_inputs import current_lock, differences
 from hspcgan.model.common.files import write_atomically
 
 NEW = {"se": 1}  # tolerance of a new expectation

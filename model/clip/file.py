@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from hspcgan.model.clip.openai import published_urls
+from hspcgan.model.clip.openai_package import published_urls
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import open_regular
@@ -114,8 +114,8 @@ def load_tensors(file: BinaryIO) -> Any:
 def openai_clip() -> ModuleType:
     """Imports and returns OpenAI's complete package `clip`.
 
-    The import is slow, so other code uses `model.clip.openai`, which loads only the needed parts. The package's warning
-    about pkg_resources is suppressed.
+    The import is slow, so other code uses `model.clip.openai_package`, which loads only the needed parts. The
+    package's warning about pkg_resources is suppressed.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hspcgan.model.clip.block import key_mask, normalized, run_block
 from hspcgan.model.clip.file import read_clip_file
-from hspcgan.model.clip.openai import network_module, tokenizer
+from hspcgan.model.clip.openai_package import network_module, tokenizer
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ClipShape
 from hspcgan.model.networks.uninitialized import Uninitialized

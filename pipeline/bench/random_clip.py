@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from hspcgan.model.clip.openai import network_module
+from hspcgan.model.clip.openai_package import network_module
 from hspcgan.pipeline.bench.config import BenchConfig
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.pipeline.stages.prepare import prepare

@@ -37,7 +37,7 @@ class DataConfig(BaseModel):
         None,
         ge=1,
         le=100,
-        description="Quality of the encoder for store jpeg or webp; by default 95 for jpeg and lossless for webp.",
+        description="Quality of the encoder if data.store is jpeg or webp; default: 95 for jpeg, lossless for webp.",
     )
     test_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of keys (chosen by hash) for the test split if the data has no test split."

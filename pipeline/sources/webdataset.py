@@ -50,7 +50,7 @@ class _SampleMembers:
 
 
 class _Sample:
-    """A listed sample in compact form, since millions are in memory; of `seen`, it keeps only the image's sha256."""
+    """A listed sample in compact form, since millions are held in memory; only the sha256 of its image is kept."""
 
     __slots__ = ("image_sha256", "problem", "spans", "suffixes", "tar")
 

@@ -15,7 +15,7 @@ from helpers.web import serve
 
 from hspcgan.model.clip.file import published
 from hspcgan.model.clip.frozen import load_clip
-from hspcgan.model.clip.openai import published_urls
+from hspcgan.model.clip.openai_package import published_urls
 from hspcgan.model.published_weights import ALL, FACTUAL_REPO
 from hspcgan.pipeline.cli import doctor
 from hspcgan.pipeline.manifest import weights_path

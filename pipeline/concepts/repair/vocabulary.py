@@ -17,7 +17,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, nlp: Any) -> "Vocabulary":
-        """Returns the lists of a spaCy pipeline."""
+        """Returns the base forms in the lemmatizer tables of a spaCy pipeline."""
         lookups: Any = getattr(nlp.get_pipe("lemmatizer"), "lookups", None) if nlp.has_pipe("lemmatizer") else None
         if not (lookups and lookups.has_table("lemma_index") and lookups.has_table("lemma_exc")):
             return cls()

@@ -100,7 +100,7 @@ def test_other_settings_are_named_before_anything_is_drawn(locked, untouched, ov
 
 def test_another_data_section_than_the_caches_is_named(locked):
     from hspcgan.evaluate.context import prepare
-    from hspcgan.evaluate.verdict.evaluate_lock import stale_sections
+    from hspcgan.evaluate.verdict.pinned_inputs import stale_sections
     from hspcgan.pipeline.manifest import load_manifest
 
     data = "data={source: toybirds, scenes: 20, seed: 7, image_size: 56}"

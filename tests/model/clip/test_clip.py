@@ -12,7 +12,7 @@ from torch import nn
 from hspcgan.model.clip.block import fold_quick_gelu
 from hspcgan.model.clip.file import openai_clip
 from hspcgan.model.clip.frozen import load_clip
-from hspcgan.model.clip.openai import published_urls
+from hspcgan.model.clip.openai_package import published_urls
 
 TEXTS = ["a bird", "a large yellow bird with a blue belly is perched on a branch", "red"]
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from stanza.resources import common
 
-from hspcgan.model.clip.openai import published_urls
+from hspcgan.model.clip.openai_package import published_urls
 from hspcgan.pipeline import assets
 from hspcgan.pipeline.cli import doctor
 from hspcgan.pipeline.concepts.annotate.stanza import Stanza
