@@ -13,6 +13,7 @@ from hspcgan.evaluate.results.machine import machine, versions
 from hspcgan.evaluate.run import Result
 from hspcgan.evaluate.verdict.pinned_inputs import current_lock
 from hspcgan.model.common.files import write_atomically
+from hspcgan.model.common.user_files import read_bytes
 
 HISTORY = "history.jsonl"
 
@@ -39,7 +40,7 @@ def append_history(context: EvaluationContext, results: Sequence[Result]) -> Pat
             for one in results
         },
     }
-    before = path.read_bytes() if path.is_file() else b""  # kept as it is, even if it is damaged
+    before = read_bytes(path) if path.is_file() else b""  # kept as it is, even if it is damaged
     write_atomically(path, before + json.dumps(line, ensure_ascii=False).encode() + b"\n")
     return path
 

@@ -148,8 +148,8 @@ class FeatureStore:
         parts = []
         for start in progress_bar(chunks, f"{note} {scorer.label}".strip()):
             path = folder / f"{start // FEATURE_BATCHES:06d}.npy"
-            part = _load(path)
-            if part is None:
+            part, rows = _load(path), min(len(images), (start + FEATURE_BATCHES) * BATCH) - start * BATCH
+            if part is None or part.dtype != np.float32 or part.ndim != 2 or len(part) != rows:
                 indices = range(start, min(start + FEATURE_BATCHES, batch_count(images)))
                 part = np.concatenate([scorer.image_features(images.batch(index)) for index in indices])
                 _save(path, part)

@@ -13,6 +13,7 @@ from helpers.run_folders import record, write_run
 from safetensors.numpy import save
 
 from hspcgan.evaluate.results.record_file import read_record
+from hspcgan.evaluate.scored.images import FeatureStore
 from hspcgan.evaluate.scored.reference import read_reference
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import lines_of
@@ -146,3 +147,24 @@ def test_a_line_without_end_is_one_error(tmp_path):
     with bounded():
         for command in (("parse", "--jsonl", "/dev/zero", tmp_path / "out"), ("graphs", "/dev/zero", "/dev/zero")):
             assert_told(hspcgan(*command))
+
+
+@pytest.mark.parametrize("array", [np.array(["a"] * 3), np.zeros(3, [("a", "i4")]), np.zeros((2, 5), np.float32)])
+def test_stored_features_of_the_wrong_kind_are_computed_again(tmp_path, array):
+    class Source:
+        key, label, sha256, mode = "k", "s", "ab", "x"
+
+        def __len__(self):
+            return 3
+
+        def batch(self, index):
+            return np.zeros((3, 4, 4, 3), np.uint8)
+
+        def image_features(self, images):
+            return np.ones((len(images), 5), np.float32)
+
+    store = FeatureStore(tmp_path)
+    store.of(Source(), Source())
+    (path,) = tmp_path.rglob("*.npy")
+    np.save(path, array)
+    assert store.of(Source(), Source()).shape == (3, 5)
