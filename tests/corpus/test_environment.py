@@ -63,8 +63,8 @@ def test_process_0_rejects_an_address_that_no_machine_has(address):
 WAIT = """
 import sys
 from hspcgan.train.process.wait_for_processes import wait_for_processes
-from hspcgan.train.process.signals import received_signals, usual_signals
-with received_signals() as received, usual_signals(received):
+from hspcgan.train.process.signals import received_signals, default_signals
+with received_signals() as received, default_signals(received):
     print("waits", flush=True)
     wait_for_processes(0, 2, "127.0.0.1", int(sys.argv[1]))
 """

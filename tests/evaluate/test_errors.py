@@ -59,7 +59,10 @@ def test_a_run_that_was_moved_is_drawn_with_a_shipped_clip_and_asks_for_another_
     shutil.rmtree(moved)
     shutil.copytree(checkpoint, moved)
     asked = hspcgan("sample", "a red bird", "--checkpoint", moved, "--out", tmp_path / "out")
-    assert (asked.exit_code, "tiny-clip.pt (relative to that folder); give its path with --clip" in asked.output) == (
+    assert (
+        asked.exit_code,
+        "tiny-clip.pt (relative to the checkpoint folder); give its path with --clip" in asked.output,
+    ) == (
         3,
         True,
     )

@@ -59,7 +59,7 @@ def test_tokens_are_those_of_openai_and_truncation_is_reported(tiny_clip):
 
 
 def test_a_context_too_long_is_rejected(tiny_clip):
-    with pytest.raises(ValueError, match="length 78 exceed CLIP's context of 77"):
+    with pytest.raises(ValueError, match="length 78 exceed CLIP's context length of 77"):
         tiny_clip.encode_text(torch.ones(1, 78, dtype=torch.int64))
 
 

@@ -95,7 +95,7 @@ def test_drivers_on_ray_killed_at_random_moments_leave_the_shards_of_an_uninterr
         seconds = float(server.run(600).split()[1])
         while killed < RAY_KILLS:
             shutil.rmtree(tmp_path / "small.cache.partial")
-            while (result := server.run(draw.uniform(0, seconds))) == "killed":
+            while (result := server.run(draw.uniform(0, seconds) if killed < RAY_KILLS else 600)) == "killed":
                 killed += 1
             assert result.startswith("done")
     finally:
