@@ -11,7 +11,8 @@ def captions_of(text: bytes | None, content: bytes | None, name: str, lines: boo
     Returns the captions of an image; `text` and `content` are the contents of its .txt and .json, None if absent.
 
     The .txt is used, unless it is absent or empty or the .json has more captions. `lines`: each line of the .txt is a
-    caption; otherwise the whole file is one caption. Raises UserError with the reason if neither has a caption.
+    caption; otherwise the whole file is one caption. A JSON list in a .txt is read as a list of captions. Raises
+    UserError with the reason if neither has a caption.
     """
     written = _in_text(text, lines) if text is not None else ()
     if content is None:
@@ -30,6 +31,12 @@ def captions_of(text: bytes | None, content: bytes | None, name: str, lines: boo
 def _in_text(text: bytes, lines: bool) -> tuple[object, ...]:
     if not text.strip():
         return ()
+    try:
+        listed = json.loads(text.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError):
+        listed = None
+    if isinstance(listed, list) and listed:
+        return tuple(listed)
     return tuple(text.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n").splitlines()) if lines else (text,)
 
 

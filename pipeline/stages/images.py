@@ -16,6 +16,10 @@ MAX_PIXELS = 2**27
 MIN_SIDE = 8
 """Pixels; also the smallest `data.image_size`. A thinner image would be a few enlarged pixels."""
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+"""The chunks of a PNG that its pixels depend on; damage in others makes Pillow refuse the file."""
+
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -40,10 +44,40 @@ def decode(data: bytes) -> Image.Image:
     EXIF orientation is applied; alpha is composited over white; palettes, grey, CMYK and YCbCr become RGB; 16-bit grey
     is scaled by 255/65535 (Pillow would clip it); colour profiles are ignored; only the first frame of an animation is
     used. Raises UserError with the reason for anything but a complete JPEG, PNG, WebP or BMP of at most MAX_PIXELS (a
-    PNG without its end marker counts as complete).
+    PNG without its end marker counts as complete). If a PNG cannot be read with its metadata, it is read without.
     """
     if not data:
         raise UserError("empty file (0 bytes)")
+    try:
+        return _decode(data)
+    except UserError:
+        pixels = _without_metadata(data)
+        if pixels == data:
+            raise
+        try:
+            return _decode(pixels)
+        except UserError:
+            pass
+        raise  # the first error, about the file as it is
+
+
+def _without_metadata(data: bytes) -> bytes:
+    """Returns a PNG with the chunks PNG_PIXELS only; other files, and what follows a broken chunk, unchanged."""
+    if not data.startswith(PNG_SIGNATURE):
+        return data
+    at, kept = len(PNG_SIGNATURE), [PNG_SIGNATURE]
+    while at + 12 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            break
+        if name in PNG_PIXELS:
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]])
+
+
+def _decode(data: bytes) -> Image.Image:
     with warnings.catch_warnings():
         # Pillow's warnings are not needed: the size is checked below, and metadata does not change the pixels.
         warnings.simplefilter("ignore")

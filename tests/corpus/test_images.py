@@ -58,6 +58,7 @@ IMAGES: dict[str, tuple[bytes, str]] = {
     "lossless-webp": (encoded("RGBA", "WEBP", lossless=True), KEPT), "grey16": (encoded("I;16", "PNG"), KEPT),
     "wide": (encoded("RGB", "PNG", (3000, 9)), KEPT), "icc": (encoded("RGB", "PNG", icc_profile=b"\0" * 200), KEPT),
     "text-chunk": (with_chunk(chunk(b"tEXt", b"Comment\0" + b"x" * 5000)), KEPT),
+    "gamma-chunk": (with_chunk(chunk(b"gAMA", b"x")), KEPT), "bad-text-crc": (with_chunk(chunk(b"tEXt", b"a\0b", 1)), KEPT),
     "bad-exif-chunk": (with_chunk(chunk(b"eXIf", b"II*\0\xff\xff\xff\xff" + b"\xff" * 40)), KEPT),
     "short-exif-chunk": (with_chunk(chunk(b"eXIf", b"II")), KEPT), "empty-exif-chunk": (with_chunk(chunk(b"eXIf", b"")), KEPT),
     "bad-exif-jpeg": (exif(b"MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 30), KEPT), "torn-exif-jpeg": (exif(b"II*"), KEPT),
@@ -144,4 +145,4 @@ def test_what_is_not_a_regular_file_is_a_reject(outcome, name):
 
 
 def test_there_are_as_many_as_stated():
-    assert len(IMAGES) + len(SPECIAL) == 71
+    assert len(IMAGES) + len(SPECIAL) == 73

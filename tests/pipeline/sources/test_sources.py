@@ -183,6 +183,7 @@ def test_toybirds_draws_at_the_asked_size_with_five_captions():
     (b" \n", b'{"caption": "a cat"}', ("a cat",)),
     (b"a bird\na cat\n", b'{"captions": ["x"]}', (b"a bird", b"a cat")),
     (b"a bird\n", b"{}", (b"a bird",)), (b"a bird\n", b"not JSON", (b"a bird",)),
+    (b'[\n "a bird",\n "a cat"\n]\n', b"{}", ("a bird", "a cat")), (b"[a bird]\n", b"{}", (b"[a bird]",)),
 ])  # fmt: skip
 def test_of_two_caption_files_the_text_counts_unless_the_json_has_more(tmp_path, text, content, kept):
     for name, data in {"a.png": picture(), "a.txt": text, "a.json": content}.items():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.stages.images import center_box, crop_and_resize, decode
 
 
@@ -95,11 +96,26 @@ def test_lossy_formats_are_turned_upright_and_broken_exif_is_no_reason_to_refuse
     assert decode(encoded(noise(8, 4), kind, exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff")).size == (8, 4)
 
 
-@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
-def test_a_bomb_in_the_metadata_is_refused(kind):
-    bomb = chunk(kind, b"a\0\0" + zlib.compress(bytes(20_000_000)))
-    with pytest.raises(ValueError, match="unreadable header: Decompressed data too large"):
-        decode(png(1, 1, 8, 2, 1, 2, 3, more=bomb))
+def bad_crc(kind: bytes, data: bytes) -> bytes:
+    return chunk(kind, data)[:-1] + b"\0"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(20_000_000))),  # refused by Pillow as too large
+        chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(20_000_000))),
+        chunk(b"gAMA", b"\0"),
+        chunk(b"pHYs", b"\0\0"),
+        bad_crc(b"tEXt", b"Comment\0a bird"),
+        bad_crc(b"eXIf", b"II"),
+    ],
+)
+def test_damaged_metadata_of_a_png_does_not_change_its_pixels(metadata):
+    data = png(2, 1, 8, 2, 1, 2, 3, 4, 5, 6, more=metadata)
+    assert np.asarray(decode(data)).tolist() == [[[1, 2, 3], [4, 5, 6]]]
+    with pytest.raises(UserError):
+        decode(data.replace(b"IDAT", b"IDAX"))  # now the pixels are damaged too
 
 
 def test_alpha_is_laid_over_white():
