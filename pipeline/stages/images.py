@@ -1,5 +1,6 @@
 """Decodes, crops and resizes image files for ingest to square uint8 pixels, or reports why a file cannot be used."""
 
+import contextlib
 import io
 import struct
 import warnings
@@ -54,11 +55,9 @@ def decode(data: bytes) -> Image.Image:
         pixels = _without_metadata(data)
         if pixels == data:
             raise
-        try:
+        with contextlib.suppress(UserError):  # the error to raise is the first one, about the file as it is
             return _decode(pixels)
-        except UserError:
-            pass
-        raise  # the first error, about the file as it is
+        raise
 
 
 def _without_metadata(data: bytes) -> bytes:

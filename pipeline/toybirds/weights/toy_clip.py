@@ -34,7 +34,7 @@ from hspcgan.model.common.files import atomic_file
 from hspcgan.model.image_views import to_signed
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.scene import COLOURS, sample_scenes
-from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, TrainingBatch, TrainingScenes, training_batches
+from hspcgan.pipeline.toybirds.weights.training_data import LOCATED, TrainingBatch, TrainingScenes, training_batches
 from hspcgan.pipeline.toybirds.weights.true_texts import descriptions, phrases
 
 log = logging.getLogger("hspcgan.pipeline")

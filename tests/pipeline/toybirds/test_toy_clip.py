@@ -11,7 +11,7 @@ from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.toybirds.scene import COLOURS
 from hspcgan.pipeline.toybirds.weights import build, toy_clip
 from hspcgan.pipeline.toybirds.weights.clip_measures import bars
-from hspcgan.pipeline.toybirds.weights.lessons import LOCATED, TrainingScenes
+from hspcgan.pipeline.toybirds.weights.training_data import LOCATED, TrainingScenes
 from hspcgan.pipeline.toybirds.weights.true_texts import FIELDS
 
 
