@@ -45,7 +45,7 @@ class Condition:
 
     @classmethod
     def of_sentence(cls, sentence: Tensor, slots: int) -> Condition:
-        """Creates a batch from sentence features [B, d] only; its `slots` entity slots are empty."""
+        """Creates a batch from sentence features [B, d] only, with `slots` empty entity slots."""
         batch, width = sentence.shape
         none = sentence.new_zeros(batch, 0, width)
         nowhere = torch.full((batch, 0), -1, dtype=torch.int64, device=sentence.device)

@@ -48,8 +48,8 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     )
     gate: Literal["soft", "hard", "append"] = Field(
         "soft",
-        description="How a prompt enters a CLIP block. soft: it is mixed into the class token; hard: it replaces the "
-        "class token or is ignored; append: it is an extra token.",
+        description="How a prompt enters a CLIP block. soft: a learned gate mixes it into the class token; hard: the "
+        "gate either replaces the class token with it or ignores it; append: it is an extra token.",
     )
     context: Literal["tokens", "sentence"] = Field(
         "tokens",

@@ -29,7 +29,7 @@ def run_block(block: Any, x: Tensor, mask: Tensor | None = None, causal: bool = 
 
 @torch.no_grad()
 def fold_quick_gelu(network: nn.Module) -> None:
-    """Replaces QuickGELU with SiLU in every block of a CLIP network, and multiplies its scale s into adjacent weights.
+    """Replaces QuickGELU by SiLU in every block of a CLIP network, and folds QuickGELU's scale s into adjacent weights.
 
     x · σ(s·x) = SiLU(s·x) / s, so the result is equal up to rounding. SiLU needs one kernel forward and one backward,
     QuickGELU three or more. The weights are changed in place. An already folded network is unchanged.

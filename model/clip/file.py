@@ -39,7 +39,7 @@ class Published:
 
 
 def published(name: str) -> Published:
-    """Returns the published CLIP file with a name such as ViT-B/32 or a file stem such as ViT-B-32.
+    """Returns OpenAI's CLIP file for a name such as ViT-B/32 or for a file stem such as ViT-B-32.
 
     Raises UserError if the name is unknown or the CLIP has a ResNet.
     """

@@ -137,7 +137,7 @@ def _checks(remote: Remote, linked: str = "") -> list[tuple[str, str, Callable[[
 
 
 def _verify(remote: Remote, part: Path, linked: str) -> bool:
-    """Compares the partial file with the known checksums; returns whether there is any.
+    """Compares the partial file with the known checksums; returns whether any checksum is known.
 
     If a checksum differs, the partial file is removed and UserError is raised.
     """

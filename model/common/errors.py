@@ -2,7 +2,7 @@
 
 
 class UserError(ValueError):
-    """An error in data, weights or environment; the message states what is wrong, where, got, expected, and the fix."""
+    """An error in data, weights or environment. The message states the problem, the expected value and the fix."""
 
     exit_code = 3
 

@@ -76,7 +76,7 @@ def _work_name(path: Path, suffix: str) -> Path:
 
 
 def resolve_links(path: Path) -> Path:
-    """Returns the absolute path with all links resolved, except links that point to themselves through other links."""
+    """Returns the absolute path with all links resolved, except links that form a cycle."""
     return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a cycle
 
 

@@ -48,7 +48,7 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
             raise UnfitFileError(
-                f"expected a regular file, got {KINDS.get(stat.S_IFMT(state.st_mode), 'another object')}: {path}"
+                f"expected a regular file, got {KINDS.get(stat.S_IFMT(state.st_mode), 'another kind of file')}: {path}"
             )
         if limit is not None and state.st_size > limit:
             raise UnfitFileError(f"the file has {state.st_size:,} bytes, more than the {limit:,} allowed: {path}")
@@ -95,7 +95,7 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
 
 
 def require_characters(content: Any, path: Path) -> None:
-    """Raises UserError if parsed JSON contains a lone surrogate, which no page or table can contain."""
+    """Raises UserError if parsed JSON contains a lone surrogate, which cannot be encoded as UTF-8."""
     try:
         json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

@@ -38,7 +38,7 @@ class PromptGate(nn.Module):
 
 
 class Adapter(nn.Module):
-    """Computes bridge features from the latent code, passes them through the prompted CLIP, returns generator features.
+    """Computes bridge features, passes them through the prompted CLIP, and returns generator features.
 
     The CLIP is not a submodule: it moves to other devices with the adaptor, but is neither in the adaptor's parameters
     nor in its state dict. With `clip=None` the module has all its parameters but cannot run.

@@ -154,7 +154,7 @@ class PromptModule(nn.Module):
         return prompts[:, self.arrangement], active[:, self.arrangement]
 
     def global_prompts(self, noise: Tensor, sentence: Tensor) -> Tensor:
-        """Returns global prompts [B, n_global, D]: self-attention over [t; W·noise], then one FC layer each."""
+        """Returns global prompts [B, n_global, D]: self-attention over [sentence; W·noise], then one FC layer each."""
         tokens = torch.stack([_unit(sentence), self.noise(noise)], dim=1)  # [B, 2, d]
         mixed = self.global_attention(tokens, tokens)
         return self.global_out(mixed.flatten(1)).unflatten(1, (self.n_global, -1))
@@ -178,7 +178,7 @@ class PromptModule(nn.Module):
         return self.local_out(self.cross_attention(placed, *self._context(condition)))
 
     def scaled(self, kind: str, phrases: Tensor) -> Tensor:
-        """Returns phrase features [..., d] of a kind scaled to length √d; first subtracts their mean if configured."""
+        """Returns phrase features [..., d] of one kind, minus their mean if configured, scaled to length √d."""
         if self.config.subtract_mean:
             phrases = phrases - cast(Tensor, getattr(self, f"mean_{kind}"))
         return _unit(phrases)

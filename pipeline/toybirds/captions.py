@@ -74,7 +74,7 @@ class CaptionBuilder:
         return self.phrase("bird", [getattr(self.scene, name) for name in fields], det)
 
     def part(self, name: str) -> g.Word:
-        """Builds the noun phrase of a part with its colour; for a beak, its length at random: "a long black beak"."""
+        """Builds the noun phrase of a part with its colour (a beak: colour, length or both): "a long black beak"."""
         if name in ("crest", "nest"):
             self.facts["crest" if name == "crest" else "nest_relation"] = PRESENT
             return self.phrase(name)

@@ -27,7 +27,7 @@ from hspcgan.model.common.printable import echo
 @click.option("--dry-run", is_flag=True, help="Print the commands without running them.")
 @click.pass_context
 def demo(ctx: click.Context, out: Path, train_seconds: float, dry_run: bool) -> None:
-    """Prepare, train, evaluate and report on toy birds, in six to thirty minutes."""
+    """Run all steps, from data to report, on toy birds; this takes six to thirty minutes."""
     from hspcgan.pipeline.toybirds.demo import run
 
     root = ctx.find_root().command
@@ -48,7 +48,7 @@ def assets() -> None:
 )
 def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> None:
     """
-    Build shipped weights.
+    Build the shipped weights again.
 
     NAME is toy-stanza, toy-clip, toy-scorer or toy-hspcgan (by default all four, in this order), which are trained from
     scratch, or caption-parser or caption-choices, which are trained on FACTUAL's training captions (--factual).

@@ -1,4 +1,4 @@
-"""The demo: prepares, trains, evaluates and reports on toy birds with the ordinary commands."""
+"""The demo: runs the commands prepare, train, evaluate and report on toy birds."""
 
 import shlex
 import time

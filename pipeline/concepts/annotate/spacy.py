@@ -62,7 +62,7 @@ def read(nlp: Any, texts: Sequence[str], batch_size: int, named: Collection[int]
 
 
 def has_name(doc: "Doc") -> bool:
-    """Whether some word is tagged as a name and is not in lower case (the rules treat lower-case names as nouns)."""
+    """Whether any word is tagged as a proper noun and not in lower case (rules treat lower-case ones as nouns)."""
     return any(t.pos_ == "PROPN" and not t.text.islower() for t in doc)
 
 

@@ -50,7 +50,7 @@ class Stanza:
         return files
 
     def _by_path(self) -> Any:
-        """Returns a stanza pipeline with the processors in `files`, and with an empty resources.json (required)."""
+        """Returns a stanza pipeline with the processors in `files`, and an empty resources.json (stanza reads one)."""
         import stanza
 
         names = [n for n in ("tokenize", "mwt", "pos", "lemma", "depparse", "ner") if n in self.files]

@@ -32,7 +32,7 @@ CONVERT = (
 
 @dataclass(frozen=True)
 class Graph:
-    """The tuples of a caption, the number of malformed tuples in the output, and whether `LENGTH` was exceeded."""
+    """The tuples of a caption, the number of malformed tuples in the output, and whether input or output was cut."""
 
     tuples: list[list[str]]
     malformed: int = 0
@@ -117,7 +117,7 @@ class Factual:
         return tokenizer, model.to("cpu", torch.float32).eval()
 
     def sha256(self) -> str:
-        """Returns one sha256 over those files of weights, tokenizers and settings that exist in the folder."""
+        """Returns one sha256 over the files of weights, tokenizer and settings that exist in the folder."""
         from hspcgan.model.common.files import file_sha256
 
         digest = hashlib.sha256()

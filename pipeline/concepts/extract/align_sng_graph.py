@@ -87,7 +87,7 @@ def find_entity(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int
 
 
 def _fill_relation(relation: Relation, tuples: list[tuple[int, str, int]], notes: dict[str, int]) -> Relation:
-    """Returns a relation; fills a missing subject or object from a tuple with a common word and the other entity."""
+    """Fills a missing subject or object of a relation from a tuple that shares a word and the other entity with it."""
     if min(relation.subject, relation.object) >= 0:
         return relation
     for one, text, other in tuples:
@@ -99,7 +99,7 @@ def _fill_relation(relation: Relation, tuples: list[tuple[int, str, int]], notes
 
 
 def _fill_attribute(attribute: Attribute, entities: list[dict], slots: list[int]) -> Attribute:
-    """Returns an attribute; if it has no entity, gives it that of a noun chunk with the same modifier."""
+    """Fills the missing entity of an attribute from a noun chunk that has the attribute as a modifier."""
     if attribute.entity >= 0:
         return attribute
     for entity, slot in zip(entities, slots, strict=True):

@@ -88,7 +88,7 @@ def text_with_negation(tree: Tree, i: int) -> str:
 
 
 def is_position(tree: Tree, i: int) -> bool:
-    """Whether a word is an adverb of state directly after a noun: "the seat up", "a sky overhead"."""
+    """Whether a word states the position of the noun directly before it: "the seat up", "a sky overhead"."""
     bare = tree.is_a(i, "advmod", "compound:prt", "acl", "amod", "dep") and not tree.children(i)
     return (
         bare and tree.lemmas[i] in lexicon("positions") and tree.is_entity(i - 1) and tree.pos[tree.heads[i]] in NOMINAL

@@ -18,7 +18,7 @@ Weights = dict[str, list[tuple[str, float]]]  # feature → (option, weight)
 
 @cache
 def shipped() -> dict[str, Weights]:
-    """Returns the shipped weights by question. Raises UserError if they cannot be read."""
+    """Returns the shipped weights, grouped by question (kind of phrase). Raises UserError if they cannot be read."""
     path = assets_folder() / CAPTION_CHOICES / FILE
     try:
         lines = path.read_text(encoding="utf8").splitlines()
@@ -32,7 +32,7 @@ def shipped() -> dict[str, Weights]:
 
 
 def choose(question: str, features: Iterable[str]) -> str:
-    """Returns the option of a question that has the largest sum of weights over the features of a phrase."""
+    """Returns the option with the largest sum of weights over the features of a phrase, for one kind of phrase."""
     weights, totals = shipped()[question], dict[str, float]()
     for feature in features:
         for option, weight in weights.get(feature, ()):

@@ -29,7 +29,7 @@ class Features:
         self.length = min(len(tokens), LONG)
 
     def determiner(self, n: int) -> str:
-        """Returns the determiner of an entity: "own" for a possessive pronoun, "article", or "none"."""
+        """Returns the kind of determiner of an entity: "own" for a possessive pronoun, "article", or "none"."""
         before = [t for t in self.tokens if t.head == self.concepts.entities[n].word]
         if any(t.deprel == "nmod:poss" and t.upos == "PRON" for t in before):
             return "own"

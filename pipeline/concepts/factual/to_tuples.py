@@ -54,7 +54,7 @@ def written_relations(view: View) -> Iterator[Relation]:
 
 
 def _owned(view: View) -> Iterator[Triple]:
-    """Yields (owner, "have" or "wear", thing) for things with a possessive pronoun, if FACTUAL usually writes it.
+    """Yields (owner, "have" or "wear", thing) for each possessive pronoun, if FACTUAL usually writes this tuple.
 
     a man wearing a blue shirt with a sweater draped over his shoulders → (man, have, shoulders)
     """

@@ -81,7 +81,7 @@ def _join_as_name(edit: ParseEdit, before: int, words: list[int], after: int) ->
 
 
 def _ancestor_below(edit: ParseEdit, i: int, words: list[int]) -> int:
-    """Returns the highest ancestor of word `i`, or `i` itself, that is below `words` or is the root."""
+    """Returns the first word on the path from `i` to the root whose head is in `words`; the root if there is none."""
     while edit.heads[i] >= 0 and edit.heads[i] not in words:
         i = edit.heads[i]
     return i

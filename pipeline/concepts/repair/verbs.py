@@ -17,7 +17,7 @@ def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
-    """Retags the first plural noun that is also a verb form ("flies") and has a singular subject as a verb.
+    """Retags as a verb the first plural noun that is also a verb form ("flies") and has a singular subject.
 
     The word must be the root and have a subject, or disagree with its article ("a … swims").
 

@@ -76,7 +76,7 @@ def build(names: Iterable[str], folder: Path | None, factual: Path | None = None
     target = folder or assets_folder()
     target.mkdir(parents=True, exist_ok=True)
     for name in tuple(names) or BUILDERS:
-        log.info(f"{name} → {target}")
+        log.info(f"building {name} in {target}")
         if factual and name in TRAINED_ON_FACTUAL:
             from hspcgan.pipeline.caption_parser import learn_choices, train_spacy
 

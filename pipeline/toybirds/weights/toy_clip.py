@@ -84,7 +84,7 @@ def build(recipe: Recipe) -> "CLIP":
 
 
 def _cosines(patch: int, width: int) -> Tensor:
-    """Returns the patch transform [width, 3, patch, patch]: cosines of brightness and colour differences, as in JPEG.
+    """Returns the patch embedding [width, 3, patch, patch]: cosines of brightness and colour differences, as in JPEG.
 
     It contains all frequencies of the brightness, and the lowest frequencies of the colours up to `width`. Amplitudes
     grow with the frequency, since those of drawn patches fall; all features then have similar variance.
@@ -224,7 +224,7 @@ def _loss(tower: FrozenClip, offset: Tensor, locator: nn.Linear, lesson: Trainin
 def _optimizers(model: "CLIP", others: list[Tensor], recipe: Recipe) -> list[tuple[torch.optim.Optimizer, float]]:
     """Returns (optimizer, peak learning rate): Muon for matrices of the blocks, AdamW for the rest.
 
-    The patch transform is not trained.
+    The patch embedding is not trained.
     """
     if not hasattr(torch.optim, "Muon"):
         raise UserError(
