@@ -23,7 +23,7 @@ def set_rates(run: Run, step: int) -> None:
 def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, network: str, step: int) -> Tensor:
     """Averages the gradients over the processes, checks them, runs one optimizer step; returns the gradient norm.
 
-    From the first loss or norm on that is not finite, no update changes any weight. The host does not wait for the
+    Once a loss or norm is not finite, updates no longer change any weight. The host does not wait for the
     device, so the error is raised later, by `require_finite`.
 
     Args:
