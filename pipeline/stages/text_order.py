@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hspcgan.pipeline.cache.tables.regroup import regroup
+
 BLOCK = 4096  # texts in memory as Python strings at once
 MEMORY = "512MB"  # limit for DuckDB, which sorts on disk beyond it
 COLUMNS = pa.schema([("text", pa.string()), ("is_caption", pa.bool_())])
@@ -26,7 +28,7 @@ def write_order(
     import duckdb
 
     fields = COLUMNS.append(pa.field("length", pa.int32()))
-    measured = (table.append_column("length", pa.array(lengths(table), pa.int32())) for table in blocks(texts, BLOCK))
+    measured = (table.append_column("length", pa.array(lengths(table), pa.int32())) for table in regroup(texts, BLOCK))
     rows = pa.RecordBatchReader.from_batches(fields, (batch for table in measured for batch in table.to_batches()))
     path = folder / "texts.parquet"
     settings = {"memory_limit": MEMORY, "threads": 1, "temp_directory": str(folder)}
@@ -37,24 +39,9 @@ def write_order(
         base.register("texts", rows)
         found = base.sql("SELECT text, is_caption FROM texts ORDER BY length, text").fetch_arrow_reader(BLOCK)
         ordered = (pa.Table.from_batches([batch]).cast(COLUMNS) for batch in found)
-        for shard in blocks(ordered, shard_texts):
+        for shard in regroup(ordered, shard_texts):
             writer.write_table(shard, row_group_size=len(shard))
     return path
-
-
-def blocks(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """Regroups the rows of tables into tables of exactly `rows` rows; the last table may be smaller."""
-    held: list[pa.Table] = []
-    for table in tables:
-        held.append(table)
-        if sum(map(len, held)) >= rows:
-            whole = pa.concat_tables(held)
-            full = len(whole) - len(whole) % rows
-            yield from (whole.slice(start, rows) for start in range(0, full, rows))
-            held = [whole.slice(full)]
-    whole = pa.concat_tables(held) if held else COLUMNS.empty_table()
-    if len(whole):
-        yield whole
 
 
 def shard_sizes(path: Path) -> list[int]:

@@ -1,6 +1,7 @@
 """Assembles finished shards into the files of the cache, shard by shard; only digests of strings stay in memory.
 
-The bytes depend only on the contents of the shards: HDF5 without timestamps, Parquet with one row group per shard.
+The bytes depend only on the contents of the shards: HDF5 without timestamps; Parquet with one row group per shard, or
+of ROW_GROUP captions.
 """
 
 import json
@@ -22,9 +23,11 @@ from hspcgan.pipeline.cache.image_store import shard_images
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.cache.tables.counts import count
 from hspcgan.pipeline.cache.tables.digests import Places, digests, first_rows
+from hspcgan.pipeline.cache.tables.regroup import regroup
 from hspcgan.pipeline.cache.training_columns import offsets_of, write_index
 
 BLOCK = 4096  # number of captions or phrases whose features are in memory at a time
+ROW_GROUP = 2**14  # captions per row group; with few rows per group, the metadata takes longer to read than the rows
 
 
 class EncodedShards:
@@ -116,7 +119,8 @@ def assemble(store: ShardStore, final: Path, info: Mapping[str, Any]) -> None:
     pq.write_table(phrases, final / schema.PHRASES_FILE)
     _write_parquet(final / schema.SAMPLES_FILE, schema.SAMPLES, _ingested(store, "samples"))
     _write_parquet(final / schema.REJECTS_FILE, schema.REJECTS, _ingested(store, "rejects"))
-    _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, _captions(store, encoded, places, PhraseIds(phrases)))
+    captions = _captions(store, encoded, places, PhraseIds(phrases))
+    _write_parquet(final / schema.CAPTIONS_FILE, schema.CAPTIONS, regroup(captions, ROW_GROUP))
     size = write_images(final / schema.IMAGES_FILE, store)
     if "taps" in info:
         write_array(final / schema.TAPS_FILE, store, "taps", "taps")
@@ -169,7 +173,7 @@ def _write_parquet(path: Path, columns: pa.Schema, tables: Iterator[pa.Table]) -
     with pq.ParquetWriter(path, columns) as writer:
         for table in tables:
             if len(table):
-                writer.write_table(table, row_group_size=len(table))
+                writer.write_table(table.combine_chunks(), row_group_size=len(table))
 
 
 def write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:

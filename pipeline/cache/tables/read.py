@@ -29,7 +29,7 @@ FILES = {
     schema.REJECTS_FILE: schema.REJECTS,
 }
 """The tables with their columns."""
-GROUPS = 64  # number of row groups in memory at a time while single rows are read
+BLOCK = 2**14  # number of rows in memory at a time while single rows are read
 
 
 class Tables:
@@ -71,12 +71,13 @@ class Tables:
             starts = offsets_of(np.array(sizes, dtype=np.int64))
             group_of = np.searchsorted(starts, wanted, side="right") - 1
             groups = np.unique(group_of)
-            parts = [file.read_row_groups([], columns=names)]
-            for at in range(0, len(groups), GROUPS):  # rows that are not wanted are dropped after each step
-                some = groups[at : at + GROUPS]
-                held = np.concatenate([np.arange(starts[group], starts[group + 1]) for group in some])
-                own = wanted[(group_of >= some[0]) & (group_of <= some[-1])]
-                parts.append(file.read_row_groups(some.tolist(), columns=names).take(np.searchsorted(held, own)))
+            first_read = offsets_of(np.diff(starts)[groups])  # of each group, among the rows that are read
+            place = first_read[np.searchsorted(groups, group_of)] + wanted - starts[group_of]
+            parts, done = [file.read_row_groups([], columns=names)], 0
+            for batch in file.iter_batches(BLOCK, groups.tolist(), names):
+                own = place[slice(*np.searchsorted(place, [done, done + len(batch)]))] - done
+                parts.append(pa.Table.from_batches([batch]).take(own))
+                done += len(batch)
         table = pa.concat_tables(parts)
         self._require_phrases(table)
         return table.take(places)
@@ -140,7 +141,7 @@ class Tables:
         self._require_no_nulls(name, table)
         return table[column]
 
-    def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = 2**14) -> Iterator[pa.Table]:
+    def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = BLOCK) -> Iterator[pa.Table]:
         """Yields the rows of a Parquet file in blocks of at most `rows`; raises UserError if the file is damaged."""
         with self._opened(name, FILES[name]) as file:
             for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):

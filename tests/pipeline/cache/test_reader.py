@@ -228,10 +228,10 @@ def test_a_cache_of_the_older_layout_is_refused_with_the_command_that_rebuilds_i
         Cache(copy)
 
 
-@pytest.mark.parametrize("groups", [1, 64])
+@pytest.mark.parametrize("block", [1, 5, 64])
 @pytest.mark.parametrize("rows", [[], [0], [5, 2, 2, 11], list(range(12))])
-def test_rows_of_a_table_come_in_the_order_asked_for(cache, world, rows, groups, monkeypatch):
-    monkeypatch.setattr(read, "GROUPS", groups)
+def test_rows_of_a_table_come_in_the_order_asked_for(cache, world, rows, block, monkeypatch):
+    monkeypatch.setattr(read, "BLOCK", block)
     rows = [row for row in rows if row < len(world.rows)]
     assert cache.captions_at(rows).equals(cache.captions.take(pa.array(rows, pa.int64())))
     assert cache.captions_at(rows, ["text"])["text"].to_pylist() == [world.rows[row]["text"] for row in rows]
