@@ -88,7 +88,7 @@ class CaptionBuilder:
         return self.phrase(name, words, plural=name == "wing")
 
     def listed(self, names: Sequence[str]) -> list[g.Word]:
-        """Builds coordinated parts, attached to the first: "a blue belly, red wings and a crest"."""
+        """Builds a list of parts, with the others attached to the first: "a blue belly, red wings and a crest"."""
         words = [self.part(name) for name in names]
         for i, word in enumerate(words[1:], start=1):
             if i == len(words) - 1:

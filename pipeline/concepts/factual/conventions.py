@@ -110,7 +110,7 @@ def state_of(view: View, r: Relation) -> str:
 
 
 def places_on_owners(view: View, r: Relation) -> Triples:
-    """Omits "have" and "with" if another relation states where the object is on the subject ("snow on it").
+    """Omits "have" or "with" if another relation states the place of the object on the subject ("snow on it").
 
     the ground has snow on it → (snow, on, ground)
     a table with a vase on it → (vase, on, table)

@@ -1,4 +1,4 @@
-"""Builds the shipped weights by their recipes, lists their sha256 and verifies them."""
+"""Builds the shipped weights from their recipes, lists their sha256 and verifies them."""
 
 import logging
 from collections.abc import Callable, Iterable
