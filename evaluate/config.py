@@ -67,10 +67,11 @@ class Lock(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
     settings: Settings = Field(description="Settings that metric values depend on.")
     cache: dict[str, str] = Field(
-        description="sha256 of the cache contents that an evaluation reads: images, captions, concepts, CLIP."
+        description="Content of the cache that an evaluation reads (images, captions, concepts, clip, templates) → "
+        "sha256."
     )
     scorers: dict[str, str] = Field(description="Scorer → sha256 of its weights.")
-    metrics: dict[str, int] = Field(description="Metric → version.")
+    metrics: dict[str, int] = Field(description="Metric → version of its computation.")
     checkpoints: dict[str, str] = Field({}, description="Label of a checkpoint → sha256 of its weights.")
 
 
@@ -87,13 +88,13 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     split: str = Field("test", description="Split of the cache to take captions from.")
     reference: str | None = Field(
         None,
-        description="Split of the real reference images, or a file that `hspcgan reference` wrote; if absent, the part "
-        "of `split` that is not scored.",
+        description="Split of the real reference images, or a file that `hspcgan reference` wrote; if absent, images "
+        "of `split` that are not scored.",
     )
     validation: str | None = Field(
         None,
-        description="Split that train.evaluate_every scores to select train.best; if absent, val if the cache has this "
-        "split, otherwise `split`.",
+        description="Split that is scored during training (train.evaluate_every) to select the best checkpoint "
+        "(train.best); if absent, val, or `split` if the cache has no val split.",
     )
     caption: Literal["first", "keyed"] = Field(
         "keyed",
@@ -150,7 +151,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     lock: Lock | None = Field(
         None,
         description="Data, weights and settings that the expected values were measured with; if they differ from those "
-        "of an evaluation, it stops with an error.",
+        "of an evaluation, the evaluation stops with an error.",
     )
 
     @field_validator("metrics")
@@ -201,7 +202,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
 
 
 def _bound(where: tuple[str, ...], value: Any) -> Bound:
-    """Validates a bound of `expect`; `where` is the beginning of the keys in error messages."""
+    """Validates a bound of `expect`; `where` holds the keys that lead to it, for error messages."""
     try:
         return Bound.model_validate(value)
     except ValidationError as error:
@@ -209,7 +210,7 @@ def _bound(where: tuple[str, ...], value: Any) -> Bound:
             {"type": one["type"], "loc": (*where, *one["loc"]), "input": one["input"], "ctx": one.get("ctx", {})}
             for one in error.errors()
         ]
-        raise ValidationError.from_exception_data("Bound", lines) from error  # type: ignore[arg-type]
+        raise ValidationError.from_exception_data(title="Bound", line_errors=lines) from error  # type: ignore[arg-type]
 
 
 def metric_of(figure: str) -> str:

@@ -22,7 +22,7 @@ class TrainConfig(BaseModel):
 
     initial: str | None = Field(
         None,
-        description="Checkpoint (shipped name or folder) to start from; if absent, weights are random.",
+        description="Checkpoint to start from, a folder or a shipped checkpoint's name; if absent, weights are random.",
     )
     steps: int = Field(
         ge=1, le=1_000_000_000, description="Total number of steps; each step updates discriminator and generator once."
@@ -183,7 +183,9 @@ class TrainConfig(BaseModel):
     def _check_group_sizes(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         for group in groups:
             if not all(word.strip() for word in group) or len({word.lower() for word in group}) < max(2, len(group)):
-                raise UserError(f"each group of swap_words needs at least two different words, got {list(group)}")
+                raise UserError(
+                    f"each group of swap_words needs two or more words, all different and none empty; got {list(group)}"
+                )
         return groups
 
     @model_validator(mode="after")

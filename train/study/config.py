@@ -87,7 +87,9 @@ Claim = Annotated[Better | NotWorse | Faster | Fails | Reaches, Field(discrimina
 class StudyConfig(_Frozen):
     """The rows and seeds of a study, its evaluations, and its claims."""
 
-    rows: dict[str, str] = Field(min_length=1, description="Row → manifest to train: a shipped name or a path.")
+    rows: dict[str, str] = Field(
+        min_length=1, description="Row → manifest to train: a path or a shipped manifest's name."
+    )
     published: dict[str, str] = Field(
         {}, description="Row → manifest whose evaluate.published is shown next to the row."
     )
