@@ -44,12 +44,12 @@ METRICS: dict[str, Metric] = {
         "can score above real images", "higher", lambda: "raw cosine", _three_digits,
     ),
     "r_precision": Metric(
-        clip_score.r_precision, "R-precision", "share of images that score highest with their own caption among 100",
-        "higher", lambda: f"own caption first among {clip_score.CANDIDATES}", percent,
+        clip_score.r_precision, "R-precision", "share of images that score highest with their own caption among 100 "
+        "captions", "higher", lambda: f"own caption first among {clip_score.CANDIDATES}", percent,
     ),
     "colour_swap": Metric(
-        colour_swap.colour_swap, "Colours right", "share of images that score higher with their caption than with one "
-        "of its colours swapped",
+        colour_swap.colour_swap, "Colours right", "share of images that are closer to their caption than to the same "
+        "caption with one colour swapped",
         "higher", lambda: "caption preferred to itself with one colour swapped", percent,
     ),
     "attribute_accuracy": Metric(

@@ -80,7 +80,7 @@ def render_study(folder: Path) -> str:
     """Returns the HTML page of a study folder. UserError if a file is damaged or the study report is not installed."""
     points = list(importlib.metadata.entry_points(group="hspcgan.reports", name="study"))
     if not points:
-        raise UserError("the report for studies is not installed; reinstall the package: pip install -e .")
+        raise UserError("the report for studies is not installed; reinstall the package: `pip install -e .`")
     return points[0].load()(folder)
 
 
@@ -166,7 +166,7 @@ def mark_changes(other: str, text: str) -> Markup:
 
 
 def _graphs(run: RunFolder) -> list[Markup]:
-    """Returns scene graphs as SVG, of captions with many relations and attributes and with different entities."""
+    """Returns the scene graphs (SVG) of captions with many relations and attributes and with different entities."""
     shown = run.evaluations[0].record["grid"]["captions"] if run.evaluations else []
     rest = [caption for caption in shown if caption["graph"].get("entities")]
     graphs: list[Markup] = []

@@ -64,7 +64,7 @@ def _fid_bars(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any
 
 
 def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns a tile for each metric of captions, with one row per evaluation except the untrained generator's."""
+    """Returns a tile for each metric that uses captions, with a row per evaluation; omits the untrained generator."""
     tiles = []
     for metric in ("caption_accuracy", "r_precision", "colour_swap", "clip_score"):
         rows = [(title(one.label), format_value(metric, found["value"]), one.kind, interval(found), found["n"])
@@ -76,7 +76,7 @@ def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]])
 
 
 def _by_metric(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
-    """Returns the value of each metric by the first scorer in the manifest; omits parts such as place."""
+    """Returns each metric's value by its first scorer; omits values of a part, such as attribute_accuracy.place."""
     found: dict[str, dict[str, Any]] = {}
     for figure in evaluation.record["figures"]:
         if not figure["part"]:

@@ -35,7 +35,7 @@ def facts(evaluations: Sequence[Evaluation]) -> list[str]:
     machine = record.get("machine") or {}
     passed = [verdict["passed"] for one in evaluations for verdict in one.record["expect"]]
     found = [f"{sum(passed)} of {len(passed)} expectations hold"] if passed else []
-    found += [f"{record['n']:,} captions of the {record['split']} split, {record['caption']} caption"]
+    found += [f"{record['n']:,} captions of the {record['split']} split (evaluate.caption: {record['caption']})"]
     found += [record["date"][:16].replace("T", " ")] if record.get("date") else []
     found += [f"commit {machine['commit']}"] if machine.get("commit") else []
     hardware = machine.get("gpu") or (f"{machine['cpu']}, {machine['cores']} cores" if machine.get("cores") else "")
@@ -109,9 +109,10 @@ def _subject(one: Evaluation, run: RunFolder) -> Rows:
 def _settings(record: dict[str, Any]) -> Rows:
     n = record["n"]
     return [
-        ("images", f"{n:,} of split {record['split']}, compared with {n:,} others of {record['reference'][:SHOWN]}"),
-        ("seed", f"{record['seed']}; noise by (seed, caption id)"),
-        ("caption", record["caption"]),
+        ("images", f"{n:,} of split {record['split']}"),
+        ("compared with", f"{n:,} other real images of {record['reference'][:SHOWN]}"),
+        ("seed", f"{record['seed']}; the noise depends on seed and caption id"),
+        ("selection of captions", record["caption"]),
         ("manifest", f"{record['manifest']['name']}, fingerprint {record['manifest']['fingerprint']}"),
     ]
 

@@ -43,12 +43,12 @@ def claims_table(judged: list[JudgedClaim]) -> "pd.DataFrame":
             lines.append(
                 {
                     "claim": number,
-                    "verdict": one.verdict,
+                    "verdict of claim": one.verdict,
                     "comparison": part.what,
                     "metric": part.figure,
                     "mean [interval]": spread(part.found, part.figure),
                     "p": "" if part.p is None else f"{part.p:.3f}",
-                    "part": part.verdict,
+                    "verdict": part.verdict,
                     "note": part.note,
                 }
             )

@@ -14,7 +14,7 @@ NO_ESTIMATE = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison that a claim consists of, with its estimate, p value and verdict."""
+    """One of the comparisons that a claim consists of, with its estimate, p value and verdict."""
 
     what: str  # "hspcgan − galip" or "hspcgan"
     figure: str
@@ -70,9 +70,9 @@ def _speed(claim: Faster, other: str, figure: str, config: StudyConfig, results:
     found = [results.share_to_reach(claim.row, other, seed, figure) for seed in config.seeds]
     shares = [share for share in found if share is not None]
     within, censored = sum(share <= claim.share for share in shares), sum(not isfinite(share) for share in shares)
-    note = f"within {claim.share:g} in {within} of {len(shares)} seeds"
+    note = f"share at most {claim.share:g} in {within} of {len(shares)} seeds"
     if censored:
-        note += f"; never reached in {censored}, which are not in the mean"
+        note += f"; score not reached in {censored} (not in the mean)"
     what = f"share of the images of {other} that {claim.row} needs"
     finite = statistics.estimate([share for share in shares if isfinite(share)], config.confidence)
     p = statistics.binomial_p(within, len(shares)) if shares else None

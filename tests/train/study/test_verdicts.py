@@ -91,7 +91,7 @@ def test_speed_is_the_first_evaluation_as_good_and_censored_if_there_is_none():
     claim = better(SCORE, kind="faster") | {"share": 0.65}
     (judged,) = judge(config(claim), results)
     assert judged.verdict == "undecided"  # 5 of 6: p = 7/64
-    assert judged.comparisons[0].note.startswith("within 0.65 in 5 of 6 seeds; never reached in 1")
+    assert judged.comparisons[0].note.startswith("share at most 0.65 in 5 of 6 seeds; score not reached in 1")
 
 
 def test_rows_fail_by_a_loss_that_is_not_finite_or_by_ending_no_better_than_untrained():
