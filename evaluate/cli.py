@@ -155,8 +155,8 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
 @click.argument("a", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("b", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--captions", type=click.IntRange(0), default=3, show_default=True,
-              help="Number of captions to show with the largest decrease from A to B, and with the largest "
-              "increase.")  # fmt: skip
+              help="Number of captions to list for the largest decreases of the score from A to B, and for the largest "
+              "increases.")  # fmt: skip
 def compare(a: Path, b: Path, captions: int) -> None:
     """Compare two results caption by caption.
 

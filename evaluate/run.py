@@ -84,7 +84,7 @@ def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_image
 
 
 def _real_figures(context: EvaluationContext) -> list[Figure]:
-    """Returns the metric values of real images; empty if scores are not stored, since computing them takes time."""
+    """Returns the metric values of real images; empty if scores are not stored, to avoid computing them each time."""
     return score(context, Drawings(context, Subject(REAL, REAL))).figures if context.keep_drawn else []
 
 
@@ -99,7 +99,7 @@ def add_real_images(results: Sequence[Result]) -> list[Result]:
 def _score(context: EvaluationContext, subject: Subject, real: list[Figure], keep_images: bool) -> Result:
     began = time.perf_counter()
     drawings = Drawings(context, subject)
-    log.info("%s: %d %s", subject.label, len(context.ids), "real images" if subject.kind == REAL else "images")
+    log.info("%s: %d images to score", subject.label, len(context.ids))
     _draw_all(drawings, context)
     drawn = time.perf_counter()
     log.info("%s: scoring with %s", subject.label, ", ".join(tower.label for tower in context.towers))

@@ -70,7 +70,11 @@ def start(device: str, received: Sequence[str] = ()) -> World:
             dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=timedelta(hours=6), store=store,
                                     rank=world.rank, world_size=world.size)  # fmt: skip
         except RuntimeError as error:
-            raise UserError(f"all processes have started, but cannot connect: {str(error).splitlines()[0]}") from error
+            raise UserError(
+                f"all processes have started, but cannot connect to each other ({str(error).splitlines()[0]}); open "
+                "the ports between their machines, or name the network interface in GLOO_SOCKET_IFNAME (with GPUs, "
+                "also in NCCL_SOCKET_IFNAME)"
+            ) from error
     return world
 
 

@@ -51,7 +51,7 @@ _count = click.option(
     type=click.IntRange(1, 10_000),
     default=1,
     show_default=True,
-    help="Images per caption, with consecutive seeds.",
+    help="Number of images per caption, with consecutive seeds.",
 )
 
 

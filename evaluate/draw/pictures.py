@@ -42,7 +42,9 @@ def tiles(canvas: np.ndarray, count: int, size: tuple[int, int], columns: int = 
     (height, width), columns = size, min(columns, count)
     needed = (-(-count // columns) * (height + GAP) + GAP, columns * (width + GAP) + GAP)
     if canvas.shape[0] < needed[0] or canvas.shape[1] < needed[1]:
-        raise UserError(f"a sheet of {canvas.shape[:2]} px is too small for {count} tiles of {size}; expected {needed}")
+        raise UserError(
+            f"a sheet of {canvas.shape[:2]} px is too small for {count} tiles of {size}; expected at least {needed}"
+        )
     tops = [GAP + i // columns * (height + GAP) for i in range(count)]
     lefts = [GAP + i % columns * (width + GAP) for i in range(count)]
     return np.stack([canvas[y : y + height, x : x + width] for y, x in zip(tops, lefts, strict=True)])

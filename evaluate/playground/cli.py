@@ -11,7 +11,9 @@ from hspcgan.model.common.printable import echo
 
 @click.command()
 @click.option(
-    "--checkpoint", metavar="RUN", help="Checkpoint to list first: a run, a checkpoint folder or a shipped name."
+    "--checkpoint",
+    metavar="RUN",
+    help="Checkpoint to list first: a run, a checkpoint folder or a shipped checkpoint's name.",
 )
 @click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
               help="Folder with more runs to list.")  # fmt: skip
@@ -21,7 +23,7 @@ from hspcgan.model.common.printable import echo
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
               help="Device to draw on.")  # fmt: skip
 @click.option("--load-test", "load_sec", type=click.IntRange(min=1), metavar="SECONDS",
-              help="Only run a load test with 20 clients; exit with 1 if a response is lost.")  # fmt: skip
+              help="Only run a load test with 20 clients for SECONDS; exit with 1 if a response is lost.")  # fmt: skip
 def playground(checkpoint: str | None, runs: Path, port: int, device: str, load_sec: int | None) -> None:
     """Serve a local page that parses and draws captions.
 

@@ -22,8 +22,8 @@ def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[st
     source = context.reference_file.path if context.reference_file else f"split {context.selection.reference_split}"
     return [
         f"{context.manifest.name}: scoring {', '.join(named)}",
-        f"images: {n} captions of split {config.split} ({config.caption} caption, seed {config.seed}), compared with "
-        f"{n} other real images of {source}, from {context.cache.path}",
+        f"images: {n} captions of split {config.split} (evaluate.caption: {config.caption}, seed {config.seed}), "
+        f"compared with {n} other real images of {source}, from {context.cache.path}",
         f"scorers: {', '.join(f'{tower.label} {tower.sha256[:8]}' for tower in context.towers)}",
         *published(config),
         *context.notes,
@@ -32,7 +32,7 @@ def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[st
 
 
 def published(config: EvaluateConfig) -> list[str]:
-    """Returns a list: one line with the published values in the manifest, or nothing if it has none."""
+    """Returns a list with one line, the published values in the manifest; empty if it has none."""
     figures = ", ".join(f"{name} {value:g}" for name, value in config.published.items())
     return [f"published: {figures} (from other scorers, so compare trends, not values)"] if figures else []
 
@@ -80,7 +80,7 @@ def progress_lines(results: Sequence[Result]) -> list[str]:
             covered = progress(start[name], value, floor[name])
             if covered is None:
                 lines.append(
-                    f"{name}: the untrained generator is not above the floor, so this scorer cannot measure progress"
+                    f"{name}: the untrained generator is no worse than the floor: this scorer cannot measure progress"
                 )
                 continue
             lines.append(

@@ -36,13 +36,13 @@ def figures(manifest: Manifest, bench: BenchConfig, config: ParseConfig) -> Iter
         kept = sum(path.stat().st_size for path in (made.run / FOLDER / "kept").rglob("*") if path.is_file())
     count, size = first["images"], made.raw["model"]["image_size"]
     total, repeated = (sum(one[stage] for stage in STAGES) for one in (first, again))
-    yield Figure("images", f"images of {size} px, with as many real images and as many in the reference", count)
+    yield Figure("images", f"generated images of {size} px, as many real images and as many reference images", count)
     yield Figure("memory_gb", "peak memory of the process in addition to the models", first["own_gb"], "GB", True)
     for stage in STAGES:
         yield Figure(f"{stage}_sec", f"{stage}: {1e3 * first[stage] / count:.1f} ms per image", first[stage], "s", True)
-    yield Figure("again_sec", "the same evaluation again, with everything kept", repeated, "s", True)
-    yield Figure("again_share", "… relative to the first", repeated / total, "×", True)
-    yield Figure("kept_gb", "kept on disk: generated images, features, scores", kept / 1e9, "GB", True)
+    yield Figure("again_sec", "the second evaluation, which reuses stored results", repeated, "s", True)
+    yield Figure("again_share", "the second evaluation, relative to the first", repeated / total, "×", True)
+    yield Figure("kept_gb", "size of the stored images, features and scores", kept / 1e9, "GB", True)
 
 
 def _world(manifest: Manifest, bench: BenchConfig, config: ParseConfig, folder: Path) -> Manifest:

@@ -71,7 +71,7 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
 def lock_notes(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
     """Returns a note for each subject with expectations if evaluate.lock, or the subject's sha256 there, is missing."""
     lock, judged = context.config.lock, _subjects_with_expectations(context, subjects)
-    add = "add it by the same command with --update"
+    add = "to add it, run the same command with --update"
     if lock is None:
         return [
             f"note: the expectations of {one.label} have no lock (evaluate.lock), so other weights, data or settings "

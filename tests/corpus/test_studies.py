@@ -70,7 +70,11 @@ def test_a_result_under_the_name_of_another_run_is_not_taken_for_it(study):
 
 @pytest.mark.parametrize(
     ("change", "flaw"),
-    [({}, "are repeated"), ({"seed": 7}, "do not belong to this study"), ({"row": "x"}, "do not belong to this study")],
+    [
+        ({}, "occurs more than once"),
+        ({"seed": 7}, "does not belong to this study"),
+        ({"row": "x"}, "does not belong to this study"),
+    ],
 )
 def test_results_of_a_page_that_are_repeated_or_of_no_run(study, change, flaw):
     result = json.loads((study.parent / "out" / "results" / "plain-seed0.json").read_text())

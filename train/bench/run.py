@@ -48,9 +48,8 @@ def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Fig
     run = build_run(manifest, world)
     yield from conditioning(run, bench, parser)
     galip, plain = build_both_trainers(manifest, world)
-    yield Figure(
-        "error", "largest difference of images and scores from plain GALIP", difference(galip, plain), "", True
-    )
+    what = "largest difference of images and scores from plain GALIP, relative to the largest value"
+    yield Figure("error", what, difference(galip, plain), "", True)
     seconds = steps(run, galip, plain, bench.rounds)
     of_plain = {name: seconds[name] / seconds["plain"] for name in ("galip", "hspcgan")}
     yield Figure("plain_sec", f"training step of plain GALIP, batch of {run.config.batch_size}", seconds["plain"], "s")
@@ -86,8 +85,8 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
     ours, loop = read(rows), make(rows)  # also warms up both
     error = (ours.sentence - loop.sentence).norm(dim=1) / loop.sentence.norm(dim=1)
     ours_sec, loop_sec = cost(read, bench.captions), cost(make, bench.compared)
-    yield Figure("loop_ms", "batch of captions, parsed and encoded in the loop", 1e3 * loop_sec, "ms")
-    yield Figure("cache_ms", "batch of captions, read from the cache", 1e3 * ours_sec, "ms")
+    yield Figure("loop_ms", "parsing and encoding a batch of captions in the loop", 1e3 * loop_sec, "ms")
+    yield Figure("cache_ms", "reading a batch of captions from the cache", 1e3 * ours_sec, "ms")
     yield Figure("condition", "speedup of the cache over the loop", loop_sec / ours_sec, "×")
     yield Figure(
         "stored",
@@ -162,7 +161,8 @@ def profile(run: Run, rounds: int) -> Iterator[Figure]:
             began = time.perf_counter()
     parts = clock.read()
     whole = time.perf_counter() - began
-    names = {"wait": "waiting for the next batch", "fake": "G, CLIP on its images", "D": "D step", "G": "G step"}
+    names = {"wait": "waiting for the next batch", "fake": "forward passes of G and of CLIP on its images"}
+    names |= {"D": "D step", "G": "G step"}
     for part, what in names.items():
         yield Figure(f"{part}_share", f"share of a step: {what}", 100 * parts.get(part, 0.0) / whole, "%", True)
     batch = run.batches.at(0).to(run.world.device)
@@ -173,13 +173,9 @@ def profile(run: Run, rounds: int) -> Iterator[Figure]:
     spent = {event.key: event.self_device_time_total or event.self_cpu_time_total for event in recorded.key_averages()}
     total = sum(spent.values())
     slowest = sorted(spent, key=lambda key: -spent[key])[:SLOWEST]
-    what = ", ".join(f"{key.removeprefix('aten::')} {100 * spent[key] / total:.0f}" for key in slowest)
-    yield Figure(
-        "slowest",
-        f"share of a step in its slowest parts: {what}",
-        sum(spent[k] for k in slowest) / total * 100,
-        "%",
-    )
+    what = ", ".join(f"{key.removeprefix('aten::')} {100 * spent[key] / total:.0f} %" for key in slowest)
+    share = 100 * sum(spent[key] for key in slowest) / total
+    yield Figure("slowest", f"share of a step in its slowest operations: {what}", share, "%")
 
 
 @torch.no_grad()
@@ -210,8 +206,8 @@ def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
         computed_sec.append(timed(run, partial(load, run.batches, number)))
         read_sec.append(timed(run, partial(load, stored, number)))
     computed, read = median(computed_sec[1:]), median(read_sec[1:])
-    yield Figure("images_ms", "batch loaded, CLIP features of its images computed", 1e3 * computed, "ms")
-    yield Figure("taps_ms", "batch loaded, CLIP features read from the cache", 1e3 * read, "ms")
+    yield Figure("images_ms", "loading a batch and computing CLIP features of its images", 1e3 * computed, "ms")
+    yield Figure("taps_ms", "loading a batch with CLIP features from the cache", 1e3 * read, "ms")
     yield Figure("taps_saved", "share of a step saved by reading features", 100 * (computed - read) / step_sec, "%")
 
 

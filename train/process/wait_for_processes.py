@@ -55,7 +55,7 @@ def _wait(missing: Callable[[], str]) -> None:
                 "reach MASTER_ADDR, or unset WORLD_SIZE"
             )
         if now - said >= SAID_EVERY_SEC:
-            log.info(f"waiting for {what} for {(now - began) / 60:.0f} min")
+            log.info(f"waiting for {what} ({(now - began) / 60:.0f} min so far)")
             said = now
         time.sleep(PAUSE_SEC)
 

@@ -120,7 +120,10 @@ def _row_manifest(manifest: Manifest, config: StudyConfig, row: str) -> Manifest
     train = loaded.section("train", TrainConfig)
     steps = train.steps
     if steps % config.evaluations:
-        raise UserError(f"{row} has {steps} steps, which is not a multiple of study.evaluations ({config.evaluations})")
+        raise UserError(
+            f"{row} has {steps} steps, which is not a multiple of study.evaluations ({config.evaluations}); change "
+            "study.evaluations, or train.steps in the manifest of the row"
+        )
     each = steps // config.evaluations
     # Results contain the batch size, which may be a default. The last checkpoint is scored, not the best, because
     # earlier checkpoints are not kept.

@@ -93,14 +93,16 @@ def require_protocol(study: Study, results: Sequence[dict[str, Any]]) -> None:
     for result in results:
         if result["protocol"] != study.hash:
             raise CheckFailedError(
-                f"{result['row']} seed {result['seed']} was made with protocol {result['protocol'][:12]}, not with "
-                f"{study.hash[:12]}; give the study another `run:` folder, or restore the protocol"
+                f"{result['row']} seed {result['seed']} was made with protocol {result['protocol'][:12]}, but the "
+                f"study has {study.hash[:12]}; give the study another `run:` folder, or restore the settings"
             )
     cells = [Cell(result["row"], result["seed"]) for result in results]
     for cell in cells:
         if cell not in study.cells or cells.count(cell) > 1:
-            flaw = "are repeated" if cell in study.cells else "do not belong to this study"
-            raise UserError(f"the results of {cell.row} seed {cell.seed} {flaw}; remove them from the file")
+            flaw = "occurs more than once; keep one of them in"
+            if cell not in study.cells:
+                flaw = "does not belong to this study; remove it from"
+            raise UserError(f"the result of {cell.row} seed {cell.seed} {flaw} the file of --results")
 
 
 def _has_result(study: Study, cell: Cell, retry: bool) -> bool:
@@ -221,7 +223,7 @@ def _validation(folder: Path) -> list[dict[str, Any]]:
 
 
 def _figures(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
-    """Returns the metrics of a run's evaluation, `kind` "checkpoint" or "untrained", by full name."""
+    """Returns the metrics of a run's evaluations of one kind ("checkpoint" or "untrained"), by full name."""
     from hspcgan.evaluate.results.record_file import read_record
 
     found: dict[str, dict[str, Any]] = {}

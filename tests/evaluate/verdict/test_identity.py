@@ -158,7 +158,7 @@ def test_expectations_without_a_lock_are_noted_by_label(locked, tmp_path):
     other.write_text(yaml.safe_dump(text))
     notes = [line for line in hspcgan("evaluate", other, "--dry-run").output.splitlines() if "note:" in line]
     assert [line.split(" have no lock")[0] for line in notes] == ["note: the expectations of first"]
-    assert notes[0].endswith("add it by the same command with --update")
+    assert notes[0].endswith("to add it, run the same command with --update")
     assert "note:" not in hspcgan("evaluate", locked, "--dry-run").output
 
 
