@@ -72,7 +72,7 @@ class EvaluationContext:
 
     @property
     def kept(self) -> Path:
-        """The folder that stores generated batches, features and scores; it is the same for every `subfolder`."""
+        """The folder of stored images, features and scores; it does not depend on `subfolder`."""
         return self.manifest.run / FOLDER / "kept"
 
     @cached_property
@@ -103,7 +103,7 @@ class EvaluationContext:
         return self.cache.captions_at(self.selection.caption_rows[:count]).to_pylist()
 
     def reference_features(self, scorer: Scorer) -> np.ndarray:
-        """Returns features float32 [N, d] of the real reference images. UserError if the reference file has none."""
+        """Returns features float32 [N, d] of the real reference images. UserError if a reference file lacks them."""
         if self.reference_file is not None:
             return self.reference_file.features_of(scorer)
         return self.features.of(RealImages(self.cache, self.selection.reference_rows), scorer, "reference:")

@@ -63,7 +63,7 @@ def prune(run: Run) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a folder, or a link to one without the linked folder; leaves a file alone."""
+    """Removes a folder; of a link to a folder, removes only the link; does nothing for a file."""
     if folder.is_symlink():
         folder.unlink()
     elif folder.is_dir():
@@ -232,7 +232,7 @@ def _complete(root: Path) -> list[Path]:
 
 
 def _all(root: Path) -> list[Path]:
-    """Returns all checkpoint folders in `root`, also incomplete ones, sorted by step; other folders are ignored."""
+    """Returns all checkpoint folders in `root`, including incomplete ones, sorted by step; ignores other folders."""
     return sorted((path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal()), key=_step)
 
 

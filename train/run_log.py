@@ -156,7 +156,7 @@ class _SampleGrid:
 
 
 def _start_wandb(run: Run, project: str) -> None:
-    """Sends everything written to TensorBoard to Weights & Biases, too.
+    """Also sends everything that is written to TensorBoard to Weights & Biases.
 
     The id of the W&B run is a hash of the run folder's path, so that a resumed run continues it.
     """
@@ -168,7 +168,7 @@ def _start_wandb(run: Run, project: str) -> None:
 
 
 def _require_folders(run: Path) -> None:
-    """Raises UserError if another object has the name of a folder that the run will write to."""
+    """Raises UserError if a file has the name of a folder that the run will write to."""
     for name in ("checkpoints", "evaluation", "grids", "tensorboard"):
         if os.path.lexists(run / name) and not (run / name).is_dir():
             raise UserError(f"{run / name} is not a folder; remove it")

@@ -210,7 +210,7 @@ def _word_swaps(config: TrainConfig, cache: Cache, clip: FrozenClip) -> WordSwap
 
 
 def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_config: ModelConfig) -> None:
-    """Raises UserError if text settings, image size or CLIP input of the cache differ from the manifest."""
+    """Raises UserError if text settings, image size or CLIP input of the cache are not those of the manifest."""
     if model_config.prompts != "fc":
         cache.require_texts(manifest.texts, manifest.name)
     if model_config.reads_tokens:

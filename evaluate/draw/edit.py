@@ -26,7 +26,10 @@ class Edits:
     out: Path
 
     def texts(self) -> list[str]:
-        """Returns the caption and its variants. UserError if there are no replacements, or the caption lacks one."""
+        """Returns the caption and its variants.
+
+        UserError if there are no replacements, or if the caption does not contain the words to replace.
+        """
         if not self.replacements:
             raise UsageError("nothing is replaced; give --replace OLD NEW, such as --replace white yellow")
         return [self.text, *(replace_words(self.text, old, new) for old, new in self.replacements)]

@@ -31,7 +31,7 @@ def clean_texts(texts: Sequence[str]) -> list[str]:
 def conditions_from_texts(
     texts: Sequence[str], clip: FrozenClip, templates: Mapping[str, str], parser: Parser | None, n_entities: int = 6
 ) -> Condition:
-    """Returns a condition per clean caption: concepts from `parser`, phrases from templates, features from `clip`.
+    """Returns a condition per cleaned caption: concepts from `parser`, phrases from templates, features from `clip`.
 
     Without a parser, captions have no concepts. Captions beyond CLIP's context length are truncated;
     `mismatch_warnings` reports them. UserError if CLIP returns features that are not finite.

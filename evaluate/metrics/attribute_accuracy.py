@@ -139,7 +139,7 @@ def _choices(inputs: MetricInput) -> list[Choice]:
 
 
 def _share_correct(kind: str, found: Sequence[Choice]) -> Measurement | None:
-    """Returns the share of correct choices of one kind (per caption in `rows`); None if there are no choices."""
+    """Returns the share of correct choices of one kind, and per caption in `rows`; None if there are no choices."""
     if not found:
         return None
     by_row: dict[int, list[bool]] = {}

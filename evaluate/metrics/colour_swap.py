@@ -1,4 +1,4 @@
-"""Tests the colours of images: an image must score higher with its caption than if one colour in it is swapped."""
+"""Tests the colours of images: an image must be closer to its caption than to the caption with one colour swapped."""
 
 from __future__ import annotations
 

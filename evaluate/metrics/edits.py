@@ -72,5 +72,5 @@ def _cosine_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _no_rows(measured: Measurement) -> Measurement:
-    """Returns a copy without `rows`, which must be numbers of captions; here they are numbers of edits."""
+    """Returns a copy without `rows`, which maps caption rows to values; here, values belong to edits."""
     return Measurement(measured.value, measured.n, measured.se, measured.low, measured.high, measured.part)

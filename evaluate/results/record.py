@@ -83,7 +83,7 @@ def as_text(data: dict[str, Any]) -> str:
 
 
 def warnings(context: EvaluationContext) -> list[str]:
-    """Returns a warning for each scorer whose covariances are singular: it has at least as many features as images."""
+    """Returns a warning for each scorer with at least as many features as images: its covariances are singular."""
     n = len(context.ids)
     if "fid" not in context.config.metrics:
         return []
@@ -97,7 +97,7 @@ def warnings(context: EvaluationContext) -> list[str]:
 
 
 def picture(context: EvaluationContext, subject: Subject, images: Images) -> bytes:
-    """Returns a PNG: rows of real images above the first generated images, resized to the size of the real images."""
+    """Returns a PNG of the first images, each below the real image of its caption and resized to its size."""
     count = min(context.config.shown, len(images))
     drawn = first(images, count)
     if subject.kind == REAL:

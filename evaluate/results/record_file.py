@@ -71,7 +71,7 @@ class FigurePart(Part):
 
 
 class BoundPart(Part):
-    """The part of an expectation's bound that the report reads; the verdict contains the resulting range."""
+    """The part of an expectation's bound that the report reads: the required N, if there is one."""
 
     n: int | None = Field(None, ge=1)
 
@@ -146,7 +146,7 @@ class GraphPart(Part):
 
 
 class CaptionPart(Part):
-    """A caption in the grid."""
+    """The caption of an image in LABEL.png, with its concepts and scene graph."""
 
     id: str
     text: str

@@ -62,7 +62,7 @@ def stacks(images: Images, size: int) -> Iterator[np.ndarray]:
 
 
 def pick(images: Images, rows: Sequence[int]) -> np.ndarray:
-    """Returns the images with the numbers `rows`, uint8 [len(rows), H, W, 3]."""
+    """Returns the images with the indices `rows`, uint8 [len(rows), H, W, 3]."""
     needed = {index: images.batch(index) for index in sorted({row // BATCH for row in rows})}
     return np.stack([needed[row // BATCH][row % BATCH] for row in rows])
 
@@ -129,7 +129,7 @@ class DrawnImages:
         return found
 
     def missing(self, first: int = 0, step: int = 1) -> list[int]:
-        """Returns the numbers of batches without a file, among the batches `first`, `first + step`, …"""
+        """Returns the indices of batches without a file, among the batches `first`, `first + step`, …"""
         return [index for index in range(first, batch_count(self), step) if not self._path(index).is_file()]
 
     def _path(self, index: int) -> Path:

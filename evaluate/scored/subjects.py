@@ -95,7 +95,7 @@ def select_subjects(
 
 
 def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: FrozenClip) -> Generator:
-    """Opens the subject's generator. UserError if CLIP, parser, templates or image size differ from the cache."""
+    """Opens the subject's generator. UserError if CLIP, parser, templates or image size are not those of the cache."""
     if subject.kind == CHECKPOINT and subject.path is not None:
         loaded = open_checkpoint(subject.path, clip)
         generator, texts = loaded.generator, loaded.card.get("extra", {}).get("texts") or {}

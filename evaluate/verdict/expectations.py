@@ -14,7 +14,7 @@ from hspcgan.model.common.errors import ManifestError
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of one expectation; it fails with `got` None if no value with its name was measured."""
+    """The result of one expectation. If no value with its name was measured, it fails, with `got` None."""
 
     name: str
     got: float | None

@@ -19,7 +19,7 @@ RUN_PARTS, STUDY_PARTS = (LOCK, "grids", "checkpoints"), ("manifests", "runs", "
 
 
 def refuse_foreign_manifest(folder: Path, parts: Sequence[str]) -> None:
-    """Raises UserError if the manifest.yaml in a folder is the user's: if none of `parts` is next to it."""
+    """Raises UserError if a folder has a manifest.yaml from no run or study: none of `parts` is next to it."""
     path = folder / "manifest.yaml"
     if os.path.lexists(path) and not any(os.path.lexists(folder / part) for part in parts):
         raise UserError(

@@ -133,7 +133,7 @@ class Results:
         return reached[0] / images if reached else float("inf")
 
     def failed_to_learn(self, row: str, seed: int, figures: Sequence[str]) -> bool | None:
-        """Returns whether a run diverged, or no metric is better than the interval of the untrained generator.
+        """Returns whether a run diverged, or no metric is better than all values in the untrained generator's interval.
 
         None if the run failed or a metric is missing.
         """
