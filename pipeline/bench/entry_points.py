@@ -8,7 +8,7 @@ from hspcgan.model.common.errors import UserError
 
 
 def load_bench(name: str) -> Callable[..., Any]:
-    """Returns the benchmark function `name` of the group hspcgan.benches. UserError if the package lacks it."""
+    """Returns the benchmark function `name` of the group hspcgan.benches. Raises UserError if it is missing."""
     found = list(entry_points(group="hspcgan.benches", name=name))
     if not found:
         raise UserError(f"the installed package lacks the benchmark {name!r}; reinstall it: pip install -e .")

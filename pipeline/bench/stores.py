@@ -26,11 +26,11 @@ def stores(bench: BenchConfig) -> Iterator[Figure]:
         seconds = median(_timed(images, rows) for _ in range(ROUNDS))
         shown = describe_store({"store": store} if store else {})
         yield Figure(f"{name}_kb", f"{shown}: an image of {SIZE} px ({what})", size / len(pixels) / 1e3, "KB", True)
-        yield Figure(f"{name}_ms", f"{shown}: a batch of {BATCH} of them as pixels", 1e3 * seconds, "ms", True)
+        yield Figure(f"{name}_ms", f"{shown}: reading a batch of {BATCH} images as pixels", 1e3 * seconds, "ms", True)
 
 
 def _kept(pixels: np.ndarray, store: dict) -> tuple[np.ndarray | EncodedImages, int]:
-    """Encodes images as a cache with this store does; returns an array of them and their stored size in bytes."""
+    """Encodes images for an image store; returns them as an array (decoded on access), and their size in bytes."""
     if not store:
         return pixels, pixels.nbytes
     arrays = packed([encode_image(one, store) for one in pixels])

@@ -101,7 +101,7 @@ def build_cache(
 
 
 def _replay_concepts(recorded: Rows, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Replaces the parser: returns the concepts recorded for each caption without the number at its end."""
+    """Replaces the parser: removes the number at the end of each caption, and looks up the recorded concepts."""
     rows = []
     for text in texts:
         base, _, number = text.rpartition(" ")

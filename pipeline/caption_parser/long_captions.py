@@ -109,7 +109,7 @@ class _Splicer:
         return (counts[opener] + 2 * self.openers[opener] / whole) / (counts.total() + 2)
 
     def _described(self, first: Tree, is_far: bool) -> Tree:
-        """Adds a phrase from a caption with the same noun to the last noun, or with `is_far` to the subject."""
+        """Adds to the last noun (to the subject if `is_far`) a phrase that follows the same noun in another caption."""
         subject, last = _subject(first), len(first) - 1
         if subject in (-1, last) or first[last].pos not in NOMINAL or first[last].label not in ("pobj", "dobj", "conj"):
             return ()

@@ -26,7 +26,7 @@ log = logging.getLogger("hspcgan.pipeline")
 @dataclass(frozen=True)
 class Round:
     """
-    Settings of a round, which finds trees and trains on them.
+    Settings of a training round, which finds trees and trains on them.
 
     `moves`: maximum number of attachments in which a tree differs from a parse. `worth`: minimum SPICE F1 of the trees
     that are used; below 0.6, gold graph and caption usually describe different things. `rate`: learning rate of the
@@ -64,9 +64,9 @@ def learn(csv: Path, out: Path) -> None:
     pipelines = [load_spacy(name)]
     for number, how in enumerate(ROUNDS, start=1):
         found = best_trees(pipelines[::-1], rows, how.moves)
-        exact = [lesson.doc for lesson in found if lesson.exact]
+        exact = [scored.doc for scored in found if scored.exact]
         log.info(f"  round {number}: {len(exact)} of {len(rows)} captions have a tree that gives the gold graph")
-        docs = [lesson.doc for lesson in found if lesson.score >= how.worth]
+        docs = [scored.doc for scored in found if scored.score >= how.worth]
         docs += [doc_of(tree, exact[0]) for tree in splices([tree_of(doc) for doc in exact], how.splices, SEED)]
         docs += toy_birds(pipelines[0], how.toys)
         pipelines.append(train_pipeline(load_spacy(name), docs, how))

@@ -41,7 +41,7 @@ class ScoredTree:
 
 
 def best_trees(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> list[ScoredTree]:
-    """Returns the best lesson for each caption, in order; captions in which a rule merged words are omitted.
+    """Returns the best tree for each caption, in order; captions in which a rule merged words are omitted.
 
     Args:
         pipelines: spaCy pipelines in order; each parses only captions for which no previous pipeline gave exact tuples.
@@ -54,8 +54,8 @@ def best_trees(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> lis
         docs = repaired_docs(nlp, [rows[n][0] for n in left])
         for n, doc in tqdm(zip(left, docs, strict=True), "trees", len(left), disable=None):
             if len(doc) == len(nlp.make_doc(doc.text)):
-                lesson = improve_tree(doc, WORDS.graph(rows[n][1]), moves)
-                best[n] = max(best.get(n, lesson), lesson, key=_rank)
+                scored = improve_tree(doc, WORDS.graph(rows[n][1]), moves)
+                best[n] = max(best.get(n, scored), scored, key=_rank)
     return [best[n] for n in sorted(best)]
 
 
@@ -77,8 +77,8 @@ def improve_tree(doc: Doc, gold: Graph, moves: int) -> ScoredTree:
     return best
 
 
-def _rank(lesson: ScoredTree) -> tuple[float, bool]:
-    return lesson.score, lesson.exact
+def _rank(scored: ScoredTree) -> tuple[float, bool]:
+    return scored.score, scored.exact
 
 
 def score_tree(doc: Doc, gold: Graph) -> ScoredTree:
@@ -118,7 +118,10 @@ def variants(doc: Doc) -> Iterator[Move]:
 
 
 def _can_head(word: Token, phrase: Token) -> bool:
-    """Whether a phrase may attach to a word: any phrase to a noun, some to a verb, a conjunct to its part of speech."""
+    """Whether a phrase may attach to a word.
+
+    Any phrase may attach to a noun, some phrases to a verb, and a conjunct also to a word with the same part of speech.
+    """
     if word.pos_ in NOMINAL:
         return word.dep_ not in ("compound", "nmod")
     is_predicate = word.pos_ in ("VERB", "AUX") and word.dep_ not in ("aux", "auxpass", "amod")

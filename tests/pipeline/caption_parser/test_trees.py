@@ -65,7 +65,7 @@ def test_moves_change_one_attachment_and_the_source_none(plain):
 def test_later_pipelines_read_what_earlier_ones_did_not(plain):
     rows = [("a cup on a saucer", [["cup", "on", "saucer"]]), ("a cup on a saucer", [["cup", "under", "saucer"]])]
     found = best_trees([plain, plain], rows, moves=0)
-    assert [lesson.exact for lesson in found] == [True, False]
+    assert [scored.exact for scored in found] == [True, False]
 
 
 def test_the_longest_captions_and_their_repetitions_are_held_back(monkeypatch):
