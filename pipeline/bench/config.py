@@ -25,7 +25,8 @@ class BenchConfig(BaseModel):
     compared: int = Field(
         ge=1,
         le=100_000_000,
-        description="Number of captions that the naive baseline processes; scale: captions of the small dataset.",
+        description="Number of captions that the naive baseline processes; scale: number of captions in the small "
+        "dataset.",
     )
     processes: int = Field(
         1, ge=1, le=1_024, description="graphs: number of processes in the multi-process measurement."

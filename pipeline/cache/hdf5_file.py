@@ -1,4 +1,4 @@
-"""Maps datasets of a cache's HDF5 files into memory; creates HDF5 files such that a full disk raises OSError."""
+"""Maps datasets of a cache's HDF5 files into memory; writes HDF5 files, with an OSError if the disk is full."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
         with h5py.File(path, "r", locking=False) as file:  # not every file system has locks, and readers need none
             found = file[dataset]
             if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu" or found.shape is None:
-                raise TypeError("it is not a dataset of numbers")
+                raise TypeError("not a dataset of numbers")
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # for links and types too
         raise unreadable_error(path, error, f"{dataset} cannot be read") from error

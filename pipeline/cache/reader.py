@@ -112,7 +112,7 @@ class Cache(Tables):
 
     @cached_property
     def taps(self) -> np.ndarray:
-        """CLIP's patch features of V views per image after T blocks, float16 [S, V, T, D, g, g] (`require_taps`)."""
+        """CLIP's patch features of V views per image after T blocks, float16 [S, V, T, D, g, g]; see `require_taps`."""
         return self._map(schema.TAPS_FILE, "taps")
 
     @cached_property
@@ -218,7 +218,7 @@ class Cache(Tables):
         return self.info["stages"]["encode"].get("tokens", True)
 
     def require_tokens(self, reader: str) -> None:
-        """Raises UserError if the cache has no token features; `reader` names what needs them."""
+        """Raises UserError if the cache has no token features; `reader`: what needs them, for the message."""
         if not self.has_tokens:
             raise UserError(
                 f"{self.path} has no token features (encode.tokens: false), but {reader} needs them; set "

@@ -173,5 +173,5 @@ def _manual_download_hint(name: str) -> str:
 
         one = published(name)
     except ImportError:
-        return "; when the clip package can be imported, its URL is in clip.clip._MODELS"
+        return "; the URL of the file is in clip.clip._MODELS of the clip package"
     return f"; without a network, put this file there: {one.url} (sha256 {one.sha256})"

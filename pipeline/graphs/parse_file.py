@@ -63,7 +63,7 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     already open (/dev/stdout), if its folder cannot be written, or if a model is missing.
     """
     if "-" in (str(source), str(target)):
-        raise UserError("- is not a file; IN may be /dev/stdin, and OUT must be the name of a regular file")
+        raise UserError("IN and OUT cannot be -; IN may be /dev/stdin, and OUT must be the name of a regular file")
     if _is_open_file(target):
         raise UserError(f"{target} is already open and would be replaced; give another file for OUT")
     target = resolve_links(target)
@@ -84,7 +84,9 @@ def _require_uncompressed(source: Path) -> None:
     if source.is_file():  # a pipe can be read only once
         with open(source, "rb") as file:
             if file.read(2) == b"\x1f\x8b":
-                raise UserError(f"{source} is compressed with gzip; unpack it with gunzip, or give <(zcat {source})")
+                raise UserError(
+                    f"{source} is compressed with gzip; unpack it with gunzip, or give IN as <(zcat {source})"
+                )
 
 
 def _require_captions(source: Path, outcome: Outcome) -> None:
@@ -149,7 +151,7 @@ def _parser(config: ParseConfig) -> Parser:
 
 
 def _mapper(config: ParseConfig) -> executors.Mapper:
-    """Returns the function that maps a batch of captions to these captions and the tuples of each unique caption."""
+    """Returns a function from a batch of captions to (the same captions, {unique caption: its tuples})."""
     parser = _parser(config)
 
     def graphs(captions: list[str]) -> tuple[list[str], dict[str, list[list[str]]]]:

@@ -1,4 +1,4 @@
-"""Resolves MANIFEST, CACHE and RUN arguments to manifests and folders; errors state what a wrong argument is."""
+"""Resolves MANIFEST, CACHE and RUN arguments to manifests and folders; errors state the kind of a wrong argument."""
 
 import logging
 import os

@@ -46,7 +46,7 @@ def copy_shipped(name: str, target: Path, force: bool = False) -> None:
 
 
 def schema_line(manifest: Path) -> str:
-    """Returns the comment in a manifest at this path that contains the path of the JSON Schema for editors."""
+    """Returns the comment line by which editors find the JSON Schema, for a manifest at this path."""
     schema = shipped_folder() / SCHEMA
     inside = manifest.resolve().is_relative_to(shipped_folder().resolve())
     place = os.path.relpath(schema.resolve(), manifest.resolve().parent) if inside else schema.resolve()

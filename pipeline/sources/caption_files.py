@@ -41,7 +41,7 @@ def _in_text(text: bytes, lines: bool) -> tuple[object, ...]:
 
 
 def _in_json(content: bytes, name: str) -> tuple[object, ...]:
-    """Returns the captions in a JSON object: `captions`, a list or a string, or `caption` if it is absent."""
+    """Returns the captions in a JSON object: in `captions`, or in `caption` if there is no `captions`."""
     try:
         found: Any = json.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:

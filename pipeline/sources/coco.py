@@ -105,7 +105,7 @@ class CocoSource:
 
 
 def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple[list[Entry], list[Entry]]:
-    """Returns two lists for an annotation file: entries of images, by key, and entries of captions without an image."""
+    """Returns the entries of the images in an annotation file, sorted by key, and of captions without an image."""
     content = _load(annotations)
     _require_unique_ids(annotations, content["images"])
     captions: dict[Any, list[object]] = {image["id"]: [] for image in content["images"]}

@@ -116,7 +116,7 @@ class TableSource:
         return [self.image_column, *self.caption_columns, *split]
 
     def _relative_path(self, value: Any) -> str:
-        """Returns the normalised path of an image, relative to `images`; raises UserError for a path outside."""
+        """Returns the normalised path of an image, relative to `images`; raises UserError for other paths."""
         text = _decode(value)
         if not isinstance(text, str) or not text or "\0" in text:
             raise UserError(f"{self.image_column} is not the path of an image: {short_repr(text)}")

@@ -74,12 +74,12 @@ class EncodeConfig(ClipChoice):
 
 @dataclass(frozen=True)
 class Encoded:
-    """Float16 features of texts, in order: sentence features [n, d], and token features [Σ, d] of the captions."""
+    """Float16 features of texts, in order: sentence features [n, d], and token features [ΣT, d] of the captions."""
 
     n_tokens: np.ndarray  # [n] int32, including begin and end of text
     truncated: np.ndarray  # [n] bool
     sentence: np.ndarray  # [n, d] float16
-    tokens: np.ndarray  # [Σ, d] float16; [0, d] if encode.tokens is false
+    tokens: np.ndarray  # [ΣT, d] float16; [0, d] if encode.tokens is false
     offsets: np.ndarray  # [n + 1] int64; a prompt has no rows
 
 

@@ -61,7 +61,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _without_metadata(data: bytes) -> bytes:
-    """Returns a PNG with the chunks PNG_PIXELS only; other files, and what follows a broken chunk, unchanged."""
+    """Removes the chunks of a PNG not in PNG_PIXELS; keeps other files, and the bytes after a broken chunk."""
     if not data.startswith(PNG_SIGNATURE):
         return data
     at, kept = len(PNG_SIGNATURE), [PNG_SIGNATURE]

@@ -24,7 +24,7 @@ MOST_TABLES = 32  # shards whose results stay in memory for later shards with eq
 
 
 class _Plan:
-    """Assigns each unique caption to the first shard that contains it, which parses it; needs 4 bytes per caption."""
+    """Assigns each unique caption to the first shard that contains it, to be parsed there; 4 bytes per caption."""
 
     def __init__(self, partial: PartialCache) -> None:
         self.starts, self.first = partial.first_captions()
@@ -38,7 +38,7 @@ class _Plan:
         return np.flatnonzero(self.first_occurrences(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
 
     def part(self, shard: int) -> "_Part":
-        """Returns the captions that a shard parses, and where the results for its other captions are."""
+        """Returns the rows that a shard parses, and the shard and row that have the result for each of its captions."""
         home = self.first_occurrences(shard)
         shards = np.searchsorted(self.starts, home, side="right") - 1
         return _Part(
@@ -65,7 +65,7 @@ def concept_row(concepts: Concepts) -> dict[str, Any]:
 
 
 def _parse_texts(parser: Parser, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """The mapper of the stage: converts captions to rows of schema.CONCEPTS without ids, and counts (see `notes`)."""
+    """The mapper of the stage: returns a row of schema.CONCEPTS without id per caption, and counts for `notes`."""
     notes: Counter[str] = Counter()
     rows = []
     for concepts in parser.parse(texts):
@@ -86,7 +86,7 @@ def make_mapper(config: ParseConfig) -> functools.partial:
 
 @dataclass(frozen=True)
 class _Part:
-    """The captions that a shard parses, and the place of the result for each caption that another shard has parsed."""
+    """The rows that a shard parses, and the shard and row that have the result for each of its captions."""
 
     index: int
     rows_to_parse: np.ndarray  # [n] int64, rows of this shard to parse
@@ -162,7 +162,7 @@ def versions(config: ParseConfig) -> dict[str, str]:
 
 
 def notes(partial: PartialCache) -> dict[str, int]:
-    """Returns counts over unique captions: edges by rules and by sng_parser (see `add_graph`), noun-chunk fallbacks."""
+    """Returns the sums of `Concepts.notes` over unique captions, and the number of noun-chunk fallbacks."""
     total: Counter[str] = Counter()
     for stats in partial.stats("parse"):
         total.update(stats["notes"])

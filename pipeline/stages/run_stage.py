@@ -58,7 +58,7 @@ class Stage:
 
 
 class Seconds(NamedTuple):
-    """How long one shard took."""
+    """Durations of the steps of one shard."""
 
     read: float
     map: float

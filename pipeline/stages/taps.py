@@ -46,7 +46,7 @@ class TapsConfig(BaseModel):
         description="Views of each image: whole, top-left, top-right, bottom-left, bottom-right (crops of 7/8 of each "
         "side), each also mirrored as NAME-flipped. If empty, no features are stored.",
     )
-    blocks: tuple[int, ...] = Field((1, 4, 8), description="CLIP blocks, numbered for 12 layers, like model.taps.")
+    blocks: tuple[int, ...] = Field((1, 4, 8), description="CLIP blocks, from 0 to 11, as in model.taps.")
 
     @field_validator("views")
     @classmethod
@@ -163,7 +163,7 @@ def _opened(path: Path) -> Cache:
 
 
 def describe(config: TapsConfig, encode: EncodeConfig) -> dict[str, Any]:
-    """Returns the `taps` object of cache.json: clip_sha256, views, 0-based blocks of the CLIP; errors as in `stage`."""
+    """Returns the `taps` object of cache.json: clip_sha256, views, 0-based blocks. Raises UserError like `stage`."""
     clip = cached_clip(weights_path(encode.clip), encode.allow_unverified, device_of(encode))
     try:
         blocks = _scaled(config.blocks, clip)
@@ -195,7 +195,7 @@ def warn_other_blocks(config: TapsConfig, encode: EncodeConfig, model: Mapping[s
 
 
 def _scaled(blocks: Any, clip: "FrozenClip") -> list[int]:
-    """Converts block numbers for 12 layers to 0-based blocks of this CLIP; raises UserError for invalid numbers."""
+    """Scales block numbers of a 12-layer CLIP to this CLIP; raises UserError for invalid numbers."""
     from hspcgan.model.config import ModelConfig
 
     return ModelConfig.model_validate({"taps": blocks}).tap_blocks(clip.layers)

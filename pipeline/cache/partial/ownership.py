@@ -44,7 +44,7 @@ def require_writable_target(target: Path) -> None:
 
 
 def require_known_names(folder: Path, known: Collection[str], is_ours: Callable[[Path], bool]) -> None:
-    """Raises UserError if a local or remote folder has names that are not in `known`, or if `is_ours` rejects it."""
+    """Raises UserError if a local or remote folder contains a name not in `known`, or if `is_ours` is false for it."""
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def frame(table: pa.Table) -> "pd.DataFrame":
-    """Converts a table to a data frame; the row order stays, so caption row i has the features `cache.sentence[i]`.
+    """Converts a table to a data frame; keeps the row order: caption row i has the features `cache.sentence[i]`.
 
     Lists become Python lists and structs become dicts; integers stay integers.
     """
