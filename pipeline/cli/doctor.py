@@ -173,5 +173,5 @@ def _manual_download_hint(name: str) -> str:
 
         one = published(name)
     except ImportError:
-        return "; the URL of the file is in clip.clip._MODELS of the clip package"
+        return "; when the clip package can be imported, `hspcgan doctor` also shows the URL of this file"
     return f"; without a network, put this file there: {one.url} (sha256 {one.sha256})"
