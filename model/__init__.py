@@ -1,4 +1,4 @@
-"""The networks (frozen CLIP, prompts, adaptor, generator, discriminator, head) and their checkpoints."""
+"""The networks (frozen CLIP, prompts, adapter, generator, discriminator, head) and their checkpoints."""
 
 from typing import TYPE_CHECKING
 

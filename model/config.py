@@ -72,10 +72,10 @@ class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         64, ge=1, le=8_192, description="Channels of the latent code that is computed from the noise."
     )
     middle_width: int = Field(
-        32, ge=1, le=8_192, description="Channels between the two convolutions of an adaptor block."
+        32, ge=1, le=8_192, description="Channels between the two convolutions of an adapter block."
     )
     adapter_blocks: int = Field(
-        4, ge=0, le=64, description="Number of adaptor blocks between the latent code and the bridge features."
+        4, ge=0, le=64, description="Number of adapter blocks between the latent code and the bridge features."
     )
     clip_weight: float = Field(0.1, description="Weight of CLIP's output when it is added to the bridge features.")
     clip_input: Literal["exact", "galip"] = Field(

@@ -127,7 +127,7 @@ class TrainConfig(BaseModel):
     )
     compile: Literal[False, "inductor", "aot_eager"] = Field(
         False,
-        description="Compile the generator, including CLIP in its adaptor, with this backend of torch.compile: "
+        description="Compile the generator, including CLIP in its adapter, with this backend of torch.compile: "
         "inductor generates fused kernels; aot_eager needs no compiler and is for tests.",
     )
 

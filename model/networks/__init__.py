@@ -1,1 +1,1 @@
-"""The trainable networks: prompts, adaptor, generator, discriminator and head."""
+"""The trainable networks: prompts, adapter, generator, discriminator and head."""

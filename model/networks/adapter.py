@@ -1,4 +1,4 @@
-"""The adaptor (§3.1.4): passes bridge features through the frozen CLIP, with gated prompts in CLIP's blocks.
+"""The adapter (§3.1.4): passes bridge features through the frozen CLIP, with gated prompts in CLIP's blocks.
 
 Legend: B batch, d text width, D image-tower width, g grid, P prompts.
 """
@@ -40,7 +40,7 @@ class PromptGate(nn.Module):
 class Adapter(nn.Module):
     """Computes bridge features, passes them through the prompted CLIP, and returns generator features.
 
-    The CLIP is not a submodule: it moves to other devices with the adaptor, but is neither in the adaptor's parameters
+    The CLIP is not a submodule: it moves to other devices with the adapter, but is neither in the adapter's parameters
     nor in its state dict. With `clip=None` the module has all its parameters but cannot run.
     """
 
@@ -72,7 +72,7 @@ class Adapter(nn.Module):
 
     @property
     def clip(self) -> FrozenClip:
-        """The frozen CLIP; raises RuntimeError if the adaptor was built without a CLIP."""
+        """The frozen CLIP; raises RuntimeError if the adapter was built without a CLIP."""
         clip = self._clip[0]
         if clip is None:
             raise RuntimeError("this generator was built without a CLIP; build it with a FrozenClip to run it")

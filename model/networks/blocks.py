@@ -1,4 +1,4 @@
-"""Residual blocks of the adaptor and the generator, modulated by the condition, as in GALIP and DF-GAN.
+"""Residual blocks of the adapter and the generator, modulated by the condition, as in GALIP and DF-GAN.
 
 Legend: B batch, C channels, c condition width.
 """

@@ -52,7 +52,7 @@ class Fuse(nn.Module):
 
 
 class FBlock(nn.Module):
-    """Residual block of the adaptor; its resolution is that of CLIP's grid."""
+    """Residual block of the adapter; its resolution is that of CLIP's grid."""
 
     def __init__(self, condition: int, channels: int, middle: int):
         super().__init__()
@@ -120,7 +120,7 @@ class ImageTower(nn.Module):
 
 
 class Mapping(nn.Module):
-    """The adaptor: computes bridge features, passes them through the prompted CLIP, returns generator features."""
+    """The adapter: computes bridge features, passes them through the prompted CLIP, returns generator features."""
 
     def __init__(self, condition: int, code: int, middle: int, out: int, visual: Any):
         super().__init__()
