@@ -1,7 +1,7 @@
 """Parts that all dataset layouts share: entries, listed without reading images, and items, read one by one."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -76,8 +76,14 @@ def require_unique_keys(entries: Sequence[Entry], fix: str = "rename or remove a
     twice = [key for key, count in counts.items() if count > 1]
     if not twice:
         return
-    shown = "; ".join(f"{key}: {', '.join(e.where for e in entries if e.key == key)}" for key in twice[:5])
+    shown = "; ".join(f"{key}: {_first(e.where for e in entries if e.key == key)}" for key in twice[:5])
     raise UserError(f"{len(twice)} key(s) are used by several images ({shown}); {fix}")
+
+
+def _first(names: Iterable[str]) -> str:
+    """Lists the first four names, and the number of the others."""
+    listed = list(names)
+    return ", ".join(listed[:4]) + (f" … {len(listed) - 4:,} more" if len(listed) > 4 else "")
 
 
 def with_test_split(entries: Sequence[Entry], fraction: float) -> list[Entry]:

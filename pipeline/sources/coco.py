@@ -97,10 +97,9 @@ class CocoSource:
             return Item(entry, None, record.captions, f"cannot be read: {error.strerror or error}")
 
     def signature(self) -> str:
+        images, _ = self._listed  # raises for a file that is too large, before its bytes are hashed
         lines = [f"{path.name}\t{file_sha256(path)}" for _, path, _ in self._parts]
-        lines += [
-            f"{entry.where}\t{self._pictures.state(entry.ref.image)}" for entry in self._listed[0] if entry.ref.image
-        ]
+        lines += [f"{entry.where}\t{self._pictures.state(entry.ref.image)}" for entry in images if entry.ref.image]
         return hash_lines(lines)
 
 

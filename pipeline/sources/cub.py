@@ -23,6 +23,8 @@ from hspcgan.pipeline.sources.base import Box, Entry, Item, list_folders, requir
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
 
+MAX_COORDINATE = 2**29
+"""Pixels; the cache stores boxes as 32-bit integers."""
 _EXPECTED = (
     "PATH/CUB_200_2011/{images.txt, bounding_boxes.txt, images/CLASS/NAME.jpg}, PATH/text_c10/CLASS/NAME.txt "
     "(or text/) and PATH/testclasses.txt"
@@ -82,15 +84,19 @@ class CubSource:
         entries = []
         for number, name in _split_numbered_lines(self.home / "images.txt"):
             inside = PurePosixPath(name)
-            key = inside.with_suffix("").as_posix()
-            if inside.is_absolute() or ".." in inside.parts or len(inside.parts) != 2:
+            key = inside.with_suffix("").as_posix() if inside.name else name
+            if inside.is_absolute() or ".." in inside.parts or len(inside.parts) != 2 or "\0" in name:
                 files = _Files(None, None, None, f"images.txt: not of the form CLASS/NAME.jpg: {short_repr(name)}")
             else:
                 problem = None if number in boxes else f"bounding_boxes.txt has no line for ID {number}"
                 if self.split == "images" and number not in trained:
                     problem = f"{self.split_file.name} has no line for ID {number}"
+                elif self.split == "images" and trained[number] not in ("0", "1"):
+                    problem = (
+                        f"{self.split_file.name}: got {short_repr(trained[number])} for ID {number}, expected 0 or 1"
+                    )
                 files = _Files(self.home / "images" / name, self.texts / f"{key}.txt", boxes.get(number), problem)
-            is_test = inside.parts[0] in test_classes if self.split == "classes" else trained.get(number) == "0"
+            is_test = key.split("/")[0] in test_classes if self.split == "classes" else trained.get(number) == "0"
             entries.append(Entry(key, "test" if is_test else "train", f"images/{name}", files))
         unknown = test_classes - {entry.key.split("/")[0] for entry in entries}
         if unknown:
@@ -111,7 +117,9 @@ class CubSource:
     def _box(self, number: str, text: str) -> Box:
         try:
             x, y, width, height = (int(float(word)) for word in text.split())
-        except ValueError:
+            if max(map(abs, (x, y, width, height))) > MAX_COORDINATE:
+                raise ValueError
+        except (ValueError, OverflowError):
             raise UserError(
                 f"{self.home}/bounding_boxes.txt: got {f'{number} {text}'!r}, expected ID X Y WIDTH HEIGHT"
             ) from None
@@ -136,9 +144,10 @@ class CubSource:
             return Item(entry, None, captions, f"cannot be read: {error.strerror or error}{hint}")
 
     def signature(self) -> str:
+        entries = self.entries()  # raises for a list that is too large, before its bytes are hashed
         lists = (self.home / "images.txt", self.home / "bounding_boxes.txt", self.split_file)
         lines = [file_sha256(path) for path in lists]
-        for entry in self.entries():
+        for entry in entries:
             files: _Files = entry.ref
             seen = "" if files.image is None else image_state(files.image)
             text = "" if files.captions is None else text_state(files.captions)
@@ -149,8 +158,10 @@ class CubSource:
 def _split_numbered_lines(path: Path) -> list[tuple[str, str]]:
     """Splits lines "ID REST" into pairs; raises UserError for a line of another form or with a repeated ID."""
     pairs: dict[str, str] = {}
-    for place, line in enumerate(read_text(path).splitlines(), start=1):
+    for place, line in enumerate(read_text(path).split("\n"), start=1):
         number, _, rest = line.strip().partition(" ")
+        if not number:
+            continue
         if not number.isdigit() or not rest:
             raise UserError(f"{path}, line {place}: got {line[:60]!r}, expected a number, a space and a value")
         if number in pairs:

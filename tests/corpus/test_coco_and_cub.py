@@ -1,0 +1,74 @@
+"""CUB's lists and COCO's annotations with odd names, numbers and sizes: a reject row, or one error before the work."""
+
+import json
+import os
+
+import pytest
+from helpers.cli import hspcgan
+from helpers.corpus import assert_told, bounded, ingested
+from helpers.datasets import coco_dataset, cub_dataset, manifest
+
+KIND = "001.Black_footed_Albatross"
+
+
+def ingest(root, clip, source, **data):
+    path = manifest(root / "m.yaml", root / "data", clip, source=source, **data)
+    with bounded():
+        return hspcgan("ingest", path), path.with_suffix(".cache")
+
+
+@pytest.fixture
+def cub(tmp_path):
+    """The folder CUB_200_2011 of six birds with 60 captions."""
+    return cub_dataset(tmp_path / "data") / "CUB_200_2011"
+
+
+@pytest.mark.parametrize(
+    "name", [".", "/", "//", f"{KIND}/..", f"{KIND}/.", f"{KIND}/a\0b.jpg", f"{KIND}/{'x' * 400}.jpg"]
+)
+def test_an_odd_name_in_images_txt_is_a_reject(tmp_path, tiny_clip_path, cub, name):
+    for file, line in {"images.txt": name, "bounding_boxes.txt": "1 1 9 9"}.items():
+        (cub / file).write_text((cub / file).read_text() + f"7 {line}\n\n")
+    result, cache = ingest(tmp_path, tiny_clip_path, "cub")
+    assert result.exit_code == 0, result.output
+    found = ingested(cache)
+    assert (len(found.samples), len(found.rejects)) == (6, 1)
+
+
+@pytest.mark.parametrize(
+    "box", ["inf 0 1 1", "0 0 -inf 1", "1e300 1 1 1", "-3e9 -3e9 7e9 7e9", "nan 1 1 1", "1,0 1 1 1"]
+)
+def test_a_box_of_no_image_is_an_error(tmp_path, tiny_clip_path, cub, box):
+    (cub / "bounding_boxes.txt").write_text(f"1 {box}\n")
+    result, _ = ingest(tmp_path, tiny_clip_path, "cub")
+    assert_told(result, f"bounding_boxes.txt: got '1 {box}', expected ID X Y WIDTH HEIGHT", codes={3})
+
+
+def test_a_split_other_than_0_and_1_is_a_reject(tmp_path, tiny_clip_path, cub):
+    (cub / "train_test_split.txt").write_text("1 yes\n2 0\n3 1\n4 2\n5 1\n6 0\n")
+    result, cache = ingest(tmp_path, tiny_clip_path, "cub", split="images")
+    assert result.exit_code == 0, result.output
+    whys = {why for _, what, why in ingested(cache).rejects if what == "image"}
+    assert whys == {
+        f"train_test_split.txt: got '{got}' for ID {n}, expected 0 or 1" for n, got in ((1, "yes"), (4, "2"))
+    }
+
+
+@pytest.mark.parametrize("source", ["cub", "coco"])
+def test_a_list_of_many_gigabytes_is_an_error_before_it_is_hashed(tmp_path, tiny_clip_path, source):
+    make = {"cub": cub_dataset, "coco": coco_dataset}[source]
+    make(tmp_path / "data")
+    name = {"cub": "CUB_200_2011/bounding_boxes.txt", "coco": "annotations/captions_train2017.json"}[source]
+    os.truncate(tmp_path / "data" / name, 400 * 2**30)
+    result, _ = ingest(tmp_path, tiny_clip_path, source)
+    assert_told(result, "the file has 429,496,729,600 bytes, more than the", name, codes={3})
+
+
+def test_an_image_that_is_listed_often_does_not_fill_the_terminal(tmp_path, tiny_clip_path):
+    path = coco_dataset(tmp_path / "data") / "annotations" / "captions_train2017.json"
+    content = json.loads(path.read_text())
+    content["images"] += [{"id": 100 + number, "file_name": "same.jpg"} for number in range(5000)]
+    path.write_text(json.dumps(content))
+    result, _ = ingest(tmp_path, tiny_clip_path, "coco")
+    assert_told(result, "1 key(s) are used by several images (same: ", "… 4,996 more", codes={3})
+    assert len(result.output) < 2000
