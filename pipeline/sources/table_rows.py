@@ -178,12 +178,46 @@ def _parquet(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
             _require_columns(table, file.schema_arrow.names, columns)
             number = 0
             for batch in file.iter_batches(1024, columns=columns):  # few, since rows may contain images
-                rows = pa.table({name: _column(batch[name], name == columns[0]) for name in columns})
-                for row in rows.to_pylist():
+                cells = [_values(_column(batch[name], name == columns[0])) for name in columns]
+                for row in zip(*cells, strict=True):
                     number += 1
-                    yield number, row
+                    bad = [
+                        f"{name} {cell}"
+                        for name, cell in zip(columns, row, strict=True)
+                        if isinstance(cell, _Unreadable)
+                    ]
+                    yield number, "; ".join(bad) or dict(zip(columns, row, strict=True))
     except (pa.ArrowException, OSError) as error:
+        if "Invalid UTF8" in str(error):  # raised by pyarrow while it reads a dictionary of strings
+            raise UserError(f"{table}: a dictionary-encoded (categorical) column has text that is not UTF-8; "
+                             "write the column as plain strings") from error  # fmt: skip
         raise UserError(f"{table} is not a complete Parquet file: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """A cell that has no Python value, such as a date after the year 9999 or invalid UTF-8 in a map."""
+
+    kind: pa.DataType
+    reason: str
+
+    def __str__(self) -> str:
+        return f"cannot be read: a value of type {self.kind}: {self.reason}"
+
+
+def _values(cells: pa.Array) -> list[Any]:
+    """Converts a column to Python values; cells that cannot be converted become `_Unreadable`."""
+    try:
+        return cells.to_pylist()
+    except (ArithmeticError, ValueError, LookupError, ImportError, pa.ArrowException):
+        return [_value(cell) for cell in cells]
+
+
+def _value(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except (ArithmeticError, ValueError, LookupError, ImportError, pa.ArrowException) as error:
+        return _Unreadable(cell.type, str(error))
 
 
 def _column(cells: pa.Array, holds_images: bool) -> pa.Array:

@@ -100,6 +100,11 @@ def parquet(path: Path, **columns: object) -> None:
     pq.write_table(pa.table(columns), path)
 
 
+def not_utf8(*texts: str) -> pa.Array:
+    """Strings of Arrow whose bytes are Latin-1."""
+    return pa.Array.from_buffers(pa.string(), len(texts), pa.array([t.encode("latin-1") for t in texts]).buffers())
+
+
 PARQUET = {
     "structs": (lambda p: parquet(p, image=[{"bytes": picture(1), "path": None}, {"bytes": b"junk", "path": "x"}], caption=["a", "b"]), 1),
     "binary": (lambda p: parquet(p, image=pa.array([picture(1), b"", b"junk"], pa.binary()), caption=["a", "b", "c"]), 1),
@@ -110,6 +115,12 @@ PARQUET = {
     "captions-lists": (lambda p: parquet(p, image=["0.png", "1.png"], caption=[["a", "b"], []]), 1),
     "captions-null": (lambda p: parquet(p, image=["0.png", "1.png"], caption=["a", None]), 1),
     "dictionary": (lambda p: parquet(p, image=pa.array(["0.png", "1.png"]).dictionary_encode(), caption=["a", "b"]), 2),
+    "dates": (lambda p: parquet(p, image=["0.png", "1.png"], caption=pa.array([2**61, None], pa.timestamp("ms"))), "cannot be read: a value of type timestamp[ms]"),
+    "paths-dates": (lambda p: parquet(p, image=pa.array([2**30, 1], pa.date32()), caption=["a", "b"]), "cannot be read: a value of type date32[day]"),
+    "durations": (lambda p: parquet(p, image=["0.png", "1.png"], caption=pa.array([2**61, 1], pa.duration("ms"))), "cannot be read: a value of type duration[ms]"),
+    "fixed-lists": (lambda p: parquet(p, image=["0.png", "1.png"], caption=pa.FixedSizeListArray.from_arrays(not_utf8("a cat", "\xff"), 1)), 1),
+    "maps": (lambda p: parquet(p, image=["0.png", "1.png"], caption=pa.MapArray.from_arrays([0, 1, 2], pa.array(["a", "b"]), not_utf8("a", "\xff"))), "no usable sample"),
+    "category": (lambda p: parquet(p, image=["0.png", "1.png"], caption=pa.DictionaryArray.from_arrays([0, 1], not_utf8("a", "\xff"))), "write the column as plain strings"),
     "no-rows": (lambda p: parquet(p, image=pa.array([], pa.string()), caption=pa.array([], pa.string())), "no usable sample"),
     "no-column": (lambda p: parquet(p, picture=["0.png"], caption=["a"]), "no column image"),
     "cut": (lambda p: (parquet(p, image=["0.png"], caption=["a"]), p.write_bytes(p.read_bytes()[:-20])), "not a complete Parquet"),
