@@ -8,6 +8,8 @@ from hspcgan.model.common.errors import UserError
 
 MAX_WORDS, MAX_CHARACTERS = 1000, 10_000
 """Longer strings are not captions: CLIP reads 77 tokens, and the time to parse grows with the length."""
+MAX_RAW = 2**20
+"""Characters before markup is removed; longer strings are rejected before any work."""
 _TAGS = (
     "a|abbr|address|article|aside|audio|b|bdi|bdo|big|blockquote|body|br|button|canvas|caption|center|cite|code|col|"
     "data|dd|del|details|dfn|dialog|div|dl|dt|em|embed|fieldset|figcaption|figure|font|footer|form|h[1-6]|head|header|hr|"
@@ -42,20 +44,35 @@ def clean_caption(text: object) -> str:
     if isinstance(text, str) and len(text) > 3 and 3 * text.count("\0") >= len(text):
         raise UserError("the text is UTF-16 or UTF-32 without a byte order mark; save it as UTF-8")
     if not isinstance(text, str):
-        raise UserError(f"not a string: {str(text)[:40]!r}")
+        raise UserError(f"not a string: {_shown(text)}")
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise UserError("not valid Unicode: the text has a lone surrogate")
+    if len(text) > MAX_RAW:
+        raise UserError(f"{len(text):,} characters; a caption may have up to {MAX_CHARACTERS:,} characters")
     plain = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(_word, text))
-    clean = " ".join(unicodedata.normalize("NFC", "".join(map(_visible, plain))).split())
+    visible = " ".join("".join(map(_visible, plain)).split())
+    _require_short(visible)  # first, since the time to normalise combining marks grows with the square of their number
+    clean = " ".join(unicodedata.normalize("NFC", visible).split())
     if not clean:
         raise UserError("only control characters or markup" if text.strip() else "empty")
     if not any(char.isalnum() for char in clean):
         raise UserError(f"no letter or digit: {clean[:40]!r}")
-    words = clean.count(" ") + 1
-    if words > MAX_WORDS or len(clean) > MAX_CHARACTERS:
-        raise UserError(f"{words:,} words, {len(clean):,} characters; a caption may have up to {MAX_WORDS:,} words and "
-                         f"{MAX_CHARACTERS:,} characters")  # fmt: skip
+    _require_short(clean)
     return clean
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(str(value)[:40])
+    except RecursionError:
+        return f"a deeply nested {type(value).__name__}"
+
+
+def _require_short(text: str) -> None:
+    words = text.count(" ") + 1
+    if words > MAX_WORDS or len(text) > MAX_CHARACTERS:
+        raise UserError(f"{words:,} words, {len(text):,} characters; a caption may have up to {MAX_WORDS:,} words and "
+                         f"{MAX_CHARACTERS:,} characters")  # fmt: skip
 
 
 def _word(tag: re.Match[str]) -> str:

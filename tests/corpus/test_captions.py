@@ -24,6 +24,7 @@ LINES: dict[str, tuple[bytes, str | None]] = {
     "punctuation": (b"... !!", None), "emoji-alone": ("🐦".encode(), None), "nothing-visible": ("\u200b\u200b".encode(), None),
     "script": (b"<script></script>", None), "long": (b"red " * 1100, None), "long-word": (b"x" * 11000, None),
     "many-commas": (b"red, " * 900 + b"bird", "red, " * 900 + "bird"), "digits-long": (b"7" * 9000, "7" * 9000),
+    "combining-marks": (("a" + "\u0301\u0327" * 200_000).encode(), None),
 }  # fmt: skip
 
 FILES: dict[str, tuple[str, bytes, str]] = {
