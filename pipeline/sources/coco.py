@@ -10,10 +10,10 @@ from typing import Any
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import UnfitFileError, read_bytes, read_json
-from hspcgan.pipeline.sources.base import Entry, Item, list_folders, require_unique_keys, short_repr
+from hspcgan.pipeline.sources.base import Entry, Item, list_folders, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
-from hspcgan.pipeline.sources.split import ImageStates, split_by_image
+from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
 
 WORDS = {int: "a whole number", str: "a string", object: "any value"}
 MAX_ANNOTATIONS = 2**31
@@ -76,9 +76,9 @@ class CocoSource:
 
     def entries(self) -> Sequence[Entry]:
         images, orphans = self._listed
-        require_unique_keys(images)
+        images, others = first_of_each_key(images)
         split = split_by_image(images, self.fraction, lambda entry: self._pictures.identity(entry.ref.image))
-        return split + orphans
+        return split + others + orphans
 
     def read(self, entry: Entry) -> Item:
         record: _Record = entry.ref

@@ -19,9 +19,10 @@ from pathlib import Path, PurePosixPath
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import read_bytes, read_text
-from hspcgan.pipeline.sources.base import Box, Entry, Item, list_folders, require_unique_keys, short_repr
+from hspcgan.pipeline.sources.base import Box, Entry, Item, list_folders, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
+from hspcgan.pipeline.sources.split import first_of_each_key
 
 MAX_COORDINATE = 2**29
 """Pixels; the cache stores boxes as 32-bit integers."""
@@ -101,8 +102,8 @@ class CubSource:
         unknown = test_classes - {entry.key.split("/")[0] for entry in entries}
         if unknown:
             raise UserError(f"{self.split_file}: {sorted(unknown)[:3]} are not classes in {self.home}/images.txt")
-        require_unique_keys(entries)
-        return entries + self._captions_without_image({entry.ref.captions for entry in entries})
+        entries, others = first_of_each_key(entries)
+        return entries + others + self._captions_without_image({entry.ref.captions for entry in entries})
 
     def _captions_without_image(self, known: set[Path | None]) -> list[Entry]:
         """Returns an entry for each caption file without an image in images.txt; ingest rejects these entries."""

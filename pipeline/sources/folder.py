@@ -1,4 +1,7 @@
-"""A folder of images, each with captions in NAME.txt (one per line) or NAME.json next to it (see caption_files)."""
+"""A folder of images, each with captions in NAME.txt (one per line) or NAME.json next to it (see caption_files).
+
+Of several images with one name (NAME.jpg, NAME.png), the first by suffix is used, and each of the others is a reject.
+"""
 
 import os
 from collections import Counter
@@ -8,11 +11,11 @@ from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_bytes
-from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, require_unique_keys
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item
 from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, text_state
-from hspcgan.pipeline.sources.split import ImageStates, split_by_image
+from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
 
 CAPTION_SUFFIXES = {".txt", ".json"}
 _KNOWN = IMAGE_SUFFIXES | OTHER_IMAGES | CAPTION_SUFFIXES
@@ -52,9 +55,9 @@ class FolderSource:
             found = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6)) or "nothing"
             raise UserError(f"no images in {self.root}; found {found}; expected {_EXPECTED}")
         entries = [self._entry(path, _Files(path, tuple(captions.pop(path.with_suffix(""), ())))) for path in images]
-        require_unique_keys(entries)
+        entries, unusable = first_of_each_key(entries)
         # Unusable files come last; each becomes a reject.
-        unusable = [self._entry(path, _Files(None, (), problem)) for path, problem in sorted(self._closed.items())]
+        unusable += [self._entry(path, _Files(None, (), problem)) for path, problem in sorted(self._closed.items())]
         for path in self._files:
             if path.suffix.lower() in OTHER_IMAGES:
                 problem = f"not a supported image format: {path.suffix}; expected {', '.join(sorted(IMAGE_SUFFIXES))}"

@@ -1,8 +1,9 @@
-"""Draws a test split for data without a test split; an image with several keys stays in one split."""
+"""Rejects images that share a key, and draws a test split for data without one; equal images stay in one split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hspcgan.model.common.user_files import is_local
 from hspcgan.pipeline.sources.base import Entry, with_test_split
@@ -26,6 +27,26 @@ class ImageStates:
         if path is None or not is_local(path) or (state := self.state(path)).startswith("unreadable"):
             return ""
         return state
+
+
+def first_of_each_key(
+    entries: Sequence[Entry],
+    rejected: Callable[[Any, str], Any] = lambda ref, why: replace(ref, problem=why),
+    fix: str = "rename one of them",
+) -> tuple[list[Entry], list[Entry]]:
+    """
+    Returns the first entry of each key, and the other entries, which become rejects; both in the order of `entries`.
+
+    `rejected` returns the `ref` of an entry with a problem; by default, `ref` is a dataclass with a field `problem`.
+    """
+    first: dict[str, Entry] = {}
+    others = []
+    for entry in entries:
+        kept = first.setdefault(entry.key, entry)
+        if kept is not entry:
+            why = f"the key is already used: {kept.where} has the same key {entry.key}; {fix}"
+            others.append(replace(entry, ref=rejected(entry.ref, why)))
+    return list(first.values()), others
 
 
 def split_by_image(entries: Sequence[Entry], fraction: float, picture: Callable[[Entry], str]) -> list[Entry]:

@@ -22,17 +22,10 @@ from typing import Any
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import read_bytes
-from hspcgan.pipeline.sources.base import (
-    TEST_NAMES,
-    Entry,
-    Item,
-    list_folders,
-    require_unique_keys,
-    short_repr,
-)
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, list_folders, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
-from hspcgan.pipeline.sources.split import ImageStates, split_by_image
+from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
 from hspcgan.pipeline.sources.table_rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
 
 MAX_LIST = 100_000  # characters
@@ -92,7 +85,8 @@ class TableSource:
                 known.ref.captions.extend(captions)
         # Sorted by path; images in tables stay in row order, so that each row group is read once.
         entries = sorted(listed.values(), key=lambda entry: "" if entry.ref.path is None else entry.where)
-        require_unique_keys(entries)
+        entries, others = first_of_each_key(entries)
+        unusable = others + unusable
         return split_by_image(entries, self.fraction, lambda entry: self._pictures.identity(entry.ref.path)) + unusable
 
     def _check_row(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:

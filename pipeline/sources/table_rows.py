@@ -30,6 +30,8 @@ MAX_BREAKS = 20
 """Line breaks in one quoted cell."""
 MAX_SHOWN = 500
 """Characters of the found columns in a message; the first line of a file that is not a table can be of any length."""
+BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 Row = dict[str, Any] | str
 """A row as a dictionary by column, or the reason why the row cannot be read."""
 
@@ -222,18 +224,20 @@ def _value(cell: pa.Scalar) -> Any:
 
 def _column(cells: pa.Array, holds_images: bool) -> pa.Array:
     """Converts strings in a column to bytes; in the image column, also converts plain binary cells to {bytes}."""
-    if holds_images and (pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type)):
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if holds_images and any(is_kind(cells.type) for is_kind in BINARY):
         return pa.StructArray.from_arrays([cells.cast(pa.large_binary())], ["bytes"], mask=cells.is_null())
     return cells.cast(_as_bytes(cells.type))
 
 
 def _as_bytes(kind: pa.DataType) -> pa.DataType:
     """Returns a type with bytes for strings, so that invalid UTF-8 rejects one caption, not the whole table."""
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return pa.list_(_as_bytes(kind.value_type))
     if pa.types.is_struct(kind):
         return pa.struct([(part.name, _as_bytes(part.type)) for part in kind])
-    return pa.large_binary() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
+    return pa.large_binary() if any(is_kind(kind) for is_kind in STRINGS) else kind
 
 
 @dataclass

@@ -5,7 +5,8 @@
     PATH/00001.tar.gz               rejected: members are read in place, which a compressed shard does not allow
 
 A key is the folder of the shard plus the path of a member up to the first dot of its name: train/000000000. The caption
-is KEY.txt, or `captions` or `caption` in KEY.json, see `captions_of`; a key with several images is an error.
+is KEY.txt, or `captions` or `caption` in KEY.json, see `captions_of`. Of several images with one key, the first is
+used, in the order of shards and then of suffixes, and each of the others is a reject.
 Members are read in place by offset and never unpacked, so names cannot escape the folder.
 """
 
@@ -22,11 +23,11 @@ from typing import Any, BinaryIO
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import MAX_BYTES, UnfitFileError, is_local, open_regular
-from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, list_folders, require_unique_keys
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, list_folders
 from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, sampled_sha256
-from hspcgan.pipeline.sources.split import split_by_image
+from hspcgan.pipeline.sources.split import first_of_each_key, split_by_image
 
 _EXPECTED = "PATH/[train/|test/]NNNNN.tar, uncompressed, holding KEY.jpg and KEY.txt or KEY.json"
 _SHARD = re.compile(r"\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
@@ -109,11 +110,10 @@ class WebDatasetSource:
                 entries.append(Entry(own, split, where, members))
             else:
                 unusable.append(Entry(own, split, where, members))
-            # A second image has the same key, which require_unique_keys reports.
-            entries += [Entry(own, split, where + suffix) for suffix in images[1:] if suffix in IMAGE_SUFFIXES]
-        fix = "rename or remove all but one of each, or put the shards of each run into a separate folder"
-        require_unique_keys(entries, fix)
-        return split_by_image(entries, self.fraction, _image_identity) + unusable
+            entries += [Entry(own, split, where + suffix, members) for suffix in images[1:] if suffix in IMAGE_SUFFIXES]
+        fix = "rename or remove one of them, or put the shards of each run into a separate folder"
+        entries, others = first_of_each_key(entries, _rejected, fix)
+        return split_by_image(entries, self.fraction, _image_identity) + others + unusable
 
     def read(self, entry: Entry) -> Item:
         members: _Sample = entry.ref
@@ -207,8 +207,12 @@ def _split_name(name: str) -> tuple[str, str]:
 
 
 def _images(members: _SampleMembers | _Sample) -> list[str]:
-    """Returns the suffixes of the images in a sample, supported formats first."""
-    return [s for kind in (IMAGE_SUFFIXES, OTHER_IMAGES) for s in members.files if s in kind]
+    """Returns the suffixes of the images in a sample, sorted, supported formats first."""
+    return [s for kind in (IMAGE_SUFFIXES, OTHER_IMAGES) for s in sorted(members.files) if s in kind]
+
+
+def _rejected(sample: _Sample, why: str) -> _Sample:
+    return _Sample(_SampleMembers(sample.tar, problem=why))
 
 
 def _image_identity(entry: Entry) -> str:

@@ -64,13 +64,6 @@ def test_folder_lists_formats_it_cannot_read_and_skips_hidden_files(tmp_path):
     assert set(items(opened("folder", tmp_path))) == {"img000.png", "img001.png", "photo.tiff"}
 
 
-def test_folder_refuses_two_images_of_one_key(tmp_path):
-    write(tmp_path / "a.png", picture())
-    write(tmp_path / "a.jpg", picture(kind="JPEG"))
-    with pytest.raises(ValueError, match=r"a: a\.jpg, a\.png.*rename"):
-        opened("folder", tmp_path).entries()
-
-
 def test_folder_without_images_says_what_was_found_and_expected(tmp_path):
     write(tmp_path / "captions.csv", "x")
     with pytest.raises(ValueError, match=r"no images in .*found 1 \.csv; expected PATH"):

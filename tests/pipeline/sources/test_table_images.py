@@ -77,7 +77,9 @@ def test_images_that_are_texts_are_refused_row_by_row(tmp_path):
     assert "not a supported image format" in checked.rejects[0]["why"]
 
 
-@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+@pytest.mark.parametrize(
+    "kind", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int8(), pa.binary())]
+)
 def test_plain_binary_cells_are_images(tmp_path, kind):
     cells = pa.array([picture(1), None, picture(2)], kind)
     pq.write_table(pa.table({"image": cells, "caption": ["a bird", "none", "a cat"]}), tmp_path / "all.parquet")
@@ -85,6 +87,40 @@ def test_plain_binary_cells_are_images(tmp_path, kind):
     first, second, without_image = map(source.read, source.entries())
     assert (first.image, second.image) == (picture(1), picture(2))
     assert without_image.problem is not None
+
+
+def test_binary_cells_of_a_fixed_size_are_images(tmp_path):
+    size = max(len(picture(seed)) for seed in (1, 2))
+    images = [picture(seed).ljust(size, b"\0") for seed in (1, 2)]
+    cells = pa.array([images[0], None, images[1]], pa.binary(size))
+    pq.write_table(pa.table({"image": cells, "caption": ["a bird", "none", "a cat"]}), tmp_path / "all.parquet")
+    source = opened(tmp_path / "all.parquet")
+    items = [source.read(entry) for entry in source.entries()]
+    assert [item.image for item in items] == [*images, None]
+    assert [row["text"] for row in check_items(16, items).captions] == ["a bird", "a cat"]
+
+
+COLUMNS = {
+    "strings": lambda texts: texts,
+    "large strings": lambda texts: texts.cast(pa.large_string()),
+    "lists": lambda texts: pa.ListArray.from_arrays([0, 1, 2], texts),
+    "large lists": lambda texts: pa.LargeListArray.from_arrays([0, 1, 2], texts),
+    "lists of one": lambda texts: pa.FixedSizeListArray.from_arrays(texts, 1),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_a_caption_that_is_not_utf_8_costs_itself_in_every_kind_of_column(tmp_path, kind):
+    texts = pa.array([b"a bird", b"caf\xe9"], pa.binary()).view(pa.string())
+    images = pa.array([picture(1), picture(2)], pa.binary())
+    pq.write_table(pa.table({"image": images, "caption": COLUMNS[kind](texts)}), tmp_path / "all.parquet")
+    source = opened(tmp_path / "all.parquet")
+    checked = check_items(16, [source.read(entry) for entry in source.entries()])
+    assert [row["text"] for row in checked.captions] == ["a bird"]
+    assert [row["why"] for row in checked.rejects] == [
+        "not UTF-8: unexpected end of data at byte 3",
+        "all captions of the image were rejected",
+    ]
 
 
 def test_an_image_in_both_splits_is_refused(tmp_path):
