@@ -14,10 +14,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, file_sha256
-from hspcgan.model.common.user_files import read_json
+from hspcgan.model.common.user_files import read_json, require_characters
+from hspcgan.model.common.validation import quoted, validate_as
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
@@ -34,12 +35,37 @@ from hspcgan.model.networks.uninitialized import Uninitialized
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
-NEEDED = (
-    ("config", "kind"),
-    ("clip", "name"),
-    ("clip", "sha256"),
-    ("weights", "sha256"),
-)  # strings in every card
+SHOWN = 5  # tensors that a message lists
+
+
+class _Config(BaseModel):
+    kind: str
+
+
+class _Clip(BaseModel, strict=True):
+    name: str
+    sha256: str
+    path_hint: str | None = None
+    rounded: bool = True
+
+
+class _Weights(BaseModel, strict=True):
+    sha256: str
+    parameters: dict[str, Annotated[int, Field(ge=0, le=10**15)]] = {}
+
+
+class _Extra(BaseModel, strict=True):
+    step: Annotated[int, Field(ge=0, le=10**15)] | None = None
+    texts: dict[str, Any] | None = None
+
+
+class _Card(BaseModel):
+    """The fields of a card that are validated when it is read; `load` validates the whole `config`."""
+
+    config: _Config
+    clip: _Clip
+    weights: _Weights
+    extra: _Extra = _Extra()
 
 
 @dataclass(frozen=True)
@@ -121,10 +147,7 @@ def load(
     """
     path = Path(path)
     card = read_card(path)
-    try:
-        config = ModelConfig.model_validate(card["config"])
-    except ValidationError as error:
-        raise UserError(f"{path / CARD}: the model configuration is invalid: {error}") from error
+    config = validate_as(ModelConfig, card["config"], f"{path / CARD}: config is invalid; use another checkpoint")
     seen = card["clip"]
     rounded = seen.get("rounded", True)
     if clip is None:
@@ -149,10 +172,8 @@ def load(
         generator, discriminator, head = build(config, clip)
     for name, network in (("generator", generator), ("discriminator", discriminator), ("head", head)):
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
-        try:
-            network.load_state_dict(own)
-        except RuntimeError as error:
-            raise UserError(f"{path / WEIGHTS} does not match {CARD}: {error}; use another checkpoint") from error
+        _require_same_shapes(own, network.state_dict(), name, path)
+        network.load_state_dict(own)
         network.eval()
     return Loaded(generator, discriminator, head, config, clip, card)
 
@@ -172,22 +193,29 @@ def read_card(path: str | Path) -> dict[str, Any]:
     found = card.get("format") if isinstance(card, dict) else None
     if found != FORMAT or found is True:
         raise UserError(
-            f"{file} has format {found}, but this version of hspcgan reads format {FORMAT}; use the version of hspcgan "
-            "that wrote it"
+            f"{file} has format {quoted(found)}, but this version of hspcgan reads format {FORMAT}; use the version of "
+            "hspcgan that wrote it"
         )
-    extra = card.get("extra", {})
-    hint = card["clip"].get("path_hint") if isinstance(card.get("clip"), dict) else None
-    texts = extra.get("texts") if isinstance(extra, dict) else extra
-    if not isinstance(texts, dict | None) or not isinstance(hint, str | None):
-        raise UserError(
-            f"{file}: extra.texts or clip.path_hint has the wrong type; the checkpoint is damaged, "
-            "so use another checkpoint"
-        )
-    sections = {key: value for key, value in card.items() if isinstance(value, dict)}
-    missing = [f"{section}.{key}" for section, key in NEEDED if not isinstance(sections.get(section, {}).get(key), str)]
-    if missing:
-        raise UserError(f"{file} lacks {', '.join(missing)}; the checkpoint is damaged, so use another checkpoint")
+    require_characters(card, file)
+    validate_as(_Card, card, f"{file} is damaged; use another checkpoint")
     return card
+
+
+def _require_same_shapes(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor], network: str, path: Path) -> None:
+    """Raises UserError if the tensors of a network do not have the names and shapes that its configuration gives."""
+    lines = [f"{network}/{key} is missing" for key in wanted.keys() - got.keys()]
+    lines += [f"{network}/{key} is unknown" for key in got.keys() - wanted.keys()]
+    lines += [
+        f"{network}/{key} has shape {list(got[key].shape)}, expected {list(wanted[key].shape)}"
+        for key in wanted.keys() & got.keys()
+        if got[key].shape != wanted[key].shape
+    ]
+    if lines:
+        raise UserError(
+            f"{path / WEIGHTS} does not match the sizes in {CARD}; use another checkpoint:\n  "
+            + "\n  ".join(sorted(lines)[:SHOWN])
+            + (f"\n  and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
+        )
 
 
 def clip_path_from_card(path: Path, card: dict[str, Any]) -> Path | None:

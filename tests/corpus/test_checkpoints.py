@@ -17,7 +17,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 CARDS = {
     "extra": {"extra": []}, "extra-texts": {"extra": {"texts": 5}}, "extra-parse": {"extra": {"texts": {"parse": {"annotator": 5}, "templates": {}}}}, "config": {"config": 5}, "config-kind": {"config": {"kind": "x"}}, "config-huge": {"config": {"noise_dim": 10**12}}, "clip": {"clip": 5}, "clip-hint": {"clip": {"name": "x", "sha256": "x", "path_hint": 5}},
-    "format": {"format": True}, "weights": {"weights": 5}, "no-clip": {"clip": None},
+    "format": {"format": True}, "weights": {"weights": 5}, "no-clip": {"clip": None}, "extra-null": {"extra": None}, "extra-step": {"extra": {"step": "two"}}, "surrogate": {"clip": {"name": "\ud800", "sha256": "x"}},
+    "width-text": {"config": {"kind": "hspcgan", "head_width": "wide"}}, "width-list": {"config": {"kind": "hspcgan", "channels": 5}}, "width-negative": {"config": {"kind": "hspcgan", "code_width": -1}}, "width-unknown": {"config": {"kind": "hspcgan", "width": 7}},
+    "width-huge": {"config": {"kind": "hspcgan", "channels": [16384] * 6, "image_size": 224}}, "parameters": {"weights": {"sha256": "x", "parameters": {"generator": "many"}}}, "rounded": {"clip": {"name": "x", "sha256": "x", "rounded": 5}},
 }  # fmt: skip
 
 
@@ -32,8 +34,11 @@ def test_a_checkpoint_with_a_card_of_another_kind(tmp_path, tiny_clip_path, name
             ("models", "pack", folder, tmp_path / "packed", "--clip", tiny_clip_path),
         ):
             result = hspcgan(*command)
-            assert result.exit_code in (0, 1, 2, 3), (command, result.output[-2500:])
-            assert "Traceback" not in result.output
+            if (name, command[0]) != ("extra-parse", "models"):  # only drawing reads the settings of the parser
+                assert_told(result, str(folder), codes={3})
+            assert not any(
+                word in result.output for word in ("pydantic", "validation error", "state_dict", "Input sho")
+            )
 
 
 WEIGHTS = {

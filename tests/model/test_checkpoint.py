@@ -158,13 +158,26 @@ def rewrite(folder, change):
     ("change", "says"),
     [
         (lambda card: card.update(format=9), "format 9, but this version of hspcgan reads format 1"),
-        (lambda card: card.pop("clip"), r"lacks clip\.name, clip\.sha256; the checkpoint is damaged"),
-        (lambda card: card.update(clip=[], weights={}), r"lacks clip\.name, clip\.sha256, weights\.sha256; .* damaged"),
-        (lambda card: card["clip"].pop("sha256"), r"lacks clip\.sha256; the checkpoint is damaged"),
-        (lambda card: card["weights"].update(sha256=None), r"lacks weights\.sha256; the checkpoint is damaged"),
-        (lambda card: card.update(config={}), r"lacks config\.kind; the checkpoint is damaged"),
-        (lambda card: card["config"].update(widht=1), "Extra inputs"),
-        (lambda card: card["config"].update(head_width=5), "does not match model.json"),
+        (lambda card: card.pop("clip"), r"model\.json is damaged; use another checkpoint:\n  clip: is missing$"),
+        (
+            lambda card: card.update(clip=[], weights={}),
+            r"\n  clip: should be a valid .*\n  weights\.sha256: is missing",
+        ),
+        (lambda card: card["clip"].pop("sha256"), r"\n  clip\.sha256: is missing$"),
+        (
+            lambda card: card["weights"].update(sha256=None),
+            r"\n  weights\.sha256: should be a valid string \(got None\)",
+        ),
+        (lambda card: card.update(config={}), r"\n  config\.kind: is missing"),
+        (
+            lambda card: card["config"].update(widht=1),
+            r"model\.json: config is .*\n  widht: unknown key; known: kind, image_size",
+        ),
+        (lambda card: card["config"].update(head_width="five"), r"\n  head_width: should be a valid integer, .*'five'"),
+        (
+            lambda card: card["config"].update(head_width=5),
+            r"not match the sizes in .*\n  head/first.* shape \[4, .*expected \[5",
+        ),
     ],
 )
 def test_a_card_that_does_not_fit_is_rejected(saved, tiny_clip, change, says):
