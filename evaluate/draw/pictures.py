@@ -95,15 +95,19 @@ def png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def read_png(path: Path) -> np.ndarray:
-    """Reads an image file as uint8 HWC. UserError if it is not an image or has too many pixels."""
+def read_png(path: Path, fix: str = "replace it") -> np.ndarray:
+    """Reads an image file as uint8 HWC. UserError, which ends with `fix`, if it is damaged or has too many pixels."""
     try:
         with warnings.catch_warnings(), open_regular(path) as file:
+            warnings.simplefilter("ignore")  # about metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as image:
                 return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(f"{path} cannot be read as an image ({error}); replace it") from error
+    except Exception as error:  # Pillow does not document what it raises for a damaged file
+        reason = getattr(error, "strerror", None) or error
+        if isinstance(error, Image.UnidentifiedImageError):  # its message contains the file object
+            reason = "it does not begin like an image"
+        raise UserError(f"{path} cannot be read as an image ({reason}); {fix}") from error
 
 
 def slug(text: str, longest: int = 60) -> str:

@@ -17,10 +17,12 @@ from hspcgan.evaluate.report.log_file import read_log
 from hspcgan.evaluate.results.record_file import read_record
 from hspcgan.evaluate.scored.subjects import REAL, TRAINED, UNTRAINED
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import require_folder_or_free
 from hspcgan.model.common.validation import quoted
 from hspcgan.pipeline.manifest.files import own_keys
 
 STEPS_SHOWN = 6
+AGAIN = "evaluate again"
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,11 @@ class Evaluation:
             return self.images[:0], self.images[:0]
         height, width = self.record["grid"]["image"]
         path = self.path.with_suffix(f".{name}.png")
+        sheet = read_png(path, AGAIN)
         try:
-            return split_paired_sheet(read_png(path), count, (height, width))
+            return split_paired_sheet(sheet, count, (height, width))
         except ValueError as error:
-            raise UserError(f"{path}: {error}; evaluate again") from error
+            raise UserError(f"{path}: {error}; {AGAIN}") from error
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ def is_study(folder: Path) -> bool:
 def read_run(folder: Path) -> RunFolder:
     """Reads a run folder. UserError if it is not a run, or one of its files is damaged."""
     path = folder / "manifest.yaml"
+    for name in (FOLDER, "grids"):
+        require_folder_or_free(folder / name)
     if not os.path.lexists(path):
         evaluations = _evaluations(folder / FOLDER)
         if not evaluations:
@@ -155,14 +160,15 @@ def _real_images(found: Sequence[Evaluation]) -> list[Evaluation]:
 def _read_grid(path: Path, record: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Returns generated and real images from LABEL.png."""
     (height, width), count = record["grid"]["image"], len(record["grid"]["captions"])
+    sheet = read_png(path, AGAIN)
     try:
         if record["subject"]["kind"] == REAL:
-            real = tiles(read_png(path), count, (height, width))
+            real = tiles(sheet, count, (height, width))
             return real, real
-        real, images = split_paired_sheet(read_png(path), count, (height, width))
+        real, images = split_paired_sheet(sheet, count, (height, width))
         return images, real
     except ValueError as error:
-        raise UserError(f"{path}: {error}; evaluate again") from error
+        raise UserError(f"{path}: {error}; {AGAIN}") from error
 
 
 def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:
@@ -173,7 +179,7 @@ def _history(folder: Path, size: int | None) -> list[tuple[str, np.ndarray]]:
     chosen = sorted({round(i) for i in np.linspace(0, len(paths) - 1, STEPS_SHOWN)})
     strips: list[tuple[str, np.ndarray]] = []
     for path in (paths[i] for i in chosen):
-        grid = read_png(path)
+        grid = read_png(path, "remove this file")
         if min(grid.shape[0] - size, grid.shape[1]) < size + 2 * GAP:
             raise UserError(f"{path} has {grid.shape[1]}×{grid.shape[0]} px, too few for images of {size} px, the "
                              "model.image_size of the run; remove this file")  # fmt: skip

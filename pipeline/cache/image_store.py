@@ -107,8 +107,8 @@ class EncodedImages:
         try:
             image = self.opened(row)
             pixels = np.asarray(image, np.uint8)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(f"{self.where} is damaged: image {row:,} cannot be decoded ({error})") from error
+        except Exception as error:  # Pillow does not document what it raises for a damaged file
+            raise UserError(f"{self.where} is damaged: image {row:,} cannot be decoded ({_reason(error)})") from error
         if pixels.shape != (*self.shape[2:], 3):
             raise UserError(f"{self.where} is damaged: image {row:,} is {pixels.shape}, expected {self.shape[2:]} RGB")
         return pixels.transpose(2, 0, 1)
@@ -144,6 +144,11 @@ def problems(images: EncodedImages, store: Mapping[str, Any], thorough: bool) ->
                 )
             if thorough:
                 images.decoded(row)
-        except (UserError, OSError, ValueError, SyntaxError) as error:
-            return f"images.h5: image {row:,} is damaged: {error}"
+        except Exception as error:  # as in `decoded`
+            return f"images.h5: image {row:,} is damaged: {_reason(error)}"
     return ""
+
+
+def _reason(error: Exception) -> str:
+    unknown = isinstance(error, Image.UnidentifiedImageError)  # its message contains the address of an object
+    return f"it is not one of {', '.join(FORMATS.values())}" if unknown else str(error)

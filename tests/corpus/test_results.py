@@ -1,6 +1,8 @@
 """Results of evaluations and studies that are damaged or of the wrong shape: one message with the path, never a bug."""
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from helpers.cli import hspcgan
 from helpers.corpus import JSONS, assert_told, bounded, put
+from helpers.datasets import picture
 from helpers.run_folders import record, write_run
 from safetensors.numpy import save
 
@@ -168,3 +171,46 @@ def test_stored_features_of_the_wrong_kind_are_computed_again(tmp_path, array):
     (path,) = tmp_path.rglob("*.npy")
     np.save(path, array)
     assert store.of(Source(), Source()).shape == (3, 5)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(*chunks: bytes) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+HEADER = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
+PICTURES: dict[str, bytes | str] = {
+    "empty": b"", "text": b"no image", "zeros": bytes(5000), "cut": png(HEADER, chunk(b"IDAT", zlib.compress(bytes(200))))[:-30], "no pixels": png(HEADER), "pixels": png(HEADER, chunk(b"IDAT", b"no zlib")),
+    "header": png(chunk(b"IHDR", b"ab")), "text chunk": png(HEADER, chunk(b"zTXt", b"a\0\0no zlib"), chunk(b"IDAT", b"x")), "profile": png(HEADER, chunk(b"iCCP", b"a\0\0no zlib")), "bomb": png(chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0))),
+    "jpeg": b"\xff\xd8\xff\xe0" + bytes(50), "gif": b"GIF89a" + bytes(20), "tiff": b"II*\0" + b"\xff" * 50, "webp": b"RIFF\0\0\0\0WEBP", "bmp": b"BM" + bytes(60), "small": picture(size=(3, 3)), "fifo": "fifo", "device": "device", "folder": "folder",
+}  # fmt: skip
+PLACES = (
+    "evaluation/trained.png",
+    "evaluation/trained.extremes.png",
+    "evaluation/trained.edits.png",
+    "evaluation/real.png",
+    "grids/step-000010.png",
+)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_damaged_picture_of_a_run_is_named(tmp_path, place, name):
+    run = write_run(tmp_path / "run")
+    put(run / place, PICTURES[name])
+    fix = "remove this file" if place.startswith("grids") else "; evaluate again"
+    with bounded():
+        told = hspcgan("report", run)
+    assert_told(told, str(run / place), fix, codes={3})
+    assert told.output.count(place) == (2 if isinstance(PICTURES[name], str) else 1)
+    assert not any(word in told.output for word in ("_io.", "object at", "Errno"))
+
+
+def test_a_picture_that_is_missing_is_named(tmp_path):
+    run = write_run(tmp_path / "run")
+    (run / PLACES[0]).unlink()
+    told = hspcgan("report", run)
+    assert_told(told, f"{run / PLACES[0]} cannot be read as an image (No such file or directory); evaluate again")
