@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import time
 from dataclasses import asdict
 from datetime import timedelta
@@ -15,8 +14,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import write_atomically
+from hspcgan.model.common.files import make_folder, write_atomically
+from hspcgan.model.common.printable import format_number
 from hspcgan.model.condition import Condition
 from hspcgan.model.image_views import to_uint8
 from hspcgan.pipeline.cache.collate import collate
@@ -45,8 +44,7 @@ class RunLog:
         self.writes = run.world.is_main
         self.evaluated_steps: list[int] = []  # steps with an evaluation logged before `start`
         if self.writes:
-            _require_folders(run.folder)
-            (run.folder / "grids").mkdir(parents=True, exist_ok=True)
+            make_folder(run.folder / "grids")
             _truncate_log(run.folder / LOG, start)
             self.evaluated_steps = _truncate_log(run.folder / EVALUATIONS, start)
             if self.config.wandb:
@@ -78,7 +76,9 @@ class RunLog:
         with open(self.run.folder / LOG, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         self._scalars(step, {**means, "images_per_sec": rate, **self._gpu()})
-        status = f"D {means['loss_d']:.3f}  G {means['loss_g']:.3f}  cos {means['cosine']:.3f}  {rate:.1f} images/s"
+        shown = {"D": means["loss_d"], "G": means["loss_g"], "cos": means["cosine"]}
+        status = "  ".join(f"{name} {format_number(value, 3)}" for name, value in shown.items())
+        status += f"  {rate:.1f} images/s"
         status += "".join(f"  {gb:.1f} GB GPU" for gb in self._gpu().values())
         if self.bar.disable:
             log.info(f"step {step}/{self.config.steps}  {status}  ETA {self._eta(step)}")
@@ -167,22 +167,13 @@ def _start_wandb(run: Run, project: str) -> None:
                config=run.manifest.raw, sync_tensorboard=True)  # fmt: skip
 
 
-def _require_folders(run: Path) -> None:
-    """Raises UserError if a file has the name of a folder that the run will write to."""
-    for name in ("checkpoints", "evaluation", "grids", "tensorboard"):
-        if os.path.lexists(run / name) and not (run / name).is_dir():
-            raise UserError(f"{run / name} is not a folder; remove it")
-
-
 def _truncate_log(path: Path, step: int) -> list[int]:
     """Deletes log lines of steps after `step` and lines that cannot be parsed; returns the steps of the other lines.
 
     Logs are not needed to resume, so bad lines (such as one cut short by a crash) are reported and dropped.
     """
-    if not os.path.lexists(path):  # `exists` is False for a link to itself, which cannot be opened
-        return []
     if not path.is_file():
-        raise UserError(f"{path} is not a regular file; remove it")
+        return []
     lines = path.read_bytes().splitlines()
     steps = [_step_of(line) for line in lines]
     if unread := steps.count(None):

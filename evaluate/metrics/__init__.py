@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from hspcgan.evaluate.metrics import attribute_accuracy, clip_score, colour_swap, diversity, edits, fid, prdc
-from hspcgan.evaluate.metrics.base import Metric, percent
+from hspcgan.evaluate.metrics.base import Metric
+from hspcgan.model.common.printable import format_number, format_percent
 
 
 def _two_digits(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+    return format_number(value, 2).replace("-", "−")
 
 
 def _three_digits(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
+    return format_number(value, 3).replace("-", "−")
 
 
 METRICS: dict[str, Metric] = {
@@ -25,11 +26,11 @@ METRICS: dict[str, Metric] = {
     ),
     "precision": Metric(
         prdc.precision, "Precision", "share of generated images within the set of real images", "higher",
-        lambda: f"{prdc.K} nearest neighbours", percent, towers="all", reference=True,
+        lambda: f"{prdc.K} nearest neighbours", format_percent, towers="all", reference=True,
     ),
     "recall": Metric(
         prdc.recall, "Recall", "share of real images within the set of generated images", "higher",
-        lambda: f"{prdc.K} nearest neighbours", percent, towers="all", reference=True,
+        lambda: f"{prdc.K} nearest neighbours", format_percent, towers="all", reference=True,
     ),
     "density": Metric(
         prdc.density, "Density", "how densely real images surround a generated image", "higher",
@@ -37,7 +38,7 @@ METRICS: dict[str, Metric] = {
     ),
     "coverage": Metric(
         prdc.coverage, "Coverage", "share of real images with a generated image nearby", "higher",
-        lambda: f"{prdc.K} nearest neighbours", percent, towers="all", reference=True,
+        lambda: f"{prdc.K} nearest neighbours", format_percent, towers="all", reference=True,
     ),
     "clip_score": Metric(
         clip_score.clip_score, "CLIP score", "mean raw cosine of image and caption; it saturates, so generated images "
@@ -45,21 +46,21 @@ METRICS: dict[str, Metric] = {
     ),
     "r_precision": Metric(
         clip_score.r_precision, "R-precision", "share of images that score highest with their own caption among 100 "
-        "captions", "higher", lambda: f"own caption first among {clip_score.CANDIDATES}", percent,
+        "captions", "higher", lambda: f"own caption first among {clip_score.CANDIDATES}", format_percent,
     ),
     "colour_swap": Metric(
         colour_swap.colour_swap, "Colours right", "share of images that are closer to their caption than to the same "
         "caption with one colour swapped",
-        "higher", lambda: "caption preferred to itself with one colour swapped", percent,
+        "higher", lambda: "caption preferred to itself with one colour swapped", format_percent,
     ),
     "attribute_accuracy": Metric(
         attribute_accuracy.attribute_accuracy, "Attributes right", "share of the colours, sizes, lengths, places, "
         "relations and objects in captions for which the scorer prefers the caption to every wrong version", "higher",
-        lambda: "zero-shot choice among wrong versions of the caption", percent, by_default=False,
+        lambda: "zero-shot choice among wrong versions of the caption", format_percent, by_default=False,
     ),
     "caption_accuracy": Metric(
         attribute_accuracy.caption_accuracy, "Captions right", "share of captions with all attributes right",
-        "higher", lambda: "zero-shot choice among wrong versions of the caption", percent, by_default=False,
+        "higher", lambda: "zero-shot choice among wrong versions of the caption", format_percent, by_default=False,
     ),
     "diversity": Metric(
         diversity.diversity, "Diversity", "standard deviation of a pixel over images from one caption and different "

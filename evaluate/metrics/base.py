@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hspcgan.model.common.printable import format_number
+
 Better = Literal["lower", "higher"]
 
 
@@ -74,14 +76,9 @@ class Metric:
     meaning: str
     better: Better
     method: Callable[[], str]  # describes how the value is computed; part of the identity of a metric value
-    show: Callable[[float], str] = "{:.3f}".format
+    show: Callable[[float], str] = format_number
     towers: Literal["all", "texts", "none"] = "texts"  # texts: CLIPs; all: CLIPs and Inception; none: pixels
     needs: tuple[str, ...] = ()  # names of additional images: "edits", "variations"; see evaluate/scored/drawings.py
     reference: bool = False  # whether the value depends on the reference images
     version: int = 1
     by_default: bool = True
-
-
-def percent(value: float) -> str:
-    """Formats 0.9948 as "99.5 %"."""
-    return f"{value:.1%}".replace("%", " %")

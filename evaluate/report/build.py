@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import importlib.metadata
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.run_folder import Evaluation, RunFolder, checkpoints_of_other_run, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_number
 from hspcgan.model.common.progress import progress_bar
+from hspcgan.model.common.validation import MAX_NUMBER
 from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marked_caption import marked
 from hspcgan.pipeline.pages.templates import stylesheet, templates
@@ -129,7 +130,12 @@ def _extremes(run: RunFolder) -> list[dict[str, Any]]:
     for one in _generator_evaluations(run):
         rows = one.record.get("extremes") or []
         cards = [
-            {"wrong": [], **row, "images": [("real", data_url(real)), (page_values.title(one.label), data_url(image))]}
+            {
+                "wrong": [],
+                **row,
+                "score": format_number(row["score"], 3),
+                "images": [("real", data_url(real)), (page_values.title(one.label), data_url(image))],
+            }
             for row, real, image in zip(rows, *one.pairs_of("extremes", len(rows)), strict=True)
         ]
         half = len(cards) // 2
@@ -199,4 +205,4 @@ def _panels(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _is_finite(value: Any) -> bool:
     """Whether a logged value can be drawn; with mixed precision, gradient norms can be infinite."""
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) <= MAX_NUMBER

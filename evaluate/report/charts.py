@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from hspcgan.model.common.printable import LARGE
+
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 14, 26, 40
 SMOOTHING = 0.08  # length of the moving average, as a share of the run
@@ -85,8 +87,8 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def label(value: float) -> str:
-    """Formats a number: three digits below 1,000, otherwise an integer with separators; uses a true minus sign (−)."""
-    return (f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}").replace("-", "−")
+    """Formats a number: three digits below 1,000 and from ten million on, else an integer with separators."""
+    return (f"{value:,.0f}" if 999.5 <= abs(value) < LARGE else f"{value:.3g}").replace("-", "−")
 
 
 def _trimmed(values: list[float]) -> list[float]:

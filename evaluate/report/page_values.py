@@ -12,6 +12,7 @@ from hspcgan.evaluate.report.run_folder import Evaluation
 from hspcgan.evaluate.results.figure_names import format_value
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
 from hspcgan.evaluate.verdict.expectations import Verdict
+from hspcgan.model.common.printable import format_percent
 
 NO_BREAK = "\u00a0"
 TITLES = {"untrained": "untrained", "trained": "trained here", "real": "real images"}
@@ -31,7 +32,7 @@ def interval(figure: dict[str, Any]) -> str:
 
 
 def _whole_percent(share: float) -> str:
-    return f"{share:.0%}".replace("-", "−").replace("%", f"{NO_BREAK}%")
+    return format_percent(share, 0).replace("-", "−").replace(" ", NO_BREAK)
 
 
 def headline(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
@@ -112,7 +113,8 @@ def attributes(evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
             if figure["metric"] == "attribute_accuracy" and figure["scorer"] == scorers[0]:
                 row = rows.setdefault(figure["part"], {"kind": figure["part"], "n": figure["n"], "values": {}})
                 row["values"][one.label] = (
-                    format_value("attribute_accuracy", figure["value"]), interval(figure), f"{figure['value']:.0%}"
+                    format_value("attribute_accuracy", figure["value"]), interval(figure),
+                    f"{min(max(figure['value'], 0), 1):.0%}",
                 )  # fmt: skip
     if not rows:
         return None

@@ -17,6 +17,7 @@ from typing import Any
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.metrics.base import Better, Measurement
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import MAX_NUMBER
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def figure(metric: str, measured: Measurement, scorer: Any, settings: Mapping[st
     """Returns a measured value with its full name.
 
     `scorer` has label, sha256 and mode; `settings` has split, reference, caption and seed. UserError for a value that
-    is not finite, which means that images or features are degenerate.
+    is not finite or is beyond MAX_NUMBER, which means that images or features are degenerate.
     """
     entry = METRICS[metric]
     identity = {
@@ -65,7 +66,7 @@ def figure(metric: str, measured: Measurement, scorer: Any, settings: Mapping[st
         **({"reference": settings["reference"]} if entry.reference else {}),
     }
     name = _name(identity)
-    if not math.isfinite(measured.value):
+    if not abs(measured.value) <= MAX_NUMBER:  # also for nan
         raise UserError(f"{name} is {measured.value}: images or features are degenerate; check the images")
     return Figure(
         name, metric, measured.part, scorer.label, float(measured.value), float(measured.se), float(measured.low),

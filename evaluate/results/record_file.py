@@ -12,9 +12,10 @@ from hspcgan.evaluate.results.record import FORMAT
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
-from hspcgan.model.common.validation import validate_as
+from hspcgan.model.common.validation import Number, validate_as
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Part(BaseModel):
@@ -55,9 +56,9 @@ class FigurePart(Part):
     metric: str
     part: str
     scorer: str
-    value: float
-    low: float | None
-    high: float | None
+    value: Number
+    low: Number | None
+    high: Number | None
     n: Count
     better: Literal["higher", "lower"]
     identity: IdentityPart
@@ -80,7 +81,7 @@ class VerdictPart(Part):
     """The verdict of an expectation: the measured value and the range that it must be in."""
 
     name: str
-    got: float | None
+    got: Number | None
     n: Count | None = None
     low: float | None
     high: float | None
@@ -174,7 +175,7 @@ class ExtremePart(Part):
     """A caption with a very low or high score, and the attributes in it that the scorer does not find."""
 
     text: str
-    score: float
+    score: Number
     wrong: list[str] = []
 
 
@@ -212,7 +213,7 @@ class Record(Part):
     n: Count
     split: str
     reference: str
-    seed: int
+    seed: Seed
     caption: str
     figures: list[FigurePart]
     real: list[FigurePart] = []
@@ -221,7 +222,7 @@ class Record(Part):
     scorers: dict[str, str]
     manifest: ManifestPart
     cache: CachePart
-    rejects: dict[str, int] = {}
+    rejects: dict[str, Count] = {}
     reject_reasons: list[ReasonPart] = []
     lock: LockPart | None = None
     found: LockPart | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hspcgan.evaluate.results.record_file import read_record
+from hspcgan.model.common.printable import format_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,4 +86,4 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else format_number(value, digits)

@@ -13,6 +13,7 @@ from hspcgan.evaluate.results.record import warnings
 from hspcgan.evaluate.run import Result, add_real_images
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED, Subject
 from hspcgan.evaluate.verdict.expectations import table
+from hspcgan.model.common.printable import format_number
 
 
 def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
@@ -85,7 +86,8 @@ def progress_lines(results: Sequence[Result]) -> list[str]:
                 continue
             lines.append(
                 f"{result.subject.label}, {name}: (untrained − trained) / (untrained − floor) = "
-                f"({start[name]:.4g} − {value:.4g}) / ({start[name]:.4g} − {floor[name]:.4g}) = {covered:.3f}"
+                f"({start[name]:.4g} − {value:.4g}) / ({start[name]:.4g} − {floor[name]:.4g}) = "
+                f"{format_number(covered, 3)}"
             )
     return lines
 

@@ -3,6 +3,9 @@
 import unicodedata
 
 SHOWN = "\n\t"
+LARGE = 1e7
+"""Numbers from here on are shown in scientific notation."""
+
 HIDDEN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, lone surrogates, line and paragraph separators
 DIRECTIONS = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 
@@ -22,6 +25,19 @@ def echo(text: str = "", err: bool = False, nl: bool = True) -> None:
     import click
 
     click.echo(printable(text), err=err, nl=nl)
+
+
+def format_number(value: float, digits: int = 3) -> str:
+    """Returns a number with this many decimals, or in scientific notation from ten million on: "0.712", "1.23e+30"."""
+    if abs(value) >= LARGE:
+        return f"{value:.3g}"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text  # no "-0.00"
+
+
+def format_percent(share: float, digits: int = 1) -> str:
+    """Returns a share as a percentage, such as "99.5 %"."""
+    return f"{format_number(100 * share, digits)} %"
 
 
 def format_count(number: int, noun: str) -> str:

@@ -7,12 +7,15 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from hspcgan.model.common.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 SHOWN = 80  # characters of an invalid value that a message shows
+MAX_NUMBER = 1e100  # sums and squares of such numbers are finite
+Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, allow_inf_nan=False)]
+"""A metric value, or a limit of one, that statistics can be computed with."""
 
 
 def validate_as(model: type[Model], values: Any, what: str) -> Model:
@@ -46,7 +49,10 @@ def suggest(word: str, known: Sequence[str]) -> str:
 
 def quoted(value: object) -> str:
     """Returns the repr of a value for a message; a long repr is truncated."""
-    shown = repr(value[: 2 * SHOWN] if isinstance(value, str | bytes) else value)
+    try:
+        shown = repr(value[: 2 * SHOWN] if isinstance(value, str | bytes) else value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; lists within lists
+        return f"a value of type {type(value).__name__} that is too large to show"
     return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
 
 

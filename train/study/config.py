@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import Number
 
 
 class _Frozen(BaseModel):
@@ -77,7 +78,7 @@ class Reaches(_Claim):
 
     kind: Literal["reaches"]
     row: str = Field(description="The row claimed to reach the values.")
-    at_least: dict[str, float] = Field(min_length=1, description="Metric → minimum value.")
+    at_least: dict[str, Number] = Field(min_length=1, description="Metric → minimum value.")
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -108,7 +109,7 @@ class StudyConfig(_Frozen):
         "validation split.",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of the intervals.")
-    margins: dict[str, float] = Field(
+    margins: dict[str, Number] = Field(
         {},
         description="Metric → margin, a difference too small to matter. If the interval is within ± the margin, the "
         "claim that a row is better is `not held`.",

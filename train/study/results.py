@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
-from hspcgan.model.common.validation import validate_as
+from hspcgan.model.common.validation import Number, validate_as
 
 Result = dict[str, Any]  # written by `runner.write_result`
 
@@ -22,9 +22,9 @@ class _Part(BaseModel):
 
 
 class _Figure(_Part):
-    value: float
-    low: float | None
-    high: float | None
+    value: Number
+    low: Number | None
+    high: Number | None
     better: Literal["higher", "lower"]
 
 
@@ -32,7 +32,7 @@ class ValidationPoint(_Part):
     """The metric values of an evaluation on the validation split, after `step` steps."""
 
     step: Count
-    figures: dict[str, float]
+    figures: dict[str, Number]
 
 
 class _ResultFile(_Part):

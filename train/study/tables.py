@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hspcgan.model.common.files import write_atomically
+from hspcgan.model.common.printable import format_number
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train.study.config import StudyConfig
 from hspcgan.train.study.results import Results
@@ -60,9 +61,8 @@ def spread(found: Estimate, figure: str) -> str:
     digits = 2 if figure.startswith(("fid", "kid")) else 4
     if found.n == 0:
         return "–"
-    if found.n == 1:
-        return f"{found.mean:.{digits}f} (n = 1)"
-    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    mean, low, high = (format_number(value, digits) for value in (found.mean, found.low, found.high))
+    return f"{mean} (n = 1)" if found.n == 1 else f"{mean} [{low}, {high}]"
 
 
 def write_tables(folder: Path, frames: dict[str, "pd.DataFrame"]) -> list[Path]:
