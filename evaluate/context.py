@@ -24,13 +24,13 @@ from hspcgan.evaluate.scorers import PIXELS, ClipScorer, Inception, Scorer, Text
 from hspcgan.evaluate.verdict.expectations import require_unique_matches
 from hspcgan.model.clip.frozen import FrozenClip, load_clip, pick_device
 from hspcgan.model.common.errors import UsageError, UserError
-from hspcgan.model.common.files import require_writable
+from hspcgan.model.common.files import require_folder_or_free, require_writable
 from hspcgan.model.common.launcher import launcher_integer
 from hspcgan.pipeline.cache.cache_set import open_cache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
-FOLDER = "evaluation"  # subfolder of a run
+FOLDER, KEPT = "evaluation", "kept"  # subfolder of a run, and its subfolder for batches, features and scores
 
 
 @dataclass
@@ -73,7 +73,7 @@ class EvaluationContext:
     @property
     def kept(self) -> Path:
         """The folder of stored images, features and scores; it does not depend on `subfolder`."""
-        return self.manifest.run / FOLDER / "kept"
+        return self.manifest.run / FOLDER / KEPT
 
     @cached_property
     def features(self) -> FeatureStore:
@@ -81,7 +81,7 @@ class EvaluationContext:
 
     @property
     def scores(self) -> ScoreStore:
-        return ScoreStore(self.kept, self.keep_drawn)
+        return ScoreStore(self.kept, len(self.ids), self.keep_drawn)
 
     @cached_property
     def ids(self) -> list[str]:
@@ -136,6 +136,8 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
     """
     config = manifest.section("evaluate", EvaluateConfig)
     require_writable(manifest.run / FOLDER)
+    for name in ("steps", KEPT, f"{KEPT}/images", f"{KEPT}/features", f"{KEPT}/scores"):
+        require_folder_or_free(manifest.run / FOLDER / name)
     if only:
         config = _select_metrics(config, only)
     cache = open_cache(manifest.caches)

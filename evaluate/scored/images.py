@@ -7,8 +7,10 @@ number of processes, because the composition can change the last bit of a pixel.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -23,6 +25,8 @@ from hspcgan.model.common.files import atomic_file, file_sha256
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.model.common.user_files import open_regular
 from hspcgan.pipeline.cache.reader import Cache
+
+log = logging.getLogger("hspcgan.evaluate")
 
 FEATURE_BATCHES = 32  # image batches per feature file
 
@@ -122,7 +126,12 @@ class DrawnImages:
         return self.count
 
     def batch(self, index: int) -> np.ndarray:
-        found = _load(self._path(index))
+        rows = min(BATCH, self.count - index * BATCH)
+
+        def is_batch(found: np.ndarray) -> bool:
+            return found.dtype == np.uint8 and found.ndim == 4 and (len(found), found.shape[-1]) == (rows, 3)
+
+        found = _load(self._path(index), is_batch)
         if found is None:
             found = self.draw(index)
             _save(self._path(index), found)
@@ -148,11 +157,13 @@ class FeatureStore:
         parts = []
         for start in progress_bar(chunks, f"{note} {scorer.label}".strip()):
             path = folder / f"{start // FEATURE_BATCHES:06d}.npy"
-            part, rows = _load(path), min(len(images), (start + FEATURE_BATCHES) * BATCH) - start * BATCH
-            if part is None or part.dtype != np.float32 or part.ndim != 2 or len(part) != rows:
+            rows = min(len(images), (start + FEATURE_BATCHES) * BATCH) - start * BATCH
+            part = _load(path, partial(_are_features, rows=rows))
+            if part is None:
                 indices = range(start, min(start + FEATURE_BATCHES, batch_count(images)))
                 part = np.concatenate([scorer.image_features(images.batch(index)) for index in indices])
-                _save(path, part)
+                if _are_features(part, rows):
+                    _save(path, part)
             parts.append(part)
         return np.concatenate(parts)
 
@@ -180,10 +191,21 @@ def _save(path: Path, array: np.ndarray) -> None:
         np.save(file, array, allow_pickle=False)
 
 
-def _load(path: Path) -> np.ndarray | None:
-    """Loads a stored array; None if it does not exist or cannot be read."""
+def _load(path: Path, is_valid: Callable[[np.ndarray], bool]) -> np.ndarray | None:
+    """Loads a stored array; None if it does not exist, cannot be read or is not valid, which is logged."""
     try:
         with open_regular(path) as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError):
+            found = np.lib.format.read_array(file, allow_pickle=False)
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, EOFError, MemoryError):
+        found = None
+    if found is not None and is_valid(found):
+        return found
+    log.warning("%s is damaged; computing its content again", path)
+    return None
+
+
+def _are_features(found: np.ndarray, rows: int) -> bool:
+    """Returns whether an array is finite float32 with this number of rows, [rows, d]."""
+    return found.dtype == np.float32 and found.ndim == 2 and len(found) == rows and bool(np.isfinite(found).all())

@@ -3,34 +3,73 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter
 
 from hspcgan.evaluate.metrics.base import Measurement
 from hspcgan.model.common.files import write_atomically
 from hspcgan.model.common.user_files import read_json
+from hspcgan.model.common.validation import Number
+
+log = logging.getLogger("hspcgan.evaluate")
 
 NUMBERS = ("value", "se", "low", "high")
+Row = Annotated[int, Field(ge=0)]
+
+
+class _Attribute(BaseModel, extra="forbid"):
+    kind: str
+    word: str
+    right: bool
+
+
+class _Stored(BaseModel, extra="forbid"):
+    """A `Measurement` as JSON, with null for the end of an interval that does not exist."""
+
+    value: Number
+    se: Number | None
+    low: Number | None
+    high: Number | None
+    n: Annotated[int, Field(ge=0)]
+    part: str
+    rows: dict[Row, Number]
+    details: dict[str, dict[Row, int | list[_Attribute]]]
+
+
+_STORED = TypeAdapter(list[_Stored])
 
 
 class ScoreStore:
-    """Scores in `folder`, one file per key; if `keep` is false, nothing is written."""
+    """Scores of `captions` captions in `folder`, one file per key; if `keep` is false, nothing is written."""
 
-    def __init__(self, folder: Path, keep: bool = True):
-        self.folder, self.keep = folder / "scores", keep
+    def __init__(self, folder: Path, captions: int, keep: bool = True):
+        self.folder, self.captions, self.keep = folder / "scores", captions, keep
 
     def of(self, key: str, measure: Callable[[], list[Measurement]]) -> list[Measurement]:
-        """Returns the stored scores; if there are none, calls `measure` and stores its result."""
+        """Returns the stored scores; if there are none, or they are damaged, calls `measure` and stores its result."""
         path = self.folder / f"{key[:16]}.json"
         try:
-            return [_from_plain(one) for one in read_json(path)]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, or damaged by a full disk
+            return self._read(path)
+        except FileNotFoundError:
             found = measure()
-        if self.keep:
+        except (OSError, ValueError):  # ValueError: also the errors of pydantic
+            log.warning("%s is damaged; computing its content again", path)
+            found = measure()
+        if self.keep and all(math.isfinite(one.value) for one in found):
             write_atomically(path, json.dumps([_as_plain(one) for one in found], allow_nan=False))
         return found
+
+    def _read(self, path: Path) -> list[Measurement]:
+        found = _STORED.validate_python(read_json(path))
+        last = max((row for one in found for rows in (one.rows, *one.details.values()) for row in rows), default=0)
+        if last >= self.captions:
+            raise ValueError(f"row {last} of {self.captions}")
+        return [_from_stored(one) for one in found]
 
 
 def _as_plain(measured: Measurement) -> dict[str, Any]:
@@ -39,11 +78,6 @@ def _as_plain(measured: Measurement) -> dict[str, Any]:
     return {**numbers, "n": measured.n, "part": measured.part, "rows": measured.rows, "details": measured.details}
 
 
-def _from_plain(plain: Mapping[str, Any]) -> Measurement:
-    numbers = {name: float("nan") if plain[name] is None else plain[name] for name in NUMBERS}
-    details = {column: _by_row(values) for column, values in plain["details"].items()}
-    return Measurement(**numbers, n=plain["n"], part=plain["part"], rows=_by_row(plain["rows"]), details=details)
-
-
-def _by_row(values: Mapping[str, Any]) -> dict[int, Any]:
-    return {int(row): value for row, value in values.items()}
+def _from_stored(stored: _Stored) -> Measurement:
+    plain = stored.model_dump()
+    return Measurement(**{**plain, **{name: float("nan") for name in NUMBERS if plain[name] is None}})

@@ -112,3 +112,45 @@ def test_missing_images_and_other_sizes_are_named(tmp_path):
     (tmp_path / "b.png").write_bytes(png(np.zeros((5, 4, 3), np.uint8)))
     with pytest.raises(ValueError, match=r"b\.png has \(5, 4\) px, but a\.png has \(4, 4\); use equal sizes"):
         FolderImages(tmp_path, ["a", "b"]).batch(0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_kept_features_that_are_not_finite_are_computed_again_and_logged(tmp_path, caplog, value):
+    store, scorer = FeatureStore(tmp_path), Mean()
+    images = DrawnImages(tmp_path, "k" * 64, 70, Generator(70))
+    whole = store.of(images, scorer)
+    (path,) = tmp_path.glob("features/*/*.npy")
+    damaged = whole.copy()
+    damaged[3, 1] = value
+    np.save(path, damaged)
+    for seen in (140, 140):  # the second time they are read
+        np.testing.assert_array_equal(store.of(images, scorer), whole)
+        assert scorer.seen == seen
+    assert caplog.messages == [f"{path} is damaged; computing its content again"]
+
+
+def test_features_of_a_scorer_that_are_not_finite_are_not_kept(tmp_path, caplog):
+    class Broken(Mean):
+        def image_features(self, images):
+            return super().image_features(images) * np.float32(np.nan)
+
+    store, images = FeatureStore(tmp_path), DrawnImages(tmp_path, "k" * 64, 40, Generator(40))
+    for _ in range(2):
+        assert np.isnan(store.of(images, Broken())).all()
+    assert not list(tmp_path.glob("features/*/*"))
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "kept", [np.zeros((32, 4, 4, 3)), np.zeros((31, 4, 4, 3), np.uint8), np.zeros((32, 4, 4), np.uint8),
+             np.zeros((32, 4, 4, 4), np.uint8), np.zeros((), np.uint8)],
+)  # fmt: skip
+def test_a_kept_batch_of_another_kind_is_drawn_again_and_logged(tmp_path, caplog, kept):
+    generator = Generator(70)
+    images = DrawnImages(tmp_path, "k" * 64, 70, generator)
+    whole = images.batch(0)
+    np.save(images.folder / "000000.npy", kept)
+    np.testing.assert_array_equal(images.batch(0), whole)
+    np.testing.assert_array_equal(images.batch(0), whole)
+    assert generator.drawn == [0, 0]
+    assert caplog.messages == [f"{images.folder / '000000.npy'} is damaged; computing its content again"]
