@@ -62,10 +62,12 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     from hspcgan.evaluate.scored.subjects import select_subjects
     from hspcgan.evaluate.verdict import output_formats, pinned_inputs
     from hspcgan.evaluate.verdict.update import update as write_expectations
-    from hspcgan.model.common.files import write_atomically
+    from hspcgan.model.common.files import require_writable, write_atomically
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
 
     loaded = open_manifest(manifest, overrides)
+    if update:
+        require_writable(loaded.path)
     context = prepare(loaded, only=only)
     subjects = select_subjects(loaded, checkpoints, context.config.checkpoints, images, untrained, real, label)
 
@@ -221,12 +223,14 @@ def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool)
     from hspcgan.evaluate.report.build import render, render_study
     from hspcgan.evaluate.report.run_folder import is_study
     from hspcgan.model.common.errors import UsageError
-    from hspcgan.model.common.files import write_atomically
+    from hspcgan.model.common.files import require_writable, write_atomically
 
     if is_study(run) and others:
         raise UsageError(f"{run} is a study, and its page shows all of its runs; omit --beside")
-    page = (render_study(run) if is_study(run) else render(run, others)).encode()
     target = out or run / "report.html"
+    if not dry_run:
+        require_writable(target)
+    page = (render_study(run) if is_study(run) else render(run, others)).encode()
     if not dry_run:
         write_atomically(target, page)
     echo(f"{'would write' if dry_run else 'wrote'} {target} ({len(page) / 1e6:.1f} MB)")

@@ -106,11 +106,12 @@ def import_galip(state: Path, out: Path | None, clip_path: Path, allow_unverifie
     """
     from hspcgan.model import import_galip
     from hspcgan.model.checkpoint import save_weights
-    from hspcgan.model.common.files import file_sha256
+    from hspcgan.model.common.files import file_sha256, require_writable
 
     target = out or state.with_suffix("")
     if target.exists():
         raise UsageError(f"{target} already exists; remove it, or give another OUT")
+    require_writable(target)
     clip = import_galip.clip_of(state, clip_path, allow_unverified)
     generator, discriminator, head, config = import_galip.import_galip(state, clip, image_size)
     origin = {"imported": {"from": "GALIP", "file": state.name, "sha256": file_sha256(state)}}

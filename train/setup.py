@@ -26,7 +26,7 @@ from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.data import Batches
 from hspcgan.train.distributed import World
-from hspcgan.train.process.run_lock import RUN_PARTS, refuse_foreign_manifest
+from hspcgan.train.process import ownership
 from hspcgan.train.step.augment import signed
 from hspcgan.train.step.batch import Batch
 from hspcgan.train.step.finite import FiniteCheck
@@ -103,8 +103,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
     if not manifest.run.is_dir():
         require_writable(manifest.run)  # a finished run on a read-only disk can be read
     if world.is_main:
-        refuse_foreign_manifest(manifest.run, RUN_PARTS)
-    if world.is_main:
+        ownership.require_own_folder(manifest.run, ownership.RUN)
         require_wandb(config)
     model_config = manifest.section("model", ModelConfig)
     cache = open_cache(manifest.caches)

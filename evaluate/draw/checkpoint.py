@@ -13,6 +13,7 @@ from hspcgan.evaluate.draw.texts import clean_texts, conditions_from_texts, mism
 from hspcgan.model.checkpoint import Loaded
 from hspcgan.model.clip.frozen import pick_device
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import make_folder
 from hspcgan.model.condition import Condition
 
 log = logging.getLogger("hspcgan.evaluate")
@@ -28,10 +29,10 @@ class CheckpointChoice:
     allow_unverified: bool = False  # open a TorchScript CLIP that is not from OpenAI
 
 
-def make_folder(out: Path) -> None:
+def make_out_folder(out: Path) -> None:
     """Creates the output folder before anything is drawn. UserError if it cannot be written to."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         TemporaryFile(dir=out).close()
     except OSError as error:
         raise UserError(f"--out {out} cannot be written to ({error.strerror}); name another folder") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open_for_texts
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_out_folder, open_for_texts
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
@@ -49,10 +49,10 @@ class Edits:
 def edit(edits: Edits, choice: CheckpointChoice) -> list[Path]:
     """Writes an image for each caption and seed, and a grid with one row per seed; returns the paths.
 
-    UserError as in `Edits.files` and `make_folder`, and for weights that are missing or do not match.
+    UserError as in `Edits.files` and `make_out_folder`, and for weights that are missing or do not match.
     """
     paths, texts, count = edits.files(), edits.texts(), len(edits.seeds)
-    make_folder(edits.out)
+    make_out_folder(edits.out)
     loaded, condition = open_for_texts(choice, texts)
     rows = np.repeat(np.arange(len(texts)), count)
     images = generate(loaded.generator, condition[rows], [edits.text] * len(rows), list(edits.seeds) * len(texts))

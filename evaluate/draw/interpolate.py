@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open_for_texts
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_out_folder, open_for_texts
 from hspcgan.evaluate.draw.generate import noise
 from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
@@ -57,10 +57,10 @@ class Interpolation:
 def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
     """Writes the frames as a strip and as a GIF that plays forwards and backwards; returns both paths.
 
-    UserError as in `Interpolation.files` and `make_folder`, and for weights that are missing or do not match.
+    UserError as in `Interpolation.files` and `make_out_folder`, and for weights that are missing or do not match.
     """
     strip, gif = request.files()
-    make_folder(request.out)
+    make_out_folder(request.out)
     images = _frames(request, choice)
     write_atomically(strip, png(captioned_grid(images, _labels(request), columns=len(images))))
     write_atomically(gif, _gif([*images, *images[-2:0:-1]]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_folder, open_for_texts
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_out_folder, open_for_texts
 from hspcgan.evaluate.draw.generate import generate
 from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
@@ -54,10 +54,10 @@ def read_texts(path: Path) -> list[str]:
 def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
     """Writes the images and returns their paths; logs a warning for each caption that may be drawn incorrectly.
 
-    UserError as in `Request.files` and `make_folder`, and for weights that are missing or do not match.
+    UserError as in `Request.files` and `make_out_folder`, and for weights that are missing or do not match.
     """
     paths = request.files()
-    make_folder(request.out)
+    make_out_folder(request.out)
     loaded, condition = open_for_texts(choice, request.texts)
     rows = np.repeat(np.arange(len(request.texts)), len(request.seeds))
     texts = [request.texts[row] for row in rows]

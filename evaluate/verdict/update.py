@@ -35,7 +35,7 @@ def update(context: EvaluationContext, results: Sequence[Result]) -> list[str]:
     editor.preserve_quotes = True
     path = context.manifest.path
     document = editor.load(path.read_text(encoding="utf-8"))
-    section = document.setdefault("evaluate", {})
+    section = document["evaluate"] = document.get("evaluate") or {}
     lines: list[str] = []
     for result in results:
         if result.subject.has_expectations and not result.error:

@@ -19,7 +19,7 @@ from urllib.error import HTTPError, URLError
 from tqdm import tqdm
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.files import file_sha256, make_folder
 
 TIMEOUT_SEC = 30
 BLOCK = 2**20
@@ -68,7 +68,7 @@ def download(remote: Remote, folder: Path) -> Outcome:
                     "away, or give another folder with --to"
                 )
         return Outcome(False, bool(checks))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f"{path.name}.part")
     try:
         linked = _transfer(remote, part)

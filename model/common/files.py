@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import kind_of, open_regular
 
 BLOCK = 8 * 2**20  # bytes in memory at a time
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, an exceeded quota, a file beyond the allowed size."""
+
+MOVE_HINT = "move it away and run the command again, or give another path"
 
 PROBE = 2**20  # bytes written to find out whether a disk is full
 
@@ -29,9 +32,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     raises another error.
     """
     path = _resolved(path)
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} is not a regular file, so it cannot be replaced; give another path")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    require_file_or_free(path)
+    make_folder(path.parent)
     work = _work_name(path, "partial")
     with _removed_after_error(work):
         yield work
@@ -47,11 +49,11 @@ def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
     folder is renamed, so that they are not empty after a power failure.
     """
     path = _resolved(path)
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is not a folder, so it cannot be replaced by a folder; give another path")
+    require_folder_or_free(path)
+    make_folder(path.parent)
     work = _work_name(path, "partial")
     with _removed_after_error(work):
-        work.mkdir(parents=True)
+        work.mkdir()
         yield work
         if durable:
             for written in [*work.iterdir(), work]:
@@ -78,6 +80,29 @@ def _work_name(path: Path, suffix: str) -> Path:
 def resolve_links(path: Path) -> Path:
     """Returns the absolute path with all links resolved, except links that form a cycle."""
     return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a cycle
+
+
+def make_folder(path: Path) -> None:
+    """Creates a folder, and the folders above it, if they are missing. UserError if one of them is not a folder."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        require_folder_or_free(path)
+        raise
+
+
+def require_folder_or_free(path: Path) -> None:
+    """Raises UserError if the path of a folder, or of a folder above it, exists and is not a folder."""
+    for folder in (*reversed(path.parents), path):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise UserError(f"{folder} is {kind_of(folder)}, expected a folder; {MOVE_HINT}")
+
+
+def require_file_or_free(path: Path) -> None:
+    """Raises UserError if the path of a file exists and is not a regular file, or if a folder above it is a file."""
+    require_folder_or_free(path.parent)
+    if os.path.lexists(path) and not path.is_file():
+        raise UserError(f"{path} is {kind_of(path)}, expected a regular file; {MOVE_HINT}")
 
 
 @contextmanager
@@ -135,14 +160,13 @@ def _replace_folder(work: Path, path: Path) -> None:
 
 def require_writable(path: Path) -> None:
     """Raises UserError if no file or folder can be written at `path`; commands call this before they start."""
+    require_folder_or_free(path.parent)
     place = resolve_links(path)
-    if place.is_symlink():
-        raise UserError(f"{path} is a link that points back to itself; give another path")
-    if place.exists() and not place.is_file() and not place.is_dir():
-        raise UserError(f"{path} is not a regular file; give another path")
-    around = place if place.is_dir() else next(folder for folder in place.parents if folder.exists())
-    if not around.is_dir():
-        raise UserError(f"{path} cannot be written: {around} is a file; give another path")
+    if place.is_dir():
+        around = place
+    else:
+        require_file_or_free(place)
+        around = next(folder for folder in place.parents if folder.exists())
     if not os.access(around, os.W_OK | os.X_OK):
         raise UserError(f"{path} cannot be written: you have no write access to {around}; give another path")
 
@@ -168,8 +192,6 @@ def file_sha256(path: Path, report: Callable[[int], object] = lambda count: None
     `path` may also be the URL of a file (`UPath`). `report` is called with the number of bytes of each block that was
     read.
     """
-    from hspcgan.model.common.user_files import open_regular
-
     digest = hashlib.sha256()
     with open_regular(path) as file:
         while block := file.read(BLOCK):

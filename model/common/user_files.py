@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -21,7 +22,7 @@ MAX_LINE = 2**24
 """Size limit for a line, in bytes."""
 
 KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
-         stat.S_IFDIR: "a folder"}  # fmt: skip
+         stat.S_IFDIR: "a folder", stat.S_IFREG: "a file"}  # fmt: skip
 
 
 class UnfitFileError(UserError, OSError):
@@ -44,18 +45,28 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except UnicodeEncodeError as error:
         raise UnfitFileError(f"the file name is not valid Unicode: {str(path)!r}") from error
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise UnfitFileError(f"expected a regular file, got {kind_of(path)}: {path}") from error
     try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
-            raise UnfitFileError(
-                f"expected a regular file, got {KINDS.get(stat.S_IFMT(state.st_mode), 'another kind of file')}: {path}"
-            )
+            raise UnfitFileError(f"expected a regular file, got {_kind(state)}: {path}")
         if limit is not None and state.st_size > limit:
             raise UnfitFileError(f"the file has {state.st_size:,} bytes, more than the {limit:,} allowed: {path}")
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise
+
+
+def kind_of(path: Path) -> str:
+    """Returns what a local path is, for a message: "a file", "a folder", "a pipe", "a link to nothing" …"""
+    try:
+        return _kind(path.stat())
+    except OSError as error:
+        return "a link that points back to itself" if error.errno == errno.ELOOP else "a link to nothing"
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -113,6 +124,10 @@ def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE) -> Iterator[byte
 def is_local(path: Path) -> bool:
     """Returns whether a path is a local path, not a URL."""
     return getattr(path, "protocol", "") in ("", "file", "local")
+
+
+def _kind(state: os.stat_result) -> str:
+    return KINDS.get(stat.S_IFMT(state.st_mode), "another kind of file")
 
 
 def _reason(error: Exception) -> str:

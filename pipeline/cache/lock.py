@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import kind_of
 
 LOCK, MARK = "lock", "hspcgan\n"
 """Name of the lock file, and its contents in a work folder, which distinguish it from a user's folder of that name."""
@@ -78,12 +79,13 @@ def open_locked(path: Path, key: str) -> IO[str]:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
-        if error.errno != errno.ELOOP:
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise
-        raise UserError(f"{path} is a link, which is not followed; remove it, or give another folder") from error
+        found = "a link, which is not followed" if path.is_symlink() else kind_of(path)
+        raise UserError(f"{path} is {found}, expected the file of a lock; remove it, or give another folder") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise UserError(f"{path} is not a regular file; remove it, or give another folder")
+        raise UserError(f"{path} is {kind_of(path)}, expected the file of a lock; remove it, or give another folder")
     file = os.fdopen(handle, "r+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import sys
 import threading
 import traceback
@@ -10,7 +11,7 @@ import traceback
 import click
 
 from hspcgan.model.common.errors import UserError, install_command
-from hspcgan.model.common.files import NO_ROOM
+from hspcgan.model.common.files import MOVE_HINT, NO_ROOM
 from hspcgan.model.common.printable import printable
 
 NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -18,6 +19,20 @@ NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryErro
 
 OWN_FAULTS = (errno.EBADF, errno.EINVAL, errno.EFAULT)
 """Errors caused by a bug, not by the machine: a closed handle, an invalid argument."""
+
+HINTS = {
+    errno.EROFS: "give a path on a disk that can be written",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "change the permissions, or give another path"),
+    errno.ENOENT: "check the path",
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY), MOVE_HINT),
+    errno.ENAMETOOLONG: "give a shorter path",
+    **dict.fromkeys((errno.EIO, errno.ESTALE), "check the disk, then run the command again"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files (ulimit -n)"),
+}
+"""How to fix an error of the operating system, by its number."""
+
+NO_MEMORY = re.compile("can't allocate memory|out of memory")
+"""Messages of torch's RuntimeErrors for the memory of the CPU and of a GPU."""
 
 ENVIRONMENT, INTERNAL, INTERRUPTED = 3, 70, 130
 """Exit codes; UserError and its subclasses define their own, and click's usage errors have 2."""
@@ -41,12 +56,21 @@ def failure(error: Exception) -> Failure | None:
         return Failure("the current folder has been removed; change to another folder and run the command again")
     by_number = isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS
     if by_number or isinstance(error, NO_PATH):
-        return Failure(str(error))  # no such path, no permission, a read-only or failing disk, no network
-    if isinstance(error, MemoryError):
-        return Failure(f"out of memory{f' ({error})' if str(error) else ''}; use smaller batches or fewer processes")
+        return Failure(_with_hint(error))  # no such path, no permission, a read-only or failing disk, no network
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
+        reason = str(error).partition("\n")[0]
+        return Failure(f"out of memory{f' ({reason})' if reason else ''}; use smaller batches or fewer processes")
     if isinstance(error, ModuleNotFoundError):
         return _missing_package(error)
     return None
+
+
+def _with_hint(error: Exception) -> str:
+    """Returns the path of an OSError, what is wrong with it and how to fix it; the message of other errors."""
+    if not isinstance(error, OSError) or error.errno is None or not error.filename:
+        return str(error)
+    paths = " and ".join(os.fsdecode(path) for path in (error.filename, error.filename2) if path)
+    return f"{paths}: {error.strerror}" + (f"; {HINTS[error.errno]}" if error.errno in HINTS else "")
 
 
 def _has_current_folder() -> bool:

@@ -41,7 +41,6 @@ def copy_shipped(name: str, target: Path, force: bool = False) -> None:
         found = (source.parent / base).resolve().relative_to(shipped_folder().resolve()).with_suffix("").as_posix()
         text = re.sub(r"^base:.*$", f"base: {found}", text, flags=re.MULTILINE)
     text = SCHEMA_LINE.sub(lambda _: schema_line(target), text)
-    target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, text)
 
 

@@ -7,6 +7,7 @@ import yaml
 
 MAX_DEPTH = 40
 MAX_VALUES = 100_000
+MAX_BITS = 10_000  # of an integer; Python does not print integers of more than 4,300 digits
 FAULTS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 """The errors that PyYAML raises for invalid YAML and for values that do not match their tag, as in `!!int ""`."""
 
@@ -88,6 +89,8 @@ def _copied(value: Any) -> Any:
     """Returns a copy in which aliases are separate, so that an override of one section does not change another."""
     if isinstance(value, dict):
         return {_copied(key): _copied(item) for key, item in value.items()}
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise YamlTextError(f"an integer of {value.bit_length():,} bits, more than {MAX_BITS:,}")
     if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
         raise YamlTextError(f"{value[:40]!r} contains a lone surrogate, which is not valid Unicode")
     return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -1,5 +1,6 @@
 """A cache, a run of two steps, its manifest and a checkpoint; tests copy what they damage."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,22 @@ def world(tmp_path_factory, tiny_clip_path) -> Path:
     assert result.exit_code == 0, result.output
     write_checkpoint(root / "checkpoint", tiny_clip_path)
     return root
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk: `disk(kilobytes)` gives its folder, `disk("ro")` makes it read-only. Skips where none is allowed."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def make(size: int | str) -> Path:
+        options = f"size={size}k" if isinstance(size, int) else "remount,ro"
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip("this system allows no tmpfs")
+        return folder
+
+    yield make
+    subprocess.run(["umount", "--lazy", folder], capture_output=True, check=False)

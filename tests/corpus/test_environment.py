@@ -9,12 +9,11 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import h5py
 import pytest
 from helpers.cli import MAIN, hspcgan, hspcgan_process
-from helpers.corpus import assert_told
+from helpers.corpus import COMMANDS, assert_told, placed
 
 from hspcgan.evaluate.scored.drawings import process
 from hspcgan.train.distributed import planned_world
@@ -141,19 +140,6 @@ def test_a_file_that_cannot_be_read_for_now_is_not_told_as_damaged(world, monkey
     assert "rebuild" not in result.output
 
 
-COMMANDS = {
-    "train": ("train", "{world}/manifest.yaml", "-o", "run={out}/run"),
-    "pack": ("models", "pack", "{world}/checkpoint", "{out}/packed", "--clip", "{clip}"),
-    "export": ("export", "{world}/cache", "{out}/export"), "copy": ("copy", "{world}/cache", "{out}/copy"),
-    "page": ("inspect", "{world}/cache", "--html", "{out}/page.html"), "report": ("report", "{world}/run", "--out", "{out}/page.html"),
-    "sample": ("sample", "a bird", "--checkpoint", "{world}/checkpoint", "--clip", "{clip}", "--out", "{out}/samples"),
-}  # fmt: skip
-
-
-def placed(command: tuple[str, ...], **places: object) -> list[str]:
-    return [part.format(**places) for part in command]
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_without_room_says_so_and_leaves_nothing_unfinished(world, tmp_path, tiny_clip_path, name):
     """By a limit on the size of files; `test_a_full_disk` has a real one."""
@@ -165,25 +151,6 @@ def test_a_command_without_room_says_so_and_leaves_nothing_unfinished(world, tmp
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert_told(result, "free some space and run the same command again", codes={3})
     assert [path for path in tmp_path.rglob("*") if ".partial" in path.name or ".old" in path.name] == []
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A small disk: `disk(kilobytes)` gives its folder, `disk("ro")` makes it read-only. Skips where none is allowed."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def make(size: int | str) -> Path:
-        options = f"size={size}k" if isinstance(size, int) else "remount,ro"
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
-        )
-        if done.returncode:
-            pytest.skip("this system allows no tmpfs")
-        return folder
-
-    yield make
-    subprocess.run(["umount", "--lazy", folder], capture_output=True, check=False)
 
 
 @pytest.mark.parametrize("kilobytes", [400, 7000])

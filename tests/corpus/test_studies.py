@@ -1,16 +1,21 @@
 """Studies whose files are damaged, of another kind or copied: one message with the fix, before a run starts."""
 
 import json
+import os
+import re
+import warnings
 from pathlib import Path
 
 import pytest
 import yaml
 from helpers.cli import hspcgan
 from helpers.corpus import assert_told, bounded, put
+from helpers.files import file_bytes
 from helpers.runs import MODEL, TRAIN
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.manifest import load_manifest
+from hspcgan.train.process.run_lock import locked
 from hspcgan.train.study import runner
 from hspcgan.train.study.protocol import Cell, open_study
 
@@ -102,7 +107,11 @@ def test_a_manifest_in_a_folder_that_is_no_study_is_not_overwritten(study):
 def test_a_pipe_instead_of_the_output_of_a_run(study):
     opened = open_study(load_manifest(str(study)))
     put(study.parent / "study.log", "fifo")
-    with bounded(), runner._Children() as children, pytest.raises(UserError, match=r"study\.log is not a regular file"):
+    with (
+        bounded(),
+        runner._Children() as children,
+        pytest.raises(UserError, match=r"study\.log is a pipe, expected a reg"),
+    ):
         children.call(study.parent / "study.log", 1, "--version")
     folder = opened.run_folder(Cell("plain", 0))
     folder.mkdir(parents=True)
@@ -128,3 +137,82 @@ def test_keys_that_fit_no_result_are_an_error_before_the_first_run(study, change
     study.write_text(yaml.safe_dump(sections))
     assert_told(hspcgan("study", study, "-o", f"run={study.parent / 'new'}"), told, codes={2, 3})
     assert not (study.parent / "new").exists()
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, float("inf"), float("nan"), 10**400])
+@pytest.mark.parametrize(
+    "path", [("final", SCORE, "value"), ("final", SCORE, "low"), ("validation", 0, "figures", SCORE)]
+)
+def test_values_that_nothing_can_be_computed_with_are_one_error(study, path, value):
+    file = study.parent / "out" / "results" / "plain-seed0.json"
+    content = json.loads(file.read_text())
+    inner = content
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    file.write_text(json.dumps(content))
+    for command in (("study", study, "--limit", 0), ("report", study.parent / "out")):
+        told = hspcgan(*command)
+        assert_told(told, "plain-seed0.json is damaged; remove it to repeat the run:\n  ", codes={3})
+        assert len(told.output) < 1000
+
+
+@pytest.mark.parametrize("value", [1e99, -1e99, 1e-300])
+def test_odd_values_are_shown_without_warnings_of_libraries(study, value):
+    for file in (study.parent / "out" / "results").iterdir():
+        content = json.loads(file.read_text())
+        sign = -1 if file.stem.endswith("1") else 1
+        content["final"][SCORE] |= {"value": sign * value, "low": -value, "high": value}
+        content["validation"][0]["figures"][SCORE] = sign * value
+        file.write_text(json.dumps(content))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = hspcgan("study", study, "--limit", 0)
+    assert result.exit_code == 0, result.output
+    assert "Warning" not in result.output
+    rows = (study.parent / "out" / "report" / "rows.md").read_text()
+    assert not re.search(r"\d{20}", rows)
+
+
+STUDY_FILES = {
+    "manifest.yaml": "name: mine",
+    "manifests/plain-seed0.yaml": "name: mine",
+    "report/index.html": "my page",
+}
+
+
+@pytest.mark.parametrize("name", STUDY_FILES)
+def test_a_users_file_in_the_folder_of_a_new_study_is_not_overwritten(study, name):
+    own = study.parent / "new" / name
+    own.parent.mkdir(parents=True)
+    own.write_text(STUDY_FILES[name])
+    told = hspcgan("study", study, "-o", f"run={study.parent / 'new'}", "--limit", 0)
+    assert_told(told, f"contains {name}, but no lock of hspcgan", "give another `run:` folder", codes={3})
+    assert file_bytes(study.parent / "new") == {name: STUDY_FILES[name].encode()}
+
+
+@pytest.mark.parametrize("name", ["manifests", "runs", "results", "report"])
+def test_the_name_of_a_folder_of_a_study_is_taken(study, name):
+    taken = study.parent / "new" / name
+    taken.parent.mkdir()
+    taken.write_text("mine")
+    told = hspcgan("study", study, "-o", f"run={study.parent / 'new'}", "--limit", 0)
+    assert_told(told, f"{taken} is a file, expected a folder; move it away and run the command again", codes={3})
+    assert os.listdir(taken.parent) == [name]
+
+
+@pytest.mark.parametrize("name", ["manifests", "runs", "results", "report"])
+def test_the_name_of_a_folder_of_a_finished_study_is_taken(study, name):
+    taken = study.parent / "out" / name
+    if taken.exists():
+        taken.rename(study.parent / "moved")
+    taken.symlink_to(name)
+    for command in (("study", study, "--limit", 0), ("report", study.parent / "out")):
+        told = hspcgan(*command)
+        assert_told(told, f"{taken} is a link that points back to itself, expected a folder; move it away", codes={3})
+
+
+def test_a_second_study_in_the_same_folder_is_an_error(study):
+    with locked(study.parent / "out"):
+        told = hspcgan("study", study, "--limit", 0)
+    assert_told(told, f"process {os.getpid()} on ", f"in {study.parent / 'out'}; wait for it, stop it, or", codes={3})

@@ -45,7 +45,11 @@ def test_a_manifest_in_a_folder_that_is_no_run_is_not_overwritten(world, tmp_pat
     (tmp_path / "manifest.yaml").write_text(text)
     for options in ((), ("--dry-run",)):
         told = hspcgan("train", tmp_path / "manifest.yaml", *options)
-        assert_told(told, "not from an earlier run and would be overwritten; give another `run:` folder", codes={3})
+        assert_told(
+            told,
+            "manifest.yaml, but no lock of hspcgan, so these files are not from an earlier run and would be",
+            codes={3},
+        )
     assert (tmp_path / "manifest.yaml").read_text() == text
     assert os.listdir(tmp_path) == ["manifest.yaml"]
 
@@ -61,6 +65,7 @@ def test_links_and_files_among_the_checkpoints_do_not_end_a_run(world, tmp_path)
     own.mkdir()
     (own / "mine").write_text("mine")
     (run / "checkpoints").mkdir(parents=True)
+    (run / "lock").write_text("process 1 on an old machine")
     names = ("step-000001", ".step-000001.partial", "..step-000001.partial")
     for name in names:
         (run / "checkpoints" / name).symlink_to(own)

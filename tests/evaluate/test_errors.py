@@ -43,7 +43,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_the_weights_are_opene
     out = tmp_path / "file" / "out"
     result = hspcgan(*command, "--checkpoint", tmp_path / "nowhere", "--out", out)
     assert result.exit_code == 3
-    assert f"{out} cannot be written: {tmp_path / 'file'} is a file; give another path" in result.output
+    assert f"{tmp_path / 'file'} is a file, expected a folder; move it away and run the command again" in result.output
 
 
 def test_a_run_that_was_moved_is_drawn_with_a_shipped_clip_and_asks_for_another_one(tmp_path, checkpoint):

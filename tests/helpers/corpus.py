@@ -121,3 +121,19 @@ def saved(value: object) -> bytes:
     buffer = io.BytesIO()
     torch.save(value, buffer)
     return buffer.getvalue()
+
+
+COMMANDS = {
+    "train": ("train", "{world}/manifest.yaml", "-o", "run={out}/run"),
+    "pack": ("models", "pack", "{world}/checkpoint", "{out}/packed", "--clip", "{clip}"),
+    "export": ("export", "{world}/cache", "{out}/export"), "copy": ("copy", "{world}/cache", "{out}/copy"),
+    "page": ("inspect", "{world}/cache", "--html", "{out}/page.html"),
+    "report": ("report", "{world}/run", "--out", "{out}/page.html"),
+    "sample": ("sample", "a bird", "--checkpoint", "{world}/checkpoint", "--clip", "{clip}", "--out", "{out}/samples"),
+}  # fmt: skip
+"""Commands that write to `out`; see `placed`."""
+
+
+def placed(command: tuple[str, ...], **places: object) -> list[str]:
+    """A command with these places in its arguments."""
+    return [part.format(**places) for part in command]

@@ -3,29 +3,17 @@
 import errno
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import make_folder
 from hspcgan.pipeline.cache.lock import LOCK, MAX_HOLDER_LENGTH, open_locked
 
 READ_ONLY = (errno.EROFS, errno.EACCES)
 HELD_BY = "process "
 """How the content of a run's lock begins."""
-
-RUN_PARTS, STUDY_PARTS = (LOCK, "grids", "checkpoints"), ("manifests", "runs", "results", "report")
-"""Files and folders that a run, or a study, creates in its folder."""
-
-
-def refuse_foreign_manifest(folder: Path, parts: Sequence[str]) -> None:
-    """Raises UserError if a folder has a manifest.yaml from no run or study: none of `parts` is next to it."""
-    path = folder / "manifest.yaml"
-    if os.path.lexists(path) and not any(os.path.lexists(folder / part) for part in parts):
-        raise UserError(
-            f"{path} exists, but {folder} has none of {', '.join(parts)}, so it is not from an earlier run and would "
-            "be overwritten; give another `run:` folder, or rename this file"
-        )
 
 
 @contextmanager
@@ -38,7 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process (named in the message) holds the lock, or the file system does not support locks.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         file = open_locked(folder / LOCK, "run")
     except BlockingIOError as error:

@@ -45,7 +45,8 @@ def study(
     report RUN` builds it at any time.
     """
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
-    from hspcgan.train.process.run_lock import STUDY_PARTS, refuse_foreign_manifest
+    from hspcgan.train.process import ownership
+    from hspcgan.train.process.run_lock import locked
     from hspcgan.train.study import page, runner
     from hspcgan.train.study.protocol import open_study
     from hspcgan.train.study.results import read_page_results
@@ -62,10 +63,12 @@ def study(
             echo(f"  {row}: {train['steps']} steps of {train['batch_size']} images, {config.rows[row]}")
         return
     if results_file is None:
-        runner.read_results(opened)  # results of another protocol are an error before anything is trained
-        refuse_foreign_manifest(opened.folder, STUDY_PARTS)
-        opened.manifest.save(opened.folder / "manifest.yaml")
-        made = runner.run(opened, processes, threads, retry, limit)
+        # Results of another protocol are an error before anything is trained.
+        found = runner.read_results(opened)
+        ownership.require_own_folder(opened.folder, ownership.STUDY, is_ours=bool(found))
+        with locked(opened.folder):
+            opened.manifest.save(opened.folder / "manifest.yaml")
+            made = runner.run(opened, processes, threads, retry, limit)
         echo(f"{format_count(made, 'run')} finished")
         results = runner.read_results(opened)
     else:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hspcgan.model.common.files import write_atomically
 from hspcgan.pipeline.manifest.command_arguments import open_manifest
+from hspcgan.train.process import ownership
 from hspcgan.train.study import charts, tables
 from hspcgan.train.study.protocol import Study, open_study
 from hspcgan.train.study.results import Results
@@ -47,6 +48,7 @@ def render(folder: Path) -> str:
     protocol.
     """
     manifest = open_manifest(str(folder))
+    ownership.require_own_folder(folder, ownership.STUDY, is_ours=True)
     study = open_study(replace(manifest, raw=manifest.raw | {"run": str(folder)}))  # the folder may be a copy
     return _html(study, _Parts.of(study, read_results(study)))
 

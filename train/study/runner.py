@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from hspcgan.model.checkpoint import read_card
 from hspcgan.model.common.errors import CheckFailedError, UserError
-from hspcgan.model.common.files import write_atomically
+from hspcgan.model.common.files import make_folder, require_file_or_free, write_atomically
 from hspcgan.model.common.progress import count_bar
 from hspcgan.model.common.user_files import read_text
 from hspcgan.train import checkpoints
@@ -136,8 +136,7 @@ class _Children:
 
     def call(self, log_file: Path, threads: int, *arguments: str) -> int:
         """Runs `hspcgan ARGUMENTS`, appends the output to a file, and returns the exit code."""
-        if log_file.exists() and not log_file.is_file():  # opening a pipe would block
-            raise UserError(f"{log_file} is not a regular file; remove it")
+        require_file_or_free(log_file)  # opening a pipe would block
         with log_file.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", MAIN, *arguments],
@@ -157,7 +156,7 @@ class _Children:
 def _run_one(study: Study, cell: Cell, threads: int, children: _Children) -> None:
     """Trains and scores one run, and writes its result file."""
     manifest, folder = str(write_run_manifest(study, cell)), study.run_folder(cell)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     log_file, began = folder / "study.log", time.monotonic()
     log.info("%s: training", cell.name)
     code = children.call(log_file, threads, "train", manifest)

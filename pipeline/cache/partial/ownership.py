@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import require_writable, resolve_links
+from hspcgan.model.common.files import require_folder_or_free, require_writable, resolve_links
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import discarded_folder, is_cache, work_folder
 from hspcgan.pipeline.cache.lock import LOCK, is_work_folder
@@ -16,7 +16,7 @@ WORK = (LOCK, *schema.STAGES, "final", "copy", "replaced")
 def require_own_target(target: Path) -> None:
     """Raises UserError if the target, or a work folder next to it, contains files that are not part of a cache.
 
-    An empty folder and a finished cache are allowed.
+    An empty folder and a finished cache are allowed. A file with the name of a work folder is an error, too.
     """
     require_outside_cache(target)
     require_known_names(target, schema.FILES, is_cache)
@@ -25,6 +25,8 @@ def require_own_target(target: Path) -> None:
             if link.is_symlink():
                 raise UserError(f"{link} is a link, which is not followed; remove the link, or give another folder")
         require_known_names(folder, WORK, is_work_folder)
+        for name in WORK[1:]:
+            require_folder_or_free(folder / name)
 
 
 def require_outside_cache(target: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import write_atomically
+from hspcgan.model.common.files import make_folder, write_atomically
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import discarded_folder
 from hspcgan.pipeline.cache.fingerprint import fingerprint
@@ -53,7 +53,7 @@ class PartialCache(ShardStore):
             raise UserError(f"{self.target} already exists; to fix: {OTHER_CACHE_HINT}")
 
     def __enter__(self) -> "PartialCache":
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         self._lock = lock(self.path)
         try:
             self._require_no_existing()

@@ -15,6 +15,7 @@ from hspcgan.model.common.files import (
     atomic_file,
     atomic_folder,
     file_sha256,
+    make_folder,
     require_writable,
     write_atomically,
 )
@@ -106,11 +107,27 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("mine")
     (tmp_path / "loop").symlink_to("loop")
-    for path in (tmp_path / "pipe", "/dev/null", tmp_path / "folder"):
-        with pytest.raises(ValueError, match="is not a regular file"):
+    (tmp_path / "nowhere").symlink_to("gone/away")
+    kinds = {
+        "pipe": "a pipe",
+        "/dev/null": "a device",
+        "folder": "a folder",
+        "loop": "a link that points back to itself",
+    }
+    for path, kind in kinds.items():
+        with pytest.raises(ValueError, match=f"{path} is {kind}, expected a regular file; move it away and run"):
             write_atomically(tmp_path / path, "x")
-    with pytest.raises(ValueError, match="is not a folder"), atomic_folder(tmp_path / "file"):
-        pass
+    for path, kind in {"file": "a file", "pipe": "a pipe", "loop": "a link that points back"}.items():
+        with (
+            pytest.raises(ValueError, match=f"{path} is {kind}.*, expected a folder; "),
+            atomic_folder(tmp_path / path),
+        ):
+            pass
+    for path, kind in {"file": "a file", "loop": "a link that", "nowhere": "a link to nothing"}.items():
+        for make in (lambda below: write_atomically(below, "x"), make_folder, require_writable):
+            with pytest.raises(ValueError, match=f"{path} is {kind}.*, expected a folder; move it away and run the"):
+                make(tmp_path / path / "a" / "b")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder", "loop", "nowhere", "pipe"]
     for path in ("pipe", "/dev/null", "file/below", "loop"):
         with pytest.raises(ValueError, match="give another path"):
             require_writable(tmp_path / path)

@@ -1,0 +1,60 @@
+"""Guards the folder of a run or a study: nothing is overwritten there that hspcgan did not write."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import require_file_or_free, require_folder_or_free
+from hspcgan.model.common.user_files import open_regular
+from hspcgan.pipeline.cache.lock import LOCK
+from hspcgan.train.process.run_lock import HELD_BY
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names that a command uses in its folder; `files` and `marks` are patterns of paths below the folder."""
+
+    folders: tuple[str, ...]
+    files: tuple[str, ...]  # overwritten or deleted by the command
+    marks: tuple[str, ...]  # one of them shows that the command wrote the folder, as does a lock
+
+
+RUN = Layout(
+    folders=("checkpoints", "evaluation", "evaluation/kept", "evaluation/steps", "grids", "tensorboard"),
+    files=("manifest.yaml", "log.jsonl", "evaluations.jsonl", "grids/captions.tsv", "grids/step-*.png",
+           "checkpoints/latest", "checkpoints/best", "checkpoints/step-*"),
+    marks=("checkpoints/step-*/state.pt",),
+)  # fmt: skip
+STUDY = Layout(
+    folders=("manifests", "runs", "results", "report"),
+    files=("manifest.yaml", "manifests/*.yaml", "report/[!.]*"),
+    marks=("runs/*/study.log", "report/study.json"),
+)
+
+
+def require_own_folder(folder: Path, layout: Layout, is_ours: bool = False) -> None:
+    """Raises UserError if a folder has files with names from `layout` that are the user's, or of another kind.
+
+    The files are the user's unless `is_ours`, or the folder has a lock of hspcgan or one of `layout.marks`.
+    """
+    for name in layout.folders:
+        require_folder_or_free(folder / name)
+    for pattern in layout.files:
+        if "*" not in pattern:
+            require_file_or_free(folder / pattern)
+    found = sorted(path.relative_to(folder).as_posix() for pattern in layout.files for path in folder.glob(pattern))
+    is_ours = is_ours or _has_lock(folder) or any(True for mark in layout.marks for _ in folder.glob(mark))
+    if found and not is_ours:
+        raise UserError(
+            f"{folder} contains {', '.join(found[:5])}{', …' if len(found) > 5 else ''}, but no lock of hspcgan, so "
+            "these files are not from an earlier run and would be overwritten; move them away, or give another `run:` "
+            "folder"
+        )
+
+
+def _has_lock(folder: Path) -> bool:
+    try:
+        with open_regular(folder / LOCK) as file:
+            return file.read(len(HELD_BY)) == HELD_BY.encode()
+    except OSError:
+        return False
