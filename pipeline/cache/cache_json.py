@@ -25,6 +25,9 @@ def unreadable_error(path: Path, error: Exception, what: str = "") -> Exception:
     if "unable to lock file" in str(error):
         return UserError(f"{path} is locked by another process, or its file system has no locks ({error}); set "
                          "HDF5_USE_FILE_LOCKING=FALSE in the environment, or wait for that process")  # fmt: skip
+    if "h5clear" in str(error):  # HDF5 marks a file that a program opens for writing
+        return UserError(f"{path} is open for writing in another program, or was when that program was killed; close "
+                         f"the program, or remove the mark with `h5clear -s {path}`")  # fmt: skip
     if isinstance(error, OSError) and error.errno is not None:
         return OSError(error.errno, os.strerror(error.errno), str(path))
     reason = f"{what} ({error})" if what else str(error)

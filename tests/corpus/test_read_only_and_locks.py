@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ WRITERS = COMMANDS | {
     "manifests": ("manifests", "toybirds", "--out", "{out}/m.yaml"), "prepare": ("prepare", "{data}", "-o", "cache={out}/new"), "run": ("train", "{world}/manifest.yaml", "-o", "run={out}/new/run"), "parse": ("parse", "--jsonl", "{data}.jsonl", "{out}/parsed.jsonl"),
     "evaluate": ("evaluate", "{scored}", "--checkpoint", "{world}/checkpoint", "-o", "run={out}/run"), "junit": ("evaluate", "{scored}", "--checkpoint", "{world}/checkpoint", "--junit", "{out}/j.xml"), "update": ("evaluate", "{out}/scored.yaml", "--checkpoint", "{world}/checkpoint", "--update"),
     "reference": ("reference", "{scored}", "--out", "{out}/r.safetensors"), "interpolate": ("interpolate", "a bird", "a cat", "--checkpoint", "{world}/checkpoint", "--clip", "{clip}", "--out", "{out}/i"), "table": ("table", "--published", "cub", "--out", "{out}/t.md"),
-    "study": ("study", "{study}", "-o", "run={out}/study"), "study page": ("study", "{study}", "--limit", "0", "--out", "{out}/page"), "taps": ("taps", "{data}", "-o", "cache={out}/cache"), "galip": ("models", "import-galip", "{clip}", "{out}/galip", "--clip", "{clip}"),
+    "study": ("study", "{study}", "-o", "run={out}/study"), "study page": ("study", "{study}", "--limit", "0", "--out", "{out}/page"), "galip": ("models", "import-galip", "{clip}", "{out}/galip", "--clip", "{clip}"),
 }  # fmt: skip
 
 
@@ -69,22 +71,50 @@ def test_a_checkpoint_and_its_cache_on_a_read_only_disk_are_read(world, disk, tm
         assert result.exit_code == 0, (command, result.output)
 
 
-HOLD_HDF5 = "import h5py, sys; files = [h5py.File(path, 'r+', locking=True) for path in sys.argv[1:]]; print('held', flush=True); sys.stdin.read()"
+HOLD_HDF5 = "import h5py, sys; files = [h5py.File(path, sys.argv[1], locking=True) for path in sys.argv[2:]]; print('held', flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def opened_elsewhere(cache: Path, mode: str) -> Iterator[None]:
+    """Another process has the HDF5 files of a cache open, with HDF5's own locks."""
+    holder = [sys.executable, "-c", HOLD_HDF5, mode, *map(str, cache.glob("*.h5"))]
+    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield
+        process.communicate()
 
 
 def test_a_cache_that_another_process_has_open_with_locks_is_read_and_replaced(world, tmp_path, tiny_clip_path, inputs):
     cache = Path(shutil.copytree(inputs["scored"].parent / "cache", tmp_path / "cache"))
-    holder = [sys.executable, "-c", HOLD_HDF5, *map(str, cache.glob("*.h5"))]
-    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        keys = ("-o", f"run={tmp_path}/run", "-o", f"cache={cache}")
+    keys = ("-o", f"run={tmp_path}/run", "-o", f"cache={cache}")
+    with opened_elsewhere(cache, "r"):
         for command in (("stats", cache), ("inspect", cache), ("export", cache, tmp_path / "export"), ("copy", cache, tmp_path / "copy"),
                         ("evaluate", inputs["scored"], "--checkpoint", world / "checkpoint", *keys), ("train", inputs["scored"], *keys, "-o", "train.steps=1"),
                         ("copy", tmp_path / "copy", cache, "--replace")):  # fmt: skip
             result = hspcgan(*command)
             assert result.exit_code == 0, (command, result.output)
-        process.communicate()
+
+
+def test_a_cache_that_another_process_has_open_for_writing_is_not_told_as_damaged(world, tmp_path):
+    cache = Path(shutil.copytree(world / "cache", tmp_path / "cache"))
+    keys = ("-o", f"run={tmp_path}/run", "-o", f"cache={cache}")
+    with opened_elsewhere(cache, "r+"):
+        for command in (
+            ("stats", cache),
+            ("export", cache, tmp_path / "export"),
+            ("train", world / "manifest.yaml", *keys),
+        ):
+            told = hspcgan(*command)
+            assert_told(
+                told,
+                ".h5 is open for writing in another program",
+                "close the program, or",
+                f"h5clear -s {cache}",
+                codes={3},
+            )
+            assert "rebuild" not in told.output
+    assert hspcgan("stats", cache).exit_code == 0
 
 
 HELD = ("train", "{world}/manifest.yaml", "-o", "run={out}/run"), ("study", "{study}", "-o", "run={out}/run")
