@@ -26,7 +26,7 @@ from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, file_sha256
 from hspcgan.model.common.user_files import read_json, require_characters
-from hspcgan.model.common.validation import quoted, validate_as
+from hspcgan.model.common.validation import first_lines, quoted, validate_as
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
@@ -35,7 +35,6 @@ from hspcgan.model.networks.uninitialized import Uninitialized
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
-SHOWN = 5  # tensors that a message lists
 
 
 class _Config(BaseModel):
@@ -213,8 +212,7 @@ def _require_same_shapes(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
     if lines:
         raise UserError(
             f"{path / WEIGHTS} does not match the sizes in {CARD}; use another checkpoint:\n  "
-            + "\n  ".join(sorted(lines)[:SHOWN])
-            + (f"\n  and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
+            + "\n  ".join(first_lines(sorted(lines), most=5))
         )
 
 

@@ -15,9 +15,9 @@ from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES, Subject, provenance
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import first_lines, shortened
 
 SHOWN = 12  # digits of a sha256 in messages and in `lock.cache`
-LENGTH, LINES = 80, 20  # characters of a name or a setting, and differences, that a message shows
 
 
 def current_lock(context: EvaluationContext, subjects: Sequence[Subject]) -> Lock:
@@ -40,7 +40,7 @@ def differences(lock: Lock, found: Lock, partial: bool = False) -> list[str]:
     for name, expected in lock.settings.model_dump().items():
         got = getattr(found.settings, name)
         if got != expected:
-            expected = _truncated(expected)
+            expected = shortened(str(expected))
             lines.append(f"evaluate.{name}: the expectations were measured with {expected}, but it is {got}")
     lines += _changed_values("cache content", lock.cache, found.cache, lock.cache)
     lines += _changed_values(
@@ -64,8 +64,7 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
     if found:
         raise UserError(
             f"{context.manifest.name}: the expectations (evaluate.lock) were measured with other inputs:\n  "
-            + "\n  ".join(found[:LINES])
-            + (f"\n  and {len(found) - LINES} more" if len(found) > LINES else "")
+            + "\n  ".join(first_lines(found))
             + "\nUndo the change, write new expectations with `hspcgan evaluate MANIFEST --update`, or score without "
             "expectations: -o evaluate.expect=null"
         )  # fmt: skip
@@ -159,15 +158,10 @@ def _differences_without_raising(
 
 def _changed_values(what: str, expected: Mapping[str, Any], got: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     return [
-        f"{what} {_truncated(name)}: expected {_short(expected.get(name))}, got {_short(got.get(name))}"
+        f"{what} {shortened(name)}: expected {_short(expected.get(name))}, got {_short(got.get(name))}"
         for name in sorted(names)
         if expected.get(name) != got.get(name)
     ]
-
-
-def _truncated(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= LENGTH else f"{text[:LENGTH]} …"
 
 
 def _short(value: Any) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from hspcgan.model.common.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
-SHOWN = 80  # characters of an invalid value that a message shows
+SHOWN, LONGEST = 80, 1000  # characters that a message shows of a key or an invalid value, and of a problem
 MAX_NUMBER = 1e100  # sums and squares of such numbers are finite
 Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, allow_inf_nan=False)]
 """A metric value, or a limit of one, that statistics can be computed with."""
@@ -31,14 +31,24 @@ def validate_as(model: type[Model], values: Any, what: str) -> Model:
             if isinstance(error, ValidationError)
             else ["nested too deeply"]
         )
-        raise UserError(f"{what}:\n  " + "\n  ".join(found)) from error
+        raise UserError("\n  ".join([f"{what}:", *first_lines(found)])) from error
 
 
 def problems(error: ValidationError, model: type[BaseModel], section: str = "") -> Iterator[tuple[str, str]]:
     """Yields the dotted key and the message of each problem in `error`; `section` is prepended to the keys."""
     for found in error.errors(include_url=False):
         key = ".".join(filter(None, [section, *map(str, found["loc"])]))
-        yield key, f"{key or 'the whole value'}: {_text(dict(found), model)}"
+        yield key, f"{shortened(key) or 'the whole value'}: {shortened(_text(dict(found), model), LONGEST)}"
+
+
+def shortened(text: str, limit: int = SHOWN) -> str:
+    """Returns a text for a message; a text of more than `limit` characters is truncated."""
+    return text if len(text) <= limit else f"{text[:limit]} …"
+
+
+def first_lines(lines: Sequence[str], most: int = 20) -> list[str]:
+    """Returns the first lines of a list in a message and, if there are more, a line with the number of the others."""
+    return [*lines[:most], *([f"and {len(lines) - most:,} more"] if len(lines) > most else [])]
 
 
 def suggest(word: str, known: Sequence[str]) -> str:
@@ -53,7 +63,7 @@ def quoted(value: object) -> str:
         shown = repr(value[: 2 * SHOWN] if isinstance(value, str | bytes) else value)
     except (ValueError, RecursionError):  # an integer of thousands of digits; lists within lists
         return f"a value of type {type(value).__name__} that is too large to show"
-    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
+    return shortened(shown)
 
 
 def _text(found: dict[str, Any], model: type[BaseModel]) -> str:

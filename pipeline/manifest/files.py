@@ -9,7 +9,7 @@ from typing import Any
 
 from hspcgan.model.common.errors import ManifestError
 from hspcgan.model.common.user_files import open_regular
-from hspcgan.model.common.validation import quoted, suggest
+from hspcgan.model.common.validation import first_lines, quoted, suggest
 from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
 
 KEYS = ("name", "description", "base", "cache", "run",
@@ -74,7 +74,7 @@ def resolve_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Resolv
 def raise_problems(problems: dict[str, list[str]]) -> None:
     """Raises ManifestError with all problems, grouped by file, if there are any."""
     if problems:
-        text = "\n".join("\n  ".join([f"{source}:", *lines]) for source, lines in problems.items())
+        text = "\n".join("\n  ".join([f"{source}:", *first_lines(lines)]) for source, lines in problems.items())
         keys = any("unknown key '" in line for lines in problems.values() for line in lines)
         raise ManifestError(f"{text}\nKnown keys: {', '.join(KEYS)}" if keys else text)
 
