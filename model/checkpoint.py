@@ -167,8 +167,11 @@ def load(
         )
     tensors = _read_tensors(path, card)
     clip = clip.with_input(config.clip_input)
-    with Uninitialized():
-        generator, discriminator, head = build(config, clip)
+    try:
+        with Uninitialized():
+            generator, discriminator, head = build(config, clip)
+    except UserError as error:
+        raise UserError(f"{path / CARD}: {error}, or use another checkpoint") from error
     for name, network in (("generator", generator), ("discriminator", discriminator), ("head", head)):
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
         _require_same_shapes(own, network.state_dict(), name, path)

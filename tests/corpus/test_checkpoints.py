@@ -19,7 +19,7 @@ CARDS = {
     "extra": {"extra": []}, "extra-texts": {"extra": {"texts": 5}}, "extra-parse": {"extra": {"texts": {"parse": {"annotator": 5}, "templates": {}}}}, "config": {"config": 5}, "config-kind": {"config": {"kind": "x"}}, "config-huge": {"config": {"noise_dim": 10**12}}, "clip": {"clip": 5}, "clip-hint": {"clip": {"name": "x", "sha256": "x", "path_hint": 5}},
     "format": {"format": True}, "weights": {"weights": 5}, "no-clip": {"clip": None}, "extra-null": {"extra": None}, "extra-step": {"extra": {"step": "two"}}, "surrogate": {"clip": {"name": "\ud800", "sha256": "x"}},
     "width-text": {"config": {"kind": "hspcgan", "head_width": "wide"}}, "width-list": {"config": {"kind": "hspcgan", "channels": 5}}, "width-negative": {"config": {"kind": "hspcgan", "code_width": -1}}, "width-unknown": {"config": {"kind": "hspcgan", "width": 7}},
-    "width-huge": {"config": {"kind": "hspcgan", "channels": [16384] * 6, "image_size": 224}}, "parameters": {"weights": {"sha256": "x", "parameters": {"generator": "many"}}}, "rounded": {"clip": {"name": "x", "sha256": "x", "rounded": 5}},
+    "width-count": {"config": {"kind": "hspcgan", "channels": [16384] * 6, "image_size": 224}}, "parameters": {"weights": {"sha256": "x", "parameters": {"generator": "many"}}}, "rounded": {"clip": {"name": "x", "sha256": "x", "rounded": 5}},
 }  # fmt: skip
 
 
