@@ -126,7 +126,7 @@ def export(cache: Path, folder: Path, tokens: bool) -> None:
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--replace", is_flag=True, help="Overwrite another cache in TARGET.")
+@click.option("--replace", is_flag=True, help="If TARGET already contains a cache, overwrite it.")
 def copy(source: str, target: str, replace: bool) -> None:
     """Copy a finished cache, to or from an object store.
 

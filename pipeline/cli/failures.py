@@ -66,7 +66,7 @@ def failure(error: Exception) -> Failure | None:
 
 
 def _with_hint(error: Exception) -> str:
-    """Returns the path of an OSError, what is wrong with it and how to fix it; the message of other errors."""
+    """Returns the path, reason and fix (if known) of an OSError with a path; for any other error, its message."""
     if not isinstance(error, OSError) or error.errno is None or not error.filename:
         return str(error)
     paths = " and ".join(os.fsdecode(path) for path in (error.filename, error.filename2) if path)

@@ -199,7 +199,7 @@ def taps(manifest: str, override: tuple[str, ...], **options: Any) -> None:
 @click.argument("manifest")
 @click.option("--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a key, such as bench.captions=500.")
 def bench(manifest: str, override: tuple[str, ...]) -> None:
-    """Run a benchmark and check its limits.
+    """Run a benchmark and check the results against its limits.
 
     Exit code 1 if a measured value misses its limit in bench.bars. Shipped manifests: bench/graphs, bench/stanza,
     bench/encode, bench/scale, bench/train, bench/evaluate.

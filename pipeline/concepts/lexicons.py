@@ -1,4 +1,4 @@
-"""Reads the rules' word lists, `lexicon/NAME.txt`: closed word classes, and words from FACTUAL's captions (MIT)."""
+"""Reads the word lists `lexicon/NAME.txt`: closed word classes, and words from FACTUAL's captions (MIT licence)."""
 
 from functools import cache
 from importlib import resources

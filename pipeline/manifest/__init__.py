@@ -142,7 +142,7 @@ def load_manifest(
 
 
 def _has(raw: Any, key: Sequence[str]) -> bool:
-    """Whether nested mappings set a key (given as its parts), or set one of its parent keys to a value."""
+    """Whether nested mappings set a key (a list of its parts), or give one of its parent keys a value without keys."""
     for part in key:
         if not isinstance(raw, dict):
             return True

@@ -1,4 +1,4 @@
-"""Resolves MANIFEST, CACHE and RUN arguments to manifests and folders; errors state the kind of a wrong argument."""
+"""Resolves MANIFEST, CACHE and RUN arguments to manifests and folders; errors state what was given instead."""
 
 import logging
 import os

@@ -14,7 +14,7 @@ Span = tuple[int, int]  # start and end of a word in its caption, in characters
 
 
 def marked(caption: dict[str, Any], changed: Collection[Span] = ()) -> Markup:
-    """Returns the caption with a `<mark>` around each entity, attribute or relation word; the class is the kind.
+    """Returns the caption with a `<mark>` around each entity, attribute or relation word; its CSS class states which.
 
     Words in `changed` are wrapped in `<ins>`, which underlines them.
     """

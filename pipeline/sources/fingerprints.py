@@ -1,4 +1,4 @@
-"""Hashes files for the signature of a source; samples large images, since every run computes the signature."""
+"""Hashes files for the signature of a source; of a large image only both ends, since every run does this."""
 
 import hashlib
 from collections.abc import Iterable

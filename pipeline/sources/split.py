@@ -1,4 +1,4 @@
-"""Rejects images that share a key, and draws a test split for data without one; equal images stay in one split."""
+"""Rejects all but the first image of a key; chooses a test split if there is none. Equal images share a split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -54,7 +54,7 @@ def split_by_image(entries: Sequence[Entry], fraction: float, picture: Callable[
     Like `with_test_split`, but entries with the same image get the split of the first such entry.
 
     `picture` identifies the image of an entry by its content, as `image_state` does; "" if that is unknown. It is
-    called only if a split is drawn.
+    called only if a test split is chosen.
     """
     if fraction == 0 or any(entry.split == "test" for entry in entries):
         return list(entries)

@@ -232,7 +232,7 @@ def _column(cells: pa.Array, holds_images: bool) -> pa.Array:
 
 
 def _as_bytes(kind: pa.DataType) -> pa.DataType:
-    """Returns a type with bytes for strings, so that invalid UTF-8 rejects one caption, not the whole table."""
+    """Returns a type with string replaced by binary, so that invalid UTF-8 rejects one caption, not the whole table."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return pa.list_(_as_bytes(kind.value_type))
     if pa.types.is_struct(kind):

@@ -19,7 +19,7 @@ MIN_SIDE = 8
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-"""The chunks of a PNG that its pixels depend on; damage in others makes Pillow refuse the file."""
+"""The chunks of a PNG that its pixels depend on; damage in other chunks makes Pillow reject the file."""
 
 _BROKEN = (
     OSError,
@@ -61,7 +61,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _without_metadata(data: bytes) -> bytes:
-    """Removes the chunks of a PNG not in PNG_PIXELS; keeps other files, and the bytes after a broken chunk."""
+    """Removes chunks that are not in PNG_PIXELS from a PNG, up to a broken chunk; other formats do not change."""
     if not data.startswith(PNG_SIGNATURE):
         return data
     at, kept = len(PNG_SIGNATURE), [PNG_SIGNATURE]

@@ -38,7 +38,7 @@ class _Plan:
         return np.flatnonzero(self.first_occurrences(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
 
     def part(self, shard: int) -> "_Part":
-        """Returns the rows that a shard parses, and the shard and row that have the result for each of its captions."""
+        """Returns the rows of a shard to parse, and for each of its captions the shard and row that have the result."""
         home = self.first_occurrences(shard)
         shards = np.searchsorted(self.starts, home, side="right") - 1
         return _Part(
@@ -86,7 +86,7 @@ def make_mapper(config: ParseConfig) -> functools.partial:
 
 @dataclass(frozen=True)
 class _Part:
-    """The rows that a shard parses, and the shard and row that have the result for each of its captions."""
+    """The rows of a shard to parse, and for each of its captions the shard and row that have the result."""
 
     index: int
     rows_to_parse: np.ndarray  # [n] int64, rows of this shard to parse

@@ -43,7 +43,8 @@ def run(root: click.Group, folder: Path, seconds: float, dry_run: bool) -> None:
         page = folder / "run" / "report.html"
         click.secho(f"\nDone in {time.monotonic() - began:.0f} s. Open {page} in a browser.", bold=True)
         echo(
-            'To draw your own image, run: hspcgan sample "a large yellow bird with a blue belly is perched on a branch"'
+            "To generate an image from your own caption, run: "
+            'hspcgan sample "a large yellow bird with a blue belly is perched on a branch"'
         )
 
 

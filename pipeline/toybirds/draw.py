@@ -147,7 +147,7 @@ def chick(canvas: Canvas, colour: Colour, flying: bool) -> None:
 
 
 def bird(canvas: Canvas, scene: Scene) -> None:
-    """Draws the main bird around the centre of its body; the width of a large bird is about 0.75 of the picture.
+    """Draws the main bird with the centre of its body at the origin; a large bird is about 0.75 of the picture wide.
 
     ABSENT parts are not drawn; if the body is ABSENT, no bird is drawn. The toy CLIP learns presence from such scenes.
     """

@@ -50,7 +50,7 @@ class Stanza:
         return files
 
     def _by_path(self) -> Any:
-        """Returns a stanza pipeline with the processors in `files`, and an empty resources.json (stanza reads one)."""
+        """Returns a stanza pipeline with the processors in `files`; writes an empty resources.json, which it reads."""
         import stanza
 
         names = [n for n in ("tokenize", "mwt", "pos", "lemma", "depparse", "ner") if n in self.files]

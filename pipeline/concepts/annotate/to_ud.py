@@ -98,11 +98,11 @@ def coordination(edit: ParseEdit) -> None:
 
 
 def _reattach_conjunct(edit: ParseEdit, cc: int) -> Iterator[int]:
-    """Yields the conjunct directly after "and"; moves it to the head of "and" if the parser gave it another head.
+    """Yields the conjunct directly after "and", and gives it the same head as "and" if the parser gave it another.
 
     An example is "chair" in "a room with a couch and a chair".
 
-    A conjunct of the subject of a plural verb is not moved: "a woman in white and a man stand near a cake" is correct.
+    A conjunct of a plural verb's subject keeps its head: "a woman in white and a man stand near a cake" is correct.
     """
     for i in range(cc + 1, len(edit)):
         if edit.labels[i] == "conj" and _first_word(edit, i) == cc + 1:

@@ -25,7 +25,7 @@ def _backend() -> Any:
     base: Any = Parser._backend_registry["spacy"]
 
     class DocParser(base):
-        """The backend without a spaCy model: it calls spaCy only through `self.nlp`, which returns the Doc here."""
+        """The backend without a spaCy model; its only use of spaCy, `self.nlp`, returns the Doc that it is given."""
 
         def __init__(self) -> None:
             self.nlp = lambda doc: doc

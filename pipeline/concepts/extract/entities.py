@@ -6,7 +6,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 
 
 def entity(tree: Tree, i: int) -> Entity:
-    """Returns the entity of a head noun; its text is the lemma, or a proper name after its type ("location new york").
+    """Returns the entity of a head noun; its text is the lemma; for a name, type and name ("location new york").
 
     a cocktail party → party
     this small bird has red wings → bird, wing

@@ -1,8 +1,8 @@
 """Predicts how FACTUAL's annotators would write a phrase, with weights learned from their graphs.
 
-The weights are in `pipeline/assets/caption-choices/choices.tsv`, one per line: question, feature, option, weight. A
-question is the kind of phrase: "relation", "modifier" or "owned". The command `hspcgan assets build caption-choices`
-learns the weights by logistic regression (`caption_parser/learn_choices.py`).
+The weights are in `pipeline/assets/caption-choices/choices.tsv`, one per line: question, feature, option, weight. The
+column "question" is the kind of phrase: "relation", "modifier" or "owned". The command `hspcgan assets build
+caption-choices` learns the weights by logistic regression (`caption_parser/learn_choices.py`).
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ Weights = dict[str, list[tuple[str, float]]]  # feature → (option, weight)
 
 @cache
 def shipped() -> dict[str, Weights]:
-    """Returns the shipped weights, grouped by question (kind of phrase). Raises UserError if they cannot be read."""
+    """Returns the shipped weights, grouped by kind of phrase. Raises UserError if they cannot be read."""
     path = assets_folder() / CAPTION_CHOICES / FILE
     try:
         lines = path.read_text(encoding="utf8").splitlines()

@@ -70,7 +70,9 @@ def _can_be_relative_subject(edit: ParseEdit, i: int, acts: bool) -> bool:
 
 
 def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Attaches a singular verb after a relative clause to the main verb if the clause describes a plural noun.
+    """Moves a singular verb from a relative clause to the main verb if that is singular and the noun is plural.
+
+    The plural noun that the clause describes cannot be the subject of a singular verb.
 
     this bird has wings that are brown and has a yellow belly → brown (wing), have (bird, belly)
     """

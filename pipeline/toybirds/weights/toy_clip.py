@@ -84,7 +84,7 @@ def build(recipe: Recipe) -> "CLIP":
 
 
 def _cosines(patch: int, width: int) -> Tensor:
-    """Returns the patch embedding [width, 3, patch, patch]: cosines of brightness and colour differences, as in JPEG.
+    """Returns the patch embedding [width, 3, patch, patch]: a discrete cosine transform, as in JPEG.
 
     It contains all frequencies of the brightness, and the lowest frequencies of the colours up to `width`. Amplitudes
     grow with the frequency, since those of drawn patches fall; all features then have similar variance.
