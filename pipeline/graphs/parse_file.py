@@ -63,7 +63,7 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     already open (/dev/stdout), if its folder cannot be written, or if a model is missing.
     """
     if "-" in (str(source), str(target)):
-        raise UserError("IN and OUT cannot be -; IN may be /dev/stdin, and OUT must be the name of a regular file")
+        raise UserError('IN and OUT cannot be "-"; IN may be /dev/stdin, and OUT must be the name of a regular file')
     if _is_open_file(target):
         raise UserError(f"{target} is already open and would be replaced; give another file for OUT")
     target = resolve_links(target)

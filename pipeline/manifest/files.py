@@ -168,7 +168,7 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key_problems(raw: dict[str, Any]) -> list[str]:
-    """Returns a problem for each key that is unknown or has an invalid value, such as a URL for a local folder."""
+    """Returns a problem for each key that is unknown or has an invalid value, such as a URL instead of a folder."""
     unknown = [f"unknown key {quoted(key)}{suggest(str(key), KEYS)}" for key in raw if key not in KEYS]
     sections = [
         f"{key} is {quoted(raw[key])}, expected keys below it"
@@ -214,7 +214,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
             place[parent] = {}
         place = place[parent]
         if not isinstance(place, dict):
-            raise ManifestError(f"override {quoted(override)}: {parent} has a value, so it cannot have keys")
+            raise ManifestError(f"override {quoted(override)}: {parent} is {quoted(place)}, so it cannot have keys")
     try:
         several = key == "cache" and value.startswith("[")
         place[last] = (value or None) if key in LOCAL_ONLY and not several else parse(value)[0]

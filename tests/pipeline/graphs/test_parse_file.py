@@ -76,7 +76,7 @@ def test_a_hyphen_is_no_file(source, tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
     paths = [source, tmp_path / "out"]
     paths[place] = "-"
-    assert "IN and OUT cannot be -; IN may be /dev/stdin" in hspcgan("parse", "--jsonl", *paths).output
+    assert 'IN and OUT cannot be "-"; IN may be /dev/stdin' in hspcgan("parse", "--jsonl", *paths).output
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 

@@ -82,7 +82,7 @@ def test_the_name_given_as_an_override_names_the_folders(tmp_path):
         ("train.=3", "is not KEY=VALUE"),
         (".steps=3", "is not KEY=VALUE"),
         ("train..steps=3", "is not KEY=VALUE"),
-        ("train.steps.more=3", "steps has a value, so it cannot have keys"),
+        ("train.steps.more=3", "steps is 400, so it cannot have keys"),
         ("train.steps=[1", "the value is not YAML"),
         ("train.steps=2024-13-45", "the value is not YAML: month must be in"),
         ("trian.steps=3", "unknown key 'trian' (did you mean 'train'?)"),
