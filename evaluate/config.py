@@ -123,7 +123,10 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         description="Mode of clean-fid, which determines how images are resized and which port of Inception is used.",
     )
     edits: int = Field(
-        500, ge=1, le=1_000_000, description="Number of edited captions to draw for the metric edit_consistency."
+        500,
+        ge=1,
+        le=1_000_000,
+        description="Number of edited captions for which images are generated, for the metric edit_consistency.",
     )
     shown: int = Field(
         24,

@@ -84,7 +84,10 @@ def evaluate(context: EvaluationContext, subjects: Sequence[Subject], keep_image
 
 
 def _real_figures(context: EvaluationContext) -> list[Figure]:
-    """Returns the metric values of real images; empty if scores are not stored, to avoid computing them each time."""
+    """Returns the metric values of real images.
+
+    Empty if results are not stored on disk, because each evaluation would compute these values again.
+    """
     return score(context, Drawings(context, Subject(REAL, REAL))).figures if context.keep_drawn else []
 
 
@@ -122,7 +125,7 @@ def _score(context: EvaluationContext, subject: Subject, real: list[Figure], kee
 
 
 def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, path: Path) -> dict[str, Any]:
-    """Writes LABEL.extremes.png (best and worst images) and LABEL.edits.png; returns the captions in both."""
+    """Writes LABEL.extremes.png (best and worst images) and LABEL.edits.png; returns the captions of these images."""
     found = record.extremes(context, scores.rows)
     if found:
         write_atomically(path.with_suffix(".extremes.png"), record.extremes_picture(context, drawings.images, found))

@@ -1,4 +1,4 @@
-"""Opens the checkpoint that draws user-supplied captions, for `sample`, `interpolate`, `edit` and the Python API."""
+"""Opens the checkpoint that draws images from user-supplied captions, for the commands and the Python API."""
 
 from __future__ import annotations
 

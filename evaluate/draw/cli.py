@@ -1,4 +1,4 @@
-"""The commands `hspcgan sample`, `interpolate` and `edit`, which draw user-supplied captions."""
+"""The commands `hspcgan sample`, `interpolate` and `edit`, which draw images from user-supplied captions."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def edit(
     out: Path,
     dry_run: bool,
 ) -> None:
-    """Draw a caption, and variants of it with words replaced.
+    """Draw images of a caption, and of variants of the caption with words replaced.
 
     All are drawn from the same noise, as in Fig. 6 of the paper:
     hspcgan edit "a bird with a white belly" --replace white yellow

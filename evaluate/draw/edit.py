@@ -1,4 +1,4 @@
-"""Draws a caption and variants of it with words replaced, from the same noise (Fig. 6 of the paper)."""
+"""Draws images of a caption and of variants with words replaced, all from the same noise (Fig. 6 of the paper)."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
 
 
 def _labels(request: Interpolation) -> list[str]:
-    """Returns a label per frame: a caption on the frame where it is drawn, and the seeds on both ends if they differ.
+    """Returns a label per frame: each caption for the frame nearest to it, and the seeds for both ends if they differ.
 
     Other frames have an empty label.
     """

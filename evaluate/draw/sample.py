@@ -1,4 +1,4 @@
-"""Draws user-supplied captions and writes the images to disk, for `hspcgan sample`."""
+"""Draws images from user-supplied captions and writes them to disk, for `hspcgan sample`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRID = "grid.png"
 
 @dataclass(frozen=True)
 class Request:
-    """The captions and seeds to draw, and the output folder."""
+    """The captions and seeds to draw images from, and the output folder."""
 
     texts: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -52,7 +52,7 @@ def read_texts(path: Path) -> list[str]:
 
 
 def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
-    """Writes the images and returns their paths; logs a warning for each caption that may be drawn incorrectly.
+    """Writes the images and returns their paths; logs the warnings of `mismatch_warnings`.
 
     UserError as in `Request.files` and `make_out_folder`, and for weights that are missing or do not match.
     """

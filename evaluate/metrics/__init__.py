@@ -25,11 +25,11 @@ METRICS: dict[str, Metric] = {
         fid.method, _three_digits, towers="all", reference=True,
     ),
     "precision": Metric(
-        prdc.precision, "Precision", "share of generated images within the set of real images", "higher",
+        prdc.precision, "Precision", "share of generated images in the neighbourhood of a real image", "higher",
         lambda: f"{prdc.K} nearest neighbours", format_percent, towers="all", reference=True,
     ),
     "recall": Metric(
-        prdc.recall, "Recall", "share of real images within the set of generated images", "higher",
+        prdc.recall, "Recall", "share of real images in the neighbourhood of a generated image", "higher",
         lambda: f"{prdc.K} nearest neighbours", format_percent, towers="all", reference=True,
     ),
     "density": Metric(
@@ -37,7 +37,7 @@ METRICS: dict[str, Metric] = {
         lambda: f"{prdc.K} nearest neighbours", _three_digits, towers="all", reference=True,
     ),
     "coverage": Metric(
-        prdc.coverage, "Coverage", "share of real images with a generated image nearby", "higher",
+        prdc.coverage, "Coverage", "share of real images with a generated image in their neighbourhood", "higher",
         lambda: f"{prdc.K} nearest neighbours", format_percent, towers="all", reference=True,
     ),
     "clip_score": Metric(
@@ -69,8 +69,8 @@ METRICS: dict[str, Metric] = {
     ),
     "edit_consistency": Metric(
         edits.edit_consistency, "Edits", "captions with one colour edited and the noise kept: the image follows the "
-        "edit (followed), changes in the same direction (direction), shows everything else as before (stayed) and "
-        "remains similar (kept)", "higher",
+        "edit (followed), its features change in the same direction as those of the caption (direction), all else "
+        "stays as before (stayed) and the image remains similar (kept)", "higher",
         lambda: "one colour swapped, noise kept", _three_digits, needs=("edits",), by_default=False,
     ),
 }  # fmt: skip

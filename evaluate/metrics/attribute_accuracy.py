@@ -139,7 +139,10 @@ def _choices(inputs: MetricInput) -> list[Choice]:
 
 
 def _share_correct(kind: str, found: Sequence[Choice]) -> Measurement | None:
-    """Returns the share of correct choices of one kind, and per caption in `rows`; None if there are no choices."""
+    """Returns the share of correct choices of one kind; None if there are no choices.
+
+    The `rows` of the result are the shares per caption.
+    """
     if not found:
         return None
     by_row: dict[int, list[bool]] = {}

@@ -134,10 +134,11 @@ def kernel_fast(features: np.ndarray, reference: np.ndarray) -> float:
 
 
 def progress(untrained: float, trained: float, floor: float) -> float | None:
-    """Returns the position of `trained` on a scale from the untrained generator (0) to the floor, real images (1).
+    """Returns the position of `trained` on a scale from `untrained` (0) to `floor` (1).
 
-    All three are distances to the same reference with the same N. None if the untrained generator is no worse than the
-    floor, because then the scorer cannot distinguish images.
+    All three are distances to the same reference with the same N; `floor` is that of other real images, the lowest to
+    expect. None if the untrained generator is no worse than the floor, because then the scorer cannot distinguish
+    images.
     """
     return (untrained - trained) / (untrained - floor) if untrained > floor else None
 

@@ -25,7 +25,7 @@ from hspcgan.model.common.printable import echo
 @click.option("--load-test", "load_sec", type=click.IntRange(min=1), metavar="SECONDS",
               help="Only run a load test with 20 clients for SECONDS; exit with 1 if a response is lost.")  # fmt: skip
 def playground(checkpoint: str | None, runs: Path, port: int, device: str, load_sec: int | None) -> None:
-    """Serve a local page that parses and draws captions.
+    """Serve a local page that parses captions and draws images from them.
 
     The page is available only on this machine; its address is printed. Press Ctrl-C to stop.
     """

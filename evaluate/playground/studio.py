@@ -144,7 +144,7 @@ class Studio:
 
 
 class CachingParser(Parser):
-    """A parser that caches the concepts of recent captions, since both the page and the prompts need them."""
+    """A parser that caches the concepts of recent captions: the page shows them, and the images depend on them."""
 
     def __init__(self, config: ParseConfig) -> None:
         super().__init__(config)
@@ -166,7 +166,10 @@ class _Scored(BaseModel):
 
 
 def held_out_scorer(checkpoint: Path, clip_name: str, clip_sha256: str) -> ClipScorer | None:
-    """Returns the run's first scorer that is not the training CLIP, or None; the default for toy-clip is toy-scorer."""
+    """Returns the run's first scorer that is not the training CLIP, or None.
+
+    If the run's manifest names no scorers and the training CLIP is toy-clip, the scorer is toy-scorer.
+    """
     manifest = checkpoint.resolve().parent.parent / "manifest.yaml"
     sections = own_keys(manifest) if manifest.is_file() else {}
     named = validate_as(_Scored, sections.get("evaluate") or {}, f"{manifest}, evaluate").scorers

@@ -147,7 +147,7 @@ def _evaluations(folder: Path) -> list[Evaluation]:
 
 
 def _real_images(found: Sequence[Evaluation]) -> list[Evaluation]:
-    """Returns the evaluation of real images in the record of another subject; empty if there is a separate record."""
+    """Returns the evaluation of real images from the record of another subject; empty if they have their own record."""
     if any(one.kind == REAL for one in found):
         return []
     for one in found:

@@ -83,21 +83,21 @@ def as_text(data: dict[str, Any]) -> str:
 
 
 def warnings(context: EvaluationContext) -> list[str]:
-    """Returns a warning for each scorer with at least as many features as images: its covariances are singular."""
+    """Returns a warning for each scorer with at least N feature dimensions for N images: singular covariances."""
     n = len(context.ids)
     if "fid" not in context.config.metrics:
         return []
     widths = {tower.label: context.reference_features(tower).shape[1] for tower in context.towers}
     return [
-        f"warning: {n} images are too few for {width} features of {label}: FID depends strongly on N in this case, so "
-        "compare it only at the same N"
+        f"warning: {n} images are too few for the {width} feature dimensions of {label}: FID depends strongly on N in "
+        "this case, so compare it only at the same N"
         for label, width in widths.items()
         if n <= width
     ]
 
 
 def picture(context: EvaluationContext, subject: Subject, images: Images) -> bytes:
-    """Returns a PNG of the first images, each below the real image of its caption and resized to its size."""
+    """Returns a PNG of the first images, each resized to the size of its caption's real image and placed below it."""
     count = min(context.config.shown, len(images))
     drawn = first(images, count)
     if subject.kind == REAL:

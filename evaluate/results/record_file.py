@@ -238,7 +238,7 @@ class Record(Part):
     def _names_its_scorers(self) -> Record:
         unknown = sorted({figure.scorer for figure in self.figures if figure.metric == "fid"} - self.scorers.keys())
         if unknown:
-            raise UserError(f"the field scorers lacks {', '.join(unknown)}")
+            raise UserError(f"the field `scorers` has no entry for {', '.join(unknown)}")
         return self
 
 

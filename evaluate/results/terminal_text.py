@@ -66,7 +66,10 @@ def closing_lines(context: EvaluationContext, results: Sequence[Result]) -> list
 
 
 def progress_lines(results: Sequence[Result]) -> list[str]:
-    """Returns the progress of each checkpoint in FID, if the untrained generator and real images were also scored."""
+    """Returns for each checkpoint where its FID lies between those of the untrained generator (0) and real images (1).
+
+    Empty if the untrained generator or real images were not scored.
+    """
     by_kind = {result.subject.kind: result for result in results}
     if not {UNTRAINED, REAL} <= by_kind.keys():
         return []

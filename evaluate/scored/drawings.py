@@ -1,7 +1,7 @@
-"""The first stage of an evaluation: draws the images of a subject and keeps them in batches.
+"""The first stage of an evaluation: generates the images of a subject and stores them in batches.
 
-Several processes (`torchrun`) share the work without communication: each draws its share of the batches, and then the
-first process draws all batches that are still missing.
+Several processes (`torchrun`) share the work without communication: each generates its share of the batches, and then
+the first process generates all batches that are still missing.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Drawings:
         return self._of_texts(before, ids), self._of_texts(after, ids)
 
     def variations(self) -> Images | None:
-        """Returns VARIATIONS images from different noise for each of the first captions, grouped by caption.
+        """Returns VARIATIONS images from different noise for each of the first selected captions, grouped by caption.
 
         For real images of toy birds, returns other scenes that match the caption; None if there are none.
         """
@@ -118,12 +118,12 @@ class Drawings:
         return DrawnImages(self.context.kept, key, len(texts), draw)
 
     def _draw_captions(self, index: int) -> np.ndarray:
-        """Draws batch `index` of the selected captions."""
+        """Generates the images of batch `index` of the selected captions."""
         count = len(self.context.ids)
         return self._draw_rows(np.arange(count), [self.context.config.seed] * count, index)
 
     def _draw_rows(self, rows: np.ndarray, seeds: Sequence[int], index: int) -> np.ndarray:
-        """Draws batch `index` of these captions; all batches are padded to the longest selected caption."""
+        """Generates the images of batch `index` of these captions; all are padded to the longest selected caption."""
         context, texts, part = self.context, self.context.cache.texts, slice(index * BATCH, (index + 1) * BATCH)
         chosen = context.selection.caption_rows
         longest = int((texts.offsets[chosen + 1] - texts.offsets[chosen]).max())
@@ -168,7 +168,7 @@ class Drawings:
 
 
 def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None:
-    """Returns other toy scenes that match the first captions, in the cache's image size; None for other data."""
+    """Returns new toy scenes for each of the first `count` captions, in the cache's image size; None for other data."""
     if (context.manifest.raw.get("data") or {}).get("source") != "toybirds":
         return None
     from hspcgan.pipeline.toybirds.captions import captions
@@ -193,7 +193,7 @@ def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None
 
 
 def draw(images: Images, title: str) -> None:
-    """Draws this process's share of the missing batches; the first process then draws all that are still missing."""
+    """Generates this process's share of the missing batches; then the first process generates all missing ones."""
     if not isinstance(images, DrawnImages):
         return
     rank, world = process()

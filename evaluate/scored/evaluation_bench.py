@@ -62,7 +62,7 @@ def _world(manifest: Manifest, bench: BenchConfig, config: ParseConfig, folder: 
 
 
 def measure(manifest: Manifest) -> dict[str, Any]:
-    """Returns the seconds of each stage, the number of images, and the peak memory in addition to the models."""
+    """Returns the seconds of each stage, the number of images, and the peak memory without that of the models."""
     context = prepare(manifest)
     subject, seconds = Subject(UNTRAINED, UNTRAINED), {}
     drawings = Drawings(context, subject)

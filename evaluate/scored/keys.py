@@ -25,7 +25,7 @@ def content_key(**parts: Any) -> str:
 
 @cache
 def drawing_code() -> Mapping[str, str]:
-    """Returns the fingerprint of the code that draws images from captions in a cache."""
+    """Returns the fingerprint of the code that generates images for captions of a cache."""
     return _code("hspcgan.evaluate.draw.generate", "hspcgan.pipeline.cache.collate", within=(MODEL,))
 
 

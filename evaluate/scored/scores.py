@@ -29,7 +29,7 @@ class _Attribute(BaseModel, extra="forbid"):
 
 
 class _Stored(BaseModel, extra="forbid"):
-    """A `Measurement` as JSON, with null for the end of an interval that does not exist."""
+    """A `Measurement` as JSON; `se`, `low` and `high` are null if they could not be estimated."""
 
     value: Number
     se: Number | None
@@ -68,7 +68,7 @@ class ScoreStore:
         found = _STORED.validate_python(read_json(path))
         last = max((row for one in found for rows in (one.rows, *one.details.values()) for row in rows), default=0)
         if last >= self.captions:
-            raise ValueError(f"row {last} of {self.captions}")
+            raise ValueError(f"a score belongs to caption row {last}, but there are only {self.captions} captions")
         return [_from_stored(one) for one in found]
 
 

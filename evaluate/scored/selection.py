@@ -15,7 +15,7 @@ from hspcgan.pipeline.cache.reader import Cache
 
 @dataclass(frozen=True)
 class Selection:
-    """N captions to draw, the real images of these captions, and N other real images as the reference.
+    """N captions to generate images for, the real images of these captions, and N other real images as the reference.
 
     The reference is empty if its features come from a file.
     """

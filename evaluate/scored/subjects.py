@@ -110,8 +110,8 @@ def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: Fro
     size = cache.images.shape[-1]
     if generator.config.image_size != size:
         raise UserError(
-            f"{subject.label} draws {generator.config.image_size} px, but the real images in {cache.path} have {size}; "
-            "use a cache with images of the same size"
+            f"{subject.label} generates images of {generator.config.image_size} px, but the real images in "
+            f"{cache.path} have {size} px; use a cache with images of the same size"
         )
     return generator
 
@@ -134,7 +134,11 @@ def provenance(subject: Subject) -> dict[str, Any]:
 
 
 def _labels(manifest: Manifest, sources: Sequence[str]) -> list[str]:
-    """Returns a label per checkpoint: "trained" in the manifest's run, else its name; extended if labels are equal."""
+    """Returns a label per checkpoint: "trained" if it is in the manifest's run, else its name.
+
+    If labels are equal, checkpoints outside the run also get the name of their parent folder, those in the run only
+    their own name; the run itself remains "trained".
+    """
     run = manifest.run.resolve()
     paths = [Path(source).resolve() for source in sources]
     inside = [path == run or path.is_relative_to(run) for path in paths]

@@ -231,7 +231,7 @@ def test_a_checkpoint_of_another_clip_or_size_and_shared_labels_are_refused(
     monkeypatch.setitem(runs.MODEL, "image_size", 64)
     large = world.write_checkpoint(tmp_path / "large", tiny_clip_path)
     result = hspcgan("evaluate", manifest, "--checkpoint", large)
-    assert failed(result, "draws 64 px"), result.output
+    assert failed(result, "generates images of 64 px"), result.output
     result = hspcgan("evaluate", manifest, "--checkpoint", checkpoint, "--checkpoint", checkpoint)
     assert failed(result, "several subjects have it"), result.output
     result = hspcgan("evaluate", manifest, "--real", "--untrained", "--label", "x")
