@@ -36,6 +36,10 @@ _COMPRESSED = {
 }  # fmt: skip
 """First bytes of compressed files."""
 _CAPTIONS = (".txt", ".json")
+MAX_HEADER = 2**20
+"""Bytes of a long name or of the PAX fields of a member."""
+AFTER_END = 2**16
+"""Bytes after the end of a tar that are examined; writers fill a tar with zeros up to a multiple of 10 KB."""
 Span = tuple[int, int]
 """Offset and length of a member's content in its tar, in bytes."""
 
@@ -137,22 +141,34 @@ class WebDatasetSource:
         return self._listed[1]
 
 
+class _HeaderReader:
+    """The file that tarfile reads headers from; limits a single read, since a header may state any length."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self._read = file.seek, file.tell, file.read
+
+    def read(self, size: int) -> bytes:
+        if size > MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {size:,} bytes, more than the {MAX_HEADER:,} allowed")
+        return self._read(size)
+
+
 def _list(tar: Path) -> list[tuple[str, _SampleMembers]]:
     """Returns (key, members) of a shard in order; members that cannot be used are listed with their problem."""
     samples: dict[str, _SampleMembers] = {}
     unusable = []
     try:
         size = tar.stat().st_size
-        with open_regular(tar) as file, tarfile.open(fileobj=file, mode="r:") as archive:
+        with open_regular(tar) as file, tarfile.open(fileobj=_HeaderReader(file), mode="r:") as archive:  # type: ignore[call-overload]
             for member in archive:
+                if member.size < 0:  # the next header would be an earlier one, again and again
+                    raise tarfile.ReadError(f"{member.name} has a negative size")
                 if member.isdir() or PurePosixPath(member.name).name.startswith("._"):  # macOS's metadata
                     continue
                 key, suffix = _split_name(member.name)
                 problem = None
                 if not member.isreg() or member.issparse():
                     problem = "a link, a device or a sparse file; expected plain files"
-                elif member.size < 0:
-                    problem = "negative size"
                 elif member.offset_data + member.size > size:
                     problem = "the tar ends inside this member"
                 elif suffix in samples.get(key, _SampleMembers(tar)).files:
@@ -163,12 +179,8 @@ def _list(tar: Path) -> list[tuple[str, _SampleMembers]]:
                     members = samples.setdefault(key, _SampleMembers(tar))
                     members.seen[suffix] = _member_hash(file, suffix, member.offset_data, member.size)
                     members.files[suffix] = (member.offset_data, member.size)
-            # tarfile treats a damaged header as the end; the true end is marked by blocks of zeros.
-            file.seek(archive.offset)
-            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise tarfile.ReadError(
-                    f"the tar has no end marker; a header at byte {archive.offset:,} is damaged or truncated"
-                )
+            if after := _after_end(file, archive.offset):
+                unusable.append(("?", _SampleMembers(tar, problem=after)))
     except (tarfile.TarError, OSError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
         # tarfile raises any of these for odd sizes, numbers and PAX fields
         unusable.append(("?", _SampleMembers(tar, problem=_unreadable_message(tar, error))))
@@ -176,6 +188,20 @@ def _list(tar: Path) -> list[tuple[str, _SampleMembers]]:
         others = [suffix for suffix in _images(sample)[1:] if suffix in OTHER_IMAGES]
         unusable += [(key + s, _SampleMembers(tar, problem=f"not a supported image format: {s}")) for s in others]
     return [*samples.items(), *unusable]
+
+
+def _after_end(file: BinaryIO, offset: int) -> str | None:
+    """Returns what is wrong after the end of a tar, None if nothing; raises ReadError if there is no end marker."""
+    file.seek(offset)
+    rest = file.read(AFTER_END)
+    # tarfile treats a damaged header as the end; the true end is marked by blocks of zeros.
+    if rest[: tarfile.BLOCKSIZE] != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"the tar has no end marker; a header at byte {offset:,} is damaged or truncated")
+    if not rest.strip(b"\0"):
+        return None
+    return (
+        f"data after the end of the tar at byte {offset:,} is not read; if these are several tars, store each in a file"
+    )
 
 
 def _unreadable_message(tar: Path, error: Exception) -> str:

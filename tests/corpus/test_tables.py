@@ -201,6 +201,34 @@ def test_an_odd_member_of_a_tar_costs_itself_or_the_rest_of_its_shard(tmp_path, 
     assert "\x1b" not in result.output
 
 
+def header(size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """A member's header that states a size, which may be negative."""
+    block = bytearray(tarfile.TarInfo("b.png").tobuf(tarfile.GNU_FORMAT))
+    stated = size % 256**12 if size < 0 else size + 128 * 256**11  # in base 256, as GNU tar writes large numbers
+    block[124:136], block[156:157], block[148:156] = stated.to_bytes(12, "big"), kind, b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize(("name", "added", "why"), [
+    ("itself", header(-512), "has a negative size"), ("before", header(-1024), "has a negative size"), ("first", header(-10**9), "has a negative size"),
+    ("name", header(1500 * 2**20, tarfile.GNUTYPE_LONGNAME), "a header of 1,572,864,000 bytes"), ("pax", header(1500 * 2**20, tarfile.XHDTYPE), "a header of 1,572,8"),
+    ("globals", header(1500 * 2**20, tarfile.XGLTYPE), "a header of 1,572,8"), ("two-tars", bytes(10240) + header(0) + bytes(1024), "store each in a file"),
+])  # fmt: skip
+def test_headers_that_lead_back_or_are_huge_cost_the_rest_of_a_shard(tmp_path, tiny_clip_path, name, added, why):
+    path = tar_shard(tmp_path / "data" / "0.tar", {"a.png": picture(1), "a.txt": b"a bird"})
+    whole = path.read_bytes().rstrip(b"\0")
+    path.write_bytes(whole + bytes(-len(whole) % 512) + added)
+    if name in ("name", "pax", "globals"):
+        os.truncate(path, 1600 * 2**20)
+    with bounded():
+        result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")
+    assert result.exit_code == 0, result.output
+    found = ingested(cache)
+    assert found.samples == {"a"}
+    assert [why in reason for _, _, reason in found.rejects] == [True], found.rejects
+
+
 @pytest.mark.parametrize("kind", ["fifo", "device", "folder", "dangling", "sparse", "empty", "text", "gzip"])
 def test_a_shard_that_is_no_tar_is_a_reject(tmp_path, tiny_clip_path, kind):
     path = tmp_path / "data" / "0.tar"
