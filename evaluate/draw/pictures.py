@@ -111,6 +111,9 @@ def read_png(path: Path, fix: str = "replace it") -> np.ndarray:
 
 
 def slug(text: str, longest: int = 60) -> str:
-    """Converts a caption to part of a file name: lower case, words joined by hyphens; "text" if nothing remains."""
+    """Converts a caption to part of a file name: lower case, words joined by hyphens; "text" if nothing remains.
+
+    The result has at most `longest` bytes, since file systems limit the bytes of a name.
+    """
     words = re.sub(r"[^\w]+", "-", text.lower()).strip("-_")
-    return words[:longest].rstrip("-") or "text"
+    return words.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore").rstrip("-") or "text"

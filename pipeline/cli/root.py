@@ -148,8 +148,8 @@ def parse(
     with exit_on_signals():
         outcome = parse_file(source, target, config)
     echo(f"{format_count(outcome.captions, 'caption')}, {outcome.empty:,} with an empty graph → {target}")
-    if outcome.rejects:
-        echo(f"{format_count(len(outcome.rejects), 'line')} rejected, listed in {target.resolve()}.rejects.jsonl")
+    if outcome.rejected:
+        echo(f"{format_count(outcome.rejected, 'line')} rejected, listed in {target.resolve()}.rejects.jsonl")
 
 
 @main.command()

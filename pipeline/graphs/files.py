@@ -13,7 +13,7 @@ from hspcgan.model.common.user_files import lines_of, open_regular, read_bytes
 
 Tuples = list[list[str]]
 _TUPLE = re.compile(r"\(([^()]*)\)")
-_GRAPH = re.compile(rf"\s*({_TUPLE.pattern}(\s*,\s*{_TUPLE.pattern})*)?\s*")
+_GRAPH = re.compile(rf"({_TUPLE.pattern}(\s*,\s*{_TUPLE.pattern})*)?")
 _MARK = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8, which Excel writes at the start of a file."""
 
@@ -96,7 +96,7 @@ def _row(columns: list[str], cells: list[str]) -> tuple[str, Tuples]:
 def _tuples(graph: str) -> Tuples:
     """Parses "( man , ride , wave ) , ( sky )" to [["man", "ride", "wave"], ["sky"]]; an empty string has no tuples."""
     tuples = [[part.strip() for part in inside.split(",")] for inside in _TUPLE.findall(graph)]
-    if not _GRAPH.fullmatch(graph) or not all(map(all, tuples)):
+    if not _GRAPH.fullmatch(graph.strip()) or not all(map(all, tuples)):
         raise UserError(f"expected a scene_graph such as '( man , ride , wave ) , ( sky )', got {graph[:60]!r}")
     return tuples
 

@@ -3,11 +3,13 @@
 import functools
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, TextIO
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_file, require_writable, resolve_links
@@ -21,11 +23,12 @@ LINES = 4096  # per batch, independent of the number of processes
 
 @dataclass
 class Outcome:
-    """The number of captions written, the number of these with an empty graph, and the rejected lines."""
+    """The number of captions written and of these with an empty graph; the number of rejected lines, and the first."""
 
     captions: int = 0
     empty: int = 0
-    rejects: list[dict[str, Any]] = field(default_factory=list)
+    rejected: int = 0
+    first_reject: str = ""
 
 
 def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
@@ -40,18 +43,24 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     check(source, target, config)
     target = resolve_links(target)
     outcome = Outcome()
-    with atomic_file(target) as work:
-        with open(source, "rb") as lines, open(work, "x", encoding="utf8") as out:
-            for (captions, graphs), _ in executors.run(
-                functools.partial(_mapper, config), _batches(lines_of(lines, source), outcome), config.processes
-            ):
-                for caption in captions:
-                    outcome.captions += 1
-                    outcome.empty += not graphs[caption]
-                    row = {"caption": caption, "tuples": graphs[caption]}
-                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
-        _require_captions(source, outcome)
-    _write_rejects(_rejects_path(target), outcome.rejects)
+    # Rejects are collected on disk, since there may be millions; lone surrogates are written as JSON writes them.
+    with TemporaryFile("w+", encoding="utf8", errors="backslashreplace") as rejects:
+        with atomic_file(target) as work:
+            with open(source, "rb") as lines, open(work, "x", encoding="utf8") as out:
+                batches = _batches(lines_of(lines, source), outcome, rejects)
+                for (captions, graphs), _ in executors.run(
+                    functools.partial(_mapper, config), batches, config.processes
+                ):
+                    for caption in captions:
+                        outcome.captions += 1
+                        outcome.empty += not graphs[caption]
+                        row = {"caption": caption, "tuples": graphs[caption]}
+                        out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            _require_captions(source, outcome)
+        if outcome.rejected:
+            _write_rejects(_rejects_path(target), rejects)
+        else:
+            _rejects_path(target).unlink(missing_ok=True)
     return outcome
 
 
@@ -90,10 +99,8 @@ def _require_uncompressed(source: Path) -> None:
 
 
 def _require_captions(source: Path, outcome: Outcome) -> None:
-    if outcome.rejects and not outcome.captions:
-        first = outcome.rejects[0]
-        raise UserError(f"{source}: no usable caption in {len(outcome.rejects):,} lines; "
-                         f"line {first['line']}: {first['why']}")  # fmt: skip
+    if outcome.rejected and not outcome.captions:
+        raise UserError(f"{source}: no usable caption in {outcome.rejected:,} lines; {outcome.first_reject}")
 
 
 def _rejects_path(target: Path) -> Path:
@@ -111,7 +118,7 @@ def _is_open_file(path: Path) -> bool:
     return path.exists() and path.is_symlink() and _is_open_file(path.parent / os.readlink(path))
 
 
-def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:
+def _batches(lines: Any, outcome: Outcome, rejects: TextIO) -> Iterator[list[str]]:
     numbered = enumerate(lines, start=1)
     while block := list(islice(numbered, LINES)):
         captions = []
@@ -120,7 +127,10 @@ def _batches(lines: Any, outcome: Outcome) -> Iterator[list[str]]:
                 captions.append(_caption(line))
             except ValueError as error:
                 text = line.decode("utf8", "backslashreplace").rstrip("\n")
-                outcome.rejects.append({"line": number, "why": str(error), "text": text[:1000]})
+                rejects.write(json.dumps({"line": number, "why": str(error), "text": text[:1000]}, ensure_ascii=False))
+                rejects.write("\n")
+                outcome.first_reject = outcome.first_reject or f"line {number}: {error}"
+                outcome.rejected += 1
         yield captions
 
 
@@ -161,10 +171,7 @@ def _mapper(config: ParseConfig) -> executors.Mapper:
     return graphs
 
 
-def _write_rejects(path: Path, rejects: list[dict[str, Any]]) -> None:
-    if not rejects:
-        path.unlink(missing_ok=True)
-        return
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejects)
-    with atomic_file(path) as work:
-        work.write_text(text, encoding="utf8", errors="backslashreplace")  # lone surrogates, as JSON writes them
+def _write_rejects(path: Path, rejects: TextIO) -> None:
+    rejects.seek(0)
+    with atomic_file(path) as work, work.open("w", encoding="utf8") as out:
+        shutil.copyfileobj(rejects, out)

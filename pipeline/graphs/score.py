@@ -118,7 +118,7 @@ def spice(predicted: Graph, gold: Graph, wordnet: WordNet) -> float:
     equal = set(ours) & set(theirs)
     left = [p for p in theirs if p not in equal]
     hits = len(equal)
-    for proposition in ours:
+    for proposition in ours if wordnet.synsets else ():
         match = (
             next((p for p in left if wordnet.are_synonymous(proposition, p)), None)
             if proposition not in equal
@@ -132,6 +132,8 @@ def spice(predicted: Graph, gold: Graph, wordnet: WordNet) -> float:
 
 def _without_synonyms(found: list[tuple[str, ...]], wordnet: WordNet) -> list[tuple[str, ...]]:
     """Drops propositions that differ from an earlier proposition only by synonyms."""
+    if not wordnet.synsets:  # without synonyms, the propositions of a graph differ from each other
+        return found
     kept: list[tuple[str, ...]] = []
     for proposition in found:
         if not any(wordnet.are_synonymous(proposition, other) for other in kept):

@@ -42,3 +42,8 @@ def test_a_captioned_grid_enlarges_small_images_and_has_room_for_every_line():
 )
 def test_file_names_hold_words_alone(text, name):
     assert slug(text) == name
+
+
+@pytest.mark.parametrize("text", ["鸟" * 70, "𝐛" * 70, "é" * 200, "a" * 200])
+def test_a_name_fits_into_the_bytes_that_a_file_system_allows(text):
+    assert 57 <= len(slug(text).encode()) <= 60
