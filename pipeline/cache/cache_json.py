@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.files import file_sha256, resolve_links
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 
@@ -36,7 +36,8 @@ def unreadable_error(path: Path, error: Exception, what: str = "") -> Exception:
 
 def work_folder(target: Path) -> Path:
     """Returns `CACHE.partial`, the folder in which the cache for `target` is built."""
-    return target.with_name(target.name + ".partial")
+    place = resolve_links(target) if target.name in ("", "..") else target
+    return place.parent / f"{place.name}.partial"
 
 
 def discarded_folder(target: Path) -> Path:

@@ -15,7 +15,7 @@ from hspcgan.pipeline.cache.cache_json import is_cache, parse_info
 from hspcgan.pipeline.cache.partial.ownership import require_known_names, require_own_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.sources.path_or_url import path_or_url
+from hspcgan.pipeline.sources.path_or_url import path_or_url, remote_errors
 
 BEGUN = "copy.partial"
 """File that marks an unfinished copy at a URL, since files there cannot be renamed."""
@@ -41,13 +41,14 @@ def copy_cache(source: str, target: str, replace: bool = False) -> int:
         )
     if str(origin).rstrip("/") == str(goal).rstrip("/") or _same_folder(origin, goal):
         raise UserError(f"{source} and {target} are the same folder; give another TARGET")
-    raw, info = _read_finished_info(origin)
-    if _is_already_copied(goal, raw, info, replace):
-        return 0
-    if isinstance(goal, Path):
-        _copy_into_folder(origin, goal, raw, info, replace)
-    else:
-        _copy_into_url(origin, goal, raw, info)
+    with remote_errors(origin), remote_errors(goal):
+        raw, info = _read_finished_info(origin)
+        if _is_already_copied(goal, raw, info, replace):
+            return 0
+        if isinstance(goal, Path):
+            _copy_into_folder(origin, goal, raw, info, replace)
+        else:
+            _copy_into_url(origin, goal, raw, info)
     return len(raw) + _size(info)
 
 

@@ -57,6 +57,8 @@ def failure(error: Exception) -> Failure | None:
     by_number = isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS
     if by_number or isinstance(error, NO_PATH):
         return Failure(_with_hint(error))  # no such path, no permission, a read-only or failing disk, no network
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # Path.resolve before Python 3.13
+        return Failure(f"{error}: the link leads back to itself; give another path")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
         reason = str(error).partition("\n")[0]
         return Failure(f"out of memory{f' ({reason})' if reason else ''}; use smaller batches or fewer processes")

@@ -64,10 +64,17 @@ def list_folders(*folders: Path) -> str:
     shown = []
     for folder in folders:
         if folder.is_dir():
-            names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
+            names = sorted(f"{path.name}/" if _is_folder(path) else path.name for path in folder.iterdir())
             more = f" … {len(names) - 8} more" if len(names) > 8 else ""
             shown.append(f"{folder}: {', '.join(names[:8]) or 'nothing'}{more}")
     return "; ".join(shown) or "nothing"
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a link that cannot be followed
+        return False
 
 
 def require_unique_keys(entries: Sequence[Entry], fix: str = "rename or remove all but one of each") -> None:

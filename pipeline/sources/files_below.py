@@ -38,7 +38,7 @@ def _walk(folder: Path, around: tuple[Path, ...], closed: dict[Path, str]) -> It
         return
     for entry in inside:
         path = folder / entry.name
-        if path.is_dir() if entry.is_symlink() else entry.is_dir():
+        if os.path.isdir(path):  # unlike Path.is_dir, False for a link that cannot be followed
             yield from _walk(path, (*around, real), closed)
         else:
             yield path

@@ -41,7 +41,7 @@ class FolderSource:
         self._files, self._closed = walk(self.root)
         self._pictures = ImageStates()
         for path in self._files:
-            if path.suffix.lower() not in _KNOWN and path.is_symlink() and not path.exists():
+            if path.suffix.lower() not in _KNOWN and path.is_symlink() and not os.path.exists(path):
                 self._closed[path] = f"a broken link: {os.readlink(path)}"
 
     def entries(self) -> Sequence[Entry]:

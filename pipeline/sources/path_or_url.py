@@ -1,10 +1,17 @@
 """Converts paths in manifests and commands: local paths for pathlib, URLs for fsspec."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hspcgan.model.common.errors import UserError, install_command
+from hspcgan.model.common.files import NO_ROOM
+from hspcgan.model.common.user_files import is_local
+
+MAX_SHOWN = 300
+"""Characters of a library's message that are shown."""
 
 
 def path_or_url(value: Any) -> Any:
@@ -26,4 +33,20 @@ def path_or_url(value: Any) -> Any:
     except (ImportError, ValueError) as error:
         raise UserError(
             f"{value}: {error}; install the fsspec package for that protocol, such as s3fs or gcsfs"
+        ) from error
+
+
+@contextmanager
+def remote_errors(place: Any) -> Iterator[None]:
+    """Converts errors of the libraries that read a URL to UserError with the URL; those of local paths stay as is."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if place is None or is_local(place) or getattr(error, "errno", None) in NO_ROOM:
+            raise
+        raise UserError(
+            f"{place} cannot be read or written ({type(error).__name__}: {str(error)[:MAX_SHOWN]}); check the URL, the "
+            "network and your access rights, then run the same command again"
         ) from error

@@ -17,6 +17,7 @@ from hspcgan.pipeline.cache.image_store import describe_store, encode_image, pac
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.sources.base import Dataset, Entry, Item
 from hspcgan.pipeline.sources.config import DataConfig, open_source
+from hspcgan.pipeline.sources.path_or_url import remote_errors
 from hspcgan.pipeline.stages.executors import mapper_factory
 from hspcgan.pipeline.stages.ingest_items import Checked, check_items
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
@@ -75,17 +76,21 @@ def reader(source: Dataset, name: str) -> Dataset:
     return made
 
 
-def _read(source: Dataset, entries: Sequence[Entry]) -> list[Item]:
-    return [source.read(entry) for entry in entries]
+def _read(source: Dataset, path: Any, entries: Sequence[Entry]) -> list[Item]:
+    with remote_errors(path):
+        return [source.read(entry) for entry in entries]
 
 
 def stage(config: DataConfig) -> Stage:
     """Returns the ingest stage for a `data` section; raises UserError if the dataset has a different layout."""
-    source, store = open_source(config), config.image_store
+    with remote_errors(config.path):
+        source = open_source(config)
+        signature = source.signature()
+    store = config.image_store
     encoding = [ENCODING] if store else []
     inputs = {
         "data": config.inputs(),
-        "source": source.signature(),
+        "source": signature,
         "shard_images": SHARD_IMAGES,
         "code": code_of([*RULES, *encoding, type(source).__module__], SOURCE_CODE),
         "tools": {"pillow": version("pillow")},
@@ -107,7 +112,7 @@ def stage(config: DataConfig) -> Stage:
         return Job(
             sizes=[len(part) for part in parts],
             part=lambda index: parts[index],
-            read=functools.partial(_read, reader(source, config.source)),
+            read=functools.partial(_read, reader(source, config.source), config.path),
             make_mapper=make_mapper,
             pack=functools.partial(_pack, config.image_size),
             processes=config.processes,

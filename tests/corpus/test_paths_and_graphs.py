@@ -1,0 +1,73 @@
+"""Links and URLs that cannot be followed cost themselves or are one error; long scene graphs are read in time."""
+
+import errno
+import json
+
+import pytest
+from helpers.cli import hspcgan
+from helpers.corpus import assert_told, bounded, ingested
+from helpers.datasets import folder_dataset, manifest, write
+
+
+@pytest.mark.parametrize("name", ["link", "link.png", "link.txt"])
+def test_a_link_to_a_name_that_is_too_long_costs_itself(tmp_path, tiny_clip_path, name):
+    (folder_dataset(tmp_path / "data", 2) / name).symlink_to("n" * 300)
+    path = manifest(tmp_path / "m.yaml", tmp_path / "data", tiny_clip_path)
+    result = hspcgan("ingest", path)
+    assert result.exit_code == 0, result.output
+    found = ingested(path.with_suffix(".cache"))
+    assert len(found.samples) == 2
+    assert [where for where, what, _ in found.rejects if what == "image"] == [name]
+
+
+@pytest.mark.parametrize("source", ["folder", "table", "coco"])
+def test_a_dataset_that_is_a_link_to_itself_is_an_error(tmp_path, tiny_clip_path, source):
+    (tmp_path / "data").symlink_to("data")
+    path = manifest(tmp_path / "m.yaml", tmp_path / "data", tiny_clip_path, source=source)
+    assert_told(hspcgan("ingest", path), str(tmp_path / "data"), codes={3})
+
+
+@pytest.mark.parametrize("source", ["", "/", "..", "."])
+def test_a_cache_without_a_name_is_an_error(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    assert_told(hspcgan("copy", source, tmp_path / "out"), "no cache in", codes={3})
+
+
+@pytest.mark.parametrize("error", [OSError("Max retries exceeded"), LookupError("no such repository"),
+                                   OSError(errno.ECONNREFUSED, "Connection refused")])  # fmt: skip
+def test_errors_of_the_libraries_that_read_urls_name_the_url(tmp_path, tiny_clip_path, monkeypatch, error):
+    memory = pytest.importorskip("fsspec.implementations.memory")
+    pytest.importorskip("upath")
+
+    def fail(*_, **__):
+        raise error
+
+    for method in ("info", "isdir", "ls", "cat_file", "open"):
+        monkeypatch.setattr(memory.MemoryFileSystem, method, fail)
+    content = json.loads(manifest(tmp_path / "m.yaml", tmp_path, tiny_clip_path, source="webdataset").read_text())
+    content["data"]["path"] = "memory://bucket/shards"
+    told = f"memory://bucket/shards cannot be read or written ({type(error).__name__}: "
+    assert_told(hspcgan("ingest", write(tmp_path / "m.yaml", json.dumps(content))), told, "check the URL", codes={3})
+    assert_told(hspcgan("copy", "memory://bucket/cache", tmp_path / "out"), "memory://bucket/cache", codes={3})
+
+
+LINE = {"caption": "a", "tuples": [["bird", "on", "branch"]]}
+
+
+def test_a_gold_graph_of_many_spaces_is_an_error_in_time(tmp_path):
+    predictions = write(tmp_path / "p.jsonl", json.dumps(LINE))
+    gold = write(tmp_path / "g.csv", f'caption,scene_graph\na,"{" " * 120_000}x"\n')
+    with bounded():
+        assert_told(hspcgan("graphs", predictions, gold), "g.csv, line 2: expected a scene_graph such as", codes={3})
+
+
+def test_graphs_of_thousands_of_tuples_are_scored_in_time(tmp_path):
+    files = [
+        write(
+            tmp_path / f"{side}.jsonl", json.dumps({**LINE, "tuples": [[f"{side}{n}", "on", "b"] for n in range(8000)]})
+        )
+        for side in ("p", "g")
+    ]
+    with bounded():
+        result = hspcgan("graphs", *files)
+    assert "SPICE F1 0.01" in result.output, result.output
