@@ -1,4 +1,4 @@
-"""Saves and loads checkpoints to share: folders with `model.safetensors` (weights) and `model.json` (the card).
+"""Saves and loads shareable checkpoints: folders with `model.safetensors` (weights) and `model.json` (the card).
 
 The card is JSON: `format` 1 · `config`, the ModelConfig · `clip` {name, sha256, embed_dim, path_hint, rounded}, with
 `path_hint` relative to the folder and `rounded` as in `load_clip` · `weights` {sha256, dtype, parameters per network} ·
@@ -171,7 +171,7 @@ def load(
         with Uninitialized():
             generator, discriminator, head = build(config, clip)
     except UserError as error:
-        raise UserError(f"{path / CARD}: {error}, or use another checkpoint") from error
+        raise UserError(f"{path / CARD}: {error}; correct the file, or use another checkpoint") from error
     for name, network in (("generator", generator), ("discriminator", discriminator), ("head", head)):
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
         _require_same_shapes(own, network.state_dict(), name, path)

@@ -146,7 +146,7 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
         filled[key] = join(parts) if len({part.shape for part in parts}) == 1 else torch.empty(0)
         if filled[key].shape != expected:
             shapes = ", ".join(f"{name} {tuple(part.shape)}" for name, part in zip(names, parts, strict=True))
-            raise UserError(f"{where}: {shapes} cannot be joined to the shape {tuple(expected)} of {key}")
+            raise UserError(f"{where}: cannot make {key} with the shape {tuple(expected)} from {shapes}")
     network.load_state_dict(filled)
     network.eval()
 

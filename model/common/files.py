@@ -92,14 +92,14 @@ def make_folder(path: Path) -> None:
 
 
 def require_folder_or_free(path: Path) -> None:
-    """Raises UserError if the path of a folder, or of a folder above it, exists and is not a folder."""
+    """Raises UserError if something other than a folder exists at `path`, or at the path of a folder above it."""
     for folder in (*reversed(path.parents), path):
         if os.path.lexists(folder) and not folder.is_dir():
             raise UserError(f"{folder} is {kind_of(folder)}, expected a folder; {MOVE_HINT}")
 
 
 def require_file_or_free(path: Path) -> None:
-    """Raises UserError if the path of a file exists and is not a regular file, or if a folder above it is a file."""
+    """Raises UserError if something other than a regular file exists at `path`, or other than a folder above it."""
     require_folder_or_free(path.parent)
     if os.path.lexists(path) and not path.is_file():
         raise UserError(f"{path} is {kind_of(path)}, expected a regular file; {MOVE_HINT}")

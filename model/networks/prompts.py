@@ -191,7 +191,7 @@ class PromptModule(nn.Module):
         return tokens, mask | ~mask.any(1, keepdim=True)  # a softmax over zero keys is undefined
 
     def _arrangement(self) -> list[int]:
-        """Returns the indices that bring concatenated global and local prompts into the order of the blocks."""
+        """Returns the indices that sort the concatenated global and local prompts by the CLIP block that they enter."""
         places = {"G": iter(range(self.n_global)), "L": iter(range(self.n_global, self.n_global + self.n_local))}
         return [next(places[letter]) for letter in self.config.slots]
 

@@ -71,7 +71,7 @@ def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
 
 
 def _measure_at(count: int, bench: BenchConfig, texts: Sequence[str], recorded: Rows) -> dict[str, Any]:
-    """Runs `measure`, the trainer's reader benchmark and the evaluator's selection benchmark on `count` captions."""
+    """Runs `measure` on `count` captions, then the benchmarks of the trainer's reader and the evaluator's selection."""
     with tempfile.TemporaryDirectory(prefix="hspcgan-bench-", dir=bench.folder) as folder:
         write_shards(Path(folder) / "data", texts, count)
         spent = run_in_new_process(measure, Path(folder), recorded, count, bench.width)

@@ -103,9 +103,8 @@ def features(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
         ours, ours_sec = _timed(lambda: _encode_features(path, captions, others))
     naive_each, ours_each = naive_sec / len(jobs), ours_sec / len(texts)
     mentions = sum(map(len, prompts))
-    yield Figure(
-        "phrases", f"phrases per caption; {len(others):,} of all {mentions:,} are unique", mentions / len(texts)
-    )
+    what = f"phrases per caption; {mentions:,} in total, {len(others):,} distinct ones"
+    yield Figure("phrases", what, mentions / len(texts))
     what = f"naive baseline, one text at a time, 77 tokens, {len(jobs):,} captions"
     yield Figure("naive_sec", what, naive_each, "s/caption")
     what = f"hspcgan, unique texts in trimmed batches, {len(texts):,} captions"

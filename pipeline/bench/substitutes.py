@@ -57,7 +57,7 @@ def write_shards(folder: Path, texts: Sequence[str], count: int, per_image: int 
 
 
 def _picture(number: int) -> bytes:
-    """Returns a PNG whose pixels are the bits of a number, so that all images differ (equal images share a split)."""
+    """Returns a PNG with the bits of a number as pixels. Images must differ: ingest puts equal ones into one split."""
     bits = np.array([number >> bit & 1 for bit in range(64)], np.uint8).reshape(8, 8, 1)
     buffer = io.BytesIO()
     Image.fromarray(np.repeat(255 * bits, 3, axis=2)).save(buffer, "PNG")

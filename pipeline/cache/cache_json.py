@@ -13,7 +13,15 @@ from hspcgan.pipeline.cache.fingerprint import fingerprint
 
 REBUILD_HINT = "rebuild the cache with `hspcgan prepare MANIFEST --rebuild`"
 COUNTS = ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "empty_graphs", "truncated")
-NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", bool: "true or false"}
+NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
 
 
 def unreadable_error(path: Path, error: Exception, what: str = "") -> Exception:
@@ -100,7 +108,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     except RecursionError:
         raise UserError("nested too deeply") from None
     if not isinstance(value, dict):
-        raise UserError(f"expected an object, got {NAMES.get(type(value), 'a value')}")
+        raise UserError(f"expected an object, got {NAMES[type(value)]}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Maps datasets of a cache's HDF5 files into memory; writes HDF5 files, with an OSError if the disk is full."""
+"""Maps datasets of a cache's HDF5 files into memory; writes HDF5 files, and raises OSError if the disk is full."""
 
 import os
 from collections.abc import Iterator

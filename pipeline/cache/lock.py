@@ -82,10 +82,10 @@ def open_locked(path: Path, key: str) -> IO[str]:
         if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise
         found = "a link, which is not followed" if path.is_symlink() else kind_of(path)
-        raise UserError(f"{path} is {found}, expected the file of a lock; remove it, or give another folder") from error
+        raise UserError(f"{path} is {found}, expected a lock file; remove it, or give another folder") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise UserError(f"{path} is {kind_of(path)}, expected the file of a lock; remove it, or give another folder")
+        raise UserError(f"{path} is {kind_of(path)}, expected a lock file; remove it, or give another folder")
     file = os.fdopen(handle, "r+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -112,7 +112,10 @@ class Cache(Tables):
 
     @cached_property
     def taps(self) -> np.ndarray:
-        """CLIP's patch features of V views per image after T blocks, float16 [S, V, T, D, g, g]; see `require_taps`."""
+        """CLIP's patch features after each of T blocks, for V views per image: float16 [S, V, T, D, g, g].
+
+        See `require_taps`.
+        """
         return self._map(schema.TAPS_FILE, "taps")
 
     @cached_property
@@ -252,9 +255,9 @@ class Cache(Tables):
         own = self.info.get("taps")
         if own is None:
             raise UserError(
-                f"{self.path} has no {schema.TAPS_FILE}, the CLIP features that train.cache_taps: disk reads; set "
-                "taps.views, for example to [whole, whole-flipped], and run `hspcgan prepare MANIFEST` to add them; or "
-                "set train.cache_taps: true or false"
+                f"{self.path} has no {schema.TAPS_FILE}, the file of CLIP features that is needed by the setting "
+                "`train.cache_taps: disk`; set taps.views, for example to [whole, whole-flipped], and run `hspcgan "
+                "prepare MANIFEST` to add the file; or set train.cache_taps to true or false"
             )
         if own["blocks"] != list(blocks):
             raise UserError(

@@ -73,7 +73,8 @@ def _read_finished_info(origin: Path) -> tuple[bytes, dict[str, Any]]:
         Cache(origin)  # checks more than the code below, which also reads object stores
     if not (origin / schema.INFO).is_file():
         raise UserError(
-            f"no finished cache at {origin}: {schema.INFO} is missing; finish the copy to this SOURCE, or give another"
+            f"no finished cache at {origin}: {schema.INFO} is missing; if this is an interrupted copy, finish it "
+            "first; else give another SOURCE"
         )
     raw = (origin / schema.INFO).read_bytes()
     info = parse_info(raw, origin / schema.INFO)

@@ -33,8 +33,9 @@ PHRASES, REJECTS = 25, 100  # rows of a table
 
 
 def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
-    """Returns an HTML page with all images, or those with `search` in a caption; at most `most`, evenly spaced.
+    """Returns an HTML page with all images of a cache, or those with `search` in a caption.
 
+    If there are more than `most`, the page shows `most` of them, taken at regular intervals from the cache's rows.
     Raises UserError if no caption contains `search`.
     """
     rows = _matching(cache, search)
@@ -54,7 +55,7 @@ def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
             name=cache.path.resolve().name,
             style=stylesheet(HERE / "page.css"),
             facts=_facts(cache),
-            shown=f"All {of}" if len(chosen) == len(rows) else f"{len(chosen):,} of {of}, spread evenly",
+            shown=f"All {of}" if len(chosen) == len(rows) else f"{len(chosen):,} of {of}, taken at regular intervals",
             samples=[_sample(cache, row) for row in progress_bar(chosen.tolist(), "images")],
             phrases=[_phrases(cache, kind) for kind in schema.KINDS],
             offered=f"{offered:,} rows in = {' + '.join(parts)}",

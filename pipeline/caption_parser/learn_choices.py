@@ -141,7 +141,7 @@ def examples(view: View, tuples: Sequence[Sequence[str]]) -> Iterator[Example]:
 
 
 def write(found: Sequence[Example], path: Path) -> None:
-    """Fits the weights of each question to its examples and writes one weight per line."""
+    """Fits the weights of each question in OPTIONS to its examples, and writes one weight per line."""
     lines = []
     for question, least in OPTIONS.items():
         ours = [e for e in found if e.question == question and e.option]

@@ -67,7 +67,7 @@ def doc_of(tree: Tree, like: Doc) -> Doc:
 
 
 def splices(trees: Sequence[Tree], count: int, seed: int) -> list[Tree]:
-    """Returns up to `count` captions with SHORTEST to LONGEST words, each joined from two or three other captions."""
+    """Returns up to `count` captions, each joined from two or three others and SHORTEST to LONGEST words long."""
     splicer = _Splicer(trees, seed)
     drawn = (splicer.draw() for _ in range(DRAWS * count))
     return list(islice((tree for tree in drawn if SHORTEST <= len(tree) <= LONGEST), count))

@@ -86,9 +86,9 @@ def test_images_of_another_size_reach_clip_by_nearest_pixels(original, tiny_clip
         (lambda model: model["netG"].pop("mapping.CLIP_ViT.ln_pre.bias"), r"lacks tensors of CLIP: .*ln_pre\.bias"),
         (lambda model: model["netD"].update(extra=torch.ones(1)), r"netD.*missing none, unknown \['extra'\]"),
         (lambda model: model["netC"].update({"joint_conv.2.weight": torch.ones(1, 8, 3, 3)}),
-         r"netC: joint_conv\.2\.weight \(1, 8, 3, 3\) cannot be joined to the shape \(1, 8, 4, 4\) of last\.weight"),
+         r"netC: cannot make last\.weight with the shape \(1, 8, 4, 4\) from joint_conv\.2\.weight \(1, 8, 3, 3\)"),
         (lambda model: model["netG"].update({"mapping.FBlocks.0.fuse1.affine1.fc_gamma.linear1.bias": torch.ones(5)}),
-         r"netG: .*FBlocks\.0\.fuse1\.affine1\.fc_gamma\.linear1\.bias \(5,\).* cannot be joined to the shape \(16,\)"),
+         r"netG: cannot make .* the shape \(16,\) from .*FBlocks\.0\.fuse1\.affine1\.fc_gamma\.linear1\.bias \(5,\)"),
     ],
 )  # fmt: skip
 def test_a_state_that_does_not_fit_is_rejected_by_tensor_name(original, tiny_clip, tmp_path, change, says):

@@ -46,7 +46,7 @@ def require_writable_target(target: Path) -> None:
 
 
 def require_known_names(folder: Path, known: Collection[str], is_ours: Callable[[Path], bool]) -> None:
-    """Raises UserError if a local or remote folder contains a name not in `known`, or if `is_ours` is false for it."""
+    """Raises UserError if a local or remote folder has names not in `known`, or is neither empty nor `is_ours`."""
     if not folder.exists():
         return
     if not folder.is_dir():

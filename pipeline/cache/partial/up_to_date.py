@@ -31,7 +31,7 @@ def is_current(path: Path | str, inputs: dict[str, dict]) -> bool:
 
 
 def lacks_taps(path: Path | str, inputs: dict[str, dict]) -> bool:
-    """Whether the finished cache at `path` lacks the taps of `inputs` and was made from the other inputs."""
+    """Whether the finished cache at `path` lacks only taps: it was made from all `inputs` except those of the taps."""
     if not inputs.get("taps") or not (Path(path) / schema.INFO).is_file():
         return False
     cache = Cache(path)

@@ -1,4 +1,4 @@
-"""Regroups a stream of tables, for Parquet files whose row groups do not depend on the tables that arrive."""
+"""Regroups a stream of tables, so that the row groups of a Parquet file do not depend on the sizes of these tables."""
 
 from collections.abc import Iterable, Iterator
 

@@ -107,7 +107,9 @@ def adverbs_before_prepositions(tree: Tree) -> None:
 
 
 def colours_on_parts(tree: Tree) -> None:
-    """Converts "with gray on its back" to "with a gray back". For spaCy, `repair.nouns` prepares the tree.
+    """Converts "with gray on its back" to "with a gray back".
+
+    In the tree, "with" must be the case of the colour, and the part its nmod; for spaCy, `repair.nouns` ensures this.
 
     a bird with yellow on its chest → yellow (chest), with (bird, chest)
     """

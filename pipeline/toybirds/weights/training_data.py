@@ -70,7 +70,7 @@ def _colour(name: str) -> int:
 
 
 def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
-    """Returns the share of each patch in which each thing is visible, [P, g, g], by drawing the scene without it."""
+    """Returns the share of each patch that each thing covers, [P, g, g]: where a drawing without the thing differs."""
     size = image.shape[1]
     shares = torch.zeros(len(LOCATED), size // patch, size // patch)
     for row, name in zip(shares, LOCATED, strict=True):
@@ -82,10 +82,9 @@ def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """A batch of images uint8 [B, 3, H, W] with texts, of which the first `captions` are captions.
+    """A batch of images uint8 [B, 3, H, W] and of texts: captions (`captions` is their number), descriptions, phrases.
 
-    The other texts are descriptions, then phrases. `held` [T, B] is whether a text is true of an image. `places`
-    [B, P, g, g] and `colours` [B, P] are as in Pictures.
+    `held` [T, B] is whether a text is true of an image. `places` [B, P, g, g] and `colours` [B, P] are as in Pictures.
     """
 
     images: Tensor

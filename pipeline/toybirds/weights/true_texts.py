@@ -39,7 +39,7 @@ def caption_statement(caption: Caption) -> Statement:
 
 
 def phrases() -> list[Statement]:
-    """Returns all phrases about toy birds in prompt templates, except those that are true of every picture."""
+    """Returns all phrases about toy birds, inserted into prompt templates, except phrases true of every picture."""
     entities = {"bird": {"body": PRESENT}, **{part: {part: PRESENT} for part in PARTS[1:]}}
     entities |= {word: {name: PRESENT} for word, name in THINGS.items()} | {place: {"place": place} for place in PLACES}
     found = [Statement(TEMPLATES["entity"].format(word), (facts,)) for word, facts in entities.items()]
@@ -70,7 +70,7 @@ def descriptions() -> list[Statement]:
 
 
 def without_parts(scene: Scene, absent: Sequence[str]) -> Scene:
-    """Returns the scene without the given parts; without "body", the main bird and all its parts are absent."""
+    """Returns the scene without the parts in `absent`; removing "body" removes the main bird and all its parts."""
     if "body" in absent:
         absent = (*PARTS, "collar")
     fields: dict[str, Any] = dict.fromkeys(absent, ABSENT)

@@ -100,7 +100,7 @@ def test_a_page_of_fewer_images_is_spread_evenly_over_the_cache(cache, world):
     page = Page(render(cache, most=3))
     shown = [attributes["aria-label"] for tag, attributes in page.elements if tag == "article"]
     assert shown == [samples[0], samples[(len(samples) - 1) // 2], samples[-1]]
-    assert f"3 of {len(samples)}, spread evenly" in page.text
+    assert f"3 of {len(samples)}, taken at regular intervals" in page.text
 
 
 def test_a_page_of_a_search_has_the_images_with_such_captions(cache):
