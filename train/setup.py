@@ -221,8 +221,8 @@ def _require_fit(manifest: Manifest, cache: Cache, config: TrainConfig, model_co
         )
     if config.cache_taps == "disk" and model_config.clip_input != "exact":
         raise UserError(
-            f"model.clip_input is {model_config.clip_input}, but the cached taps were computed with clip_input exact; "
-            "set train.cache_taps: true or false"
+            f"model.clip_input is {model_config.clip_input}, but the taps that the setting `train.cache_taps: disk` "
+            "reads were computed with clip_input exact; set train.cache_taps to true or false"
         )
 
 

@@ -48,7 +48,7 @@ def figures(manifest: Manifest, bench: BenchConfig, parser: Any) -> Iterator[Fig
     run = build_run(manifest, world)
     yield from conditioning(run, bench, parser)
     galip, plain = build_both_trainers(manifest, world)
-    what = "largest difference of images and scores from plain GALIP, relative to the largest value"
+    what = "largest difference between our images and scores and those of plain GALIP, relative to the largest value"
     yield Figure("error", what, difference(galip, plain), "", True)
     seconds = steps(run, galip, plain, bench.rounds)
     of_plain = {name: seconds[name] / seconds["plain"] for name in ("galip", "hspcgan")}
@@ -121,7 +121,7 @@ def build_both_trainers(manifest: Manifest, world: distributed.World) -> tuple[R
 
 @torch.no_grad()
 def difference(run: Run, plain: Plain) -> float:
-    """Returns the largest difference of images and scores from plain GALIP, relative to the largest value."""
+    """Returns the largest difference between our images and scores and plain GALIP's, relative to the largest value."""
     batch = run.batches.at(0).to(run.world.device)
     noise, sentence = batch.noise, batch.condition.sentence
     expected, images = plain.generator(noise, sentence), run.generator(noise, sentence)
@@ -235,7 +235,8 @@ def sampling(run: Run, galip: Run, plain: Plain, rounds: int, parser: Any) -> It
     yield Figure("plain_rate", "sampling with plain GALIP", len(noise) / plain_sec, "images/s")
     yield Figure("ours_rate", "sampling with GALIP in the trainer", len(noise) / ours_sec, "images/s")
     yield Figure("sampling", "sampling speed, relative to plain GALIP", plain_sec / ours_sec, "×")
-    yield Figure("text_sec", "one caption parsed, encoded and drawn", median(whole[1:]), "s", True)
+    what = "time from one caption to its image: parsing, encoding, generating"
+    yield Figure("text_sec", what, median(whole[1:]), "s", True)
 
 
 def timed(run: Run, work: Callable[[], Any]) -> float:

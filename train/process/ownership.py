@@ -12,11 +12,11 @@ from hspcgan.train.process.run_lock import HELD_BY
 
 @dataclass(frozen=True)
 class Layout:
-    """The names that a command uses in its folder; `files` and `marks` are patterns of paths below the folder."""
+    """The paths that a command uses in its folder, relative to this folder; `files` and `marks` are patterns."""
 
     folders: tuple[str, ...]
     files: tuple[str, ...]  # overwritten or deleted by the command
-    marks: tuple[str, ...]  # one of them shows that the command wrote the folder, as does a lock
+    marks: tuple[str, ...]  # a file of these shows that the command wrote the folder, as does a lock
 
 
 RUN = Layout(
@@ -33,9 +33,9 @@ STUDY = Layout(
 
 
 def require_own_folder(folder: Path, layout: Layout, is_ours: bool = False) -> None:
-    """Raises UserError if a folder has files with names from `layout` that are the user's, or of another kind.
+    """Raises UserError if the user has files with names from `layout` in the folder, or a file instead of a folder.
 
-    The files are the user's unless `is_ours`, or the folder has a lock of hspcgan or one of `layout.marks`.
+    Files are the user's unless `is_ours`, or the folder has a lock of hspcgan or one of `layout.marks`.
     """
     for name in layout.folders:
         require_folder_or_free(folder / name)

@@ -41,7 +41,7 @@ def update(run: Run, loss: Tensor, optimizer: torch.optim.Optimizer, network: st
 
 
 def require_finite(run: Run) -> None:
-    """Waits for the device, and raises an error if an update so far was not finite.
+    """Waits for the device, and raises an error if the loss or gradient norm of any update so far was not finite.
 
     Raises:
         FloatingPointError: a loss or a gradient norm was not finite; no weight was changed from that update on.

@@ -1,4 +1,4 @@
-"""The part of a batch that one process computes; the loader creates it on the CPU, and the training step reads it.
+"""The part of a batch that one process trains on; the loader creates it on the CPU, and the training step reads it.
 
 Legend: b rows of this process, B rows of the global batch, d text width, D tap width, g grid, M groups of words,
 L text positions.
@@ -16,7 +16,7 @@ from hspcgan.train.step.augment import shift_images, signed
 
 @dataclass
 class Batch:
-    """The rows of a global batch that one process computes. Arrays stay on the host; tensors move to the device."""
+    """The rows of a global batch that one process trains on. Arrays stay on the host; tensors move to the device."""
 
     step: int  # counted from 0
     samples: np.ndarray  # [b] sample rows in the cache

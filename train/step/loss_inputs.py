@@ -17,7 +17,7 @@ from hspcgan.train.step.batch import Batch
 def other_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     """Returns wrong captions for each image: raw features [b, B + M, d], and whether they are valid, bool [b, B + M].
 
-    They are the captions of the global batch, then variants of the row's own caption with one word swapped per group.
+    They are the captions of the global batch, then M variants of the row's own caption, from `swapped_captions`.
     """
     others = batch.sentences.expand(len(batch.samples), -1, -1)  # [b, B, d]
     if not run.config.swap_words:
@@ -28,10 +28,11 @@ def other_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def swapped_captions(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Returns captions with one word swapped per group: raw features [b, M, d], and whether they exist, bool [b, M].
+    """Returns M variants of each caption: raw features [b, M, d], and whether they exist, bool [b, M].
 
-    If a caption has no word of a group, the second result is false and the features are 0. The captions are
-    encoded once and kept in the batch, since the losses of discriminator and generator both use them.
+    Each variant has one word swapped for another of its group; there is a variant per group. If a caption has no word
+    of a group, the second result is false and the features are 0. The captions are encoded once and kept in the batch,
+    since the losses of discriminator and generator both use them.
     """
     if batch.swapped_features is not None:
         return batch.swapped_features

@@ -37,7 +37,7 @@ class WordSwaps:
         ]
 
     def tokens(self, captions: np.ndarray, seed: int, step: int) -> tuple[Tensor, Tensor]:
-        """Returns the tokens [B, M, L] of each caption with one word swapped per group, and whether a word was swapped.
+        """Returns tokens [B, M, L] of variants of captions, and whether they exist: variant m swaps a word of group m.
 
         `captions` are caption rows in the cache, [B]. The second result is bool [B, M]; if it is false, the tokens are
         those of the unchanged caption. The result depends only on captions, seed and step.

@@ -93,8 +93,9 @@ def require_protocol(study: Study, results: Sequence[dict[str, Any]]) -> None:
     for result in results:
         if result["protocol"] != study.hash:
             raise CheckFailedError(
-                f"{result['row']} seed {result['seed']} was made with protocol {result['protocol'][:12]}, but the "
-                f"study has {study.hash[:12]}; give the study another `run:` folder, or restore the settings"
+                f"the result of {result['row']} seed {result['seed']} was made with protocol "
+                f"{result['protocol'][:12]}, but the protocol of the study is {study.hash[:12]}; give the "
+                "study another `run:` folder, or restore the settings"
             )
     cells = [Cell(result["row"], result["seed"]) for result in results]
     for cell in cells:
