@@ -257,7 +257,7 @@ class Cache(Tables):
             raise UserError(
                 f"{self.path} has no {schema.TAPS_FILE}, the file of CLIP features that is needed by the setting "
                 "`train.cache_taps: disk`; set taps.views, for example to [whole, whole-flipped], and run `hspcgan "
-                "prepare MANIFEST` to add the file; or set train.cache_taps to true or false"
+                "prepare MANIFEST` to add them; or set train.cache_taps to true or false"
             )
         if own["blocks"] != list(blocks):
             raise UserError(
