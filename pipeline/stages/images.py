@@ -7,13 +7,15 @@ import warnings
 import zlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from hspcgan.model.common.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MAX_PIXELS = 2**27
 """134 megapixels; larger images are rejected as decompression bombs before their pixels are decoded."""
+STRIP = 2**22
+"""Pixels that are converted to RGB at a time."""
 MIN_SIDE = 8
 """Pixels; also the smallest `data.image_size`. A thinner image would be a few enlarged pixels."""
 
@@ -98,12 +100,26 @@ def _decode(data: bytes) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     """Applies the EXIF orientation; ignores a damaged EXIF block, since the pixels may still be intact."""
     try:
-        return ImageOps.exif_transpose(image)
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would copy the image
+            return ImageOps.exif_transpose(image)
     except _BROKEN:
-        return image
+        pass
+    return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    """Converts an image to RGB in strips, since intermediate results take up to 24 bytes per pixel."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    rgb = Image.new("RGB", image.size)
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(image.height, top + rows))
+        rgb.paste(_strip_to_rgb(image.crop(box)), box)
+    return rgb
+
+
+def _strip_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey: "I;16…", or "I" from older Pillow
         wide = np.asarray(image).astype(np.int64)
         if wide.min() < 0 or wide.max() > 65535:

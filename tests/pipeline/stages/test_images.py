@@ -3,6 +3,7 @@
 import contextlib
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -207,3 +208,18 @@ def test_fit_enlarges_small_images():
 def test_a_sliver_is_refused(size):
     with pytest.raises(ValueError, match=f"{size[0]}×{size[1]} pixels, fewer than 8 on a side"):
         crop_and_resize(Image.new("RGB", size), 16)
+
+
+def test_a_large_image_is_converted_in_strips():
+    """16-bit grey needs numpy's int64 and float64; the strips give the same pixels as the whole image."""
+    wide = np.random.default_rng(0).integers(0, 2**16, (4200, 4000)).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(wide).save(buffer, "PNG", compress_level=0)
+    tracemalloc.start()
+    try:
+        pixels = np.asarray(decode(buffer.getvalue()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(pixels[..., 0], np.rint(wide / 257))
+    assert peak < 24 * 2**23, f"{peak / 2**20:.0f} MB"
