@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -51,6 +51,18 @@ def first_lines(lines: Sequence[str], most: int = 20) -> list[str]:
     return [*lines[:most], *([f"and {len(lines) - most:,} more"] if len(lines) > most else [])]
 
 
+def boolean_problems(values: Mapping[str, Any], model: type[BaseModel], section: str) -> Iterator[tuple[str, str]]:
+    """Yields the dotted key and a message for each boolean in a section where the model expects a number.
+
+    YAML reads yes, no, on and off as booleans, which pydantic accepts as the numbers 1 and 0.
+    """
+    for key, field in model.model_fields.items():
+        given, kinds = values.get(key), set(_leaf_types(field.annotation))
+        items = given if isinstance(given, list) else [given]
+        if kinds & {int, float} and bool not in kinds and any(isinstance(item, bool) for item in items):
+            yield f"{section}.{key}", f"{section}.{key}: should be a number, not a boolean (got {quoted(given)})"
+
+
 def suggest(word: str, known: Sequence[str]) -> str:
     """Returns " (did you mean …?)" with the closest known word, or "" if no known word is close."""
     close = difflib.get_close_matches(word, known, 1)
@@ -86,6 +98,14 @@ def _keys(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
         inner = next(_models(field.annotation), None) if field else None
         model = inner or model  # a parent can be a mapping key or a list index; the model is then that of the values
     return list(model.model_fields)
+
+
+def _leaf_types(annotation: Any) -> Iterator[Any]:
+    """Yields the types in an annotation such as `tuple[float, ...] | None` that have no arguments."""
+    inner = get_args(annotation) if get_origin(annotation) is not Literal else ()
+    yield annotation
+    for part in inner:
+        yield from _leaf_types(part)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
-from hspcgan.model.common.validation import problems
+from hspcgan.model.common.validation import boolean_problems, problems
 from hspcgan.pipeline.manifest.files import OVERRIDE, manifest_argument, raise_problems, resolve_manifest
 from hspcgan.pipeline.manifest.sections import section_conflicts
 from hspcgan.pipeline.manifest.weights import shipped_weights, weights_path
@@ -80,6 +80,7 @@ class Manifest:
         sections: dict[str, BaseModel] = {}
         for key, model in models.items():
             if key in self.raw and isinstance(self.raw[key], dict | None):
+                found += boolean_problems(self.raw[key] or {}, model, key)
                 try:
                     sections[key] = model.model_validate(self.raw[key] or {})
                 except ValidationError as error:

@@ -19,6 +19,8 @@ OVERRIDES = [
     "taps.views=[up]", "taps.views=[whole, whole]", "taps.views=whole", f"evaluate.samples={BIG}", "evaluate.samples=1", f"evaluate.seed={2**64}", "evaluate.scorers={}", "evaluate.scorers=[a]", "evaluate.scorers={a/b: toy-clip}", "evaluate.metrics=[]", "evaluate.metrics=[fie]",
     "evaluate.expect={fid: {min: 2, max: 1}}", "evaluate.expect={fid: {}}", "evaluate.expect={fid: 3}", "evaluate.expect={nothing: {max: 1}}", "evaluate.expect={fid: {max: .nan}}", f"evaluate.shown={HUGE}", "train=5", "train=[1]", "model=x", "cache=s3://a/b", "run=s3://a/b",
     "cache=", "name=", "name=[a]", "base=toybirds", "=3", "train", "train..steps=3", "train.steps.deep=3", "train.steps=[", "train.steps=*a", "x=1", "train.steps=!!python/name:os.system", "cache=.", "cache=/", "cache=a/..", "cache=[a, ..]", 'encode.clip="\\ud800"', 'data.path="a\\0b"', 'description="\\udfff"', "data.image_size=64",
+    f"train.steps=0x{'f' * 5000}", f"train.steps={'9' * 5000}", f"train.betas=!!omap [a: 0x{'f' * 5000}]", f"train.steps={'1:' * 2000}1",
+    "train.steps=yes", "train.seed=off", "train.keep=on", "data.scenes=yes", "train.lr_generator=on", "train.betas=[off, on]", "model.noise_dim=true", "evaluate.seed=yes",
 ]  # fmt: skip
 
 
