@@ -29,8 +29,19 @@ ARRAYS = {
     "caption/sentence": ("float16", 2, "captions"),
     "caption/tokens": ("float16", 2, "tokens"),
     "caption/offsets": ("int64", 1, "captions"),
+    "taps": ("float16", 6, "samples"),
+    "sample/split": ("uint8", 1, "samples"),
+    "sample/captions": ("int64", 1, None),
+    "caption/sample": ("int32", 1, "captions"),
+    "phrase/kinds": ("int64", 1, None),
+    "phrase/mean": ("float32", 2, None),
+    **{f"{kind}/offsets": ("int64", 1, None) for kind in ITEM_FIELDS},
+    **{f"{kind}/{field}": ("int32", 1, None) for kind, fields in ITEM_FIELDS.items() for field in fields},
 }
 """Type and number of dimensions of each dataset, and the count in cache.json that equals its number of rows."""
+
+WIDE = ("phrase/text", "caption/sentence", "caption/tokens", "phrase/mean")
+"""Datasets of features, which have one column for each of CLIP's embedding dimensions."""
 
 
 class Cache(Tables):
@@ -274,9 +285,12 @@ class Cache(Tables):
                 rows = 0  # tokens are counted, but their features are not stored
             if dataset == "caption/offsets" and rows is not None:
                 rows += 1
-            if found.dtype != kind or found.ndim != dimensions or rows not in (None, len(found)):
+            width = self.info["clip"]["embed_dim"] if dataset in WIDE else None
+            fits = found.dtype == kind and found.ndim == dimensions and rows in (None, len(found))
+            if not fits or width not in (None, found.shape[-1]):
                 raise UserError(
                     f"{self.path / name} is damaged: {dataset} is {found.dtype} {list(found.shape)}, expected {kind} "
-                    f"with {dimensions} dimensions{'' if rows is None else f' and {rows:,} rows'}; {REBUILD_HINT}"
+                    f"with {dimensions} dimensions{'' if rows is None else f' and {rows:,} rows'}"
+                    f"{'' if width is None else f' of {width:,} columns'}; {REBUILD_HINT}"
                 )
         return found

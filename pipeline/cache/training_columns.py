@@ -73,13 +73,16 @@ def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> st
     An id that is out of range would select another row, or data past the end of the file.
     """
     samples, captions = counts["samples"], counts["captions"]
-    offsets = {"sample/captions": (samples, captions), **{f"{kind}/offsets": (captions, None) for kind in ITEM_FIELDS}}
+    offsets = {"sample/captions": (samples, captions), "phrase/kinds": (len(schema.KINDS), counts["phrases"])}
+    offsets |= {f"{kind}/offsets": (captions, None) for kind in ITEM_FIELDS}
     ids = {
         "sample/split": (samples, 0, len(schema.SPLITS)), "caption/sample": (captions, 0, samples),
         "caption/text": (captions, 0, None), "entity/word": (None, 0, None),
         **{f"{kind}/phrase": (None, 0, counts["phrases"]) for kind in ITEM_FIELDS},
         **{f"{kind}/{field}": (None, -1, None) for kind, field in EDGES},
     }  # fmt: skip
+    if name == "phrase/mean" and (len(found) != len(schema.KINDS) or not np.isfinite(found).all()):
+        return f"{name} is not {len(schema.KINDS)} rows of finite numbers"
     if name in offsets:
         rows, last = offsets[name]
         rises = found.shape == (rows + 1,) and found[0] == 0 and (np.diff(found) >= 0).all()

@@ -212,6 +212,28 @@ def test_an_index_out_of_range_is_found_before_it_is_read(world, tmp_path, name)
         assert_told(result, "index.h5 is damaged", "hspcgan prepare MANIFEST --rebuild")
 
 
+COLUMNS = {
+    "narrow phrases": ("features.h5", "phrase/text", lambda v: v[:, :-1]), "narrow tokens": ("features.h5", "caption/tokens", lambda v: v[:, :-1]), "mean of one row": ("index.h5", "phrase/mean", lambda v: v[:1]), "mean without axes": ("index.h5", "phrase/mean", lambda v: v[0, 0]),
+    "mean not finite": ("index.h5", "phrase/mean", lambda v: v * float("nan")), "phrases as floats": ("index.h5", "entity/phrase", lambda v: v.astype("f4")), "edges as floats": ("index.h5", "relation/subject", lambda v: v.astype("f8")), "offsets as floats": ("index.h5", "entity/offsets", lambda v: v.astype("f8")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_arrays_of_another_shape_or_type_are_found_before_training(world, tmp_path, name):
+    cache = shutil.copytree(world / "cache", tmp_path / "cache")
+    path, dataset, change = COLUMNS[name]
+    with h5py.File(cache / path, "r+") as file:
+        values = file[dataset][:]
+        del file[dataset]
+        file[dataset] = change(values)
+    resealed(cache)
+    keys = ("-o", f"cache={cache}", "-o", f"run={tmp_path / 'r'}", "-o", "train.steps=1")
+    with bounded():
+        assert_told(hspcgan("validate", cache), codes={1})
+        result = hspcgan("train", world / "manifest.yaml", *keys)
+        assert_told(result, f"{path} is damaged: {dataset}", "hspcgan prepare MANIFEST --rebuild", codes={3})
+
+
 def test_a_file_that_is_no_part_of_a_cache_is_named_by_validate(world, tmp_path):
     cache = Path(shutil.copytree(world / "cache", tmp_path / "cache"))
     (cache / ".DS_Store").touch()
