@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hspcgan.model.clip.file import read_saved
+from hspcgan.model.clip.file import read_saved, require_state_dict
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ModelConfig
@@ -92,6 +92,8 @@ def _read(path: Path) -> dict[str, State]:
     if not isinstance(model, dict) or not all(isinstance(model.get(name), dict) for name in NETWORKS):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise UserError(f'{path} is not a GALIP state: expected {{"model": {{"netG", "netD", "netC"}}}}, got {found}')
+    for name in NETWORKS:
+        require_state_dict(model[name], f"{name} in {path}")
     return {name: {key.removeprefix("module."): value for key, value in model[name].items()} for name in NETWORKS}
 
 

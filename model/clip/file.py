@@ -145,10 +145,11 @@ def _all_published() -> list[Published]:
 
 
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:  # no archive, or a damaged archive, which `_pickled_state` reports
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _torchscript_state(path: Path) -> dict[str, Tensor]:
@@ -162,6 +163,15 @@ def _torchscript_state(path: Path) -> dict[str, Tensor]:
 
 def _pickled_state(path: Path) -> dict[str, Tensor]:
     state = read_saved(path, "CLIP weights")
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path} contains a {type(state).__name__}, expected a state dict of tensors")
+    require_state_dict(state, str(path))
     return dict(state)
+
+
+def require_state_dict(state: Any, what: str) -> None:
+    """Raises UserError, with the name `what`, if a value is not a dictionary of names and tensors of real numbers."""
+    if not isinstance(state, dict):
+        raise UserError(f"{what} is a {type(state).__name__}, expected a state dict of tensors")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor) or value.is_complex():
+            found = str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
+            raise UserError(f"{what} has {name!r}, a {found}; expected a state dict of tensors of real numbers")

@@ -60,6 +60,7 @@ CLIPS = {
     "empty": b"", "text": b"hello world", "line": b"e", "json": b'{"a": 1}', "zip": b"PK\x05\x06" + bytes(18), "zeros": bytes(10_000), "list": saved([1, 2]), "tensor": saved(torch.zeros(2)), "object": saved({}), "numbers": saved({"visual.proj": 1}),
     "keys": saved({"visual.proj": torch.zeros(2, 2), "text_projection": torch.zeros(2, 2)}), "ints": saved({1: torch.zeros(2)}), "pickle": b"\x80\x04cos\nsystem\n(S'echo hi'\ntR.", "cut": saved({"a": torch.zeros(1000)})[:500], "fifo": "fifo", "device": "device", "folder": "folder",
     "script": None, "no-weights": saved({"visual.proj": torch.zeros(0), "text_projection": torch.zeros(0)}),
+    "names": saved({1: torch.zeros(2), "a": torch.zeros(2)}), "zip-damaged": b"PK\x05\x06" + bytes(4) + b"\5\0\5\0" + (200).to_bytes(4, "little") + bytes(6),
 }  # fmt: skip
 
 
@@ -76,6 +77,19 @@ def test_a_file_that_is_no_clip(tmp_path, name):
             result = hspcgan(*command)
             assert_told(result)
             assert "weights_only" not in result.output  # torch's advice, which runs the code in a file
+
+
+STATES = {
+    "numbers-as-names": {"netG": {1: torch.zeros(2)}}, "text": {"netG": {"fc_code.weight": "x"}}, "lists": {"netD": {"main.conv_r.0.weight": [1]}}, "clip-text": {"netG": {"mapping.CLIP_ViT.proj": "x"}}, "complex": {"netC": {"a": torch.zeros(2, dtype=torch.complex64)}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_galip_state_with_values_that_are_no_tensors(tmp_path, tiny_clip_path, name):
+    torch.save({"model": {"netG": {}, "netD": {}, "netC": {}} | STATES[name]}, tmp_path / "state.pth")
+    with bounded():
+        result = hspcgan("models", "import-galip", tmp_path / "state.pth", tmp_path / "out", "--clip", tiny_clip_path)
+        assert_told(result, "state.pth has", "expected a state dict of tensors of real numbers", codes={3})
 
 
 SIZES = {
