@@ -26,6 +26,7 @@ from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.setup import Run
 
 BEST = "best"
+MAX_STEP = 10**9  # the largest `train.steps`
 
 
 def save(run: Run, step: int) -> Path:
@@ -132,6 +133,8 @@ def resume(run: Run) -> int:
     for name, part in _stateful(run).items():
         try:
             part.load_state_dict(state[name])
+            if isinstance(part, torch.optim.Optimizer):
+                _require_moments(part)
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path / 'state.pt'} is damaged: {name} does not match this run ({type(error).__name__}: {error}); "
@@ -141,6 +144,21 @@ def resume(run: Run) -> int:
     if run.world.device.type == "cuda" and "random_cuda" in state:
         torch.cuda.set_rng_state(state["random_cuda"])
     return state["step"]
+
+
+def _require_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Raises an error if Adam's settings are not numbers, or if its averages do not have the shapes of the parameters.
+
+    `load_state_dict` does not check this; the next step would fail.
+    """
+    for group in optimizer.param_groups:
+        for number in (group["lr"], *group["betas"], group["eps"], group["weight_decay"]):
+            float(number)
+        for parameter in group["params"]:
+            for name in ("exp_avg", "exp_avg_sq") if optimizer.state.get(parameter) else ():
+                found = optimizer.state[parameter][name].shape
+                if found != parameter.shape:
+                    raise ValueError(f"{name} has the shape {list(found)}, expected {list(parameter.shape)}")
 
 
 def load_state(path: Path, run: Run) -> dict[str, Any]:
@@ -218,12 +236,19 @@ def _require_shape(state: Any) -> None:
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
         raise UserError(f"the file contains a {type(state).__name__}, expected a dictionary with the state of a run")
     wanted = {"step": int, "fixed": dict, "random": Tensor}
-    wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind)]
+    wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind) or state[name] is True]
     if wrong:
         raise UserError(f"these keys are missing or have a wrong type: {', '.join(wrong)}")
+    if not all(isinstance(key, str) and _is_plain(value) for key, value in state["fixed"].items()):
+        raise UserError("the settings in `fixed` are not plain data with names")
     random = state["random"]
-    if state["step"] < 0 or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
+    if not 0 <= state["step"] <= MAX_STEP or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
         raise UserError("the step or the random state is invalid")
+
+
+def _is_plain(value: Any) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return not isinstance(value, Tensor) and all(map(_is_plain, inner))
 
 
 def _complete(root: Path) -> list[Path]:

@@ -58,6 +58,22 @@ def test_a_state_with_a_part_of_another_kind(world, run, change):
         assert_told(resumed(world, run))
 
 
+PARTS = {
+    "numbers-as-names": lambda s: s["fixed"].update({1: 2}), "tensor-in-settings": lambda s: s["fixed"].update({"train.loss": [torch.zeros(3)]}), "step-large": lambda s: s.update(step=10**30), "step-true": lambda s: s.update(step=True), "rate": lambda s: s["optimizer_g"]["param_groups"][0].update(lr="abc"),
+    "betas": lambda s: s["optimizer_d"]["param_groups"][0].update(betas=5), "moments": lambda s: s["optimizer_g"]["state"][0].update(exp_avg=torch.zeros(3)), "moments-absent": lambda s: s["optimizer_d"]["state"][0].pop("exp_avg_sq"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_state_with_settings_or_moments_of_another_kind(world, run, name):
+    (state,) = sorted(run.glob("checkpoints/*/state.pt"))[-1:]
+    content = torch.load(state, weights_only=True)
+    PARTS[name](content)
+    torch.save(content, state)
+    with bounded():
+        assert_told(resumed(world, run), "state.pt is damaged", codes={3})
+
+
 def test_bad_lines_of_a_log_are_dropped_when_a_run_resumes(world, run):
     log = run / "log.jsonl"
     good = log.read_bytes()
