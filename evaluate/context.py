@@ -24,7 +24,7 @@ from hspcgan.evaluate.scorers import PIXELS, ClipScorer, Inception, Scorer, Text
 from hspcgan.evaluate.verdict.expectations import require_unique_matches
 from hspcgan.model.clip.frozen import FrozenClip, load_clip, pick_device
 from hspcgan.model.common.errors import UsageError, UserError
-from hspcgan.model.common.files import require_folder_or_free, require_writable
+from hspcgan.model.common.files import require_folder_or_free, require_outside_cache, require_writable
 from hspcgan.model.common.launcher import launcher_integer
 from hspcgan.pipeline.cache.cache_set import open_cache
 from hspcgan.pipeline.cache.reader import Cache
@@ -135,6 +135,7 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
     `only`: the metrics to compute and check instead of those in the manifest.
     """
     config = manifest.section("evaluate", EvaluateConfig)
+    require_outside_cache(manifest.run)
     require_writable(manifest.run / FOLDER)
     for name in ("steps", KEPT, f"{KEPT}/images", f"{KEPT}/features", f"{KEPT}/scores"):
         require_folder_or_free(manifest.run / FOLDER / name)

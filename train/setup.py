@@ -14,7 +14,7 @@ from hspcgan.model.checkpoint import load
 from hspcgan.model.clip.block import fold_quick_gelu
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import require_writable
+from hspcgan.model.common.files import require_outside_cache, require_writable
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
@@ -100,6 +100,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
             or sizes that do not match.
     """
     config = with_precision(manifest.section("train", TrainConfig), world.device)
+    require_outside_cache(manifest.run)
     if not manifest.run.is_dir():
         require_writable(manifest.run)  # a finished run on a read-only disk can be read
     if world.is_main:

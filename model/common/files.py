@@ -19,6 +19,9 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 MOVE_HINT = "move it away and run the command again, or give another path"
 
+CACHE_FILES = ("cache.json", "samples.parquet")
+"""Files by which a folder is recognised as a cache."""
+
 PROBE = 2**20  # bytes written to find out whether a disk is full
 
 
@@ -169,6 +172,14 @@ def require_writable(path: Path) -> None:
         around = next(folder for folder in place.parents if folder.exists())
     if not os.access(around, os.W_OK | os.X_OK):
         raise UserError(f"{path} cannot be written: you have no write access to {around}; give another path")
+
+
+def require_outside_cache(path: Path) -> None:
+    """Raises UserError if a path is a cache or is inside a cache, which may contain no other files."""
+    place = resolve_links(path)
+    for folder in (place, *place.parents):
+        if all((folder / name).is_file() for name in CACHE_FILES):
+            raise UserError(f"{path} is inside the cache {folder}, which may contain no other files; give another path")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

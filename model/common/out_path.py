@@ -5,19 +5,20 @@ from typing import Any
 
 import click
 
-from hspcgan.model.common.files import require_writable
+from hspcgan.model.common.files import require_outside_cache, require_writable
 
 
 class OutPath(click.Path):
-    """Click type that converts an output path to `pathlib.Path` and checks it with `require_writable`."""
+    """Click type that converts an output path to `pathlib.Path`; it must be writable and outside caches."""
 
     def __init__(self, **kinds: bool) -> None:
         super().__init__(path_type=Path, **kinds)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Returns the value as a path; raises UserError if the path cannot be written."""
+        """Returns the value as a path; raises UserError if the path cannot be written, or is inside a cache."""
         path = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]  # a Path, by `path_type`
         require_writable(path)
+        require_outside_cache(path)
         return path
 
 

@@ -212,6 +212,18 @@ def test_an_index_out_of_range_is_found_before_it_is_read(world, tmp_path, name)
         assert_told(result, "index.h5 is damaged", "hspcgan prepare MANIFEST --rebuild")
 
 
+@pytest.mark.parametrize("inside", ["", "more"])
+def test_nothing_is_written_into_a_cache(world, tmp_path, inside):
+    cache = Path(shutil.copytree(world / "cache", tmp_path / "cache"))
+    place = cache / inside
+    run = ("-o", f"cache={cache}", "-o", f"run={place}")
+    with bounded():
+        for command in (("sample", "a bird", "--out", place), ("manifests", "toybirds", "--out", place / "m.yaml"),
+                        ("train", world / "manifest.yaml", *run), ("evaluate", world / "manifest.yaml", *run)):  # fmt: skip
+            assert_told(hspcgan(*command), f"is inside the cache {cache}, which may contain no other files")
+    assert sorted(path.name for path in cache.iterdir()) == sorted(path.name for path in (world / "cache").iterdir())
+
+
 COLUMNS = {
     "narrow phrases": ("features.h5", "phrase/text", lambda v: v[:, :-1]), "narrow tokens": ("features.h5", "caption/tokens", lambda v: v[:, :-1]), "mean of one row": ("index.h5", "phrase/mean", lambda v: v[:1]), "mean without axes": ("index.h5", "phrase/mean", lambda v: v[0, 0]),
     "mean not finite": ("index.h5", "phrase/mean", lambda v: v * float("nan")), "phrases as floats": ("index.h5", "entity/phrase", lambda v: v.astype("f4")), "edges as floats": ("index.h5", "relation/subject", lambda v: v.astype("f8")), "offsets as floats": ("index.h5", "entity/offsets", lambda v: v.astype("f8")),
