@@ -14,6 +14,7 @@ import pytest
 from helpers import caches
 from helpers.caches import World, flat, make_cache, reseal
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.tables import read
 
@@ -256,3 +257,10 @@ def test_the_index_holds_what_the_tables_hold(cache, world):
         assert [list(map(int, item)) for item in zip(*ends, strict=True)] == [
             [ids["relation", item["phrase"]], item["subject"], item["object"]] for item in caption["relations"]
         ]
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "/"])
+def test_a_path_without_a_name_is_reported_like_other_folders(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"no cache in"):
+        Cache(path)
