@@ -45,10 +45,10 @@ def clean_caption(text: object) -> str:
         raise UserError("the text is UTF-16 or UTF-32 without a byte order mark; save it as UTF-8")
     if not isinstance(text, str):
         raise UserError(f"not a string: {_shown(text)}")
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise UserError("not valid Unicode: the text has a lone surrogate")
     if len(text) > MAX_RAW:
         raise UserError(f"{len(text):,} characters; a caption may have up to {MAX_CHARACTERS:,} characters")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise UserError("not valid Unicode: the text has a lone surrogate")
     plain = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(_word, text))
     visible = " ".join("".join(map(_visible, plain)).split())
     _require_short(visible)  # first, since the time to normalise combining marks grows with the square of their number
