@@ -3,12 +3,15 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from helpers.caches import World, make_cache
 
-from hspcgan.pipeline import Cache
+from hspcgan.evaluate import draw_texts
+from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline import Cache, load_manifest
 
 ROOMS = ("hspcgan.pipeline", "hspcgan.model", "hspcgan.train", "hspcgan.evaluate")
 
@@ -65,3 +68,12 @@ def test_concepts_in_frames_are_lists_of_dicts(cache, world):
         assert [(phrases["text"][e["phrase"]], e["word"]) for e in found] == [
             (e["phrase"], e["word"]) for e in row["entities"]
         ]
+
+
+def test_arguments_that_are_not_lists_are_reported():
+    for texts in ("a red bird", []):
+        with pytest.raises(UserError, match="expected a list of captions"):
+            draw_texts(texts)
+    with pytest.raises(UserError, match="expected a list of overrides"):
+        load_manifest("toybirds", "train.steps=3")
+    assert load_manifest(Path("toybirds")).name == "toybirds"

@@ -16,9 +16,14 @@ from hspcgan.pipeline.concepts import Parser
 
 
 def clean_texts(texts: Sequence[str]) -> list[str]:
-    """Returns each caption as ingest would store it. UserError with the caption's number if ingest would reject it."""
+    """Returns each caption as ingest would store it.
+
+    UserError, with the caption's number, if ingest would reject it, and for no captions or a string instead of a list.
+    """
     from hspcgan.pipeline.stages.caption_text import clean_caption
 
+    if isinstance(texts, str) or len(texts) == 0:
+        raise UserError(f"expected a list of captions, got {repr(texts[:60]) if len(texts) else 'an empty list'}")
     clean = []
     for number, text in enumerate(texts, 1):
         try:

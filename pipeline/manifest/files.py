@@ -45,7 +45,9 @@ def resolve_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Resolv
 
     Wrong top-level keys are listed in `problems`; raises ManifestError if a file cannot be read.
     """
-    path = _find(name_or_path)
+    if isinstance(overrides, str):
+        raise ManifestError(f"expected a list of overrides, got the string {quoted(overrides)}")
+    path = _find(str(name_or_path))
     problems: dict[str, list[str]] = {}
     layers = _layers(path, problems)
     raw: dict[str, Any] = {}
