@@ -11,7 +11,7 @@ from hspcgan.pipeline.manifest import load_manifest
 log = logging.getLogger("hspcgan.pipeline")
 
 SUMS = "SHA256SUMS"
-CHECKPOINT = "toybirds_checkpoint"
+CHECKPOINT_RUNS = ("toybirds_checkpoint", "toybirds_checkpoint_refined")
 
 
 def build_clip(name: str, folder: Path) -> None:
@@ -39,21 +39,26 @@ def build_stanza(name: str, folder: Path) -> None:
 
 
 def build_checkpoint(name: str, folder: Path) -> None:
-    """Runs `hspcgan prepare` and `hspcgan train` on the checkpoint's manifest, then packs the averaged generator.
+    """Prepares and trains the runs of the checkpoint one after the other, and packs the last averaged generator.
 
-    The packed weights are in half precision. If `folder` is not that of the shipped weights, the parser and CLIP in
-    `folder` are used.
+    The packed weights are in half precision; the second run starts from those of the first (`train.initial`). If
+    `folder` is not that of the shipped weights, the parser and CLIP in `folder` are used.
     """
     from hspcgan.pipeline.cli.root import main
+
+    def call(*words: str | Path) -> None:
+        main.main([str(word) for word in words], prog_name="hspcgan", standalone_mode=False)
 
     own = {"parse.model": folder / "toy-stanza", "encode.clip": folder / "toy-clip.pt"}
     used = {key: path for key, path in own.items() if folder != assets_folder() and path.exists()}
     override = [word for key, path in used.items() for word in ("-o", f"{key}={path}")]
-    for command in ("prepare", "train"):
-        main.main([command, CHECKPOINT, *override], prog_name="hspcgan", standalone_mode=False)
-    checkpoints = load_manifest(CHECKPOINT).run / "checkpoints"
-    latest = checkpoints / (checkpoints / "latest").read_text().strip()
-    main.main(["models", "pack", str(latest), str(folder / name)], prog_name="hspcgan", standalone_mode=False)
+    for manifest in CHECKPOINT_RUNS:
+        call("prepare", manifest, *override)
+        call("train", manifest, *override)
+        run = load_manifest(manifest).run
+        latest = run / "checkpoints" / (run / "checkpoints" / "latest").read_text().strip()
+        call("models", "pack", latest, run.parent / "packed")
+    call("models", "pack", run.parent / "packed", folder / name)
 
 
 BUILDERS: dict[str, Callable[[str, Path], None]] = {

@@ -11,6 +11,7 @@ from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.model.config import ModelConfig
 from hspcgan.pipeline import assets
 from hspcgan.pipeline.bench.config import BenchConfig
+from hspcgan.pipeline.cli.root import main
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, weights_path
 from hspcgan.pipeline.manifest.files import SECTIONS as KEYS_OF_SECTIONS
@@ -18,6 +19,7 @@ from hspcgan.pipeline.manifest.files import shipped_manifests
 from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages.encode import EncodeConfig
 from hspcgan.pipeline.stages.taps import TapsConfig
+from hspcgan.pipeline.toybirds.weights import build
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.study.config import StudyConfig
 
@@ -101,3 +103,25 @@ def test_verify_names_the_command_that_builds_what_is_wrong(tmp_path, monkeypatc
     assert "toy-" not in wrong.output
     (tmp_path / "assets" / "toy-clip.json").write_text("{}")
     assert "`hspcgan assets build toy-clip`" in hspcgan("assets", "verify").output
+
+
+def test_the_second_run_of_the_checkpoint_starts_from_the_packed_weights_of_the_first(tmp_path, monkeypatch):
+    calls = []
+
+    def record(words, **_):
+        calls.append(words)
+        if words[0] == "train":
+            checkpoints = load_manifest(words[1]).run / "checkpoints"
+            checkpoints.mkdir(parents=True)
+            (checkpoints / "latest").write_text("step-1\n")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(main, "main", record)
+    build.build_checkpoint("toy-hspcgan", tmp_path / "out")
+    first, second = (load_manifest(name) for name in build.CHECKPOINT_RUNS)
+    assert [words[:2] for words in calls] == [
+        ["prepare", first.name], ["train", first.name], ["models", "pack"],
+        ["prepare", second.name], ["train", second.name], ["models", "pack"], ["models", "pack"],
+    ]  # fmt: skip
+    assert calls[2][2:] == [str(first.run / "checkpoints" / "step-1"), second.section("train", TrainConfig).initial]
+    assert calls[6][2:] == [calls[5][3], str(tmp_path / "out" / "toy-hspcgan")]
