@@ -3,7 +3,7 @@
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,31 @@ def reader(source: Dataset, name: str) -> Dataset:
 
 def _read(source: Dataset, path: Any, entries: Sequence[Entry]) -> list[Item]:
     with remote_errors(path):
-        return [source.read(entry) for entry in entries]
+        items = [source.read(entry) for entry in entries]
+    return [
+        replace(item, entry=replace(item.entry, ref=None), captions=tuple(map(_without_nesting, item.captions)))
+        for item in items
+    ]
+
+
+@dataclass(frozen=True)
+class _NotText:
+    """The beginning of a list or an object in the place of a caption, which the mapper rejects."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _without_nesting(caption: object) -> object:
+    """Replaces lists and objects, which cannot be sent to a worker process if they are nested deeply."""
+    if not isinstance(caption, list | dict):
+        return caption
+    try:
+        return _NotText(str(caption)[:40])
+    except RecursionError:
+        return _NotText(f"a deeply nested {type(caption).__name__}")
 
 
 def stage(config: DataConfig) -> Stage:

@@ -304,3 +304,13 @@ def test_odd_captions_and_files_of_coco_cost_themselves(tmp_path, tiny_clip_path
     result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "coco")
     assert result.exit_code == 0, result.output
     assert len(ingested(cache).samples) == 4
+
+
+def test_a_deeply_nested_caption_can_be_sent_to_a_worker(tmp_path, tiny_clip_path):
+    write(tmp_path / "data" / "0.png", picture(0))
+    rows = ['{"image": "0.png", "caption": "a bird"}', '{"image": "0.png", "caption": ' + "[" * 900 + "]" * 900 + "}"]
+    table = write(tmp_path / "data" / "all.jsonl", "\n".join(rows))
+    path = manifest(tmp_path / "m.yaml", table, tiny_clip_path, source="table", processes=2)
+    result = hspcgan("ingest", path)
+    assert result.exit_code == 0, result.output
+    assert ingested(path.with_suffix(".cache")).rejects == [("0#1", "caption", f"not a string: '{'[' * 40}'")]
