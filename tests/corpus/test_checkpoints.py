@@ -110,7 +110,7 @@ def test_a_clip_of_impossible_sizes(tmp_path, tiny_clip_path, name):
 def test_a_clip_of_other_numbers(tmp_path, tiny_clip_path, dtype):
     state = torch.load(tiny_clip_path, weights_only=True)
     torch.save(state | {"visual.proj": state["visual.proj"].to(dtype)}, tmp_path / "clip.pt")
-    with pytest.raises(UserError, match=r"visual\.proj is torch\.\w+, expected floats"):
+    with pytest.raises(UserError, match=r"visual\.proj.* torch\.\w+[,;] expected"):
         load_clip(tmp_path / "clip.pt")
 
 

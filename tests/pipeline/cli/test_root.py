@@ -173,7 +173,7 @@ def test_export_is_plain_parquet_with_the_caches_values(cache, tmp_path):
 
 
 def test_export_writes_nothing_into_a_cache(cache):
-    assert "is inside another cache" in refused("export", cache, cache / "plain")
+    assert "is inside the cache" in refused("export", cache, cache / "plain")
     assert not (cache / "plain").exists()
 
 

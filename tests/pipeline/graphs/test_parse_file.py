@@ -181,10 +181,7 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
         (tmp_path / "none", out): "no such file",
         (packed, out): f"{packed} is compressed with gzip; unpack it",
         (source, tmp_path): "is a folder; give a file for OUT",
-        (
-            source,
-            source / "deep" / "out",
-        ): f"{source / 'deep' / 'out'} cannot be written: {source} is a file",
+        (source, source / "deep" / "out"): f"{source} is a file, expected a folder",
         (source, "/dev/stdout"): "is already open",
         (source, out, "--model", "no_such_model"): "spaCy model no_such_model not found",
         (source, out, "--model", "no_such_model", "--processes", "2"): "spaCy model no_such_model not found",
