@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,7 +67,8 @@ class ScoreStore:
 
     def _read(self, path: Path) -> list[Measurement]:
         found = _STORED.validate_python(read_json(path))
-        last = max((row for one in found for rows in (one.rows, *one.details.values()) for row in rows), default=0)
+        rows = chain.from_iterable(chain(one.rows, *one.details.values()) for one in found)
+        last = max(rows, default=0)
         if last >= self.captions:
             raise ValueError(f"a score belongs to caption row {last}, but there are only {self.captions} captions")
         return [_from_stored(one) for one in found]

@@ -73,8 +73,8 @@ def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> st
     An id that is out of range would select another row, or data past the end of the file.
     """
     samples, captions = counts["samples"], counts["captions"]
-    offsets = {"sample/captions": (samples, captions), "phrase/kinds": (len(schema.KINDS), counts["phrases"])}
-    offsets |= {f"{kind}/offsets": (captions, None) for kind in ITEM_FIELDS}
+    offsets: dict[str, tuple[int, int | None]] = {f"{kind}/offsets": (captions, None) for kind in ITEM_FIELDS}
+    offsets |= {"sample/captions": (samples, captions), "phrase/kinds": (len(schema.KINDS), counts["phrases"])}
     ids = {
         "sample/split": (samples, 0, len(schema.SPLITS)), "caption/sample": (captions, 0, samples),
         "caption/text": (captions, 0, None), "entity/word": (None, 0, None),

@@ -64,8 +64,8 @@ def study(
         return
     if results_file is None:
         # Results of another protocol are an error before anything is trained.
-        found = runner.read_results(opened)
-        ownership.require_own_folder(opened.folder, ownership.STUDY, is_ours=bool(found))
+        finished = runner.read_results(opened)
+        ownership.require_own_folder(opened.folder, ownership.STUDY, is_ours=bool(finished))
         with locked(opened.folder):
             opened.manifest.save(opened.folder / "manifest.yaml")
             made = runner.run(opened, processes, threads, retry, limit)
