@@ -88,10 +88,7 @@ def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
 
 
 def _labels(request: Interpolation) -> list[str]:
-    """Returns a label per frame: each caption for the frame nearest to it, and the seeds for both ends if they differ.
-
-    Other frames have an empty label.
-    """
+    """Returns one label per frame: captions at the frames nearest to them, seeds at both ends if they differ."""
     labels = [""] * request.frames
     for i, text in enumerate(request.texts):
         labels[round(i * (request.frames - 1) / max(len(request.texts) - 1, 1))] = text

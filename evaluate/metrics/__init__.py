@@ -41,8 +41,8 @@ METRICS: dict[str, Metric] = {
         lambda: f"{prdc.K} nearest neighbours", format_percent, towers="all", reference=True,
     ),
     "clip_score": Metric(
-        clip_score.clip_score, "CLIP score", "mean raw cosine of image and caption; it saturates, so generated images "
-        "can score above real images", "higher", lambda: "raw cosine", _three_digits,
+        clip_score.clip_score, "CLIP score", "mean raw cosine of image and caption; a generator that was trained "
+        "with CLIP can score above real images", "higher", lambda: "raw cosine", _three_digits,
     ),
     "r_precision": Metric(
         clip_score.r_precision, "R-precision", "share of images that score highest with their own caption among 100 "

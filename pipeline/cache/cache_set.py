@@ -139,7 +139,7 @@ class CacheSet(Cache):
 
     @cached_property
     def concepts(self) -> dict[str, Ragged]:
-        """Phrase ids and edges of each caption by kind, int32; edges are checked in each part separately."""
+        """Phrase ids and edges of each caption by kind, int32; each cache of the set checks its own edges."""
         found = [part.concepts for part in self.parts]
 
         def joined(kind: str, name: str) -> Any:

@@ -95,7 +95,7 @@ class WordNet:
 
 
 def _line_pairs(path: Path) -> Iterable[tuple[str, list[str]]]:
-    """Yields each word of a WordNet file, with the synset numbers or base forms on the line after it."""
+    """Yields pairs of lines: a word, and its synset numbers or base forms, which are on the next line of the file."""
     lines = [line.strip() for line in read_text(path).splitlines()]
     return ((word, rest.split()) for word, rest in zip(lines[::2], lines[1::2], strict=True))
 

@@ -87,7 +87,7 @@ def _read(source: Dataset, path: Any, entries: Sequence[Entry]) -> list[Item]:
 
 @dataclass(frozen=True)
 class _NotText:
-    """The beginning of a list or an object in the place of a caption, which the mapper rejects."""
+    """The first characters of a JSON list or object found instead of a caption; the mapper rejects the caption."""
 
     text: str
 
