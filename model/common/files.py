@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -19,8 +20,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 MOVE_HINT = "move it away and run the command again, or give another path"
 
-CACHE_FILES = ("cache.json", "samples.parquet")
-"""Files by which a folder is recognised as a cache."""
+CACHE_INFO = "cache.json"
+"""The file by which a folder is recognised as a cache."""
 
 PROBE = 2**20  # bytes written to find out whether a disk is full
 
@@ -174,12 +175,26 @@ def require_writable(path: Path) -> None:
         raise UserError(f"{path} cannot be written: you have no write access to {around}; give another path")
 
 
-def require_outside_cache(path: Path) -> None:
-    """Raises UserError if a path is a cache or is inside a cache, which may contain no other files."""
+def is_cache(folder: Path) -> bool:
+    """Whether a local or remote folder has a cache.json of hspcgan, even if it is damaged or has another format."""
+    try:
+        info = json.loads((folder / CACHE_INFO).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(info, dict) and "fingerprint" in info
+
+
+def require_outside_cache(path: Path, replaces_cache: bool = False) -> None:
+    """Raises UserError if a path is inside a cache, which may contain no other files, or is one.
+
+    `replaces_cache`: the path itself may be a cache, which will be replaced.
+    """
     place = resolve_links(path)
-    for folder in (place, *place.parents):
-        if all((folder / name).is_file() for name in CACHE_FILES):
-            raise UserError(f"{path} is inside the cache {folder}, which may contain no other files; give another path")
+    for folder in place.parents if replaces_cache else (place, *place.parents):
+        if is_cache(folder):
+            raise UserError(
+                f"{path} is inside the cache {folder}, which may contain no other files; give another folder"
+            )
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

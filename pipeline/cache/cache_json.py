@@ -64,14 +64,6 @@ def size_and_sha256(path: Path, report: Callable[[int], object] = lambda count: 
     return {"size": path.stat().st_size, "sha256": file_sha256(path, report)}
 
 
-def is_cache(folder: Path) -> bool:
-    """Whether a local or remote folder has a cache.json of hspcgan, even if it is damaged or has another format."""
-    try:
-        return "fingerprint" in _object((folder / schema.INFO).read_bytes())
-    except (OSError, ValueError):
-        return False
-
-
 def read_info(path: Path) -> dict[str, Any]:
     """Reads a local or remote cache.json. Raises UserError, with the fix, if it is damaged or has another format."""
     return parse_info(path.read_bytes(), path)

@@ -9,9 +9,9 @@ from typing import Any
 from tqdm import tqdm
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import BLOCK
+from hspcgan.model.common.files import BLOCK, is_cache
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import is_cache, parse_info
+from hspcgan.pipeline.cache.cache_json import parse_info
 from hspcgan.pipeline.cache.partial.ownership import require_known_names, require_own_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache

@@ -7,9 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import atomic_folder
+from hspcgan.model.common.files import atomic_folder, require_outside_cache
 from hspcgan.model.common.progress import progress_bar
-from hspcgan.pipeline.cache.partial.ownership import require_outside_cache
 from hspcgan.pipeline.cache.reader import Cache
 
 ROWS = 4096  # captions or phrases in one row group

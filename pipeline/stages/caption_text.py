@@ -44,7 +44,7 @@ def clean_caption(text: object) -> str:
     if isinstance(text, str) and len(text) > 3 and 3 * text.count("\0") >= len(text):
         raise UserError("the text is UTF-16 or UTF-32 without a byte order mark; save it as UTF-8")
     if not isinstance(text, str):
-        raise UserError(f"not a string: {_shown(text)}")
+        raise UserError(f"not a string: {beginning(text)!r}")
     if len(text) > MAX_RAW:
         raise UserError(f"{len(text):,} characters; a caption may have up to {MAX_CHARACTERS:,} characters")
     if any("\ud800" <= char <= "\udfff" for char in text):
@@ -61,9 +61,10 @@ def clean_caption(text: object) -> str:
     return clean
 
 
-def _shown(value: object) -> str:
+def beginning(value: object) -> str:
+    """Returns the first 40 characters of a value as text, for a message."""
     try:
-        return repr(str(value)[:40])
+        return str(value)[:40]
     except RecursionError:
         return f"a deeply nested {type(value).__name__}"
 

@@ -18,6 +18,7 @@ from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.sources.base import Dataset, Entry, Item
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.sources.path_or_url import remote_errors
+from hspcgan.pipeline.stages.caption_text import beginning
 from hspcgan.pipeline.stages.executors import mapper_factory
 from hspcgan.pipeline.stages.ingest_items import Checked, check_items
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
@@ -97,12 +98,7 @@ class _NotText:
 
 def _without_nesting(caption: object) -> object:
     """Replaces lists and objects, which cannot be sent to a worker process if they are nested deeply."""
-    if not isinstance(caption, list | dict):
-        return caption
-    try:
-        return _NotText(str(caption)[:40])
-    except RecursionError:
-        return _NotText(f"a deeply nested {type(caption).__name__}")
+    return _NotText(beginning(caption)) if isinstance(caption, list | dict) else caption
 
 
 def stage(config: DataConfig) -> Stage:

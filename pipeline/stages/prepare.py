@@ -10,9 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import is_cache
 from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import is_cache, work_folder
+from hspcgan.pipeline.cache.cache_json import work_folder
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
 from hspcgan.pipeline.cache.partial.ownership import require_own_target, require_writable_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache

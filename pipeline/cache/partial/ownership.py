@@ -4,9 +4,15 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import require_folder_or_free, require_writable, resolve_links
+from hspcgan.model.common.files import (
+    is_cache,
+    require_folder_or_free,
+    require_outside_cache,
+    require_writable,
+    resolve_links,
+)
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import discarded_folder, is_cache, work_folder
+from hspcgan.pipeline.cache.cache_json import discarded_folder, work_folder
 from hspcgan.pipeline.cache.lock import LOCK, is_work_folder
 
 WORK = (LOCK, *schema.STAGES, "final", "copy", "replaced")
@@ -18,7 +24,7 @@ def require_own_target(target: Path) -> None:
 
     An empty folder and a finished cache are allowed. A file with the name of a work folder is an error, too.
     """
-    require_outside_cache(target)
+    require_outside_cache(target, replaces_cache=True)
     require_known_names(target, schema.FILES, is_cache)
     for folder in (work_folder(target), discarded_folder(target)):
         for link in (folder, folder / LOCK):
@@ -27,13 +33,6 @@ def require_own_target(target: Path) -> None:
         require_known_names(folder, WORK, is_work_folder)
         for name in WORK[1:]:
             require_folder_or_free(folder / name)
-
-
-def require_outside_cache(target: Path) -> None:
-    """Raises UserError for a folder inside a cache."""
-    around = next(filter(is_cache, target.absolute().parents), None)
-    if around:
-        raise UserError(f"{target} is inside another cache, {around}; give another folder")
 
 
 def require_writable_target(target: Path) -> None:
