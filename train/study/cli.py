@@ -26,6 +26,8 @@ from hspcgan.model.common.printable import echo, format_count
 @click.option("--limit", type=click.IntRange(min=0), help="Stop after this many runs; with 0, only build the page.")
 @click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="Build the page from the results in this study.json; start no runs.")  # fmt: skip
+@click.option("--finished", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="Take the results in this study.json, made elsewhere, as finished runs.")  # fmt: skip
 @click.option("--out", type=OutFolder, help="Folder for the page; by default RUN/report.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 def study(
@@ -36,13 +38,14 @@ def study(
     retry: bool,
     limit: int | None,
     results_file: Path | None,
+    finished: Path | None,
     out: Path | None,
     dry_run: bool,
 ) -> None:
     """Train and score every row (a manifest) of a study with every seed, then judge the claims and build a page.
 
-    Runs that have a result are skipped; interrupted runs resume. The page is built from the existing results; `hspcgan
-    report RUN` builds it at any time.
+    Runs that have a result are skipped; interrupted runs resume. To continue on another machine, give the study.json of
+    the page with --finished. The page is built from the existing results; `hspcgan report RUN` builds it at any time.
     """
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
     from hspcgan.train.process import ownership
@@ -51,6 +54,8 @@ def study(
     from hspcgan.train.study.protocol import open_study
     from hspcgan.train.study.results import read_page_results
 
+    if results_file and finished:
+        raise click.UsageError("--results starts no runs, so --finished has no effect; give only one of them")
     page.require_packages()
     opened = open_study(open_manifest(manifest, overrides))
     config = opened.config
@@ -64,10 +69,14 @@ def study(
         return
     if results_file is None:
         # Results of another protocol are an error before anything is trained.
-        finished = runner.read_results(opened)
-        ownership.require_own_folder(opened.folder, ownership.STUDY, is_ours=bool(finished))
+        existing = runner.read_results(opened)
+        elsewhere = read_page_results(finished) if finished else []
+        runner.require_protocol(opened, elsewhere)
+        ownership.require_own_folder(opened.folder, ownership.STUDY, is_ours=bool(existing))
         with locked(opened.folder):
             opened.manifest.save(opened.folder / "manifest.yaml")
+            if added := runner.add_finished(opened, elsewhere):
+                echo(f"{format_count(added, 'result')} from {finished}")
             made = runner.run(opened, processes, threads, retry, limit)
         echo(f"{format_count(made, 'run')} finished")
         results = runner.read_results(opened)

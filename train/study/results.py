@@ -47,6 +47,7 @@ class _ResultFile(_Part):
     final: dict[str, _Figure]
     untrained: dict[str, _Figure]
     parameters: dict[str, Annotated[int, Field(ge=0, le=10**12)]] = {}
+    precision: str = ""
     commit: str = ""
     date: str = ""
     seconds: float | None = None

@@ -88,6 +88,19 @@ def read_results(study: Study) -> list[dict[str, Any]]:
     return found
 
 
+def add_finished(study: Study, results: Sequence[dict[str, Any]]) -> int:
+    """Writes result files for runs finished elsewhere, except those that have one; returns the number written.
+
+    Raises CheckFailedError or UserError as `require_protocol` does; then nothing is written.
+    """
+    require_protocol(study, results)
+    missing = [(Cell(one["row"], one["seed"]), one) for one in results]
+    missing = [(cell, one) for cell, one in missing if not _has_result(study, cell, False)]
+    for cell, result in missing:
+        _write(study.result_file(cell), result)
+    return len(missing)
+
+
 def require_protocol(study: Study, results: Sequence[dict[str, Any]]) -> None:
     """Raises CheckFailedError for a result of another protocol, UserError for an unknown or repeated run."""
     for result in results:
@@ -103,7 +116,7 @@ def require_protocol(study: Study, results: Sequence[dict[str, Any]]) -> None:
             flaw = "occurs more than once; keep one of them in"
             if cell not in study.cells:
                 flaw = "does not belong to this study; remove it from"
-            raise UserError(f"the result of {cell.row} seed {cell.seed} {flaw} the file of --results")
+            raise UserError(f"the result of {cell.row} seed {cell.seed} {flaw} the file of results")
 
 
 def _has_result(study: Study, cell: Cell, retry: bool) -> bool:
@@ -190,6 +203,7 @@ def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
     tail = _tail(folder / "study.log")
     status = DONE if code == 0 else DIVERGED if code == 1 and "loss is" in tail else FAILED
     path = checkpoints.latest(folder)
+    card = read_card(path) if path else None
     result = {
         "row": cell.row,
         "seed": cell.seed,
@@ -198,7 +212,8 @@ def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
         "validation": _validation(folder),
         "final": _figures(folder, "checkpoint") if status == DONE else {},
         "untrained": _figures(folder, "untrained"),
-        "parameters": read_card(path)["weights"]["parameters"] if path else {},
+        "parameters": card["weights"]["parameters"] if card else {},
+        "precision": card["extra"]["train"]["precision"] if card else "",
         "batch_size": study.rows[cell.row].raw["train"]["batch_size"],
         "seconds": round(seconds, 1),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -207,9 +222,12 @@ def write_result(study: Study, cell: Cell, code: int, seconds: float) -> Path:
         "error": "" if status == DONE else tail[-2000:],
     }
     log.info("%s: %s", cell.name, status if status == DONE else f"{status}: {tail.splitlines()[-1:]}")
-    target = study.result_file(cell)
-    write_atomically(target, json.dumps(result, indent=1, allow_nan=False) + "\n")
-    return target
+    return _write(study.result_file(cell), result)
+
+
+def _write(path: Path, result: dict[str, Any]) -> Path:
+    write_atomically(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
+    return path
 
 
 def _validation(folder: Path) -> list[dict[str, Any]]:

@@ -79,6 +79,30 @@ def test_a_study_runs_resumes_judges_and_makes_its_page_again(study_manifest):
         assert (root / "again" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+def test_a_study_continues_from_the_results_of_another_machine(study_manifest, tmp_path):
+    made = study_manifest.parent / "out" / "report" / "study.json"
+    one_run = json.loads(made.read_text())
+    one_run["results"] = [result for result in one_run["results"] if (result["row"], result["seed"]) == ("plain", 0)]
+    (tmp_path / "study.json").write_text(json.dumps(one_run))
+    elsewhere = ("study", study_manifest, "-o", f"run={tmp_path / 'here'}", "--finished", tmp_path / "study.json")
+    assert "--finished has no effect" in hspcgan(*elsewhere, "--results", made).output
+
+    told = hspcgan(*elsewhere, "--limit", 1)
+    assert told.exit_code == 0, told.output
+    assert "1 result from" in told.output
+    files = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "here" / "results").iterdir()}
+    assert files.keys() == {"plain-seed0", "torn-seed0"}
+    assert files["plain-seed0"] == one_run["results"][0]
+    assert files["plain-seed0"]["precision"] in ("bf16", "fp32")
+    assert not (tmp_path / "here" / "runs" / "plain-seed0").exists()
+
+    one_run["results"][0]["protocol"] = "0" * 64
+    (tmp_path / "study.json").write_text(json.dumps(one_run))
+    refused = hspcgan("study", study_manifest, "-o", f"run={tmp_path / 'no'}", "--finished", tmp_path / "study.json")
+    assert (refused.exit_code, "was made with protocol" in refused.output) == (1, True)
+    assert not (tmp_path / "no").exists()
+
+
 @needs_chromium
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_has_no_accessibility_faults_and_fits_its_window(study_manifest, chromium, tmp_path, width):
