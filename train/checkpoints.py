@@ -240,7 +240,7 @@ def _require_shape(state: Any) -> None:
     if wrong:
         raise UserError(f"these keys are missing or have a wrong type: {', '.join(wrong)}")
     if not all(isinstance(key, str) and _is_plain(value) for key, value in state["fixed"].items()):
-        raise UserError("the settings in `fixed` are not plain data with names")
+        raise UserError("the settings in `fixed` are not a dictionary of plain values")
     random = state["random"]
     if not 0 <= state["step"] <= MAX_STEP or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
         raise UserError("the step or the random state is invalid")

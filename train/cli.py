@@ -20,7 +20,7 @@ from hspcgan.model.common.printable import echo
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a manifest key, e.g. train.steps=1000; repeatable.",
+    help="Set a manifest key, such as train.steps=1000; repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and print parameters, memory and steps; write nothing.")
 def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> int:

@@ -123,7 +123,7 @@ class TrainConfig(BaseModel):
     tf32: bool = Field(
         False,
         description="Round the inputs of float32 matrix products and convolutions to TF32 (10-bit mantissa), which is "
-        "faster on GPUs since Ampere; no effect on a CPU.",
+        "faster on Ampere and newer GPUs; no effect on a CPU.",
     )
     compile: Literal[False, "inductor", "aot_eager"] = Field(
         False,

@@ -184,7 +184,7 @@ class Batches:
         self.taps = held
 
     def use_cached_taps(self, blocks: Sequence[int]) -> None:
-        """Lets batches contain taps from the cache instead of images; for each image, a random view is used.
+        """Makes batches contain taps from the cache instead of images; for each image, those of a random view.
 
         Raises:
             UserError: the cache has no taps, or its taps are from other CLIP blocks.

@@ -39,7 +39,7 @@ LAUNCH_VARIABLES = ("RANK", "MASTER_ADDR", "MASTER_PORT")  # torchrun sets these
 
 
 def start(device: str, received: Sequence[str] = ()) -> World:
-    """Joins the process group that torchrun's environment variables describe; without them, the process is alone.
+    """Joins the process group that torchrun's environment variables describe; without them, this process trains alone.
 
     Args:
         device: "auto", "cpu" or "cuda".

@@ -145,7 +145,7 @@ def _fetched_weights() -> Iterator[Finding]:
 
 
 def _found(name: str, place: Path) -> tuple[Path | None, str]:
-    """Returns (path of weights, ""), or (None, what is wrong with their folder)."""
+    """Returns (path of the weights, ""); if they are absent or incomplete, (None, the reason or "")."""
     if name == "stanza":
         from hspcgan.pipeline.concepts.annotate.stanza import stanza_english
 
@@ -165,7 +165,7 @@ def _found(name: str, place: Path) -> tuple[Path | None, str]:
 
 
 def _manual_download_hint(name: str) -> str:
-    """Returns how to get a CLIP file on a machine without a network: its URL and sha256."""
+    """Returns the URL and sha256 of a CLIP file, for machines without a network; "" for other weights."""
     if not name.startswith("ViT"):
         return ""
     try:
@@ -174,4 +174,4 @@ def _manual_download_hint(name: str) -> str:
         one = published(name)
     except ImportError:
         return "; when the clip package can be imported, `hspcgan doctor` also shows the URL of this file"
-    return f"; without a network, put this file there: {one.url} (sha256 {one.sha256})"
+    return f"; without a network, copy {one.url} (sha256 {one.sha256}) to this path"

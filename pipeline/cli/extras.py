@@ -16,7 +16,7 @@ DISTRIBUTIONS = {
 
 
 def by_extra() -> dict[str, list[str]]:
-    """Returns distribution names by the extra that installs them; the key "" has those that are always installed."""
+    """Returns {extra: distributions that it installs}; the key "" has those that are always installed."""
     found: dict[str, list[str]] = {"": []}
     for requirement in requires("hspcgan") or ():
         name = re.match(r"[\w.-]+", requirement)

@@ -16,7 +16,7 @@ from hspcgan.pipeline.cli.streams import prepare_streams
 
 class RootGroup(click.Group):
     """
-    The root group: lists its commands and those of the entry-point group `hspcgan.commands` in the order of use.
+    The root group: lists its commands and those of the entry-point group `hspcgan.commands`, in a fixed order.
 
     An error that a user can fix ends the command with its message and exit code (see failures.py); any other error is
     reported as a bug, with its traceback and exit code 70. --debug shows the tracebacks of both.

@@ -61,7 +61,7 @@ HANDLER = ErrorStreamHandler()
 
 @contextmanager
 def log_to_stderr() -> Iterator[None]:
-    """In the `with` block, writes records from level INFO to standard error as text; nested calls have no effect."""
+    """In the `with` block, writes records of level INFO or higher to standard error; nested calls have no effect."""
     if HANDLER in ROOT.handlers:
         yield
         return

@@ -34,7 +34,7 @@ main.params += logs.options(hidden=False)
 
 
 def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds to a command the options that `prepare` and the commands for single stages share."""
+    """Adds to a command the options shared by `prepare` and the commands that run one stage."""
     for decorate in reversed(
         (
             click.option(
@@ -100,7 +100,7 @@ def _reject_options(names: Sequence[str], where: str) -> None:
     help="Parse captions in IN to graphs in OUT.",
 )
 @click.option("--annotator", type=click.Choice(["spacy", "stanza", "factual"]), default="spacy", show_default=True,
-              help="For --jsonl: the tool that analyses captions.")  # fmt: skip
+              help="For --jsonl: the tool that parses captions.")  # fmt: skip
 @click.option(
     "--model",
     default="",
@@ -156,7 +156,7 @@ def parse(
 @click.argument("predictions", type=click.Path(path_type=Path))
 @click.argument("gold", type=click.Path(path_type=Path))
 @click.option("--wordnet", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="METEOR's WordNet files, to match lemmas and synonyms; by default words must be equal.")  # fmt: skip
+              help="METEOR's WordNet files, to match lemmas and synonyms; without, words must be equal.")  # fmt: skip
 def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
     """Score scene graphs against gold: SPICE F1, set match.
 
@@ -167,7 +167,7 @@ def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
     words = score.WordNet.load(wordnet) if wordnet else score.WordNet()
     result = score.score(files.read_predictions(predictions), files.read_gold(gold), words)
     echo(
-        f"{format_count(result.captions, 'caption')}, {result.missing:,} without prediction, "
+        f"{format_count(result.captions, 'caption')}, {result.missing:,} without a prediction, "
         f"SPICE F1 {result.spice:.2f}, set match {result.set_match:.2f} "
         f"({'WordNet lemmas and synonyms' if wordnet else 'words as written'})"
     )

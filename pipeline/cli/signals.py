@@ -13,7 +13,7 @@ REPEAT_AFTER = 0.05  # seconds; by then the callback that lost the exception has
 
 
 class _EndedBySignal(SystemExit):
-    """Raised in the main thread by the signal `number`."""
+    """Raised in the main thread when the process receives the signal `number`."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -23,7 +23,7 @@ class _EndedBySignal(SystemExit):
 @contextmanager
 def exit_on_signals() -> Iterator[None]:
     """
-    In the `with` block, SIGTERM and SIGHUP end the process with exit codes 143 and 129, after every `finally`.
+    In the `with` block, SIGTERM and SIGHUP end the process with exit codes 143 and 129, after all `finally` blocks.
 
     Worker processes are terminated at once, not after their batch. Ignored signals, as under nohup, stay ignored.
     Python drops an exception that a signal raises inside a callback (`__del__`, weakref, as in every import); the

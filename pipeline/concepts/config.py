@@ -12,8 +12,8 @@ class ParseConfig(BaseModel):
 
     annotator: Literal["stanza", "spacy", "factual"] = Field(
         "spacy",
-        description="The parser for the concept sets. spacy: installed with the package; stanza: the tool that the "
-        "paper uses; its models must be fetched; factual: a T5 that writes scene graphs.",
+        description="The tool that parses captions. spacy: installed with the package; stanza: used in the paper, "
+        "needs models from `hspcgan models fetch`; factual: a T5 that writes scene graphs.",
     )
     model: str = Field(
         "",

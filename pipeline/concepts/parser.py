@@ -141,7 +141,7 @@ class Parser:
             yield repair(doc, self.vocabulary)
 
     def versions(self) -> dict[str, str]:
-        """Returns the versions of all tools and models that affect the result; for rules see fingerprint_inputs.py."""
+        """Returns the versions of all tools and models that affect the result; `rules_code` covers the rules."""
         from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import tool_versions
         from hspcgan.pipeline.concepts.annotate.spacy import spacy_identity
 

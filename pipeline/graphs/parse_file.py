@@ -23,7 +23,7 @@ LINES = 4096  # per batch, independent of the number of processes
 
 @dataclass
 class Outcome:
-    """The number of captions written and of these with an empty graph; the number of rejected lines, and the first."""
+    """Counts of written captions, of those with an empty graph, and of rejected lines; why the first was rejected."""
 
     captions: int = 0
     empty: int = 0
@@ -108,7 +108,7 @@ def _rejects_path(target: Path) -> Path:
 
 
 def _is_open_file(path: Path) -> bool:
-    """Whether a path leads to a file that is already open: /dev/stdout → /proc/self/fd/1.
+    """Whether a path leads to a file that is already open, such as /dev/stdout, a link to /proc/self/fd/1.
 
     Follows links one by one, because resolving them all at once would skip /proc.
     """

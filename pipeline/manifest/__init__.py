@@ -30,7 +30,7 @@ class ClipChoice(BaseModel):
     clip: str = Field("toy-clip", description="CLIP weights: a shipped name or the path of a .pt file.")
     allow_unverified: bool = Field(
         False,
-        description="Open a TorchScript archive that is not a file published by OpenAI (it may contain code).",
+        description="Accept a TorchScript archive that is not a file published by OpenAI (it may contain code).",
     )
 
 
@@ -143,7 +143,7 @@ def load_manifest(
 
 
 def _has(raw: Any, key: Sequence[str]) -> bool:
-    """Whether nested mappings set a key (a list of its parts), or give one of its parent keys a value without keys."""
+    """Whether nested mappings set a key, given as its parts, or set one of its parent keys to a plain value."""
     for part in key:
         if not isinstance(raw, dict):
             return True

@@ -62,7 +62,7 @@ class DataConfig(BaseModel):
         1500,
         ge=1,
         le=10_000_000,
-        description="toybirds: number of scenes for training and test; validation adds a sixteenth of that number.",
+        description="toybirds: number of training and test scenes; validation adds 1/16 of this number.",
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="toybirds: seed for sampling the scenes.")
     processes: int = Field(
@@ -84,7 +84,7 @@ class DataConfig(BaseModel):
         return self
 
     def inputs(self) -> dict[str, Any]:
-        """Returns the keys that the samples depend on, without paths and worker count; `store` only if not raw."""
+        """Returns the keys on which the samples depend, without paths and `processes`; `store` only if not raw."""
         wanted = ({*SOURCES[self.source].fields} | SHARED_FIELDS) - {"path", "images", "store", "quality", "processes"}
         store = self.image_store
         return self.model_dump(mode="json", include=wanted) | ({"store": store} if store else {})

@@ -1,4 +1,4 @@
-"""Hashes files for the signature of a source; of a large image only both ends, since every run does this."""
+"""Hashes files for the signature of a source; to save time, only both ends of a large image are hashed."""
 
 import hashlib
 from collections.abc import Iterable

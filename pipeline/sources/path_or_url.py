@@ -38,7 +38,7 @@ def path_or_url(value: Any) -> Any:
 
 @contextmanager
 def remote_errors(place: Any) -> Iterator[None]:
-    """Converts errors of the libraries that read a URL to UserError with the URL; those of local paths stay as is."""
+    """Converts exceptions of libraries that access a URL to UserError; exceptions for local paths do not change."""
     try:
         yield
     except UserError:

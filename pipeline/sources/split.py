@@ -1,4 +1,4 @@
-"""Rejects all but the first image of a key; chooses a test split if there is none. Equal images share a split."""
+"""Rejects entries whose key is already used; chooses a test split if there is none, with equal images in one split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

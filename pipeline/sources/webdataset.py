@@ -191,7 +191,7 @@ def _list(tar: Path) -> list[tuple[str, _SampleMembers]]:
 
 
 def _after_end(file: BinaryIO, offset: int) -> str | None:
-    """Returns what is wrong after the end of a tar, None if nothing; raises ReadError if there is no end marker."""
+    """Returns a message if data follows the end of a tar, otherwise None; raises ReadError if the end is missing."""
     file.seek(offset)
     rest = file.read(AFTER_END)
     # tarfile treats a damaged header as the end; the true end is marked by blocks of zeros.

@@ -85,8 +85,8 @@ class Encoded:
 
 def encode_texts(clip: "FrozenClip", texts: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """
-    Returns raw sentence features float32 [n, d], a list of token features float32 [tokens, d] by text, and whether each
-    text was truncated, bool [n].
+    Returns raw sentence features float32 [n, d], token features as a list of float32 [tokens, d], and whether each text
+    was truncated, bool [n].
 
     The context is trimmed to the longest text given, which is exact because CLIP's text attention is causal. Raises
     UserError naming the first text with features that are not finite.

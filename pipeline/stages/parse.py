@@ -24,7 +24,7 @@ MOST_TABLES = 32  # shards whose results stay in memory for later shards with eq
 
 
 class _Plan:
-    """Assigns each unique caption to the first shard that contains it, to be parsed there; 4 bytes per caption."""
+    """Assigns each unique caption to the first shard that contains it, which parses it; uses 4 bytes per caption."""
 
     def __init__(self, partial: PartialCache) -> None:
         self.starts, self.first = partial.first_captions()
@@ -38,7 +38,7 @@ class _Plan:
         return np.flatnonzero(self.first_occurrences(shard) == np.arange(self.starts[shard], self.starts[shard + 1]))
 
     def part(self, shard: int) -> "_Part":
-        """Returns the rows of a shard to parse, and for each of its captions the shard and row that have the result."""
+        """Returns the rows that a shard parses, and for each caption the shard and row that contain the result."""
         home = self.first_occurrences(shard)
         shards = np.searchsorted(self.starts, home, side="right") - 1
         return _Part(
@@ -65,7 +65,7 @@ def concept_row(concepts: Concepts) -> dict[str, Any]:
 
 
 def _parse_texts(parser: Parser, texts: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """The mapper of the stage: returns a row of schema.CONCEPTS without id per caption, and counts for `notes`."""
+    """The mapper of the stage: returns a row of schema.CONCEPTS without its id for each caption, and summed `notes`."""
     notes: Counter[str] = Counter()
     rows = []
     for concepts in parser.parse(texts):
@@ -86,7 +86,7 @@ def make_mapper(config: ParseConfig) -> functools.partial:
 
 @dataclass(frozen=True)
 class _Part:
-    """The rows of a shard to parse, and for each of its captions the shard and row that have the result."""
+    """The rows that a shard parses, and for each of its captions the shard and row that contain the result."""
 
     index: int
     rows_to_parse: np.ndarray  # [n] int64, rows of this shard to parse

@@ -46,7 +46,9 @@ class TapsConfig(BaseModel):
         description="Views of each image: whole, top-left, top-right, bottom-left, bottom-right (crops of 7/8 of each "
         "side), each also mirrored as NAME-flipped. If empty, no features are stored.",
     )
-    blocks: tuple[int, ...] = Field((1, 4, 8), description="CLIP blocks, from 0 to 11, as in model.taps.")
+    blocks: tuple[int, ...] = Field(
+        (1, 4, 8), description="CLIP blocks after which features are stored, numbered 0 to 11 as in model.taps."
+    )
 
     @field_validator("views")
     @classmethod

@@ -18,7 +18,7 @@ def write_order(
     texts: Iterable[pa.Table], lengths: Callable[[pa.Table], np.ndarray], folder: Path, shard_texts: int
 ) -> Path:
     """
-    Writes a Parquet file in `folder` with the rows of `texts`, sorted by length and text; a row group is a shard.
+    Writes a Parquet file in `folder` with the rows of `texts`, sorted by length and text; each row group is a shard.
 
     Args:
         texts: tables of unique texts, `text` and `is_caption`.

@@ -62,7 +62,7 @@ def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> Non
         raise click.UsageError(f"unknown weights {', '.join(unknown)}; known: {', '.join(known)}")
     if bool(set(names) & set(TRAINED_ON_FACTUAL)) != (factual is not None):
         trained = " or ".join(TRAINED_ON_FACTUAL)
-        raise click.UsageError(f"give --factual train.csv if NAME is {trained}, and only then")
+        raise click.UsageError(f"give --factual train.csv to build {trained}; no other weights need it")
     weights.build(names, out, factual)
 
 

@@ -1,4 +1,4 @@
-"""Draws scenes as polygons with Pillow at four times the size, then reduces the picture, so that edges are smooth.
+"""Draws scenes as polygons with Pillow at four times the size, then downsamples the picture for smooth edges.
 
 Coordinates are fractions of the picture size, x to the right, y down; birds face right.
 """

@@ -49,7 +49,7 @@ def test_a_result_that_cannot_be_read_is_an_error_before_its_run_is_repeated(stu
     put(study.parent / "out" / "results" / "plain-seed1.json", content)
     with bounded():
         for command in (("study", study), ("report", study.parent / "out")):
-            assert_told(hspcgan(*command), "plain-seed1.json", "remove it to repeat the run", codes={3})
+            assert_told(hspcgan(*command), "plain-seed1.json", "remove this file to repeat the run", codes={3})
 
 
 @pytest.mark.parametrize("path", [("batch_size",), ("validation", 0, "step")])
@@ -68,7 +68,7 @@ def test_counts_out_of_range_in_a_result(study, path, value):
 def test_a_result_under_the_name_of_another_run_is_not_taken_for_it(study):
     results = study.parent / "out" / "results"
     (results / "plain-seed1.json").write_text((results / "plain-seed0.json").read_text())
-    told = "plain-seed1.json contains the result of plain seed 0; remove it to repeat the run"
+    told = "plain-seed1.json contains the result of plain seed 0; remove this file to repeat the run"
     for command in (("study", study), ("report", study.parent / "out")):
         assert_told(hspcgan(*command), told, codes={3})
 
@@ -153,7 +153,7 @@ def test_values_that_nothing_can_be_computed_with_are_one_error(study, path, val
     file.write_text(json.dumps(content))
     for command in (("study", study, "--limit", 0), ("report", study.parent / "out")):
         told = hspcgan(*command)
-        assert_told(told, "plain-seed0.json is damaged; remove it to repeat the run:\n  ", codes={3})
+        assert_told(told, "plain-seed0.json is damaged; remove this file to repeat the run:\n  ", codes={3})
         assert len(told.output) < 1000
 
 

@@ -11,7 +11,7 @@ BATCH, BATCHES = 64, 30
 
 
 def measure(path: Path) -> dict[str, float]:
-    """Measures the seconds until the first batch, the seconds per batch with a cache in RAM, and the memory in GB.
+    """Measures the seconds to the first batch, the seconds per batch once the files are in RAM, and the memory in GB.
 
     Run it in a separate process that has only imported this file. The memory of the imports and the pages of mapped
     files are not counted; outside Linux the memory is reported as 0.

@@ -16,7 +16,7 @@ from hspcgan.model.common.printable import echo, format_count
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a manifest key, e.g. study.seeds=[0,1]; repeatable.",
+    help="Set a manifest key, such as study.seeds=[0,1]; repeatable.",
 )
 @click.option(
     "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Number of runs in parallel."
@@ -27,7 +27,7 @@ from hspcgan.model.common.printable import echo, format_count
 @click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="Build the page from the results in this study.json; start no runs.")  # fmt: skip
 @click.option("--finished", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-              help="Take the results in this study.json, made elsewhere, as finished runs.")  # fmt: skip
+              help="Import finished runs from this study.json, such as one made on another machine.")  # fmt: skip
 @click.option("--out", type=OutFolder, help="Folder for the page; by default RUN/report.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 def study(
@@ -76,7 +76,7 @@ def study(
         with locked(opened.folder):
             opened.manifest.save(opened.folder / "manifest.yaml")
             if added := runner.add_finished(opened, elsewhere):
-                echo(f"{format_count(added, 'result')} from {finished}")
+                echo(f"added {format_count(added, 'result')} from {finished}")
             made = runner.run(opened, processes, threads, retry, limit)
         echo(f"{format_count(made, 'run')} finished")
         results = runner.read_results(opened)

@@ -138,7 +138,7 @@ def _validated_figure(config: StudyConfig, evaluate: dict[str, Any]) -> str:
     metrics = evaluate.get("metrics") or ()
     found = next((figure for figure in config.shown if figure.split("/")[0] in metrics), None)
     if found is None:
-        raise UserError(f"study.shown needs a metric from evaluate.metrics: {', '.join(metrics) or '(empty)'}; add one")
+        raise UserError(f"study.shown has none of evaluate.metrics ({', '.join(metrics) or 'empty'}); add one of them")
     return found
 
 

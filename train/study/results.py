@@ -63,12 +63,12 @@ def read_result(path: Path) -> Result:
         content = read_json(path)
         require_characters(content, path)
     except UserError as error:
-        raise UserError(f"{error}; remove it to repeat the run") from error
-    return validate_as(_ResultFile, content, f"{path} is damaged; remove it to repeat the run").model_dump()
+        raise UserError(f"{error}; remove this file to repeat the run") from error
+    return validate_as(_ResultFile, content, f"{path} is damaged; remove this file to repeat the run").model_dump()
 
 
 def read_page_results(path: Path) -> list[Result]:
-    """Reads the results from the study.json of a page; raises UserError if the file is damaged or is another file."""
+    """Reads the results from the study.json of a page; raises UserError if it is damaged or is another kind of file."""
     content = read_json(path)
     require_characters(content, path)
     return validate_as(_PageFile, content, f"{path} is not the study.json of a study page").model_dump()["results"]

@@ -36,7 +36,7 @@ DONE, DIVERGED, FAILED = "done", "diverged", "failed"
 
 
 def run(study: Study, processes: int = 1, threads: int = 1, retry: bool = False, limit: int | None = None) -> int:
-    """Executes the runs without a result, in the order of the protocol; returns the number of new results.
+    """Executes the runs that have no result yet, in the order of the protocol; returns the number of new results.
 
     Args:
         processes: number of runs at a time.
@@ -71,7 +71,7 @@ def read_results(study: Study) -> list[dict[str, Any]]:
     """Reads the existing result files, in the order of the protocol.
 
     Raises:
-        UserError: a result is damaged, or is that of another run than its name says.
+        UserError: a result is damaged, or belongs to another run than the file name states.
         CheckFailedError: a result was made with another protocol.
     """
     found = []
@@ -81,7 +81,8 @@ def read_results(study: Study) -> list[dict[str, Any]]:
             result = read_result(path)
             if (result["row"], result["seed"]) != (cell.row, cell.seed):
                 raise UserError(
-                    f"{path} contains the result of {result['row']} seed {result['seed']}; remove it to repeat the run"
+                    f"{path} contains the result of {result['row']} seed {result['seed']}; remove this file to repeat "
+                    "the run"
                 )
             found.append(result)
     require_protocol(study, found)

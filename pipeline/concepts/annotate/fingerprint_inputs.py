@@ -26,7 +26,7 @@ def rules_code(annotator: str) -> dict[str, str]:
 
 
 def files_sha256(files: Mapping[str, Path]) -> str:
-    """Returns one sha256 over the contents of files and their names, which are the keys of `files`."""
+    """Returns one sha256 over files: their names, which are the keys of `files`, and their contents."""
     from hspcgan.model.common.files import file_sha256
 
     digest = hashlib.sha256()

@@ -62,7 +62,7 @@ def read(nlp: Any, texts: Sequence[str], batch_size: int, named: Collection[int]
 
 
 def has_name(doc: "Doc") -> bool:
-    """Whether any word is tagged as a proper noun and not in lower case (rules treat lower-case ones as nouns)."""
+    """Whether a word is tagged as a proper noun and is not in lower case (rules treat lower-case ones as nouns)."""
     return any(t.pos_ == "PROPN" and not t.text.islower() for t in doc)
 
 

@@ -50,7 +50,7 @@ class Stanza:
         return files
 
     def _by_path(self) -> Any:
-        """Returns a stanza pipeline with the processors in `files`; writes an empty resources.json, which it reads."""
+        """Returns a stanza pipeline with the processors in `files`; writes the empty resources.json that it needs."""
         import stanza
 
         names = [n for n in ("tokenize", "mwt", "pos", "lemma", "depparse", "ner") if n in self.files]

@@ -32,7 +32,7 @@ CONVERT = (
 
 @dataclass(frozen=True)
 class Graph:
-    """The tuples of a caption, the number of malformed tuples in the output, and whether input or output was cut."""
+    """A caption's tuples, the number of malformed tuples in the output, and whether input or output was truncated."""
 
     tuples: list[list[str]]
     malformed: int = 0
@@ -143,7 +143,7 @@ def missing_files_message(folder: Path) -> str:
 
 
 def tuples_in(answer: str) -> tuple[list[list[str]], int]:
-    """Parses the output of the model: its distinct tuples, and the number of malformed tuples.
+    """Parses the output of the model; returns its distinct tuples and the number of malformed tuples.
 
     ( pigs, is, 2), (bags , on back of, pigs ) ⇒ [pigs, is, 2], [bags, on back of, pigs]
     ( car, pv:park, on, ground ) ⇒ [car, pv:park on, ground]

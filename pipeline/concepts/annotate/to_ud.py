@@ -98,7 +98,7 @@ def coordination(edit: ParseEdit) -> None:
 
 
 def _reattach_conjunct(edit: ParseEdit, cc: int) -> Iterator[int]:
-    """Yields the conjunct directly after "and", and gives it the same head as "and" if the parser gave it another.
+    """Yields the conjunct directly after "and", and attaches it to the head of "and" if it has a different head.
 
     An example is "chair" in "a room with a couch and a chair".
 

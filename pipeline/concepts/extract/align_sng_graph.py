@@ -25,7 +25,7 @@ def _backend() -> Any:
     base: Any = Parser._backend_registry["spacy"]
 
     class DocParser(base):
-        """The backend without a spaCy model; its only use of spaCy, `self.nlp`, returns the Doc that it is given."""
+        """sng_parser's backend without a spaCy model: `parse` accepts a Doc, because `self.nlp` returns its input."""
 
         def __init__(self) -> None:
             self.nlp = lambda doc: doc

@@ -172,7 +172,7 @@ def adjective(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
-    """Relates a subject to a predicate noun by its preposition, or by "be" if it has none; skips colours (attributes).
+    """Relates a subject to a predicate noun by its preposition, or by "be" if it has none; skips colours.
 
     the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
     the bird is a sparrow → be (bird, sparrow)

@@ -69,7 +69,7 @@ def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
-    """In "with COLOUR on PLACE" (or "in"), tags the colour as a noun, and attaches "on PLACE" to it.
+    """In "with COLOUR on PLACE" or "with COLOUR in PLACE", tags the colour as a noun, and attaches the place to it.
 
     `extract.fold_phrases.colours_on_parts` then makes the colour an attribute of the place.
 

@@ -70,7 +70,7 @@ def _colour(name: str) -> int:
 
 
 def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
-    """Returns the share of each patch that each thing covers, [P, g, g]: where a drawing without the thing differs."""
+    """Returns the share of each patch that each thing covers, [P, g, g]: the pixels that change without the thing."""
     size = image.shape[1]
     shares = torch.zeros(len(LOCATED), size // patch, size // patch)
     for row, name in zip(shares, LOCATED, strict=True):
@@ -84,7 +84,8 @@ def _places(scene: Scene, image: Tensor, patch: int) -> Tensor:
 class TrainingBatch:
     """A batch of images uint8 [B, 3, H, W] and of texts: captions (`captions` is their number), descriptions, phrases.
 
-    `held` [T, B] is whether a text is true of an image. `places` [B, P, g, g] and `colours` [B, P] are as in Pictures.
+    `held` [T, B] is whether a text is true of an image. `places` [B, P, g, g] and `colours` [B, P] are as in
+    TrainingScenes.
     """
 
     images: Tensor
@@ -96,7 +97,7 @@ class TrainingBatch:
 
 
 def training_batches(data: TrainingScenes, batch: int, seed: int) -> Iterator[TrainingBatch]:
-    """Yields an endless sequence of batches. For each picture, a batch has one true caption if there is one."""
+    """Yields an endless sequence of batches; each has one true caption for every picture that has at least one."""
     rng = np.random.default_rng(seed)
     fixed = [*descriptions(), *phrases()]
     while True:

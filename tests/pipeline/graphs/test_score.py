@@ -75,7 +75,7 @@ def test_the_command_prints_both_figures_and_counts_what_is_missing(tmp_path, wo
     result = hspcgan("graphs", *paths, "--wordnet", str(wordnet_folder))
     assert result.exit_code == 0, result.output
     # SPICE: 1, 1 and 0 of 3; equal sets: the first alone, as large is no big
-    assert "3 captions, 1 without prediction, SPICE F1 66.67, set match 33.33" in result.output
+    assert "3 captions, 1 without a prediction, SPICE F1 66.67, set match 33.33" in result.output
     plain = hspcgan("graphs", *paths)
     # without WordNet, "dogs" is no "dog"
     assert "SPICE F1 33.33, set match 33.33 (words as written)" in plain.output
