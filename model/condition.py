@@ -34,7 +34,7 @@ class Condition:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Condition:
-        """Creates a batch from the arrays that `pipeline.cache.collate.collate` returns; features become float32."""
+        """Creates a batch from the arrays that `pipeline.cache.arrays.collate` returns; features become float32."""
         names = [field.name for field in fields(cls)]
         missing, unknown = set(names) - set(arrays), set(arrays) - set(names)
         if missing or unknown:

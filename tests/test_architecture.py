@@ -156,6 +156,14 @@ def test_a_cycle_is_found():
     assert cycle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
 
 
+def test_every_import_of_ours_finds_its_module():
+    """A wrong import within a function fails only when the function is called."""
+    files = sources(*ROOMS, "tests", "manifests")
+    modules = {module_name(path) for path in files} | {module_name(path.parent) for path in files}
+    imported = {(module_name(path), name) for path in files for name, _ in ours(path)}
+    assert {pair for pair in imported if not modules & {pair[1], pair[1].rpartition(".")[0]}} == set()
+
+
 def test_no_folder_of_code_has_more_than_about_twelve_entries():
     folders = {path.parent for room in ROOMS for path in sources(room)}
     sizes = {folder.relative_to(ROOT).as_posix(): entries(folder) for folder in folders}

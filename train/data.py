@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.train.step.augment import random_shifts
 from hspcgan.train.step.batch import Batch

@@ -18,7 +18,7 @@ from hspcgan.model.common.files import make_folder, write_atomically
 from hspcgan.model.common.printable import format_number
 from hspcgan.model.condition import Condition
 from hspcgan.model.image_views import to_uint8
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.train import distributed
 from hspcgan.train.data import GRID_STEP, noise_rows
 from hspcgan.train.periodic_eval import Evaluated

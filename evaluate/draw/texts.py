@@ -10,8 +10,8 @@ from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.caption_features import CaptionFeatures, flattened_rows
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.caption_features import CaptionFeatures, flattened_rows
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.concepts import Parser
 
 

@@ -25,7 +25,7 @@ from hspcgan.model.common.launcher import launcher_integer
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.concepts import ParseConfig
 from hspcgan.pipeline.stages.encode import EncodeConfig
 

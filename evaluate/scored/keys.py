@@ -26,7 +26,7 @@ def content_key(**parts: Any) -> str:
 @cache
 def drawing_code() -> Mapping[str, str]:
     """Returns the fingerprint of the code that generates images for captions of a cache."""
-    return _code("hspcgan.evaluate.draw.generate", "hspcgan.pipeline.cache.collate", within=(MODEL,))
+    return _code("hspcgan.evaluate.draw.generate", "hspcgan.pipeline.cache.arrays.collate", within=(MODEL,))
 
 
 @cache

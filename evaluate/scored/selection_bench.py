@@ -8,7 +8,7 @@ import numpy as np
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.scored.selection import select
 from hspcgan.pipeline.bench.memory import own_gb
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 
 BATCH, SAMPLES = 64, 30_000

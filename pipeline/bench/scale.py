@@ -21,7 +21,7 @@ from hspcgan.pipeline.bench.entry_points import load_bench
 from hspcgan.pipeline.bench.memory import OwnPeak, run_in_new_process
 from hspcgan.pipeline.bench.stores import stores
 from hspcgan.pipeline.bench.substitutes import RECORDED, Rows, build_cache, record_concepts, write_shards
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.concepts.config import ParseConfig
 

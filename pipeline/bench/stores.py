@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
-from hspcgan.pipeline.cache.image_store import EncodedImages, describe_store, encode_image, packed, store_of
+from hspcgan.pipeline.cache.arrays.image_store import EncodedImages, describe_store, encode_image, packed, store_of
 from hspcgan.pipeline.stages.images import crop_and_resize, decode
 
 SIZE, BATCH, MADE, ROUNDS = 224, 64, 16, 5

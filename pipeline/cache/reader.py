@@ -1,8 +1,7 @@
-"""Reads a finished cache and maps its HDF5 datasets into memory; a `Cache` can be pickled and opened in workers."""
+"""Opens a finished cache, its tables and its arrays; a `Cache` can be pickled and opened in workers."""
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,41 +9,15 @@ import numpy as np
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.arrays.read import Arrays
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, read_info, work_folder
-from hspcgan.pipeline.cache.caption_features import CaptionFeatures, Ragged
-from hspcgan.pipeline.cache.hdf5_file import mapped
-from hspcgan.pipeline.cache.image_store import EncodedImages
 from hspcgan.pipeline.cache.tables.read import Tables
-from hspcgan.pipeline.cache.training_columns import ITEM_FIELDS, edge_problem, index_problem
 
 COPY = "give a local folder; `hspcgan copy SOURCE TARGET` copies a finished cache from or to a URL"
 URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # only one slash: pathlib removes the second slash of a URL
 
 
-ARRAYS = {
-    "image": ("uint8", 4, "samples"),
-    "bytes": ("uint8", 1, None),
-    "offsets": ("int64", 1, None),
-    "phrase/text": ("float16", 2, "phrases"),
-    "caption/sentence": ("float16", 2, "captions"),
-    "caption/tokens": ("float16", 2, "tokens"),
-    "caption/offsets": ("int64", 1, "captions"),
-    "taps": ("float16", 6, "samples"),
-    "sample/split": ("uint8", 1, "samples"),
-    "sample/captions": ("int64", 1, None),
-    "caption/sample": ("int32", 1, "captions"),
-    "phrase/kinds": ("int64", 1, None),
-    "phrase/mean": ("float32", 2, None),
-    **{f"{kind}/offsets": ("int64", 1, None) for kind in ITEM_FIELDS},
-    **{f"{kind}/{field}": ("int32", 1, None) for kind, fields in ITEM_FIELDS.items() for field in fields},
-}
-"""Type and number of dimensions of each dataset, and the count in cache.json that equals its number of rows."""
-
-WIDE = ("phrase/text", "caption/sentence", "caption/tokens", "phrase/mean")
-"""Datasets of features, which have one column for each of CLIP's embedding dimensions."""
-
-
-class Cache(Tables):
+class Cache(Tables, Arrays):
     """A finished cache. Files are opened on first use; a pickled object contains only the path and cache.json.
 
     Raises UserError if there is no cache or only an unfinished cache, if cache.json is damaged or has another format
@@ -101,122 +74,6 @@ class Cache(Tables):
         for name in ("images", "phrase_text", "sentence", "token_rows", "offsets"):
             getattr(self, name)
 
-    @cached_property
-    def images(self) -> np.ndarray | EncodedImages:
-        """The images, uint8 [S, 3, H, W], RGB; encoded images are decoded when they are indexed."""
-        if "store" not in self.info:
-            pixels, size = self._map(schema.IMAGES_FILE, "image"), self.info["image_size"]
-            if self.checks and pixels.shape[1:] != (3, size, size):
-                raise UserError(
-                    f"{self.path / schema.IMAGES_FILE} is damaged: image is {pixels.shape}, expected "
-                    f"(…, 3, {size}, {size}); {REBUILD_HINT}"
-                )
-            return pixels
-        data, offsets = (self._map(schema.IMAGES_FILE, name) for name in ("bytes", "offsets"))
-        images = EncodedImages(data, offsets, self.info["image_size"], self.path / schema.IMAGES_FILE)
-        if self.checks and len(images) != self.info["counts"]["samples"]:
-            raise UserError(
-                f"{images.where} is damaged: {len(images):,} images, expected {self.info['counts']['samples']:,}; "
-                f"{REBUILD_HINT}"
-            )
-        return images
-
-    @cached_property
-    def taps(self) -> np.ndarray:
-        """CLIP's patch features after each of T blocks, for V views per image: float16 [S, V, T, D, g, g].
-
-        See `require_taps`.
-        """
-        return self._map(schema.TAPS_FILE, "taps")
-
-    @cached_property
-    def phrase_text(self) -> np.ndarray:
-        """Raw features of the phrase prompts, float16 [P, d]."""
-        return self._map(schema.FEATURES_FILE, "phrase/text")
-
-    @cached_property
-    def sentence(self) -> np.ndarray:
-        """Raw sentence features of the captions, float16 [C, d]."""
-        return self._map(schema.FEATURES_FILE, "caption/sentence")
-
-    @cached_property
-    def offsets(self) -> np.ndarray:
-        """Offsets, int64 [C + 1]: caption row i has token rows offsets[i] … offsets[i + 1] − 1."""
-        found = self._map(schema.FEATURES_FILE, "caption/offsets")
-        if self.checks and (found[0] != 0 or found[-1] != len(self.token_rows) or (np.diff(found) < 0).any()):
-            raise UserError(
-                f"{self.path / schema.FEATURES_FILE} is damaged: caption/offsets does not increase from 0 to the "
-                f"{len(self.token_rows):,} rows of caption/tokens; {REBUILD_HINT}"
-            )
-        return found
-
-    @cached_property
-    def token_rows(self) -> np.ndarray:
-        """Token features of all captions, float16 [ΣT, d]."""
-        return self._map(schema.FEATURES_FILE, "caption/tokens")
-
-    @cached_property
-    def texts(self) -> CaptionFeatures:
-        """Features and concepts of the captions, from which `collate` builds batches."""
-        return CaptionFeatures(self.concepts, self.phrase_text, self.sentence, self.token_rows, self.offsets)
-
-    @cached_property
-    def concepts(self) -> dict[str, Ragged]:
-        """Phrase ids and edges of each caption by kind, int32."""
-        found = {
-            kind: Ragged(self._index(f"{kind}/offsets"), {name: self._index(f"{kind}/{name}") for name in fields})
-            for kind, fields in ITEM_FIELDS.items()
-        }
-        self._require_valid_index(edge_problem(found) if self.checks else "")
-        return found
-
-    def tokens(self, row: int) -> np.ndarray:
-        """Returns the token features of a caption row, float16 [T, d]."""
-        return self.token_rows[self.offsets[row] : self.offsets[row + 1]]
-
-    @cached_property
-    def sample_captions(self) -> np.ndarray:
-        """Offsets, int64 [S + 1]: sample row i has caption rows sample_captions[i] … sample_captions[i + 1] − 1."""
-        return self._index("sample/captions")
-
-    @cached_property
-    def caption_sample(self) -> np.ndarray:
-        """The sample row of each caption row, int32 [C]."""
-        return self._index("caption/sample")
-
-    @cached_property
-    def caption_text(self) -> np.ndarray:
-        """A hash of the text of each caption row, int64 [C] ≥ 0; equal texts have equal hashes in all caches."""
-        return self._index("caption/text")
-
-    def captions_of(self, sample_row: int) -> range:
-        """Returns the caption rows of a sample; they are consecutive."""
-        return range(int(self.sample_captions[sample_row]), int(self.sample_captions[sample_row + 1]))
-
-    def split_rows(self, split: str) -> np.ndarray:
-        """Returns the sample rows of a split, int64; empty for a split that the format does not define."""
-        known = {name: number for number, name in enumerate(schema.SPLITS)}
-        return np.flatnonzero(self._index("sample/split") == known.get(split, len(known)))
-
-    def split_counts(self) -> dict[str, int]:
-        """Returns the number of images in each split that has images."""
-        counts = np.bincount(self._index("sample/split"), minlength=len(schema.SPLITS)).tolist()
-        return {split: count for split, count in zip(schema.SPLITS, counts, strict=True) if count}
-
-    @cached_property
-    def phrase_mean(self) -> dict[str, np.ndarray]:
-        """Mean raw feature of the unique phrases of each kind, float32 [d]; zeros for a kind without phrases."""
-        return dict(zip(schema.KINDS, self._index("phrase/mean"), strict=True))
-
-    def _index(self, dataset: str) -> np.ndarray:
-        found = self._map(schema.INDEX_FILE, dataset)
-        self._require_valid_index(index_problem(dataset, found, self.info["counts"]) if self.checks else "")
-        return found
-
-    def _require_valid_index(self, problem: str) -> None:
-        if problem:
-            raise UserError(f"{self.path / schema.INDEX_FILE} is damaged: {problem}; {REBUILD_HINT}")
-
     def require_clip(self, sha256: str) -> None:
         """Raises UserError if the features were encoded by a CLIP with other weights."""
         own = self.info["clip"]
@@ -225,11 +82,6 @@ class Cache(Tables):
                 f"{self.path} was encoded by CLIP {own['name']} (sha256 {own['sha256']}), but the CLIP in use has "
                 f"sha256 {sha256}; set encode.clip to the CLIP that the cache was made with, or {REBUILD_HINT}"
             )
-
-    @property
-    def has_tokens(self) -> bool:
-        """Whether token features were stored (encode.tokens); if not, `token_rows` is [0, d]."""
-        return self.info["stages"]["encode"].get("tokens", True)
 
     def require_tokens(self, reader: str) -> None:
         """Raises UserError if the cache has no token features; `reader`: what needs them, for the message."""
@@ -275,22 +127,3 @@ class Cache(Tables):
                 f"{self.path / schema.TAPS_FILE} has features after CLIP blocks {own['blocks']}, but the model reads "
                 f"{list(blocks)}; set model.taps to match, or set taps.blocks to model.taps and {REBUILD_HINT}"
             )
-
-    def _map(self, name: str, dataset: str) -> np.ndarray:
-        found = mapped(self.path / name, dataset)
-        if self.checks and dataset in ARRAYS:
-            kind, dimensions, count = ARRAYS[dataset]
-            rows = self.info["counts"].get(count)
-            if dataset == "caption/tokens" and not self.has_tokens:
-                rows = 0  # tokens are counted, but their features are not stored
-            if dataset == "caption/offsets" and rows is not None:
-                rows += 1
-            width = self.info["clip"]["embed_dim"] if dataset in WIDE else None
-            fits = found.dtype == kind and found.ndim == dimensions and rows in (None, len(found))
-            if not fits or width not in (None, found.shape[-1]):
-                raise UserError(
-                    f"{self.path / name} is damaged: {dataset} is {found.dtype} {list(found.shape)}, expected {kind} "
-                    f"with {dimensions} dimensions{'' if rows is None else f' and {rows:,} rows'}"
-                    f"{'' if width is None else f' of {width:,} columns'}; {REBUILD_HINT}"
-                )
-        return found

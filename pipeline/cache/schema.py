@@ -6,7 +6,7 @@ row · `features.h5`: `phrase/text` [P, d], `caption/sentence` [C, d], `caption/
 `caption/offsets` [C+1] (no token rows if encode.tokens is false); float16, raw (not L2-normalised) ·
 `images.h5`: `image` [S, 3, H, W] uint8, or, if cache.json has `store` {format: jpeg, png or webp; quality, absent if
 lossless}, concatenated encoded files: `bytes` uint8 [B] with `offsets` int64 [S+1] · `index.h5`: the columns of the
-tables that training batches need (`training_columns.py`), so that training reads no table · `cache.json`: format,
+tables that training batches need (`write_index.py`), so that training reads no table · `cache.json`: format,
 fingerprint, counts, … · if cache.json has `taps` {clip_sha256, views, blocks}, also
 `taps.h5`: `taps` [S, V, T, D, g, g] float16, the frozen CLIP's patch features of each image's V views after T blocks.
 All HDF5 datasets are contiguous and uncompressed: readers map them into memory. A raw image takes 3·H·W bytes (150,528

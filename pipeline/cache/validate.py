@@ -6,20 +6,20 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.arrays.hdf5_file import mapped
+from hspcgan.pipeline.cache.arrays.image_store import EncodedImages, problems
+from hspcgan.pipeline.cache.arrays.ragged import offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, size_and_sha256
 from hspcgan.pipeline.cache.fingerprint import fingerprint
-from hspcgan.pipeline.cache.hdf5_file import mapped
-from hspcgan.pipeline.cache.image_store import EncodedImages, problems
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.cache.tables.check_concepts import concept_problems, phrase_problems, span_problems
 from hspcgan.pipeline.cache.tables.counts import count
 from hspcgan.pipeline.cache.tables.digests import Places, digests
 from hspcgan.pipeline.cache.tables.read import FILES
-from hspcgan.pipeline.cache.training_columns import index_arrays, offsets_of
+from hspcgan.pipeline.cache.write_index import index_arrays
 
 BLOCK_BYTES = 2**26  # read at once
 
@@ -35,7 +35,7 @@ def validate(path: Path | str, checksums: bool = True, report: Callable[[int], o
         (partial(_checksums, report=report),) if checksums else (),
         (_info, _nulls),
         (_counts, _keys, _samples, _shapes),
-        (_phrases, _concepts, _spans, _finite, partial(_images, thorough=checksums)),
+        (phrase_problems, concept_problems, span_problems, _finite, partial(_images, thorough=checksums)),
         (_index,),
     ):
         found = [problem for check in checks for problem in check(cache)]
@@ -176,100 +176,12 @@ def _images(cache: Cache, thorough: bool) -> Iterator[str]:
         yield found
 
 
-def _phrases(cache: Cache) -> Iterator[str]:
-    phrases, templates = cache.phrases, cache.info["templates"]
-    if not np.array_equal(phrases["phrase"].to_numpy(), np.arange(len(phrases))):
-        yield "phrases.parquet: ids are not the row numbers"
-    kinds = pc.index_in(phrases["kind"], pa.array(schema.KINDS))
-    if kinds.null_count:
-        yield f"phrases.parquet: unknown kinds {sorted(set(phrases['kind'].unique().to_pylist()) - set(schema.KINDS))}"
-    elif (np.diff(kinds.to_numpy()) < 0).any():
-        yield f"phrases.parquet: not sorted by kind, {', '.join(schema.KINDS)}"
-    if phrases.group_by(["kind", "text"]).aggregate([]).num_rows != len(phrases):
-        yield "phrases.parquet: phrases are not unique"
-    for kind, template in templates.items():
-        own = phrases.filter(pc.equal(phrases["kind"], kind))
-        start, end = (pa.scalar(part) for part in template.split("{}"))
-        wrong = own["prompt"].filter(
-            pc.not_equal(own["prompt"], pc.binary_join_element_wise(start, own["text"], end, ""))
-        )
-        if len(wrong):
-            yield f"phrases.parquet: prompts that do not follow the templates, such as {wrong[0].as_py()!r}"
-            return
-
-
-def _concepts(cache: Cache) -> Iterator[str]:
-    kinds = pc.index_in(cache.phrases["kind"], pa.array(schema.KINDS)).fill_null(-1).to_numpy()
-    counts = np.zeros(len(cache.phrases), np.int64)
-    problems = [line for block in cache.blocks(schema.CAPTIONS_FILE) for line in _block_concepts(block, kinds, counts)]
-    yield from dict.fromkeys(problems)
-    if (counts != cache.phrases["count"].to_numpy()).any():
-        yield "phrases.parquet: counts do not match the captions"
-
-
-def _block_concepts(captions: pa.Table, kinds: np.ndarray, counts: np.ndarray) -> Iterator[str]:
-    """Yields problems found in the concepts of a block of captions; adds the mentions of each phrase to `counts`."""
-    entities = captions["entities"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
-    for number, name in enumerate(schema.COLUMNS.values()):
-        column = captions[name].combine_chunks()
-        items, owner = column.flatten(), _list_indices(column)
-        phrase = items.field("phrase").to_numpy(zero_copy_only=False)
-        if len(phrase) and (phrase.min() < 0 or phrase.max() >= len(kinds)):
-            yield f"{name}: phrase ids outside phrases.parquet"
-            continue
-        counts += np.bincount(phrase, minlength=len(kinds))
-        if (kinds[phrase] != number).any():
-            yield f"{name}: phrases of the wrong kind"
-        if (items.field("word").to_numpy(zero_copy_only=False) < 0).any():
-            yield f"{name}: a word index below 0"
-        for edge in {"entity", "subject", "object"} & {f.name for f in items.type}:
-            ends = items.field(edge).to_numpy(zero_copy_only=False)
-            if ((ends < -1) | (ends >= entities[owner])).any():
-                yield f"{name}: {edge} refers to an entity that does not exist"
-
-
-def _spans(cache: Cache) -> Iterator[str]:
-    context, name = cache.info["clip"]["context_length"], cache.info["clip"]["name"]
-    problems: dict[str, None] = {}
-    first = 0
-    for captions in cache.blocks(schema.CAPTIONS_FILE):
-        lengths = pc.utf8_length(captions["text"]).to_numpy()
-        column = captions["entities"].combine_chunks()
-        items = column.flatten()
-        start, end = (items.field(field).to_numpy(zero_copy_only=False) for field in ("start", "end"))
-        if ((start < 0) | (end < start) | (end > lengths[_list_indices(column)])).any():
-            problems["entities: a span outside its caption"] = None
-        tokens = captions["n_tokens"].to_numpy()
-        if (tokens < 2).any() or (tokens > context).any():
-            problems[f"captions.parquet: n_tokens outside 2 … {context}, the context of {name}"] = None
-        damaged = _damaged_graph(captions["graph"].to_pylist(), first)
-        if damaged:
-            problems[damaged] = None
-            break
-        first += len(captions)
-    yield from problems
-
-
-def _damaged_graph(graphs: list[str], first: int) -> str | None:
-    for row, graph in enumerate(graphs, start=first):
-        try:
-            schema.read_graph(graph)
-        except ValueError as error:
-            return f"captions.parquet: graph in row {row}: {error}"
-    return None
-
-
 def _index(cache: Cache) -> Iterator[str]:
     for name, expected in index_arrays(cache.path):
         found = mapped(cache.path / schema.INDEX_FILE, name)
         same = found.shape == expected.shape and found.dtype == expected.dtype
         if not same or not (np.allclose if found.dtype.kind == "f" else np.array_equal)(found, expected):
             yield f"index.h5: {name} does not match the tables"
-
-
-def _list_indices(column: pa.ListArray) -> np.ndarray:
-    lengths = column.value_lengths().to_numpy(zero_copy_only=False)
-    return np.repeat(np.arange(len(lengths)), lengths)
 
 
 def _finite(cache: Cache) -> Iterator[str]:

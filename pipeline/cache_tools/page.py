@@ -20,7 +20,7 @@ from PIL import Image
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.image_store import describe_store
+from hspcgan.pipeline.cache.arrays.image_store import describe_store
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.show import reasons, svg
 from hspcgan.pipeline.pages.marked_caption import marked

@@ -11,8 +11,8 @@ from tabulate import tabulate
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.arrays.image_store import describe_store
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
-from hspcgan.pipeline.cache.image_store import describe_store
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.languages import languages
 from hspcgan.pipeline.graphs.svg import graph_svg

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.cache.image_store import store_of
+from hspcgan.pipeline.cache.arrays.image_store import store_of
 from hspcgan.pipeline.sources import SOURCES
 from hspcgan.pipeline.sources.base import Dataset
 from hspcgan.pipeline.sources.path_or_url import path_or_url

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.arrays.image_store import describe_store, encode_image, packed
 from hspcgan.pipeline.cache.fingerprint import code_of
-from hspcgan.pipeline.cache.image_store import describe_store, encode_image, packed
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.sources.base import Dataset, Entry, Item
 from hspcgan.pipeline.sources.config import DataConfig, open_source
@@ -30,7 +30,7 @@ SOURCE_CODE = ("hspcgan.pipeline.sources", "hspcgan.pipeline.toybirds")
 packages SOURCE_CODE that it imports."""
 
 
-ENCODING = "hspcgan.pipeline.cache.image_store"
+ENCODING = "hspcgan.pipeline.cache.arrays.image_store"
 READ_FIELDS = {"table": ("image_column", "_group"), "toybirds": ("size",)}
 """The attributes that the `read` of a source uses, by the name of the source; others use only the entry."""
 

@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.cache.arrays.image_store import shard_images
 from hspcgan.pipeline.cache.fingerprint import code_of
-from hspcgan.pipeline.cache.image_store import shard_images
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.reader import ShardStore

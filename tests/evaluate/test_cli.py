@@ -19,7 +19,7 @@ from hspcgan.evaluate.scored import drawings
 from hspcgan.evaluate.scored.selection import select
 from hspcgan.evaluate.scored.subjects import REAL, Subject
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 
 

@@ -20,7 +20,7 @@ from hspcgan.model.clip.file import openai_clip
 from hspcgan.model.condition import Condition
 from hspcgan.model.import_galip import import_galip
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.manifest import Manifest
 from hspcgan.train import distributed
 from hspcgan.train.bench.plain import Plain

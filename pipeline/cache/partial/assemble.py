@@ -17,14 +17,15 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.arrays.hdf5_file import new_hdf5
+from hspcgan.pipeline.cache.arrays.image_store import shard_images
+from hspcgan.pipeline.cache.arrays.ragged import offsets_of
 from hspcgan.pipeline.cache.cache_json import size_and_sha256, with_sha256
-from hspcgan.pipeline.cache.hdf5_file import new_hdf5
-from hspcgan.pipeline.cache.image_store import shard_images
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 from hspcgan.pipeline.cache.tables.counts import count
 from hspcgan.pipeline.cache.tables.digests import Places, digests, first_rows
 from hspcgan.pipeline.cache.tables.regroup import regroup
-from hspcgan.pipeline.cache.training_columns import offsets_of, write_index
+from hspcgan.pipeline.cache.write_index import write_index
 
 BLOCK = 4096  # number of captions or phrases whose features are in memory at a time
 ROW_GROUP = 2**14  # captions per row group; with few rows per group, the metadata takes longer to read than the rows

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.arrays.ragged import offsets_of
 from hspcgan.pipeline.cache.cache_json import work_folder
 from hspcgan.pipeline.cache.partial.shards import Arrays, Tables, read_column, read_shard, shard_complete, shard_stats
 from hspcgan.pipeline.cache.tables.digests import Places, digests, first_rows
-from hspcgan.pipeline.cache.training_columns import offsets_of
 
 MAX_UNMERGED_COUNTS = 256  # shards whose counts of phrases are in memory at a time
 

@@ -1,1 +1,1 @@
-"""The Parquet tables of a finished cache: reading, counting, and pandas data frames."""
+"""The Parquet tables of a finished cache: reading, checking, counting, and pandas data frames."""

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.arrays.ragged import offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable_error
 from hspcgan.pipeline.cache.tables.digests import Places, digests
 from hspcgan.pipeline.cache.tables.frames import frame
-from hspcgan.pipeline.cache.training_columns import offsets_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -73,7 +73,7 @@ def test_images_do_not_depend_on_the_batch_they_are_drawn_in(generator):
 def test_own_texts_become_the_conditions_that_a_cache_of_them_holds(tmp_path, tiny_clip_path, tiny_clip):
     from hspcgan.evaluate.draw.texts import conditions_from_texts
     from hspcgan.model.condition import Condition
-    from hspcgan.pipeline.cache.collate import collate
+    from hspcgan.pipeline.cache.arrays.collate import collate
     from hspcgan.pipeline.cache.reader import Cache
     from hspcgan.pipeline.concepts import ParseConfig, Parser
     from hspcgan.pipeline.manifest import load_manifest

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.caches import WIDTH, World, attribute, entity, make_cache, prompt, relation, sentence, tokens
 
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 
 

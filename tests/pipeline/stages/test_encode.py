@@ -11,7 +11,7 @@ from helpers.datasets import folder_dataset, manifest, write
 from pydantic import ValidationError
 
 from hspcgan.model.clip.frozen import load_clip
-from hspcgan.pipeline.cache.collate import collate
+from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.manifest import load_manifest

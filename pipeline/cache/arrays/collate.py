@@ -5,7 +5,7 @@ Legend: B captions, N entity slots, K attributes, R relations, T tokens, d text 
 
 import numpy as np
 
-from hspcgan.pipeline.cache.caption_features import CaptionFeatures
+from hspcgan.pipeline.cache.arrays.caption_features import CaptionFeatures
 
 
 def collate(

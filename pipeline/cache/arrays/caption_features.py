@@ -10,19 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hspcgan.pipeline.cache.arrays.ragged import Ragged, offsets_of
 from hspcgan.pipeline.cache.schema import CAPTIONS, COLUMNS
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """A list<struct> column as flat integer arrays: row i holds items offsets[i] … offsets[i + 1] − 1."""
-
-    offsets: np.ndarray
-    fields: dict[str, np.ndarray]
-
-    def rows(self, row: int, *names: str) -> list[np.ndarray]:
-        span = slice(self.offsets[row], self.offsets[row + 1])
-        return [self.fields[name][span] for name in names]
 
 
 @dataclass(frozen=True)
@@ -62,4 +51,4 @@ def _ragged(column: pa.ChunkedArray) -> Ragged:
     items = whole.flatten()
     numbers = [field.name for field in items.type if pa.types.is_integer(field.type)]
     fields = {name: items.field(name).to_numpy(zero_copy_only=False).astype(np.int64) for name in numbers}
-    return Ragged(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), fields)
+    return Ragged(offsets_of(lengths), fields)
