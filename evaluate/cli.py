@@ -22,7 +22,7 @@ override_option = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a manifest key, e.g. evaluate.samples=100; repeatable.",
+    help="Set a manifest key, such as evaluate.samples=100; repeatable.",
 )
 
 

@@ -53,7 +53,7 @@ class TrainConfig(BaseModel):
     )
     hardest: Literal["per-image", "worst-pair"] = Field(
         "per-image",
-        description="What mining of captions selects. per-image: the hardest caption for each image (VSE++); "
+        description="Which mismatched captions mining selects. per-image: the hardest caption for each image (VSE++); "
         "worst-pair: the worst pair of the batch (eq. 5).",
     )
     penalty_k: float = Field(2.0, ge=0, description="Factor k of the gradient penalty in eq. 3.")

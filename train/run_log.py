@@ -156,7 +156,7 @@ class _SampleGrid:
 
 
 def _start_wandb(run: Run, project: str) -> None:
-    """Also sends everything that is written to TensorBoard to Weights & Biases.
+    """Starts Weights & Biases, which then also receives everything that is written to TensorBoard.
 
     The id of the W&B run is a hash of the run folder's path, so that a resumed run continues it.
     """

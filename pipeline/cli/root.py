@@ -38,7 +38,11 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in reversed(
         (
             click.option(
-                "--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a manifest key, such as data.seed=1."
+                "--override",
+                "-o",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Set a manifest key, such as data.seed=1; repeatable.",
             ),
             click.option("--rebuild", is_flag=True, help="Build a new cache, then replace the existing cache."),
             click.option(
@@ -97,7 +101,7 @@ def _reject_options(names: Sequence[str], where: str) -> None:
     nargs=2,
     type=click.Path(path_type=Path),
     metavar="IN OUT",
-    help="Parse captions in IN to graphs in OUT.",
+    help="Parse the captions in the file IN, and write their scene graphs to the file OUT.",
 )
 @click.option("--annotator", type=click.Choice(["spacy", "stanza", "factual"]), default="spacy", show_default=True,
               help="For --jsonl: the tool that parses captions.")  # fmt: skip
@@ -107,9 +111,9 @@ def _reject_options(names: Sequence[str], where: str) -> None:
     help="For --jsonl: model of the annotator (factual: its folder); by default, a small English model.",
 )
 @click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True,
-              help="For --jsonl: captions per batch.")  # fmt: skip
+              help="For --jsonl: number of captions per batch.")  # fmt: skip
 @click.option("--processes", type=click.IntRange(1, 1024), default=1, show_default=True,
-              help="For --jsonl: worker processes.")  # fmt: skip
+              help="For --jsonl: number of worker processes.")  # fmt: skip
 def parse(
     manifest: str | None,
     override: tuple[str, ...],
@@ -156,7 +160,7 @@ def parse(
 @click.argument("predictions", type=click.Path(path_type=Path))
 @click.argument("gold", type=click.Path(path_type=Path))
 @click.option("--wordnet", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="METEOR's WordNet files, to match lemmas and synonyms; without, words must be equal.")  # fmt: skip
+              help="METEOR's WordNet files, to match lemmas and synonyms, not only equal words.")  # fmt: skip
 def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
     """Score scene graphs against gold: SPICE F1, set match.
 
@@ -197,7 +201,13 @@ def taps(manifest: str, override: tuple[str, ...], **options: Any) -> None:
 
 @main.command()
 @click.argument("manifest")
-@click.option("--override", "-o", multiple=True, metavar="KEY=VALUE", help="Set a key, such as bench.captions=500.")
+@click.option(
+    "--override",
+    "-o",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a manifest key, such as bench.captions=500; repeatable.",
+)
 def bench(manifest: str, override: tuple[str, ...]) -> None:
     """Run a benchmark and check the results against its limits.
 

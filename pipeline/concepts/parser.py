@@ -180,7 +180,7 @@ def _empty_result(why: str) -> Analysed:
 
 
 def lowercase_all_caps(texts: Sequence[str]) -> list[str]:
-    """Converts captions in all capitals to lower case, since taggers rarely saw capitals; offsets do not change."""
+    """Converts all-caps captions to lower case, since taggers rarely saw them in training; offsets do not change."""
     lowered = (text.lower() if text.isupper() else text for text in texts)
     return [low if len(low) == len(text) else text for low, text in zip(lowered, texts, strict=True)]
 

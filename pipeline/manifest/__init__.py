@@ -101,7 +101,7 @@ class Manifest:
 
     @property
     def texts(self) -> dict[str, Any]:
-        """The argument of `Cache.require_texts`: the `parse` section and the prompt templates, None where not given."""
+        """The argument of `Cache.require_texts`: the `parse` section and the prompt templates, None if not given."""
         return {"parse": self.raw.get("parse"), "templates": (self.raw.get("encode") or {}).get("templates")}
 
     @property

@@ -86,11 +86,11 @@ def _repeated(node: yaml.Node) -> Iterator[str]:
 
 
 def _copied(value: Any) -> Any:
-    """Returns a copy in which aliases are separate, so that an override of one section does not change another."""
+    """Returns a copy in which each alias is a separate value, so that an override changes only its own section."""
     if isinstance(value, dict):
         return {_copied(key): _copied(item) for key, item in value.items()}
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
-        raise YamlTextError(f"an integer of {value.bit_length():,} bits, more than {MAX_BITS:,}")
+        raise YamlTextError(f"an integer has {value.bit_length():,} bits, more than the {MAX_BITS:,} allowed")
     if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
         raise YamlTextError(f"{value[:40]!r} contains a lone surrogate, which is not valid Unicode")
     return [_copied(item) for item in value] if isinstance(value, list) else value

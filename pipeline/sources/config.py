@@ -75,7 +75,7 @@ class DataConfig(BaseModel):
         if "path" in source.fields and self.path is None:
             raise UserError(f"source {self.source!r} needs `path`, the folder of the dataset")
         if not source.takes_url and not isinstance(self.path, Path | None):
-            raise UserError(f"source {self.source!r} reads local folders; copy or mount {self.path}")
+            raise UserError(f"source {self.source!r} reads only local folders; copy or mount {self.path}")
         if self.quality is not None and self.store not in ("jpeg", "webp"):
             raise UserError(f"quality applies only to store jpeg and webp, but store is {self.store!r}; remove quality")
         unused = sorted(self.model_fields_set - set(source.fields) - SHARED_FIELDS)

@@ -33,7 +33,7 @@ STUDY = Layout(
 
 
 def require_own_folder(folder: Path, layout: Layout, is_ours: bool = False) -> None:
-    """Raises UserError if the folder contains the user's own files under names in `layout`, or a file for a folder.
+    """Raises UserError if the folder has the user's own files under names in `layout`, or files in place of folders.
 
     Files are the user's unless `is_ours`, or the folder has a lock of hspcgan or one of `layout.marks`.
     """

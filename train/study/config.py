@@ -92,7 +92,7 @@ class StudyConfig(_Frozen):
         min_length=1, description="Row → manifest to train: a path or a shipped manifest's name."
     )
     published: dict[str, str] = Field(
-        {}, description="Row → manifest whose evaluate.published is shown next to the row."
+        {}, description="Row → manifest with the published results (evaluate.published) to show next to the row."
     )
     seeds: tuple[Seed, ...] = Field(
         (0, 1, 2, 3, 4, 5),

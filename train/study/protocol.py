@@ -51,7 +51,7 @@ class Study:
 
     @property
     def hash(self) -> str:
-        """The sha256 of all settings that results depend on: the `study` section and sections of the rows."""
+        """The sha256 of all settings that affect results: the `study` section, and sections of the row manifests."""
         rows = {row: {key: manifest.raw.get(key) for key in HASHED} for row, manifest in self.rows.items()}
         for row, manifest in self.rows.items():
             train: dict[str, Any] = manifest.raw["train"]

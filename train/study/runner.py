@@ -117,7 +117,7 @@ def require_protocol(study: Study, results: Sequence[dict[str, Any]]) -> None:
             flaw = "occurs more than once; keep one of them in"
             if cell not in study.cells:
                 flaw = "does not belong to this study; remove it from"
-            raise UserError(f"the result of {cell.row} seed {cell.seed} {flaw} the file of results")
+            raise UserError(f"the result of {cell.row} seed {cell.seed} {flaw} the results file")
 
 
 def _has_result(study: Study, cell: Cell, retry: bool) -> bool:

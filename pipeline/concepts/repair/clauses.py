@@ -70,7 +70,7 @@ def _can_be_relative_subject(edit: ParseEdit, i: int, acts: bool) -> bool:
 
 
 def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Moves a singular verb from a relative clause after a plural noun to the main clause, if its verb is singular.
+    """Moves a singular verb from the relative clause of a plural noun to the main clause, whose verb is singular.
 
     The plural noun that the clause describes cannot be the subject of a singular verb.
 

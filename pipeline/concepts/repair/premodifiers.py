@@ -1,4 +1,4 @@
-"""Rules for modifiers before a noun that spaCy parsed as nouns or clauses."""
+"""Rules for words before a noun that modify it, but that spaCy parsed as nouns or clauses."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon

@@ -1,4 +1,4 @@
-"""Rules for verbs that spaCy tagged as other words, and for lemmas of verbs."""
+"""Rules for verbs that spaCy tagged as other parts of speech, and for lemmas of verbs."""
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary

@@ -182,5 +182,5 @@ def test_an_image_of_another_protocol_costs_its_row_at_a_url_too(folder, name):
 
 
 def test_a_url_for_a_source_of_local_folders_is_refused():
-    with pytest.raises(ValueError, match="reads local folders"):
+    with pytest.raises(ValueError, match="reads only local folders"):
         DataConfig(source="folder", path="memory://bucket/data")
