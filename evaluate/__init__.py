@@ -1,4 +1,4 @@
-"""Evaluation: draws images, computes metrics with intervals, compares them with expectations and builds a report.
+"""Evaluation: generates images, computes metrics with intervals, compares them with expectations and builds a report.
 
 For notebooks: draw images from captions (`draw_texts`), score a folder of images (`score_folder`), compare two
 results (`compare`).

@@ -1,4 +1,4 @@
-"""Evaluation from Python, for notebooks: draws images from captions, and scores a folder of images."""
+"""Evaluation from Python, for notebooks: generates images from captions, and scores a folder of images."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def draw_texts(
     texts: Sequence[str], checkpoint: str = "toy-hspcgan", seed: int = 0, device: str = "auto"
 ) -> np.ndarray:
-    """Draws images uint8 [N, H, W, 3] for N captions, identical to those that `hspcgan sample` writes.
+    """Generates images uint8 [N, H, W, 3] for N captions, identical to those that `hspcgan sample` writes.
 
     Args:
         checkpoint: a run, a checkpoint folder, or the name of a shipped checkpoint.
         device: auto, cpu or cuda.
 
     Raises:
-        UserError: a caption cannot be drawn, for example because it is empty, or weights are missing.
+        UserError: a caption cannot be used, for example because it is empty, or weights are missing.
     """
     loaded, condition = open_for_texts(CheckpointChoice(checkpoint, device=device), texts)
     return generate(loaded.generator, condition, list(texts), seed)

@@ -1,4 +1,4 @@
-"""Runs an evaluation, one subject at a time: draw → features → score → verdict; stores and reuses stage results.
+"""Runs an evaluation, one subject at a time: generate → features → score → verdict; stores and reuses stage results.
 
 Writes for each subject RUN/evaluation/LABEL.json (metrics, verdicts, provenance), LABEL.png (the first images next to
 real images) and LABEL.parquet (one row per caption and scorer).

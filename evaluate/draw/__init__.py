@@ -1,1 +1,1 @@
-"""Draws images from user-supplied captions: sample, interpolate, edit."""
+"""Generates images from user-supplied captions: sample, interpolate, edit."""

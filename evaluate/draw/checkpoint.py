@@ -1,4 +1,4 @@
-"""Opens the checkpoint that draws images from user-supplied captions, for the commands and the Python API."""
+"""Opens the checkpoint that generates images from user-supplied captions, for the commands and the Python API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger("hspcgan.evaluate")
 
 @dataclass(frozen=True)
 class CheckpointChoice:
-    """The checkpoint and the device to draw with; `clip_path` overrides the CLIP file that the checkpoint names."""
+    """The checkpoint and the device to use; `clip_path` overrides the CLIP path in the checkpoint's card."""
 
     checkpoint: str
     clip_path: str | None = None
@@ -30,7 +30,7 @@ class CheckpointChoice:
 
 
 def make_out_folder(out: Path) -> None:
-    """Creates the output folder before anything is drawn. UserError if it cannot be written to."""
+    """Creates the output folder before images are generated. UserError if it cannot be written to."""
     try:
         make_folder(out)
         TemporaryFile(dir=out).close()

@@ -1,4 +1,4 @@
-"""The commands `hspcgan sample`, `interpolate` and `edit`, which draw images from user-supplied captions."""
+"""The commands `hspcgan sample`, `interpolate` and `edit`, which generate images from user-supplied captions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--out", type=OutFolder, default=Path("samples"),
                          show_default=True, help="Folder to write to."),
             click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-                         help="Device to draw on."),
+                         help="Device that generates the images."),
             click.option("--dry-run", is_flag=True, help="Print the names of the files to be written; write nothing."),
         )
     ):  # fmt: skip
@@ -76,7 +76,7 @@ def sample(
     texts: tuple[str, ...], file: Path | None, count: int, grid: bool, choice: CheckpointChoice, seed: int, out: Path,
     dry_run: bool,
 ) -> None:  # fmt: skip
-    """Draw images from your own captions.
+    """Generate images from your own captions.
 
     Each TEXT is one caption, such as "a large yellow bird with a blue belly".
     """
@@ -114,7 +114,7 @@ def interpolate(
     out: Path,
     dry_run: bool,
 ) -> None:
-    """Draw interpolations between captions, between noises, or both.
+    """Generate interpolations between captions, between noise vectors, or both.
 
     Goes from each TEXT to the next and from --seed to --to-seed; writes a strip (PNG) and a GIF that plays forwards and
     backwards.
@@ -140,9 +140,9 @@ def edit(
     out: Path,
     dry_run: bool,
 ) -> None:
-    """Draw images of a caption, and of variants of the caption with words replaced.
+    """Generate images of a caption, and of variants of the caption with words replaced.
 
-    All are drawn from the same noise, as in Fig. 6 of the paper:
+    All are generated from the same noise, as in Fig. 6 of the paper:
     hspcgan edit "a bird with a white belly" --replace white yellow
     """
     from hspcgan.evaluate.draw.edit import Edits, edit

@@ -1,4 +1,4 @@
-"""Draws images of a caption and of variants with words replaced, all from the same noise (Fig. 6 of the paper)."""
+"""Generates images of a caption and of variants with words replaced, all from the same noise (Fig. 6 of the paper)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws interpolations between captions, or between the noise vectors of two seeds, for `hspcgan interpolate`."""
+"""Generates interpolations between captions, or between the noise vectors of two seeds, for `hspcgan interpolate`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
 
 @torch.inference_mode()
 def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
-    """Draws all frames and returns them, uint8 [frames, H, W, 3]."""
+    """Generates all frames and returns them, uint8 [frames, H, W, 3]."""
     loaded, condition = open_for_texts(choice, request.texts)
     generator, device = loaded.generator, loaded.generator.device
     places = np.linspace(0, 1, request.frames)

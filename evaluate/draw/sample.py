@@ -1,4 +1,4 @@
-"""Draws images from user-supplied captions and writes them to disk, for `hspcgan sample`."""
+"""Generates images from user-supplied captions and writes them to disk, for `hspcgan sample`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRID = "grid.png"
 
 @dataclass(frozen=True)
 class Request:
-    """The captions and seeds to draw images from, and the output folder."""
+    """The captions and seeds to generate images from, and the output folder."""
 
     texts: tuple[str, ...]
     seeds: tuple[int, ...]

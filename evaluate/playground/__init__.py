@@ -1,1 +1,1 @@
-"""The playground: a local web page that shows the scene graph of a caption and the images drawn from it."""
+"""The playground: a local web page that shows the scene graph of a caption and the images generated from it."""

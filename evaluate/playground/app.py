@@ -1,4 +1,4 @@
-"""The pages and images of the playground; a page is sent in parts, as captions are parsed and images are drawn."""
+"""The pages and images of the playground; a page is sent in parts, each as soon as it is computed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from hspcgan.pipeline.pages.templates import stylesheet, templates
 T = TypeVar("T")
 HERE = Path(__file__).parent
 LIMITS = {"longest": LONGEST, "most": MOST, "last_seed": LAST_SEED}
-QUEUE_FULL_MESSAGE = "Too many drawings are waiting. Try again in a moment."
+QUEUE_FULL_MESSAGE = "Too many requests are waiting. Try again in a moment."
 CLIENT_CLOSED_REQUEST = 499  # status for the log if the client disconnected
 
 
@@ -60,7 +60,7 @@ class Site:
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """At the start, opens the first checkpoint and draws once (warm-up); at the end, stops the queue's thread."""
+        """At the start, opens the first checkpoint and warms it up; at the end, stops the thread of the queue."""
         warming = asyncio.ensure_future(self._warm_up())
         yield
         warming.cancel()
@@ -73,7 +73,7 @@ class Site:
             await self._draw(place, studio, view.pictures(state))
 
     async def page(self, request: Request) -> Response:
-        """Returns the page; status 400 for a request that cannot be drawn, 503 if too many requests are waiting."""
+        """Returns the page; status 400 for an invalid request, 503 if too many requests are waiting."""
         names = self.checkpoints.names()
         try:
             state = read_state(request.query_params, names)
@@ -97,12 +97,12 @@ class Site:
                 found = {side: await place.run_step(studio.read, text) for side, text in state.captions.items()}
                 warnings = {side: studio.mismatch_warnings(text) for side, text in state.captions.items()}
                 yield parts.captions(view.sides(state, found, warnings), studio.parser is not None)
-                yield parts.status(f"Drawing {len(wanted)} images.")
+                yield parts.status(f"Generating {len(wanted)} images.")
                 drawn = dict(zip(wanted, await self._draw(place, studio, wanted), strict=True))
                 scorer = studio.scorer.name if studio.scorer else None
                 yield parts.images(state, view.cards(state, drawn), view.mean_scores(state, drawn), scorer)
                 if state.b and state.b != state.a:
-                    yield parts.status(f"Drawing {FRAMES} images between the captions.")
+                    yield parts.status(f"Generating {FRAMES} images between the captions.")
                     await self._draw(place, studio, view.frames(state))
                     yield parts.between(state, view.frame_shares(state, view.frames(state)))
         except (UserError, QueueFullError) as error:
@@ -155,7 +155,7 @@ class Site:
             raise HTTPException(400, str(error)) from error
 
     async def _drawn(self, request: Request, state: State, wanted: Sequence[Picture]) -> list[Drawn]:
-        """Returns images from memory, or waits in the queue and draws them; stops if the client disconnects."""
+        """Returns images from memory, or waits in the queue and generates them; stops if the client disconnects."""
         studio = self.checkpoints.opened(state.checkpoint)
         kept = [drawn for picture in wanted if studio and (drawn := studio.cached(picture))]
         if len(kept) == len(wanted):
@@ -174,7 +174,7 @@ class Site:
             raise HTTPException(400, str(error)) from error
 
     async def _draw(self, place: QueuePlace, studio: Studio, wanted: Sequence[Picture]) -> list[Drawn]:
-        """Draws the images in groups of PART; between two groups, drawing can be cancelled."""
+        """Generates images in groups of PART; the request can be cancelled between two groups."""
         drawn = {picture: kept for picture in wanted if (kept := studio.cached(picture))}
         missing = [picture for picture in wanted if picture not in drawn]
         for start in range(0, len(missing), PART):
@@ -183,7 +183,7 @@ class Site:
 
 
 class Parts(StreamingResponse):
-    """A page that is sent in parts; if the client disconnects, drawing stops and the request leaves the queue."""
+    """A page that is sent in parts; if the client disconnects, generation stops and the request leaves the queue."""
 
     def __init__(self, parts: AsyncGenerator[str, None]) -> None:
         super().__init__(parts, media_type="text/html")

@@ -21,11 +21,11 @@ from hspcgan.model.common.printable import echo
     "--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="Port; 0 selects a free port."
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-              help="Device to draw on.")  # fmt: skip
+              help="Device that generates the images.")  # fmt: skip
 @click.option("--load-test", "load_sec", type=click.IntRange(min=1), metavar="SECONDS",
-              help="Only run a load test with 20 clients for SECONDS; exit with 1 if a response is lost.")  # fmt: skip
+              help="Only run a load test with 20 clients for SECONDS; exit code 1 if a response is lost.")  # fmt: skip
 def playground(checkpoint: str | None, runs: Path, port: int, device: str, load_sec: int | None) -> None:
-    """Serve a local page that parses captions and draws images from them.
+    """Serve a local page that parses captions and generates images from them.
 
     The page is available only on this machine; its address is printed. Press Ctrl-C to stop.
     """

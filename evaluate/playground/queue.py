@@ -1,4 +1,4 @@
-"""A queue that draws for one request at a time; a request leaves the queue if its client disconnects."""
+"""A queue that serves one request for images at a time; a request leaves the queue if its client disconnects."""
 
 from __future__ import annotations
 

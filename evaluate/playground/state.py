@@ -1,4 +1,4 @@
-"""The state of the page, read from its URL and checked before anything is drawn: two captions, seeds, a checkpoint."""
+"""The state of the page, read from its URL and validated: two captions, seeds, a checkpoint."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class State:
         return urlencode({**asdict(self), **changes})
 
     def commands(self) -> list[str]:
-        """Returns commands that draw the same images: `sample` for one caption, `edit` and `interpolate` for two."""
+        """Returns commands that give the same images: `sample` for one caption, `edit` and `interpolate` for two."""
         options = ["--seed", str(self.seed)]
         if self.checkpoint != "toy-hspcgan":
             options += ["--checkpoint", self.checkpoint]
@@ -55,7 +55,7 @@ class State:
 
 
 class StateError(UserError):
-    """A request that cannot be drawn, with one sentence per problem; `state` holds the valid parts of the request."""
+    """An invalid request, with one sentence per problem; `state` holds the valid parts of the request."""
 
     def __init__(self, problems: list[str], state: State):
         super().__init__(" ".join(problems))
@@ -102,7 +102,7 @@ def _caption(text: str, side: str) -> tuple[str, list[str]]:
     try:
         return clean_caption(text), []
     except UserError as error:
-        return text, [f"Caption {side.upper()} cannot be drawn ({error}); describe the image in words."]
+        return text, [f"Caption {side.upper()} cannot be used ({error}); describe the image in words."]
 
 
 def replacement(before: str, after: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""An open checkpoint that parses captions, draws and scores images, and keeps recent images in memory."""
+"""An open checkpoint that parses captions, generates and scores images, and keeps recent images in memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from hspcgan.pipeline.stages.encode import encode_texts
 T = TypeVar("T")
 KEPT = 512  # images and captions; about 60 MB at 224 px
 SMALL = 64  # px; up to this size, torch is faster with one thread, especially on a busy machine
-PART = 4  # images to draw before checking for anything else, such as a client that disconnected
+PART = 4  # images to generate before checking for anything else, such as a client that disconnected
 
 
 class LRUCache(Generic[T]):
@@ -65,7 +65,7 @@ class LRUCache(Generic[T]):
 
 @dataclass(frozen=True)
 class Picture:
-    """An image to draw. Frame 0 shows caption `a`, the last frame caption `b`; the noise depends on `a` and `seed`."""
+    """An image to generate: frame 0 shows caption `a`, the last frame `b`; the noise depends on `a` and `seed`."""
 
     a: str
     b: str
@@ -112,7 +112,7 @@ class Studio:
 
     @torch.inference_mode()
     def draw(self, pictures: Sequence[Picture]) -> dict[Picture, Drawn]:
-        """Draws at most PART pictures for one pair of captions, and keeps them in memory."""
+        """Generates at most PART images for one pair of captions, and keeps them in memory."""
         torch.set_num_threads(self._threads)
         a, b = pictures[0].a, pictures[0].b
         generator, condition = self.loaded.generator, self._condition(a, b).to(self.loaded.generator.device)
@@ -151,7 +151,7 @@ class CachingParser(Parser):
         self._found: LRUCache[Concepts] = LRUCache()
 
     def parse(self, texts: Sequence[str]) -> list[Concepts]:
-        """Like `Parser.parse`."""
+        """Returns the concepts of each caption, like `Parser.parse`; parses only captions that are not cached."""
         return [self._found.get(text) or self._found.put(text, super(CachingParser, self).parse([text])[0])
                 for text in texts]  # fmt: skip
 

@@ -204,5 +204,5 @@ def _panels(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether a logged value can be drawn; with mixed precision, gradient norms can be infinite."""
+    """Whether a logged value can be plotted; with mixed precision, gradient norms can be infinite."""
     return isinstance(value, int | float) and abs(value) <= MAX_NUMBER

@@ -34,7 +34,7 @@ DIVERSE_CAPTIONS, VARIATIONS = 50, 8  # number of captions, and of images per ca
 
 
 class Drawings:
-    """The images of one subject that are scored: one per caption, edited pairs and variations.
+    """The images of one subject that are scored: one per caption, pairs before and after an edit, and variations.
 
     The constructor opens the generator, even if all images are already on disk. UserError if its weights are damaged or
     do not match the cache.
@@ -133,7 +133,7 @@ class Drawings:
 
     @cached_property
     def _text_settings(self) -> TextSettings | None:
-        """The parser and template settings of the subject; None if its generator reads only the sentence."""
+        """The parser and template settings of the subject; None if its generator reads only the sentence feature."""
         if self._generator.config.prompts == "fc":
             return None
         if self.subject.kind == CHECKPOINT and self.subject.path is not None:
@@ -193,12 +193,12 @@ def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None
 
 
 def draw(images: Images, title: str) -> None:
-    """Generates this process's share of the missing batches; then the first process generates all missing ones."""
+    """Generates this process's share of the missing batches; the first process then generates those still missing."""
     if not isinstance(images, DrawnImages):
         return
     rank, world = process()
     for first, step in [(rank, world)] + [(0, 1)] * (rank == 0):
-        for index in progress_bar(images.missing(first, step), f"{title}: drawing"):
+        for index in progress_bar(images.missing(first, step), f"{title}: generating"):
             images.batch(index)
 
 

@@ -117,7 +117,7 @@ class FolderImages:
 
 
 class DrawnImages:
-    """Images from a generator; each batch is drawn once and kept in a file."""
+    """Images from a generator; each batch is generated once and stored in a file."""
 
     def __init__(self, folder: Path, key: str, count: int, draw: Callable[[int], np.ndarray]):
         self.folder, self.key, self.count, self.draw = folder / "images" / key[:16], key, count, draw
@@ -186,7 +186,7 @@ def image_name(caption_id: str) -> str:
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    """Writes a file atomically; several processes may draw the same batch."""
+    """Writes a file atomically; several processes may generate the same batch."""
     with atomic_file(path) as work, work.open("wb") as file:
         np.save(file, array, allow_pickle=False)
 

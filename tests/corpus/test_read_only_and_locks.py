@@ -56,7 +56,7 @@ def test_a_command_that_writes_to_a_read_only_disk_says_so_before_the_work(world
     assert_told(told, str(folder), codes={2, 3})
     assert "Errno" not in told.output
     assert any(fix in told.output for fix in ("give another", "give a path", "name another folder")), told.output
-    assert not any(done in told.output for done in ("scoring with", "step 1/", "drawing:", "wrote "))
+    assert not any(done in told.output for done in ("scoring with", "step 1/", "generating:", "wrote "))
     assert sorted(folder.rglob("*")) == before
 
 

@@ -95,7 +95,7 @@ def test_the_name_of_a_folder_of_an_evaluation_is_taken(tmp_path, tiny_clip_path
         for options in (("--dry-run",), ()):
             told = hspcgan("evaluate", manifest, "--checkpoint", checkpoint, *options)
             assert_told(told, f"{taken} is {KINDS[kind]}, expected a ", FIX, codes={3})
-    assert "drawing" not in told.output
+    assert "generating" not in told.output
 
 
 @pytest.mark.parametrize("kind", KINDS)

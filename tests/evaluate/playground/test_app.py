@@ -208,7 +208,7 @@ def test_a_full_queue_says_so_at_once(served):
             answer, body = served.ask(path)
             assert answer.status == 503
             assert answer.headers["Retry-After"] == "10"
-            assert b"Too many drawings are waiting" in body
+            assert b"Too many requests are waiting" in body
         for one in clients:
             one.__exit__(None, None, None)
         assert len(connections) == 8

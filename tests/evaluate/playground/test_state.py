@@ -32,7 +32,7 @@ def test_a_caption_is_kept_as_ingest_keeps_it_and_the_second_may_be_missing():
 @pytest.mark.parametrize(("query", "said"), [
     ({"a": ""}, "Caption A is empty"),
     ({"a": "?!"}, "no letter or digit"),
-    ({"a": "a bird", "b": "\u200b<p>"}, "Caption B cannot be drawn"),
+    ({"a": "a bird", "b": "\u200b<p>"}, "Caption B cannot be used"),
     ({"a": "x" * 301}, "301 characters, at most 300 are allowed"),
     ({"seed": "-1"}, "first seed is '-1'"),
     ({"seed": "²"}, "first seed is '²'"),
