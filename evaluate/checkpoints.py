@@ -83,7 +83,7 @@ class TextSettings:
 
 
 def text_settings(checkpoint: Path) -> TextSettings:
-    """Reads the settings from the checkpoint's card (`extra.texts`), or from the manifest of its run folder.
+    """Reads the parser and template settings from a checkpoint's card (`extra.texts`), or from its run's manifest.
 
     UserError if neither has them, since the same captions give different images with other settings.
     """

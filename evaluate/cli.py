@@ -34,7 +34,7 @@ override_option = click.option(
 @click.option("--images", multiple=True, metavar="FOLDER", type=click.Path(file_okay=False, exists=True),
               help="Folder of PNGs named after their caption ids, e.g. from another model; repeatable.")  # fmt: skip
 @click.option("--untrained", is_flag=True, help="Score the generator with its initial weights, before any training.")
-@click.option("--real", is_flag=True, help="Score real images; their FID and KID are the lowest values to expect.")
+@click.option("--real", is_flag=True, help="Score real images; a generator is not expected to reach lower FID and KID.")
 @click.option("--label", metavar="NAME", help="Name of the result, if only one subject is scored.")
 @click.option("--only", multiple=True, metavar="METRIC", help="Compute and check only this metric; repeatable.")
 @click.option("--keep-images", is_flag=True, help="Write every image as RUN/evaluation/images/LABEL/CAPTION_ID.png.")
@@ -142,7 +142,7 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
 
     if out.suffix != SUFFIX:
-        raise UsageError(f"--out {out} must end in {SUFFIX}, since evaluate.reference recognizes files by this ending")
+        raise UsageError(f"--out {out} must end in {SUFFIX}, since evaluate.reference recognises files by this ending")
     context = prepare(open_manifest(manifest, overrides))
     n, towers = len(context.selection.reference_rows), ", ".join(tower.label for tower in context.towers)
     echo(f"{n} real images of split {context.selection.reference_split}, seed {context.config.seed}; scorers: {towers}")
@@ -157,8 +157,8 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
 @click.argument("a", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("b", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--captions", type=click.IntRange(0), default=3, show_default=True,
-              help="Number of captions to list for the largest decreases of the score from A to B, and for the largest "
-              "increases.")  # fmt: skip
+              help="List this many captions with the largest decreases of the score from A to B, and as many with the "
+              "largest increases.")  # fmt: skip
 def compare(a: Path, b: Path, captions: int) -> None:
     """Compare two results caption by caption.
 

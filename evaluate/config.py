@@ -132,7 +132,7 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         24,
         ge=1,
         le=10_000,
-        description="Number of images that the grid and the report show: the first ones that were selected.",
+        description="Number of images in the grid and the report; the first selected images are shown.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto selects cuda if there is a GPU.")
     published: dict[str, float] = Field(

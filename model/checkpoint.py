@@ -204,7 +204,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 
 def _require_same_shapes(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor], network: str, path: Path) -> None:
-    """Raises UserError if the tensors of a network do not have the names and shapes that its configuration gives."""
+    """Raises UserError if the tensors of a network do not have the names and shapes that its configuration requires."""
     lines = [f"{network}/{key} is missing" for key in wanted.keys() - got.keys()]
     lines += [f"{network}/{key} is unknown" for key in got.keys() - wanted.keys()]
     lines += [

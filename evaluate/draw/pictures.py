@@ -96,7 +96,7 @@ def png(image: np.ndarray) -> bytes:
 
 
 def read_png(path: Path, fix: str = "replace it") -> np.ndarray:
-    """Reads an image file as uint8 HWC. UserError, which ends with `fix`, if it is damaged or has too many pixels."""
+    """Reads an image file as uint8 HWC. UserError with the hint `fix` if it is damaged or has too many pixels."""
     try:
         with warnings.catch_warnings(), open_regular(path) as file:
             warnings.simplefilter("ignore")  # about metadata

@@ -67,7 +67,7 @@ def conditions_from_texts(
 
 
 def mismatch_warnings(texts: Sequence[str], clip: FrozenClip) -> list[str]:
-    """Returns reasons why an image may not match its caption: too long for CLIP, or words that CLIP does not know."""
+    """Returns a warning per caption that is too long for CLIP, and one for words that CLIP was not trained on."""
     from hspcgan.pipeline.stages.encode import unknown_words
 
     lines = [

@@ -54,7 +54,7 @@ def edit_consistency(inputs: MetricInput) -> list[Measurement]:
 
 
 def _unchanged_choices(pairs: EditedPairs, inputs: MetricInput) -> dict[int, bool]:
-    """Returns for each edit whether the scorer makes the same choices before and after it for all other attributes."""
+    """Returns for each edit whether the scorer's choices for all other attributes stay the same."""
     before = version_scores(pairs.before, pairs.before_texts, inputs.text_features)
     after = version_scores(pairs.after, pairs.after_texts, inputs.text_features)
     rows: dict[int, bool] = {}
@@ -66,11 +66,11 @@ def _unchanged_choices(pairs: EditedPairs, inputs: MetricInput) -> dict[int, boo
 
 
 def _cosine_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Returns the cosine of corresponding rows; 0 for a zero row, since an unchanged image has no direction."""
+    """Returns the cosine of corresponding rows; 0 for a zero row, the difference between two equal images."""
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.einsum("nd,nd->n", a, b) / np.where(lengths > 0, lengths, 1) * (lengths > 0)
 
 
 def _no_rows(measured: Measurement) -> Measurement:
-    """Returns a copy without `rows`, which maps caption rows to values; here, values belong to edits."""
+    """Returns a copy without `rows` (caption row → value), because these values belong to edits, not to captions."""
     return Measurement(measured.value, measured.n, measured.se, measured.low, measured.high, measured.part)

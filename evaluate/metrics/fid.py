@@ -41,7 +41,7 @@ def method() -> str:
 
 
 def frechet(features: np.ndarray, reference: np.ndarray) -> float:
-    """Returns the Fréchet distance of two feature sets [N, d] as Gaussians, by clean-fid's `frechet_distance`.
+    """Returns the Fréchet distance between Gaussians fitted to two feature sets [N, d]; clean-fid's implementation.
 
     UserError for fewer than two rows, which have no covariance, and if the distance is not a real number. If there are
     too few images, covariances are singular; the warnings of SciPy and clean-fid about this are not shown, because an
@@ -126,7 +126,7 @@ class _Float64Rows:
 
 
 def kernel_fast(features: np.ndarray, reference: np.ndarray) -> float:
-    """Returns the unbiased squared kernel distance of two sets (Gretton et al. 2012, eq. 3)."""
+    """Returns the unbiased squared kernel distance between two sets (Gretton et al. 2012, eq. 3)."""
     x, y = features.astype(np.float64), reference.astype(np.float64)
     inner = [(first @ second.T / x.shape[1] + 1) ** 3 for first, second in ((x, x), (y, y), (x, y))]
     own = sum((k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in inner[:2])

@@ -47,7 +47,7 @@ def distance(
     seed: int = 0,
     most: int | None = None,
 ) -> Measurement:
-    """Returns `value`, the distance of the sets `a` [N, d] and `b` [R, d], with its standard error and interval.
+    """Returns `value`, the distance between the sets `a` [N, d] and `b` [R, d], with standard error and interval.
 
     Uses a delete-d jackknife (Shao and Wu 1989): the standard deviation of the distance over random subsets of m of n
     rows, drawn without replacement, times √(m / (n − m)), estimates the standard error. A subset has half of the rows

@@ -61,7 +61,7 @@ def _compared(inputs: MetricInput) -> dict[str, np.ndarray]:
 
 
 def _without_rows(measured: Measurement) -> Measurement:
-    """Returns a copy without `rows`, which maps caption rows to values; here, values belong to real images."""
+    """Returns a copy without `rows` (caption row → value), because these values belong to real images, not captions."""
     return Measurement(measured.value, measured.n, measured.se, measured.low, measured.high)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from hspcgan.model.common.errors import CheckFailedError, UserError
+from hspcgan.model.common.printable import format_count
 
 CLIENTS = 20
 TIMEOUT_SEC = 60
@@ -48,7 +49,7 @@ class Load:
     def check(self) -> None:
         """Raises CheckFailedError if a response was lost."""
         if self.lost:
-            raise CheckFailedError(f"{len(self.lost)} responses were lost, the first: {self.lost[0]}")
+            raise CheckFailedError(f"{format_count(len(self.lost), 'lost response')}, the first: {self.lost[0]}")
 
 
 def load_test(seconds: int, echo: Callable[[str], None], clients: int = CLIENTS) -> Load:

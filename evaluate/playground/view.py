@@ -35,7 +35,7 @@ def examples(state: State) -> list[tuple[str, State]]:
 def sides(
     state: State, found: Mapping[str, Concepts | None], warnings: Mapping[str, list[str]]
 ) -> list[dict[str, Any]]:
-    """Returns per caption: letter, marked words, graph (None if not parsed) and warnings."""
+    """Returns for each caption: its letter, marked words, graph (None if not parsed) and warnings."""
     shown = []
     for side, text in state.captions.items():
         other = state.captions.get("b" if side == "a" else "a", text)

@@ -87,7 +87,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def label(value: float) -> str:
-    """Formats a number: an integer with separators from 1,000 to ten million, else three significant digits."""
+    """Formats a number: from 1,000 to ten million as an integer with separators, else with three significant digits."""
     return (f"{value:,.0f}" if 999.5 <= abs(value) < LARGE else f"{value:.3g}").replace("-", "−")
 
 

@@ -77,7 +77,7 @@ def _tiles(evaluations: Sequence[Evaluation], values: dict[str, dict[str, Any]])
 
 
 def _by_metric(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
-    """Returns each metric's value by its first scorer; omits values of a part, such as attribute_accuracy.place."""
+    """Returns each metric's value by its first scorer; omits partial values, such as attribute_accuracy.place."""
     found: dict[str, dict[str, Any]] = {}
     for figure in evaluation.record["figures"]:
         if not figure["part"]:

@@ -73,7 +73,7 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
             )
     keys = [key for key in first.rows if key in second.rows]
     if not keys:
-        raise UserError(f"{a} and {b} have no caption and scorer in common; score both with the same manifest")
+        raise UserError(f"{a} and {b} share no caption with the same scorer; score both with the same manifest")
     differences: list[Difference] = []
     ranked: list[tuple[str, str, float]] = []
     ranked_by = ("", "")

@@ -83,7 +83,7 @@ def as_text(data: dict[str, Any]) -> str:
 
 
 def warnings(context: EvaluationContext) -> list[str]:
-    """Returns a warning for each scorer with at least N feature dimensions for N images: singular covariances."""
+    """Returns a warning for each scorer with at least as many feature dimensions as images (singular covariance)."""
     n = len(context.ids)
     if "fid" not in context.config.metrics:
         return []

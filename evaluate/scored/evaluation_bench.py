@@ -76,7 +76,7 @@ def measure(manifest: Manifest) -> dict[str, Any]:
 
 
 def _stages(context: Any, subject: Subject, drawings: Drawings) -> dict[str, Callable[[], object]]:
-    """Returns a function per stage that does its work as in `evaluate`; it reads stored results of earlier stages."""
+    """Returns a function for each stage; it runs the stage as in `evaluate`, from stored results of earlier stages."""
 
     def draw_all() -> None:
         for images in all_needed_images(drawings, context):

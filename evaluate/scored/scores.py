@@ -46,7 +46,7 @@ _STORED = TypeAdapter(list[_Stored])
 
 
 class ScoreStore:
-    """Scores of `captions` captions in `folder`, one file per key; if `keep` is false, nothing is written."""
+    """Stores metric values in `folder`, one file per key; if `keep` is false, nothing is written."""
 
     def __init__(self, folder: Path, captions: int, keep: bool = True):
         self.folder, self.captions, self.keep = folder / "scores", captions, keep

@@ -1,1 +1,1 @@
-"""Checks of an evaluation: of its inputs (evaluate.lock) before the start, of its metric values at the end."""
+"""Checks the inputs of an evaluation (evaluate.lock) before it starts, and its metric values at the end."""

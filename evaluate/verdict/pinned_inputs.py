@@ -71,7 +71,7 @@ def require_lock(context: EvaluationContext, subjects: Sequence[Subject], partia
 
 
 def lock_notes(context: EvaluationContext, subjects: Sequence[Subject]) -> list[str]:
-    """Returns a note for each subject with expectations if evaluate.lock, or the subject's sha256 there, is missing."""
+    """Returns a note for each subject with expectations if evaluate.lock is missing or lacks the subject's sha256."""
     lock, judged = context.config.lock, _subjects_with_expectations(context, subjects)
     add = "to add it, run the same command with --update"
     if lock is None:
@@ -133,7 +133,7 @@ def stale_sections(context: EvaluationContext) -> list[str]:
 
 
 def require_sections(context: EvaluationContext) -> None:
-    """Raises UserError if the cache was made with other data, parse or encode sections than the manifest has."""
+    """Raises UserError if the cache was made with another data, parse or encode section than the manifest's."""
     lines = stale_sections(context)
     if lines:
         raise UserError(

@@ -168,7 +168,7 @@ def _pickled_state(path: Path) -> dict[str, Tensor]:
 
 
 def require_state_dict(state: Any, what: str) -> None:
-    """Raises UserError, with the name `what`, if a value is not a dictionary of names and tensors of real numbers."""
+    """Raises UserError if `state`, called `what` in the message, is not a dictionary of real-valued tensors by name."""
     if not isinstance(state, dict):
         raise UserError(f"{what} is a {type(state).__name__}, expected a state dict of tensors")
     for name, value in state.items():

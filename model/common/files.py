@@ -96,14 +96,14 @@ def make_folder(path: Path) -> None:
 
 
 def require_folder_or_free(path: Path) -> None:
-    """Raises UserError if something other than a folder exists at `path`, or at the path of a folder above it."""
+    """Raises UserError if `path`, or a path above it, exists and is not a folder."""
     for folder in (*reversed(path.parents), path):
         if os.path.lexists(folder) and not folder.is_dir():
             raise UserError(f"{folder} is {kind_of(folder)}, expected a folder; {MOVE_HINT}")
 
 
 def require_file_or_free(path: Path) -> None:
-    """Raises UserError if something other than a regular file exists at `path`, or other than a folder above it."""
+    """Raises UserError if `path` exists and is not a regular file, or if a path above it exists and is not a folder."""
     require_folder_or_free(path.parent)
     if os.path.lexists(path) and not path.is_file():
         raise UserError(f"{path} is {kind_of(path)}, expected a regular file; {MOVE_HINT}")
@@ -185,7 +185,7 @@ def is_cache(folder: Path) -> bool:
 
 
 def require_outside_cache(path: Path, replaces_cache: bool = False) -> None:
-    """Raises UserError if a path is inside a cache, which may contain no other files, or is one.
+    """Raises UserError if a path is a cache or is inside a cache, because a cache may contain no other files.
 
     `replaces_cache`: the path itself may be a cache, which will be replaced.
     """

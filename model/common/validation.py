@@ -47,7 +47,7 @@ def shortened(text: str, limit: int = SHOWN) -> str:
 
 
 def first_lines(lines: Sequence[str], most: int = 20) -> list[str]:
-    """Returns the first lines of a list in a message and, if there are more, a line with the number of the others."""
+    """Returns the first lines of a list for a message and, if any are omitted, a line with their number."""
     return [*lines[:most], *([f"and {len(lines) - most:,} more"] if len(lines) > most else [])]
 
 
@@ -101,7 +101,7 @@ def _keys(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
 
 
 def _leaf_types(annotation: Any) -> Iterator[Any]:
-    """Yields the types in an annotation such as `tuple[float, ...] | None` that have no arguments."""
+    """Yields a type annotation, such as `tuple[float, ...] | None`, and all types inside it."""
     inner = get_args(annotation) if get_origin(annotation) is not Literal else ()
     yield annotation
     for part in inner:

@@ -1,4 +1,4 @@
-"""The generator (§3.1): computes images from noise and captions, by the adapter and upsampling blocks.
+"""The generator (§3.1): computes images from noise and captions, with the adapter and upsampling blocks.
 
 Legend: B batch, d text width, g grid.
 """

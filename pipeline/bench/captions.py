@@ -19,7 +19,7 @@ REPEATED = 250
 
 
 def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
-    """Returns as many captions as bench.captions states, but at most `most`. UserError if bench.file has fewer."""
+    """Returns the number of captions set in bench.captions, but at most `most`. UserError if bench.file has fewer."""
     count = min(bench.captions, most or bench.captions)
     if bench.file is None:
         return synthetic_captions(count, bench.seed) if bench.words == "coco" else toybirds_captions(count, bench.seed)

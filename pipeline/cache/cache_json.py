@@ -60,7 +60,7 @@ def with_sha256(info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def size_and_sha256(path: Path, report: Callable[[int], object] = lambda count: None) -> dict[str, Any]:
-    """Returns {size, sha256} of a file, for `files` in cache.json; `report` gets the size of each block read."""
+    """Returns {size, sha256} of a file, for `files` in cache.json; `report` is called with each block's size."""
     return {"size": path.stat().st_size, "sha256": file_sha256(path, report)}
 
 

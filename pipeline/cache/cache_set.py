@@ -150,7 +150,7 @@ class CacheSet(Cache):
         return self._starts(lambda part: part.info["counts"]["phrases"]).tolist()
 
     def _starts(self, size: Callable[[Cache], int]) -> np.ndarray:
-        """Returns for each part the sum of `size` over the earlier parts, which is the number of its first row."""
+        """Returns for each part the sum of `size` over the earlier parts, which is the index of its first row."""
         return offsets_of(np.array([size(part) for part in self.parts]))[:-1]
 
     def _index(self, dataset: str) -> Any:

@@ -43,7 +43,7 @@ def lock(folder: Path) -> IO[str]:
 
 
 def is_work_folder(folder: Path) -> bool:
-    """Whether a folder has a lock file written by hspcgan, or nothing but an empty one (killed before writing it)."""
+    """Whether a folder has a lock file of hspcgan, or only an empty one (from a process killed before it wrote it)."""
     try:
         with os.fdopen(os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8") as file:
             content = file.read(len(MARK) + 1)

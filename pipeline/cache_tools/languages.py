@@ -21,7 +21,7 @@ _ENDINGS = (("ies", "y"), ("ied", "y"), ("'s", ""), ("n't", ""), ("es", ""), ("s
 
 @dataclass(frozen=True)
 class Languages:
-    """Counts of words, unknown words, captions, and captions of mostly unknown words, with one such caption."""
+    """Counts of words, unknown words, captions, and captions of mostly unknown words (with an example)."""
 
     words: int = 0
     unknown: int = 0

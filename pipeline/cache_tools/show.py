@@ -99,7 +99,7 @@ def split_warnings(cache: Cache) -> list[str]:
 
 
 def statistics(cache: Cache) -> str:
-    """Formats counts, rows in and out, rejects by reason, concepts per caption and frequent phrases for a terminal."""
+    """Formats statistics for a terminal: row counts, rejects by reason, concepts per caption and frequent phrases."""
     counts, info = cache.info["counts"], cache.info
     offered = counts["samples"] + counts["captions"] + counts["rejects"]
     splits = cache.split_counts()

@@ -1,1 +1,1 @@
-"""Trains spaCy on captions: finds trees that give FACTUAL's gold graphs, builds long captions, and trains."""
+"""Trains spaCy's parser on captions, with trees that give FACTUAL's gold graphs; also builds longer captions."""

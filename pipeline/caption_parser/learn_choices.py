@@ -84,7 +84,7 @@ class Gold:
         return ""
 
     def modifier(self, text: str, quality: str, noun: str) -> str:
-        """Returns the option that the graph uses for a word before a noun; "" if it does not combine the two."""
+        """Returns the option that the graph uses for a modifier and its noun; "" if the graph does not combine them."""
         spellings = (f" {text} {noun}", f" {text}{noun}", " " + replace_phrases(f"{text} {noun}", "spellings"))
         if any(f" {name}".endswith(spellings) for name in self.names):
             return "name"
@@ -95,7 +95,7 @@ class Gold:
         return self.links[noun, text][0] if (noun, text) in self.links else ""
 
     def owned(self, thing: str) -> str:
-        """Returns how the graph relates an owner to a thing: "have", "wear" or "none"; "" if it lacks the thing."""
+        """Returns how the graph links an owner to a thing: "have", "wear" or "none"; "" if the thing is not in it."""
         found = {text for (_, other), texts in self.links.items() for text in texts if other == thing}
         return next((verb for verb in ("have", "wear") if verb in found), "none" if thing in self.heads else "")
 

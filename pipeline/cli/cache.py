@@ -82,7 +82,7 @@ def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -
 @click.command()
 @click.argument("cache", type=click.Path(path_type=Path), callback=_folders)
 def stats(cache: tuple[Path, ...]) -> None:
-    """Count rows in and out, rejects, concepts and phrases."""
+    """Count input and output rows, rejects, concepts and phrases."""
     from hspcgan.pipeline.cache.cache_set import open_cache
     from hspcgan.pipeline.cache_tools.show import statistics
 

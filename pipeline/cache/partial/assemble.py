@@ -192,7 +192,7 @@ def write_array(path: Path, store: ShardStore, stage: str, name: str) -> None:
 
 
 def write_images(path: Path, store: ShardStore) -> int:
-    """Writes images.h5 from the ingest shards, raw or encoded; returns the side of the images in pixels."""
+    """Writes images.h5 from the ingest shards, raw or encoded; returns their height and width in pixels (equal)."""
 
     def parts() -> Iterator[dict[str, np.ndarray]]:
         for shard in store.shards("ingest"):

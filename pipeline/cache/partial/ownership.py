@@ -45,7 +45,7 @@ def require_writable_target(target: Path) -> None:
 
 
 def require_known_names(folder: Path, known: Collection[str], is_ours: Callable[[Path], bool]) -> None:
-    """Raises UserError if a local or remote folder has names not in `known`, or is neither empty nor `is_ours`."""
+    """Raises UserError if a local or remote folder has names not in `known`, or is not empty and not `is_ours`."""
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -27,5 +27,5 @@ def test_a_lost_answer_fails_the_test(monkeypatch):
 
 def test_one_lost_answer_is_one_too_many():
     load_test.Load(pages=[0.1]).check()
-    with pytest.raises(CheckFailedError, match="1 responses were lost, the first: no PNG"):
+    with pytest.raises(CheckFailedError, match="1 lost response, the first: no PNG"):
         load_test.Load(pages=[0.1], lost=["no PNG"]).check()

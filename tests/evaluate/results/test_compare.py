@@ -51,7 +51,7 @@ def test_equal_results_have_no_winner_and_captions_of_one_alone_do_not_count(tmp
 
 
 @pytest.mark.parametrize(("change", "message"), [({"sha256": "cd"}, "with the same scorer"),
-                                                 ({"scorer": "other"}, "have no caption and scorer")])  # fmt: skip
+                                                 ({"scorer": "other"}, "share no caption")])  # fmt: skip
 def test_results_of_other_scorers_are_rejected(tmp_path, change, message):
     a, b = write_result(tmp_path, "a", [1.0, 2.0]), write_result(tmp_path, "b", [1.0, 2.0], **change)
     with pytest.raises(ValueError, match=message):
