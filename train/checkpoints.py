@@ -64,7 +64,7 @@ def prune(run: Run) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a folder; of a link to a folder, removes only the link; does nothing for a file."""
+    """Removes a folder, or a link to a folder but not the linked folder; does nothing for a file."""
     if folder.is_symlink():
         folder.unlink()
     elif folder.is_dir():

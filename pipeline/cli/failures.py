@@ -27,7 +27,7 @@ HINTS = {
     **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY), MOVE_HINT),
     errno.ENAMETOOLONG: "give a shorter path",
     **dict.fromkeys((errno.EIO, errno.ESTALE), "check the disk, then run the command again"),
-    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files (ulimit -n)"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit on open files (ulimit -n)"),
 }
 """How to fix an error of the operating system, by its number."""
 

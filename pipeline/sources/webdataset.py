@@ -154,7 +154,7 @@ class _HeaderReader:
 
 
 def _list(tar: Path) -> list[tuple[str, _SampleMembers]]:
-    """Returns (key, members) of a shard in order; members that cannot be used are listed with their problem."""
+    """Returns (key, members) for each sample of a shard, then the members that cannot be used, with their problems."""
     samples: dict[str, _SampleMembers] = {}
     unusable = []
     try:

@@ -71,7 +71,7 @@ def _pack(size: int, _: Sequence[Entry], found: Checked | Encoded) -> Shard:
 
 
 def reader(source: Dataset, name: str) -> Dataset:
-    """Returns a copy of a source without its listing: it can only `read` entries, but is small to send to tasks."""
+    """Returns a copy of a source without its listing, small enough to send to tasks; it can only `read` entries."""
     made = object.__new__(type(source))
     vars(made).update({field: getattr(source, field) for field in READ_FIELDS.get(name, ())})
     return made

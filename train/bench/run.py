@@ -85,12 +85,12 @@ def conditioning(run: Run, bench: BenchConfig, parser: Any) -> Iterator[Figure]:
     ours, loop = read(rows), make(rows)  # also warms up both
     error = (ours.sentence - loop.sentence).norm(dim=1) / loop.sentence.norm(dim=1)
     ours_sec, loop_sec = cost(read, bench.captions), cost(make, bench.compared)
-    yield Figure("loop_ms", "parsing and encoding a batch of captions in the loop", 1e3 * loop_sec, "ms")
+    yield Figure("loop_ms", "parsing and encoding a batch of captions in the training loop", 1e3 * loop_sec, "ms")
     yield Figure("cache_ms", "reading a batch of captions from the cache", 1e3 * ours_sec, "ms")
-    yield Figure("condition", "speedup of the cache over the loop", loop_sec / ours_sec, "×")
+    yield Figure("condition", "speedup of the cache over parsing and encoding", loop_sec / ours_sec, "×")
     yield Figure(
         "stored",
-        "largest relative difference between sentence features from the cache and from the loop",
+        "largest relative difference between sentence features from the cache and encoded in the training loop",
         float(error.max()),
         "",
         True,
@@ -195,7 +195,7 @@ def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
 
 
 def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
-    """Measures the time to load a batch with CLIP features of its real images: computed, and read from the cache."""
+    """Measures the time to load a batch with CLIP features of its images, both computed and read from the cache."""
     stored, computed_sec, read_sec = copy(run.batches), [], []
     stored.use_cached_taps(run.tap_blocks)
 

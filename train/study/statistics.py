@@ -59,7 +59,7 @@ def binomial_p(successes: int, n: int) -> float:
 
 
 def by_interval(found: Estimate, margin: float = 0.0) -> Verdict:
-    """Returns "held" if the interval is above 0, "not held" if it is below 0 or inside ±margin, else "undecided"."""
+    """Returns "held" if the interval is all above 0, "not held" if all below 0 or inside ±margin, else "undecided"."""
     if found.low > 0:
         return "held"
     if found.high < 0 or (-margin < found.low and found.high < margin):
@@ -68,7 +68,7 @@ def by_interval(found: Estimate, margin: float = 0.0) -> Verdict:
 
 
 def not_worse(found: Estimate, margin: float) -> Verdict:
-    """Returns "held" if the interval is above −margin, "not held" if it is below, otherwise "undecided"."""
+    """Returns "held" if the interval is all above −margin, "not held" if all below −margin, otherwise "undecided"."""
     if found.low > -margin:
         return "held"
     return "not held" if found.high < -margin else "undecided"
@@ -85,7 +85,7 @@ def by_count(successes: int, n: int, alpha: float = 0.05) -> Verdict:
 
 
 def combine_verdicts(verdicts: Sequence[Verdict]) -> Verdict:
-    """Combines verdicts: "held" if all are held, "not held" if at least one is not held, otherwise "undecided"."""
+    """Combines verdicts: "held" if all are "held", "not held" if any is "not held", otherwise "undecided"."""
     if verdicts and all(verdict == "held" for verdict in verdicts):
         return "held"
     return "not held" if "not held" in verdicts else "undecided"

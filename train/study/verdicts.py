@@ -33,7 +33,7 @@ class JudgedClaim:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict of the claim: "held" if every comparison is held, "not held" if any is not, else "undecided"."""
+        """The verdict of the claim, from those of its comparisons (see `statistics.combine_verdicts`)."""
         return statistics.combine_verdicts([one.verdict for one in self.comparisons])
 
 

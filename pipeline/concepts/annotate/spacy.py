@@ -75,7 +75,7 @@ def installed_model() -> str:
 
 
 def _with_shorthand(nlp: Any) -> Any:
-    """Sets the NORM of "w/" and of common typos to the intended words; the token texts do not change."""
+    """Sets spaCy's attribute NORM of "w/" and of common typos to the intended words; the texts do not change."""
     for typo, meant in pairs("typos").items():
         nlp.tokenizer.add_special_case(typo, [{"ORTH": typo, "NORM": meant}])
     return nlp

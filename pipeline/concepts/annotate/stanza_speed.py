@@ -12,7 +12,7 @@ OPTIONS = {"tokenize_batch_size": 256, "pos_batch_size": 256}
 @contextmanager
 def greedy_trees() -> Iterator[None]:
     """
-    Context manager in which stanza's parser skips the search for the best tree where it is not needed.
+    Context manager in which stanza's parser uses the best head of each word, and searches only if these form no tree.
 
     If the best heads of all words form a tree with one root, no tree scores higher, and this tree is used. Otherwise
     stanza's search (Chu-Liu/Edmonds, one root) runs as usual; on every sentence, it would take a third of stanza's
@@ -33,7 +33,7 @@ def greedy_trees() -> Iterator[None]:
 
 def best_tree(scores: np.ndarray, search: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """
-    Returns the head of each node [n] in the tree with the highest score; index 0 is the root, the others are words.
+    Returns the head of each node in the tree with the highest score, int [n]; node 0 is the root, others are words.
 
     Args:
         scores: [n, n], word × head.

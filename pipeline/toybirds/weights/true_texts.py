@@ -105,7 +105,7 @@ def truth_matrix(statements: Sequence[Statement], bits: np.ndarray) -> np.ndarra
 
 
 def _implied(facts: dict[str, str]) -> dict[str, str]:
-    """Adds implied facts: the length of a beak is only visible if there is a beak, a size only if there is a bird."""
+    """Adds implied facts: if a caption states the length of a beak, there is a beak; if it states a size, a bird."""
     implied = {"beak": PRESENT} if "beak_length" in facts else {}
     needs_bird = {"size", "beak_length", "crest", "collar", "flower_relation", "nest_relation", "second_relation"}
     return implied | ({"body": PRESENT} if needs_bird & facts.keys() else {}) | facts
