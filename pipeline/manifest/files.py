@@ -31,7 +31,7 @@ MAX_BASES = 20
 
 @dataclass
 class Resolved:
-    """The keys of a manifest after merging bases and overrides; `layers`: its file, its base, the base of that, …"""
+    """The keys of a manifest after merging bases and overrides; `layers`: its file, its base, that base's base, …"""
 
     path: Path
     raw: dict[str, Any]

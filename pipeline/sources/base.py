@@ -50,7 +50,7 @@ class Dataset(Protocol):
         """Returns the image and captions of an entry; an error in an entry becomes its `problem`, not an exception."""
 
     def signature(self) -> str:
-        """Returns a sha256 of names, captions and the `image_state` of images; it shows whether the data changed."""
+        """Returns a sha256 of names, captions and the `image_state` of images, which changes if the data changes."""
 
 
 def short_repr(value: object) -> str:

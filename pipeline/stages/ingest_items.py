@@ -75,7 +75,7 @@ def _writable(name: str) -> str:
 
 
 def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
-    """Returns the samples row and the pixels uint8 [3, size, size]; raises UserError with the reason for a reject."""
+    """Returns a row for samples and the pixels uint8 [3, size, size]; raises UserError with the reason for a reject."""
     if item.problem is not None:
         raise UserError(item.problem)
     if item.image is None:

@@ -57,7 +57,7 @@ class Recipe:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """Names of the stages that make this cache."""
+        """The names of the stages that build this cache."""
         return schema.STAGES if self.taps.views else schema.STAGES[:-1]
 
 

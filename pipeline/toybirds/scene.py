@@ -23,7 +23,7 @@ CREST_SHARE, COLLAR_SHARE, FLOWER_SHARE, NEST_SHARE, SECOND_SHARE = 0.4, 0.35, 0
 
 @dataclass(frozen=True)
 class Scene:
-    """The content of a picture. Colours are words in COLOURS or ABSENT; the relation of an absent thing is ABSENT.
+    """The content of a picture. Each colour is a word in COLOURS or ABSENT; an absent thing has the relation ABSENT.
 
     `shift` (fractions of the picture size), `stretch` (factor) and `tilt` (degrees) do not occur in captions.
     """
