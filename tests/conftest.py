@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.networks import random_clip_state
+from helpers.models.networks import random_clip_state
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,7 +81,7 @@ def make_run(tmp_path, cache_path, tiny_clip_path):
 @pytest.fixture(scope="module")
 def chromium():
     """A running Chromium, for tests marked `needs_chromium`."""
-    from helpers.browser import running_chromium
+    from helpers.web.browser import running_chromium
 
     with running_chromium() as browser:
         yield browser

@@ -1,7 +1,7 @@
 """The browser that other tests look at pages with finds what is wrong with a page."""
 
 import pytest
-from helpers.browser import axe_violations, needs_chromium, opened, overflow
+from helpers.web.browser import axe_violations, needs_chromium, opened, overflow
 
 PAGE = '<!doctype html><html lang="en"><title>t</title><main><h1>Birds</h1>{}</main>'
 

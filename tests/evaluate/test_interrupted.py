@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import scored_runs as world
 
-SERVER = Path(__file__).parents[1] / "helpers" / "kill_evaluation.py"
+SERVER = Path(__file__).parents[1] / "helpers" / "processes" / "kill_evaluation.py"
 KILLED, ENDED = int(signal.SIGKILL), int(signal.SIGTERM)
 
 

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 import torch
-from helpers.networks import random_condition
+from helpers.models.networks import random_condition
 
 from hspcgan.model.checkpoint import load, read_card, save_weights
 from hspcgan.model.clip.file import openai_clip

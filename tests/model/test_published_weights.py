@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from click.testing import Result
 from helpers.cli import hspcgan
-from helpers.web import serve
+from helpers.web.loopback import serve
 
 from hspcgan.model.clip.file import published
 from hspcgan.model.clip.frozen import load_clip

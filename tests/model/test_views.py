@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.views import CORNERS, SIZE, by_pillow
+from helpers.models.views import CORNERS, SIZE, by_pillow
 
 from hspcgan.model.image_views import CROPS, VIEWS, view_pixels
 

@@ -6,7 +6,7 @@ import torch
 from helpers import runs
 from helpers import scored_runs as world
 from helpers.cli import hspcgan
-from helpers.networks import random_condition
+from helpers.models.networks import random_condition
 from PIL import Image
 
 from hspcgan.evaluate.draw.edit import Edits, replace_words

@@ -10,7 +10,7 @@ import torch
 from helpers import datasets, runs
 from helpers import scored_runs as world
 from helpers.cli import hspcgan
-from helpers.networks import random_condition
+from helpers.models.networks import random_condition
 from PIL import Image
 
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, text_settings

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory):
-    from helpers.playground import serving
+    from helpers.web.playground import serving
 
     with serving(tmp_path_factory.mktemp("runs")) as site:
         yield site

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.playground import wait_until
+from helpers.web.playground import wait_until
 from PIL import Image
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse

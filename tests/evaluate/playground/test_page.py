@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from helpers.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
+from helpers.web.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from PIL import Image
 
 from hspcgan.evaluate.playground.state import State

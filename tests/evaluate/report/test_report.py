@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import yaml
 from helpers import scored_runs as world
-from helpers.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from helpers.cli import hspcgan
 from helpers.run_folders import record, write_run
+from helpers.web.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from PIL import Image
 
 from hspcgan.evaluate.draw.pictures import read_png, split_paired_sheet

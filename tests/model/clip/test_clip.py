@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 import torchvision.transforms.functional as TF
-from helpers.networks import random_clip_state
+from helpers.models.networks import random_clip_state
 from torch import nn
 
 from hspcgan.model.clip.block import fold_quick_gelu

@@ -4,7 +4,7 @@ import hashlib
 import random
 
 import pytest
-from helpers.web import serve
+from helpers.web.loopback import serve
 
 from hspcgan.model.common.download import MissingError, Remote, download
 from hspcgan.model.common.errors import UserError

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.networks import random_clip_state, random_condition
+from helpers.models.networks import random_clip_state, random_condition
 
 from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.config import ModelConfig

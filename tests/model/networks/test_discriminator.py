@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.networks import randomised
+from helpers.models.networks import randomised
 
 from hspcgan.model.config import ClipShape, ModelConfig
 from hspcgan.model.networks.discriminator import Discriminator, Head

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.networks import SIZES, make_generator, random_condition, randomised
+from helpers.models.networks import SIZES, make_generator, random_condition, randomised
 
 from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.config import ClipShape, ModelConfig

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from helpers.networks import make_generator, random_condition
+from helpers.models.networks import make_generator, random_condition
 
 from hspcgan.model.clip.frozen import load_clip
 

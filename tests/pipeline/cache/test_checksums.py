@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import upath
 from helpers.caches import World, make_cache
-from helpers.files import file_bytes
-from helpers.stores import leftovers, stored, upath
+from helpers.files import file_bytes, leftovers, stored
 
 from hspcgan.model.common.files import BLOCK
 from hspcgan.pipeline.cache.cache_json import size_and_sha256

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import upath
 from helpers.caches import INFO, World, make_cache, run_stages
-from helpers.files import file_bytes
-from helpers.stores import stored, upath
+from helpers.files import file_bytes, stored
 
 from hspcgan.pipeline.cache.partial.ownership import require_own_target, require_writable_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import upath
 from helpers.caches import World, make_cache, reseal
 from helpers.cli import hspcgan
-from helpers.files import file_bytes
-from helpers.stores import leftovers, stored, upath
+from helpers.files import file_bytes, leftovers, stored
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.lock import LOCK, MARK

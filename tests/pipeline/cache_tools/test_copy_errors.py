@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import upath
 from helpers.caches import World, make_cache, run_stages
-from helpers.files import file_bytes
-from helpers.stores import leftovers, stored, upath
+from helpers.files import file_bytes, leftovers, stored
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache

@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from helpers.caches import World, flat, make_cache
+from helpers.web.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from PIL import Image
 
 from hspcgan.model.common.errors import UserError

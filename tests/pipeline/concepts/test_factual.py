@@ -6,10 +6,10 @@ import socket
 
 import pytest
 import torch
-from helpers import t5 as world
 from helpers.cli import hspcgan
 from helpers.concepts import spoken
 from helpers.datasets import manifest, picture, write
+from helpers.models import t5 as world
 from safetensors.torch import load_file, save_file
 
 from hspcgan.pipeline.cache.reader import Cache

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import helpers
 import pytest
-from helpers.mappers import make_double, make_pid
+from helpers.processes.mappers import make_double, make_pid
 
 from hspcgan.pipeline.stages import executors
 
@@ -42,7 +42,7 @@ def test_workers_are_replaced_by_new_ones_after_a_while(monkeypatch):
 
 
 WORK = """
-from helpers import mappers
+from helpers.processes import mappers
 from hspcgan.pipeline.stages import executors
 if __name__ == "__main__":
     list(executors.run(mappers.make_talk, iter(range(10**6)), processes=2))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import ray
-from helpers import kill_server
 from helpers.datasets import folder_dataset, manifest, write
 from helpers.files import file_bytes
+from helpers.processes import kill_server
 
 from hspcgan.model.common.files import NO_ROOM
 from hspcgan.pipeline.manifest import load_manifest

@@ -9,7 +9,7 @@ import pytest
 import ray
 from helpers.datasets import folder_dataset, manifest
 from helpers.files import file_bytes
-from helpers.mappers import make_double
+from helpers.processes.mappers import make_double
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.manifest import load_manifest
@@ -23,7 +23,7 @@ STAGES = ("data", "parse", "encode")
 @pytest.fixture(scope="module", autouse=True)
 def two_processes():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(next(iter(helpers.__path__))).parent))  # workers import helpers.mappers
+        patch.setenv("PYTHONPATH", str(Path(next(iter(helpers.__path__))).parent))  # workers import `mappers`
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()

@@ -14,8 +14,8 @@ from helpers.cli import hspcgan
 from helpers.datasets import folder_dataset, manifest
 from helpers.files import file_bytes
 from helpers.logs import logged
-from helpers.networks import random_clip_state
-from helpers.views import SIZE, by_pillow
+from helpers.models.networks import random_clip_state
+from helpers.models.views import SIZE, by_pillow
 
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 import yaml
-from helpers.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from helpers.cli import hspcgan
 from helpers.runs import MODEL, TEMPLATES, TRAIN, make_cache
+from helpers.web.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train.study import page, runner

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 from helpers.corpus import put
-from helpers.playground import serving, wait_until
+from helpers.web.playground import serving, wait_until
 
 from hspcgan.evaluate.playground.server import GRACE_SEC
 
