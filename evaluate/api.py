@@ -34,7 +34,7 @@ def draw_texts(
 def score_folder(
     folder: str | Path, manifest: str, overrides: Sequence[str] = (), label: str | None = None
 ) -> pd.DataFrame:
-    """Scores a folder of PNGs, each named after its caption id, like `hspcgan evaluate --images`.
+    """Scores a folder of PNGs, each named after its caption id, as `hspcgan evaluate --images` does.
 
     Args:
         manifest: path or name of a shipped manifest; its `evaluate` section selects captions, scorers and metrics.

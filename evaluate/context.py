@@ -190,7 +190,7 @@ def _use_validation_split(config: EvaluateConfig, cache: Cache) -> tuple[Evaluat
     if not len(cache.split_rows(split)):
         if config.validation is not None:
             raise UserError(
-                f"evaluate.validation is {split!r}, but {cache.path} has no image in this split; set another split"
+                f"evaluate.validation is {split!r}, but {cache.path} has no images in this split; set another split"
             )
         note = f"no val split in {cache.path}: the best checkpoint is selected with captions of split {config.split}"
         return config, note

@@ -39,7 +39,7 @@ _THERE = re.compile(rf"^there is an? (?:(?:{_COLOUR}) )?\w+ (?:{'|'.join(RELATIO
 
 @dataclass(frozen=True)
 class NamedAttribute:
-    """An attribute in a caption, and the wrong versions of the caption for it."""
+    """An attribute in a caption, and versions of the caption in which this attribute is wrong."""
 
     kind: str  # one of KINDS
     word: str  # such as red, small, branch, beside, crest
@@ -57,7 +57,7 @@ class Choice:
 
 
 def named_attributes(text: str) -> Iterator[NamedAttribute]:
-    """Yields every attribute in a caption, with the wrong versions of the caption.
+    """Yields every attribute in a caption, with versions of the caption in which this attribute is wrong.
 
     "a small bird flies in the sky" → ("size", "small", ["a large bird flies in the sky"]),
     ("place", "sky", ["a small bird is perched on a branch", …]).

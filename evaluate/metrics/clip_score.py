@@ -14,7 +14,7 @@ CANDIDATES = 100  # number of captions to retrieve from
 
 
 def clip_score(inputs: MetricInput) -> list[Measurement]:
-    """Returns the mean raw cosine of each image with its caption (Hessel et al. 2021, without their factor 2.5)."""
+    """Returns the mean raw cosine between images and their captions (Hessel et al. 2021, without their factor 2.5)."""
     return [intervals.mean(dict(enumerate(_own_cosines(inputs).tolist())))]
 
 
@@ -26,7 +26,7 @@ def r_precision(inputs: MetricInput) -> list[Measurement]:
 
 
 def ranks(images: np.ndarray, texts: np.ndarray, captions: Sequence[str], candidates: int) -> np.ndarray:
-    """Returns int [N]: the rank of each image's caption by cosine, compared with the next `candidates - 1` captions.
+    """Returns int [N]: the rank of each image's caption by cosine, among it and the next `candidates - 1` captions.
 
     Rank 1 is best. The first row follows the last row. Captions with the same text as the image's caption are ignored;
     other captions with an equal score count as better.

@@ -22,7 +22,7 @@ HEADERS = {
 
 
 class Guard:
-    """Middleware: returns 403 for other hosts (DNS rebinding), other origins and embedding; adds security headers."""
+    """Rejects requests to other hosts (DNS rebinding) and from other origins or frames; adds security headers."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Load test: many clients at once request pages and images from a separate playground; no response may be lost."""
+"""Load test: many clients at once request pages and images from a new playground; no response may be lost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Load:
 
 
 def load_test(seconds: int, echo: Callable[[str], None], clients: int = CLIENTS) -> Load:
-    """Starts a playground, sends requests for `seconds`, prints the results. CheckFailedError if a response is lost.
+    """Sends requests to a new playground for `seconds` and prints the results. CheckFailedError if a response is lost.
 
     A page counts if it arrives complete with its images; each page has two captions that were not requested before.
     """

@@ -107,7 +107,7 @@ def picture(context: EvaluationContext, subject: Subject, images: Images) -> byt
 
 
 def extremes(context: EvaluationContext, measured: Sequence[tuple[str, str, Measurement]]) -> list[tuple[int, float]]:
-    """Returns the EXTREMES lowest and the EXTREMES highest CLIP scores by the first scorer, with their caption rows."""
+    """Returns the lowest and highest CLIP scores by the first scorer (EXTREMES of each), with their caption rows."""
     scores = next((one.rows for metric, _, one in measured if metric == "clip_score"), {})
     ordered = sorted(scores.items(), key=lambda row: row[1])
     return [*ordered[:EXTREMES], *ordered[-EXTREMES:]] if len(ordered) >= 2 * EXTREMES else []

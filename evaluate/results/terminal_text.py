@@ -33,7 +33,7 @@ def describe(context: EvaluationContext, subjects: Sequence[Subject]) -> list[st
 
 
 def published(config: EvaluateConfig) -> list[str]:
-    """Returns a list with one line, the published values in the manifest; empty if it has none."""
+    """Returns one line with the published values in the manifest, as a list; [] if the manifest has none."""
     figures = ", ".join(f"{name} {value:g}" for name, value in config.published.items())
     return [f"published: {figures} (from other scorers, so compare trends, not values)"] if figures else []
 

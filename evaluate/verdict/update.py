@@ -99,7 +99,7 @@ def _add_new(expect: Any, context: EvaluationContext, result: Result) -> list[st
 
 
 def _on_one_line(bound: dict[str, float]) -> Any:
-    """Returns a bound that ruamel.yaml writes in one line, such as {value: 27.8, se: 1}."""
+    """Returns a bound that ruamel.yaml writes on one line, such as {value: 27.8, se: 1}."""
     from ruamel.yaml.comments import CommentedMap
 
     found = CommentedMap(bound)

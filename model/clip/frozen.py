@@ -28,7 +28,7 @@ Gate = Callable[[int, Tensor, Tensor], Tensor]
 
 
 class FrozenClip(nn.Module):
-    """OpenAI's CLIP with a vision transformer as image encoder, in float32; its weights do not get gradients.
+    """OpenAI's CLIP with a vision transformer as image encoder, in float32; its weights get no gradients.
 
     `name` is OpenAI's name for published weights, otherwise the stem of the file; `sha256` is that of the file.
     `clip_input` is explained in ModelConfig, `rounded` in load_clip.

@@ -18,7 +18,7 @@ class ManifestError(UsageError):
 
 
 class CheckFailedError(UserError):
-    """The failure of a check, for example an invalid cache, a value outside its expected range, or a missed limit."""
+    """A failed check, for example an invalid cache, a value outside its expected range, or a limit that is not met."""
 
     exit_code = 1
 

@@ -1,4 +1,4 @@
-"""Locks a folder for one process, by flock on its file `lock`; the lock ends with the process that holds it.
+"""Locks a folder for one process, with flock on its file `lock`; the lock is released when the process ends.
 
 The package filelock also uses flock, but is not suitable: on a file system without locks, its version 4 falls back to a
 file that a killed process leaves behind; its version 3 empties the file that names the holder; and neither can check

@@ -84,7 +84,7 @@ class Cache(Tables, Arrays):
             )
 
     def require_tokens(self, reader: str) -> None:
-        """Raises UserError if the cache has no token features; `reader`: what needs them, for the message."""
+        """Raises UserError if the cache has no token features; the message states that `reader` needs them."""
         if not self.has_tokens:
             raise UserError(
                 f"{self.path} has no token features (encode.tokens: false), but {reader} needs them; set "

@@ -166,7 +166,7 @@ class Arrays:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether token features were stored (encode.tokens); if not, `token_rows` is [0, d]."""
+        """Whether token features were stored (encode.tokens); if not, `token_rows` has shape [0, d]."""
         return self.info["stages"]["encode"].get("tokens", True)
 
     def _map(self, name: str, dataset: str) -> np.ndarray:

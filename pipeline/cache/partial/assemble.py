@@ -250,5 +250,5 @@ def _checked_counts(store: ShardStore, final: Path) -> dict[str, int]:
     again = np.flatnonzero(first_rows(digests(keys)) != np.arange(len(keys)))
     if len(again):
         twice = sorted(set(keys.take(pa.array(again)).to_pylist()))
-        raise UserError(f"ingest: {len(twice)} keys are not unique, such as {twice[:5]}; rename the images")
+        raise UserError(f"ingest: duplicate keys ({len(twice)}), such as {twice[:5]}; rename the images")
     return counts

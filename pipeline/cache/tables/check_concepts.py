@@ -11,7 +11,7 @@ from hspcgan.pipeline.cache.tables.read import Tables
 
 
 def phrase_problems(tables: Tables) -> Iterator[str]:
-    """Yields problems of phrases.parquet: ids, kinds, order, equal phrases, prompts that do not fit the templates."""
+    """Yields problems in phrases.parquet: ids, kinds, order, duplicates, prompts that do not fit the templates."""
     phrases, templates = tables.phrases, tables.info["templates"]
     if not np.array_equal(phrases["phrase"].to_numpy(), np.arange(len(phrases))):
         yield "phrases.parquet: ids are not the row numbers"
@@ -34,7 +34,7 @@ def phrase_problems(tables: Tables) -> Iterator[str]:
 
 
 def concept_problems(tables: Tables) -> Iterator[str]:
-    """Yields problems of the concept columns of captions.parquet, and counts of phrases that do not match them."""
+    """Yields problems in the concept columns of captions.parquet, and phrase counts that do not match them."""
     kinds = pc.index_in(tables.phrases["kind"], pa.array(schema.KINDS)).fill_null(-1).to_numpy()
     counts = np.zeros(len(tables.phrases), np.int64)
     problems = [line for block in tables.blocks(schema.CAPTIONS_FILE) for line in _block_concepts(block, kinds, counts)]
@@ -65,7 +65,7 @@ def _block_concepts(captions: pa.Table, kinds: np.ndarray, counts: np.ndarray) -
 
 
 def span_problems(tables: Tables) -> Iterator[str]:
-    """Yields problems of the entities' character spans, of the numbers of tokens and of the scene graphs."""
+    """Yields problems in the entities' character spans, the numbers of tokens and the scene graphs."""
     context, name = tables.info["clip"]["context_length"], tables.info["clip"]["name"]
     problems: dict[str, None] = {}
     first = 0

@@ -222,7 +222,7 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(locked, tmp_path,
     cache = runs.make_cache(tmp_path / "cache", tiny_clip_path, train=6, test=4)
     named = prepare(load_manifest(str(locked), ["evaluate.validation=train", f"cache={cache}"]), validation=True)
     assert (named.config.split, named.selection.reference_split, len(named.ids)) == ("train", "train", 3)
-    with pytest.raises(ValueError, match=r"evaluate\.validation is 'val', but .* has no image in this split"):
+    with pytest.raises(ValueError, match=r"evaluate\.validation is 'val', but .* has no images in this split"):
         prepare(load_manifest(str(locked), ["evaluate.validation=val"]), validation=True)
 
 

@@ -71,7 +71,7 @@ def misplace_an_edge(world: World) -> None:
     ("damage", "message"),
     [
         (lose_a_caption, "ingest read {rows} rows, but wrote {less}"),
-        (repeat_a_key, r"ingest: 1 keys are not unique, such as \['k0/1'\]"),
+        (repeat_a_key, r"ingest: duplicate keys \(1\), such as \['k0/1'\]"),
         (mix_up_parses, "parse: shard 2 does not have the captions of ingest"),
         (misplace_an_edge, "attributes: entity refers to an entity that does not exist"),
     ],
