@@ -20,7 +20,10 @@ WIDTH_INCH, LINE_INCH = 7.5, 0.32
 
 
 def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[str]) -> str:
-    """Plots the mean of a metric on the validation split, with its interval, against the number of training images."""
+    """Plots the mean of a metric on the validation split, with its interval, against the number of training images.
+
+    Empty if no run has the metric on the validation split.
+    """
     drawn, axes = _axes(4.0)
     for row in rows:
         by_seed = [results.curve(row, seed, figure) for seed in config.seeds]
@@ -33,15 +36,19 @@ def curves(config: StudyConfig, results: Results, figure: str, rows: Sequence[st
         (line,) = axes.plot(images, [one.mean for one in spreads], marker="o", markersize=3, label=row)
         low, high = (np.array([getattr(one, end) for one in spreads]) for end in ("low", "high"))
         axes.fill_between(images, low, high, alpha=0.15, color=line.get_color(), linewidth=0)
+    if not axes.lines:
+        return ""
     axes.set_xlabel("training images")
     axes.set_title(f"{figure}, validation split", fontsize="medium", loc="left")
-    if axes.lines:
-        axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return _svg(drawn)
 
 
 def forest(judged: Sequence[JudgedClaim], figure: str) -> str:
-    """Draws the paired differences of one metric with their intervals, one line per comparison, coloured by verdict."""
+    """Draws the paired differences of one metric with their intervals, one line per comparison, coloured by verdict.
+
+    Empty if no comparison has results of two seeds.
+    """
     parts = [
         (number, part)
         for number, one in enumerate(judged, 1)
@@ -49,7 +56,9 @@ def forest(judged: Sequence[JudgedClaim], figure: str) -> str:
         for part in one.comparisons
         if part.figure == figure and part.found.n > 1
     ]
-    drawn, axes = _axes(0.9 + LINE_INCH * max(1, len(parts)))
+    if not parts:
+        return ""
+    drawn, axes = _axes(0.9 + LINE_INCH * len(parts))
     for y, (_, part) in enumerate(parts):
         axes.plot([part.found.low, part.found.high], [y, y], color=COLOURS[part.verdict])
         axes.plot(part.found.mean, y, "o", color=COLOURS[part.verdict])

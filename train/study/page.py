@@ -55,7 +55,7 @@ def render(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The contents of the page: results, verdicts, tables by name, and charts by name (description and SVG)."""
+    """The contents of the page: results, verdicts, tables by name, and non-empty charts by name (description, SVG)."""
 
     results: Results
     judged: list[JudgedClaim]
@@ -75,7 +75,7 @@ class _Parts:
             drawn[f"curves-{slug}"] = (f"{figure} on the validation split, by training images", svg)
             if figure in compared:
                 drawn[f"differences-{slug}"] = (f"Paired differences in {figure}", charts.forest(judged, figure))
-        return cls(by_cell, judged, frames, drawn)
+        return cls(by_cell, judged, frames, {name: chart for name, chart in drawn.items() if chart[1]})
 
 
 def _html(study: Study, parts: _Parts) -> str:

@@ -103,6 +103,12 @@ def test_a_study_continues_from_the_results_of_another_machine(study_manifest, t
     assert not (tmp_path / "no").exists()
 
 
+def test_a_page_without_results_has_no_empty_charts(study_manifest, tmp_path):
+    written = page.write_report(open_study(load_manifest(str(study_manifest))), [], tmp_path)
+    assert [path for path in written if path.suffix == ".svg"] == []
+    assert "<h2>Charts" not in (tmp_path / "index.html").read_text()
+
+
 @needs_chromium
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_has_no_accessibility_faults_and_fits_its_window(study_manifest, chromium, tmp_path, width):
