@@ -62,7 +62,7 @@ def test_counts_out_of_range_in_a_result(study, path, value):
         inner = inner[key]
     inner[path[-1]] = value
     file.write_text(json.dumps(content))
-    assert_told(hspcgan("report", study.parent / "out"), "plain-seed0.json is damaged; remove it", codes={3})
+    assert_told(hspcgan("report", study.parent / "out"), "plain-seed0.json is damaged; remove this file", codes={3})
 
 
 def test_a_result_under_the_name_of_another_run_is_not_taken_for_it(study):
