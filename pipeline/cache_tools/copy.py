@@ -15,7 +15,7 @@ from hspcgan.pipeline.cache.cache_json import parse_info
 from hspcgan.pipeline.cache.partial.ownership import require_known_names, require_own_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.sources.path_or_url import path_or_url, remote_errors
+from hspcgan.pipeline.sources.readers.path_or_url import path_or_url, remote_errors
 
 BEGUN = "copy.partial"
 """File that marks an unfinished copy at a URL, since files there cannot be renamed."""

@@ -9,7 +9,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.arrays.image_store import store_of
 from hspcgan.pipeline.sources import SOURCES
 from hspcgan.pipeline.sources.base import Dataset
-from hspcgan.pipeline.sources.path_or_url import path_or_url
+from hspcgan.pipeline.sources.readers.path_or_url import path_or_url
 
 PathOrUrl = Annotated[Path | None, PlainValidator(path_or_url), WithJsonSchema({"type": ["string", "null"]})]
 SHARED_FIELDS = {"source", "image_size", "store", "quality", "processes"}

@@ -12,9 +12,9 @@ from pathlib import Path
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_bytes
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item
-from hspcgan.pipeline.sources.caption_files import captions_of
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, text_state
+from hspcgan.pipeline.sources.readers.caption_files import captions_of
 from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
 
 CAPTION_SUFFIXES = {".txt", ".json"}

@@ -5,7 +5,7 @@ test-00000-of-00002.parquet, is the test split).
 Paths are relative to `data.images`, by default the folder of the table, and must stay inside it. A Parquet table may
 also contain the images, as in Hugging Face datasets: a column of {bytes, path}, in which `path` is used if `bytes` is
 null. Rows with equal images, by path or by bytes, are joined. A caption cell has one caption or, in JSONL and Parquet,
-a list of captions. `table_rows` defines what a row is.
+a list of captions. `text_rows` defines what a row is.
 """
 
 import ast
@@ -25,8 +25,10 @@ from hspcgan.model.common.user_files import read_bytes
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, list_folders, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
+from hspcgan.pipeline.sources.readers.columns import Row
+from hspcgan.pipeline.sources.readers.parquet_rows import ImageGroup, read_images
+from hspcgan.pipeline.sources.readers.table_rows import READERS, read_rows
 from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
-from hspcgan.pipeline.sources.table_rows import SUFFIXES, ImageGroup, Row, read_images, read_rows
 
 MAX_LIST = 100_000  # characters
 _PART = re.compile(r"-\d+-of-\d+$")
@@ -172,12 +174,12 @@ class TableSource:
 
 def _find_tables(path: Path) -> list[Path]:
     inside = [] if path.is_file() else [p for p in path.iterdir() if not p.name.startswith(".")]  # macOS's ._x.csv
-    tables = sorted(p for p in inside or [path] if p.suffix.lower() in SUFFIXES)
+    tables = sorted(p for p in inside or [path] if p.suffix.lower() in READERS)
     folder = next((table for table in tables if table.is_dir()), None)
     if folder is not None:
         raise UserError(f"{folder} is a folder, not a table; to read the tables in it, set data.path to it")
     kinds = {table.suffix.lower() for table in tables}
-    if len(kinds) != 1 or kinds - set(SUFFIXES):
+    if len(kinds) != 1 or kinds - set(READERS):
         found = list_folders(path) if path.is_dir() else path.name
         raise UserError(
             f"{path} is not a table or a folder of tables in one format; found {found}; expected {_EXPECTED}"

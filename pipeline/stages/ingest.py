@@ -17,7 +17,7 @@ from hspcgan.pipeline.cache.fingerprint import code_of
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.sources.base import Dataset, Entry, Item
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.sources.path_or_url import remote_errors
+from hspcgan.pipeline.sources.readers.path_or_url import remote_errors
 from hspcgan.pipeline.stages.caption_text import beginning
 from hspcgan.pipeline.stages.executors import mapper_factory
 from hspcgan.pipeline.stages.ingest_items import Checked, check_items

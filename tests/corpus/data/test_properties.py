@@ -13,8 +13,8 @@ from hspcgan.model.common.printable import printable
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.manifest.sections import section_models
 from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
-from hspcgan.pipeline.sources.caption_files import captions_of
-from hspcgan.pipeline.sources.table_rows import read_rows
+from hspcgan.pipeline.sources.readers.caption_files import captions_of
+from hspcgan.pipeline.sources.readers.table_rows import read_rows
 from hspcgan.pipeline.stages.caption_text import clean_caption
 
 bounded = settings(

@@ -7,7 +7,7 @@ import pytest
 from helpers.datasets import picture, write
 
 from hspcgan.pipeline.sources.config import DataConfig, open_source
-from hspcgan.pipeline.sources.table_rows import read_rows
+from hspcgan.pipeline.sources.readers.table_rows import read_rows
 from hspcgan.pipeline.stages.ingest_items import check_items
 
 COLUMNS = ["image", "caption"]

@@ -1,0 +1,148 @@
+"""Reads the rows of a JSONL, CSV or TSV table.
+
+In JSONL and TSV, each line is a row; in CSV too, except that quoted cells may contain line breaks. A quote that is
+never closed invalidates only its own line: later lines that are complete rows are still read as rows. TSV has no
+quotes; everything between two tabs is the cell.
+"""
+
+import csv
+import io
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import open_regular
+from hspcgan.pipeline.sources.readers.columns import Row, require_columns
+
+MAX_CELL = 2**24
+"""Characters; the default limit of csv, 2**17, is too low for other columns. Long captions are rejected one by one."""
+MAX_LINE = 2**26
+"""Characters; a file with a longer line is not a table."""
+MAX_BREAKS = 20
+"""Line breaks in one quoted cell."""
+
+
+def jsonl_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    """Yields (row number from 1, row) of a table with a JSON object in each line; see `read_rows`."""
+    seen: dict[str, None] = {}  # columns of all rows, in order; a column that no row has is a wrong name
+    with open_regular(table) as file:
+        for number, line in enumerate(_lines_with_limit(table, file), start=1):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if line.strip():
+                    yield number, f"not JSON: {error}"
+                continue
+            if not isinstance(row, dict):
+                yield number, f"not an object with {', '.join(columns)}: {str(row)[:60]!r}"
+                continue
+            seen.update(dict.fromkeys(row))
+            missing = [name for name in columns if name not in row]
+            yield number, f"lacks {', '.join(missing)}" if missing else row
+    if seen:
+        require_columns(table, list(seen), columns)
+
+
+def csv_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
+    """Yields (row number from 1, row) of a CSV or TSV table, which starts with a header; see `read_rows`."""
+    csv.field_size_limit(MAX_CELL)
+    # Bytes that are not UTF-8 become surrogates, so that only one caption is rejected, not the table.
+    with io.TextIOWrapper(open_regular(table), "utf-8-sig", "surrogateescape", newline="") as text:
+        file = _lines_with_limit(table, text)
+        try:
+            header = _cells(table, next(file, ""))
+        except csv.Error as error:
+            raise UserError(f"{table}, line 1, the header: {_reason(error)}") from error
+        require_columns(table, header, columns)
+        opened = 0  # line with a quote that was never closed
+        lines = _Lines(file)
+        for number, line in lines:
+            try:
+                cells = _cells(table, line)
+            except csv.Error as error:
+                whole = _joined(table, lines, line, len(header))
+                if whole is None:
+                    opened = opened or number + 1
+                    yield number, f"line {number + 1} is not a row: {_reason(error)}"
+                else:
+                    yield number, dict(zip(header, whole, strict=True))
+                continue
+            if opened and line.count('"') % 2:  # it may be the end of a cell with line breaks
+                yield number, f"line {number + 1} is not a row: it seems to close the quote in line {opened}"
+                opened = 0
+            elif len(cells) == len(header):
+                yield number, dict(zip(header, cells, strict=True))
+            elif cells:
+                yield number, f"{len(cells)} cells, expected {len(header)} as in the header: {line[:60]!r}"
+
+
+def _lines_with_limit(table: Path, file: Any) -> Iterator[Any]:
+    """Yields the lines of an open file; raises UserError for a line that is too long for a row."""
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise UserError(f"{table} has a line of more than {MAX_LINE:,} characters; expected a text table")
+        yield line
+
+
+class _Lines:
+    """The lines of a file with their numbers from 1; `peek` returns the next lines without consuming them."""
+
+    def __init__(self, file: Iterable[str]) -> None:
+        self.file, self.ahead, self.number = iter(file), deque[str](), 0
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        while line := self.ahead.popleft() if self.ahead else next(self.file, ""):
+            self.number += 1
+            yield self.number, line
+
+    def peek(self, count: int) -> list[str]:
+        """Returns the next lines, at most `count`, without consuming them."""
+        self.ahead.extend(islice(self.file, max(0, count - len(self.ahead))))
+        return list(islice(self.ahead, count))
+
+    def skip(self, count: int) -> None:
+        for _ in range(count):
+            self.ahead.popleft()
+        self.number += count
+
+
+def _joined(table: Path, lines: _Lines, line: str, count: int) -> list[str] | None:
+    """Returns the cells of a row with line breaks in a quoted cell; None if a following line looks like a new row."""
+    for extra, following in enumerate(lines.peek(MAX_BREAKS), start=1):
+        line += following
+        if following.count('"') % 2 == 0 and _is_row(table, following, count):
+            return None
+        try:
+            cells = _cells(table, line)
+        except csv.Error as error:
+            if "unexpected end" not in str(error):
+                return None
+            continue
+        if len(cells) != count:
+            return None
+        lines.skip(extra)
+        return cells
+    return None
+
+
+def _is_row(table: Path, line: str, count: int) -> bool:
+    try:
+        return len(_cells(table, line)) == count
+    except csv.Error:
+        return False
+
+
+def _cells(table: Path, line: str) -> list[str]:
+    if table.suffix.lower() == ".tsv":
+        return next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE), [])
+    return next(csv.reader(io.StringIO(line, newline=""), strict=True), [])
+
+
+def _reason(error: csv.Error) -> str:
+    if "unexpected end" not in str(error):
+        return str(error)
+    return 'a quote is opened but not closed; inside quotes, write "" for a quote'
