@@ -24,23 +24,38 @@ def write_order(
         texts: tables of unique texts, `text` and `is_caption`.
         lengths: function from such a table to the number of tokens of each text, int32 [n].
         shard_texts: rows per row group; the last row group may be smaller.
+
+    Errors that `texts` or `lengths` raise are raised as they are, not as DuckDB's errors.
     """
     import duckdb
 
-    fields = COLUMNS.append(pa.field("length", pa.int32()))
-    measured = (table.append_column("length", pa.array(lengths(table), pa.int32())) for table in regroup(texts, BLOCK))
-    rows = pa.RecordBatchReader.from_batches(fields, (batch for table in measured for batch in table.to_batches()))
+    failed: list[Exception] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            for table in regroup(texts, BLOCK):
+                yield from table.append_column("length", pa.array(lengths(table), pa.int32())).to_batches()
+        except Exception as error:  # DuckDB keeps only its text
+            failed.append(error)
+            raise
+
+    rows = pa.RecordBatchReader.from_batches(COLUMNS.append(pa.field("length", pa.int32())), batches())
     path = folder / "texts.parquet"
     settings = {"memory_limit": MEMORY, "threads": 1, "temp_directory": str(folder)}
-    with (
-        duckdb.connect(config=settings) as base,  # type: ignore[arg-type]  # its texts and numbers
-        pq.ParquetWriter(path, COLUMNS) as writer,
-    ):
-        base.register("texts", rows)
-        found = base.sql("SELECT text, is_caption FROM texts ORDER BY length, text").fetch_arrow_reader(BLOCK)
-        ordered = (pa.Table.from_batches([batch]).cast(COLUMNS) for batch in found)
-        for shard in regroup(ordered, shard_texts):
-            writer.write_table(shard, row_group_size=len(shard))
+    try:
+        with (
+            duckdb.connect(config=settings) as base,  # type: ignore[arg-type]  # its texts and numbers
+            pq.ParquetWriter(path, COLUMNS) as writer,
+        ):
+            base.register("texts", rows)
+            found = base.sql("SELECT text, is_caption FROM texts ORDER BY length, text").fetch_arrow_reader(BLOCK)
+            ordered = (pa.Table.from_batches([batch]).cast(COLUMNS) for batch in found)
+            for shard in regroup(ordered, shard_texts):
+                writer.write_table(shard, row_group_size=len(shard))
+    except Exception:
+        if failed:
+            raise failed[0] from None
+        raise
     return path
 
 

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder
-from hspcgan.pipeline.cache.schema import OFFSETS, null_columns, shard_format
+from hspcgan.model.common.user_files import read_bytes
+from hspcgan.pipeline.cache.schema import OFFSETS, SHARDS, null_columns, shard_format
 
 STATS = "stats.json"
 UNFINISHED = ".*.partial"
@@ -60,12 +61,19 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def shard_complete(stage_folder: Path, index: int) -> bool:
-    """Whether all files of a shard have their recorded sizes; False if stats.json, which records them, is damaged."""
+    """Whether all files of a shard have their recorded sizes; False if stats.json, which records them, is damaged.
+
+    Such a shard is made again. `rows_in`, `samples` and `notes` are the statistics that stages add up.
+    """
     folder = shard_folder(stage_folder, index)
     try:
-        marker = json.loads((folder / STATS).read_bytes())
-        sizes, _ = marker["sizes"].items(), marker["stats"].items()
+        marker = json.loads(read_bytes(folder / STATS))
+        sizes, stats = marker["sizes"].items(), marker["stats"]
+        counts = [stats.get("rows_in", 0), stats.get("samples", 0), *stats.get("notes", {}).values()]
+        _ = stats["rows_in"] if stage_folder.name == "ingest" else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):  # absent, or damaged
+        return False
+    if any(type(count) is not int for count in counts):
         return False
     return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes)
 
@@ -75,8 +83,11 @@ def read_shard(stage_folder: Path, index: int, only: Iterable[str] | None = None
     folder = shard_folder(stage_folder, index)
     paths = sorted(p for p in folder.iterdir() if p.name != STATS and (only is None or p.stem in set(only)))
     with _readable(folder):
-        tables = {p.stem: pq.ParquetFile(p).read(use_threads=False) for p in paths if p.suffix == ".parquet"}
+        tables = {p.stem: _opened(folder, p.stem).read(use_threads=False) for p in paths if p.suffix == ".parquet"}
         arrays = {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in paths if p.suffix == ".npy"}
+        for name, (dtype, axes) in shard_format(stage_folder.name, arrays).arrays.items():
+            if name in arrays and (arrays[name].dtype != dtype or arrays[name].ndim != axes):
+                raise ValueError(f"{name} is {arrays[name].dtype} with {arrays[name].ndim} axes")
     return tables, arrays
 
 
@@ -84,8 +95,19 @@ def read_column(stage_folder: Path, index: int, table: str, name: str, leaf: str
     """Reads one column of a shard's table; with `leaf`, only that field of a list of structs."""
     folder = shard_folder(stage_folder, index)
     with _readable(folder):
-        file = pq.ParquetFile(folder / f"{table}.parquet")
-        return file.read(columns=[f"{name}.list.element.{leaf}" if leaf else name], use_threads=False)[name]
+        wanted = f"{name}.list.element.{leaf}" if leaf else name
+        column = _opened(folder, table).read(columns=[wanted], use_threads=False)[name]
+        if column.null_count:
+            raise ValueError(f"{table} has nulls in {name}")
+        return column
+
+
+def _opened(folder: Path, table: str) -> pq.ParquetFile:
+    """Opens a table of the shard in a folder; ValueError if it does not have the columns of its stage."""
+    file = pq.ParquetFile(folder / f"{table}.parquet")
+    if not file.schema_arrow.equals(SHARDS[folder.parent.name].tables[table]):
+        raise ValueError(f"{table} has other columns")
+    return file
 
 
 @contextmanager
@@ -93,7 +115,9 @@ def _readable(folder: Path) -> Iterator[None]:
     """Raises UserError, with the fix, if a read of a shard's files fails in the `with` block."""
     try:
         yield
-    except (pa.ArrowException, KeyError, ValueError, EOFError) as error:
+    except (pa.ArrowException, KeyError, ValueError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the operating system; pyarrow's have no number
         raise UserError(f"{folder} is damaged ({error}); remove this folder and run the same command again") from error
 
 
