@@ -23,7 +23,7 @@ def find_checkpoint(name: str | Path) -> Path:
     checkpoint.
     UserError if there is no such checkpoint.
     """
-    path = Path(name)
+    path = Path(os.path.expanduser(name))
     if (path / CARD).is_file():
         return path
     pointer = path if path.name in ("latest", "best") else path / "checkpoints" / "latest"

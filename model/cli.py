@@ -72,7 +72,10 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
 def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: bool) -> None:
     """Write the weights of CHECKPOINT to the folder OUT in float16, without the training state."""
     from hspcgan.model.checkpoint import load, save_weights
+    from hspcgan.model.common.files import resolve_links
 
+    if resolve_links(out) == resolve_links(checkpoint):
+        raise UsageError(f"{out} is CHECKPOINT itself, whose float32 weights would be lost; give another OUT")
     found = load(checkpoint, clip_path=clip_path, allow_unverified=allow_unverified)
     networks = (found.generator, found.discriminator, found.head)
     save_weights(out, *networks, found.config, found.clip, extra=found.card.get("extra"), half=True)

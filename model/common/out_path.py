@@ -1,5 +1,6 @@
 """Click types for output paths; before a command starts, they reject a path that cannot be written."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,17 @@ from hspcgan.model.common.files import require_outside_cache, require_writable
 
 
 class OutPath(click.Path):
-    """Click type that converts an output path to `pathlib.Path`; it must be writable and outside caches."""
+    """Click type that converts an output path to `pathlib.Path`; it must be writable and outside caches.
+
+    A ~ at the beginning is expanded, since shells do not expand it in --out=~/page.html.
+    """
 
     def __init__(self, **kinds: bool) -> None:
         super().__init__(path_type=Path, **kinds)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the value as a path; raises UserError if the path cannot be written, or is inside a cache."""
-        path = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]  # a Path, by `path_type`
+        path = Path(super().convert(os.path.expanduser(value), param, ctx))  # type: ignore[arg-type]  # a Path, by `path_type`
         require_writable(path)
         require_outside_cache(path)
         return path

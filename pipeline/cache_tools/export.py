@@ -26,8 +26,9 @@ def export(cache: Cache, folder: Path, tokens: bool = False) -> list[Path]:
         raise UserError(f"{folder} already exists; give another folder, or remove this folder")
     require_outside_cache(folder)
     with atomic_folder(folder) as work:
-        pq.write_table(cache.samples, work / "samples.parquet")
-        pq.write_table(cache.rejects, work / "rejects.parquet")
+        for name, table in (("samples", cache.samples), ("rejects", cache.rejects)):
+            with open(work / f"{name}.parquet", "xb") as file:  # pyarrow rejects paths that are not UTF-8
+                pq.write_table(table, file)
         _with_vectors(cache.phrases, "feature", cache.phrase_text, work / "phrases.parquet")
         _with_vectors(cache.captions, "sentence", cache.sentence, work / "captions.parquet", cache if tokens else None)
     return sorted(folder.iterdir())
@@ -39,7 +40,7 @@ def _with_vectors(table: pa.Table, name: str, vectors: np.ndarray, path: Path, t
     schema = table.schema.append(pa.field(name, pa.list_(pa.float32(), width)))
     if tokens_of is not None:
         schema = schema.append(pa.field("token_features", pa.list_(pa.list_(pa.float32(), width))))
-    with pq.ParquetWriter(path, schema) as writer:
+    with open(path, "xb") as file, pq.ParquetWriter(file, schema) as writer:
         for start in progress_bar(range(0, table.num_rows, ROWS), f"export {path.stem}"):
             part = table.slice(start, ROWS)
             block = np.asarray(vectors[start : start + ROWS], dtype=np.float32)  # [rows, d]

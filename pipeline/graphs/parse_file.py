@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import atomic_file, require_writable, resolve_links
+from hspcgan.model.common.files import atomic_file, require_outside_cache, require_writable, resolve_links
 from hspcgan.model.common.user_files import lines_of
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import executors
@@ -76,16 +76,17 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     if _is_open_file(target):
         raise UserError(f"{target} is already open and would be replaced; give another file for OUT")
     target = resolve_links(target)
+    if target.is_dir():
+        raise UserError(f"{target} is a folder; give a file for OUT, such as {target / 'graphs.jsonl'}")
     if resolve_links(source) in (target, _rejects_path(target)):
         raise UserError(f"{source} would be overwritten by {target.name} or its rejects; give another file for OUT")
     if source.is_dir() or not source.exists():
         raise UserError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
     _require_uncompressed(source)
-    if target.is_dir():
-        raise UserError(f"{target} is a folder; give a file for OUT, such as {target / 'graphs.jsonl'}")
     if target.exists() and not target.is_file():
         raise UserError(f"{target} is not a regular file; give the name of a regular file for OUT")
     require_writable(target)
+    require_outside_cache(target)
     _parser(config)
 
 

@@ -70,6 +70,8 @@ def resolve_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Resolv
         raw.setdefault(key, f"runs/{raw['name']}/{key}")
         if isinstance(raw[key], str):
             raw[key] = os.path.expanduser(raw[key])
+        elif isinstance(raw[key], list):
+            raw[key] = [os.path.expanduser(path) if isinstance(path, str) else path for path in raw[key]]
     return Resolved(path, raw, layers, problems)
 
 

@@ -1,5 +1,6 @@
 """Finds weights by name or path: shipped with the package, or downloaded to `weights/` by `hspcgan models fetch`."""
 
+import os
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
@@ -20,7 +21,7 @@ def weights_path(name_or_path: str) -> Path:
     shipped = shipped_weights()
     if name_or_path in shipped:
         return shipped[name_or_path]
-    path = Path(name_or_path).expanduser()
+    path = Path(os.path.expanduser(name_or_path))  # unlike Path.expanduser, without an error for unknown users
     if name_or_path and path.exists():
         return path
     raise UserError(

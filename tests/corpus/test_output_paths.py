@@ -1,0 +1,68 @@
+"""Output paths that are odd or that already mean something: ~, names that are not UTF-8, an input, a cache."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers.cli import hspcgan
+from helpers.corpus import COMMANDS, assert_told, placed
+from helpers.datasets import write
+from helpers.files import file_bytes
+
+from hspcgan.pipeline.manifest import load_manifest
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """The home folder, another folder than the current one."""
+    for name in ("home", "here"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "manifests"])
+def test_a_tilde_is_the_home_folder_and_never_a_new_folder_of_that_name(world, home, tiny_clip_path, name):
+    command = COMMANDS.get(name, ("manifests", "toybirds", "--out", "{out}/m.yaml"))
+    result = hspcgan(*placed(command, world=world, out="~", clip=tiny_clip_path))
+    assert result.exit_code == 0, result.output
+    assert os.listdir() == []
+    assert os.listdir(home)
+
+
+def test_a_tilde_in_a_list_of_caches_and_in_the_name_of_a_checkpoint(world, home, tiny_clip_path):
+    write(home / "m.yaml", yaml.safe_dump({"cache": ["~/a", "b"]}))
+    assert load_manifest(str(home / "m.yaml")).caches == (home / "a", Path("b"))
+    (home / "run").symlink_to(world / "run")
+    result = hspcgan("sample", "a bird", "--checkpoint=~/run", "--clip", tiny_clip_path, "--out", home / "samples")
+    assert result.exit_code == 0, result.output
+    told = hspcgan("sample", "a bird", "--checkpoint=~nobody-has-this-name/run")
+    assert_told(told, "no checkpoint '~nobody-has-this-name/run'", codes={3})
+
+
+@pytest.mark.parametrize("name", ["export", "page", "pack", "sample"])
+def test_a_folder_whose_name_is_not_utf_8(world, tmp_path, tiny_clip_path, name):
+    out = tmp_path / os.fsdecode(b"\xff")
+    result = hspcgan(*placed(COMMANDS[name], world=world, out=out, clip=tiny_clip_path))
+    assert result.exit_code == 0, result.output
+    assert file_bytes(out)
+
+
+def test_captions_are_not_parsed_into_the_root_folder_or_a_cache(world, tmp_path):
+    lines = write(tmp_path / "in.jsonl", '{"caption": "a red bird"}\n')
+    assert_told(hspcgan("parse", "--jsonl", lines, "/"), "/ is a folder; give a file for OUT", codes={3})
+    told = hspcgan("parse", "--jsonl", lines, world / "cache" / "cache.json")
+    assert_told(told, f"is inside the cache {world / 'cache'}", codes={3})
+
+
+def test_a_checkpoint_is_not_packed_over_itself(world, tmp_path, tiny_clip_path):
+    before = file_bytes(world / "checkpoint")
+    (tmp_path / "link").symlink_to(world / "checkpoint")
+    for out in (world / "checkpoint", tmp_path / "link"):
+        told = hspcgan("models", "pack", world / "checkpoint", out, "--clip", tiny_clip_path)
+        assert_told(told, "is CHECKPOINT itself, whose float32 weights would be lost; give another OUT", codes={2})
+    assert file_bytes(world / "checkpoint") == before
