@@ -13,7 +13,7 @@ from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
-from hspcgan.model.common.user_files import read_text
+from hspcgan.model.common.user_files import no_file, read_text
 
 GRID = "grid.png"
 
@@ -40,11 +40,11 @@ class Request:
 def read_texts(path: Path) -> list[str]:
     """Returns the lines of a UTF-8 file that are not blank. UserError if there are none."""
     if not path.is_file():
-        raise UserError(f"{path}: no such file; give a file with one caption per line")
+        raise UserError(f"{path}: {no_file(path)}; give a file with one caption per line")
     try:
         lines = read_text(path).splitlines()
     except (OSError, UserError) as error:
-        raise UserError(f"{path} cannot be read as UTF-8 ({error}); give a file with one caption per line") from error
+        raise UserError(f"{path} cannot be read ({error}); give a UTF-8 file with one caption per line") from error
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
         raise UserError(f"{path} contains no captions; write one caption per line")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import os
@@ -23,6 +24,13 @@ MAX_LINE = 2**24
 
 KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
          stat.S_IFDIR: "a folder", stat.S_IFREG: "a file"}  # fmt: skip
+
+MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16",
+         codecs.BOM_UTF16_BE: "UTF-16"}  # fmt: skip
+"""Byte order marks of other encodings; those of UTF-32 come first, since one begins with a mark of UTF-16."""
+
+ZEROS = {b"\1\0\1\0": "UTF-16LE", b"\0\1\0\1": "UTF-16BE", b"\1\0\0\0": "UTF-32LE", b"\0\0\0\1": "UTF-32BE"}
+"""The zeros among the first four bytes of a text that begins with ASCII characters, not with a mark."""
 
 
 class UnfitFileError(UserError, OSError):
@@ -69,6 +77,11 @@ def kind_of(path: Path) -> str:
         return "a link that points back to itself" if error.errno == errno.ELOOP else "a link to nothing"
 
 
+def no_file(path: Path) -> str:
+    """Returns what a message says of a path that is not a file: "no such file", or "a folder, expected a file" …"""
+    return f"{kind_of(path)}, expected a file" if os.path.lexists(path) else "no such file"
+
+
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """Returns the content of a regular file of at most `limit` bytes; raises the errors of `open_regular`."""
     with open_regular(path, limit) as file:
@@ -79,14 +92,33 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 
 def read_text(path: Path, limit: int = MAX_TEXT) -> str:
-    """Returns the content of a UTF-8 file without a byte order mark.
+    """Returns the content of a UTF-8 file without a byte order mark; raises the errors of `decode_utf8`."""
+    return decode_utf8(read_bytes(path, limit), path)
 
-    If the file is not UTF-8, raises UserError with the path and the position of the first invalid byte.
+
+def decode_utf8(data: bytes, path: Path | str) -> str:
+    """Decodes the content of a UTF-8 file, without a byte order mark.
+
+    If it is not UTF-8, raises UserError with the path, and the encoding or the position of the first invalid byte.
     """
+    require_utf8(data, path)
     try:
-        return read_bytes(path, limit).decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}, line {line}: not UTF-8: {error.reason} at byte {error.start}; save the file as UTF-8"
+        ) from error
+
+
+def require_utf8(data: bytes, path: Path | str) -> None:
+    """Raises UserError, with a command that converts the file, if the first bytes of a text are UTF-16 or UTF-32."""
+    marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), None)
+    name = marked or ZEROS.get(bytes(map(bool, data[:4])))
+    if name is not None:
+        raise UserError(
+            f"{path} is encoded in {name}, expected UTF-8; convert it with `iconv -f {name} -t UTF-8 FILE > NEW_FILE`"
+        )
 
 
 def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
@@ -114,8 +146,10 @@ def require_characters(content: Any, path: Path) -> None:
 
 
 def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE) -> Iterator[bytes]:
-    """Yields the lines of an open file; raises UserError if a line has more than `limit` bytes."""
-    while line := file.readline(limit + 1):
+    """Yields the lines of an open file; raises UserError for UTF-16, and if a line has more than `limit` bytes."""
+    for number, line in enumerate(iter(lambda: file.readline(limit + 1), b"")):
+        if number == 0:
+            require_utf8(line, path)
         if len(line) > limit:
             raise UserError(f"{path} has a line of more than {limit:,} bytes; give a text file")
         yield line

@@ -8,6 +8,7 @@ from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256, resolve_links
+from hspcgan.model.common.user_files import decode_utf8
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 
@@ -72,7 +73,7 @@ def read_info(path: Path) -> dict[str, Any]:
 def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
     """Like `read_info`, for bytes that were already read from `path`."""
     try:
-        info = _object(raw)
+        info = _object(decode_utf8(raw, path.name))
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}); move its folder away and {REBUILD_HINT}") from error
     if info.get("format") is True or info.get("format") != schema.FORMAT:
@@ -94,7 +95,7 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
     return info
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def _object(raw: str) -> dict[str, Any]:
     try:
         value = json.loads(raw)
     except RecursionError:

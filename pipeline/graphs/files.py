@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import lines_of, open_regular, read_bytes
+from hspcgan.model.common.user_files import MAX_BYTES, lines_of, no_file, open_regular, read_text
+from hspcgan.pipeline.sources.readers.columns import delimiter_hint
 
 Tuples = list[list[str]]
 _TUPLE = re.compile(r"\(([^()]*)\)")
@@ -53,19 +54,21 @@ def read_gold(path: Path) -> list[tuple[str, Tuples]]:
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise UserError(
-            f"{path}: no such file; hspcgan parse --jsonl IN OUT writes predictions; gold is FACTUAL's CSV, or a file "
-            "in the format of predictions"
+            f"{path}: {no_file(path)}; hspcgan parse --jsonl IN OUT writes predictions; gold is FACTUAL's CSV, or a "
+            "file in the format of predictions"
         )
     return path
 
 
 def _csv(path: Path) -> Iterator[tuple[str, Tuples]]:
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(read_text(path, MAX_BYTES), newline=""), strict=True)
     line = 1  # first line of the row
     try:
         columns = next(reader, [])
         if not {"caption", "scene_graph"} <= set(columns):
-            raise UserError(f"found columns: {', '.join(columns) or 'none'}; expected caption and scene_graph")
+            hint = delimiter_hint(columns, ["caption", "scene_graph"])
+            found = f"found columns: {', '.join(columns) or 'none'}; expected caption and scene_graph"
+            raise UserError(f"{found}; {hint}" if hint else found)
         line = reader.line_num + 1
         for cells in reader:
             if cells:
@@ -75,15 +78,6 @@ def _csv(path: Path) -> Iterator[tuple[str, Tuples]]:
         raise UserError(f"{path}, line {line}: {error}; is a quote opened here and not closed?") from error
     except ValueError as error:
         raise UserError(f"{path}, line {line}: {error}") from error
-
-
-def _text(path: Path) -> str:
-    data = read_bytes(path).removeprefix(_MARK)
-    try:
-        return data.decode("utf8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: not UTF-8: {error.reason}") from error
 
 
 def _row(columns: list[str], cells: list[str]) -> tuple[str, Tuples]:

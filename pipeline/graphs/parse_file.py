@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_file, require_outside_cache, require_writable, resolve_links
-from hspcgan.model.common.user_files import lines_of
+from hspcgan.model.common.user_files import lines_of, no_file
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import executors
 from hspcgan.pipeline.stages.caption_text import clean_caption
@@ -81,7 +81,7 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     if resolve_links(source) in (target, _rejects_path(target)):
         raise UserError(f"{source} would be overwritten by {target.name} or its rejects; give another file for OUT")
     if source.is_dir() or not source.exists():
-        raise UserError(f'{source}: no such file; expected a file of lines such as {{"caption": "a red bird"}}')
+        raise UserError(f'{source}: {no_file(source)}; expected a file of lines such as {{"caption": "a red bird"}}')
     _require_uncompressed(source)
     if target.exists() and not target.is_file():
         raise UserError(f"{target} is not a regular file; give the name of a regular file for OUT")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hspcgan.model.common.errors import UsageError, UserError
+from hspcgan.model.common.user_files import kind_of
 
 if TYPE_CHECKING:
     from hspcgan.pipeline.manifest import Manifest
@@ -82,7 +83,8 @@ def _existing_folders(place: Path, key: str, what: str) -> tuple[Path, ...]:
     if place.is_dir() and not source.is_file():
         raise UsageError(f"{what} {place} is {_folder_kind(place)}; {hint}")
     if not source.is_file() and str(place) not in shipped_manifests():
-        raise UserError(f"{what} {place} does not exist; {hint}")
+        found = f"is {kind_of(place)}" if os.path.lexists(place) else "does not exist"
+        raise UserError(f"{what} {place} {found}; {hint}")
     if source.is_file() and source.suffix not in (".yaml", ".yml"):
         raise UsageError(f"{what} {place} is a file; expected the folder of a {key}; {hint}")
     manifest = load_manifest(str(source))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import is_local, kind_of
 from hspcgan.pipeline.cache.arrays.image_store import store_of
 from hspcgan.pipeline.sources import SOURCES
 from hspcgan.pipeline.sources.base import Dataset
@@ -101,6 +102,7 @@ def open_source(config: DataConfig) -> Dataset:
     if "path" in source.fields:
         assert path is not None
         if not path.is_dir() and not (source.takes_file and path.is_file()):
-            kind = "is a file" if path.exists() else "does not exist"
+            found = kind_of(path) if is_local(path) else "a file"
+            kind = f"is {found}" if path.exists() else "does not exist"
             raise UserError(f"data.path {path} {kind}; expected the folder of a {config.source!r} dataset")
     return source.make(**{name: getattr(config, name) for name in source.fields})

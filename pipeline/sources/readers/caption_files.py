@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import require_utf8
 
 
 def captions_of(text: bytes | None, content: bytes | None, name: str, lines: bool) -> tuple[object, ...]:
@@ -12,9 +13,9 @@ def captions_of(text: bytes | None, content: bytes | None, name: str, lines: boo
 
     The .txt is used, unless it is absent or empty or the .json has more captions. `lines`: each line of the .txt is a
     caption; otherwise the whole file is one caption. A JSON list in a .txt is read as a list of captions. Raises
-    UserError with the reason if neither has a caption.
+    UserError with the reason if neither has a caption, or if the .txt is UTF-16 or UTF-32.
     """
-    written = _in_text(text, lines) if text is not None else ()
+    written = _in_text(text, name, lines) if text is not None else ()
     if content is None:
         if not written:
             raise UserError(f"no captions: {name}.txt is empty" if text is not None else f"no captions for {name}")
@@ -28,9 +29,10 @@ def captions_of(text: bytes | None, content: bytes | None, name: str, lines: boo
     return listed if len(listed) > len(written) else written
 
 
-def _in_text(text: bytes, lines: bool) -> tuple[object, ...]:
+def _in_text(text: bytes, name: str, lines: bool) -> tuple[object, ...]:
     if not text.strip():
         return ()
+    require_utf8(text, f"{name}.txt")
     try:
         listed = json.loads(text.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError):

@@ -12,16 +12,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import open_regular
-from hspcgan.pipeline.sources.readers.columns import Row, require_columns
+from hspcgan.model.common.user_files import lines_of, open_regular, require_utf8
+from hspcgan.pipeline.sources.readers.columns import Row, delimiter_hint, require_columns
 
 MAX_CELL = 2**24
 """Characters; the default limit of csv, 2**17, is too low for other columns. Long captions are rejected one by one."""
 MAX_LINE = 2**26
-"""Characters; a file with a longer line is not a table."""
+"""Bytes or characters; a file with a longer line is not a table."""
 MAX_BREAKS = 20
 """Line breaks in one quoted cell."""
 
@@ -30,7 +30,7 @@ def jsonl_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     """Yields (row number from 1, row) of a table with a JSON object in each line; see `read_rows`."""
     seen: dict[str, None] = {}  # columns of all rows, in order; a column that no row has is a wrong name
     with open_regular(table) as file:
-        for number, line in enumerate(_lines_with_limit(table, file), start=1):
+        for number, line in enumerate(lines_of(file, table, MAX_LINE), start=1):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -53,10 +53,13 @@ def csv_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     # Bytes that are not UTF-8 become surrogates, so that only one caption is rejected, not the table.
     with io.TextIOWrapper(open_regular(table), "utf-8-sig", "surrogateescape", newline="") as text:
         file = _lines_with_limit(table, text)
+        first = next(file, "")
+        require_utf8(first[:4].encode("utf-8", "surrogateescape"), table)
         try:
-            header = _cells(table, next(file, ""))
+            header = _cells(table, first)
         except csv.Error as error:
-            raise UserError(f"{table}, line 1, the header: {_reason(error)}") from error
+            why = delimiter_hint([first.rstrip()], columns) or _reason(error)
+            raise UserError(f"{table}, line 1, the header: {why}") from error
         require_columns(table, header, columns)
         opened = 0  # line with a quote that was never closed
         lines = _Lines(file)
@@ -80,7 +83,7 @@ def csv_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                 yield number, f"{len(cells)} cells, expected {len(header)} as in the header: {line[:60]!r}"
 
 
-def _lines_with_limit(table: Path, file: Any) -> Iterator[Any]:
+def _lines_with_limit(table: Path, file: TextIO) -> Iterator[str]:
     """Yields the lines of an open file; raises UserError for a line that is too long for a row."""
     while line := file.readline(MAX_LINE + 1):
         if len(line) > MAX_LINE:

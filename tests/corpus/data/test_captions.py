@@ -67,6 +67,7 @@ def test_a_caption_is_cleaned_or_a_reject_and_the_one_beside_it_stays(outcome, n
     wanted = LINES[name][1]
     if name.startswith("utf-"):
         assert outcome.verdict(name) == REJECT, outcome.captions.get(name)
+        assert "is encoded in UTF-" in outcome.why(name)
     else:
         assert outcome.captions[name] == ([] if wanted is None else [wanted]) + ["the other caption"], outcome.why(name)
 

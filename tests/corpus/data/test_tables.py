@@ -59,7 +59,9 @@ def test_a_bad_row_of_csv_costs_itself(tmp_path, data, tiny_clip_path, name):
 
 CSV_FILES: dict[str, tuple[bytes, int | str]] = {
     "bom": (b"\xef\xbb\xbfimage,caption\n0.png,a bird\n", 1), "crlf": (b"image,caption\r\n0.png,a bird\r\n", 1),
-    "utf-16": ("image,caption\n0.png,a bird\n".encode("utf-16"), "no column"), "latin": (b"image,caption\n0.png,caf\xe9 bird\n1.png,a cat\n", 1),
+    "utf-16": ("image,caption\n0.png,a bird\n".encode("utf-16"), "`iconv -f UTF-16 -t UTF-8"), "latin": (b"image,caption\n0.png,caf\xe9 bird\n1.png,a cat\n", 1),
+    "utf-16-no-mark": ("image,caption\n0.png,a bird\n".encode("utf-16-be"), "is encoded in UTF-16BE"), "utf-32": ("image,caption\n0.png,a bird\n".encode("utf-32"), "is encoded in UTF-32, "),
+    "semicolons": (b"image;caption\n0.png;a bird\n", "separated by ';'"), "tabs": (b'"image"\t"caption"\n0.png\ta bird\n', "separated by '\\t'"),
     "empty": (b"", "no column"), "header": (b"image,caption\n", "no"), "escape-header": (b"\x1b[31mimage,caption\n0.png,x\n", "no column"),
     "twice": (b"image,caption,image\n0.png,a,b\n", "several columns"), "zeros": (bytes(10_000), "no column"), "binary": (bytes(range(256)) * 100, "no column"),
     "open-header": (b'image,"caption\n0.png,a bird\n', "header"), "parquet": (b"PAR1" + bytes(100) + b"PAR1", "no column"),
@@ -84,6 +86,14 @@ JSONL_ROWS: dict[str, tuple[bytes, int]] = {
     "caption-object": (b'{"image": "2.png", "caption": {"a": 1}}', 2), "nan": (b'{"image": "2.png", "caption": NaN}', 2), "surrogate": (b'{"image": "\\ud800.png", "caption": "a"}', 2),
     "nul": (b'{"image": "a\\u0000.png", "caption": "a"}', 2), "not-utf8": (b'{"image": "2.png", "caption": "caf\xe9"}', 2), "blank": (b"   ", 2), "twice": (b'{"image": "1.png", "image": "2.png", "caption": "a cat"}', 3),
 }  # fmt: skip
+
+
+def test_jsonl_and_tsv_in_another_form_are_one_error(tmp_path, data, tiny_clip_path):
+    line = json.dumps({"image": "0.png", "caption": "a bird"}) + "\n"
+    tables = {"a.jsonl": line.encode("utf-16"), "b.tsv": b"image,caption\n0.png,a bird\n"}
+    for (name, content), told in zip(tables.items(), ("is encoded in UTF-16", "separated by ','"), strict=True):
+        write(data / name, content)
+        assert_told(ingest(tmp_path, data / name, tiny_clip_path, "table")[0], told, codes={3})
 
 
 @pytest.mark.parametrize("name", JSONL_ROWS)
@@ -114,6 +124,7 @@ PARQUET = {
     "captions-numbers": (lambda p: parquet(p, image=["0.png", "1.png"], caption=[1, 2]), "no usable sample"),
     "captions-lists": (lambda p: parquet(p, image=["0.png", "1.png"], caption=[["a", "b"], []]), 1),
     "captions-null": (lambda p: parquet(p, image=["0.png", "1.png"], caption=["a", None]), 1),
+    "dictionary-of-images": (lambda p: parquet(p, image=pa.array([picture(1), None, picture(2)]).dictionary_encode(), caption=["a", "b", "c"]), 2),
     "dictionary": (lambda p: parquet(p, image=pa.array(["0.png", "1.png"]).dictionary_encode(), caption=["a", "b"]), 2),
     "dates": (lambda p: parquet(p, image=["0.png", "1.png"], caption=pa.array([2**61, None], pa.timestamp("ms"))), "cannot be read: a value of type timestamp[ms]"),
     "paths-dates": (lambda p: parquet(p, image=pa.array([2**30, 1], pa.date32()), caption=["a", "b"]), "cannot be read: a value of type date32[day]"),
@@ -251,7 +262,7 @@ def test_an_endless_line_is_an_error_before_the_table_is_hashed(tmp_path, tiny_c
 
 
 def test_a_file_that_is_no_table_does_not_fill_the_terminal(tmp_path, tiny_clip_path):
-    write(tmp_path / "data" / "all.csv", b"\xff\xfe\xfd" * 5000)
+    write(tmp_path / "data" / "all.csv", b"\xfd\xfe\xff" * 5000)
     result, _ = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "table")
     assert_told(result, "no column image, caption; found ")
     assert len(result.output) < 6000

@@ -1,5 +1,7 @@
 """Between texts and noises, with words replaced, from a file of texts: what moves, and what stays as it was."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -137,7 +139,9 @@ def test_texts_come_from_a_file_too(checkpoint, tmp_path):
     assert hspcgan("sample").exit_code == 2
     (tmp_path / "empty.txt").write_text("\n \n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\xff")
-    for name, says in (("empty", "contains no captions"), ("binary", "UTF-8"), ("none", "no such file")):
+    os.mkfifo(tmp_path / "pipe.txt")
+    reasons = {"empty": "contains no captions", "binary": "UTF-8", "none": "no such file", "pipe": "a pipe, expected a"}
+    for name, says in reasons.items():
         with pytest.raises(ValueError, match=says):
             read_texts(tmp_path / f"{name}.txt")
 

@@ -49,6 +49,9 @@ def test_gold_may_be_lines_like_predictions(tmp_path):
     [
         ("gold.csv", "text,graph\na,b\n", r"line 1: found columns: text, graph; expected caption and scene_graph"),
         ("gold.csv", "", r"line 1: found columns: none; expected"),
+        ("gold.csv", "caption;scene_graph\na;( a )\n", r"expected caption and scene_graph; .* separated by ';'"),
+        ("gold.csv", "\udcff\udcfec\0a\0", r"gold\.csv is encoded in UTF-16"),
+        ("gold.jsonl", "\udcff\udcfec\0a\0", r"gold\.jsonl is encoded in UTF-16"),
         ("gold.csv", HEADER, r"no scene graph; expected rows of FACTUAL's CSV"),
         ("gold.csv", HEADER + "a,( a )\nb\n", r"gold\.csv, line 3: 1 cells, expected 2 as in the header"),
         ("gold.csv", HEADER + "a,( a )\nb,( a , on , b )\n", r"line 3: 4 cells, expected 2"),
@@ -93,3 +96,5 @@ def test_a_missing_file_is_refused_with_the_command_that_makes_one(tmp_path, nam
     for read in (files.read_predictions, files.read_gold):
         with pytest.raises(ValueError, match=rf"{name}: no such file; hspcgan parse --jsonl"):
             read(tmp_path / name)
+        with pytest.raises(ValueError, match=rf"{tmp_path.name}: a folder, expected a file; hspcgan parse --jsonl"):
+            read(tmp_path)

@@ -220,5 +220,5 @@ def test_a_dry_run_writes_nothing(source, tmp_path):
 
 def test_a_link_to_itself_is_no_file(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(ValueError, match="loop: no such file"):
+    with pytest.raises(ValueError, match="loop: a link that points back to itself, expected a file"):
         parse_file(tmp_path / "loop", tmp_path / "out.jsonl", ParseConfig(annotator="spacy"))
