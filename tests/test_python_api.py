@@ -11,7 +11,8 @@ from helpers.caches import World, make_cache
 
 from hspcgan.evaluate import draw_texts
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline import Cache, load_manifest
+from hspcgan.pipeline import Cache, ParseConfig, Parser, load_manifest, prepare
+from hspcgan.train import build_run
 
 ROOMS = ("hspcgan.pipeline", "hspcgan.model", "hspcgan.train", "hspcgan.evaluate")
 
@@ -76,4 +77,15 @@ def test_arguments_that_are_not_lists_are_reported():
             draw_texts(texts)
     with pytest.raises(UserError, match="expected a list of overrides"):
         load_manifest("toybirds", "train.steps=3")
+    for read in (Parser(ParseConfig()).parse, Parser(ParseConfig()).tuples):
+        with pytest.raises(UserError, match="expected a list of captions, got the string 'a red bird'"):
+            read("a red bird")
+    with pytest.raises(UserError, match="--device is 'tpu'; expected auto, cpu or cuda"):
+        draw_texts(["a red bird"], device="tpu")
     assert load_manifest(Path("toybirds")).name == "toybirds"
+
+
+def test_the_name_of_a_manifest_is_not_a_manifest():
+    for use in (prepare, lambda name: build_run(name, World(0))):
+        with pytest.raises(UserError, match=r"got 'toybirds'; load it first: load_manifest\('toybirds'\)"):
+            use("toybirds")

@@ -22,7 +22,7 @@ from hspcgan.model.networks.generator import Generator
 from hspcgan.pipeline.cache.cache_set import open_cache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.schema import CAPTIONS_FILE
-from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
+from hspcgan.pipeline.manifest import ClipChoice, Manifest, require_manifest, weights_path
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.data import Batches
 from hspcgan.train.distributed import World
@@ -99,6 +99,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
         UserError: an invalid section, a missing package, a missing or damaged cache, a cache made with another CLIP,
             or sizes that do not match.
     """
+    require_manifest(manifest)
     config = with_precision(manifest.section("train", TrainConfig), world.device)
     require_outside_cache(manifest.run)
     if not manifest.run.is_dir():

@@ -8,6 +8,7 @@ import numpy as np
 
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import require_list
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.caption_features import CaptionFeatures, flattened_rows
@@ -22,8 +23,9 @@ def clean_texts(texts: Sequence[str]) -> list[str]:
     """
     from hspcgan.pipeline.stages.caption_text import clean_caption
 
-    if isinstance(texts, str) or len(texts) == 0:
-        raise UserError(f"expected a list of captions, got {repr(texts[:60]) if len(texts) else 'an empty list'}")
+    require_list(texts, "captions")
+    if len(texts) == 0:
+        raise UserError("expected a list of captions, got an empty list")
     clean = []
     for number, text in enumerate(texts, 1):
         try:

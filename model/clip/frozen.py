@@ -18,6 +18,7 @@ from hspcgan.model.clip.block import key_mask, normalized, run_block
 from hspcgan.model.clip.file import read_clip_file
 from hspcgan.model.clip.openai_package import network_module, tokenizer
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import require_list
 from hspcgan.model.config import ClipShape
 from hspcgan.model.networks.uninitialized import Uninitialized
 
@@ -105,6 +106,7 @@ class FrozenClip(nn.Module):
 
         A truncated string keeps its beginning and the end-of-text token, as with `clip.tokenize(truncate=True)`.
         """
+        require_list(texts, "strings")
         openai = tokenizer()
         begin, end = openai.encoder["<|startoftext|>"], openai.encoder["<|endoftext|>"]
         rows = [[begin, *openai.encode(text), end] for text in texts]
@@ -233,8 +235,10 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
 def pick_device(wanted: str, key: str) -> torch.device:
     """Returns the torch device for the setting "auto" (the GPU if there is one), "cpu" or "cuda".
 
-    Raises UserError if the setting is "cuda" and torch finds no GPU; the message contains its name `key`.
+    Raises UserError, with the setting's name `key`, for other settings, and for "cuda" if torch finds no GPU.
     """
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise UserError(f"{key} is {wanted!r}; expected auto, cpu or cuda")
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError(f"{key} is cuda, but torch finds no GPU; use auto or cpu")
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")

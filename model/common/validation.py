@@ -63,6 +63,12 @@ def boolean_problems(values: Mapping[str, Any], model: type[BaseModel], section:
             yield f"{section}.{key}", f"{section}.{key}: should be a number, not a boolean (got {quoted(given)})"
 
 
+def require_list(values: object, what: str) -> None:
+    """Raises UserError if a function that expects a list of strings was called with one string."""
+    if isinstance(values, str | bytes):
+        raise UserError(f"expected a list of {what}, got the string {quoted(values)}")
+
+
 def suggest(word: str, known: Sequence[str]) -> str:
     """Returns " (did you mean …?)" with the closest known word, or "" if no known word is close."""
     close = difflib.get_close_matches(word, known, 1)

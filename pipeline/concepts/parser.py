@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hspcgan.model.common.validation import require_list
 from hspcgan.pipeline.concepts.concept_types import Concepts, Token
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
@@ -36,12 +37,14 @@ class Parser:
 
     def parse(self, texts: Sequence[str]) -> list[Concepts]:
         """Returns the concept sets of each caption, in order; for a caption without words, `empty` is true."""
+        require_list(texts, "captions")
         return [concepts for concepts, _ in self._analyse(texts)]
 
     def tuples(self, texts: Sequence[str]) -> list[list[list[str]]]:
         """Returns a scene graph per caption, in FACTUAL's form: [s, r, o], [entity, "is", attribute], [entity]."""
         from hspcgan.pipeline.concepts.factual.to_tuples import tuples
 
+        require_list(texts, "captions")
         if self.config.annotator == "factual":
             return self.factual.graphs(lowercase_all_caps(texts))
         return [tuples(concepts, tokens) for concepts, tokens in self._analyse(texts)]

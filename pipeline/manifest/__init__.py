@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
-from hspcgan.model.common.validation import boolean_problems, problems
+from hspcgan.model.common.validation import boolean_problems, problems, quoted
 from hspcgan.pipeline.manifest.files import OVERRIDE, manifest_argument, raise_problems, resolve_manifest
 from hspcgan.pipeline.manifest.sections import section_conflicts
 from hspcgan.pipeline.manifest.weights import shipped_weights, weights_path
@@ -140,6 +140,13 @@ def load_manifest(
         wrong.setdefault(source, []).extend(lines)
     raise_problems(wrong)
     return manifest
+
+
+def require_manifest(value: object) -> None:
+    """Raises UserError if a function that expects a loaded manifest was called with its name or path."""
+    if not isinstance(value, Manifest):
+        shown = quoted(str(value))
+        raise UserError(f"expected a manifest, got {shown}; load it first: load_manifest({shown})")
 
 
 def _has(raw: Any, key: Sequence[str]) -> bool:

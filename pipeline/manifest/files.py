@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.common.errors import ManifestError
-from hspcgan.model.common.user_files import open_regular
-from hspcgan.model.common.validation import first_lines, quoted, suggest
+from hspcgan.model.common.errors import ManifestError, UserError
+from hspcgan.model.common.user_files import decode_utf8, open_regular
+from hspcgan.model.common.validation import first_lines, quoted, require_list, suggest
 from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
 
 KEYS = ("name", "description", "base", "cache", "run",
@@ -27,6 +27,7 @@ LOCAL_ONLY = {
 OVERRIDE = "--override"
 MAX_BYTES = 2**20
 MAX_BASES = 20
+MAX_NAME = 200  # bytes; file systems allow 255
 
 
 @dataclass
@@ -45,8 +46,7 @@ def resolve_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Resolv
 
     Wrong top-level keys are listed in `problems`; raises ManifestError if a file cannot be read.
     """
-    if isinstance(overrides, str):
-        raise ManifestError(f"expected a list of overrides, got the string {quoted(overrides)}")
+    require_list(overrides, "overrides")
     path = _find(str(name_or_path))
     problems: dict[str, list[str]] = {}
     layers = _layers(path, problems)
@@ -154,11 +154,11 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
             text = file.read(MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
             raise ManifestError(f"{path} is larger than {MAX_BYTES // 2**20} MB, the maximum for a manifest")
-        raw, repeated = parse(text.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{path} is not YAML: not UTF-8 at byte {error.start}") from error
+        raw, repeated = parse(decode_utf8(text, path))
     except YamlTextError as error:
         raise ManifestError(f"{path} is not YAML: {error}") from error
+    except UserError as error:
+        raise ManifestError(str(error)) from error
     if not isinstance(raw, dict):
         raise ManifestError(f"{path} contains a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
     return raw, repeated
@@ -194,6 +194,9 @@ def _key_problems(raw: dict[str, Any]) -> list[str]:
         for key in KEYS[:5]
         if key in raw and not (key == "cache" and _folders(raw[key])) and not _is_text(raw[key], key == "description")
     ]
+    name = raw.get("name", "")
+    if _is_text(name, lines=False) and (len(name.encode()) > MAX_NAME or {"", ".", ".."} & set(name.split("/"))):
+        texts.append(f"name is {quoted(name)}, expected a name for the folder runs/NAME, of at most {MAX_NAME} bytes")
     return unknown + sections + places + texts
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import is_cache
+from hspcgan.model.common.files import is_cache, resolve_links
 from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import work_folder
@@ -22,7 +22,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.languages import languages
 from hspcgan.pipeline.cache_tools.show import reasons, split_warnings, taps_lines
 from hspcgan.pipeline.concepts.config import ParseConfig
-from hspcgan.pipeline.manifest import Manifest
+from hspcgan.pipeline.manifest import Manifest, require_manifest
 from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages import encode, ingest, parse, taps
 from hspcgan.pipeline.stages.run_stage import Stage, run_stage
@@ -79,10 +79,16 @@ def prepare(
     fix, if possible before the first expensive step.
     """
     start = time.perf_counter()
+    require_manifest(manifest)
     recipe = Recipe.of(manifest)
     require_own_target(recipe.cache)
     if rebuild or not is_cache(recipe.cache):
         require_writable_target(recipe.cache)
+    if resolve_links(manifest.run).is_relative_to(resolve_links(recipe.cache)):
+        raise UserError(
+            f"run {manifest.run} is inside the cache {recipe.cache}, which may contain no other files; give another "
+            "folder"
+        )
     _require_outside_data(manifest, recipe.data)
     upto = upto or recipe.stages[-1]
     finishes = upto == recipe.stages[-1]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hspcgan.model.common.errors import UserError, install_command
 from hspcgan.model.common.files import NO_ROOM
@@ -22,6 +23,10 @@ def path_or_url(value: Any) -> Any:
         raise UserError(f"{value!r} cannot be the name of a file")
     if not isinstance(value, str) or "://" not in value:
         return value if value is None else Path(os.path.expanduser(value))
+    try:
+        urlsplit(value)
+    except ValueError as error:
+        raise UserError(f"{value} is not a valid URL: {error}") from error
     try:
         from upath import UPath
     except ModuleNotFoundError:

@@ -51,6 +51,12 @@ def test_errors_of_the_libraries_that_read_urls_name_the_url(tmp_path, tiny_clip
     assert_told(hspcgan("copy", "memory://bucket/cache", tmp_path / "out"), "memory://bucket/cache", codes={3})
 
 
+def test_a_url_that_cannot_be_parsed_is_an_error(tmp_path):
+    assert_told(hspcgan("copy", "http://[::1", tmp_path / "out"), "http://[::1 is not a valid URL: ", codes={3})
+    told = hspcgan("ingest", "toybirds", "-o", "data={source: webdataset, path: 'http://[::1'}", "--dry-run")
+    assert_told(told, "http://[::1 is not a valid URL: ", codes={2})
+
+
 LINE = {"caption": "a", "tuples": [["bird", "on", "branch"]]}
 
 
