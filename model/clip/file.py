@@ -16,10 +16,15 @@ from torch import Tensor
 from hspcgan.model.clip.openai_package import published_urls
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
-from hspcgan.model.common.user_files import open_regular
+from hspcgan.model.common.user_files import no_file, open_regular
+from hspcgan.model.common.validation import shortened
 
 RESNET = "it has no class token and no transformer blocks, which taps and prompts need"
 """Reason why a CLIP with a ResNet cannot be used."""
+
+_OTHER_SHAPE = re.compile(r"size mismatch for (\S+): copying .*?Size\((.*?)\) from .*?Size\((.*?)\)")
+_OTHER_KEYS = re.compile(r"(Missing|Unexpected) key\(s\) in state_dict: (.*\w\")")
+"""Parts of the message of torch's `load_state_dict`."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,10 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
     `allow_unverified` and the errors are described in `hspcgan.model.clip.frozen.load_clip`.
     """
     if not path.is_file():
-        raise UserError(f"CLIP weights not found: {path}; give the path of a state dict or of OpenAI's archive, "
-                         "which `hspcgan models fetch` downloads")  # fmt: skip
+        raise UserError(
+            f"CLIP weights not found: {path}: {no_file(path)}; give the path of a state dict or of OpenAI's archive, "
+            "which `hspcgan models fetch` downloads"
+        )
     sha256 = file_sha256(path)
     names = {one.sha256: one.name for one in _all_published()}
     if _is_torchscript(path):
@@ -138,6 +145,20 @@ def _check(path: Path, state: dict[str, Tensor]) -> None:
         raise UserError(f"{path} is not a CLIP state dict: {', '.join(empty[:3])} contain no values")
     if other := [name for name, value in state.items() if value.ndim and not value.is_floating_point()]:
         raise UserError(f"{path} is not a CLIP state dict: {other[0]} is {state[other[0]].dtype}, expected floats")
+    if broken := [name for name, value in state.items() if not value.isfinite().all()]:
+        raise UserError(f"{path} is damaged: {broken[0]} has values that are NaN or infinite; download the file again")
+
+
+def mismatch(error: Exception) -> str:
+    """Returns, in one line, why OpenAI's code could not build a CLIP from a state dict and raised this error."""
+    text = str(error)
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    if found := _OTHER_SHAPE.search(text):
+        return f"{found[1]} has the shape {found[2]}, but the other tensors need {found[3]}"
+    if found := _OTHER_KEYS.search(text):
+        return f"it {'lacks' if found[1] == 'Missing' else 'has the unknown tensors'} {shortened(found[2])}"
+    return "the shapes of its tensors do not fit together"
 
 
 def _all_published() -> list[Published]:
@@ -158,7 +179,8 @@ def _torchscript_state(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore", DeprecationWarning)
             return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
     except RuntimeError as error:
-        raise UserError(f"{path} is not a readable TorchScript archive: {error}") from error
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path} is not a readable TorchScript archive: {reason}; download the file again") from error
 
 
 def _pickled_state(path: Path) -> dict[str, Tensor]:

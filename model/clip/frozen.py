@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hspcgan.model.clip.block import key_mask, normalized, run_block
-from hspcgan.model.clip.file import read_clip_file
+from hspcgan.model.clip.file import mismatch, read_clip_file
 from hspcgan.model.clip.openai_package import network_module, tokenizer
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.validation import require_list
@@ -227,8 +227,12 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
             network = network_module().build_model(state).float()
         if not rounded:
             network.load_state_dict(state)
-    except (RuntimeError, KeyError, ValueError, ArithmeticError, AttributeError, IndexError, TypeError) as error:
-        raise UserError(f"{path} does not match OpenAI's CLIP: {error}") from error
+    except (RuntimeError, LookupError, ValueError, ArithmeticError, AttributeError, TypeError, AssertionError) as error:
+        # OpenAI's code checks nothing, so a damaged file causes any of these
+        raise UserError(
+            f"{path} does not match OpenAI's CLIP: {mismatch(error)}; the file is damaged or is another network, so "
+            "download it again, or give another file"
+        ) from error
     return FrozenClip(network, name, sha256, path.resolve(), rounded=rounded)
 
 

@@ -1,6 +1,7 @@
 """Checkpoints and CLIP files that are damaged or of the wrong shape: one message, never a bug."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -104,6 +105,33 @@ def test_a_clip_of_impossible_sizes(tmp_path, tiny_clip_path, name):
     torch.save(torch.load(tiny_clip_path, weights_only=True) | {key: torch.zeros(shape)}, tmp_path / "clip.pt")
     with bounded(), pytest.raises(UserError, match=r"clip\.pt"):
         load_clip(tmp_path / "clip.pt")
+
+
+DAMAGED = {
+    "cut": (r"visual\.conv1\.weight", (), "the shapes of its tensors do not fit together"),
+    "other-shape": (r"ln_final\.bias", (3,), "ln_final.bias has the shape [3], but the other tensors need [64]"),
+    "odd-heads": (r"visual\.conv1\.weight", (200, 3, 8, 8), "do not fit together"),
+    "lacking": (r"ln_final\.weight", None, "it has no ln_final.weight"),
+    "lacking-some": (r".*mlp.*", None, 'it lacks "'), "nan": (r"ln_final\.bias", (64,), "values that are NaN"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_clip_is_one_line_without_the_words_of_torch(tmp_path, tiny_clip_path, name):
+    key, shape, told = DAMAGED[name]
+    state = torch.load(tiny_clip_path, weights_only=True)
+    for found in [one for one in state if re.fullmatch(key, one)]:
+        del state[found]
+        if shape is not None:
+            state[found] = torch.full(shape, torch.nan if name == "nan" else 0.0)
+    torch.save(state, tmp_path / "clip.pt")
+    with bounded(), pytest.raises(UserError) as error:
+        load_clip(tmp_path / "clip.pt")
+    message = str(error.value)
+    assert told in message
+    assert message.startswith(str(tmp_path / "clip.pt"))
+    assert "download" in message
+    assert not re.search(r"\n|torch|state_dict|tuple|index", message)
 
 
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.int8, torch.bool])
