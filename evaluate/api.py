@@ -49,7 +49,7 @@ def score_folder(
     """
     import pandas as pd
 
-    from hspcgan.evaluate.context import prepare
+    from hspcgan.evaluate.context import prepare, require_own_results
     from hspcgan.evaluate.run import evaluate
     from hspcgan.evaluate.scored.subjects import select_subjects
     from hspcgan.model.common.errors import UserError
@@ -57,7 +57,9 @@ def score_folder(
 
     loaded = load_manifest(manifest, overrides)
     context = prepare(loaded)
-    (result,) = evaluate(context, select_subjects(loaded, images=[str(folder)], label=label))
+    subjects = select_subjects(loaded, images=[str(folder)], label=label)
+    require_own_results(context, [subject.label for subject in subjects])
+    (result,) = evaluate(context, subjects)
     if result.error:
         raise UserError(result.error)
     columns = ["metric", "part", "scorer", "value", "low", "high", "se", "n", "name"]

@@ -56,7 +56,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     inputs do not match or a checkpoint cannot be scored.
     """
     from hspcgan.evaluate import run
-    from hspcgan.evaluate.context import prepare
+    from hspcgan.evaluate.context import prepare, require_own_results
     from hspcgan.evaluate.results.history import append_history
     from hspcgan.evaluate.results.terminal_text import describe
     from hspcgan.evaluate.scored.subjects import select_subjects
@@ -74,6 +74,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     def say(text: str) -> None:
         echo(text, err=as_json)
 
+    require_own_results(context, [subject.label for subject in subjects])
     say("\n".join(describe(context, subjects)))
     pinned_inputs.require_sections(context)
     if not update:

@@ -26,11 +26,15 @@ from hspcgan.model.clip.frozen import FrozenClip, load_clip, pick_device
 from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.model.common.files import require_folder_or_free, require_outside_cache, require_writable
 from hspcgan.model.common.launcher import launcher_integer
+from hspcgan.model.common.validation import first_lines
 from hspcgan.pipeline.cache.cache_set import open_cache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
 
 FOLDER, KEPT = "evaluation", "kept"  # subfolder of a run, and its subfolder for batches, features and scores
+HISTORY = "history.jsonl"
+RESULTS = (".json", ".png", ".parquet", ".extremes.png", ".edits.png")
+"""Endings of the files that an evaluation writes for each subject."""
 
 
 @dataclass
@@ -167,6 +171,20 @@ def prepare(manifest: Manifest, validation: bool = False, only: Sequence[str] = 
     for label in ("", *(config.expect or {})):
         require_unique_matches(config.expected_of(label), context.figure_prefixes)
     return context
+
+
+def require_own_results(context: EvaluationContext, labels: Sequence[str]) -> None:
+    """Raises UserError if the user has files with the names of results of these subjects in the folder for results.
+
+    Files are results of an earlier evaluation if there is its history or its folder of stored images and scores.
+    """
+    names = [label + end for label in labels for end in RESULTS]
+    found = [name for name in names if os.path.lexists(context.folder / name)]
+    if found and not any(place.exists() for place in (context.kept, context.folder / HISTORY)):
+        raise UserError(
+            f"{context.folder} contains {', '.join(first_lines(found, 5))}, but no {KEPT} or {HISTORY}, so these files "
+            "are not from an earlier evaluation and would be overwritten; move them away, or give another `run:` folder"
+        )
 
 
 def _device(name: str) -> torch.device:

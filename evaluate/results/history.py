@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from hspcgan.evaluate.context import EvaluationContext
+from hspcgan.evaluate.context import HISTORY, EvaluationContext
 from hspcgan.evaluate.results.machine import machine, versions
 from hspcgan.evaluate.run import Result
 from hspcgan.evaluate.verdict.pinned_inputs import current_lock
 from hspcgan.model.common.files import write_atomically
 from hspcgan.model.common.user_files import read_bytes
-
-HISTORY = "history.jsonl"
 
 
 def append_history(context: EvaluationContext, results: Sequence[Result]) -> Path:

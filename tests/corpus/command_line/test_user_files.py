@@ -89,6 +89,21 @@ def test_a_damaged_history_is_kept_by_an_evaluation(tmp_path, tiny_clip_path, ot
     assert history.read_bytes().startswith(b'\xff\xfe\n{"date"')
 
 
+def test_an_evaluation_does_not_replace_files_of_the_user(tmp_path, tiny_clip_path, other_clip_path):
+    manifest = write_manifest(tmp_path, tiny_clip_path, other_clip_path, metrics=["clip_score"])
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", tiny_clip_path)
+    folder = tmp_path / "run" / "evaluation"
+    folder.mkdir(parents=True)
+    (folder / "mine.json").write_text("my notes")
+    for options in (("--dry-run",), ()):
+        told = hspcgan("evaluate", manifest, "--checkpoint", checkpoint, "--label", "mine", *options)
+        assert_told(told, "contains mine.json, but no kept or history.jsonl", codes={3})
+    assert (folder / "mine.json").read_text() == "my notes"
+    for _ in range(2):  # the second evaluation replaces the results of the first
+        result = hspcgan("evaluate", manifest, "--checkpoint", checkpoint, "--label", "other")
+        assert result.exit_code == 0, result.output
+
+
 def test_an_evaluation_without_room_leaves_nothing_unfinished(tmp_path, tiny_clip_path, other_clip_path):
     manifest = write_manifest(tmp_path, tiny_clip_path, other_clip_path, metrics=["clip_score"])
     checkpoint = write_checkpoint(tmp_path / "checkpoint", tiny_clip_path)
