@@ -139,10 +139,12 @@ def read_graph(text: str) -> dict[str, Any]:
         graph = json.loads(text)
         whole = all(isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"])
         whole = whole and all((type(s), type(t), type(o)) == (int, str, int) for s, t, o in graph["relations"])
+        known = range(-1, len(graph["entities"]))
+        whole = whole and all(s in known and o in known for s, _, o in graph["relations"])
     except (ValueError, TypeError, KeyError, RecursionError):
         whole = False
     if not whole:
-        raise UserError(f"{text[:60]!r} is not a scene graph with `entities` and `relations`")
+        raise UserError(f"{text[:60]!r} is not a scene graph with `entities` and `relations` between them")
     return graph
 
 

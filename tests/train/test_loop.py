@@ -155,6 +155,17 @@ def test_a_run_stops_after_its_time_with_a_checkpoint(make_run):
     assert (outcome.checkpoint / "state.pt").is_file()
 
 
+def test_a_damaged_cache_is_named_as_the_cause_of_a_non_finite_loss(make_run):
+    run = make_run(steps=3)
+    run.cache.__dict__["sentence"] = np.full_like(run.cache.sentence, np.nan)
+    loop.train_step(run, run.batches.at(0), Clock())
+    with pytest.raises(FloatingPointError) as caught:
+        loop.require_finite(run)
+    assert f"The cache {run.cache.path} is damaged: features of this batch are NaN" in str(caught.value)
+    assert "--rebuild" in str(caught.value)
+    assert "Lower" not in str(caught.value)
+
+
 @pytest.mark.parametrize("network", ["head", "generator"])
 def test_a_non_finite_loss_stops_and_names_step_batch_and_checkpoint(make_run, network):
     run = make_run(steps=3)

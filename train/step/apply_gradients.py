@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
 from hspcgan.train import checkpoints, distributed
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.setup import Run
@@ -55,8 +56,20 @@ def require_finite(run: Run) -> None:
     raise FloatingPointError(
         f"step {found.step + 1}: {found.network} loss is {found.loss}, its gradient norm {found.norm}; stopped before "
         f"the update. {'Batch' if run.world.size == 1 else shared}: {', '.join(keys)}. "
-        f"Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. "
-        f"Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
+        f"Last good checkpoint: {checkpoints.latest(run.folder) or 'none'}. {_advice(run, found.step)}"
+    )
+
+
+def _advice(run: Run, step: int) -> str:
+    """Returns what to do after an update that is not finite; if features in the cache are the cause, to rebuild it."""
+    batch = run.batches.at(step)
+    inputs: list[Tensor] = [batch.sentences, *(batch.taps or []), *vars(batch.condition).values()]
+    if all(bool(values.isfinite().all()) for values in inputs):
+        return "Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
+    place = run.cache.path
+    return (
+        f"The cache {place} is damaged: features of this batch are NaN or infinite; `hspcgan validate` lists all "
+        f"problems; {REBUILD_HINT}"
     )
 
 

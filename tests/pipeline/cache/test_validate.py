@@ -24,7 +24,8 @@ SCHEMAS = {
 GRAPHS = (
     "{", "[]", "{}", '{"entities": []}', '{"entities": [], "relations": 3}', '{"entities": ["bird"], "relations": []}',
     '{"entities": [{"head": "bird"}], "relations": []}', '{"entities": [], "relations": [[0, "on"]]}',
-    '{"entities": [], "relations": [["bird", "on", "tree"]]}',
+    '{"entities": [], "relations": [["bird", "on", "tree"]]}', '{"entities": [], "relations": [[-1, "on", 0]]}',
+    '{"entities": [{"head": "bird", "attributes": []}], "relations": [[-2, "on", 0]]}',
 )  # fmt: skip
 
 
