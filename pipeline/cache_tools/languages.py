@@ -12,6 +12,8 @@ from hspcgan.pipeline.cache.reader import Cache
 
 MOST_UNKNOWN = 0.4
 """Share of unknown words above which a caption counts as written in another language."""
+MAX_CHARACTERS = 10_000
+"""Characters of a caption that are read; ingest accepts no longer captions."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _ENDINGS = (("ies", "y"), ("ied", "y"), ("'s", ""), ("n't", ""), ("es", ""), ("s", ""), ("ed", ""), ("ed", "e"),
@@ -62,7 +64,7 @@ def languages(cache: Cache) -> Languages | None:
 
     blocks = cache.blocks("captions.parquet", ["text"])
     for text in (text for block in blocks for text in block["text"].to_pylist()):
-        own = _WORD.findall(text.lower())
+        own = _WORD.findall(text[:MAX_CHARACTERS].lower())
         absent = sum(map(is_unknown, own))
         words, unknown, captions = words + len(own), unknown + absent, captions + 1
         if absent > MOST_UNKNOWN * len(own):

@@ -10,12 +10,15 @@ import pyarrow as pa
 from tabulate import tabulate
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import shortened
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.image_store import describe_store
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache_tools.languages import languages
 from hspcgan.pipeline.graphs.svg import graph_svg
+
+MAX_CELL = 400  # characters of a cell that are shown
 
 
 def find(cache: Cache, caption: str | None = None, search: str | None = None, number: int | None = None) -> list[int]:
@@ -180,6 +183,7 @@ def _summary_of_counts(cache: Cache, kind: str) -> tuple[Any, ...]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Formats rows as lines of left-aligned columns, below a header and a dashed line."""
-    text = tabulate(rows, header, tablefmt="simple", disable_numparse=True, stralign="left", numalign="left")
+    """Formats rows as lines of left-aligned columns, below a header and a dashed line; long cells are truncated."""
+    cells = [[shortened(str(cell), MAX_CELL) for cell in row] for row in rows]
+    text = tabulate(cells, header, tablefmt="simple", disable_numparse=True, stralign="left", numalign="left")
     return [f"  {line}".rstrip() for line in text.splitlines()]

@@ -31,7 +31,7 @@ def test_a_damaged_cache_json(world, tmp_path, name):
         ):
             result = hspcgan(*command)
             if command[0] != "train" or result.exit_code:
-                assert_told(result)
+                assert_told(result, "UTF-16" if name == "utf-16" else "")
 
 
 CHANGES = {
@@ -51,6 +51,19 @@ def test_a_cache_json_with_a_field_of_another_kind_is_invalid(world, tmp_path, k
         assert_told(hspcgan("validate", cache), codes={1})
         result = hspcgan("stats", cache)
         assert "Traceback" not in result.output, result.output[-1500:]
+
+
+def test_the_statistics_of_a_caption_of_a_megabyte_are_short(world, tmp_path):
+    cache = Path(shutil.copytree(world / "cache", tmp_path / "cache"))
+    for name in ("captions", "phrases"):
+        rows = pq.read_table(cache / f"{name}.parquet")
+        texts = ["bird " * 200_000, *rows["text"].to_pylist()[1:]]
+        column = rows.schema.get_field_index("text")
+        pq.write_table(rows.set_column(column, rows.schema.field("text"), pa.array(texts)), cache / f"{name}.parquet")
+    resealed(cache)
+    with bounded():
+        result = hspcgan("stats", cache)
+    assert (result.exit_code, len(result.output) < 20_000) == (0, True)
 
 
 def resealed(cache: Path) -> None:
@@ -218,7 +231,7 @@ def test_nothing_is_written_into_a_cache(world, tmp_path, inside):
     place = cache / inside
     run = ("-o", f"cache={cache}", "-o", f"run={place}")
     with bounded():
-        for command in (("sample", "a bird", "--out", place), ("manifests", "toybirds", "--out", place / "m.yaml"),
+        for command in (("sample", "a bird", "--out", place), ("manifests", "toybirds", "--out", place / "m.yaml"), ("prepare", "toybirds", "--dry-run", *run),
                         ("train", world / "manifest.yaml", *run), ("evaluate", world / "manifest.yaml", *run)):  # fmt: skip
             assert_told(hspcgan(*command), f"is inside the cache {cache}, which may contain no other files")
     assert sorted(path.name for path in cache.iterdir()) == sorted(path.name for path in (world / "cache").iterdir())
