@@ -133,7 +133,7 @@ def test_a_missing_manifest_is_refused_with_the_shipped_names(tmp_path, monkeypa
     ("content", "message"),
     [
         (b"train: [1", "is not YAML"),
-        (b"train: \xff\xfe\n", "is not YAML"),
+        (b"train: \xff\xfe\n", "not UTF-8"),
         (b"train: {since: 2024-13-45}\n", "is not YAML: month must be in"),
         (b"train: !!python/object:os.system {}\n", "is not YAML"),
         (b"- a\n- b\n", "contains a list, expected keys such as name, description"),
