@@ -62,10 +62,11 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     from hspcgan.evaluate.scored.subjects import select_subjects
     from hspcgan.evaluate.verdict import output_formats, pinned_inputs
     from hspcgan.evaluate.verdict.update import update as write_expectations
-    from hspcgan.model.common.files import require_writable, write_atomically
+    from hspcgan.model.common.files import require_distinct, require_writable, write_atomically
     from hspcgan.pipeline.manifest.command_arguments import open_manifest
 
     loaded = open_manifest(manifest, overrides)
+    require_distinct([path for path in (junit, markdown) if path], [loaded.path])
     if update:
         require_writable(loaded.path)
     context = prepare(loaded, only=only)
@@ -186,10 +187,11 @@ def table(results: tuple[Path, ...], published: str | None, form: str, out: Path
     Each RESULT.json is a file RUN/evaluation/LABEL.json.
     """
     from hspcgan.evaluate.results.table import as_text, results_table
-    from hspcgan.model.common.files import write_atomically
+    from hspcgan.model.common.files import require_distinct, write_atomically
 
     if not results and published is None:
         raise click.UsageError("the table has no rows; give a RESULT.json, --published cub or --published coco")
+    require_distinct([out] if out else [], results)
     text = as_text(results_table(results, published), form)
     if out is None:
         echo(text, nl=False)

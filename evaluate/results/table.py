@@ -59,7 +59,9 @@ def as_text(frame: pd.DataFrame, form: str) -> str:
     shown["n"] = frame["n"].astype(str)
     shown = shown.where(frame.notna(), "–")
     if form == "latex":
-        return shown.style.hide(axis="index").to_latex(hrules=True).replace("–", "--").replace("_", r"\_")
+        style = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+        return style.to_latex(hrules=True).replace("–", "--")
+    shown = shown.map(lambda cell: cell.replace("|", r"\|") if isinstance(cell, str) else cell)
     return shown.to_markdown(index=False, disable_numparse=True) + "\n"
 
 

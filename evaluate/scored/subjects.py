@@ -12,6 +12,8 @@ import torch
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, read_card
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UsageError, UserError
+from hspcgan.model.common.printable import printable
+from hspcgan.model.common.validation import quoted
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.generator import Generator
@@ -19,6 +21,7 @@ from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import Manifest
 
 CHECKPOINT, IMAGES, REAL, UNTRAINED = "checkpoint", "images", "real", "untrained"  # kinds
+LONGEST_LABEL = 200  # bytes; file systems allow 255 for a name with its suffix
 TRAINED = "trained"  # label of the checkpoint in the manifest's run
 
 
@@ -86,12 +89,18 @@ def select_subjects(
         found = [Subject(label, found[0].kind, found[0].source)]
     names = [subject.label for subject in found]
     for name in names:
-        if not name or names.count(name) > 1 or "/" in name or name.startswith("."):
+        if names.count(name) > 1 or not _is_file_name(name):
             raise UsageError(
-                f"label {name!r} cannot be a file name, or several subjects have it; give each checkpoint a label in "
-                "evaluate.checkpoints, or score the subjects one by one with --label"
+                f"label {quoted(name)} cannot be a file name, or several subjects have it; give each checkpoint a "
+                "label in evaluate.checkpoints, or score the subjects one by one with --label"
             )
     return found
+
+
+def _is_file_name(label: str) -> bool:
+    """Whether LABEL.parquet can be a file that every terminal and page shows as it is named."""
+    visible = printable(label) == label and "\n" not in label and "\t" not in label
+    return visible and "/" not in label and not label.startswith(".") and 0 < len(label.encode()) <= LONGEST_LABEL
 
 
 def open_generator(subject: Subject, manifest: Manifest, cache: Cache, clip: FrozenClip) -> Generator:

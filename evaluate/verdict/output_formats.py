@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from hspcgan.evaluate.results.figure_names import format_value, name_prefix
 from hspcgan.evaluate.run import Result, add_real_images
 from hspcgan.evaluate.scored.subjects import REAL
+from hspcgan.model.common.printable import printable
 
 
 def as_json(name: str, results: Sequence[Result]) -> str:
@@ -56,7 +57,8 @@ def as_junit(name: str, results: Sequence[Result]) -> str:
                 message = f"{verdict.name} is {verdict.shown}, expected {verdict.expected}"
                 ElementTree.SubElement(case, "failure", message=message).text = message
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    # XML cannot contain control characters, which an error can quote from a file.
+    return printable(ElementTree.tostring(root, encoding="unicode", xml_declaration=True)) + "\n"
 
 
 def as_markdown(name: str, results: Sequence[Result]) -> str:

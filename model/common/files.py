@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -195,6 +195,15 @@ def require_outside_cache(path: Path, replaces_cache: bool = False) -> None:
             raise UserError(
                 f"{path} is inside the cache {folder}, which may contain no other files; give another folder"
             )
+
+
+def require_distinct(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raises UserError if an output file of a command is also one of its inputs, or another output."""
+    taken = set(map(resolve_links, inputs))
+    for path in outputs:
+        if (place := resolve_links(path)) in taken:
+            raise UserError(f"{path} would be overwritten, since this command also reads or writes it")
+        taken.add(place)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -4,6 +4,7 @@ import json
 import struct
 import zlib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +14,18 @@ from helpers.cli import hspcgan
 from helpers.corpus import JSONS, assert_told, bounded, put
 from helpers.datasets import picture
 from helpers.run_folders import record, write_run
+from helpers.runs import write_manifest
 from safetensors.numpy import save
 
 from hspcgan.evaluate.results.record_file import read_record
+from hspcgan.evaluate.run import Result
 from hspcgan.evaluate.scored.images import FeatureStore
 from hspcgan.evaluate.scored.reference import read_reference
-from hspcgan.model.common.errors import UserError
+from hspcgan.evaluate.scored.subjects import Subject, select_subjects
+from hspcgan.evaluate.verdict.output_formats import as_junit
+from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.model.common.user_files import lines_of
+from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train.study.results import read_page_results, read_result
 
 GRAPH = {"entities": [{"head": None}], "relations": []}
@@ -214,3 +220,29 @@ def test_a_picture_that_is_missing_is_named(tmp_path):
     (run / PLACES[0]).unlink()
     told = hspcgan("report", run)
     assert_told(told, f"{run / PLACES[0]} cannot be read as an image (No such file or directory); evaluate again")
+
+
+def test_labels_do_not_break_a_table(tmp_path):
+    path = tmp_path / "trained.json"
+    path.write_text(json.dumps(changed(["label"], "50% a|b & c_d {e}")))
+    markdown, latex = (hspcgan("table", path, "--format", form).output.splitlines() for form in ("markdown", "latex"))
+    assert len({row.replace(r"\|", "").count("|") for row in markdown}) == 1
+    rows = [row for row in latex if row.endswith(r"\\")]
+    assert len({row.replace(r"\&", "").count("&") for row in rows}) == 1
+    assert r"50\% a|b \& c\_d \{e\}" in rows[1]
+    assert r"fid\_low" in rows[0]
+
+
+def test_errors_with_control_characters_are_valid_xml():
+    failed = Result(Subject("a", "checkpoint"), [], [], Path(), error="\x1b[31m\ud800 is damaged")
+    suite = ElementTree.fromstring(as_junit("m\x07", [failed]).encode())
+    assert suite.find(".//error").text == r"\x1b[31m\ud800 is damaged"
+
+
+@pytest.mark.parametrize(
+    "label", ["", ".a", "a/b", "a\nb", "a\tb", "\x1b[31m", "\udcff", "\u202ea", "x" * 201, "é" * 101]
+)
+def test_a_label_that_is_no_file_name_is_an_error(tmp_path, tiny_clip_path, label):
+    manifest = load_manifest(str(write_manifest(tmp_path, tmp_path / "cache", tiny_clip_path)))
+    with pytest.raises(UsageError, match=r"^label .* cannot be a file name"):
+        select_subjects(manifest, real=True, label=label)

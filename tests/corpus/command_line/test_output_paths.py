@@ -9,6 +9,8 @@ from helpers.cli import hspcgan
 from helpers.corpus import COMMANDS, assert_told, placed
 from helpers.datasets import write
 from helpers.files import file_bytes
+from helpers.run_folders import write_run
+from helpers.runs import write_manifest
 
 from hspcgan.pipeline.manifest import load_manifest
 
@@ -57,6 +59,19 @@ def test_captions_are_not_parsed_into_the_root_folder_or_a_cache(world, tmp_path
     assert_told(hspcgan("parse", "--jsonl", lines, "/"), "/ is a folder; give a file for OUT", codes={3})
     told = hspcgan("parse", "--jsonl", lines, world / "cache" / "cache.json")
     assert_told(told, f"is inside the cache {world / 'cache'}", codes={3})
+
+
+def test_an_input_is_not_overwritten_by_an_output(tmp_path, tiny_clip_path):
+    result = write_run(tmp_path / "run") / "evaluation" / "trained.json"
+    (tmp_path / "link.md").symlink_to(result)
+    path = write_manifest(tmp_path, tmp_path / "no-cache", tiny_clip_path)
+    before = file_bytes(tmp_path)
+    new = tmp_path / "new.xml"
+    for command in (("table", result, "--out", result), ("table", result, "--out", tmp_path / "link.md"), ("evaluate", path, "--junit", path),
+                    ("evaluate", path, "--markdown", path), ("evaluate", path, "--junit", new, "--markdown", new)):  # fmt: skip
+        told = hspcgan(*command)
+        assert_told(told, "would be overwritten, since this command also reads or writes it", codes={3})
+    assert file_bytes(tmp_path) == before
 
 
 def test_a_checkpoint_is_not_packed_over_itself(world, tmp_path, tiny_clip_path):
