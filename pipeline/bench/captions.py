@@ -15,7 +15,7 @@ WORDS = {
 """Words by part of speech, the most frequent first."""
 TAILS = ("at night", "in the rain", "on a sunny day", "while others watch", "for the camera")
 REPEATED = 250
-"""One in this many captions repeats an earlier one, as in COCO val2017: 24,790 of its 25,014 captions are unique."""
+"""One in this many captions repeats an earlier one; in the first 10,007 captions of COCO val2017, it is one in 227."""
 
 
 def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
