@@ -70,7 +70,7 @@ def conditions_from_texts(
 
 def mismatch_warnings(texts: Sequence[str], clip: FrozenClip) -> list[str]:
     """Returns a warning per caption that is too long for CLIP, and one for words that CLIP was not trained on."""
-    from hspcgan.pipeline.stages.encode import unknown_words
+    from hspcgan.pipeline.stages.unknown_words import unknown_words
 
     lines = [
         f"{text[:60]!r}… has more tokens than CLIP's {clip.context_length}: only its beginning is drawn; shorten it"

@@ -5,8 +5,6 @@ Legend: n texts (captions or prompts) in a batch, L tokens of the longest text, 
 
 import functools
 import logging
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,14 +16,13 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import read_json
-from hspcgan.model.common.validation import validate_as
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
 from hspcgan.pipeline.stages import text_order
 from hspcgan.pipeline.stages.executors import mapper_factory
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
+from hspcgan.pipeline.stages.unknown_words import warn_unknown
 
 log = logging.getLogger("hspcgan.pipeline")
 
@@ -234,43 +231,3 @@ def sort_by_length(clip: "FrozenClip", texts: Iterable[pa.Table], folder: Path) 
             "their features cover only the beginning (`truncated` in captions.parquet)"
         )
     return order
-
-
-class _Sidecar(BaseModel):
-    """The file NAME.json next to a CLIP NAME.pt."""
-
-    vocabulary: list[str] = []
-
-
-def unknown_words(texts: Iterable[str], clip_path: Path) -> Counter[str]:
-    """
-    Returns {word: number of texts with this word} for the words that the CLIP was never trained on.
-
-    The vocabulary is read from NAME.json next to NAME.pt, {"vocabulary": [words]}, which the toy CLIPs have; a CLIP
-    without such a file is assumed to know every word.
-    """
-    sidecar = clip_path.with_suffix(".json")
-    if not sidecar.is_file():
-        return Counter()
-    known = validate_as(_Sidecar, read_json(sidecar), f"{sidecar} is not the vocabulary of {clip_path.name}; remove it")
-    vocabulary = _words(" ".join(known.vocabulary))
-    if not vocabulary:
-        return Counter()
-    return Counter(word for text in texts for word in _words(text) - vocabulary)
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"[^\W_]+", text.lower()))
-
-
-def warn_unknown(texts: Iterable[str], clip_path: Path) -> None:
-    """Logs one warning if texts contain words that are not in the CLIP's vocabulary."""
-    unknown = unknown_words(texts, clip_path)
-    if unknown:
-        common = sorted(unknown.items(), key=lambda pair: (-pair[1], pair[0]))[:12]
-        shown = ", ".join(f"{word} ({count})" for word, count in common)
-        more = f" and {len(unknown) - 12} more" if len(unknown) > 12 else ""
-        log.warning(
-            f"{clip_path.stem} was never trained on {len(unknown)} words in these captions, so their features are "
-            f"meaningless: {shown}{more}; set encode.clip to a CLIP that was trained on these words"
-        )

@@ -11,7 +11,7 @@ from helpers.scored_runs import write_checkpoint
 
 from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.stages.encode import unknown_words
+from hspcgan.pipeline.stages.unknown_words import unknown_words
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

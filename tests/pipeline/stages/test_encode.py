@@ -15,8 +15,9 @@ from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.pipeline.stages.encode import EncodeConfig, Templates, encode_texts, unknown_words, warn_unknown
+from hspcgan.pipeline.stages.encode import EncodeConfig, Templates, encode_texts
 from hspcgan.pipeline.stages.prepare import prepare
+from hspcgan.pipeline.stages.unknown_words import unknown_words, warn_unknown
 
 TEXTS = ["a bird", "a photo of a beak", "Two dogs, running on the beach; one is wet!", "ein Vögelchen 🐦", "x " * 200]
 
