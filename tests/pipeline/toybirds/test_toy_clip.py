@@ -9,7 +9,7 @@ import torch
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.toybirds.scene import COLOURS
-from hspcgan.pipeline.toybirds.weights import build, toy_clip
+from hspcgan.pipeline.toybirds.weights import build, clip_losses, toy_clip
 from hspcgan.pipeline.toybirds.weights.clip_measures import bars
 from hspcgan.pipeline.toybirds.weights.training_data import LOCATED, TrainingScenes
 from hspcgan.pipeline.toybirds.weights.true_texts import FIELDS
@@ -20,7 +20,7 @@ def test_retrieval_loss_is_the_log_probability_of_all_true_partners_together():
     held = torch.tensor([[True, True], [True, False]])
     texts = (0 + -math.log(2 / 3)) / 2  # row 0: all are true; row 1: e^log2 of 2 + 1
     images = (0 + -math.log(3 / 4)) / 2  # column 0: both true; column 1: 3 of 3 + 1
-    assert toy_clip.retrieval_loss(logits, held).item() == pytest.approx((texts + images) / 2)
+    assert clip_losses.retrieval_loss(logits, held).item() == pytest.approx((texts + images) / 2)
 
 
 def test_texts_true_of_no_picture_drop_out_of_the_retrieval_loss():
@@ -28,7 +28,7 @@ def test_texts_true_of_no_picture_drop_out_of_the_retrieval_loss():
     held = torch.tensor([[False, True], [False, False]])
     by_text = math.log(1 + math.exp(-1))
     by_image = math.log(1 + math.exp(8))  # only picture 1 has a true text; the other text scores 9 against 1
-    assert toy_clip.retrieval_loss(logits, held).item() == pytest.approx((by_text + by_image) / 2)
+    assert clip_losses.retrieval_loss(logits, held).item() == pytest.approx((by_text + by_image) / 2)
 
 
 def test_naming_loss_is_cross_entropy_over_the_colours_of_parts_that_are_there():
@@ -37,7 +37,7 @@ def test_naming_loss_is_cross_entropy_over_the_colours_of_parts_that_are_there()
     held[3 * 2] = True  # part 0 has colour 3, part 1 is absent
     logits[3 * 2] = 2.0
     expected = math.log(math.exp(2) + len(COLOURS) - 1) - 2
-    assert toy_clip.naming_loss(logits, held).item() == pytest.approx(expected, rel=1e-6)
+    assert clip_losses.naming_loss(logits, held).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_naming_loss_counts_every_part_alike_however_many_pictures_have_it():
@@ -47,13 +47,13 @@ def test_naming_loss_counts_every_part_alike_however_many_pictures_have_it():
     held[5 * 2 + 1, 2] = True  # … and one of them part 1, in colour 5, which is well known
     logits[5 * 2 + 1, 2] = 3.0
     rare = math.log(math.exp(3) + len(COLOURS) - 1) - 3
-    assert toy_clip.naming_loss(logits, held).item() == pytest.approx((math.log(len(COLOURS)) + rare) / 2, rel=1e-6)
+    assert clip_losses.naming_loss(logits, held).item() == pytest.approx((math.log(len(COLOURS)) + rare) / 2, rel=1e-6)
 
 
 def test_phrase_loss_counts_the_true_and_the_false_of_a_phrase_alike():
     logits = torch.tensor([[0.0, 0.0, 0.0, math.log(3)]])
     held = torch.tensor([[True, True, True, False]])  # the one false picture weighs as much as the three true ones
-    assert toy_clip.phrase_loss(logits, held).item() == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
+    assert clip_losses.phrase_loss(logits, held).item() == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
 
 
 def test_a_quieter_residual_stream_gives_the_same_features():
@@ -77,7 +77,7 @@ def test_locating_loss_asks_for_colours_only_where_a_thing_is_seen():
     guesses[0, 0, 0, 3, 1 + 4] = 2.0  # it is taken for yellow, which it is
     colours = torch.full((1, len(LOCATED)), 4)
     named = math.log(math.exp(2) + len(COLOURS) - 1) - 2
-    loss = toy_clip.locating_loss(guesses.flatten(3), places, colours)
+    loss = clip_losses.locating_loss(guesses.flatten(3), places, colours)
     assert loss.item() == pytest.approx(named + math.log(2), rel=1e-6)  # all shares guessed at one half
 
 
