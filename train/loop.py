@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hspcgan.train import checkpoints, distributed
+from hspcgan.train import distributed
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.periodic_eval import PeriodicEvaluator
 from hspcgan.train.process.run_lock import locked
-from hspcgan.train.run_log import RunLog
+from hspcgan.train.run_folder import checkpoints
+from hspcgan.train.run_folder.run_log import RunLog
 from hspcgan.train.setup import Run
 from hspcgan.train.step import losses
 from hspcgan.train.step.apply_gradients import ema_decay, frozen, require_finite, set_rates, update, update_ema

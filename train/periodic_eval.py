@@ -11,7 +11,7 @@ import torch
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
-from hspcgan.train import checkpoints
+from hspcgan.train.run_folder import checkpoints
 from hspcgan.train.setup import Run
 
 

@@ -12,9 +12,9 @@ from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.meta_device import OPENAI, meta_clip, meta_like, meta_networks
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
-from hspcgan.train import checkpoints
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import World
+from hspcgan.train.run_folder import checkpoints
 from hspcgan.train.setup import Run, require_wandb, with_precision
 from hspcgan.train.step import losses
 

@@ -17,7 +17,7 @@ from hspcgan.pipeline.stages import taps
 from hspcgan.pipeline.stages.encode import EncodeConfig
 from hspcgan.pipeline.stages.run_stage import run_stage
 from hspcgan.pipeline.stages.taps import TapsConfig
-from hspcgan.train import checkpoints
+from hspcgan.train.run_folder import checkpoints
 
 SIZE, WIDTH = 56, 32
 TEMPLATES = {"entity": "a photo of a {}", "attribute": "a photo of something {}", "relation": "{}"}

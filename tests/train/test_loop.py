@@ -9,8 +9,9 @@ import torch
 from helpers.runs import SIZE
 from PIL import Image
 
-from hspcgan.train import checkpoints, loop
+from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
+from hspcgan.train.run_folder import checkpoints
 from hspcgan.train.step.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,9 +9,10 @@ from helpers.runs import assert_equal, make_cache, read, write_manifest
 from hspcgan.evaluate import run as evaluation
 from hspcgan.evaluate.checkpoints import find_checkpoint
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.train import checkpoints, loop
+from hspcgan.train import loop
 from hspcgan.train.distributed import start
 from hspcgan.train.periodic_eval import PeriodicEvaluator
+from hspcgan.train.run_folder import checkpoints
 from hspcgan.train.setup import build_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -8,7 +8,8 @@ from helpers.runs import assert_equal, read
 
 from hspcgan.model.checkpoint import load
 from hspcgan.model.clip.frozen import load_clip
-from hspcgan.train import checkpoints, loop
+from hspcgan.train import loop
+from hspcgan.train.run_folder import checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,10 +11,11 @@ from helpers.runs import make_cache, write_manifest
 from hspcgan.evaluate.checkpoints import text_settings
 from hspcgan.model.checkpoint import read_card
 from hspcgan.pipeline.manifest import load_manifest
-from hspcgan.train import checkpoints, loop
+from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.distributed import start
 from hspcgan.train.plan import missing
+from hspcgan.train.run_folder import checkpoints
 from hspcgan.train.setup import build_run, with_precision
 
 pytestmark = pytest.mark.usefixtures("one_thread")

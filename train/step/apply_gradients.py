@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
-from hspcgan.train import checkpoints, distributed
+from hspcgan.train import distributed
 from hspcgan.train.config import TrainConfig
+from hspcgan.train.run_folder import checkpoints
 from hspcgan.train.setup import Run
 from hspcgan.train.step.schedule import factor_at
 

@@ -25,7 +25,7 @@ from hspcgan.model.common.errors import CheckFailedError, UserError
 from hspcgan.model.common.files import make_folder, require_file_or_free, write_atomically
 from hspcgan.model.common.progress import count_bar
 from hspcgan.model.common.user_files import read_text
-from hspcgan.train import checkpoints
+from hspcgan.train.run_folder import checkpoints
 from hspcgan.train.study.config import Fails
 from hspcgan.train.study.protocol import Cell, Study, write_run_manifest
 from hspcgan.train.study.results import ValidationPoint, read_result

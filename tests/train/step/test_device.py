@@ -6,8 +6,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hspcgan.model.image_views import to_signed
-from hspcgan.train import checkpoints, loop
+from hspcgan.train import loop
 from hspcgan.train.distributed import World
+from hspcgan.train.run_folder import checkpoints
 from hspcgan.train.setup import set_gpu_math
 from hspcgan.train.step.augment import signed
 from hspcgan.train.step.clock import Clock

@@ -11,8 +11,9 @@ import torch
 from helpers.cli import hspcgan_process
 from helpers.runs import assert_equal, make_cache, read, write_manifest
 
-from hspcgan.train import checkpoints, loop
+from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
+from hspcgan.train.run_folder import checkpoints
 from hspcgan.train.step.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,24 +9,19 @@ is never deleted.
 
 import os
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
 
 from hspcgan.model.checkpoint import save_weights
-from hspcgan.model.clip.file import load_tensors
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, sync_to_disk, write_atomically
-from hspcgan.model.common.user_files import open_regular, read_text
-from hspcgan.model.config import ModelConfig
-from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
+from hspcgan.model.common.user_files import read_text
+from hspcgan.train.run_folder.saved_state import read_state, require_same, restore, state_of
 from hspcgan.train.setup import Run
 
 BEST = "best"
-MAX_STEP = 10**9  # the largest `train.steps`
 
 
 def save(run: Run, step: int) -> Path:
@@ -45,7 +40,7 @@ def save(run: Run, step: int) -> Path:
     }
     with atomic_folder(target, durable=True) as work:
         save_weights(work, run.sampling_generator, run.discriminator, run.head, run.model_config, run.clip, extra)
-        torch.save(_state(run, step), work / "state.pt")
+        torch.save(state_of(run, step), work / "state.pt")
     write_atomically(root / "latest", target.name + "\n")
     sync_to_disk(root)
     prune(run)
@@ -130,49 +125,14 @@ def resume(run: Run) -> int:
     state = load_state(path, run)
     if run.world.is_main and not path.with_name("latest").is_file():
         write_atomically(path.with_name("latest"), path.name + "\n")
-    for name, part in _stateful(run).items():
-        try:
-            part.load_state_dict(state[name])
-            if isinstance(part, torch.optim.Optimizer):
-                _require_moments(part)
-        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{path / 'state.pt'} is damaged: {name} does not match this run ({type(error).__name__}: {error}); "
-                "remove the checkpoint, and write the name of an earlier checkpoint into checkpoints/latest"
-            ) from error
-    torch.set_rng_state(state["random"])
-    if run.world.device.type == "cuda" and "random_cuda" in state:
-        torch.cuda.set_rng_state(state["random_cuda"])
+    restore(run, state, path / "state.pt")
     return state["step"]
-
-
-def _require_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Raises an error if Adam's settings are not numbers, or if its averages do not have the shapes of the parameters.
-
-    `load_state_dict` does not check this; the next step would fail.
-    """
-    for group in optimizer.param_groups:
-        for number in (group["lr"], *group["betas"], group["eps"], group["weight_decay"]):
-            float(number)
-        for parameter in group["params"]:
-            for name in ("exp_avg", "exp_avg_sq") if optimizer.state.get(parameter) else ():
-                found = optimizer.state[parameter][name].shape
-                if found != parameter.shape:
-                    raise ValueError(f"{name} has the shape {list(found)}, expected {list(parameter.shape)}")
 
 
 def load_state(path: Path, run: Run) -> dict[str, Any]:
     """Returns the content of a checkpoint's state.pt; raises the errors of `resume` if it does not match the run."""
     state = _checked_state(path)
-    _require_same(state["fixed"], run.fixed_settings(), path)
-    return state
-
-
-def _state(run: Run, step: int) -> dict[str, Any]:
-    state: dict[str, Any] = {name: part.state_dict() for name, part in _stateful(run).items()}
-    state |= {"step": step, "fixed": run.fixed_settings(), "random": torch.get_rng_state()}
-    if run.world.device.type == "cuda":
-        state["random_cuda"] = torch.cuda.get_rng_state()
+    require_same(state["fixed"], run.fixed_settings(), path)
     return state
 
 
@@ -181,46 +141,11 @@ def _parse_settings(info: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in info["parser"].items() if key != "alignment"}
 
 
-def _stateful(run: Run) -> dict[str, nn.Module | torch.optim.Optimizer]:
-    parts: dict[str, nn.Module | torch.optim.Optimizer] = {
-        "generator": run.generator,
-        "discriminator": run.discriminator,
-        "head": run.head,
-        "optimizer_g": run.optimizer_g,
-        "optimizer_d": run.optimizer_d,
-    }
-    return parts if run.average is None else parts | {"average": run.average}
-
-
-def _require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
-    defaults = {
-        "model": ModelConfig.model_validate({}).model_dump(mode="json"),
-        "train": TrainConfig.model_validate({"steps": 1}).model_dump(mode="json"),
-    }
-    absent = {key: defaults.get(key.split(".")[0], {}).get(key.split(".")[-1]) for key in now.keys() - then.keys()}
-    then = then | absent  # settings that are newer than the checkpoint had their default
-    then = {key: value for key, value in then.items() if key.removeprefix("train.") not in FREE_ON_RESUME}
-    differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
-    if differing:
-        changes = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differing)
-        raise UserError(
-            f"{path} was made with other settings ({changes}); restore the settings, or give this run "
-            "another `run:` folder"
-        )
-
-
 def _checked_state(checkpoint: Path) -> dict[str, Any]:
-    """Verifies the checksums in state.pt, which torch writes but does not verify, and returns the content."""
+    """Returns the content of state.pt; raises UserError, with the checkpoint to use instead, if it is damaged."""
     file = checkpoint / "state.pt"
     try:
-        with open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
-            damaged = archive.testzip()
-        if damaged:
-            raise UserError(damaged)
-        with open_regular(file) as opened:
-            state = load_tensors(opened)
-        _require_shape(state)
-        return state
+        return read_state(file)
     except Exception as error:  # zipfile and torch do not document what they raise for a damaged file
         before = [path.name for path in _complete(checkpoint.parent) if _step(path) < _step(checkpoint)]
         fix = (
@@ -229,26 +154,6 @@ def _checked_state(checkpoint: Path) -> dict[str, Any]:
             else "remove the run, then train again"
         )
         raise UserError(f"{file} is damaged ({error}); {fix}") from error
-
-
-def _require_shape(state: Any) -> None:
-    """Raises UserError if the content of a state.pt does not have the structure that `_state` creates."""
-    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise UserError(f"the file contains a {type(state).__name__}, expected a dictionary with the state of a run")
-    wanted = {"step": int, "fixed": dict, "random": Tensor}
-    wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind) or state[name] is True]
-    if wrong:
-        raise UserError(f"these keys are missing or have a wrong type: {', '.join(wrong)}")
-    if not all(isinstance(key, str) and _is_plain(value) for key, value in state["fixed"].items()):
-        raise UserError("the settings in `fixed` are not a dictionary of plain values")
-    random = state["random"]
-    if not 0 <= state["step"] <= MAX_STEP or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
-        raise UserError("the step or the random state is invalid")
-
-
-def _is_plain(value: Any) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return not isinstance(value, Tensor) and all(map(_is_plain, inner))
 
 
 def _complete(root: Path) -> list[Path]:

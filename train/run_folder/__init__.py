@@ -1,0 +1,1 @@
+"""The files that a run writes: checkpoints with weights and training state, and logs."""

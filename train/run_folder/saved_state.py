@@ -1,0 +1,127 @@
+"""The content of a checkpoint's state.pt: what is saved, how it is checked, and how a run continues from it.
+
+It is a dictionary: the `state_dict` of each network and optimizer by name, `step`, `fixed` (the settings that must not
+change), and `random` and `random_cuda`, the states of torch's random generators.
+"""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hspcgan.model.clip.file import load_tensors
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import open_regular
+from hspcgan.model.config import ModelConfig
+from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
+from hspcgan.train.setup import Run
+
+MAX_STEP = 10**9  # the largest `train.steps`
+
+
+def state_of(run: Run, step: int) -> dict[str, Any]:
+    """Returns the state of a run after `step` steps."""
+    state: dict[str, Any] = {name: part.state_dict() for name, part in stateful(run).items()}
+    state |= {"step": step, "fixed": run.fixed_settings(), "random": torch.get_rng_state()}
+    if run.world.device.type == "cuda":
+        state["random_cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def stateful(run: Run) -> dict[str, nn.Module | torch.optim.Optimizer]:
+    """Returns the networks and the optimizers of a run by their names in state.pt."""
+    parts: dict[str, nn.Module | torch.optim.Optimizer] = {
+        "generator": run.generator,
+        "discriminator": run.discriminator,
+        "head": run.head,
+        "optimizer_g": run.optimizer_g,
+        "optimizer_d": run.optimizer_d,
+    }
+    return parts if run.average is None else parts | {"average": run.average}
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """Returns the content of a state.pt; verifies its checksums, which torch writes but does not verify.
+
+    Raises UserError without the path if the structure is wrong, and any error of zipfile or torch for a damaged file.
+    """
+    with open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
+        damaged = archive.testzip()
+    if damaged:
+        raise UserError(damaged)
+    with open_regular(file) as opened:
+        state = load_tensors(opened)
+    _require_shape(state)
+    return state
+
+
+def _require_shape(state: Any) -> None:
+    """Raises UserError if the content of a state.pt does not have the structure that `state_of` creates."""
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise UserError(f"the file contains a {type(state).__name__}, expected a dictionary with the state of a run")
+    wanted = {"step": int, "fixed": dict, "random": Tensor}
+    wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind) or state[name] is True]
+    if wrong:
+        raise UserError(f"these keys are missing or have a wrong type: {', '.join(wrong)}")
+    if not all(isinstance(key, str) and _is_plain(value) for key, value in state["fixed"].items()):
+        raise UserError("the settings in `fixed` are not a dictionary of plain values")
+    random = state["random"]
+    if not 0 <= state["step"] <= MAX_STEP or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
+        raise UserError("the step or the random state is invalid")
+
+
+def _is_plain(value: Any) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return not isinstance(value, Tensor) and all(map(_is_plain, inner))
+
+
+def require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    """Raises UserError, with the changes, if the checkpoint `path` was made with other settings than those of now."""
+    defaults = {
+        "model": ModelConfig.model_validate({}).model_dump(mode="json"),
+        "train": TrainConfig.model_validate({"steps": 1}).model_dump(mode="json"),
+    }
+    absent = {key: defaults.get(key.split(".")[0], {}).get(key.split(".")[-1]) for key in now.keys() - then.keys()}
+    then = then | absent  # settings that are newer than the checkpoint had their default
+    then = {key: value for key, value in then.items() if key.removeprefix("train.") not in FREE_ON_RESUME}
+    differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
+    if differing:
+        changes = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differing)
+        raise UserError(
+            f"{path} was made with other settings ({changes}); restore the settings, or give this run "
+            "another `run:` folder"
+        )
+
+
+def restore(run: Run, state: dict[str, Any], file: Path) -> None:
+    """Loads the state into a run and into torch's random generators; raises UserError if it does not match the run."""
+    for name, part in stateful(run).items():
+        try:
+            part.load_state_dict(state[name])
+            if isinstance(part, torch.optim.Optimizer):
+                _require_moments(part)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{file} is damaged: {name} does not match this run ({type(error).__name__}: {error}); "
+                "remove the checkpoint, and write the name of an earlier checkpoint into checkpoints/latest"
+            ) from error
+    torch.set_rng_state(state["random"])
+    if run.world.device.type == "cuda" and "random_cuda" in state:
+        torch.cuda.set_rng_state(state["random_cuda"])
+
+
+def _require_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Raises an error if Adam's settings are not numbers, or if its averages do not have the shapes of the parameters.
+
+    `load_state_dict` does not check this; the next step would fail.
+    """
+    for group in optimizer.param_groups:
+        for number in (group["lr"], *group["betas"], group["eps"], group["weight_decay"]):
+            float(number)
+        for parameter in group["params"]:
+            for name in ("exp_avg", "exp_avg_sq") if optimizer.state.get(parameter) else ():
+                found = optimizer.state[parameter][name].shape
+                if found != parameter.shape:
+                    raise ValueError(f"{name} has the shape {list(found)}, expected {list(parameter.shape)}")
