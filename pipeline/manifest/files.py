@@ -47,7 +47,7 @@ def resolve_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Resolv
     Wrong top-level keys are listed in `problems`; raises ManifestError if a file cannot be read.
     """
     require_list(overrides, "overrides")
-    path = _find(str(name_or_path))
+    path = _find(Path(name_or_path), str(name_or_path))
     problems: dict[str, list[str]] = {}
     layers = _layers(path, problems)
     raw: dict[str, Any] = {}
@@ -102,9 +102,9 @@ def _is_shipped(path: Path) -> bool:
     return path.is_relative_to(shipped_folder())
 
 
-def _find(name_or_path: str) -> Path:
-    path = Path(name_or_path)
-    return path if path.is_file() else shipped_path(name_or_path)
+def _find(path: Path, name: str) -> Path:
+    """Returns the path if there is anything but a folder, so that `_read` reports a pipe; else the shipped `name`."""
+    return path if os.path.lexists(path) and not os.path.isdir(path) else shipped_path(name)
 
 
 def shipped_path(name: str) -> Path:
@@ -129,8 +129,7 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
             problems[str(path)] = wrong
         if not isinstance(raw.get("base"), str):
             return layers
-        beside = path.parent / raw["base"]
-        base = beside if beside.is_file() else shipped_path(raw["base"])
+        base = _find(path.parent / raw["base"], raw["base"])
         chain = " → ".join(str(file) for file, _ in layers)
         if any(base.samefile(file) for file, _ in layers):
             raise ManifestError(f"{path}: base {raw['base']} is circular: {chain} → {base}")
