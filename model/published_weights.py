@@ -111,7 +111,7 @@ def _read_sha256sums(folder: Path) -> dict[str, str]:
 
 
 def _clip(name: str) -> Callable[[Path], Iterator[Remote]]:
-    """Returns a function that yields OpenAI's file of a CLIP, with the URL and the sha256 from the package `clip`."""
+    """Returns a function that yields the weights file of an OpenAI CLIP: URL and sha256 as in the package `clip`."""
 
     def remotes(folder: Path) -> Iterator[Remote]:
         from hspcgan.model.clip.file import published

@@ -26,7 +26,7 @@ log = logging.getLogger("hspcgan.pipeline")
 @dataclass(frozen=True)
 class Round:
     """
-    Settings of a training round, which finds trees and trains on them.
+    Settings of a training round, which selects dependency trees by their scene graphs and trains the parser on them.
 
     `moves`: maximum number of attachments in which a tree differs from a parse. `worth`: minimum SPICE F1 of the trees
     that are used; below 0.6, gold graph and caption usually describe different things. `rate`: learning rate of the

@@ -121,7 +121,7 @@ class ParseEdit:
 
     def promote(self, new: int, over: int, label: str, moving: Iterable[int] = ()) -> None:
         """
-        Gives `new`, a descendant of `over`, the head and label of `over`, and makes `over` its dependent.
+        Moves `new`, a descendant of `over`, into the place of `over`, which becomes a dependent of `new`.
 
         Args:
             label: The new label of `over`.

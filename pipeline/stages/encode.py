@@ -39,7 +39,8 @@ class Templates(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     entity: str = Field(
-        default="a photo of a {}", description="Template for the lemmatised head of an entity (as in the paper)."
+        default="a photo of a {}",
+        description="Text encoded for an entity; {} is its head noun, lemmatised. The default is the paper's.",
     )
     attribute: str = Field(default="a photo of something {}", description="Template for an attribute.")
     relation: str = Field(default="a photo of something {} something", description="Template for a relation.")

@@ -46,9 +46,9 @@ def require_own_folder(folder: Path, layout: Layout, is_ours: bool = False) -> N
     is_ours = is_ours or _has_lock(folder) or any(True for mark in layout.marks for _ in folder.glob(mark))
     if found and not is_ours:
         raise UserError(
-            f"{folder} contains {', '.join(found[:5])}{', …' if len(found) > 5 else ''}, but no lock of hspcgan, so "
-            "these files are not from an earlier run and would be overwritten; move them away, or give another `run:` "
-            "folder"
+            f"{folder} contains {', '.join(found[:5])}{', …' if len(found) > 5 else ''}, but not the lock "
+            f"file {LOCK} that every run leaves, so these files are not from an earlier run and would be overwritten; "
+            "move them away, or give another `run:` folder"
         )
 
 

@@ -86,7 +86,7 @@ Claim = Annotated[Better | NotWorse | Faster | Fails | Reaches, Field(discrimina
 
 
 class StudyConfig(_Frozen):
-    """The rows and seeds of a study, its evaluations, and its claims."""
+    """The section `study`: rows (manifests to train), seeds, evaluations, and claims to test on the results."""
 
     rows: dict[str, str] = Field(
         min_length=1, description="Row → manifest to train: a path or a shipped manifest's name."

@@ -131,7 +131,7 @@ def _part_before_hanging_verb(tree: Tree, i: int) -> int:
 
 
 def _owner_before_with_part(tree: Tree, i: int) -> int:
-    """Returns the new head of a posture or action verb after "with PART": the owner of the part; −1 for other verbs.
+    """Returns the part's owner as new head of a posture or action verb that follows "with PART"; −1 otherwise.
 
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     a giraffe with a long neck eating leaves → eat (giraffe, leaf)

@@ -187,7 +187,7 @@ def test_a_users_file_in_the_folder_of_a_new_study_is_not_overwritten(study, nam
     own.parent.mkdir(parents=True)
     own.write_text(STUDY_FILES[name])
     told = hspcgan("study", study, "-o", f"run={study.parent / 'new'}", "--limit", 0)
-    assert_told(told, f"contains {name}, but no lock of hspcgan", "give another `run:` folder", codes={3})
+    assert_told(told, f"contains {name}, but not the lock file", "give another `run:` folder", codes={3})
     assert file_bytes(study.parent / "new") == {name: STUDY_FILES[name].encode()}
 
 
