@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 from click.testing import Result
+from helpers.cli import hspcgan
+from helpers.datasets import manifest
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.reader import ShardStore
@@ -91,6 +93,18 @@ def ingested(cache: Path) -> Ingested:
     assert schema.REJECTS.names == ["stage", "where", "what", "why"]
     assert rows_in == len(samples) + sum(map(len, captions.values())) + len(rejects)
     return Ingested(set(samples), captions, rejects)
+
+
+def ingest(tmp_path: Path, data: Path, clip: Path, source: str, **options: object) -> tuple[Result, Path]:
+    """Runs `hspcgan ingest`, after a dry run, within the limits; returns the result and the path of the cache."""
+    options |= {} if source == "cub" else {"test_fraction": 0}
+    path = manifest(tmp_path / "m.yaml", data, clip, source=source, **options)
+    with bounded():
+        dry = hspcgan("ingest", path, "--dry-run")
+        result = hspcgan("ingest", path)
+    assert "Traceback" not in dry.output + result.output, (dry.output + result.output)[-1500:]
+    assert dry.exit_code in (0, result.exit_code)
+    return result, path.with_suffix(".cache")
 
 
 JSONS = {

@@ -4,17 +4,10 @@ import json
 import os
 
 import pytest
-from helpers.cli import hspcgan
-from helpers.corpus import assert_told, bounded, ingested
-from helpers.datasets import coco_dataset, cub_dataset, manifest
+from helpers.corpus import assert_told, ingest, ingested
+from helpers.datasets import coco_dataset, cub_dataset
 
 KIND = "001.Black_footed_Albatross"
-
-
-def ingest(root, clip, source, **data):
-    path = manifest(root / "m.yaml", root / "data", clip, source=source, **data)
-    with bounded():
-        return hspcgan("ingest", path), path.with_suffix(".cache")
 
 
 @pytest.fixture
@@ -29,7 +22,7 @@ def cub(tmp_path):
 def test_an_odd_name_in_images_txt_is_a_reject(tmp_path, tiny_clip_path, cub, name):
     for file, line in {"images.txt": name, "bounding_boxes.txt": "1 1 9 9"}.items():
         (cub / file).write_text((cub / file).read_text() + f"7 {line}\n\n")
-    result, cache = ingest(tmp_path, tiny_clip_path, "cub")
+    result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "cub")
     assert result.exit_code == 0, result.output
     found = ingested(cache)
     assert (len(found.samples), len(found.rejects)) == (6, 1)
@@ -40,13 +33,13 @@ def test_an_odd_name_in_images_txt_is_a_reject(tmp_path, tiny_clip_path, cub, na
 )
 def test_a_box_of_no_image_is_an_error(tmp_path, tiny_clip_path, cub, box):
     (cub / "bounding_boxes.txt").write_text(f"1 {box}\n")
-    result, _ = ingest(tmp_path, tiny_clip_path, "cub")
+    result, _ = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "cub")
     assert_told(result, f"bounding_boxes.txt: got '1 {box}', expected ID X Y WIDTH HEIGHT", codes={3})
 
 
 def test_a_split_other_than_0_and_1_is_a_reject(tmp_path, tiny_clip_path, cub):
     (cub / "train_test_split.txt").write_text("1 yes\n2 0\n3 1\n4 2\n5 1\n6 0\n")
-    result, cache = ingest(tmp_path, tiny_clip_path, "cub", split="images")
+    result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "cub", split="images")
     assert result.exit_code == 0, result.output
     whys = {why for _, what, why in ingested(cache).rejects if what == "image"}
     assert whys == {
@@ -60,7 +53,7 @@ def test_a_list_of_many_gigabytes_is_an_error_before_it_is_hashed(tmp_path, tiny
     make(tmp_path / "data")
     name = {"cub": "CUB_200_2011/bounding_boxes.txt", "coco": "annotations/captions_train2017.json"}[source]
     os.truncate(tmp_path / "data" / name, 400 * 2**30)
-    result, _ = ingest(tmp_path, tiny_clip_path, source)
+    result, _ = ingest(tmp_path, tmp_path / "data", tiny_clip_path, source)
     assert_told(result, "the file has 429,496,729,600 bytes, more than the", name, codes={3})
 
 
@@ -69,7 +62,56 @@ def test_an_image_that_is_listed_often_does_not_fill_the_terminal(tmp_path, tiny
     content = json.loads(path.read_text())
     content["images"] += [{"id": 100 + number, "file_name": "same.jpg"} for number in range(5000)]
     path.write_text(json.dumps(content))
-    result, cache = ingest(tmp_path, tiny_clip_path, "coco")
+    result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "coco")
     assert result.exit_code == 0
     assert len(result.output) < 2000
     assert len(ingested(cache).rejects) == 5000
+
+
+COCO = {
+    "string-ids": {"images": [{"id": "1", "file_name": "x.jpg"}], "annotations": []}, "float-ids": {"images": [{"id": 1.5, "file_name": "x.jpg"}], "annotations": []},
+    "list": [], "text": "x", "null": None, "no-images": {"annotations": []}, "images-object": {"images": {}, "annotations": []}, "rows-text": {"images": ["x"], "annotations": []},
+    "twice": {"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}], "annotations": []}, "no-captions": {"images": [{"id": 1, "file_name": "000000000001.jpg"}], "annotations": [{"id": 1, "image_id": 1}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*COCO, "cut", "empty", "latin", "deep", "fifo", "utf-16"])
+def test_annotations_of_the_wrong_shape_are_one_error(tmp_path, tiny_clip_path, name):
+    coco_dataset(tmp_path / "data")
+    path = tmp_path / "data" / "annotations" / "captions_train2017.json"
+    whole = path.read_bytes()
+    path.unlink()
+    if name == "fifo":
+        os.mkfifo(path)
+    else:
+        odd = {
+            "cut": whole[:100],
+            "empty": b"",
+            "latin": b'{"a": "\xe9"}',
+            "deep": b"[" * 100_000,
+            "utf-16": whole.decode().encode("utf-16"),
+        }
+        path.write_bytes(odd[name] if name in odd else json.dumps(COCO[name]).encode())
+    result, _ = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "coco")
+    assert_told(result, "captions_train2017.json")
+
+
+def test_odd_captions_and_files_of_coco_cost_themselves(tmp_path, tiny_clip_path):
+    coco_dataset(tmp_path / "data")
+    path = tmp_path / "data" / "annotations" / "captions_train2017.json"
+    content = json.loads(path.read_bytes())
+    content["annotations"] += [
+        {"id": 900 + n, "image_id": 1, "caption": caption} for n, caption in enumerate([None, 3, [], "", "\x1b[31m"])
+    ]
+    content["annotations"].append({"id": 999, "image_id": 12345, "caption": "of nothing"})
+    content["images"] += [
+        {"id": 50, "file_name": "../../../etc/passwd"},
+        {"id": 51, "file_name": "absent.jpg"},
+        {"id": 52, "file_name": ""},
+        {"id": 53, "file_name": "\ud800.jpg"},
+        {"id": 54, "file_name": "a\0.jpg"},
+    ]
+    path.write_text(json.dumps(content))
+    result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "coco")
+    assert result.exit_code == 0, result.output
+    assert len(ingested(cache).samples) == 4

@@ -1,17 +1,15 @@
-"""Tables, tar shards and COCO's JSON with bad rows: one bad row costs one row; what is no table at all is one error."""
+"""Tables with bad rows: one bad row costs one row; a file that is not a table at all is one error."""
 
-import io
 import json
 import os
-import tarfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers.cli import hspcgan
-from helpers.corpus import assert_told, bounded, ingested
-from helpers.datasets import coco_dataset, manifest, picture, tar_shard, write
+from helpers.corpus import assert_told, bounded, ingest, ingested
+from helpers.datasets import manifest, picture, write
 
 GOOD = "0.png,a red bird\n1.png,a blue bird\n"
 CSV_ROWS: dict[str, tuple[str, int]] = {
@@ -36,16 +34,6 @@ def data(tmp_path) -> Path:
     os.mkfifo(folder / "pipe.png")
     (folder / "link.png").symlink_to("/dev/zero")
     return folder
-
-
-def ingest(tmp_path: Path, data: Path, clip: Path, source: str, **options: object):
-    path = manifest(tmp_path / "m.yaml", data, clip, source=source, test_fraction=0, **options)
-    with bounded():
-        dry = hspcgan("ingest", path, "--dry-run")
-        result = hspcgan("ingest", path)
-    assert "Traceback" not in dry.output + result.output, (dry.output + result.output)[-1500:]
-    assert dry.exit_code in (0, result.exit_code)
-    return result, path.with_suffix(".cache")
 
 
 @pytest.mark.parametrize("name", CSV_ROWS)
@@ -154,104 +142,6 @@ def test_parquet_of_every_kind(tmp_path, data, tiny_clip_path, name):
         assert_told(result, wanted)
 
 
-def tar_with(change) -> bytes:
-    """A tar of one good sample and of a second one that `change` made odd."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, content in {"a.png": picture(1), "a.txt": b"a bird"}.items():
-            header = tarfile.TarInfo(name)
-            header.size = len(content)
-            archive.addfile(header, io.BytesIO(content))
-        change(archive)
-    return buffer.getvalue()
-
-
-def member(name: str, content: bytes = b"x", **fields: object):
-    def add(archive: tarfile.TarFile) -> None:
-        header = tarfile.TarInfo(name)
-        header.size = len(content)
-        for field, value in fields.items():
-            setattr(header, field, value)
-        archive.addfile(header, io.BytesIO(content))
-
-    return add
-
-
-def with_header(at: int, value: bytes):
-    """Bytes written over the last member's header; its checksum stays as it was."""
-
-    def change(data: bytes) -> bytes:
-        start = data.rindex(b"b.png") if b"b.png" in data else 0
-        return data[: start + at] + value + data[start + at + len(value) :]
-
-    return change
-
-
-TARS: dict[str, bytes] = {
-    "plain": tar_with(member("b.png", picture(2))), "link": tar_with(member("b.png", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")),
-    "hardlink": tar_with(member("b.png", b"", type=tarfile.LNKTYPE, linkname="a.png")), "device": tar_with(member("b.png", b"", type=tarfile.CHRTYPE)),
-    "fifo": tar_with(member("b.png", b"", type=tarfile.FIFOTYPE)), "out": tar_with(member("../../b.png", picture(2))), "absolute": tar_with(member("/etc/b.png", picture(2))),
-    "empty-name": tar_with(member("", b"x")), "escape-name": tar_with(member("\x1b[31mb.png", picture(2))), "macos": tar_with(member("._a.png", b"x")),
-    "pax-size": tar_with(member("b.png", b"x", pax_headers={"size": "many"})), "pax-negative": tar_with(member("b.png", b"x", pax_headers={"size": "-5"})),
-    "pax-huge": tar_with(member("b.png", b"x", pax_headers={"size": "9" * 30})), "pax-mtime": tar_with(member("b.png", b"x", pax_headers={"mtime": "inf"})), "pax-sparse": tar_with(member("b.png", b"x", pax_headers={"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.map": "1,x"})),
-    "twice": tar_with(lambda a: (member("a.txt", b"x")(a), member("a.txt", b"y")(a))), "json-bad": tar_with(lambda a: (member("b.png", picture(2))(a), member("b.json", b"{")(a))),
-    "json-list": tar_with(lambda a: (member("b.png", picture(2))(a), member("b.json", b'["x"]')(a))), "caption-huge": tar_with(lambda a: (member("b.png", picture(2))(a), member("b.txt", b"x" * 2_000_000)(a))),
-    "cut": tar_with(member("b.png", picture(2)))[:3000], "size-field": with_header(124, b"\xff" * 12)(tar_with(member("b.png", picture(2)))), "size-text": with_header(124, b"abcdefghijk\0")(tar_with(member("b.png", picture(2)))),
-    "dot": tar_with(member(".", b"x")), "slash": tar_with(member("/", b"x")), "dots": tar_with(member("..", b"x")), "checksum": with_header(148, b"zzzzzz\0 ")(tar_with(member("b.png", picture(2)))), "type": with_header(156, b"\xff")(tar_with(member("b.png", picture(2)))),
-    "base-256": with_header(124, b"\x80" + b"\xff" * 11)(tar_with(member("b.png", picture(2)))),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", TARS)
-def test_an_odd_member_of_a_tar_costs_itself_or_the_rest_of_its_shard(tmp_path, tiny_clip_path, name):
-    write(tmp_path / "data" / "0.tar", TARS[name])
-    tar_shard(tmp_path / "data" / "1.tar", {"c.png": picture(3), "c.txt": b"a cat"})
-    result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")
-    assert result.exit_code == 0, result.output
-    assert {"a", "c"} <= ingested(cache).samples
-    assert "\x1b" not in result.output
-
-
-def header(size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
-    """A member's header that states a size, which may be negative."""
-    block = bytearray(tarfile.TarInfo("b.png").tobuf(tarfile.GNU_FORMAT))
-    stated = size % 256**12 if size < 0 else size + 128 * 256**11  # in base 256, as GNU tar writes large numbers
-    block[124:136], block[156:157], block[148:156] = stated.to_bytes(12, "big"), kind, b" " * 8
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)
-
-
-@pytest.mark.parametrize(("name", "added", "why"), [
-    ("itself", header(-512), "has a negative size"), ("before", header(-1024), "has a negative size"), ("first", header(-10**9), "has a negative size"),
-    ("name", header(1500 * 2**20, tarfile.GNUTYPE_LONGNAME), "a header of 1,572,864,000 bytes"), ("pax", header(1500 * 2**20, tarfile.XHDTYPE), "a header of 1,572,8"),
-    ("globals", header(1500 * 2**20, tarfile.XGLTYPE), "a header of 1,572,8"), ("two-tars", bytes(10240) + header(0) + bytes(1024), "store each in a file"),
-])  # fmt: skip
-def test_headers_that_lead_back_or_are_huge_cost_the_rest_of_a_shard(tmp_path, tiny_clip_path, name, added, why):
-    path = tar_shard(tmp_path / "data" / "0.tar", {"a.png": picture(1), "a.txt": b"a bird"})
-    whole = path.read_bytes().rstrip(b"\0")
-    path.write_bytes(whole + bytes(-len(whole) % 512) + added)
-    if name in ("name", "pax", "globals"):
-        os.truncate(path, 1600 * 2**20)
-    with bounded():
-        result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")
-    assert result.exit_code == 0, result.output
-    found = ingested(cache)
-    assert found.samples == {"a"}
-    assert [why in reason for _, _, reason in found.rejects] == [True], found.rejects
-
-
-@pytest.mark.parametrize("kind", ["fifo", "device", "folder", "dangling", "sparse", "empty", "text", "gzip"])
-def test_a_shard_that_is_no_tar_is_a_reject(tmp_path, tiny_clip_path, kind):
-    path = tmp_path / "data" / "0.tar"
-    tar_shard(tmp_path / "data" / "1.tar", {"c.png": picture(3), "c.txt": b"a cat"})
-    {"fifo": lambda: os.mkfifo(path), "device": lambda: path.symlink_to("/dev/zero"), "folder": path.mkdir, "dangling": lambda: path.symlink_to("no"),
-     "sparse": lambda: os.truncate(write(path, b""), 40 * 2**30), "empty": lambda: path.write_bytes(b""), "text": lambda: path.write_bytes(b"x" * 5000),
-     "gzip": lambda: path.write_bytes(b"\x1f\x8b" + bytes(600))}[kind]()  # fmt: skip
-    result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")
-    assert result.exit_code == 0, result.output
-    assert ingested(cache).samples == {"c"}
-
-
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "parquet"])
 def test_an_endless_line_is_an_error_before_the_table_is_hashed(tmp_path, tiny_clip_path, suffix):
     path = write(tmp_path / "data" / f"all.{suffix}", b"")
@@ -266,55 +156,6 @@ def test_a_file_that_is_no_table_does_not_fill_the_terminal(tmp_path, tiny_clip_
     result, _ = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "table")
     assert_told(result, "no column image, caption; found ")
     assert len(result.output) < 6000
-
-
-COCO = {
-    "string-ids": {"images": [{"id": "1", "file_name": "x.jpg"}], "annotations": []}, "float-ids": {"images": [{"id": 1.5, "file_name": "x.jpg"}], "annotations": []},
-    "list": [], "text": "x", "null": None, "no-images": {"annotations": []}, "images-object": {"images": {}, "annotations": []}, "rows-text": {"images": ["x"], "annotations": []},
-    "twice": {"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}], "annotations": []}, "no-captions": {"images": [{"id": 1, "file_name": "000000000001.jpg"}], "annotations": [{"id": 1, "image_id": 1}]},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [*COCO, "cut", "empty", "latin", "deep", "fifo", "utf-16"])
-def test_annotations_of_the_wrong_shape_are_one_error(tmp_path, tiny_clip_path, name):
-    coco_dataset(tmp_path / "data")
-    path = tmp_path / "data" / "annotations" / "captions_train2017.json"
-    whole = path.read_bytes()
-    path.unlink()
-    if name == "fifo":
-        os.mkfifo(path)
-    else:
-        odd = {
-            "cut": whole[:100],
-            "empty": b"",
-            "latin": b'{"a": "\xe9"}',
-            "deep": b"[" * 100_000,
-            "utf-16": whole.decode().encode("utf-16"),
-        }
-        path.write_bytes(odd[name] if name in odd else json.dumps(COCO[name]).encode())
-    result, _ = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "coco")
-    assert_told(result, "captions_train2017.json")
-
-
-def test_odd_captions_and_files_of_coco_cost_themselves(tmp_path, tiny_clip_path):
-    coco_dataset(tmp_path / "data")
-    path = tmp_path / "data" / "annotations" / "captions_train2017.json"
-    content = json.loads(path.read_bytes())
-    content["annotations"] += [
-        {"id": 900 + n, "image_id": 1, "caption": caption} for n, caption in enumerate([None, 3, [], "", "\x1b[31m"])
-    ]
-    content["annotations"].append({"id": 999, "image_id": 12345, "caption": "of nothing"})
-    content["images"] += [
-        {"id": 50, "file_name": "../../../etc/passwd"},
-        {"id": 51, "file_name": "absent.jpg"},
-        {"id": 52, "file_name": ""},
-        {"id": 53, "file_name": "\ud800.jpg"},
-        {"id": 54, "file_name": "a\0.jpg"},
-    ]
-    path.write_text(json.dumps(content))
-    result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "coco")
-    assert result.exit_code == 0, result.output
-    assert len(ingested(cache).samples) == 4
 
 
 def test_a_deeply_nested_caption_can_be_sent_to_a_worker(tmp_path, tiny_clip_path):
