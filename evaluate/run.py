@@ -26,8 +26,8 @@ from hspcgan.evaluate.results.figure_names import Figure
 from hspcgan.evaluate.scored.drawings import VARIATIONS, Drawings, draw, process
 from hspcgan.evaluate.scored.images import Images, batches, image_name, stacks
 from hspcgan.evaluate.scored.keys import content_key, metric_code, scorer_code
+from hspcgan.evaluate.scored.scorers import PIXELS, Scorer
 from hspcgan.evaluate.scored.subjects import REAL, Subject
-from hspcgan.evaluate.scorers import PIXELS, Scorer
 from hspcgan.evaluate.verdict.expectations import Verdict, judge
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically

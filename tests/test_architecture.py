@@ -13,7 +13,7 @@ ROOMS = ("pipeline", "model", "train", "evaluate")
 CACHE_LIBRARIES = {"numpy", "h5py", "pyarrow", "pandas", "PIL"}
 OF_MODEL = tuple(f"hspcgan.model.common.{name}" for name in ("errors", "files", "user_files"))
 """What the cache may import of the model."""
-MOST_ENTRIES = 14
+MOST_ENTRIES = 13
 
 
 def module_name(path: Path) -> str:

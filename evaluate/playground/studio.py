@@ -20,7 +20,7 @@ from hspcgan.evaluate.draw.pictures import png
 from hspcgan.evaluate.draw.texts import conditions_from_texts, mismatch_warnings
 from hspcgan.evaluate.metrics.clip_score import cosine
 from hspcgan.evaluate.playground.state import FRAMES
-from hspcgan.evaluate.scorers import ClipScorer
+from hspcgan.evaluate.scored.scorers import ClipScorer
 from hspcgan.model.clip.file import file_sha256
 from hspcgan.model.clip.frozen import load_clip, pick_device
 from hspcgan.model.common.errors import UserError

@@ -1,1 +1,1 @@
-"""The inputs of scoring: subjects, selected captions, stored generated images and features, reference files."""
+"""The parts of scoring: subjects, captions, scoring networks, stored images and features, reference files."""

@@ -19,8 +19,8 @@ from hspcgan.evaluate.draw.texts import conditions_from_texts
 from hspcgan.evaluate.metrics.colour_swap import swap_colour
 from hspcgan.evaluate.scored.images import DrawnImages, FolderImages, Images, RealImages
 from hspcgan.evaluate.scored.keys import content_key, drawing_code, scene_code, text_code
+from hspcgan.evaluate.scored.scorers import BATCH
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES, REAL, Subject, open_generator, provenance
-from hspcgan.evaluate.scorers import BATCH
 from hspcgan.model.common.launcher import launcher_integer
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.model.condition import Condition

@@ -19,7 +19,7 @@ import numpy as np
 
 from hspcgan.evaluate.draw.pictures import read_png
 from hspcgan.evaluate.scored.keys import content_key, scorer_code
-from hspcgan.evaluate.scorers import BATCH, Scorer
+from hspcgan.evaluate.scored.scorers import BATCH, Scorer
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_file, file_sha256
 from hspcgan.model.common.progress import progress_bar

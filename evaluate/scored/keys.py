@@ -48,7 +48,7 @@ def scene_code() -> Mapping[str, str]:
 @cache
 def scorer_code() -> Mapping[str, str]:
     """Returns the fingerprint of the code that computes features from images."""
-    return _code("hspcgan.evaluate.scorers", within=(MODEL,))
+    return _code("hspcgan.evaluate.scored.scorers", within=(MODEL,))
 
 
 @cache

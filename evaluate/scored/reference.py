@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from hspcgan.evaluate.scorers import Scorer
+from hspcgan.evaluate.scored.scorers import Scorer
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 

@@ -13,7 +13,7 @@ from hspcgan.evaluate.config import Lock, metric_of
 from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.results.figure_names import Figure, name_prefix
 from hspcgan.evaluate.run import Result
-from hspcgan.evaluate.scorers import PIXELS
+from hspcgan.evaluate.scored.scorers import PIXELS
 from hspcgan.evaluate.verdict.expectations import matching_names
 from hspcgan.evaluate.verdict.pinned_inputs import current_lock, differences
 from hspcgan.model.common.files import write_atomically

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hspcgan.evaluate import scorers
+from hspcgan.evaluate.scored import scorers
 
 FILE = "inception-2015-12-05.pt"
 

@@ -11,9 +11,9 @@ import sys
 
 import cleanfid.fid  # noqa: F401  (commands import it where they need it: here once, before the forks)
 
-from hspcgan.evaluate import run, scorers
+from hspcgan.evaluate import run
 from hspcgan.evaluate.results import record
-from hspcgan.evaluate.scored import drawings, images
+from hspcgan.evaluate.scored import drawings, images, scorers
 from hspcgan.evaluate.scored.scores import ScoreStore
 from hspcgan.pipeline.cli.root import main as hspcgan
 
