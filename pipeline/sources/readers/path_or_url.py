@@ -31,6 +31,8 @@ def path_or_url(value: Any) -> Any:
         from upath import UPath
     except ModuleNotFoundError:
         raise UserError(f"{value} is a URL, which needs universal_pathlib: {install_command('remote')}") from None
+    if value.partition("://")[2].strip("/"):
+        value = value.rstrip("/")  # HTTP paths with a / at the end do not contain the files that they list
     try:
         found = UPath(value)
         _ = found.fs  # a missing package raises now, not at first use
@@ -39,6 +41,9 @@ def path_or_url(value: Any) -> Any:
         raise UserError(
             f"{value}: {error}; install the fsspec package for that protocol, such as s3fs or gcsfs"
         ) from error
+    except Exception as error:  # fsspec does not document what its file systems raise when they connect
+        reason = f"{type(error).__name__}: {str(error)[:MAX_SHOWN]}"
+        raise UserError(f"{value} cannot be opened ({reason}); check the URL and the network") from error
 
 
 @contextmanager

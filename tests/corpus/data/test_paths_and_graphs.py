@@ -2,11 +2,14 @@
 
 import errno
 import json
+from types import SimpleNamespace
 
 import pytest
 from helpers.cli import hspcgan
 from helpers.corpus import assert_told, bounded, ingested
 from helpers.datasets import folder_dataset, manifest, write
+
+from hspcgan.pipeline.sources.readers.path_or_url import path_or_url
 
 
 @pytest.mark.parametrize("name", ["link", "link.png", "link.txt"])
@@ -55,6 +58,29 @@ def test_a_url_that_cannot_be_parsed_is_an_error(tmp_path):
     assert_told(hspcgan("copy", "http://[::1", tmp_path / "out"), "http://[::1 is not a valid URL: ", codes={3})
     told = hspcgan("ingest", "toybirds", "-o", "data={source: webdataset, path: 'http://[::1'}", "--dry-run")
     assert_told(told, "http://[::1 is not a valid URL: ", codes={2})
+
+
+@pytest.mark.parametrize(
+    "url", ["zip://t.csv::file://{folder}/t.zip", "reference://x/t.csv", "ftp://127.0.0.1:1/t.csv"]
+)
+def test_a_url_that_cannot_be_connected_is_an_error(tmp_path, tiny_clip_path, url):
+    pytest.importorskip("upath")
+    write(tmp_path / "t.zip", b"no zip")
+    url = url.format(folder=tmp_path)
+    content = json.loads(manifest(tmp_path / "m.yaml", tmp_path, tiny_clip_path, source="table").read_text())
+    content["data"]["path"] = url
+    told = f"{url} cannot be opened ("
+    assert_told(hspcgan("ingest", write(tmp_path / "m.yaml", json.dumps(content))), told, codes={2})
+    assert_told(hspcgan("copy", url, tmp_path / "out"), told, "check the URL and the network", codes={3})
+
+
+def test_a_slash_at_the_end_of_a_url_has_no_effect(monkeypatch):
+    upath = pytest.importorskip("upath")
+    given: list[str] = []
+    monkeypatch.setattr(upath, "UPath", lambda url: given.append(url) or SimpleNamespace(fs=None))
+    for url in ("http://host/shards/", "s3://bucket//", "memory://", "memory:///"):
+        path_or_url(url)
+    assert given == ["http://host/shards", "s3://bucket", "memory://", "memory:///"]
 
 
 LINE = {"caption": "a", "tuples": [["bird", "on", "branch"]]}
