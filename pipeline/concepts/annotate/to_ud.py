@@ -5,8 +5,6 @@ Three constructions are restructured: prepositions (the preposition heads its ph
 labels are renamed by a table.
 """
 
-from collections.abc import Iterator
-
 from spacy.tokens import Doc
 
 from hspcgan.pipeline.concepts.concept_types import Token
@@ -55,7 +53,6 @@ def to_ud(edit: ParseEdit, doc: Doc) -> list[Token]:
     coordination(edit)
     prepositions(edit)
     copulas(edit)
-    particle_objects(edit)
     words = [t for t in doc if not t.is_space]
     place = {t.i: n for n, t in enumerate(words)}
     typos = pairs("typos")
@@ -89,33 +86,27 @@ def coordination(edit: ParseEdit) -> None:
     """Attaches all conjuncts to the first one, and "and" to the conjunct after it: "red, green and blue"."""
     for i, label in enumerate(edit.labels):
         if label == "cc" and edit.heads[i] >= 0:
-            before = edit.heads[i]
-            after = next((c for c in edit.children(before, "conj") if c > i), -1)
-            edit.attach(i, to=after if after >= 0 else next(_reattach_conjunct(edit, i), before))
+            edit.attach(i, to=_conjunct_after(edit, i))
     for i, label in enumerate(edit.labels):
         while label == "conj" and edit.labels[edit.heads[i]] == "conj":
             edit.attach(i, to=edit.heads[edit.heads[i]])
 
 
-def _reattach_conjunct(edit: ParseEdit, cc: int) -> Iterator[int]:
-    """Yields the conjunct directly after "and", and attaches it to the head of "and" if it has a different head.
+def _conjunct_after(edit: ParseEdit, cc: int) -> int:
+    """Returns the conjunct after "and", or the noun before "and" if there is none.
 
-    An example is "chair" in "a room with a couch and a chair".
+    A singular verb has one subject: a conjunct of this subject is moved to the noun before "and".
 
-    A conjunct of a plural verb's subject keeps its head: "a woman in white and a man stand near a cake" is correct.
+    a bird with a crest and gray wings stands on the grass → with (bird, wing), stand on (bird, grass)
     """
-    for i in range(cc + 1, len(edit)):
-        if edit.labels[i] == "conj" and _first_word(edit, i) == cc + 1:
-            head = edit.heads[i]
-            if not (edit.labels[head] == "nsubj" and edit.tags[edit.heads[head]] in ("VBP", "VB")):
-                edit.attach(i, to=edit.heads[cc])
-            yield i
-
-
-def _first_word(edit: ParseEdit, i: int) -> int:
-    """Returns the first word of the phrase whose head is `i`."""
-    children = edit.children(i)
-    return min(i, _first_word(edit, children[0])) if children else i
+    before = edit.heads[cc]
+    own = [c for c in edit.children(before, "conj") if c > cc]
+    for i in range(cc + 1, len(edit)) if not own else ():
+        subject = edit.heads[i]
+        if edit.labels[i] == "conj" and edit.labels[subject] == "nsubj" and edit.tags[edit.heads[subject]] == "VBZ":
+            edit.attach(i, to=before)
+            return i
+    return own[0] if own else before
 
 
 def prepositions(edit: ParseEdit) -> None:
@@ -171,12 +162,3 @@ def _state_words(edit: ParseEdit, be: int) -> list[int]:
     after = [c for c in edit.children(be, "prep", "advmod", "prt", "compound:prt") if c > be]
     alone = all(edit.words[c] in {"on", "off", *lexicon("positions")} and not edit.children(c) for c in after)
     return after if alone else []
-
-
-def particle_objects(edit: ParseEdit) -> None:
-    """Relabels a noun after a particle ("walking up a hill") as the object of the verb; spaCy labels it npadvmod."""
-    for i, label in enumerate(edit.labels):
-        verb = edit.heads[i]
-        if label == "npadvmod" and not edit.children(verb, "dobj"):
-            particles = [c for c in edit.children(verb, "prt") if verb < c < i]
-            edit.relabel(i, "dobj" if particles else label)

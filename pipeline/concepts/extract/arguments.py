@@ -11,21 +11,13 @@ PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
 
 
 def argument_entities(tree: Tree, i: int, predicate: int) -> list[int]:
-    """Returns the entities to which an argument (noun or pronoun) of a predicate refers, including conjuncts.
-
-    a man and woman leaning against each other → lean against (man, woman)
-    a boy and a girl are looking at one another → look at (boy, girl)
-    """
+    """Returns the entities to which an argument (noun or pronoun) of a predicate refers, including conjuncts."""
     found: list[int] = []
     for word in tree.with_conjuncts(i):
         if word != i and tree.case(word):
             continue  # "on a branch and under a leaf": the second noun has its own preposition
         if tree.is_entity(word):
             found.append(word)
-        elif tree.is_mutual(word) and not tree.is_a(i, "nsubj"):
-            after_noun = tree.is_a(word, "nmod")
-            ones = coordinated_nouns(tree, tree.heads[word], word) if after_noun else subjects(tree, predicate)
-            found.extend(ones[1:])
         elif tree.pos[word] in ("PRON", "DET", "SCONJ"):
             found.extend(referents(tree, word, predicate))
     return found
@@ -69,13 +61,14 @@ def _entity_before_list(tree: Tree, noun: int, plural: bool) -> list[int]:
 
     a table with a plate and a cup on it → with (table, cup), on (cup, table)
     there is a large bowl with vegetables and broccoli in it → in (broccoli, bowl)
+    people at a table with food around them → around (food, people)
     """
     first = noun
     while tree.is_a(first, "conj") and tree.is_entity(tree.heads[first]):
         first = tree.heads[first]
     joined = set(tree.with_conjuncts(first))
     before = [i for i in range(first - 1, -1, -1) if tree.is_entity(i) and i not in joined]
-    fitting = [i for i in before if tree.lemmas[i] not in lexicon("persons")]
+    fitting = [i for i in before if plural or tree.lemmas[i] not in lexicon("persons")]
     fitting.sort(key=lambda i: _is_plural(tree, i) != plural)
     return fitting[:1] or ([first] if first != noun else [])
 
@@ -120,10 +113,13 @@ def subjects(tree: Tree, i: int) -> list[int]:
 
     a man sits on a bench and holds a bat → sit on (man, bench), hold (man, bat)
     a boy trying to catch a ball → catch (boy, ball)
+    people watching a boy ride a horse → watch (people, boy), ride (boy, horse)
     """
     seen = set()
     while i >= 0 and i not in seen:
         seen.add(i)
+        if tree.tags[i] == "VB" and tree.is_a(i - 1, "obj") and tree.lemmas[tree.heads[i - 1]] in PERCEPTION_VERBS:
+            return argument_entities(tree, i - 1, tree.heads[i - 1])
         own = tree.children(i, "nsubj")
         if own:
             return [thing for word in own for thing in argument_entities(tree, word, i)]

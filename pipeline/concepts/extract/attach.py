@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
+LOOKING_VERBS = ("gaze", "glance", "look", "peek", "peer", "point", "stare")
 MOTION_VERBS = ("walk", "fly", "run", "swim", "float")
 # Prepositions of places that describe a person, not the person's clothes.
 PLACE_PREPOSITIONS = ("on", "at", "near", "in front of", "next to")
@@ -22,8 +23,8 @@ def prepositional_phrases(tree: Tree) -> None:
     """
     for i in range(len(tree)):
         if tree.is_a(i, "nmod", "obl"):
-            rules = (_clause_subject_beside_place, _noun_before_pronoun_phrase)
-            _attach(tree, i, "nmod", *rules, _noun_before_with_x_on_it, _wearer_before_place)
+            rules = (_clause_subject_beside_place, _noun_before_pronoun_phrase, _wearer_before_place)
+            _attach(tree, i, "nmod", *rules, _user_of_own_part)
 
 
 def participles(tree: Tree) -> None:
@@ -33,26 +34,47 @@ def participles(tree: Tree) -> None:
     """
     for i in range(len(tree)):
         if tree.tags[i] == "VBG" and tree.is_a(i, "acl", "advcl", "xcomp"):
-            _attach(tree, i, "acl", _part_before_hanging_verb, _owner_before_with_part, _noun_before_without)
+            _attach(tree, i, "acl", _owner_before_with_part)
 
 
 def _attach(tree: Tree, i: int, label: str, *rules: Rule) -> None:
     for rule in rules:
         head = rule(tree, i)
         if head >= 0:
-            tree.attach(i, to=head, label=label)
+            tree.attach(i, to=head, label="obl" if tree.pos[head] == "VERB" else label)
 
 
 def _clause_subject_beside_place(tree: Tree, i: int) -> int:
     """Returns the new head of "beside X" after "on PLACE": the subject of the clause, not the place.
 
+    In "look through PLACE at X", it is the verb.
+
     a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
+    a cat looks through a window at a dog → look through (cat, window), at (cat, dog)
     """
-    place = tree.heads[i]
-    nested = tree.is_a(i, "nmod") and tree.is_a(place, "obl") and tree.case_text(place) in ("on", "in", "at")
-    if not nested or tree.case_text(i) not in ("beside", "next to", "near"):
+    place, case = tree.heads[i], tree.case_text(i)
+    verb = tree.heads[place]
+    if not (tree.is_a(i, "nmod") and tree.is_a(place, "obl")):
         return -1
-    return next((c for c in tree.children(tree.heads[place], "nsubj") if tree.is_entity(c)), -1)
+    if case == "at":
+        return verb if tree.lemmas[verb] in LOOKING_VERBS else -1
+    beside = case in ("beside", "next to", "near") and tree.case_text(place) in ("on", "in", "at")
+    return next((c for c in tree.children(verb, "nsubj") if tree.is_entity(c)), -1) if beside else -1
+
+
+def _user_of_own_part(tree: Tree, i: int) -> int:
+    """Returns the new head of "with his PART": the next person or verb above, not the thing before "with".
+
+    a woman holding a slice of pizza with her mouth → hold (woman, pizza), with (woman, mouth)
+    a man in a blue shirt with his hands in his pockets → with (man, hand), in (hand, pocket)
+    """
+    own = tree.case_text(i) == "with" and tree.lemmas[i] in lexicon("body_parts") | lexicon("parts")
+    if not own or {tree.words[c] for c in tree.children(i, "nmod:poss")}.isdisjoint(("his", "her", "their")):
+        return -1
+    above = tree.heads[i]
+    while above >= 0 and tree.pos[above] not in ("VERB", "PROPN") and tree.lemmas[above] not in lexicon("persons"):
+        above = tree.heads[above]
+    return above
 
 
 def _noun_before_pronoun_phrase(tree: Tree, i: int) -> int:
@@ -74,60 +96,15 @@ def _noun_before_pronoun_phrase(tree: Tree, i: int) -> int:
     return near if fits else -1
 
 
-def _noun_before_with_x_on_it(tree: Tree, i: int) -> int:
-    """Returns the new head of X in "with X on it": the noun before "with", if it is not a person.
-
-    boy wearing a white shirt with fish on it → with (shirt, fish), on (fish, shirt)
-    """
-    if tree.case_text(i) != "with" or tree.pos[i + 1] != "ADP" or "it" not in tree.words[i + 2 : i + 3]:
-        return -1
-    near = tree.case(i)[0] - 1
-    if tree.lemmas[tree.heads[i]] not in lexicon("persons") and tree.pos[tree.heads[i]] != "VERB":
-        return -1
-    return near if near >= 0 and tree.is_entity(near) and tree.lemmas[near] not in lexicon("persons") else -1
-
-
 def _wearer_before_place(tree: Tree, i: int) -> int:
     """Returns the new head of a place after clothes ("in a hat on a bench"): the person who wears the clothes.
 
     a man in a hat on a bench → on (man, bench)
     """
-    stays = tree.is_a(i, "nmod") and tree.case_text(i) in PLACE_PREPOSITIONS
-    return _wearer(tree, tree.heads[i]) if stays and tree.heads[i] < i else -1
-
-
-def _wearer(tree: Tree, worn: int) -> int:
-    """Returns the entity that wears the clothes or colour `worn`; −1 if there is none."""
-    above, wearer = tree.heads[worn], -1
-    if tree.is_a(worn, "nmod"):
-        fits = {"in": lexicon("clothes") | lexicon("colours"), "with": lexicon("clothes")}
-        wearer = above if tree.lemmas[worn] in fits.get(tree.case_text(worn), ()) else -1
-    elif (
-        tree.is_a(above, "acl") and tree.lemmas[above] in ("wear", "dress") and tree.lemmas[worn] in lexicon("colours")
-    ):
-        wearer = tree.heads[above]
-    return wearer if wearer >= 0 and tree.is_entity(wearer) else -1
-
-
-def _noun_before_without(tree: Tree, i: int) -> int:
-    """Returns the new head of a participle after "without THING": the noun before "without", not the thing.
-
-    a dog without a leash chasing a ball → chase (dog, ball)
-    """
-    absent = tree.heads[i]
-    owner = tree.heads[absent]
-    return owner if tree.case_text(absent) == "without" and tree.is_entity(owner) else -1
-
-
-def _part_before_hanging_verb(tree: Tree, i: int) -> int:
-    """Returns the new head of "blowing", "flowing" or "hanging" after "with PART": the body part.
-
-    a woman with long hair blowing in the wind → blow in (hair, wind)
-    a girl with hair hanging over her face → hang over (hair, face)
-    """
-    part = i - 1
-    is_part = tree.lemmas[part] in lexicon("body_parts") and tree.heads[part] == tree.heads[i]
-    return part if is_part and tree.case_text(part) == "with" and tree.lemmas[i] in ("blow", "flow", "hang") else -1
+    worn = tree.heads[i]
+    place = tree.is_a(i, "nmod") and tree.case_text(i) in PLACE_PREPOSITIONS
+    clothed = place and tree.is_a(worn, "nmod") and tree.case_text(worn) in ("in", "with")
+    return tree.heads[worn] if clothed and tree.lemmas[worn] in lexicon("clothes") | lexicon("colours") else -1
 
 
 def _owner_before_with_part(tree: Tree, i: int) -> int:
@@ -136,13 +113,12 @@ def _owner_before_with_part(tree: Tree, i: int) -> int:
     a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
     a giraffe with a long neck eating leaves → eat (giraffe, leaf)
     a man with a beard holding a phone → hold (man, phone)
+    a dog without a leash chasing a ball → chase (dog, ball)
     """
     part = tree.heads[i]
-    if tree.lemmas[part] not in lexicon("body_parts"):
-        return -1
     while tree.is_a(part, "conj"):
         part = tree.heads[part]
-    owner = tree.heads[part]
-    had = tree.is_a(part, "nmod") and tree.case_text(part) == "with" and not tree.children(part, "nmod:poss")
+    owner, case = tree.heads[part], tree.case_text(part)
+    own = case == "with" and tree.lemmas[part] in lexicon("body_parts") and not tree.children(part, "nmod:poss")
     whole = tree.children(i, "obj") or tree.lemmas[i] in lexicon("posture_verbs") or tree.lemmas[i] in MOTION_VERBS
-    return owner if had and whole and tree.is_entity(owner) else -1
+    return owner if (own or case == "without") and whole and tree.is_entity(owner) else -1

@@ -66,7 +66,7 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     """
     if i > 0 and is_position(tree, i):
         yield tree.lemmas[i], i - 1, i
-    if tree.is_a(i, "case", "amod", "advmod", "fixed", "compound") or tree.is_mutual(i):
+    if tree.is_a(i, "case", "amod", "advmod", "fixed", "compound"):
         return
     state = tree.pos[i] == "VERB" and arguments.is_passive(tree, i) and not relations.is_predicate_verb(tree, i)
     governed = tree.is_a(i, "root", "conj", "xcomp", "acl", "advcl", "ccomp", "parataxis")

@@ -45,7 +45,7 @@ def quantities(tree: Tree) -> None:
     a group of people standing on a hill → group (people), stand on (people, hill)
     one of the boys wears a hat → one (boy), wear (boy, hat)
     some of the apples are green → green (apple)
-    two of the three dogs are brown → two (dog), brown (dog)
+    two of the three dogs are brown → two (dog), three (dog), brown (dog)
     a girl eating a large slice of pizza → large (pizza), slice (pizza)
     a metal statue of a horse → metal (horse), statue (horse)
     a cheese covered slice of pizza → cover (cheese, pizza), slice (pizza)
@@ -63,8 +63,6 @@ def quantities(tree: Tree) -> None:
         own = tree.children(i, "fixed", "compound") + (
             tree.children(i, "amod") if tree.lemmas[i] in lexicon("group_nouns") else []
         )
-        for number in tree.children(noun, "nummod") if tree.pos[i] == "NUM" else ():
-            tree.relabel(number, "dep")
         _replace(tree, i, noun, "amod", keep=[c for c in own if not tree.children(c, "obl:npmod")])
         tree.quantities.add(i)
 

@@ -13,6 +13,7 @@ from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
 Edge = tuple[str, int, int, int]
+PLACING_VERBS = ("drop", "insert", "lay", "place", "pour", "put", "set", "spread", "stick")
 PLACES = ("in", "near", "by", "at", "beside", "next to")
 # Prepositions that belong to the adjective before them: "full of books", "close to a wall".
 BOUND = ("of", "to", "from")
@@ -63,12 +64,6 @@ def verb_text(tree: Tree, i: int) -> str:
     return " ".join([*negated, tree.lemmas[i], *particles])
 
 
-def _bare_conjuncts(tree: Tree, noun: int) -> list[int]:
-    """Returns the conjuncts of a noun that share its modifiers: "houses" in "snow covered trees and houses"."""
-    found = [c for c in tree.children(noun, "conj") if tree.is_entity(c) and not tree.case(c)]
-    return [c for c in found if not tree.children(c, "det", "amod", "nmod:poss", "nummod")]
-
-
 def obliques(tree: Tree, i: int) -> Iterator[tuple[str, int, list[int]]]:
     """Yields (preposition, index of its first word, entities) for each prepositional phrase of a predicate."""
     for first in tree.children(i, "obl"):
@@ -91,14 +86,14 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     the plate has food on it → have (plate, food), on (food, plate)
     a hose spraying water from it → spray (hose, water), from (water, hose)
     a man taking picture of a horse → take (man, picture), of (picture, horse)
+    a man putting a hot dog on a bun → put (man, dog), on (dog, bun)
+    a boy holding a bat in his hand → hold (boy, bat), in (bat, hand)
     """
     if not is_predicate_verb(tree, i):
         return
     text, ones, agents = verb_text(tree, i), arguments.subjects(tree, i), arguments.agents(tree, i)
     others = [] if arguments.is_passive(tree, i) else arguments.objects(tree, i)
     if agents:
-        if tree.is_a(i, "amod"):
-            ones = [c for one in ones for c in tree.with_conjuncts(one) if c in (one, *_bare_conjuncts(tree, one))]
         doers = [thing for agent in agents for thing in arguments.argument_entities(tree, agent, i)]
         yield from _pairs(text, doers, ones, i)
     phrases = [p for p in obliques(tree, i) if not (agents and p[0] == "by") and p[2]]
@@ -109,7 +104,8 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
             if _refers_to_subject(tree, tree.heads[word], i, ones):
                 yield from _links(preposition, others, ones, word)
             else:
-                yield from _links(preposition, (preposition == "of" and others) or ones, places, word)
+                ends = others if preposition == "of" or _states_place_of_object(tree, i, word) else []
+                yield from _links(preposition, ends or ones, places, word)
         return
     if arguments.stranded_prepositions(tree, i):
         return
@@ -120,6 +116,13 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     yield from _pairs(f"{text} {preposition}", ones, places, i)
     for preposition, word, places in phrases[1:]:
         yield from _links(preposition, ones, places, word)
+
+
+def _states_place_of_object(tree: Tree, verb: int, preposition: int) -> bool:
+    """Whether a phrase after a verb and its object states the place of the object: "on a bun", "in his hand"."""
+    noun, first = tree.heads[preposition], tree.words[preposition]
+    held = first != "with" and tree.lemmas[noun] in lexicon("parts") and tree.children(noun, "nmod:poss")
+    return bool(held) or (tree.lemmas[verb] in PLACING_VERBS and first in ("in", "into", "on", "onto"))
 
 
 def _refers_to_subject(tree: Tree, pronoun: int, verb: int, ones: Sequence[int]) -> bool:
@@ -176,11 +179,10 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
 
     the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
     the bird is a sparrow → be (bird, sparrow)
-    the house and the barn are near each other → near (house, barn)
     """
     cop, own = tree.children(i, "cop"), tree.children(i, "nsubj")
     joined = tree.is_a(i, "conj") and (cop or (tree.case(i) and tree.children(tree.heads[i], "nsubj")))
-    if not (tree.is_entity(i) or tree.is_mutual(i)) or not (own or joined or (cop and tree.is_a(i, "acl"))):
+    if not tree.is_entity(i) or not (own or joined or (cop and tree.is_a(i, "acl"))):
         return
     if tree.case(i):
         yield from _links(

@@ -67,11 +67,6 @@ class Tree(ParseEdit):
             return False  # "an orange and white cat"
         return self.has_letter_or_digit(i) and not self.is_non_referring(i)
 
-    def is_mutual(self, i: int) -> bool:
-        """Whether a word is the last word of "each other" or "one another"."""
-        before = {"other": "each", "one": "another"}.get(self.lemmas[i])
-        return before is not None and before in (self.lemmas[c] for c in self.children(i, "det"))
-
     def has_letter_or_digit(self, i: int) -> bool:
         """Whether a word has a letter or digit; taggers tag "|" and "%" as nouns, and hyphens as adjectives."""
         text = self.texts[i]

@@ -146,12 +146,8 @@ def learned_wordings(view: View, r: Relation) -> Triples:
     a man with glasses → (man, wear, glasses)
     the leg of a chair → (chair, have, leg)
     a cup of coffee → (coffee, in, cup)
-    a boy holding a bat in his hand → (boy, hold, bat), (bat, in, hand)
     """
     text, (one, other) = relation_text(view, r), view.entity_names(r)
-    held = _held_thing(view, r)
-    if held:
-        return [(held, text, other)]
     option = choose("relation", view.of_relation(r, text, view.verb(r)))
     if option.startswith(REVERSED):
         one, other = other, one
@@ -171,17 +167,6 @@ def relation_text(view: View, r: Relation) -> str:
     elif not verb and len(words) > 1 and words[0] in ("out", "up", "down", "over") and words[1] != "of":
         del words[0]
     return replace_phrases(" ".join(words), "prepositions")
-
-
-def _held_thing(view: View, r: Relation) -> str:
-    """Returns the name of the held thing if the object is a part of the holder's body ("in his hand"); otherwise ""."""
-    governor = view.tokens[view.tokens[r.word].head].head if view.tokens[r.word].deprel == "case" else -1
-    if governor >= 0 and view.heads[r.object] in lexicon("parts") and view.has_possessive(r.object):
-        for q in view.concepts.relations:
-            held = q.word == governor and q.subject == r.subject and q.object >= 0
-            if held and view.token(q.object).deprel == "obj":
-                return view.names[q.object]
-    return ""
 
 
 ATTRIBUTES: tuple[Callable[[View, Attribute], Triples], ...] = (omit_negated, nouns_before_nouns, parts, qualities)

@@ -4,7 +4,6 @@ from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
-OBJECTS = ("pobj", "dobj")
 PICTURES = ("photo", "photograph", "picture", "image", "shot")
 
 
@@ -22,27 +21,6 @@ def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
         for word in (i, *joined):
             edit.retag(word, "NN", "NOUN", edit.words[word])
         edit.relabel(i, "dobj" if edit.pos[edit.heads[i]] == "VERB" else "pobj")
-
-
-def worn_colours_before_participles(edit: ParseEdit, known: Vocabulary) -> None:
-    """In "dressed in black sitting", tags the colour as a noun (clothes), and the -ing word as a verb of the wearer.
-
-    a woman dressed in black sitting and reading a book → dress in (woman, black), sit (woman, –), read (woman, book)
-    """
-    for i in range(2, len(edit)):
-        colour, noun = i - 1, edit.heads[i]
-        if edit.words[colour] not in lexicon("colours") or edit.heads[colour] != i or edit.labels[i] not in OBJECTS:
-            continue
-        verb = known.verb_of_participle(edit.words[i]) if edit.words[i].endswith("ing") else ""
-        if verb not in known.verbs or edit.words[i] in lexicon("ing_nouns") or noun != colour - 1:
-            continue
-        dressed = edit.heads[noun] if edit.words[noun] == "in" else noun
-        if edit.lemmas[dressed] not in ("dress", "wear"):
-            continue
-        edit.promote(colour, over=i, label="acl")
-        edit.attach(i, to=edit.heads[dressed] if edit.labels[dressed] == "acl" else dressed)
-        edit.retag(colour, "NN", "NOUN", edit.words[colour])
-        edit.retag(i, "VBG", "VERB", verb)
 
 
 def _means_clothes(edit: ParseEdit, i: int) -> bool:
@@ -120,7 +98,7 @@ def backs_after_colours(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def adjacent_noun_phrases(edit: ParseEdit, _known: Vocabulary) -> None:
-    """Separates two adjacent noun phrases if the first was parsed as a modifier of the second.
+    """Separates a body part with an adjective from the noun before it, if that was parsed as a modifier of the part.
 
     red bird black wings → red (bird), black (wing)
     small bird red crown black eyebrow → small (bird), red (crown), black (eyebrow)
@@ -132,9 +110,10 @@ def adjacent_noun_phrases(edit: ParseEdit, _known: Vocabulary) -> None:
 
 
 def _ends_noun_phrase(edit: ParseEdit, i: int) -> bool:
-    """Whether an adjective directly follows a noun that was parsed as a modifier of a later noun."""
+    """Whether a noun was parsed as a modifier of a body part, and an adjective of that part directly follows it."""
     top, after = edit.heads[i], i + 1
-    if edit.labels[i] not in ("compound", "nmod", "amod") or edit.pos[i] not in NOMINAL or after >= top:
+    if edit.pos[i] not in NOMINAL or edit.labels[i] not in ("compound", "nmod", "amod") or after >= top:
         return False
     shades = edit.words[i] in lexicon("shades") or edit.words[after] in COLOURED
-    return not shades and edit.pos[after] == "ADJ" and after < edit.heads[after] <= top
+    part = edit.lemmas[top] in lexicon("body_parts")
+    return part and not shades and edit.pos[after] == "ADJ" and after < edit.heads[after] <= top

@@ -12,20 +12,16 @@ def makers_before_participles(edit: ParseEdit, _known: Vocabulary) -> None:
     """In "home built motorcycle", attaches the maker or place ("home") to the participle ("built").
 
     a home built motorcycle in a garage → home built (motorcycle), in (motorcycle, garage)
-    a hand made quilt → hand made (quilt)
+    a hand made quilt on a bed → hand made (quilt), on (quilt, bed)
     """
-    for i, lemma in enumerate(edit.lemmas):
-        maker = i - 1
-        if lemma not in MADE or edit.tags[i] not in ("VBD", "VBN") or edit.words[maker] not in MAKERS:
-            continue
-        noun = next((c for c in edit.children(i, "dobj") if c > i), -1)
-        if noun >= 0 and edit.heads[maker] == i and not edit.children(noun, "det"):
-            edit.promote(noun, over=i, label="amod", moving=edit.children(i))
-            for child in edit.children(maker):
-                edit.attach(child, to=noun)
-        if edit.labels[i] == "amod":
-            edit.attach(maker, to=i, label="compound")
-            edit.retag(i, "VBN", "VERB")
+    for made in range(1, len(edit) - 1):
+        maker, noun = made - 1, made + 1
+        if edit.words[maker] in MAKERS and edit.lemmas[made] in MADE and edit.pos[noun] in NOMINAL:
+            top = next((i for i in (maker, made) if edit.heads[i] not in (maker, made, noun)), noun)
+            edit.promote(noun, over=top, label="amod", moving=edit.children(maker) + edit.children(made))
+            edit.attach(made, to=noun, label="amod")
+            edit.attach(maker, to=made, label="compound")
+            edit.retag(made, "VBN", "VERB")
 
 
 def hyphenated_words(edit: ParseEdit, _known: Vocabulary) -> None:
@@ -35,7 +31,6 @@ def hyphenated_words(edit: ParseEdit, _known: Vocabulary) -> None:
     a chocolate-dipped strawberry → chocolate-dipped (strawberry)
     a 5-year-old girl with a doll → 5-year-old (girl), with (girl, doll)
     an old, rusty, broken-down truck → old (truck), rusty (truck), broken-down (truck)
-    an umbrella placed upside-down on the beach → place on (umbrella, beach)
     a snow-covered road → cover (snow, road)
     """
     if "-" not in edit.words:
@@ -56,9 +51,6 @@ def _join_parts(edit: ParseEdit, first: int, last: int) -> None:
     nouns = {edit.heads[i] for i in range(first, last + 1, 2) if edit.heads[i] > last}
     if len(nouns) == 1 and edit.pos[last] not in NOMINAL:
         edit.attach(last, to=nouns.pop(), label="amod")
-    elif edit.words[last] in lexicon("positions") and edit.labels[last] in ("dobj", "pobj", "npadvmod"):
-        edit.retag(last, "RB", "ADV", edit.words[last])
-        edit.relabel(last, "advmod")
     elif edit.labels[last] != "amod":
         return
     covered = edit.lemmas[last] in lexicon("covering_verbs") and edit.pos[first] in NOMINAL

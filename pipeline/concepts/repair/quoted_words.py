@@ -63,7 +63,7 @@ def _join_as_name(edit: ParseEdit, before: int, words: list[int], after: int) ->
     top = next((i for i in words if edit.heads[i] not in words), name)
     head, label = edit.heads[top], edit.labels[top]
     if head < 0 and carrier >= 0 and carrier not in words:
-        edit.attach(_ancestor_below(edit, carrier, words), to=-1, label="ROOT")
+        edit.attach(carrier, to=-1, label="ROOT")
     if edit.pos[before] == "VERB":
         head, label = before, "dobj"
     elif edit.pos[before] in NOMINAL:
@@ -78,10 +78,3 @@ def _join_as_name(edit: ParseEdit, before: int, words: list[int], after: int) ->
             edit.attach(i, to=name, label="compound")
     for child in outside:
         edit.attach(child, to=carrier if carrier >= 0 else name)
-
-
-def _ancestor_below(edit: ParseEdit, i: int, words: list[int]) -> int:
-    """Returns the first word on the path from `i` to the root whose head is in `words`; the root if there is none."""
-    while edit.heads[i] >= 0 and edit.heads[i] not in words:
-        i = edit.heads[i]
-    return i

@@ -9,24 +9,17 @@ from collections.abc import Callable
 from spacy.tokens import Doc
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
-from hspcgan.pipeline.concepts.repair import (
-    clauses,
-    nouns,
-    owned_parts,
-    premodifiers,
-    quoted_words,
-    verbs,
-)
+from hspcgan.pipeline.concepts.repair import clauses, nouns, premodifiers, quoted_words, verbs
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     # parts of speech
     quoted_words.quotations,
     quoted_words.words_on_signs,
+    verbs.upside_down,
     verbs.silent_e,
     verbs.verbs_tagged_as_plurals,
     verbs.verbs_tagged_as_nouns,
-    nouns.worn_colours_before_participles,
     nouns.worn_colours,
     nouns.pictures_in_black_and_white,
     nouns.colours_on_parts,
@@ -35,10 +28,9 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     premodifiers.hyphenated_words,
     premodifiers.makers_before_participles,
     premodifiers.adverbs_inside_names,
-    owned_parts.states_of_parts,
+    clauses.states_of_parts,
     # groups of nouns, and the attachment of clauses
     nouns.adjacent_noun_phrases,
-    clauses.clauses_after_watch,
     clauses.bare_relative_clauses,
     clauses.verbs_of_the_main_clause,
     clauses.clauses_after_and,

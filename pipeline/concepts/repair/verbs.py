@@ -6,6 +6,19 @@ from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 SINGULAR = ("a", "an", "this", "that", "each", "every")
 
 
+def upside_down(edit: ParseEdit, _known: Vocabulary) -> None:
+    """Makes "upside-down" after a verb a state of its subject, and attaches "on PLACE" after it to the verb.
+
+    an umbrella placed upside-down on the beach → upside-down (umbrella), place on (umbrella, beach)
+    a cat lying upside-down on a bed → upside-down (cat), lie on (cat, bed)
+    """
+    for i, word in enumerate(edit.words):
+        if word == "upside-down" and edit.pos[edit.heads[i]] == "VERB":
+            edit.relabel(i, "acomp")
+            for child in edit.children(i):
+                edit.attach(child, to=edit.heads[i])
+
+
 def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
     """Adds a missing final e to the lemmas of verbs.
 

@@ -12,7 +12,6 @@ class Vocabulary:
 
     nouns: frozenset[str] = frozenset()
     verbs: frozenset[str] = frozenset()
-    adjectives: frozenset[str] = frozenset()
     irregular_verbs: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -22,14 +21,7 @@ class Vocabulary:
         if not (lookups and lookups.has_table("lemma_index") and lookups.has_table("lemma_exc")):
             return cls()
         table = lookups.get_table("lemma_index")
-        nouns, verbs, adjectives = (frozenset(table[pos]) for pos in ("noun", "verb", "adj"))
-        return cls(nouns, verbs, adjectives, lookups.get_table("lemma_exc")["verb"])
-
-    def verb_of_participle(self, form: str) -> str:
-        """Returns the base form of an -ing form ("ride" for "riding"), also for verbs that are not in the lists."""
-        guesses = (form[:-3], form[:-3] + "e", form[:-4])
-        lemma = next((guess for guess in guesses if guess in self.verbs), form[:-3])
-        return self.with_silent_e(form, lemma)
+        return cls(frozenset(table["noun"]), frozenset(table["verb"]), lookups.get_table("lemma_exc")["verb"])
 
     def verb_of_third_person(self, form: str) -> str:
         """Returns the base form of a verb in the third person: "fly" for "flies"; "" if the word is not such a form."""
