@@ -58,8 +58,8 @@ def csv_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
         try:
             header = _cells(table, first)
         except csv.Error as error:
-            why = delimiter_hint([first.rstrip()], columns) or _reason(error)
-            raise UserError(f"{table}, line 1, the header: {why}") from error
+            hint = "" if "," in first else delimiter_hint([first.rstrip()], columns)
+            raise UserError(f"{table}, line 1, the header: {hint or _reason(error)}") from error
         require_columns(table, header, columns)
         opened = 0  # line with a quote that was never closed
         lines = _Lines(file)
