@@ -57,6 +57,8 @@ def study(
     if results_file and finished:
         raise click.UsageError("--results starts no runs, so --finished has no effect; give only one of them")
     page.require_packages()
+    if out:
+        page.require_own_page(out)
     opened = open_study(open_manifest(manifest, overrides))
     config = opened.config
     rows, seeds = format_count(len(config.rows), "row"), format_count(len(config.seeds), "seed")

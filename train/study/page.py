@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
 from hspcgan.pipeline.manifest.command_arguments import open_manifest
 from hspcgan.train.process import ownership
@@ -24,6 +25,16 @@ def require_packages() -> None:
     """Raises ModuleNotFoundError if a package for the page is missing; call it before training, which takes hours."""
     for name in PACKAGES:
         importlib.import_module(name)
+
+
+def require_own_page(folder: Path) -> None:
+    """Raises UserError if the index.html in a folder is not the page of a study, and would be overwritten."""
+    page = folder / "index.html"
+    if page.exists() and not (folder / RESULTS).exists():
+        raise UserError(
+            f"{page} would be overwritten, but it is not the page of a study, since {RESULTS} is missing next to it; "
+            "move it away, or give another --out"
+        )
 
 
 def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> list[Path]:

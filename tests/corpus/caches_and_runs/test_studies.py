@@ -191,6 +191,17 @@ def test_a_users_file_in_the_folder_of_a_new_study_is_not_overwritten(study, nam
     assert file_bytes(study.parent / "new") == {name: STUDY_FILES[name].encode()}
 
 
+def test_a_users_page_in_the_folder_of_out_is_not_overwritten(study, tmp_path):
+    own = tmp_path / "site" / "index.html"
+    own.parent.mkdir()
+    own.write_text("my page")
+    told = hspcgan("study", study, "--limit", 0, "--out", own.parent)
+    assert_told(told, f"{own} would be overwritten, but it is not the page of a study", "give another --out", codes={3})
+    assert file_bytes(own.parent) == {"index.html": b"my page"}
+    for _ in range(2):
+        assert hspcgan("study", study, "--limit", 0, "--out", tmp_path / "page").exit_code == 0
+
+
 @pytest.mark.parametrize("name", ["manifests", "runs", "results", "report"])
 def test_the_name_of_a_folder_of_a_study_is_taken(study, name):
     taken = study.parent / "new" / name
