@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hspcgan.model.clip.file import read_saved, require_state_dict
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import first_lines
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
@@ -137,10 +138,9 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
     wanted = {name for names, _ in sources.values() for name in names}
     present = {key for key in state if not key.startswith(FROZEN) and not UNUSED.match(key)}
     if wanted != present:
-        missing, unknown = sorted(wanted - present), sorted(present - wanted)
-        raise UserError(
-            f"{where} does not match GALIP's layout: missing {missing or 'none'}, unknown {unknown or 'none'}"
-        )
+        lines = [f"missing {name}" for name in sorted(wanted - present)]
+        lines += [f"unknown {name}" for name in sorted(present - wanted)]
+        raise UserError("\n  ".join([f"{where} does not match GALIP's layout:", *first_lines(lines)]))
     filled = {}
     for key, (names, join) in sources.items():
         parts = [state[name].float() for name in names]

@@ -14,6 +14,7 @@ from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UsageError
 from hspcgan.model.common.files import write_atomically
+from hspcgan.model.common.validation import quoted
 
 
 @dataclass(frozen=True)
@@ -67,5 +68,5 @@ def replace_words(text: str, old: str, new: str) -> str:
     """Replaces `old` with `new` wherever it occurs as whole words. UserError if the caption does not contain it."""
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:
-        raise UsageError(f"--replace {old!r}: not in the caption {text!r}; give words from the caption")
+        raise UsageError(f"--replace {quoted(old)}: not in the caption {quoted(text)}; give words from the caption")
     return changed

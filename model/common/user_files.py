@@ -85,7 +85,11 @@ def no_file(path: Path) -> str:
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """Returns the content of a regular file of at most `limit` bytes; raises the errors of `open_regular`."""
     with open_regular(path, limit) as file:
-        data = file.read(limit + 1)
+        try:
+            data = file.read(limit + 1)
+        except OSError as error:  # of a failing disk; unlike an error of `open`, it does not name the file
+            error.filename = str(path)
+            raise
     if len(data) > limit:
         raise UnfitFileError(f"the file has more than the {limit:,} bytes allowed: {path}")
     return data

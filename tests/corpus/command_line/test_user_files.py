@@ -115,3 +115,12 @@ def test_an_evaluation_without_room_leaves_nothing_unfinished(tmp_path, tiny_cli
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert_told(result, "free some space and run the same command again", codes={3})
     assert [path for path in (tmp_path / "run").rglob("*") if ".partial" in path.name] == []
+
+
+def test_a_file_that_a_failing_disk_cannot_read_is_named():
+    """Linux cannot read the first byte of a process's memory, which gives the error of a failing disk."""
+    memory = Path("/proc/self/mem")
+    if not memory.exists():
+        pytest.skip("this system has no /proc")
+    with bounded():
+        assert_told(hspcgan("table", memory), "/proc/self/mem: Input/output error; check the disk", codes={3})
