@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -39,7 +39,16 @@ def make_out_folder(out: Path) -> None:
 
 
 def open_for_texts(choice: CheckpointChoice, texts: Sequence[str]) -> tuple[Loaded, Condition]:
-    """Returns the networks on their device and one condition per caption; logs the warnings of `mismatch_warnings`.
+    """Returns the networks on their device and one condition per caption; see `open_in_groups`."""
+    loaded, conditions = open_in_groups(choice, texts, max(1, len(texts)))
+    return loaded, next(conditions)
+
+
+def open_in_groups(choice: CheckpointChoice, texts: Sequence[str], size: int) -> tuple[Loaded, Iterator[Condition]]:
+    """Returns the networks on their device, and the conditions of the captions in groups of `size`.
+
+    A group is parsed and encoded when it is requested, so that many captions need little memory. Logs the warnings of
+    `mismatch_warnings` for all captions.
 
     If prompts depend only on the sentence (GALIP), captions are not parsed. UserError for a caption that ingest would
     reject, for example an empty caption, and for weights that are missing or do not match.
@@ -56,6 +65,9 @@ def open_for_texts(choice: CheckpointChoice, texts: Sequence[str]) -> tuple[Load
         parser, templates = Parser(settings.parse), settings.templates
     for line in mismatch_warnings(texts, loaded.clip):
         log.warning(line)
-    condition = conditions_from_texts(texts, loaded.clip, templates, parser, n_entities=loaded.config.locals)
     loaded.generator.to(device)
-    return loaded, condition
+    groups = (texts[start : start + size] for start in range(0, len(texts), size))
+    return loaded, (
+        conditions_from_texts(group, loaded.clip, templates, parser, n_entities=loaded.config.locals)
+        for group in groups
+    )

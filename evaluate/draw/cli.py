@@ -69,7 +69,7 @@ def _show(paths: Iterable[Path]) -> None:
     "--grid/--no-grid",
     default=True,
     show_default=True,
-    help="Also write one picture with all images and their captions.",
+    help="Also write one picture with the images (at most 1,000) and their captions.",
 )
 @_shared
 def sample(

@@ -18,6 +18,7 @@ from hspcgan.model.common.user_files import open_regular
 GAP = 2  # px between the tiles of a sheet
 COLUMNS = 8
 LEAST = 168  # minimum width of an image in a captioned grid, px
+MOST_IN_GRID = 1000  # images; a grid of so many 224 px images has about 180 MB
 MARGIN, LETTER, LINE = 12, 13, 17  # spacing in a captioned grid, px
 INK, PAPER = (31, 41, 51), (255, 255, 255)
 
@@ -66,7 +67,11 @@ def split_paired_sheet(canvas: np.ndarray, count: int, size: tuple[int, int]) ->
 
 
 def captioned_grid(images: np.ndarray, captions: Sequence[str], columns: int = 4) -> np.ndarray:
-    """Arranges images uint8 [N, H, W, 3] in a grid, each above its caption → uint8 HWC; enlarges small images."""
+    """Arranges images uint8 [N, H, W, 3] in a grid, each above its caption → uint8 HWC; enlarges small images.
+
+    Of more than MOST_IN_GRID images, the first are shown.
+    """
+    images, captions = images[:MOST_IN_GRID], captions[:MOST_IN_GRID]
     n, height, width, _ = images.shape
     factor = max(1, -(-LEAST // width))
     tile = (width * factor, height * factor)

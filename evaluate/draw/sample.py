@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_out_folder, open_for_texts
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_out_folder, open_in_groups
 from hspcgan.evaluate.draw.generate import generate
-from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
+from hspcgan.evaluate.draw.pictures import MOST_IN_GRID, captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
 from hspcgan.model.common.user_files import no_file, read_text
 
 GRID = "grid.png"
+GROUP = 256  # captions, and images, in memory at a time; a multiple of the batch size of `generate`
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,27 @@ def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
     """
     paths = request.files()
     make_out_folder(request.out)
-    loaded, condition = open_for_texts(choice, request.texts)
-    rows = np.repeat(np.arange(len(request.texts)), len(request.seeds))
-    texts = [request.texts[row] for row in rows]
-    seeds = list(request.seeds) * len(request.texts)
-    images = generate(loaded.generator, condition[rows], texts, seeds)
-    for path, image in zip(paths, images, strict=False):  # the path of the grid is last
+    many = len(request.seeds) > 1
+    shown, labels = [], []
+    for path, (text, seed, image) in zip(paths, _images(request, choice), strict=False):  # the path of the grid is last
         write_atomically(path, png(image))
+        if request.grid and len(shown) < MOST_IN_GRID:
+            shown.append(image)
+            labels.append(f"{text}  (seed {seed})" if many else text)
     if request.grid:
-        many = len(request.seeds) > 1
-        labels = [f"{text}  (seed {seed})" if many else text for text, seed in zip(texts, seeds, strict=True)]
-        write_atomically(
-            paths[-1], png(captioned_grid(images, labels, columns=min(len(request.seeds), 8) if many else 4))
-        )
+        columns = min(len(request.seeds), 8) if many else 4
+        write_atomically(paths[-1], png(captioned_grid(np.stack(shown), labels, columns)))
     return paths
+
+
+def _images(request: Request, choice: CheckpointChoice) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yields caption, seed and image, sorted by caption, then seed; only one group is in memory at a time."""
+    loaded, conditions = open_in_groups(choice, request.texts, GROUP)
+    for first, condition in zip(count(0, GROUP), conditions, strict=False):
+        pairs = [(row, seed) for row in range(len(condition)) for seed in request.seeds]
+        for start in range(0, len(pairs), GROUP):
+            rows, seeds = zip(*pairs[start : start + GROUP], strict=True)
+            texts = [request.texts[first + row] for row in rows]
+            yield from zip(
+                texts, seeds, generate(loaded.generator, condition[np.array(rows)], texts, seeds), strict=True
+            )

@@ -15,6 +15,7 @@ from PIL import Image
 
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, text_settings
 from hspcgan.evaluate.draw import generate as sampling
+from hspcgan.evaluate.draw import pictures, sample
 from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
 from hspcgan.model.image_views import to_uint8
 
@@ -208,3 +209,29 @@ def test_how_texts_were_read_comes_from_the_card_or_from_the_runs_manifest(tmp_p
             text_settings(bare)
     (tmp_path / "run" / "manifest.yaml").write_text("parse: {annotator: spacy}\nencode: {clip: x}\n")
     assert text_settings(bare).templates["entity"] == "a photo of a {}"
+
+
+def test_captions_are_drawn_in_groups_and_a_grid_is_limited(checkpoint, tiny_clip_path, tmp_path, monkeypatch):
+    (tmp_path / "texts.txt").write_text("a red bird\na blue bird on a branch\na bird with a long beak\n")
+    found = []
+    for name, size in (("whole", 256), ("groups", 2)):
+        monkeypatch.setattr(sample, "GROUP", size)
+        monkeypatch.setattr(sample, "MOST_IN_GRID", 9 if size > 9 else 4)
+        options = ("--checkpoint", checkpoint, "--clip", tiny_clip_path, "--out", tmp_path / name)
+        result = hspcgan("sample", "--texts", tmp_path / "texts.txt", "--count", 3, *options)
+        assert result.exit_code == 0, result.output
+        found.append({path.name: np.asarray(Image.open(path)).astype(int) for path in (tmp_path / name).iterdir()})
+    whole, groups = found
+    assert whole.keys() == groups.keys()
+    assert len(whole) == 10
+    assert whole.pop("grid.png").shape != groups.pop("grid.png").shape  # nine and four images
+    for name, image in whole.items():
+        assert abs(image - groups[name]).max() <= 1, name
+
+
+def test_a_grid_shows_at_most_so_many_images(monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_IN_GRID", 3)
+    images, texts = np.zeros((5, 8, 8, 3), np.uint8), list("abcde")
+    np.testing.assert_array_equal(
+        pictures.captioned_grid(images, texts, 2), pictures.captioned_grid(images[:3], texts[:3], 2)
+    )
