@@ -6,6 +6,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 
 RELATIVE = ("that", "which", "who", "whom", "whose")
 NEGATIONS = ("not", "n't", "never", "neither", "nor")
+TIMES = ("after", "before", "when", "while")
 PERCEPTION_VERBS = ("see", "show", "watch")
 PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
 
@@ -41,8 +42,6 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
     if tree.words[pronoun] not in PERSONAL or tree.is_a(pronoun, "nmod:poss"):
         return []
     plural = tree.words[pronoun] in ("they", "them")
-    if pronoun in tree.persons:
-        return [pronoun]
     if tree.is_a(pronoun, "nmod") and tree.is_entity(tree.heads[pronoun]):
         return _entity_before_list(tree, tree.heads[pronoun], plural)
     own = {tree.heads[pronoun], *tree.children(predicate, "nsubj")}
@@ -114,6 +113,7 @@ def subjects(tree: Tree, i: int) -> list[int]:
     a man sits on a bench and holds a bat → sit on (man, bench), hold (man, bat)
     a boy trying to catch a ball → catch (boy, ball)
     people watching a boy ride a horse → watch (people, boy), ride (boy, horse)
+    a tennis player in the air after hitting the ball → in (player, air), hit (player, ball)
     """
     seen = set()
     while i >= 0 and i not in seen:
@@ -128,7 +128,8 @@ def subjects(tree: Tree, i: int) -> list[int]:
             return antecedent(tree, i)
         if above < 0 or not tree.is_a(i, "conj", "xcomp", "advcl"):
             return []
-        if tree.is_a(i, "conj") and tree.is_entity(above) and tree.pos[i] not in NOMINAL:
+        timed = tree.is_a(i, "advcl") and any(tree.words[c] in TIMES for c in tree.children(i, "mark", "advmod"))
+        if (tree.is_a(i, "conj") or timed) and tree.is_entity(above) and tree.pos[i] not in NOMINAL:
             return [above]
         held = tree.children(above, "obj")
         if tree.is_a(i, "xcomp") and held:
@@ -154,9 +155,6 @@ def is_passive(tree: Tree, i: int) -> bool:
         return True
     if tree.children(i, "nsubj", "obj") or tree.tags[i] != "VBN" or tree.children(i, "aux"):
         return False
-    above = tree.heads[i]
-    if tree.is_a(i, "conj") and above >= 0 and tree.pos[above] == "VERB":
-        return is_passive(tree, above)
     return tree.is_a(i, "acl", "amod", "advcl", "root", "conj")
 
 
@@ -166,10 +164,11 @@ def agents(tree: Tree, i: int) -> list[int]:
     a pond surrounded by trees → surround (tree, pond)
     a bird is perched by a window → perch by (bird, window)
     a snow covered roof → cover (snow, roof)
+    a horse drawn carriage → draw (horse, carriage)
     """
     if not is_passive(tree, i):
         return []
-    if tree.is_a(i, "amod") and tree.lemmas[i] in lexicon("covering_verbs"):
+    if tree.is_a(i, "amod") and tree.lemmas[i] in lexicon("agent_participles"):
         return [c for c in tree.children(i, "obl:npmod") if all(tree.words[w] == "-" for w in range(c + 1, i))]
     if tree.lemmas[i] in lexicon("posture_verbs"):
         return []

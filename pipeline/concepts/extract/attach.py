@@ -85,8 +85,6 @@ def _noun_before_pronoun_phrase(tree: Tree, i: int) -> int:
     if tree.pos[i] != "PRON" or tree.lemmas[i] not in ("it", "they"):
         return -1
     above, near = tree.heads[i], min(tree.children(i, "case"), default=i) - 1
-    if near < 0:
-        return -1
     while near > above and not tree.is_entity(near):
         near -= 1
     while tree.is_a(near, "conj") and tree.heads[near] > above:

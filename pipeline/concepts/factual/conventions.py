@@ -164,8 +164,6 @@ def relation_text(view: View, r: Relation) -> str:
     words, verb = r.text.split(), view.verb(r)
     if verb and len(words) > 2 and words[1] in PARTICLES and words[2] not in ("of", "to"):
         del words[1]
-    elif not verb and len(words) > 1 and words[0] in ("out", "up", "down", "over") and words[1] != "of":
-        del words[0]
     return replace_phrases(" ".join(words), "prepositions")
 
 

@@ -53,12 +53,8 @@ def _join_parts(edit: ParseEdit, first: int, last: int) -> None:
         edit.attach(last, to=nouns.pop(), label="amod")
     elif edit.labels[last] != "amod":
         return
-    covered = edit.lemmas[last] in lexicon("covering_verbs") and edit.pos[first] in NOMINAL
+    covered = edit.lemmas[last] in lexicon("agent_participles") and edit.pos[first] in NOMINAL
     for i in range(first, last):
-        if edit.heads[i] != last and edit.words[i] != "-":
-            for child in edit.children(i):
-                if child < first:
-                    edit.attach(child, to=edit.heads[last])
         edit.attach(i, to=last, label="punct" if edit.words[i] == "-" else "npadvmod" if covered else "compound")
 
 

@@ -33,11 +33,9 @@ def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
     a sign that reads keep right on a street → read (sign, keep right), on (sign, street)
     """
     for verb, lemma in enumerate(edit.lemmas):
-        if (
-            lemma not in READING_VERBS
-            or edit.pos[verb] != "VERB"
-            or edit.lemmas[_thing_with_words(edit, verb)] not in SIGN_NOUNS
-        ):
+        if lemma not in READING_VERBS or edit.pos[verb] != "VERB":
+            continue
+        if edit.lemmas[_thing_with_words(edit, verb)] not in SIGN_NOUNS:
             continue
         end = verb + 1
         while edit.pos[end] not in ENDS:
