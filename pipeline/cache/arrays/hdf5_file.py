@@ -1,5 +1,6 @@
 """Maps datasets of a cache's HDF5 files into memory; writes HDF5 files, and raises OSError if the disk is full."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # for links and types too
         raise unreadable_error(path, error, f"{dataset} cannot be read") from error
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize  # np.prod would overflow for an invalid shape
     if size == 0:
         return np.zeros(shape, dtype)
     if offset is None:

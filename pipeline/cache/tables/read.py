@@ -166,10 +166,8 @@ class Tables:
         try:
             file = pq.ParquetFile(self.path / name)  # pq.read_table would import pandas
             if not file.schema_arrow.equals(columns):
-                raise UserError(
-                    f"{self.path / name} has columns {file.schema_arrow.names}, expected {columns.names}; "
-                    f"{REBUILD_HINT}"
-                )
+                found = _differing_columns(file.schema_arrow, columns)
+                raise UserError(f"{self.path / name} has columns {found}; {REBUILD_HINT}")
             wanted = self.info["counts"].get(name.removesuffix(".parquet"))
             if self.checks and wanted not in (None, file.metadata.num_rows):
                 raise UserError(
@@ -179,3 +177,12 @@ class Tables:
             yield file
         except (pa.ArrowException, OSError) as error:
             raise unreadable_error(self.path / name, error) from error
+
+
+def _differing_columns(found: pa.Schema, wanted: pa.Schema) -> str:
+    """Returns the found and the expected columns for a message: names or, if only types differ, those columns."""
+    if found.names != wanted.names:
+        return f"{found.names}, expected {wanted.names}"
+    wrong = [column.name for column in wanted if not found.field(column.name).equals(column)]
+    got, expected = ([f"{name}: {side.field(name).type}" for name in wrong] for side in (found, wanted))
+    return f"{got}, expected {expected}"

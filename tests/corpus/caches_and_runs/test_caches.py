@@ -152,7 +152,7 @@ def column(name: str, values):
 DAMAGES = {
     "group": hdf5(group_for_data), "named-type": hdf5(named_type), "link-loop": hdf5(link_loop), "external": hdf5(external), "absent": hdf5(lambda f: f.__delitem__("phrase/text")),
     "text-data": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=["a", "b"], dtype=h5py.string_dtype()))), "scalar": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=1.0))),
-    "chunked": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=torch.zeros(3, 32).numpy(), chunks=True, compression="gzip"))), "no-rows": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(0, 32), dtype="f2"))),
+    "chunked": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=torch.zeros(3, 32).numpy(), chunks=True, compression="gzip"))), "too-many-rows": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(2**62, 32), dtype="f2", chunks=(1, 32)))), "no-rows": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(0, 32), dtype="f2"))),
     "ints": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 32), dtype="i4"))), "null-space": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=h5py.Empty("f2")))), "images-last": images_of((16, 56, 56, 3)), "images-grey": images_of((16, 1, 56, 56)), "three-d": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 3, 2), dtype="f2"))),
     "not-hdf5": lambda c: put(c / "features.h5", b"hello" * 100), "empty-hdf5": lambda c: put(c / "features.h5", b""), "cut-hdf5": lambda c: os.truncate(c / "features.h5", 3000), "zero-images": lambda c: put(c / "images.h5", bytes(5000)),
     "fifo-hdf5": lambda c: put(c / "features.h5", "fifo"), "folder-hdf5": lambda c: put(c / "images.h5", "folder"), "absent-images": lambda c: (c / "images.h5").unlink(),
@@ -181,6 +181,14 @@ def test_a_damaged_cache(world, tmp_path, name, seal):
             assert "Traceback" not in result.output
 
 
+def test_columns_of_another_type_are_named(world, tmp_path):
+    cache = Path(shutil.copytree(world / "cache", tmp_path / "cache"))
+    table("samples", lambda t: t.set_column(0, "key", t["key"].dictionary_encode()))(cache)
+    resealed(cache)
+    told = "has columns ['key: dictionary<values=string, indices=int32, ordered=0>'], expected ['key: string']"
+    assert_told(hspcgan("inspect", cache), f"samples.parquet {told}", codes={3})
+
+
 def index(name: str, change):
     """A dataset of index.h5 with other numbers."""
 
@@ -195,7 +203,7 @@ def index(name: str, change):
 
 INDEXES = {
     "phrase": index("entity/phrase", lambda v: v.__setitem__(0, 10**6)), "negative": index("relation/phrase", lambda v: v.__setitem__(0, -7)), "owner": index("attribute/entity", lambda v: v.__setitem__(0, 40)),
-    "subject": index("relation/subject", lambda v: v.__setitem__(0, -2)), "offsets": index("entity/offsets", lambda v: v.__setitem__(-1, 10**9)), "falling": index("sample/captions", lambda v: v.__setitem__(1, 10**6)),
+    "subject": index("relation/subject", lambda v: v.__setitem__(0, -2)), "offsets": index("entity/offsets", lambda v: v.__setitem__(-1, 10**9)), "falling": index("sample/captions", lambda v: v.__setitem__(1, 10**6)), "uncaptioned": index("sample/captions", lambda v: v.__setitem__(1, 0)),
     "sample": index("caption/sample", lambda v: v.__setitem__(0, 10**6)), "text": index("caption/text", lambda v: v.__setitem__(0, -1)), "split": index("sample/split", lambda v: v.__setitem__(slice(None), 9)),
 }  # fmt: skip
 
