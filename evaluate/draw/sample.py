@@ -62,7 +62,8 @@ def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
     paths = request.files()
     make_out_folder(request.out)
     many = len(request.seeds) > 1
-    shown, labels = [], []
+    shown: list[np.ndarray] = []
+    labels: list[str] = []
     for path, (text, seed, image) in zip(paths, _images(request, choice), strict=False):  # the path of the grid is last
         write_atomically(path, png(image))
         if request.grid and len(shown) < MOST_IN_GRID:
