@@ -107,8 +107,8 @@ def test_a_whole_cache_breaks_nothing(whole):
         ("captions", lambda r: set_in(r[0]["entities"][0], word=-1), "entities: a word index below 0"),
         ("captions", lambda r: set_in(r[0]["attributes"][0], word=-1), "attributes: a word index below 0"),
         *[
-            ("captions", lambda r, graph=graph: set_in(r[0], graph=graph), f"row 0: {graph!r} is not a scene graph")
-            for graph in GRAPHS
+            ("captions", lambda r, one=one: set_in(r[0], graph=one), f"row 0: {one[:60]!r} is not a scene graph")
+            for one in GRAPHS
         ],
         ("phrases", lambda r: set_in(r[0], count=r[0]["count"] + 1), "counts do not match the captions"),
         ("phrases", lambda r: set_in(r[0], phrase=1), "phrases.parquet: ids are not the row numbers"),
