@@ -26,7 +26,7 @@ from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, file_sha256
 from hspcgan.model.common.user_files import read_json, require_characters
-from hspcgan.model.common.validation import first_lines, quoted, validate_as
+from hspcgan.model.common.validation import first_lines, quoted, shortened, validate_as
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
@@ -174,7 +174,7 @@ def load(
         raise UserError(f"{path / CARD}: {error}; correct the file, or use another checkpoint") from error
     for name, network in (("generator", generator), ("discriminator", discriminator), ("head", head)):
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
-        _require_same_shapes(own, network.state_dict(), name, path)
+        _require_same_tensors(own, network.state_dict(), name, path)
         network.load_state_dict(own)
         network.eval()
     return Loaded(generator, discriminator, head, config, clip, card)
@@ -203,8 +203,8 @@ def read_card(path: str | Path) -> dict[str, Any]:
     return card
 
 
-def _require_same_shapes(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor], network: str, path: Path) -> None:
-    """Raises UserError if the tensors of a network do not have the names and shapes that its configuration requires."""
+def _require_same_tensors(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor], network: str, path: Path) -> None:
+    """Raises UserError if the tensors of a network do not have the names, shapes and types that its config requires."""
     lines = [f"{network}/{key} is missing" for key in wanted.keys() - got.keys()]
     lines += [f"{network}/{key} is unknown" for key in got.keys() - wanted.keys()]
     lines += [
@@ -212,10 +212,15 @@ def _require_same_shapes(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
         for key in wanted.keys() & got.keys()
         if got[key].shape != wanted[key].shape
     ]
+    lines += [  # PyTorch would convert integers and complex numbers to floats without a message
+        f"{network}/{key} is {got[key].dtype}, expected {wanted[key].dtype}"
+        for key in wanted.keys() & got.keys()
+        if got[key].is_floating_point() != wanted[key].is_floating_point()
+    ]
     if lines:
         raise UserError(
             f"{path / WEIGHTS} does not match the sizes in {CARD}; use another checkpoint:\n  "
-            + "\n  ".join(first_lines(sorted(lines), most=5))
+            + "\n  ".join(first_lines([shortened(line, 200) for line in sorted(lines)], most=5))
         )
 
 

@@ -49,7 +49,7 @@ class Templates(BaseModel):
     @classmethod
     def _has_one_slot(cls, text: str) -> str:
         if text.count("{}") != 1 or "{" in text.replace("{}", "") or "}" in text.replace("{}", ""):
-            raise UserError(f"a template must contain {{}} exactly once and no other brace; got {text!r}")
+            raise UserError("a template must contain {} exactly once and no other brace")
         return text
 
 

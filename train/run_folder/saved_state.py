@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hspcgan.model.clip.file import load_tensors
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import open_regular
+from hspcgan.model.common.validation import first_lines, shortened
 from hspcgan.model.config import ModelConfig
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.setup import Run
@@ -88,10 +89,13 @@ def require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
     then = {key: value for key, value in then.items() if key.removeprefix("train.") not in FREE_ON_RESUME}
     differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
     if differing:
-        changes = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differing)
+        changes = [
+            f"{shortened(key)}: {shortened(str(then.get(key)))} then, {shortened(str(now.get(key)))} now"
+            for key in differing
+        ]
         raise UserError(
-            f"{path} was made with other settings ({changes}); restore the settings, or give this run "
-            "another `run:` folder"
+            f"{path} was made with other settings ({'; '.join(first_lines(changes))}); restore the settings, or give "
+            "this run another `run:` folder"
         )
 
 
@@ -99,7 +103,10 @@ def restore(run: Run, state: dict[str, Any], file: Path) -> None:
     """Loads the state into a run and into torch's random generators; raises UserError if it does not match the run."""
     for name, part in stateful(run).items():
         try:
-            part.load_state_dict(state[name])
+            saved = state[name]
+            if isinstance(part, torch.optim.Optimizer):  # its settings are those of this run; see `require_same`
+                saved = saved | {"param_groups": part.state_dict()["param_groups"]}
+            part.load_state_dict(saved)
             if isinstance(part, torch.optim.Optimizer):
                 _require_moments(part)
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
@@ -113,15 +120,18 @@ def restore(run: Run, state: dict[str, Any], file: Path) -> None:
 
 
 def _require_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Raises an error if Adam's settings are not numbers, or if its averages do not have the shapes of the parameters.
+    """Raises an error if Adam's averages do not have the shapes of the parameters, or its steps are not counts.
 
     `load_state_dict` does not check this; the next step would fail.
     """
     for group in optimizer.param_groups:
-        for number in (group["lr"], *group["betas"], group["eps"], group["weight_decay"]):
-            float(number)
         for parameter in group["params"]:
-            for name in ("exp_avg", "exp_avg_sq") if optimizer.state.get(parameter) else ():
-                found = optimizer.state[parameter][name].shape
+            moments = optimizer.state.get(parameter)
+            if not moments:
+                continue
+            if not float(moments["step"]) >= 0:
+                raise ValueError(f"step is {float(moments['step'])}")
+            for name in ("exp_avg", "exp_avg_sq"):
+                found = moments[name].shape
                 if found != parameter.shape:
                     raise ValueError(f"{name} has the shape {list(found)}, expected {list(parameter.shape)}")

@@ -8,9 +8,12 @@ import torch
 from helpers.cli import hspcgan
 from helpers.corpus import JSONS, assert_told, bounded, put, saved
 from helpers.scored_runs import write_checkpoint
+from safetensors.torch import load_file, save_file
 
+from hspcgan.model.checkpoint import load
 from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
 from hspcgan.pipeline.stages.unknown_words import unknown_words
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -55,6 +58,32 @@ def test_a_checkpoint_with_damaged_weights(tmp_path, tiny_clip_path, name):
         assert_told(
             hspcgan("sample", "a red bird", "--checkpoint", folder, "--clip", tiny_clip_path, "--out", tmp_path / "s")
         )
+
+
+TENSORS = {
+    "integers": (lambda t: t.to(torch.int8), "is torch.int8, expected torch.float32"), "complex": (lambda t: t.to(torch.complex64), "is torch.complex64, expected"),
+    "flat": (lambda t: t.reshape(-1), "has shape [2560], expected [64, 40]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_weights_of_other_shapes_and_types_are_named_in_short_lines(tmp_path, tiny_clip_path, name):
+    folder = write_checkpoint(tmp_path / "checkpoint", tiny_clip_path)
+    change, told = TENSORS[name]
+    tensors = load_file(folder / "model.safetensors")
+    key = "generator/blocks.0.fuse1.first.weight"
+    save_file(
+        tensors | {key: change(tensors[key]), "generator/" + "x" * 100_000: torch.zeros(1)},
+        folder / "model.safetensors",
+    )
+    card = json.loads((folder / "model.json").read_text())
+    card["weights"]["sha256"] = file_sha256(folder / "model.safetensors")
+    (folder / "model.json").write_text(json.dumps(card))
+    with pytest.raises(UserError) as error:
+        load(folder, clip_path=tiny_clip_path)
+    assert told in str(error.value)
+    assert "generator/xxx" in str(error.value)
+    assert len(str(error.value)) < 1000
 
 
 CLIPS = {

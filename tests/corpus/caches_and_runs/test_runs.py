@@ -59,8 +59,9 @@ def test_a_state_with_a_part_of_another_kind(world, run, change):
 
 
 PARTS = {
-    "numbers-as-names": lambda s: s["fixed"].update({1: 2}), "tensor-in-settings": lambda s: s["fixed"].update({"train.loss": [torch.zeros(3)]}), "step-large": lambda s: s.update(step=10**30), "step-true": lambda s: s.update(step=True), "rate": lambda s: s["optimizer_g"]["param_groups"][0].update(lr="abc"),
-    "betas": lambda s: s["optimizer_d"]["param_groups"][0].update(betas=5), "moments": lambda s: s["optimizer_g"]["state"][0].update(exp_avg=torch.zeros(3)), "moments-absent": lambda s: s["optimizer_d"]["state"][0].pop("exp_avg_sq"),
+    "numbers-as-names": lambda s: s["fixed"].update({1: 2}), "tensor-in-settings": lambda s: s["fixed"].update({"train.loss": [torch.zeros(3)]}), "step-large": lambda s: s.update(step=10**30), "step-true": lambda s: s.update(step=True),
+    "steps": lambda s: s["optimizer_g"]["state"][0].update(step=torch.zeros(3)), "step-negative": lambda s: s["optimizer_g"]["state"][0].update(step=torch.tensor(-5.0)), "many-settings": lambda s: s["fixed"].update({f"k{n}": "x" * 1000 for n in range(1000)}),
+    "moments": lambda s: s["optimizer_g"]["state"][0].update(exp_avg=torch.zeros(3)), "moments-absent": lambda s: s["optimizer_d"]["state"][0].pop("exp_avg_sq"),
 }  # fmt: skip
 
 
@@ -71,7 +72,21 @@ def test_a_state_with_settings_or_moments_of_another_kind(world, run, name):
     PARTS[name](content)
     torch.save(content, state)
     with bounded():
-        assert_told(resumed(world, run), "state.pt is damaged", codes={3})
+        result = resumed(world, run)
+    told = "was made with other settings (k0: xxx" if name == "many-settings" else "state.pt is damaged"
+    assert_told(result, told, codes={3})
+    assert len(result.output) < 10_000
+
+
+def test_settings_of_the_optimizers_are_those_of_the_run_that_resumes(world, run):
+    (state,) = sorted(run.glob("checkpoints/*/state.pt"))[-1:]
+    content = torch.load(state, weights_only=True)
+    content["optimizer_g"]["param_groups"][0].update(lr="abc", betas=(0.0, 0.9, 0.9), amsgrad=True)
+    content["optimizer_d"]["param_groups"] = []
+    torch.save(content, state)
+    with bounded():
+        result = resumed(world, run)
+    assert result.exit_code == 0, result.output
 
 
 def test_bad_lines_of_a_log_are_dropped_when_a_run_resumes(world, run):
