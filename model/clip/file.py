@@ -194,6 +194,21 @@ def require_state_dict(state: Any, what: str) -> None:
     if not isinstance(state, dict):
         raise UserError(f"{what} is a {type(state).__name__}, expected a state dict of tensors")
     for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor) or value.is_complex():
-            found = str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
-            raise UserError(f"{what} has {name!r}, a {found}; expected a state dict of tensors of real numbers")
+        found = _other_kind(value)
+        if found or not isinstance(name, str):
+            raise UserError(
+                f"{what} has {name!r}, a {found or value.dtype}; expected a state dict of tensors of real numbers"
+            )
+
+
+def _other_kind(value: Any) -> str:
+    """Returns what a value is if it is not a tensor of real numbers that are all stored in the file; "" if it is."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    if value.is_complex() or (value.is_floating_point() and value.itemsize == 1):
+        return str(value.dtype)
+    if value.layout != torch.strided or value.is_meta:
+        return f"{value.layout} tensor on the device {value.device}"
+    if value.numel() * value.itemsize > value.untyped_storage().nbytes():
+        return "tensor that stores fewer values than its shape has"  # copying it could take any amount of memory
+    return ""

@@ -163,6 +163,21 @@ def test_a_damaged_clip_is_one_line_without_the_words_of_torch(tmp_path, tiny_cl
     assert not re.search(r"\n|torch|state_dict|tuple|index", message)
 
 
+ODD = {
+    "float8": (lambda t: t.to(torch.float8_e4m3fn), "a torch.float8_e4m3fn"), "sparse": (lambda t: t.to_sparse(), "a torch.sparse_coo tensor"),
+    "meta": (lambda t: t.to("meta"), "on the device meta"), "expanded": (lambda t: torch.zeros(1, 1).expand(10**10, 64), "stores fewer values"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_clip_of_tensors_that_are_not_stored_plainly(tmp_path, tiny_clip_path, name):
+    change, told = ODD[name]
+    state = torch.load(tiny_clip_path, weights_only=True)
+    torch.save(state | {"visual.proj": change(state["visual.proj"])}, tmp_path / "clip.pt")
+    with bounded(), pytest.raises(UserError, match=rf"clip\.pt has 'visual\.proj', .*{told}.*; expected a state dict"):
+        load_clip(tmp_path / "clip.pt")
+
+
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.int8, torch.bool])
 def test_a_clip_of_other_numbers(tmp_path, tiny_clip_path, dtype):
     state = torch.load(tiny_clip_path, weights_only=True)
