@@ -171,6 +171,13 @@ class TrainConfig(BaseModel):
         None, description="Weights & Biases project that also receives everything written to TensorBoard."
     )
 
+    @field_validator("betas")
+    @classmethod
+    def _are_below_one(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise UserError("both should be at least 0 and below 1")
+        return betas
+
     @field_validator("similarity_schedule", "lr_schedule")
     @classmethod
     def _check_rising_steps(cls, knots: Knots) -> Knots:

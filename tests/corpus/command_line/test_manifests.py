@@ -10,7 +10,7 @@ BIG, HUGE = "9" * 30, "1000000000000"
 OVERRIDES = [
     f"train.steps={BIG}", f"train.seed={2**64}", "train.seed=-1", "train.max_seconds=.inf", "train.max_seconds=.nan", "train.max_seconds=-1", f"train.batch_size={BIG}",
     "train.batch_size=0", "train.batch_size=1.5", "train.batch_size=true", "train.batch_size=[1]", "train.batch_size={a: 1}", "train.batch_size=2024-01-01", f"train.accumulate={HUGE}", "train.lr_generator=.inf",
-    "train.lr_generator=-.inf", "train.lr_generator=.nan", "train.lr_generator=0", "train.betas=[0]", "train.betas=[0, .nan]", "train.betas=ab", "train.ema=1", "train.ema=-0.1", f"train.keep={BIG}", f"train.grid_images={HUGE}", "train.loss=other",
+    "train.lr_generator=-.inf", "train.lr_generator=.nan", "train.lr_generator=0", "train.betas=[0]", "train.betas=[1, 1]", "train.betas=[0, -0.5]", "train.betas=[0, .nan]", "train.betas=ab", "train.ema=1", "train.ema=-0.1", f"train.keep={BIG}", f"train.grid_images={HUGE}", "train.loss=other",
     "train.margin=.inf", "train.similarity=.nan", "train.penalty_k=.inf", "train.precision=fp64", "train.device=tpu", f"train.evaluate_every={BIG}", "train.best=3", "train.wandb=[a]",
     f"model.image_size={HUGE}", "model.image_size=-56", f"model.discriminator_width={HUGE}", f"model.noise_dim={BIG}", f"model.locals={BIG}", "model.locals=0", "model.kind=gan", f"model.adapter_blocks={HUGE}", f"model.code_width={BIG}",
     "model.taps=[]", "model.taps=[99]", "model.taps=[3, 1]", "model.taps=[-1]", "model.taps=x", "model.clip_weight=.nan", "model.channels=[a]", "model.channels=[-1, 8, 8, 8, 8]", f"model.channels=[{BIG}, 8, 8, 8, 8]", "model.gate=none", "model.prompts=many", f"model.head_width={HUGE}",
