@@ -9,8 +9,6 @@ from hspcgan.train.study.config import Better, Claim, Fails, Faster, NotWorse, R
 from hspcgan.train.study.results import Results
 from hspcgan.train.study.statistics import Estimate, Verdict
 
-NO_ESTIMATE = Estimate(float("nan"), float("nan"), float("nan"), 0)
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -55,15 +53,15 @@ def _comparisons(claim: Claim, config: StudyConfig, results: Results) -> list[Co
 def _difference(claim: Better | NotWorse, other: str, figure: str, config: StudyConfig, results: Results) -> Comparison:
     differences, margin = results.differences(claim.row, other, figure), config.margins.get(figure, 0.0)
     what = f"{claim.row} − {other}"
-    if len(differences) < 2:
-        return Comparison(what, figure, NO_ESTIMATE, None, "undecided", f"{len(differences)} pairs")
     found = statistics.estimate(differences, config.confidence)
+    if found.n < 2:  # no interval
+        return Comparison(what, figure, found, None, "undecided", _pairs(found.n, config))
     if isinstance(claim, NotWorse):
         shifted = [difference + margin for difference in differences]
         verdict, p = statistics.not_worse(found, margin), statistics.sign_flip_p(shifted)
     else:
         verdict, p = statistics.by_interval(found, margin), statistics.sign_flip_p(differences)
-    return Comparison(what, figure, found, p, verdict, _pairs(len(differences), config))
+    return Comparison(what, figure, found, p, verdict, _pairs(found.n, config))
 
 
 def _speed(claim: Faster, other: str, figure: str, config: StudyConfig, results: Results) -> Comparison:

@@ -65,7 +65,15 @@ def test_a_missing_or_failed_run_leaves_its_pair_out():
 def test_without_results_everything_is_undecided():
     (judged,) = judge(config(better(SCORE)), Results.of([]))
     assert judged.verdict == "undecided"
-    assert judged.comparisons[0].note == "0 pairs"
+    assert judged.comparisons[0].note == "0 of 6 seeds"
+
+
+def test_one_pair_has_a_difference_but_no_interval_and_no_verdict():
+    results = Results.of([result("a", 0, 0.4, 40.0), result("b", 0, 0.3, 50.0)])
+    for kind in ("better", "not-worse"):
+        (judged,) = judge(config(better(FID, kind=kind), margins={FID: 1}), results)
+        assert judged.verdict == "undecided"
+        assert claims_table([judged])["mean [interval]"].tolist() == ["10.00 (n = 1)"]
 
 
 def test_not_worse_needs_a_margin_and_holds_within_it():
