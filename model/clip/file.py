@@ -22,6 +22,12 @@ from hspcgan.model.common.validation import shortened
 RESNET = "it has no class token and no transformer blocks, which taps and prompts need"
 """Reason why a CLIP with a ResNet cannot be used."""
 
+LEAST_ROWS = {
+    "token_embedding.weight": (49_408, "a row for each token of OpenAI's tokenizer"),
+    "positional_embedding": (3, "rows for the start token, a word and the end token"),
+}
+"""The tensors that must have a minimum number of rows to encode text: that number, and what the rows are."""
+
 _OTHER_SHAPE = re.compile(r"size mismatch for (\S+): copying .*?Size\((.*?)\) from .*?Size\((.*?)\)")
 _OTHER_KEYS = re.compile(r"(Missing|Unexpected) key\(s\) in state_dict: (.*\w\")")
 """Parts of the message of torch's `load_state_dict`."""
@@ -143,6 +149,12 @@ def _check(path: Path, state: dict[str, Tensor]) -> None:
         )
     if empty := [name for name, value in state.items() if not value.numel()]:
         raise UserError(f"{path} is not a CLIP state dict: {', '.join(empty[:3])} contain no values")
+    for name, (least, why) in LEAST_ROWS.items():
+        if name in state and state[name].ndim and len(state[name]) < least:
+            raise UserError(
+                f"{path} cannot encode text: {name} has {len(state[name]):,} rows, expected at least {least:,}, {why}; "
+                "the file is damaged or is another network, so download it again, or give another file"
+            )
     if other := [name for name, value in state.items() if value.ndim and not value.is_floating_point()]:
         raise UserError(f"{path} is not a CLIP state dict: {other[0]} is {state[other[0]].dtype}, expected floats")
     if broken := [name for name, value in state.items() if not value.isfinite().all()]:

@@ -141,6 +141,8 @@ DAMAGED = {
     "other-shape": (r"ln_final\.bias", (3,), "ln_final.bias has the shape [3], but the other tensors need [64]"),
     "odd-heads": (r"visual\.conv1\.weight", (200, 3, 8, 8), "do not fit together"),
     "lacking": (r"ln_final\.weight", None, "it has no ln_final.weight"),
+    "few-tokens": (r"token_embedding\.weight", (5, 64), "token_embedding.weight has 5 rows, expected at least 49,408"),
+    "short-context": (r"positional_embedding", (2, 64), "positional_embedding has 2 rows, expected at least 3"),
     "lacking-some": (r".*mlp.*", None, 'it lacks "'), "nan": (r"ln_final\.bias", (64,), "values that are NaN"),
 }  # fmt: skip
 
