@@ -5,15 +5,34 @@ from typing import Any
 
 import yaml
 
+from hspcgan.model.common.validation import quoted
+
 MAX_DEPTH = 40
 MAX_VALUES = 100_000
 MAX_BITS = 10_000  # of an integer; Python does not print integers of more than 4,300 digits
-FAULTS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
-"""The errors that PyYAML raises for invalid YAML and for values that do not match their tag, as in `!!int ""`."""
+BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""The errors that PyYAML raises by mistake, instead of a YAMLError, for some values and escapes that are invalid."""
 
 
 class YamlTextError(ValueError):
     """Input that is not YAML, or is nested too deeply or too large; the message states the reason."""
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader; its errors name the value that does not match its tag, as in `!!int ""`."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except YamlTextError:
+            raise
+        except BUGS as error:
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            shown = f"{quoted(node.value)} " if isinstance(node, yaml.ScalarNode) else ""
+            raise YamlTextError(
+                f"line {node.start_mark.line + 1}: the value {shown}is not a valid {tag}; correct it, or write it in "
+                "quotes and without a tag"
+            ) from error
 
 
 def parse(text: str) -> tuple[Any, list[str]]:
@@ -22,8 +41,9 @@ def parse(text: str) -> tuple[Any, list[str]]:
 
     Raises YamlTextError.
     """
+    line = 0
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
             if node is None:
@@ -31,13 +51,16 @@ def parse(text: str) -> tuple[Any, list[str]]:
             _limit(node)
             data = _copied(loader.construct_document(node))
         finally:
+            line = loader.line + 1
             loader.dispose()
     except YamlTextError:
         raise
     except RecursionError as error:
         raise YamlTextError(f"nested more than {MAX_DEPTH} levels deep") from error
-    except FAULTS as error:
-        raise YamlTextError(str(error) or type(error).__name__) from error
+    except yaml.YAMLError as error:
+        raise YamlTextError(str(error)) from error
+    except BUGS as error:  # of the scanner, for an escape such as "\UFFFFFFFF"
+        raise YamlTextError(f"line {line} has an invalid escape or directive ({error})") from error
     return data, list(dict.fromkeys(_repeated(node)))
 
 
