@@ -9,7 +9,7 @@ from pathlib import Path
 from hspcgan.model.checkpoint import CARD, Loaded, clip_path_from_card, load, read_card
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import read_text
+from hspcgan.model.common.user_files import read_pointer
 from hspcgan.model.common.validation import validate_as
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, shipped_weights, weights_path
@@ -28,13 +28,7 @@ def find_checkpoint(name: str | Path) -> Path:
         return path
     pointer = path if path.name in ("latest", "best") else path / "checkpoints" / "latest"
     if pointer.is_file():
-        found = pointer.parent / read_text(pointer).partition("\n")[0]
-        if not os.path.isfile(found / CARD):  # False also for a name that no file can have
-            raise UserError(
-                f"{pointer} names {found.name[:100]}, which is missing; write the name of a complete checkpoint to "
-                "this file"
-            )
-        return found
+        return read_pointer(pointer, CARD)
     if path.is_dir():
         raise UserError(
             f"{path} is neither a checkpoint ({CARD} is missing) nor a run with a checkpoint in checkpoints/; "

@@ -103,9 +103,10 @@ def test_changed_settings_are_rejected_by_name_unless_they_may_change(make_run):
 def test_a_latest_file_naming_a_missing_checkpoint_is_an_error(make_run):
     run = make_run("a", steps=1)
     loop.train(run)
-    (run.folder / "checkpoints" / "latest").write_text("step-000099\n")
-    with pytest.raises(ValueError, match="step-000099"):
-        loop.train(make_run("a"))
+    for content, told in (("step-000099\n", "names step-000099, which is missing; write"), ("\n", "is empty; write")):
+        (run.folder / "checkpoints" / "latest").write_text(content)
+        with pytest.raises(ValueError, match=rf"checkpoints/latest {told} the name of a complete checkpoint"):
+            loop.train(make_run("a"))
 
 
 def test_shared_weights_are_the_moving_average_without_clip(make_run, tiny_clip_path):

@@ -7,7 +7,6 @@ file `latest`. With periodic evaluation, the file `best` contains the name and t
 is never deleted.
 """
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ import torch
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, sync_to_disk, write_atomically
-from hspcgan.model.common.user_files import read_text
+from hspcgan.model.common.user_files import read_pointer, read_text
 from hspcgan.train.run_folder.saved_state import read_state, require_same, restore, state_of
 from hspcgan.train.setup import Run
 
@@ -72,17 +71,12 @@ def latest(folder: Path) -> Path | None:
     The file `latest` names it; without that file, it is the complete checkpoint with the most steps.
 
     Raises:
-        UserError: `latest` names a checkpoint that is missing.
+        UserError: `latest` is empty or names a checkpoint that is missing.
     """
     pointer = folder / "checkpoints" / "latest"
     if not pointer.is_file():
         return next(reversed(_complete(pointer.parent)), None)
-    path = pointer.parent / read_text(pointer).strip()
-    if not os.path.isfile(path / "state.pt"):  # False also for a name that no file can have
-        raise UserError(
-            f"{pointer} names {path.name[:100]}, which is missing; write the name of a complete checkpoint to this file"
-        )
-    return path
+    return read_pointer(pointer, "state.pt")
 
 
 class Best(NamedTuple):

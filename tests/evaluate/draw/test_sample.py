@@ -182,6 +182,9 @@ def test_a_run_folder_stands_for_its_latest_checkpoint(tmp_path, tiny_clip_path)
     (tmp_path / "checkpoints" / "latest").write_text("step-000003\n")
     with pytest.raises(ValueError, match="step-000003, which is missing"):
         find_checkpoint(tmp_path)
+    (tmp_path / "checkpoints" / "latest").write_text("")
+    with pytest.raises(ValueError, match="checkpoints/latest is empty; write the name"):
+        find_checkpoint(tmp_path)
     with pytest.raises(ValueError, match="neither a checkpoint"):
         find_checkpoint(tmp_path / "checkpoints")
 
