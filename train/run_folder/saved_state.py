@@ -5,6 +5,7 @@ change), and `random` and `random_cuda`, the states of torch's random generators
 """
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def stateful(run: Run) -> dict[str, nn.Module | torch.optim.Optimizer]:
 def read_state(file: Path) -> dict[str, Any]:
     """Returns the content of a state.pt; verifies its checksums, which torch writes but does not verify.
 
-    Raises UserError without the path if the structure is wrong, and any error of zipfile or torch for a damaged file.
+    Raises UserError without the path if the structure is wrong or a value is NaN or infinite, and any error of zipfile
+    or torch for a damaged file.
     """
     with open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
         damaged = archive.testzip()
@@ -55,6 +57,8 @@ def read_state(file: Path) -> dict[str, Any]:
     with open_regular(file) as opened:
         state = load_tensors(opened)
     _require_shape(state)
+    if broken := [name for name, value in _tensors(state) if not value.isfinite().all()]:
+        raise UserError(f"{len(broken)} tensors have values that are NaN or infinite, such as {shortened(broken[0])}")
     return state
 
 
@@ -71,6 +75,15 @@ def _require_shape(state: Any) -> None:
     random = state["random"]
     if not 0 <= state["step"] <= MAX_STEP or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
         raise UserError("the step or the random state is invalid")
+
+
+def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yields the dotted name and the value of each tensor in nested dictionaries."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _tensors(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, Tensor):
+        yield name, value
 
 
 def _is_plain(value: Any) -> bool:
@@ -108,7 +121,7 @@ def restore(run: Run, state: dict[str, Any], file: Path) -> None:
                 saved = saved | {"param_groups": part.state_dict()["param_groups"]}
             part.load_state_dict(saved)
             if isinstance(part, torch.optim.Optimizer):
-                _require_moments(part)
+                _require_moments(part, trained=state["step"] > 0)
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{file} is damaged: {name} does not match this run ({type(error).__name__}: {error}); "
@@ -119,14 +132,17 @@ def restore(run: Run, state: dict[str, Any], file: Path) -> None:
         torch.cuda.set_rng_state(state["random_cuda"])
 
 
-def _require_moments(optimizer: torch.optim.Optimizer) -> None:
+def _require_moments(optimizer: torch.optim.Optimizer, trained: bool) -> None:
     """Raises an error if Adam's averages do not have the shapes of the parameters, or its steps are not counts.
 
-    `load_state_dict` does not check this; the next step would fail.
+    `load_state_dict` does not check this; the next step would fail. It would start from zero for a parameter without
+    averages; if the run is `trained`, all parameters must have them.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             moments = optimizer.state.get(parameter)
+            if not moments and trained:
+                raise ValueError(f"a parameter of the shape {list(parameter.shape)} has no averages")
             if not moments:
                 continue
             if not float(moments["step"]) >= 0:

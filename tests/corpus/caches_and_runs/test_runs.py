@@ -62,6 +62,8 @@ PARTS = {
     "numbers-as-names": lambda s: s["fixed"].update({1: 2}), "tensor-in-settings": lambda s: s["fixed"].update({"train.loss": [torch.zeros(3)]}), "step-large": lambda s: s.update(step=10**30), "step-true": lambda s: s.update(step=True),
     "steps": lambda s: s["optimizer_g"]["state"][0].update(step=torch.zeros(3)), "step-negative": lambda s: s["optimizer_g"]["state"][0].update(step=torch.tensor(-5.0)), "many-settings": lambda s: s["fixed"].update({f"k{n}": "x" * 1000 for n in range(1000)}),
     "moments": lambda s: s["optimizer_g"]["state"][0].update(exp_avg=torch.zeros(3)), "moments-absent": lambda s: s["optimizer_d"]["state"][0].pop("exp_avg_sq"),
+    "moments-of-one-absent": lambda s: s["optimizer_g"]["state"].pop(0), "moments-nan": lambda s: s["optimizer_d"]["state"][0]["exp_avg"].fill_(torch.nan),
+    "weights-nan": lambda s: s["head"]["last.weight"].fill_(torch.nan), "average-infinite": lambda s: s["average"]["fc_code.weight"].fill_(torch.inf),
 }  # fmt: skip
 
 
