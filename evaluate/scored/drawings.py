@@ -128,6 +128,7 @@ class Drawings:
         chosen = context.selection.caption_rows
         longest = int((texts.offsets[chosen + 1] - texts.offsets[chosen]).max())
         arrays = collate(texts, chosen[rows[part]], n_entities=self._generator.config.locals, n_tokens=longest)
+        context.cache.require_finite(arrays.values())
         ids = [context.ids[row] for row in rows[part]]
         return generate(self._generator, Condition.from_arrays(arrays), ids, list(seeds[part]), BATCH)
 

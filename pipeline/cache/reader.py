@@ -1,7 +1,7 @@
 """Opens a finished cache, its tables and its arrays; a `Cache` can be pickled and opened in workers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,14 @@ class Cache(Tables, Arrays):
         if differing:
             raise UserError(
                 f"{self.path} was made with {'; '.join(differing)}; use the settings of the cache, or {REBUILD_HINT}"
+            )
+
+    def require_finite(self, features: Iterable[np.ndarray]) -> None:
+        """Raises UserError if features that were read from this cache are NaN or infinite; integers are accepted."""
+        if not all(np.isfinite(values).all() for values in features):
+            raise UserError(
+                f"The cache {self.path} is damaged: it has features that are NaN or infinite; `hspcgan validate` lists "
+                f"all problems; {REBUILD_HINT}"
             )
 
     def require_taps(self, blocks: Sequence[int]) -> None:

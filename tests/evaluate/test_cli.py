@@ -12,11 +12,14 @@ from helpers import scored_runs as world
 from helpers.cli import hspcgan
 
 from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.evaluate.context import prepare
 from hspcgan.evaluate.draw.pictures import read_png, tiles
 from hspcgan.evaluate.scored import drawings
 from hspcgan.evaluate.scored.selection import select
 from hspcgan.evaluate.scored.subjects import Subject
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.reader import Cache
+from hspcgan.pipeline.manifest import load_manifest
 
 
 @pytest.fixture(scope="module")
@@ -117,19 +120,23 @@ def test_kept_images_are_scored_as_another_models(manifest, checkpoint, tmp_path
     assert "lacks 1 of 5 images" in missing.output
 
 
+def test_a_damaged_cache_is_named_as_the_cause_of_images_that_are_not_finite(manifest):
+    context = prepare(load_manifest(str(manifest)))
+    context.cache.__dict__["sentence"] = np.full_like(context.cache.sentence, np.inf)
+    drawn = drawings.Drawings(context, Subject("untrained", "untrained"))
+    with pytest.raises(UserError, match=r"^The cache .* is damaged: .*`hspcgan validate`"):
+        drawn._draw_captions(0)
+
+
 def test_edits_are_drawn_for_checkpoints_and_not_for_real_images(tmp_path, tiny_clip_path, other_clip_path):
     path = world.write_manifest(tmp_path, tiny_clip_path, other_clip_path, metrics=["edit_consistency"], edits=3)
     colours = "a red bird with a blue belly"
     result = hspcgan("evaluate", path, "--untrained", "--real", "--json")
     assert result.exit_code == 0, result.output
     assert [one["figures"] for one in json.loads(result.stdout)["subjects"]] == [[], []]  # no caption names a colour
-    from hspcgan.evaluate.context import prepare
-    from hspcgan.evaluate.scored.drawings import Drawings
-    from hspcgan.pipeline.manifest import load_manifest
-
     context = prepare(load_manifest(str(path)))
     context.texts[1] = colours
-    before, after, ids = Drawings(context, Subject("untrained", "untrained")).edits
+    before, after, ids = drawings.Drawings(context, Subject("untrained", "untrained")).edits
     assert before == [colours] * 3
     assert len(set(ids)) == 3
     assert all(text != colours for text in after)

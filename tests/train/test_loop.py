@@ -9,6 +9,7 @@ import torch
 from helpers.runs import SIZE
 from PIL import Image
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.train import loop
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.run_folder import checkpoints
@@ -162,9 +163,16 @@ def test_a_damaged_cache_is_named_as_the_cause_of_a_non_finite_loss(make_run):
     loop.train_step(run, run.batches.at(0), Clock())
     with pytest.raises(FloatingPointError) as caught:
         loop.require_finite(run)
-    assert f"The cache {run.cache.path} is damaged: features of this batch are NaN" in str(caught.value)
+    assert f"The cache {run.cache.path} is damaged: it has features that are NaN" in str(caught.value)
     assert "--rebuild" in str(caught.value)
     assert "Lower" not in str(caught.value)
+
+
+def test_a_damaged_cache_is_named_as_the_cause_of_a_sample_grid_that_is_not_finite(make_run):
+    run = make_run(steps=1)
+    run.cache.__dict__["sentence"] = np.full_like(run.cache.sentence, np.inf)
+    with pytest.raises(UserError, match=r"^The cache .* has features that are NaN or infinite; `hspcgan validate`"):
+        loop.train(run)
 
 
 @pytest.mark.parametrize("network", ["head", "generator"])

@@ -45,13 +45,13 @@ class RunLog:
         self.evaluated_steps: list[int] = []  # steps with an evaluation logged before `start`
         if self.writes:
             make_folder(run.folder / "grids")
+            self.sample_grid = _SampleGrid(run)
             _truncate_log(run.folder / LOG, start)
             self.evaluated_steps = _truncate_log(run.folder / EVALUATIONS, start)
             if self.config.wandb:
                 _start_wandb(run, self.config.wandb)
             self.board = SummaryWriter(run.folder / "tensorboard", purge_step=start + 1 if start else 0)
             self.bar = tqdm(total=self.config.steps, initial=start, unit="step", disable=None, dynamic_ncols=True)
-            self.sample_grid = _SampleGrid(run)
 
     def add(self, report: dict[str, Tensor]) -> None:
         """Adds the scalars of one step to the sums, which stay on their device until `log` is called."""
@@ -126,7 +126,8 @@ class RunLog:
 class _SampleGrid:
     """Draws the sample grids of a run, which all use the same captions and noise.
 
-    Captions are spread evenly over the test split, or over the training split if there is no test split.
+    Captions are spread evenly over the test split, or over the training split if there is no test split. UserError if
+    their features are not finite.
     """
 
     def __init__(self, run: Run):
@@ -136,6 +137,7 @@ class _SampleGrid:
         samples = samples[np.linspace(0, len(samples) - 1, min(run.config.grid_images, len(samples))).astype(int)]
         captions = np.array([run.cache.captions_of(int(row)).start for row in samples])
         arrays = collate(run.cache.texts, captions, n_entities=run.model_config.locals)
+        run.cache.require_finite(arrays.values())
         self.condition = Condition.from_arrays(arrays).to(run.world.device)
         noise = noise_rows(run.config.seed, GRID_STEP, len(samples), run.model_config.noise_dim)
         self.noise = torch.from_numpy(noise).to(run.world.device)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
+from hspcgan.model.common.errors import UserError
 from hspcgan.train import distributed
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.run_folder import checkpoints
@@ -65,13 +65,11 @@ def _advice(run: Run, step: int) -> str:
     """Returns what to do after an update that is not finite; if features in the cache are the cause, to rebuild it."""
     batch = run.batches.at(step)
     inputs: list[Tensor] = [batch.sentences, *(batch.taps or []), *vars(batch.condition).values()]
-    if all(bool(values.isfinite().all()) for values in inputs):
-        return "Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
-    place = run.cache.path
-    return (
-        f"The cache {place} is damaged: features of this batch are NaN or infinite; `hspcgan validate` lists all "
-        f"problems; {REBUILD_HINT}"
-    )
+    try:
+        run.cache.require_finite(values.numpy() for values in inputs)
+    except UserError as error:
+        return str(error)
+    return "Lower train.lr_generator and train.lr_discriminator, or set train.precision: fp32"
 
 
 def ema_decay(config: TrainConfig, step: int) -> float:
