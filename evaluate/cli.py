@@ -63,7 +63,7 @@ def evaluate(manifest: str, checkpoints: tuple[str, ...], images: tuple[str, ...
     from hspcgan.evaluate.verdict import output_formats, pinned_inputs
     from hspcgan.evaluate.verdict.update import update as write_expectations
     from hspcgan.model.common.files import require_distinct, require_writable, write_atomically
-    from hspcgan.pipeline.manifest.command_arguments import open_manifest
+    from hspcgan.pipeline.manifest.path_arguments import open_manifest
 
     loaded = open_manifest(manifest, overrides)
     require_distinct([path for path in (junit, markdown) if path], [loaded.path])
@@ -141,7 +141,7 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
     from hspcgan.evaluate.context import prepare
     from hspcgan.evaluate.scored.reference import SUFFIX, write_reference
     from hspcgan.model.common.errors import UsageError
-    from hspcgan.pipeline.manifest.command_arguments import open_manifest
+    from hspcgan.pipeline.manifest.path_arguments import open_manifest
 
     if out.suffix != SUFFIX:
         raise UsageError(f"--out {out} must end in {SUFFIX}, since evaluate.reference recognises files by this ending")
@@ -201,7 +201,7 @@ def table(results: tuple[Path, ...], published: str | None, form: str, out: Path
 
 
 def _run_folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
-    from hspcgan.pipeline.manifest.command_arguments import run_folder
+    from hspcgan.pipeline.manifest.path_arguments import run_folder
 
     return run_folder(given)
 

@@ -18,8 +18,8 @@ from hspcgan.evaluate.results.figure_names import name_prefix
 from hspcgan.evaluate.scored.cache_contents import contents
 from hspcgan.evaluate.scored.images import FeatureStore, RealImages
 from hspcgan.evaluate.scored.reference import Reference, is_file, read_reference
+from hspcgan.evaluate.scored.score_store import ScoreStore
 from hspcgan.evaluate.scored.scorers import PIXELS, ClipScorer, Inception, Scorer, TextScorer, find_inception
-from hspcgan.evaluate.scored.scores import ScoreStore
 from hspcgan.evaluate.scored.selection import Selection, select
 from hspcgan.evaluate.verdict.expectations import require_unique_matches
 from hspcgan.model.clip.frozen import FrozenClip, load_clip, pick_device

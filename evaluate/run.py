@@ -21,7 +21,7 @@ from hspcgan.evaluate.context import EvaluationContext
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.metrics.base import Measurement, MetricInput
 from hspcgan.evaluate.metrics.edits import EditedPairs
-from hspcgan.evaluate.results import figure_names, record
+from hspcgan.evaluate.results import figure_names, write_record
 from hspcgan.evaluate.results.figure_names import Figure
 from hspcgan.evaluate.scored.drawings import VARIATIONS, Drawings, draw, process
 from hspcgan.evaluate.scored.images import Images, batches, image_name, stacks
@@ -112,12 +112,12 @@ def _score(context: EvaluationContext, subject: Subject, real: list[Figure], kee
     path = context.folder / f"{subject.label}.json"
     if keep_images:
         _write_images(drawings.images, context.ids, context.folder / "images" / subject.label)
-    write_atomically(path.with_suffix(".png"), record.picture(context, subject, drawings.images))
-    write_atomically(path.with_suffix(".parquet"), record.rows(context, scores.rows))
-    data = record.result(context, subject, scores.figures, verdicts, timings)
+    write_atomically(path.with_suffix(".png"), write_record.picture(context, subject, drawings.images))
+    write_atomically(path.with_suffix(".parquet"), write_record.rows(context, scores.rows))
+    data = write_record.result(context, subject, scores.figures, verdicts, timings)
     data["real"] = [figure.as_json() for figure in real]
     data |= _examples(context, drawings, scores, path)
-    write_atomically(path, record.as_text(data))
+    write_atomically(path, write_record.as_text(data))
     if not context.keep_drawn:
         for images in all_needed_images(drawings, context):
             context.features.discard(images, context.towers)
@@ -126,24 +126,26 @@ def _score(context: EvaluationContext, subject: Subject, real: list[Figure], kee
 
 def _examples(context: EvaluationContext, drawings: Drawings, scores: Scores, path: Path) -> dict[str, Any]:
     """Writes LABEL.extremes.png (best and worst images) and LABEL.edits.png; returns the captions of these images."""
-    found = record.extremes(context, scores.rows)
+    found = write_record.extremes(context, scores.rows)
     if found:
-        write_atomically(path.with_suffix(".extremes.png"), record.extremes_picture(context, drawings.images, found))
+        write_atomically(
+            path.with_suffix(".extremes.png"), write_record.extremes_picture(context, drawings.images, found)
+        )
     extremes = [
         {
             "id": context.ids[row],
             "text": context.texts[row],
             "score": value,
-            "wrong": record.missed_attributes(scores.rows, row),
+            "wrong": write_record.missed_attributes(scores.rows, row),
         }
         for row, value in found
     ]
     pairs = drawings.edited() if "edits" in _needed_images(context) else None
     if pairs is None:
         return {"extremes": extremes, "edits": []}
-    write_atomically(path.with_suffix(".edits.png"), record.edits_picture(pairs))
+    write_atomically(path.with_suffix(".edits.png"), write_record.edits_picture(pairs))
     before, after, _ = drawings.edits
-    texts = list(zip(before, after, strict=True))[: record.EDITS]
+    texts = list(zip(before, after, strict=True))[: write_record.EDITS]
     return {"extremes": extremes, "edits": [{"before": one, "after": other} for one, other in texts]}
 
 

@@ -44,7 +44,7 @@ def train(manifest: str, overrides: tuple[str, ...], dry_run: bool) -> int:
 
 def _plan(path: str, overrides: Sequence[str]) -> None:
     """Prints the plan of a run, then either what is missing or the step from which the run resumes."""
-    from hspcgan.pipeline.manifest.command_arguments import open_manifest
+    from hspcgan.pipeline.manifest.path_arguments import open_manifest
     from hspcgan.train import distributed, plan
     from hspcgan.train.config import TrainConfig
     from hspcgan.train.periodic_eval import PeriodicEvaluator
@@ -65,7 +65,7 @@ def _plan(path: str, overrides: Sequence[str]) -> None:
 
 def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
     """Prints the plan, trains, and prints how the run ended."""
-    from hspcgan.pipeline.manifest.command_arguments import open_manifest
+    from hspcgan.pipeline.manifest.path_arguments import open_manifest
     from hspcgan.train import distributed, loop, plan
     from hspcgan.train.config import TrainConfig
     from hspcgan.train.setup import build_run

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from hspcgan.evaluate.metrics import attribute_accuracy, clip_score, colour_swap, diversity, edits, fid, prdc
+from hspcgan.evaluate.metrics import (
+    attribute_accuracy,
+    clip_score,
+    colour_swap,
+    diversity,
+    edits,
+    fid_and_kid,
+    prdc,
+    r_precision,
+)
 from hspcgan.evaluate.metrics.base import Metric
 from hspcgan.model.common.printable import format_number, format_percent
 
@@ -17,12 +26,12 @@ def _three_digits(value: float) -> str:
 
 METRICS: dict[str, Metric] = {
     "fid": Metric(
-        fid.fid, "FID", "Fréchet distance to real images; the floor is the FID of other real images", "lower",
-        fid.method, _two_digits, towers="all", reference=True,
+        fid_and_kid.fid, "FID", "Fréchet distance to real images; the floor is the FID of other real images", "lower",
+        fid_and_kid.method, _two_digits, towers="all", reference=True,
     ),
     "kid": Metric(
-        fid.kid, "KID", "kernel distance to real images; unbiased, so it can be negative near zero", "lower",
-        fid.method, _three_digits, towers="all", reference=True,
+        fid_and_kid.kid, "KID", "kernel distance to real images; unbiased, so it can be negative near zero", "lower",
+        fid_and_kid.method, _three_digits, towers="all", reference=True,
     ),
     "precision": Metric(
         prdc.precision, "Precision", "share of generated images in the neighbourhood of a real image", "higher",
@@ -45,8 +54,8 @@ METRICS: dict[str, Metric] = {
         "with CLIP can score above real images", "higher", lambda: "raw cosine", _three_digits,
     ),
     "r_precision": Metric(
-        clip_score.r_precision, "R-precision", "share of images that score highest with their own caption among 100 "
-        "captions", "higher", lambda: f"own caption first among {clip_score.CANDIDATES}", format_percent,
+        r_precision.r_precision, "R-precision", "share of images that score highest with their own caption among 100 "
+        "captions", "higher", lambda: f"own caption first among {r_precision.CANDIDATES}", format_percent,
     ),
     "colour_swap": Metric(
         colour_swap.colour_swap, "Colours right", "share of images that are closer to their caption than to the same "

@@ -16,8 +16,8 @@ import numpy as np
 
 from hspcgan.evaluate.metrics import intervals
 from hspcgan.evaluate.metrics.base import Measurement, MetricInput
-from hspcgan.evaluate.metrics.clip_score import unit
 from hspcgan.evaluate.metrics.colour_swap import COLOURS
+from hspcgan.evaluate.metrics.cosine import unit
 
 KINDS = ("colour", "size", "length", "place", "relation", "presence")
 PAIRS = {"size": ("small", "large"), "length": ("short", "long")}

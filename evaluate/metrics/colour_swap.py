@@ -7,7 +7,7 @@ import re
 
 from hspcgan.evaluate.metrics import intervals
 from hspcgan.evaluate.metrics.base import Measurement, MetricInput
-from hspcgan.evaluate.metrics.clip_score import cosine
+from hspcgan.evaluate.metrics.cosine import cosine
 
 # The eleven basic colour terms of English (Berlin and Kay 1969); gray in both spellings.
 COLOURS = ("black", "white", "red", "green", "yellow", "blue", "brown", "orange", "pink", "purple", "gray")

@@ -14,7 +14,7 @@ import numpy as np
 from hspcgan.evaluate.metrics import intervals
 from hspcgan.evaluate.metrics.attribute_accuracy import version_scores
 from hspcgan.evaluate.metrics.base import Measurement, MetricInput
-from hspcgan.evaluate.metrics.clip_score import cosine
+from hspcgan.evaluate.metrics.cosine import cosine
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from hspcgan.evaluate.checkpoints import open_checkpoint, text_settings
 from hspcgan.evaluate.draw.generate import noise
 from hspcgan.evaluate.draw.pictures import png
 from hspcgan.evaluate.draw.texts import conditions_from_texts, mismatch_warnings
-from hspcgan.evaluate.metrics.clip_score import cosine
+from hspcgan.evaluate.metrics.cosine import cosine
 from hspcgan.evaluate.playground.state import FRAMES
 from hspcgan.evaluate.scored.scorers import ClipScorer
 from hspcgan.model.clip.file import file_sha256

@@ -7,7 +7,7 @@ from typing import Any
 
 from hspcgan.evaluate.config import Bound
 from hspcgan.evaluate.metrics import METRICS
-from hspcgan.evaluate.metrics.fid import progress
+from hspcgan.evaluate.metrics.fid_and_kid import progress
 from hspcgan.evaluate.report.run_folder import Evaluation
 from hspcgan.evaluate.results.figure_names import format_value
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED

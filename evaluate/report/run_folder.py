@@ -14,7 +14,7 @@ import yaml
 from hspcgan.evaluate.context import FOLDER
 from hspcgan.evaluate.draw.pictures import COLUMNS, GAP, read_png, split_paired_sheet, tiles
 from hspcgan.evaluate.report.log_file import read_log
-from hspcgan.evaluate.results.record_file import read_record
+from hspcgan.evaluate.results.read_record import read_record
 from hspcgan.evaluate.scored.subjects import REAL, TRAINED, UNTRAINED
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import require_folder_or_free

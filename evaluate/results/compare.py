@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from hspcgan.evaluate.config import metric_of
 from hspcgan.evaluate.metrics import METRICS, intervals
 from hspcgan.evaluate.results.figure_names import format_value
-from hspcgan.evaluate.results.record import FORMAT
+from hspcgan.evaluate.results.write_record import FORMAT
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import open_regular, read_json
 from hspcgan.model.common.validation import validate_as

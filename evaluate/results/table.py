@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hspcgan.evaluate.results.record_file import read_record
+from hspcgan.evaluate.results.read_record import read_record
 from hspcgan.model.common.printable import format_number
 
 if TYPE_CHECKING:

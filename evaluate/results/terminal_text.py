@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.context import EvaluationContext
-from hspcgan.evaluate.metrics.fid import progress
+from hspcgan.evaluate.metrics.fid_and_kid import progress
 from hspcgan.evaluate.results.figure_names import Figure, format_value, name_prefix
-from hspcgan.evaluate.results.record import warnings
+from hspcgan.evaluate.results.write_record import warnings
 from hspcgan.evaluate.run import Result, add_real_images
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED, Subject
 from hspcgan.evaluate.verdict.expectations import table

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def _folder(ctx: click.Context, argument: click.Parameter, given: Path) -> Path:
-    from hspcgan.pipeline.manifest.command_arguments import cache_folder
+    from hspcgan.pipeline.manifest.path_arguments import cache_folder
 
     return cache_folder(given)
 
 
 def _folders(ctx: click.Context, argument: click.Parameter, given: Path) -> tuple[Path, ...]:
-    from hspcgan.pipeline.manifest.command_arguments import cache_folders
+    from hspcgan.pipeline.manifest.path_arguments import cache_folders
 
     return cache_folders(given)
 

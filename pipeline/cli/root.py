@@ -59,7 +59,7 @@ def stage_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _prepare(manifest: str, override: tuple[str, ...], upto: str | None, only: bool, **options: Any) -> None:
-    from hspcgan.pipeline.manifest.command_arguments import open_manifest
+    from hspcgan.pipeline.manifest.path_arguments import open_manifest
     from hspcgan.pipeline.stages.prepare import prepare as run
 
     for line in run(open_manifest(manifest, override), upto, only, **options):
@@ -215,7 +215,7 @@ def bench(manifest: str, override: tuple[str, ...]) -> None:
     bench/encode, bench/scale, bench/train, bench/evaluate.
     """
     from hspcgan.pipeline.bench.run import run
-    from hspcgan.pipeline.manifest.command_arguments import open_manifest
+    from hspcgan.pipeline.manifest.path_arguments import open_manifest
 
     text, holds = run(open_manifest(manifest, override))
     echo(text)

@@ -63,7 +63,7 @@ def test_untrained_checkpoint_and_floor_are_scored_side_by_side(manifest, checkp
 
 
 def test_the_floor_is_the_distance_of_the_captions_own_images_to_the_reference(manifest, cache, other_clip_path):
-    from hspcgan.evaluate.metrics.fid import frechet
+    from hspcgan.evaluate.metrics.fid_and_kid import frechet
     from hspcgan.evaluate.scored.scorers import ClipScorer
     from hspcgan.model.clip.frozen import load_clip
 

@@ -5,8 +5,8 @@ import torch
 
 from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
 from hspcgan.evaluate.draw.generate import generate
-from hspcgan.evaluate.metrics.clip_score import cosine
 from hspcgan.evaluate.metrics.colour_swap import swap_colour
+from hspcgan.evaluate.metrics.cosine import cosine
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.pipeline.manifest import weights_path
 from hspcgan.pipeline.toybirds.captions import captions

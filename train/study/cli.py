@@ -47,7 +47,7 @@ def study(
     Runs that have a result are skipped; interrupted runs resume. To continue on another machine, give the study.json of
     the page with --finished. The page is built from the existing results; `hspcgan report RUN` builds it at any time.
     """
-    from hspcgan.pipeline.manifest.command_arguments import open_manifest
+    from hspcgan.pipeline.manifest.path_arguments import open_manifest
     from hspcgan.train.process import ownership
     from hspcgan.train.process.run_lock import locked
     from hspcgan.train.study import page, runner

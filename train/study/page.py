@@ -8,7 +8,7 @@ from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
-from hspcgan.pipeline.manifest.command_arguments import open_manifest
+from hspcgan.pipeline.manifest.path_arguments import open_manifest
 from hspcgan.train.process import ownership
 from hspcgan.train.study import charts, tables
 from hspcgan.train.study.protocol import Study, open_study

@@ -243,7 +243,7 @@ def _validation(folder: Path) -> list[dict[str, Any]]:
 
 def _figures(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
     """Returns the metrics of a run's evaluations of one kind ("checkpoint" or "untrained"), by full name."""
-    from hspcgan.evaluate.results.record_file import read_record
+    from hspcgan.evaluate.results.read_record import read_record
 
     found: dict[str, dict[str, Any]] = {}
     for path in sorted((folder / "evaluation").glob("*.json")):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hspcgan.evaluate.metrics.base import Measurement
-from hspcgan.evaluate.scored.scores import ScoreStore
+from hspcgan.evaluate.scored.score_store import ScoreStore
 
 SCORE = Measurement(
     0.5, 3, 0.1, float("nan"), 0.7, "place", {0: 0.25, 2: 1.0},

@@ -17,7 +17,7 @@ from helpers.run_folders import record, write_run
 from helpers.runs import write_manifest
 from safetensors.numpy import save
 
-from hspcgan.evaluate.results.record_file import read_record
+from hspcgan.evaluate.results.read_record import read_record
 from hspcgan.evaluate.run import Result
 from hspcgan.evaluate.scored.images import FeatureStore
 from hspcgan.evaluate.scored.reference import read_reference

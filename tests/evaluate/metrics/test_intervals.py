@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hspcgan.evaluate.metrics import intervals
-from hspcgan.evaluate.metrics.fid import frechet_fast, kernel_fast
+from hspcgan.evaluate.metrics.fid_and_kid import frechet_fast, kernel_fast
 
 
 def test_a_mean_has_the_standard_error_of_the_formula_and_an_interval_that_holds_the_mean():

@@ -12,9 +12,9 @@ import sys
 import cleanfid.fid  # noqa: F401  (commands import it where they need it: here once, before the forks)
 
 from hspcgan.evaluate import run
-from hspcgan.evaluate.results import record
+from hspcgan.evaluate.results import write_record
 from hspcgan.evaluate.scored import drawings, images, scorers
-from hspcgan.evaluate.scored.scores import ScoreStore
+from hspcgan.evaluate.scored.score_store import ScoreStore
 from hspcgan.pipeline.cli.root import main as hspcgan
 
 STAGES = {  # where each stage is interrupted: the function whose `after`-th call ends the process
@@ -22,7 +22,7 @@ STAGES = {  # where each stage is interrupted: the function whose `after`-th cal
     "features": (scorers.ClipScorer, "image_features", 3),
     "score": (ScoreStore, "of", 4),
     "verdict": (run, "judge", 1),
-    "page": (record, "rows", 1),
+    "page": (write_record, "rows", 1),
 }
 BATCH = 2
 

@@ -45,7 +45,7 @@ def frechet(features: np.ndarray, reference: np.ndarray) -> float:
 
     UserError for fewer than two rows, which have no covariance, and if the distance is not a real number. If there are
     too few images, covariances are singular; the warnings of SciPy and clean-fid about this are not shown, because an
-    evaluation prints a warning (`results.record.warnings`).
+    evaluation prints a warning (`results.write_record.warnings`).
     """
     from cleanfid.fid import frechet_distance
 

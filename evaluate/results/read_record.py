@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hspcgan.evaluate.metrics import METRICS
-from hspcgan.evaluate.results.record import FORMAT
+from hspcgan.evaluate.results.write_record import FORMAT
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
