@@ -15,7 +15,7 @@ import torch
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.evaluate.results.figure_names import name_prefix
-from hspcgan.evaluate.scored.cache_contents import contents
+from hspcgan.evaluate.scored.cache_hashes import contents
 from hspcgan.evaluate.scored.images import FeatureStore, RealImages
 from hspcgan.evaluate.scored.reference import Reference, is_file, read_reference
 from hspcgan.evaluate.scored.score_store import ScoreStore

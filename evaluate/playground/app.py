@@ -23,8 +23,8 @@ from hspcgan.evaluate.draw.pictures import captioned_grid, png
 from hspcgan.evaluate.playground import view
 from hspcgan.evaluate.playground.checkpoints import Checkpoints
 from hspcgan.evaluate.playground.guard import Guard
+from hspcgan.evaluate.playground.page_state import FRAMES, LAST_SEED, LONGEST, MOST, State, StateError, read_state
 from hspcgan.evaluate.playground.queue import Queue, QueueFullError, QueuePlace
-from hspcgan.evaluate.playground.state import FRAMES, LAST_SEED, LONGEST, MOST, State, StateError, read_state
 from hspcgan.evaluate.playground.studio import PART, Drawn, Picture, Studio
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.pages.templates import stylesheet, templates

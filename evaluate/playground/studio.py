@@ -19,7 +19,7 @@ from hspcgan.evaluate.draw.generate import noise
 from hspcgan.evaluate.draw.pictures import png
 from hspcgan.evaluate.draw.texts import conditions_from_texts, mismatch_warnings
 from hspcgan.evaluate.metrics.cosine import cosine
-from hspcgan.evaluate.playground.state import FRAMES
+from hspcgan.evaluate.playground.page_state import FRAMES
 from hspcgan.evaluate.scored.scorers import ClipScorer
 from hspcgan.model.clip.file import file_sha256
 from hspcgan.model.clip.frozen import load_clip, pick_device

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from hspcgan.evaluate.draw.pictures import slug
-from hspcgan.evaluate.playground.state import FRAMES, State
+from hspcgan.evaluate.playground.page_state import FRAMES, State
 from hspcgan.evaluate.playground.studio import Drawn, Picture
 from hspcgan.pipeline.concepts.concept_types import Concepts
 from hspcgan.pipeline.graphs.svg import graph_svg

@@ -174,8 +174,8 @@ def same_caption_scenes(context: EvaluationContext, count: int) -> Images | None
         return None
     from hspcgan.pipeline.toybirds.captions import captions
     from hspcgan.pipeline.toybirds.draw import draw as draw_scene
-    from hspcgan.pipeline.toybirds.same_caption import scenes_of
     from hspcgan.pipeline.toybirds.scene import scene_of
+    from hspcgan.pipeline.toybirds.scenes_of_caption import scenes_of
 
     size, seed = context.cache.images.shape[-1], context.config.seed
     ids = context.ids[:count]

@@ -42,7 +42,7 @@ def text_code(annotator: str) -> Mapping[str, str]:
 def scene_code() -> Mapping[str, str]:
     """Returns the fingerprint of the code that draws toy scenes."""
     toybirds = "hspcgan.pipeline.toybirds"
-    return _code(f"{toybirds}.same_caption", f"{toybirds}.draw", within=(toybirds,))
+    return _code(f"{toybirds}.scenes_of_caption", f"{toybirds}.draw", within=(toybirds,))
 
 
 @cache

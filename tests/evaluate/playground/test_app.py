@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
 from hspcgan.evaluate.playground.guard import Guard
-from hspcgan.evaluate.playground.state import State
+from hspcgan.evaluate.playground.page_state import State
 from hspcgan.pipeline.cli.root import main
 
 A, B = "a red bird with white wings stands on the grass", "a blue bird with white wings stands on the grass"

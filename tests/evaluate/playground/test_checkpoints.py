@@ -6,7 +6,7 @@ import pytest
 from helpers.runs import MODEL
 
 from hspcgan.evaluate.playground.checkpoints import Checkpoints
-from hspcgan.evaluate.playground.state import State
+from hspcgan.evaluate.playground.page_state import State
 from hspcgan.model.checkpoint import save_weights
 from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.common.errors import UserError

@@ -6,7 +6,7 @@ import pytest
 from helpers.web.browser import WIDTHS, axe_violations, needs_chromium, opened, overflow
 from PIL import Image
 
-from hspcgan.evaluate.playground.state import State
+from hspcgan.evaluate.playground.page_state import State
 
 pytestmark = needs_chromium
 TWO = State("a red bird stands on the grass", "a blue bird stands on the grass", count=2)

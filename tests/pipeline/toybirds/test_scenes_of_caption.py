@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hspcgan.pipeline.toybirds.captions import captions
-from hspcgan.pipeline.toybirds.same_caption import scenes_of
 from hspcgan.pipeline.toybirds.scene import ABSENT, sample_scenes
+from hspcgan.pipeline.toybirds.scenes_of_caption import scenes_of
 from hspcgan.pipeline.toybirds.weights.true_texts import Statement, truth_matrix, value_bits
 
 

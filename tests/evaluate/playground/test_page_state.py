@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import pytest
 from click.testing import CliRunner
 
-from hspcgan.evaluate.playground.state import State, StateError, read_state, replacement
+from hspcgan.evaluate.playground.page_state import State, StateError, read_state, replacement
 from hspcgan.pipeline.cli.root import main
 
 NAMES = ["toy-hspcgan", "runs/mine"]
