@@ -83,7 +83,7 @@ def test_captions_are_collated_batch_by_batch_as_parts_of_the_whole(cache, monke
     monkeypatch.setattr(drawings, "BATCH", 4)
     monkeypatch.setattr(drawings, "generate", lambda _, condition, *rest: (condition, *rest))
     context = SimpleNamespace(
-        cache=SimpleNamespace(texts=texts),
+        cache=SimpleNamespace(texts=texts, require_finite=lambda arrays: None),
         selection=SimpleNamespace(caption_rows=rows),
         ids=[str(row) for row in rows],
         config=SimpleNamespace(seed=5),
