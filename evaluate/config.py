@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import quoted
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 DEFAULT_METRICS = tuple(name for name, metric in METRICS.items() if metric.by_default)
@@ -174,6 +175,9 @@ class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         """
         if not isinstance(expect, dict):
             return expect
+        names = [name for part in (expect, *expect.values()) if isinstance(part, dict) for name in part]
+        if other := [name for name in names if not isinstance(name, str)]:
+            raise UserError(f"the key {quoted(other[0])} is not a name; expected names of metric values and bounds")
         typed: dict[str, Any] = {}
         for name, value in expect.items():
             if metric_of(name) in METRICS or not isinstance(value, dict):

@@ -60,7 +60,7 @@ def parse(text: str) -> tuple[Any, list[str]]:
     except yaml.YAMLError as error:
         raise YamlTextError(str(error)) from error
     except BUGS as error:  # of the scanner, for an escape such as "\UFFFFFFFF"
-        raise YamlTextError(f"line {line} has an invalid escape or directive ({error})") from error
+        raise YamlTextError(f"line {line} has an invalid escape or directive") from error
     return data, list(dict.fromkeys(_repeated(node)))
 
 
