@@ -57,6 +57,9 @@ def failure(error: Exception) -> Failure | None:
     by_number = isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS
     if by_number or isinstance(error, NO_PATH):
         return Failure(_with_hint(error))  # no such path, no permission, a read-only or failing disk, no network
+    if isinstance(error, UnicodeEncodeError) and error.encoding != "utf-8" != sys.getfilesystemencoding():
+        return Failure(f"{error.object[:200]!r} has characters that file names cannot have in this locale, whose "
+                       f"encoding is {error.encoding}; set PYTHONUTF8=1 in the environment")  # fmt: skip
     if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # Path.resolve before Python 3.13
         return Failure(f"{error}: the link leads back to itself; give another path")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):

@@ -103,6 +103,16 @@ def test_characters_that_an_encoding_lacks_end_no_command(variables):
     assert "36 rows of the paper's tables" in out
 
 
+def test_a_path_that_the_encoding_lacks_is_one_error_with_the_fix(tmp_path):
+    (tmp_path / "m.yaml").write_text("data: {source: folder, path: /dätä}", encoding="utf-8")
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = hspcgan_process("prepare", tmp_path / "m.yaml", "--dry-run", **variables)
+    said = done.communicate(timeout=60)[1]
+    assert done.returncode == 3, said
+    assert "has characters that file names cannot have in this locale" in said
+    assert "PYTHONUTF8=1" in said
+
+
 def test_a_cache_whose_files_another_process_holds_is_read(world):
     with ExitStack() as held:
         for path in (world / "cache").glob("*.h5"):
