@@ -20,6 +20,9 @@ NO_PATH = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryErro
 OWN_FAULTS = (errno.EBADF, errno.EINVAL, errno.EFAULT)
 """Errors caused by a bug, not by the machine: a closed handle, an invalid argument."""
 
+NO_HANDLES = (errno.EMFILE, errno.ENFILE)
+"""Too many open files, in this process or on this machine."""
+
 HINTS = {
     errno.EROFS: "give a path on a disk that can be written",
     **dict.fromkeys((errno.EACCES, errno.EPERM), "change the permissions, or give another path"),
@@ -27,7 +30,7 @@ HINTS = {
     **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY), MOVE_HINT),
     errno.ENAMETOOLONG: "give a shorter path",
     **dict.fromkeys((errno.EIO, errno.ESTALE), "check the disk, then run the command again"),
-    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit on open files (ulimit -n)"),
+    **dict.fromkeys(NO_HANDLES, "raise the limit on open files (ulimit -n)"),
 }
 """How to fix an error of the operating system, by its number."""
 
@@ -71,7 +74,12 @@ def failure(error: Exception) -> Failure | None:
 
 
 def _with_hint(error: Exception) -> str:
-    """Returns the path, reason and fix (if known) of an OSError with a path; for any other error, its message."""
+    """Returns the path, reason and fix (if known) of an OSError with a path; for any other error, its message.
+
+    For too many open files, the fix does not depend on a path, and is also given without one.
+    """
+    if isinstance(error, OSError) and error.errno in NO_HANDLES and not error.filename:
+        return f"{error.strerror}; {HINTS[error.errno]}"
     if not isinstance(error, OSError) or error.errno is None or not error.filename:
         return str(error)
     paths = " and ".join(os.fsdecode(path) for path in (error.filename, error.filename2) if path)

@@ -77,6 +77,11 @@ def test_what_a_user_can_fix_is_its_message_alone_and_its_code(error, code):
     assert "Traceback" not in result.stderr
 
 
+def test_too_many_open_files_have_a_fix_without_a_path():
+    result = failing(OSError(errno.EMFILE, "Too many open files"))
+    assert result.stderr == "Error: Too many open files; raise the limit on open files (ulimit -n)\n"
+
+
 @pytest.mark.parametrize("error", [KeyError("a bug"), ValueError("zip() argument 2 is shorter"), OSError("strange")])
 def test_a_bug_is_an_internal_error_with_its_traceback_and_where_to_report_it(error):
     result = failing(error)
