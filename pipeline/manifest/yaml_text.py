@@ -112,6 +112,9 @@ def _copied(value: Any) -> Any:
     """Returns a copy in which each alias is a separate value, so that an override changes only its own section."""
     if isinstance(value, dict):
         return {_copied(key): _copied(item) for key, item in value.items()}
+    if isinstance(value, bytes | set | tuple):  # of !!binary, !!set and !!omap; they cannot be written as JSON
+        kind = {bytes: "binary value", set: "set", tuple: "pair"}[type(value)]
+        raise YamlTextError(f"{quoted(value)} is a {kind}, expected text, numbers, lists and mappings without tags")
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise YamlTextError(f"an integer has {value.bit_length():,} bits, more than the {MAX_BITS:,} allowed")
     if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):

@@ -31,6 +31,10 @@ def bomb(levels: int) -> str:
     ("a: 1\n---\nb: 2", "expected a single document"),
     ("a: \x1b[31m", "special characters are not allowed"),
     ("{[1]: 2}", "unhashable"),
+    ("a: !!set {b}", "{'b'} is a set, expected text, numbers, lists and mappings without tags"),
+    ("a: [!!binary aGk=]", "b'hi' is a binary value, expected"),
+    ("? !!binary aGk=\n: 1", "b'hi' is a binary value, expected"),
+    ("a: !!omap [b: 1]", "('b', 1) is a pair, expected"),
 ])  # fmt: skip
 def test_text_that_is_not_a_plain_small_document_is_an_error(text, message):
     with pytest.raises(YamlTextError, match=r"\S") as error:
