@@ -34,8 +34,8 @@ HINTS = {
 }
 """How to fix an error of the operating system, by its number."""
 
-NO_MEMORY = re.compile("can't allocate memory|out of memory")
-"""Messages of torch's RuntimeErrors for the memory of the CPU and of a GPU."""
+NO_MEMORY = re.compile("can't allocate memory|out of memory|failed to map segment")
+"""Messages of torch's RuntimeErrors for the memory of the CPU and of a GPU, and of a library that is loaded."""
 
 ENVIRONMENT, INTERNAL, INTERRUPTED = 3, 70, 130
 """Exit codes; UserError and its subclasses define their own, and click's usage errors have 2."""
@@ -65,7 +65,9 @@ def failure(error: Exception) -> Failure | None:
                        f"encoding is {error.encoding}; set PYTHONUTF8=1 in the environment")  # fmt: skip
     if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # Path.resolve before Python 3.13
         return Failure(f"{error}: the link leads back to itself; give another path")
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError | ImportError) and NO_MEMORY.search(str(error))
+    ):
         reason = str(error).partition("\n")[0]
         return Failure(f"out of memory{f' ({reason})' if reason else ''}; use smaller batches or fewer processes")
     if isinstance(error, ModuleNotFoundError):

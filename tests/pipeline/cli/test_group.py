@@ -67,7 +67,7 @@ def failing(error: BaseException) -> Result:
 @pytest.mark.parametrize(("error", "code"), [
     (CheckFailedError("a figure drifted"), 1), (UsageError("two of them"), 2), (ManifestError("no such key"), 2),
     (UserError("no images"), 3), (FileNotFoundError("no such file"), 3), (MemoryError("8 GB"), 3),
-    (OSError(errno.ENOSPC, "No space left on device"), 3),
+    (OSError(errno.ENOSPC, "No space left on device"), 3), (ImportError("x.so: failed to map segment"), 3),
 ])  # fmt: skip
 def test_what_a_user_can_fix_is_its_message_alone_and_its_code(error, code):
     result = failing(error)
