@@ -26,7 +26,7 @@ from hspcgan.model.clip.frozen import FrozenClip, load_clip, pick_device
 from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.model.common.files import require_folder_or_free, require_outside_cache, require_writable
 from hspcgan.model.common.launcher import launcher_integer
-from hspcgan.model.common.validation import first_lines
+from hspcgan.model.common.overwrite import require_ours
 from hspcgan.pipeline.cache.cache_set import open_cache
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.manifest import ClipChoice, Manifest, weights_path
@@ -180,11 +180,8 @@ def require_own_results(context: EvaluationContext, labels: Sequence[str]) -> No
     """
     names = [label + end for label in labels for end in RESULTS]
     found = [name for name in names if os.path.lexists(context.folder / name)]
-    if found and not any(place.exists() for place in (context.kept, context.folder / HISTORY)):
-        raise UserError(
-            f"{context.folder} contains {', '.join(first_lines(found, 5))}, but no {KEPT} or {HISTORY}, so these files "
-            "are not from an earlier evaluation and would be overwritten; move them away, or give another `run:` folder"
-        )
+    is_ours = context.kept.exists() or (context.folder / HISTORY).exists()
+    require_ours(context.folder, found, is_ours, f"{KEPT} or {HISTORY}", "`run:` folder")
 
 
 def _device(name: str) -> torch.device:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import require_file_or_free, require_folder_or_free
+from hspcgan.model.common.overwrite import require_ours
 from hspcgan.model.common.user_files import open_regular
 from hspcgan.pipeline.cache.lock import LOCK
 from hspcgan.train.process.run_lock import HELD_BY
@@ -42,14 +42,9 @@ def require_own_folder(folder: Path, layout: Layout, is_ours: bool = False) -> N
     for pattern in layout.files:
         if "*" not in pattern:
             require_file_or_free(folder / pattern)
-    found = sorted(path.relative_to(folder).as_posix() for pattern in layout.files for path in folder.glob(pattern))
+    found = [path.relative_to(folder).as_posix() for pattern in layout.files for path in folder.glob(pattern)]
     is_ours = is_ours or _has_lock(folder) or any(True for mark in layout.marks for _ in folder.glob(mark))
-    if found and not is_ours:
-        raise UserError(
-            f"{folder} contains {', '.join(found[:5])}{', …' if len(found) > 5 else ''}, but not the lock "
-            f"file {LOCK} that every run leaves, so these files are not from an earlier run and would be overwritten; "
-            "move them away, or give another `run:` folder"
-        )
+    require_ours(folder, found, is_ours, f"file `{LOCK}` of hspcgan", "`run:` folder")
 
 
 def _has_lock(folder: Path) -> bool:

@@ -50,7 +50,7 @@ def study(
     from hspcgan.pipeline.manifest.path_arguments import open_manifest
     from hspcgan.train.process import ownership
     from hspcgan.train.process.run_lock import locked
-    from hspcgan.train.study import page, runner
+    from hspcgan.train.study import page, result_files, runner
     from hspcgan.train.study.protocol import open_study
     from hspcgan.train.study.results import read_page_results
 
@@ -71,19 +71,19 @@ def study(
         return
     if results_file is None:
         # Results of another protocol are an error before anything is trained.
-        existing = runner.read_results(opened)
+        existing = result_files.read_results(opened)
         elsewhere = read_page_results(finished) if finished else []
-        runner.require_protocol(opened, elsewhere)
+        result_files.require_protocol(opened, elsewhere)
         ownership.require_own_folder(opened.folder, ownership.STUDY, is_ours=bool(existing))
         with locked(opened.folder):
             opened.manifest.save(opened.folder / "manifest.yaml")
-            if added := runner.add_finished(opened, elsewhere):
+            if added := result_files.add_finished(opened, elsewhere):
                 echo(f"added {format_count(added, 'result')} from {finished}")
             made = runner.run(opened, processes, threads, retry, limit)
         echo(f"{format_count(made, 'run')} finished")
-        results = runner.read_results(opened)
+        results = result_files.read_results(opened)
     else:
         results = read_page_results(results_file)
-        runner.require_protocol(opened, results)
+        result_files.require_protocol(opened, results)
     for path in page.write_report(opened, results, out or opened.folder / "report"):
         echo(f"wrote {path}")

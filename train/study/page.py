@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
+from hspcgan.model.common.overwrite import require_ours
 from hspcgan.pipeline.manifest.path_arguments import open_manifest
 from hspcgan.train.process import ownership
 from hspcgan.train.study import charts, tables
 from hspcgan.train.study.protocol import Study, open_study
+from hspcgan.train.study.result_files import read_results
 from hspcgan.train.study.results import Results
-from hspcgan.train.study.runner import read_results
 from hspcgan.train.study.verdicts import JudgedClaim, judge
 
 RESULTS = "study.json"
@@ -29,12 +29,8 @@ def require_packages() -> None:
 
 def require_own_page(folder: Path) -> None:
     """Raises UserError if the index.html in a folder is not the page of a study, and would be overwritten."""
-    page = folder / "index.html"
-    if page.exists() and not (folder / RESULTS).exists():
-        raise UserError(
-            f"{page} would be overwritten, but it is not the page of a study, since {RESULTS} is missing next to it; "
-            "move it away, or give another --out"
-        )
+    found = ["index.html"] if (folder / "index.html").exists() else []
+    require_ours(folder, found, (folder / RESULTS).exists(), f"{RESULTS} of a study", "--out")
 
 
 def write_report(study: Study, results: list[dict[str, Any]], folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
 from hspcgan.model.common.validation import Number, validate_as
 
-Result = dict[str, Any]  # written by `runner.write_result`
+Result = dict[str, Any]  # written by `result_files.write_result`
 
 
 Count = Annotated[int, Field(ge=1, le=10**12)]

@@ -69,8 +69,8 @@ def shard_complete(stage_folder: Path, index: int) -> bool:
     try:
         marker = json.loads(read_bytes(folder / STATS))
         sizes, stats = marker["sizes"].items(), marker["stats"]
-        counts = [stats.get("rows_in", 0), stats.get("samples", 0), *stats.get("notes", {}).values()]
-        _ = stats["rows_in"] if stage_folder.name == "ingest" else None
+        rows = stats["rows_in"] if stage_folder.name == "ingest" else 0
+        counts = [rows, stats.get("samples", 0), *stats.get("notes", {}).values()]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):  # absent, or damaged
         return False
     if any(type(count) is not int for count in counts):

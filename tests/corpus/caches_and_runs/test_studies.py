@@ -16,7 +16,7 @@ from helpers.runs import MODEL, TRAIN
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.train.process.run_lock import locked
-from hspcgan.train.study import runner
+from hspcgan.train.study import result_files, runner
 from hspcgan.train.study.protocol import Cell, open_study
 
 SCORE = "clip_score/held-out-clip"
@@ -52,9 +52,8 @@ def test_a_result_that_cannot_be_read_is_an_error_before_its_run_is_repeated(stu
             assert_told(hspcgan(*command), "plain-seed1.json", "remove this file to repeat the run", codes={3})
 
 
-@pytest.mark.parametrize("path", [("batch_size",), ("validation", 0, "step")])
-@pytest.mark.parametrize("value", [0, -4, 10**30, 10**400])
-def test_counts_out_of_range_in_a_result(study, path, value):
+def set_in_result(study, path, value):
+    """Sets a value in the result of the first run."""
     file = study.parent / "out" / "results" / "plain-seed0.json"
     content = json.loads(file.read_text())
     inner = content
@@ -62,6 +61,12 @@ def test_counts_out_of_range_in_a_result(study, path, value):
         inner = inner[key]
     inner[path[-1]] = value
     file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("path", [("batch_size",), ("validation", 0, "step")])
+@pytest.mark.parametrize("value", [0, -4, 10**30, 10**400])
+def test_counts_out_of_range_in_a_result(study, path, value):
+    set_in_result(study, path, value)
     assert_told(hspcgan("report", study.parent / "out"), "plain-seed0.json is damaged; remove this file", codes={3})
 
 
@@ -117,7 +122,7 @@ def test_a_pipe_instead_of_the_output_of_a_run(study):
     folder.mkdir(parents=True)
     put(folder / "evaluations.jsonl", "fifo")
     with bounded(), pytest.raises(UserError, match="expected a regular file"):
-        runner.write_result(opened, Cell("plain", 0), 1, 1.0)
+        result_files.write_result(opened, Cell("plain", 0), 1, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -144,13 +149,7 @@ def test_keys_that_fit_no_result_are_an_error_before_the_first_run(study, change
     "path", [("final", SCORE, "value"), ("final", SCORE, "low"), ("validation", 0, "figures", SCORE)]
 )
 def test_values_that_nothing_can_be_computed_with_are_one_error(study, path, value):
-    file = study.parent / "out" / "results" / "plain-seed0.json"
-    content = json.loads(file.read_text())
-    inner = content
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = value
-    file.write_text(json.dumps(content))
+    set_in_result(study, path, value)
     for command in (("study", study, "--limit", 0), ("report", study.parent / "out")):
         told = hspcgan(*command)
         assert_told(told, "plain-seed0.json is damaged; remove this file to repeat the run:\n  ", codes={3})
@@ -187,7 +186,7 @@ def test_a_users_file_in_the_folder_of_a_new_study_is_not_overwritten(study, nam
     own.parent.mkdir(parents=True)
     own.write_text(STUDY_FILES[name])
     told = hspcgan("study", study, "-o", f"run={study.parent / 'new'}", "--limit", 0)
-    assert_told(told, f"contains {name}, but not the lock file", "give another `run:` folder", codes={3})
+    assert_told(told, f"contains {name}, but no file `lock` of hspcgan", "give another `run:` folder", codes={3})
     assert file_bytes(study.parent / "new") == {name: STUDY_FILES[name].encode()}
 
 
@@ -196,7 +195,12 @@ def test_a_users_page_in_the_folder_of_out_is_not_overwritten(study, tmp_path):
     own.parent.mkdir()
     own.write_text("my page")
     told = hspcgan("study", study, "--limit", 0, "--out", own.parent)
-    assert_told(told, f"{own} would be overwritten, but it is not the page of a study", "give another --out", codes={3})
+    assert_told(
+        told,
+        f"{own.parent} contains index.html, but no study.json of a study, so these files are not from",
+        "give another --out",
+        codes={3},
+    )
     assert file_bytes(own.parent) == {"index.html": b"my page"}
     for _ in range(2):
         assert hspcgan("study", study, "--limit", 0, "--out", tmp_path / "page").exit_code == 0

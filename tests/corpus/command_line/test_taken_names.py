@@ -131,7 +131,7 @@ def test_a_users_file_in_the_folder_of_a_new_run_is_not_overwritten(world, tmp_p
     shown = "checkpoints/step-000003" if "step-000003/" in name else name
     for options in (("--dry-run",), ()):
         told = train(world, tmp_path / "run", *options)
-        assert_told(told, f"{tmp_path / 'run'} contains {shown}, but not the lock file",
+        assert_told(told, f"{tmp_path / 'run'} contains {shown}, but no file `lock` of hspcgan, so these files are not from",
                     "move them away, or give another `run:` folder", codes={3})  # fmt: skip
     assert file_bytes(tmp_path) == before
 

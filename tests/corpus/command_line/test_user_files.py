@@ -47,7 +47,7 @@ def test_a_manifest_in_a_folder_that_is_no_run_is_not_overwritten(world, tmp_pat
         told = hspcgan("train", tmp_path / "manifest.yaml", *options)
         assert_told(
             told,
-            "so these files are not from an earlier run and would be overwritten",
+            "manifest.yaml, but no file `lock` of hspcgan, so these files are not from an earlier run and would be",
             codes={3},
         )
     assert (tmp_path / "manifest.yaml").read_text() == text

@@ -1,25 +1,14 @@
 """A cache under construction of which a kill or a power cut left damaged files: what they spoil is made again."""
 
 import errno
-from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import caches
-from helpers.caches import INFO, INPUTS, World, make_cache, run_stages
+from helpers.caches import INFO, INPUTS, run_stages
 from helpers.files import file_bytes
 
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    return World(0)
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory, world) -> Path:
-    return make_cache(tmp_path_factory.mktemp("cache") / "cache", world)
 
 
 def test_a_half_written_shard_is_done_again(tmp_path, world):

@@ -22,16 +22,6 @@ from hspcgan.pipeline.cache.partial.up_to_date import is_current
 from hspcgan.pipeline.cache.reader import Cache
 
 
-@pytest.fixture(scope="module")
-def world() -> World:
-    return World(0)
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory, world) -> Path:
-    return make_cache(tmp_path_factory.mktemp("cache") / "cache", world)
-
-
 def worker(path: Path) -> subprocess.Popen:
     script = [sys.executable, caches.__file__, str(path)]
     return subprocess.Popen(script, stdout=subprocess.PIPE, text=True)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +12,6 @@ from helpers.files import file_bytes
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.shards import write_shard
 from hspcgan.pipeline.cache.reader import Cache
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    return World(0)
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory, world) -> Path:
-    return make_cache(tmp_path_factory.mktemp("cache") / "cache", world)
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,6 @@ from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.partial.shards import write_shard
 
 
-@pytest.fixture(scope="module")
-def world() -> World:
-    return World(0)
-
-
 def test_complete_wants_exactly_the_shards_that_it_is_told_of(tmp_path, world):
     with PartialCache(tmp_path / "cache") as partial:
         partial.begin("ingest", {})
