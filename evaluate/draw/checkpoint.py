@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryFile
 
 from hspcgan.evaluate.checkpoints import find_checkpoint, open_checkpoint, text_settings
 from hspcgan.evaluate.draw.texts import clean_texts, conditions_from_texts, mismatch_warnings
 from hspcgan.model.checkpoint import Loaded
 from hspcgan.model.clip.frozen import pick_device
-from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import make_folder
 from hspcgan.model.condition import Condition
 
 log = logging.getLogger("hspcgan.evaluate")
@@ -29,18 +26,9 @@ class CheckpointChoice:
     allow_unverified: bool = False  # open a TorchScript CLIP that is not from OpenAI
 
 
-def make_out_folder(out: Path) -> None:
-    """Creates the output folder before images are generated. UserError if it cannot be written to."""
-    try:
-        make_folder(out)
-        TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise UserError(f"--out {out} cannot be written to ({error.strerror}); name another folder") from error
-
-
 def open_for_texts(choice: CheckpointChoice, texts: Sequence[str]) -> tuple[Loaded, Condition]:
     """Returns the networks on their device and one condition per caption; see `open_in_groups`."""
-    loaded, conditions = open_in_groups(choice, texts, max(1, len(texts)))
+    loaded, conditions = open_in_groups(choice, texts, sys.maxsize)
     return loaded, next(conditions)
 
 

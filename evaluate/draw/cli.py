@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,14 @@ def _show(paths: Iterable[Path]) -> None:
     echo("\n".join(map(str, paths)))
 
 
+def _planned(paths: Sequence[Path]) -> Sequence[Path]:
+    """Returns the files that a dry run prints. UserError if a user's file has the name of one of them."""
+    from hspcgan.evaluate.draw.out_folder import require_own_pictures
+
+    require_own_pictures(paths)
+    return paths
+
+
 @click.command()
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option(
@@ -87,7 +95,7 @@ def sample(
     if not texts:
         raise click.UsageError("there are no captions; give a TEXT, or --texts FILE")
     request = Request(texts, tuple(range(seed, seed + count)), out, grid)
-    _show(request.files() if dry_run else draw(request, choice))
+    _show(_planned(request.files()) if dry_run else draw(request, choice))
 
 
 @click.command()
@@ -99,10 +107,10 @@ def sample(
 )
 @click.option(
     "--frames",
-    type=click.IntRange(2, 10_000),
+    type=click.IntRange(2, 1_000),
     default=9,
     show_default=True,
-    help="Number of frames, including both ends.",
+    help="Number of frames, including both ends; if images are larger than 224 px, fewer are possible.",
 )
 @_shared
 def interpolate(
@@ -122,7 +130,7 @@ def interpolate(
     from hspcgan.evaluate.draw.interpolate import Interpolation, interpolate
 
     request = Interpolation(texts, (seed, seed if to_seed is None else to_seed), frames, out)
-    _show(request.files() if dry_run else interpolate(request, choice))
+    _show(_planned(request.files()) if dry_run else interpolate(request, choice))
 
 
 @click.command()
@@ -148,4 +156,4 @@ def edit(
     from hspcgan.evaluate.draw.edit import Edits, edit
 
     edits = Edits(text, replacements, tuple(range(seed, seed + count)), out)
-    _show(edits.files() if dry_run else edit(edits, choice))
+    _show(_planned(edits.files()) if dry_run else edit(edits, choice))

@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_out_folder, open_for_texts
-from hspcgan.evaluate.draw.generate import generate
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
+from hspcgan.evaluate.draw.generate import batch_for, generate_each
+from hspcgan.evaluate.draw.out_folder import make_out_folder, require_few, write_each
 from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UsageError
@@ -38,9 +37,10 @@ class Edits:
     def files(self) -> list[Path]:
         """Returns the files to write, sorted by caption and seed, the grid last.
 
-        UserError as in `texts` and `clean_texts`.
+        UserError as in `texts`, `require_few` and `clean_texts`.
         """
         texts = self.texts()
+        require_few(len(texts), len(self.seeds))
         clean_texts(texts)
         names = [f"{i:02d}-{slug(text)}" for i, text in enumerate(texts)]
         images = [self.out / f"{name}_seed{seed}.png" for name in names for seed in self.seeds]
@@ -53,14 +53,19 @@ def edit(edits: Edits, choice: CheckpointChoice) -> list[Path]:
     UserError as in `Edits.files` and `make_out_folder`, and for weights that are missing or do not match.
     """
     paths, texts, count = edits.files(), edits.texts(), len(edits.seeds)
-    make_out_folder(edits.out)
+    make_out_folder(paths)
     loaded, condition = open_for_texts(choice, texts)
-    rows = np.repeat(np.arange(len(texts)), count)
-    images = generate(loaded.generator, condition[rows], [edits.text] * len(rows), list(edits.seeds) * len(texts))
-    for path, image in zip(paths, images, strict=False):  # the path of the grid is last
-        write_atomically(path, png(image))
-    by_seed = images.reshape(len(texts), count, *images.shape[1:]).swapaxes(0, 1).reshape(images.shape)
-    write_atomically(paths[-1], png(captioned_grid(by_seed, texts * count, columns=len(texts))))
+    by_seed = [(row, number) for number in range(count) for row in range(len(texts))]  # the order of the grid
+    images = generate_each(
+        loaded.generator,
+        condition,
+        [row for row, _ in by_seed],
+        [edits.text] * len(by_seed),
+        [edits.seeds[number] for _, number in by_seed],
+        batch_for(loaded.config.image_size),
+    )
+    shown = write_each(images, [paths[row * count + number] for row, number in by_seed])
+    write_atomically(paths[-1], png(captioned_grid(shown, texts * count, columns=len(texts))))
     return paths
 
 

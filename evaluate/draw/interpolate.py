@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +10,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_out_folder, open_for_texts
-from hspcgan.evaluate.draw.generate import noise
-from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
+from hspcgan.evaluate.draw.generate import batch_for, noise
+from hspcgan.evaluate.draw.out_folder import make_out_folder
+from hspcgan.evaluate.draw.pictures import captioned_grid, gif, most_in_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UsageError
 from hspcgan.model.common.files import write_atomically
 from hspcgan.model.image_views import to_uint8
 
 FRAME_MS = 120
-BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -59,18 +57,22 @@ def interpolate(request: Interpolation, choice: CheckpointChoice) -> list[Path]:
 
     UserError as in `Interpolation.files` and `make_out_folder`, and for weights that are missing or do not match.
     """
-    strip, gif = request.files()
-    make_out_folder(request.out)
+    paths = request.files()
+    make_out_folder(paths)
     images = _frames(request, choice)
-    write_atomically(strip, png(captioned_grid(images, _labels(request), columns=len(images))))
-    write_atomically(gif, _gif([*images, *images[-2:0:-1]]))
-    return [strip, gif]
+    write_atomically(paths[0], png(captioned_grid(images, _labels(request), columns=len(images))))
+    frames = [Image.fromarray(image) for image in images]
+    write_atomically(paths[1], gif([*frames, *frames[-2:0:-1]], FRAME_MS))
+    return [*paths]
 
 
 @torch.inference_mode()
 def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
-    """Generates all frames and returns them, uint8 [frames, H, W, 3]."""
+    """Generates all frames and returns them, uint8 [frames, H, W, 3]. UsageError if there are too many for memory."""
     loaded, condition = open_for_texts(choice, request.texts)
+    size = loaded.config.image_size
+    if request.frames > (most := most_in_grid(size, size)):
+        raise UsageError(f"{request.frames:,} frames of {size} px are too many; give --frames {most} or fewer")
     generator, device = loaded.generator, loaded.generator.device
     places = np.linspace(0, 1, request.frames)
     start, end = noise(request.seeds, [request.texts[0]] * 2, loaded.config.noise_dim)
@@ -79,8 +81,8 @@ def _frames(request: Interpolation, choice: CheckpointChoice) -> np.ndarray:
     first = np.minimum((places * legs).astype(int), legs - 1)
     share = torch.from_numpy((places * legs - first).astype(np.float32)).to(device)
     parts = []
-    for row in range(0, request.frames, BATCH):
-        rows = slice(row, row + BATCH)
+    for row in range(0, request.frames, batch := batch_for(size)):
+        rows = slice(row, row + batch)
         before = condition[first[rows]].to(device)
         after = condition[np.minimum(first[rows] + 1, len(request.texts) - 1)].to(device)
         parts.append(to_uint8(generator.blend(z[rows], before, after, share[rows]).float()))
@@ -105,10 +107,3 @@ def slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
     if np.sin(angle) < 1e-6:
         return (1 - share) * start + share * end
     return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
-
-
-def _gif(images: Sequence[np.ndarray]) -> bytes:
-    frames = [Image.fromarray(image) for image in images]
-    buffer = io.BytesIO()
-    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
-    return buffer.getvalue()

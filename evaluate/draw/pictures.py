@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import open_regular
@@ -18,8 +19,9 @@ from hspcgan.model.common.user_files import open_regular
 GAP = 2  # px between the tiles of a sheet
 COLUMNS = 8
 LEAST = 168  # minimum width of an image in a captioned grid, px
-MOST_IN_GRID = 1000  # images; a grid of so many 224 px images has about 180 MB
+MOST_IN_GRID, GRID_PIXELS = 1000, 1000 * 224**2  # images in a grid, and their pixels; its canvas has about 200 MB
 MARGIN, LETTER, LINE = 12, 13, 17  # spacing in a captioned grid, px
+WRITER = "hspcgan"  # the mark in every picture, by which the commands recognise their own files
 INK, PAPER = (31, 41, 51), (255, 255, 255)
 
 
@@ -66,18 +68,23 @@ def split_paired_sheet(canvas: np.ndarray, count: int, size: tuple[int, int]) ->
     return cells[:, 0].reshape(-1, *size, 3)[:count], cells[:, 1].reshape(-1, *size, 3)[:count]
 
 
-def captioned_grid(images: np.ndarray, captions: Sequence[str], columns: int = 4) -> np.ndarray:
-    """Arranges images uint8 [N, H, W, 3] in a grid, each above its caption → uint8 HWC; enlarges small images.
+def most_in_grid(height: int, width: int) -> int:
+    """Returns how many images of this size a grid can show: MOST_IN_GRID, or fewer if they are larger than 224 px."""
+    return min(MOST_IN_GRID, GRID_PIXELS // (height * width))
 
-    Of more than MOST_IN_GRID images, the first are shown.
+
+def captioned_grid(images: np.ndarray | Sequence[np.ndarray], captions: Sequence[str], columns: int = 4) -> np.ndarray:
+    """Arranges N images uint8 [H, W, 3] in a grid, each above its caption → uint8 HWC; enlarges small images.
+
+    Of more than `most_in_grid` images, the first are shown.
     """
-    images, captions = images[:MOST_IN_GRID], captions[:MOST_IN_GRID]
-    n, height, width, _ = images.shape
+    height, width, _ = images[0].shape
+    n = min(len(images), most_in_grid(height, width))
     factor = max(1, -(-LEAST // width))
     tile = (width * factor, height * factor)
     columns = min(columns, n)
     font = ImageFont.load_default(LETTER)
-    texts = [textwrap.wrap(" ".join(text.split()), max(12, int(tile[0] / (LETTER * 0.5)))) for text in captions]
+    texts = [textwrap.wrap(" ".join(text.split()), max(12, int(tile[0] / (LETTER * 0.5)))) for text in captions[:n]]
     rows = [range(start, min(start + columns, n)) for start in range(0, n, columns)]
     heights = [tile[1] + 8 + LINE * max(len(texts[i]) for i in row) for row in rows]
     canvas = Image.new("RGB", (columns * (tile[0] + MARGIN) + MARGIN, sum(heights) + MARGIN * (len(rows) + 1)), PAPER)
@@ -94,10 +101,25 @@ def captioned_grid(images: np.ndarray, captions: Sequence[str], columns: int = 4
 
 
 def png(image: np.ndarray) -> bytes:
-    """Encodes a uint8 HWC image as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", optimize=True)
+    """Encodes a uint8 HWC image as PNG, with the mark of hspcgan (see `is_ours`)."""
+    buffer, mark = io.BytesIO(), PngInfo()
+    mark.add_text("Software", WRITER)
+    Image.fromarray(image).save(buffer, format="PNG", optimize=True, pnginfo=mark)
     return buffer.getvalue()
+
+
+def gif(frames: Sequence[Image.Image], frame_ms: int) -> bytes:
+    """Encodes frames as a GIF that repeats, with the mark of hspcgan (see `is_ours`)."""
+    buffer = io.BytesIO()
+    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=frame_ms, loop=0,
+                   comment=WRITER.encode())  # fmt: skip
+    return buffer.getvalue()
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a picture of `png` or `gif`: their mark is within the first 1,024 bytes."""
+    with open_regular(path) as file:
+        return WRITER.encode() in file.read(1024)
 
 
 def read_png(path: Path, fix: str = "replace it") -> np.ndarray:

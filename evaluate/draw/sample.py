@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice, product
 from pathlib import Path
 
 import numpy as np
 
-from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, make_out_folder, open_in_groups
-from hspcgan.evaluate.draw.generate import generate
-from hspcgan.evaluate.draw.pictures import MOST_IN_GRID, captioned_grid, png, slug
+from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_in_groups
+from hspcgan.evaluate.draw.generate import batch_for, generate_each
+from hspcgan.evaluate.draw.out_folder import make_out_folder, require_few, write_each
+from hspcgan.evaluate.draw.pictures import captioned_grid, png, slug
 from hspcgan.evaluate.draw.texts import clean_texts
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
 from hspcgan.model.common.user_files import no_file, read_text
 
 GRID = "grid.png"
-GROUP = 256  # captions, and images, in memory at a time; a multiple of the batch size of `generate`
+GROUP = 256  # captions that are parsed and encoded together; a multiple of the batch size of `generate`
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,11 @@ class Request:
     grid: bool
 
     def files(self) -> list[Path]:
-        """Returns the files to write, sorted by caption, then seed; the grid is last. UserError as in `clean_texts`."""
+        """Returns the files to write, sorted by caption, then seed; the grid is last.
+
+        UserError as in `clean_texts` and `require_few`.
+        """
+        require_few(len(self.texts), len(self.seeds))
         clean_texts(self.texts)
         names = [slug(text) for text in self.texts]
         if len(set(names)) < len(names):
@@ -60,29 +65,22 @@ def draw(request: Request, choice: CheckpointChoice) -> list[Path]:
     UserError as in `Request.files` and `make_out_folder`, and for weights that are missing or do not match.
     """
     paths = request.files()
-    make_out_folder(request.out)
-    many = len(request.seeds) > 1
-    shown: list[np.ndarray] = []
-    labels: list[str] = []
-    for path, (text, seed, image) in zip(paths, _images(request, choice), strict=False):  # the path of the grid is last
-        write_atomically(path, png(image))
-        if request.grid and len(shown) < MOST_IN_GRID:
-            shown.append(image)
-            labels.append(f"{text}  (seed {seed})" if many else text)
+    make_out_folder(paths)
+    shown = write_each(_images(request, choice), paths[:-1] if request.grid else paths)
     if request.grid:
+        many = len(request.seeds) > 1
+        pairs = islice(product(request.texts, request.seeds), len(shown))
+        labels = [f"{text}  (seed {seed})" if many else text for text, seed in pairs]
         columns = min(len(request.seeds), 8) if many else 4
-        write_atomically(paths[-1], png(captioned_grid(np.stack(shown), labels, columns)))
+        write_atomically(paths[-1], png(captioned_grid(shown, labels, columns)))
     return paths
 
 
-def _images(request: Request, choice: CheckpointChoice) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yields caption, seed and image, sorted by caption, then seed; only one group is in memory at a time."""
+def _images(request: Request, choice: CheckpointChoice) -> Iterator[np.ndarray]:
+    """Yields the images, sorted by caption, then seed; one group of captions and one batch are in memory at a time."""
     loaded, conditions = open_in_groups(choice, request.texts, GROUP)
+    batch = batch_for(loaded.config.image_size)
     for first, condition in zip(count(0, GROUP), conditions, strict=False):
-        pairs = [(row, seed) for row in range(len(condition)) for seed in request.seeds]
-        for start in range(0, len(pairs), GROUP):
-            rows, seeds = zip(*pairs[start : start + GROUP], strict=True)
-            texts = [request.texts[first + row] for row in rows]
-            yield from zip(
-                texts, seeds, generate(loaded.generator, condition[np.array(rows)], texts, seeds), strict=True
-            )
+        rows, seeds = zip(*product(range(len(condition)), request.seeds), strict=True)
+        texts = [request.texts[first + row] for row in rows]
+        yield from generate_each(loaded.generator, condition, rows, texts, seeds, batch)

@@ -8,7 +8,7 @@ import numpy as np
 
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.validation import require_list
+from hspcgan.model.common.validation import first_lines, quoted, require_list
 from hspcgan.model.condition import Condition
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.caption_features import CaptionFeatures, flattened_rows
@@ -79,8 +79,9 @@ def mismatch_warnings(texts: Sequence[str], clip: FrozenClip) -> list[str]:
     ]
     unknown = sorted(unknown_words(texts, clip.path)) if clip.path else []
     if unknown:
+        named = ", ".join(first_lines([*map(quoted, unknown)]))
         lines.append(
-            f"{clip.name} was not trained on {', '.join(map(repr, unknown))}: these words will not be drawn; "
+            f"{clip.name} was not trained on {named}: these words will not be drawn; "
             "use other words, or a checkpoint with a CLIP that was trained on them"
         )
     return lines

@@ -219,7 +219,7 @@ def test_captions_are_drawn_in_groups_and_a_grid_is_limited(checkpoint, tiny_cli
     found = []
     for name, size in (("whole", 256), ("groups", 2)):
         monkeypatch.setattr(sample, "GROUP", size)
-        monkeypatch.setattr(sample, "MOST_IN_GRID", 9 if size > 9 else 4)
+        monkeypatch.setattr(pictures, "MOST_IN_GRID", 9 if size > 9 else 4)
         options = ("--checkpoint", checkpoint, "--clip", tiny_clip_path, "--out", tmp_path / name)
         result = hspcgan("sample", "--texts", tmp_path / "texts.txt", "--count", 3, *options)
         assert result.exit_code == 0, result.output
