@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from hspcgan.evaluate.metrics import METRICS
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.validation import quoted
+from hspcgan.model.common.validation import CheckedModel, quoted
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 DEFAULT_METRICS = tuple(name for name, metric in METRICS.items() if metric.by_default)
@@ -76,7 +76,7 @@ class Lock(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     checkpoints: dict[str, str] = Field({}, description="Label of a checkpoint → sha256 of its weights.")
 
 
-class EvaluateConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
+class EvaluateConfig(CheckedModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Settings of an evaluation; they determine images, captions, noise and scorers, so that results are comparable."""
 
     samples: int | None = Field(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import CheckedModel
 
 REFERENCE_LAYERS = 12  # block numbers are written for ViT-B/32's 12 blocks and scale with the backbone's depth
 FIRST_PROMPTED = 1
@@ -24,7 +25,7 @@ class ClipShape:
     resolution: int  # height and width of the image encoder's input, in pixels
 
 
-class ModelConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
+class ModelConfig(CheckedModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Sizes and options of generator, discriminator and head; the defaults give the full-size networks."""
 
     kind: Literal["hspcgan", "galip"] = Field(

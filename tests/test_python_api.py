@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from helpers.caches import World, make_cache
 
-from hspcgan.evaluate import draw_texts
+from hspcgan.evaluate import EvaluateConfig, draw_texts
+from hspcgan.model import ModelConfig
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline import Cache, ParseConfig, Parser, load_manifest, prepare
-from hspcgan.train import build_run
+from hspcgan.train import TrainConfig, build_run
 
 ROOMS = ("hspcgan.pipeline", "hspcgan.model", "hspcgan.train", "hspcgan.evaluate")
 
@@ -83,6 +84,30 @@ def test_arguments_that_are_not_lists_are_reported():
     with pytest.raises(UserError, match="--device is 'tpu'; expected auto, cpu or cuda"):
         draw_texts(["a red bird"], device="tpu")
     assert load_manifest(Path("toybirds")).name == "toybirds"
+
+
+@pytest.mark.parametrize("texts", [5, None, {"a red bird": 1}, (text for text in ["a red bird"]), ["a bird", None]])
+def test_values_that_are_not_captions_are_reported(texts):
+    for read in (Parser(ParseConfig()).parse, Parser(ParseConfig()).tuples, draw_texts):
+        with pytest.raises(UserError, match=r"expected a list of captions, (got|but it contains) "):
+            read(texts)
+    with pytest.raises(UserError, match=r"expected a list of overrides, (got|but it contains) "):
+        load_manifest("toybirds", texts)
+
+
+@pytest.mark.parametrize(("config", "values", "reasons"), [
+    (ParseConfig, {"annotator": "spacey", "batch": 3},
+     ["annotator: should be 'stanza', 'spacy' or 'factual' (got 'spacey')", "batch: unknown key"]),
+    (TrainConfig, {"mining": 3}, ["steps: is missing", "mining: should be 'none', 'mis', 'fake'"]),
+    (ModelConfig, {"kind": "galip", "prompts": "local"}, ["the whole value: kind: galip requires prompts: fc"]),
+    (EvaluateConfig, {"expect": {"fid": {"min": "a"}}}, ["expect.fid.min: should be a valid number", "(got 'a')"]),
+])  # fmt: skip
+def test_invalid_settings_are_reported_as_in_a_manifest(config, values, reasons):
+    with pytest.raises(UserError) as told:
+        config(**values)
+    assert str(told.value).startswith(f"{config.__name__}:\n  ")
+    assert all(reason in str(told.value) for reason in reasons), str(told.value)
+    assert "pydantic" not in str(told.value)
 
 
 def test_the_name_of_a_manifest_is_not_a_manifest():

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import CheckedModel
 from hspcgan.train.step.schedule import Knots, problem
 
 # A run may be resumed with other values of these settings. They determine when it ends, what it logs, and where and in
@@ -15,7 +16,7 @@ FREE_ON_RESUME = frozenset(
 )
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(CheckedModel):
     """Settings of the trainer; defaults are the values of the paper if it states them (§3.2, §4.1)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

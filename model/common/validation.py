@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -18,6 +18,22 @@ Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, allow_inf_nan=Fal
 """A metric value, or a limit of one, that statistics can be computed with."""
 
 
+if TYPE_CHECKING:
+    CheckedModel = BaseModel  # whose arguments type checkers infer from the fields
+else:
+
+    class CheckedModel(BaseModel):
+        """A section of a manifest that can also be created in Python; invalid values raise UserError, as there."""
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise _invalid(error, type(self), type(self).__name__) from error
+
+        __init__.__pydantic_base_init__ = True  # `model_validate` does not call it, as it does not call pydantic's own
+
+
 def validate_as(model: type[Model], values: Any, what: str) -> Model:
     """Validates values with a pydantic model and returns its instance.
 
@@ -25,13 +41,14 @@ def validate_as(model: type[Model], values: Any, what: str) -> Model:
     """
     try:
         return model.model_validate(values)
-    except (ValidationError, RecursionError) as error:
-        found = (
-            [text for _, text in problems(error, model)]
-            if isinstance(error, ValidationError)
-            else ["nested too deeply"]
-        )
-        raise UserError("\n  ".join([f"{what}:", *first_lines(found)])) from error
+    except ValidationError as error:
+        raise _invalid(error, model, what) from error
+    except RecursionError as error:
+        raise UserError(f"{what}:\n  nested too deeply") from error
+
+
+def _invalid(error: ValidationError, model: type[BaseModel], what: str) -> UserError:
+    return UserError("\n  ".join([f"{what}:", *first_lines([text for _, text in problems(error, model)])]))
 
 
 def problems(error: ValidationError, model: type[BaseModel], section: str = "") -> Iterator[tuple[str, str]]:
@@ -64,9 +81,14 @@ def boolean_problems(values: Mapping[str, Any], model: type[BaseModel], section:
 
 
 def require_list(values: object, what: str) -> None:
-    """Raises UserError if a function that expects a list of strings was called with one string."""
+    """Raises UserError if a function that expects a list of strings was called with one string or another value."""
     if isinstance(values, str | bytes):
         raise UserError(f"expected a list of {what}, got the string {quoted(values)}")
+    if isinstance(values, Mapping) or not (isinstance(values, Sized) and isinstance(values, Iterable)):
+        raise UserError(f"expected a list of {what}, got {quoted(values)}")
+    for value in values:
+        if not isinstance(value, str):
+            raise UserError(f"expected a list of {what}, but it contains {quoted(value)}")
 
 
 def suggest(word: str, known: Sequence[str]) -> str:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from tabulate import tabulate
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import CheckedModel
 
 
-class BenchConfig(BaseModel):
+class BenchConfig(CheckedModel):
     """The manifest's `bench` section."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -2,10 +2,12 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
+
+from hspcgan.model.common.validation import CheckedModel
 
 
-class ParseConfig(BaseModel):
+class ParseConfig(CheckedModel):
     """How captions are converted into concept sets and scene graphs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
-from hspcgan.model.common.validation import boolean_problems, problems, quoted
+from hspcgan.model.common.validation import CheckedModel, boolean_problems, problems, quoted
 from hspcgan.pipeline.manifest.files import OVERRIDE, manifest_argument, raise_problems, resolve_manifest
 from hspcgan.pipeline.manifest.sections import section_conflicts
 from hspcgan.pipeline.manifest.weights import shipped_weights, weights_path
@@ -22,7 +22,7 @@ __all__ = ["ClipChoice", "Manifest", "load_manifest", "shipped_weights", "weight
 Section = TypeVar("Section", bound=BaseModel)
 
 
-class ClipChoice(BaseModel):
+class ClipChoice(CheckedModel):
     """The choice of CLIP in the `encode` section: the part of this section that training and evaluation also read."""
 
     model_config = ConfigDict(frozen=True)

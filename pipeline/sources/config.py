@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import is_local, kind_of
+from hspcgan.model.common.validation import CheckedModel
 from hspcgan.pipeline.cache.arrays.image_store import store_of
 from hspcgan.pipeline.sources import SOURCES
 from hspcgan.pipeline.sources.base import Dataset
@@ -16,7 +17,7 @@ PathOrUrl = Annotated[Path | None, PlainValidator(path_or_url), WithJsonSchema({
 SHARED_FIELDS = {"source", "image_size", "store", "quality", "processes"}
 
 
-class DataConfig(BaseModel):
+class DataConfig(CheckedModel):
     """The manifest's `data` section: the source of the samples, and how their images are stored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

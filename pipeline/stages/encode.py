@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import CheckedModel
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.manifest import ClipChoice, weights_path
@@ -33,7 +34,7 @@ BATCH_TEXTS = 128
 SHARD_TEXTS = 16 * BATCH_TEXTS
 
 
-class Templates(BaseModel):
+class Templates(CheckedModel):
     """The prompt template for each kind of phrase; {} is replaced by the phrase."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

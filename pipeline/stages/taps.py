@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import CheckedModel
 from hspcgan.pipeline.cache.arrays.image_store import shard_images
 from hspcgan.pipeline.cache.fingerprint import code_of
 from hspcgan.pipeline.cache.partial.add_taps import ExtendedCache
@@ -36,7 +37,7 @@ CODE = ("hspcgan.model.image_views", "hspcgan.model.clip.block")
 ReadImages = Callable[[int], tuple[list[str], np.ndarray]]
 
 
-class TapsConfig(BaseModel):
+class TapsConfig(CheckedModel):
     """The manifest's `taps` section: which CLIP features of the images are stored, for `train.cache_taps: disk`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

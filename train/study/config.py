@@ -7,13 +7,13 @@ better for every metric.
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.validation import Number
+from hspcgan.model.common.validation import CheckedModel, Number
 
 
-class _Frozen(BaseModel):
+class _Frozen(CheckedModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
