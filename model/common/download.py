@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
@@ -19,7 +18,7 @@ from urllib.error import HTTPError, URLError
 from tqdm import tqdm
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import file_sha256, make_folder
+from hspcgan.model.common.files import NO_ROOM, file_sha256, make_folder
 
 TIMEOUT_SEC = 30
 BLOCK = 2**20
@@ -82,7 +81,7 @@ def download(remote: Remote, folder: Path) -> Outcome:
             f"machine with network access and copy it to {path}{sum_hint}"
         ) from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             part.unlink(missing_ok=True)  # otherwise the disk stays full
         raise
     os.replace(part, path)

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import re
+import resource
 import sys
 import threading
 import traceback
@@ -37,6 +38,9 @@ HINTS = {
 NO_MEMORY = re.compile("can't allocate memory|out of memory|failed to map segment")
 """Messages of torch's RuntimeErrors for the memory of the CPU and of a GPU, and of a library that is loaded."""
 
+LEAST_MEMORY = 8 * 10**9
+"""Bytes of addresses for torch, spaCy, their models and threads; most of them are never used."""
+
 ENVIRONMENT, INTERNAL, INTERRUPTED = 3, 70, 130
 """Exit codes; UserError and its subclasses define their own, and click's usage errors have 2."""
 
@@ -54,7 +58,8 @@ def failure(error: Exception) -> Failure | None:
     if isinstance(error, UserError):
         return Failure(str(error), error.exit_code)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return Failure(f"{error}. Finished parts are kept; free some space and run the same command again")
+        fix = "raise the limit on the size of files (ulimit -f)" if error.errno == errno.EFBIG else "free some space"
+        return Failure(f"{error}. Finished parts are kept; {fix} and run the same command again")
     if isinstance(error, FileNotFoundError) and error.filename is None and not _has_current_folder():
         return Failure("the current folder has been removed; change to another folder and run the command again")
     by_number = isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS
@@ -69,7 +74,7 @@ def failure(error: Exception) -> Failure | None:
         isinstance(error, RuntimeError | ImportError) and NO_MEMORY.search(str(error))
     ):
         reason = str(error).partition("\n")[0]
-        return Failure(f"out of memory{f' ({reason})' if reason else ''}; use smaller batches or fewer processes")
+        return Failure(f"out of memory{f' ({reason})' if reason else ''}; {_memory_fix()}")
     if isinstance(error, ModuleNotFoundError):
         return _missing_package(error)
     return None
@@ -86,6 +91,22 @@ def _with_hint(error: Exception) -> str:
         return str(error)
     paths = " and ".join(os.fsdecode(path) for path in (error.filename, error.filename2) if path)
     return f"{paths}: {error.strerror}" + (f"; {HINTS[error.errno]}" if error.errno in HINTS else "")
+
+
+def _memory_fix() -> str:
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        return "raise the limit on the memory of a process (ulimit -v)"
+    return "use smaller batches or fewer processes"
+
+
+def warn_of_memory_limit() -> None:
+    """Logs a warning if the memory of a process is limited so much that libraries written in C++ abort."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
+        logging.getLogger("hspcgan").warning(
+            f"the memory of a process is limited to {limit / 1e9:.1f} GB (ulimit -v), but torch and spaCy need up to "
+            f"{LEAST_MEMORY / 1e9:.0f} GB of addresses; with less, a command can be aborted without a message"
+        )
 
 
 def _has_current_folder() -> bool:

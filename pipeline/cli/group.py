@@ -10,7 +10,15 @@ import click
 
 from hspcgan.model.common.printable import printable
 from hspcgan.pipeline.cli import logs
-from hspcgan.pipeline.cli.failures import INTERNAL, INTERRUPTED, Failure, failure, report_bug, report_thread
+from hspcgan.pipeline.cli.failures import (
+    INTERNAL,
+    INTERRUPTED,
+    Failure,
+    failure,
+    report_bug,
+    report_thread,
+    warn_of_memory_limit,
+)
 from hspcgan.pipeline.cli.streams import prepare_streams
 
 
@@ -63,6 +71,7 @@ class RootGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command and converts errors to messages."""
+        warn_of_memory_limit()
         try:
             return super().invoke(ctx)
         except click.ClickException as error:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import read_bytes
 from hspcgan.pipeline.cache.schema import OFFSETS, SHARDS, null_columns, shard_format
 
@@ -56,8 +58,10 @@ def _save(path: Path, array: np.ndarray) -> None:
     except OSError as error:
         if error.errno is not None:
             raise
-        # numpy reports how many items were written, not that the disk is full
-        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({error})", str(path)) from error
+        # numpy reports how many items were written, not that the disk is full or the file as large as is allowed
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        number = errno.EFBIG if 0 <= limit <= path.stat().st_size else errno.ENOSPC
+        raise OSError(number, f"{os.strerror(number)} ({error})", str(path)) from error
 
 
 def shard_complete(stage_folder: Path, index: int) -> bool:
@@ -147,7 +151,9 @@ def _check(stage: str, tables: Mapping[str, pa.Table], arrays: Mapping[str, np.n
     for name, (table_name, more) in expected.rows.items():
         rows, wanted = len(arrays[name]), len(tables[table_name]) + more
         if rows != wanted:
-            raise UserError(f"{stage}/{name} has {rows} rows, expected {wanted} to match the table {table_name}")
+            raise UserError(
+                f"{stage}/{name} has {format_count(rows, 'row')}, expected {wanted} to match the table {table_name}"
+            )
     for name in OFFSETS.keys() & arrays.keys():
         offsets, counted = arrays[name], OFFSETS[name]
         rows = len(arrays[counted])

@@ -159,7 +159,7 @@ def test_a_command_without_room_says_so_and_leaves_nothing_unfinished(world, tmp
         result = hspcgan(*placed(COMMANDS[name], world=world, out=tmp_path, clip=tiny_clip_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert_told(result, "free some space and run the same command again", codes={3})
+    assert_told(result, "raise the limit on the size of files (ulimit -f) and run the same command again", codes={3})
     assert [path for path in tmp_path.rglob("*") if ".partial" in path.name or ".old" in path.name] == []
 
 

@@ -1,6 +1,7 @@
 """Errors of a command: a message and a documented exit code for what a user can fix, a traceback for a bug."""
 
 import errno
+import resource
 
 import click
 import pytest
@@ -75,6 +76,25 @@ def test_what_a_user_can_fix_is_its_message_alone_and_its_code(error, code):
     assert result.stderr.startswith("Error: ")
     assert str(error.args[-1]) in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("number", "fix"), [
+    (errno.EFBIG, "raise the limit on the size of files (ulimit -f) and run"),
+    (errno.ENOSPC, "free some space and run"),
+])  # fmt: skip
+def test_the_fix_of_a_file_that_cannot_grow_names_its_cause(number, fix):
+    assert f"Finished parts are kept; {fix} the same command again" in failing(OSError(number, "no")).stderr
+
+
+@pytest.mark.parametrize(("limit", "fix", "warned"), [
+    (resource.RLIM_INFINITY, "use smaller batches or fewer processes", False),
+    (3 * 10**9, "raise the limit on the memory of a process (ulimit -v)", True),
+])  # fmt: skip
+def test_a_limit_on_memory_is_named(monkeypatch, limit, fix, warned):
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, limit))
+    told = failing(MemoryError("8 GB")).stderr
+    assert told.endswith(f"Error: out of memory (8 GB); {fix}\n")
+    assert ("the memory of a process is limited to 3.0 GB (ulimit -v)" in told) == warned
 
 
 def test_too_many_open_files_have_a_fix_without_a_path():
