@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, file_sha256
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import read_json, require_characters
 from hspcgan.model.common.validation import first_lines, quoted, shortened, validate_as
 from hspcgan.model.config import ModelConfig
@@ -111,7 +112,10 @@ def save_weights(
     }
     broken = [key for key, value in tensors.items() if not value.isfinite().all()]
     if broken:
-        raise UserError(f"cannot save {path}: {len(broken)} tensors are not finite in {dtype}, such as {broken[0]}")
+        raise UserError(
+            f"cannot save {path}: {format_count(len(broken), 'tensor')} with values that are not finite in "
+            f"{dtype}, such as {broken[0]}"
+        )
     card = {
         "format": FORMAT,
         "config": config.model_dump(mode="json"),

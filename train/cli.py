@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from hspcgan.model.common.errors import CheckFailedError
-from hspcgan.model.common.printable import echo
+from hspcgan.model.common.printable import echo, format_count
 
 
 @click.command()
@@ -88,7 +88,7 @@ def _train(path: str, overrides: Sequence[str], signals: Sequence[str]) -> None:
 
 def _ending(reason: str, step: int, steps: int) -> str:
     if reason == "done":
-        return f"complete: {step} steps"
+        return f"complete: {format_count(step, 'step')}"
     cause = "max_seconds reached" if reason == "time" else f"stopped by {reason}"
     saved = ", saved; run the same command to resume" if step else ", before the first step; nothing to save"
     return f"{cause} at step {step} of {steps}{saved}"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.meta_device import OPENAI, meta_clip, meta_like, meta_networks
@@ -82,19 +83,20 @@ def plan_lines(manifest: Manifest, world: World, run: Run | None = None) -> list
         f"prompts: {model.prompts}, {model.slots} from block {model.prompted_blocks(clip.layers)[0]} on, {model.gate}",
         f"parameters: G {g}, D {d}, head {head}",
         f"memory: about {memory.total / GB:.1f} GB per process: {memory.training / GB:.1f} weights, gradients and "
-        f"optimizer, {memory.frozen / GB:.1f} CLIP, {memory.activations / GB:.1f} activations of {rows} images{kind}",
+        f"optimizer, {memory.frozen / GB:.1f} CLIP, {memory.activations / GB:.1f} activations of "
+        f"{format_count(rows, 'image')}{kind}",
         *cached,
         f"steps: {config.steps} of {config.batch_size} images on {world.size} × {world.device.type}{parts}: "
-        f"{images} images in total",
+        f"{format_count(images, 'image')} in total",
         f"loss: {config.loss}, mining {config.mining}{hardest}; {', '.join(extras)}",
         f"run folder: {manifest.run}",
     ]
     if run is not None:
         count, unseen = len(run.batches.samples), len(run.cache.split_rows("test"))
-        few = f"; only {unseen} test images, but `hspcgan evaluate` needs 4" if unseen < 4 else ""
+        few = f"; only {format_count(unseen, 'test image')}, but `hspcgan evaluate` needs 4" if unseen < 4 else ""
         lines[-1:-1] = [
-            f"data: {count} training images, {run.batches.caption_count} captions from {run.cache.path}; "
-            f"{count / config.batch_size:.1f} steps per epoch, {images / count:.1f} epochs"
+            f"data: {format_count(count, 'training image')}, {format_count(run.batches.caption_count, 'caption')} from "
+            f"{run.cache.path}; {count / config.batch_size:.1f} steps per epoch, {images / count:.1f} epochs"
             + (f"; views {', '.join(run.batches.views)}" if len(run.batches.views) > 1 else "")
             + few
         ]
@@ -125,7 +127,7 @@ def resume_lines(run: Run) -> list[str]:
     if path is None:
         return []
     step = checkpoints.load_state(path, run)["step"]
-    return [f"resumes at step {step} of {steps}" if step < steps else f"already complete: {step} steps"]
+    return [f"resumes at step {step} of {steps}" if step < steps else f"already complete: {format_count(step, 'step')}"]
 
 
 def step_memory(model: ModelConfig, config: TrainConfig, clip: FrozenClip, processes: int = 1) -> Memory:

@@ -27,6 +27,7 @@ from hspcgan.evaluate.playground.page_state import FRAMES, LAST_SEED, LONGEST, M
 from hspcgan.evaluate.playground.queue import Queue, QueueFullError, QueuePlace
 from hspcgan.evaluate.playground.studio import PART, Drawn, Picture, Studio
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.pages.templates import stylesheet, templates
 
 T = TypeVar("T")
@@ -97,7 +98,7 @@ class Site:
                 found = {side: await place.run_step(studio.read, text) for side, text in state.captions.items()}
                 warnings = {side: studio.mismatch_warnings(text) for side, text in state.captions.items()}
                 yield parts.captions(view.sides(state, found, warnings), studio.parser is not None)
-                yield parts.status(f"Generating {len(wanted)} images.")
+                yield parts.status(f"Generating {format_count(len(wanted), 'image')}.")
                 drawn = dict(zip(wanted, await self._draw(place, studio, wanted), strict=True))
                 scorer = studio.scorer.name if studio.scorer else None
                 yield parts.images(state, view.cards(state, drawn), view.mean_scores(state, drawn), scorer)

@@ -17,7 +17,7 @@ from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.run_folder import Evaluation, RunFolder, checkpoints_of_other_run, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.printable import format_number
+from hspcgan.model.common.printable import format_count, format_number
 from hspcgan.model.common.progress import progress_bar
 from hspcgan.model.common.validation import MAX_NUMBER
 from hspcgan.pipeline.graphs.svg import graph_svg
@@ -102,7 +102,9 @@ def _facts(run: RunFolder) -> list[str]:
     facts = [f"{model.get('kind', 'hspcgan')} at {model.get('image_size', 224)} px"] if model else []
     if run.log:
         steps = run.log[-1]["step"]
-        facts.append(f"{steps:,} steps" + (f" of {train['batch_size']} images" if "batch_size" in train else ""))
+        facts.append(
+            f"{format_count(steps, 'step')}" + (f" of {train['batch_size']} images" if "batch_size" in train else "")
+        )
     return [*facts, *provenance.facts(run.evaluations)]
 
 

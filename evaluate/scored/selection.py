@@ -10,6 +10,7 @@ import numpy as np
 
 from hspcgan.evaluate.config import EvaluateConfig
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache.reader import Cache
 
 
@@ -43,10 +44,11 @@ def select(cache: Cache, config: EvaluateConfig, reference_size: int | None = No
     n = most if config.samples is None else config.samples
     if n > most or n < 2:
         asked = "evaluate needs 2" if config.samples is None else f"evaluate.samples asks for {config.samples}"
+        fix = "lower evaluate.samples" if most >= 2 else "prepare a cache with more images in the split"
         raise UserError(
-            f"{cache.path}: the {config.split} split has {len(drawn)} images, the reference split {reference_split} "
-            f"has {len(others)}; at most {most} samples are possible, as both sets need the same size; {asked}; "
-            + ("lower evaluate.samples" if most >= 2 else "prepare a cache with more images in the split")
+            f"{cache.path}: the {config.split} split has {format_count(len(drawn), 'image')}, the reference split "
+            f"{reference_split} has {len(others)}; at most {format_count(most, 'sample')} can be used, as both sets "
+            f"need the same size; {asked}; {fix}"
         )
     samples = drawn[:n]
     reference = others[n : 2 * n] if reference_split == config.split else others[:n]
@@ -59,8 +61,9 @@ def _without_reference(
     n = size if config.samples is None else config.samples
     if n != size or n > len(drawn):
         raise UserError(
-            f"{config.reference} has {size} images, and split {config.split} of {cache.path} has {len(drawn)}; both "
-            f"sets need the same size: set evaluate.samples to {size}, or use a reference of at most {len(drawn)}"
+            f"{config.reference} has {format_count(size, 'image')}, and split {config.split} of {cache.path} has "
+            f"{len(drawn)}; both sets need the same size: set evaluate.samples to {size}, or use a "
+            f"reference of at most {len(drawn)}"
         )
     return Selection(_captions(cache, drawn[:n], keys, config), drawn[:n], drawn[:0], str(config.reference))
 

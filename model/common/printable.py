@@ -40,9 +40,9 @@ def format_percent(share: float, digits: int = 1) -> str:
     return f"{format_number(100 * share, digits)} %"
 
 
-def format_count(number: int, noun: str) -> str:
-    """Returns a number and a noun in singular or plural, such as "1 run", "0 runs" or "1,200 runs"."""
-    return f"{number:,} {noun if number == 1 else noun + 's'}"
+def format_count(number: int, noun: str, plural: str = "") -> str:
+    """Returns a number and a noun in singular or plural (by default with s), such as "1 run" or "1,200 runs"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _is_shown(char: str) -> bool:

@@ -5,6 +5,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import read_text
 from hspcgan.pipeline.bench.config import BenchConfig
 
@@ -26,7 +27,8 @@ def load_captions(bench: BenchConfig, most: int | None = None) -> list[str]:
     lines = [line.strip() for line in read_text(bench.file).splitlines() if line.strip()]
     if len(lines) < count:
         raise UserError(
-            f"{bench.file} has {len(lines):,} captions, but bench.captions is {count:,}; reduce bench.captions"
+            f"{bench.file} has {format_count(len(lines), 'caption')}, but bench.captions is {count:,}; reduce "
+            "bench.captions"
         )
     return lines[:count]
 

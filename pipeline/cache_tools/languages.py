@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache.reader import Cache
 
 MOST_UNKNOWN = 0.4
@@ -34,7 +35,7 @@ class Languages:
     def line(self) -> str:
         """Returns the text of the line `words` in `hspcgan stats`."""
         share = f"{self.unknown:,} of {self.words:,} words ({self.unknown / max(1, self.words):.1%})"
-        text = f"{share} are not in the parser's lists; {self.foreign:,} captions consist mostly of such words"
+        text = f"{share} are not in the parser's lists; {self._foreign()} mostly of such words"
         return f"{text}, such as {self.example[:60]!r}; {FIX}" if self.foreign else text
 
     def warning(self) -> str:
@@ -42,9 +43,12 @@ class Languages:
         if 100 * self.foreign < max(1, self.captions):
             return ""
         return (
-            f"{self.foreign:,} captions ({self.foreign / self.captions:.1%}) consist mostly of words that are not in "
+            f"{self._foreign(f' ({self.foreign / self.captions:.1%})')} mostly of words that are not in "
             f"the parser's lists, such as {self.example[:60]!r}; {FIX}"
         )
+
+    def _foreign(self, share: str = "") -> str:
+        return f"{format_count(self.foreign, 'caption')}{share} {'consists' if self.foreign == 1 else 'consist'}"
 
 
 FIX = "captions are parsed as English, so translate captions in other languages first, or leave them out"

@@ -18,7 +18,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.progress import progress_bar
+from hspcgan.model.common.validation import quoted
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.image_store import describe_store
 from hspcgan.pipeline.cache.reader import Cache
@@ -58,10 +60,11 @@ def render(cache: Cache, search: str | None = None, most: int = IMAGES) -> str:
             shown=f"All {of}" if len(chosen) == len(rows) else f"{len(chosen):,} of {of}, taken at regular intervals",
             samples=[_sample(cache, row) for row in progress_bar(chosen.tolist(), "images")],
             phrases=[_phrases(cache, kind) for kind in schema.KINDS],
-            offered=f"{offered:,} rows in = {' + '.join(parts)}",
+            offered=f"{format_count(offered, 'row')} in = {' + '.join(parts)}",
             reasons=reasons(rejects),
             rejects=rejects.slice(0, REJECTS).to_pylist(),
-            rejected_shown=f"The first {REJECTS} rows" if len(rejects) > REJECTS else f"All {len(rejects):,} rows",
+            rejected_shown=f"{'The first' if len(rejects) > REJECTS else 'All'} "
+            f"{format_count(min(REJECTS, len(rejects)), 'row')}",
             script=Markup(script),  # our own script, not data
             script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -75,7 +78,7 @@ def _matching(cache: Cache, search: str | None) -> np.ndarray:
     texts = cache.captions["text"].to_pylist()
     found = [row for row, text in enumerate(texts) if search.lower() in text.lower()]
     if not found:
-        raise UserError(f"none of the {len(texts):,} captions contains {search!r}")
+        raise UserError(f"no caption contains {quoted(search)}")
     return np.unique(cache.caption_sample[found])
 
 
@@ -84,7 +87,8 @@ def _facts(cache: Cache) -> list[str]:
     return [
         ", ".join(f"{count:,} {split}" for split, count in splits.most_common()) + " images",
         f"{info['image_size']} px, {describe_store(info)}",
-        f"{info['counts']['captions']:,} captions, {info['counts']['empty_graphs']:,} of them without an entity",
+        f"{format_count(info['counts']['captions'], 'caption')}, "
+        f"{info['counts']['empty_graphs']:,} of them without an entity",
         f"parsed by {info['parser'].get('annotator', 'an unknown annotator')}",
         f"CLIP {info['clip']['name']}",
     ]

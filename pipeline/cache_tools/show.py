@@ -10,7 +10,8 @@ import pyarrow as pa
 from tabulate import tabulate
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.validation import shortened
+from hspcgan.model.common.printable import format_count
+from hspcgan.model.common.validation import quoted, shortened
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.image_store import describe_store
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT
@@ -39,7 +40,7 @@ def find(cache: Cache, caption: str | None = None, search: str | None = None, nu
         texts = cache.captions["text"].to_pylist()
         rows = [row for row, text in enumerate(texts) if search.lower() in text.lower()]
         if not rows:
-            raise UserError(f"none of the {total} captions contains {search!r}")
+            raise UserError(f"no caption contains {quoted(search)}")
         return rows[:10]
     if number is not None:
         if not 0 <= number < total:
@@ -53,7 +54,7 @@ def describe(cache: Cache, row: int) -> str:
     record = cache.captions.slice(row, 1).to_pylist()[0]
     split = cache.samples["split"][int(cache.caption_sample[row])].as_py()
     cut = ", truncated" if record["truncated"] else ""
-    title = f"{record['caption_id']}  ({split}, row {row}, {record['n_tokens']} tokens{cut})"
+    title = f"{record['caption_id']}  ({split}, row {row}, {format_count(record['n_tokens'], 'token')}{cut})"
     lines = [title, f"  {record['text']}", ""]
     heads = [entity["head"] for entity in record["entities"]]
 
@@ -108,16 +109,17 @@ def statistics(cache: Cache) -> str:
     splits = cache.split_counts()
     alignment = info["parser"].get("alignment", {})
     lines = [
-        f"rows    {offered:,} in = {counts['samples']:,} images + {counts['captions']:,} captions + "
+        f"rows    {offered:,} in = {format_count(counts['samples'], 'image')} + "
+        f"{format_count(counts['captions'], 'caption')} + "
         f"{counts['rejects']:,} rejected",
         f"splits  {', '.join(f'{split} {count:,}' for split, count in sorted(splits.items(), reverse=True))}",
         f"images  {info['image_size']} × {info['image_size']} px, {describe_store(info)}",
-        f"texts   {counts['tokens']:,} tokens, {counts['truncated']:,} captions truncated",
+        f"texts   {format_count(counts['tokens'], 'token')}, {format_count(counts['truncated'], 'caption')} truncated",
         f"CLIP    {info['clip']['name']} ({info['clip']['sha256'][:12]}…), width {info['clip']['embed_dim']}",
         *(f"taps    {line}" for line in taps_lines(cache)),
-        f"graphs  {counts['empty_graphs']:,} captions without an entity "
+        f"graphs  {format_count(counts['empty_graphs'], 'caption')} without an entity "
         f"({counts['empty_graphs'] / max(1, counts['captions']):.2%}); "
-        f"{alignment.get('noun_chunk_fallback', 0):,} unique captions fell back to noun chunks",
+        f"{format_count(alignment.get('noun_chunk_fallback', 0), 'unique caption')} fell back to noun chunks",
         *(f"words   {found.line()}" for found in [languages(cache)] if found),
         *(f"doubles {line}" for line in split_warnings(cache)),
         "",
@@ -147,7 +149,8 @@ def taps_lines(cache: Cache) -> list[str]:
     if "taps" not in cache.info:
         return []
     views, size = cache.info["taps"]["views"], cache.taps.nbytes
-    shown = f"CLIP features of {len(views)} views ({', '.join(views)}) after blocks {cache.info['taps']['blocks']}"
+    named = f"{format_count(len(views), 'view')} ({', '.join(views)})"
+    shown = f"CLIP features of {named} after blocks {cache.info['taps']['blocks']}"
     return [f"{shown}: {size / max(1, len(cache.taps)) / 1e3:,.0f} KB per image, {size / 1e6:,.1f} MB"]
 
 

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_file, require_outside_cache, require_writable, resolve_links
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import lines_of, no_file
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import executors
@@ -101,7 +102,9 @@ def _require_uncompressed(source: Path) -> None:
 
 def _require_captions(source: Path, outcome: Outcome) -> None:
     if outcome.rejected and not outcome.captions:
-        raise UserError(f"{source}: no usable caption in {outcome.rejected:,} lines; {outcome.first_reject}")
+        raise UserError(
+            f"{source}: no usable caption in {format_count(outcome.rejected, 'line')}; {outcome.first_reject}"
+        )
 
 
 def _rejects_path(target: Path) -> Path:

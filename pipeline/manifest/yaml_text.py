@@ -58,7 +58,7 @@ def parse(text: str) -> tuple[Any, list[str]]:
     except RecursionError as error:
         raise YamlTextError(f"nested more than {MAX_DEPTH} levels deep") from error
     except yaml.YAMLError as error:
-        raise YamlTextError(str(error)) from error
+        raise YamlTextError(str(error).replace('in "<unicode string>",', "at")) from error
     except BUGS as error:  # of the scanner, for an escape such as "\UFFFFFFFF"
         raise YamlTextError(f"line {line} has an invalid escape or directive") from error
     return data, list(dict.fromkeys(_repeated(node)))

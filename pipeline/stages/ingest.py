@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.image_store import describe_store, encode_image, packed
 from hspcgan.pipeline.cache.fingerprint import code_of
@@ -123,7 +124,7 @@ def stage(config: DataConfig) -> Stage:
     def plan() -> str:
         splits = Counter(entry.split for entry in entries())
         return (
-            f"{config.source}: {len(entries()):,} entries ({schema.split_counts(splits)}) at "
+            f"{config.source}: {format_count(len(entries()), 'entry', 'entries')} ({schema.split_counts(splits)}) at "
             f"{config.image_size} × {config.image_size} px, {describe_store({'store': store} if store else {})}"
         )
 

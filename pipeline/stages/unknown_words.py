@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import read_json
 from hspcgan.model.common.validation import validate_as
 
@@ -49,6 +50,7 @@ def warn_unknown(texts: Iterable[str], clip_path: Path) -> None:
         shown = ", ".join(f"{word} ({count})" for word, count in common)
         more = f" and {len(unknown) - 12} more" if len(unknown) > 12 else ""
         log.warning(
-            f"{clip_path.stem} was never trained on {len(unknown)} words in these captions, so their features are "
-            f"meaningless: {shown}{more}; set encode.clip to a CLIP that was trained on these words"
+            f"{clip_path.stem} was never trained on {format_count(len(unknown), 'word')} in these captions, so "
+            f"features of such words are meaningless: {shown}{more}; set encode.clip to a CLIP that was trained on "
+            "these words"
         )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hspcgan.model.clip.file import load_tensors
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import open_regular
 from hspcgan.model.common.validation import first_lines, shortened
 from hspcgan.model.config import ModelConfig
@@ -58,7 +59,10 @@ def read_state(file: Path) -> dict[str, Any]:
         state = load_tensors(opened)
     _require_shape(state)
     if broken := [name for name, value in _tensors(state) if not value.isfinite().all()]:
-        raise UserError(f"{len(broken)} tensors have values that are NaN or infinite, such as {shortened(broken[0])}")
+        raise UserError(
+            f"{format_count(len(broken), 'tensor')} with values that are NaN or infinite, such as "
+            f"{shortened(broken[0])}"
+        )
     return state
 
 

@@ -67,7 +67,7 @@ def study(
     if dry_run:
         for row, found in opened.rows.items():
             train = found.raw["train"]
-            echo(f"  {row}: {train['steps']} steps of {train['batch_size']} images, {config.rows[row]}")
+            echo(f"  {row}: {format_count(train['steps'], 'step')} of {train['batch_size']} images, {config.rows[row]}")
         return
     if results_file is None:
         # Results of another protocol are an error before anything is trained.

@@ -51,7 +51,7 @@ def test_another_split_can_be_the_reference(cache):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"samples": 6}, "at most 5 samples are possible.*asks for 6; lower evaluate.samples"),
+    [({"samples": 6}, "at most 5 samples can be used.*asks for 6; lower evaluate.samples"),
      ({"samples": 4, "reference": "train"}, "at most 3 samples"),
      ({"split": "val"}, "split val has no images.*existing splits: test, train")],
 )  # fmt: skip
@@ -62,7 +62,7 @@ def test_what_the_cache_cannot_give_is_rejected(cache, settings, message):
 
 def test_a_split_too_small_for_two_sets_is_refused_in_images(tmp_path, tiny_clip_path):
     few = Cache(runs.make_cache(tmp_path / "cache", tiny_clip_path, train=2, test=3))
-    with pytest.raises(ValueError, match=r"test split has 3 images.*at most 1 samples.*needs 2; prepare"):
+    with pytest.raises(ValueError, match=r"test split has 3 images.*at most 1 sample can.*needs 2; prepare"):
         select(few, EvaluateConfig())
 
 
