@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.caption_features import CaptionFeatures
 from hspcgan.pipeline.cache.arrays.hdf5_file import mapped
@@ -64,7 +63,7 @@ class Arrays:
         images = EncodedImages(data, offsets, self.info["image_size"], self.path / schema.IMAGES_FILE)
         if self.checks and len(images) != self.info["counts"]["samples"]:
             raise UserError(
-                f"{images.where} is damaged: {format_count(len(images), 'image')}, expected "
+                f"{images.where} is damaged: {len(images):,} images, expected "
                 f"{self.info['counts']['samples']:,}; {REBUILD_HINT}"
             )
         return images

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder
-from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import read_bytes
 from hspcgan.pipeline.cache.schema import OFFSETS, SHARDS, null_columns, shard_format
 
@@ -151,9 +150,7 @@ def _check(stage: str, tables: Mapping[str, pa.Table], arrays: Mapping[str, np.n
     for name, (table_name, more) in expected.rows.items():
         rows, wanted = len(arrays[name]), len(tables[table_name]) + more
         if rows != wanted:
-            raise UserError(
-                f"{stage}/{name} has {format_count(rows, 'row')}, expected {wanted} to match the table {table_name}"
-            )
+            raise UserError(f"{stage}/{name} has {rows} rows, expected {wanted} to match the table {table_name}")
     for name in OFFSETS.keys() & arrays.keys():
         offsets, counted = arrays[name], OFFSETS[name]
         rows = len(arrays[counted])

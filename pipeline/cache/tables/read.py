@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.ragged import offsets_of
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, unreadable_error
@@ -92,7 +91,7 @@ class Tables:
                 if len(ids) and not 0 <= pc.min(ids).as_py() <= pc.max(ids).as_py() < known:
                     raise UserError(
                         f"{self.path / schema.CAPTIONS_FILE} is damaged: column {column} has phrase ids up to "
-                        f"{pc.max(ids).as_py():,}, but there are {format_count(known, 'phrase')}; {REBUILD_HINT}"
+                        f"{pc.max(ids).as_py():,}, but there are {known:,} phrases; {REBUILD_HINT}"
                     )
 
     def pictures_in_train(self) -> dict[str, tuple[int, int]]:
@@ -172,7 +171,7 @@ class Tables:
             wanted = self.info["counts"].get(name.removesuffix(".parquet"))
             if self.checks and wanted not in (None, file.metadata.num_rows):
                 raise UserError(
-                    f"{self.path / name} is damaged: {format_count(file.metadata.num_rows, 'row')}, expected "
+                    f"{self.path / name} is damaged: {file.metadata.num_rows:,} rows, expected "
                     f"{wanted:,}; {REBUILD_HINT}"
                 )
             yield file

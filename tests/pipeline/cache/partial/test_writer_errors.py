@@ -119,7 +119,7 @@ def with_nan(array: np.ndarray) -> np.ndarray:
         ({"tokens": with_nan}, "encode/tokens has values that are not finite"),
         ({"sentence": lambda a: a.astype(np.float32)}, "encode/sentence is float32"),
         ({"sentence": lambda a: a[:, :, None]}, "with 3 axes"),
-        ({"sentence": lambda a: a[:1]}, "encode/sentence has 1 row, expected 2"),
+        ({"sentence": lambda a: a[:1]}, "encode/sentence has 1 rows, expected 2"),
         ({"offsets": lambda a: a[:-1]}, "encode/offsets has 2 rows, expected 3"),
         ({"offsets": lambda a: a + 1}, "offsets must increase from 0"),
         ({"offsets": lambda a: a[[0, 2, 1]]}, "offsets must increase from 0"),
