@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.common.validation import require_list
+from hspcgan.pipeline.concepts.annotate.model_files import loading
 from hspcgan.pipeline.concepts.concept_types import Concepts, Token
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
@@ -19,6 +20,8 @@ log = logging.getLogger("hspcgan.pipeline")
 
 MAX_WORDS, MAX_CHARACTERS = 300, 2000
 """Longer captions are not parsed: memory and time grow with the square of the number of words. CLIP reads 77 tokens."""
+
+SIMPLE_CAPTION = "a red bird on a branch"
 
 Analysed = tuple[Concepts, list[Token]]
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -88,7 +91,10 @@ class Parser:
         return Factual(self.config.model)
 
     def load(self) -> None:
-        """Loads all models, and excludes their objects from garbage collection, which would scan them many times."""
+        """Loads all models, and excludes their objects from garbage collection, which would scan them many times.
+
+        Raises UserError if a model is missing or damaged, or cannot parse a simple caption.
+        """
         if self._models:
             return
         self._models.append(self.vocabulary)
@@ -96,6 +102,8 @@ class Parser:
             self._models.append(self.stanza)
         if self.config.annotator == "factual":
             self._models.append(self.factual.loaded)
+        with loading(f"The model of the annotator {self.config.annotator}", (), "set parse.model to another model"):
+            list(self._annotate([SIMPLE_CAPTION]))  # a model that fails on it fails on every caption
         if self.fast:
             gc.collect()
             gc.freeze()
@@ -103,10 +111,13 @@ class Parser:
 
     def _analyse(self, texts: Sequence[str]) -> Iterator[Analysed]:
         self.load()
-        analyse = {"spacy": self._by_spacy, "stanza": self._by_stanza, "factual": self._by_factual}
         for at in range(0, len(texts), self.config.batch_size):
             batch = lowercase_all_caps(texts[at : at + self.config.batch_size])
-            yield from _analyse_each(batch, analyse[self.config.annotator])
+            yield from _analyse_each(batch, self._annotate)
+
+    def _annotate(self, texts: Sequence[str]) -> Iterator[Analysed]:
+        by = {"spacy": self._by_spacy, "stanza": self._by_stanza, "factual": self._by_factual}
+        return by[self.config.annotator](texts)
 
     def _by_spacy(self, texts: Sequence[str]) -> Iterator[Analysed]:
         from hspcgan.pipeline.concepts.annotate.to_ud import to_ud

