@@ -183,13 +183,13 @@ class Batches:
                 return
         self.taps = held
 
-    def use_cached_taps(self, blocks: Sequence[int]) -> None:
+    def use_cached_taps(self, blocks: Sequence[int], width: int, grid: int) -> None:
         """Makes batches contain taps from the cache instead of images; for each image, those of a random view.
 
         Raises:
-            UserError: the cache has no taps, or its taps are from other CLIP blocks.
+            UserError: the cache has no taps, or they are from other CLIP blocks or have another D or g than given.
         """
-        self.cache.require_taps(blocks)
+        self.cache.require_taps(blocks, width, grid)
         self.taps, self.tap_rows, self.views = self.cache.taps, self.samples, self.cache.info["taps"]["views"]
 
     def stream(self, start: int, stop: int, prefetch: bool = True, device: torch.device = CPU) -> Iterator[Batch]:

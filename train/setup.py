@@ -130,7 +130,7 @@ def build_run(manifest: Manifest, world: World) -> Run:
     )
     tap_blocks = model_config.tap_blocks(clip.layers)
     if config.cache_taps == "disk":
-        batches.use_cached_taps(tap_blocks)
+        batches.use_cached_taps(tap_blocks, clip.width, clip.grid)
 
     if world.device.type == "cuda":
         set_gpu_math(config.tf32)

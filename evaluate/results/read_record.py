@@ -13,6 +13,7 @@ from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
 from hspcgan.model.common.validation import Number, validate_as
+from hspcgan.pipeline.cache.schema import MOST_IN_GRAPH
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -142,8 +143,8 @@ class NodePart(Part):
 class GraphPart(Part):
     """A scene graph, as `hspcgan.pipeline.graphs.svg` draws it."""
 
-    entities: list[NodePart]
-    relations: list[tuple[int | None, str, int | None]]
+    entities: list[NodePart] = Field(max_length=MOST_IN_GRAPH)
+    relations: list[tuple[int | None, str, int | None]] = Field(max_length=MOST_IN_GRAPH)
 
 
 class CaptionPart(Part):

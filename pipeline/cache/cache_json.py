@@ -8,12 +8,18 @@ from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256, resolve_links
-from hspcgan.model.common.user_files import decode_utf8
+from hspcgan.model.common.user_files import decode_utf8, require_characters
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 
 REBUILD_HINT = "rebuild the cache with `hspcgan prepare MANIFEST --rebuild`"
 COUNTS = ("rows_in", "samples", "captions", "rejects", "phrases", "tokens", "empty_graphs", "truncated")
+ANY = "*"  # any field of an object
+OPTIONAL = {
+    "parser": {"alignment": {ANY: int}},
+    "stages": {"ingest": {"data": {}}, "encode": {"tokens": bool}},
+}
+"""The types of fields that an object may lack."""
 NAMES = {
     dict: "an object",
     list: "a list",
@@ -39,7 +45,7 @@ def unreadable_error(path: Path, error: Exception, what: str = "") -> Exception:
                          f"the program, or remove the mark with `h5clear -s {path}`")  # fmt: skip
     if isinstance(error, OSError) and error.errno is not None:
         return OSError(error.errno, os.strerror(error.errno), str(path))
-    reason = f"{what} ({error})" if what else str(error)
+    reason = " ".join((f"{what} ({error})" if what else str(error)).split())
     return UserError(f"{path} is truncated or damaged: {reason}; {REBUILD_HINT}")
 
 
@@ -74,6 +80,7 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
     """Like `read_info`, for bytes that were already read from `path`."""
     try:
         info = _object(decode_utf8(raw, path.name))
+        require_characters(info, Path(path.name))
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}); move its folder away and {REBUILD_HINT}") from error
     if info.get("format") is True or info.get("format") != schema.FORMAT:
@@ -83,7 +90,10 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
     files = info.get("files")
     if isinstance(files, dict) and schema.FEATURES_FILE in files and schema.INDEX_FILE not in files:
         raise UserError(f"{path.parent} has an older layout without {schema.INDEX_FILE}; {REBUILD_HINT}")
-    wrong = list(_type_errors(info, _expected_types(info)))
+    wrong = list(_type_errors(info, _expected_types(info))) or list(_type_errors(info, OPTIONAL, required=False))
+    wrong = wrong or [
+        f"counts.{name} is 0, expected at least 1" for name in schema.NEVER_EMPTY if not info["counts"][name]
+    ]
     templates = info["templates"].items() if not wrong else ()
     wrong += [
         f"templates.{kind} is {text[:40]!r}, expected one {{}}" for kind, text in templates if text.count("{}") != 1
@@ -106,13 +116,14 @@ def _object(raw: str) -> dict[str, Any]:
 
 
 def _expected_types(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields of format 1 with their types; a dict stands for a JSON object with at least these fields."""
-    parser = info.get("parser")
-    aligned: dict[str, Any] = {"alignment": {}} if isinstance(parser, dict) and "alignment" in parser else {}
-    optional = {"taps": {"clip_sha256": str, "views": list, "blocks": list}, "store": {"format": str}}
+    """Returns the required fields of format 1 with their types.
+
+    A dict stands for a JSON object with at least these fields, [int] for a list of integers.
+    """
+    optional = {"taps": {"clip_sha256": str, "views": [str], "blocks": [int]}, "store": {"format": str}}
     return {
         "fingerprint": str, "sha256": str, "normalised": bool, "image_size": int, "tools": {},
-        "parser": {"annotator": str, **aligned},
+        "parser": {"annotator": str},
         "counts": dict.fromkeys(COUNTS, int), "templates": dict.fromkeys(schema.KINDS, str),
         "clip": {"name": str, "sha256": str, "embed_dim": int, "context_length": int},
         **{name: fields for name, fields in optional.items() if name in info},
@@ -121,14 +132,19 @@ def _expected_types(info: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _type_errors(value: Any, shape: Any, name: str = "") -> Iterator[str]:
-    kind = dict if isinstance(shape, dict) else shape
+def _type_errors(value: Any, shape: Any, name: str = "", required: bool = True) -> Iterator[str]:
+    kind = type(shape) if isinstance(shape, dict | list) else shape
     if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         yield f"{name} is {json.dumps(value)[:40]}, expected {NAMES[kind]}"
-    elif isinstance(shape, dict):
-        for key, inner in shape.items():
+    elif isinstance(value, int) and not 0 <= value < 2**63:
+        yield f"{name} is {json.dumps(value)[:40]}, expected a number from 0 to 2^63 − 1"
+    elif kind is list:
+        for number, item in enumerate(value):
+            yield from _type_errors(item, shape[0], f"{name}.{number}", required)
+    elif kind is dict:
+        for key, inner in (dict.fromkeys(value, shape[ANY]) if ANY in shape else shape).items():
             path = f"{name}.{key}" if name else key
             if key in value:
-                yield from _type_errors(value[key], inner, path)
-            else:
+                yield from _type_errors(value[key], inner, path, required)
+            elif required:
                 yield f"{path} is missing"

@@ -121,8 +121,11 @@ class Cache(Tables, Arrays):
                 f"all problems; {REBUILD_HINT}"
             )
 
-    def require_taps(self, blocks: Sequence[int]) -> None:
-        """Raises UserError if the cache has no CLIP features of image views, or if they come from other CLIP blocks."""
+    def require_taps(self, blocks: Sequence[int], width: int, grid: int) -> None:
+        """Raises UserError if the cache has no CLIP features of image views, or if they come from other CLIP blocks.
+
+        `width`, `grid`: D and g of the CLIP in use, with which the features must agree.
+        """
         own = self.info.get("taps")
         if own is None:
             raise UserError(
@@ -134,4 +137,10 @@ class Cache(Tables, Arrays):
             raise UserError(
                 f"{self.path / schema.TAPS_FILE} has features after CLIP blocks {own['blocks']}, but the model reads "
                 f"{list(blocks)}; set model.taps to match, or set taps.blocks to model.taps and {REBUILD_HINT}"
+            )
+        expected = (len(own["views"]), len(blocks), width, grid, grid)
+        if self.taps.shape[1:] != expected:
+            raise UserError(
+                f"{self.path / schema.TAPS_FILE} is damaged: taps is {list(self.taps.shape)}, expected "
+                f"{[len(self.taps), *expected]}; {REBUILD_HINT}"
             )

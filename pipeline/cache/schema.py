@@ -45,6 +45,8 @@ SYSTEM_FILES = re.compile(r"\.DS_Store|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini")
 STAGES = ("ingest", "parse", "encode", "taps")
 SPLITS = ("train", "val", "test")
 KINDS = ("entity", "attribute", "relation")
+NEVER_EMPTY = ("samples", "captions")
+"""The counts in cache.json that are not zero; a cache may have no rejects and, without concepts, no phrases."""
 COLUMNS = {"entity": "entities", "attribute": "attributes", "relation": "relations"}
 
 
@@ -80,6 +82,10 @@ PHRASES = pa.schema([
     ("phrase", pa.int32()), ("kind", pa.string()), ("text", pa.string()), ("prompt", pa.string()),
     ("count", pa.int64()),
 ])  # fmt: skip
+
+
+MOST_IN_GRAPH = 1000
+"""Maximum number of entities, and of relations, in a scene graph; a caption that is parsed has at most 300 words."""
 
 
 def files_of(info: Mapping[str, Any]) -> tuple[str, ...]:
@@ -137,7 +143,11 @@ def read_graph(text: str) -> dict[str, Any]:
     """Parses the `graph` of a caption. Raises UserError if it does not have the form in the module's docstring."""
     try:
         graph = json.loads(text)
-        whole = all(isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"])
+        whole = max(len(graph["entities"]), len(graph["relations"])) <= MOST_IN_GRAPH
+        whole = whole and all(
+            isinstance(e["head"], str) and isinstance(e["attributes"], list) for e in graph["entities"]
+        )
+        whole = whole and all(isinstance(text, str) for entity in graph["entities"] for text in entity["attributes"])
         whole = whole and all((type(s), type(t), type(o)) == (int, str, int) for s, t, o in graph["relations"])
         known = range(-1, len(graph["entities"]))
         whole = whole and all(s in known and o in known for s, _, o in graph["relations"])

@@ -155,7 +155,7 @@ def _shapes(cache: Cache) -> Iterator[str]:
     captions, phrases, samples = len(offsets) - 1, len(cache.phrases), sum(cache.sample_shards())
     expected = {
         "phrase_text": ((phrases, width), "float16"), "sentence": ((captions, width), "float16"),
-        "token_rows": ((offsets[-1], width), "float16"), "offsets": ((captions + 1,), "int64"),
+        "token_rows": ((int(offsets[-1]), width), "float16"), "offsets": ((captions + 1,), "int64"),
         "images": ((samples, 3, size, size), "uint8"),
     }  # fmt: skip
     for name, (shape, dtype) in expected.items():

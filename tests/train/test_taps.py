@@ -39,7 +39,7 @@ def make_run(tmp_path, caches, tiny_clip_path):
 
 def batches(cache, **changes) -> Batches:
     made = Batches(cache, **{"batch_size": 4, "seed": 7, "noise_dim": 8} | changes)
-    made.use_cached_taps((1, 4, 8))
+    made.use_cached_taps((1, 4, 8), 64, 7)
     return made
 
 

@@ -197,7 +197,7 @@ def mining(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
 def taps(run: Run, step_sec: float, rounds: int) -> Iterator[Figure]:
     """Measures the time to load a batch with CLIP features of its images, both computed and read from the cache."""
     stored, computed_sec, read_sec = copy(run.batches), [], []
-    stored.use_cached_taps(run.tap_blocks)
+    stored.use_cached_taps(run.tap_blocks, run.clip.width, run.clip.grid)
 
     def load(batches: Batches, number: int) -> None:
         run.real_taps(batches.at(number).to(run.world.device))

@@ -26,6 +26,8 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
             found = file[dataset]
             if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu" or found.shape is None:
                 raise TypeError("not a dataset of numbers")
+            if found.file.filename != file.filename:
+                raise ValueError("it is a link to another file")
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # for links and types too
         raise unreadable_error(path, error, f"{dataset} cannot be read") from error

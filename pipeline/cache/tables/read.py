@@ -78,21 +78,35 @@ class Tables:
                 own = place[slice(*np.searchsorted(place, [done, done + len(batch)]))] - done
                 parts.append(pa.Table.from_batches([batch]).take(own))
                 done += len(batch)
-        table = pa.concat_tables(parts)
-        self._require_phrases(table)
+            table = pa.concat_tables(parts)
+            self._require_whole(name, table)
         return table.take(places)
 
-    def _require_phrases(self, table: pa.Table) -> None:
-        """Raises UserError if a concept of a caption has a phrase id that is not in phrases.parquet."""
+    def _require_whole(self, name: str, table: pa.Table) -> None:
+        """Raises an error if rows of a file have text that is not UTF-8, nulls, or ids of what does not exist."""
+        table.validate(full=True)  # ArrowInvalid, for which `_opened` raises UserError
+        if not self.checks:
+            return
+        problem = f"nulls in {', '.join(nulls)}" if (nulls := schema.null_columns(table)) else self._id_problem(table)
+        if problem:
+            raise UserError(f"{self.path / name} is damaged: {problem}; {REBUILD_HINT}")
+
+    def _id_problem(self, table: pa.Table) -> str:
+        """Returns which concepts of captions have a phrase or an entity that does not exist; "" if there are none."""
         known = self.info["counts"]["phrases"]
-        for column in schema.COLUMNS.values() if self.checks else ():
-            if column in table.column_names:
-                ids = pc.struct_field(pc.list_flatten(table[column]), "phrase")
-                if len(ids) and not 0 <= pc.min(ids).as_py() <= pc.max(ids).as_py() < known:
-                    raise UserError(
-                        f"{self.path / schema.CAPTIONS_FILE} is damaged: column {column} has phrase ids up to "
-                        f"{pc.max(ids).as_py():,}, but there are {known:,} phrases; {REBUILD_HINT}"
-                    )
+        for column in (name for name in schema.COLUMNS.values() if name in table.column_names):
+            found = table[column].combine_chunks()
+            items = found.flatten()
+            ids = items.field("phrase")
+            if len(ids) and not 0 <= pc.min(ids).as_py() <= pc.max(ids).as_py() < known:
+                return f"column {column} has phrase ids up to {pc.max(ids).as_py():,}, but there are {known:,} phrases"
+            if "entities" in table.column_names:
+                entities = pc.list_value_length(table["entities"]).combine_chunks().take(pc.list_parent_indices(found))
+                for edge in {"entity", "subject", "object"} & {field.name for field in items.type}:
+                    ends = items.field(edge)
+                    if pc.any(pc.or_(pc.less(ends, -1), pc.greater_equal(ends, entities))).as_py():
+                        return f"column {column}: {edge} refers to an entity that does not exist"
+        return ""
 
     def pictures_in_train(self) -> dict[str, tuple[int, int]]:
         """Returns {split: (number of its images that are also in train, number of its images)}, compared by sha256.
@@ -138,7 +152,7 @@ class Tables:
         """Returns one column of a Parquet file of the cache."""
         with self._opened(name, FILES[name]) as file:
             table = file.read(columns=[column])
-        self._require_no_nulls(name, table)
+            self._require_whole(name, table)
         return table[column]
 
     def blocks(self, name: str, columns: Sequence[str] | None = None, rows: int = BLOCK) -> Iterator[pa.Table]:
@@ -146,19 +160,14 @@ class Tables:
         with self._opened(name, FILES[name]) as file:
             for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):
                 table = pa.Table.from_batches([batch])
-                self._require_no_nulls(name, table)
+                self._require_whole(name, table)
                 yield table
 
     def _table(self, name: str, columns: pa.Schema) -> pa.Table:
         with self._opened(name, columns) as file:
             table = file.read()
-        self._require_no_nulls(name, table)
-        self._require_phrases(table)
+            self._require_whole(name, table)
         return table
-
-    def _require_no_nulls(self, name: str, table: pa.Table) -> None:
-        if nulls := schema.null_columns(table) if self.checks else []:
-            raise UserError(f"{self.path / name} is damaged: nulls in {', '.join(nulls)}; {REBUILD_HINT}")
 
     @contextmanager
     def _opened(self, name: str, columns: pa.Schema) -> Iterator[pq.ParquetFile]:

@@ -12,8 +12,9 @@ import pytest
 import torch
 from helpers.cli import hspcgan
 from helpers.corpus import JSONS, assert_told, bounded, put
+from helpers.runs import make_cache
 
-from hspcgan.pipeline.cache.cache_json import size_and_sha256, with_sha256
+from hspcgan.pipeline.cache.cache_json import COUNTS, size_and_sha256, with_sha256
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,7 +38,8 @@ def test_a_damaged_cache_json(world, tmp_path, name):
 CHANGES = {
     "format": True, "files": [], "counts": {}, "stages": [], "clip": "x", "templates": 5, "parser": {"annotator": 5}, "tools": None, "fingerprint": 3,
     "templates: no slot": {"entity": "a photo", "attribute": "something {}", "relation": "{}"}, "templates: two slots": {"entity": "{} {}", "attribute": "{}", "relation": "{}"},
-    "parser: alignment": {"annotator": "spacy", "alignment": [1]},
+    "parser: alignment": {"annotator": "spacy", "alignment": [1]}, "parser: notes": {"annotator": "spacy", "alignment": {"noun_chunk_fallback": "x"}},
+    "tools: surrogate": {"a": "\ud800"}, "counts: no captions": dict.fromkeys(COUNTS, 0), "image_size": -56, "stages: data": {"ingest": {"data": 5}, "parse": {}, "encode": {}}, "stages: tokens": {"ingest": {}, "parse": {}, "encode": {"tokens": 5}}, "clip: width": {"name": "x", "sha256": "x", "embed_dim": 10**30, "context_length": 77},
 }  # fmt: skip
 
 
@@ -96,9 +98,21 @@ def link_loop(file: h5py.File) -> None:
     file["phrase/text"] = h5py.SoftLink("/phrase/text")
 
 
+LARGE_GRAPH = json.dumps({"entities": [{"head": "a", "attributes": []}] * 3000, "relations": []})
+
+
 def external(file: h5py.File) -> None:
     del file["phrase/text"]
     file["phrase/text"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def external_copy(file: h5py.File) -> None:
+    """The same numbers in another file, at another place than they would have in this one."""
+    other = Path(file.filename).parent.parent / "other.h5"
+    with h5py.File(other, "w") as copy:
+        copy["x"] = file["phrase/text"][:]
+    del file["phrase/text"]
+    file["phrase/text"] = h5py.ExternalLink(other, "x")
 
 
 def replaced(make):
@@ -128,12 +142,12 @@ def table(name: str, change):
     return damage
 
 
-def first_entity(**values: object):
-    """The first caption's first entity with other values."""
+def first(name: str, **values: object):
+    """The first caption's first concept of a column with other values."""
 
     def change(found: pa.Table) -> pa.Table:
         rows = found.to_pylist()
-        rows[0]["entities"][0].update(values)
+        rows[0][name][0].update(values)
         return pa.Table.from_pylist(rows, schema=found.schema)
 
     return change
@@ -150,7 +164,7 @@ def column(name: str, values):
 
 
 DAMAGES = {
-    "group": hdf5(group_for_data), "named-type": hdf5(named_type), "link-loop": hdf5(link_loop), "external": hdf5(external), "absent": hdf5(lambda f: f.__delitem__("phrase/text")),
+    "group": hdf5(group_for_data), "named-type": hdf5(named_type), "link-loop": hdf5(link_loop), "external": hdf5(external), "external-copy": hdf5(external_copy), "absent": hdf5(lambda f: f.__delitem__("phrase/text")),
     "text-data": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=["a", "b"], dtype=h5py.string_dtype()))), "scalar": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=1.0))),
     "chunked": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=torch.zeros(3, 32).numpy(), chunks=True, compression="gzip"))), "too-many-rows": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(2**62, 32), dtype="f2", chunks=(1, 32)))), "no-rows": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(0, 32), dtype="f2"))),
     "ints": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 32), dtype="i4"))), "null-space": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=h5py.Empty("f2")))), "images-last": images_of((16, 56, 56, 3)), "images-grey": images_of((16, 1, 56, 56)), "three-d": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 3, 2), dtype="f2"))),
@@ -158,7 +172,8 @@ DAMAGES = {
     "fifo-hdf5": lambda c: put(c / "features.h5", "fifo"), "folder-hdf5": lambda c: put(c / "images.h5", "folder"), "absent-images": lambda c: (c / "images.h5").unlink(),
     "not-parquet": lambda c: put(c / "captions.parquet", b"PAR1"), "empty-parquet": lambda c: put(c / "samples.parquet", b""), "cut-parquet": lambda c: os.truncate(c / "captions.parquet", 500), "fifo-parquet": lambda c: put(c / "phrases.parquet", "fifo"),
     "no-columns": table("captions", lambda t: t.select(["caption_id"])), "renamed": table("samples", lambda t: t.rename_columns([f"x{n}" for n in t.column_names])), "no-captions": table("captions", lambda t: t.slice(0, 0)), "fewer": table("phrases", lambda t: t.slice(1)),
-    "phrase-beyond": table("captions", first_entity(phrase=10**6)), "phrase-negative": table("captions", first_entity(phrase=-5)), "word-beyond": table("captions", first_entity(word=10**6)), "span-beyond": table("captions", first_entity(start=5, end=10**6)),
+    "phrase-beyond": table("captions", first("entities", phrase=10**6)), "phrase-negative": table("captions", first("entities", phrase=-5)), "word-beyond": table("captions", first("entities", word=10**6)), "span-beyond": table("captions", first("entities", start=5, end=10**6)),
+    "attribute-beyond": table("captions", first("attributes", entity=99)), "subject-beyond": table("captions", first("relations", subject=-2)), "not-utf-8": table("captions", column("text", lambda rows: pa.array([b"\xff\xfe"] * rows).view(pa.string()))), "graph-of-thousands": table("captions", column("graph", lambda rows: pa.array([LARGE_GRAPH] * rows))),
     "nulls": table("captions", column("text", lambda rows: pa.nulls(rows, pa.string()))), "null-key": table("samples", column("key", lambda rows: pa.nulls(rows, pa.string()))), "deep-graph": table("captions", column("graph", lambda rows: pa.array(["[" * 20_000] * rows))),
     "unsorted": table("captions", lambda t: t.take(list(reversed(range(t.num_rows))))), "twice": table("samples", lambda t: pa.concat_tables([t.slice(0, 1), t.slice(0, t.num_rows - 1)])),
 }  # fmt: skip
@@ -273,3 +288,23 @@ def test_a_file_that_is_no_part_of_a_cache_is_named_by_validate(world, tmp_path)
     assert hspcgan("validate", cache).exit_code == 0
     (cache / "notes.txt").touch()
     assert_told(hspcgan("validate", cache), "files that are not part of a cache: notes.txt", codes={1})
+
+
+TAPS = {
+    "view": lambda v: v[:, :1], "block": lambda v: v[:, :, :2], "narrow": lambda v: v[:, :, :, :32], "small": lambda v: v[..., :5, :5], "oblong": lambda v: v[..., :5], "none": lambda v: v[:, :, :, :0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAPS)
+def test_taps_that_do_not_fit_the_clip_are_found_before_training(world, tmp_path, tiny_clip_path, name):
+    cache = make_cache(tmp_path / "cache", tiny_clip_path, views=("whole", "whole-flipped"))
+    with h5py.File(cache / "taps.h5", "r+") as file:
+        values = file["taps"][:]
+        del file["taps"]
+        file["taps"] = TAPS[name](values)
+    resealed(cache)
+    keys = ("-o", f"cache={cache}", "-o", f"run={tmp_path / 'r'}", "-o", "train.cache_taps=disk")
+    with bounded():
+        result = hspcgan("train", world / "manifest.yaml", *keys)
+    told = "taps.h5 is damaged: taps is [16, ", "expected [16, 2, 3, 64, 7, 7]; rebuild the cache"
+    assert_told(result, *told, codes={3})
