@@ -54,9 +54,15 @@ class _Weights(BaseModel, strict=True):
     parameters: dict[str, Annotated[int, Field(ge=0, le=10**15)]] = {}
 
 
+class _Texts(BaseModel, strict=True):
+    parse: dict[str, Any] | None = None
+    templates: dict[str, str] | None = None
+
+
 class _Extra(BaseModel, strict=True):
     step: Annotated[int, Field(ge=0, le=10**15)] | None = None
-    texts: dict[str, Any] | None = None
+    texts: _Texts | None = None
+    train: dict[str, Any] | None = None
 
 
 class _Card(BaseModel):

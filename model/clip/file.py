@@ -110,6 +110,8 @@ def load_tensors(file: BinaryIO) -> Any:
     Raises UserError with the reason if the file has other content. The message does not quote torch, because torch
     recommends to load such a file with an option that can run code.
     """
+    if _is_compressed(file):
+        raise UserError("the file is a compressed archive, expected the uncompressed archive that torch.save writes")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about old pickles and TorchScript
@@ -122,6 +124,17 @@ def load_tensors(file: BinaryIO) -> Any:
         if isinstance(error, RuntimeError) and "weights_only" not in str(error):
             raise UserError(str(error).partition(". ")[0]) from error
         raise UserError("the file was not written by torch.save") from error
+
+
+def _is_compressed(file: BinaryIO) -> bool:
+    """Returns whether a file is an archive with compressed entries, which could be of any size in memory."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):  # no archive, or a damaged archive
+        return False
+    finally:
+        file.seek(0)
 
 
 def openai_clip() -> ModuleType:
@@ -206,14 +219,14 @@ def require_state_dict(state: Any, what: str) -> None:
     if not isinstance(state, dict):
         raise UserError(f"{what} is a {type(state).__name__}, expected a state dict of tensors")
     for name, value in state.items():
-        found = _other_kind(value)
+        found = other_kind(value)
         if found or not isinstance(name, str):
             raise UserError(
                 f"{what} has {name!r}, a {found or value.dtype}; expected a state dict of tensors of real numbers"
             )
 
 
-def _other_kind(value: Any) -> str:
+def other_kind(value: Any) -> str:
     """Returns what a value is if it is not a tensor of real numbers that are all stored in the file; "" if it is."""
     if not isinstance(value, Tensor):
         return type(value).__name__

@@ -98,11 +98,15 @@ def best(folder: Path) -> Best | None:
     try:
         name, line = read_text(pointer).splitlines()
         value, figure = line.split(" ", 1)
-        return Best(pointer.parent / name, float(value), figure)
+        found = Best(pointer.parent / name, float(value), figure)
+        if found.path not in _all(pointer.parent):
+            raise ValueError(f"{found.path} does not exist")
     except ValueError as error:
         raise UserError(
-            f"{pointer} is damaged: expected the name of a checkpoint, then a value and its metric; remove this file"
+            f"{pointer} is damaged: expected the name of an existing checkpoint, then a value and its metric; "
+            "remove this file"
         ) from error
+    return found
 
 
 def resume(run: Run) -> int:

@@ -4,6 +4,7 @@ It is a dictionary: the `state_dict` of each network and optimizer by name, `ste
 change), and `random` and `random_cuda`, the states of torch's random generators.
 """
 
+import reprlib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hspcgan.model.clip.file import load_tensors
+from hspcgan.model.clip.file import load_tensors, other_kind
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import open_regular
@@ -21,6 +22,7 @@ from hspcgan.model.config import ModelConfig
 from hspcgan.train.config import FREE_ON_RESUME, TrainConfig
 from hspcgan.train.setup import Run
 
+RANDOM = ("random", "random_cuda")  # the only tensors that are not floats
 MAX_STEP = 10**9  # the largest `train.steps`
 
 
@@ -58,6 +60,10 @@ def read_state(file: Path) -> dict[str, Any]:
     with open_regular(file) as opened:
         state = load_tensors(opened)
     _require_shape(state)
+    for name, value in _tensors(state):
+        kind = other_kind(value) or ("" if value.is_floating_point() or name in RANDOM else str(value.dtype))
+        if kind:
+            raise UserError(f"{shortened(name)} is a {kind}, expected a tensor of floats")
     if broken := [name for name, value in _tensors(state) if not value.isfinite().all()]:
         raise UserError(
             f"{format_count(len(broken), 'tensor')} with values that are NaN or infinite, such as "
@@ -74,25 +80,24 @@ def _require_shape(state: Any) -> None:
     wrong = [name for name, kind in wanted.items() if not isinstance(state.get(name), kind) or state[name] is True]
     if wrong:
         raise UserError(f"these keys are missing or have a wrong type: {', '.join(wrong)}")
-    if not all(isinstance(key, str) and _is_plain(value) for key, value in state["fixed"].items()):
+    if not all(isinstance(key, str) for key in state["fixed"]) or any(_tensors([*state["fixed"].values()])):
         raise UserError("the settings in `fixed` are not a dictionary of plain values")
-    random = state["random"]
-    if not 0 <= state["step"] <= MAX_STEP or random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
-        raise UserError("the step or the random state is invalid")
+    if not 0 <= state["step"] <= MAX_STEP:
+        raise UserError(f"the step is {state['step']}")
 
 
-def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Yields the dotted name and the value of each tensor in nested dictionaries."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _tensors(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, Tensor):
+def _tensors(value: Any, name: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Tensor]]:
+    """Yields the dotted name and the value of each tensor in nested dictionaries, lists and tuples.
+
+    An object that occurs several times is searched once; otherwise a small file could keep this function busy for ever.
+    """
+    seen = set() if seen is None else seen
+    if isinstance(value, Tensor):
         yield name, value
-
-
-def _is_plain(value: Any) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return not isinstance(value, Tensor) and all(map(_is_plain, inner))
+    elif isinstance(value, dict | list | tuple) and id(value) not in seen:
+        seen.add(id(value))
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _tensors(inner, f"{name}.{key}" if name else str(key), seen)
 
 
 def require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
@@ -106,34 +111,40 @@ def require_same(then: dict[str, Any], now: dict[str, Any], path: Path) -> None:
     then = {key: value for key, value in then.items() if key.removeprefix("train.") not in FREE_ON_RESUME}
     differing = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
     if differing:
-        changes = [
-            f"{shortened(key)}: {shortened(str(then.get(key)))} then, {shortened(str(now.get(key)))} now"
-            for key in differing
-        ]
+        changes = [f"{shortened(key)}: {_shown(then.get(key))} then, {_shown(now.get(key))} now" for key in differing]
         raise UserError(
             f"{path} was made with other settings ({'; '.join(first_lines(changes))}); restore the settings, or give "
             "this run another `run:` folder"
         )
 
 
+def _shown(value: Any) -> str:
+    return shortened(value if isinstance(value, str) else reprlib.repr(value))  # lists within lists can be endless
+
+
 def restore(run: Run, state: dict[str, Any], file: Path) -> None:
     """Loads the state into a run and into torch's random generators; raises UserError if it does not match the run."""
-    for name, part in stateful(run).items():
-        try:
+    name = "random"
+    try:
+        torch.set_rng_state(state["random"])
+        if run.world.device.type == "cuda" and "random_cuda" in state:
+            torch.cuda.set_rng_state(state["random_cuda"])
+        for name, part in stateful(run).items():
             saved = state[name]
             if isinstance(part, torch.optim.Optimizer):  # its settings are those of this run; see `require_same`
                 saved = saved | {"param_groups": part.state_dict()["param_groups"]}
             part.load_state_dict(saved)
             if isinstance(part, torch.optim.Optimizer):
                 _require_moments(part, trained=state["step"] > 0)
-        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{file} is damaged: {name} does not match this run ({type(error).__name__}: {error}); "
-                "remove the checkpoint, and write the name of an earlier checkpoint into checkpoints/latest"
-            ) from error
-    torch.set_rng_state(state["random"])
-    if run.world.device.type == "cuda" and "random_cuda" in state:
-        torch.cuda.set_rng_state(state["random_cuda"])
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file} is damaged: {name} does not match this run ({type(error).__name__}: {_one_line(error)}); "
+            "remove the checkpoint, and write the name of an earlier checkpoint into checkpoints/latest"
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return shortened(" ".join(str(error).split()), 300)
 
 
 def _require_moments(optimizer: torch.optim.Optimizer, trained: bool) -> None:

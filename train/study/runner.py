@@ -126,4 +126,6 @@ def _final_options(study: Study, cell: Cell) -> list[str]:
 def _is_complete(study: Study, cell: Cell) -> bool:
     """Returns whether the run has finished all its steps."""
     path = checkpoints.latest(study.run_folder(cell))
-    return path is not None and read_card(path)["extra"]["step"] == study.rows[cell.row].raw["train"]["steps"]
+    return (
+        path is not None and read_card(path).get("extra", {}).get("step") == study.rows[cell.row].raw["train"]["steps"]
+    )

@@ -12,6 +12,7 @@ from helpers.cli import hspcgan
 from helpers.corpus import assert_told, bounded, put
 from helpers.files import file_bytes
 from helpers.runs import MODEL, TRAIN
+from helpers.scored_runs import write_checkpoint
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.manifest import load_manifest
@@ -231,3 +232,14 @@ def test_a_second_study_in_the_same_folder_is_an_error(study):
     with locked(study.parent / "out"):
         told = hspcgan("study", study, "--limit", 0)
     assert_told(told, f"process {os.getpid()} on ", f"in {study.parent / 'out'}; wait for it, stop it, or", codes={3})
+
+
+def test_a_checkpoint_without_settings_of_training_gets_a_result(study, tiny_clip_path):
+    opened = open_study(load_manifest(str(study)))
+    folder = opened.run_folder(opened.cells[0]) / "checkpoints" / "step-000002"
+    write_checkpoint(folder, tiny_clip_path)
+    (folder / "state.pt").touch()
+    path = result_files.write_result(opened, opened.cells[0], 2, 1.0)
+    found = result_files.read_result(path)
+    assert (found["status"], found["precision"], found["parameters"].keys()) == (
+        "failed", "", {"generator", "discriminator", "head"})  # fmt: skip
