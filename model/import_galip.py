@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hspcgan.model.clip.file import read_saved, require_state_dict
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.validation import first_lines
+from hspcgan.model.common.validation import first_lines, validate_as
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
@@ -116,11 +116,14 @@ def _configuration(path: Path, states: Mapping[str, State], clip: FrozenClip, im
         for name, key, wanted in LAYOUT:
             if sizes[name] != wanted:
                 raise UserError(f"{path} does not match GALIP's layout: expected {wanted} {key}, got {sizes[name]}")
-        return ModelConfig.model_validate({"kind": "galip", "clip_input": "galip", "image_size": image_size, **sizes})
     except KeyError as error:
         raise UserError(f"{path} is not a GALIP state: {error.args[0]} is missing") from error
     except IndexError as error:
-        raise UserError(f"{path} is not a GALIP state: GBlocks.0.c1.weight is missing") from error
+        raise UserError(
+            f"{path} is not a GALIP state: GBlocks.0.c1.weight is missing, or a weight is not a matrix"
+        ) from error
+    values = {"kind": "galip", "clip_input": "galip", "image_size": image_size, **sizes}
+    return validate_as(ModelConfig, values, f"{path} is not a GALIP state: its tensors have impossible sizes")
 
 
 def _count_blocks(state: State, prefix: str) -> int:

@@ -4,7 +4,7 @@ SPICE (Anderson et al., ECCV 2016) compares the propositions that graphs assert:
 match requires equal sets of tuples. If WordNet is given, words are compared as noun lemmas, in SPICE also by synonyms.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,21 +38,24 @@ ALL_ENDINGS = (
 class WordNet:
     """Synset numbers by word, and base forms of irregular words; if empty, words are compared as written."""
 
-    synsets: dict[str, frozenset[int]] = field(default_factory=dict)
+    synsets: dict[str, frozenset[str]] = field(default_factory=dict)
     bases: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> "WordNet":
-        """Reads METEOR's english.synsets and english.exceptions, as SPICE does; raises UserError if one is missing."""
+        """Reads METEOR's english.synsets and english.exceptions, as SPICE does.
+
+        Raises UserError if one is missing or is another kind of file.
+        """
         missing = [name for name in WORDNET_FILES if not (folder / name).is_file()]
         if missing:
             raise UserError(
                 f"{folder}: {' and '.join(missing)} missing; expected METEOR's WordNet files "
                 f"{' and '.join(WORDNET_FILES)}, as shipped with SPICE; or omit --wordnet"
             )
-        synsets = {word: frozenset(map(int, ids)) for word, ids in _line_pairs(folder / WORDNET_FILES[0])}
+        synsets = {word: frozenset(ids) for word, ids in _line_pairs(folder / WORDNET_FILES[0], "synset numbers")}
         bases: dict[str, list[str]] = {}
-        for base, forms in _line_pairs(folder / WORDNET_FILES[1]):
+        for base, forms in _line_pairs(folder / WORDNET_FILES[1], "irregular forms"):
             for form in forms:
                 bases.setdefault(form, []).append(base)
         return cls(synsets, bases)
@@ -69,7 +72,7 @@ class WordNet:
                     return word.removesuffix(end) + new
         return word
 
-    def senses(self, phrase: str) -> frozenset[int]:
+    def senses(self, phrase: str) -> frozenset[str]:
         """Returns the synsets of a word or phrase and of its base form."""
         word = "_".join(phrase.lower().split())
         found = self.synsets.get(word, frozenset())
@@ -94,10 +97,20 @@ class WordNet:
         return text if text == "is" else " ".join(map(self.lemma, text.lower().split()))
 
 
-def _line_pairs(path: Path) -> Iterable[tuple[str, list[str]]]:
-    """Yields pairs of lines: a word, and its synset numbers or base forms, which are on the next line of the file."""
+def _line_pairs(path: Path, what: str) -> Iterator[tuple[str, list[str]]]:
+    """Yields pairs of lines: a word, and its synset numbers or irregular forms, which are on the next line of the file.
+
+    Raises UserError, with `what` the second lines contain, if a line is missing or contains something else.
+    """
     lines = [line.strip() for line in read_text(path).splitlines()]
-    return ((word, rest.split()) for word, rest in zip(lines[::2], lines[1::2], strict=True))
+    for at in range(0, max(len(lines), 1), 2):
+        word, *rest = lines[at : at + 2] or [""]
+        found = "".join(rest).split()
+        if not word or not found or (what == "synset numbers" and not all(map(str.isdecimal, found))):
+            raise UserError(
+                f"{path}, line {at + 1}: expected a word, and its {what} on the next line; copy the file again"
+            )
+        yield word, found
 
 
 def propositions(graph: Graph) -> list[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 CARDS = {
     "extra": {"extra": []}, "extra-texts": {"extra": {"texts": 5}}, "extra-parse": {"extra": {"texts": {"parse": {"annotator": 5}, "templates": {}}}}, "config": {"config": 5}, "config-kind": {"config": {"kind": "x"}}, "config-huge": {"config": {"noise_dim": 10**12}}, "clip": {"clip": 5}, "clip-hint": {"clip": {"name": "x", "sha256": "x", "path_hint": 5}},
-    "format": {"format": True}, "weights": {"weights": 5}, "no-clip": {"clip": None}, "extra-null": {"extra": None}, "extra-step": {"extra": {"step": "two"}}, "surrogate": {"clip": {"name": "\ud800", "sha256": "x"}},
+    "texts-list": {"extra": {"texts": {"parse": [1]}}}, "templates-list": {"extra": {"texts": {"templates": [1]}}}, "train": {"extra": {"train": 5}}, "format": {"format": True}, "weights": {"weights": 5}, "no-clip": {"clip": None}, "extra-null": {"extra": None}, "extra-step": {"extra": {"step": "two"}}, "surrogate": {"clip": {"name": "\ud800", "sha256": "x"}},
     "width-text": {"config": {"kind": "hspcgan", "head_width": "wide"}}, "width-list": {"config": {"kind": "hspcgan", "channels": 5}}, "width-negative": {"config": {"kind": "hspcgan", "code_width": -1}}, "width-unknown": {"config": {"kind": "hspcgan", "width": 7}},
     "width-count": {"config": {"kind": "hspcgan", "channels": [16384] * 6, "image_size": 224}}, "parameters": {"weights": {"sha256": "x", "parameters": {"generator": "many"}}}, "rounded": {"clip": {"name": "x", "sha256": "x", "rounded": 5}},
 }  # fmt: skip
@@ -120,6 +121,34 @@ def test_a_galip_state_with_values_that_are_no_tensors(tmp_path, tiny_clip_path,
     with bounded():
         result = hspcgan("models", "import-galip", tmp_path / "state.pth", tmp_path / "out", "--clip", tiny_clip_path)
         assert_told(result, "state.pth has", "expected a state dict of tensors of real numbers", codes={3})
+
+
+GALIP_SIZES = {
+    "no-noise": {"fc_code.weight": (49, 0)}, "narrow-code": {"fc_code.weight": (3, 8)}, "no-rows": {"mapping.FBlocks.0.conv1.weight": (0, 1)}, "flat": {"fc_code.weight": (49,)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GALIP_SIZES)
+def test_a_galip_state_of_impossible_sizes(tmp_path, tiny_clip_path, name):
+    shapes = {"fc_code.weight": (49, 8), "mapping.FBlocks.0.conv1.weight": (4, 4), "mapping.fc_prompt.weight": (512, 8), "GBlocks.0.c1.weight": (4, 4)}  # fmt: skip
+    shapes |= {f"mapping.FBlocks.{n}.x": (1,) for n in range(1, 4)} | GALIP_SIZES[name]
+    model = {"netG": {key: torch.zeros(shape) for key, shape in shapes.items()}, "netD": {"main.conv_r.0.weight": torch.zeros(4)}, "netC": {"joint_conv.0.weight": torch.zeros(4)}}  # fmt: skip
+    torch.save({"model": model}, tmp_path / "state.pth")
+    with bounded():
+        result = hspcgan("models", "import-galip", tmp_path / "state.pth", tmp_path / "out", "--clip", tiny_clip_path)
+        assert_told(result, "state.pth is not a GALIP state", codes={3})
+
+
+def test_a_clip_that_unpacks_to_more_than_its_file_is_not_read(tmp_path):
+    torch.save({"visual.proj": torch.zeros(20), "text_projection": torch.zeros(20)}, tmp_path / "plain.pt")
+    with zipfile.ZipFile(tmp_path / "plain.pt") as plain, zipfile.ZipFile(tmp_path / "clip.pt", "w", 8) as packed:
+        for name in plain.namelist():
+            packed.writestr(name, bytes(2**26) if name.endswith("data/0") else plain.read(name))
+    with (
+        bounded(),
+        pytest.raises(UserError, match=r"clip\.pt cannot be read as CLIP weights: the file is a compressed"),
+    ):
+        load_clip(tmp_path / "clip.pt")
 
 
 SIZES = {

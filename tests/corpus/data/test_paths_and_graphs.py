@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from helpers.cli import hspcgan
-from helpers.corpus import assert_told, bounded, ingested
+from helpers.corpus import assert_told, bounded, ingested, put
 from helpers.datasets import folder_dataset, manifest, write
 
 from hspcgan.pipeline.sources.readers.path_or_url import path_or_url
@@ -91,6 +91,21 @@ def test_a_gold_graph_of_many_spaces_is_an_error_in_time(tmp_path):
     gold = write(tmp_path / "g.csv", f'caption,scene_graph\na,"{" " * 120_000}x"\n')
     with bounded():
         assert_told(hspcgan("graphs", predictions, gold), "g.csv, line 2: expected a scene_graph such as", codes={3})
+
+
+WORDNET = {
+    "cut": ("synsets", "bird\n1 2\nfowl\n"), "text": ("synsets", "bird\nno number\n"), "fraction": ("synsets", "bird\n1.5\n"), "empty": ("synsets", ""), "no-forms": ("exceptions", "bird\n\n"), "binary": ("exceptions", b"\xff"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WORDNET)
+def test_wordnet_files_of_another_kind_are_named_with_their_line(tmp_path, name):
+    graphs = write(tmp_path / "graphs.jsonl", json.dumps(LINE))
+    for file, content in ("synsets", "bird\n1\n"), ("exceptions", "bird\nbirds\n"), WORDNET[name]:
+        put(tmp_path / f"english.{file}", content)
+    assert_told(
+        hspcgan("graphs", graphs, graphs, "--wordnet", tmp_path), f"english.{WORDNET[name][0]}, line ", codes={3}
+    )
 
 
 def test_graphs_of_thousands_of_tuples_are_scored_in_time(tmp_path):
