@@ -6,6 +6,7 @@ match requires equal sets of tuples. If WordNet is given, words are compared as 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
@@ -129,17 +130,16 @@ def spice(predicted: Graph, gold: Graph, wordnet: WordNet) -> float:
     """Returns F1 over propositions, 0 … 1; each is matched at most once, equal ones before synonymous ones."""
     ours, theirs = _without_synonyms(propositions(predicted), wordnet), _without_synonyms(propositions(gold), wordnet)
     equal = set(ours) & set(theirs)
-    left = [p for p in theirs if p not in equal]
     hits = len(equal)
-    for proposition in ours if wordnet.synsets else ():
-        match = (
-            next((p for p in left if wordnet.are_synonymous(proposition, p)), None)
-            if proposition not in equal
-            else None
-        )
-        if match:
-            left.remove(match)
-            hits += 1
+    if wordnet.synsets:
+        left = _Synonyms(wordnet)
+        for proposition in theirs:
+            if proposition not in equal:
+                left.add(proposition)
+        for proposition in ours:
+            if proposition not in equal and (match := left.first(proposition)) is not None:
+                left.remove(match)
+                hits += 1
     return 2 * hits / (len(ours) + len(theirs)) if hits else 0.0
 
 
@@ -147,11 +147,44 @@ def _without_synonyms(found: list[tuple[str, ...]], wordnet: WordNet) -> list[tu
     """Drops propositions that differ from an earlier proposition only by synonyms."""
     if not wordnet.synsets:  # without synonyms, the propositions of a graph differ from each other
         return found
-    kept: list[tuple[str, ...]] = []
+    kept = _Synonyms(wordnet)
     for proposition in found:
-        if not any(wordnet.are_synonymous(proposition, other) for other in kept):
-            kept.append(proposition)
-    return kept
+        if kept.first(proposition) is None:
+            kept.add(proposition)
+    return list(kept.propositions.values())
+
+
+class _Synonyms:
+    """Propositions in the order of `add`, found by their words and synsets, so that few pairs are compared."""
+
+    def __init__(self, wordnet: WordNet) -> None:
+        self.wordnet, self.propositions = wordnet, dict[int, tuple[str, ...]]()
+        self._numbers: dict[tuple[int, int, object], dict[int, None]] = {}  # by length, place, and word or synset
+        self._added = 0
+
+    def add(self, proposition: tuple[str, ...]) -> None:
+        self.propositions[self._added] = proposition
+        for key in chain.from_iterable(self._keys(proposition)):
+            self._numbers.setdefault(key, {})[self._added] = None
+        self._added += 1
+
+    def first(self, proposition: tuple[str, ...]) -> int | None:
+        """Returns the number of the first proposition that is equal or synonymous, None if there is none."""
+        sharing = [[self._numbers.get(key, {}) for key in keys] for keys in self._keys(proposition)]
+        fewest = min(sharing, key=lambda found: sum(map(len, found)))  # those with a common word in this place
+        numbers = sorted({number for found in fewest for number in found})
+        return next((n for n in numbers if self.wordnet.are_synonymous(proposition, self.propositions[n])), None)
+
+    def remove(self, number: int) -> None:
+        for key in chain.from_iterable(self._keys(self.propositions.pop(number))):
+            del self._numbers[key][number]
+
+    def _keys(self, proposition: tuple[str, ...]) -> list[list[tuple[int, int, object]]]:
+        """Returns for each place in a proposition what a synonymous proposition has in this place."""
+        return [
+            [(len(proposition), place, key) for key in (word, *self.wordnet.senses(word))]
+            for place, word in enumerate(proposition)
+        ]
 
 
 @dataclass(frozen=True)

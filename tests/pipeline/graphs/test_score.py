@@ -1,9 +1,11 @@
 """Scene graphs against gold: SPICE F1 and set match by hand."""
 
 import json
+import random
 
 import pytest
 from helpers.cli import hspcgan
+from helpers.corpus import bounded
 
 from hspcgan.pipeline.graphs import score
 
@@ -59,6 +61,40 @@ def test_each_gold_proposition_is_matched_once():
     # b equals b first, so that a and c, which are not alike, stay unmatched: 1 of 2 and 1 of 1 after merging a into b
     assert score.spice({("b",), ("c",)}, {("b",)}, words) == 1  # c restates b
     assert score.spice({("a",), ("c",)}, {("b",)}, words) == pytest.approx(2 / 3)
+
+
+def brute_force(predicted, gold, words):
+    """SPICE by comparing all pairs."""
+    ours, theirs = [], []
+    for graph, kept in ((predicted, ours), (gold, theirs)):
+        for one in score.propositions(graph):
+            if not any(words.are_synonymous(one, other) for other in kept):
+                kept.append(one)
+    hits, left = len({*ours} & {*theirs}), [one for one in theirs if one not in ours]
+    for one in ours:
+        match = next((other for other in left if one not in theirs and words.are_synonymous(one, other)), None)
+        if match:
+            left.remove(match)
+            hits += 1
+    return 2 * hits / (len(ours) + len(theirs)) if hits else 0.0
+
+
+def test_the_score_is_that_of_all_pairs_compared():
+    rng = random.Random(3)
+    letters = "abcdefghij"
+    for _ in range(200):
+        words = score.WordNet({word: frozenset(rng.sample(range(9), rng.randint(1, 3))) for word in letters[:8]})
+        graphs = [
+            {tuple(rng.choices(letters, k=rng.randint(1, 4))) for _ in range(rng.randint(1, 12))} for _ in range(2)
+        ]
+        assert score.spice(*graphs, words) == brute_force(*graphs, words)
+
+
+def test_a_graph_of_many_tuples_is_scored_in_seconds():
+    words = score.WordNet({f"w{n}": frozenset({n, n + 1}) for n in range(0, 100, 2)})
+    many = {("bird", f"has w{n % 100}", f"part{n}") for n in range(20_000)}
+    with bounded():
+        assert score.spice(many, many | {("sky",)}, words) == pytest.approx(2 * 40_001 / 80_003)
 
 
 def files(tmp_path, predictions, gold):
