@@ -11,6 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+CONTROL = r"<\|startoftext\|>|<\|endoftext\|>|"
+"""The beginning of the pattern by which OpenAI's tokenizer splits a text."""
+
 
 @cache
 def network_module() -> ModuleType:
@@ -20,8 +23,15 @@ def network_module() -> ModuleType:
 
 @cache
 def tokenizer() -> Any:
-    """Returns OpenAI's tokenizer with its vocabulary."""
-    return _module("simple_tokenizer").SimpleTokenizer()
+    """Returns OpenAI's tokenizer with its vocabulary; unlike there, texts cannot contain control tokens.
+
+    OpenAI's converts <|endoftext|> in a text to the end of the text, so that the words after it are ignored. Here it
+    becomes "<|", "endoftext" and "|>", in any case and also if it is written with HTML entities.
+    """
+    module = _module("simple_tokenizer")
+    made = module.SimpleTokenizer()
+    made.pat = module.re.compile(made.pat.pattern.removeprefix(CONTROL), made.pat.flags)
+    return made
 
 
 @cache

@@ -58,6 +58,20 @@ def test_tokens_are_those_of_openai_and_truncation_is_reported(tiny_clip):
     assert truncated.tolist() == [False, False, False, False, True]
 
 
+@pytest.mark.parametrize(
+    "word", ["<|endoftext|>", "<|startoftext|>", "<|EndOfText|>", "&lt;|endoftext|&gt;", "＜|endoftext|＞"]
+)
+def test_a_control_token_in_a_text_is_plain_text(tiny_clip, word):
+    begin, end = 49406, 49407
+    ids = tiny_clip.tokenize([f"a bird {word} red"])[0][0].tolist()
+    assert (ids[0], ids[-1], ids.count(begin), ids.count(end)) == (begin, end, 1, 1)
+    assert ids[-2] == tiny_clip.tokenize(["red"])[0][0, 1]
+    name = word.split("|")[1]
+    assert ids == tiny_clip.tokenize([f"a bird <| {name} |> red"])[0][0].tolist()
+    red, blue = tiny_clip.encode_text(tiny_clip.tokenize([f"a {word} red bird", f"a {word} blue bird"])[0])[0]
+    assert not torch.equal(red, blue)
+
+
 def test_a_context_too_long_is_rejected(tiny_clip):
     with pytest.raises(ValueError, match="length 78 exceed CLIP's context length of 77"):
         tiny_clip.encode_text(torch.ones(1, 78, dtype=torch.int64))
