@@ -1,5 +1,6 @@
-"""Prints strings to a terminal with control characters escaped, so that external data cannot control the terminal."""
+"""Prints strings to a terminal with control characters escaped and passwords in URLs replaced."""
 
+import re
 import unicodedata
 
 SHOWN = "\n\t"
@@ -10,11 +11,24 @@ HIDDEN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, lone surrogates, line a
 DIRECTIONS = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 
 
-def printable(text: str) -> str:
-    """Returns the string with control characters and direction overrides escaped; line breaks and tabs are kept.
+PASSWORD = re.compile(r"(:/{1,2}[^/?#\s:@]*):[^/?#\s]*@")
+"""A user name in a URL and the password; pathlib leaves only one slash before the user name."""
+CUT_PASSWORD = re.compile(r"(://[^/?#\s:@\[]*):(?!\d*(?:\W|$))[^/?#\s@'\"]+(?=['\"\s]|$)")
+"""The same in a URL that a message shows only up to the password: what is after the colon is not a port."""
 
-    For example, the escape character becomes \\x1b.
+
+def without_passwords(text: str) -> str:
+    """Returns the string with `***` for passwords in URLs: https://user:***@host."""
+    return CUT_PASSWORD.sub(r"\1:***", PASSWORD.sub(r"\1:***@", text)) if ":/" in text else text
+
+
+def printable(text: str) -> str:
     """
+    Returns the string `without_passwords` and with control characters and direction overrides escaped, such as \\x1b.
+
+    Line breaks and tabs are kept.
+    """
+    text = without_passwords(text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if _is_shown(char) else char.encode("unicode_escape").decode() for char in text)

@@ -86,7 +86,7 @@ class RootGroup(click.Group):
             if shown is None:
                 raise
             if ctx.params.get("debug"):
-                traceback.print_exception(error)
+                print(printable("".join(traceback.format_exception(error))), file=sys.stderr)
             raise shown from error
 
 

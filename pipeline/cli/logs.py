@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from hspcgan.model.common.printable import printable
+from hspcgan.model.common.printable import printable, without_passwords
 
 ROOT = logging.getLogger("hspcgan")
 FORMATS = ("text", "json")
@@ -34,10 +34,10 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_passwords(record.getMessage()),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = without_passwords(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import write_atomically
+from hspcgan.model.common.printable import without_passwords
 from hspcgan.model.common.validation import CheckedModel, boolean_problems, problems, quoted
 from hspcgan.pipeline.manifest.files import OVERRIDE, manifest_argument, raise_problems, resolve_manifest
 from hspcgan.pipeline.manifest.sections import section_conflicts
@@ -115,8 +116,8 @@ class Manifest:
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
     def save(self, path: Path) -> None:
-        """Writes the resolved manifest atomically."""
-        write_atomically(path, yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True))
+        """Writes the resolved manifest atomically, without the passwords in URLs."""
+        write_atomically(path, without_passwords(yaml.safe_dump(self.raw, sort_keys=False, allow_unicode=True)))
 
 
 def load_manifest(
