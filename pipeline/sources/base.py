@@ -1,5 +1,6 @@
 """Parts that all dataset layouts share: entries, listed without reading images, and items, read one by one."""
 
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,23 @@ from hspcgan.pipeline.sources.fingerprints import hash_lines
 
 TEST_NAMES = {"test", "val", "valid", "validation"}
 """Names of folders and files, and values of a column, that mean the test split."""
+MAX_TEXT = 2**20
+"""Characters of a caption; ingest rejects longer strings before any work, so sources do not keep them."""
 Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class LongText:
+    """Stands for a string of more than MAX_TEXT characters or bytes that was found instead of a caption."""
+
+    size: str  # such as "2,000,000 characters"
+
+
+def shortened(text: object) -> object:
+    """Replaces a string that is too long to be a caption by LongText; returns other values unchanged."""
+    if not isinstance(text, str | bytes) or len(text) <= MAX_TEXT:
+        return text
+    return LongText(f"{len(text):,} {'characters' if isinstance(text, str) else 'bytes'}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +52,7 @@ class Item:
 
     entry: Entry
     image: bytes | Image.Image | None  # an encoded file, or RGB pixels of a drawing
-    captions: tuple[object, ...]  # strings, or bytes in UTF-8; ingest rejects all other values one by one
+    captions: tuple[object, ...]  # strings, bytes in UTF-8 or LongText; ingest rejects other values one by one
     problem: str | None = None
     box: Box | None = None  # box of the object, x0, y0, x1, y1 in pixels; the crop follows the box
 
@@ -55,7 +72,7 @@ class Dataset(Protocol):
 
 def short_repr(value: object) -> str:
     """Shortens a value to 60 characters for a message, since a cell may contain a long text or an image."""
-    shown = repr(value[:100] if isinstance(value, str | bytes) else value)
+    shown = repr(value[:100]) if isinstance(value, str | bytes) else reprlib.repr(value)
     return shown if len(shown) <= 62 else f"{shown[:60]} …"
 
 

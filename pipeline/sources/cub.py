@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
-from hspcgan.model.common.user_files import read_bytes, read_text
+from hspcgan.model.common.user_files import read_bytes, read_text, require_utf8
 from hspcgan.pipeline.sources.base import Box, Entry, Item, list_folders, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
@@ -132,10 +132,14 @@ class CubSource:
         problem = files.problem
         if files.captions is not None:
             try:
-                captions = tuple(read_bytes(files.captions, MAX_CAPTION_BYTES).rstrip(b"\r\n").splitlines())
+                text = read_bytes(files.captions, MAX_CAPTION_BYTES)
+                require_utf8(text, files.captions)
+                captions = tuple(text.rstrip(b"\r\n").splitlines())
                 problem = problem or (None if captions else f"no captions: {files.captions} is empty")
             except OSError as error:
                 problem = problem or f"no captions: {files.captions}: {error.strerror or error}"
+            except UserError as error:
+                problem = problem or str(error)
         if files.image is None:
             return Item(entry, None, captions, problem)
         try:

@@ -22,15 +22,17 @@ from typing import Any
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import read_bytes
-from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, list_folders, short_repr
+from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, list_folders, short_repr, shortened
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
 from hspcgan.pipeline.sources.readers.columns import Row
-from hspcgan.pipeline.sources.readers.parquet_rows import ImageGroup, read_images
+from hspcgan.pipeline.sources.readers.parquet_rows import ImageRows
 from hspcgan.pipeline.sources.readers.table_rows import READERS, read_rows
 from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
 
 MAX_LIST = 100_000  # characters
+MAX_PATH = 4096
+"""Characters of a path on Linux."""
 _PART = re.compile(r"-\d+-of-\d+$")
 _EXPECTED = "a .jsonl, .csv, .tsv or .parquet file, or a folder of such files in one format"
 
@@ -60,7 +62,7 @@ class TableSource:
         self.caption_columns, self.split_column = caption_columns, split_column
         self.tables = _find_tables(path)
         self.images = images or (path if path.is_dir() else path.parent)
-        self._group: ImageGroup | None = None  # the group that was read last
+        self._rows: ImageRows | None = None  # of the table that was read last
         if not self.images.is_dir():
             raise UserError(f"data.images {self.images} is not a folder; image paths are relative to it")
 
@@ -113,6 +115,9 @@ class TableSource:
 
     def _relative_path(self, value: Any) -> str:
         """Returns the normalised path of an image, relative to `images`; raises UserError for other paths."""
+        if isinstance(value, str | bytes) and len(value) > MAX_PATH:
+            shown = short_repr(_decode(value[:100]))
+            raise UserError(f"{self.image_column} is not the path of an image: {shown} ({len(value):,} characters)")
         text = _decode(value)
         if not isinstance(text, str) or not text or "\0" in text:
             raise UserError(f"{self.image_column} is not the path of an image: {short_repr(text)}")
@@ -136,7 +141,8 @@ class TableSource:
     def _split(self, table: Path, row: dict[str, Any]) -> str:
         if self.split_column is None:
             return "test" if _PART.sub("", table.stem.lower()) in TEST_NAMES else "train"
-        value = str(_decode(row[self.split_column])).lower()
+        cell = row[self.split_column]
+        value = str(_decode(cell[:MAX_LIST] if isinstance(cell, str | bytes) else cell)).lower()
         if value not in {"train", *TEST_NAMES}:
             raise UserError(f"{self.split_column} is not train, test or val: {short_repr(value)}")
         return "train" if value == "train" else "test"
@@ -158,9 +164,11 @@ class TableSource:
         if record.cell is None:
             return None
         table, number = record.cell
-        if self._group is None or not self._group.has(table, number):
-            self._group = read_images(table, self.image_column, number)
-        return self._group.image(number)
+        rows, self._rows = self._rows, None  # not kept after an error
+        if rows is None or not rows.reaches(table, number):
+            rows = ImageRows(table, self.image_column, number)
+        content, self._rows = rows.image(number), rows
+        return content
 
     def signature(self) -> str:
         self.entries()  # raises for a file that is not a table before its bytes are hashed, which can be very many
@@ -195,13 +203,15 @@ def _texts(value: Any) -> list[object]:
     """Returns the captions in a cell; ingest later rejects empty cells and values that are not strings."""
     items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
     texts = [text for item in items for text in (_parse_list_cell(item) or [item])]
-    return [_restore_bytes(text) if isinstance(text, str) else text for text in texts]
+    return [_restore_bytes(shortened(text)) for text in texts]
 
 
 def _parse_list_cell(cell: object) -> list[str]:
     """Returns the strings in a cell that has a list literal in JSON or Python syntax: '["a bird", "a cat"]'."""
+    if not isinstance(cell, str | bytes) or len(cell) > MAX_LIST:
+        return []
     text = _decode(cell)
-    if not isinstance(text, str) or not text.strip().startswith("[") or len(text) > MAX_LIST:
+    if not text.strip().startswith("["):
         return []
     for read in (json.loads, ast.literal_eval):
         try:
@@ -213,6 +223,8 @@ def _parse_list_cell(cell: object) -> list[str]:
     return []
 
 
-def _restore_bytes(text: str) -> str | bytes:
-    """Restores the bytes of a CSV cell that was not UTF-8; returns other strings unchanged."""
-    return text.encode("utf-8", "surrogateescape") if any("\udc80" <= char <= "\udcff" for char in text) else text
+def _restore_bytes(text: object) -> object:
+    """Restores the bytes of a CSV cell that was not UTF-8; returns other values unchanged."""
+    if isinstance(text, str) and any("\udc80" <= char <= "\udcff" for char in text):
+        return text.encode("utf-8", "surrogateescape")
+    return text

@@ -68,6 +68,7 @@ class WebDatasetSource:
     def _listed(self) -> tuple[list[tuple[str, _Sample]], str]:
         """The list of (key, sample) in order, and the signature."""
         samples: list[tuple[str, _Sample]] = []
+        _require_ranges(self.shards[0])
 
         def lines() -> Iterator[str]:
             closed = (("?", SampleMembers(path, problem=why)) for path, why in sorted(self._closed.items()))
@@ -112,10 +113,20 @@ class WebDatasetSource:
         try:
             return Item(entry, _content(members, images[0]), captions, problem)
         except OSError as error:
+            if not is_local(members.tar):
+                raise
             return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
 
     def signature(self) -> str:
         return self._listed[1]
+
+
+def _require_ranges(shard: Path) -> None:
+    """Raises an error of fsspec if a web server sends whole files only: each member would be the whole tar."""
+    if getattr(shard, "protocol", "") in ("http", "https"):
+        with open_regular(shard) as file:
+            file.seek(1)
+            file.read(1)
 
 
 def _rejected(sample: _Sample, why: str) -> _Sample:

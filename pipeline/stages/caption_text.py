@@ -5,11 +5,10 @@ import re
 import unicodedata
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.sources.base import LongText, shortened
 
 MAX_WORDS, MAX_CHARACTERS = 1000, 10_000
 """Longer strings are not captions: CLIP reads 77 tokens, and the time to parse grows with the length."""
-MAX_RAW = 2**20
-"""Characters before markup is removed; longer strings are rejected before any work."""
 _TAGS = (
     "a|abbr|address|article|aside|audio|b|bdi|bdo|big|blockquote|body|br|button|canvas|caption|center|cite|code|col|"
     "data|dd|del|details|dfn|dialog|div|dl|dt|em|embed|fieldset|figcaption|figure|font|footer|form|h[1-6]|head|header|hr|"
@@ -36,6 +35,9 @@ def clean_caption(text: object) -> str:
     Raises UserError with the reason for a value that is not a string (bytes are decoded as UTF-8), is not valid
     Unicode, is empty, has no letter or digit, or is longer than 1,000 words or 10,000 characters.
     """
+    text = shortened(text)
+    if isinstance(text, LongText):
+        raise UserError(f"{text.size}; a caption may have up to {MAX_CHARACTERS:,} characters")
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
@@ -45,8 +47,6 @@ def clean_caption(text: object) -> str:
         raise UserError("the text is UTF-16 or UTF-32 without a byte order mark; save it as UTF-8")
     if not isinstance(text, str):
         raise UserError(f"not a string: {beginning(text)!r}")
-    if len(text) > MAX_RAW:
-        raise UserError(f"{len(text):,} characters; a caption may have up to {MAX_CHARACTERS:,} characters")
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise UserError("not valid Unicode: the text has a lone surrogate")
     plain = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(_word, text))

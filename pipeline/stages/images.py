@@ -7,21 +7,32 @@ import warnings
 import zlib
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.stages.image_limits import MAX_EXIF, PNG_SIGNATURE, reduce_to_limit, require_short_header
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-MAX_PIXELS = 2**27
-"""134 megapixels; larger images are rejected as decompression bombs before their pixels are decoded."""
 STRIP = 2**22
 """Pixels that are converted to RGB at a time."""
 MIN_SIDE = 8
 """Pixels; also the smallest `data.image_size`. A thinner image would be a few enlarged pixels."""
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 """The chunks of a PNG that its pixels depend on; damage in other chunks makes Pillow reject the file."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image upright, by its EXIF orientation."""
+SIDEWAYS = {TURNS[number] for number in (5, 6, 7, 8)}
+"""Those of TURNS that exchange width and height."""
 
 _BROKEN = (
     OSError,
@@ -41,44 +52,52 @@ _BROKEN = (
 
 
 def decode(data: bytes) -> Image.Image:
+    """Returns the image of `decode_sized`."""
+    return decode_sized(data)[0]
+
+
+def decode_sized(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
     """
-    Decodes an image file to an upright RGB image.
+    Decodes an image file to an upright RGB image; also returns the (width, height) of the image in the file.
+
+    These differ for a JPEG above the limits of `image_limits`, which is decoded at 1/2, 1/4 or 1/8 of its size.
 
     EXIF orientation is applied; alpha is composited over white; palettes, grey, CMYK and YCbCr become RGB; 16-bit grey
     is scaled by 255/65535 (Pillow would clip it); colour profiles are ignored; only the first frame of an animation is
-    used. Raises UserError with the reason for anything but a complete JPEG, PNG, WebP or BMP of at most MAX_PIXELS (a
-    PNG without its end marker counts as complete). If a PNG cannot be read with its metadata, it is read without.
+    used. Raises UserError with the reason for anything but a complete JPEG, PNG, WebP or BMP within these limits (a PNG
+    without its end marker counts as complete). If a PNG cannot be read with its metadata, it is read without.
     """
     if not data:
         raise UserError("empty file (0 bytes)")
+    components = require_short_header(data)
     try:
-        return _decode(data)
-    except UserError:
-        pixels = _without_metadata(data)
-        if pixels == data:
-            raise
+        return _decode(data, components)
+    except UserError as error:
+        reason = str(error)  # the error itself would keep the first image in memory
+    pixels = _without_metadata(data)
+    if pixels != data:
         with contextlib.suppress(UserError):  # the error to raise is the first one, about the file as it is
-            return _decode(pixels)
-        raise
+            return _decode(pixels, components)
+    raise UserError(reason)
 
 
 def _without_metadata(data: bytes) -> bytes:
     """Removes chunks that are not in PNG_PIXELS from a PNG, up to a broken chunk; other formats do not change."""
     if not data.startswith(PNG_SIGNATURE):
         return data
-    at, kept = len(PNG_SIGNATURE), [PNG_SIGNATURE]
+    at, kept, view = len(PNG_SIGNATURE), [memoryview(PNG_SIGNATURE)], memoryview(data)
     while at + 12 <= len(data):
         length, name = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
             break
         if name in PNG_PIXELS:
-            kept.append(data[at:end])
+            kept.append(view[at:end])
         at = end
-    return b"".join([*kept, data[at:]])
+    return b"".join([*kept, view[at:]])
 
 
-def _decode(data: bytes) -> Image.Image:
+def _decode(data: bytes, components: int) -> tuple[Image.Image, tuple[int, int]]:
     with warnings.catch_warnings():
         # Pillow's warnings are not needed: the size is checked below, and metadata does not change the pixels.
         warnings.simplefilter("ignore")
@@ -86,25 +105,28 @@ def _decode(data: bytes) -> Image.Image:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         except Image.UnidentifiedImageError:
             raise UserError(f"not a supported image format ({', '.join(FORMATS)}): {data[:8]!r} …") from None
+        except Image.DecompressionBombError as error:
+            raise UserError(f"too large: {error}") from error
         except _BROKEN as error:
             raise UserError(f"unreadable header: {error}") from error
-        if image.width * image.height > MAX_PIXELS:
-            raise UserError(f"the image has {image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} allowed")
+        size = image.size
+        reduce_to_limit(image, components, len(data))
         try:
             image.load()
         except _BROKEN as error:
             raise UserError(f"truncated or corrupt {image.format}: {error}") from error
-        return _to_rgb(_upright(image))
+        turn = _turn(image)
+        return _to_rgb(image if turn is None else image.transpose(turn)), size[::-1] if turn in SIDEWAYS else size
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Applies the EXIF orientation; ignores a damaged EXIF block, since the pixels may still be intact."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Returns what turns an image upright by its EXIF orientation; None if it is, or if its EXIF block is damaged."""
+    if any(len(image.info.get(name, "")) > MAX_EXIF for name in ("exif", "Raw profile type exif")):
+        return None
     try:
-        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would copy the image
-            return ImageOps.exif_transpose(image)
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _BROKEN:
-        pass
-    return image
+        return None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,14 +25,16 @@ from hspcgan.pipeline.stages.ingest_items import Checked, check_items
 from hspcgan.pipeline.stages.run_stage import Job, Shard, Stage
 
 SHARD_IMAGES = 128
-RULES = tuple(f"hspcgan.pipeline.stages.{name}" for name in ("ingest_items", "images", "caption_text"))
+RULES = tuple(f"hspcgan.pipeline.stages.{name}" for name in ("ingest_items", "images", "image_limits", "caption_text"))
 SOURCE_CODE = ("hspcgan.pipeline.sources", "hspcgan.pipeline.toybirds")
 """Modules that decide which samples are kept and how: RULES, the module of the source in use, and the modules in the
 packages SOURCE_CODE that it imports."""
 
 
+MAX_HELD = 2**27
+"""Bytes of encoded images in memory per shard; 128 large photos are more than 1 GB."""
 ENCODING = "hspcgan.pipeline.cache.arrays.image_store"
-READ_FIELDS = {"table": ("image_column", "_group"), "toybirds": ("size",)}
+READ_FIELDS = {"table": ("image_column", "_rows"), "toybirds": ("size",)}
 """The attributes that the `read` of a source uses, by the name of the source; others use only the entry."""
 
 
@@ -44,7 +46,7 @@ class Encoded:
     files: list[bytes]
 
 
-def check_and_encode(size: int, store: Mapping[str, Any], items: Sequence[Item]) -> Encoded:
+def check_and_encode(size: int, store: Mapping[str, Any], items: Sequence[Item | Callable[[], Item]]) -> Encoded:
     """The mapper of the stage if the cache stores encoded images; for raw images, the mapper is `check_items`."""
     checked = check_items(size, items)
     files = [encode_image(pixels, store) for pixels in checked.pixels]
@@ -78,13 +80,27 @@ def reader(source: Dataset, name: str) -> Dataset:
     return made
 
 
-def _read(source: Dataset, path: Any, entries: Sequence[Entry]) -> list[Item]:
+def _read(source: Dataset, path: Any, entries: Sequence[Entry]) -> list[Item | Callable[[], Item]]:
+    """Reads entries in order until their images have MAX_HELD bytes; the mapper reads the others, one by one."""
+    items: list[Item | Callable[[], Item]] = []
+    held = 0
+    for entry in entries:
+        read = functools.partial(_read_one, source, path, entry)
+        if held > MAX_HELD:
+            items.append(read)
+            continue
+        item = read()
+        held += len(item.image) if isinstance(item.image, bytes) else 0
+        items.append(item)
+    return items
+
+
+def _read_one(source: Dataset, path: Any, entry: Entry) -> Item:
     with remote_errors(path):
-        items = [source.read(entry) for entry in entries]
-    return [
-        replace(item, entry=replace(item.entry, ref=None), captions=tuple(map(_without_nesting, item.captions)))
-        for item in items
-    ]
+        item = source.read(entry)
+    return replace(
+        item, entry=replace(item.entry, ref=None), captions=tuple(_without_nesting(text) for text in item.captions)
+    )
 
 
 @dataclass(frozen=True)

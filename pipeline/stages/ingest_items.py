@@ -1,13 +1,14 @@
-"""The mapper of ingest: converts items to rows of samples, captions and rejects, and to pixels, without disk access."""
+"""The mapper of ingest: converts items to rows of samples, captions and rejects, and to pixels."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import without_passwords
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.sources.base import Item
 from hspcgan.pipeline.stages import caption_text, images
@@ -25,14 +26,19 @@ class Checked:
 
     def reject(self, where: str, what: str, why: str) -> None:
         """Adds a row to `rejects`."""
-        self.rejects.append({"stage": "ingest", "where": _writable(where), "what": what, "why": _writable(why)})
+        self.rejects.append(
+            {"stage": "ingest", "where": _writable(where), "what": what, "why": _writable(without_passwords(why))}
+        )
 
 
-def check_items(size: int, items: Sequence[Item]) -> Checked:
-    """The mapper of the stage: converts each image and caption to a row of samples, captions or rejects."""
+def check_items(size: int, items: Sequence[Item | Callable[[], Item]]) -> Checked:
+    """The mapper of the stage: converts each image and caption to a row of samples, captions or rejects.
+
+    An item may be a function that reads it, so that not all images of a shard are in memory at the same time.
+    """
     checked = Checked()
     for item in items:
-        _check_item(item, size, checked)
+        _check_item(item() if callable(item) else item, size, checked)
     kept = len(checked.samples) + len(checked.captions)
     if checked.rows_in != kept + len(checked.rejects):
         raise AssertionError(
@@ -81,16 +87,21 @@ def _check_image(item: Item, size: int) -> tuple[dict[str, Any], np.ndarray]:
     if item.image is None:
         raise UserError("the image is missing")
     if isinstance(item.image, bytes):
-        image, digest = images.decode(item.image), hashlib.sha256(item.image).hexdigest()
+        image, (width, height) = images.decode_sized(item.image)
+        digest = hashlib.sha256(item.image).hexdigest()
     else:
-        image, digest = item.image, hashlib.sha256(item.image.tobytes()).hexdigest()
+        image, (width, height) = item.image, item.image.size
+        digest = hashlib.sha256(item.image.tobytes()).hexdigest()
     row = {
         "key": item.entry.key,
         "split": item.entry.split,
         "path": item.entry.where,
-        "width": image.width,
-        "height": image.height,
+        "width": width,
+        "height": height,
         "box": None if item.box is None else list(item.box),
         "sha256": digest,
     }
-    return row, images.crop_and_resize(image if item.box is None else images.crop_around(image, item.box), size)
+    if item.box is not None:
+        x0, y0, x1, y1 = (round(place * image.width / width) for place in item.box)  # the image may be reduced
+        image = images.crop_around(image, (x0, y0, x1, y1))
+    return row, images.crop_and_resize(image, size)

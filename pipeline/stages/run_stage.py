@@ -33,7 +33,7 @@ class Job:
     """The work of a stage on one cache. `part` runs in this process; on Ray, all other functions run in Ray tasks.
 
     The other functions must therefore be picklable, and parts must be small. `read` and `pack` may access the disk; the
-    mapper does not.
+    mapper does not, except for images that ingest does not hold in memory.
     """
 
     sizes: list[int]  # rows in each shard, for the progress bar

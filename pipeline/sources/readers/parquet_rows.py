@@ -1,9 +1,9 @@
 """Reads the rows of a Parquet table, and the images in its cells; a cell without a Python value costs only its row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +11,12 @@ import pyarrow.parquet as pq
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import open_regular
 from hspcgan.pipeline.sources.readers.columns import Row, require_columns
+from hspcgan.pipeline.sources.readers.parquet_pages import largest_page
+
+MAX_PAGE = 200_000_000
+"""Bytes; reading a page takes up to four times its size: the page as stored, uncompressed, as Arrow and as Python."""
+MAX_BATCH = 2**27
+"""Bytes of the rows that are read at a time, unless one page is larger."""
 
 BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -19,10 +25,10 @@ STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view
 def parquet_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     """Yields (row number from 1, row) of a Parquet table; see `read_rows`. The first column is that of the images."""
     try:
-        with open_regular(table) as stream, pq.ParquetFile(stream) as file:
+        with open_regular(table) as stream, _opened(stream) as file:
             require_columns(table, file.schema_arrow.names, columns)
             number = 0
-            for batch in file.iter_batches(1024, columns=columns):  # few, since rows may contain images
+            for batch in _batches(table, stream, file, columns, range(file.num_row_groups)):
                 cells = [_values(_column(batch[name], name == columns[0])) for name in columns]
                 for row in zip(*cells, strict=True):
                     number += 1
@@ -83,35 +89,70 @@ def _as_bytes(kind: pa.DataType) -> pa.DataType:
     return pa.large_binary() if any(is_kind(kind) for is_kind in STRINGS) else kind
 
 
-@dataclass
-class ImageGroup:
-    """The images in one row group of a Parquet table, each as {bytes, path}; `first` is the number of its first row."""
+class ImageRows:
+    """The images in the rows of a Parquet table, each as {bytes, path}, read in order from row `start` (from 1)."""
 
-    table: Path
-    first: int
-    cells: pa.ChunkedArray
+    def __init__(self, table: Path, column: str, start: int) -> None:
+        self.table = table
+        self._batches = _image_batches(table, column, start)
+        self._first, self._cells = start, pa.array([])
 
-    def has(self, table: Path, number: int) -> bool:
-        """Whether a row of a table is in this group."""
-        return table == self.table and 0 <= number - self.first < len(self.cells)
+    def reaches(self, table: Path, number: int) -> bool:
+        """Whether a row of a table is one of the rows that were read last, or follows them."""
+        return table == self.table and number >= self._first
 
     def image(self, number: int) -> bytes | None:
-        """Returns the bytes of the image file in a row."""
-        cell = self.cells[number - self.first].as_py()
+        """Returns the bytes of the image file in a row; raises UserError if the table is damaged or has fewer rows."""
+        while number >= self._first + len(self._cells):
+            found = next(self._batches, None)
+            if found is None:
+                raise UserError(f"{self.table.name} ends before row {number}")
+            self._first, self._cells = found
+        cell = self._cells[number - self._first].as_py()
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         return content.encode() if isinstance(content, str) else content  # a string is not an image: ingest rejects it
 
 
-def read_images(table: Path, column: str, number: int) -> ImageGroup:
-    """Reads the row group that contains row `number` (from 1); raises UserError if it is missing or damaged."""
+def _image_batches(table: Path, column: str, start: int) -> Iterator[tuple[int, pa.Array]]:
+    """Yields (number of its first row, cells) for parts of a column, from the row group that contains row `start`."""
     try:
-        with open_regular(table) as stream, pq.ParquetFile(stream) as file:
+        with open_regular(table) as stream, _opened(stream) as file:
             first = 1
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows
-                if number < first + count:
-                    return ImageGroup(table, first, file.read_row_group(group, columns=[column])[column])
-                first += count
+                if start < first + count:
+                    for batch in _batches(table, stream, file, [column], [group]):
+                        yield first, batch[column]
+                        first += len(batch)
+                else:
+                    first += count
     except pa.ArrowException as error:
         raise UserError(f"{table.name} is not a complete Parquet file: {error}") from error
-    raise UserError(f"{table.name} ends before row {number}")
+
+
+def _opened(stream: BinaryIO) -> pq.ParquetFile:
+    """Opens a Parquet file such that a column is read page by page, not as a whole."""
+    return pq.ParquetFile(stream, buffer_size=2**20)
+
+
+def _batches(
+    table: Path, stream: BinaryIO, file: pq.ParquetFile, columns: list[str], groups: Iterable[int]
+) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of row groups in small batches; raises UserError for pages of more than MAX_PAGE bytes."""
+    for group in groups:
+        metadata = file.metadata.row_group(group)
+        if metadata.num_rows == 0:
+            continue  # it may have no pages
+        pages = 1
+        for chunk in map(metadata.column, range(metadata.num_columns)):
+            path = chunk.path_in_schema
+            name = next((name for name in columns if path == name or path.startswith(f"{name}.")), None)
+            size = 0 if name is None else largest_page(stream, chunk)
+            if size > MAX_PAGE:
+                raise UserError(
+                    f"{table}: row group {group + 1} has {size:,} bytes in one page of the column {name}, more than "
+                    f"the {MAX_PAGE:,} allowed; write fewer rows per group, without cells of that size, with pandas: "
+                    "`read_parquet(OLD).to_parquet(NEW, row_group_size=50)`"
+                )
+            pages += size
+        yield from file.iter_batches(max(1, min(1024, MAX_BATCH // pages)), row_groups=[group], columns=columns)

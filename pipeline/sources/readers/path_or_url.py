@@ -13,6 +13,8 @@ from hspcgan.model.common.user_files import is_local
 
 MAX_SHOWN = 300
 """Characters of a library's message that are shown."""
+NO_RANGES = "support range requests"
+"""In fsspec's message for a web server that sends the whole file instead of a part of it."""
 
 
 def path_or_url(value: Any) -> Any:
@@ -56,6 +58,11 @@ def remote_errors(place: Any) -> Iterator[None]:
     except Exception as error:
         if place is None or is_local(place) or getattr(error, "errno", None) in NO_ROOM:
             raise
+        if NO_RANGES in str(error):
+            raise UserError(
+                f"the web server of {place} does not send parts of files (range requests); download the files, for "
+                "example with `wget -r -np URL`, and give the path of their folder"
+            ) from error
         raise UserError(
             f"{place} cannot be read or written ({type(error).__name__}: {str(error)[:MAX_SHOWN]}); check the URL, the "
             "network and your access rights, then run the same command again"

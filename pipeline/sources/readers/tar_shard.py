@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from hspcgan.model.common.user_files import open_regular
+from hspcgan.model.common.user_files import is_local, open_regular
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, sampled_sha256
 
@@ -64,6 +64,8 @@ def list_shard(tar: Path) -> list[tuple[str, SampleMembers]]:
                 unusable.append(("?", SampleMembers(tar, problem=after)))
     except (tarfile.TarError, OSError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
         # tarfile raises any of these for odd sizes, numbers and PAX fields
+        if isinstance(error, OSError) and not is_local(tar):
+            raise  # the network, not the tar
         unusable.append(("?", SampleMembers(tar, problem=_unreadable_message(tar, error))))
     for key, sample in samples.items():
         others = [suffix for suffix in image_suffixes(sample.files)[1:] if suffix in OTHER_IMAGES]

@@ -2,7 +2,8 @@
 
 import pytest
 from helpers.cli import hspcgan
-from helpers.datasets import manifest
+from helpers.corpus import ingest, ingested
+from helpers.datasets import manifest, picture, write
 
 from hspcgan.model.common.printable import printable, without_passwords
 
@@ -45,3 +46,11 @@ def test_it_is_not_in_the_manifest_of_a_run(tmp_path, world):
     saved = (tmp_path / "run" / "manifest.yaml").read_text()
     assert "https://user:***@127.0.0.1:1/shards" in saved
     assert not any(SECRET.encode() in file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file())
+
+
+def test_it_is_not_among_the_rejects(tmp_path, tiny_clip_path):
+    write(tmp_path / "data" / "0.png", picture())
+    table = write(tmp_path / "data" / "all.csv", f"image,caption\n0.png,a bird\n{URL}/a.png,a cat\n")
+    result, cache = ingest(tmp_path, table, tiny_clip_path, "table")
+    assert result.exit_code == 0, result.output
+    assert "image is a URL: 'https://user:***@127.0.0.1:1/shards/a.png'" in ingested(cache).why("all.csv#2")

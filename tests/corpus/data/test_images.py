@@ -44,10 +44,24 @@ def claimed(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
 
 
-def exif(data: bytes) -> bytes:
+def exif(data: bytes, jpeg: bytes = JPEG) -> bytes:
     """A JPEG with an EXIF block of these bytes."""
     block = b"Exif\0\0" + data
-    return JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + JPEG[2:]
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:]
+
+
+def scans(count: int) -> bytes:
+    """A grey progressive JPEG with more scans of the same kind."""
+    data = encoded("L", "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * count + data[-2:]
+
+
+def rle_bmp(ends: int) -> bytes:
+    """A BMP of 40 × 30 pixels with run-length encoding: marks of an end of line, then a run for each line."""
+    data = bytes(2 * ends) + bytes([40, 1, 0, 0]) * 30 + b"\0\1"
+    head = struct.pack("<IiiHHIIiiII", 40, 40, 30, 1, 8, 1, len(data), 0, 0, 256, 0)
+    return struct.pack("<2sIHHI", b"BM", 54 + 1024 + len(data), 0, 0, 54 + 1024) + head + bytes(range(256)) * 4 + data
 
 
 IMAGES: dict[str, tuple[bytes, str]] = {
@@ -76,6 +90,11 @@ IMAGES: dict[str, tuple[bytes, str]] = {
     "tiny": (encoded("RGB", "PNG", (3, 3)), REJECT), "thin": (encoded("RGB", "PNG", (4000, 2)), REJECT),
     "bad-crc": (GOOD.replace(b"IDAT", b"IDAX", 1), REJECT), "huge-chunk": (GOOD[:33] + b"\xff\xff\xff\xffIDAT" + GOOD[41:], KEPT),
     "webp-cut": (picture(3, (40, 30), "WEBP")[:30], REJECT), "bmp-cut": (picture(3, (40, 30), "BMP")[:60], REJECT),
+    "many-scans": (scans(150), REJECT), "junk-header": (JPEG[:2] + b"\xff" + bytes(30_000_000) + JPEG[2:], REJECT),
+    "many-segments": (JPEG[:2] + b"\xff\xfe\0\2" * 200_000 + JPEG[2:], REJECT), "long-exif": (exif(bytes(60_000), exif(bytes(60_000))), REJECT),
+    "many-chunks": (with_chunk(chunk(b"tEXt", b"") * 200_000), REJECT), "long-exif-chunk": (with_chunk(chunk(b"eXIf", b"II*\0" + bytes(2**20))), KEPT),
+    "bomb-grey": (claimed(9000, 9000, colour=0), REJECT), "bomb-palette": (claimed(9000, 9000, colour=3), REJECT),
+    "bmp-rle": (rle_bmp(2**24), REJECT), "bmp-rle-short": (rle_bmp(1), KEPT), "some-scans": (scans(20), KEPT),
     "bmp-claim": (picture(3, (40, 30), "BMP")[:18] + struct.pack("<ii", 50000, 50000) + bytes(60), REJECT),
 }  # fmt: skip
 
@@ -145,4 +164,4 @@ def test_what_is_not_a_regular_file_is_a_reject(outcome, name):
 
 
 def test_there_are_as_many_as_stated():
-    assert len(IMAGES) + len(SPECIAL) == 73
+    assert len(IMAGES) + len(SPECIAL) == 84

@@ -11,6 +11,8 @@ from helpers.cli import hspcgan
 from helpers.corpus import assert_told, bounded, ingest, ingested
 from helpers.datasets import manifest, picture, write
 
+from hspcgan.pipeline.sources.readers import parquet_rows
+
 GOOD = "0.png,a red bird\n1.png,a blue bird\n"
 CSV_ROWS: dict[str, tuple[str, int]] = {
     "plain": ("2.png,a cat", 3), "quoted": ('2.png,"a cat, asleep"', 3), "doubled": ('2.png,"a ""red"" cat"', 3),
@@ -125,6 +127,8 @@ PARQUET = {
     "cut": (lambda p: (parquet(p, image=["0.png"], caption=["a"]), p.write_bytes(p.read_bytes()[:-20])), "not a complete Parquet"),
     "text": (lambda p: p.write_bytes(b"image,caption\n"), "not a complete Parquet"), "empty": (lambda p: p.write_bytes(b""), "not a complete Parquet"),
     "flipped": (lambda p: (parquet(p, image=["0.png"], caption=["a"]), p.write_bytes(b"PAR1" + b"\xff" * 200 + b"PAR1")), "not a complete Parquet"),
+    "long-path": (lambda p: parquet(p, image=["x" * 20_000_000, "1.png"], caption=["a", "b"]), 1), "long-caption": (lambda p: parquet(p, image=["0.png", "1.png"], caption=["x" * 20_000_000, "b"]), 1),
+    "long-split": (lambda p: parquet(p, image=["0.png", "1.png"], caption=[["x" * 2_000_000, "a"], ["b"]]), 2), "long-struct": (lambda p: parquet(p, image=[{"bytes": None, "path": "x" * 5_000_000}, {"bytes": picture(1), "path": None}], caption=["a", "b"]), 1),
     "fifo": (lambda p: os.mkfifo(p), "a pipe"), "folder": (lambda p: p.mkdir(), "is a folder"), "device": (lambda p: p.symlink_to("/dev/zero"), "a device"),
 }  # fmt: skip
 
@@ -140,6 +144,32 @@ def test_parquet_of_every_kind(tmp_path, data, tiny_clip_path, name):
         assert (result.exit_code, len(ingested(cache).samples)) == (0, wanted), result.output
     else:
         assert_told(result, wanted)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [{"image": ["0.png"], "caption": ["x" * 2_500_000]}, {"image": [bytes(2_500_000)], "caption": ["a"]}],
+)
+def test_a_huge_cell_of_parquet_is_an_error_before_it_is_read(tmp_path, data, tiny_clip_path, cells, monkeypatch):
+    monkeypatch.setattr(parquet_rows, "MAX_PAGE", 2_000_000)
+    pq.write_table(pa.table(cells), data / "all.parquet", use_dictionary=False)
+    result, _ = ingest(tmp_path, data / "all.parquet", tiny_clip_path, "table")
+    assert_told(
+        result,
+        "all.parquet: row group 1 has 2,500,0",
+        "in one page of the column",
+        "more than the 2,000,000 allowed",
+        codes={3},
+    )
+
+
+def test_the_reasons_for_long_cells(tmp_path, data, tiny_clip_path):
+    rows = [{"image": "p" * 5000, "caption": "a bird"}, {"image": "0.png", "caption": ["x" * 1_500_000, "a bird"]}]
+    write(data / "all.jsonl", "\n".join(map(json.dumps, rows)))
+    found = ingested(ingest(tmp_path, data / "all.jsonl", tiny_clip_path, "table")[1])
+    assert found.captions == {"0": ["a bird"]}
+    assert found.why("0#0") == "1,500,000 characters; a caption may have up to 10,000 characters"
+    assert found.why("all.jsonl#1").startswith(f"image is not the path of an image: '{'p' * 59} … (5,000 characters)")
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "parquet"])

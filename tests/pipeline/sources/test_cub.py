@@ -85,6 +85,19 @@ def test_what_is_wrong_with_a_bird_is_named(tmp_path):
     assert problems[6] == "images.txt: not of the form CLASS/NAME.jpg: '../../secret.jpg'"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le"])
+def test_captions_in_another_encoding_name_the_command_that_converts_them(tmp_path, encoding):
+    cub_dataset(tmp_path)
+    path = next((tmp_path / "text_c10").rglob("*.txt"))
+    path.write_bytes("a bird\n".encode(encoding))
+    source = opened(tmp_path)
+    problems = [source.read(entry).problem for entry in source.entries()]
+    assert [p for p in problems if p] == [
+        f"{path} is encoded in {encoding.upper().replace('-LE', 'LE')}, expected UTF-8; convert it with `iconv -f "
+        f"{encoding.upper().replace('-LE', 'LE')} -t UTF-8 FILE > NEW_FILE`"
+    ]
+
+
 def test_captions_are_counted_whatever_is_wrong_with_the_bird(tmp_path):
     home = cub_dataset(tmp_path) / "CUB_200_2011"
     boxes = (home / "bounding_boxes.txt").read_text().splitlines()

@@ -124,7 +124,7 @@ def test_ingest_states_the_code_of_the_source_in_use_and_of_no_other(tmp_path):
     coco_dataset(tmp_path)
     stated = ingest.stage(DataConfig(source="coco", path=tmp_path)).inputs["code"]
     assert {name.removeprefix("hspcgan.pipeline.") for name in stated} == {
-        *(f"stages.{name}" for name in ("ingest_items", "images", "caption_text")),
+        *(f"stages.{name}" for name in ("ingest_items", "images", "image_limits", "caption_text")),
         *(f"sources.{name}" for name in ("base", "fingerprints", "files_below", "split", "coco")),
     }
     drawn = ingest.stage(DataConfig(source="toybirds")).inputs["code"]

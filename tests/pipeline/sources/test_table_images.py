@@ -63,7 +63,7 @@ def test_what_cannot_be_used_is_refused_row_by_row_and_in_few_words(tmp_path):
     assert sorted(why) == [f"all.parquet#{row}" for row in (2, 3, 4, 5, 6)]
     assert "not a supported image format" in why["all.parquet#2"]
     assert why["all.parquet#3"] == why["all.parquet#4"] == "image is not the path of an image: None"
-    assert why["all.parquet#5"] == f"image is not the path of an image: '{'x' * 59} …"
+    assert why["all.parquet#5"] == f"image is not the path of an image: '{'x' * 59} … (5,001 characters)"
     assert why["all.parquet#6"] == "no captions in its rows"
     assert checked.rows_in == 6 + 5
 

@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.stages.images import center_box, crop_and_resize, decode
+from hspcgan.pipeline.sources.base import Entry, Item
+from hspcgan.pipeline.stages import image_limits
+from hspcgan.pipeline.stages.images import center_box, crop_and_resize, decode, decode_sized
+from hspcgan.pipeline.stages.ingest_items import check_items
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -165,6 +168,52 @@ def test_a_bomb_is_refused_before_its_pixels_are_decoded():
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
     with pytest.raises(ValueError, match=r"50000×50000 pixels|exceeds limit"):
         decode(data)
+
+
+@pytest.mark.parametrize(("options", "needed", "scale"), [
+    ({}, 8 * 200 * 120, 1), ({}, 8 * 200 * 120 - 1, 2), ({}, 8 * 25 * 15, 8), ({}, 8 * 25 * 15 - 1, None),
+    ({"progressive": True}, (1 + 3) * 200 * 120, 2), ({"progressive": True}, 8 * 200 * 120, 1),
+    ({"progressive": True, "subsampling": 0}, (1 + 6) * 200 * 120, 2),
+    ({"progressive": True, "subsampling": 0}, 6 * 200 * 120, None),
+])  # fmt: skip
+def test_a_jpeg_that_needs_too_much_memory_is_decoded_smaller_or_refused(monkeypatch, options, needed, scale):
+    """4 bytes per decoded pixel, and a copy of the image or, of progressive files, 3 to 6 bytes of coefficients."""
+    monkeypatch.setattr(image_limits, "MAX_MEMORY", needed)
+    data = encoded(Image.new("RGB", (200, 120), (200, 90, 10)), "JPEG", **options)
+    if scale is None:
+        with pytest.raises(
+            ValueError, match=r"200×120 pixels; decoding this JPEG takes 0 MB, more than the 0 MB allowed"
+        ):
+            decode(data)
+        return
+    image, size = decode_sized(data)
+    assert size == (200, 120)
+    assert image.size == (200 // scale, 120 // scale)
+    assert np.abs(np.asarray(image).astype(int) - (200, 90, 10)).max() < 8
+
+
+@pytest.mark.parametrize(("kind", "per_pixel"), [("PNG", 8), ("BMP", 8), ("WEBP", 16)])
+def test_other_formats_are_refused_by_the_memory_they_need(monkeypatch, kind, per_pixel):
+    data = encoded(noise(50, 40), kind)
+    monkeypatch.setattr(image_limits, "MAX_MEMORY", per_pixel * 50 * 40)
+    assert decode(data).size == (50, 40)
+    monkeypatch.setattr(image_limits, "MAX_MEMORY", per_pixel * 50 * 40 - 1)
+    with pytest.raises(ValueError, match=f"50×40 pixels; decoding this {kind} takes"):
+        decode(data)
+
+
+def test_a_reduced_photo_states_its_own_size_upright_and_crops_around_its_own_box(monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.new("RGB", (160, 240))
+    picture.paste((255, 255, 255), (40, 40, 120, 120))
+    data = encoded(picture.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif)
+    monkeypatch.setattr(image_limits, "MAX_MEMORY", 8 * 80 * 120)
+    checked = check_items(16, [Item(Entry("a", "train", "a.jpg"), data, ("x",), box=(40, 40, 120, 120))])
+    assert (checked.samples[0]["width"], checked.samples[0]["height"]) == (160, 240)
+    pixels = checked.pixels[0][0]  # the crop is 120 wide: 20 of black, 80 of white, 20 of black
+    assert pixels[4:12, 4:12].min() > 200
+    assert max(pixels[:2].max(), pixels[:, :2].max(), pixels[-2:].max()) < 50
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])

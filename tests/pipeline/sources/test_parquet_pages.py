@@ -1,0 +1,77 @@
+"""Pages of Parquet files: their sizes as computed by hand, and images that are read a few rows at a time."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers.datasets import picture
+
+from hspcgan.model.common.errors import UserError
+from hspcgan.pipeline.sources.readers import parquet_rows
+from hspcgan.pipeline.sources.readers.parquet_pages import largest_page
+from hspcgan.pipeline.sources.readers.parquet_rows import ImageRows
+
+
+def largest(data: bytes) -> int:
+    file = pq.ParquetFile(io.BytesIO(data))
+    return largest_page(io.BytesIO(data), file.metadata.row_group(0).column(0))
+
+
+def written(cells: pa.Array, **options) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"image": cells}), buffer, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"compression": "none"}, {"compression": "zstd"}, {"data_page_version": "2.0"}, {"write_statistics": False}],
+)
+def test_a_page_is_as_large_as_its_cells(options):
+    """Plain cells: 4 bytes for the length, then the bytes. `nullable=False` leaves no levels."""
+    cells = pa.array([bytes(n) for n in (1000, 70_000, 5)])
+    schema = pa.schema([pa.field("image", pa.binary(), nullable=False)])
+    buffer = io.BytesIO()
+    pq.write_table(pa.table([cells], schema), buffer, use_dictionary=False, **options)
+    assert largest(buffer.getvalue()) == 3 * 4 + 71_005
+
+
+def test_the_largest_of_many_pages_is_found():
+    sizes = [10, 20, 3000, 40]
+    data = written(pa.array([bytes([n]) * size for n, size in enumerate(sizes)]), use_dictionary=False,
+                   data_page_size=1, write_batch_size=1)  # fmt: skip
+    assert 3000 < largest(data) < 3100  # with the levels
+
+
+def test_a_dictionary_is_a_page():
+    assert largest(written(pa.array(["x" * 9000] * 50))) == 9004
+
+
+def test_damaged_headers_are_an_error_of_pyarrow_or_give_a_number():
+    data = written(pa.array([b"a", b"b" * 500, None]), compression="none")
+    chunk = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(0)
+    rng, errors = np.random.default_rng(1), 0
+    for _ in range(300):
+        broken = bytearray(data)
+        broken[rng.integers(4, 40)] = rng.integers(0, 256)
+        try:
+            assert largest_page(io.BytesIO(bytes(broken)), chunk) >= 0
+        except pa.ArrowInvalid:
+            errors += 1
+    assert errors > 50
+
+
+def test_images_are_read_in_small_batches_across_row_groups(tmp_path, monkeypatch):
+    images = [picture(seed) for seed in range(7)]
+    pq.write_table(pa.table({"image": images}), tmp_path / "t.parquet", row_group_size=3)
+    for size in (1, 2**27):
+        monkeypatch.setattr(parquet_rows, "MAX_BATCH", size)
+        rows = ImageRows(tmp_path / "t.parquet", "image", 2)
+        assert [rows.image(number) for number in (2, 3, 6, 7)] == [images[n] for n in (1, 2, 5, 6)]
+        assert rows.reaches(tmp_path / "t.parquet", 7)
+        assert not rows.reaches(tmp_path / "t.parquet", 1)
+        assert not rows.reaches(tmp_path / "u.parquet", 7)
+        with pytest.raises(UserError, match="ends before row 8"):
+            rows.image(8)
