@@ -3,6 +3,7 @@
 pyarrow does not report these sizes. They are in the header before each page, a struct in Thrift's compact protocol.
 """
 
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -16,16 +17,16 @@ _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, 7, 8, 12  # types of 
 _INTEGERS = (4, 5, 6)
 
 
-def largest_page(file: BinaryIO, chunk: pa.parquet.ColumnChunkMetaData) -> int:
-    """Returns the uncompressed size in bytes of the largest page in a column of a row group.
+def page_sizes(file: BinaryIO, chunk: pa.parquet.ColumnChunkMetaData) -> Iterator[int]:
+    """Yields the uncompressed size in bytes of each page in a column of a row group; a dictionary is the first page.
 
     Raises ArrowInvalid if the column has more than MAX_PAGES, or a header that cannot be read.
     """
     at = min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset)
-    end, largest = at + chunk.total_compressed_size, 0
+    end = at + chunk.total_compressed_size
     for _ in range(MAX_PAGES):
         if at >= end:
-            return largest
+            return
         file.seek(at)
         try:
             header, length = _struct(file.read(MAX_HEADER), 0)
@@ -34,7 +35,8 @@ def largest_page(file: BinaryIO, chunk: pa.parquet.ColumnChunkMetaData) -> int:
                 raise ValueError(f"a size is negative: {size}, {stored}")
         except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise pa.ArrowInvalid(f"the page at byte {at:,} has no readable header") from error
-        at, largest = at + length + stored, max(largest, size)
+        yield size
+        at += length + stored
     raise pa.ArrowInvalid(f"a column has more than {MAX_PAGES:,} pages in a row group")
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import open_regular
 from hspcgan.pipeline.sources.readers.columns import Row, require_columns
-from hspcgan.pipeline.sources.readers.parquet_pages import largest_page
+from hspcgan.pipeline.sources.readers.parquet_pages import page_sizes
 
 MAX_PAGE = 200_000_000
 """Bytes; reading a page takes up to four times its size: the page as stored, uncompressed, as Arrow and as Python."""
@@ -143,16 +143,25 @@ def _batches(
         metadata = file.metadata.row_group(group)
         if metadata.num_rows == 0:
             continue  # it may have no pages
-        pages = 1
+        at_once = 1  # bytes of a row on average, or of a large page
         for chunk in map(metadata.column, range(metadata.num_columns)):
             path = chunk.path_in_schema
             name = next((name for name in columns if path == name or path.startswith(f"{name}.")), None)
-            size = 0 if name is None else largest_page(stream, chunk)
+            if name is None:
+                continue
+            sizes = page_sizes(stream, chunk)
+            if (
+                chunk.total_uncompressed_size <= MAX_PAGE
+            ):  # no page is larger; one read per page would be slow on a server
+                at_once += chunk.total_uncompressed_size // metadata.num_rows
+                at_once += next(sizes, 0) if chunk.has_dictionary_page else 0  # each row may repeat a long value
+                continue
+            size = max(sizes, default=0)
             if size > MAX_PAGE:
                 raise UserError(
                     f"{table}: row group {group + 1} has {size:,} bytes in one page of the column {name}, more than "
                     f"the {MAX_PAGE:,} allowed; write fewer rows per group, without cells of that size, with pandas: "
                     "`read_parquet(OLD).to_parquet(NEW, row_group_size=50)`"
                 )
-            pages += size
-        yield from file.iter_batches(max(1, min(1024, MAX_BATCH // pages)), row_groups=[group], columns=columns)
+            at_once += size
+        yield from file.iter_batches(max(1, min(1024, MAX_BATCH // at_once)), row_groups=[group], columns=columns)

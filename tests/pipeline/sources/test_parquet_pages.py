@@ -10,13 +10,13 @@ from helpers.datasets import picture
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.sources.readers import parquet_rows
-from hspcgan.pipeline.sources.readers.parquet_pages import largest_page
+from hspcgan.pipeline.sources.readers.parquet_pages import page_sizes
 from hspcgan.pipeline.sources.readers.parquet_rows import ImageRows
 
 
 def largest(data: bytes) -> int:
     file = pq.ParquetFile(io.BytesIO(data))
-    return largest_page(io.BytesIO(data), file.metadata.row_group(0).column(0))
+    return max(page_sizes(io.BytesIO(data), file.metadata.row_group(0).column(0)))
 
 
 def written(cells: pa.Array, **options) -> bytes:
@@ -57,7 +57,7 @@ def test_damaged_headers_are_an_error_of_pyarrow_or_give_a_number():
         broken = bytearray(data)
         broken[rng.integers(4, 40)] = rng.integers(0, 256)
         try:
-            assert largest_page(io.BytesIO(bytes(broken)), chunk) >= 0
+            assert min(page_sizes(io.BytesIO(bytes(broken)), chunk)) >= 0
         except pa.ArrowInvalid:
             errors += 1
     assert errors > 50
@@ -75,3 +75,12 @@ def test_images_are_read_in_small_batches_across_row_groups(tmp_path, monkeypatc
         assert not rows.reaches(tmp_path / "u.parquet", 7)
         with pytest.raises(UserError, match="ends before row 8"):
             rows.image(8)
+
+
+def test_a_long_value_that_rows_share_is_in_memory_a_few_times(tmp_path, monkeypatch):
+    pq.write_table(pa.table({"image": [b"i"] * 64, "caption": ["x" * 5000] * 64}), tmp_path / "t.parquet")
+    monkeypatch.setattr(parquet_rows, "MAX_BATCH", 50_000)
+    with open(tmp_path / "t.parquet", "rb") as stream, pq.ParquetFile(stream) as file:
+        batches = list(parquet_rows._batches(tmp_path / "t.parquet", stream, file, ["image", "caption"], [0]))
+    assert 5 <= max(map(len, batches)) <= 10
+    assert sum(map(len, batches)) == 64
