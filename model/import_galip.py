@@ -166,16 +166,20 @@ def _original_names(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[
     return [f"{fuse[1]}.{mlp}.{tail}" for mlp in MLPS], join
 
 
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(first_lines([FROZEN + key for key in keys], 5))
+
+
 def _require_same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
     """Raises UserError if the frozen image encoder in the generator differs from the image encoder of `clip`."""
     ours = clip.network.visual.state_dict()
     theirs = _clip_weights(generator)
     unknown = sorted(theirs.keys() - ours.keys())
     if unknown:
-        raise UserError(f"netG in {path} has unknown tensors of CLIP: {[FROZEN + key for key in unknown]}")
+        raise UserError(f"netG in {path} has unknown tensors of CLIP: {_listed(unknown)}")
     missing = sorted(key for key in ours.keys() - theirs.keys() if not key.startswith(("ln_post", "proj")))
     if theirs and missing:
-        raise UserError(f"netG in {path} lacks tensors of CLIP: {[FROZEN + key for key in missing]}")
+        raise UserError(f"netG in {path} lacks tensors of CLIP: {_listed(missing)}")
     for key, value in theirs.items():
         same_shape = value.shape == ours[key].shape
         if not same_shape or not torch.allclose(value, ours[key].float(), rtol=HALF_ROUNDING, atol=1e-6):

@@ -17,7 +17,7 @@ from hspcgan.model.clip.openai_package import published_urls
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import no_file, open_regular
-from hspcgan.model.common.validation import shortened
+from hspcgan.model.common.validation import quoted, shortened
 
 RESNET = "it has no class token and no transformer blocks, which taps and prompts need"
 """Reason why a CLIP with a ResNet cannot be used."""
@@ -58,7 +58,7 @@ def published(name: str) -> Published:
     usable = [one.name for one in known if one.name.startswith("ViT")]
     found = next((one for one in known if name in (one.name, Path(one.file).stem)), None)
     if found is None:
-        raise UserError(f"OpenAI published no CLIP named {name!r}; give one of {', '.join(usable)}")
+        raise UserError(f"OpenAI published no CLIP named {quoted(name)}; give one of {', '.join(usable)}")
     if found.name not in usable:
         raise UserError(f"{name} is a CLIP with a ResNet: {RESNET}; give one of {', '.join(usable)}")
     return found
