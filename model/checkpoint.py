@@ -29,6 +29,7 @@ from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import read_json, require_characters
 from hspcgan.model.common.validation import first_lines, quoted, shortened, validate_as
 from hspcgan.model.config import ModelConfig
+from hspcgan.model.meta_device import meta_networks
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
 from hspcgan.model.networks.generator import Generator
@@ -36,6 +37,7 @@ from hspcgan.model.networks.uninitialized import Uninitialized
 
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
+NETWORKS = ("generator", "discriminator", "head")
 
 
 class _Config(BaseModel):
@@ -110,7 +112,7 @@ def save_weights(
     except (TypeError, ValueError) as error:
         raise UserError(f"cannot save {path}: extra must contain only JSON values ({error})") from error
     dtype = torch.float16 if half else torch.float32
-    networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "head": head}
+    networks: dict[str, nn.Module] = dict(zip(NETWORKS, (generator, discriminator, head), strict=True))
     tensors = {
         f"{name}/{key}": value.detach().to("cpu", dtype).contiguous()
         for name, network in networks.items()
@@ -178,14 +180,17 @@ def load(
     tensors = _read_tensors(path, card)
     clip = clip.with_input(config.clip_input)
     try:
-        with Uninitialized():
-            generator, discriminator, head = build(config, clip)
+        shapes = meta_networks(config, clip)
     except UserError as error:
         raise UserError(f"{path / CARD}: {error}; correct the file, or use another checkpoint") from error
-    for name, network in (("generator", generator), ("discriminator", discriminator), ("head", head)):
-        own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
-        _require_same_tensors(own, network.state_dict(), name, path)
-        network.load_state_dict(own)
+    own = [{key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+           for name in NETWORKS]  # fmt: skip
+    for name, found, network in zip(NETWORKS, own, shapes, strict=True):  # before a wrong size can take all memory
+        _require_same_tensors(found, network.state_dict(), name, path)
+    with Uninitialized():
+        generator, discriminator, head = build(config, clip)
+    for found, network in zip(own, (generator, discriminator, head), strict=True):
+        network.load_state_dict(found)
         network.eval()
     return Loaded(generator, discriminator, head, config, clip, card)
 

@@ -17,7 +17,7 @@ from hspcgan.model.clip.openai_package import published_urls
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import no_file, open_regular
-from hspcgan.model.common.validation import quoted, shortened
+from hspcgan.model.common.validation import shortened
 
 RESNET = "it has no class token and no transformer blocks, which taps and prompts need"
 """Reason why a CLIP with a ResNet cannot be used."""
@@ -27,6 +27,9 @@ LEAST_ROWS = {
     "positional_embedding": (3, "rows for the start token, a word and the end token"),
 }
 """The tensors that must have a minimum number of rows to encode text: that number, and what the rows are."""
+
+MOST_POSITIONS = 4096
+"""Maximum number of text positions; the memory for OpenAI's attention mask grows with its square."""
 
 _OTHER_SHAPE = re.compile(r"size mismatch for (\S+): copying .*?Size\((.*?)\) from .*?Size\((.*?)\)")
 _OTHER_KEYS = re.compile(r"(Missing|Unexpected) key\(s\) in state_dict: (.*\w\")")
@@ -58,7 +61,7 @@ def published(name: str) -> Published:
     usable = [one.name for one in known if one.name.startswith("ViT")]
     found = next((one for one in known if name in (one.name, Path(one.file).stem)), None)
     if found is None:
-        raise UserError(f"OpenAI published no CLIP named {quoted(name)}; give one of {', '.join(usable)}")
+        raise UserError(f"OpenAI published no CLIP named {name!r}; give one of {', '.join(usable)}")
     if found.name not in usable:
         raise UserError(f"{name} is a CLIP with a ResNet: {RESNET}; give one of {', '.join(usable)}")
     return found
@@ -121,7 +124,7 @@ def load_tensors(file: BinaryIO) -> Any:
             raise UserError(f"the file contains {name[1]}, expected only tensors and plain data") from error
         if "TorchScript" in str(error):
             raise UserError("the file is a TorchScript archive, expected only tensors and plain data") from error
-        if isinstance(error, RuntimeError) and "weights_only" not in str(error):
+        if isinstance(error, RuntimeError) and not re.search(r"weights_only|enforce fail", str(error)):
             raise UserError(str(error).partition(". ")[0]) from error
         raise UserError("the file was not written by torch.save") from error
 
@@ -168,10 +171,13 @@ def _check(path: Path, state: dict[str, Tensor]) -> None:
                 f"{path} cannot encode text: {name} has {len(state[name]):,} rows, expected at least {least:,}, {why}; "
                 "the file is damaged or is another network, so download it again, or give another file"
             )
+    positions = state.get("positional_embedding")
+    if positions is not None and positions.ndim and len(positions) > MOST_POSITIONS:
+        raise UserError(
+            f"{path} has {len(positions):,} text positions, more than the {MOST_POSITIONS:,} allowed; use another CLIP"
+        )
     if other := [name for name, value in state.items() if value.ndim and not value.is_floating_point()]:
         raise UserError(f"{path} is not a CLIP state dict: {other[0]} is {state[other[0]].dtype}, expected floats")
-    if broken := [name for name, value in state.items() if not value.isfinite().all()]:
-        raise UserError(f"{path} is damaged: {broken[0]} has values that are NaN or infinite; download the file again")
 
 
 def mismatch(error: Exception) -> str:
@@ -232,8 +238,8 @@ def other_kind(value: Any) -> str:
         return type(value).__name__
     if value.is_complex() or (value.is_floating_point() and value.itemsize == 1):
         return str(value.dtype)
-    if value.layout != torch.strided or value.is_meta:
-        return f"{value.layout} tensor on the device {value.device}"
+    if value.layout != torch.strided or value.is_meta or value.is_nested:
+        return f"{'nested' if value.is_nested else value.layout} tensor on the device {value.device}"
     if value.numel() * value.itemsize > value.untyped_storage().nbytes():
         return "tensor that stores fewer values than its shape has"  # copying it could take any amount of memory
     return ""

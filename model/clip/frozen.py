@@ -233,6 +233,9 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
             f"{path} does not match OpenAI's CLIP: {mismatch(error)}; the file is damaged or is another network, so "
             "download it again, or give another file"
         ) from error
+    # After the conversion, since numbers that float64 or float32 can hold may be infinite in float16.
+    if broken := [name for name, value in network.state_dict().items() if not value.isfinite().all()]:
+        raise UserError(f"{path} is damaged: {broken[0]} has values that are NaN or infinite; download the file again")
     return FrozenClip(network, name, sha256, path.resolve(), rounded=rounded)
 
 

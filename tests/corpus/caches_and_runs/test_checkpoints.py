@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers.cli import hspcgan
 from helpers.corpus import JSONS, assert_told, bounded, put, saved
+from helpers.runs import MODEL
 from helpers.scored_runs import write_checkpoint
 from safetensors.torch import load_file, save_file
 
@@ -24,7 +25,7 @@ CARDS = {
     "extra": {"extra": []}, "extra-texts": {"extra": {"texts": 5}}, "extra-parse": {"extra": {"texts": {"parse": {"annotator": 5}, "templates": {}}}}, "config": {"config": 5}, "config-kind": {"config": {"kind": "x"}}, "config-huge": {"config": {"noise_dim": 10**12}}, "clip": {"clip": 5}, "clip-hint": {"clip": {"name": "x", "sha256": "x", "path_hint": 5}},
     "texts-list": {"extra": {"texts": {"parse": [1]}}}, "templates-list": {"extra": {"texts": {"templates": [1]}}}, "train": {"extra": {"train": 5}}, "format": {"format": True}, "weights": {"weights": 5}, "no-clip": {"clip": None}, "extra-null": {"extra": None}, "extra-step": {"extra": {"step": "two"}}, "surrogate": {"clip": {"name": "\ud800", "sha256": "x"}},
     "width-text": {"config": {"kind": "hspcgan", "head_width": "wide"}}, "width-list": {"config": {"kind": "hspcgan", "channels": 5}}, "width-negative": {"config": {"kind": "hspcgan", "code_width": -1}}, "width-unknown": {"config": {"kind": "hspcgan", "width": 7}},
-    "width-count": {"config": {"kind": "hspcgan", "channels": [16384] * 6, "image_size": 224}}, "parameters": {"weights": {"sha256": "x", "parameters": {"generator": "many"}}}, "rounded": {"clip": {"name": "x", "sha256": "x", "rounded": 5}},
+    "width-count": {"config": {"kind": "hspcgan", "channels": [16384] * 6, "image_size": 224}}, "width-of-gigabytes": {"config": MODEL | {"channels": [16384] * 5}}, "middle-of-gigabytes": {"config": MODEL | {"middle_width": 8192}}, "parameters": {"weights": {"sha256": "x", "parameters": {"generator": "many"}}}, "rounded": {"clip": {"name": "x", "sha256": "x", "rounded": 5}},
 }  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def test_a_file_that_is_no_clip(tmp_path, name):
 
 
 STATES = {
-    "numbers-as-names": {"netG": {1: torch.zeros(2)}}, "text": {"netG": {"fc_code.weight": "x"}}, "lists": {"netD": {"main.conv_r.0.weight": [1]}}, "clip-text": {"netG": {"mapping.CLIP_ViT.proj": "x"}}, "complex": {"netC": {"a": torch.zeros(2, dtype=torch.complex64)}},
+    "numbers-as-names": {"netG": {1: torch.zeros(2)}}, "text": {"netG": {"fc_code.weight": "x"}}, "lists": {"netD": {"main.conv_r.0.weight": [1]}}, "integers": {"netD": {"a": torch.zeros(2, dtype=torch.int8)}}, "clip-text": {"netG": {"mapping.CLIP_ViT.proj": "x"}}, "complex": {"netC": {"a": torch.zeros(2, dtype=torch.complex64)}},
 }  # fmt: skip
 
 
@@ -120,7 +121,12 @@ def test_a_galip_state_with_values_that_are_no_tensors(tmp_path, tiny_clip_path,
     torch.save({"model": {"netG": {}, "netD": {}, "netC": {}} | STATES[name]}, tmp_path / "state.pth")
     with bounded():
         result = hspcgan("models", "import-galip", tmp_path / "state.pth", tmp_path / "out", "--clip", tiny_clip_path)
-        assert_told(result, "state.pth has", "expected a state dict of tensors of real numbers", codes={3})
+        assert_told(
+            result,
+            "state.pth has",
+            "expected floats" if name == "integers" else "expected a state dict of tensors of real numbers",
+            codes={3},
+        )
 
 
 GALIP_SIZES = {
@@ -196,16 +202,32 @@ def test_a_damaged_clip_is_one_line_without_the_words_of_torch(tmp_path, tiny_cl
 
 ODD = {
     "float8": (lambda t: t.to(torch.float8_e4m3fn), "a torch.float8_e4m3fn"), "sparse": (lambda t: t.to_sparse(), "a torch.sparse_coo tensor"),
-    "meta": (lambda t: t.to("meta"), "on the device meta"), "expanded": (lambda t: torch.zeros(1, 1).expand(10**10, 64), "stores fewer values"),
+    "nested": (lambda t: torch.nested.nested_tensor([t, t[:1]]), "a nested tensor on the device cpu"), "meta": (lambda t: t.to("meta"), "on the device meta"), "expanded": (lambda t: torch.zeros(1, 1).expand(10**10, 64), "stores fewer values"),
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("name", ODD)
 def test_a_clip_of_tensors_that_are_not_stored_plainly(tmp_path, tiny_clip_path, name):
     change, told = ODD[name]
     state = torch.load(tiny_clip_path, weights_only=True)
     torch.save(state | {"visual.proj": change(state["visual.proj"])}, tmp_path / "clip.pt")
     with bounded(), pytest.raises(UserError, match=rf"clip\.pt has 'visual\.proj', .*{told}.*; expected a state dict"):
+        load_clip(tmp_path / "clip.pt")
+
+
+def test_a_clip_of_more_text_positions_than_fit_into_memory(tmp_path, tiny_clip_path):
+    state = torch.load(tiny_clip_path, weights_only=True)
+    torch.save(state | {"positional_embedding": torch.zeros(60_000, 64)}, tmp_path / "clip.pt")
+    with bounded(), pytest.raises(UserError, match=r"clip\.pt has 60,000 text positions, more than the 4,096 allowed"):
+        load_clip(tmp_path / "clip.pt")
+
+
+@pytest.mark.parametrize("factor", [1e9, 1e300])
+def test_a_clip_of_numbers_that_float16_does_not_have(tmp_path, tiny_clip_path, factor):
+    state = torch.load(tiny_clip_path, weights_only=True)
+    torch.save(state | {"visual.proj": state["visual.proj"].double() * factor}, tmp_path / "clip.pt")
+    with pytest.raises(UserError, match=r"clip\.pt is damaged: visual\.proj has values that are NaN or infinite"):
         load_clip(tmp_path / "clip.pt")
 
 
