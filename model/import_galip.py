@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hspcgan.model.clip.file import read_saved, require_state_dict
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.validation import first_lines, validate_as
+from hspcgan.model.common.validation import first_lines, shortened, validate_as
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.networks.build import build
 from hspcgan.model.networks.discriminator import Discriminator, Head
@@ -26,6 +26,7 @@ State = Mapping[str, Tensor]
 Join = Callable[[list[Tensor]], Tensor]
 NETWORKS = ("netG", "netD", "netC")
 FROZEN = "mapping.CLIP_ViT."
+LONGEST = 200  # characters of a list of names in a message
 HALF_ROUNDING = 1e-3  # relative; OpenAI's loader rounds CLIP's matrices to float16, as does ours with `rounded`
 LAYOUT = (("adapter_blocks", "mapping.FBlocks", 4), ("global_prompts", "prompts in mapping.fc_prompt", 8))
 """Sizes that are fixed in the original code: our key, the original name, the value."""
@@ -92,9 +93,16 @@ def _read(path: Path) -> dict[str, State]:
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict) or not all(isinstance(model.get(name), dict) for name in NETWORKS):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
-        raise UserError(f'{path} is not a GALIP state: expected {{"model": {{"netG", "netD", "netC"}}}}, got {found}')
+        raise UserError(
+            f'{path} is not a GALIP state: expected {{"model": {{"netG", "netD", "netC"}}}}, got '
+            f"{shortened(str(found), LONGEST)}"
+        )
     for name in NETWORKS:
         require_state_dict(model[name], f"{name} in {path}")
+        if other := [key for key, value in model[name].items() if not value.is_floating_point()]:
+            raise UserError(
+                f"{name} in {path} has {shortened(other[0])}, a {model[name][other[0]].dtype}, expected floats"
+            )
     return {name: {key.removeprefix("module."): value for key, value in model[name].items()} for name in NETWORKS}
 
 
@@ -142,7 +150,7 @@ def _fill(where: str, renamed: Sequence[tuple[str, str]], state: State, network:
     present = {key for key in state if not key.startswith(FROZEN) and not UNUSED.match(key)}
     if wanted != present:
         lines = [f"missing {name}" for name in sorted(wanted - present)]
-        lines += [f"unknown {name}" for name in sorted(present - wanted)]
+        lines += [f"unknown {shortened(name)}" for name in sorted(present - wanted)]
         raise UserError("\n  ".join([f"{where} does not match GALIP's layout:", *first_lines(lines)]))
     filled = {}
     for key, (names, join) in sources.items():
@@ -166,20 +174,16 @@ def _original_names(key: str, renamed: Sequence[tuple[str, str]]) -> tuple[list[
     return [f"{fuse[1]}.{mlp}.{tail}" for mlp in MLPS], join
 
 
-def _listed(keys: Sequence[str]) -> str:
-    return ", ".join(first_lines([FROZEN + key for key in keys], 5))
-
-
 def _require_same_clip(path: Path, generator: State, clip: FrozenClip) -> None:
     """Raises UserError if the frozen image encoder in the generator differs from the image encoder of `clip`."""
     ours = clip.network.visual.state_dict()
     theirs = _clip_weights(generator)
     unknown = sorted(theirs.keys() - ours.keys())
     if unknown:
-        raise UserError(f"netG in {path} has unknown tensors of CLIP: {_listed(unknown)}")
+        raise UserError(f"netG in {path} has unknown tensors of CLIP: {shortened(', '.join(unknown), LONGEST)}")
     missing = sorted(key for key in ours.keys() - theirs.keys() if not key.startswith(("ln_post", "proj")))
     if theirs and missing:
-        raise UserError(f"netG in {path} lacks tensors of CLIP: {_listed(missing)}")
+        raise UserError(f"netG in {path} lacks tensors of CLIP: {shortened(', '.join(missing), LONGEST)}")
     for key, value in theirs.items():
         same_shape = value.shape == ours[key].shape
         if not same_shape or not torch.allclose(value, ours[key].float(), rtol=HALF_ROUNDING, atol=1e-6):
