@@ -82,16 +82,18 @@ def read_reference(path: Path) -> Reference:
     try:
         with safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
-            features = {name.partition("/")[2]: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = list(file.keys())
+            floats = all(file.get_slice(name).get_dtype() == "F32" for name in names)  # numpy has no bfloat16
+            features = {name.partition("/")[2]: file.get_tensor(name) for name in names} if floats else {}
     except SafetensorError as error:
         raise UserError(f"{path} cannot be read ({error}); write it again with `hspcgan reference`") from error
-    if metadata.get("format") != FORMAT or not features:
+    if metadata.get("format") != FORMAT or not names:
         raise UserError(f"{path} is not a reference file of format {FORMAT}; write one with `hspcgan reference`")
     try:
         about = ReferenceMetadata.model_validate_json(metadata.get("about", ""))
     except ValidationError as error:
         raise UserError(f"{path} has damaged metadata; write it again with `hspcgan reference`") from error
-    tables = all(one.ndim == 2 and one.dtype == np.float32 and np.isfinite(one).all() for one in features.values())
+    tables = floats and all(one.ndim == 2 and one.size and np.isfinite(one).all() for one in features.values())
     if not tables or len({len(one) for one in features.values()}) > 1:
         raise UserError(
             f"{path}: the features of a scorer must be finite float32, one row per image, with as many rows as those "

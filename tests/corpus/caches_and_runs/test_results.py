@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from helpers.cli import hspcgan
 from helpers.corpus import JSONS, assert_told, bounded, put
 from helpers.datasets import picture
 from helpers.run_folders import record, write_run
 from helpers.runs import write_manifest
 from safetensors.numpy import save
+from safetensors.torch import save as save_torch
 
 from hspcgan.evaluate.results.read_record import read_record
 from hspcgan.evaluate.run import Result
@@ -133,7 +135,7 @@ ABOUT = '{"scorers": {"s": {"sha256": "ab", "mode": "x"}}, "source": {}}'
 REFERENCES = {
     "empty": b"", "text": b"hello world", "no format": save({"features/s": ROWS}), "no about": save({"features/s": ROWS}, metadata={"format": "1"}), "about text": save({"features/s": ROWS}, metadata={"format": "1", "about": "x"}),
     "about list": save({"features/s": ROWS}, metadata={"format": "1", "about": "[]"}), "flat": save({"features/s": ROWS[0]}, metadata={"format": "1", "about": ABOUT}), "ints": save({"features/s": ROWS.astype(int)}, metadata={"format": "1", "about": ABOUT}),
-    "nan": save({"features/s": ROWS / np.float32("nan")}, metadata={"format": "1", "about": ABOUT}), "unequal": save({"features/s": ROWS, "features/t": ROWS[:2]}, metadata={"format": "1", "about": ABOUT}), "nothing": save({}, metadata={"format": "1", "about": ABOUT}),
+    "nan": save({"features/s": ROWS / np.float32("nan")}, metadata={"format": "1", "about": ABOUT}), "unequal": save({"features/s": ROWS, "features/t": ROWS[:2]}, metadata={"format": "1", "about": ABOUT}), "bfloat16": save_torch({"features/s": torch.zeros(4, 8, dtype=torch.bfloat16)}, metadata={"format": "1", "about": ABOUT}), "no rows": save({"features/s": ROWS[:0]}, metadata={"format": "1", "about": ABOUT}), "nothing": save({}, metadata={"format": "1", "about": ABOUT}),
 }  # fmt: skip
 
 
