@@ -38,6 +38,10 @@ WIDE = ("phrase/text", "caption/sentence", "caption/tokens", "phrase/mean")
 """Datasets of features, which have one column for each of CLIP's embedding dimensions."""
 
 
+ENCODED = ("bytes", "offsets")
+"""Datasets of encoded images, which `EncodedImages` cannot open if they have another type or shape."""
+
+
 class Arrays:
     """The arrays of the cache at `path`, mapped on first use; UserError, with the fix, if one is damaged.
 
@@ -171,7 +175,7 @@ class Arrays:
 
     def _map(self, name: str, dataset: str) -> np.ndarray:
         found = mapped(self.path / name, dataset)
-        if self.checks and dataset in ARRAYS:
+        if (self.checks or dataset in ENCODED) and dataset in ARRAYS:
             kind, dimensions, count = ARRAYS[dataset]
             rows = self.info["counts"].get(count)
             if dataset == "caption/tokens" and not self.has_tokens:

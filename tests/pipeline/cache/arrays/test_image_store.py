@@ -13,6 +13,7 @@ from helpers.datasets import folder_dataset, manifest
 from helpers.files import file_bytes
 from PIL import Image
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.manifest import load_manifest
@@ -147,3 +148,14 @@ def test_offsets_beyond_the_bytes_are_refused_at_once(broken):
     reseal(broken)
     with pytest.raises(ValueError, match=r"images\.h5 is damaged: its offsets do not match"):
         _ = Cache(broken).images
+
+
+@pytest.mark.parametrize(("dataset", "shape"), [("offsets", [1, 5]), ("bytes", [1, -1])])
+def test_encoded_images_with_another_number_of_axes_are_damaged(broken, dataset, shape):
+    with h5py.File(broken / "images.h5", "r+") as file:
+        values = file[dataset][:]
+        del file[dataset]
+        file[dataset] = values.reshape(shape)
+    reseal(broken)
+    with pytest.raises(UserError, match=rf"images\.h5 is damaged: {dataset} is .*, expected .* with 1 dimensions"):
+        validate(broken)
