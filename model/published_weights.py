@@ -76,7 +76,11 @@ def fetch(name: str, folder: Path = WEIGHTS) -> Fetched:
     if found is None:
         from hspcgan.model.clip.file import published
 
-        one = published(name)  # any other name in OpenAI's list, or a file stem; UserError with the known names
+        try:
+            one = published(name)  # any other name in OpenAI's list, or a file stem; UserError with the known names
+        except UserError as error:
+            others = ", ".join(one for one in known if not one.startswith("ViT"))
+            raise UserError(f"{error}; or one of the other weights: {others}") from error
         found = known.get(one.name) or Weights(one.name, one.file, "manifests that name it", _clip(one.name))
     sums, fetched, verified, files = _read_sha256sums(folder), False, 0, 0
     for remote in found.remotes(folder):

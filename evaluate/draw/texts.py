@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -31,7 +32,10 @@ def clean_texts(texts: Sequence[str]) -> list[str]:
         try:
             clean.append(clean_caption(text))
         except ValueError as error:
-            raise UserError(f"caption {number} of {len(texts)}: {error}; describe the image in words") from error
+            # In a locale without UTF-8, Python reads other characters of the command line as lone surrogates.
+            lost = not text.isascii() and sys.getfilesystemencoding() != "utf-8"
+            fix = "set PYTHONUTF8=1 in the environment" if lost else "describe the image in words"
+            raise UserError(f"caption {number} of {len(texts)}: {error}; {fix}") from error
     return clean
 
 

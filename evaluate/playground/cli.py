@@ -22,7 +22,7 @@ from hspcgan.model.common.printable import echo
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
               help="Device that generates the images.")  # fmt: skip
-@click.option("--load-test", "load_sec", type=click.IntRange(min=1), metavar="SECONDS",
+@click.option("--load-test", "load_sec", type=click.IntRange(1, 86_400), metavar="SECONDS",
               help="Only run a load test with 20 clients for SECONDS; exit code 1 if a response is lost.")  # fmt: skip
 def playground(checkpoint: str | None, runs: Path, port: int, device: str, load_sec: int | None) -> None:
     """Serve a local page that parses captions and generates images from them.

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hspcgan.model.common.errors import UsageError
 from hspcgan.model.common.files import require_outside_cache, require_writable
 
 
@@ -19,7 +20,9 @@ class OutPath(click.Path):
         super().__init__(path_type=Path, **kinds)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Returns the value as a path; raises UserError if the path cannot be written, or is inside a cache."""
+        """Returns the value as a path; raises UserError if it cannot be written, is a URL, or is inside a cache."""
+        if "://" in os.fspath(value):
+            raise UsageError(f"{value} is a URL, expected a local path; only `hspcgan copy` writes to URLs")
         path = Path(super().convert(os.path.expanduser(value), param, ctx))  # type: ignore[arg-type]  # a Path, by `path_type`
         require_writable(path)
         require_outside_cache(path)

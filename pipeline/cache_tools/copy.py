@@ -122,8 +122,10 @@ def _copy_into_folder(origin: Path, goal: Path, raw: bytes, info: dict[str, Any]
         work.mkdir()
         try:
             _copy_files(origin, work, raw, info)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(work)
+            if isinstance(error, OSError) and not error.filename:
+                error.filename = str(goal)  # as an error of `write` does not name the file
             raise
         partial.install(work)
 

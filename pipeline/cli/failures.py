@@ -8,6 +8,8 @@ import resource
 import sys
 import threading
 import traceback
+from contextlib import suppress
+from typing import IO
 
 import click
 
@@ -51,6 +53,11 @@ class Failure(click.ClickException):
     def __init__(self, message: str, exit_code: int = ENVIRONMENT):
         super().__init__(printable(message))
         self.exit_code = exit_code  # type: ignore[misc]  # a class variable by type, but click reads it from the instance
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Prints the message; if standard error is on a full disk, only the exit code is left."""
+        with suppress(OSError):
+            super().show(file)
 
 
 def failure(error: Exception) -> Failure | None:

@@ -19,7 +19,7 @@ from hspcgan.pipeline.cli.failures import (
     report_thread,
     warn_of_memory_limit,
 )
-from hspcgan.pipeline.cli.streams import prepare_streams
+from hspcgan.pipeline.cli.streams import discard_unwritten_errors, prepare_streams
 
 
 class RootGroup(click.Group):
@@ -68,6 +68,8 @@ class RootGroup(click.Group):
                     raise
                 report_bug(error)
                 sys.exit(INTERNAL)
+            finally:
+                discard_unwritten_errors()
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command and converts errors to messages."""

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -45,15 +45,16 @@ class ErrorStreamHandler(logging.Handler):
     """Writes to standard error, above the progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes one record; ignores a closed or missing standard error."""
+        """Writes one record; a standard error that is closed, or on a full disk, does not end the command."""
         if sys.stderr is None or sys.stderr.closed:
             return
         line = self.format(record)
-        if "tqdm" in sys.modules:
-            sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
-        else:
-            print(line, file=sys.stderr)
-        sys.stderr.flush()
+        with suppress(OSError):
+            if "tqdm" in sys.modules:
+                sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
+            else:
+                print(line, file=sys.stderr)
+            sys.stderr.flush()
 
 
 HANDLER = ErrorStreamHandler()

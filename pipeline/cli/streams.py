@@ -24,3 +24,15 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # in the C locale the encoding is ASCII
             stream.reconfigure(errors="backslashreplace")
+
+
+def discard_unwritten_errors() -> None:
+    """Discards output to a standard error on a full disk; Python would otherwise exit with the code 120."""
+    if sys.stderr is None or sys.stderr.closed:
+        return
+    try:
+        sys.stderr.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)

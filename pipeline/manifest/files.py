@@ -159,7 +159,8 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
     except UserError as error:
         raise ManifestError(str(error)) from error
     if not isinstance(raw, dict):
-        raise ManifestError(f"{path} contains a {type(raw).__name__}, expected keys such as {', '.join(KEYS)}")
+        found = "has no keys" if raw is None else f"contains {'a list' if isinstance(raw, list) else quoted(raw)}"
+        raise ManifestError(f"{path} {found}, expected keys such as {', '.join(KEYS)}")
     return raw, repeated
 
 

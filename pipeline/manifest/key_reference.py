@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hspcgan.model.common.errors import UsageError
-from hspcgan.model.common.validation import suggest
+from hspcgan.model.common.validation import quoted, suggest
 from hspcgan.pipeline.manifest.files import KEYS, NOT_INHERITED
 
 TOP = {
@@ -41,7 +41,7 @@ class Key:
 def keys(models: Mapping[str, type[BaseModel]], section: str | None = None) -> list[Key]:
     """Returns the keys of one section, or of all sections. Raises UsageError for a section that does not exist."""
     if section is not None and section not in models:
-        raise UsageError(f"no section {section!r}{suggest(section, list(models))}; sections: {', '.join(models)}")
+        raise UsageError(f"no section {quoted(section)}{suggest(section, list(models))}; sections: {', '.join(models)}")
     found = [] if section else [Key(name, "string", "", sentence) for name, sentence in TOP.items()]
     for name, model in models.items():
         if section in (None, name):

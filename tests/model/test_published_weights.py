@@ -103,6 +103,7 @@ def test_an_unreachable_address_is_named_with_the_target_path(offer, content, mo
 @pytest.mark.parametrize(("name", "reason"), [
     ("RN50", "RN50 is a CLIP with a ResNet: it has no class token"),
     ("ViT-B/8", "published no CLIP named 'ViT-B/8'; give one of ViT-B/32, ViT-B/16, ViT-L/14"),
+    ("factul", "; or one of the other weights: stanza, inception, factual"),
 ])  # fmt: skip
 def test_an_unusable_name_is_rejected_with_the_usable_ones(tmp_path, monkeypatch, name, reason):
     monkeypatch.chdir(tmp_path)

@@ -19,9 +19,11 @@ from hspcgan.model.common.printable import echo, format_count
     help="Set a manifest key, such as study.seeds=[0,1]; repeatable.",
 )
 @click.option(
-    "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Number of runs in parallel."
+    "--processes", type=click.IntRange(1, 1024), default=1, show_default=True, help="Number of runs in parallel."
 )
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads per run.")
+@click.option(
+    "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Number of threads per run."
+)
 @click.option("--retry", is_flag=True, help="Also repeat runs that failed.")
 @click.option("--limit", type=click.IntRange(min=0), help="Stop after this many runs; with 0, only build the page.")
 @click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -64,16 +66,17 @@ def study(
     rows, seeds = format_count(len(config.rows), "row"), format_count(len(config.seeds), "seed")
     echo(f"{opened.manifest.name}: {rows} × {seeds}, {format_count(len(config.claims), 'claim')}")
     echo(f"protocol {opened.hash}")
+    # Results of another protocol are an error before anything is trained.
+    elsewhere = read_page_results(chosen) if (chosen := results_file or finished) else []
+    result_files.require_protocol(opened, elsewhere)
     if dry_run:
         for row, found in opened.rows.items():
             train = found.raw["train"]
             echo(f"  {row}: {format_count(train['steps'], 'step')} of {train['batch_size']} images, {config.rows[row]}")
         return
+    results = elsewhere
     if results_file is None:
-        # Results of another protocol are an error before anything is trained.
         existing = result_files.read_results(opened)
-        elsewhere = read_page_results(finished) if finished else []
-        result_files.require_protocol(opened, elsewhere)
         ownership.require_own_folder(opened.folder, ownership.STUDY, is_ours=bool(existing))
         with locked(opened.folder):
             opened.manifest.save(opened.folder / "manifest.yaml")
@@ -82,8 +85,5 @@ def study(
             made = runner.run(opened, processes, threads, retry, limit)
         echo(f"{format_count(made, 'run')} finished")
         results = result_files.read_results(opened)
-    else:
-        results = read_page_results(results_file)
-        result_files.require_protocol(opened, results)
     for path in page.write_report(opened, results, out or opened.folder / "report"):
         echo(f"wrote {path}")

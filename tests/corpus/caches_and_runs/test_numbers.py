@@ -62,3 +62,13 @@ def test_a_value_that_nothing_can_be_computed_with_is_one_error(tmp_path, field,
     told = hspcgan("table", path)
     assert_told(told, f"{path}:\n  figures.0.{field}: ", "; evaluate again", codes={3})
     assert len(told.output) < 1000
+
+
+@pytest.mark.parametrize("command", [
+    ("demo", "--train-seconds", "nan", "--dry-run"), ("demo", "--train-seconds", 10**30, "--dry-run"),
+    ("study", "paper/toybirds-study", "--threads", 10**9, "--dry-run"),
+    ("study", "paper/toybirds-study", "--processes", 10**9, "--dry-run"), ("playground", "--load-test", 10**9),
+])  # fmt: skip
+def test_absurd_numbers_of_options_are_rejected_before_the_work(command):
+    with bounded():
+        assert_told(hspcgan(*command), "Invalid value for '--", codes={2})

@@ -93,6 +93,14 @@ def test_closed_and_full_streams_are_no_bug(tmp_path, closed):
     assert "next: hspcgan" not in (tmp_path / "m.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("name", "code"), [("run", 0), ("nowhere", 3)])
+def test_a_log_on_a_full_disk_ends_no_command_and_changes_no_exit_code(world, name, code):
+    """The first logs that it opens the cache of the run; the second is an error."""
+    shell = f'"$0" -c "{MAIN}" stats {world / name} 2> /dev/full'
+    done = subprocess.run(["bash", "-c", shell, sys.executable], capture_output=True, text=True, check=False)
+    assert (done.returncode, "rows " in done.stdout) == (code, code == 0)
+
+
 @pytest.mark.parametrize(
     "variables", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
 )
@@ -111,6 +119,13 @@ def test_a_path_that_the_encoding_lacks_is_one_error_with_the_fix(tmp_path):
     assert done.returncode == 3, said
     assert "has characters that file names cannot have in this locale" in said
     assert "PYTHONUTF8=1" in said
+
+
+def test_a_caption_that_the_encoding_lacks_is_one_error_with_the_fix():
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = hspcgan_process("sample", "ein rotes Vögelchen", "--dry-run", **variables)
+    said = done.communicate(timeout=60)[1]
+    assert (done.returncode, "not valid Unicode" in said, "set PYTHONUTF8=1" in said) == (3, True, True), said
 
 
 def test_a_cache_whose_files_another_process_holds_is_read(world):

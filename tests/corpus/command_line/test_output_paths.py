@@ -36,6 +36,13 @@ def test_a_tilde_is_the_home_folder_and_never_a_new_folder_of_that_name(world, h
     assert os.listdir(home)
 
 
+@pytest.mark.parametrize("name", ["export", "page", "pack", "sample", "report"])
+def test_a_url_is_no_output_path(world, home, tiny_clip_path, name):
+    told = hspcgan(*placed(COMMANDS[name], world=world, out="https://me:secret@host", clip=tiny_clip_path))
+    assert_told(told, "https://me:***@host", "is a URL, expected a local path; only `hspcgan copy`", codes={2})
+    assert os.listdir() == []
+
+
 def test_a_tilde_in_a_list_of_caches_and_in_the_name_of_a_checkpoint(world, home, tiny_clip_path):
     write(home / "m.yaml", yaml.safe_dump({"cache": ["~/a", "b"]}))
     assert load_manifest(str(home / "m.yaml")).caches == (home / "a", Path("b"))

@@ -137,8 +137,8 @@ def test_a_missing_manifest_is_refused_with_the_shipped_names(tmp_path, monkeypa
         (b"train: {since: 2024-13-45}\n", "is not YAML: line 1: the value '2024-13-45' is not a valid"),
         (b"train: !!python/object:os.system {}\n", "is not YAML"),
         (b"- a\n- b\n", "contains a list, expected keys such as name, description"),
-        (b"", "contains a NoneType, expected keys"),
-        (b"hello", "contains a str, expected keys"),
+        (b"", "has no keys, expected keys such as"),
+        (b"hello", "contains 'hello', expected keys"),
     ],
 )
 def test_what_is_no_mapping_in_yaml_is_refused(tmp_path, content, message):

@@ -185,6 +185,13 @@ def test_overrides_of_sections_that_rows_have_of_their_own_are_rejected(study_ma
     assert "each row has its own value" in refused.output
 
 
+@pytest.mark.parametrize("option", ["--finished", "--results"])
+def test_a_dry_run_also_reads_the_results_of_another_machine(study_manifest, tmp_path, option):
+    (tmp_path / "study.json").write_text("hello")
+    told = hspcgan("study", study_manifest, "--dry-run", option, tmp_path / "study.json")
+    assert (told.exit_code, "study.json is not valid JSON" in told.output) == (3, True)
+
+
 @pytest.mark.parametrize("row", ["../out", "a/b", ".", "..", "a b", "", "a\n"])
 def test_names_of_rows_that_are_no_file_names_are_rejected(row):
     with pytest.raises(ValueError, match="cannot be used as file names"):
