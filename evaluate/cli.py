@@ -223,7 +223,7 @@ def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool)
     RUN/report.html is self-contained, with images, metrics, curves and provenance. For a folder with an evaluation but
     no training, the page has no curves. For the folder of a study, it has verdicts, tables and charts of all runs.
     """
-    from hspcgan.evaluate.report.build import render, render_study
+    from hspcgan.evaluate.report.build import render, render_study, require_own_report
     from hspcgan.evaluate.report.run_folder import is_study
     from hspcgan.model.common.errors import UsageError
     from hspcgan.model.common.files import require_writable, write_atomically
@@ -231,6 +231,8 @@ def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool)
     if is_study(run) and others:
         raise UsageError(f"{run} is a study, and its page shows all of its runs; omit --beside")
     target = out or run / "report.html"
+    if out is None:
+        require_own_report(target)
     if not dry_run:
         require_writable(target)
     page = (render_study(run) if is_study(run) else render(run, others)).encode()

@@ -100,18 +100,25 @@ def fetch(name: str, folder: Path = WEIGHTS) -> Fetched:
         files += 1
         verified += bool(listed) or outcome.verified
         if outcome.new:
-            sums[remote.path] = file_sha256(path)
-            write_atomically(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+            _add_sha256sum(folder, remote.path, file_sha256(path))
             fetched = True
     return Fetched(folder / found.place, fetched, verified, files)
 
 
 def _read_sha256sums(folder: Path) -> dict[str, str]:
     try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = (folder / SUMS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except FileNotFoundError:
         return {}
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
+
+
+def _add_sha256sum(folder: Path, name: str, digest: str) -> None:
+    """Adds a line to SHA256SUMS, or replaces it; other lines are kept, since the folder may be a user's."""
+    path = folder / SUMS
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    kept = [line for line in lines if line.partition(b"  ")[2] != name.encode()]
+    write_atomically(path, b"".join(line + b"\n" for line in [*kept, f"{digest}  {name}".encode()]))
 
 
 def _clip(name: str) -> Callable[[Path], Iterator[Remote]]:

@@ -17,8 +17,10 @@ from hspcgan.evaluate.report.charts import Curve, chart, label, smoothed
 from hspcgan.evaluate.report.run_folder import Evaluation, RunFolder, checkpoints_of_other_run, read_run
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, REAL, UNTRAINED
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.overwrite import require_ours
 from hspcgan.model.common.printable import format_count, format_number
 from hspcgan.model.common.progress import progress_bar
+from hspcgan.model.common.user_files import read_bytes
 from hspcgan.model.common.validation import MAX_NUMBER
 from hspcgan.pipeline.graphs.svg import graph_svg
 from hspcgan.pipeline.pages.marked_caption import marked
@@ -37,6 +39,13 @@ PANELS: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (  # tit
 )
 NAMES = {"loss_d": "discriminator", "loss_g": "generator", "grad_d": "discriminator", "grad_g": "generator",
          "mis": "mismatched", "fake": "generated", "images_per_sec": "images/s"}  # fmt: skip
+
+
+def require_own_report(path: Path) -> None:
+    """Raises UserError if the page RUN/report.html exists and was not written by `hspcgan report`."""
+    if path.is_file():
+        is_ours = b'<p class="kind">' in read_bytes(path)  # at the top of each report
+        require_ours(path.parent, [path.name], is_ours, "report of hspcgan in it", "--out")
 
 
 def render(folder: Path, others: Sequence[Path] = ()) -> str:

@@ -12,14 +12,22 @@ from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import atomic_file, require_outside_cache, require_writable, resolve_links
+from hspcgan.model.common.files import (
+    atomic_file,
+    require_file_or_free,
+    require_outside_cache,
+    require_writable,
+    resolve_links,
+)
+from hspcgan.model.common.overwrite import require_ours
 from hspcgan.model.common.printable import format_count
-from hspcgan.model.common.user_files import lines_of, no_file
+from hspcgan.model.common.user_files import lines_of, no_file, open_regular
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.stages import executors
 from hspcgan.pipeline.stages.caption_text import clean_caption
 
 LINES = 4096  # per batch, independent of the number of processes
+REJECT = b'{"line": '  # the beginning of each line in a file of rejects
 
 
 @dataclass
@@ -70,7 +78,8 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     Checks, before any work, that `source` exists, `target` can be written and the models load.
 
     Raises UserError if the source is compressed or would be overwritten, if the target is not a regular file or is
-    already open (/dev/stdout), if its folder cannot be written, or if a model is missing.
+    already open (/dev/stdout), if its folder cannot be written, if a user's file has the name of the rejects, or if a
+    model is missing.
     """
     if "-" in (str(source), str(target)):
         raise UserError('IN and OUT cannot be "-"; IN may be /dev/stdin, and OUT must be the name of a regular file')
@@ -88,7 +97,16 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
         raise UserError(f"{target} is not a regular file; give the name of a regular file for OUT")
     require_writable(target)
     require_outside_cache(target)
+    _require_own_rejects(_rejects_path(target))
     _parser(config)
+
+
+def _require_own_rejects(path: Path) -> None:
+    require_file_or_free(path)
+    if path.exists():
+        with open_regular(path) as file:
+            is_ours = file.read(len(REJECT)) == REJECT
+        require_ours(path.parent, [path.name], is_ours, "rejects of `hspcgan parse` in them", "OUT")
 
 
 def _require_uncompressed(source: Path) -> None:

@@ -100,6 +100,16 @@ def test_an_unreachable_address_is_named_with_the_target_path(offer, content, mo
     assert names(Path("weights")) == []
 
 
+def test_lines_of_a_user_in_a_list_of_checksums_stay(offer, content):
+    offer(content)
+    mine = b"# of mine\n0123 *other.iso\n\xff\n"
+    Path("weights").mkdir()
+    Path("weights/SHA256SUMS").write_bytes(mine)
+    assert "fetched" in fetch("ViT-B/32").output
+    line = f"{hashlib.sha256(content).hexdigest()}  ViT-B-32.pt\n".encode()
+    assert Path("weights/SHA256SUMS").read_bytes() == mine + line
+
+
 @pytest.mark.parametrize(("name", "reason"), [
     ("RN50", "RN50 is a CLIP with a ResNet: it has no class token"),
     ("ViT-B/8", "published no CLIP named 'ViT-B/8'; give one of ViT-B/32, ViT-B/16, ViT-L/14"),

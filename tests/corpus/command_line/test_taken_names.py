@@ -159,3 +159,29 @@ def test_the_name_of_a_work_folder_of_a_cache_is_taken(world, tmp_path, name, ki
     (taken.parent / "lock").write_text("hspcgan\n")
     told = hspcgan("copy", world / "cache", tmp_path / "copied")
     assert_told(told, f"{taken} is {KINDS[kind]}, expected a folder{FIX}", codes={3})
+
+
+@pytest.mark.parametrize("mine", [b"", b"mine", b"fifo", b"folder"])
+def test_a_users_file_with_the_name_of_a_list_of_rejects_stays(tmp_path, mine):
+    (tmp_path / "in.jsonl").write_text('{"caption": "a red bird"}\n')
+    place = tmp_path / "out.rejects.jsonl"
+    if mine in (b"fifo", b"folder"):
+        occupy(place, mine.decode())
+        reason = f"{place} is a {'pipe' if mine == b'fifo' else 'folder'}, expected a regular file"
+    else:
+        place.write_bytes(mine)
+        reason = f"{tmp_path} contains out.rejects.jsonl, but no rejects of `hspcgan parse` in them"
+    with bounded():
+        assert_told(hspcgan("parse", "--jsonl", tmp_path / "in.jsonl", tmp_path / "out"), reason, codes={3})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.rejects.jsonl"]
+
+
+def test_a_users_page_with_the_name_of_the_report_stays_and_a_report_is_replaced(world, tmp_path):
+    run = Path(shutil.copytree(world / "run", tmp_path / "run"))
+    for _ in range(2):
+        assert hspcgan("report", run).exit_code == 0
+    (run / "report.html").write_text("mine")
+    for options in ((), ("--dry-run",)):
+        told = hspcgan("report", run, *options)
+        assert_told(told, f"{run} contains report.html, but no report of hspcgan in it", "another --out", codes={3})
+    assert (run / "report.html").read_text() == "mine"
