@@ -21,6 +21,8 @@ class OutPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the value as a path; raises UserError if it cannot be written, is a URL, or is inside a cache."""
+        if value == "":
+            self.fail("the path is empty; give a path", param, ctx)
         if "://" in os.fspath(value):
             raise UsageError(f"{value} is a URL, expected a local path; only `hspcgan copy` writes to URLs")
         path = Path(super().convert(os.path.expanduser(value), param, ctx))  # type: ignore[arg-type]  # a Path, by `path_type`

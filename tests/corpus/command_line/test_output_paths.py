@@ -43,6 +43,11 @@ def test_a_url_is_no_output_path(world, home, tiny_clip_path, name):
     assert os.listdir() == []
 
 
+def test_an_empty_output_path_is_not_the_current_folder(home):
+    told = hspcgan("sample", "a bird", "--out", "", "--dry-run")
+    assert_told(told, "Invalid value for '--out': the path is empty", codes={2})
+
+
 def test_a_tilde_in_a_list_of_caches_and_in_the_name_of_a_checkpoint(world, home, tiny_clip_path):
     write(home / "m.yaml", yaml.safe_dump({"cache": ["~/a", "b"]}))
     assert load_manifest(str(home / "m.yaml")).caches == (home / "a", Path("b"))
