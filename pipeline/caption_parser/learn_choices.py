@@ -1,4 +1,4 @@
-"""Learns the weights of `concepts/factual/choices.py`: how FACTUAL's annotators write a phrase in their graphs.
+"""Learns the weights of `concepts/choices.py`: how FACTUAL's annotators write a phrase in their graphs.
 
 A question (a key of OPTIONS) asks how to write a relation, a modifier or an owned thing; its options are the ways of
 writing. Each phrase of a caption that the gold graph also contains is an example: the features of the phrase, and the
@@ -18,11 +18,11 @@ from hspcgan.pipeline.caption_parser.train_spacy import without_held_out
 from hspcgan.pipeline.caption_parser.trees_from_graphs import repaired_docs
 from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
+from hspcgan.pipeline.concepts.choices import FILE
 from hspcgan.pipeline.concepts.concept_types import Relation
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
-from hspcgan.pipeline.concepts.factual.choices import FILE
 from hspcgan.pipeline.concepts.factual.conventions import (
     PREPOSITION,
     REVERSED,

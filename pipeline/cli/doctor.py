@@ -87,6 +87,7 @@ def _clip_import() -> Finding:
 def _shipped_weights() -> Iterator[Finding]:
     from hspcgan.pipeline.assets import (
         CAPTION_CHOICES,
+        CAPTION_HEADS,
         CAPTION_PARSER,
         TRAINED_ON_FACTUAL,
         assets_folder,
@@ -101,6 +102,7 @@ def _shipped_weights() -> Iterator[Finding]:
         "toy-hspcgan": "`hspcgan sample` without a checkpoint",
         CAPTION_PARSER: "spaCy's default parser of captions",
         CAPTION_CHOICES: "FACTUAL's wording in `hspcgan parse --jsonl`",
+        CAPTION_HEADS: "the noun that a phrase describes, in all concept sets",
     }
     places = shipped_weights() | {name: assets_folder() / name for name in TRAINED_ON_FACTUAL}
     for name, use in uses.items():

@@ -43,17 +43,17 @@ def assets() -> None:
 @assets.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--out", type=OutFolder, help="Folder to write to; by default that of the shipped weights.")
-@click.option(
-    "--factual", type=click.Path(path_type=Path), help="FACTUAL's train.csv, for caption-parser and caption-choices."
-)
-def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> None:
+@click.option("--factual", type=click.Path(path_type=Path), help="FACTUAL's train.csv, for the caption weights.")
+@click.option("--coco", type=click.Path(path_type=Path), help="COCO's captions_val2017.json, for caption-heads.")
+def build(names: tuple[str, ...], out: Path | None, factual: Path | None, coco: Path | None) -> None:
     """
     Build the shipped weights again.
 
     NAME is toy-stanza, toy-clip, toy-scorer or toy-hspcgan (by default all four, in this order), which are trained from
-    scratch, or caption-parser or caption-choices, which are trained on FACTUAL's training captions (--factual).
+    scratch, or caption-parser, caption-choices or caption-heads, which are trained on FACTUAL's training captions
+    (--factual), caption-heads also on captions of COCO (--coco).
     """
-    from hspcgan.pipeline.assets import TRAINED_ON_FACTUAL
+    from hspcgan.pipeline.assets import CAPTION_HEADS, TRAINED_ON_FACTUAL
     from hspcgan.pipeline.toybirds.weights import build as weights
 
     known = (*weights.BUILDERS, *TRAINED_ON_FACTUAL)
@@ -63,7 +63,9 @@ def build(names: tuple[str, ...], out: Path | None, factual: Path | None) -> Non
     if bool(set(names) & set(TRAINED_ON_FACTUAL)) != (factual is not None):
         trained = " or ".join(TRAINED_ON_FACTUAL)
         raise click.UsageError(f"give --factual train.csv to build {trained}; no other weights need it")
-    weights.build(names, out, factual)
+    if (CAPTION_HEADS in names) != (coco is not None):
+        raise click.UsageError(f"give --coco captions_val2017.json to build {CAPTION_HEADS}; no other weights need it")
+    weights.build(names, out, factual, coco)
 
 
 @assets.command()

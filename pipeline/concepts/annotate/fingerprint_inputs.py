@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from hspcgan.pipeline.assets import CAPTION_HEADS, assets_folder
+from hspcgan.pipeline.concepts.choices import FILE
+
 PACKAGE = "hspcgan.pipeline.concepts"
 COMMON = ("annotate.spacy", "repair.rules", "extract.align_sng_graph")
 MODULES = {
@@ -17,12 +20,17 @@ MODULES = {
 
 
 def rules_code(annotator: str) -> dict[str, str]:
-    """Returns the sha256 of each module that parsing uses (without comments and docstrings) and of each word list."""
+    """Returns the sha256 of each module that parsing uses (without comments and docstrings), of each word list, and of
+    the weights of `extract/attach.py`.
+    """
     from hspcgan.pipeline.cache.fingerprint import code_of
 
     found = code_of([f"{PACKAGE}.parser"]) | code_of([f"{PACKAGE}.{name}" for name in MODULES[annotator]], (PACKAGE,))
     lists = (path for path in resources.files(PACKAGE).joinpath("lexicon").iterdir() if path.name.endswith(".txt"))
-    return found | {f"lexicon/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in lists}
+    data = [(f"lexicon/{path.name}", path) for path in lists] + [
+        (CAPTION_HEADS, assets_folder() / CAPTION_HEADS / FILE)
+    ]
+    return found | {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in data}
 
 
 def files_sha256(files: Mapping[str, Path]) -> str:

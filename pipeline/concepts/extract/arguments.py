@@ -8,7 +8,8 @@ RELATIVE = ("that", "which", "who", "whom", "whose")
 NEGATIONS = ("not", "n't", "never", "neither", "nor")
 TIMES = ("after", "before", "when", "while")
 PERCEPTION_VERBS = ("see", "show", "watch")
-PERSONAL = ("it", "they", "he", "she", "them", "him", "her")
+PLURAL = ("they", "them")
+PERSONAL = ("it", "he", "she", "him", "her", *PLURAL)
 
 
 def argument_entities(tree: Tree, i: int, predicate: int) -> list[int]:
@@ -41,19 +42,19 @@ def referents(tree: Tree, pronoun: int, predicate: int) -> list[int]:
         return antecedent(tree, clause) if clause >= 0 else []
     if tree.words[pronoun] not in PERSONAL or tree.is_a(pronoun, "nmod:poss"):
         return []
-    plural = tree.words[pronoun] in ("they", "them")
     if tree.is_a(pronoun, "nmod") and tree.is_entity(tree.heads[pronoun]):
-        return _entity_before_list(tree, tree.heads[pronoun], plural)
+        return _entity_before_list(tree, tree.heads[pronoun], pronoun)
+    plural = tree.words[pronoun] in PLURAL
     own = {tree.heads[pronoun], *tree.children(predicate, "nsubj")}
     if tree.is_a(predicate, "acl"):
         own.add(tree.heads[predicate])
     before = [i for i in range(pronoun - 1, -1, -1) if tree.is_entity(i) and i not in own]
-    fitting = [i for i in before if _is_plural(tree, i) == plural]
+    fitting = [i for i in before if _is_plural(tree, i) == plural and _may_be(tree, i, pronoun)]
     chosen = [i for i in fitting if tree.is_a(i, "nsubj", "root")] or fitting
     return coordinated_nouns(tree, chosen[0], pronoun) if chosen and plural else chosen[:1]
 
 
-def _entity_before_list(tree: Tree, noun: int, plural: bool) -> list[int]:
+def _entity_before_list(tree: Tree, noun: int, pronoun: int) -> list[int]:
     """Resolves a pronoun after a noun or a list of nouns: returns the last entity before the noun or list.
 
     If there is none, returns the first entity in the list.
@@ -61,15 +62,24 @@ def _entity_before_list(tree: Tree, noun: int, plural: bool) -> list[int]:
     a table with a plate and a cup on it → with (table, cup), on (cup, table)
     there is a large bowl with vegetables and broccoli in it → in (broccoli, bowl)
     people at a table with food around them → around (food, people)
+    a woman holding a cup with a child near her → near (child, woman)
     """
     first = noun
     while tree.is_a(first, "conj") and tree.is_entity(tree.heads[first]):
         first = tree.heads[first]
     joined = set(tree.with_conjuncts(first))
     before = [i for i in range(first - 1, -1, -1) if tree.is_entity(i) and i not in joined]
-    fitting = [i for i in before if plural or tree.lemmas[i] not in lexicon("persons")]
-    fitting.sort(key=lambda i: _is_plural(tree, i) != plural)
+    fitting = [i for i in before if _may_be(tree, i, pronoun)]
+    fitting.sort(key=lambda i: _is_plural(tree, i) != (tree.words[pronoun] in PLURAL))
     return fitting[:1] or ([first] if first != noun else [])
+
+
+def _may_be(tree: Tree, i: int, pronoun: int) -> bool:
+    """Whether a pronoun can refer to an entity: "it" not to a person, "her" only to a person, animal or name."""
+    is_person = tree.lemmas[i] in lexicon("persons")
+    if tree.words[pronoun] in ("it", *PLURAL):
+        return not is_person or tree.words[pronoun] != "it"
+    return is_person or tree.pos[i] == "PROPN" or tree.lemmas[i] in lexicon("animals")
 
 
 def _is_plural(tree: Tree, i: int) -> bool:
@@ -78,12 +88,15 @@ def _is_plural(tree: Tree, i: int) -> bool:
 
 
 def antecedent(tree: Tree, clause: int) -> list[int]:
-    """Returns the entity that a relative clause or participle describes, and its conjuncts.
+    """Returns the entity that a relative clause or participle describes, and its conjuncts; none after "where".
 
     a dog and a cat sleeping on a sofa → sleep on (dog, sofa), sleep on (cat, sofa)
     a man with glasses and a beard wearing a hat → wear (man, hat)
     a boy riding a bike and a girl eating ice → ride (boy, bike), eat (girl, ice)
+    a cow in a field where horses are lying down → lie down (horse, –)
     """
+    if any(tree.words[c] == "where" for c in tree.children(clause)):
+        return []
     noun = tree.heads[clause]
     if noun >= 0 and tree.is_a(noun, "conj") and tree.tags[clause] == "VBG":
         first = tree.heads[noun]
@@ -177,7 +190,7 @@ def agents(tree: Tree, i: int) -> list[int]:
 
 def stranded_prepositions(tree: Tree, i: int) -> list[int]:
     """Returns a list with the preposition that ends a relative clause, if any: "on" in "the table the vase is on"."""
-    if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl"):
+    if not tree.is_a(i, "acl:relcl") or tree.children(i, "obj", "obl") or not antecedent(tree, i):
         return []
     if is_passive(tree, i) and any(tree.lemmas[c] in RELATIVE for c in tree.children(i, "nsubj")):
         return []  # "a lamp that is turned on"

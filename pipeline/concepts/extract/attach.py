@@ -1,122 +1,160 @@
-"""Attaches prepositional phrases and participles to the nouns that they describe.
+"""Attaches prepositional phrases, participles and relative clauses to the nouns that they describe.
 
-A word keeps its head from the dependency parser unless a `Rule` returns another head. Rules run in the order in which
-they are passed to `_attach`; each starts from the head that the previous one has set.
+The candidates are the nouns before a phrase; a noun and its conjuncts count as one. The score of a candidate is the sum
+of the learned weights of its features, of which the head in the parse is one. The phrase moves to the candidate with
+the highest score. `hspcgan assets build caption-heads` learns the weights (`caption_parser/learn_heads.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
+from hspcgan.pipeline.assets import CAPTION_HEADS
+from hspcgan.pipeline.concepts.choices import shipped
+from hspcgan.pipeline.concepts.extract import arguments
 from hspcgan.pipeline.concepts.extract.tree import Tree
-from hspcgan.pipeline.concepts.lexicons import lexicon
+from hspcgan.pipeline.concepts.lexicons import lists_containing
 
-LOOKING_VERBS = ("gaze", "glance", "look", "peek", "peer", "point", "stare")
-MOTION_VERBS = ("walk", "fly", "run", "swim", "float")
-# Prepositions of places that describe a person, not the person's clothes.
-PLACE_PREPOSITIONS = ("on", "at", "near", "in front of", "next to")
-Rule = Callable[[Tree, int], int]  # tree and word → the head of the word, −1 if the rule does not apply
+CLASSES = ("animals", "body_parts", "clothes", "containers", "parts", "persons", "places")
+FIXED = ("of", "like", "as", "than")  # prepositions of phrases that are not moved
+PRONOUN = "PRP"
+FAR = 3
+"""Maximum rank of a candidate in features."""
 
 
-def prepositional_phrases(tree: Tree) -> None:
-    """Attaches each prepositional phrase to the noun that it describes, if a rule finds one.
-
-    a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
+@dataclass(frozen=True)
+class Phrase:
     """
-    for i in range(len(tree)):
-        if tree.is_a(i, "nmod", "obl"):
-            rules = (_clause_subject_beside_place, _noun_before_pronoun_phrase, _wearer_before_place)
-            _attach(tree, i, "nmod", *rules, _user_of_own_part)
+    A phrase that describes a noun: the index of its head word and of its first word, and what its features need.
 
-
-def participles(tree: Tree) -> None:
-    """Attaches each present participle (-ing) to its subject, if a rule finds one.
-
-    a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
+    `kind` is "prep", "rel" (a relative clause), or the tag of a participle, with " obj" if it has an object. `relation`
+    is the preposition or verb, `thing` the noun after it ("" if there is none), and `own` tells whether this is "his".
     """
-    for i in range(len(tree)):
-        if tree.tags[i] == "VBG" and tree.is_a(i, "acl", "advcl", "xcomp"):
-            _attach(tree, i, "acl", _owner_before_with_part)
+
+    word: int
+    start: int
+    kind: str
+    relation: str
+    thing: str
+    own: bool
 
 
-def _attach(tree: Tree, i: int, label: str, *rules: Rule) -> None:
-    for rule in rules:
-        head = rule(tree, i)
-        if head >= 0:
-            tree.attach(i, to=head, label="obl" if tree.pos[head] == "VERB" else label)
+def phrases(tree: Tree) -> None:
+    """Attaches each phrase to the noun with the highest score, and a phrase like "on it" to the nearest noun.
 
-
-def _clause_subject_beside_place(tree: Tree, i: int) -> int:
-    """Returns the new head of "beside X" after "on PLACE": the subject of the clause, not the place.
-
-    In "look through PLACE at X", it is the verb.
-
-    a boy sits on a rock beside a lake → sit on (boy, rock), beside (boy, lake)
-    a cat looks through a window at a dog → look through (cat, window), at (cat, dog)
-    """
-    place, case = tree.heads[i], tree.case_text(i)
-    verb = tree.heads[place]
-    if not (tree.is_a(i, "nmod") and tree.is_a(place, "obl")):
-        return -1
-    if case == "at":
-        return verb if tree.lemmas[verb] in LOOKING_VERBS else -1
-    beside = case in ("beside", "next to", "near") and tree.case_text(place) in ("on", "in", "at")
-    return next((c for c in tree.children(verb, "nsubj") if tree.is_entity(c)), -1) if beside else -1
-
-
-def _user_of_own_part(tree: Tree, i: int) -> int:
-    """Returns the new head of "with his PART": the next person or verb above, not the thing before "with".
-
-    a woman holding a slice of pizza with her mouth → hold (woman, pizza), with (woman, mouth)
-    a man in a blue shirt with his hands in his pockets → with (man, hand), in (hand, pocket)
-    """
-    own = tree.case_text(i) == "with" and tree.lemmas[i] in lexicon("body_parts") | lexicon("parts")
-    if not own or {tree.words[c] for c in tree.children(i, "nmod:poss")}.isdisjoint(("his", "her", "their")):
-        return -1
-    above = tree.heads[i]
-    while above >= 0 and tree.pos[above] not in ("VERB", "PROPN") and tree.lemmas[above] not in lexicon("persons"):
-        above = tree.heads[above]
-    return above
-
-
-def _noun_before_pronoun_phrase(tree: Tree, i: int) -> int:
-    """Returns the new head of a pronoun with a preposition ("in it"): the noun before the preposition.
-
+    a dog laying in the grass with a frisbee → lay in (dog, grass), with (dog, frisbee)
+    a man near a train holding a flag → near (man, train), hold (man, flag)
     a glass with dessert in it → in (dessert, glass)
     """
-    if tree.pos[i] != "PRON" or tree.lemmas[i] not in ("it", "they"):
-        return -1
-    above, near = tree.heads[i], min(tree.children(i, "case"), default=i) - 1
-    while near > above and not tree.is_entity(near):
-        near -= 1
-    while tree.is_a(near, "conj") and tree.heads[near] > above:
-        near = tree.heads[near]
-    after_with = tree.is_a(near, "obl", "nmod") and tree.case_text(near) == "with"
-    fits = above < near and tree.is_entity(near) and (after_with or tree.pos[above] != "VERB")
-    return near if fits else -1
+    for phrase in list(phrases_in(tree)):
+        nouns = candidates(tree, phrase)
+        if len(nouns) > 1:
+            parsed = parsed_head(tree, phrase, nouns)
+            best = max(nouns, key=lambda noun: _score(tree, phrase, nouns, noun, parsed))
+            if phrase.thing == PRONOUN:
+                best = next(noun for noun in reversed(nouns) if tree.case_text(noun) != "of" or noun == nouns[0])
+            if best != parsed:
+                tree.attach(phrase.word, to=best, label="nmod" if phrase.kind == "prep" else tree.labels[phrase.word])
 
 
-def _wearer_before_place(tree: Tree, i: int) -> int:
-    """Returns the new head of a place after clothes ("in a hat on a bench"): the person who wears the clothes.
+def phrases_in(tree: Tree) -> Iterator[Phrase]:
+    """Yields the phrases of a caption whose head may be wrong in the parse."""
+    for i in range(len(tree)):
+        if tree.is_a(i, "nmod", "obl") and not tree.is_a(i, "nmod:poss", "obl:agent", "obl:npmod"):
+            start, text = min(tree.case(i), default=len(tree)), tree.case_text(i)
+            follows_verb = start > 0 and tree.pos[start - 1] in ("VERB", "ADP")  # "sitting under": the parse is right
+            if start < i and text.split()[0] not in FIXED and not follows_verb:
+                own = any(tree.pos[c] == "PRON" for c in tree.children(i, "nmod:poss"))
+                thing = PRONOUN if tree.tags[i] == PRONOUN else tree.lemmas[i]
+                yield Phrase(i, start, "prep", text, thing, own)
+        elif tree.is_a(i, "acl:relcl"):
+            yield Phrase(i, min([i, *tree.children(i)]), "rel", tree.lemmas[i], _thing(tree, i), False)
+        elif _is_bare_participle(tree, i):
+            kind = tree.tags[i] + (" obj" if tree.children(i, "obj") else "")
+            yield Phrase(i, i, kind, tree.lemmas[i], _thing(tree, i), False)
 
-    a man in a hat on a bench → on (man, bench)
-    """
-    worn = tree.heads[i]
-    place = tree.is_a(i, "nmod") and tree.case_text(i) in PLACE_PREPOSITIONS
-    clothed = place and tree.is_a(worn, "nmod") and tree.case_text(worn) in ("in", "with")
-    return tree.heads[worn] if clothed and tree.lemmas[worn] in lexicon("clothes") | lexicon("colours") else -1
+
+def _is_bare_participle(tree: Tree, i: int) -> bool:
+    participle = tree.is_a(i, "acl", "advcl") and tree.tags[i] in ("VBG", "VBN") and tree.pos[i] == "VERB"
+    return participle and not any(c < i for c in tree.children(i, "mark", "nsubj"))
 
 
-def _owner_before_with_part(tree: Tree, i: int) -> int:
-    """Returns the part's owner as new head of a posture or action verb that follows "with PART"; −1 otherwise.
+def _thing(tree: Tree, verb: int) -> str:
+    return next((tree.lemmas[c] for c in tree.children(verb, "obj") or tree.children(verb, "obl")), "")
 
-    a bird with a long beak and grey wings sitting on a branch → sit on (bird, branch)
-    a giraffe with a long neck eating leaves → eat (giraffe, leaf)
-    a man with a beard holding a phone → hold (man, phone)
-    a dog without a leash chasing a ball → chase (dog, ball)
-    """
-    part = tree.heads[i]
-    while tree.is_a(part, "conj"):
-        part = tree.heads[part]
-    owner, case = tree.heads[part], tree.case_text(part)
-    own = case == "with" and tree.lemmas[part] in lexicon("body_parts") and not tree.children(part, "nmod:poss")
-    whole = tree.children(i, "obj") or tree.lemmas[i] in lexicon("posture_verbs") or tree.lemmas[i] in MOTION_VERBS
-    return owner if (own or case == "without") and whole and tree.is_entity(owner) else -1
+
+def candidates(tree: Tree, phrase: Phrase) -> list[int]:
+    """Returns the nouns before a phrase that are not part of it, without conjuncts of other candidates."""
+    nouns = [i for i in range(phrase.start) if tree.is_entity(i) and not _is_below(tree, i, phrase.word)]
+    return [i for i in nouns if first_conjunct(tree, i, nouns) == i]
+
+
+def _is_below(tree: Tree, i: int, above: int) -> bool:
+    while i >= 0 and i != above:
+        i = tree.heads[i]
+    return i >= 0
+
+
+def first_conjunct(tree: Tree, i: int, nouns: list[int]) -> int:
+    """Returns the first of the coordinated nouns to which a noun belongs."""
+    while tree.is_a(i, "conj") and tree.heads[i] in nouns:
+        i = tree.heads[i]
+    return i
+
+
+def parsed_head(tree: Tree, phrase: Phrase, nouns: list[int]) -> int:
+    """Returns the candidate that the phrase describes in the parse, as a subject if its head is a verb; −1 if none."""
+    head = tree.heads[phrase.word]
+    while head >= 0 and not tree.is_entity(head):
+        subjects = arguments.subjects(tree, head)
+        head = subjects[0] if subjects else tree.heads[head]
+    while head >= 0 and head not in nouns and tree.is_a(head, "conj"):
+        head = tree.heads[head]
+    return head
+
+
+def _score(tree: Tree, phrase: Phrase, nouns: list[int], noun: int, parsed: int) -> float:
+    weights = _weights()
+    words = _words_score(tree.lemmas[noun], phrase.kind, phrase.relation, phrase.thing)
+    return words + sum(weights.get(feature, 0.0) for feature in structure(tree, phrase, nouns, noun, parsed))
+
+
+@lru_cache(maxsize=20_000)
+def _words_score(*key: str) -> float:
+    return sum(_weights().get(feature, 0.0) for feature in words(*key))
+
+
+@cache
+def _weights() -> dict[str, float]:
+    return {feature: weight for feature, [(_, weight)] in shipped(CAPTION_HEADS)["head"].items()}
+
+
+def words(noun: str, kind: str, relation: str, thing: str) -> Iterator[str]:
+    """Yields features of the words of a candidate and a phrase, by themselves and by their classes."""
+    yield from (f"{noun} {kind}", f"{noun} {relation}", f"{noun} {relation} {thing}", f"{noun} … {thing}")
+    things = lists_containing(thing, CLASSES)
+    yield from (f"{noun} {relation}, {other}" for other in things)
+    for one in lists_containing(noun, CLASSES):
+        yield from (f"{one}, {kind}", f"{one}, {relation}", f"{one}, {relation} {thing}", f"{one}, … {thing}")
+        for other in things:
+            yield from (f"{one}, {relation}, {other}", f"{one}, {kind}, {other}")
+
+
+def structure(tree: Tree, phrase: Phrase, nouns: list[int], noun: int, parsed: int) -> Iterator[str]:
+    """Yields features of the place of a candidate in a caption; `parsed` is the candidate of the parse."""
+    kind, relation = phrase.kind, phrase.relation
+    rank = f"rank {min(len(nouns) - 1 - nouns.index(noun), FAR)}"
+    role = tree.case_text(noun) or tree.labels[noun].partition(":")[0]
+    if role == "obj":
+        role = f"obj {tree.lemmas[tree.heads[noun]]}"
+    if noun == parsed:
+        yield from (f"parsed {kind}", f"parsed {kind} {relation}", f"parsed {kind} {rank}", "parsed")
+    yield from (f"{kind} {rank}", f"{kind} {rank} {role}", f"{kind} {role}", f"{relation} {rank}", f"{relation} {role}")
+    for other in lists_containing(phrase.thing, CLASSES):
+        yield from (f"{role} {relation}, {other}", f"{rank} {relation}, {other}")
+    for one in lists_containing(tree.lemmas[noun], CLASSES):
+        yield from (f"{one}, {relation} {rank}", f"{one}, {kind} {rank}", f"{one}, {kind} {role}")
+        if phrase.own:
+            yield f"{one}, own {kind}"
+    if phrase.own:
+        yield f"own {relation} {rank}"

@@ -18,8 +18,7 @@ FOLDS: tuple[Callable[[Tree], None], ...] = (
     fold_phrases.places_on_things,
     fold_phrases.adverbs_before_prepositions,
     fold_phrases.colours_on_parts,
-    attach.prepositional_phrases,
-    attach.participles,
+    attach.phrases,
     fold_phrases.unnamed_persons,
 )
 

@@ -131,6 +131,7 @@ def unnamed_persons(tree: Tree) -> None:
     """Adds a pronoun to the entities (`tree.persons`) if no noun before it names the same person.
 
     he is wearing a suit → man, suit
+    a cat on a desk with a computer behind him → on (cat, desk), behind (computer, cat)
     """
     for i, word in enumerate(tree.words):
         noun = PERSONS.get(word)
@@ -140,7 +141,8 @@ def unnamed_persons(tree: Tree) -> None:
         if noun == "people":
             earlier = [j for j in earlier if tree.tags[j] in ("NNS", "NNPS") or tree.children(j, "conj")]
         elif noun != "person":
-            earlier = [j for j in earlier if tree.lemmas[j] in lexicon("persons") or tree.pos[j] == "PROPN"]
+            living = lexicon("persons") | lexicon("animals")
+            earlier = [j for j in earlier if tree.lemmas[j] in living or tree.pos[j] == "PROPN"]
         if not earlier or noun == "person":
             tree.persons[i] = noun
 

@@ -13,7 +13,6 @@ from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
 Edge = tuple[str, int, int, int]
-PLACING_VERBS = ("drop", "insert", "lay", "place", "pour", "put", "set", "spread", "stick")
 PLACES = ("in", "near", "by", "at", "beside", "next to")
 # Prepositions that belong to the adjective before them: "full of books", "close to a wall".
 BOUND = ("of", "to", "from")
@@ -101,11 +100,7 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
         if not agents:
             yield from _pairs(text, ones, others, i)
         for preposition, word, places in phrases:
-            if _refers_to_subject(tree, tree.heads[word], i, ones):
-                yield from _links(preposition, others, ones, word)
-            else:
-                ends = others if preposition == "of" or _states_place_of_object(tree, i, word) else []
-                yield from _links(preposition, ends or ones, places, word)
+            yield from _links(preposition, others if preposition == "of" and others else ones, places, word)
         return
     if arguments.stranded_prepositions(tree, i):
         return
@@ -116,22 +111,6 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     yield from _pairs(f"{text} {preposition}", ones, places, i)
     for preposition, word, places in phrases[1:]:
         yield from _links(preposition, ones, places, word)
-
-
-def _states_place_of_object(tree: Tree, verb: int, preposition: int) -> bool:
-    """Whether a phrase after a verb and its object states the place of the object: "on a bun", "in his hand"."""
-    noun, first = tree.heads[preposition], tree.words[preposition]
-    held = first != "with" and tree.lemmas[noun] in lexicon("parts") and tree.children(noun, "nmod:poss")
-    return bool(held) or (tree.lemmas[verb] in PLACING_VERBS and first in ("in", "into", "on", "onto"))
-
-
-def _refers_to_subject(tree: Tree, pronoun: int, verb: int, ones: Sequence[int]) -> bool:
-    """Whether a pronoun after a verb and its object refers to the subject of the verb."""
-    if tree.lemmas[verb] == "have":
-        return tree.lemmas[pronoun] in ("it", "they")
-    single = len(ones) == 1 and tree.tags[ones[0]] == "NN" and tree.lemmas[ones[0]] not in lexicon("persons")
-    acts = tree.tags[verb] in ("VBG", "VBZ")
-    return single and acts and tree.words[pronoun] == "it" and tree.words[pronoun + 1] != "'s"
 
 
 def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:

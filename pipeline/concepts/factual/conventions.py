@@ -7,9 +7,9 @@ relation, and put it into ATTRIBUTES or RELATIONS.
 
 from collections.abc import Callable
 
+from hspcgan.pipeline.concepts.choices import choose
 from hspcgan.pipeline.concepts.concept_types import Attribute, Relation
 from hspcgan.pipeline.concepts.factual import left_out
-from hspcgan.pipeline.concepts.factual.choices import choose
 from hspcgan.pipeline.concepts.factual.features import POSTURES
 from hspcgan.pipeline.concepts.factual.naming import ing_form, replace_phrases
 from hspcgan.pipeline.concepts.factual.view import View

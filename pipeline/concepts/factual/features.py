@@ -6,18 +6,12 @@ A feature is a short text, such as "with hair" for a preposition and its object.
 from collections.abc import Iterator, Sequence
 
 from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Relation, Token
-from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
+from hspcgan.pipeline.concepts.lexicons import lexicon, lists_containing
 
 KINDS = ("clothes", "body_parts", "parts", "persons", "containers")
 POSTURES = ("sit", "stand", "walk", "play", "pose", "lie", "run")
 LONG = 10
 """Maximum caption length in features; few training captions have more words."""
-
-
-def word_lists_containing(noun: str) -> list[str]:
-    """Returns the names of the word lists that contain a noun: ["containers"] for "cup"; ["other"] if none does."""
-    found = [name for name in KINDS if noun in (pairs(name) if name == "containers" else lexicon(name))]
-    return found or ["other"]
 
 
 class Features:
@@ -50,7 +44,7 @@ class Features:
         yield from (f"{text}, distance {distance}", f"{text}, {own}", f"{text}, tag {self.token(r.object).xpos}")
         if verb:
             yield from (f"verb {verb}", f"verb {verb} {other}", f"{one} verb {verb}")
-        for kind in word_lists_containing(other):
+        for kind in lists_containing(other, KINDS):
             yield from (
                 f"object {kind}",
                 f"{text} {kind}",
@@ -58,7 +52,7 @@ class Features:
                 f"{verb} … {last} {kind}",
                 f"{posture} … {last} {kind}",
             )
-            for subject in word_lists_containing(one):
+            for subject in lists_containing(one, KINDS):
                 yield from (f"{subject} {text} {kind}", f"{subject} … {last} {kind}")
 
     def of_modifier(self, a: Attribute, text: str) -> Iterator[str]:
@@ -75,18 +69,18 @@ class Features:
         )
         yield from (word.xpos, f"{word.upos} {noun.xpos}", f"noun {noun.deprel}", f"name {word.ner}")
         yield from (f"distance {distance}", f"length {self.length}", f"describes {text in lexicon('describing_nouns')}")
-        for kind in word_lists_containing(head):
+        for kind in lists_containing(head, KINDS):
             yield f"… {kind}"
-            yield from (f"{other} {kind}" for other in word_lists_containing(text))
+            yield from (f"{other} {kind}" for other in lists_containing(text, KINDS))
 
     def of_owned(self, n: int, owner: int) -> Iterator[str]:
         """Yields features of an entity with a possessive pronoun, and of the entity to which the pronoun refers."""
         links = [r for r in self.concepts.relations if r.object == n]
         thing = self.heads[n]
         yield from ("any", f"length {self.length}", f"thing {thing}", f"long {self.length > 8}")
-        for kind in word_lists_containing(thing):
+        for kind in lists_containing(thing, KINDS):
             yield from (kind, f"{kind}, long {self.length > 8}")
-            yield from (f"{kind}, owner {owner_kind}" for owner_kind in word_lists_containing(self.heads[owner]))
+            yield from (f"{kind}, owner {owner_kind}" for owner_kind in lists_containing(self.heads[owner], KINDS))
         for r in links:
             verb = self.tokens[max(self.tokens[self.tokens[r.word].head].head, 0)].lemma if r.text == "in" else ""
             yield from (r.text, f"{r.text}, of owner {r.subject == owner}", f"{verb} {r.text}")

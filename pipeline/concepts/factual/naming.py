@@ -6,9 +6,9 @@ Examples in docstrings (a caption and some of its tuples) are tests.
 import re
 from functools import cached_property
 
+from hspcgan.pipeline.concepts.choices import choose
 from hspcgan.pipeline.concepts.concept_types import Attribute
 from hspcgan.pipeline.concepts.editable_tree import COLOURED
-from hspcgan.pipeline.concepts.factual.choices import choose
 from hspcgan.pipeline.concepts.factual.features import Features
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from hspcgan.pipeline.concepts.choices import choose
 from hspcgan.pipeline.concepts.concept_types import Concepts, Relation, Token
 from hspcgan.pipeline.concepts.factual import left_out
-from hspcgan.pipeline.concepts.factual.choices import choose
 from hspcgan.pipeline.concepts.factual.conventions import ATTRIBUTES, RELATIONS, Triple
 from hspcgan.pipeline.concepts.factual.view import View
 

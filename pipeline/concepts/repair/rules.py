@@ -17,6 +17,7 @@ RULES: tuple[Callable[[ParseEdit, Vocabulary], None], ...] = (
     quoted_words.quotations,
     quoted_words.words_on_signs,
     verbs.upside_down,
+    verbs.side_by_side,
     verbs.silent_e,
     verbs.verbs_tagged_as_plurals,
     verbs.verbs_tagged_as_nouns,

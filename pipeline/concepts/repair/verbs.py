@@ -1,6 +1,7 @@
 """Rules for verbs that spaCy tagged as other parts of speech, and for lemmas of verbs."""
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
+from hspcgan.pipeline.concepts.lexicons import lexicon
 from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 SINGULAR = ("a", "an", "this", "that", "each", "every")
@@ -17,6 +18,21 @@ def upside_down(edit: ParseEdit, _known: Vocabulary) -> None:
             edit.relabel(i, "acomp")
             for child in edit.children(i):
                 edit.attach(child, to=edit.heads[i])
+
+
+def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
+    """Makes "side by side" an adverb.
+
+    two zebras standing side by side → stand (zebra, –)
+    a room with two beds side by side → two (bed), with (room, bed)
+    """
+    for i in range(1, len(edit) - 2):
+        if edit.words[i : i + 3] == ["side", "by", "side"]:
+            if (edit.heads[i - 1], edit.labels[i - 1]) == (i, "compound"):
+                edit.promote(i - 1, over=i, label="advmod", moving=[c for c in edit.children(i) if c < i])
+            for word in range(i, i + 3):
+                edit.attach(word, to=i if word > i else edit.heads[i], label="advmod")
+                edit.retag(word, "RB", "ADV")
 
 
 def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
@@ -55,17 +71,22 @@ def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
 
 
 def verbs_tagged_as_nouns(edit: ParseEdit, known: Vocabulary) -> None:
-    """Tags a noun at the root as a verb if its subject is a list of nouns with "and", and a preposition follows it.
+    """Tags a noun after "and" and a person or animal as a verb, if a preposition follows it.
 
     a cow and a pig stand near a fence → stand near (cow, fence), stand near (pig, fence)
+    a horse and a goat stand near → stand near (horse, –), stand near (goat, –)
     """
     for verb, tag in enumerate(edit.tags):
         noun = verb - 1
-        if tag != "NN" or edit.heads[verb] >= 0 or edit.words[verb] not in known.verbs:
+        joined = (edit.heads[noun], edit.labels[noun]) == (verb, "compound") and edit.labels[verb + 1] == "prep"
+        lives = edit.lemmas[noun] in lexicon("animals") | lexicon("persons")
+        if tag != "NN" or not (joined and lives) or edit.words[verb] not in known.verbs:
             continue
         subjects = [c for c in edit.children(verb, "nsubj") if edit.children(c, "cc")]
-        joined = (edit.heads[noun], edit.labels[noun]) == (verb, "compound") and edit.labels[verb + 1] == "prep"
-        if len(subjects) == 1 and joined:
+        if edit.labels[verb] == "conj" and edit.heads[edit.heads[verb]] < 0:
+            subjects = [edit.heads[verb]]
+            edit.promote(verb, over=subjects[0], label="nsubj")
+        if subjects and edit.heads[verb] < 0:
             edit.attach(noun, to=subjects[0], label="conj")
             for child in edit.children(verb):
                 if subjects[0] < child < noun:

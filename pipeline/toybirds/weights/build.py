@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hspcgan.model.common.files import file_sha256, write_atomically
-from hspcgan.pipeline.assets import CAPTION_PARSER, TRAINED_ON_FACTUAL, assets_folder
+from hspcgan.pipeline.assets import CAPTION_HEADS, CAPTION_PARSER, TRAINED_ON_FACTUAL, assets_folder
 from hspcgan.pipeline.manifest import load_manifest
 
 log = logging.getLogger("hspcgan.pipeline")
@@ -69,24 +69,27 @@ BUILDERS: dict[str, Callable[[str, Path], None]] = {
 }
 
 
-def build(names: Iterable[str], folder: Path | None, factual: Path | None = None) -> None:
+def build(names: Iterable[str], folder: Path | None, factual: Path | None = None, coco: Path | None = None) -> None:
     """
     Builds weights into a folder and lists their sha256.
 
     Args:
         names: Names of weights; empty for all toy weights.
         folder: Output folder; None for that of the shipped weights.
-        factual: FACTUAL's train.csv, for caption-parser and caption-choices.
+        factual: FACTUAL's train.csv, for caption-parser, caption-choices and caption-heads.
+        coco: COCO's captions_val2017.json, for caption-heads.
     """
     target = folder or assets_folder()
     target.mkdir(parents=True, exist_ok=True)
     for name in tuple(names) or BUILDERS:
         log.info(f"building {name} in {target}")
         if factual and name in TRAINED_ON_FACTUAL:
-            from hspcgan.pipeline.caption_parser import learn_choices, train_spacy
+            from hspcgan.pipeline.caption_parser import learn_choices, learn_heads, train_spacy
 
-            learn = train_spacy.learn if name == CAPTION_PARSER else learn_choices.learn
-            learn(factual, target / name)
+            if coco and name == CAPTION_HEADS:
+                learn_heads.learn(factual, coco, target / name)
+            else:
+                (train_spacy.learn if name == CAPTION_PARSER else learn_choices.learn)(factual, target / name)
         else:
             BUILDERS[name](name, target)
         write_sums(target)

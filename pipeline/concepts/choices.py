@@ -1,8 +1,8 @@
-"""Predicts how FACTUAL's annotators would write a phrase, with weights learned from their graphs.
+"""Reads learned weights and chooses with them: FACTUAL's wording of a phrase, and the head of a phrase.
 
-The weights are in `pipeline/assets/caption-choices/choices.tsv`, one per line: question, feature, option, weight. The
-column "question" is the kind of phrase: "relation", "modifier" or "owned". The command `hspcgan assets build
-caption-choices` learns the weights by logistic regression (`caption_parser/learn_choices.py`).
+The weights are in `pipeline/assets/caption-choices` and `caption-heads`, in `choices.tsv`, one per line: question,
+feature, option, weight. The column "question" is the kind of choice: "relation", "modifier", "owned" or "head".
+`hspcgan assets build` learns the weights by logistic regression (`caption_parser/learn_choices.py`, `learn_heads.py`).
 """
 
 from collections import defaultdict
@@ -17,9 +17,9 @@ Weights = dict[str, list[tuple[str, float]]]  # feature → (option, weight)
 
 
 @cache
-def shipped() -> dict[str, Weights]:
-    """Returns the shipped weights, grouped by kind of phrase. Raises UserError if they cannot be read."""
-    path = assets_folder() / CAPTION_CHOICES / FILE
+def shipped(folder: str) -> dict[str, Weights]:
+    """Returns the weights in a folder of `pipeline/assets`, by question. Raises UserError if they cannot be read."""
+    path = assets_folder() / folder / FILE
     try:
         lines = path.read_text(encoding="utf8").splitlines()
     except OSError as error:
@@ -33,7 +33,7 @@ def shipped() -> dict[str, Weights]:
 
 def choose(question: str, features: Iterable[str]) -> str:
     """Returns the option with the largest sum of weights over the features of a phrase, for one kind of phrase."""
-    weights, totals = shipped()[question], dict[str, float]()
+    weights, totals = shipped(CAPTION_CHOICES)[question], dict[str, float]()
     for feature in features:
         for option, weight in weights.get(feature, ()):
             totals[option] = totals.get(option, 0.0) + weight
