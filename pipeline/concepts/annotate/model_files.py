@@ -25,4 +25,5 @@ def loading(model: str | Path, files: Iterable[Path], fix: str) -> Iterator[None
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]
+        reason = reason.partition(". ")[0]  # further sentences can advise to load pickles, which run code
         raise UserError(f"{model} cannot be used ({shortened(reason, LONGEST)}); {fix}") from error

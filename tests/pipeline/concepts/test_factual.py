@@ -12,6 +12,7 @@ from helpers.datasets import manifest, picture, write
 from helpers.models import t5 as world
 from safetensors.torch import load_file, save_file
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.cache_tools.show import statistics
@@ -115,6 +116,20 @@ def test_weights_with_holes_and_broken_files_are_refused(folder, tmp_path):
         _ = Factual(str(tmp_path)).loaded
     (tmp_path / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(ValueError, match="cannot be used"):
+        _ = Factual(str(tmp_path)).loaded
+
+
+def test_layers_that_are_not_used_and_values_that_are_nan_are_rejected(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_layers": 1}))
+    with pytest.raises(UserError, match=r"has more layers than config\.json states: encoder\.block\.1\.layer\.0"):
+        _ = Factual(str(tmp_path)).loaded
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "model.safetensors")
+    weights["shared.weight"][0] = torch.nan
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"model\.safetensors is damaged: shared\.weight has values that are NaN"):
         _ = Factual(str(tmp_path)).loaded
 
 
