@@ -110,7 +110,7 @@ def sample(
     type=click.IntRange(2, 1_000),
     default=9,
     show_default=True,
-    help="Number of frames, including both ends; if images are larger than 224 px, fewer are possible.",
+    help="Number of frames, including both ends; of large images, fewer are possible.",
 )
 @_shared
 def interpolate(

@@ -69,8 +69,13 @@ def split_paired_sheet(canvas: np.ndarray, count: int, size: tuple[int, int]) ->
 
 
 def most_in_grid(height: int, width: int) -> int:
-    """Returns how many images of this size a grid can show: MOST_IN_GRID, or fewer if they are larger than 224 px."""
-    return min(MOST_IN_GRID, GRID_PIXELS // (height * width))
+    """Returns how many images of this size a grid can show: MOST_IN_GRID, or fewer if they are shown in over 224 px."""
+    return min(MOST_IN_GRID, GRID_PIXELS // (height * width * _factor(width) ** 2))
+
+
+def _factor(width: int) -> int:
+    """Returns the factor by which a grid enlarges images of this width."""
+    return max(1, -(-LEAST // width))
 
 
 def captioned_grid(images: np.ndarray | Sequence[np.ndarray], captions: Sequence[str], columns: int = 4) -> np.ndarray:
@@ -80,7 +85,7 @@ def captioned_grid(images: np.ndarray | Sequence[np.ndarray], captions: Sequence
     """
     height, width, _ = images[0].shape
     n = min(len(images), most_in_grid(height, width))
-    factor = max(1, -(-LEAST // width))
+    factor = _factor(width)
     tile = (width * factor, height * factor)
     columns = min(columns, n)
     font = ImageFont.load_default(LETTER)

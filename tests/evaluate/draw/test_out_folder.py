@@ -66,11 +66,11 @@ def test_each_image_is_written_before_the_next_one_and_few_stay_in_memory(tmp_pa
 
 def test_images_in_memory_are_limited_by_their_size():
     assert [batch_for(size) for size in (16, 224, 256, 512, 2048)] == [32, 32, 32, 8, 1]
-    assert [pictures.most_in_grid(size, size) for size in (16, 224, 256, 2048)] == [1000, 1000, 765, 11]
+    assert [pictures.most_in_grid(size, size) for size in (16, 160, 224, 256, 2048)] == [1000, 490, 1000, 765, 11]
 
 
 def test_more_frames_than_fit_in_memory_are_rejected(checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "GRID_PIXELS", 5 * 56 * 56)
+    monkeypatch.setattr(pictures, "GRID_PIXELS", 5 * 168 * 168)  # as shown
     command = ("interpolate", "a red bird", "a blue bird", "--checkpoint", checkpoint, "--out", tmp_path)
     told = hspcgan(*command)
     assert_told(told, "9 frames of 56 px are too many; give --frames 5 or fewer", codes={2})
