@@ -22,6 +22,7 @@ from hspcgan.model.common.user_files import read_bytes, read_text, require_utf8
 from hspcgan.pipeline.sources.base import Box, Entry, Item, list_folders, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
+from hspcgan.pipeline.sources.readers.caption_files import require_few
 from hspcgan.pipeline.sources.split import first_of_each_key
 
 MAX_COORDINATE = 2**29
@@ -134,7 +135,9 @@ class CubSource:
             try:
                 text = read_bytes(files.captions, MAX_CAPTION_BYTES)
                 require_utf8(text, files.captions)
-                captions = tuple(text.rstrip(b"\r\n").splitlines())
+                lines = tuple(text.rstrip(b"\r\n").splitlines())
+                require_few(lines, files.captions.name)
+                captions = lines
                 problem = problem or (None if captions else f"no captions: {files.captions} is empty")
             except OSError as error:
                 problem = problem or f"no captions: {files.captions}: {error.strerror or error}"

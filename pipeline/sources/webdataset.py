@@ -109,7 +109,7 @@ class WebDatasetSource:
             problem = str(error)
         images = image_suffixes(members.files)
         if not images:
-            return Item(entry, None, captions, f"no image: the sample has only {', '.join(members.files)}")
+            return Item(entry, None, captions, f"no image: the sample has only {_suffixes(members)}")
         try:
             return Item(entry, _content(members, images[0]), captions, problem)
         except OSError as error:
@@ -153,11 +153,15 @@ def _content(members: _Sample, suffix: str) -> bytes:
         return file.read(size)
 
 
+def _suffixes(members: _Sample) -> str:
+    return ", ".join(suffix or "a file without a suffix" for suffix in members.files)
+
+
 def _read_captions(members: _Sample) -> tuple[object, ...]:
     """Reads the captions of a sample; raises UserError with the reason if there are none."""
     there = [suffix for suffix in CAPTION_SUFFIXES if suffix in members.files]
     if not there:
-        raise UserError(f"no captions: neither .txt nor .json among {', '.join(members.files)}")
+        raise UserError(f"no captions: neither .txt nor .json among {_suffixes(members)}")
     for suffix in there:
         if members.files[suffix][1] > MAX_CAPTION_BYTES:
             raise UserError(f"{suffix} has {members.files[suffix][1]:,} bytes, more than {MAX_CAPTION_BYTES:,} allowed")

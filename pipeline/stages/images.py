@@ -104,7 +104,7 @@ def _decode(data: bytes, components: int) -> tuple[Image.Image, tuple[int, int]]
         try:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         except Image.UnidentifiedImageError:
-            raise UserError(f"not a supported image format ({', '.join(FORMATS)}): {data[:8]!r} …") from None
+            raise UserError(_why_unidentified(data)) from None
         except Image.DecompressionBombError as error:
             raise UserError(f"too large: {error}") from error
         except _BROKEN as error:
@@ -117,6 +117,19 @@ def _decode(data: bytes, components: int) -> tuple[Image.Image, tuple[int, int]]
             raise UserError(f"truncated or corrupt {image.format}: {error}") from error
         turn = _turn(image)
         return _to_rgb(image if turn is None else image.transpose(turn)), size[::-1] if turn in SIDEWAYS else size
+
+
+def _why_unidentified(data: bytes) -> str:
+    """Returns why Pillow cannot read the header of a file; Pillow itself states this only for a given format."""
+    for name in FORMATS:
+        make, accept = Image.OPEN[name]
+        try:
+            if accept is not None and accept(data[:16]) is True:
+                make(io.BytesIO(data), "").close()
+        except _BROKEN as error:
+            reason = str(error).replace("not identified by this driver", "the header has no width, height or pixels")
+            return f"damaged or unsupported {name}: {reason}"
+    return f"not a supported image format ({', '.join(FORMATS)}): {data[:8]!r} …"
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

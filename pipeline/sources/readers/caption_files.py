@@ -1,10 +1,14 @@
 """Reads the captions of one image from NAME.txt or NAME.json."""
 
 import json
+from collections.abc import Sized
 from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import require_utf8
+
+MAX_CAPTIONS = 1000
+"""Captions of one image in its files; a shard has 128 images."""
 
 
 def captions_of(text: bytes | None, content: bytes | None, name: str, lines: bool) -> tuple[object, ...]:
@@ -13,8 +17,20 @@ def captions_of(text: bytes | None, content: bytes | None, name: str, lines: boo
 
     The .txt is used, unless it is absent or empty or the .json has more captions. `lines`: each line of the .txt is a
     caption; otherwise the whole file is one caption. A JSON list in a .txt is read as a list of captions. Raises
-    UserError with the reason if neither has a caption, or if the .txt is UTF-16 or UTF-32.
+    UserError with the reason if neither has a caption, if the .txt is UTF-16 or UTF-32, or for too many captions.
     """
+    captions = _captions_of(text, content, name, lines)
+    require_few(captions, name)
+    return captions
+
+
+def require_few(captions: Sized, name: str) -> None:
+    """Raises UserError if an image has more than MAX_CAPTIONS."""
+    if len(captions) > MAX_CAPTIONS:
+        raise UserError(f"{len(captions):,} captions for {name}, more than the {MAX_CAPTIONS:,} allowed")
+
+
+def _captions_of(text: bytes | None, content: bytes | None, name: str, lines: bool) -> tuple[object, ...]:
     written = _in_text(text, name, lines) if text is not None else ()
     if content is None:
         if not written:

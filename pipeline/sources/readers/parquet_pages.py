@@ -10,8 +10,8 @@ import pyarrow as pa
 
 MAX_PAGES = 100_000
 """In one column of a row group; writers start a new page after about 1 MB."""
-MAX_HEADER = 2**17
-"""Bytes of a header, which also contains the smallest and the largest value of the page."""
+HEADER, MAX_HEADER = 2**9, 2**17
+"""Bytes of a header, usually and at most; it also contains the smallest and the largest value of the page."""
 _UNCOMPRESSED, _COMPRESSED = 2, 3  # fields of a page header
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, 7, 8, 12  # types of fields
 _INTEGERS = (4, 5, 6)
@@ -27,9 +27,8 @@ def page_sizes(file: BinaryIO, chunk: pa.parquet.ColumnChunkMetaData) -> Iterato
     for _ in range(MAX_PAGES):
         if at >= end:
             return
-        file.seek(at)
         try:
-            header, length = _struct(file.read(MAX_HEADER), 0)
+            header, length = _header(file, at)
             size, stored = header[_UNCOMPRESSED], header[_COMPRESSED]
             if min(size, stored) < 0:
                 raise ValueError(f"a size is negative: {size}, {stored}")
@@ -38,6 +37,16 @@ def page_sizes(file: BinaryIO, chunk: pa.parquet.ColumnChunkMetaData) -> Iterato
         yield size
         at += length + stored
     raise pa.ArrowInvalid(f"a column has more than {MAX_PAGES:,} pages in a row group")
+
+
+def _header(file: BinaryIO, at: int) -> tuple[dict[int, Any], int]:
+    """Returns the fields and the length of a page header."""
+    file.seek(at)
+    start = file.read(HEADER)
+    try:
+        return _struct(start, 0)
+    except IndexError:
+        return _struct(start + file.read(MAX_HEADER - HEADER), 0)
 
 
 def _struct(data: bytes, at: int) -> tuple[dict[int, Any], int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
@@ -15,8 +16,8 @@ from hspcgan.pipeline.sources.readers.parquet_pages import page_sizes
 
 MAX_PAGE = 200_000_000
 """Bytes; reading a page takes up to four times its size: the page as stored, uncompressed, as Arrow and as Python."""
-MAX_BATCH = 2**27
-"""Bytes of the rows that are read at a time, unless one page is larger."""
+MAX_BATCH, MAX_ROWS = 2**27, 1024
+"""Bytes and number of the rows that are read at a time; more bytes only if one page is larger."""
 
 BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -117,15 +118,12 @@ def _image_batches(table: Path, column: str, start: int) -> Iterator[tuple[int, 
     """Yields (number of its first row, cells) for parts of a column, from the row group that contains row `start`."""
     try:
         with open_regular(table) as stream, _opened(stream) as file:
-            first = 1
-            for group in range(file.num_row_groups):
-                count = file.metadata.row_group(group).num_rows
-                if start < first + count:
-                    for batch in _batches(table, stream, file, [column], [group]):
-                        yield first, batch[column]
-                        first += len(batch)
-                else:
-                    first += count
+            first, group = 1, 0
+            while group < file.num_row_groups and start >= first + file.metadata.row_group(group).num_rows:
+                first, group = first + file.metadata.row_group(group).num_rows, group + 1
+            for batch in _batches(table, stream, file, [column], range(group, file.num_row_groups)):
+                yield first, batch[column]
+                first += len(batch)
     except pa.ArrowException as error:
         raise UserError(f"{table.name} is not a complete Parquet file: {error}") from error
 
@@ -139,29 +137,56 @@ def _batches(
     table: Path, stream: BinaryIO, file: pq.ParquetFile, columns: list[str], groups: Iterable[int]
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of row groups in small batches; raises UserError for pages of more than MAX_PAGE bytes."""
+    together: list[int] = []  # small row groups; a call of iter_batches takes longer the more row groups a file has
+    held, rows = 0, MAX_ROWS
     for group in groups:
-        metadata = file.metadata.row_group(group)
-        if metadata.num_rows == 0:
-            continue  # it may have no pages
-        at_once = 1  # bytes of a row on average, or of a large page
-        for chunk in map(metadata.column, range(metadata.num_columns)):
-            path = chunk.path_in_schema
-            name = next((name for name in columns if path == name or path.startswith(f"{name}.")), None)
-            if name is None:
-                continue
-            sizes = page_sizes(stream, chunk)
-            if (
-                chunk.total_uncompressed_size <= MAX_PAGE
-            ):  # no page is larger; one read per page would be slow on a server
-                at_once += chunk.total_uncompressed_size // metadata.num_rows
-                at_once += next(sizes, 0) if chunk.has_dictionary_page else 0  # each row may repeat a long value
-                continue
-            size = max(sizes, default=0)
-            if size > MAX_PAGE:
-                raise UserError(
-                    f"{table}: row group {group + 1} has {size:,} bytes in one page of the column {name}, more than "
-                    f"the {MAX_PAGE:,} allowed; write fewer rows per group, without cells of that size, with pandas: "
-                    "`read_parquet(OLD).to_parquet(NEW, row_group_size=50)`"
-                )
-            at_once += size
-        yield from file.iter_batches(max(1, min(1024, MAX_BATCH // at_once)), row_groups=[group], columns=columns)
+        size, most = _sizes(table, stream, file, columns, group)
+        if together and held + size > MAX_BATCH:
+            yield from _read(file, columns, together, rows)
+            together, held, rows = [], 0, MAX_ROWS
+        together.append(group)
+        held, rows = held + size, min(rows, most)
+    if together:
+        yield from _read(file, columns, together, rows)
+
+
+def _read(file: pq.ParquetFile, columns: list[str], groups: list[int], rows: int) -> Iterator[pa.RecordBatch]:
+    for batch in file.iter_batches(rows, row_groups=groups, columns=columns):
+        step = max(1, MAX_BATCH // _longest_repeated(batch))
+        yield from (batch.slice(start, step) for start in range(0, len(batch), step))
+
+
+def _sizes(table: Path, stream: BinaryIO, file: pq.ParquetFile, columns: list[str], group: int) -> tuple[int, int]:
+    """Returns the bytes of these columns in a row group, and the number of rows that may be read at a time."""
+    metadata = file.metadata.row_group(group)
+    total, at_once = 0, 1  # bytes of a row on average, or of a large page
+    if metadata.num_rows == 0:
+        return 0, MAX_ROWS  # it may have no pages
+    for chunk in map(metadata.column, range(metadata.num_columns)):
+        path = chunk.path_in_schema
+        name = next((name for name in columns if path == name or path.startswith(f"{name}.")), None)
+        if name is None:
+            continue
+        total += chunk.total_uncompressed_size
+        sizes = page_sizes(stream, chunk)
+        if chunk.total_uncompressed_size <= MAX_PAGE:  # one read per page would be slow on a server
+            at_once += chunk.total_uncompressed_size // metadata.num_rows
+            if chunk.has_dictionary_page and not pa.types.is_dictionary(file.schema_arrow.field(name).type):
+                at_once += next(sizes, 0)  # each row may repeat a long value
+            continue
+        size = max(sizes, default=0)
+        if size > MAX_PAGE:
+            raise UserError(
+                f"{table}: row group {group + 1} has {size:,} bytes in one page of the column {name}, more than "
+                f"the {MAX_PAGE:,} allowed; write fewer rows per group, without cells of that size, with pandas: "
+                "`read_parquet(OLD).to_parquet(NEW, row_group_size=50)`"
+            )
+        at_once += size
+    return total, max(1, min(MAX_ROWS, MAX_BATCH // at_once))
+
+
+def _longest_repeated(batch: pa.RecordBatch) -> int:
+    """Returns the bytes of the longest value in the dictionaries of a batch, at least 1."""
+    found = [column.dictionary for column in batch.columns if pa.types.is_dictionary(column.type)]
+    texts = [values for values in found if any(is_kind(values.type) for is_kind in (*BINARY, *STRINGS))]
+    return max((pc.max(pc.binary_length(values)).as_py() or 1 for values in texts), default=1) or 1

@@ -13,6 +13,7 @@ from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, sampled_sha
 
 _COMPRESSED = {
     b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4",
+    b"PK\x03\x04": "zip",
 }  # fmt: skip
 """First bytes of compressed files."""
 CAPTION_SUFFIXES = (".txt", ".json")

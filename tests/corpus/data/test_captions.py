@@ -39,6 +39,8 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "json-digits": ("json", b'{"captions": ' + b"9" * 5000 + b"}", REJECT), "json-nan": ("json", b'{"captions": [NaN]}', REJECT),
     "json-bom": ("json", b'\xef\xbb\xbf{"captions": ["a bird"]}', KEPT), "json-twice": ("json", b'{"captions": ["x"], "captions": ["a bird"]}', KEPT),
     "json-surrogate": ("json", b'{"captions": ["\\ud800"]}', REJECT), "json-latin": ("json", b'{"captions": ["caf\xe9"]}', REJECT),
+    "many-lines": ("txt", b"a bird\n" * 1001, REJECT), "most-lines": ("txt", b"a bird\n" * 1000, KEPT),
+    "json-many": ("json", json.dumps({"captions": ["a bird"] * 1001}).encode(), REJECT),
     "json-huge": ("json", json.dumps({"captions": ["a bird"] * 200_000}).encode(), REJECT),
 }  # fmt: skip
 

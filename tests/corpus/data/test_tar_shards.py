@@ -95,13 +95,23 @@ def test_headers_that_lead_back_or_are_huge_cost_the_rest_of_a_shard(tmp_path, t
     assert [why in reason for _, _, reason in found.rejects] == [True], found.rejects
 
 
-@pytest.mark.parametrize("kind", ["fifo", "device", "folder", "dangling", "sparse", "empty", "text", "gzip"])
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder", "dangling", "sparse", "empty", "text", "gzip", "zip"])
 def test_a_shard_that_is_no_tar_is_a_reject(tmp_path, tiny_clip_path, kind):
     path = tmp_path / "data" / "0.tar"
     tar_shard(tmp_path / "data" / "1.tar", {"c.png": picture(3), "c.txt": b"a cat"})
     {"fifo": lambda: os.mkfifo(path), "device": lambda: path.symlink_to("/dev/zero"), "folder": path.mkdir, "dangling": lambda: path.symlink_to("no"),
      "sparse": lambda: os.truncate(write(path, b""), 40 * 2**30), "empty": lambda: path.write_bytes(b""), "text": lambda: path.write_bytes(b"x" * 5000),
-     "gzip": lambda: path.write_bytes(b"\x1f\x8b" + bytes(600))}[kind]()  # fmt: skip
+     "gzip": lambda: path.write_bytes(b"\x1f\x8b" + bytes(600)), "zip": lambda: path.write_bytes(b"PK\3\4" + bytes(600))}[kind]()  # fmt: skip
     result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")
     assert result.exit_code == 0, result.output
     assert ingested(cache).samples == {"c"}
+    if kind in ("gzip", "zip"):
+        assert f"compressed with {kind}" in ingested(cache).why("0.tar")
+
+
+def test_a_member_without_a_suffix_is_named_so(tmp_path, tiny_clip_path):
+    tar_shard(
+        tmp_path / "data" / "0.tar", {"a": picture(1), "a.txt": b"a bird", "c.png": picture(3), "c.txt": b"a cat"}
+    )
+    found = ingested(ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")[1])
+    assert found.why("0.tar:a") == "no image: the sample has only a file without a suffix, .txt"

@@ -71,7 +71,7 @@ def test_images_are_read_in_small_batches_across_row_groups(tmp_path, monkeypatc
         rows = ImageRows(tmp_path / "t.parquet", "image", 2)
         assert [rows.image(number) for number in (2, 3, 6, 7)] == [images[n] for n in (1, 2, 5, 6)]
         assert rows.reaches(tmp_path / "t.parquet", 7)
-        assert not rows.reaches(tmp_path / "t.parquet", 1)
+        assert rows.reaches(tmp_path / "t.parquet", 1) == (size > 1)  # all rows were read together
         assert not rows.reaches(tmp_path / "u.parquet", 7)
         with pytest.raises(UserError, match="ends before row 8"):
             rows.image(8)
@@ -84,3 +84,28 @@ def test_a_long_value_that_rows_share_is_in_memory_a_few_times(tmp_path, monkeyp
         batches = list(parquet_rows._batches(tmp_path / "t.parquet", stream, file, ["image", "caption"], [0]))
     assert 5 <= max(map(len, batches)) <= 10
     assert sum(map(len, batches)) == 64
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_a_long_text_of_many_rows_is_read_a_few_rows_at_a_time(tmp_path, monkeypatch, kind):
+    texts = pa.array(["x" * 9000] * 50, pa.string()).cast(kind)
+    pq.write_table(pa.table({"image": texts, "caption": texts}), tmp_path / "t.parquet")
+    monkeypatch.setattr(parquet_rows, "MAX_BATCH", 20_000)
+    lengths, column = [], parquet_rows._column
+    monkeypatch.setattr(
+        parquet_rows, "_column", lambda cells, *rest: lengths.append(len(cells)) or column(cells, *rest)
+    )
+    rows = list(parquet_rows.parquet_rows(tmp_path / "t.parquet", ["image", "caption"]))
+    assert [number for number, _ in rows] == list(range(1, 51))
+    assert all(row == {"image": b"x" * 9000, "caption": b"x" * 9000} for _, row in rows)
+    assert max(lengths) <= 2
+
+
+def test_small_row_groups_are_read_together(tmp_path, monkeypatch):
+    names = [f"{n}.png" for n in range(60)]
+    pq.write_table(pa.table({"image": names, "caption": names}), tmp_path / "t.parquet", row_group_size=1)
+    read, together = parquet_rows._read, []
+    monkeypatch.setattr(parquet_rows, "_read", lambda *given: together.append(len(given[2])) or read(*given))
+    found = [row for _, row in parquet_rows.parquet_rows(tmp_path / "t.parquet", ["image", "caption"])]
+    assert [row["image"].decode() for row in found] == names
+    assert together == [60]

@@ -153,10 +153,20 @@ def test_truncated_files_are_refused(kind):
         decode(data[: len(data) // 2])
 
 
+def with_frame(height: int, bits: int) -> bytes:
+    """A JPEG whose header states this height and these bits per sample."""
+    data = encoded(noise(), "JPEG")
+    at = data.index(b"\xff\xc0") + 4
+    return data[:at] + struct.pack(">BH", bits, height) + data[at + 3 :]
+
+
 @pytest.mark.parametrize(("data", "reason"), [
     (b"", "empty file"),
     (b"<html>404</html>", "not a supported image format"),
     (encoded(noise(), "GIF"), "not a supported image format"),
+    (with_frame(8, 12), "damaged or unsupported JPEG: cannot handle 12-bit layers"),
+    (with_frame(0, 8), "damaged or unsupported JPEG: the header has no width, height or pixels"),
+    (b"BM", "damaged or unsupported BMP"),
 ])  # fmt: skip
 def test_what_is_no_image_is_refused_with_the_reason(data, reason):
     with pytest.raises(ValueError, match=reason):
