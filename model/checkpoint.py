@@ -14,14 +14,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import BaseModel, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from hspcgan.model.card_fields import Card
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, file_sha256
@@ -38,42 +38,6 @@ from hspcgan.model.networks.uninitialized import Uninitialized
 FORMAT = 1
 WEIGHTS, CARD = "model.safetensors", "model.json"
 NETWORKS = ("generator", "discriminator", "head")
-
-
-class _Config(BaseModel):
-    kind: str
-
-
-class _Clip(BaseModel, strict=True):
-    name: str
-    sha256: str
-    path_hint: str | None = None
-    rounded: bool = True
-
-
-class _Weights(BaseModel, strict=True):
-    sha256: str
-    parameters: dict[str, Annotated[int, Field(ge=0, le=10**15)]] = {}
-
-
-class _Texts(BaseModel, strict=True):
-    parse: dict[str, Any] | None = None
-    templates: dict[str, str] | None = None
-
-
-class _Extra(BaseModel, strict=True):
-    step: Annotated[int, Field(ge=0, le=10**15)] | None = None
-    texts: _Texts | None = None
-    train: dict[str, Any] | None = None
-
-
-class _Card(BaseModel):
-    """The fields of a card that are validated when it is read; `load` validates the whole `config`."""
-
-    config: _Config
-    clip: _Clip
-    weights: _Weights
-    extra: _Extra = _Extra()
 
 
 @dataclass(frozen=True)
@@ -214,7 +178,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
             "hspcgan that wrote it"
         )
     require_characters(card, file)
-    validate_as(_Card, card, f"{file} is damaged; use another checkpoint")
+    validate_as(Card, card, f"{file} is damaged; use another checkpoint")
     return card
 
 
