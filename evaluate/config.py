@@ -195,9 +195,12 @@ class EvaluateConfig(CheckedModel, extra="forbid", frozen=True, allow_inf_nan=Fa
     @field_validator("scorers", "checkpoints")
     @classmethod
     def _check_labels(cls, named: dict[str, str]) -> dict[str, str]:
-        bad = [name for name in named if not name or "/" in name or name.startswith(".")]
+        bad = [name for name in named if not name.isprintable() or "/" in name or not name.strip() or name[0] == "."]
         if bad:
-            raise UserError(f"these labels cannot be part of file names: {bad}; remove slashes and leading dots")
+            raise UserError(
+                f"these labels cannot be part of file names: {bad}; give labels without slashes, leading dots and line "
+                "breaks"
+            )
         return named
 
     def expected_of(self, label: str) -> dict[str, Bound]:

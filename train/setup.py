@@ -193,7 +193,12 @@ def _networks(
     """Builds networks with random weights, or loads `train.initial`, which must have the same settings and CLIP."""
     if config.initial is None:
         return build(model_config, clip, cache.phrase_mean)
-    path = weights_path(config.initial)
+    from hspcgan.evaluate.checkpoints import find_checkpoint
+
+    try:
+        path = find_checkpoint(config.initial)
+    except UserError as error:
+        raise UserError(f"train.initial: {error}") from error
     loaded = load(path, clip)
     if loaded.config != model_config:
         ours, theirs = model_config.model_dump(), loaded.config.model_dump()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -16,6 +16,17 @@ SHOWN, LONGEST = 80, 1000  # characters that a message shows of a key or an inva
 MAX_NUMBER = 1e100  # sums and squares of such numbers are finite
 Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, allow_inf_nan=False)]
 """A metric value, or a limit of one, that statistics can be computed with."""
+
+PLAIN = {
+    **dict.fromkeys(("tuple_type", "list_type"), "should be a list, such as [a, b]"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "should have keys, as in {{key: value}}"),
+    "path_type": "should be a path as text",
+    "too_short": "should have at least {min_length} item(s)",
+    "too_long": "should have at most {max_length} items",
+    "union_tag_not_found": "{discriminator} is missing",
+    "union_tag_invalid": "{discriminator} is {tag!r}, expected one of {expected_tags}",
+}
+"""Messages by pydantic's type of error, instead of messages that name classes of Python."""
 
 
 if TYPE_CHECKING:
@@ -53,7 +64,11 @@ def _invalid(error: ValidationError, model: type[BaseModel], what: str) -> UserE
 
 def problems(error: ValidationError, model: type[BaseModel], section: str = "") -> Iterator[tuple[str, str]]:
     """Yields the dotted key and the message of each problem in `error`; `section` is prepended to the keys."""
-    for found in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    containers = {found["loc"][:depth] for found in errors for depth in range(len(found["loc"]))}
+    for found in errors:
+        if found["type"] == "too_short" and found["loc"] in containers:
+            continue  # pydantic does not count invalid items
         key = ".".join(filter(None, [section, *map(str, found["loc"])]))
         yield key, f"{shortened(key) or 'the whole value'}: {shortened(_text(dict(found), model), LONGEST)}"
 
@@ -68,16 +83,24 @@ def first_lines(lines: Sequence[str], most: int = 20) -> list[str]:
     return [*lines[:most], *([f"and {len(lines) - most:,} more"] if len(lines) > most else [])]
 
 
-def boolean_problems(values: Mapping[str, Any], model: type[BaseModel], section: str) -> Iterator[tuple[str, str]]:
-    """Yields the dotted key and a message for each boolean in a section where the model expects a number.
+def boolean_problems(given: Any, read: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Yields the dotted key and a message for each boolean that was read as a number, at any depth.
 
     YAML reads yes, no, on and off as booleans, which pydantic accepts as the numbers 1 and 0.
+
+    Args:
+        given: The values of a section.
+        read: The same section after validation, as from `model_dump`.
+        key: The dotted key of the section.
     """
-    for key, field in model.model_fields.items():
-        given, kinds = values.get(key), set(_leaf_types(field.annotation))
-        items = given if isinstance(given, list) else [given]
-        if kinds & {int, float} and bool not in kinds and any(isinstance(item, bool) for item in items):
-            yield f"{section}.{key}", f"{section}.{key}: should be a number, not a boolean (got {quoted(given)})"
+    if isinstance(given, dict) and isinstance(read, dict):
+        for name in filter(read.__contains__, given):
+            yield from boolean_problems(given[name], read[name], f"{key}.{name}")
+    elif isinstance(given, list) and isinstance(read, list | tuple):
+        for number, (one, other) in enumerate(zip(given, read, strict=False)):
+            yield from boolean_problems(one, other, f"{key}.{number}")
+    elif isinstance(given, bool) and isinstance(read, int | float) and not isinstance(read, bool):
+        yield key, f"{key}: should be a number, not a boolean (got {given})"
 
 
 def require_list(values: object, what: str) -> None:
@@ -113,8 +136,14 @@ def _text(found: dict[str, Any], model: type[BaseModel]) -> str:
         return f"unknown key{suggest(str(last), known)}; known: {', '.join(known)}"
     if found["type"] == "missing":
         return "is missing"
-    # Messages of our own validators, without pydantic's prefix "Value error, ".
-    text = str(found["ctx"]["error"]) if found["type"] == "value_error" else found["msg"].removeprefix("Input ")
+    if found["type"] == "value_error":
+        text = str(found["ctx"]["error"])  # of our own validators, without pydantic's prefix "Value error, "
+    elif found["loc"][-1:] == ("[key]",) or found["type"] == "invalid_key":
+        text = "keys should be text; put this key in quotes"
+    elif found["type"] in PLAIN:
+        text = PLAIN[found["type"]].format(**found.get("ctx", {}))
+    else:
+        text = found["msg"].removeprefix("Input ")
     # If the value is a whole section, the message does not quote it.
     return text if isinstance(found["input"], dict | BaseModel) else f"{text} (got {quoted(found['input'])})"
 
@@ -126,14 +155,6 @@ def _keys(model: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
         inner = next(_models(field.annotation), None) if field else None
         model = inner or model  # a parent can be a mapping key or a list index; the model is then that of the values
     return list(model.model_fields)
-
-
-def _leaf_types(annotation: Any) -> Iterator[Any]:
-    """Yields a type annotation, such as `tuple[float, ...] | None`, and all types inside it."""
-    inner = get_args(annotation) if get_origin(annotation) is not Literal else ()
-    yield annotation
-    for part in inner:
-        yield from _leaf_types(part)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -19,7 +19,7 @@ from hspcgan.pipeline.bench.captions import load_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.bench.entry_points import load_bench
 from hspcgan.pipeline.bench.memory import OwnPeak, run_in_new_process
-from hspcgan.pipeline.bench.stores import stores
+from hspcgan.pipeline.bench.stores import photo_files, stores
 from hspcgan.pipeline.bench.substitutes import RECORDED, Rows, build_cache, record_concepts, write_shards
 from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
@@ -35,6 +35,8 @@ WARM_UP = 500
 
 def scale(bench: BenchConfig, config: ParseConfig) -> Iterator[Figure]:
     """Yields memory and time per caption for a small and a large dataset, and the results of the image stores."""
+    if bench.photos:
+        photo_files(bench.photos)  # an error now, not after all other measurements
     texts = load_captions(bench, RECORDED)
     recorded = record_concepts(texts, config)
     before, large, after = (

@@ -7,6 +7,7 @@ from statistics import median
 
 import numpy as np
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.bench.config import BenchConfig, Figure
 from hspcgan.pipeline.cache.arrays.image_store import EncodedImages, describe_store, encode_image, packed, store_of
 from hspcgan.pipeline.stages.images import crop_and_resize, decode
@@ -45,8 +46,15 @@ def _timed(images: np.ndarray | EncodedImages, rows: np.ndarray) -> float:
 
 def _photos(folder: Path) -> np.ndarray:
     """Reads at most 64 photos from a folder and its subfolders, cropped as in ingest: uint8 [n, 3, 224, 224]."""
+    return np.stack([crop_and_resize(decode(path.read_bytes()), SIZE) for path in photo_files(folder)])
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """Returns the first 64 photos in a folder and its subfolders. UserError if there are none."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
-    return np.stack([crop_and_resize(decode(path.read_bytes()), SIZE) for path in files[:BATCH]])
+    if not files:
+        raise UserError(f"bench.photos: no .jpg, .jpeg, .png or .webp files in {folder}; give a folder of photos")
+    return files[:BATCH]
 
 
 def _noise(seed: int) -> np.ndarray:

@@ -81,9 +81,9 @@ class Manifest:
         sections: dict[str, BaseModel] = {}
         for key, model in models.items():
             if key in self.raw and isinstance(self.raw[key], dict | None):
-                found += boolean_problems(self.raw[key] or {}, model, key)
                 try:
                     sections[key] = model.model_validate(self.raw[key] or {})
+                    found += boolean_problems(self.raw[key], sections[key].model_dump(), key)
                 except ValidationError as error:
                     found += problems(error, model, key)
         return self._by_source([*found, *section_conflicts(sections)])

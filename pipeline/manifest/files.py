@@ -68,10 +68,7 @@ def resolve_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Resolv
     raw.setdefault("name", manifest_argument(path) if _is_shipped(path) else path.stem)
     for key in LOCAL_ONLY:
         raw.setdefault(key, f"runs/{raw['name']}/{key}")
-        if isinstance(raw[key], str):
-            raw[key] = os.path.expanduser(raw[key])
-        elif isinstance(raw[key], list):
-            raw[key] = [os.path.expanduser(path) if isinstance(path, str) else path for path in raw[key]]
+    raw = {key: value if key in ("name", "description") else _with_home(value) for key, value in raw.items()}
     return Resolved(path, raw, layers, problems)
 
 
@@ -129,7 +126,7 @@ def _layers(path: Path, problems: dict[str, list[str]]) -> list[tuple[Path, dict
             problems[str(path)] = wrong
         if not isinstance(raw.get("base"), str):
             return layers
-        base = _find(path.parent / raw["base"], raw["base"])
+        base = _find(path.parent / os.path.expanduser(raw["base"]), raw["base"])
         chain = " → ".join(str(file) for file, _ in layers)
         if any(base.samefile(file) for file, _ in layers):
             raise ManifestError(f"{path}: base {raw['base']} is circular: {chain} → {base}")
@@ -169,6 +166,15 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     both = {key: _merged(below[key], value) if isinstance(below.get(key), dict) and isinstance(value, dict) else value
             for key, value in above.items()}  # fmt: skip
     return below | both
+
+
+def _with_home(value: Any) -> Any:
+    """Returns a copy in which a ~ at the start of a string is replaced by the home folder."""
+    if isinstance(value, dict):
+        return {key: _with_home(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_home(item) for item in value]
+    return os.path.expanduser(value) if isinstance(value, str) else value
 
 
 def _key_problems(raw: dict[str, Any]) -> list[str]:
@@ -224,6 +230,9 @@ def _override(raw: dict[str, Any], override: str) -> None:
             raise ManifestError(f"override {quoted(override)}: {parent} is {quoted(place)}, so it cannot have keys")
     try:
         several = key == "cache" and value.startswith("[")
-        place[last] = (value or None) if key in LOCAL_ONLY and not several else parse(value)[0]
+        plain = key in LOCAL_ONLY and not several
+        place[last], repeated = ((value or None), []) if plain else parse(value)
     except YamlTextError as error:
         raise ManifestError(f"override {quoted(override)}: the value is not YAML: {error}") from error
+    if repeated:
+        raise ManifestError(f"override {quoted(override)}: {repeated[0]}")

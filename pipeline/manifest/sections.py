@@ -24,7 +24,13 @@ def section_models() -> dict[str, type[BaseModel]]:
 
 def section_conflicts(sections: Mapping[str, BaseModel]) -> Iterator[tuple[str, str]]:
     """Yields the dotted key and the problem of each conflict between sections."""
-    data, model = sections.get("data"), sections.get("model")
+    data, model, train = (sections.get(name) for name in ("data", "model", "train"))
+    if train and model and train.shift >= model.image_size:  # type: ignore[attr-defined]
+        yield (
+            "train.shift",
+            f"train.shift is {train.shift}, expected less than model.image_size, "  # type: ignore[attr-defined]
+            f"{model.image_size} pixels",  # type: ignore[attr-defined]
+        )
     if data and model and data.image_size != model.image_size:  # type: ignore[attr-defined]
         yield (
             "model.image_size",

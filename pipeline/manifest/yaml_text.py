@@ -1,17 +1,21 @@
 """Parses YAML into plain data: only safe tags, no repeated keys, limits on depth and on the size of aliases."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
-from hspcgan.model.common.validation import quoted
+from hspcgan.model.common.validation import quoted, shortened
 
 MAX_DEPTH = 40
 MAX_VALUES = 100_000
+MAX_MESSAGE = 1000  # characters of an error of PyYAML
 MAX_BITS = 10_000  # of an integer; Python does not print integers of more than 4,300 digits
 BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """The errors that PyYAML raises by mistake, instead of a YAMLError, for some values and escapes that are invalid."""
+STRING, INTEGER, FLOAT, EQUALS = (f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "value"))
+SEXAGESIMAL_OR_OCTAL = re.compile(r".*:|[-+]?0[0-9_]")
 
 
 class YamlTextError(ValueError):
@@ -19,7 +23,15 @@ class YamlTextError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader; its errors name the value that does not match its tag, as in `!!int ""`."""
+    """PyYAML's safe loader; its errors name the value that does not match its tag, as in `!!int ""`.
+
+    As in YAML 1.2, the values 1:30, 010 and = are strings; PyYAML would read the first two as the numbers 90 and 8.
+    """
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        tag = super().resolve(kind, value, implicit)
+        is_odd = tag == EQUALS or (tag in (INTEGER, FLOAT) and SEXAGESIMAL_OR_OCTAL.match(value))
+        return STRING if is_odd else tag
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -58,7 +70,8 @@ def parse(text: str) -> tuple[Any, list[str]]:
     except RecursionError as error:
         raise YamlTextError(f"nested more than {MAX_DEPTH} levels deep") from error
     except yaml.YAMLError as error:
-        raise YamlTextError(str(error).replace('in "<unicode string>",', "at")) from error
+        message = str(error).replace('in "<unicode string>",', "at")
+        raise YamlTextError(shortened(message, MAX_MESSAGE)) from error
     except BUGS as error:  # of the scanner, for an escape such as "\UFFFFFFFF"
         raise YamlTextError(f"line {line} has an invalid escape or directive") from error
     return data, list(dict.fromkeys(_repeated(node)))
@@ -117,6 +130,6 @@ def _copied(value: Any) -> Any:
         raise YamlTextError(f"{quoted(value)} is a {kind}, expected text, numbers, lists and mappings without tags")
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise YamlTextError(f"an integer has {value.bit_length():,} bits, more than the {MAX_BITS:,} allowed")
-    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-        raise YamlTextError(f"{value[:40]!r} contains a lone surrogate, which is not valid Unicode")
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" or char == "\0" for char in value):
+        raise YamlTextError(f"{value[:40]!r} contains a NUL character or a lone surrogate; remove it")
     return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.validation import CheckedModel, Number
+from hspcgan.model.common.validation import CheckedModel, Number, quoted
 
 
 class _Frozen(CheckedModel):
@@ -122,15 +122,19 @@ class StudyConfig(_Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "StudyConfig":
-        unfit = [row for row in self.rows if not re.fullmatch(r"[\w.+-]+", row) or row in (".", "..")]
+        unfit = [row for row in self.rows if not re.fullmatch(r"[\w.+-]{1,50}", row) or row in (".", "..")]
         if unfit:
             raise UserError(
-                f"rows {', '.join(map(repr, unfit))} cannot be used as file names; use letters, digits, and . + - _"
+                f"rows {', '.join(map(quoted, unfit))} cannot be used as file names; use at most 50 letters, digits, "
+                "and . + - _"
             )
         used = [name for claim in self.claims for name in claim.rows_named]
         unknown = sorted({*used, *self.published, *self.curves} - set(self.rows))
         if unknown:
             raise UserError(f"unknown rows {', '.join(unknown)}; known: {', '.join(self.rows)}")
+        same = [claim.text for claim in self.claims if len(set(claim.rows_named)) < len(claim.rows_named)]
+        if same:
+            raise UserError(f"the claim {quoted(same[0])} names a row twice; compare it with other rows")
         if len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds {list(self.seeds)} contain duplicates; list every seed once")
         negative = [figure for figure, margin in self.margins.items() if margin < 0]

@@ -20,6 +20,7 @@ OVERRIDES = [
     "evaluate.expect={fid: {min: 2, max: 1}}", "evaluate.expect={fid: {}}", "evaluate.expect={fid: 3}", "evaluate.expect={nothing: {max: 1}}", "evaluate.expect={fid: {max: .nan}}", "evaluate.expect={1: {max: 1}}", "evaluate.expect={fid: {2024-01-01: 1}}", f"evaluate.shown={HUGE}", "train=5", "train=[1]", "model=x", "cache=s3://a/b", "run=s3://a/b",
     "cache=", "name=", "name=[a]", "name=../../x", "name=/etc", "name=..", 'name="a\\eb"', f"name={'x' * 100_000}", "base=toybirds", "=3", "train", "train..steps=3", "train.steps.deep=3", "train.steps=[", "train.steps=*a", "x=1", "train.steps=!!python/name:os.system", "cache=.", "cache=/", "cache=a/..", "cache=[a, ..]", 'encode.clip="\\ud800"', 'data.path="a\\0b"', 'description="\\udfff"', "data.image_size=64",
     f"train.steps=0x{'f' * 5000}", f"train.steps={'9' * 5000}", f"train.betas=!!omap [a: 0x{'f' * 5000}]", f"train.steps={'1:' * 2000}1",
+    "train.steps=1:30", "train.steps==", "train.steps=0o10", "train.lr_schedule=[[0, on]]", "evaluate.expect={fid: {max: yes}}", "evaluate.scorers={a: toy-clip, a: toy-scorer}", 'evaluate.scorers={"a\\nb": toy-clip}', "evaluate.checkpoints={' ': toy-hspcgan}", "train.shift=56", 'bench.file="a\\0b"', 'evaluate.inception="a\\0b"', "evaluate.metrics=fid", "evaluate.scorers={on: toy-clip}",
     "train.steps=yes", "train.seed=off", "train.keep=on", "data.scenes=yes", "train.lr_generator=on", "train.betas=[off, on]", "model.noise_dim=true", "evaluate.seed=yes",
 ]  # fmt: skip
 
@@ -33,12 +34,22 @@ def test_absurd_values_are_refused_by_a_dry_run_that_looks_at_nothing(tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("override", ["model.taps=4", "evaluate.metrics=[]", "evaluate.lock=5", "study.rows=a", "study.claims=[{kind: best}]", "study.claims=[{text: x}]", "study.claims=[5]", "bench.file=5", "study.seeds=[1]", "evaluate.scorers={1: toy-clip}", "train={1: 2}"])  # fmt: skip
+def test_messages_name_no_classes_of_python(override):
+    told = hspcgan("train", "toybirds", "--dry-run", "-o", override)
+    assert_told(told, override.partition("=")[0], codes={2})
+    assert not any(
+        word in told.output for word in ("tuple", "Tuple", "ictionary", "instance", "discriminator", "class")
+    )
+
+
 FILES = {
     "empty": b"", "null": b"null", "list": b"- a", "text": b"hello", "number": b"5", "cut": b"data: {source", "tabs": b"data:\n\tsource: x", "latin": b"name: caf\xe9", "utf-16": "name: x".encode("utf-16"),
     "nul": b"name: a\0b", "binary": bytes(range(256)), "zeros": bytes(5000), "escape": b"name: \"\\e[31mred\"", "two": b"name: a\n---\nname: b", "tag": b"train: !!python/object/apply:os.system [ls]", "twice": b"train: {steps: 1}\ntrain: {steps: 2}",
     "bomb": b"a0: &a0 [1]\n" + b"".join(b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 20)), "self": b"data: &a {source: *a}", "deep": b"data: " + b"[" * 2000, "merge": b"data: {<<: 3}",
     "large": b"# x\n" * 500_000, "base-self": b"base: m.yaml", "base-absent": b"base: nowhere", "base-url": b"base: https://example.org/x.yaml", "base-list": b"base: [a]", "keys": b"1: 2\ntrue: 3", "null-key": b"null: 1", "list-key": b"? [a]\n: 1",
     "surrogate": b'description: "\\ud800"', "surrogate-key": b'"\\ud800": 1',
+    "merge-conflict": b"name: a\n<<<<<<< HEAD\nname: b\n=======\n", "tabs-after": b"train:\n  steps:\t5", "comments": b"# nothing\n", "windows": b'cache: "C:\\Users"', "own-tag": b"name: !ENV x", "template": b"name: {{ name }}", "form-feed": b"name: a\x0c",
     "sections": b"train: 3\nmodel: [a]\ndata: x", "float-name": b"name: 1.5",
 }  # fmt: skip
 
@@ -49,6 +60,15 @@ def test_files_that_are_no_manifest_are_one_error(tmp_path, name):
     with bounded():
         told = "is encoded in UTF-16" if name == "utf-16" else ""
         assert_told(hspcgan("train", tmp_path / "m.yaml", "--dry-run"), told, codes={2})
+
+
+@pytest.mark.parametrize(("bench", "told"), [("photos: none", "no .jpg, .jpeg, .png or .webp files in none"), ("file: none", "none: No such file"), ("file: .", "expected a regular file")])  # fmt: skip
+def test_files_of_a_benchmark_are_looked_at_before_it_measures(tmp_path, monkeypatch, bench, told):
+    monkeypatch.chdir(tmp_path)
+    kind = "scale" if "photos" in bench else "graphs"
+    (tmp_path / "m.yaml").write_text(f"bench: {{kind: {kind}, captions: 5, compared: 2, {bench}}}")
+    with bounded():
+        assert_told(hspcgan("bench", "m.yaml"), told)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device", "folder", "dangling", "loop", "base-fifo", "base-device"])

@@ -60,6 +60,19 @@ def test_a_base_lies_beside_the_file_wherever_the_command_runs_or_is_shipped(tmp
     assert "no manifest 'below.yaml'" in refusal(tmp_path / "away" / "row.yaml")
 
 
+def test_a_tilde_is_the_home_folder_in_every_path_of_a_manifest(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path, below="parse: {model: ~/parser}\nevaluate: {inception: ~/w, checkpoints: {a: ~/run}}")
+    path = tmp_path / "m.yaml"
+    path.write_text("name: ~x\nbase: ~/below.yaml\ncache: [~/a, b]\nstudy: {rows: {a: ~/a.yaml}}\n")
+    raw = load_manifest(str(path), ["bench.file=~/captions.txt"]).raw
+    assert raw["parse"] == {"model": f"{tmp_path}/parser"}
+    assert raw["evaluate"] == {"inception": f"{tmp_path}/w", "checkpoints": {"a": f"{tmp_path}/run"}}
+    assert (raw["name"], raw["cache"]) == ("~x", [f"{tmp_path}/a", "b"])
+    assert raw["study"]["rows"] == {"a": f"{tmp_path}/a.yaml"}
+    assert raw["bench"]["file"] == f"{tmp_path}/captions.txt"
+
+
 def test_a_resolved_manifest_is_saved_without_its_base(tmp_path):
     write(tmp_path, below=BASE, row="base: below.yaml\n")
     loaded = load_manifest(str(tmp_path / "row.yaml"))

@@ -85,6 +85,7 @@ def test_the_name_given_as_an_override_names_the_folders(tmp_path):
         ("train.steps.more=3", "steps is 400, so it cannot have keys"),
         ("train.steps=[1", "the value is not YAML"),
         ("train.steps=2024-13-45", "the value is not YAML: line 1: the value '2024-13-45' is not a valid"),
+        ("train={steps: 1, steps: 2}", "override 'train={steps: 1, steps: 2}': line 1: steps occurs twice"),
         ("trian.steps=3", "unknown key 'trian' (did you mean 'train'?)"),
         ("train=5", "train is 5, expected keys below it"),
         ("name=5", "name is 5, expected one line of text"),

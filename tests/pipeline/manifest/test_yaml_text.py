@@ -32,6 +32,8 @@ def bomb(levels: int) -> str:
     ("a: \x1b[31m", "special characters are not allowed\n  at position 3"),
     ("{[1]: 2}", "unhashable"),
     ("a: b: c", "mapping values are not allowed here\n  at line 1, column 5"),
+    ("a: !" + "x" * 5000, f"the tag '!{'x' * 100}"),
+    ('a: "\\0"', "contains a NUL character"),
     ("a: !!set {b}", "{'b'} is a set, expected text, numbers, lists and mappings without tags"),
     ("a: [!!binary aGk=]", "b'hi' is a binary value, expected"),
     ("? !!binary aGk=\n: 1", "b'hi' is a binary value, expected"),
@@ -49,6 +51,12 @@ def test_plain_documents_are_as_pyyaml_reads_them_with_aliases_apart():
     assert (data, repeated) == (yaml.safe_load(text), [])
     assert data["a"]["n"] is not data["b"]["n"]
     assert parse("") == (None, [])
+
+
+def test_numbers_and_signs_are_read_as_in_yaml_1_2():
+    text = "a: 1:30\nb: 010\nc: -0_7\nd: 00.5\ne: =\nf: [10, 0, 0x1F, 0b11, 1_000, 0.5, 4.0e-4, .inf]\n"
+    found = {"a": "1:30", "b": "010", "c": "-0_7", "d": "00.5", "e": "="}
+    assert parse(text) == (found | {"f": [10, 0, 31, 3, 1000, 0.5, 0.0004, float("inf")]}, [])
 
 
 def test_keys_that_stand_twice_are_listed_once_each():

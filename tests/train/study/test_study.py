@@ -192,10 +192,16 @@ def test_a_dry_run_also_reads_the_results_of_another_machine(study_manifest, tmp
     assert (told.exit_code, "study.json is not valid JSON" in told.output) == (3, True)
 
 
-@pytest.mark.parametrize("row", ["../out", "a/b", ".", "..", "a b", "", "a\n"])
+@pytest.mark.parametrize("row", ["../out", "a/b", ".", "..", "a b", "", "a\n", "a" * 51])
 def test_names_of_rows_that_are_no_file_names_are_rejected(row):
     with pytest.raises(ValueError, match="cannot be used as file names"):
         StudyConfig.model_validate({"rows": {"base-1.0+x_2": "a", row: "b"}, "shown": [SCORE]})
+
+
+def test_a_row_is_not_compared_with_itself():
+    claim = {"kind": "better", "text": "x", "row": "a", "than": ["b", "a"], "figures": [SCORE]}
+    with pytest.raises(ValueError, match="the claim 'x' names a row twice; compare it with other rows"):
+        StudyConfig.model_validate({"rows": {"a": "a", "b": "b"}, "shown": [SCORE], "claims": [claim]})
 
 
 def test_control_characters_of_a_rows_manifest_do_not_reach_the_terminal(study_manifest, tmp_path):
