@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def edit(edits: Edits, choice: CheckpointChoice) -> list[Path]:
 
 def replace_words(text: str, old: str, new: str) -> str:
     """Replaces `old` with `new` wherever it occurs as whole words. UserError if the caption does not contain it."""
+    text, old = (unicodedata.normalize("NFC", part) for part in (text, old))  # as in clean_caption
     changed, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", lambda match: new, text)
     if not old.strip() or not count:
         raise UsageError(f"--replace {quoted(old)}: not in the caption {quoted(text)}; give words from the caption")

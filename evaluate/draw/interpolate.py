@@ -36,8 +36,7 @@ class Interpolation:
 
         UserError as in `clean_texts`, or if there are too few frames, or if all frames would be equal.
         """
-        clean_texts(self.texts)
-        if len(set(self.texts)) == 1 and self.seeds[0] == self.seeds[1]:
+        if len(set(clean_texts(self.texts))) == 1 and self.seeds[0] == self.seeds[1]:
             raise UsageError("nothing to interpolate: one caption and one seed; give a second TEXT or --to-seed")
         if self.frames < len(self.texts):
             raise UsageError(

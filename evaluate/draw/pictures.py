@@ -20,6 +20,7 @@ GAP = 2  # px between the tiles of a sheet
 COLUMNS = 8
 LEAST = 168  # minimum width of an image in a captioned grid, px
 MOST_IN_GRID, GRID_PIXELS = 1000, 1000 * 224**2  # images in a grid, and their pixels; its canvas has about 200 MB
+MOST_LINES = 12  # of a caption below an image in a captioned grid
 MARGIN, LETTER, LINE = 12, 13, 17  # spacing in a captioned grid, px
 WRITER = "hspcgan"  # the mark in every picture, by which the commands recognise their own files
 INK, PAPER = (31, 41, 51), (255, 255, 255)
@@ -81,7 +82,7 @@ def _factor(width: int) -> int:
 def captioned_grid(images: np.ndarray | Sequence[np.ndarray], captions: Sequence[str], columns: int = 4) -> np.ndarray:
     """Arranges N images uint8 [H, W, 3] in a grid, each above its caption → uint8 HWC; enlarges small images.
 
-    Of more than `most_in_grid` images, the first are shown.
+    Of more than `most_in_grid` images, the first are shown; of a caption, the first MOST_LINES lines.
     """
     height, width, _ = images[0].shape
     n = min(len(images), most_in_grid(height, width))
@@ -89,7 +90,8 @@ def captioned_grid(images: np.ndarray | Sequence[np.ndarray], captions: Sequence
     tile = (width * factor, height * factor)
     columns = min(columns, n)
     font = ImageFont.load_default(LETTER)
-    texts = [textwrap.wrap(" ".join(text.split()), max(12, int(tile[0] / (LETTER * 0.5)))) for text in captions[:n]]
+    wrapper = textwrap.TextWrapper(max(12, int(tile[0] / (LETTER * 0.5))), max_lines=MOST_LINES, placeholder=" …")
+    texts = [wrapper.wrap(" ".join(text.split())) for text in captions[:n]]
     rows = [range(start, min(start + columns, n)) for start in range(0, n, columns)]
     heights = [tile[1] + 8 + LINE * max(len(texts[i]) for i in row) for row in rows]
     canvas = Image.new("RGB", (columns * (tile[0] + MARGIN) + MARGIN, sum(heights) + MARGIN * (len(rows) + 1)), PAPER)

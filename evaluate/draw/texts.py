@@ -81,6 +81,7 @@ def mismatch_warnings(texts: Sequence[str], clip: FrozenClip) -> list[str]:
         for text, cut in zip(texts, clip.tokenize(texts)[1].tolist(), strict=True)
         if cut
     ]
+    lines = first_lines(lines)
     unknown = sorted(unknown_words(texts, clip.path)) if clip.path else []
     if unknown:
         named = ", ".join(first_lines([*map(quoted, unknown)]))

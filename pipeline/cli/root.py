@@ -152,6 +152,8 @@ def parse(
     with exit_on_signals():
         outcome = parse_file(source, target, config)
     echo(f"{format_count(outcome.captions, 'caption')}, {outcome.empty:,} with an empty graph → {target}")
+    if outcome.too_long:
+        echo(f"{format_count(outcome.too_long, 'caption')} too long to parse (more than 300 words or 2,000 characters)")
     if outcome.rejected:
         echo(f"{format_count(outcome.rejected, 'line')} rejected, listed in {target.resolve()}.rejects.jsonl")
 

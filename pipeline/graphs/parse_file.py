@@ -22,7 +22,9 @@ from hspcgan.model.common.files import (
 from hspcgan.model.common.overwrite import require_ours
 from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import lines_of, no_file, open_regular
+from hspcgan.model.common.validation import quoted, shortened
 from hspcgan.pipeline.concepts import ParseConfig, Parser
+from hspcgan.pipeline.concepts.parser import is_short_enough
 from hspcgan.pipeline.stages import executors
 from hspcgan.pipeline.stages.caption_text import clean_caption
 
@@ -32,10 +34,12 @@ REJECT = b'{"line": '  # the beginning of each line in a file of rejects
 
 @dataclass
 class Outcome:
-    """Counts of written captions, of those with an empty graph, and of rejected lines; why the first was rejected."""
+    """Counts of written captions, of those with an empty graph, of those that are too long to parse (their graphs are
+    empty), and of rejected lines; why the first was rejected."""
 
     captions: int = 0
     empty: int = 0
+    too_long: int = 0
     rejected: int = 0
     first_reject: str = ""
 
@@ -63,6 +67,7 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
                     for caption in captions:
                         outcome.captions += 1
                         outcome.empty += not graphs[caption]
+                        outcome.too_long += not graphs[caption] and not is_short_enough(clean_caption(caption))
                         row = {"caption": caption, "tuples": graphs[caption]}
                         out.write(json.dumps(row, ensure_ascii=False) + "\n")
             _require_captions(source, outcome)
@@ -166,10 +171,12 @@ def _caption(line: bytes) -> str:
         raise UserError(f"not JSON: {error.msg} at character {error.pos}" if line.strip() else "empty line") from error
     except RecursionError as error:
         raise UserError("JSON is nested too deeply") from error
+    except ValueError as error:
+        raise UserError("not JSON: a number has too many digits") from error
     caption = row.get("caption") if isinstance(row, dict) else None
     if not isinstance(caption, str):
-        found = f"the keys {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__
-        found = f"a caption that is {type(caption).__name__}" if caption is not None else found
+        keys = isinstance(row, dict) and "caption" not in row
+        found = shortened(f"the keys {', '.join(row) or 'none'}") if keys else quoted(row)
         raise UserError(f'expected {{"caption": "…"}}, found {found}')
     clean_caption(caption)
     return caption

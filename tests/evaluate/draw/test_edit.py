@@ -112,14 +112,16 @@ def test_edit_keeps_the_noise_and_changes_the_words(checkpoint, tmp_path):
 def test_words_are_replaced_whole():
     assert replace_words("a red bird, redder than red", "red", "blue") == "a blue bird, redder than blue"
     assert replace_words("a bird", "bird", "bird with a red crown") == "a bird with a red crown"
+    assert replace_words("cafe\u0301 bird", "caf\u00e9", "cat") == "cat bird"
     for old in ("bir", "", " "):
         with pytest.raises(ValueError, match="give words from the caption"):
             replace_words("a bird", old, "cat")
 
 
 def test_what_changes_nothing_is_refused(checkpoint, tmp_path):
-    still = hspcgan("interpolate", "a bird", "--checkpoint", checkpoint, "--out", tmp_path)
-    assert (still.exit_code, "nothing to interpolate" in still.output) == (2, True)
+    for texts in (["a bird"], ["a bird", "a  <b>bird</b>"]):
+        still = hspcgan("interpolate", *texts, "--checkpoint", checkpoint, "--out", tmp_path)
+        assert (still.exit_code, "nothing to interpolate" in still.output) == (2, True)
     few = hspcgan("interpolate", *TEXTS, "a bird", "--frames", 2, "--checkpoint", checkpoint, "--out", tmp_path)
     assert (few.exit_code, "2 frames are too few for 3 captions" in few.output) == (2, True)
     with pytest.raises(ValueError, match="nothing is replaced"):

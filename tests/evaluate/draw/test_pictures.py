@@ -37,6 +37,12 @@ def test_a_captioned_grid_enlarges_small_images_and_has_room_for_every_line():
     assert long.shape[0] > short.shape[0] + 100
 
 
+@pytest.mark.parametrize("text", ["bird " * 900, "b" * 10_000])
+def test_a_long_caption_does_not_make_a_grid_high(text):
+    images = np.zeros((3, 56, 56, 3), np.uint8)
+    assert captioned_grid(images, ["a bird", text, "a bird"], columns=3).shape == (12 + 168 + 8 + 12 * 17 + 12, 552, 3)
+
+
 @pytest.mark.parametrize(
     ("text", "name"), [("A red bird!", "a-red-bird"), ("../../etc", "etc"), ("¿…?", "text"), ("été – 鳥", "été-鳥")]
 )

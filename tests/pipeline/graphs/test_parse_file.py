@@ -27,12 +27,13 @@ GOOD = ["a red bird on a branch", " two cats .", "a red bird on a branch", "ein 
 BAD = {
     b"": "empty line",
     b"{": "not JSON",
-    b'"a bird"': "found str",
+    b'"a bird"': "found 'a bird'",
     b'{"text": "a bird"}': "found the keys text",
-    b'{"caption": 7}': "found a caption that is int",
+    b'{"caption": 7}': "found {'caption': 7}",
     b'{"caption": "\xff"}': "not UTF-8",
     b'{"caption": "\\ud800 bird"}': "lone surrogate",
     b'{"\\ud800": 1}': "found the keys \ud800",
+    b'{"caption": "a bird", "n": ' + b"9" * 5000 + b"}": "not JSON: a number has too many digits",
     b"[" * 100_000: "nested too deeply",
     b'{"caption": "!!!"}': "no letter or digit",
     b'{"caption": "' + b"bird " * 30_000 + b'"}': "30,000 words",
@@ -115,6 +116,16 @@ def test_every_line_ends_in_the_output_or_in_the_rejects(source, tmp_path):
     assert [row["line"] for row in rejects] == list(range(3, 3 + len(BAD)))
     for reject, why in zip(rejects, BAD.values(), strict=True):
         assert why in reject["why"]
+
+
+def test_captions_that_are_too_long_to_parse_are_counted(tmp_path):
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    texts = ["a bird", "bird " * 301, "of", "x" * 2001]
+    source.write_text("".join(json.dumps({"caption": text}) + "\n" for text in texts))
+    result = hspcgan("parse", "--jsonl", source, target)
+    assert "4 captions, 3 with an empty graph" in result.output
+    assert "2 captions too long to parse (more than 300 words or 2,000 characters)" in result.output
+    assert [bool(row["tuples"]) for row in lines(target)] == [True, False, False, False]
 
 
 def test_a_second_run_without_bad_lines_leaves_no_old_rejects(source, tmp_path):
