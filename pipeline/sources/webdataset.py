@@ -13,6 +13,7 @@ Members are read in place by offset and never unpacked, so names cannot escape t
 import re
 from array import array
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -92,15 +93,14 @@ class WebDatasetSource:
                 entries.append(Entry(own, split, where, members))
             else:
                 unusable.append(Entry(own, split, where, members))
-            entries += [Entry(own, split, where + suffix, members) for suffix in images[1:] if suffix in IMAGE_SUFFIXES]
+            alone = _Sample(SampleMembers(members.tar))  # the captions belong to the first image
+            entries += [Entry(own, split, where + suffix, alone) for suffix in images[1:] if suffix in IMAGE_SUFFIXES]
         fix = "rename or remove one of them, or put the shards of each run into a separate folder"
         entries, others = first_of_each_key(entries, _rejected, fix)
         return split_by_image(entries, self.fraction, _image_identity) + others + unusable
 
     def read(self, entry: Entry) -> Item:
         members: _Sample = entry.ref
-        if members.problem is not None:
-            return Item(entry, None, (), members.problem)
         problem: str | None = None
         captions: tuple[object, ...] = ()
         try:
@@ -108,8 +108,9 @@ class WebDatasetSource:
         except ValueError as error:
             problem = str(error)
         images = image_suffixes(members.files)
-        if not images:
-            return Item(entry, None, captions, f"no image: the sample has only {_suffixes(members)}")
+        if members.problem is not None or not images:
+            without = f"no image: the sample has only {_suffixes(members)}"
+            return Item(entry, None, captions, members.problem or without)
         try:
             return Item(entry, _content(members, images[0]), captions, problem)
         except OSError as error:
@@ -130,7 +131,9 @@ def _require_ranges(shard: Path) -> None:
 
 
 def _rejected(sample: _Sample, why: str) -> _Sample:
-    return _Sample(SampleMembers(sample.tar, problem=why))
+    rejected = copy(sample)
+    rejected.problem = why
+    return rejected
 
 
 def _image_identity(entry: Entry) -> str:

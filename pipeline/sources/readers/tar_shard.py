@@ -39,6 +39,7 @@ def list_shard(tar: Path) -> list[tuple[str, SampleMembers]]:
     """Returns (key, members) for each sample of a shard, then the members that cannot be used, with their problems."""
     samples: dict[str, SampleMembers] = {}
     unusable = []
+    no_image: dict[str, str] = {}  # by key: a member with the name of an image that cannot be used
     try:
         size = tar.stat().st_size
         with open_regular(tar) as file, tarfile.open(fileobj=_HeaderReader(file), mode="r:") as archive:  # type: ignore[call-overload]
@@ -57,18 +58,21 @@ def list_shard(tar: Path) -> list[tuple[str, SampleMembers]]:
                     problem = "the name occurs twice"
                 if problem is not None:
                     unusable.append((member.name, SampleMembers(tar, problem=problem)))
+                    if image_suffixes([suffix]):
+                        no_image.setdefault(key, f"no image: {member.name} is not usable: {problem}")
                 else:
                     members = samples.setdefault(key, SampleMembers(tar))
                     members.seen[suffix] = _member_hash(file, suffix, member.offset_data, member.size)
                     members.files[suffix] = (member.offset_data, member.size)
             if after := _after_end(file, archive.offset):
                 unusable.append(("?", SampleMembers(tar, problem=after)))
-    except (tarfile.TarError, OSError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
-        # tarfile raises any of these for odd sizes, numbers and PAX fields
+    except (tarfile.TarError, OSError, ValueError, LookupError, ArithmeticError, MemoryError, RecursionError) as error:
+        # tarfile raises any of these for odd sizes, numbers, PAX fields and hundreds of extended headers in a row
         if isinstance(error, OSError) and not is_local(tar):
             raise  # the network, not the tar
         unusable.append(("?", SampleMembers(tar, problem=_unreadable_message(tar, error))))
     for key, sample in samples.items():
+        sample.problem = None if image_suffixes(sample.files) else no_image.get(key)
         others = [suffix for suffix in image_suffixes(sample.files)[1:] if suffix in OTHER_IMAGES]
         unusable += [(key + s, SampleMembers(tar, problem=f"not a supported image format: {s}")) for s in others]
     return [*samples.items(), *unusable]
@@ -109,6 +113,8 @@ def _unreadable_message(tar: Path, error: Exception) -> str:
     for mark, kind in _COMPRESSED.items():
         if start.startswith(mark):
             return f"compressed with {kind}, but members are read in place; unpack it to a plain .tar in this folder"
+    if isinstance(error, RecursionError):
+        error = tarfile.ReadError("too many extended headers before a member")
     return f"not a complete tar: {error}; if the download was interrupted, download it again"
 
 

@@ -95,6 +95,16 @@ def test_headers_that_lead_back_or_are_huge_cost_the_rest_of_a_shard(tmp_path, t
     assert [why in reason for _, _, reason in found.rejects] == [True], found.rejects
 
 
+@pytest.mark.parametrize("chain", [400 * header(0, tarfile.XHDTYPE), 5000 * header(0, tarfile.GNUTYPE_LONGNAME)])
+def test_a_chain_of_extended_headers_costs_the_rest_of_a_shard(tmp_path, tiny_clip_path, chain):
+    whole = tar_with(lambda archive: None).rstrip(b"\0")
+    write(tmp_path / "data" / "0.tar", whole + bytes(-len(whole) % 512) + chain + bytes(1024))
+    result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")
+    assert result.exit_code == 0, result.output
+    assert ingested(cache).samples == {"a"}
+    assert "too many extended headers before a member" in ingested(cache).why("0.tar")
+
+
 @pytest.mark.parametrize("kind", ["fifo", "device", "folder", "dangling", "sparse", "empty", "text", "gzip", "zip"])
 def test_a_shard_that_is_no_tar_is_a_reject(tmp_path, tiny_clip_path, kind):
     path = tmp_path / "data" / "0.tar"
@@ -115,3 +125,11 @@ def test_a_member_without_a_suffix_is_named_so(tmp_path, tiny_clip_path):
     )
     found = ingested(ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")[1])
     assert found.why("0.tar:a") == "no image: the sample has only a file without a suffix, .txt"
+
+
+def test_the_reason_for_a_sample_without_an_image_names_the_member_that_is_a_link(tmp_path, tiny_clip_path):
+    link = member("b.png", b"", type=tarfile.LNKTYPE, linkname="a.png")
+    write(tmp_path / "data" / "0.tar", tar_with(lambda a: (link(a), member("b.txt", b"a cat")(a))))
+    found = ingested(ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")[1])
+    assert found.why("0.tar:b").startswith("no image: b.png is not usable: a link, ")
+    assert found.why("b#0").startswith("its image was rejected: no image: b.png is not usable")

@@ -63,3 +63,13 @@ def test_the_first_image_of_a_key_is_used_and_the_others_are_rejects(tmp_path, m
     assert why.startswith("the key is already used: ")
     assert f" has the same key {key}; rename" in why
     assert source.signature()
+
+
+def test_the_captions_of_a_key_that_is_already_used_are_rejects(tmp_path):
+    for number in range(2):
+        tar_shard(tmp_path / f"{number}.tar", {"a.png": picture(number), "a.txt": b"bird %d" % number})
+    source = open_source(DataConfig(source="webdataset", path=tmp_path, image_size=16))
+    checked = check_items(16, [source.read(entry) for entry in source.entries()])
+    assert [row["text"] for row in checked.captions] == ["bird 0"]
+    assert [(row["where"], row["what"]) for row in checked.rejects] == [("1.tar:a", "image"), ("a#0", "caption")]
+    assert checked.rejects[1]["why"].startswith("its image was rejected: the key is already used: 0.tar:a")
