@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from pydantic import ValidationError
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.config import ClipShape, ModelConfig
 from hspcgan.model.networks.discriminator import Discriminator, Head
 from hspcgan.model.networks.generator import Generator
@@ -78,11 +78,11 @@ def test_galip_is_fc_prompts_appended():
         ({"order": "LGL"}, "'GLG', 'LG', 'GL', 'L' or 'G'"),
         ({"taps": [4, 1]}, "taps must be ascending numbers in"),
         ({"taps": [1, 12]}, "taps must be ascending numbers in"),
-        ({"widht": 3}, "Extra inputs"),
+        ({"widht": 3}, "widht: unknown key"),
     ],
 )
 def test_invalid_settings_are_rejected(values, says):
-    with pytest.raises(ValidationError, match=says):
+    with pytest.raises(UserError, match=says):
         ModelConfig(**values)
 
 

@@ -9,6 +9,7 @@ from hspcgan.evaluate.config import Bound, EvaluateConfig
 from hspcgan.evaluate.results.figure_names import Figure
 from hspcgan.evaluate.results.terminal_text import published
 from hspcgan.evaluate.verdict.expectations import judge, verdict_table
+from hspcgan.model.common.errors import UserError
 
 
 def figure(name: str, value: float, se: float = 0.5) -> Figure:
@@ -84,7 +85,7 @@ def test_a_bound_without_a_range_is_rejected(bad):
      {"expect": {"shipped": {}}}, {"checkpoints": {"a/b": "x"}}],
 )  # fmt: skip
 def test_a_config_with_unknown_metrics_or_keys_is_rejected(bad):
-    with pytest.raises(ValidationError):
+    with pytest.raises(UserError):
         EvaluateConfig(**bad)
 
 

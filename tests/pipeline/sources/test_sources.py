@@ -7,8 +7,8 @@ import random
 
 import pytest
 from helpers.datasets import coco_dataset, folder_dataset, picture, write
-from pydantic import ValidationError
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.sources.base import Entry, with_test_split
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.sources.fingerprints import sampled_sha256
@@ -154,7 +154,7 @@ def test_a_small_dataset_gets_one_test_sample_and_an_own_split_is_respected():
     ({"source": "folder", "path": "x", "image_sise": 3}, "image_sise"),
 ])  # fmt: skip
 def test_config_refuses_fields_that_do_not_fit_the_source(fields, reason):
-    with pytest.raises(ValidationError, match=reason):
+    with pytest.raises(UserError, match=reason):
         DataConfig(**fields)
 
 

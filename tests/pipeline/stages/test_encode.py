@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.datasets import folder_dataset, manifest, write
-from pydantic import ValidationError
 
 from hspcgan.model.clip.frozen import load_clip
+from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.cache.arrays.collate import collate
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
@@ -117,7 +117,7 @@ def test_the_warning_lists_unknown_words_by_how_often_they_occur(tmp_path, caplo
 
 @pytest.mark.parametrize("text", ["a photo", "a {} and a {}", "a {0}", "a {} }"])
 def test_templates_hold_exactly_one_slot(text):
-    with pytest.raises(ValidationError, match="exactly once"):
+    with pytest.raises(UserError, match="exactly once"):
         Templates(entity=text)
 
 
