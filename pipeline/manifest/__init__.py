@@ -83,7 +83,7 @@ class Manifest:
             if key in self.raw and isinstance(self.raw[key], dict | None):
                 try:
                     sections[key] = model.model_validate(self.raw[key] or {})
-                    found += boolean_problems(self.raw[key], sections[key].model_dump(), key)
+                    found += boolean_problems(self.raw[key], sections[key].model_dump(warnings=False), key)
                 except ValidationError as error:
                     found += problems(error, model, key)
         return self._by_source([*found, *section_conflicts(sections)])

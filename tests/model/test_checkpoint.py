@@ -161,7 +161,7 @@ def rewrite(folder, change):
         (lambda card: card.pop("clip"), r"model\.json is damaged; use another checkpoint:\n  clip: is missing$"),
         (
             lambda card: card.update(clip=[], weights={}),
-            r"\n  clip: should be a valid .*\n  weights\.sha256: is missing",
+            r"\n  clip: should have keys, .*\n  weights\.sha256: is missing",
         ),
         (lambda card: card["clip"].pop("sha256"), r"\n  clip\.sha256: is missing$"),
         (

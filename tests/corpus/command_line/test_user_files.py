@@ -113,7 +113,7 @@ def test_an_evaluation_without_room_leaves_nothing_unfinished(tmp_path, tiny_cli
         result = hspcgan("evaluate", manifest, "--checkpoint", checkpoint)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert_told(result, "free some space and run the same command again", codes={3})
+    assert_told(result, "raise the limit on the size of files (ulimit -f) and run the same command again", codes={3})
     assert [path for path in (tmp_path / "run").rglob("*") if ".partial" in path.name] == []
 
 
