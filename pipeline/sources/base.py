@@ -14,8 +14,9 @@ from hspcgan.pipeline.sources.fingerprints import hash_lines
 
 TEST_NAMES = {"test", "val", "valid", "validation"}
 """Names of folders and files, and values of a column, that mean the test split."""
-MAX_TEXT = 2**20
-"""Characters of a caption; ingest rejects longer strings before any work, so sources do not keep them."""
+MAX_TEXT = 2**16
+"""Characters or bytes of a caption with its markup; ingest rejects longer strings before any work, so sources do not
+keep them."""
 Box = tuple[int, int, int, int]
 
 

@@ -13,6 +13,7 @@ from hspcgan.model.common.user_files import UnfitFileError, read_bytes, read_jso
 from hspcgan.pipeline.sources.base import Entry, Item, list_folders, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
+from hspcgan.pipeline.sources.readers.caption_files import require_few
 from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
 
 WORDS = {int: "a whole number", str: "a string", object: "any value"}
@@ -85,12 +86,12 @@ class CocoSource:
         if record.problem is not None or record.image is None:
             return Item(entry, None, record.captions, record.problem)
         try:
-            return Item(
-                entry,
-                read_bytes(record.image),
-                record.captions,
-                None if record.captions else "no captions in the annotations",
-            )
+            require_few(record.captions, entry.where)
+        except UserError as error:
+            return Item(entry, None, (), str(error))
+        try:
+            problem = None if record.captions else "no captions in the annotations"
+            return Item(entry, read_bytes(record.image), record.captions, problem)
         except FileNotFoundError:
             return Item(entry, None, record.captions, f"missing image file: {record.image}{name_hint(record.image)}")
         except OSError as error:

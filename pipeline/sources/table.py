@@ -25,7 +25,7 @@ from hspcgan.model.common.user_files import read_bytes
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, list_folders, short_repr, shortened
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
-from hspcgan.pipeline.sources.readers.columns import Row
+from hspcgan.pipeline.sources.readers.caption_files import require_few
 from hspcgan.pipeline.sources.readers.parquet_rows import ImageRows
 from hspcgan.pipeline.sources.readers.table_rows import READERS, read_rows
 from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
@@ -43,6 +43,16 @@ class _Record:
     cell: tuple[Path, int] | None = None  # the table and the row that contain the image
     captions: list[object] = field(default_factory=list)
     problem: str | None = None
+
+    def add(self, captions: list[object], where: str) -> None:
+        """Adds the captions of a row; an image with too many of them becomes a reject without captions."""
+        if self.problem is not None:
+            return
+        self.captions += captions
+        try:
+            require_few(self.captions, where)
+        except UserError as error:
+            self.captions, self.problem = [], str(error)
 
 
 class TableSource:
@@ -76,8 +86,11 @@ class TableSource:
         for table in self.tables:
             for number, row in read_rows(table, self._columns()):
                 where = f"{table.name}#{number}"
-                captions = [] if isinstance(row, str) else self._captions(row)
+                captions: list[object] = []
                 try:
+                    if isinstance(row, str):
+                        raise UserError(row)
+                    captions = self._captions(row, where)
                     name, entry = self._check_row(table, number, row)
                 except ValueError as error:
                     unusable.append(Entry(where, "train", where, _Record(captions=captions, problem=str(error))))
@@ -86,17 +99,15 @@ class TableSource:
                 if known.split != entry.split:
                     raise UserError(f"{where}: image {known.where} is in the train and in the test split; keep it "
                                      "in one split")  # fmt: skip
-                known.ref.captions.extend(captions)
+                known.ref.add(captions, known.where)
         # Sorted by path; images in tables stay in row order, so that each row group is read once.
         entries = sorted(listed.values(), key=lambda entry: "" if entry.ref.path is None else entry.where)
         entries, others = first_of_each_key(entries)
         unusable = others + unusable
         return split_by_image(entries, self.fraction, lambda entry: self._pictures.identity(entry.ref.path)) + unusable
 
-    def _check_row(self, table: Path, number: int, row: Row) -> tuple[str, Entry]:
+    def _check_row(self, table: Path, number: int, row: dict[str, Any]) -> tuple[str, Entry]:
         """Returns a name that identifies a row's image, and the row's entry; raises UserError for an unusable row."""
-        if isinstance(row, str):
-            raise UserError(row)
         image = row[self.image_column]
         content, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (None, image)
         split = self._split(table, row)
@@ -106,8 +117,10 @@ class TableSource:
         name = self._relative_path(path)
         return name, Entry(PurePosixPath(name).with_suffix("").as_posix(), split, name, _Record(self.images / name))
 
-    def _captions(self, row: dict[str, Any]) -> list[object]:
-        return [text for name in self.caption_columns for text in _texts(row[name])]
+    def _captions(self, row: dict[str, Any], where: str) -> list[object]:
+        captions = [text for name in self.caption_columns for text in _texts(row[name])]
+        require_few(captions, where)
+        return captions
 
     def _columns(self) -> list[str]:
         split = [self.split_column] if self.split_column else []

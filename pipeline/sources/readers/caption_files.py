@@ -1,14 +1,15 @@
 """Reads the captions of one image from NAME.txt or NAME.json."""
 
 import json
-from collections.abc import Sized
+from collections.abc import Sequence
 from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import require_utf8
+from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES
 
 MAX_CAPTIONS = 1000
-"""Captions of one image in its files; a shard has 128 images."""
+"""Captions of one image; a shard has 128 images. All of them together may have MAX_CAPTION_BYTES."""
 
 
 def captions_of(text: bytes | None, content: bytes | None, name: str, lines: bool) -> tuple[object, ...]:
@@ -24,10 +25,13 @@ def captions_of(text: bytes | None, content: bytes | None, name: str, lines: boo
     return captions
 
 
-def require_few(captions: Sized, name: str) -> None:
-    """Raises UserError if an image has more than MAX_CAPTIONS."""
+def require_few(captions: Sequence[object], name: str) -> None:
+    """Raises UserError if the captions of an image are more than MAX_CAPTIONS, or than MAX_CAPTION_BYTES together."""
     if len(captions) > MAX_CAPTIONS:
         raise UserError(f"{len(captions):,} captions for {name}, more than the {MAX_CAPTIONS:,} allowed")
+    size = sum(len(text) for text in captions if isinstance(text, str | bytes))
+    if size > MAX_CAPTION_BYTES:
+        raise UserError(f"captions of {size:,} characters for {name}, more than the {MAX_CAPTION_BYTES:,} allowed")
 
 
 def _captions_of(text: bytes | None, content: bytes | None, name: str, lines: bool) -> tuple[object, ...]:

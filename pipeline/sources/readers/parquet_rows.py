@@ -18,6 +18,8 @@ MAX_PAGE = 200_000_000
 """Bytes; reading a page takes up to four times its size: the page as stored, uncompressed, as Arrow and as Python."""
 MAX_BATCH, MAX_ROWS = 2**27, 1024
 """Bytes and number of the rows that are read at a time; more bytes only if one page is larger."""
+MAX_VALUES = 2**20
+"""Values in the cells of a column that are converted to Python at a time; empty ones take no bytes in a file."""
 
 BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -30,7 +32,7 @@ def parquet_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
             require_columns(table, file.schema_arrow.names, columns)
             number = 0
             for batch in _batches(table, stream, file, columns, range(file.num_row_groups)):
-                cells = [_values(_column(batch[name], name == columns[0])) for name in columns]
+                cells = [_values(batch[name], name == columns[0]) for name in columns]
                 for row in zip(*cells, strict=True):
                     number += 1
                     bad = [
@@ -57,12 +59,28 @@ class _Unreadable:
         return f"cannot be read: a value of type {self.kind}: {self.reason}"
 
 
-def _values(cells: pa.Array) -> list[Any]:
+def _values(cells: pa.Array, holds_images: bool) -> list[Any]:
     """Converts a column to Python values; cells that cannot be converted become `_Unreadable`."""
+    if (count := _count(cells)) > MAX_VALUES:
+        if len(cells) == 1:
+            return [_Unreadable(cells.type, f"{count:,} values, more than the {MAX_VALUES:,} allowed")]
+        parts = (cells[: len(cells) // 2], cells[len(cells) // 2 :])
+        return [value for part in parts for value in _values(part, holds_images)]
+    cells = _column(cells, holds_images)
     try:
         return cells.to_pylist()
     except (ArithmeticError, ValueError, LookupError, ImportError, pa.ArrowException):
         return [_value(cell) for cell in cells]
+
+
+def _count(cells: pa.Array) -> int:
+    """Returns the number of values in an array, including those inside lists, maps and structs."""
+    if isinstance(cells, pa.ExtensionArray):
+        cells = cells.storage
+    if pa.types.is_map(cells.type):  # maps have no `flatten`
+        cells = cells.cast(pa.list_(cells.type.field(0).type))
+    parts = cells.flatten() if cells.type.num_fields else []
+    return len(cells) + sum(map(_count, parts if isinstance(parts, list) else [parts]))
 
 
 def _value(cell: pa.Scalar) -> Any:

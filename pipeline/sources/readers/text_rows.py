@@ -20,8 +20,8 @@ from hspcgan.pipeline.sources.readers.columns import Row, delimiter_hint, requir
 
 MAX_CELL = 2**24
 """Characters; the default limit of csv, 2**17, is too low for other columns. Long captions are rejected one by one."""
-MAX_LINE = 2**26
-"""Bytes or characters; a file with a longer line is not a table."""
+MAX_LINE = 2**23
+"""Bytes or characters; a file with a longer line is not a table. In memory, JSON takes up to 64 times as much."""
 MAX_BREAKS = 20
 """Line breaks in one quoted cell."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 from helpers.corpus import assert_told, ingest, ingested
@@ -66,6 +67,23 @@ def test_an_image_that_is_listed_often_does_not_fill_the_terminal(tmp_path, tiny
     assert result.exit_code == 0
     assert len(result.output) < 2000
     assert len(ingested(cache).rejects) == 5000
+
+
+@pytest.mark.parametrize(("caption", "count", "why"), [
+    ("a bird", 3000, "3,0.. captions for images/train2017/000000000001.jpg, more than the 1,000 allowed"),
+    ("word " * 1800, 200, "captions of 1,800,... characters for images/train2017/000000000001.jpg, more than the 1,048,576 allowed"),
+])  # fmt: skip
+def test_an_image_with_very_many_or_long_captions_is_a_reject(tmp_path, tiny_clip_path, caption, count, why):
+    path = coco_dataset(tmp_path / "data") / "annotations" / "captions_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"] += [{"id": 900 + n, "image_id": 1, "caption": caption} for n in range(count)]
+    path.write_text(json.dumps(content))
+    result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "coco")
+    assert result.exit_code == 0, result.output
+    found = ingested(cache)
+    assert "000000000001" not in found.samples
+    assert len(found.samples) == 3
+    assert re.fullmatch(why, found.why("images/train2017/000000000001"))
 
 
 COCO = {

@@ -172,6 +172,65 @@ def test_the_reasons_for_long_cells(tmp_path, data, tiny_clip_path):
     assert found.why("all.jsonl#1").startswith(f"image is not the path of an image: '{'p' * 59} … (5,000 characters)")
 
 
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [("list", 50_000_000), ("struct", 2**21), ("map", 2**21), ("large-list", 2**21), ("list-of-lists", 2**21)],
+)
+def test_a_cell_of_very_many_values_costs_its_row(tmp_path, data, tiny_clip_path, kind, count):
+    values = pa.nulls(count + 1, pa.string())
+    nulls = pa.ListArray.from_arrays(pa.array([0, 1, count, count + 1]), values)
+    cells = {
+        "list": lambda: nulls, "large-list": lambda: nulls.cast(pa.large_list(pa.string())), "struct": lambda: pa.StructArray.from_arrays([nulls], ["a"]),
+        "list-of-lists": lambda: pa.ListArray.from_arrays(pa.array([0, 1, 2, 3]), nulls), "map": lambda: pa.MapArray.from_arrays(nulls.offsets, values.fill_null(""), values),
+    }[kind]()  # fmt: skip
+    table = {"image": ["0.png", "1.png", "2.png"], "text": ["a bird", "a cat", "a dog"], "caption": cells}
+    pq.write_table(pa.table(table), data / "all.parquet")
+    result, cache = ingest(tmp_path, data / "all.parquet", tiny_clip_path, "table", caption_columns=["text", "caption"])
+    assert result.exit_code == 0, result.output
+    found = ingested(cache)
+    assert found.samples == {"0", "2"}
+    assert "values, more than the 1,048,576 allowed" in found.why("all.parquet#2")
+
+
+LONG = "word " * 200_000
+
+
+@pytest.mark.parametrize(("text", "rows", "images", "why"), [
+    (LONG, 1900, 2, "1,000,000 bytes; a caption may have up to 10,000 characters"), (LONG[:9000], 200_000, 1, "captions of 1,053,000 characters for 0.png, more than the 1,048,576 allowed"),
+    ("a bird", 3000, 1, "1,001 captions for 0.png, more than the 1,000 allowed"),
+])  # fmt: skip
+def test_many_long_captions_take_little_memory(tmp_path, data, tiny_clip_path, text, rows, images, why):
+    captions = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+    names = [f"{number % images}.png" for number in range(rows)]
+    good = pa.table({"image": ["2.png"], "caption": pa.array(["a dog"]).dictionary_encode()})
+    pq.write_table(
+        pa.concat_tables([pa.table({"image": names, "caption": captions}), good]).unify_dictionaries(),
+        data / "all.parquet",
+    )
+    result, cache = ingest(tmp_path, data / "all.parquet", tiny_clip_path, "table")
+    assert result.exit_code == 0, result.output
+    found = ingested(cache)
+    assert found.samples == {"2"}
+    assert why in found.why("0")
+
+
+def test_a_line_of_very_many_values_is_an_error(tmp_path, data, tiny_clip_path):
+    write(
+        data / "all.jsonl",
+        '{"image": "0.png", "caption": [' + "[]," * 2_700_000 + "[]]}\n" + '{"image": "1.png", "caption": "a cat"}\n',
+    )
+    result, cache = ingest(tmp_path, data / "all.jsonl", tiny_clip_path, "table")
+    assert result.exit_code == 0, result.output
+    assert ingested(cache).samples == {"1"}
+    assert "2,700,001 captions for all.jsonl#1" in ingested(cache).why("all.jsonl#1")
+    write(data / "all.jsonl", '{"image": "0.png", "caption": [' + "[]," * 20_000_000 + "[]]}\n")
+    assert_told(
+        ingest(tmp_path, data / "all.jsonl", tiny_clip_path, "table")[0],
+        "a line of more than 8,388,608 bytes",
+        codes={3},
+    )
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "parquet"])
 def test_an_endless_line_is_an_error_before_the_table_is_hashed(tmp_path, tiny_clip_path, suffix):
     path = write(tmp_path / "data" / f"all.{suffix}", b"")
