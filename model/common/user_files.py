@@ -151,7 +151,20 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
             f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from error
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits; thousands of brackets
-        raise UserError(f"{path} cannot be read as JSON: {_reason(error)}") from error
+        raise UserError(f"{path} cannot be read as JSON: {json_problem(error)}") from error
+
+
+def json_problem(error: Exception) -> str:
+    """Returns why `json.loads` failed, from a ValueError or RecursionError; the line only if the text has several."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not {error.encoding.upper()}"
+    if isinstance(error, json.JSONDecodeError):
+        if "\n" not in error.doc.strip():
+            return f"{error.msg} at column {error.pos + 1}"
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    return "a number has too many digits"
 
 
 def require_characters(content: Any, path: Path) -> None:
@@ -179,7 +192,3 @@ def is_local(path: Path) -> bool:
 
 def _kind(state: os.stat_result) -> str:
     return KINDS.get(stat.S_IFMT(state.st_mode), "another kind of file")
-
-
-def _reason(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -10,10 +10,13 @@ from typing import Any, Protocol
 from PIL import Image
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import is_local, kind_of
 from hspcgan.pipeline.sources.fingerprints import hash_lines
 
 TEST_NAMES = {"test", "val", "valid", "validation"}
 """Names of folders and files, and values of a column, that mean the test split."""
+MAX_CHARACTERS = 10_000
+"""Characters of a caption; see `caption_text`."""
 MAX_TEXT = 2**16
 """Characters or bytes of a caption with its markup; ingest rejects longer strings before any work, so sources do not
 keep them."""
@@ -21,17 +24,18 @@ Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class LongText:
-    """Stands for a string of more than MAX_TEXT characters or bytes that was found instead of a caption."""
+class RejectedText:
+    """Stands for a caption that cannot be used, or that is too long to keep."""
 
-    size: str  # such as "2,000,000 characters"
+    why: str
 
 
 def shortened(text: object) -> object:
-    """Replaces a string that is too long to be a caption by LongText; returns other values unchanged."""
+    """Replaces a string of more than MAX_TEXT characters or bytes by RejectedText; returns other values unchanged."""
     if not isinstance(text, str | bytes) or len(text) <= MAX_TEXT:
         return text
-    return LongText(f"{len(text):,} {'characters' if isinstance(text, str) else 'bytes'}")
+    size = f"{len(text):,} {'characters' if isinstance(text, str) else 'bytes'}"
+    return RejectedText(f"{size}; a caption may have up to {MAX_CHARACTERS:,} characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Item:
 
     entry: Entry
     image: bytes | Image.Image | None  # an encoded file, or RGB pixels of a drawing
-    captions: tuple[object, ...]  # strings, bytes in UTF-8 or LongText; ingest rejects other values one by one
+    captions: tuple[object, ...]  # strings, bytes in UTF-8 or RejectedText; ingest rejects other values one by one
     problem: str | None = None
     box: Box | None = None  # box of the object, x0, y0, x1, y1 in pixels; the crop follows the box
 
@@ -82,17 +86,16 @@ def list_folders(*folders: Path) -> str:
     shown = []
     for folder in folders:
         if folder.is_dir():
-            names = sorted(f"{path.name}/" if _is_folder(path) else path.name for path in folder.iterdir())
+            names = sorted(map(_listed, folder.iterdir()))
             more = f" … {len(names) - 8} more" if len(names) > 8 else ""
             shown.append(f"{folder}: {', '.join(names[:8]) or 'nothing'}{more}")
     return "; ".join(shown) or "nothing"
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a link that cannot be followed
-        return False
+def _listed(path: Path) -> str:
+    """Returns the name of a file, with / after a folder, and with the kind of anything else, such as "a pipe"."""
+    kind = kind_of(path) if is_local(path) else "a folder" if path.is_dir() else "a file"
+    return path.name + {"a file": "", "a folder": "/"}.get(kind, f" ({kind})")
 
 
 def require_unique_keys(entries: Sequence[Entry], fix: str = "rename or remove all but one of each") -> None:

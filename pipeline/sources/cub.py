@@ -123,7 +123,8 @@ class CubSource:
                 raise ValueError
         except (ValueError, OverflowError):
             raise UserError(
-                f"{self.home}/bounding_boxes.txt: got {f'{number} {text}'!r}, expected ID X Y WIDTH HEIGHT"
+                f"{self.home}/bounding_boxes.txt: got {f'{number} {text}'!r}, expected ID X Y WIDTH HEIGHT, "
+                f"numbers of at most {MAX_COORDINATE:,}"
             ) from None
         return x, y, x + width, y + height
 

@@ -45,9 +45,11 @@ def _walk(folder: Path, around: tuple[Path, ...], closed: dict[Path, str]) -> It
 
 
 def name_hint(path: Path | None) -> str:
-    """Suggests why a file is missing: backslashes, or a difference in upper and lower case."""
+    """Suggests why a file is missing: a broken link, backslashes, or a difference in upper and lower case."""
     if path is None:
         return ""
+    if os.path.islink(str(path)):
+        return f"; it is a link to {os.readlink(path)}"
     if "\\" in path.name:
         return "; use / instead of \\ in paths"
     same = _names(path.parent).get(path.name.lower())

@@ -1,18 +1,20 @@
-"""A folder of images, each with captions in NAME.txt (one per line) or NAME.json next to it (see caption_files).
+"""A folder of images, each with captions in NAME.txt (one per line) or NAME.json next to it.
 
-Of several images with one name (NAME.jpg, NAME.png), the first by suffix is used, and each of the others is a reject.
+Of a NAME.txt and a NAME.json, one is used (see `captions_of`); each caption that only the other has is a reject. Of
+several images with one name (NAME.jpg, NAME.png), the first by suffix is used, and each of the others is a reject.
 """
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_bytes
 from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item
-from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, walk
+from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES, name_hint, walk
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, text_state
 from hspcgan.pipeline.sources.readers.caption_files import captions_of
 from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
@@ -91,7 +93,8 @@ class FolderSource:
         try:
             return Item(entry, read_bytes(files.image), captions, problem)
         except OSError as error:
-            return Item(entry, None, captions, f"cannot be read: {error.strerror or error}")
+            hint = name_hint(files.image) if isinstance(error, FileNotFoundError) else ""
+            return Item(entry, None, captions, f"cannot be read: {error.strerror or error}{hint}")
 
     def signature(self) -> str:
         lines = [f"{path.relative_to(self.root).as_posix()}\t{why}" for path, why in sorted(self._closed.items())]
@@ -111,13 +114,17 @@ def _read_captions(paths: tuple[Path, ...]) -> tuple[object, ...]:
     """Returns the captions of one image; raises UserError with the reason when its caption files cannot be used."""
     if not paths:
         return ()
-    contents: dict[str, bytes] = {}
+    files: dict[str, Callable[[], bytes]] = {}
     for path in paths:
         suffix = path.suffix.lower()
-        if suffix in contents:
+        if suffix in files:
             raise UserError(f"two caption files; keep one: {', '.join(path.name for path in paths)}")
-        try:
-            contents[suffix] = read_bytes(path, MAX_CAPTION_BYTES)
-        except OSError as error:
-            raise UserError(f"unreadable captions: {path.name}: {error.strerror or error}") from error
-    return captions_of(contents.get(".txt"), contents.get(".json"), paths[0].stem, lines=True)
+        files[suffix] = partial(_caption_file, path)
+    return captions_of(files, paths[0].stem, lines=True)
+
+
+def _caption_file(path: Path) -> bytes:
+    try:
+        return read_bytes(path, MAX_CAPTION_BYTES)
+    except OSError as error:
+        raise UserError(f"unreadable captions: {path.name}: {error.strerror or error}") from error

@@ -109,6 +109,8 @@ class TableSource:
     def _check_row(self, table: Path, number: int, row: dict[str, Any]) -> tuple[str, Entry]:
         """Returns a name that identifies a row's image, and the row's entry; raises UserError for an unusable row."""
         image = row[self.image_column]
+        if isinstance(image, dict) and not image.keys() & {"bytes", "path"}:
+            raise UserError(f"{self.image_column} has the fields {', '.join(image)[:60]}; expected bytes or path")
         content, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (None, image)
         split = self._split(table, row)
         if isinstance(content, bytes):

@@ -14,7 +14,7 @@ import re
 from array import array
 from collections.abc import Iterator, Sequence
 from copy import copy
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -165,8 +165,11 @@ def _read_captions(members: _Sample) -> tuple[object, ...]:
     there = [suffix for suffix in CAPTION_SUFFIXES if suffix in members.files]
     if not there:
         raise UserError(f"no captions: neither .txt nor .json among {_suffixes(members)}")
-    for suffix in there:
-        if members.files[suffix][1] > MAX_CAPTION_BYTES:
-            raise UserError(f"{suffix} has {members.files[suffix][1]:,} bytes, more than {MAX_CAPTION_BYTES:,} allowed")
-    contents = {suffix: _content(members, suffix) for suffix in there}
-    return captions_of(contents.get(".txt"), contents.get(".json"), "KEY", lines=False)
+    return captions_of({suffix: partial(_caption_file, members, suffix) for suffix in there}, "KEY", lines=False)
+
+
+def _caption_file(members: _Sample, suffix: str) -> bytes:
+    size = members.files[suffix][1]
+    if size > MAX_CAPTION_BYTES:
+        raise UserError(f"{suffix} has {size:,} bytes, more than {MAX_CAPTION_BYTES:,} allowed")
+    return _content(members, suffix)

@@ -5,9 +5,9 @@ import re
 import unicodedata
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.sources.base import LongText, shortened
+from hspcgan.pipeline.sources.base import MAX_CHARACTERS, RejectedText, shortened
 
-MAX_WORDS, MAX_CHARACTERS = 1000, 10_000
+MAX_WORDS = 1000
 """Longer strings are not captions: CLIP reads 77 tokens, and the time to parse grows with the length."""
 _TAGS = (
     "a|abbr|address|article|aside|audio|b|bdi|bdo|big|blockquote|body|br|button|canvas|caption|center|cite|code|col|"
@@ -36,8 +36,8 @@ def clean_caption(text: object) -> str:
     Unicode, is empty, has no letter or digit, or is longer than 1,000 words or 10,000 characters.
     """
     text = shortened(text)
-    if isinstance(text, LongText):
-        raise UserError(f"{text.size}; a caption may have up to {MAX_CHARACTERS:,} characters")
+    if isinstance(text, RejectedText):
+        raise UserError(text.why)
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")

@@ -106,7 +106,8 @@ def _decode(data: bytes, components: int) -> tuple[Image.Image, tuple[int, int]]
         except Image.UnidentifiedImageError:
             raise UserError(_why_unidentified(data)) from None
         except Image.DecompressionBombError as error:
-            raise UserError(f"too large: {error}") from error
+            limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+            raise UserError(f"too large: more than {limit} megapixels; save a smaller copy") from error
         except _BROKEN as error:
             raise UserError(f"unreadable header: {error}") from error
         size = image.size

@@ -1,28 +1,48 @@
 """Reads the captions of one image from NAME.txt or NAME.json."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import require_utf8
+from hspcgan.model.common.user_files import json_problem, require_utf8
+from hspcgan.pipeline.sources.base import RejectedText, short_repr
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES
 
 MAX_CAPTIONS = 1000
 """Captions of one image; a shard has 128 images. All of them together may have MAX_CAPTION_BYTES."""
 
 
-def captions_of(text: bytes | None, content: bytes | None, name: str, lines: bool) -> tuple[object, ...]:
-    """
-    Returns the captions of an image; `text` and `content` are the contents of its .txt and .json, None if absent.
+class _EmptyError(UserError):
+    """The error for a file without captions, in which nothing is lost if another file is used."""
 
-    The .txt is used, unless it is absent or empty or the .json has more captions. `lines`: each line of the .txt is a
-    caption; otherwise the whole file is one caption. A JSON list in a .txt is read as a list of captions. Raises
-    UserError with the reason if neither has a caption, if the .txt is UTF-16 or UTF-32, or for too many captions.
+
+def captions_of(files: Mapping[str, Callable[[], bytes]], name: str, lines: bool) -> tuple[object, ...]:
     """
-    captions = _captions_of(text, content, name, lines)
-    require_few(captions, name)
-    return captions
+    Returns the captions of an image; `files` maps the suffixes .txt and .json to functions that read the files.
+
+    The .txt is used, unless it has no captions or the .json has more. Captions that only the other file has, and the
+    reason why the other file cannot be read, follow as RejectedText. `lines`: each line of the .txt is a caption;
+    otherwise the whole file is one caption. A JSON list in a .txt is read as a list of captions. Raises UserError with
+    the reasons if no file has captions, and for too many captions.
+    """
+    found: dict[str, tuple[object, ...]] = {}
+    problems: list[UserError] = []
+    for suffix in sorted(files, reverse=True):  # .txt first
+        try:
+            content = files[suffix]()
+            found[suffix] = _in_text(content, name, lines) if suffix == ".txt" else _in_json(content, name)
+        except UserError as error:
+            problems.append(error)
+    if not found:
+        raise UserError("; ".join(map(str, problems)) or f"no captions for {name}")
+    used = max(found, key=lambda suffix: len(found[suffix]))  # the first of several
+    require_few(found[used], name)
+    known = {"", *map(_words, found[used])}
+    others = [text for suffix in found for text in found[suffix] if _words(text) not in known]
+    whys = [f"{name}{used} is used, which does not have the caption {short_repr(_decode(text))}" for text in others]
+    whys += [str(error) for error in problems if not isinstance(error, _EmptyError)]
+    return found[used] + tuple(map(RejectedText, whys))
 
 
 def require_few(captions: Sequence[object], name: str) -> None:
@@ -34,24 +54,19 @@ def require_few(captions: Sequence[object], name: str) -> None:
         raise UserError(f"captions of {size:,} characters for {name}, more than the {MAX_CAPTION_BYTES:,} allowed")
 
 
-def _captions_of(text: bytes | None, content: bytes | None, name: str, lines: bool) -> tuple[object, ...]:
-    written = _in_text(text, name, lines) if text is not None else ()
-    if content is None:
-        if not written:
-            raise UserError(f"no captions: {name}.txt is empty" if text is not None else f"no captions for {name}")
-        return written
-    try:
-        listed = _in_json(content, name)
-    except UserError:
-        if not written:
-            raise
-        return written
-    return listed if len(listed) > len(written) else written
+def _words(text: object) -> str:
+    """Returns what captions are compared by: their words, since a file may end with a line break."""
+    text = _decode(text)
+    return " ".join(text.split()) if isinstance(text, str) else short_repr(text)
+
+
+def _decode(text: object) -> object:
+    return text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
 
 
 def _in_text(text: bytes, name: str, lines: bool) -> tuple[object, ...]:
     if not text.strip():
-        return ()
+        raise _EmptyError(f"no captions: {name}.txt is empty")
     require_utf8(text, f"{name}.txt")
     try:
         listed = json.loads(text.removeprefix(b"\xef\xbb\xbf"))
@@ -67,11 +82,12 @@ def _in_json(content: bytes, name: str) -> tuple[object, ...]:
     try:
         found: Any = json.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise UserError(f"not valid JSON: {name}.json: {reason}") from error
+        raise UserError(f"not valid JSON: {name}.json: {json_problem(error)}") from error
     captions = found.get("captions", found.get("caption")) if isinstance(found, dict) else None
     captions = [captions] if isinstance(captions, str) else captions
     if not isinstance(captions, list) or not captions:
         wanted = '{"captions": ["…", …]} or {"caption": "…"}'
-        raise UserError(f"no captions: {name}.json has {str(found)[:60]!r}, expected {wanted}")
+        lost = captions if isinstance(found, dict) else found
+        kind = UserError if lost else _EmptyError
+        raise kind(f"no captions: {name}.json has {str(found)[:60]!r}, expected {wanted}")
     return tuple(captions)

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import TextIO
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import lines_of, open_regular, require_utf8
+from hspcgan.model.common.user_files import json_problem, lines_of, open_regular, require_utf8
 from hspcgan.pipeline.sources.readers.columns import Row, delimiter_hint, require_columns
 
 MAX_CELL = 2**24
 """Characters; the default limit of csv, 2**17, is too low for other columns. Long captions are rejected one by one."""
-MAX_LINE = 2**23
-"""Bytes or characters; a file with a longer line is not a table. In memory, JSON takes up to 64 times as much."""
+MAX_LINE = 2**26
+"""Characters; a file with a longer line is not a table."""
+MAX_JSON = 2**23
+"""Bytes of a line of JSONL, which takes up to 64 times as much in memory; a file with a longer line is not a table."""
 MAX_BREAKS = 20
 """Line breaks in one quoted cell."""
 
@@ -30,12 +32,12 @@ def jsonl_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     """Yields (row number from 1, row) of a table with a JSON object in each line; see `read_rows`."""
     seen: dict[str, None] = {}  # columns of all rows, in order; a column that no row has is a wrong name
     with open_regular(table) as file:
-        for number, line in enumerate(lines_of(file, table, MAX_LINE), start=1):
+        for number, line in enumerate(lines_of(file, table, MAX_JSON), start=1):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
                 if line.strip():
-                    yield number, f"not JSON: {error}"
+                    yield number, f"not JSON: {json_problem(error)}"
                 continue
             if not isinstance(row, dict):
                 yield number, f"not an object with {', '.join(columns)}: {str(row)[:60]!r}"

@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from contextlib import suppress
+from functools import partial
 
 from helpers.datasets import write
 from hypothesis import HealthCheck, given, settings
@@ -55,8 +56,10 @@ def test_a_caption_is_one_clean_line_or_refused(value):
     st.booleans(),
 )  # fmt: skip
 def test_the_caption_files_of_an_image_give_captions_or_a_reason(text, content, lines):
+    files = {".txt": text, ".json": content}
     with suppress(UserError):
-        assert captions_of(text, content, "name", lines)
+        readers = {suffix: partial(bytes, data) for suffix, data in files.items() if data is not None}
+        assert captions_of(readers, "name", lines)
 
 
 csv_lines = st.lists(

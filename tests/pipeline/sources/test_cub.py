@@ -1,5 +1,7 @@
 """CUB-200-2011: the tree, ten captions, boxes and the crop of the text-to-image literature, both splits."""
 
+import os
+
 import numpy as np
 import pytest
 from helpers.datasets import cub_dataset, write
@@ -126,9 +128,18 @@ def test_another_tree_shows_what_was_found_and_expected(tmp_path, gone, reason):
         opened(tmp_path)
 
 
+def test_a_pipe_in_place_of_a_list_is_named(tmp_path):
+    path = cub_dataset(tmp_path) / "CUB_200_2011" / "images.txt"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"no CUB_200_2011/images\.txt; found .*, images\.txt \(a pipe\)"):
+        opened(tmp_path)
+
+
 @pytest.mark.parametrize(("name", "content", "reason"), [
     ("CUB_200_2011/images.txt", "one.jpg\n", r"images\.txt, line 1: got 'one\.jpg'"),
     ("CUB_200_2011/bounding_boxes.txt", "1 2 3\n", r"got '1 2 3', expected ID X Y WIDTH HEIGHT"),
+    ("CUB_200_2011/bounding_boxes.txt", "6 inf 0 5 5\n", r"got '6 inf 0 5 5', .* numbers of at most 536,870,912"),
     ("CUB_200_2011/images.txt", "1 a/b.jpg\n1 a/c.jpg\n", r"images\.txt, line 2: ID 1 is already used for 'a/b\.jpg'"),
     ("testclasses.txt", "999.Dodo\n", r"\['999\.Dodo'\] are not classes"),
 ])  # fmt: skip

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import random
+from pathlib import Path
 
 import pytest
 from helpers.datasets import coco_dataset, folder_dataset, picture, write
@@ -46,12 +47,16 @@ def test_folder_reads_lines_of_txt_and_the_list_of_json(tmp_path):
     ({"a.png": picture(), "a.json": b'{"captions": []}'}, "a.png", "no captions"),
     ({"a.png": picture(), "a.txt": b"x", "a.TXT": b"y"}, "a.png", "two caption files"),
     ({"b.png": picture(), "a.txt": b"x"}, "a.txt", "captions without an image"),
+    ({"a.png": Path("gone.png"), "a.txt": b"x"}, "a.png", "No such file or directory; it is a link to gone.png"),
 ])  # fmt: skip
 def test_folder_names_what_is_wrong_with_an_entry(tmp_path, files, where, reason):
     import re
 
     for name, content in files.items():
-        write(tmp_path / name, content)
+        if isinstance(content, Path):
+            (tmp_path / name).symlink_to(content)
+        else:
+            write(tmp_path / name, content)
     assert re.search(reason, items(opened("folder", tmp_path))[where].problem)
 
 
@@ -125,7 +130,10 @@ def test_ingest_states_the_code_of_the_source_in_use_and_of_no_other(tmp_path):
     stated = ingest.stage(DataConfig(source="coco", path=tmp_path)).inputs["code"]
     assert {name.removeprefix("hspcgan.pipeline.") for name in stated} == {
         *(f"stages.{name}" for name in ("ingest_items", "images", "image_limits", "caption_text")),
-        *(f"sources.{name}" for name in ("base", "fingerprints", "files_below", "split", "coco")),
+        *(
+            f"sources.{name}"
+            for name in ("base", "fingerprints", "files_below", "split", "coco", "readers.caption_files")
+        ),
     }
     drawn = ingest.stage(DataConfig(source="toybirds")).inputs["code"]
     assert {"hspcgan.pipeline.toybirds.draw", "hspcgan.pipeline.sources.toybirds"} <= drawn.keys()
@@ -170,16 +178,25 @@ def test_toybirds_draws_at_the_asked_size_with_five_captions():
     assert source.signature() != open_source(DataConfig(source="toybirds", scenes=4, seed=4, image_size=32)).signature()
 
 
-@pytest.mark.parametrize(("text", "content", "kept"), [
-    (b"a bird\n", b'{"caption": "a bird", "url": "x"}', (b"a bird",)),  # as img2dataset writes them
-    (b"a bird\n", b'{"captions": ["a bird", "a cat"]}', ("a bird", "a cat")),
-    (b" \n", b'{"caption": "a cat"}', ("a cat",)),
-    (b"a bird\na cat\n", b'{"captions": ["x"]}', (b"a bird", b"a cat")),
-    (b"a bird\n", b"{}", (b"a bird",)), (b"a bird\n", b"not JSON", (b"a bird",)),
-    (b'[\n "a bird",\n "a cat"\n]\n', b"{}", ("a bird", "a cat")), (b"[a bird]\n", b"{}", (b"[a bird]",)),
+@pytest.mark.parametrize(("text", "content", "kept", "others"), [
+    (b"a bird\n", b'{"caption": "a bird", "url": "x"}', (b"a bird",), ()),  # as img2dataset writes them
+    (b"a bird\n", b'{"captions": ["a bird", "a cat"]}', ("a bird", "a cat"), ()),
+    (b" \n", b'{"caption": "a cat"}', ("a cat",), ()), (b"a bird", b'{"caption": null}', (b"a bird",), ()),
+    (b"a bird\na cat\n", b'{"captions": ["x"]}', (b"a bird", b"a cat"),
+     ("a.txt is used, which does not have the caption 'x'",)),
+    (b"a bird", b'{"captions": ["x", "y"]}', ("x", "y"), ("a.json is used, which does not have the caption 'a bird'",)),
+    (b"a bird\n", b"{}", (b"a bird",), ()),
+    (b"a bird\n", b"not JSON", (b"a bird",), ("not valid JSON: a.json: Expecting value at column 1",)),
+    (b"a bird", b'{"captions": {"en": "x"}}', (b"a bird",),
+     ("no captions: a.json has \"{'captions': {'en': 'x'}}\", expected ",)),
+    ("a bird".encode("utf-16"), b'{"caption": "x"}', ("x",), ("a.txt is encoded in UTF-16, ",)),
+    (b"x" * (2**20 + 1), b'{"caption": "x"}', ("x",), ("unreadable captions: a.txt: ",)),
+    (b'[\n "a bird",\n "a cat"\n]\n', b"{}", ("a bird", "a cat"), ()), (b"[a bird]\n", b"{}", (b"[a bird]",), ()),
 ])  # fmt: skip
-def test_of_two_caption_files_the_text_counts_unless_the_json_has_more(tmp_path, text, content, kept):
+def test_of_two_caption_files_the_text_counts_unless_the_json_has_more(tmp_path, text, content, kept, others):
     for name, data in {"a.png": picture(), "a.txt": text, "a.json": content}.items():
         write(tmp_path / name, data)
     (item,) = items(opened("folder", tmp_path)).values()
-    assert (item.problem, item.captions) == (None, kept)
+    assert (item.problem, item.captions[: len(kept)]) == (None, kept)
+    whys = [text.why for text in item.captions[len(kept) :]]
+    assert [why[: len(start)] for why, start in zip(whys, others, strict=True)] == list(others)

@@ -101,11 +101,17 @@ def test_a_path_that_leads_out_is_refused(folder, suffix, path):
     assert "path is outside" in found[f"all{suffix}#2"].problem or "is not the path" in found[f"all{suffix}#2"].problem
 
 
+GOOD = b'{"image": "a.png", "caption": "x"}\n'
+
+
 @pytest.mark.parametrize(("name", "content", "row", "reason"), [
     ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n{"image": \n', 2, "not JSON: Expecting value"),
     ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n\n["a.png"]\n', 3, "not an object with image, caption"),
     ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n{"image": "b.png"}\n', 2, "lacks caption"),
-    ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n{"image": "b.png", "caption": "\xff"}\n', 2, "not JSON: .*utf-8"),
+    ("t.jsonl", GOOD + b'{"image": "b.png", "caption": "\xff"}\n', 2, "not JSON: byte 31 is not UTF-8"),
+    ("t.jsonl", GOOD + b'{"n": ' + b"9" * 5000 + b"}\n", 2, "not JSON: a number has too many digits"),
+    ("t.jsonl", GOOD + b'{"image": "b.png", "caption" "x"}\n', 2, "not JSON: Expecting ':' delimiter at column 30$"),
+    ("t.jsonl", GOOD + b'{"image": {"url": "b.png", "w": 3}, "caption": "x"}\n', 2, "has the fields url, w; expec"),
     ("t.jsonl", b'{"image": "b.png"}\n{"image": "a.png", "caption": "x"}\n', 1, "lacks caption"),
     ("t.csv", b"image,caption\na.png,x\nhttp://x/y.jpg,y\n", 2, "image is a URL: 'http"),
     ("t.jsonl", b'{"image": "a.png", "caption": "x"}\n{"image": null, "caption": "x"}\n', 2, "not the path .*: None"),

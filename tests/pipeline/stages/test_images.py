@@ -176,7 +176,7 @@ def test_what_is_no_image_is_refused_with_the_reason(data, reason):
 def test_a_bomb_is_refused_before_its_pixels_are_decoded():
     header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    with pytest.raises(ValueError, match=r"50000×50000 pixels|exceeds limit"):
+    with pytest.raises(ValueError, match="too large: more than 178 megapixels; save a smaller copy"):
         decode(data)
 
 
