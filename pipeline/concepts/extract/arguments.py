@@ -102,7 +102,7 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
         first = tree.heads[noun]
         has_own = any(c < noun and tree.tags[c] == "VBG" for c in tree.children(first, "acl"))
         noun = first if tree.is_entity(first) and not tree.case(first) and not has_own else noun
-    if noun < 0 or not tree.is_entity(noun):
+    if not tree.is_entity(noun):
         return []
     worn = lexicon("clothes") | lexicon("body_parts")
     return [one for one in coordinated_nouns(tree, noun, clause) if one == noun or tree.lemmas[one] not in worn]
@@ -126,6 +126,7 @@ def subjects(tree: Tree, i: int) -> list[int]:
     a man sits on a bench and holds a bat → sit on (man, bench), hold (man, bat)
     a boy trying to catch a ball → catch (boy, ball)
     people watching a boy ride a horse → watch (people, boy), ride (boy, horse)
+    people enjoying themselves playing a game → play (people, game)
     a tennis player in the air after hitting the ball → in (player, air), hit (player, ball)
     """
     seen = set()
@@ -144,9 +145,9 @@ def subjects(tree: Tree, i: int) -> list[int]:
         timed = tree.is_a(i, "advcl") and any(tree.words[c] in TIMES for c in tree.children(i, "mark", "advmod"))
         if (tree.is_a(i, "conj") or timed) and tree.is_entity(above) and tree.pos[i] not in NOMINAL:
             return [above]
-        held = tree.children(above, "obj")
+        held = [thing for word in tree.children(above, "obj") for thing in argument_entities(tree, word, above)]
         if tree.is_a(i, "xcomp") and held:
-            return [thing for word in held for thing in argument_entities(tree, word, above)]
+            return held
         i = above
     return []
 
