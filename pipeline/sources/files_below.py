@@ -14,19 +14,26 @@ OTHER_IMAGES = {
 """Suffixes of images in unsupported formats; they are listed, so that each becomes a reject with a reason."""
 
 
+MAX_LINKS = 2
+"""Linked folders inside each other; folders that link to each other have a path for each order of them."""
+
+
 def walk(root: Path) -> tuple[list[Path], dict[Path, str]]:
     """
     Returns the files below a folder, sorted, and the folders that were not walked, each with the reason.
 
-    Linked folders are walked at the path of the link, except links back to a folder that contains them. Names that
-    start with a dot are left out.
+    Linked folders are walked at the path of the link, except links back to a folder that contains them, and links
+    inside MAX_LINKS linked folders. Names that start with a dot are left out.
     """
     closed: dict[Path, str] = {}
-    return sorted(_walk(root, (), closed)), closed
+    return sorted(_walk(root, (), 0, closed)), closed
 
 
-def _walk(folder: Path, around: tuple[Path, ...], closed: dict[Path, str]) -> Iterator[Path]:
+def _walk(folder: Path, around: tuple[Path, ...], links: int, closed: dict[Path, str]) -> Iterator[Path]:
     real = folder.resolve()
+    if links > MAX_LINKS:
+        closed[folder] = f"a link inside {MAX_LINKS} linked folders; link to {real} from a folder that is not linked"
+        return
     if real in around:
         closed[folder] = f"a link back to a folder that contains it: {real}"
         return
@@ -39,7 +46,7 @@ def _walk(folder: Path, around: tuple[Path, ...], closed: dict[Path, str]) -> It
     for entry in inside:
         path = folder / entry.name
         if os.path.isdir(path):  # unlike Path.is_dir, False for a link that cannot be followed
-            yield from _walk(path, (*around, real), closed)
+            yield from _walk(path, (*around, real), links + entry.is_symlink(), closed)
         else:
             yield path
 

@@ -23,11 +23,10 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
     """
     try:
         with h5py.File(path, "r", locking=False) as file:  # not every file system has locks, and readers need none
+            _require_no_link(file, dataset)
             found = file[dataset]
             if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu" or found.shape is None:
                 raise TypeError("not a dataset of numbers")
-            if found.file.filename != file.filename:
-                raise ValueError("it is a link to another file")
             offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # for links and types too
         raise unreadable_error(path, error, f"{dataset} cannot be read") from error
@@ -39,6 +38,15 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
     if offset + size > path.stat().st_size:
         raise UserError(f"{path} is truncated: {dataset} extends past the end of the file; {REBUILD_HINT}")
     return np.asarray(np.memmap(path, dtype, "r", offset, shape))  # a plain array: slices of a memmap are slow
+
+
+def _require_no_link(file: h5py.File, dataset: str) -> None:
+    """Raises ValueError for a link in the path of a dataset: HDF5 would open the other file, which may be a pipe."""
+    names = dataset.split("/")
+    for number in range(1, len(names) + 1):
+        link = file.get("/".join(names[:number]), getlink=True)
+        if isinstance(link, h5py.ExternalLink | h5py.SoftLink):
+            raise ValueError("it is a link to another file" if isinstance(link, h5py.ExternalLink) else "it is a link")
 
 
 @contextmanager

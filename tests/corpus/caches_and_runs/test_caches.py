@@ -115,6 +115,14 @@ def external_copy(file: h5py.File) -> None:
     file["phrase/text"] = h5py.ExternalLink(other, "x")
 
 
+def external_pipe(file: h5py.File) -> None:
+    pipe = Path(file.filename).parent.parent / "pipe"
+    if not pipe.exists():
+        os.mkfifo(pipe)
+    del file["phrase/text"]
+    file["phrase/text"] = h5py.ExternalLink(pipe, "x")
+
+
 def replaced(make):
     def change(file: h5py.File) -> None:
         del file["phrase/text"]
@@ -164,7 +172,7 @@ def column(name: str, values):
 
 
 DAMAGES = {
-    "group": hdf5(group_for_data), "named-type": hdf5(named_type), "link-loop": hdf5(link_loop), "external": hdf5(external), "external-copy": hdf5(external_copy), "absent": hdf5(lambda f: f.__delitem__("phrase/text")),
+    "group": hdf5(group_for_data), "named-type": hdf5(named_type), "link-loop": hdf5(link_loop), "external": hdf5(external), "external-copy": hdf5(external_copy), "external-pipe": hdf5(external_pipe), "absent": hdf5(lambda f: f.__delitem__("phrase/text")),
     "text-data": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=["a", "b"], dtype=h5py.string_dtype()))), "scalar": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=1.0))),
     "chunked": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=torch.zeros(3, 32).numpy(), chunks=True, compression="gzip"))), "too-many-rows": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(2**62, 32), dtype="f2", chunks=(1, 32)))), "no-rows": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(0, 32), dtype="f2"))),
     "ints": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 32), dtype="i4"))), "null-space": hdf5(replaced(lambda f: f.create_dataset("phrase/text", data=h5py.Empty("f2")))), "images-last": images_of((16, 56, 56, 3)), "images-grey": images_of((16, 1, 56, 56)), "three-d": hdf5(replaced(lambda f: f.create_dataset("phrase/text", shape=(5, 3, 2), dtype="f2"))),

@@ -97,6 +97,17 @@ def test_links_that_lead_in_circles_or_nowhere_are_refused_by_name(tmp_path):
     }
 
 
+def test_folders_that_all_link_to_each_other_are_listed_to_a_limit(tmp_path):
+    """Seven folders have 13,692 paths without a repeated folder; up to two links inside each other, 7 + 42 + 210."""
+    names = [f"f{number}" for number in range(7)]
+    for name in names:
+        folder_dataset(tmp_path / name, 1)
+        for other in names:
+            (tmp_path / name / other).symlink_to(f"../{other}")
+    assert len(keys(tmp_path)) == 7 + 7 * 6 + 7 * 6 * 5
+    assert reasons(tmp_path)["f0/f1/f2/f3"].startswith("a link inside 2 linked folders; link to ")
+
+
 def test_an_image_that_is_a_link_to_nothing_keeps_its_captions_counted(tmp_path):
     folder_dataset(tmp_path, 2)
     (tmp_path / "img000.png").unlink()
