@@ -26,7 +26,9 @@ class Naming(Features):
         second noun is in or on the first).
         """
         candidates = filter(self.is_candidate, dict.fromkeys(self.concepts.attributes))
-        return {a: choose("modifier", self.of_modifier(a, self.text(a))) for a in candidates}
+        chosen = {a: choose("modifier", self.of_modifier(a, self.text(a))) for a in candidates}
+        parts = {"door", "window", *lexicon("parts"), *lexicon("body_parts")}
+        return {a: "is" if how == "have" and self.heads[a.entity] not in parts else how for a, how in chosen.items()}
 
     @cached_property
     def names(self) -> list[str]:
@@ -35,6 +37,7 @@ class Naming(Features):
         a tennis player with a teddy bear → (tennis player, with, teddy bear)
         a tennis player beside a brick wall → (tennis player, beside, wall), (wall, is, brick)
         a guy on a side walk → (person, on, sidewalk)
+        a cheese pizza near a train station → (pizza, is, cheese), (pizza, near, station)
         """
         return [self._name(n) for n in range(len(self.concepts.entities))]
 

@@ -36,7 +36,7 @@ BAD = {
     b'{"caption": "a bird", "n": ' + b"9" * 5000 + b"}": "not JSON: a number has too many digits",
     b"[" * 100_000: "nested too deeply",
     b'{"caption": "!!!"}': "no letter or digit",
-    b'{"caption": "' + b"bird " * 30_000 + b'"}': "30,000 words",
+    b'{"caption": "' + b"bird " * 30_000 + b'"}': "150,000 characters; a caption may have up to 10,000",
 }
 
 
