@@ -140,6 +140,7 @@ def parse(
         FOR_MANIFEST, "only for a MANIFEST; for --jsonl give --annotator, --model, --batch-size, --processes"
     )
     from hspcgan.pipeline.concepts import ParseConfig
+    from hspcgan.pipeline.concepts.parser import MAX_CHARACTERS, MAX_WORDS
     from hspcgan.pipeline.graphs.parse_file import check, parse_file
 
     source, target = jsonl
@@ -153,7 +154,8 @@ def parse(
         outcome = parse_file(source, target, config)
     echo(f"{format_count(outcome.captions, 'caption')}, {outcome.empty:,} with an empty graph → {target}")
     if outcome.too_long:
-        echo(f"{format_count(outcome.too_long, 'caption')} too long to parse (more than 300 words or 2,000 characters)")
+        limit = f"more than {MAX_WORDS:,} words or {MAX_CHARACTERS:,} characters"
+        echo(f"{format_count(outcome.too_long, 'caption')} too long to parse ({limit})")
     if outcome.rejected:
         echo(f"{format_count(outcome.rejected, 'line')} rejected, listed in {target.resolve()}.rejects.jsonl")
 

@@ -30,7 +30,7 @@ class RejectedText:
     why: str
 
 
-def shortened(text: object) -> object:
+def reject_if_long(text: object) -> object:
     """Replaces a string of more than MAX_TEXT characters or bytes by RejectedText; returns other values unchanged."""
     if not isinstance(text, str | bytes) or len(text) <= MAX_TEXT:
         return text

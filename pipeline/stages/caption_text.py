@@ -5,7 +5,7 @@ import re
 import unicodedata
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.pipeline.sources.base import MAX_CHARACTERS, RejectedText, shortened
+from hspcgan.pipeline.sources.base import MAX_CHARACTERS, RejectedText, reject_if_long
 
 MAX_WORDS = 1000
 """Longer strings are not captions: CLIP reads 77 tokens, and the time to parse grows with the length."""
@@ -35,7 +35,7 @@ def clean_caption(text: object) -> str:
     Raises UserError with the reason for a value that is not a string (bytes are decoded as UTF-8), is not valid
     Unicode, is empty, has no letter or digit, or is longer than 1,000 words or 10,000 characters.
     """
-    text = shortened(text)
+    text = reject_if_long(text)
     if isinstance(text, RejectedText):
         raise UserError(text.why)
     if isinstance(text, bytes):

@@ -30,7 +30,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns an image upright, by its EXIF orientation."""
+"""What turns an image upright, by its EXIF orientation. Pillow's `exif_transpose` would also write the EXIF block, in
+which many tags may repeat a long value."""
 SIDEWAYS = {TURNS[number] for number in (5, 6, 7, 8)}
 """Those of TURNS that exchange width and height."""
 

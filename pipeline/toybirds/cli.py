@@ -22,12 +22,12 @@ from hspcgan.model.common.printable import echo
     type=click.IntRange(1, 10**9),
     default=2400,
     show_default=True,
-    help="Time limit of the training, in seconds; its 600 steps take about 250 s on two AVX-512 cores.",
+    help="Time limit of the training, in seconds; its 600 steps take 190 to 300 s on two AVX-512 cores.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the commands without running them.")
 @click.pass_context
 def demo(ctx: click.Context, out: Path, train_seconds: int, dry_run: bool) -> None:
-    """Run all steps, from data to report, on toy birds; this takes six to thirty minutes."""
+    """Run all steps, from data to report, on toy birds; this takes four to thirty minutes."""
     from hspcgan.pipeline.toybirds.demo import run
 
     root = ctx.find_root().command

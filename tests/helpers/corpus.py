@@ -1,6 +1,7 @@
 """The corpus of bad inputs: how one is run and what is asserted of every one, in time, memory and rows."""
 
 import io
+import json
 import os
 import resource
 import signal
@@ -15,6 +16,7 @@ from helpers.cli import hspcgan
 from helpers.datasets import manifest
 
 from hspcgan.pipeline.cache import schema
+from hspcgan.pipeline.cache.cache_json import size_and_sha256, with_sha256
 from hspcgan.pipeline.cache.partial.reader import ShardStore
 
 SECONDS, WAIT, BYTES = 20, 300, 2**30
@@ -151,3 +153,10 @@ COMMANDS = {
 def placed(command: tuple[str, ...], **places: object) -> list[str]:
     """A command with these places in its arguments."""
     return [part.format(**places) for part in command]
+
+
+def resealed(cache: Path) -> None:
+    """cache.json with the sums of the files as they are."""
+    info = json.loads((cache / "cache.json").read_text())
+    info["files"] = {name: size_and_sha256(cache / name) for name in info["files"]}
+    (cache / "cache.json").write_text(json.dumps(with_sha256(info)))

@@ -109,6 +109,15 @@ def test_a_latest_file_naming_a_missing_checkpoint_is_an_error(make_run):
             loop.train(make_run("a"))
 
 
+def test_a_state_of_another_step_than_its_folder_is_damaged(make_run):
+    run = make_run("a", steps=2)
+    loop.train(run)
+    file = run.folder / "checkpoints" / "step-000002" / "state.pt"
+    torch.save(torch.load(file, weights_only=True) | {"step": 10**9}, file)
+    with pytest.raises(ValueError, match=r"damaged \(its step is 1,000,000,000, expected that of the folder's name\)"):
+        loop.train(make_run("a"))
+
+
 def test_shared_weights_are_the_moving_average_without_clip(make_run, tiny_clip_path):
     run = make_run("a", steps=2)
     loop.train(run)

@@ -143,7 +143,10 @@ def _checked_state(checkpoint: Path) -> dict[str, Any]:
     """Returns the content of state.pt; raises UserError, with the checkpoint to use instead, if it is damaged."""
     file = checkpoint / "state.pt"
     try:
-        return read_state(file)
+        state = read_state(file)
+        if state["step"] != _step(checkpoint):
+            raise UserError(f"its step is {state['step']:,}, expected that of the folder's name")
+        return state
     except Exception as error:  # zipfile and torch do not document what they raise for a damaged file
         before = [path.name for path in _complete(checkpoint.parent) if _step(path) < _step(checkpoint)]
         fix = (

@@ -28,7 +28,7 @@ class Phrase:
     A phrase that describes a noun: the index of its head word and of its first word, and what its features need.
 
     `kind` is "prep", "rel" (a relative clause), or the tag of a participle, with " obj" if it has an object. `relation`
-    is the preposition or verb, `thing` the noun after it ("" if there is none), and `own` tells whether this is "his".
+    is the preposition or verb, `thing` the noun after it ("" if there is none); `own` is True after a word like "his".
     """
 
     word: int

@@ -130,7 +130,7 @@ def test_a_setting_newer_than_the_checkpoint_counts_as_its_default(make_run):
     del saved["fixed"]["model.clip_input"], saved["fixed"]["train.penalty_norm"]
     torch.save(saved, path)
     assert loop.train(make_run("a", steps=2)).step == 2
-    torch.save(saved, checkpoints.latest(run.folder) / "state.pt")
+    torch.save(saved | {"step": 2}, checkpoints.latest(run.folder) / "state.pt")
     with pytest.raises(ValueError, match=r"train.penalty_norm: summed then, joint now"):
         loop.train(make_run("a", steps=2, penalty_norm="joint"))
 
