@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ import numpy as np
 
 from hspcgan.evaluate.draw.checkpoint import CheckpointChoice, open_for_texts
 from hspcgan.evaluate.draw.generate import generate
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.validation import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,13 +25,23 @@ def draw_texts(
 
     Args:
         checkpoint: a run, a checkpoint folder, or the name of a shipped checkpoint.
+        seed: a whole number from 0 to 2^63 − 1.
         device: auto, cpu or cuda.
 
     Raises:
-        UserError: a caption cannot be used, for example because it is empty, or weights are missing.
+        UserError: a caption cannot be used, for example because it is empty, weights are missing, or the seed is
+            invalid.
     """
+    seed = _whole_seed(seed)
     loaded, condition = open_for_texts(CheckpointChoice(checkpoint, device=device), texts)
     return generate(loaded.generator, condition, list(texts), seed)
+
+
+def _whole_seed(seed: object) -> int:
+    """Returns a seed, which can also be an integer of numpy. UserError for values that `hspcgan sample` rejects."""
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
+        raise UserError(f"seed is {quoted(seed)}, expected a whole number from 0 to 2^63 − 1")
+    return int(seed)
 
 
 def score_folder(
@@ -52,7 +65,6 @@ def score_folder(
     from hspcgan.evaluate.context import prepare, require_own_results
     from hspcgan.evaluate.run import evaluate
     from hspcgan.evaluate.scored.subjects import select_subjects
-    from hspcgan.model.common.errors import UserError
     from hspcgan.pipeline.manifest import load_manifest
 
     loaded = load_manifest(manifest, overrides)

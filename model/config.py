@@ -78,7 +78,9 @@ class ModelConfig(CheckedModel, extra="forbid", frozen=True, allow_inf_nan=False
     adapter_blocks: int = Field(
         4, ge=0, le=64, description="Number of adapter blocks between the latent code and the bridge features."
     )
-    clip_weight: float = Field(0.1, description="Weight of CLIP's output when it is added to the bridge features.")
+    clip_weight: float = Field(
+        0.1, ge=0, le=1_000, description="Weight of CLIP's output when it is added to the bridge features."
+    )
     clip_input: Literal["exact", "galip"] = Field(
         "exact",
         description="Conversion of images for CLIP. exact: to [0, 1], resized with antialiasing; galip: to [0.5, 1], "

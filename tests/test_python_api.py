@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers.caches import World, make_cache
@@ -84,6 +85,16 @@ def test_arguments_that_are_not_lists_are_reported():
     with pytest.raises(UserError, match="--device is 'tpu'; expected auto, cpu or cuda"):
         draw_texts(["a red bird"], device="tpu")
     assert load_manifest(Path("toybirds")).name == "toybirds"
+
+
+@pytest.mark.parametrize("seed", [1.5, "x", None, -1, True, 2**63, [1, 2], float("nan")])
+def test_a_seed_that_is_no_whole_number_is_reported(seed):
+    with pytest.raises(UserError, match=r"^seed is .*, expected a whole number from 0 to 2"):
+        draw_texts(["a red bird"], seed=seed)
+
+
+def test_a_seed_of_numpy_is_a_seed():
+    assert (draw_texts(["a red bird"], seed=np.int64(3)) == draw_texts(["a red bird"], seed=3)).all()
 
 
 @pytest.mark.parametrize("texts", [5, None, {"a red bird": 1}, (text for text in ["a red bird"]), ["a bird", None]])

@@ -8,6 +8,9 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.validation import CheckedModel
 from hspcgan.train.step.schedule import Knots, problem
 
+MAX_WEIGHT = 1e6
+"""Limit of weights and limits in losses; float32 losses with larger ones are not finite."""
+
 # A run may be resumed with other values of these settings. They determine when it ends, what it logs, and where and in
 # how many parts it computes, but (up to rounding) not the result.
 FREE_ON_RESUME = frozenset(
@@ -46,7 +49,7 @@ class TrainConfig(CheckedModel):
     loss: Literal["hinge", "margin"] = Field(
         "margin", description="Discriminator loss. hinge: eq. 3; margin: last line of eq. 4."
     )
-    margin: float = Field(2.0, gt=0, description="α in eq. 4 and 5; used only with loss: margin.")
+    margin: float = Field(2.0, gt=0, le=MAX_WEIGHT, description="α in eq. 4 and 5; used only with loss: margin.")
     mining: Literal["none", "mis", "fake", "mis+fake"] = Field(
         "mis",
         description="Loss terms with hard mining (HMMA, eq. 5): mis (mismatched captions), fake (generated images), "
@@ -57,8 +60,8 @@ class TrainConfig(CheckedModel):
         description="Which mismatched captions mining selects. per-image: the hardest caption for each image (VSE++); "
         "worst-pair: the worst pair of the batch (eq. 5).",
     )
-    penalty_k: float = Field(2.0, ge=0, description="Factor k of the gradient penalty in eq. 3.")
-    penalty_p: float = Field(6.0, ge=1, description="Power p of the gradient penalty in eq. 3.")
+    penalty_k: float = Field(2.0, ge=0, le=MAX_WEIGHT, description="Factor k of the gradient penalty in eq. 3.")
+    penalty_p: float = Field(6.0, ge=1, le=20, description="Power p of the gradient penalty in eq. 3.")
     penalty_every: int = Field(
         1,
         ge=1,
@@ -71,7 +74,9 @@ class TrainConfig(CheckedModel):
         description="Norm in the gradient penalty. summed: the sum of one norm for the image and one for the sentence "
         "(eq. 3); joint: one norm for both (GALIP).",
     )
-    similarity: float = Field(4.0, ge=0, description="λ in eq. 3, the weight of CLIP similarity in the generator loss.")
+    similarity: float = Field(
+        4.0, ge=0, le=MAX_WEIGHT, description="λ in eq. 3, the weight of CLIP similarity in the generator loss."
+    )
 
     similarity_schedule: Knots = Field(
         (),
@@ -81,11 +86,14 @@ class TrainConfig(CheckedModel):
     contrast: float = Field(
         0.0,
         ge=0,
+        le=MAX_WEIGHT,
         description="Weight of a contrastive term in the generator loss: in CLIP's feature space, a generated "
         "image must be closer to its caption than to other captions of the batch and to variants of its caption with "
         "one word swapped (swap_words); 0 (as in the paper) disables it.",
     )
-    contrast_temperature: float = Field(0.05, gt=0, description="Softmax temperature of the contrastive term.")
+    contrast_temperature: float = Field(
+        0.05, ge=1e-4, le=1e4, description="Softmax temperature of the contrastive term."
+    )
     swap_words: tuple[tuple[str, ...], ...] = Field(
         (),
         description="Groups of words such as [[short, long], [red, blue]]. Replacing a word of a caption with another "
@@ -99,15 +107,19 @@ class TrainConfig(CheckedModel):
     mode_seeking: float = Field(
         0.0,
         ge=0,
+        le=MAX_WEIGHT,
         description="Weight of the mode-seeking term, which makes images vary with the noise; 0 (as in the paper) "
         "disables it.",
     )
     mode_seeking_limit: float = Field(
-        0.2, gt=0, description="Limit for the ratio of image distance to noise distance in the mode-seeking term."
+        0.2,
+        gt=0,
+        le=MAX_WEIGHT,
+        description="Limit for the ratio of image distance to noise distance in the mode-seeking term.",
     )
 
-    lr_generator: float = Field(1e-4, gt=0, description="Adam's learning rate for the generator.")
-    lr_discriminator: float = Field(4e-4, gt=0, description="Adam's learning rate for discriminator and head.")
+    lr_generator: float = Field(1e-4, gt=0, le=10, description="Adam's learning rate for the generator.")
+    lr_discriminator: float = Field(4e-4, gt=0, le=10, description="Adam's learning rate for discriminator and head.")
     betas: tuple[float, float] = Field((0.0, 0.9), description="Adam's β₁ and β₂.")
     lr_schedule: Knots = Field(
         (), description="Schedule of both learning rates: [step, factor] pairs as in similarity_schedule."

@@ -1,10 +1,12 @@
 """Schedules: factors for values that change during a run, such as a loss weight or a learning rate."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from hspcgan.model.common.validation import quoted
+
 Knots = tuple[tuple[int, float], ...]  # (step, factor), steps increasing
+MAX_STEP, MAX_FACTOR = 1_000_000_000, 1_000_000
 
 
 def factor_at(knots: Knots, step: int) -> float:
@@ -24,8 +26,9 @@ def factor_at(knots: Knots, step: int) -> float:
 def problem(knots: Sequence[Sequence[float]]) -> str | None:
     """Returns an error message for invalid knots, or None if the knots are valid."""
     steps = [step for step, _ in knots]
-    if steps != sorted(set(steps)) or any(step < 0 for step in steps):
-        return f"steps must increase and be at least 0; got {steps}"
-    if not all(math.isfinite(factor) and factor >= 0 for _, factor in knots):
-        return f"factors must be finite and at least 0; got {[factor for _, factor in knots]}"
+    if steps != sorted(set(steps)) or not all(0 <= step <= MAX_STEP for step in steps):
+        return f"steps must increase and be from 0 to {MAX_STEP:,}; got {quoted(steps)}"
+    factors = [factor for _, factor in knots]
+    if not all(0 <= factor <= MAX_FACTOR for factor in factors):  # also for nan
+        return f"factors must be from 0 to {MAX_FACTOR:,}; got {quoted(factors)}"
     return None
