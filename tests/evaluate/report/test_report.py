@@ -18,6 +18,7 @@ from PIL import Image
 from hspcgan.evaluate.draw.pictures import read_png, split_paired_sheet
 from hspcgan.evaluate.report.build import render
 from hspcgan.evaluate.report.charts import Curve, chart, smoothed, ticks
+from hspcgan.model.common.errors import UserError
 
 
 class Page(HTMLParser):
@@ -197,7 +198,7 @@ def test_a_run_that_is_not_scored_yet_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("log.jsonl", '{"step": 1', "remove this line"),
+    [("log.jsonl", '{"step": 1\n', "remove this line"),
      ("evaluation/real.json", "{", "is not valid JSON"), ("evaluation/real.json", '{"format": 9}', "has format 9"),
      ("evaluation/real.png", "no image", "cannot be read as an image")],
 )  # fmt: skip
@@ -205,6 +206,20 @@ def test_damaged_files_are_named(tmp_path, name, content, message):
     run = write_run(tmp_path / "run")
     (run / name).write_text(content)
     with pytest.raises(ValueError, match=message):
+        render(run)
+
+
+@pytest.mark.parametrize("cut", ['{"step": 1', "[" * 100_000, "{"])
+def test_a_last_line_of_the_log_that_was_cut_off_is_left_out_and_said(tmp_path, caplog, cut):
+    run = write_run(tmp_path / "run")
+    page = render(run)
+    with (run / "log.jsonl").open("a") as log:
+        log.write(cut)
+    assert render(run) == page
+    assert f"{run / 'log.jsonl'}: the last line is cut off" in caplog.text
+    with (run / "log.jsonl").open("a") as log:
+        log.write("\n{}")
+    with pytest.raises(UserError, match="remove this line"):
         render(run)
 
 
