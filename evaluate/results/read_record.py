@@ -12,7 +12,7 @@ from hspcgan.evaluate.results.write_record import FORMAT
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
-from hspcgan.model.common.validation import Number, validate_as
+from hspcgan.model.common.validation import Number, quoted, validate_as
 from hspcgan.pipeline.cache.schema import MOST_IN_GRAPH
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
@@ -250,7 +250,7 @@ def read_record(path: Path) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise UserError(f"{path} contains a {type(content).__name__}, expected the record of an evaluation")
         if content.get("format") != FORMAT or content["format"] is True:
-            raise UserError(f"{path} has format {content.get('format')}, but this version reads {FORMAT}")
+            raise UserError(f"{path} has format {quoted(content.get('format'))}, but this version reads {FORMAT}")
         require_characters(content, path)
         return validate_as(Record, content, str(path)).model_dump()
     except UserError as error:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import kind_of, open_regular, read_bytes
+from hspcgan.model.common.user_files import MAX_JSON, kind_of, open_regular, read_bytes
 
 BLOCK = 8 * 2**20  # bytes in memory at a time
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -178,7 +178,7 @@ def require_writable(path: Path) -> None:
 def is_cache(folder: Path) -> bool:
     """Whether a local or remote folder has a cache.json of hspcgan, even if it is damaged or has another format."""
     try:
-        info = json.loads(read_bytes(folder / CACHE_INFO))
+        info = json.loads(read_bytes(folder / CACHE_INFO, MAX_JSON))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(info, dict) and "fingerprint" in info

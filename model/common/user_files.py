@@ -19,6 +19,9 @@ MAX_BYTES = 2**28
 MAX_TEXT = 2**26
 """Default size limit of a text or JSON file: 67 MB."""
 
+MAX_JSON = 2**24
+"""Size limit of a JSON file that describes a cache, a shard or a checkpoint: 17 MB; such files have some kB."""
+
 MAX_LINE = 2**24
 """Size limit for a line, in bytes."""
 
@@ -31,6 +34,10 @@ MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BO
 
 ZEROS = {b"\1\0\1\0": "UTF-16LE", b"\0\1\0\1": "UTF-16BE", b"\1\0\0\0": "UTF-32LE", b"\0\0\0\1": "UTF-32BE"}
 """The zeros among the first four bytes of a text that begins with ASCII characters, not with a mark."""
+
+
+class RepeatedKeyError(UserError):
+    """The error for a JSON object with a key that occurs twice, since only one of its values could be used."""
 
 
 class UnfitFileError(UserError, OSError):
@@ -145,7 +152,7 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
     """
     text = read_text(path, limit)
     try:
-        return json.loads(text)
+        return parse_json(text)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
@@ -154,12 +161,27 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
         raise UserError(f"{path} cannot be read as JSON: {json_problem(error)}") from error
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Parses JSON as `json.loads` does, but raises RepeatedKeyError where that would use the last of several values."""
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise RepeatedKeyError(f"the key {next(key for key in keys if keys.count(key) > 1)[:60]!r} occurs twice")
+    return found
+
+
 def json_problem(error: Exception) -> str:
-    """Returns why `json.loads` failed, from a ValueError or RecursionError; the line only if the text has several."""
+    """Returns why `parse_json` failed, from a ValueError or RecursionError; the line only if the text has several."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is not {error.encoding.upper()}"
+    if isinstance(error, RepeatedKeyError):
+        return str(error)
     if isinstance(error, json.JSONDecodeError):
         if "\n" not in error.doc.strip():
             return f"{error.msg} at column {error.pos + 1}"

@@ -8,7 +8,14 @@ from typing import Any
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256, resolve_links
-from hspcgan.model.common.user_files import decode_utf8, require_characters
+from hspcgan.model.common.user_files import (
+    MAX_JSON,
+    UnfitFileError,
+    decode_utf8,
+    is_local,
+    read_bytes,
+    require_characters,
+)
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.fingerprint import fingerprint
 
@@ -73,7 +80,15 @@ def size_and_sha256(path: Path, report: Callable[[int], object] = lambda count: 
 
 def read_info(path: Path) -> dict[str, Any]:
     """Reads a local or remote cache.json. Raises UserError, with the fix, if it is damaged or has another format."""
-    return parse_info(path.read_bytes(), path)
+    return parse_info(read_raw(path), path)
+
+
+def read_raw(path: Path) -> bytes:
+    """Returns the content of a cache.json; UserError if it is larger than MAX_JSON, which the file of a URL may be."""
+    try:
+        return read_bytes(path, MAX_JSON) if is_local(path) else path.read_bytes()
+    except UnfitFileError as error:
+        raise UserError(f"{error}; move its folder away and {REBUILD_HINT}") from error
 
 
 def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
@@ -85,7 +100,8 @@ def parse_info(raw: bytes, path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not JSON ({error}); move its folder away and {REBUILD_HINT}") from error
     if info.get("format") is True or info.get("format") != schema.FORMAT:
         raise UserError(
-            f"{path.parent} has format {info.get('format')}, but this version reads {schema.FORMAT}; {REBUILD_HINT}"
+            f"{path.parent} has format {json.dumps(info.get('format'))[:40]}, but this version reads "
+            f"{schema.FORMAT}; {REBUILD_HINT}"
         )
     files = info.get("files")
     if isinstance(files, dict) and schema.FEATURES_FILE in files and schema.INDEX_FILE not in files:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import BLOCK, is_cache
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.cache_json import parse_info
+from hspcgan.pipeline.cache.cache_json import parse_info, read_raw
 from hspcgan.pipeline.cache.partial.ownership import require_known_names, require_own_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
@@ -76,7 +76,7 @@ def _read_finished_info(origin: Path) -> tuple[bytes, dict[str, Any]]:
             f"no finished cache at {origin}: {schema.INFO} is missing; if this is an interrupted copy, finish it "
             "first; else give another SOURCE"
         )
-    raw = (origin / schema.INFO).read_bytes()
+    raw = read_raw(origin / schema.INFO)
     info = parse_info(raw, origin / schema.INFO)
     differing = _differing_files(origin, info)
     if differing:
@@ -100,7 +100,7 @@ def _is_already_copied(goal: Path, raw: bytes, info: dict[str, Any], replace: bo
         require_known_names(goal, (BEGUN, *schema.FILES), lambda url: is_cache(url) or (url / BEGUN).exists())
     if replace or not (goal / schema.INFO).exists():
         return False
-    if (goal / schema.INFO).read_bytes() != raw:
+    if read_raw(goal / schema.INFO) != raw:
         raise UserError(f"{goal} contains another cache ({schema.INFO} differs); use --replace, or another TARGET")
     differing = _differing_files(goal, info)
     if differing:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import MAX_BYTES, lines_of, no_file, open_regular, read_text
 from hspcgan.pipeline.sources.readers.columns import delimiter_hint
 
@@ -82,7 +83,7 @@ def _csv(path: Path) -> Iterator[tuple[str, Tuples]]:
 
 def _row(columns: list[str], cells: list[str]) -> tuple[str, Tuples]:
     if len(cells) != len(columns):
-        raise UserError(f"{len(cells)} cells, expected {len(columns)} as in the header")
+        raise UserError(f"{format_count(len(cells), 'cell')}, expected {len(columns)} as in the header")
     row = dict(zip(columns, cells, strict=True))
     return row["caption"].strip(), _tuples(row["scene_graph"])
 

@@ -21,7 +21,7 @@ from hspcgan.model.common.files import (
 )
 from hspcgan.model.common.overwrite import require_ours
 from hspcgan.model.common.printable import format_count
-from hspcgan.model.common.user_files import lines_of, no_file, open_regular
+from hspcgan.model.common.user_files import json_problem, lines_of, no_file, open_regular, parse_json
 from hspcgan.model.common.validation import quoted, shortened
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.concepts.parser import is_short_enough
@@ -164,7 +164,7 @@ def _batches(lines: Any, outcome: Outcome, rejects: TextIO) -> Iterator[list[str
 def _caption(line: bytes) -> str:
     """Returns the caption in a line, unchanged; raises UserError with the reason if the line has no caption."""
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except UnicodeDecodeError as error:
         raise UserError(f"not UTF-8: {error.reason} at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -172,7 +172,7 @@ def _caption(line: bytes) -> str:
     except RecursionError as error:
         raise UserError("JSON is nested too deeply") from error
     except ValueError as error:
-        raise UserError("not JSON: a number has too many digits") from error
+        raise UserError(f"not JSON: {json_problem(error)}") from error
     caption = row.get("caption") if isinstance(row, dict) else None
     if not isinstance(caption, str):
         keys = isinstance(row, dict) and "caption" not in row

@@ -22,7 +22,15 @@ from typing import Any
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
 from hspcgan.model.common.user_files import read_bytes
-from hspcgan.pipeline.sources.base import TEST_NAMES, Entry, Item, list_folders, reject_if_long, short_repr
+from hspcgan.pipeline.sources.base import (
+    TEST_NAMES,
+    Entry,
+    Item,
+    RejectedText,
+    list_folders,
+    reject_if_long,
+    short_repr,
+)
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
 from hspcgan.pipeline.sources.readers.caption_files import require_few
@@ -218,7 +226,12 @@ def _texts(value: Any) -> list[object]:
     """Returns the captions in a cell; ingest later rejects empty cells and values that are not strings."""
     items = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
     texts = [text for item in items for text in (_parse_list_cell(item) or [item])]
-    return [_restore_bytes(reject_if_long(text)) for text in texts]
+    return [_restore_bytes(reject_if_long(_reject_if_nested(text))) for text in texts]
+
+
+def _reject_if_nested(text: object) -> object:
+    """Replaces a list or an object, which is no caption and can be large, by RejectedText."""
+    return RejectedText(f"not a string: {short_repr(text)!r}") if isinstance(text, list | dict) else text
 
 
 def _parse_list_cell(cell: object) -> list[str]:

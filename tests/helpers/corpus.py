@@ -112,6 +112,7 @@ def ingest(tmp_path: Path, data: Path, clip: Path, source: str, **options: objec
 JSONS = {
     "empty": b"", "cut": b'{"format": 1', "text": b"hello", "list": b"[]", "number": b"5", "null": b"null",
     "object": b"{}", "brackets": b"[" * 100_000, "digits": b"9" * 5000, "latin": b'{"a": "\xe9"}', "zeros": bytes(4096),
+    "large": b'{"format": 1, "a": [' + b"0," * 2**23 + b"0]}",
     "utf-16": '{"format": 1}'.encode("utf-16"), "format-text": b'{"format": "one"}',
     "format-2": b'{"format": 2, "fingerprint": "x"}', "nested": b'{"format": 1, "files": []}',
 }  # fmt: skip

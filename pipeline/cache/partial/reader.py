@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hspcgan.model.common.user_files import read_bytes
+from hspcgan.model.common.user_files import MAX_JSON, read_bytes
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.ragged import offsets_of
 from hspcgan.pipeline.cache.cache_json import work_folder
@@ -130,7 +130,7 @@ def _sums(parts: list[pa.Table]) -> pa.Table:
 def read_json(path: Path, keys: set[str]) -> dict[str, Any]:
     """Reads a JSON object from a file; returns {} if the file is absent or damaged, or lacks one of the keys."""
     try:
-        value = json.loads(read_bytes(path))
+        value = json.loads(read_bytes(path, MAX_JSON))
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) and keys <= value.keys() else {}

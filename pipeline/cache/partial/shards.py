@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder
-from hspcgan.model.common.user_files import read_bytes
+from hspcgan.model.common.user_files import MAX_JSON, read_bytes
 from hspcgan.pipeline.cache.schema import OFFSETS, SHARDS, null_columns, shard_format
 
 STATS = "stats.json"
@@ -70,7 +70,7 @@ def shard_complete(stage_folder: Path, index: int) -> bool:
     """
     folder = shard_folder(stage_folder, index)
     try:
-        marker = json.loads(read_bytes(folder / STATS))
+        marker = json.loads(read_bytes(folder / STATS, MAX_JSON))
         sizes, stats = marker["sizes"].items(), marker["stats"]
         rows = stats["rows_in"] if stage_folder.name == "ingest" else 0
         counts = [rows, stats.get("samples", 0), *stats.get("notes", {}).values()]

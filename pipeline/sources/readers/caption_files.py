@@ -1,11 +1,10 @@
 """Reads the captions of one image from NAME.txt or NAME.json."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import json_problem, require_utf8
+from hspcgan.model.common.user_files import json_problem, parse_json, require_utf8
 from hspcgan.pipeline.sources.base import RejectedText, short_repr
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES
 
@@ -69,7 +68,7 @@ def _in_text(text: bytes, name: str, lines: bool) -> tuple[object, ...]:
         raise _EmptyError(f"no captions: {name}.txt is empty")
     require_utf8(text, f"{name}.txt")
     try:
-        listed = json.loads(text.removeprefix(b"\xef\xbb\xbf"))
+        listed = parse_json(text.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError):
         listed = None
     if isinstance(listed, list) and listed:
@@ -80,7 +79,7 @@ def _in_text(text: bytes, name: str, lines: bool) -> tuple[object, ...]:
 def _in_json(content: bytes, name: str) -> tuple[object, ...]:
     """Returns the captions in a JSON object: in `captions`, or in `caption` if there is no `captions`."""
     try:
-        found: Any = json.loads(content.removeprefix(b"\xef\xbb\xbf"))
+        found: Any = parse_json(content.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"not valid JSON: {name}.json: {json_problem(error)}") from error
     captions = found.get("captions", found.get("caption")) if isinstance(found, dict) else None

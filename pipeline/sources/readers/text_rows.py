@@ -7,7 +7,6 @@ quotes; everything between two tabs is the cell.
 
 import csv
 import io
-import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import TextIO
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import json_problem, lines_of, open_regular, require_utf8
+from hspcgan.model.common.printable import format_count
+from hspcgan.model.common.user_files import json_problem, lines_of, open_regular, parse_json, require_utf8
 from hspcgan.pipeline.sources.readers.columns import Row, delimiter_hint, require_columns
 
 MAX_CELL = 2**24
@@ -34,7 +34,7 @@ def jsonl_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     with open_regular(table) as file:
         for number, line in enumerate(lines_of(file, table, MAX_JSON), start=1):
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except (ValueError, RecursionError) as error:
                 if line.strip():
                     yield number, f"not JSON: {json_problem(error)}"
@@ -82,7 +82,10 @@ def csv_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
             elif len(cells) == len(header):
                 yield number, dict(zip(header, cells, strict=True))
             elif cells:
-                yield number, f"{len(cells)} cells, expected {len(header)} as in the header: {line[:60]!r}"
+                yield (
+                    number,
+                    (f"{format_count(len(cells), 'cell')}, expected {len(header)} as in the header: {line[:60]!r}"),
+                )
 
 
 def _lines_with_limit(table: Path, file: TextIO) -> Iterator[str]:

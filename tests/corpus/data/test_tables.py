@@ -74,7 +74,7 @@ JSONL_ROWS: dict[str, tuple[bytes, int]] = {
     "array": (b'["2.png", "a cat"]', 2), "number": (b"7", 2), "null": (b"null", 2), "cut": (b'{"image": "2.png", "ca', 2), "lacks": (b'{"image": "2.png"}', 2),
     "deep": (b"[" * 100_000, 2), "digits": (b'{"image": ' + b"9" * 5000 + b"}", 2), "image-number": (b'{"image": 3, "caption": "a cat"}', 2), "image-list": (b'{"image": ["2.png"], "caption": "a"}', 2),
     "caption-object": (b'{"image": "2.png", "caption": {"a": 1}}', 2), "nan": (b'{"image": "2.png", "caption": NaN}', 2), "surrogate": (b'{"image": "\\ud800.png", "caption": "a"}', 2),
-    "nul": (b'{"image": "a\\u0000.png", "caption": "a"}', 2), "not-utf8": (b'{"image": "2.png", "caption": "caf\xe9"}', 2), "blank": (b"   ", 2), "twice": (b'{"image": "1.png", "image": "2.png", "caption": "a cat"}', 3),
+    "nul": (b'{"image": "a\\u0000.png", "caption": "a"}', 2), "not-utf8": (b'{"image": "2.png", "caption": "caf\xe9"}', 2), "blank": (b"   ", 2), "twice": (b'{"image": "1.png", "image": "2.png", "caption": "a cat"}', 2),
 }  # fmt: skip
 
 
@@ -254,4 +254,30 @@ def test_a_deeply_nested_caption_can_be_sent_to_a_worker(tmp_path, tiny_clip_pat
     path = manifest(tmp_path / "m.yaml", table, tiny_clip_path, source="table", processes=2)
     result = hspcgan("ingest", path)
     assert result.exit_code == 0, result.output
-    assert ingested(path.with_suffix(".cache")).rejects == [("0#1", "caption", f"not a string: '{'[' * 40}'")]
+    assert ingested(path.with_suffix(".cache")).rejects == [("0#1", "caption", "not a string: '[[[[[[[...]]]]]]]'")]
+
+
+def test_a_nested_caption_is_not_kept(tmp_path, tiny_clip_path):
+    """It takes 16 times its size in memory, and an image may have 1,000 captions."""
+    write(tmp_path / "data" / "0.png", picture(0))
+    large = '{"image": "0.png", "caption": {"a": [' + "[]," * 3_000 + "0]}}\n"
+    write(tmp_path / "data" / "all.jsonl", '{"image": "0.png", "caption": "a bird"}\n' + 3 * large)
+    found = ingested(ingest(tmp_path, tmp_path / "data", tiny_clip_path, "table")[1])
+    assert found.captions == {"0": ["a bird"]}
+    assert {why for _, _, why in found.rejects} == {"not a string: \"{'a': [[], [], [], [], [], [], ...]}\""}
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+def test_json_with_a_key_that_occurs_twice_is_a_reject(tmp_path, tiny_clip_path, suffix):
+    twice, once = '{"image": "1.png", "caption": "a", "caption": "b"}', '{"image": "0.png", "caption": "a bird"}'
+    for number in range(2):
+        write(tmp_path / "data" / f"{number}.png", picture(number))
+    if suffix == "json":
+        write(tmp_path / "data" / "0.json", once)
+        write(tmp_path / "data" / "1.json", twice)
+    else:
+        write(tmp_path / "data" / "all.jsonl", f"{once}\n{twice}\n")
+    source = "folder" if suffix == "json" else "table"
+    found = ingested(ingest(tmp_path, tmp_path / "data", tiny_clip_path, source)[1])
+    assert found.captions == {"0": ["a bird"]}
+    assert [why for _, _, why in found.rejects if "the key 'caption' occurs twice" in why]

@@ -48,7 +48,8 @@ def test_an_unfinished_cache_is_refused_with_the_command_that_resumes(tmp_path):
         ("", "is not JSON.*move its folder away"),
         ('{"format": 1', "is not JSON"),
         ("[]", "is not JSON .expected an object, got a list"),
-        ("{}", "has format None"),
+        ("{}", "has format null"),
+        ('{"format": "1"}', 'has format "1", but this version reads 1'),
         ('{"format": 2}', "has format 2, but this version reads 1"),
     ],
 )

@@ -34,6 +34,7 @@ BAD = {
     b'{"caption": "\\ud800 bird"}': "lone surrogate",
     b'{"\\ud800": 1}': "found the keys \ud800",
     b'{"caption": "a bird", "n": ' + b"9" * 5000 + b"}": "not JSON: a number has too many digits",
+    b'{"caption": "a bird", "caption": "a cat"}': "not JSON: the key 'caption' occurs twice",
     b"[" * 100_000: "nested too deeply",
     b'{"caption": "!!!"}': "no letter or digit",
     b'{"caption": "' + b"bird " * 30_000 + b'"}': "150,000 characters; a caption may have up to 10,000",
@@ -196,7 +197,7 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
         (source, "/dev/stdout"): "is already open",
         (source, out, "--model", "no_such_model"): "spaCy model no_such_model not found",
         (source, out, "--model", "no_such_model", "--processes", "2"): "spaCy model no_such_model not found",
-        (source, out, "--annotator", "stanza", "--model", "none"): "no weights 'none'",
+        (source, out, "--annotator", "stanza", "--model", "none"): "`hspcgan doctor` lists the other weights",
     }.items():
         result = hspcgan("parse", "--jsonl", *arguments, *dry)
         assert (result.exit_code, message in result.output) == (3, True), result.output
