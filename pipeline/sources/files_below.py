@@ -1,9 +1,13 @@
 """Lists the files below a local folder, also through links, and the folders that cannot be listed."""
 
 import functools
+import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+log = logging.getLogger("hspcgan.pipeline")
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"}
 OTHER_IMAGES = {
@@ -14,6 +18,7 @@ OTHER_IMAGES = {
 """Suffixes of images in unsupported formats; they are listed, so that each becomes a reject with a reason."""
 
 
+LOGGED_EVERY_SEC = 10
 MAX_LINKS = 2
 """Linked folders inside each other; folders that link to each other have a path for each order of them."""
 
@@ -22,11 +27,18 @@ def walk(root: Path) -> tuple[list[Path], dict[Path, str]]:
     """
     Returns the files below a folder, sorted, and the folders that were not walked, each with the reason.
 
-    Linked folders are walked at the path of the link, except links back to a folder that contains them, and links
-    inside MAX_LINKS linked folders. Names that start with a dot are left out.
+    Linked folders are walked at the path of the link, except links to a folder that contains them, and links
+    inside MAX_LINKS linked folders. Names that start with a dot are left out. A listing of several seconds is logged.
     """
     closed: dict[Path, str] = {}
-    return sorted(_walk(root, (), 0, closed)), closed
+    files = []
+    started = time.monotonic()
+    for path in _walk(root, tuple(root.resolve().parents), 0, closed):
+        files.append(path)
+        if time.monotonic() - started > LOGGED_EVERY_SEC:
+            log.info(f"listing {root}: {len(files):,} files so far, now in {path.parent}")
+            started = time.monotonic()
+    return sorted(files), closed
 
 
 def _walk(folder: Path, around: tuple[Path, ...], links: int, closed: dict[Path, str]) -> Iterator[Path]:

@@ -1,10 +1,12 @@
 """Folders as they are: links, files of other kinds, broken caption files; each is a sample or a counted reject."""
 
 import os
+import re
 
 import pytest
 from helpers.datasets import folder_dataset, picture, write
 
+from hspcgan.pipeline.sources import files_below
 from hspcgan.pipeline.sources.config import DataConfig, open_source
 from hspcgan.pipeline.stages.ingest_items import Checked, check_items
 
@@ -106,6 +108,26 @@ def test_folders_that_all_link_to_each_other_are_listed_to_a_limit(tmp_path):
             (tmp_path / name / other).symlink_to(f"../{other}")
     assert len(keys(tmp_path)) == 7 + 7 * 6 + 7 * 6 * 5
     assert reasons(tmp_path)["f0/f1/f2/f3"].startswith("a link inside 2 linked folders; link to ")
+
+
+def test_links_to_the_root_or_to_a_folder_around_the_data_are_refused(tmp_path):
+    folder_dataset(tmp_path / "around" / "data", 1)
+    for name, target in (("root", "/"), ("up", ".."), ("above", str(tmp_path))):
+        (tmp_path / "around" / "data" / name).symlink_to(target)
+    (tmp_path / "linked").symlink_to(tmp_path / "around" / "data")
+    for root in (tmp_path / "around" / "data", tmp_path / "linked"):
+        assert keys(root) == ["img000"]
+        assert set(reasons(root).values()) == {
+            f"a link back to a folder that contains it: {path}" for path in ("/", tmp_path / "around", tmp_path)
+        }
+
+
+def test_a_long_listing_is_logged(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(files_below, "LOGGED_EVERY_SEC", 0)
+    caplog.set_level("INFO")
+    folder_dataset(tmp_path, 2)
+    assert keys(tmp_path) == ["img000", "img001"]
+    assert re.search(rf"listing {tmp_path}: \d files so far, now in {tmp_path}", caplog.text)
 
 
 def test_an_image_that_is_a_link_to_nothing_keeps_its_captions_counted(tmp_path):
