@@ -6,10 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hspcgan.model.checkpoint import CARD, Loaded, clip_path_from_card, load, read_card
+from hspcgan.model.checkpoint import CARD, Loaded, checkpoint_at, clip_path_from_card, load, read_card
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import read_pointer
 from hspcgan.model.common.validation import validate_as
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, shipped_weights, weights_path
@@ -24,12 +23,9 @@ def find_checkpoint(name: str | Path) -> Path:
     UserError if there is no such checkpoint.
     """
     path = Path(os.path.expanduser(name))
-    if (path / CARD).is_file():
-        return path
-    pointer = path if path.name in ("latest", "best") else path / "checkpoints" / "latest"
-    if pointer.is_file():
-        return read_pointer(pointer, CARD)
-    if path.is_dir():
+    if name and (found := checkpoint_at(path)):
+        return found
+    if name and path.is_dir():
         raise UserError(
             f"{path} is neither a checkpoint ({CARD} is missing) nor a run with a checkpoint in checkpoints/; "
             "`hspcgan train` creates one"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hspcgan.model.common.out_path import OutFile
+from hspcgan.model.common.out_path import InPath, OutFile
 from hspcgan.model.common.printable import echo
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ override_option = click.option(
 @click.option("--checkpoint", "checkpoints", multiple=True, metavar="PATH",
               help="Checkpoint to score: a label from evaluate.checkpoints, a run, a checkpoint folder or a shipped "
               "checkpoint's name; repeatable. Default: evaluate.checkpoints, or the run's latest.")  # fmt: skip
-@click.option("--images", multiple=True, metavar="FOLDER", type=click.Path(file_okay=False, exists=True),
+@click.option("--images", multiple=True, metavar="FOLDER", type=InPath(file_okay=False, exists=True),
               help="Folder of PNGs named after their caption ids, e.g. from another model; repeatable.")  # fmt: skip
 @click.option("--untrained", is_flag=True, help="Score the generator with its initial weights, before any training.")
 @click.option("--real", is_flag=True, help="Score real images; a generator is not expected to reach lower FID and KID.")
@@ -156,8 +156,8 @@ def reference(manifest: str, out: Path, overrides: tuple[str, ...], dry_run: boo
 
 
 @click.command()
-@click.argument("a", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("b", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("a", type=InPath(path_type=Path, dir_okay=False))
+@click.argument("b", type=InPath(path_type=Path, dir_okay=False))
 @click.option("--captions", type=click.IntRange(0), default=3, show_default=True,
               help="List this many captions with the largest decreases of the score from A to B, and as many with the "
               "largest increases.")  # fmt: skip
@@ -174,7 +174,7 @@ def compare(a: Path, b: Path, captions: int) -> None:
 
 
 @click.command()
-@click.argument("results", nargs=-1, type=click.Path(path_type=Path, dir_okay=False), metavar="[RESULT.json]...")
+@click.argument("results", nargs=-1, type=InPath(path_type=Path, dir_okay=False), metavar="[RESULT.json]...")
 @click.option(
     "--published", type=click.Choice(["cub", "coco"]), help="Add the rows of Table 1 of the paper for this data set."
 )
@@ -211,8 +211,8 @@ def _run_folders(ctx: click.Context, argument: click.Parameter, given: tuple[Pat
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), callback=_run_folder)
-@click.option("--beside", "others", multiple=True, type=click.Path(path_type=Path), metavar="RUN",
+@click.argument("run", type=InPath(path_type=Path), callback=_run_folder)
+@click.option("--beside", "others", multiple=True, type=InPath(path_type=Path), metavar="RUN",
               callback=_run_folders,
               help="Another run, whose checkpoints are shown in additional columns; repeatable.")  # fmt: skip
 @click.option("--out", type=OutFile, help="File to write; default RUN/report.html.")

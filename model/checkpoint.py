@@ -26,7 +26,7 @@ from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, file_sha256
 from hspcgan.model.common.printable import format_count
-from hspcgan.model.common.user_files import read_json, require_characters
+from hspcgan.model.common.user_files import MAX_JSON, read_json, read_pointer, require_characters
 from hspcgan.model.common.validation import first_lines, quoted, shortened, validate_as
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.meta_device import meta_networks
@@ -166,7 +166,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
     """
     file = Path(path) / CARD
     try:
-        card = read_json(file)
+        card = read_json(file, MAX_JSON)
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint in {path}: {CARD} is missing; give the folder that contains it") from error
     except UserError as error:
@@ -180,6 +180,14 @@ def read_card(path: str | Path) -> dict[str, Any]:
     require_characters(card, file)
     validate_as(Card, card, f"{file} is damaged; use another checkpoint")
     return card
+
+
+def checkpoint_at(path: Path) -> Path | None:
+    """Returns the checkpoint folder that a path means, or None: the folder, a run's latest, or that of `best`."""
+    if (path / CARD).is_file():
+        return path
+    pointer = path if path.name in ("latest", "best") else path / "checkpoints" / "latest"
+    return read_pointer(pointer, CARD) if pointer.is_file() else None
 
 
 def _require_same_tensors(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor], network: str, path: Path) -> None:

@@ -6,7 +6,7 @@ import click
 
 from hspcgan.model.common.errors import UsageError, UserError
 from hspcgan.model.common.files import size_mb
-from hspcgan.model.common.out_path import OutFolder
+from hspcgan.model.common.out_path import InPath, OutFolder
 from hspcgan.model.common.printable import echo
 
 _allow_unverified = click.option(
@@ -60,20 +60,27 @@ def fetch(names: tuple[str, ...], everything: bool, folder: Path) -> None:
 
 
 @models.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("checkpoint", type=InPath(path_type=Path, exists=True))
 @click.argument("out", type=OutFolder)
 @click.option(
     "--clip",
     "clip_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=InPath(path_type=Path, dir_okay=False),
     help="Path of the CLIP that CHECKPOINT was trained with, if it is not at the path stored in CHECKPOINT.",
 )
 @_allow_unverified
 def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: bool) -> None:
-    """Write the weights of CHECKPOINT to the folder OUT in float16, without the training state."""
-    from hspcgan.model.checkpoint import load, save_weights
+    """
+    Write the weights of CHECKPOINT to the folder OUT in float16, without the training state.
+
+    CHECKPOINT is a checkpoint folder, a run (its latest checkpoint is packed) or RUN/checkpoints/best.
+    """
+    from hspcgan.model.checkpoint import checkpoint_at, load, save_weights
     from hspcgan.model.common.files import resolve_links
 
+    checkpoint = checkpoint_at(checkpoint) or checkpoint
+    if not checkpoint.is_dir():
+        raise UsageError(f"{checkpoint} is not a folder; give a checkpoint, a run, or RUN/checkpoints/best")
     if resolve_links(out) == resolve_links(checkpoint):
         raise UsageError(f"{out} is CHECKPOINT itself, whose float32 weights would be lost; give another OUT")
     found = load(checkpoint, clip_path=clip_path, allow_unverified=allow_unverified)
@@ -83,12 +90,12 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: 
 
 
 @models.command("import-galip")
-@click.argument("state", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("state", type=InPath(path_type=Path, dir_okay=False))
 @click.argument("out", type=OutFolder, required=False)
 @click.option(
     "--clip",
     "clip_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=InPath(path_type=Path, dir_okay=False),
     default=Path("weights/ViT-B-32.pt"),
     show_default=True,
     help="Path of the CLIP that STATE was trained with.",

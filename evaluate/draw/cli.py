@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hspcgan.model.common.out_path import OutFolder
+from hspcgan.model.common.out_path import InPath, OutFolder
 from hspcgan.model.common.printable import echo
 
 if TYPE_CHECKING:
@@ -69,9 +69,7 @@ def _planned(paths: Sequence[Path]) -> Sequence[Path]:
 
 @click.command()
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option(
-    "--texts", "file", type=click.Path(path_type=Path, dir_okay=False), help="File with one caption per line."
-)
+@click.option("--texts", "file", type=InPath(path_type=Path, dir_okay=False), help="File with one caption per line.")
 @_count
 @click.option(
     "--grid/--no-grid",

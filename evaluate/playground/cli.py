@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hspcgan.model.common.out_path import InPath
 from hspcgan.model.common.printable import echo
 
 
@@ -15,7 +16,7 @@ from hspcgan.model.common.printable import echo
     metavar="RUN",
     help="Checkpoint to list first: a run, a checkpoint folder or a shipped checkpoint's name.",
 )
-@click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+@click.option("--runs", type=InPath(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
               help="Folder with more runs to list.")  # fmt: skip
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="Port; 0 selects a free port."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hspcgan.model.common.out_path import OutFile, OutPath
+from hspcgan.model.common.out_path import InPath, OutFile, OutPath
 from hspcgan.model.common.printable import echo
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _folders(ctx: click.Context, argument: click.Parameter, given: Path) -> tupl
     return cache_folders(given)
 
 
-CacheFolder = click.argument("cache", type=click.Path(path_type=Path), callback=_folder)
+CacheFolder = click.argument("cache", type=InPath(path_type=Path), callback=_folder)
 
 
 @click.command()
@@ -80,7 +80,7 @@ def _write_page(cache: "Cache", search: str | None, images: int, target: Path) -
 
 
 @click.command()
-@click.argument("cache", type=click.Path(path_type=Path), callback=_folders)
+@click.argument("cache", type=InPath(path_type=Path), callback=_folders)
 def stats(cache: tuple[Path, ...]) -> None:
     """Count input and output rows, rejects, concepts and phrases."""
     from hspcgan.pipeline.cache.cache_set import open_cache

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from hspcgan.model.common.out_path import InPath
 from hspcgan.model.common.printable import echo, format_count
 from hspcgan.pipeline.cli import logs
 from hspcgan.pipeline.cli.cache import copy, export, inspect, stats, validate
@@ -99,7 +100,7 @@ def _reject_options(names: Sequence[str], where: str) -> None:
 @click.option(
     "--jsonl",
     nargs=2,
-    type=click.Path(path_type=Path),
+    type=InPath(path_type=Path),
     metavar="IN OUT",
     help="Parse the captions in the file IN, and write their scene graphs to the file OUT.",
 )
@@ -161,9 +162,9 @@ def parse(
 
 
 @main.command()
-@click.argument("predictions", type=click.Path(path_type=Path))
-@click.argument("gold", type=click.Path(path_type=Path))
-@click.option("--wordnet", type=click.Path(path_type=Path), metavar="FOLDER",
+@click.argument("predictions", type=InPath(path_type=Path))
+@click.argument("gold", type=InPath(path_type=Path))
+@click.option("--wordnet", type=InPath(path_type=Path), metavar="FOLDER",
               help="METEOR's WordNet files, to match lemmas and synonyms, not only equal words.")  # fmt: skip
 def graphs(predictions: Path, gold: Path, wordnet: Path | None) -> None:
     """Score scene graphs against gold: SPICE F1, set match.

@@ -23,6 +23,8 @@ def open_manifest(argument: str, overrides: Sequence[str] = ()) -> "Manifest":
     from hspcgan.pipeline.manifest import load_manifest
     from hspcgan.pipeline.manifest.sections import section_models
 
+    if not argument:
+        raise UsageError("MANIFEST is empty; expected a YAML file, the name of a shipped manifest, or a run folder")
     place = Path(argument)
     if place.is_dir():
         resolved = place / "manifest.yaml"

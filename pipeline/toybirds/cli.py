@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hspcgan.model.common.errors import CheckFailedError
-from hspcgan.model.common.out_path import OutFolder
+from hspcgan.model.common.out_path import InPath, OutFolder
 from hspcgan.model.common.printable import echo
 
 
@@ -43,8 +43,8 @@ def assets() -> None:
 @assets.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--out", type=OutFolder, help="Folder to write to; by default that of the shipped weights.")
-@click.option("--factual", type=click.Path(path_type=Path), help="FACTUAL's train.csv, for the caption weights.")
-@click.option("--coco", type=click.Path(path_type=Path), help="COCO's captions_val2017.json, for caption-heads.")
+@click.option("--factual", type=InPath(path_type=Path), help="FACTUAL's train.csv, for the caption weights.")
+@click.option("--coco", type=InPath(path_type=Path), help="COCO's captions_val2017.json, for caption-heads.")
 def build(names: tuple[str, ...], out: Path | None, factual: Path | None, coco: Path | None) -> None:
     """
     Build the shipped weights again.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from hspcgan.model.common.out_path import OutFolder
+from hspcgan.model.common.out_path import InPath, OutFolder
 from hspcgan.model.common.printable import echo, format_count
 
 
@@ -26,9 +26,9 @@ from hspcgan.model.common.printable import echo, format_count
 )
 @click.option("--retry", is_flag=True, help="Also repeat runs that failed.")
 @click.option("--limit", type=click.IntRange(min=0), help="Stop after this many runs; with 0, only build the page.")
-@click.option("--results", "results_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+@click.option("--results", "results_file", type=InPath(path_type=Path, dir_okay=False, exists=True),
               help="Build the page from the results in this study.json; start no runs.")  # fmt: skip
-@click.option("--finished", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+@click.option("--finished", type=InPath(path_type=Path, dir_okay=False, exists=True),
               help="Import finished runs from this study.json, such as one made on another machine.")  # fmt: skip
 @click.option("--out", type=OutFolder, help="Folder for the page; by default RUN/report.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")

@@ -21,6 +21,8 @@ def path_or_url(value: Any) -> Any:
     """Returns a URL such as s3://bucket/data as a Path-like `UPath`, any other path as a local Path with ~ expanded."""
     if not isinstance(value, str | Path | None):
         raise UserError("expected a path as a string")
+    if value == "":
+        raise UserError("the path is empty; give a path")
     if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in str(value)):
         raise UserError(f"{value!r} cannot be the name of a file")
     if not isinstance(value, str) or "://" not in value:

@@ -124,6 +124,19 @@ def test_bad_lines_of_a_log_are_dropped_when_a_run_resumes(world, run):
     assert_told(told, "log.jsonl is a pipe, expected a regular file; move it away and run the command again")
 
 
+def test_a_run_is_packed_as_its_latest_checkpoint(world, run, tmp_path, tiny_clip_path):
+    latest = sorted((run / "checkpoints").glob("step-*"))[-1]
+    (run / "checkpoints" / "best").write_text(f"{latest.name}\n0.5 fid\n")
+    packed = []
+    for number, given in enumerate((latest, run, run / "checkpoints" / "best")):
+        result = hspcgan("models", "pack", given, tmp_path / str(number), "--clip", tiny_clip_path)
+        assert result.exit_code == 0, result.output
+        packed.append((tmp_path / str(number) / "model.safetensors").read_bytes())
+    assert packed[0] == packed[1] == packed[2]
+    told = hspcgan("models", "pack", run / "log.jsonl", tmp_path / "out")
+    assert_told(told, "log.jsonl is not a folder; give a checkpoint, a run, or RUN/checkpoints/best", codes={2})
+
+
 RUN_FILES = {
     "manifest-model": ("manifest.yaml", b"model: 5"), "manifest-list": ("manifest.yaml", b"- a"), "manifest-empty": ("manifest.yaml", b""), "manifest-cut": ("manifest.yaml", b"train: {"), "manifest-name": ("manifest.yaml", b"name: [a]"), "manifest-fifo": ("manifest.yaml", "fifo"),
     "manifest-size": ("manifest.yaml", b"model: {image_size: x}"), "manifest-train": ("manifest.yaml", b"train: [1]"), "log-list": ("log.jsonl", b"[]\n"), "log-number": ("log.jsonl", b"5\n"), "log-text": ("log.jsonl", b"hello\n"), "log-nan": ("log.jsonl", b'{"step": NaN}\n'),

@@ -48,6 +48,17 @@ def test_an_empty_output_path_is_not_the_current_folder(home):
     assert_told(told, "Invalid value for '--out': the path is empty", codes={2})
 
 
+@pytest.mark.parametrize("command", [
+    ("prepare", "", "--dry-run"), ("train", "", "--dry-run"), ("validate", ""), ("stats", ""), ("inspect", ""), ("export", "", "out"), ("copy", "", "out"), ("report", ""),
+    ("sample", "a bird", "--checkpoint", ""), ("models", "pack", "", "out"), ("graphs", "", ""), ("parse", "--jsonl", "", "out"),
+    ("sample", "a bird", "--clip", ""), ("evaluate", "toybirds", "--images", "", "--dry-run"), ("prepare", "folder", "-o", "data.path=''", "--dry-run"),
+])  # fmt: skip
+def test_an_empty_input_path_is_not_the_current_folder(world, home, monkeypatch, command):
+    for name in ("cache", "run"):
+        monkeypatch.chdir(world / name)
+        assert_told(hspcgan(*command), *(["empty"] if "--dry-run" in command and "sample" not in command else []))
+
+
 def test_a_tilde_in_a_list_of_caches_and_in_the_name_of_a_checkpoint(world, home, tiny_clip_path):
     write(home / "m.yaml", yaml.safe_dump({"cache": ["~/a", "b"]}))
     assert load_manifest(str(home / "m.yaml")).caches == (home / "a", Path("b"))
