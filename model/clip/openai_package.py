@@ -15,6 +15,13 @@ CONTROL = r"<\|startoftext\|>|<\|endoftext\|>|"
 """The beginning of the pattern by which OpenAI's tokenizer splits a text."""
 
 
+MAX_WORD = 1000
+"""Bytes of a word that OpenAI's tokenizer merges as one, since the time grows with the square of their number.
+
+CLIP reads 77 tokens, which are fewer bytes, except in a word that repeats one character.
+"""
+
+
 @cache
 def network_module() -> ModuleType:
     """Returns OpenAI's module `clip.model`, which defines the network and builds it from a state dict."""
@@ -25,12 +32,20 @@ def network_module() -> ModuleType:
 def tokenizer() -> Any:
     """Returns OpenAI's tokenizer with its vocabulary; unlike there, texts cannot contain control tokens.
 
+    Words of more than MAX_WORD bytes, such as encoded data, are tokenized in parts.
+
     OpenAI's converts <|endoftext|> in a text to the end of the text, so that the words after it are ignored. Here it
     becomes "<|", "endoftext" and "|>", in any case and also if it is written with HTML entities.
     """
     module = _module("simple_tokenizer")
     made = module.SimpleTokenizer()
     made.pat = module.re.compile(made.pat.pattern.removeprefix(CONTROL), made.pat.flags)
+    whole = made.bpe
+
+    def bpe(word: str) -> str:
+        return " ".join(whole(word[start : start + MAX_WORD]) for start in range(0, len(word), MAX_WORD))
+
+    made.bpe = bpe
     return made
 
 

@@ -1,6 +1,7 @@
 """Builds the shipped weights from their recipes, lists their sha256 and verifies them."""
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -102,8 +103,12 @@ def sums(folder: Path) -> dict[str, str]:
 
 
 def write_sums(folder: Path) -> None:
-    """Writes SHA256SUMS in the format of the sha256sum tool."""
-    write_atomically(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums(folder).items()))
+    """Writes SHA256SUMS in the format of the sha256sum tool; lines for other files are kept, which a user may have."""
+    path, found = folder / SUMS, sums(folder)
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    kept = [line for line in lines if os.fsdecode(line.partition(b"  ")[2]) not in found]
+    own = [f"{digest}  {name}".encode() for name, digest in found.items()]
+    write_atomically(path, b"".join(line + b"\n" for line in [*kept, *own]))
 
 
 def verify(folder: Path | None = None) -> list[str]:

@@ -3,6 +3,7 @@
 import hashlib
 import warnings
 
+import numpy as np
 import pytest
 import torch
 import torchvision.transforms.functional as TF
@@ -12,7 +13,7 @@ from torch import nn
 from hspcgan.model.clip.block import fold_quick_gelu
 from hspcgan.model.clip.file import openai_clip
 from hspcgan.model.clip.frozen import load_clip
-from hspcgan.model.clip.openai_package import published_urls
+from hspcgan.model.clip.openai_package import MAX_WORD, published_urls, tokenizer
 
 TEXTS = ["a bird", "a large yellow bird with a blue belly is perched on a branch", "red"]
 
@@ -56,6 +57,15 @@ def test_tokens_are_those_of_openai_and_truncation_is_reported(tiny_clip):
     ids, truncated = tiny_clip.tokenize(texts)
     assert torch.equal(ids, openai_clip().tokenize(texts, truncate=True).long())
     assert truncated.tolist() == [False, False, False, False, True]
+
+
+def test_a_word_of_thousands_of_letters_is_tokenized_in_parts_with_the_same_beginning(tiny_clip):
+    letters = np.random.default_rng(1).choice(list("etaoin shrdlu"[:6]), 2500)
+    texts = ["".join(letters), "a" * 10_000, f"a red {'bird' * 600} sits", "红色的鸟" * 300]
+    ids, truncated = tiny_clip.tokenize(texts)
+    assert torch.equal(ids, openai_clip().tokenize(texts, truncate=True).long())
+    assert truncated.all()
+    assert max(map(len, tokenizer().cache)) <= MAX_WORD
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is found by name: shipped manifests, each valid in all its sections, and shipped weights."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -103,6 +104,16 @@ def test_verify_names_the_command_that_builds_what_is_wrong(tmp_path, monkeypatc
     assert "toy-" not in wrong.output
     (tmp_path / "assets" / "toy-clip.json").write_text("{}")
     assert "`hspcgan assets build toy-clip`" in hspcgan("assets", "verify").output
+
+
+def test_the_lines_of_a_users_own_sums_are_kept(tmp_path):
+    mine = b"# my files\n" + b"0" * 64 + b"  thesis.pdf\n" + b"1" * 64 + b"  \xff.bin\n"
+    (tmp_path / "SHA256SUMS").write_bytes(mine + b"2" * 64 + b"  toy-clip.pt\n")
+    (tmp_path / "toy-clip.pt").write_bytes(b"weights")
+    for _ in range(2):
+        build.write_sums(tmp_path)
+        line = f"{hashlib.sha256(b'weights').hexdigest()}  toy-clip.pt\n".encode()
+        assert (tmp_path / "SHA256SUMS").read_bytes() == mine + line
 
 
 def test_the_second_run_of_the_checkpoint_starts_from_the_packed_weights_of_the_first(tmp_path, monkeypatch):
