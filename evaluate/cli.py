@@ -226,12 +226,12 @@ def report(run: Path, others: tuple[Path, ...], out: Path | None, dry_run: bool)
     from hspcgan.evaluate.report.build import render, render_study, require_own_report
     from hspcgan.evaluate.report.run_folder import is_study
     from hspcgan.model.common.errors import UsageError
-    from hspcgan.model.common.files import require_writable, write_atomically
+    from hspcgan.model.common.files import require_writable, resolve_links, write_atomically
 
     if is_study(run) and others:
         raise UsageError(f"{run} is a study, and its page shows all of its runs; omit --beside")
     target = out or run / "report.html"
-    if out is None:
+    if out is None or any(resolve_links(out).is_relative_to(resolve_links(one)) for one in (run, *others)):
         require_own_report(target)
     if not dry_run:
         require_writable(target)

@@ -7,6 +7,7 @@ number of processes, because the composition can change the last bit of a pixel.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from hspcgan.pipeline.cache.reader import Cache
 
 log = logging.getLogger("hspcgan.evaluate")
 
+MAX_NAME = 200  # characters of a file name without suffix; file systems allow 255 bytes
 FEATURE_BATCHES = 32  # image batches per feature file
 
 
@@ -181,8 +183,15 @@ class FeatureStore:
 
 
 def image_name(caption_id: str) -> str:
-    """Returns the file name for a caption id; special characters are percent-encoded."""
-    return f"{quote(caption_id, safe='#')}.png"
+    """
+    Returns the file name for a caption id; special characters are percent-encoded.
+
+    Long names, which file systems refuse, end in a hash instead.
+    """
+    name = quote(caption_id, safe="#")
+    if len(name) > MAX_NAME:
+        name = f"{name[: MAX_NAME - 17]}-{hashlib.sha256(caption_id.encode()).hexdigest()[:16]}"
+    return f"{name}.png"
 
 
 def _save(path: Path, array: np.ndarray) -> None:

@@ -5,10 +5,12 @@ files of the package are loaded one by one, without the package's own imports.
 """
 
 import ast
+import html
 import importlib.util
+import re
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 CONTROL = r"<\|startoftext\|>|<\|endoftext\|>|"
@@ -22,6 +24,10 @@ CLIP reads 77 tokens, which are fewer bytes, except in a word that repeats one c
 """
 
 
+LONG_REFERENCE = re.compile(r"&#\d{1000,};?")
+"""An HTML reference to a character by a number that Python may refuse to convert; no character has such a number."""
+
+
 @cache
 def network_module() -> ModuleType:
     """Returns OpenAI's module `clip.model`, which defines the network and builds it from a state dict."""
@@ -32,12 +38,13 @@ def network_module() -> ModuleType:
 def tokenizer() -> Any:
     """Returns OpenAI's tokenizer with its vocabulary; unlike there, texts cannot contain control tokens.
 
-    Words of more than MAX_WORD bytes, such as encoded data, are tokenized in parts.
+    Words of more than MAX_WORD bytes, such as encoded data, are tokenized in parts. A LONG_REFERENCE becomes U+FFFD.
 
     OpenAI's converts <|endoftext|> in a text to the end of the text, so that the words after it are ignored. Here it
     becomes "<|", "endoftext" and "|>", in any case and also if it is written with HTML entities.
     """
-    module = _module("simple_tokenizer")
+    module: Any = _module("simple_tokenizer")
+    module.html = SimpleNamespace(unescape=lambda text: html.unescape(LONG_REFERENCE.sub("\ufffd", text)))
     made = module.SimpleTokenizer()
     made.pat = module.re.compile(made.pat.pattern.removeprefix(CONTROL), made.pat.flags)
     whole = made.bpe

@@ -184,8 +184,8 @@ def json_problem(error: Exception) -> str:
         return str(error)
     if isinstance(error, json.JSONDecodeError):
         if "\n" not in error.doc.strip():
-            return f"{error.msg} at column {error.pos + 1}"
-        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+            return f"{error.msg.removesuffix(' at')} at column {error.pos + 1}"
+        return f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}"
     return "a number has too many digits"
 
 

@@ -93,13 +93,8 @@ class Figure:
 def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]:
     """Formats measured values as a table for a terminal; also returns whether all are within their limits.
 
-    Raises UserError for a limit without a measured value.
+    Raises UserError, with the table, for a limit without a measured value.
     """
-    unknown = bars.keys() - {figure.name for figure in figures}
-    if unknown:
-        raise UserError(
-            f"bench.bars has unknown keys: {', '.join(sorted(unknown))}; known: {', '.join(f.name for f in figures)}"
-        )
     rows, holds = [], True
     for figure in figures:
         bar = bars.get(figure.name)
@@ -110,4 +105,9 @@ def table(figures: Sequence[Figure], bars: dict[str, float]) -> tuple[str, bool]
             verdict = f"{'≤' if figure.is_most else '≥'} {bar:g}  {'kept' if kept else 'MISSED'}"
         rows.append((figure.name, f"{figure.value:,.4g}", figure.unit, verdict, figure.what))
     text = tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=("left", "right"))
-    return "\n".join(f"  {line}".rstrip() for line in text.splitlines()), holds
+    text = "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+    unknown = bars.keys() - {figure.name for figure in figures}
+    if unknown:
+        known = ", ".join(figure.name for figure in figures)
+        raise UserError(f"bench.bars has unknown keys: {', '.join(sorted(unknown))}; known: {known}\n{text}")
+    return text, holds

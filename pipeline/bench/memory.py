@@ -7,8 +7,11 @@ import multiprocessing
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
+
+from hspcgan.model.common.errors import UserError
 
 STATUS = Path("/proc/self/status")
 
@@ -42,6 +45,15 @@ class OwnPeak(threading.Thread):
 
 
 def run_in_new_process(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a function in a new process and returns its result; the process's peak memory is that of this call only."""
+    """
+    Calls a function in a new process and returns its result; the process's peak memory is that of this call only.
+
+    Raises UserError if the process was killed.
+    """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result()
+        try:
+            return pool.submit(work, *arguments).result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process of the benchmark was killed, probably because memory ran out; lower bench.captions"
+            ) from error

@@ -31,6 +31,7 @@ def validate(path: Path | str, checksums: bool = True, report: Callable[[int], o
     `report` receives the number of bytes of each block that is read for the checksums.
     """
     cache = _Unchecked(path)
+    _require_no_other_files(cache)
     for checks in (
         (partial(_checksums, report=report),) if checksums else (),
         (_info, _nulls),
@@ -57,13 +58,19 @@ def _checksums(cache: Cache, report: Callable[[int], object]) -> Iterator[str]:
             yield f"{name} was damaged or changed after it was written: sha256 {got}, expected {wanted}"
 
 
+def _require_no_other_files(cache: Cache) -> None:
+    known = schema.files_of(cache.info)
+    others = sorted(path.name for path in cache.path.iterdir() if path.name not in known)
+    others = [name for name in others if not schema.SYSTEM_FILES.fullmatch(name)]
+    if others:
+        raise UserError(
+            f"{cache.path} contains files that are not part of a cache: {', '.join(others[:5])}"
+            f"{', …' if len(others) > 5 else ''}; move them away"
+        )
+
+
 def _info(cache: Cache) -> Iterator[str]:
     info, encoded = cache.info, cache.info["stages"]["encode"]
-    known = schema.files_of(info)
-    extra = sorted(path.name for path in cache.path.iterdir() if path.name not in known)
-    extra = [name for name in extra if not schema.SYSTEM_FILES.fullmatch(name)]
-    if extra:
-        yield f"files that are not part of a cache: {', '.join(extra[:5])}{', …' if len(extra) > 5 else ''}"
     clip = info["clip"]["sha256"]
     if info["normalised"]:
         yield "cache.json: `normalised` is true, but format 1 stores raw features"

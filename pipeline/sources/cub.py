@@ -100,6 +100,8 @@ class CubSource:
                 files = _Files(self.home / "images" / name, self.texts / f"{key}.txt", boxes.get(number), problem)
             is_test = key.split("/")[0] in test_classes if self.split == "classes" else trained.get(number) == "0"
             entries.append(Entry(key, "test" if is_test else "train", f"images/{name}", files))
+        if not entries:
+            raise UserError(f"{self.home}/images.txt lists no image; download the dataset again")
         unknown = test_classes - {entry.key.split("/")[0] for entry in entries}
         if unknown:
             raise UserError(f"{self.split_file}: {sorted(unknown)[:3]} are not classes in {self.home}/images.txt")

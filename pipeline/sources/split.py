@@ -44,7 +44,11 @@ def first_of_each_key(
     for entry in entries:
         kept = first.setdefault(entry.key, entry)
         if kept is not entry:
-            why = f"the key is already used: {kept.where} has the same key {entry.key}; {fix}"
+            why = (
+                f"{entry.where} is listed twice; remove one of the entries"
+                if kept.where == entry.where
+                else f"the key is already used: {kept.where} has the same key {entry.key}; {fix}"
+            )
             others.append(replace(entry, ref=rejected(entry.ref, why)))
     return list(first.values()), others
 

@@ -1,5 +1,6 @@
 """Benchmarks at tiny sizes: they run, their table judges by the bars, and the captions are like COCO's."""
 
+import os
 import statistics
 
 import pytest
@@ -9,6 +10,7 @@ from helpers.datasets import write
 from hspcgan.pipeline.bench import stores
 from hspcgan.pipeline.bench.captions import load_captions, synthetic_captions
 from hspcgan.pipeline.bench.config import BenchConfig, Figure, table
+from hspcgan.pipeline.bench.memory import run_in_new_process
 
 
 def figures(output: str) -> dict[str, float]:
@@ -97,3 +99,8 @@ def test_an_evaluation_is_measured_by_stage_and_repeated(tmp_path):
     assert 0 < found["memory_gb"] < 1
     assert all(found[f"{stage}_sec"] > 0 for stage in ("draw", "features", "score", "page", "again"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_process_of_a_benchmark_is_one_error():
+    with pytest.raises(ValueError, match=r"process of the benchmark was killed, probably because memory ran out"):
+        run_in_new_process(os._exit, 9)

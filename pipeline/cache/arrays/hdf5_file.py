@@ -27,17 +27,24 @@ def mapped(path: Path, dataset: str) -> np.ndarray:
             found = file[dataset]
             if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu" or found.shape is None:
                 raise TypeError("not a dataset of numbers")
-            offset, shape, dtype = found.id.get_offset(), found.shape, found.dtype
+            offset, shape, dtype, stored = found.id.get_offset(), found.shape, found.dtype, _storage(found)
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # for links and types too
         raise unreadable_error(path, error, f"{dataset} cannot be read") from error
     size = math.prod(shape) * dtype.itemsize  # np.prod would overflow for an invalid shape
     if size == 0:
         return np.zeros(shape, dtype)
     if offset is None:
-        raise UserError(f"{path}: {dataset} is chunked or compressed, so it cannot be mapped; {REBUILD_HINT}")
+        raise UserError(f"{path}: {dataset} {stored}, so it cannot be mapped; {REBUILD_HINT}")
     if offset + size > path.stat().st_size:
         raise UserError(f"{path} is truncated: {dataset} extends past the end of the file; {REBUILD_HINT}")
     return np.asarray(np.memmap(path, dtype, "r", offset, shape))  # a plain array: slices of a memmap are slow
+
+
+def _storage(dataset: h5py.Dataset) -> str:
+    """Returns why a dataset that has no offset in its file cannot be mapped."""
+    if dataset.is_virtual or dataset.external:
+        return "is stored in another file"
+    return "is chunked or compressed" if dataset.chunks else "has no values"
 
 
 def _require_no_link(file: h5py.File, dataset: str) -> None:

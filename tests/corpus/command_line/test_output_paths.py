@@ -97,6 +97,18 @@ def test_an_input_is_not_overwritten_by_an_output(tmp_path, tiny_clip_path):
     assert file_bytes(tmp_path) == before
 
 
+def test_a_report_replaces_no_other_file_of_its_run(tmp_path):
+    run = write_run(tmp_path / "run")
+    page = run / "my" / "page.html"
+    page.parent.mkdir()
+    for path in (run / "log.jsonl", run / "manifest.yaml"):
+        before = path.read_bytes()
+        assert_told(hspcgan("report", run, "--out", path), f"{path.name}, but no report of hspcgan in it", codes={3})
+        assert path.read_bytes() == before
+    for _ in range(2):
+        assert hspcgan("report", run, "--out", page).exit_code == 0
+
+
 def test_a_checkpoint_is_not_packed_over_itself(world, tmp_path, tiny_clip_path):
     before = file_bytes(world / "checkpoint")
     (tmp_path / "link").symlink_to(world / "checkpoint")

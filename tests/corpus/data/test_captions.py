@@ -24,6 +24,7 @@ LINES: dict[str, tuple[bytes, str | None]] = {
     "punctuation": (b"... !!", None), "emoji-alone": ("🐦".encode(), None), "nothing-visible": ("\u200b\u200b".encode(), None),
     "script": (b"<script></script>", None), "long": (b"red " * 1100, None), "long-word": (b"x" * 11000, None),
     "many-commas": (b"red, " * 900 + b"bird", "red, " * 900 + "bird"), "digits-long": (b"7" * 9000, "7" * 9000),
+    "huge-reference": (b"&#" + b"9" * 9000 + b"; bird", "&#" + "9" * 9000 + "; bird"),
     "combining-marks": (("a" + "\u0301\u0327" * 200_000).encode(), None),
 }  # fmt: skip
 
@@ -37,7 +38,7 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "json-numbers": ("json", b'{"captions": [1, null, {"a": 2}]}', REJECT), "json-mixed": ("json", b'{"captions": [1, "a bird"]}', KEPT),
     "json-as-text": ("json", b'{"captions": "a bird"}', KEPT), "json-deep": ("json", b'{"captions": ' + b"[" * 100_000, REJECT),
     "json-digits": ("json", b'{"captions": ' + b"9" * 5000 + b"}", REJECT), "json-nan": ("json", b'{"captions": [NaN]}', REJECT),
-    "json-bom": ("json", b'\xef\xbb\xbf{"captions": ["a bird"]}', KEPT), "json-twice": ("json", b'{"captions": ["x"], "captions": ["a bird"]}', KEPT),
+    "json-bom": ("json", b'\xef\xbb\xbf{"captions": ["a bird"]}', KEPT), "json-twice": ("json", b'{"captions": ["x"], "captions": ["a bird"]}', REJECT),
     "json-surrogate": ("json", b'{"captions": ["\\ud800"]}', REJECT), "json-latin": ("json", b'{"captions": ["caf\xe9"]}', REJECT),
     "many-lines": ("txt", b"a bird\n" * 1001, REJECT), "most-lines": ("txt", b"a bird\n" * 1000, KEPT),
     "json-many": ("json", json.dumps({"captions": ["a bird"] * 1001}).encode(), REJECT),

@@ -95,6 +95,9 @@ def test_what_is_discarded_is_computed_again(tmp_path):
 
 def test_a_folder_of_images_is_read_by_caption_id(tmp_path):
     ids = ["bird-1#0", "a/b c", "x" * 3]
+    long = image_name("n" * 300 + "#0.png"), image_name("n" * 300 + "#1.png")
+    assert len(set(long)) == 2
+    assert max(map(len, long)) < 255
     assert [image_name(one) for one in ids] == ["bird-1#0.png", "a%2Fb%20c.png", "xxx.png"]
     for i, one in enumerate(ids):
         (tmp_path / image_name(one)).write_bytes(png(picture(i)))

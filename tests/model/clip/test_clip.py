@@ -82,6 +82,13 @@ def test_a_control_token_in_a_text_is_plain_text(tiny_clip, word):
     assert not torch.equal(red, blue)
 
 
+@pytest.mark.parametrize("reference", ["&#{};", "&amp;#{};", "&#{} "])
+def test_a_reference_to_a_character_with_a_huge_number_is_a_replacement_character(tiny_clip, reference):
+    short, long = (f"a {reference.format('9' * digits)}bird" for digits in (20, 9000))
+    (short_ids, long_ids), _ = tiny_clip.tokenize([short, long])
+    assert torch.equal(short_ids, long_ids)
+
+
 def test_a_context_too_long_is_rejected(tiny_clip):
     with pytest.raises(ValueError, match="length 78 exceed CLIP's context length of 77"):
         tiny_clip.encode_text(torch.ones(1, 78, dtype=torch.int64))

@@ -187,6 +187,19 @@ def test_compressed_data_cannot_be_mapped_and_is_refused(cache):
         validate(cache)
 
 
+@pytest.mark.parametrize(
+    ("stored", "why"), [({}, "has no values"), ({"external": "other.bin"}, "is stored in another file")]
+)
+def test_data_without_values_in_the_file_are_refused(cache, stored, why):
+    with h5py.File(cache / "images.h5", "r+") as file:
+        shape, dtype = file["image"].shape, file["image"].dtype
+        del file["image"]
+        file.create_dataset("image", shape=shape, dtype=dtype, **stored)
+    reseal(cache)
+    with pytest.raises(ValueError, match=rf"images\.h5: image {why}, so it cannot be mapped"):
+        validate(cache)
+
+
 def test_all_that_is_broken_is_named_at_once(cache):
     change_rows(cache, "samples", lambda rows: set_in(rows[0], split="dev"))
     change_rows(cache, "captions", lambda rows: set_in(rows[0], caption_id=rows[1]["caption_id"]))

@@ -140,6 +140,7 @@ def test_a_pipe_in_place_of_a_list_is_named(tmp_path):
     ("CUB_200_2011/images.txt", "one.jpg\n", r"images\.txt, line 1: got 'one\.jpg'"),
     ("CUB_200_2011/bounding_boxes.txt", "1 2 3\n", r"got '1 2 3', expected ID X Y WIDTH HEIGHT"),
     ("CUB_200_2011/bounding_boxes.txt", "6 inf 0 5 5\n", r"got '6 inf 0 5 5', .* numbers of at most 536,870,912"),
+    ("CUB_200_2011/images.txt", "", "lists no image; download the dataset again"),
     ("CUB_200_2011/images.txt", "1 a/b.jpg\n1 a/c.jpg\n", r"images\.txt, line 2: ID 1 is already used for 'a/b\.jpg'"),
     ("testclasses.txt", "999.Dodo\n", r"\['999\.Dodo'\] are not classes"),
 ])  # fmt: skip
