@@ -18,7 +18,6 @@ from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
 from hspcgan.pipeline.concepts.factual.to_tuples import tuples
 from hspcgan.pipeline.concepts.repair.rules import repair
-from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 from hspcgan.pipeline.graphs.score import Graph, WordNet, spice
 
 Row = tuple[str, list[list[str]]]
@@ -61,10 +60,25 @@ def best_trees(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> lis
 
 def repaired_docs(nlp: Any, texts: Sequence[str]) -> Iterator[Doc]:
     """Yields the Docs of a pipeline after all repair rules: the trees from which concepts are extracted."""
-    known = Vocabulary.of(nlp)
     for start in range(0, len(texts), BATCH):
         for doc in read(nlp, texts[start : start + BATCH], BATCH):
-            yield repair(doc, known)[0]
+            yield edited_doc(repair(doc), doc)
+
+
+def edited_doc(edit: ParseEdit, doc: Doc) -> Doc:
+    """Returns a copy of a Doc with an edited parse."""
+    tokens = list(doc)  # each iteration over a Doc creates new Token objects
+    return Doc(
+        doc.vocab,
+        words=[t.text for t in tokens],
+        spaces=[bool(t.whitespace_) for t in tokens],
+        tags=edit.tags[:-1],
+        pos=edit.pos[:-1],
+        lemmas=edit.lemmas[:-1],
+        heads=[i if head < 0 else head for i, head in enumerate(edit.heads[:-1])],
+        deps=edit.labels[:-1],
+        ents=[f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in tokens],
+    )
 
 
 def improve_tree(doc: Doc, gold: Graph, moves: int) -> ScoredTree:
@@ -95,7 +109,7 @@ def move_word(doc: Doc, move: Move) -> Doc:
     links = [c for c in edit.children(edit.heads[i], "cc") if head < c < i] if label == "conj" else []
     for word, name in ((i, label), *((c, "cc") for c in links)):
         edit.attach(word, to=head, label=name)
-    return edit.as_doc(doc)
+    return edited_doc(edit, doc)
 
 
 def variants(doc: Doc) -> Iterator[Move]:

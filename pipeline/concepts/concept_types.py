@@ -64,14 +64,24 @@ class Relation:
 class Concepts:
     """The three concept sets of a caption; the edges of the scene graph are attribute-entity and subject-object pairs.
 
-    `graph` repeats them for drawing: {"entities": [{"head", "attributes", "start", "end"}], "relations":
-    [[subject, text, object]]}. `empty`: the rules found no entity, so noun chunks are used. `notes`: counts by name, of
-    differences from sng_parser's graph or of unusable parts of FACTUAL's output.
+    `empty`: the rules found no entity, so noun chunks are used. `notes`: counts by name, of differences from
+    sng_parser's graph or of unusable parts of FACTUAL's output.
     """
 
     entities: list[Entity] = field(default_factory=list)
     attributes: list[Attribute] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
-    graph: dict = field(default_factory=dict)
     empty: bool = False
     notes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> dict:
+        """The scene graph in sng_parser's layout, for `captions.parquet` and for drawing.
+
+        {"entities": [{"head", "attributes", "start", "end"}], "relations": [[subject, text, object]]}
+        """
+        entities: list[dict] = [{"head": e.head, "attributes": [], "start": e.start, "end": e.end} for e in self.entities]
+        for attribute in self.attributes:
+            if attribute.entity >= 0:
+                entities[attribute.entity]["attributes"].append(attribute.text)
+        return {"entities": entities, "relations": [[r.subject, r.text, r.object] for r in self.relations]}

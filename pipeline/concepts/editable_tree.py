@@ -28,8 +28,7 @@ class ParseEdit:
     `texts` are the words as written, `words` in lower case, `starts` their character offsets; `heads` are indices, −1
     for the head of the root. Index −1 is a virtual word above the root: each list has an extra last entry, empty and
     with head −1, so that a rule can read the head of any word. Labels are spaCy's (CLEAR) until `annotate.to_ud` has
-    run, then those of Universal Dependencies. Each operation sets `changed`; an operation that would create a cycle
-    does nothing.
+    run, then those of Universal Dependencies. An operation that would create a cycle does nothing.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class ParseEdit:
         self.lemmas = [*lemmas, ""]
         self.pos, self.tags = [*pos, ""], [*tags, ""]
         self.heads, self.labels, self.starts = [*heads, -1], [*labels, ""], [*starts, -1]
-        self.changed = False
         self._children: list[list[int]] = [[] for _ in self.words]
         for i, head in enumerate(heads):
             self._children[head].append(i)
@@ -66,34 +64,8 @@ class ParseEdit:
             [t.idx for t in tokens],
         )
 
-    def as_doc(self, doc: "Doc") -> "Doc":
-        """Returns a new Doc with the edited parse. If only lemmas were edited, updates and returns `doc`."""
-        from spacy.tokens import Doc
-
-        tokens = list(doc)
-        if not self.changed:
-            for token, lemma in zip(tokens, self.lemmas, strict=False):
-                if token.lemma_ != lemma:
-                    token.lemma_ = lemma
-            return doc
-        return Doc(
-            doc.vocab,
-            words=[t.text for t in tokens],
-            spaces=[bool(t.whitespace_) for t in tokens],
-            tags=self.tags[:-1],
-            pos=self.pos[:-1],
-            lemmas=self.lemmas[:-1],
-            heads=[i if head < 0 else head for i, head in enumerate(self.heads[:-1])],
-            deps=self.labels[:-1],
-            ents=[f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in tokens],
-        )
-
     def __len__(self) -> int:
         return len(self.words) - 1
-
-    def is_joined(self, i: int) -> bool:
-        """Whether there is no space between a word and the next word."""
-        return self.starts[i] + len(self.texts[i]) == self.starts[i + 1]
 
     def is_a(self, i: int, *labels: str) -> bool:
         """Whether the label of a word is in `labels` or is a subtype of one of them."""
@@ -115,7 +87,6 @@ class ParseEdit:
             self._children[self.heads[i]].remove(i)
             self.heads[i] = to
             insort(self._children[to], i)
-            self.changed = True
         if label:
             self.relabel(i, label)
 
@@ -135,11 +106,10 @@ class ParseEdit:
 
     def relabel(self, i: int, label: str) -> None:
         """Changes the label of a word."""
-        if self.labels[i] != label:
-            self.labels[i], self.changed = label, True
+        self.labels[i] = label
 
     def retag(self, i: int, tag: str, pos: str, lemma: str = "") -> None:
         """Changes the fine and coarse part of speech of a word, and its lemma if one is given."""
-        self.tags[i], self.pos[i], self.changed = tag, pos, True
+        self.tags[i], self.pos[i] = tag, pos
         if lemma:
             self.lemmas[i] = lemma

@@ -1,4 +1,4 @@
-"""Parses a few captions for `hspcgan sample`: starts faster than `Parser.parse`, but may not return graphs."""
+"""Parses a few captions for `hspcgan sample`: starts faster than `Parser.parse`."""
 
 import importlib
 import sys
@@ -13,7 +13,7 @@ from hspcgan.pipeline.concepts.parser import Parser, is_short_enough, lowercase_
 
 
 def parse_few(parser: Parser, texts: Sequence[str]) -> list[Concepts]:
-    """Returns the concept sets of each caption; `graph`, `notes` and the types of entities may be missing.
+    """Returns the concept sets of each caption; `notes` and the types of entities may be missing.
 
     With stanza, spaCy is loaded only for captions that it may complete: those without entities, and those with an
     attribute without an entity or a relation without a subject or object.

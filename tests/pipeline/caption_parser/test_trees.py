@@ -6,6 +6,7 @@ from hspcgan.pipeline.caption_parser.train_spacy import Round, average_weights, 
 from hspcgan.pipeline.caption_parser.trees_from_graphs import (
     WORDS,
     best_trees,
+    edited_doc,
     improve_tree,
     move_word,
     score_tree,
@@ -13,6 +14,7 @@ from hspcgan.pipeline.caption_parser.trees_from_graphs import (
 )
 from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
+from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +98,12 @@ def test_the_mean_of_weights_is_taken_share_by_share(plain):
             layer.set_param(name, layer.get_param(name) * 0 + value)
     mean = average_weights([one, other], (0.25, 0.75))
     assert all((layer.get_param(name) == 2.5).all() for _, layer, name in spacy_caption_weights.params(mean))
+
+
+def test_an_edit_becomes_a_doc_of_the_same_words(plain):
+    doc = plain("a bird  swims")
+    edit = ParseEdit.of_doc(doc)
+    edit.retag(1, "NNP", "PROPN", "bird!")
+    made = edited_doc(edit, doc)
+    assert (made.text, made[1].tag_, made[1].lemma_) == (doc.text, "NNP", "bird!")
+    assert [t.head.i for t in made] == [t.head.i for t in doc]
