@@ -1,4 +1,4 @@
-"""Lists and downloads weights that are not shipped with hspcgan: CLIP, stanza's models, Inception, FACTUAL's parser."""
+"""Lists, downloads and finds weights that are not shipped: CLIP, stanza's models, Inception, FACTUAL's parser."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ FACTUAL_REPO = "lizhuang144/flan-t5-base-VG-factual-sg"
 FACTUAL_NEEDS = ("config.json", "model.safetensors")
 FACTUAL_MAY_HAVE = ("tokenizer.json", "spiece.model", "tokenizer_config.json", "special_tokens_map.json",
                     "added_tokens.json", "generation_config.json")  # fmt: skip
+FACTUAL_TOKENIZERS = FACTUAL_MAY_HAVE[:2]  # one of them is needed
+CONVERT = (
+    "python -c \"import torch; from safetensors.torch import save_file; s = torch.load('pytorch_model.bin', "
+    "weights_only=True); save_file({k: v.clone() for k, v in s.items()}, 'model.safetensors', {'format': 'pt'})\""
+)
 
 
 @dataclass(frozen=True)
@@ -182,3 +187,30 @@ def _factual(folder: Path) -> Iterator[Remote]:
 
 def _missing_package_error(package: str, extra: str) -> UserError:
     return UserError(f"the download URL comes from {package}, which is not installed; {install_command(extra)}")
+
+
+def stanza_english() -> tuple[Path, Path]:
+    """Returns the paths of the folder of stanza's English models and of resources.json.
+
+    Both are in `weights/stanza` if the models were fetched, otherwise in stanza's default folder.
+    """
+    from stanza.resources.common import DEFAULT_MODEL_DIR
+
+    fetched = WEIGHTS / STANZA
+    home = fetched if (fetched / "en").is_dir() else Path(DEFAULT_MODEL_DIR)
+    return home / "en", home / "resources.json"
+
+
+def problem_of_factual(folder: Path) -> str:
+    """Returns the missing files of FACTUAL's parser in a folder, and where to get them; "" if none are missing."""
+    if not folder.is_dir():
+        return "no such folder; expected a copy of a Hugging Face repository such as flan-t5-base-VG-factual-sg"
+    absent = [name for name in FACTUAL_NEEDS if not (folder / name).is_file()]
+    if not any((folder / name).is_file() for name in FACTUAL_TOKENIZERS):
+        absent.append(" or ".join(FACTUAL_TOKENIZERS))
+    advice, weights = "; all files are in the model's repository on Hugging Face", FACTUAL_NEEDS[1]
+    if weights in absent and any(folder.glob("*.bin")):
+        advice = (
+            f"; .bin files are pickles and are not read; take {weights} from the model's repository, or run {CONVERT}"
+        )
+    return f"{', '.join(absent)} missing{advice}" if absent else ""

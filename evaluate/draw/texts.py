@@ -47,7 +47,7 @@ def conditions_from_texts(
     Without a parser, captions have no concepts. Captions beyond CLIP's context length are truncated;
     `mismatch_warnings` reports them. UserError if CLIP returns features that are not finite.
     """
-    from hspcgan.pipeline.concepts.few_captions import parse_few
+    from hspcgan.evaluate.draw.few_captions import parse_few
     from hspcgan.pipeline.stages.encode import encode_texts
     from hspcgan.pipeline.stages.parse import concept_row
 

@@ -1,8 +1,9 @@
 """Trains spaCy's tagger and parser on captions in two rounds; the first round's weights find trees for the second."""
 
+import json
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from spacy.util import fix_random_seed, minibatch
 
 from hspcgan.pipeline.caption_parser.long_captions import doc_of, splices, tree_of
 from hspcgan.pipeline.caption_parser.trees_from_graphs import Row, best_trees, repaired_docs
-from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
+from hspcgan.pipeline.concepts.annotate.spacy_caption_weights import CARD, PARTS, WEIGHTS, labels_of, params
 from hspcgan.pipeline.graphs.files import read_gold
 from hspcgan.pipeline.toybirds.captions import captions
 from hspcgan.pipeline.toybirds.scene import sample_scenes
@@ -72,7 +73,7 @@ def learn(csv: Path, out: Path) -> None:
         pipelines.append(train_pipeline(load_spacy(name), docs, how))
     nlp = average_weights(pipelines, SHARES)
     facts = {"model": f"en_core_web_sm {nlp.meta['version']}", "data": f"FACTUAL's train.csv, {len(rows)} captions"}
-    spacy_caption_weights.save(nlp, out, facts)
+    save(nlp, out, facts)
 
 
 def without_held_out(rows: Sequence[Row]) -> list[Row]:
@@ -98,7 +99,7 @@ def train_pipeline(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
     fix_random_seed(SEED)
     shuffled = random.Random(SEED)
     examples = [Example(nlp.make_doc(doc.text), doc) for doc in docs]
-    with nlp.select_pipes(enable=list(spacy_caption_weights.PARTS)):
+    with nlp.select_pipes(enable=list(PARTS)):
         optimizer = nlp.resume_training()
         optimizer.learn_rate = how.rate
         for epoch in range(1, how.epochs + 1):
@@ -113,8 +114,19 @@ def train_pipeline(nlp: Any, docs: Sequence[Doc], how: Round) -> Any:
 
 def average_weights(pipelines: Sequence[Any], shares: Sequence[float]) -> Any:
     """Sets the weights of the last pipeline to the weighted mean over all pipelines, and returns it."""
-    for same in zip(*map(spacy_caption_weights.params, pipelines), strict=True):
+    for same in zip(*map(params, pipelines), strict=True):
         mean = sum(share * layer.get_param(name) for share, (_, layer, name) in zip(shares, same, strict=True))
         _, layer, name = same[-1]
         layer.set_param(name, np.asarray(mean, np.float32))
     return pipelines[-1]
+
+
+def save(nlp: Any, folder: Path, facts: Mapping[str, Any]) -> None:
+    """Saves a pipeline's weights in float16, and a JSON card with `facts` and the labels of its tagger and parser."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: layer.get_param(param).astype(np.float16) for name, layer, param in params(nlp)}
+    save_file(weights, folder / WEIGHTS)
+    card = {**facts, "labels": labels_of(nlp)}
+    (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf8")

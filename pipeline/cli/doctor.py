@@ -11,7 +11,15 @@ from pathlib import Path
 
 from hspcgan.model.common.errors import install_command
 from hspcgan.model.common.files import size_mb
-from hspcgan.model.published_weights import ALL, FACTUAL, INCEPTION, WEIGHTS, catalogue
+from hspcgan.model.published_weights import (
+    ALL,
+    FACTUAL,
+    INCEPTION,
+    WEIGHTS,
+    catalogue,
+    problem_of_factual,
+    stanza_english,
+)
 from hspcgan.pipeline.cli.extras import by_extra
 
 
@@ -149,8 +157,6 @@ def _fetched_weights() -> Iterator[Finding]:
 def _found(name: str, place: Path) -> tuple[Path | None, str]:
     """Returns (path of the weights, ""); if they are absent or incomplete, (None, the reason or "")."""
     if name == "stanza":
-        from hspcgan.pipeline.concepts.annotate.stanza import stanza_english
-
         try:
             folder, listing = stanza_english()
         except ModuleNotFoundError:
@@ -158,9 +164,7 @@ def _found(name: str, place: Path) -> tuple[Path | None, str]:
         absent = [str(path) for path in (folder, listing) if not path.exists()]
         return (None, f": no {', '.join(absent)}") if absent else (folder, "")
     if name == FACTUAL:
-        from hspcgan.pipeline.concepts.annotate.t5 import missing_files_message
-
-        problem = missing_files_message(place)
+        problem = problem_of_factual(place)
         return (None, f": {problem}") if problem else (place, "")
     places = [place, Path(tempfile.gettempdir()) / INCEPTION] if name == "inception" else [place]
     return next((path for path in places if path.is_file()), None), ""

@@ -80,7 +80,9 @@ class Concepts:
 
         {"entities": [{"head", "attributes", "start", "end"}], "relations": [[subject, text, object]]}
         """
-        entities: list[dict] = [{"head": e.head, "attributes": [], "start": e.start, "end": e.end} for e in self.entities]
+        entities: list[dict] = [
+            {"head": e.head, "attributes": [], "start": e.start, "end": e.end} for e in self.entities
+        ]
         for attribute in self.attributes:
             if attribute.entity >= 0:
                 entities[attribute.entity]["attributes"].append(attribute.text)

@@ -10,11 +10,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hspcgan.model.common.library_models import loading
 from hspcgan.model.common.validation import require_list
-from hspcgan.pipeline.concepts.annotate.model_files import loading
+from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import tool_versions
+from hspcgan.pipeline.concepts.annotate.spacy import load_spacy, read, spacy_identity
+from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
 from hspcgan.pipeline.concepts.concept_types import Concepts, Token
 from hspcgan.pipeline.concepts.config import ParseConfig
+from hspcgan.pipeline.concepts.extract.align_sng_graph import from_noun_chunks, with_graph
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
+from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
+from hspcgan.pipeline.concepts.factual.to_tuples import tuples
+from hspcgan.pipeline.concepts.repair.rules import repair
 
 log = logging.getLogger("hspcgan.pipeline")
 
@@ -45,8 +52,6 @@ class Parser:
 
     def tuples(self, texts: Sequence[str]) -> list[list[list[str]]]:
         """Returns a scene graph per caption, in FACTUAL's form: [s, r, o], [entity, "is", attribute], [entity]."""
-        from hspcgan.pipeline.concepts.factual.to_tuples import tuples
-
         require_list(texts, "captions")
         if self.config.annotator == "factual":
             return self.factual.graphs(lowercase_all_caps(texts))
@@ -55,8 +60,6 @@ class Parser:
     @cached_property
     def nlp(self) -> Any:
         """The spaCy pipeline that parses captions for sng_parser; also the annotator if `config.annotator` is spacy."""
-        from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
-
         return load_spacy(self._spacy_model, self.fast)
 
     @property
@@ -113,17 +116,11 @@ class Parser:
         return by[self.config.annotator](texts)
 
     def _by_spacy(self, texts: Sequence[str]) -> Iterator[Analysed]:
-        from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
-        from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
-        from hspcgan.pipeline.concepts.repair.rules import repair
-
         for doc in self._docs(texts):
             tokens = to_ud(repair(doc), doc)
             yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
     def _by_stanza(self, texts: Sequence[str]) -> Iterator[Analysed]:
-        from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
-
         analyses = self.stanza.annotate(texts)
         named = {n for n, tokens in enumerate(analyses) if any(t.upos == "PROPN" for t in tokens)}
         for found, doc in zip(analyses, self._docs(texts, named), strict=True):
@@ -132,24 +129,16 @@ class Parser:
 
     def _by_factual(self, texts: Sequence[str]) -> Iterator[Analysed]:
         """Yields concept sets from FACTUAL's graphs; spaCy is used only to find their words in the captions."""
-        from hspcgan.pipeline.concepts.extract.align_sng_graph import from_noun_chunks
-        from hspcgan.pipeline.concepts.factual.from_tuples import concepts_from_tuples
-
         for graph, doc in zip(self.factual.read(texts), self._docs(texts), strict=True):
             concepts = concepts_from_tuples(graph.tuples, doc)
             notes = {**concepts.notes, "factual_malformed": graph.malformed, "factual_cut": int(graph.is_cut)}
             yield replace(from_noun_chunks(doc) if concepts.empty else concepts, notes=notes), []
 
     def _docs(self, texts: Sequence[str], named: Collection[int] = ()) -> list[Any]:
-        from hspcgan.pipeline.concepts.annotate.spacy import read
-
         return read(self.nlp, texts, self.config.batch_size, named)
 
     def versions(self) -> dict[str, str]:
         """Returns the versions of all tools and models that affect the result; `rules_code` covers the rules."""
-        from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import tool_versions
-        from hspcgan.pipeline.concepts.annotate.spacy import spacy_identity
-
         versions = tool_versions("spacy", "SceneGraphParser")
         versions["spacy_model"] = spacy_identity(self.nlp, self._spacy_model)
         if self.config.annotator == "stanza":

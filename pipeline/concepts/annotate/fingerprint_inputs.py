@@ -10,9 +10,9 @@ from hspcgan.pipeline.assets import CAPTION_HEADS, assets_folder
 from hspcgan.pipeline.concepts.choices import FILE
 
 PACKAGE = "hspcgan.pipeline.concepts"
-COMMON = ("annotate.spacy", "repair.rules", "extract.align_sng_graph")
+COMMON = ("annotate.spacy", "extract.align_sng_graph")
 MODULES = {
-    "spacy": (*COMMON, "annotate.to_ud", "extract.concept_sets"),
+    "spacy": (*COMMON, "annotate.to_ud", "repair.rules", "extract.concept_sets"),
     "stanza": (*COMMON, "annotate.stanza", "extract.concept_sets"),
     "factual": (*COMMON, "annotate.t5", "factual.from_tuples"),
 }

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.library_models import loading
 from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import files_sha256
-from hspcgan.pipeline.concepts.annotate.model_files import loading
 from hspcgan.pipeline.concepts.lexicons import pairs
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ def spacy_identity(nlp: Any, model: str) -> str:
     """Returns the name and version of the model from `load_spacy(model)`, and the sha256 of its folder or weights."""
     named = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
     if not model:
-        return f"{named}, caption weights {spacy_caption_weights.sha256(spacy_caption_weights.shipped())}"
+        return (
+            f"{named}, caption weights {file_sha256(spacy_caption_weights.shipped() / spacy_caption_weights.WEIGHTS)}"
+        )
     folder = Path(model)
     if nlp.path != folder:
         return named

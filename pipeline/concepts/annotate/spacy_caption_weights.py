@@ -1,7 +1,7 @@
-"""Saves and loads the weights of spaCy's small English model after training on captions."""
+"""Loads the weights of spaCy's small English model after training on captions."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,6 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 def shipped() -> Path:
     """Returns the folder of the weights that ship with the package, built by `hspcgan assets build caption-parser`."""
     return assets_folder() / CAPTION_PARSER
-
-
-def sha256(folder: Path) -> str:
-    """Returns the sha256 of the weights file in `folder`."""
-    from hspcgan.model.common.files import file_sha256
-
-    return file_sha256(folder / WEIGHTS)
-
-
-def save(nlp: Any, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Saves a pipeline's weights in float16, and a JSON card with `facts` and the labels of its tagger and parser."""
-    from safetensors.numpy import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: layer.get_param(param).astype(np.float16) for name, layer, param in params(nlp)}
-    save_file(weights, folder / WEIGHTS)
-    card = {**facts, "labels": _labels(nlp)}
-    (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf8")
 
 
 def load(nlp: Any, folder: Path) -> None:
@@ -55,7 +37,7 @@ def load(nlp: Any, folder: Path) -> None:
         ) from error
     own = list(params(nlp))
     shapes = {name: layer.get_param(param).shape for name, layer, param in own}
-    if labels != _labels(nlp) or shapes != {name: array.shape for name, array in weights.items()}:
+    if labels != labels_of(nlp) or shapes != {name: array.shape for name, array in weights.items()}:
         raise UserError(
             f"{folder}: the caption weights are for {model}, but the installed {nlp.meta['name']} "
             f"{nlp.meta['version']} has different layers or labels; install {model}, or set parse.model and "
@@ -72,5 +54,5 @@ def params(nlp: Any) -> Iterator[tuple[str, Any, str]]:
             yield from ((f"{part}.{number}.{name}", layer, name) for name in layer.param_names if layer.has_param(name))
 
 
-def _labels(nlp: Any) -> dict[str, list[str]]:
+def labels_of(nlp: Any) -> dict[str, list[str]]:
     return {part: list(nlp.get_pipe(part).labels) for part in ("tagger", "parser")}

@@ -7,29 +7,26 @@ from typing import Any
 
 from hspcgan.model.clip.file import read_saved
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.published_weights import STANZA, WEIGHTS
+from hspcgan.model.common.library_models import loading
+from hspcgan.model.published_weights import STANZA, WEIGHTS, stanza_english
 from hspcgan.pipeline.concepts.annotate import stanza_speed
 from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import files_sha256
-from hspcgan.pipeline.concepts.annotate.model_files import loading
 from hspcgan.pipeline.concepts.concept_types import Token
 
 STANZA_FILES = ("tokenize", "pos", "lemma", "depparse")
+OPTIONS: dict[str, Any] = {
+    "lang": "en",
+    "download_method": None,
+    "use_gpu": False,
+    "logging_level": "CRITICAL",
+    # Paragraphs and sentences per batch; the parser's default batch size is large enough for captions of ten words.
+    "tokenize_batch_size": 256,
+    "pos_batch_size": 256,
+}
 FIX = (
     "copy the model again (`hspcgan models fetch stanza` downloads stanza's English models), or set parse.model to "
     "toy-stanza or en"
 )
-
-
-def stanza_english() -> tuple[Path, Path]:
-    """Returns the paths of the folder of stanza's English models and of resources.json.
-
-    Both are in `weights/stanza` if the models were fetched, otherwise in stanza's default folder.
-    """
-    from stanza.resources.common import DEFAULT_MODEL_DIR
-
-    fetched = WEIGHTS / STANZA
-    home = fetched if (fetched / "en").is_dir() else Path(DEFAULT_MODEL_DIR)
-    return home / "en", home / "resources.json"
 
 
 class Stanza:
@@ -74,15 +71,11 @@ class Stanza:
             listing = Path(folder) / "resources.json"
             listing.write_text("{}", encoding="utf8")
             return stanza.Pipeline(
-                lang="en",
                 dir=folder,
                 resources_filepath=str(listing),
                 processors=dict.fromkeys(names, "default"),
                 allow_unknown_language=True,
-                download_method=None,
-                use_gpu=False,
-                logging_level="CRITICAL",
-                **stanza_speed.OPTIONS,
+                **OPTIONS,
                 **options,
             )
 
@@ -97,15 +90,7 @@ class Stanza:
                 "or set parse.model: toy-stanza (for toy birds)"
             )
         wanted = [*STANZA_FILES, *(name for name in ("mwt", "ner") if (home / name).is_dir())]
-        return stanza.Pipeline(
-            lang="en",
-            dir=str(home.parent),
-            processors=",".join(wanted),
-            download_method=None,
-            use_gpu=False,
-            logging_level="CRITICAL",
-            **stanza_speed.OPTIONS,
-        )
+        return stanza.Pipeline(dir=str(home.parent), processors=",".join(wanted), **OPTIONS)
 
     def annotate(self, texts: Sequence[str]) -> list[list[Token]]:
         """Returns one list of tokens per caption, with the tokens of all its sentences; empty for a blank caption.

@@ -5,9 +5,6 @@ from contextlib import contextmanager
 
 import numpy as np
 
-OPTIONS = {"tokenize_batch_size": 256, "pos_batch_size": 256}
-"""Paragraphs and sentences per batch; the parser's default batch size is large enough for captions of ten words."""
-
 
 @contextmanager
 def greedy_trees() -> Iterator[None]:

@@ -18,22 +18,16 @@ from pydantic import BaseModel, Field
 
 from hspcgan.model import published_weights
 from hspcgan.model.common.errors import UserError, install_command
+from hspcgan.model.common.library_models import loading
 from hspcgan.model.common.user_files import read_json
 from hspcgan.model.common.validation import validate_as
 from hspcgan.pipeline.concepts.annotate.fingerprint_inputs import files_sha256
-from hspcgan.pipeline.concepts.annotate.model_files import loading
 
 PROMPT = "Generate Scene Graph: "
 LENGTH = 200  # maximum tokens in the prompt and in the output
+CONFIG, WEIGHTS = published_weights.FACTUAL_NEEDS
 BATCH = 32  # captions per batch; keys and values of Flan-T5-base then take at most 0.94 GB
-WEIGHTS = "model.safetensors"
-TOKENIZERS = ("tokenizer.json", "spiece.model")
-SETTINGS = ("config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 FIX = "`hspcgan models fetch factual` downloads the parser"
-CONVERT = (
-    "python -c \"import torch; from safetensors.torch import save_file; s = torch.load('pytorch_model.bin', "
-    "weights_only=True); save_file({k: v.clone() for k, v in s.items()}, 'model.safetensors', {'format': 'pt'})\""
-)
 
 
 class _Config(BaseModel):
@@ -58,7 +52,7 @@ class Factual:
 
     def __init__(self, model: str) -> None:
         self.folder = Path(model) if model else published_weights.WEIGHTS / published_weights.FACTUAL
-        if problem := missing_files_message(self.folder):
+        if problem := published_weights.problem_of_factual(self.folder):
             raise UserError(f"{self.folder} is not a FACTUAL parser: {problem}; {FIX}")
         if importlib.util.find_spec("transformers") is None:
             raise UserError(
@@ -107,9 +101,7 @@ class Factual:
         logging.disable_progress_bar()
         local = {"local_files_only": True, "trust_remote_code": False}
         try:
-            validate_as(
-                _Config, read_json(self.folder / SETTINGS[0]), f"{self.folder / SETTINGS[0]} is not that of a T5"
-            )
+            validate_as(_Config, read_json(self.folder / CONFIG), f"{self.folder / CONFIG} is not that of a T5")
         except UserError as error:
             raise UserError(f"{error}; {FIX}") from error
         with loading(f"FACTUAL parser {self.folder}", self.folder.iterdir(), FIX):
@@ -121,7 +113,7 @@ class Factual:
             raise UserError(f"{self.folder / WEIGHTS}: {len(absent)} tensors are missing, such as {absent[0]}; {FIX}")
         if unused := sorted(key for key in report["unexpected_keys"] if ".block." in key):
             raise UserError(
-                f"{self.folder / WEIGHTS} has more layers than {SETTINGS[0]} states: {unused[0]} is not used; {FIX}"
+                f"{self.folder / WEIGHTS} has more layers than {CONFIG} states: {unused[0]} is not used; {FIX}"
             )
         if broken := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
             raise UserError(
@@ -139,23 +131,9 @@ class Factual:
 
     def sha256(self) -> str:
         """Returns one sha256 over the files of weights, tokenizer and settings that exist in the folder."""
-        files = {name: self.folder / name for name in (WEIGHTS, *TOKENIZERS, *SETTINGS)}
+        names = (*published_weights.FACTUAL_NEEDS, *published_weights.FACTUAL_MAY_HAVE)
+        files = {name: self.folder / name for name in names}
         return files_sha256({name: path for name, path in files.items() if path.is_file()})
-
-
-def missing_files_message(folder: Path) -> str:
-    """Returns a message with the missing files of the parser and where to get them; "" if none are missing."""
-    if not folder.is_dir():
-        return "no such folder; expected a copy of a Hugging Face repository such as flan-t5-base-VG-factual-sg"
-    absent = [name for name in ("config.json", WEIGHTS) if not (folder / name).is_file()]
-    if not any((folder / name).is_file() for name in TOKENIZERS):
-        absent.append(" or ".join(TOKENIZERS))
-    advice = "; all files are in the model's repository on Hugging Face"
-    if WEIGHTS in absent and any(folder.glob("*.bin")):
-        advice = (
-            f"; .bin files are pickles and are not read; take {WEIGHTS} from the model's repository, or run {CONVERT}"
-        )
-    return f"{', '.join(absent)} missing{advice}" if absent else ""
 
 
 def tuples_in(answer: str) -> tuple[list[list[str]], int]:

@@ -5,11 +5,14 @@ Three constructions are restructured: prepositions (the preposition heads its ph
 labels are renamed by a table.
 """
 
-from spacy.tokens import Doc
+from typing import TYPE_CHECKING
 
 from hspcgan.pipeline.concepts.concept_types import Token
 from hspcgan.pipeline.concepts.editable_tree import QUOTED, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
 
 # CLEAR label → UD relation; labels with equal names and meanings are omitted.
 LABELS = {
@@ -42,7 +45,7 @@ PREPOSITIONS = ("prep", "agent")
 MOVED = ("nmod", "obl")  # labels of nouns that have been promoted over their preposition
 
 
-def to_ud(edit: ParseEdit, doc: Doc) -> list[Token]:
+def to_ud(edit: ParseEdit, doc: "Doc") -> list[Token]:
     """Converts an edited parse to UD tokens; leaves out whitespace tokens.
 
     Modifies `edit` in place, but not the Doc.
@@ -140,9 +143,14 @@ def copulas(edit: ParseEdit) -> None:
 
 
 def _state_words(edit: ParseEdit, be: int) -> list[int]:
-    """Returns the words after "be" that name a state: "off" in "lights are off", not "on" in "the table it is on"."""
+    """Returns the words after "be" that name a state: "off" in "lights are off", not "on" in "the table it is on".
+
+    the boats and people are on → boat, people
+    """
     if edit.labels[be] == "relcl" and not any(edit.tags[c] in ("WDT", "WP") for c in edit.children(be, "nsubj")):
         return []
     after = [c for c in edit.children(be, "prep", "advmod", "prt", "compound:prt") if c > be]
-    alone = all(edit.words[c] in {"on", "off", *lexicon("positions")} and not edit.children(c) for c in after)
+    switched = any(edit.lemmas[i] in lexicon("switched") for i in (edit.heads[be], *edit.children(be, "nsubj")))
+    states = lexicon("positions") | ({"on", "off"} if switched else set())
+    alone = all(edit.words[c] in states and not edit.children(c) for c in after)
     return after if alone else []

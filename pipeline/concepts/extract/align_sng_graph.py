@@ -5,11 +5,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
-
-from spacy.tokens import Doc, Span
+from typing import TYPE_CHECKING, Any
 
 from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Entity, Relation, Token
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc, Span
 
 
 @cache
@@ -33,12 +34,12 @@ def _backend() -> Any:
     return DocParser()
 
 
-def raw_graph(doc: Doc) -> dict:
+def raw_graph(doc: "Doc") -> dict:
     """Returns the graph that `sng_parser.parse(doc.text)` would return, from a parsed Doc."""
     return _backend().parse(doc)
 
 
-def with_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concepts:
+def with_graph(concepts: Concepts, doc: "Doc", tokens: Sequence[Token]) -> Concepts:
     """Fills missing entities of attributes and relations from sng_parser's graph; counts differences from this graph.
 
     If the sets have no entities, these are first taken from spaCy's noun chunks.
@@ -68,7 +69,7 @@ def with_graph(concepts: Concepts, doc: Doc, tokens: Sequence[Token]) -> Concept
     return replace(concepts, relations=list(dict.fromkeys(relations)), attributes=attributes, notes=notes)
 
 
-def find_entity(chunk: Span, concepts: Concepts, tokens: Sequence[Token]) -> int:
+def find_entity(chunk: "Span", concepts: Concepts, tokens: Sequence[Token]) -> int:
     """Returns the index of the entity that corresponds to a noun chunk; −1 if there is none.
 
     This is the entity with the same head, or with the head of the chunk as an attribute ("a group" of people), or else
@@ -104,7 +105,7 @@ def _fill_attribute(attribute: Attribute, entities: list[dict], slots: list[int]
     return attribute
 
 
-def from_noun_chunks(doc: Doc) -> Concepts:
+def from_noun_chunks(doc: "Doc") -> Concepts:
     """Returns the heads of spaCy's noun chunks as entities, without edges: the fallback if the rules found none."""
     spoken = [t for t in doc if re.search(r"\w", t.text)]
     roots = [c.root for c in doc.noun_chunks if c.root.pos_ not in ("PRON", "DET") and c.root in spoken]

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL
 from hspcgan.pipeline.concepts.extract import arguments, relations
-from hspcgan.pipeline.concepts.extract.entities import name_parts
 from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
@@ -34,7 +33,7 @@ def modifier(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     an orange-red car → orange-red (car)
     """
     noun = tree.heads[i]
-    if not tree.is_entity(noun) or i in name_parts(tree, noun) or tree.is_a(i, "compound:prt"):
+    if not tree.is_entity(noun) or i in tree.name_parts(noun) or tree.is_a(i, "compound:prt"):
         return
     if tree.is_a(i, "det") and (tree.lemmas[i] != "no" or is_prohibition(tree, i + 1)):
         return
@@ -75,7 +74,7 @@ def predicate(tree: Tree, i: int) -> Iterator[tuple[str, int, int]]:
     quality |= cop and tree.lemmas[i] in {"on", "off", *lexicon("positions")}
     if tree.is_a(i, "conj") and tree.is_a(tree.heads[i], "amod"):
         return
-    if not (state or quality or relations.is_colour_predicate(tree, i)):
+    if not (state or quality):
         return
     text = text_with_negation(tree, i)
     for owner in arguments.subjects(tree, i) or [-1]:

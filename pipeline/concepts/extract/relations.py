@@ -10,7 +10,6 @@ from itertools import product
 
 from hspcgan.pipeline.concepts.extract import arguments
 from hspcgan.pipeline.concepts.extract.tree import Tree
-from hspcgan.pipeline.concepts.lexicons import lexicon
 
 Edge = tuple[str, int, int, int]
 PLACES = ("in", "near", "by", "at", "beside", "next to")
@@ -145,7 +144,7 @@ def predicate_preposition(tree: Tree, i: int) -> Iterator[Edge]:
 
 
 def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
-    """Relates a subject to a predicate noun by its preposition, or by "be" if it has none; skips colours.
+    """Relates a subject to a predicate noun by its preposition, or by "be" if it has none.
 
     the bird is on a branch and under a leaf → on (bird, branch), under (bird, leaf)
     the bird is a sparrow → be (bird, sparrow)
@@ -158,16 +157,8 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
         yield from _links(
             tree.case_text(i), arguments.subjects(tree, i), arguments.argument_entities(tree, i, i), tree.case(i)[0]
         )
-    elif cop and not is_colour_predicate(tree, i):
+    elif cop:
         yield from _links("be", arguments.subjects(tree, i), [i], cop[0])
-
-
-def is_colour_predicate(tree: Tree, i: int) -> bool:
-    """Whether a word is a colour that is a predicate and was tagged as a noun, as in "the wings are orange"."""
-    others = tree.children(i, "det", "amod", "nmod", "compound", "case")
-    bare = all(tree.lemmas[c] in lexicon("shades") for c in others)
-    linked = tree.children(i, "cop") or (tree.is_a(i, "conj") and tree.pos[tree.heads[i]] == "ADJ")
-    return tree.lemmas[i] in lexicon("colours") and bare and bool(linked)
 
 
 def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:

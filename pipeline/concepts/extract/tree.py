@@ -67,6 +67,11 @@ class Tree(ParseEdit):
             return False  # "an orange and white cat"
         return self.has_letter_or_digit(i) and not self.is_non_referring(i)
 
+    def name_parts(self, i: int) -> list[int]:
+        """Returns the words of a proper name, including its head ("new york"); for other nouns only the head."""
+        parts = self.children(i, "flat", "compound") if self.pos[i] == "PROPN" else []
+        return sorted([i, *(c for c in parts if self.pos[c] == "PROPN")])
+
     def has_letter_or_digit(self, i: int) -> bool:
         """Whether a word has a letter or digit; taggers tag "|" and "%" as nouns, and hyphens as adjectives."""
         text = self.texts[i]

@@ -1,6 +1,6 @@
-"""Rules for nouns: colours used as nouns ("a man in white"), participles before a noun, and adjacent noun phrases."""
+"""Rules for nouns: colours used as nouns ("a man in white"), and participles before a noun."""
 
-from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
 MADE = ("build", "craft", "grow", "knit", "make")
@@ -70,25 +70,3 @@ def makers_before_participles(edit: ParseEdit) -> None:
             edit.attach(made, to=noun, label="amod")
             edit.attach(maker, to=made, label="compound")
             edit.retag(made, "VBN", "VERB")
-
-
-def adjacent_noun_phrases(edit: ParseEdit) -> None:
-    """Separates a body part with an adjective from the noun before it, if that was parsed as a modifier of the part.
-
-    red bird black wings → red (bird), black (wing)
-    small bird red crown black eyebrow → small (bird), red (crown), black (eyebrow)
-    """
-    for i in range(len(edit)):
-        while _ends_noun_phrase(edit, i):
-            top = edit.heads[i]
-            edit.promote(i, over=top, label="appos", moving=[c for c in edit.children(top) if c < i])
-
-
-def _ends_noun_phrase(edit: ParseEdit, i: int) -> bool:
-    """Whether a noun was parsed as a modifier of a body part, and an adjective of that part directly follows it."""
-    top, after = edit.heads[i], i + 1
-    if edit.pos[i] not in NOMINAL or edit.labels[i] not in ("compound", "nmod", "amod") or after >= top:
-        return False
-    shades = edit.words[i] in lexicon("shades") or edit.words[after] in COLOURED
-    part = edit.lemmas[top] in lexicon("body_parts")
-    return part and not shades and edit.pos[after] == "ADJ" and after < edit.heads[after] <= top

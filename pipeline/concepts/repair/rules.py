@@ -5,11 +5,13 @@ and put the function into RULES.
 """
 
 from collections.abc import Callable
-
-from spacy.tokens import Doc
+from typing import TYPE_CHECKING
 
 from hspcgan.pipeline.concepts.editable_tree import ParseEdit
 from hspcgan.pipeline.concepts.repair import clauses, nouns, quoted_words, verbs
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
 
 RULES: tuple[Callable[[ParseEdit], None], ...] = (
     # parts of speech
@@ -17,22 +19,20 @@ RULES: tuple[Callable[[ParseEdit], None], ...] = (
     quoted_words.words_on_signs,
     verbs.upside_down,
     verbs.side_by_side,
-    verbs.verbs_tagged_as_plurals,
     verbs.verbs_tagged_as_nouns,
     nouns.worn_colours,
     nouns.backs_after_colours,
     # modifiers of nouns
     nouns.makers_before_participles,
     clauses.states_of_parts,
-    # groups of nouns, and the attachment of clauses
-    nouns.adjacent_noun_phrases,
+    # clauses
     clauses.bare_relative_clauses,
     clauses.verbs_of_the_main_clause,
     clauses.clauses_after_and,
 )
 
 
-def repair(doc: Doc) -> ParseEdit:
+def repair(doc: "Doc") -> ParseEdit:
     """Returns spaCy's parse after all rules; modifies the Doc only by `join_close_ups`."""
     join_close_ups(doc)
     edit = ParseEdit.of_doc(doc)
@@ -41,7 +41,7 @@ def repair(doc: Doc) -> ParseEdit:
     return edit
 
 
-def join_close_ups(doc: Doc) -> None:
+def join_close_ups(doc: "Doc") -> None:
     """Merges "close up" before "of" into one noun (a kind of picture); modifies the Doc.
 
     a close up of a flower → of (close-up, flower)

@@ -34,64 +34,49 @@ def side_by_side(edit: ParseEdit) -> None:
                 edit.retag(word, "RB", "ADV")
 
 
-def verbs_tagged_as_plurals(edit: ParseEdit) -> None:
-    """Retags as a verb the first plural noun that is also a verb form ("flies") and has a singular subject.
+def verbs_tagged_as_nouns(edit: ParseEdit) -> None:
+    """Retags as a verb the first noun that is also a form of a verb, and makes it the root.
 
-    The word must be the root and have a subject, or disagree with its article ("a … swims").
+    - A plural must be the root with a singular subject, or disagree with its article ("a … swims") or follow a name.
+    - A singular must follow "and" and a person or animal, and a preposition must follow it.
 
     a bird with a white crown swims on the water → swim on (bird, water)
     George Johnson studies at Stanford → study at (george johnson, stanford)
     the small bird flies in the sky and has red wings → fly in (bird, sky)
-    """
-    for verb, tag in enumerate(edit.tags):
-        lemma = _base_form(edit.words[verb]) if tag == "NNS" and verb else ""
-        if not lemma:
-            continue
-        if _has_subject(edit, verb):
-            edit.retag(verb, "VBZ", "VERB", lemma)
-            return
-        top = _top_noun(edit, verb)
-        named = edit.heads[verb] < 0 and edit.tags[verb - 1] == "NNP" and edit.texts[verb - 1].istitle()
-        singular = named or any(c < verb and edit.words[c] in SINGULAR for c in edit.children(verb, "det"))
-        if singular and edit.heads[top] < 0 and (edit.heads[verb - 1], edit.labels[verb - 1]) == (verb, "compound"):
-            _as_root(edit, verb, top)
-            edit.retag(verb, "VBZ", "VERB", lemma)
-            return
-
-
-def verbs_tagged_as_nouns(edit: ParseEdit) -> None:
-    """Tags a noun after "and" and a person or animal as a verb, if a preposition follows it.
-
     a cow and a pig stand near a fence → stand near (cow, fence), stand near (pig, fence)
     a horse and a goat stand near → stand near (horse, –), stand near (goat, –)
     """
-    for verb, tag in enumerate(edit.tags):
-        noun = verb - 1
-        joined = (edit.heads[noun], edit.labels[noun]) == (verb, "compound") and edit.labels[verb + 1] == "prep"
-        lives = edit.lemmas[noun] in lexicon("animals") | lexicon("persons")
-        if tag != "NN" or not (joined and lives) or edit.words[verb] not in lexicon("verbs"):
-            continue
-        subjects = [c for c in edit.children(verb, "nsubj") if edit.children(c, "cc")]
-        if edit.labels[verb] == "conj" and edit.heads[edit.heads[verb]] < 0:
-            subjects = [edit.heads[verb]]
-            edit.promote(verb, over=subjects[0], label="nsubj")
-        if subjects and edit.heads[verb] < 0:
-            edit.attach(noun, to=subjects[0], label="conj")
-            for child in edit.children(verb):
-                if subjects[0] < child < noun:
-                    edit.attach(child, to=noun)
-            edit.retag(verb, "VBP", "VERB", edit.words[verb])
+    for verb in range(1, len(edit)):
+        noun, top, word, plural = verb - 1, _top_noun(edit, verb), edit.words[verb], edit.tags[verb] == "NNS"
+        subjects = [c for c in edit.children(verb, "nsubj") if c < verb and edit.tags[c] == "NN"]
+        follows = (edit.heads[noun], edit.labels[noun]) == (verb, "compound") and edit.heads[top] < 0
+        if plural:
+            lemma, is_root = _base_form(word), edit.heads[verb] < 0
+            named = is_root and edit.tags[noun] == "NNP" and edit.texts[noun].istitle()
+            article = any(c < verb and edit.words[c] in SINGULAR for c in edit.children(verb, "det"))
+            has_subject = is_root and bool(subjects) and any(c > verb for c in edit.children(verb, "prep", "dobj"))
+            fits = has_subject or (follows and (named or article))
+        else:
+            lemma = word if edit.tags[verb] == "NN" and word in lexicon("verbs") else ""
+            lives = edit.lemmas[noun] in lexicon("animals") | lexicon("persons")
+            joined = edit.labels[verb] == "conj" or any(edit.children(c, "cc") for c in subjects)
+            fits, has_subject = follows and lives and joined and edit.labels[verb + 1] == "prep", bool(subjects)
+        if lemma and fits:
+            if not has_subject:
+                _as_root(edit, verb, top)
+            elif not plural:
+                edit.attach(noun, to=subjects[0], label="conj")
+                for child in edit.children(verb):
+                    if subjects[0] < child < noun:
+                        edit.attach(child, to=noun)
+            edit.retag(verb, "VBZ" if plural else "VBP", "VERB", lemma)
+            return
 
 
 def _base_form(word: str) -> str:
     """Returns the verb of which a word is the third person: "fly" for "flies"; "" if it is not in the list of verbs."""
     forms = (word.removesuffix("ies") + "y", word.removesuffix("s"), word.removesuffix("es"))
     return next((form for form in forms if form != word and form in lexicon("verbs")), "")
-
-
-def _has_subject(edit: ParseEdit, verb: int) -> bool:
-    subjects = [c for c in edit.children(verb, "nsubj") if c < verb and edit.tags[c] == "NN"]
-    return edit.heads[verb] < 0 and bool(subjects) and any(c > verb for c in edit.children(verb, "prep", "dobj"))
 
 
 def _top_noun(edit: ParseEdit, i: int) -> int:

@@ -13,11 +13,12 @@ from helpers.models import t5 as world
 from safetensors.torch import load_file, save_file
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.published_weights import CONVERT
 from hspcgan.pipeline.cache.reader import Cache
 from hspcgan.pipeline.cache.validate import validate
 from hspcgan.pipeline.cache_tools.show import statistics
 from hspcgan.pipeline.concepts import ParseConfig, Parser
-from hspcgan.pipeline.concepts.annotate.t5 import CONVERT, Factual, Graph
+from hspcgan.pipeline.concepts.annotate.t5 import Factual, Graph
 from hspcgan.pipeline.manifest import load_manifest
 from hspcgan.pipeline.stages.prepare import prepare
 

@@ -7,6 +7,8 @@ import pytest
 from helpers.concepts import spoken
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.files import file_sha256
+from hspcgan.pipeline.caption_parser.train_spacy import save
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.concepts.annotate import spacy_caption_weights
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy, spacy_identity
@@ -27,7 +29,7 @@ def arrays(nlp) -> dict[str, np.ndarray]:
 
 
 def test_weights_come_back_in_half_precision(plain, tmp_path):
-    spacy_caption_weights.save(plain, tmp_path, {"model": "any"})
+    save(plain, tmp_path, {"model": "any"})
     loaded = load_spacy(installed_model())
     for _, layer, param in spacy_caption_weights.params(loaded):
         layer.set_param(param, np.zeros_like(layer.get_param(param)))
@@ -48,7 +50,7 @@ def test_they_are_of_words_tags_and_trees_alone(plain):
 def test_weights_of_another_model_are_refused(plain, tmp_path, change):
     from safetensors.numpy import load_file, save_file
 
-    spacy_caption_weights.save(plain, tmp_path, {"model": "en_other 1.0"})
+    save(plain, tmp_path, {"model": "en_other 1.0"})
     if change == "labels":
         card = json.loads((tmp_path / "card.json").read_text())
         card["labels"]["parser"].reverse()
@@ -75,7 +77,7 @@ def test_weights_of_another_model_are_refused(plain, tmp_path, change):
     ],
 )
 def test_missing_and_damaged_weights_say_what_to_do(plain, tmp_path, file, content):
-    spacy_caption_weights.save(plain, tmp_path, {"model": "any"})
+    save(plain, tmp_path, {"model": "any"})
     if content is None:
         (tmp_path / file).unlink()
     else:
@@ -87,7 +89,7 @@ def test_missing_and_damaged_weights_say_what_to_do(plain, tmp_path, file, conte
 def test_the_default_has_them_and_a_named_model_has_not(plain):
     shipped = load_spacy()
     assert not np.array_equal(arrays(shipped)["tagger.3.W"], arrays(plain)["tagger.3.W"])
-    assert spacy_caption_weights.sha256(spacy_caption_weights.shipped()) in spacy_identity(shipped, "")
+    assert file_sha256(spacy_caption_weights.shipped() / "weights.safetensors") in spacy_identity(shipped, "")
     assert "caption weights" not in spacy_identity(plain, installed_model())
 
 

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from dataclasses import replace
 
+from hspcgan.evaluate.draw.few_captions import parse_few
 from hspcgan.pipeline.concepts import ParseConfig, Parser
-from hspcgan.pipeline.concepts.few_captions import parse_few
 
 TEXTS = [
     "a large yellow bird with a blue belly",

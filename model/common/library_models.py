@@ -1,4 +1,4 @@
-"""Guards the loading of a parser's model: errors of its library become one message with the fix."""
+"""Guards the loading of a model by a library: its errors become one message with the fix."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
