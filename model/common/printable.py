@@ -38,7 +38,11 @@ def echo(text: str = "", err: bool = False, nl: bool = True) -> None:
     """Prints a result of a command with `click.echo`, after `printable` has escaped it."""
     import click
 
-    click.echo(printable(text), err=err, nl=nl)
+    try:
+        click.echo(printable(text), err=err, nl=nl)
+    except OSError as error:  # a full disk, for example; unlike an error of a file, it names no path
+        error.filename = "standard error" if err else "standard output"
+        raise
 
 
 def format_number(value: float, digits: int = 3) -> str:

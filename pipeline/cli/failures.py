@@ -40,6 +40,9 @@ HINTS = {
 NO_MEMORY = re.compile("can't allocate memory|out of memory|failed to map segment")
 """Messages of torch's RuntimeErrors for the memory of the CPU and of a GPU, and of a library that is loaded."""
 
+NO_TEMPORARY = "No usable temporary directory found in "
+"""Beginning of the message of tempfile's FileNotFoundError, which has no path."""
+
 LEAST_MEMORY = 8 * 10**9
 """Bytes of addresses for torch, spaCy, their models and threads; most of them are never used."""
 
@@ -69,6 +72,10 @@ def failure(error: Exception) -> Failure | None:
         return Failure(f"{error}. Finished parts are kept; {fix} and run the same command again")
     if isinstance(error, FileNotFoundError) and error.filename is None and not _has_current_folder():
         return Failure("the current folder has been removed; change to another folder and run the command again")
+    if isinstance(error, FileNotFoundError) and str(error.strerror).startswith(NO_TEMPORARY):
+        tried = str(error.strerror).removeprefix(NO_TEMPORARY)
+        return Failure(f"no folder for temporary files can be written, tried {tried}; free some space, raise the limit "
+                       "on the size of files (ulimit -f), or set TMPDIR in the environment to another one")  # fmt: skip
     by_number = isinstance(error, OSError) and error.errno is not None and error.errno not in OWN_FAULTS
     if by_number or isinstance(error, NO_PATH):
         return Failure(_with_hint(error))  # no such path, no permission, a read-only or failing disk, no network

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 
 import h5py
@@ -89,6 +90,7 @@ def test_closed_and_full_streams_are_no_bug(tmp_path, closed):
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     assert "Broken pipe" not in done.stderr
+    assert ("No space left on device: 'standard output'" in done.stderr) == (closed == "> /dev/full")
     assert (tmp_path / "m.yaml").read_text(encoding="utf-8").startswith("#")
     assert "next: hspcgan" not in (tmp_path / "m.yaml").read_text(encoding="utf-8")
 
@@ -200,6 +202,13 @@ def test_a_finished_run_on_a_read_only_disk_is_looked_at(world, disk, tmp_path, 
     for command in (("train", world / "manifest.yaml", *keys, "-o", "train.steps=3"), ("export", folder / "cache", folder / "new"), ("report", folder / "run"),
                     ("train", world / "manifest.yaml", "-o", f"run={folder}/new"), ("evaluate", world / "manifest.yaml", *keys)):  # fmt: skip
         assert_told(hspcgan(*command), codes={3})
+
+
+def test_without_a_folder_for_temporary_files_the_fix_is_named(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])
+    told = hspcgan("doctor")
+    assert_told(told, "no folder for temporary files can be written, tried ['/nowhere']", "or set TMPDIR", codes={3})
 
 
 def test_a_current_folder_that_was_removed_is_named(tmp_path, monkeypatch):
