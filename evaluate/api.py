@@ -39,7 +39,7 @@ def draw_texts(
 
 def _whole_seed(seed: object) -> int:
     """Returns a seed, which can also be an integer of numpy. UserError for values that `hspcgan sample` rejects."""
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) < 2**63:
         raise UserError(f"seed is {quoted(seed)}, expected a whole number from 0 to 2^63 − 1")
     return int(seed)
 
