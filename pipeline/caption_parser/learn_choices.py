@@ -121,7 +121,7 @@ def learn(csv: Path, out: Path) -> None:
 
 def view_of(doc: Doc) -> View:
     """Returns the concept sets of a repaired parse as a `View`."""
-    tokens = to_ud(ParseEdit.of_doc(doc), doc)
+    tokens = to_ud(ParseEdit.of_doc(doc))
     return View(with_graph(concepts_from_tokens(tokens), doc, tokens), tokens)
 
 

@@ -71,7 +71,7 @@ def learn(factual: Path, coco: Path, out: Path) -> None:
 def trees(texts: Sequence[str]) -> Iterator[Tree]:
     """Yields the tree of each caption as `attach.phrases` gets it."""
     for doc in repaired_docs(load_spacy(), texts):
-        tree = Tree(to_ud(ParseEdit.of_doc(doc), doc))
+        tree = Tree(to_ud(ParseEdit.of_doc(doc)))
         for rule in FOLDS[: FOLDS.index(attach.phrases)]:
             rule(tree)
         yield tree

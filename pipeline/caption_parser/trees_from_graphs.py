@@ -97,7 +97,7 @@ def _rank(scored: ScoredTree) -> tuple[float, bool]:
 
 def score_tree(doc: Doc, gold: Graph) -> ScoredTree:
     """Scores a tree by the tuples that the rules derive from it."""
-    tokens = to_ud(ParseEdit.of_doc(doc), doc)
+    tokens = to_ud(ParseEdit.of_doc(doc))
     graph = WORDS.graph(tuples(with_graph(concepts_from_tokens(tokens), doc, tokens), tokens))
     return ScoredTree(doc, spice(graph, gold, WORDS), graph == gold)
 

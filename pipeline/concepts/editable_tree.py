@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from hspcgan.pipeline.concepts.concept_types import Token
+
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
@@ -31,38 +33,28 @@ class ParseEdit:
     run, then those of Universal Dependencies. An operation that would create a cycle does nothing.
     """
 
-    def __init__(
-        self,
-        texts: Sequence[str],
-        lemmas: Sequence[str],
-        pos: Sequence[str],
-        tags: Sequence[str],
-        heads: Sequence[int],
-        labels: Sequence[str],
-        starts: Sequence[int],
-    ) -> None:
-        self.texts, self.words = [*texts, ""], [*map(str.lower, texts), ""]
-        self.lemmas = [*lemmas, ""]
-        self.pos, self.tags = [*pos, ""], [*tags, ""]
-        self.heads, self.labels, self.starts = [*heads, -1], [*labels, ""], [*starts, -1]
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.tokens = tokens
+        self.texts = [*(t.text for t in tokens), ""]
+        self.words = [text.lower() for text in self.texts]
+        self.lemmas = [*(t.lemma for t in tokens), ""]
+        self.pos, self.tags = [*(t.upos for t in tokens), ""], [*(t.xpos for t in tokens), ""]
+        self.heads, self.labels = [*(t.head for t in tokens), -1], [*(t.deprel for t in tokens), ""]
+        self.starts = [*(t.start for t in tokens), -1]
         self._children: list[list[int]] = [[] for _ in self.words]
-        for i, head in enumerate(heads):
-            self._children[head].append(i)
+        for i, token in enumerate(tokens):
+            self._children[token.head].append(i)
 
     @classmethod
     def of_doc(cls, doc: "Doc") -> "ParseEdit":
         """Returns a ParseEdit with a copy of spaCy's parse."""
-        tokens = list(doc)  # each iteration over a Doc creates new Token objects
-        heads = [t.head.i for t in tokens]
-        return cls(
-            [t.text for t in tokens],
-            [t.lemma_ for t in tokens],
-            [t.pos_ for t in tokens],
-            [t.tag_ for t in tokens],
-            [-1 if head == i else head for i, head in enumerate(heads)],
-            [t.dep_ for t in tokens],
-            [t.idx for t in tokens],
-        )
+        tokens = []
+        for i, t in enumerate(doc):
+            head, end = t.head.i, t.idx + len(t.text)
+            tokens.append(
+                Token(t.text, t.lemma_, t.pos_, t.tag_, -1 if head == i else head, t.dep_, t.idx, end, t.ent_type_)
+            )
+        return cls(tokens)
 
     def __len__(self) -> int:
         return len(self.words) - 1

@@ -117,7 +117,7 @@ class Parser:
 
     def _by_spacy(self, texts: Sequence[str]) -> Iterator[Analysed]:
         for doc in self._docs(texts):
-            tokens = to_ud(repair(doc), doc)
+            tokens = to_ud(repair(doc))
             yield with_graph(concepts_from_tokens(tokens), doc, tokens), tokens
 
     def _by_stanza(self, texts: Sequence[str]) -> Iterator[Analysed]:

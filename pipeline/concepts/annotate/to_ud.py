@@ -5,14 +5,11 @@ Three constructions are restructured: prepositions (the preposition heads its ph
 labels are renamed by a table.
 """
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from hspcgan.pipeline.concepts.concept_types import Token
 from hspcgan.pipeline.concepts.editable_tree import QUOTED, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
-
-if TYPE_CHECKING:
-    from spacy.tokens import Doc
 
 # CLEAR label → UD relation; labels with equal names and meanings are omitted.
 LABELS = {
@@ -45,43 +42,37 @@ PREPOSITIONS = ("prep", "agent")
 MOVED = ("nmod", "obl")  # labels of nouns that have been promoted over their preposition
 
 
-def to_ud(edit: ParseEdit, doc: "Doc") -> list[Token]:
-    """Converts an edited parse to UD tokens; leaves out whitespace tokens.
-
-    Modifies `edit` in place, but not the Doc.
-    """
+def to_ud(edit: ParseEdit) -> list[Token]:
+    """Converts an edited parse to UD tokens; leaves out whitespace tokens. Modifies `edit` in place."""
     for i, label in enumerate(edit.labels):
         if label == "nmod":  # in UD, nmod is a noun with a preposition
             edit.relabel(i, "compound")
     coordination(edit)
     prepositions(edit)
     copulas(edit)
-    words = [t for t in doc if not t.is_space]
-    place = {t.i: n for n, t in enumerate(words)}
+    words = [i for i, token in enumerate(edit.tokens) if not token.text.isspace()]
+    place = {i: n for n, i in enumerate(words)}
     typos = pairs("typos")
     return [
-        Token(
-            text=t.text,
-            lemma=typos.get(edit.words[t.i]) or edit.lemmas[t.i] or edit.words[t.i],
-            upos=_upos(edit, t.i, t.text),
-            xpos=edit.tags[t.i],
-            head=place.get(edit.heads[t.i], -1),
-            deprel=LABELS.get(edit.labels[t.i], edit.labels[t.i]),
-            start=t.idx,
-            end=t.idx + len(t.text),
-            ner=t.ent_type_,
+        replace(
+            edit.tokens[i],
+            lemma=typos.get(edit.words[i]) or edit.lemmas[i] or edit.words[i],
+            upos=_upos(edit, i),
+            xpos=edit.tags[i],
+            head=place.get(edit.heads[i], -1),
+            deprel=LABELS.get(edit.labels[i], edit.labels[i]),
         )
-        for t in words
+        for i in words
     ]
 
 
-def _upos(edit: ParseEdit, i: int, text: str) -> str:
+def _upos(edit: ParseEdit, i: int) -> str:
     """Returns spaCy's part of speech, except AUX for a copula and NOUN for a word that is tagged as a name but is in
     lower case ("bird" in "the red bird").
     """
     if edit.labels[i] == "cop":
         return "AUX"
-    is_noun = edit.pos[i] == "PROPN" and text.islower() and edit.tags[i] != QUOTED
+    is_noun = edit.pos[i] == "PROPN" and edit.texts[i].islower() and edit.tags[i] != QUOTED
     return "NOUN" if is_noun else edit.pos[i]
 
 

@@ -14,16 +14,7 @@ class Tree(ParseEdit):
     """The tree of a caption in Universal Dependencies, with queries for entities, prepositions and lemmas."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
-        super().__init__(
-            [t.text for t in tokens],
-            [t.lemma for t in tokens],
-            [t.upos for t in tokens],
-            [t.xpos for t in tokens],
-            [t.head for t in tokens],
-            [t.deprel for t in tokens],
-            [t.start for t in tokens],
-        )
-        self.tokens = tokens
+        super().__init__(tokens)
         self.quantities: set[int] = set()  # quantity nouns that became attributes of the counted thing
         self.shared: set[int] = set()  # modifiers that describe their noun and all its conjuncts
         self.persons: dict[int, str] = {}  # unnamed persons: the noun for each pronoun index

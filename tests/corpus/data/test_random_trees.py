@@ -103,7 +103,7 @@ def test_rules_end_and_refer_to_words_on_any_tree(parser, seed):
                 deps=deps,
             )
             merged = doc.copy()
-            check(to_ud(repair(merged), merged), merged)
+            check(to_ud(repair(merged)), merged)
             few = draw.sample(UD, draw.choice([2, 5, len(UD)]))
             check(
                 [

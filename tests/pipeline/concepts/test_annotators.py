@@ -65,7 +65,7 @@ LABEL_CASES = [
 @pytest.mark.parametrize(("label", "caption", "word", "deprel", "head"), LABEL_CASES)
 def test_clear_labels_become_universal_dependencies(parser, label, caption, word, deprel, head):
     doc = parser.nlp(caption)
-    tokens = to_ud.to_ud(ParseEdit.of_doc(doc), doc)
+    tokens = to_ud.to_ud(ParseEdit.of_doc(doc))
     at = next(t.i for t in reversed(doc) if t.text == word and t.dep_ == label)
     assert tokens[at].deprel == deprel
     assert (tokens[tokens[at].head].text if tokens[at].head >= 0 else "") == head

@@ -152,8 +152,10 @@ WORDS = ("birds", "in", "red", "trees")
 
 def edited() -> ParseEdit:
     """birds ← in ← trees ← red"""
-    pos, labels = ("NOUN", "ADP", "ADJ", "NOUN"), ("ROOT", "prep", "amod", "pobj")
-    return ParseEdit(WORDS, WORDS, pos, [""] * 4, (-1, 0, 3, 1), labels, (0, 6, 9, 13))
+    parse = [("NOUN", -1, "ROOT"), ("ADP", 0, "prep"), ("ADJ", 3, "amod"), ("NOUN", 1, "pobj")]
+    return ParseEdit(
+        [Token(w, w, pos, "", head, label, 0, 1) for w, (pos, head, label) in zip(WORDS, parse, strict=True)]
+    )
 
 
 def test_moves_change_heads_labels_and_children_together():

@@ -38,7 +38,7 @@ def test_batched_docs_give_the_graphs_of_the_library_called_text_by_text():
 
 def lay_over(parser: Parser, text: str, concepts: Concepts) -> Concepts:
     doc = parser.nlp(text)
-    return align_sng_graph.with_graph(concepts, doc, to_ud(ParseEdit.of_doc(doc), doc))
+    return align_sng_graph.with_graph(concepts, doc, to_ud(ParseEdit.of_doc(doc)))
 
 
 TEXT = "A woman is playing the old piano."
