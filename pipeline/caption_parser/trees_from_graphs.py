@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from hspcgan.pipeline.concepts.annotate.spacy import read
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
-from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
+from hspcgan.pipeline.concepts.editable_tree import NOMINAL, QUOTED, ParseEdit
 from hspcgan.pipeline.concepts.extract.align_sng_graph import with_graph
 from hspcgan.pipeline.concepts.extract.concept_sets import concepts_from_tokens
 from hspcgan.pipeline.concepts.factual.to_tuples import tuples
@@ -40,7 +40,9 @@ class ScoredTree:
 
 
 def best_trees(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> list[ScoredTree]:
-    """Returns the best tree for each caption, in order; captions in which a rule merged words are omitted.
+    """Returns the best tree for each caption, in order.
+
+    Captions in which a rule merged words or tagged them as QUOTED are omitted: spaCy has no such words or tag.
 
     Args:
         pipelines: spaCy pipelines in order; each parses only captions for which no previous pipeline gave exact tuples.
@@ -52,7 +54,7 @@ def best_trees(pipelines: Sequence[Any], rows: Sequence[Row], moves: int) -> lis
         left = [n for n in range(len(rows)) if n not in best or not best[n].exact]
         docs = repaired_docs(nlp, [rows[n][0] for n in left])
         for n, doc in tqdm(zip(left, docs, strict=True), "trees", len(left), disable=None):
-            if len(doc) == len(nlp.make_doc(doc.text)):
+            if len(doc) == len(nlp.make_doc(doc.text)) and all(token.tag_ != QUOTED for token in doc):
                 scored = improve_tree(doc, WORDS.graph(rows[n][1]), moves)
                 best[n] = max(best.get(n, scored), scored, key=_rank)
     return [best[n] for n in sorted(best)]

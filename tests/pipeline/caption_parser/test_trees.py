@@ -70,6 +70,12 @@ def test_later_pipelines_read_what_earlier_ones_did_not(plain):
     assert [scored.exact for scored in found] == [True, False]
 
 
+def test_quoted_words_have_no_tag_on_which_spacy_can_be_trained(plain):
+    rows = [('a sign reading "keep out" on a fence', [["sign", "read", "keep out"]]), ("a red sign", [["sign"]])]
+    found = best_trees([plain], rows, moves=0)
+    assert [scored.doc.text for scored in found] == ["a red sign"]
+
+
 def test_the_longest_captions_and_their_repetitions_are_held_back(monkeypatch):
     monkeypatch.setattr("hspcgan.pipeline.caption_parser.train_spacy.HELD_LONG", 2)
     monkeypatch.setattr("hspcgan.pipeline.caption_parser.train_spacy.HELD_DRAWN", 3)
