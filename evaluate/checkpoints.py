@@ -9,6 +9,7 @@ from pathlib import Path
 from hspcgan.model.checkpoint import CARD, Loaded, checkpoint_at, clip_path_from_card, load, read_card
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import as_path
 from hspcgan.model.common.validation import validate_as
 from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import load_manifest, shipped_weights, weights_path
@@ -22,7 +23,7 @@ def find_checkpoint(name: str | Path) -> Path:
     checkpoint.
     UserError if there is no such checkpoint.
     """
-    path = Path(os.path.expanduser(name))
+    path = Path(os.path.expanduser(as_path(name, "a checkpoint")))
     if name and (found := checkpoint_at(path)):
         return found
     if name and path.is_dir():

@@ -26,7 +26,7 @@ from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, file_sha256
 from hspcgan.model.common.printable import format_count
-from hspcgan.model.common.user_files import MAX_JSON, read_json, read_pointer, require_characters
+from hspcgan.model.common.user_files import MAX_JSON, as_path, read_json, read_pointer, require_characters
 from hspcgan.model.common.validation import first_lines, quoted, shortened, validate_as
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.meta_device import meta_networks
@@ -120,7 +120,7 @@ def load(
     sha256 of the CLIP must equal the sha256 in the card. `allow_unverified` is passed to `load_clip`. Raises UserError
     if a file is missing or damaged, or if its content has the wrong type.
     """
-    path = Path(path)
+    path = as_path(path, "a checkpoint")
     card = read_card(path)
     config = validate_as(ModelConfig, card["config"], f"{path / CARD}: config is invalid; use another checkpoint")
     seen = card["clip"]

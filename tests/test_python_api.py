@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from helpers.caches import World, make_cache
 
-from hspcgan.evaluate import EvaluateConfig, draw_texts
-from hspcgan.model import ModelConfig
+from hspcgan.evaluate import EvaluateConfig, compare, draw_texts
+from hspcgan.model import ModelConfig, load_checkpoint, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline import Cache, ParseConfig, Parser, load_manifest, prepare
-from hspcgan.train import TrainConfig, build_run
+from hspcgan.train import TrainConfig, build_run, train
 
 ROOMS = ("hspcgan.pipeline", "hspcgan.model", "hspcgan.train", "hspcgan.evaluate")
 
@@ -119,6 +119,34 @@ def test_invalid_settings_are_reported_as_in_a_manifest(config, values, reasons)
     assert str(told.value).startswith(f"{config.__name__}:\n  ")
     assert all(reason in str(told.value) for reason in reasons), str(told.value)
     assert "pydantic" not in str(told.value)
+
+
+@pytest.mark.parametrize("value", [None, 5, ["a"], {}, b"a", "x" * 9999], ids=lambda value: str(value)[:9])
+def test_values_that_are_not_paths_are_reported(value):
+    uses = {
+        "a cache": Cache, "a manifest": load_manifest, "a checkpoint": load_checkpoint, "a CLIP": load_clip,
+        "a result": lambda path: compare(path, path),
+    }  # fmt: skip
+    for what, use in uses.items():
+        with pytest.raises(
+            UserError, match=f"the path of {what}( contains a name of 9,999 bytes|, got a value of type)"
+        ):
+            use(value)
+    with pytest.raises(UserError, match=r"the path of a checkpoint"):
+        draw_texts(["a red bird"], checkpoint=value)
+
+
+def test_stages_engines_and_runs_are_checked(tmp_path):
+    manifest = load_manifest("toybirds", [f"cache={tmp_path / 'cache'}", f"run={tmp_path / 'run'}"])
+    with pytest.raises(UserError, match="'nope' is not a stage; expected ingest, parse, encode, taps"):
+        prepare(manifest, "nope")
+    with pytest.raises(UserError, match="'nope' is not an engine; expected local or ray"):
+        prepare(manifest, engine="nope")
+    with pytest.raises(UserError, match="expected a run, got a value of type str; make it with build_run"):
+        train("x")
+    with pytest.raises(UserError, match="expected a list of captions"):
+        draw_texts(np.array("a bird"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_name_of_a_manifest_is_not_a_manifest():

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.train import distributed
 from hspcgan.train.config import TrainConfig
 from hspcgan.train.periodic_eval import PeriodicEvaluator
@@ -50,6 +51,8 @@ def train(run: Run, signals: Sequence[str] = ()) -> Outcome:
         FloatingPointError: a loss or a gradient was not finite. From that update on no weight is changed; the error is
             raised at the next step that waits for the device.
     """
+    if not isinstance(run, Run):
+        raise UserError(f"expected a run, got a value of type {type(run).__name__}; make it with build_run")
     began = time.monotonic()
     with locked(run.folder) if run.world.is_main else nullcontext():
         step = checkpoints.resume(run)

@@ -21,7 +21,7 @@ from hspcgan.evaluate.metrics import METRICS, intervals
 from hspcgan.evaluate.results.figure_names import format_value
 from hspcgan.evaluate.results.write_record import FORMAT
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import open_regular, read_json
+from hspcgan.model.common.user_files import as_path, open_regular, read_json
 from hspcgan.model.common.validation import validate_as
 
 MAX_VALUE = 1e9  # limit of a caption's metric values; sums of much larger ones overflow
@@ -143,7 +143,7 @@ class _ResultRows:
 
 def _read(path: str | Path) -> _ResultRows:
     """Reads LABEL.parquet and LABEL.json of a result."""
-    given = Path(path)
+    given = as_path(path, "a result")
     if not given.name:
         raise UserError(f"{str(path)!r} is not the name of a result; give RUN/evaluation/LABEL.json")
     table_path, record_path = given.with_suffix(".parquet"), given.with_suffix(".json")

@@ -18,6 +18,7 @@ from hspcgan.model.clip.block import key_mask, normalized, run_block
 from hspcgan.model.clip.file import mismatch, read_clip_file
 from hspcgan.model.clip.openai_package import network_module, tokenizer
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import as_path
 from hspcgan.model.common.validation import require_list
 from hspcgan.model.config import ClipShape
 from hspcgan.model.networks.uninitialized import Uninitialized
@@ -220,7 +221,7 @@ def load_clip(path: str | Path, allow_unverified: bool = False, rounded: bool = 
     `rounded`: matrices are rounded to float16, as in OpenAI's loader. UserError for other files, other networks and
     CLIPs with a ResNet.
     """
-    path = Path(path)
+    path = as_path(path, "a CLIP")
     state, sha256, name = read_clip_file(path, allow_unverified)
     try:
         with Uninitialized():

@@ -25,6 +25,9 @@ MAX_JSON = 2**24
 MAX_LINE = 2**24
 """Size limit for a line, in bytes."""
 
+LONGEST_NAME = 255
+"""Size limit for the name of a file or folder, in bytes, on all common file systems."""
+
 KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
          stat.S_IFDIR: "a folder", stat.S_IFREG: "a file"}  # fmt: skip
 
@@ -172,6 +175,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         raise RepeatedKeyError(f"the key {next(key for key in keys if keys.count(key) > 1)[:60]!r} occurs twice")
     return found
+
+
+def as_path(value: object, what: str) -> Path:
+    """Returns a path; raises UserError, which names `what`, for another type or a name that is too long for a file."""
+    if not isinstance(value, str | Path):
+        raise UserError(f"expected the path of {what}, got a value of type {type(value).__name__}")
+    path = Path(value)
+    longest = max((len(part.encode(errors="surrogatepass")) for part in path.parts), default=0)
+    if longest > LONGEST_NAME:
+        raise UserError(
+            f"the path of {what} contains a name of {longest:,} bytes; file systems allow {LONGEST_NAME}; give the path"
+        )
+    return path
 
 
 def json_problem(error: Exception) -> str:

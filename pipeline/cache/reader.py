@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import as_path
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.read import Arrays
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, read_info, work_folder
@@ -26,7 +27,7 @@ class Cache(Tables, Arrays):
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = as_path(path, "a cache")
         if not (self.path / schema.INFO).is_file():
             if URL.match(str(path)):
                 raise UserError(f"{path} is a URL, which cannot be mapped into memory; {COPY}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hspcgan.model.common.errors import ManifestError, UserError
-from hspcgan.model.common.user_files import decode_utf8, open_regular
+from hspcgan.model.common.user_files import as_path, decode_utf8, open_regular
 from hspcgan.model.common.validation import first_lines, quoted, require_list, suggest
 from hspcgan.pipeline.manifest.yaml_text import YamlTextError, parse
 
@@ -47,7 +47,7 @@ def resolve_manifest(name_or_path: str, overrides: Sequence[str] = ()) -> Resolv
     Wrong top-level keys are listed in `problems`; raises ManifestError if a file cannot be read.
     """
     require_list(overrides, "overrides")
-    path = _find(Path(name_or_path), str(name_or_path))
+    path = _find(as_path(name_or_path, "a manifest"), str(name_or_path))
     problems: dict[str, list[str]] = {}
     layers = _layers(path, problems)
     raw: dict[str, Any] = {}

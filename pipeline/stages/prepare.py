@@ -25,6 +25,7 @@ from hspcgan.pipeline.concepts.config import ParseConfig
 from hspcgan.pipeline.manifest import Manifest, require_manifest
 from hspcgan.pipeline.sources.config import DataConfig
 from hspcgan.pipeline.stages import encode, ingest, parse, taps
+from hspcgan.pipeline.stages.executors import ENGINES
 from hspcgan.pipeline.stages.run_stage import Stage, run_stage
 
 log = logging.getLogger("hspcgan.pipeline")
@@ -80,6 +81,8 @@ def prepare(
     """
     start = time.perf_counter()
     require_manifest(manifest)
+    if engine not in ENGINES:
+        raise UserError(f"{engine!r} is not an engine; expected {' or '.join(ENGINES)}")
     recipe = Recipe.of(manifest)
     require_own_target(recipe.cache)
     if rebuild or not is_cache(recipe.cache):
@@ -146,6 +149,8 @@ def _finish(recipe: Recipe, start: float) -> list[str]:
 
 def _stages(recipe: Recipe, upto: str) -> list[Stage]:
     """Returns the stages up to `upto`, with their inputs; raises UserError if data, models or weights are missing."""
+    if upto not in schema.STAGES:
+        raise UserError(f"{upto!r} is not a stage; expected {', '.join(schema.STAGES)}")
     if upto not in recipe.stages:
         raise UserError(
             f"{recipe.name}: taps.views is empty, so there are no CLIP features to store; set it, for example "

@@ -41,6 +41,8 @@ def parquet_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                         if isinstance(cell, _Unreadable)
                     ]
                     yield number, "; ".join(bad) or dict(zip(columns, row, strict=True))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{table}: the name of a column is not UTF-8; rename the column") from error
     except (pa.ArrowException, OSError) as error:
         if "Invalid UTF8" in str(error):  # raised by pyarrow while it reads a dictionary of strings
             raise UserError(f"{table}: a dictionary-encoded (categorical) column has text that is not UTF-8; "

@@ -281,3 +281,12 @@ def test_json_with_a_key_that_occurs_twice_is_a_reject(tmp_path, tiny_clip_path,
     found = ingested(ingest(tmp_path, tmp_path / "data", tiny_clip_path, source)[1])
     assert found.captions == {"0": ["a bird"]}
     assert [why for _, _, why in found.rejects if "the key 'caption' occurs twice" in why]
+
+
+def test_a_column_name_of_parquet_that_is_not_utf_8_is_one_error(tmp_path, data, tiny_clip_path):
+    path = data / "t.parquet"
+    columns = pa.table({"image": ["0.png"], "caption": ["a bird"], "xxyyzz": [1]})
+    pq.write_table(columns, path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"xxyyzz", b"caf\xe9 y"))
+    told, _ = ingest(tmp_path, path, tiny_clip_path, "table")
+    assert_told(told, "t.parquet: the name of a column is not UTF-8; rename the column", codes={3})
