@@ -107,8 +107,9 @@ def require_list(values: object, what: str) -> None:
     """Raises UserError if a function that expects a list of strings was called with one string or another value."""
     if isinstance(values, str | bytes):
         raise UserError(f"expected a list of {what}, got the string {quoted(values)}")
-    is_list = isinstance(values, Sized) and isinstance(values, Iterable) and getattr(values, "ndim", 1) == 1
-    if isinstance(values, Mapping) or not is_list:
+    if isinstance(values, Mapping) or not (isinstance(values, Sized) and isinstance(values, Iterable)):
+        raise UserError(f"expected a list of {what}, got {quoted(values)}")
+    if getattr(values, "ndim", 1) != 1:  # an array of NumPy
         raise UserError(f"expected a list of {what}, got {quoted(values)}")
     for value in values:
         if not isinstance(value, str):
