@@ -38,7 +38,7 @@ log = logging.getLogger("hspcgan.pipeline")
 LABELS = Path(__file__).with_name("heads.tsv")
 """Per line: caption id, offset of the head word of a phrase, offsets of the nouns that it describes (any is right)."""
 EXAMPLES = Path(__file__).with_name("heads_examples.txt")
-WEIGHTS = {"labels": 1.0, "made": 1.0, "gold": 0.3, "relations": 0.05}
+WEIGHTS = {"labels": 1.0, "made": 1.0, "gold": 0.9, "relations": 0.05}
 """Weight of an example in the loss, by source."""
 SHORTEST = 5
 """Minimum number of words of a caption with two candidates."""
@@ -78,12 +78,17 @@ def trees(texts: Sequence[str]) -> Iterator[Tree]:
 
 
 def example(tree: Tree, phrase: attach.Phrase, right: Sequence[int], source: str) -> Example | None:
-    """Returns the example of a phrase; None if it has one candidate, or if none or all of its candidates are right."""
+    """Returns the example of a phrase; None if it has one candidate, or if none or all of its candidates are right.
+
+    Attaches the phrase to a right candidate, because `attach.phrases` scores a phrase after it has moved those before.
+    """
     nouns = attach.candidates(tree, phrase)
     parsed = attach.parsed_head(tree, phrase, nouns)
-    every = [i for i in range(phrase.start) if tree.is_entity(i)]
-    firsts = {attach.first_conjunct(tree, i, every) for i in right}
-    hits = frozenset(n for n, noun in enumerate(nouns) if noun in firsts)
+    firsts = {noun: attach.first_conjunct(tree, noun, nouns) for noun in nouns}
+    # if all of the coordinated nouns are right, the phrase belongs to the first
+    hits = frozenset(
+        n for n, noun in enumerate(nouns) if noun in right and (firsts[noun] == noun or firsts[noun] not in right)
+    )
     features = [
         (
             *attach.words(tree.lemmas[noun], phrase.kind, phrase.relation, phrase.thing),
@@ -95,6 +100,8 @@ def example(tree: Tree, phrase: attach.Phrase, right: Sequence[int], source: str
         )
         for noun in nouns
     ]
+    if hits and parsed not in (nouns[n] for n in hits):
+        attach.move(tree, phrase, nouns[max(hits)])
     is_learned = phrase.thing != attach.PRONOUN and 0 < len(hits) < len(nouns)
     return Example(tuple(features), hits, WEIGHTS[source]) if is_learned else None
 
@@ -109,7 +116,7 @@ def from_labels(coco: Path) -> list[Example]:
             labels.setdefault(int(caption), {})[int(word)] = [int(noun) for noun in nouns.split(",")]
     found = []
     for heads, tree in zip(labels.values(), trees([captions[caption] for caption in labels]), strict=True):
-        for phrase in attach.phrases_in(tree):
+        for phrase in list(attach.phrases_in(tree)):
             starts = heads.get(tree.starts[phrase.word], [])
             found.append(example(tree, phrase, [i for i in range(len(tree)) if tree.starts[i] in starts], "labels"))
     return [one for one in found if one]
@@ -119,10 +126,11 @@ def from_examples() -> Iterator[Example]:
     """Yields the examples of `heads_examples.txt`: "caption → text (subject, object)"."""
     lines = [line.split(" → ") for line in EXAMPLES.read_text(encoding="utf8").splitlines()]
     for (_, relations), tree in zip(lines, trees([caption for caption, _ in lines]), strict=True):
-        edges = re.findall(r"\((.*?), (.*?)\)", relations)
-        for phrase in attach.phrases_in(tree):
+        edges = re.findall(r"([^,()]+) \((.*?), (.*?)\)", relations)
+        for phrase in list(attach.phrases_in(tree)):
             thing = tree.lemmas[phrase.word] if phrase.kind == "prep" else phrase.thing
-            subjects = {noun for noun, other in edges if other == thing}
+            joins = phrase.kind == "conj"
+            subjects = {noun for text, noun, other in edges if other == thing and (text.strip() == "and") == joins}
             right = [i for i in range(phrase.start) if tree.lemmas[i] in subjects]
             if one := example(tree, phrase, right, "made"):
                 yield one
@@ -134,7 +142,9 @@ def from_gold(rows: Sequence[Row]) -> Iterator[Example]:
     for (_, tuples), tree in zip(rows, trees([text for text, _ in rows]), strict=True):
         links = Gold(tuples).links
         heads = [replace_phrases(word, "spellings").split()[-1] if word.strip() else "" for word in tree.words]
-        for phrase in attach.phrases_in(tree):
+        for phrase in list(attach.phrases_in(tree)):
+            if phrase.kind == "conj":
+                continue
             things = [phrase.word] if phrase.kind == "prep" else tree.children(phrase.word, "obj", "obl")
             first = phrase.relation.split()[0]
             right = [

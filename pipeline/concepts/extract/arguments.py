@@ -91,21 +91,12 @@ def antecedent(tree: Tree, clause: int) -> list[int]:
     """Returns the entity that a relative clause or participle describes, and its conjuncts; none after "where".
 
     a dog and a cat sleeping on a sofa → sleep on (dog, sofa), sleep on (cat, sofa)
-    a man with glasses and a beard wearing a hat → wear (man, hat)
-    a boy riding a bike and a girl eating ice → ride (boy, bike), eat (girl, ice)
     a cow in a field where horses are lying down → lie down (horse, –)
     """
     if any(tree.words[c] == "where" for c in tree.children(clause)):
         return []
     noun = tree.heads[clause]
-    if noun >= 0 and tree.is_a(noun, "conj") and tree.tags[clause] == "VBG":
-        first = tree.heads[noun]
-        has_own = any(c < noun and tree.tags[c] == "VBG" for c in tree.children(first, "acl"))
-        noun = first if tree.is_entity(first) and not tree.case(first) and not has_own else noun
-    if not tree.is_entity(noun):
-        return []
-    worn = lexicon("clothes") | lexicon("body_parts")
-    return [one for one in coordinated_nouns(tree, noun, clause) if one == noun or tree.lemmas[one] not in worn]
+    return coordinated_nouns(tree, noun, clause) if tree.is_entity(noun) else []
 
 
 def coordinated_nouns(tree: Tree, noun: int, modifier: int) -> list[int]:

@@ -18,6 +18,7 @@ FOLDS: tuple[Callable[[Tree], None], ...] = (
     fold_phrases.places_on_things,
     fold_phrases.adverbs_before_prepositions,
     fold_phrases.colours_on_parts,
+    fold_phrases.unnamed_things,
     attach.phrases,
     fold_phrases.unnamed_persons,
 )

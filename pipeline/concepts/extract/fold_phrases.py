@@ -9,6 +9,7 @@ from hspcgan.pipeline.concepts.lexicons import lexicon
 # The noun for a pronoun if no noun before it names the person.
 PERSONS = {"he": "man", "him": "man", "she": "woman", "her": "woman", "they": "people", "them": "people"}
 PERSONS |= dict.fromkeys(("someone", "somebody", "anyone", "anybody"), "person")
+MEMBERS = ("one", "another", "other", "second", "third")
 
 
 def modifiers_of_compounds(tree: Tree) -> None:
@@ -157,6 +158,22 @@ def unnamed_persons(tree: Tree) -> None:
             earlier = [j for j in earlier if tree.lemmas[j] in living or tree.pos[j] == "PROPN"]
         if not earlier or noun == "person":
             tree.persons[i] = noun
+
+
+def unnamed_things(tree: Tree) -> None:
+    """Adds "one", "another" and "the other" to the entities (`tree.persons`) if they stand for a thing named before.
+
+    a man cuts a pizza while another holds a plate → cut (man, pizza), hold (man, plate)
+    two plates, one with a sandwich and the other with a pickle → with (plate, sandwich), with (plate, pickle)
+    """
+    for i, word in enumerate(tree.words):
+        named = [j for j in range(i) if tree.is_entity(j) and j not in tree.persons]
+        if named and word in MEMBERS and not tree.is_entity(i) and tree.is_a(i, "nsubj", "appos", "conj", "root"):
+            first = min(named, key=lambda j: (tree.tags[j] != "NNS", not tree.is_a(j, "nsubj", "root")))
+            tree.persons[i] = tree.lemmas[first]
+            tree.relabel(i, "appos" if tree.is_a(i, "conj") else tree.labels[i])  # what follows describes only this one
+            for child in tree.children(i, "obl"):
+                tree.relabel(child, "nmod")
 
 
 def _nouns(tree: Tree, name: str) -> Iterator[int]:

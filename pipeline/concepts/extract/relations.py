@@ -12,7 +12,6 @@ from hspcgan.pipeline.concepts.extract import arguments
 from hspcgan.pipeline.concepts.extract.tree import Tree
 
 Edge = tuple[str, int, int, int]
-PLACES = ("in", "near", "by", "at", "beside", "next to")
 # Prepositions that belong to the adjective before them: "full of books", "bigger than the cat".
 BOUND = ("of", "to", "from", "than")
 
@@ -167,7 +166,6 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     a bird with a blue belly and red wings → with (bird, belly), with (bird, wing)
     a boy in front of a window → in front of (boy, window)
     A bed and window in a small room. → and (bed, window), in (bed, room), in (window, room)
-    giraffes and a few other animals in a field → in (giraffe, field), in (animal, field)
     """
     if not tree.is_a(i, "nmod", "conj") or not tree.case(i) or tree.is_a(i, "nmod:poss"):
         return
@@ -179,8 +177,6 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
     if not tree.is_entity(subject):
         return
     text = tree.case_text(i)
-    if tree.is_a(subject, "conj") and text in PLACES and tree.heads[tree.heads[subject]] < 0:
-        subject = tree.heads[subject]
     ones = arguments.coordinated_nouns(tree, subject, i)
     # "food and bottles of beer": a part or content belongs only to the nearest noun, a place to all conjuncts
     yield from _links(
@@ -198,7 +194,8 @@ def coordination(tree: Tree, i: int) -> Iterator[Edge]:
         siblings = (
             [] if tree.case(i) else [c for c in tree.with_conjuncts(tree.heads[i]) if c < i and tree.is_entity(c)]
         )
-        for word in [c for c in tree.children(i, "cc") if tree.pos[c] == "CCONJ"][:1]:
+        ands = [*tree.children(i, "cc"), *(c for c in tree.children(tree.heads[i], "cc") if c < i)]
+        for word in [c for c in ands if tree.pos[c] == "CCONJ"][:1]:
             if siblings:
                 yield tree.lemmas[word], siblings[-1], i, word
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from hspcgan.pipeline.concepts.choices import choose
 from hspcgan.pipeline.concepts.concept_types import Attribute
-from hspcgan.pipeline.concepts.editable_tree import COLOURED
+from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL
 from hspcgan.pipeline.concepts.factual.features import Features
 from hspcgan.pipeline.concepts.lexicons import lexicon, pairs
 
@@ -45,15 +45,12 @@ class Naming(Features):
         entity = self.concepts.entities[n]
         parts = [a for a in self.concepts.attributes if a.entity == n and self.modifier_wordings.get(a) == "name"]
         words = map(self.text, parts)
-        text = " ".join([*words, entity.head if self._is_renamed(n) else self._word_text(entity.word)])
+        renamed = " " in entity.head or self.tokens[entity.word].upos not in NOMINAL
+        text = " ".join([*words, entity.head if renamed else self._word_text(entity.word)])
         return replace_phrases(text, "spellings")
 
     def _word_text(self, word: int) -> str:
         return self.tokens[word].text.lower()
-
-    def _is_renamed(self, n: int) -> bool:
-        entity = self.concepts.entities[n]
-        return " " in entity.head or self.tokens[entity.word].upos == "PRON"
 
     def _is_compound(self, attribute: Attribute) -> bool:
         last = attribute.text.split()[-1]

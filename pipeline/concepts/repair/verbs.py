@@ -37,9 +37,10 @@ def side_by_side(edit: ParseEdit) -> None:
 def verbs_tagged_as_nouns(edit: ParseEdit) -> None:
     """Retags as a verb the first noun that is also a form of a verb, and makes it the root.
 
-    - A plural must be the root with a singular subject, or disagree with its article ("a … swims") or follow a name.
+    - A plural must have a singular subject, disagree with its article ("a … swims"), or follow a name or a verb.
     - A singular must follow "and" and a person or animal, and a preposition must follow it.
 
+    a goat stands on a rock and leans against a fence → stand on (goat, rock), lean against (goat, fence)
     a bird with a white crown swims on the water → swim on (bird, water)
     George Johnson studies at Stanford → study at (george johnson, stanford)
     the small bird flies in the sky and has red wings → fly in (bird, sky)
@@ -55,6 +56,8 @@ def verbs_tagged_as_nouns(edit: ParseEdit) -> None:
             named = is_root and edit.tags[noun] == "NNP" and edit.texts[noun].istitle()
             article = any(c < verb and edit.words[c] in SINGULAR for c in edit.children(verb, "det"))
             has_subject = is_root and bool(subjects) and any(c > verb for c in edit.children(verb, "prep", "dobj"))
+            second = edit.tags[edit.heads[verb]] == "VBZ" and edit.labels[verb] == "conj"
+            has_subject |= second and not edit.children(verb, "det", "poss", "amod", "compound", "nummod")
             fits = has_subject or (follows and (named or article))
         else:
             lemma = word if edit.tags[verb] == "NN" and word in lexicon("verbs") else ""
