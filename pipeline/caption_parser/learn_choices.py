@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from spacy.tokens import Doc
 
-from hspcgan.pipeline.caption_parser.train_spacy import without_held_out
+from hspcgan.pipeline.caption_parser.train_spacy import training_rows
 from hspcgan.pipeline.caption_parser.trees_from_graphs import repaired_docs
 from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
@@ -35,7 +35,6 @@ from hspcgan.pipeline.concepts.factual.conventions import (
 from hspcgan.pipeline.concepts.factual.naming import replace_phrases
 from hspcgan.pipeline.concepts.factual.to_tuples import written_relations
 from hspcgan.pipeline.concepts.factual.view import View
-from hspcgan.pipeline.graphs.files import read_gold
 
 log = logging.getLogger("hspcgan.pipeline")
 
@@ -111,7 +110,7 @@ def _head(view: View, n: int) -> str:
 
 def learn(csv: Path, out: Path) -> None:
     """Learns from FACTUAL's training captions, without the held-out ones, and writes `choices.tsv` into `out`."""
-    rows = without_held_out(read_gold(csv))
+    rows = training_rows(csv)
     found: list[Example] = []
     for doc, (_, tuples) in zip(repaired_docs(load_spacy(), [text for text, _ in rows]), rows, strict=True):
         found += examples(view_of(doc), tuples)

@@ -8,7 +8,6 @@ An example is a phrase with the features of each candidate, and the candidates t
 - relations of FACTUAL's graphs, with the subject in the graph and a random other noun; features of words only.
 """
 
-import json
 import logging
 import random
 import re
@@ -18,9 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel
 
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.user_files import read_json
+from hspcgan.model.common.validation import validate_as
 from hspcgan.pipeline.caption_parser.learn_choices import FEATURE, PENALTY, SMALLEST, STEPS, Gold
-from hspcgan.pipeline.caption_parser.train_spacy import SEED, without_held_out
+from hspcgan.pipeline.caption_parser.train_spacy import SEED, training_rows
 from hspcgan.pipeline.caption_parser.trees_from_graphs import Row, repaired_docs
 from hspcgan.pipeline.concepts.annotate.spacy import load_spacy
 from hspcgan.pipeline.concepts.annotate.to_ud import to_ud
@@ -31,7 +34,6 @@ from hspcgan.pipeline.concepts.extract.concept_sets import FOLDS
 from hspcgan.pipeline.concepts.extract.tree import Tree
 from hspcgan.pipeline.concepts.factual.naming import replace_phrases
 from hspcgan.pipeline.concepts.lexicons import lexicon
-from hspcgan.pipeline.graphs.files import read_gold
 
 log = logging.getLogger("hspcgan.pipeline")
 
@@ -57,7 +59,7 @@ class Example:
 
 def learn(factual: Path, coco: Path, out: Path) -> None:
     """Learns from FACTUAL's training captions, without the held-out ones, and from COCO captions; writes into `out`."""
-    rows = without_held_out(read_gold(factual))
+    rows = training_rows(factual)
     labelled = from_labels(coco)
     others = [*from_examples(), *from_gold(rows), *from_relations(rows)]
     kept = [example for n, example in enumerate(labelled) if n % HELD]
@@ -106,9 +108,26 @@ def example(tree: Tree, phrase: attach.Phrase, right: Sequence[int], source: str
     return Example(tuple(features), hits, WEIGHTS[source]) if is_learned else None
 
 
+class _Caption(BaseModel):
+    """A caption in a file of COCO."""
+
+    id: int
+    caption: str
+
+
+class _Captions(BaseModel):
+    """The content of captions_val2017.json, as far as it is used."""
+
+    annotations: list[_Caption]
+
+
 def from_labels(coco: Path) -> list[Example]:
-    """Returns the examples of `heads.tsv`; `coco` is captions_val2017.json, which contains the captions."""
-    captions = {row["id"]: row["caption"] for row in json.loads(coco.read_text(encoding="utf8"))["annotations"]}
+    """Returns the examples of `heads.tsv`; `coco` is captions_val2017.json, which contains the captions.
+
+    Raises UserError if `coco` is another file.
+    """
+    content = validate_as(_Captions, read_json(coco), f"{coco} is not COCO's captions_val2017.json")
+    captions = {row.id: row.caption for row in content.annotations}
     labels: dict[int, dict[int, list[int]]] = {}
     for line in LABELS.read_text(encoding="utf8").splitlines():
         caption, word, nouns = line.split("\t")
@@ -119,6 +138,8 @@ def from_labels(coco: Path) -> list[Example]:
         for phrase in list(attach.phrases_in(tree)):
             starts = heads.get(tree.starts[phrase.word], [])
             found.append(example(tree, phrase, [i for i in range(len(tree)) if tree.starts[i] in starts], "labels"))
+    if not any(found):
+        raise UserError(f"{coco} has no caption that {LABELS.name} labels; give COCO's captions_val2017.json as --coco")
     return [one for one in found if one]
 
 

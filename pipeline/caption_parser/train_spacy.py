@@ -13,6 +13,9 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import fix_random_seed, minibatch
 
+from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_count
+from hspcgan.model.common.user_files import no_file
 from hspcgan.pipeline.caption_parser.long_captions import doc_of, splices, tree_of
 from hspcgan.pipeline.caption_parser.trees_from_graphs import Row, best_trees, repaired_docs
 from hspcgan.pipeline.concepts.annotate.spacy import installed_model, load_spacy
@@ -61,11 +64,13 @@ def learn(csv: Path, out: Path) -> None:
 
     Takes ten minutes on one core. The bytes differ between runs, since sums of floats depend on threads.
     """
-    rows, name = without_held_out(read_gold(csv)), installed_model()
+    rows, name = training_rows(csv), installed_model()
     pipelines = [load_spacy(name)]
     for number, how in enumerate(ROUNDS, start=1):
         found = best_trees(pipelines[::-1], rows, how.moves)
         exact = [scored.doc for scored in found if scored.exact]
+        if not exact:
+            raise UserError(f"{csv}: no caption has a tree that gives its gold graph; give FACTUAL's train.csv")
         log.info(f"  round {number}: {len(exact)} of {len(rows)} captions have a tree that gives the gold graph")
         docs = [scored.doc for scored in found if scored.score >= how.worth]
         docs += [doc_of(tree, exact[0]) for tree in splices([tree_of(doc) for doc in exact], how.splices, SEED)]
@@ -74,6 +79,23 @@ def learn(csv: Path, out: Path) -> None:
     nlp = average_weights(pipelines, SHARES)
     facts = {"model": f"en_core_web_sm {nlp.meta['version']}", "data": f"FACTUAL's train.csv, {len(rows)} captions"}
     save(nlp, out, facts)
+
+
+def training_rows(csv: Path) -> list[Row]:
+    """Reads FACTUAL's training captions and their gold graphs; omits those that are held out of training.
+
+    Raises UserError if the file is missing, cannot be read, or has too few captions.
+    """
+    if not csv.is_file():
+        raise UserError(f"{csv}: {no_file(csv)}; give FACTUAL's train.csv as --factual")
+    rows, least = read_gold(csv), HELD_LONG + HELD_DRAWN + 1
+    count = len({caption for caption, _ in rows})
+    if count < least:
+        raise UserError(
+            f"{csv} has {format_count(count, 'different caption')}, at least {least:,} are needed because "
+            f"{least - 1:,} are held out of training; give FACTUAL's train.csv as --factual"
+        )
+    return without_held_out(rows)
 
 
 def without_held_out(rows: Sequence[Row]) -> list[Row]:

@@ -5,8 +5,9 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.printable import format_count
@@ -24,7 +25,8 @@ def read_predictions(path: Path) -> dict[str, Tuples]:
     """
     Reads the tuples of each caption from a file of {"caption", "tuples"} lines.
 
-    Raises UserError for a line of another form, or if two lines have different tuples for the same caption.
+    Raises UserError for a line of another form (a tuple has 1 to 3 strings), or if two lines have different tuples for
+    the same caption.
     """
     found: dict[str, tuple[int, Tuples]] = {}
     for number, (caption, tuples) in enumerate(_jsonl(_existing(path)), start=1):
@@ -97,10 +99,10 @@ def _tuples(graph: str) -> Tuples:
 
 
 class _Prediction(BaseModel):
-    """One line of a file of predictions."""
+    """One line of a file of predictions; a tuple has 1 to 3 words."""
 
     caption: str
-    tuples: list[list[str | int | float]]
+    tuples: list[Annotated[list[str], Field(min_length=1, max_length=3)]]
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, Tuples]]:
@@ -111,5 +113,7 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Tuples]]:
             except ValidationError as error:
                 expected = '{"caption": "…", "tuples": [["man", "ride", "wave"], ["wave", "is", "big"], ["sky"]]}'
                 got = line.decode("utf8", "backslashreplace").strip()[:80]
-                raise UserError(f"{path}, line {number}: expected {expected}, got {got!r}") from error
-            yield row.caption.strip(), [[str(part) for part in parts] for parts in row.tuples]
+                raise UserError(
+                    f"{path}, line {number}: expected {expected}, where a tuple has 1 to 3 strings, got {got!r}"
+                ) from error
+            yield row.caption.strip(), row.tuples

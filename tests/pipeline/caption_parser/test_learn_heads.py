@@ -42,6 +42,26 @@ def test_a_label_names_the_right_candidates_of_a_phrase(tmp_path, monkeypatch):
     assert [any(f.startswith("dog ") for f in features) for features in found.candidates] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '{"annotations": [{"caption": "a bird"}]}',
+            r"not COCO's captions.*:\n  annotations\.0\.id: is missing",
+        ),
+        ("[]", r"not COCO's captions_val2017\.json:"),
+        (
+            '{"annotations": []}',
+            r"coco\.json has no caption that heads\.tsv labels; give COCO's captions_val",
+        ),
+    ],
+)
+def test_a_file_that_is_not_cocos_is_refused(tmp_path, content, message):
+    (tmp_path / "coco.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        learn_heads.from_labels(tmp_path / "coco.json")
+
+
 def test_the_gold_graph_names_the_right_candidate():
     row = ("a boy near a table holding a cup", [["boy", "hold", "cup"], ["boy", "near", "table"]])
     (found,) = learn_heads.from_gold([row])

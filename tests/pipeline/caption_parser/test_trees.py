@@ -1,6 +1,8 @@
 """Trees found by gold graphs, and the moves that lead to them."""
 
 import pytest
+from helpers.cli import hspcgan
+from helpers.datasets import write
 
 from hspcgan.pipeline.caption_parser.train_spacy import Round, average_weights, train_pipeline, without_held_out
 from hspcgan.pipeline.caption_parser.trees_from_graphs import (
@@ -85,6 +87,20 @@ def test_the_longest_captions_and_their_repetitions_are_held_back(monkeypatch):
     assert max(len(caption.split()) for caption, _ in held) == 20
     assert len(held) == 2 + 2 * 3  # the longest and its repetition; three others and theirs
     assert sorted(learned + held) == sorted(rows)
+
+
+@pytest.mark.parametrize("name", ["caption-parser", "caption-choices", "caption-heads"])
+def test_weights_are_not_trained_on_a_few_captions(tmp_path, name):
+    gold = write(tmp_path / "one.csv", 'caption,scene_graph\na red bird,"( bird , is , red )"\n')
+    coco = ("--coco", write(tmp_path / "coco.json", "{}")) if name == "caption-heads" else ()
+    for factual, message in {
+        gold: f"{gold} has 1 different caption, at least 3,001 are needed",
+        tmp_path / "none.csv": "none.csv: no such file; give FACTUAL's train.csv as --factual",
+        tmp_path: "a folder, expected a file; give FACTUAL's train.csv as --factual",
+        "/dev/zero": "/dev/zero: a device, expected a file; give FACTUAL's train.csv as --factual",
+    }.items():
+        result = hspcgan("assets", "build", name, "--factual", factual, *coco, "--out", tmp_path / "out")
+        assert (result.exit_code, message in result.output) == (3, True), result.output
 
 
 def test_what_is_shown_often_enough_is_read_so():

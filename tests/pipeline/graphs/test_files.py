@@ -66,6 +66,13 @@ def test_gold_may_be_lines_like_predictions(tmp_path):
         ("gold.jsonl", '{"caption": "a"}\n', r"line 1: expected"),
         ("gold.jsonl", '{"caption": "a", "tuples": []}\nnonsense\n', r"line 2: expected .*got 'nonsense'"),
         ("gold.jsonl", '{"caption": "a", "tuples": "xyz"}\n', r"line 1: expected"),
+        (
+            "gold.jsonl",
+            '{"caption": "a", "tuples": [["a", "b", "c", "d"]]}\n',
+            r"line 1: .*a tuple has 1 to 3 strings",
+        ),
+        ("gold.jsonl", '{"caption": "a", "tuples": [[1]]}\n', r"line 1: .*a tuple has 1 to 3 strings"),
+        ("gold.jsonl", '{"caption": "a", "tuples": [[]]}\n', r"line 1: .*a tuple has 1 to 3 strings"),
         ("gold.jsonl", '{"caption": "\udcff", "tuples": []}\n', r"gold.jsonl, line 1: expected .*xff"),
         ("gold.jsonl", "", "no scene graph; expected"),
     ],
