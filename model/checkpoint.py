@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -26,7 +26,7 @@ from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, file_sha256
 from hspcgan.model.common.printable import format_count
-from hspcgan.model.common.user_files import MAX_JSON, as_path, read_json, read_pointer, require_characters
+from hspcgan.model.common.user_files import MAX_JSON, as_path, no_file, read_json, read_pointer, require_characters
 from hspcgan.model.common.validation import first_lines, quoted, shortened, validate_as
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.meta_device import meta_networks
@@ -171,7 +171,9 @@ def read_card(path: str | Path) -> dict[str, Any]:
         raise UserError(f"no checkpoint in {path}: {CARD} is missing; give the folder that contains it") from error
     except UserError as error:
         raise UserError(f"{error}; the checkpoint is damaged, so use another checkpoint") from error
-    found = card.get("format") if isinstance(card, dict) else None
+    if not isinstance(card, dict):
+        raise UserError(f"{file} is damaged: expected keys, as in {{key: value}}; use another checkpoint")
+    found = card.get("format")
     if found != FORMAT or found is True:
         raise UserError(
             f"{file} has format {quoted(found)}, but this version of hspcgan reads format {FORMAT}; use the version of "
@@ -179,6 +181,10 @@ def read_card(path: str | Path) -> dict[str, Any]:
         )
     require_characters(card, file)
     validate_as(Card, card, f"{file} is damaged; use another checkpoint")
+    try:
+        json.dumps(card, allow_nan=False)
+    except ValueError as error:
+        raise UserError(f"{file} is damaged: it contains NaN or Infinity; use another checkpoint") from error
     return card
 
 
@@ -233,11 +239,16 @@ def _write_folder(path: Path, tensors: dict[str, Tensor], card: dict[str, Any]) 
 def _read_tensors(path: Path, card: dict[str, Any]) -> dict[str, Tensor]:
     file = path / WEIGHTS
     if not file.is_file():
-        raise UserError(f"{file} is missing; the checkpoint is damaged, so use another checkpoint")
-    expected, got = card["weights"].get("sha256"), file_sha256(file)
-    if got != expected:
-        raise UserError(f"{file} is damaged: sha256 {got}, expected {expected} (from {CARD}); use another checkpoint")
+        problem = f"is {no_file(file)}" if os.path.lexists(file) else "is missing"
+        raise UserError(f"{file} {problem}; the checkpoint is damaged, so use another checkpoint")
+    expected = card["weights"].get("sha256")
     try:
+        with safe_open(file, "pt"):  # compares the file's size with its header before a huge file would be hashed
+            got = file_sha256(file)
+        if got != expected:
+            raise UserError(
+                f"{file} is damaged: sha256 {got}, expected {expected} (from {CARD}); use another checkpoint"
+            )
         return load_file(file)
     except SafetensorError as error:
         raise UserError(f"{file} is not a safetensors file: {error}; use another checkpoint") from error

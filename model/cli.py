@@ -1,5 +1,6 @@
 """The command group `hspcgan models`: fetches weights, packs checkpoints, imports GALIP checkpoints."""
 
+import os
 from pathlib import Path
 
 import click
@@ -73,7 +74,8 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: 
     """
     Write the weights of CHECKPOINT to the folder OUT in float16, without the training state.
 
-    CHECKPOINT is a checkpoint folder, a run (its latest checkpoint is packed) or RUN/checkpoints/best.
+    CHECKPOINT is a checkpoint folder, a run (its latest checkpoint is packed) or RUN/checkpoints/best. A packed
+    checkpoint in OUT is replaced.
     """
     from hspcgan.model.checkpoint import checkpoint_at, load, save_weights
     from hspcgan.model.common.files import resolve_links
@@ -83,10 +85,24 @@ def pack(checkpoint: Path, out: Path, clip_path: Path | None, allow_unverified: 
         raise UsageError(f"{checkpoint} is not a folder; give a checkpoint, a run, or RUN/checkpoints/best")
     if resolve_links(out) == resolve_links(checkpoint):
         raise UsageError(f"{out} is CHECKPOINT itself, whose float32 weights would be lost; give another OUT")
+    _require_packed(out)
     found = load(checkpoint, clip_path=clip_path, allow_unverified=allow_unverified)
     networks = (found.generator, found.discriminator, found.head)
     save_weights(out, *networks, found.config, found.clip, extra=found.card.get("extra"), half=True)
     echo(f"wrote {out} ({size_mb(out):.1f} MB)")
+
+
+def _require_packed(out: Path) -> None:
+    """Raises UserError if `out` contains a checkpoint or files with the names of one that `pack` did not write."""
+    from hspcgan.model.checkpoint import CARD, WEIGHTS, read_card
+    from hspcgan.model.common.overwrite import require_ours
+
+    try:
+        is_packed = read_card(out)["weights"].get("dtype") == "float16"
+    except UserError:
+        is_packed = False
+    found = [name for name in (CARD, WEIGHTS) if os.path.lexists(out / name)]
+    require_ours(out, found, is_packed, "float16 weights of `hspcgan models pack`", "OUT")
 
 
 @models.command("import-galip")

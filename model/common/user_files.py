@@ -213,13 +213,20 @@ def require_characters(content: Any, path: Path) -> None:
         raise UserError(f"{path} contains a lone surrogate, not a valid character") from error
 
 
-def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE) -> Iterator[bytes]:
-    """Yields the lines of an open file; raises UserError for UTF-16, and if a line has more than `limit` bytes."""
+def lines_of(file: BinaryIO, path: Path, limit: int = MAX_LINE, longest: int = 0) -> Iterator[bytes]:
+    """Yields the lines of an open file; raises UserError for UTF-16, and if a line has more than `limit` bytes.
+
+    A line of up to about `longest` bytes is no error: its first `limit` + 1 bytes are yielded, the others skipped.
+    """
     for number, line in enumerate(iter(lambda: file.readline(limit + 1), b"")):
         if number == 0:
             require_utf8(line, path)
-        if len(line) > limit:
-            raise UserError(f"{path} has a line of more than {limit:,} bytes; give a text file")
+        size, rest = len(line), line
+        while limit < size <= longest and rest and not rest.endswith(b"\n"):
+            rest = file.readline(limit)
+            size += len(rest)
+        if size > max(limit, longest):
+            raise UserError(f"{path} has a line of more than {max(limit, longest):,} bytes; give a text file")
         yield line
 
 

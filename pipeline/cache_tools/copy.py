@@ -15,7 +15,7 @@ from hspcgan.pipeline.cache.cache_json import parse_info, read_raw
 from hspcgan.pipeline.cache.partial.ownership import require_known_names, require_own_target
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
 from hspcgan.pipeline.cache.reader import Cache
-from hspcgan.pipeline.sources.readers.path_or_url import path_or_url, remote_errors
+from hspcgan.pipeline.sources.readers.path_or_url import MAX_SHOWN, path_or_url, remote_errors
 
 BEGUN = "copy.partial"
 """File that marks an unfinished copy at a URL, since files there cannot be renamed."""
@@ -72,6 +72,7 @@ def _read_finished_info(origin: Path) -> tuple[bytes, dict[str, Any]]:
     if isinstance(origin, Path):
         Cache(origin)  # checks more than the code below, which also reads object stores
     if not (origin / schema.INFO).is_file():
+        _require_reached(origin)
         raise UserError(
             f"no finished cache at {origin}: {schema.INFO} is missing; if this is an interrupted copy, finish it "
             "first; else give another SOURCE"
@@ -84,6 +85,19 @@ def _read_finished_info(origin: Path) -> tuple[bytes, dict[str, Any]]:
             f"{origin}: files missing or of the wrong size: {', '.join(differing)}; copy or prepare the cache again"
         )
     return raw, info
+
+
+def _require_reached(origin: Path) -> None:
+    """Raises UserError if the web server of a URL cannot be reached, since fsspec reports its files as missing."""
+    try:
+        (origin / schema.INFO).stat()
+    except FileNotFoundError as error:
+        reason = error.__cause__
+        if isinstance(reason, OSError):
+            raise UserError(
+                f"{origin} cannot be reached ({type(reason).__name__}: {str(reason)[:MAX_SHOWN]}); check the URL and "
+                "the network"
+            ) from error
 
 
 def _differing_files(folder: Path, info: dict[str, Any]) -> list[str]:

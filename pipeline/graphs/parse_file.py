@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TextIO
@@ -21,7 +21,15 @@ from hspcgan.model.common.files import (
 )
 from hspcgan.model.common.overwrite import require_ours
 from hspcgan.model.common.printable import format_count
-from hspcgan.model.common.user_files import json_problem, lines_of, no_file, open_regular, parse_json
+from hspcgan.model.common.user_files import (
+    MAX_BYTES,
+    MAX_LINE,
+    json_problem,
+    lines_of,
+    no_file,
+    open_regular,
+    parse_json,
+)
 from hspcgan.model.common.validation import quoted, shortened
 from hspcgan.pipeline.concepts import ParseConfig, Parser
 from hspcgan.pipeline.concepts.parser import is_short_enough
@@ -29,6 +37,7 @@ from hspcgan.pipeline.stages import executors
 from hspcgan.pipeline.stages.caption_text import clean_caption
 
 LINES = 4096  # per batch, independent of the number of processes
+KEYS = ("caption", "tuples")  # of each line of OUT
 REJECT = b'{"line": '  # the beginning of each line in a file of rejects
 
 
@@ -60,7 +69,7 @@ def parse_file(source: Path, target: Path, config: ParseConfig) -> Outcome:
     with TemporaryFile("w+", encoding="utf8", errors="backslashreplace") as rejects:
         with atomic_file(target) as work:
             with open(source, "rb") as lines, open(work, "x", encoding="utf8") as out:
-                batches = _batches(lines_of(lines, source), outcome, rejects)
+                batches = _batches(lines_of(lines, source, longest=MAX_BYTES), outcome, rejects)
                 for (captions, graphs), _ in executors.run(
                     functools.partial(_mapper, config), batches, config.processes
                 ):
@@ -83,8 +92,8 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
     Checks, before any work, that `source` exists, `target` can be written and the models load.
 
     Raises UserError if the source is compressed or would be overwritten, if the target is not a regular file or is
-    already open (/dev/stdout), if its folder cannot be written, if a user's file has the name of the rejects, or if a
-    model is missing.
+    already open (/dev/stdout), if its folder cannot be written, if its name or that of the rejects is taken by a
+    user's file, or if a model is missing.
     """
     if "-" in (str(source), str(target)):
         raise UserError('IN and OUT cannot be "-"; IN may be /dev/stdin, and OUT must be the name of a regular file')
@@ -102,8 +111,21 @@ def check(source: Path, target: Path, config: ParseConfig) -> None:
         raise UserError(f"{target} is not a regular file; give the name of a regular file for OUT")
     require_writable(target)
     require_outside_cache(target)
+    _require_own_graphs(target)
     _require_own_rejects(_rejects_path(target))
     _parser(config)
+
+
+def _require_own_graphs(path: Path) -> None:
+    if path.exists():
+        with open_regular(path) as file:
+            line = file.readline(MAX_LINE)
+        try:
+            row = parse_json(line) if line else dict.fromkeys(KEYS)  # an empty file has no content to lose
+            is_ours = isinstance(row, dict) and tuple(row) == KEYS
+        except (ValueError, RecursionError):
+            is_ours = False
+        require_ours(path.parent, [path.name], is_ours, "graphs of `hspcgan parse` in them", "OUT")
 
 
 def _require_own_rejects(path: Path) -> None:
@@ -147,9 +169,9 @@ def _is_open_file(path: Path) -> bool:
 
 def _batches(lines: Any, outcome: Outcome, rejects: TextIO) -> Iterator[list[str]]:
     numbered = enumerate(lines, start=1)
-    while block := list(islice(numbered, LINES)):
+    for first in numbered:
         captions = []
-        for number, line in block:
+        for number, line in chain([first], islice(numbered, LINES - 1)):  # one at a time, as a line may be large
             try:
                 captions.append(_caption(line))
             except ValueError as error:
@@ -163,6 +185,8 @@ def _batches(lines: Any, outcome: Outcome, rejects: TextIO) -> Iterator[list[str
 
 def _caption(line: bytes) -> str:
     """Returns the caption in a line, unchanged; raises UserError with the reason if the line has no caption."""
+    if len(line) > MAX_LINE:
+        raise UserError(f"the line has more than {MAX_LINE:,} bytes")
     try:
         row = parse_json(line)
     except UnicodeDecodeError as error:

@@ -136,8 +136,16 @@ def test_a_clip_that_was_moved_must_be_given_by_path(saved, tmp_path):
 
 def test_damaged_weights_are_rejected(saved, tiny_clip):
     file = saved / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-8])
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-8] + b"\1" * 8)
     with pytest.raises(ValueError, match="is damaged: sha256"):
+        load(saved, clip=tiny_clip)
+    file.write_bytes(whole[:-8])
+    with pytest.raises(ValueError, match=r"not a safetensors file: .*incomplete metadata"):
+        load(saved, clip=tiny_clip)
+    with open(file, "r+b") as sparse:
+        sparse.truncate(100 * 2**30)  # would take a minute to hash
+    with pytest.raises(ValueError, match=r"not a safetensors file: .*incomplete metadata"):
         load(saved, clip=tiny_clip)
     file.write_bytes(b"garbage" * 9)
     rewrite(saved, lambda card: card["weights"].update(sha256=hashlib.sha256(b"garbage" * 9).hexdigest()))
@@ -145,6 +153,13 @@ def test_damaged_weights_are_rejected(saved, tiny_clip):
         load(saved, clip=tiny_clip)
     file.unlink()
     with pytest.raises(ValueError, match=r"model\.safetensors is missing"):
+        load(saved, clip=tiny_clip)
+    file.mkdir()
+    with pytest.raises(ValueError, match=r"model\.safetensors is a folder, expected a file"):
+        load(saved, clip=tiny_clip)
+    file.rmdir()
+    file.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=r"model\.safetensors is a device, expected a file"):
         load(saved, clip=tiny_clip)
 
 
@@ -163,6 +178,7 @@ def rewrite(folder, change):
             lambda card: card.update(clip=[], weights={}),
             r"\n  clip: should have keys, .*\n  weights\.sha256: is missing",
         ),
+        (lambda card: card["extra"].update(x=float("nan")), r"model\.json is damaged: it contains NaN or Infinity"),
         (lambda card: card["clip"].pop("sha256"), r"\n  clip\.sha256: is missing$"),
         (
             lambda card: card["weights"].update(sha256=None),
@@ -191,6 +207,9 @@ def test_a_missing_or_broken_card_is_rejected(saved, tmp_path):
         load(tmp_path / "nowhere")
     (saved / "model.json").write_text("{")
     with pytest.raises(ValueError, match="is not valid JSON"):
+        load(saved)
+    (saved / "model.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"model\.json is damaged: expected keys, as in \{key: value\}"):
         load(saved)
 
 

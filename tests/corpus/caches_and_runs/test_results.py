@@ -155,6 +155,12 @@ def test_a_line_without_end_is_one_error(tmp_path):
         assert [next(lines), next(lines)] == [b"one\n", b"two\n"]
         with pytest.raises(UserError, match=r"captions\.jsonl has a line of more than 20 bytes"):
             next(lines)
+    path.write_bytes(b"x" * 50 + b"\ntwo\n" + b"x" * 101)
+    with path.open("rb") as file:
+        lines = lines_of(file, path, limit=20, longest=100)
+        assert [next(lines), next(lines)] == [b"x" * 21, b"two\n"]
+        with pytest.raises(UserError, match=r"captions\.jsonl has a line of more than 100 bytes"):
+            next(lines)
     with bounded():
         for command in (("parse", "--jsonl", "/dev/zero", tmp_path / "out"), ("graphs", "/dev/zero", "/dev/zero")):
             assert_told(hspcgan(*command))

@@ -1,6 +1,7 @@
 """Output paths that are odd or that already mean something: ~, names that are not UTF-8, an input, a cache."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,17 @@ def test_a_checkpoint_is_not_packed_over_itself(world, tmp_path, tiny_clip_path)
         told = hspcgan("models", "pack", world / "checkpoint", out, "--clip", tiny_clip_path)
         assert_told(told, "is CHECKPOINT itself, whose float32 weights would be lost; give another OUT", codes={2})
     assert file_bytes(world / "checkpoint") == before
+
+
+def test_only_a_packed_checkpoint_is_replaced_by_another(world, tmp_path, tiny_clip_path):
+    def pack(out):
+        return hspcgan("models", "pack", world / "checkpoint", out, "--clip", tiny_clip_path)
+
+    assert [pack(tmp_path / "packed").exit_code for _ in range(2)] == [0, 0]
+    shutil.copytree(world / "checkpoint", tmp_path / "full")
+    (tmp_path / "mine").mkdir()
+    write(tmp_path / "mine" / "model.json", '{"my": "own"}')
+    for out in (tmp_path / "full", tmp_path / "mine"):
+        before = file_bytes(out)
+        assert_told(pack(out), f"{out} contains model.json", "or give another OUT", codes={3})
+        assert file_bytes(out) == before

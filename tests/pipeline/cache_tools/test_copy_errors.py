@@ -45,6 +45,8 @@ def test_a_source_that_is_no_finished_cache_is_refused(path, tmp_path, url):
         copy_cache(str(tmp_path), url)
     with pytest.raises(ValueError, match="no finished cache at memory"):
         copy_cache(url, str(tmp_path / "back"))
+    with pytest.raises(ValueError, match=r"127\.0\.0\.1:1/c cannot be reached \(ClientConnectorError: .*network"):
+        copy_cache("http://127.0.0.1:1/c", str(tmp_path / "back"))
     copy_cache(str(path), url)
     (upath.UPath(url) / schema.IMAGES_FILE).write_bytes((path / schema.IMAGES_FILE).read_bytes()[:-1000])
     with pytest.raises(ValueError, match=r"files missing or of the wrong size: images\.h5"):

@@ -17,6 +17,7 @@ from hspcgan.pipeline.graphs import parse_file as module
 from hspcgan.pipeline.graphs.parse_file import parse_file
 
 SPACY = ParseConfig(annotator="spacy")
+OLD = '{"caption": "old", "tuples": []}\n'  # of an earlier run
 
 
 def lines(path):
@@ -36,6 +37,7 @@ BAD = {
     b'{"caption": "a bird", "n": ' + b"9" * 5000 + b"}": "not JSON: a number has too many digits",
     b'{"caption": "a bird", "caption": "a cat"}': "not JSON: the key 'caption' occurs twice",
     b"[" * 100_000: "nested too deeply",
+    b'{"caption": "' + b"x" * 20_000_000 + b'"}': "the line has more than 16,777,216 bytes",
     b'{"caption": "!!!"}': "no letter or digit",
     b'{"caption": "' + b"bird " * 30_000 + b'"}': "150,000 characters; a caption may have up to 10,000",
 }
@@ -54,7 +56,7 @@ def test_only_a_plain_file_is_replaced_and_a_links_is_written_in_its_place(sourc
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="pipe is not a regular file"):
         parse_file(source, tmp_path / "pipe", SPACY)
-    (tmp_path / "real.jsonl").write_text("old")
+    (tmp_path / "real.jsonl").write_text(OLD)
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
     parse_file(source, tmp_path / "link.jsonl", SPACY)
     assert (tmp_path / "link.jsonl").is_symlink()
@@ -86,6 +88,14 @@ def test_the_rejects_do_not_write_over_the_source(source, tmp_path):
     named = source.rename(tmp_path / "out.jsonl.rejects.jsonl")
     with pytest.raises(ValueError, match="would be overwritten"):
         parse_file(named, tmp_path / "out.jsonl", SPACY)
+
+
+@pytest.mark.parametrize("content", ["my notes", '{"caption": "a bird"}\n', "[1]", "5", '["caption", "tuples"]'])
+def test_a_users_file_is_not_replaced(source, tmp_path, content):
+    target = write(tmp_path / "notes", content)
+    with pytest.raises(ValueError, match=r"contains notes, but no graphs of `hspcgan parse` in them"):
+        parse_file(source, target, SPACY)
+    assert target.read_text() == content
 
 
 def test_another_process_that_writes_the_same_file_meanwhile_disturbs_neither(source, tmp_path, monkeypatch):
@@ -163,7 +173,7 @@ def test_stanza_annotates_where_it_is_asked_for(tmp_path):
 
 @pytest.mark.parametrize(("number", "code", "processes"), [(signal.SIGTERM, 143, 1), (signal.SIGHUP, 129, 2)])
 def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path, number, code, processes):
-    target = write(tmp_path / "out", "old")
+    target = write(tmp_path / "out", OLD)
     command = [sys.executable, "-c", "from hspcgan.pipeline.cli.root import main; main()"]
     command += ["parse", "--jsonl", "/dev/stdin", str(target), "--processes", str(processes)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
@@ -173,14 +183,14 @@ def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path, number, code, proc
             time.sleep(0.01)
         process.send_signal(number)
         assert process.wait(60) == code
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"out": "old"}
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"out": OLD}
 
 
 def test_a_file_without_one_caption_leaves_what_was_there(tmp_path):
-    source, target = write(tmp_path / "in", '\n{"text": "a bird"}\n'), write(tmp_path / "out", "old")
+    source, target = write(tmp_path / "in", '\n{"text": "a bird"}\n'), write(tmp_path / "out", OLD)
     result = hspcgan("parse", "--jsonl", source, target)
     assert (result.exit_code, "no usable caption in 2 lines; line 1: empty line" in result.output) == (3, True)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"in": source.read_text(), "out": "old"}
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"in": source.read_text(), "out": OLD}
     assert hspcgan("parse", "--jsonl", write(source, ""), target).exit_code == 0
     assert target.read_text() == ""
 
