@@ -118,8 +118,8 @@ class TrainConfig(CheckedModel):
         description="Limit for the ratio of image distance to noise distance in the mode-seeking term.",
     )
 
-    lr_generator: float = Field(1e-4, gt=0, le=10, description="Adam's learning rate for the generator.")
-    lr_discriminator: float = Field(4e-4, gt=0, le=10, description="Adam's learning rate for discriminator and head.")
+    lr_generator: float = Field(1e-4, gt=0, le=1e38, description="Adam's learning rate for the generator.")
+    lr_discriminator: float = Field(4e-4, gt=0, le=1e38, description="Adam's learning rate for discriminator and head.")
     betas: tuple[float, float] = Field((0.0, 0.9), description="Adam's β₁ and β₂.")
     lr_schedule: Knots = Field(
         (), description="Schedule of both learning rates: [step, factor] pairs as in similarity_schedule."

@@ -31,7 +31,6 @@ def validate(path: Path | str, checksums: bool = True, report: Callable[[int], o
     `report` receives the number of bytes of each block that is read for the checksums.
     """
     cache = _Unchecked(path)
-    _require_no_other_files(cache)
     for checks in (
         (partial(_checksums, report=report),) if checksums else (),
         (_info, _nulls),
@@ -43,6 +42,7 @@ def validate(path: Path | str, checksums: bool = True, report: Callable[[int], o
         if found:  # later checks rely on earlier ones
             listed = "\n  ".join(found)
             raise UserError(f"{path} violates the cache format:\n  {listed}\nTo fix: {REBUILD_HINT}")
+    _require_no_other_files(cache)
 
 
 class _Unchecked(Cache):

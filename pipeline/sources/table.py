@@ -33,7 +33,7 @@ from hspcgan.pipeline.sources.base import (
 )
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import hash_lines
-from hspcgan.pipeline.sources.readers.caption_files import require_few
+from hspcgan.pipeline.sources.readers.caption_files import MAX_CAPTIONS, require_few
 from hspcgan.pipeline.sources.readers.parquet_rows import ImageRows
 from hspcgan.pipeline.sources.readers.table_rows import READERS, read_rows
 from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
@@ -128,7 +128,11 @@ class TableSource:
         return name, Entry(PurePosixPath(name).with_suffix("").as_posix(), split, name, _Record(self.images / name))
 
     def _captions(self, row: dict[str, Any], where: str) -> list[object]:
-        captions = [text for name in self.caption_columns for text in _texts(row[name])]
+        cells = [row[name] for name in self.caption_columns]
+        for cell in cells:
+            if isinstance(cell, list) and len(cell) > MAX_CAPTIONS:
+                require_few(cell, where)  # now, since each value takes time
+        captions = [text for cell in cells for text in _texts(cell)]
         require_few(captions, where)
         return captions
 

@@ -39,9 +39,6 @@ def require_own_folder(folder: Path, layout: Layout, is_ours: bool = False) -> N
     """
     for name in layout.folders:
         require_folder_or_free(folder / name)
-    for checkpoint in folder.glob("checkpoints/step-*"):
-        if checkpoint.name.removeprefix("step-").isdecimal():
-            require_folder_or_free(checkpoint)
     for pattern in layout.files:
         if "*" not in pattern:
             require_file_or_free(folder / pattern)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hspcgan.model.common.validation import quoted
 
 Knots = tuple[tuple[int, float], ...]  # (step, factor), steps increasing
-MAX_STEP, MAX_FACTOR = 1_000_000_000, 1_000_000
+MAX_STEP, MAX_FACTOR = 1_000_000_000, 1e38
 
 
 def factor_at(knots: Knots, step: int) -> float:
@@ -30,5 +30,5 @@ def problem(knots: Sequence[Sequence[float]]) -> str | None:
         return f"steps must increase and be from 0 to {MAX_STEP:,}; got {quoted(steps)}"
     factors = [factor for _, factor in knots]
     if not all(0 <= factor <= MAX_FACTOR for factor in factors):  # also for nan
-        return f"factors must be from 0 to {MAX_FACTOR:,}; got {quoted(factors)}"
+        return f"factors must be from 0 to {MAX_FACTOR:g}; got {quoted(factors)}"
     return None

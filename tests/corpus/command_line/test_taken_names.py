@@ -57,15 +57,6 @@ def test_the_name_of_a_folder_of_a_run_is_taken(world, tmp_path, name, kind):
     assert not list(run.glob("checkpoints/step-000003"))
 
 
-@pytest.mark.parametrize("kind", ["file", "nowhere"])
-def test_the_name_of_a_checkpoint_is_taken(world, tmp_path, kind):
-    run = Path(shutil.copytree(world / "run", tmp_path / "run"))
-    occupy(run / "checkpoints" / "step-000003", kind)
-    told = train(world, run)
-    assert_told(told, f"step-000003 is {KINDS[kind]}, expected a folder{FIX}", codes={3})
-    assert "step 1/" not in told.output
-
-
 FILES = [name for name in ownership.RUN.files if "*" not in name]
 
 

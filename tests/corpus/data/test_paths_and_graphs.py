@@ -33,7 +33,8 @@ def test_a_dataset_that_is_a_link_to_itself_is_an_error(tmp_path, tiny_clip_path
 @pytest.mark.parametrize("source", ["", "/", "..", "."])
 def test_a_cache_without_a_name_is_an_error(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
-    assert_told(hspcgan("copy", source, tmp_path / "out"), "no cache in", codes={3})
+    told = hspcgan("copy", source, tmp_path / "out")
+    assert_told(told, "no cache in" if source else "the path is empty; give a path", codes={2, 3})
 
 
 @pytest.mark.parametrize("error", [OSError("Max retries exceeded"), LookupError("no such repository"),
