@@ -185,7 +185,7 @@ def as_path(value: object, what: str) -> Path:
     longest = max((len(part.encode(errors="surrogatepass")) for part in path.parts), default=0)
     if longest > LONGEST_NAME:
         raise UserError(
-            f"the path of {what} contains a name of {longest:,} bytes; file systems allow {LONGEST_NAME}; give the path"
+            f"the path of {what} has a name of {longest:,} bytes, at most {LONGEST_NAME} are allowed; shorten it"
         )
     return path
 

@@ -26,5 +26,5 @@ def weights_path(name_or_path: str) -> Path:
         return path
     raise UserError(
         f"no weights {name_or_path!r}: neither a path nor a shipped name ({', '.join(sorted(shipped))}); "
-        "`hspcgan doctor` lists the other weights, with the commands that download them"
+        "`hspcgan doctor` lists other weights, such as OpenAI's ViT-B-32.pt, with the commands that download them"
     )

@@ -1,10 +1,11 @@
-"""Rules for nouns: colours used as nouns ("a man in white"), and participles before a noun."""
+"""Rules for nouns: colours used as nouns ("a man in white"), adjacent noun phrases, and participles before a noun."""
 
-from hspcgan.pipeline.concepts.editable_tree import NOMINAL, ParseEdit
+from hspcgan.pipeline.concepts.editable_tree import COLOURED, NOMINAL, ParseEdit
 from hspcgan.pipeline.concepts.lexicons import lexicon
 
 MADE = ("build", "craft", "grow", "knit", "make")
 MAKERS = ("factory", "hand", "home", "machine", "man")
+PICTURES = ("photo", "photograph", "picture", "image", "shot")
 
 
 def worn_colours(edit: ParseEdit) -> None:
@@ -32,6 +33,20 @@ def _means_clothes(edit: ParseEdit, i: int) -> bool:
     return clothed or (edit.labels[i] == "dobj" and edit.lemmas[head] == "wear")
 
 
+def pictures_in_black_and_white(edit: ParseEdit) -> None:
+    """In "a photo in black and white of X", tags the colours as adjectives, and attaches "of X" to "photo".
+
+    a photo in black and white of a bird → of (photo, bird)
+    """
+    for i in range(len(edit)):
+        picture = edit.heads[i]
+        if edit.words[i : i + 4] == ["in", "black", "and", "white"] and edit.lemmas[picture] in PICTURES:
+            for colour in (i + 1, i + 3):
+                edit.retag(colour, "JJ", "ADJ")
+                for child in edit.children(colour, "prep"):
+                    edit.attach(child, to=picture)
+
+
 def backs_after_colours(edit: ParseEdit) -> None:
     """Tags "back" after a colour as a noun, except before another body part ("brown back legs").
 
@@ -54,6 +69,28 @@ def backs_after_colours(edit: ParseEdit) -> None:
             if edit.words[colour - 1] in ("and", ",") and edit.lemmas[colour - 2] in lexicon("body_parts"):
                 edit.attach(back, to=colour - 2, label="conj")
                 edit.attach(colour - 1, to=colour - 2)
+
+
+def adjacent_noun_phrases(edit: ParseEdit) -> None:
+    """Separates a noun from a body part with an adjective that directly follows it.
+
+    red bird black wings → red (bird), black (wing)
+    small bird red crown black eyebrow → small (bird), red (crown), black (eyebrow)
+    """
+    for i in range(len(edit)):
+        while _ends_noun_phrase(edit, i):
+            top = edit.heads[i]
+            edit.promote(i, over=top, label="appos", moving=[c for c in edit.children(top) if c < i])
+
+
+def _ends_noun_phrase(edit: ParseEdit, i: int) -> bool:
+    """Whether a noun was parsed as a modifier of a body part, and an adjective of that part directly follows it."""
+    top, after = edit.heads[i], i + 1
+    if edit.pos[i] not in NOMINAL or edit.labels[i] not in ("compound", "nmod", "amod") or after >= top:
+        return False
+    shades = edit.words[i] in lexicon("shades") or edit.words[after] in COLOURED
+    part = edit.lemmas[top] in lexicon("body_parts")
+    return part and not shades and edit.pos[after] == "ADJ" and after < edit.heads[after] <= top
 
 
 def makers_before_participles(edit: ParseEdit) -> None:

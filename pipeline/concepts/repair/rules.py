@@ -21,8 +21,10 @@ RULES: tuple[Callable[[ParseEdit], None], ...] = (
     verbs.side_by_side,
     verbs.verbs_tagged_as_nouns,
     nouns.worn_colours,
+    nouns.pictures_in_black_and_white,
     nouns.backs_after_colours,
     # modifiers of nouns
+    nouns.adjacent_noun_phrases,
     nouns.makers_before_participles,
     clauses.states_of_parts,
     # clauses

@@ -58,7 +58,7 @@ def test_openais_clip_is_asked_for_by_its_address_and_hash(tmp_path, monkeypatch
     sha256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
     assert "hspcgan models fetch ViT-B/32" in found.fix
     assert f"{sha256}/ViT-B-32.pt (sha256 {sha256})" in found.fix
-    with pytest.raises(ValueError, match=r"hspcgan doctor.*with the commands that download them"):
+    with pytest.raises(ValueError, match=r"hspcgan doctor.*OpenAI's ViT-B-32\.pt"):
         weights_path("weights/ViT-B-32.pt")
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "ViT-B-32.pt").write_bytes(bytes(2_000_000))

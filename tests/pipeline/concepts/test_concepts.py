@@ -105,7 +105,7 @@ TELEGRAPHIC = {
     "small bird, yellow belly, short beak": (["bird", "belly", "beak"], ["small (bird)", "yellow (belly)"]),
     "black and white bird w/ long tail": (["bird", "tail"], ["black (bird)", "white (bird)", "long (tail)"]),
     "brid with a yelow belly": (["brid", "belly"], ["yelow (belly)"]),
-    "RED BIRD BLACK WINGS": (["wing"], ["black (wing)"]),
+    "RED BIRD BLACK WINGS": (["bird", "wing"], ["black (wing)"]),
     "a bird wiht red wings and a crest": (["bird", "wing", "crest"], ["red (wing)"]),
 }
 
