@@ -207,7 +207,7 @@ def test_what_is_wrong_is_said_before_the_work_and_by_a_dry_run(source, tmp_path
         (source, "/dev/stdout"): "is already open",
         (source, out, "--model", "no_such_model"): "spaCy model no_such_model not found",
         (source, out, "--model", "no_such_model", "--processes", "2"): "spaCy model no_such_model not found",
-        (source, out, "--annotator", "stanza", "--model", "none"): "`hspcgan doctor` lists the other weights",
+        (source, out, "--annotator", "stanza", "--model", "none"): "`hspcgan doctor` lists other weights",
     }.items():
         result = hspcgan("parse", "--jsonl", *arguments, *dry)
         assert (result.exit_code, message in result.output) == (3, True), result.output
