@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.printable import format_count
-from hspcgan.model.common.user_files import MAX_BYTES, lines_of, no_file, open_regular, read_text
+from hspcgan.model.common.user_files import (
+    MAX_BYTES,
+    RepeatedKeyError,
+    lines_of,
+    no_file,
+    open_regular,
+    parse_json,
+    read_text,
+)
 from hspcgan.pipeline.sources.readers.columns import delimiter_hint
 
 Tuples = list[list[str]]
@@ -109,8 +117,10 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Tuples]]:
     with open_regular(path) as file:
         for number, line in enumerate(lines_of(file, path), start=1):
             try:
-                row = _Prediction.model_validate_json(line.removeprefix(_MARK))
-            except ValidationError as error:
+                row = _Prediction.model_validate(parse_json(line.removeprefix(_MARK)))
+            except RepeatedKeyError as error:
+                raise UserError(f"{path}, line {number}: {error}; keep one of its values") from error
+            except (ValueError, RecursionError) as error:
                 expected = '{"caption": "…", "tuples": [["man", "ride", "wave"], ["wave", "is", "big"], ["sky"]]}'
                 got = line.decode("utf8", "backslashreplace").strip()[:80]
                 raise UserError(

@@ -74,6 +74,12 @@ def test_gold_may_be_lines_like_predictions(tmp_path):
         ("gold.jsonl", '{"caption": "a", "tuples": [[1]]}\n', r"line 1: .*a tuple has 1 to 3 strings"),
         ("gold.jsonl", '{"caption": "a", "tuples": [[]]}\n', r"line 1: .*a tuple has 1 to 3 strings"),
         ("gold.jsonl", '{"caption": "\udcff", "tuples": []}\n', r"gold.jsonl, line 1: expected .*xff"),
+        (
+            "gold.jsonl",
+            '{"caption": "a", "caption": "b", "tuples": []}',
+            r"line 1: the key 'caption' occurs twice; keep",
+        ),
+        ("gold.jsonl", "[" * 100_000, r"line 1: expected"),
         ("gold.jsonl", "", "no scene graph; expected"),
     ],
 )
