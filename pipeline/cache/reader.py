@@ -10,7 +10,7 @@ import numpy as np
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import as_path
 from hspcgan.pipeline.cache import schema
-from hspcgan.pipeline.cache.arrays.read import Arrays
+from hspcgan.pipeline.cache.arrays.read import ADD_TAPS, Arrays
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, read_info, work_folder
 from hspcgan.pipeline.cache.tables.read import Tables
 
@@ -131,8 +131,7 @@ class Cache(Tables, Arrays):
         if own is None:
             raise UserError(
                 f"{self.path} has no {schema.TAPS_FILE}, the file of CLIP features that is needed by the setting "
-                "`train.cache_taps: disk`; set taps.views, for example to [whole, whole-flipped], and run `hspcgan "
-                "prepare MANIFEST` to add them; or set train.cache_taps to true or false"
+                f"`train.cache_taps: disk`; {ADD_TAPS}; or set train.cache_taps to true or false"
             )
         if own["blocks"] != list(blocks):
             raise UserError(

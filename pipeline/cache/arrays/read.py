@@ -37,6 +37,7 @@ ARRAYS = {
 WIDE = ("phrase/text", "caption/sentence", "caption/tokens", "phrase/mean")
 """Datasets of features, which have one column for each of CLIP's embedding dimensions."""
 
+ADD_TAPS = "set taps.views, for example to [whole, whole-flipped], and run `hspcgan prepare MANIFEST` to add them"
 
 ENCODED = ("bytes", "offsets")
 """Datasets of encoded images, which `EncodedImages` cannot open if they have another type or shape."""
@@ -76,8 +77,12 @@ class Arrays:
     def taps(self) -> np.ndarray:
         """CLIP's patch features after each of T blocks, for V views per image: float16 [S, V, T, D, g, g].
 
-        See `Cache.require_taps`.
+        See `Cache.require_taps`. Raises UserError if the cache has none.
         """
+        if self.info.get("taps") is None:
+            raise UserError(
+                f"{self.path} has no {schema.TAPS_FILE}, the file of CLIP features of image views; {ADD_TAPS}"
+            )
         return self._map(schema.TAPS_FILE, "taps")
 
     @cached_property

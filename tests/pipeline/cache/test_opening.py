@@ -160,3 +160,8 @@ def test_a_path_without_a_name_is_reported_like_other_folders(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"no cache in"):
         Cache(path)
+
+
+def test_the_features_of_a_cache_without_any_are_refused_with_the_command_that_adds_them(cache):
+    with pytest.raises(UserError, match=r"no taps\.h5, .*set taps\.views.*`hspcgan prepare MANIFEST` to add them"):
+        _ = cache.taps
