@@ -19,6 +19,8 @@ from hspcgan.pipeline.sources.readers.path_or_url import MAX_SHOWN, path_or_url,
 
 BEGUN = "copy.partial"
 """File that marks an unfinished copy at a URL, since files there cannot be renamed."""
+NOT_FOUND = 404
+"""Status of HTTP for a file that does not exist."""
 
 
 def copy_cache(source: str, target: str, replace: bool = False) -> int:
@@ -72,7 +74,7 @@ def _read_finished_info(origin: Path) -> tuple[bytes, dict[str, Any]]:
     if isinstance(origin, Path):
         Cache(origin)  # checks more than the code below, which also reads object stores
     if not (origin / schema.INFO).is_file():
-        _require_reached(origin)
+        _require_reached(origin, schema.INFO)
         raise UserError(
             f"no finished cache at {origin}: {schema.INFO} is missing; if this is an interrupted copy, finish it "
             "first; else give another SOURCE"
@@ -81,22 +83,29 @@ def _read_finished_info(origin: Path) -> tuple[bytes, dict[str, Any]]:
     info = parse_info(raw, origin / schema.INFO)
     differing = _differing_files(origin, info)
     if differing:
+        _require_reached(origin, differing[0])
         raise UserError(
             f"{origin}: files missing or of the wrong size: {', '.join(differing)}; copy or prepare the cache again"
         )
     return raw, info
 
 
-def _require_reached(origin: Path) -> None:
-    """Raises UserError if the web server of a URL cannot be reached, since fsspec reports its files as missing."""
+def _require_reached(origin: Path, name: str) -> None:
+    """Raises UserError if a web server cannot be reached or denies a file, which fsspec reports as a missing file."""
     try:
-        (origin / schema.INFO).stat()
+        (origin / name).stat()
     except FileNotFoundError as error:
         reason = error.__cause__
         if isinstance(reason, OSError):
             raise UserError(
                 f"{origin} cannot be reached ({type(reason).__name__}: {str(reason)[:MAX_SHOWN]}); check the URL and "
                 "the network"
+            ) from error
+        status = getattr(reason, "status", NOT_FOUND)
+        if status != NOT_FOUND:
+            raise UserError(
+                f"the web server answers {status} {getattr(reason, 'message', '')[:MAX_SHOWN]} for {origin / name}; "
+                "check the URL and your access rights, or try again later"
             ) from error
 
 

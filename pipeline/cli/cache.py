@@ -132,7 +132,10 @@ def copy(source: str, target: str, replace: bool) -> None:
 
     SOURCE and TARGET are each a local folder or a URL that fsspec supports, such as s3://bucket/cache.
     """
+    from hspcgan.model.common.errors import UserError
     from hspcgan.pipeline.cache_tools.copy import copy_cache
 
+    if target.startswith("memory:"):
+        raise UserError(f"{target} would be lost when this command ends; give a folder or another URL as TARGET")
     copied = copy_cache(source, target, replace)
     echo(f"{target}: {copied / 1e6:,.1f} MB copied" if copied else f"{target}: already contains this cache")

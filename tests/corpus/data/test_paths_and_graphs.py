@@ -53,6 +53,7 @@ def test_errors_of_the_libraries_that_read_urls_name_the_url(tmp_path, tiny_clip
     told = f"memory://bucket/shards cannot be read or written ({type(error).__name__}: "
     assert_told(hspcgan("ingest", write(tmp_path / "m.yaml", json.dumps(content))), told, "check the URL", codes={3})
     assert_told(hspcgan("copy", "memory://bucket/cache", tmp_path / "out"), "memory://bucket/cache", codes={3})
+    assert_told(hspcgan("copy", tmp_path, "memory://b/cache"), "memory://b/cache would be lost when", codes={3})
 
 
 def test_a_url_that_cannot_be_parsed_is_an_error(tmp_path):

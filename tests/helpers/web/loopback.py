@@ -17,6 +17,7 @@ class Site:
     asked: list[tuple[str, str]] = field(default_factory=list)  # path (a proxy's: the whole address), Range
     break_after: int | None = None  # bytes of the next body that are sent before the connection ends
     ranges: bool = True
+    absent: int = 404  # the status for a path without a file
     linked: bool = False  # each file is a redirect whose answer states its sha256
 
     def respond(self, handler: BaseHTTPRequestHandler) -> None:
@@ -25,7 +26,7 @@ class Site:
         path = path.partition("?")[0]
         content = self.files.get(path.removeprefix("/stored"))
         if content is None:
-            handler.send_error(404)
+            handler.send_error(self.absent)
             return
         if self.linked and not path.startswith("/stored"):
             handler.send_response(302)

@@ -7,6 +7,7 @@ import pytest
 import upath
 from helpers.caches import World, make_cache, run_stages
 from helpers.files import file_bytes, leftovers, stored
+from helpers.web.loopback import serve
 
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.partial.partial_cache import PartialCache
@@ -58,6 +59,25 @@ def test_a_source_that_is_no_finished_cache_is_refused(path, tmp_path, url):
     with pytest.raises(ValueError, match="format 99, but this version reads 1"):
         copy_cache(url, str(tmp_path / "back"))
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (404, r"cache\.json is missing"),
+        (403, r"answers 403 Forbidden for http.*/c/cache\.json; check"),
+        (500, "answers 500"),
+    ],
+)
+def test_the_status_of_a_web_server_that_denies_a_file_is_stated(path, tmp_path, status, told):
+    with serve() as site:
+        site.absent = status
+        with pytest.raises(ValueError, match=told):
+            copy_cache(f"{site.url}/c", str(tmp_path / "back"))
+        site.ranges = False
+        site.files = {f"/c/{schema.INFO}": (path / schema.INFO).read_bytes()}
+        with pytest.raises(ValueError, match="files missing" if status == 404 else f"answers {status} .*/c/samples"):
+            copy_cache(f"{site.url}/c", str(tmp_path / "back"))
 
 
 @pytest.mark.parametrize("name", [schema.SAMPLES_FILE, schema.CAPTIONS_FILE, schema.PHRASES_FILE, schema.REJECTS_FILE])
