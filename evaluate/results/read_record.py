@@ -12,11 +12,11 @@ from hspcgan.evaluate.results.write_record import FORMAT
 from hspcgan.evaluate.scored.subjects import CHECKPOINT, IMAGES
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
-from hspcgan.model.common.validation import Number, quoted, validate_as
+from hspcgan.model.common.validation import Estimate, Number, quoted, validate_as
 from hspcgan.pipeline.cache.schema import MOST_IN_GRAPH
 
-Count = Annotated[int, Field(ge=0, le=10**15)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, le=10**15, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
 
 
 class Part(BaseModel):
@@ -50,16 +50,13 @@ class IdentityPart(Part):
     split: str
 
 
-class FigurePart(Part):
+class FigurePart(Part, Estimate):
     """A measured value."""
 
     name: str
     metric: str
     part: str
     scorer: str
-    value: Number
-    low: Number | None
-    high: Number | None
     n: Count
     better: Literal["higher", "lower"]
     identity: IdentityPart

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from hspcgan.evaluate.metrics.base import Measurement
 from hspcgan.model.common.files import write_atomically
 from hspcgan.model.common.user_files import read_json
-from hspcgan.model.common.validation import Number
+from hspcgan.model.common.validation import Estimate, Number
 
 log = logging.getLogger("hspcgan.evaluate")
 
@@ -29,13 +29,10 @@ class _Attribute(BaseModel, extra="forbid"):
     right: bool
 
 
-class _Stored(BaseModel, extra="forbid"):
+class _Stored(Estimate, extra="forbid"):
     """A `Measurement` as JSON; `se`, `low` and `high` are null if they could not be estimated."""
 
-    value: Number
     se: Number | None
-    low: Number | None
-    high: Number | None
     n: Annotated[int, Field(ge=0)]
     part: str
     rows: dict[Row, Number]

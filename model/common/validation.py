@@ -7,15 +7,30 @@ import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from hspcgan.model.common.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 SHOWN, LONGEST = 80, 1000  # characters that a message shows of a key or an invalid value, and of a problem
 MAX_NUMBER = 1e100  # sums and squares of such numbers are finite
-Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, allow_inf_nan=False)]
-"""A metric value, or a limit of one, that statistics can be computed with."""
+Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, allow_inf_nan=False, strict=True)]
+"""A metric value, or a limit of one, that statistics can be computed with; booleans and strings are no numbers."""
+
+
+class Estimate(BaseModel):
+    """A metric value with the limits of its interval, which are None if they could not be estimated."""
+
+    value: Number
+    low: Number | None
+    high: Number | None
+
+    @model_validator(mode="after")
+    def _check_interval(self) -> Estimate:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise UserError(f"low {self.low} is above high {self.high}")
+        return self
+
 
 PLAIN = {
     **dict.fromkeys(("tuple_type", "list_type"), "should be a list, such as [a, b]"),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import read_json, require_characters
-from hspcgan.model.common.validation import Number, validate_as
+from hspcgan.model.common.validation import Estimate, Number, validate_as
 
 Result = dict[str, Any]  # written by `result_files.write_result`
 
@@ -18,13 +18,10 @@ Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, strict=True)  # strict: booleans are no numbers
 
 
-class _Figure(_Part):
-    value: Number
-    low: Number | None
-    high: Number | None
+class _Figure(_Part, Estimate):
     better: Literal["higher", "lower"]
 
 

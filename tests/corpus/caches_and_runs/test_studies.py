@@ -65,7 +65,7 @@ def set_in_result(study, path, value):
 
 
 @pytest.mark.parametrize("path", [("batch_size",), ("validation", 0, "step")])
-@pytest.mark.parametrize("value", [0, -4, 10**30, 10**400])
+@pytest.mark.parametrize("value", [0, -4, 10**30, 10**400, True])
 def test_counts_out_of_range_in_a_result(study, path, value):
     set_in_result(study, path, value)
     assert_told(hspcgan("report", study.parent / "out"), "plain-seed0.json is damaged; remove this file", codes={3})
@@ -145,7 +145,7 @@ def test_keys_that_fit_no_result_are_an_error_before_the_first_run(study, change
     assert not (study.parent / "new").exists()
 
 
-@pytest.mark.parametrize("value", [1e308, -1e308, float("inf"), float("nan"), 10**400])
+@pytest.mark.parametrize("value", [1e308, -1e308, float("inf"), float("nan"), 10**400, True, "0.3"])
 @pytest.mark.parametrize(
     "path", [("final", SCORE, "value"), ("final", SCORE, "low"), ("validation", 0, "figures", SCORE)]
 )
@@ -157,12 +157,19 @@ def test_values_that_nothing_can_be_computed_with_are_one_error(study, path, val
         assert len(told.output) < 1000
 
 
+def test_exchanged_limits_of_an_interval(study):
+    set_in_result(study, ("final", SCORE, "low"), 0.5)
+    assert_told(
+        hspcgan("report", study.parent / "out"), "plain-seed0.json is damaged", "low 0.5 is above high 0.3", codes={3}
+    )
+
+
 @pytest.mark.parametrize("value", [1e99, -1e99, 1e-300])
 def test_odd_values_are_shown_without_warnings_of_libraries(study, value):
     for file in (study.parent / "out" / "results").iterdir():
         content = json.loads(file.read_text())
         sign = -1 if file.stem.endswith("1") else 1
-        content["final"][SCORE] |= {"value": sign * value, "low": -value, "high": value}
+        content["final"][SCORE] |= {"value": sign * value, "low": -abs(value), "high": abs(value)}
         content["validation"][0]["figures"][SCORE] = sign * value
         file.write_text(json.dumps(content))
     with warnings.catch_warnings():
