@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from hspcgan.model.checkpoint import save_weights
+from hspcgan.model.checkpoint import CARD, WEIGHTS, save_weights
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import atomic_folder, sync_to_disk, write_atomically
 from hspcgan.model.common.user_files import read_pointer, read_text
@@ -21,6 +21,9 @@ from hspcgan.train.run_folder.saved_state import read_state, require_same, resto
 from hspcgan.train.setup import Run
 
 BEST = "best"
+STATE = "state.pt"
+FILES = (WEIGHTS, CARD, STATE)
+"""The files in the folder of a checkpoint."""
 
 
 def save(run: Run, step: int) -> Path:
@@ -39,7 +42,7 @@ def save(run: Run, step: int) -> Path:
     }
     with atomic_folder(target, durable=True) as work:
         save_weights(work, run.sampling_generator, run.discriminator, run.head, run.model_config, run.clip, extra)
-        torch.save(state_of(run, step), work / "state.pt")
+        torch.save(state_of(run, step), work / STATE)
     write_atomically(root / "latest", target.name + "\n")
     sync_to_disk(root)
     prune(run)
@@ -47,22 +50,32 @@ def save(run: Run, step: int) -> Path:
 
 
 def prune(run: Run) -> None:
-    """Deletes temporary folders and all checkpoints except the last `train.keep`, the one in `latest` and the best."""
+    """Deletes temporary folders and all checkpoints except the last `train.keep`, the one in `latest` and the best.
+
+    A folder of a deleted checkpoint that contains other files is kept with these files.
+    """
     root, top = run.folder / "checkpoints", best(run.folder)
     kept = {latest(run.folder), top and top.path}
     for old in _all(root)[: -run.config.keep]:
         if old not in kept:
-            _remove(old)
+            _remove_checkpoint(old)
     for partial in (*root.glob(".step-*.partial"), *root.glob("..step-*.partial")):  # the second from save_weights
-        _remove(partial)
+        if partial.is_symlink():
+            partial.unlink()
+        elif partial.is_dir():
+            shutil.rmtree(partial)
 
 
-def _remove(folder: Path) -> None:
-    """Removes a folder, or a link to a folder but not the linked folder; does nothing for a file."""
+def _remove_checkpoint(folder: Path) -> None:
+    """Removes the files of a checkpoint, and its folder if that is empty then; of a link to a folder, only the link."""
     if folder.is_symlink():
         folder.unlink()
     elif folder.is_dir():
-        shutil.rmtree(folder)
+        for file in (folder / name for name in FILES):
+            if file.is_file() or file.is_symlink():
+                file.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def latest(folder: Path) -> Path | None:
@@ -76,7 +89,7 @@ def latest(folder: Path) -> Path | None:
     pointer = folder / "checkpoints" / "latest"
     if not pointer.is_file():
         return next(reversed(_complete(pointer.parent)), None)
-    return read_pointer(pointer, "state.pt")
+    return read_pointer(pointer, STATE)
 
 
 class Best(NamedTuple):
@@ -123,7 +136,7 @@ def resume(run: Run) -> int:
     state = load_state(path, run)
     if run.world.is_main and not path.with_name("latest").is_file():
         write_atomically(path.with_name("latest"), path.name + "\n")
-    restore(run, state, path / "state.pt")
+    restore(run, state, path / STATE)
     return state["step"]
 
 
@@ -141,7 +154,7 @@ def _parse_settings(info: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_state(checkpoint: Path) -> dict[str, Any]:
     """Returns the content of state.pt; raises UserError, with the checkpoint to use instead, if it is damaged."""
-    file = checkpoint / "state.pt"
+    file = checkpoint / STATE
     try:
         state = read_state(file)
         if state["step"] != _step(checkpoint):
@@ -159,7 +172,7 @@ def _checked_state(checkpoint: Path) -> dict[str, Any]:
 
 def _complete(root: Path) -> list[Path]:
     """Returns the complete checkpoint folders in `root`, sorted by step."""
-    return [path for path in _all(root) if (path / "state.pt").is_file()]
+    return [path for path in _all(root) if (path / STATE).is_file()]
 
 
 def _all(root: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from helpers.cli import hspcgan
 from helpers.corpus import assert_told, bounded, put
+from helpers.datasets import write
 from helpers.scored_runs import write_checkpoint, write_manifest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -69,13 +70,16 @@ def test_links_and_files_among_the_checkpoints_do_not_end_a_run(world, tmp_path)
     names = ("step-000001", ".step-000001.partial", "..step-000001.partial")
     for name in names:
         (run / "checkpoints" / name).symlink_to(own)
+    for name in ("notes.txt", "model.json"):
+        write(run / "checkpoints" / "step-000000" / name, "{}")
     for name in ("step-000002", ".mystep-1.partial"):
         (run / "checkpoints" / name).write_text("mine")
     result = trained(world, run, "-o", "train.keep=1")
     assert result.exit_code == 0, result.output
     assert (own / "mine").read_text() == "mine"
     left = {path.name for path in (run / "checkpoints").iterdir()}
-    assert left == {"step-000002", ".mystep-1.partial", "step-000003", "latest"}
+    assert left == {"step-000000", "step-000002", ".mystep-1.partial", "step-000003", "latest"}
+    assert [path.name for path in (run / "checkpoints" / "step-000000").iterdir()] == ["notes.txt"]
 
 
 def test_a_damaged_history_is_kept_by_an_evaluation(tmp_path, tiny_clip_path, other_clip_path):
