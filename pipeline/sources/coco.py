@@ -17,6 +17,8 @@ from hspcgan.pipeline.sources.readers.caption_files import require_few
 from hspcgan.pipeline.sources.split import ImageStates, first_of_each_key, split_by_image
 
 WORDS = {int: "a whole number", str: "a string", object: "any value"}
+FIELDS = {"images": {"id": int, "file_name": str}, "annotations": {"id": int, "image_id": int, "caption": object}}
+"""The fields of each list that are used, with their types."""
 MAX_ANNOTATIONS = 2**31
 _ANNOTATIONS = re.compile(r"captions_(train|val)(\d{4})\.json")
 
@@ -71,7 +73,7 @@ class CocoSource:
 
     @cached_property
     def _listed(self) -> tuple[list[Entry], list[Entry]]:
-        """Two lists: entries of images, and entries of captions without an image."""
+        """Two lists: entries of images, and entries of rejected captions and images."""
         parts = [_read_part(*part, self.root) for part in self._parts]
         return [entry for images, _ in parts for entry in images], [entry for _, orphans in parts for entry in orphans]
 
@@ -105,26 +107,23 @@ class CocoSource:
 
 
 def _read_part(split: str, annotations: Path, folder: Path, root: Path) -> tuple[list[Entry], list[Entry]]:
-    """Returns the entries of the images in an annotation file, sorted by key, and of captions without an image."""
+    """Returns the entries of the images in an annotation file, sorted by key, and of all that belongs to no image."""
     content = _load(annotations)
-    _require_unique_ids(annotations, content["images"])
-    captions: dict[Any, list[object]] = {image["id"]: [] for image in content["images"]}
-    orphans = []
-    for row in sorted(content["annotations"], key=lambda row: row["id"]):
+    images, others = _usable_rows(annotations, "images", content["images"])
+    rows, unusable = _usable_rows(annotations, "annotations", content["annotations"])
+    _require_unique_ids(annotations, images)
+    captions: dict[Any, list[object]] = {image["id"]: [] for image in images}
+    others += unusable
+    for row in sorted(rows, key=lambda row: row["id"]):
         if row["image_id"] in captions:
             captions[row["image_id"]].append(row["caption"])
         else:
             problem = f"annotation {row['id']} refers to image {row['image_id']}, which is not in `images`"
-            orphans.append(
-                Entry(
-                    f"{annotations.stem}#{row['id']}",
-                    split,
-                    f"{annotations.name}#{row['id']}",
-                    _Record(None, (row["caption"],), problem),
-                )
-            )
+            others.append((str(row["id"]), _Record(None, (row["caption"],), problem)))
+    orphans = [Entry(f"{annotations.stem}#{place}", split, f"{annotations.name}#{place}", record)
+               for place, record in others]  # fmt: skip
     entries = []
-    for image in content["images"]:
+    for image in images:
         name = PurePosixPath(image["file_name"])
         inside = not name.is_absolute() and ".." not in name.parts and bool(name.name) and "\0" not in str(name)
         record = _Record(
@@ -150,29 +149,38 @@ def _require_unique_ids(path: Path, images: list[dict]) -> None:
 
 
 def _load(path: Path) -> dict:
-    """Loads an annotation file and checks the fields that are used; raises UserError naming the file and the position.
-
-    A caption may have any type here; ingest rejects captions that are not strings.
-    """
+    """Loads an annotation file with its lists; raises UserError naming the file, and the position if it is not JSON."""
     try:
         content = read_json(path, MAX_ANNOTATIONS)
     except UnfitFileError:
         raise
     except UserError as error:
         raise UserError(f"{error}; if the download was interrupted, download it again") from error
-    needed = {"images": {"id": int, "file_name": str}, "annotations": {"id": int, "image_id": int, "caption": object}}
-    for part, fields in needed.items():
+    for part in FIELDS:
         rows = content.get(part) if isinstance(content, dict) else None
         if not isinstance(rows, list):
             got = ", ".join(content) if isinstance(content, dict) else type(content).__name__
             raise UserError(f"{path}: no list `{part}`; got {got[:120]}; expected the layout of COCO captions")
-        for index, row in enumerate(rows):
-            bad = [
-                name
-                for name, kind in fields.items()
-                if not isinstance(row, dict) or name not in row or not isinstance(row[name], kind)
-            ]
-            if bad:
-                wanted = ", ".join(f"{name} ({WORDS[fields[name]]})" for name in bad)
-                raise UserError(f"{path}: {part}[{index}] lacks {wanted}; got {short_repr(row)}")
     return content
+
+
+def _usable_rows(path: Path, part: str, rows: list[Any]) -> tuple[list[dict], list[tuple[str, _Record]]]:
+    """Returns the rows of a list that have its FIELDS, and the places of the others with their rejects.
+
+    Raises UserError if no row has them, since the file is then of another kind. A caption may have any type here;
+    ingest rejects captions that are not strings.
+    """
+    usable, others = [], []
+    for index, row in enumerate(rows):
+        bad = [name for name, kind in FIELDS[part].items()
+               if not isinstance(row, dict) or name not in row or not isinstance(row[name], kind)]  # fmt: skip
+        if not bad:
+            usable.append(row)
+            continue
+        wanted = ", ".join(f"{name} ({WORDS[FIELDS[part][name]]})" for name in bad)
+        captions = (row["caption"],) if isinstance(row, dict) and "caption" in row else ()
+        place = f"{part}[{index}]"
+        others.append((place, _Record(None, captions, f"{place} lacks {wanted}; got {short_repr(row)}")))
+    if rows and not usable:
+        raise UserError(f"{path}: {others[0][1].problem}")
+    return usable, others

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
-from hspcgan.model.common.user_files import read_bytes, read_text, require_utf8
+from hspcgan.model.common.user_files import MAX_TEXT, read_bytes, read_text, require_utf8
 from hspcgan.pipeline.sources.base import Box, Entry, Item, list_folders, short_repr
 from hspcgan.pipeline.sources.files_below import name_hint
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, hash_lines, image_state, text_state
@@ -167,9 +167,14 @@ class CubSource:
 
 
 def _split_numbered_lines(path: Path) -> list[tuple[str, str]]:
-    """Splits lines "ID REST" into pairs; raises UserError for a line of another form or with a repeated ID."""
+    """Splits lines "ID REST" into pairs; raises UserError for a line of another form or with a repeated ID.
+
+    Bytes that are not UTF-8 become surrogates, as in the names of files, so that only their image is rejected.
+    """
+    content = read_bytes(path, MAX_TEXT)
+    require_utf8(content, path)
     pairs: dict[str, str] = {}
-    for place, line in enumerate(read_text(path).split("\n"), start=1):
+    for place, line in enumerate(content.decode("utf-8-sig", "surrogateescape").split("\n"), start=1):
         number, _, rest = line.strip().partition(" ")
         if not number:
             continue

@@ -4,8 +4,8 @@
 test-00000-of-00002.parquet, is the test split).
 Paths are relative to `data.images`, by default the folder of the table, and must stay inside it. A Parquet table may
 also contain the images, as in Hugging Face datasets: a column of {bytes, path}, in which `path` is used if `bytes` is
-null. Rows with equal images, by path or by bytes, are joined. A caption cell has one caption or, in JSONL and Parquet,
-a list of captions. `text_rows` defines what a row is.
+null. Rows with equal images, by path or by bytes, are joined; a row in another split than the first is rejected. A
+caption cell has one caption or, in JSONL and Parquet, a list of captions. `text_rows` defines what a row is.
 """
 
 import ast
@@ -100,13 +100,14 @@ class TableSource:
                         raise UserError(row)
                     captions = self._captions(row, where)
                     name, entry = self._check_row(table, number, row)
+                    known = listed.setdefault(name, entry)
+                    if known.split != entry.split:
+                        raise UserError(
+                            f"image {known.where} is already in the {known.split} split; keep it in one split"
+                        )
                 except ValueError as error:
                     unusable.append(Entry(where, "train", where, _Record(captions=captions, problem=str(error))))
                     continue
-                known = listed.setdefault(name, entry)
-                if known.split != entry.split:
-                    raise UserError(f"{where}: image {known.where} is in the train and in the test split; keep it "
-                                     "in one split")  # fmt: skip
                 known.ref.add(captions, known.where)
         # Sorted by path; images in tables stay in row order, so that each row group is read once.
         entries = sorted(listed.values(), key=lambda entry: "" if entry.ref.path is None else entry.where)

@@ -18,11 +18,13 @@ def cub(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [".", "/", "//", f"{KIND}/..", f"{KIND}/.", f"{KIND}/a\0b.jpg", f"{KIND}/{'x' * 400}.jpg"]
+    "name",
+    [".", "/", "//", f"{KIND}/..", f"{KIND}/.", f"{KIND}/a\0b.jpg", f"{KIND}/{'x' * 400}.jpg", f"{KIND}/caf\udce9.jpg"],
 )
 def test_an_odd_name_in_images_txt_is_a_reject(tmp_path, tiny_clip_path, cub, name):
     for file, line in {"images.txt": name, "bounding_boxes.txt": "1 1 9 9"}.items():
-        (cub / file).write_text((cub / file).read_text() + f"7 {line}\n\n")
+        with (cub / file).open("a", errors="surrogateescape") as lines:
+            lines.write(f"7 {line}\n\n")
     result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "cub")
     assert result.exit_code == 0, result.output
     found = ingested(cache)
@@ -122,7 +124,15 @@ def test_odd_captions_and_files_of_coco_cost_themselves(tmp_path, tiny_clip_path
         {"id": 900 + n, "image_id": 1, "caption": caption} for n, caption in enumerate([None, 3, [], "", "\x1b[31m"])
     ]
     content["annotations"].append({"id": 999, "image_id": 12345, "caption": "of nothing"})
+    content["annotations"] += [
+        "no object",
+        None,
+        {"id": 998, "caption": "of no image"},
+        {"image_id": 1, "caption": "x"},
+    ]
     content["images"] += [
+        7,
+        {"id": "52", "file_name": "x.jpg"},
         {"id": 50, "file_name": "../../../etc/passwd"},
         {"id": 51, "file_name": "absent.jpg"},
         {"id": 52, "file_name": ""},
@@ -132,4 +142,11 @@ def test_odd_captions_and_files_of_coco_cost_themselves(tmp_path, tiny_clip_path
     path.write_text(json.dumps(content))
     result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "coco")
     assert result.exit_code == 0, result.output
-    assert len(ingested(cache).samples) == 4
+    found = ingested(cache)
+    assert len(found.samples) == 4
+    number = len(content["annotations"]) - 4
+    assert found.why(f"captions_train2017.json#annotations[{number}]") == (
+        f"annotations[{number}] lacks id (a whole number), image_id (a whole number), caption (any value); got 'no object'"
+    )
+    places = [where for where, what, _ in found.rejects if what == "image" and "[" in where]
+    assert len(places) == 6

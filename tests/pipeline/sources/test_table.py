@@ -87,8 +87,9 @@ def test_a_split_column_or_tables_named_test_decide_the_split(folder):
     source = opened(folder / "tables", images=folder)
     assert [entry.split for entry in source.entries()] == ["train", "test"]
     write_table(folder / "tables" / "test.csv", rows)
-    with pytest.raises(ValueError, match=r"a\.png is in the train and in the test split"):
-        opened(folder / "tables", images=folder).entries()
+    found = items(opened(folder / "tables", images=folder))
+    assert found["train.csv#1"].problem == "image a.png is already in the test split; keep it in one split"
+    assert [(found[name].entry.split, found[name].problem) for name in ("a.png", "sub/b.png")] == [("test", None)] * 2
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])

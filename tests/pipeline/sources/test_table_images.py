@@ -123,11 +123,18 @@ def test_a_caption_that_is_not_utf_8_costs_itself_in_every_kind_of_column(tmp_pa
     ]
 
 
-def test_an_image_in_both_splits_is_refused(tmp_path):
+def test_a_row_with_an_image_of_the_other_split_is_rejected(tmp_path):
     for name in ("test", "train"):
         table(tmp_path / f"{name}.parquet", [(inside(1), ["x"])])
-    with pytest.raises(ValueError, match=r"train.parquet#1: image test.parquet#1 is in the train and in the test"):
-        opened(tmp_path).entries()
+    kept, other = map(opened(tmp_path).read, opened(tmp_path).entries())
+    assert (kept.entry.where, kept.entry.split, kept.problem, kept.captions) == (
+        "test.parquet#1",
+        "test",
+        None,
+        (b"x",),
+    )
+    assert (other.entry.where, other.captions) == ("train.parquet#1", (b"x",))
+    assert other.problem == "image test.parquet#1 is already in the test split; keep it in one split"
 
 
 def test_the_parts_of_a_split_are_known_by_its_name(tmp_path):
