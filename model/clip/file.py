@@ -31,6 +31,8 @@ LEAST_ROWS = {
 MOST_POSITIONS = 4096
 """Maximum number of text positions; the memory for OpenAI's attention mask grows with its square."""
 
+MOST_ENTRIES = 2**14  # in an archive of torch, one for each tensor; torch takes up to a millisecond for each
+
 _OTHER_SHAPE = re.compile(r"size mismatch for (\S+): copying .*?Size\((.*?)\) from .*?Size\((.*?)\)")
 _OTHER_KEYS = re.compile(r"(Missing|Unexpected) key\(s\) in state_dict: (.*\w\")")
 """Parts of the message of torch's `load_state_dict`."""
@@ -113,8 +115,7 @@ def load_tensors(file: BinaryIO) -> Any:
     Raises UserError with the reason if the file has other content. The message does not quote torch, because torch
     recommends to load such a file with an option that can run code.
     """
-    if _is_compressed(file):
-        raise UserError("the file is a compressed archive, expected the uncompressed archive that torch.save writes")
+    _require_small_archive(file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about old pickles and TorchScript
@@ -129,15 +130,19 @@ def load_tensors(file: BinaryIO) -> Any:
         raise UserError("the file was not written by torch.save") from error
 
 
-def _is_compressed(file: BinaryIO) -> bool:
-    """Returns whether a file is an archive with compressed entries, which could be of any size in memory."""
+def _require_small_archive(file: BinaryIO) -> None:
+    """Raises UserError for an archive of very many entries, or of compressed ones, which unpack to any size."""
     try:
         with zipfile.ZipFile(file) as archive:
-            return any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+            entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError):  # no archive, or a damaged archive
-        return False
+        return
     finally:
         file.seek(0)
+    if len(entries) > MOST_ENTRIES:
+        raise UserError(f"the file contains about {len(entries):,} tensors, more than the {MOST_ENTRIES:,} allowed")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise UserError("the file is a compressed archive, expected the uncompressed archive that torch.save writes")
 
 
 def openai_clip() -> ModuleType:

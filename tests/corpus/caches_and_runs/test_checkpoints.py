@@ -13,6 +13,7 @@ from helpers.scored_runs import write_checkpoint
 from safetensors.torch import load_file, save_file
 
 from hspcgan.model.checkpoint import load
+from hspcgan.model.clip import file
 from hspcgan.model.clip.frozen import load_clip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
@@ -143,6 +144,15 @@ def test_a_galip_state_of_impossible_sizes(tmp_path, tiny_clip_path, name):
     with bounded():
         result = hspcgan("models", "import-galip", tmp_path / "state.pth", tmp_path / "out", "--clip", tiny_clip_path)
         assert_told(result, "state.pth is not a GALIP state", codes={3})
+
+
+def test_a_clip_of_very_many_tensors_is_not_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(file, "MOST_ENTRIES", 100)
+    torch.save({str(number): torch.zeros(1) for number in range(120)}, tmp_path / "clip.pt")
+    with pytest.raises(
+        UserError, match=r"cannot be read as CLIP weights: .* about 12\d tensors, more than the 100 allowed"
+    ):
+        load_clip(tmp_path / "clip.pt")
 
 
 def test_a_clip_that_unpacks_to_more_than_its_file_is_not_read(tmp_path):
