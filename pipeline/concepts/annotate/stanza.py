@@ -35,10 +35,12 @@ class Stanza:
     def __init__(self, model: str = "en") -> None:
         self.model = model or "en"
         self.files = self._files()
-        for path in self.files.values():
-            read_saved(path, "a part of a stanza model")  # stanza's messages do not name the file
+        saved = {  # read here, since stanza's messages do not name the file
+            name: _weight_names(read_saved(path, "a part of a stanza model")) for name, path in self.files.items()
+        }
         with loading(f"stanza model {self.model}", (), FIX):
             self.pipeline = self._by_path() if self.files else self._english()
+            self._require_weights(saved)
 
     def _files(self) -> dict[str, Path]:
         """Returns the .pt files of the model folder by name; an empty dict for stanza's model "en"."""
@@ -79,6 +81,24 @@ class Stanza:
                 **options,
             )
 
+    def _require_weights(self, saved: dict[str, set[str]]) -> None:
+        """Raises UserError if a file lacks weights, which stanza would leave at random values.
+
+        `saved`: the names of the weights in each file. Modules that stanza saves in other files are left out, and pos,
+        whose weights stanza checks, since they have other names in older files.
+        """
+        for name in sorted(saved.keys() & self.pipeline.processors.keys() - {"pos"}):
+            model = getattr(self.pipeline.processors[name].trainer, "model", None)  # None for a list of lemmas
+            if model is None:
+                continue
+            apart = getattr(model, "unsaved_modules", ())
+            wanted = [key for key, _ in model.named_parameters() if key.partition(".")[0] not in apart]
+            missing = [key for key in wanted if key not in saved[name]]
+            if missing:
+                raise UserError(
+                    f"{self.files[name]} lacks {len(missing):,} of {len(wanted):,} weights, such as {missing[0]}; {FIX}"
+                )
+
     def _english(self) -> Any:
         import stanza
 
@@ -110,6 +130,12 @@ class Stanza:
     def sha256(self) -> str:
         """Returns one sha256 over the files of all loaded processors; it does not depend on their paths."""
         return files_sha256(dict(_model_files(self.pipeline.config)))
+
+
+def _weight_names(content: Any) -> set[str]:
+    """Returns the names of the weights in the content of a .pt file of stanza; empty for other content."""
+    weights = content.get("model") if isinstance(content, dict) else None
+    return set(weights) if isinstance(weights, dict) else set()
 
 
 def _model_files(config: Any, name: str = "") -> Iterator[tuple[str, Path]]:
