@@ -3,8 +3,10 @@
 import html
 import re
 import unicodedata
+from html.entities import html5
 
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.sources.base import MAX_CHARACTERS, RejectedText, reject_if_long
 
 MAX_WORDS = 1000
@@ -49,7 +51,7 @@ def clean_caption(text: object) -> str:
         raise UserError(f"not a string: {beginning(text)!r}")
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise UserError("not valid Unicode: the text has a lone surrogate")
-    plain = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(_word, text))
+    plain = _ENTITY.sub(_character, _TAG.sub(_word, text))
     visible = " ".join("".join(map(_visible, plain)).split())
     _require_short(visible)  # first, since the time to normalise combining marks grows with the square of their number
     clean = " ".join(unicodedata.normalize("NFC", visible).split())
@@ -72,12 +74,19 @@ def beginning(value: object) -> str:
 def _require_short(text: str) -> None:
     words = text.count(" ") + 1
     if words > MAX_WORDS or len(text) > MAX_CHARACTERS:
-        raise UserError(f"{words:,} words, {len(text):,} characters; a caption may have up to {MAX_WORDS:,} words and "
-                         f"{MAX_CHARACTERS:,} characters")  # fmt: skip
+        raise UserError(
+            f"{format_count(words, 'word')}, {len(text):,} characters; a caption may have up to {MAX_WORDS:,} words "
+            f"and {MAX_CHARACTERS:,} characters"
+        )
 
 
 def _word(tag: re.Match[str]) -> str:
     return " person" if tag[0] == "<PERSON>" else " "
+
+
+def _character(entity: re.Match[str]) -> str:
+    """Returns the character of an entity, or an unknown entity as it is; `html.unescape` reads "&notes;" as "¬es;"."""
+    return html.unescape(entity[0]) if entity[0][1] == "#" else html5.get(entity[0][1:], entity[0])
 
 
 def _visible(char: str) -> str:
