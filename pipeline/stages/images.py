@@ -13,6 +13,9 @@ from hspcgan.model.common.errors import UserError
 from hspcgan.pipeline.stages.image_limits import MAX_EXIF, PNG_SIGNATURE, reduce_to_limit, require_short_header
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+BRANDS = {**dict.fromkeys((b"avif", b"avis"), "AVIF"),
+          **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC")}  # fmt: skip
+"""Formats of phones and browsers that Pillow does not read everywhere, by the brand after "ftyp"."""
 STRIP = 2**22
 """Pixels that are converted to RGB at a time."""
 MIN_SIDE = 8
@@ -131,7 +134,9 @@ def _why_unidentified(data: bytes) -> str:
         except _BROKEN as error:
             reason = str(error).replace("not identified by this driver", "the header has no width, height or pixels")
             return f"damaged or unsupported {name}: {reason}"
-    return f"not a supported image format ({', '.join(FORMATS)}): {data[:8]!r} …"
+    kind = BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+    found = f"{kind}; convert the image" if kind else f"{data[:8]!r} …"
+    return f"not a supported image format ({', '.join(FORMATS)}): {found}"
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

@@ -26,6 +26,13 @@ MAX_JSON = 2**23
 """Bytes of a line of JSONL, which takes up to 64 times as much in memory; a file with a longer line is not a table."""
 MAX_BREAKS = 20
 """Line breaks in one quoted cell."""
+OTHER_FILES = {
+    b"\x1f\x8b": "is compressed with gzip; unpack it with `gunzip -c FILE > NEW_FILE`",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd; unpack it with `zstd -dc FILE > NEW_FILE`",
+    b"PK\3\4": "is a zip archive or an Excel workbook; unpack it, or save it as CSV in UTF-8",
+    b"PAR1\x15": "is a Parquet table; rename it to end with .parquet",
+}
+"""What a file that is no text begins with, and the fix."""
 
 
 def jsonl_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
@@ -33,6 +40,9 @@ def jsonl_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     seen: dict[str, None] = {}  # columns of all rows, in order; a column that no row has is a wrong name
     with open_regular(table) as file:
         for number, line in enumerate(lines_of(file, table, MAX_JSON), start=1):
+            if number == 1:
+                _require_text(table, line)
+                _require_one_line(table, line.strip())
             try:
                 row = parse_json(line)
             except (ValueError, RecursionError) as error:
@@ -56,7 +66,13 @@ def csv_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
     with io.TextIOWrapper(open_regular(table), "utf-8-sig", "surrogateescape", newline="") as text:
         file = _lines_with_limit(table, text)
         first = next(file, "")
-        require_utf8(first[:4].encode("utf-8", "surrogateescape"), table)
+        beginning = first[:8].encode("utf-8", "surrogateescape")
+        require_utf8(beginning, table)
+        _require_text(table, beginning)
+        if first.lower().startswith("sep="):
+            raise UserError(
+                f"{table}, line 1: {first.strip()[:20]!r} is not the header but a line for Excel; remove it"
+            )
         try:
             header = _cells(table, first)
         except csv.Error as error:
@@ -86,6 +102,23 @@ def csv_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                     number,
                     (f"{format_count(len(cells), 'cell')}, expected {len(header)} as in the header: {line[:60]!r}"),
                 )
+
+
+def _require_text(table: Path, beginning: bytes) -> None:
+    """Raises UserError, with the fix, for a file of another kind that has the name of a text table."""
+    found = next((problem for mark, problem in OTHER_FILES.items() if beginning.startswith(mark)), None)
+    if found is not None:
+        raise UserError(f"{table} {found}")
+
+
+def _require_one_line(table: Path, first: bytes) -> None:
+    """Raises UserError for JSON that is a list, or an object over several lines, by the first line of the file."""
+    if first in (b"[", b"{") or first.startswith(b"[{"):
+        items = "." if first == b"{" else ".[]"
+        raise UserError(
+            f"{table} is {'an object over several lines' if items == '.' else 'a list'} in JSON, expected an object in "
+            f"each line; convert it with `jq -c {items} FILE > NEW_FILE`"
+        )
 
 
 def _lines_with_limit(table: Path, file: TextIO) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Tables with bad rows: one bad row costs one row; a file that is not a table at all is one error."""
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -54,6 +55,7 @@ CSV_FILES: dict[str, tuple[bytes, int | str]] = {
     "semicolons": (b"image;caption\n0.png;a bird\n", "separated by ';'"), "tabs": (b'"image"\t"caption"\n0.png\ta bird\n', "separated by '\\t'"),
     "empty": (b"", "no column"), "header": (b"image,caption\n", "no"), "escape-header": (b"\x1b[31mimage,caption\n0.png,x\n", "no column"),
     "twice": (b"image,caption,image\n0.png,a,b\n", "several columns"), "zeros": (bytes(10_000), "no column"), "binary": (bytes(range(256)) * 100, "no column"),
+    "gzip": (gzip.compress(b"image,caption\n0.png,a bird\n"), "all.csv is compressed with gzip"), "excel": (b"PK\3\4" + bytes(100), "an Excel workbook; "), "sep": (b"sep=,\nimage,caption\n0.png,a bird\n", "all.csv, line 1: 'sep=,' is not the header"),
     "open-header": (b'image,"caption\n0.png,a bird\n', "header"), "parquet": (b"PAR1" + bytes(100) + b"PAR1", "no column"),
 }  # fmt: skip
 
@@ -80,8 +82,14 @@ JSONL_ROWS: dict[str, tuple[bytes, int]] = {
 
 def test_jsonl_and_tsv_in_another_form_are_one_error(tmp_path, data, tiny_clip_path):
     line = json.dumps({"image": "0.png", "caption": "a bird"}) + "\n"
-    tables = {"a.jsonl": line.encode("utf-16"), "b.tsv": b"image,caption\n0.png,a bird\n"}
-    for (name, content), told in zip(tables.items(), ("is encoded in UTF-16", "separated by ','"), strict=True):
+    row = json.loads(line)
+    tables = {
+        "a.jsonl": (line.encode("utf-16"), "is encoded in UTF-16"), "b.tsv": ("image,caption\n0.png,a bird\n", "separated by ','"),
+        "c.jsonl": (gzip.compress(line.encode()), "c.jsonl is compressed with gzip; unpack it with `gunzip"),
+        "d.jsonl": (json.dumps([row, row], indent=1), "d.jsonl is a list in JSON, expected an object in each line; convert it with `jq -c .[]"),
+        "e.jsonl": (json.dumps(row, indent=1), "e.jsonl is an object over several lines in JSON"),
+    }  # fmt: skip
+    for name, (content, told) in tables.items():
         write(data / name, content)
         assert_told(ingest(tmp_path, data / name, tiny_clip_path, "table")[0], told, codes={3})
 

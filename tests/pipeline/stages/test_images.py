@@ -164,6 +164,8 @@ def with_frame(height: int, bits: int) -> bytes:
     (b"", "empty file"),
     (b"<html>404</html>", "not a supported image format"),
     (encoded(noise(), "GIF"), "not a supported image format"),
+    (b"\0\0\0\x18ftypheic\0\0\0\0", r"not a supported image format \(.*\): HEIC; convert"),
+    (b"\0\0\0\x1cftypavif\0\0\0\0", r"not a supported image format \(.*\): AVIF; convert"),
     (with_frame(8, 12), "damaged or unsupported JPEG: cannot handle 12-bit layers"),
     (with_frame(0, 8), "damaged or unsupported JPEG: the header has no width, height or pixels"),
     (b"BM", "damaged or unsupported BMP"),
