@@ -21,6 +21,7 @@ from hspcgan.evaluate.metrics import METRICS, intervals
 from hspcgan.evaluate.results.figure_names import format_value
 from hspcgan.evaluate.results.write_record import FORMAT
 from hspcgan.model.common.errors import UserError
+from hspcgan.model.common.printable import format_count
 from hspcgan.model.common.user_files import as_path, open_regular, read_json
 from hspcgan.model.common.validation import validate_as
 
@@ -62,7 +63,7 @@ class Comparison:
 def compare(a: str | Path, b: str | Path) -> Comparison:
     """Compares two result files, RUN/evaluation/LABEL.json or .parquet, on the captions in both.
 
-    UserError if a file is missing, they share no caption, or their scorers have different weights.
+    UserError if a file is missing, they share fewer than two captions, or their scorers have different weights.
     """
     first, second = _read(a), _read(b)
     for label in first.scorers.keys() & second.scorers.keys():
@@ -98,6 +99,11 @@ def compare(a: str | Path, b: str | Path) -> Comparison:
                     (caption, first.texts[caption], change)
                     for caption, change in zip(pairs, changes.values(), strict=True)
                 ]
+    if not differences:
+        raise UserError(
+            f"{a} and {b} share fewer than 2 captions with values of the same metric, and an interval needs 2; score "
+            "both with the same manifest"
+        )
     ranked.sort(key=lambda row: row[2])
     return Comparison((first.label, second.label), differences, ranked, ranked_by)
 
@@ -154,6 +160,13 @@ def _read(path: str | Path) -> _ResultRows:
     record = validate_as(_Scorers, read_json(record_path), f"{record_path} is not a result; evaluate again")
     if record.format != FORMAT:
         raise UserError(f"{record_path} has format {record.format}, but this version reads {FORMAT}; evaluate again")
+    places = Counter((row["caption_id"], row["scorer"]) for row in rows)
+    if repeated := [place for place, count in places.items() if count > 1]:
+        caption, scorer = repeated[0]
+        raise UserError(
+            f"{table_path} has {format_count(len(repeated), 'repeated row')}, such as that of caption {caption[:60]!r} "
+            f"and scorer {scorer[:60]!r}; evaluate again"
+        )
     metrics = [name for name in rows[0] if metric_of(name) in METRICS] if rows else []
     return _ResultRows(
         f"{given.parent.parent.name}/{given.stem}",

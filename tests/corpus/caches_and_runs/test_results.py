@@ -116,6 +116,18 @@ def test_a_table_of_a_result_of_the_wrong_shape_is_one_error(tmp_path, name):
         assert hspcgan("compare", good, good).exit_code == 0
 
 
+@pytest.mark.parametrize(("columns", "told"), [
+    ({"caption_id": ["a", "b", "a"]}, "bad.parquet has 1 repeated row, such as that of caption 'a' and scorer 's'; evaluate again"),
+    ({"caption_id": ["a", "x", "y"]}, "share fewer than 2 captions with values of the same metric"),
+    ({"caption_id": ["w", "x", "y"]}, "share no caption with the same scorer"),
+])  # fmt: skip
+def test_results_with_repeated_rows_or_too_few_common_captions(tmp_path, columns, told):
+    for name, changed_columns in ("good", {}), ("bad", columns):
+        table(tmp_path / f"{name}.parquet", **changed_columns)
+        (tmp_path / f"{name}.json").write_text('{"scorers": {"s": "ab"}}')
+    assert_told(hspcgan("compare", tmp_path / "good.parquet", tmp_path / "bad.parquet"), told, codes={3})
+
+
 @pytest.mark.parametrize("number", ["0", "99", "true"])
 def test_a_result_of_another_version_is_one_error(tmp_path, number):
     path = tmp_path / "a.json"
