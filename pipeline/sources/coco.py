@@ -180,7 +180,7 @@ def _usable_rows(path: Path, part: str, rows: list[Any]) -> tuple[list[dict], li
         wanted = ", ".join(f"{name} ({WORDS[FIELDS[part][name]]})" for name in bad)
         captions = (row["caption"],) if isinstance(row, dict) and "caption" in row else ()
         place = f"{part}[{index}]"
-        others.append((place, _Record(None, captions, f"{place} lacks {wanted}; got {short_repr(row)}")))
+        others.append((place, _Record(None, captions, f"{place} lacks {wanted}: got {short_repr(row)}")))
     if rows and not usable:
         raise UserError(f"{path}: {others[0][1].problem}")
     return usable, others

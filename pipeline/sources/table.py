@@ -102,9 +102,7 @@ class TableSource:
                     name, entry = self._check_row(table, number, row)
                     known = listed.setdefault(name, entry)
                     if known.split != entry.split:
-                        raise UserError(
-                            f"image {known.where} is already in the {known.split} split; keep it in one split"
-                        )
+                        raise UserError(f"in two splits: image {known.where} is already in the {known.split} split")
                 except ValueError as error:
                     unusable.append(Entry(where, "train", where, _Record(captions=captions, problem=str(error))))
                     continue

@@ -146,7 +146,7 @@ def test_odd_captions_and_files_of_coco_cost_themselves(tmp_path, tiny_clip_path
     assert len(found.samples) == 4
     number = len(content["annotations"]) - 4
     assert found.why(f"captions_train2017.json#annotations[{number}]") == (
-        f"annotations[{number}] lacks id (a whole number), image_id (a whole number), caption (any value); got 'no object'"
+        f"annotations[{number}] lacks id (a whole number), image_id (a whole number), caption (any value): got 'no object'"
     )
     places = [where for where, what, _ in found.rejects if what == "image" and "[" in where]
     assert len(places) == 6

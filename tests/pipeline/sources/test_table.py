@@ -88,7 +88,7 @@ def test_a_split_column_or_tables_named_test_decide_the_split(folder):
     assert [entry.split for entry in source.entries()] == ["train", "test"]
     write_table(folder / "tables" / "test.csv", rows)
     found = items(opened(folder / "tables", images=folder))
-    assert found["train.csv#1"].problem == "image a.png is already in the test split; keep it in one split"
+    assert found["train.csv#1"].problem == "in two splits: image a.png is already in the test split"
     assert [(found[name].entry.split, found[name].problem) for name in ("a.png", "sub/b.png")] == [("test", None)] * 2
 
 

@@ -134,7 +134,7 @@ def test_a_row_with_an_image_of_the_other_split_is_rejected(tmp_path):
         (b"x",),
     )
     assert (other.entry.where, other.captions) == ("train.parquet#1", (b"x",))
-    assert other.problem == "image test.parquet#1 is already in the test split; keep it in one split"
+    assert other.problem == "in two splits: image test.parquet#1 is already in the test split"
 
 
 def test_the_parts_of_a_split_are_known_by_its_name(tmp_path):
