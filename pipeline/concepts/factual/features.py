@@ -42,6 +42,9 @@ class Features:
         yield from (text, f"{text} {other}", f"{one} {text}", f"{one} {text} {other}", f"{text} {own} {other}")
         yield from (f"{text}, object {self.token(r.object).deprel}", f"{text}, subject {self.token(r.subject).deprel}")
         yield from (f"{text}, distance {distance}", f"{text}, {own}", f"{text}, tag {self.token(r.object).xpos}")
+        links = sum(q.text != "and" for q in self.concepts.relations)
+        yield from (f"{text}, from {n} words" for n in range(5, self.length + 1))
+        yield from (f"{text}, from {n} relations" for n in range(2, min(links, 4) + 1))
         if verb:
             yield from (f"verb {verb}", f"verb {verb} {other}", f"{one} verb {verb}")
         for kind in lists_containing(other, KINDS):
