@@ -14,6 +14,7 @@ from hspcgan.pipeline.concepts.extract.tree import Tree
 Edge = tuple[str, int, int, int]
 # Prepositions that belong to the adjective before them: "full of books", "bigger than the cat".
 BOUND = ("of", "to", "from", "than")
+NONE = (-1,)  # in place of subjects or objects that the caption does not name
 
 
 def relations(tree: Tree) -> list[Edge]:
@@ -23,17 +24,11 @@ def relations(tree: Tree) -> list[Edge]:
 
 
 def _links(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Yields an edge for each pair of subject and object; yields none if there are no subjects or no objects."""
-    if ones and others:
-        yield from _pairs(text, ones, others, word)
+    """Yields an edge for each pair of subject and object, except pairs of an entity with itself.
 
-
-def _pairs(text: str, ones: Sequence[int], others: Sequence[int], word: int) -> Iterator[Edge]:
-    """Yields an edge for each pair of subject and object, with −1 for a missing subject or object.
-
-    Pairs of an entity with itself are skipped.
+    Yields none if there are no subjects or no objects; with NONE in their place, yields edges that lack them.
     """
-    for one, other in product(ones or [-1], others or [-1]):
+    for one, other in product(ones, others):
         if one != other or one < 0:
             yield text, one, other, word
 
@@ -92,21 +87,21 @@ def verb(tree: Tree, i: int) -> Iterator[Edge]:
     others = [] if arguments.is_passive(tree, i) else arguments.objects(tree, i)
     if agents:
         doers = [thing for agent in agents for thing in arguments.argument_entities(tree, agent, i)]
-        yield from _pairs(text, doers, ones, i)
+        yield from _links(text, doers or NONE, ones or NONE, i)
     phrases = [p for p in obliques(tree, i) if not (agents and p[0] == "by") and p[2]]
     if others or tree.children(i, "obj") or agents:
         if not agents:
-            yield from _pairs(text, ones, others, i)
+            yield from _links(text, ones or NONE, others or NONE, i)
         for preposition, word, places in phrases:
             yield from _links(preposition, others if preposition == "of" and others else ones, places, word)
         return
     if arguments.stranded_prepositions(tree, i):
         return
     if not phrases:
-        yield from _pairs(text, ones, [], i)
+        yield from _links(text, ones or NONE, NONE, i)
         return
     preposition, _, places = phrases[0]
-    yield from _pairs(f"{text} {preposition}", ones, places, i)
+    yield from _links(f"{text} {preposition}", ones or NONE, places, i)
     for preposition, word, places in phrases[1:]:
         yield from _links(preposition, ones, places, word)
 

@@ -77,7 +77,7 @@ def verbs_without_object(view: View, r: Relation) -> Triples:
     """
     if r.object >= 0:
         return None
-    if not view.verb(r) or view.has_dependent(r.word, "xcomp"):
+    if not view.verb(r) or any(t.head == r.word and t.deprel == "xcomp" for t in view.tokens):
         return []
     switched = r.text.split()[1:] if r.text in ("turn on", "turn off") else []
     verb = view.tokens[r.word]
@@ -115,7 +115,8 @@ def places_on_owners(view: View, r: Relation) -> Triples:
     the ground has snow on it → (snow, on, ground)
     a table with a vase on it → (vase, on, table)
     """
-    return [] if r.text in ("have", "with") and view.has_reverse_relation(r) else None
+    has_reverse = any((q.subject, q.object) == (r.object, r.subject) for q in view.concepts.relations)
+    return [] if r.text in ("have", "with") and has_reverse else None
 
 
 def clothes(view: View, r: Relation) -> Triples:

@@ -48,13 +48,8 @@ class Features:
         if verb:
             yield from (f"verb {verb}", f"verb {verb} {other}", f"{one} verb {verb}")
         for kind in lists_containing(other, KINDS):
-            yield from (
-                f"object {kind}",
-                f"{text} {kind}",
-                f"{text} {own} {kind}",
-                f"{verb} … {last} {kind}",
-                f"{posture} … {last} {kind}",
-            )
+            yield from (f"object {kind}", f"{text} {kind}", f"{text} {own} {kind}")
+            yield from (f"{verb} … {last} {kind}", f"{posture} … {last} {kind}")
             for subject in lists_containing(one, KINDS):
                 yield from (f"{subject} {text} {kind}", f"{subject} … {last} {kind}")
 
@@ -62,14 +57,8 @@ class Features:
         """Yields features of a noun or adjective before the noun of its entity; `text` is its form in a name."""
         word, noun, head = self.tokens[a.word], self.token(a.entity), self.heads[a.entity]
         distance = min(self.concepts.entities[a.entity].word - a.word, 3)
-        yield from (
-            "any",
-            f"{text} …",
-            f"… {head}",
-            f"{text} {head}",
-            f"ending {text[-3:]}",
-            f"words {text.count(' ')}",
-        )
+        yield from ("any", f"{text} …", f"… {head}", f"{text} {head}")
+        yield from (f"ending {text[-3:]}", f"words {text.count(' ')}")
         yield from (word.xpos, f"{word.upos} {noun.xpos}", f"noun {noun.deprel}", f"name {word.ner}")
         yield from (f"distance {distance}", f"length {self.length}", f"describes {text in lexicon('describing_nouns')}")
         for kind in lists_containing(head, KINDS):

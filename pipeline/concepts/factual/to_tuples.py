@@ -1,13 +1,16 @@
 """Converts concept sets to tuples, FACTUAL's format for scene graphs (ACL Findings 2023), for `parse --jsonl`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from hspcgan.pipeline.concepts.choices import choose
-from hspcgan.pipeline.concepts.concept_types import Concepts, Relation, Token
+from hspcgan.pipeline.concepts.concept_types import Attribute, Concepts, Relation, Token
 from hspcgan.pipeline.concepts.factual import left_out
-from hspcgan.pipeline.concepts.factual.conventions import ATTRIBUTES, RELATIONS, Triple
+from hspcgan.pipeline.concepts.factual.conventions import ATTRIBUTES, RELATIONS, Triple, Triples
 from hspcgan.pipeline.concepts.factual.view import View
+
+Part = TypeVar("Part", Attribute, Relation)
 
 
 def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
@@ -15,23 +18,18 @@ def tuples(concepts: Concepts, tokens: Sequence[Token]) -> list[list[str]]:
     if concepts.empty:  # noun chunks, with word indices that may come from another annotator
         return [[name] for name in dict.fromkeys(entity.text for entity in concepts.entities)]
     view = View(concepts, tokens)
-    found = dict.fromkeys([*_attributes(view), *_relations(view), *_owned(view)])
+    attributes = (a for a in view.concepts.attributes if a.entity >= 0)
+    edges = (*_by_rules(view, ATTRIBUTES, attributes), *_by_rules(view, RELATIONS, written_relations(view)))
+    found = dict.fromkeys([*edges, *_owned(view)])
     said = {part for one, text, other in found for part in ((one,) if text == "is" else (one, other))}
     rest = [name for n, name in enumerate(view.names) if n not in view.left_out and name not in said]
     return [list(triple) for triple in found] + [[name] for name in dict.fromkeys(rest)]
 
 
-def _attributes(view: View) -> Iterator[Triple]:
-    """Yields the tuples of all attributes."""
-    for a in view.concepts.attributes:
-        if a.entity >= 0:
-            yield from next((found for rule in ATTRIBUTES if (found := rule(view, a)) is not None), ())
-
-
-def _relations(view: View) -> Iterator[Triple]:
-    """Yields the tuples of all relations."""
-    for r in written_relations(view):
-        yield from next((found for rule in RELATIONS if (found := rule(view, r)) is not None), ())
+def _by_rules(view: View, rules: Sequence[Callable[[View, Part], Triples]], parts: Iterable[Part]) -> Iterator[Triple]:
+    """Yields the tuples from the first rule that applies to each attribute or relation in `parts`."""
+    for part in parts:
+        yield from next((found for rule in rules if (found := rule(view, part)) is not None), ())
 
 
 def written_relations(view: View) -> Iterator[Relation]:
@@ -43,7 +41,8 @@ def written_relations(view: View) -> Iterator[Relation]:
     for r in view.concepts.relations:
         if r.subject in view.pictured_things and r.text != "of" and view.tokens[r.word].upos == "ADP":
             r = replace(r, subject=view.pictured_things[r.subject])
-        is_absent = r.subject in view.left_out or (r.object in view.left_out and not view.is_taking_picture(r))
+        takes_picture = r.text == "take" and r.object in view.pictured_things
+        is_absent = r.subject in view.left_out or (r.object in view.left_out and not takes_picture)
         if (
             r.subject >= 0
             and not is_absent

@@ -19,10 +19,6 @@ class View(Naming):
         self.left_out = {*left_out.omitted_entities(concepts, tokens), *wholes, *self.pictured_things}
         self.joined = {(r.subject, r.text) for r in self.concepts.relations}
 
-    def is_taking_picture(self, r: Relation) -> bool:
-        """Whether a relation is "take" with a picture as its object."""
-        return r.text == "take" and r.object in self.pictured_things
-
     def entity_names(self, r: Relation) -> tuple[str, str]:
         """Returns the names of a relation's subject and object."""
         return self.names[r.subject], self.names[r.object]
@@ -30,10 +26,6 @@ class View(Naming):
     def verb(self, r: Relation) -> str:
         """Returns the verb at the start of a relation; "" if it starts with another word."""
         return r.text.split()[0] if self.tokens[r.word].upos == "VERB" else ""
-
-    def has_reverse_relation(self, r: Relation) -> bool:
-        """Whether another relation links object and subject in the other direction ("a table with a vase on it")."""
-        return any((q.subject, q.object) == (r.object, r.subject) for q in self.concepts.relations)
 
     def has_possessive(self, n: int) -> bool:
         """Whether an entity has a possessive pronoun: "his arm"."""
@@ -46,10 +38,6 @@ class View(Naming):
         if persons and pronoun.text.lower() in ("his", "her", "their"):
             return persons[-1]
         return 0 if n else -1
-
-    def has_dependent(self, word: int, deprel: str) -> bool:
-        """Whether a word has a dependent with the given label."""
-        return any(t.head == word and t.deprel == deprel for t in self.tokens)
 
 
 def _with_place_owners(concepts: Concepts, place_owners: dict[int, tuple[int, int]]) -> list[Relation]:
