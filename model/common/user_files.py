@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -64,7 +65,7 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
     except UnicodeEncodeError as error:
         raise UnfitFileError(f"the file name is not valid Unicode: {str(path)!r}") from error
     except OSError as error:
-        if error.errno != errno.ELOOP:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):  # ENXIO: a socket, or a device that is not there
             raise
         raise UnfitFileError(f"expected a regular file, got {kind_of(path)}: {path}") from error
     try:
@@ -172,8 +173,8 @@ def parse_json(text: str | bytes) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise RepeatedKeyError(f"the key {next(key for key in keys if keys.count(key) > 1)[:60]!r} occurs twice")
+        counts = Counter(key for key, _ in pairs)
+        raise RepeatedKeyError(f"the key {next(key for key in counts if counts[key] > 1)[:60]!r} occurs twice")
     return found
 
 

@@ -188,15 +188,13 @@ def _caption(line: bytes) -> str:
     if len(line) > MAX_LINE:
         raise UserError(f"the line has more than {MAX_LINE:,} bytes")
     try:
-        row = parse_json(line)
+        row = parse_json(line.rstrip(b"\r\n"))  # with its line break, a truncated string would be told as one with a break
     except UnicodeDecodeError as error:
         raise UserError(f"not UTF-8: {error.reason} at byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"not JSON: {error.msg} at character {error.pos}" if line.strip() else "empty line") from error
     except RecursionError as error:
         raise UserError("JSON is nested too deeply") from error
     except ValueError as error:
-        raise UserError(f"not JSON: {json_problem(error)}") from error
+        raise UserError(f"not JSON: {json_problem(error)}" if line.strip() else "empty line") from error
     caption = row.get("caption") if isinstance(row, dict) else None
     if not isinstance(caption, str):
         keys = isinstance(row, dict) and "caption" not in row

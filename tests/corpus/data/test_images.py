@@ -100,6 +100,7 @@ IMAGES: dict[str, tuple[bytes, str]] = {
 
 SPECIAL = ("fifo", "device", "socket", "folder", "dangling", "loop", "sparse", "caption-fifo", "caption-device",
            "caption-sparse", "caption-folder", "json-device", "json-fifo", "caption-dangling")  # fmt: skip
+KINDS = {"fifo": "a pipe", "device": "a device", "socket": "a socket", "loop": "a link that points back to itself"}
 
 
 def make_special(folder: Path, name: str) -> None:
@@ -161,6 +162,8 @@ def test_an_image_is_kept_or_a_reject(outcome, name):
 @pytest.mark.parametrize("name", [name for name in SPECIAL if name not in ("folder", "caption-folder")])
 def test_what_is_not_a_regular_file_is_a_reject(outcome, name):
     assert outcome.verdict(name) == REJECT, outcome.why(name)
+    if name in KINDS:
+        assert f"expected a regular file, got {KINDS[name]}: " in outcome.why(name)
 
 
 def test_there_are_as_many_as_stated():

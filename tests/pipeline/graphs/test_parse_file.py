@@ -27,7 +27,9 @@ def lines(path):
 GOOD = ["a red bird on a branch", " two cats .", "a red bird on a branch", "ein Vögelchen 🐦"]
 BAD = {
     b"": "empty line",
-    b"{": "not JSON",
+    b"{": "not JSON: Expecting property name enclosed in double quotes at column 2",
+    b'{"caption": "a bi': "not JSON: Unterminated string starting at column 13",
+    b'{"caption": "a\x1b[31m"}': "not JSON: Invalid control character at column 15",
     b'"a bird"': "found 'a bird'",
     b'{"text": "a bird"}': "found the keys text",
     b'{"caption": 7}': "found {'caption': 7}",
