@@ -159,7 +159,7 @@ def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
         return parse_json(text)
     except json.JSONDecodeError as error:
         raise UserError(
-            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+            f"{path} is not valid JSON: {error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}"
         ) from error
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits; thousands of brackets
         raise UserError(f"{path} cannot be read as JSON: {json_problem(error)}") from error

@@ -80,6 +80,8 @@ def _csv(path: Path) -> Iterator[tuple[str, Tuples]]:
             hint = delimiter_hint(columns, ["caption", "scene_graph"])
             found = f"found columns: {', '.join(columns) or 'none'}; expected caption and scene_graph"
             raise UserError(f"{found}; {hint}" if hint else found)
+        if max(columns.count("caption"), columns.count("scene_graph")) > 1:
+            raise UserError("several columns have the name caption or scene_graph; rename all but one of each")
         line = reader.line_num + 1
         for cells in reader:
             if cells:

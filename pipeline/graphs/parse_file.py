@@ -188,7 +188,7 @@ def _caption(line: bytes) -> str:
     if len(line) > MAX_LINE:
         raise UserError(f"the line has more than {MAX_LINE:,} bytes")
     try:
-        row = parse_json(line.rstrip(b"\r\n"))  # with its line break, a truncated string would be told as one with a break
+        row = parse_json(line.rstrip(b"\r\n"))  # its line break is no part of a truncated string
     except UnicodeDecodeError as error:
         raise UserError(f"not UTF-8: {error.reason} at byte {error.start}") from error
     except RecursionError as error:

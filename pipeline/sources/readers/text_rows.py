@@ -44,7 +44,7 @@ def jsonl_rows(table: Path, columns: list[str]) -> Iterator[tuple[int, Row]]:
                 _require_text(table, line)
                 _require_one_line(table, line.strip())
             try:
-                row = parse_json(line.rstrip(b"\r\n"))  # so that a truncated string is not told as one with a line break
+                row = parse_json(line.rstrip(b"\r\n"))  # its line break is no part of a truncated string
             except (ValueError, RecursionError) as error:
                 if line.strip():
                     yield number, f"not JSON: {json_problem(error)}"

@@ -278,7 +278,10 @@ def test_a_nested_caption_is_not_kept(tmp_path, tiny_clip_path):
 @pytest.mark.parametrize("suffix", ["jsonl", "json"])
 def test_json_with_a_key_that_occurs_twice_is_a_reject(tmp_path, tiny_clip_path, suffix):
     others = "".join(f'"{number}": 0, ' for number in range(80_000))  # too many to compare each with each
-    twice, once = f'{{"image": "1.png", {others}"caption": "a", "caption": "b"}}', '{"image": "0.png", "caption": "a bird"}'
+    twice, once = (
+        f'{{"image": "1.png", {others}"caption": "a", "caption": "b"}}',
+        '{"image": "0.png", "caption": "a bird"}',
+    )
     for number in range(2):
         write(tmp_path / "data" / f"{number}.png", picture(number))
     if suffix == "json":

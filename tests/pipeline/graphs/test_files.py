@@ -52,6 +52,7 @@ def test_gold_may_be_lines_like_predictions(tmp_path):
         ("gold.csv", "caption;scene_graph\na;( a )\n", r"expected caption and scene_graph; .* separated by ';'"),
         ("gold.csv", "\udcff\udcfec\0a\0", r"gold\.csv is encoded in UTF-16"),
         ("gold.jsonl", "\udcff\udcfec\0a\0", r"gold\.jsonl is encoded in UTF-16"),
+        ("gold.csv", "caption,caption,scene_graph\na,b,( a )\n", r"line 1: several columns have the name caption or"),
         ("gold.csv", HEADER, r"no scene graph; expected rows of FACTUAL's CSV"),
         ("gold.csv", HEADER + "a,( a )\nb\n", r"gold\.csv, line 3: 1 cell, expected 2 as in the header"),
         ("gold.csv", HEADER + "a,( a )\nb,( a , on , b )\n", r"line 3: 4 cells, expected 2"),
