@@ -161,6 +161,7 @@ def relation_text(view: View, r: Relation) -> str:
     """Returns the text of a relation in FACTUAL's spelling, without the particle before a preposition ("down at").
 
     a bird looks down at two zebras out in a field beneath a hill → (bird, look at, zebras), (zebras, is, 2)
+    a man walking in to a store → (man, walk into, store)
     """
     words, verb = r.text.split(), view.verb(r)
     if verb and len(words) > 2 and words[1] in PARTICLES and words[2] not in ("of", "to"):
