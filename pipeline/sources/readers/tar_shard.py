@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.user_files import is_local, open_regular
 from hspcgan.pipeline.sources.files_below import IMAGE_SUFFIXES, OTHER_IMAGES
 from hspcgan.pipeline.sources.fingerprints import MAX_CAPTION_BYTES, sampled_sha256
@@ -113,6 +114,10 @@ def _unreadable_message(tar: Path, error: Exception) -> str:
     for mark, kind in _COMPRESSED.items():
         if start.startswith(mark):
             return f"compressed with {kind}, but members are read in place; unpack it to a plain .tar in this folder"
+    if isinstance(error, OSError) and not isinstance(error, UserError):
+        return f"cannot be read: {error.strerror or error}"
+    if isinstance(error, ValueError | OverflowError) and not isinstance(error, UserError | UnicodeError):
+        error = tarfile.ReadError("a header has a number that is too large or no number")
     if isinstance(error, RecursionError):
         error = tarfile.ReadError("too many extended headers before a member")
     return f"not a complete tar: {error}; if the download was interrupted, download it again"

@@ -95,6 +95,15 @@ def test_headers_that_lead_back_or_are_huge_cost_the_rest_of_a_shard(tmp_path, t
     assert [why in reason for _, _, reason in found.rejects] == [True], found.rejects
 
 
+def test_a_size_that_no_file_has_is_told_in_our_words(tmp_path, tiny_clip_path):
+    whole = tar_with(lambda archive: None).rstrip(b"\0")
+    write(tmp_path / "data" / "0.tar", whole + bytes(-len(whole) % 512) + header(256**10) + bytes(1024))
+    found = ingested(ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")[1])
+    assert found.samples == {"a"}
+    assert "b.png: the tar ends inside this member" in [f"{where[6:]}: {why}" for where, _, why in found.rejects]
+    assert "not a complete tar: a header has a number that is too large or no number" in found.why("0.tar:?")
+
+
 @pytest.mark.parametrize("chain", [400 * header(0, tarfile.XHDTYPE), 5000 * header(0, tarfile.GNUTYPE_LONGNAME)])
 def test_a_chain_of_extended_headers_costs_the_rest_of_a_shard(tmp_path, tiny_clip_path, chain):
     whole = tar_with(lambda archive: None).rstrip(b"\0")
@@ -115,6 +124,8 @@ def test_a_shard_that_is_no_tar_is_a_reject(tmp_path, tiny_clip_path, kind):
     result, cache = ingest(tmp_path, tmp_path / "data", tiny_clip_path, "webdataset")
     assert result.exit_code == 0, result.output
     assert ingested(cache).samples == {"c"}
+    if kind == "dangling":
+        assert ingested(cache).why("0.tar") == "cannot be read: No such file or directory"
     if kind in ("gzip", "zip"):
         assert f"compressed with {kind}" in ingested(cache).why("0.tar")
 
