@@ -27,9 +27,8 @@ def rules_code(annotator: str) -> dict[str, str]:
 
     found = code_of([f"{PACKAGE}.parser"]) | code_of([f"{PACKAGE}.{name}" for name in MODULES[annotator]], (PACKAGE,))
     lists = (path for path in resources.files(PACKAGE).joinpath("lexicon").iterdir() if path.name.endswith(".txt"))
-    data = [(f"lexicon/{path.name}", path) for path in lists] + [
-        (CAPTION_HEADS, assets_folder() / CAPTION_HEADS / FILE)
-    ]
+    data = [(f"lexicon/{path.name}", path) for path in lists]
+    data.append((CAPTION_HEADS, assets_folder() / CAPTION_HEADS / FILE))
     return found | {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in data}
 
 

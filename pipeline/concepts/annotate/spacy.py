@@ -124,9 +124,8 @@ def spacy_identity(nlp: Any, model: str) -> str:
     """Returns the name and version of the model from `load_spacy(model)`, and the sha256 of its folder or weights."""
     named = f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
     if not model:
-        return (
-            f"{named}, caption weights {file_sha256(spacy_caption_weights.shipped() / spacy_caption_weights.WEIGHTS)}"
-        )
+        weights = spacy_caption_weights.shipped() / spacy_caption_weights.WEIGHTS
+        return f"{named}, caption weights {file_sha256(weights)}"
     folder = Path(model)
     if nlp.path != folder:
         return named

@@ -200,11 +200,7 @@ def objects(tree: Tree, i: int) -> list[int]:
         own = [subject for clause in tree.children(i, "ccomp") for subject in tree.children(clause, "nsubj")]
     if own:
         return [thing for word in own for thing in argument_entities(tree, word, i)]
-    if (
-        tree.is_a(i, "acl:relcl")
-        and tree.children(i, "nsubj")
-        and not (tree.children(i, "obl", "ccomp", "xcomp") or stranded_prepositions(tree, i))
-    ):
-        subject = subjects(tree, i)
-        return [noun for noun in antecedent(tree, i) if noun not in subject]
-    return []
+    if not tree.is_a(i, "acl:relcl") or not tree.children(i, "nsubj") or tree.children(i, "obl", "ccomp", "xcomp"):
+        return []
+    subject = subjects(tree, i)
+    return [] if stranded_prepositions(tree, i) else [n for n in antecedent(tree, i) if n not in subject]

@@ -89,9 +89,8 @@ def text_with_negation(tree: Tree, i: int) -> str:
 def is_position(tree: Tree, i: int) -> bool:
     """Whether a word states the position of the noun directly before it: "the seat up", "a sky overhead"."""
     bare = tree.is_a(i, "advmod", "compound:prt", "acl", "amod", "dep") and not tree.children(i)
-    return (
-        bare and tree.lemmas[i] in lexicon("positions") and tree.is_entity(i - 1) and tree.pos[tree.heads[i]] in NOMINAL
-    )
+    after_noun = tree.is_entity(i - 1) and tree.pos[tree.heads[i]] in NOMINAL
+    return bare and after_noun and tree.lemmas[i] in lexicon("positions")
 
 
 def attribute_text(tree: Tree, i: int) -> str:
@@ -133,11 +132,8 @@ def is_shade(tree: Tree, i: int) -> bool:
     after = tree.words[i + 1]
     if tree.pos[i] not in ("ADJ", "NOUN", "ADV", "VERB", "NUM"):
         return False
-    return (
-        after in (*COLOURED, "size", "sized", "shaped")
-        or after in pairs("part_words")
-        or (tree.lemmas[i] in lexicon("shades") and after in lexicon("colours"))
-    )
+    of_colour = tree.lemmas[i] in lexicon("shades") and after in lexicon("colours")
+    return of_colour or after in (*COLOURED, "size", "sized", "shaped") or after in pairs("part_words")
 
 
 def is_hyphen_prefix(tree: Tree, i: int) -> bool:

@@ -64,10 +64,9 @@ def quantities(tree: Tree) -> None:
         for material in tree.children(i, "compound"):
             if tree.lemmas[material] in lexicon("describing_nouns"):
                 tree.relabel(material, "amod")
-        own = tree.children(i, "fixed", "compound") + (
-            tree.children(i, "amod") if tree.lemmas[i] in lexicon("group_nouns") else []
-        )
-        _replace(tree, i, noun, "amod", keep=[c for c in own if not tree.children(c, "obl:npmod")])
+        own = ("fixed", "compound", "amod") if tree.lemmas[i] in lexicon("group_nouns") else ("fixed", "compound")
+        kept = [c for c in tree.children(i, *own) if not tree.children(c, "obl:npmod")]
+        _replace(tree, i, noun, "amod", keep=kept)
         tree.quantities.add(i)
 
 

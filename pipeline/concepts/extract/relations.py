@@ -148,9 +148,8 @@ def predicate_noun(tree: Tree, i: int) -> Iterator[Edge]:
     if not tree.is_entity(i) or not (own or joined or (cop and tree.is_a(i, "acl"))):
         return
     if tree.case(i):
-        yield from _links(
-            tree.case_text(i), arguments.subjects(tree, i), arguments.argument_entities(tree, i, i), tree.case(i)[0]
-        )
+        things = arguments.argument_entities(tree, i, i)
+        yield from _links(tree.case_text(i), arguments.subjects(tree, i), things, tree.case(i)[0])
     elif cop:
         yield from _links("be", arguments.subjects(tree, i), [i], cop[0])
 
@@ -173,10 +172,9 @@ def noun_preposition(tree: Tree, i: int) -> Iterator[Edge]:
         return
     text = tree.case_text(i)
     ones = arguments.coordinated_nouns(tree, subject, i)
-    # "food and bottles of beer": a part or content belongs only to the nearest noun, a place to all conjuncts
-    yield from _links(
-        text, ones[-1:] if text == "of" else ones, arguments.argument_entities(tree, i, i), tree.case(i)[0]
-    )
+    if text == "of":  # "food and bottles of beer": a part or content belongs only to the nearest noun
+        ones = ones[-1:]
+    yield from _links(text, ones, arguments.argument_entities(tree, i, i), tree.case(i)[0])
 
 
 def coordination(tree: Tree, i: int) -> Iterator[Edge]:
@@ -184,15 +182,14 @@ def coordination(tree: Tree, i: int) -> Iterator[Edge]:
 
     John and his wife are attending a cocktail party → and (john, wife), attend (john, party), attend (wife, party)
     """
-    if tree.is_a(i, "conj") and tree.is_entity(i) and tree.is_entity(tree.heads[i]) and not tree.children(i, "nsubj"):
-        # "on a branch and under a leaf": the conjuncts are prepositional phrases, not entities
-        siblings = (
-            [] if tree.case(i) else [c for c in tree.with_conjuncts(tree.heads[i]) if c < i and tree.is_entity(c)]
-        )
-        ands = [*tree.children(i, "cc"), *(c for c in tree.children(tree.heads[i], "cc") if c < i)]
+    first = tree.heads[i]
+    if not tree.is_a(i, "conj") or not tree.is_entity(i) or not tree.is_entity(first) or tree.children(i, "nsubj"):
+        return
+    if not tree.case(i):  # "on a branch and under a leaf": the conjuncts are prepositional phrases, not entities
+        siblings = [c for c in tree.with_conjuncts(first) if c < i and tree.is_entity(c)]
+        ands = [*tree.children(i, "cc"), *(c for c in tree.children(first, "cc") if c < i)]
         for word in [c for c in ands if tree.pos[c] == "CCONJ"][:1]:
-            if siblings:
-                yield tree.lemmas[word], siblings[-1], i, word
+            yield from _links(tree.lemmas[word], siblings[-1:], [i], word)
 
 
 def possession(tree: Tree, i: int) -> Iterator[Edge]:

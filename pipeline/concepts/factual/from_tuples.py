@@ -35,12 +35,11 @@ def concepts_from_tuples(tuples: Sequence[Sequence[str]], doc: Any) -> Concepts:
         home = concepts.entities[object_ if object_ >= 0 else subject].word
         word = caption.find_nearest([text] if not other else text.split(), home)
         notes["factual_unworded"] += word < 0
+        place = word if word >= 0 else home
         if other:
-            concepts.relations.append(Relation(text, subject, object_, word if word >= 0 else home))
+            concepts.relations.append(Relation(text, subject, object_, place))
         else:
-            concepts.attributes.append(
-                Attribute(caption.attribute_text(text, word), subject, word if word >= 0 else home)
-            )
+            concepts.attributes.append(Attribute(caption.attribute_text(text, word), subject, place))
     concepts.attributes.sort(key=lambda a: a.word)
     concepts.relations.sort(key=lambda r: r.word)
     return replace(concepts, notes=notes)

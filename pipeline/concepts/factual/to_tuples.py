@@ -43,12 +43,8 @@ def written_relations(view: View) -> Iterator[Relation]:
             r = replace(r, subject=view.pictured_things[r.subject])
         takes_picture = r.text == "take" and r.object in view.pictured_things
         is_absent = r.subject in view.left_out or (r.object in view.left_out and not takes_picture)
-        if (
-            r.subject >= 0
-            and not is_absent
-            and r.text not in ("and", "or")
-            and not r.text.startswith(left_out.NEGATED_PREFIX)
-        ):
+        is_written = r.text not in ("and", "or") and not r.text.startswith(left_out.NEGATED_PREFIX)
+        if r.subject >= 0 and is_written and not is_absent:
             yield r
 
 

@@ -80,9 +80,8 @@ def clauses_after_and(edit: ParseEdit) -> None:
         first = noun
         while edit.labels[first] == "conj":
             first = edit.heads[first]
-        joined = (
-            edit.labels[first] not in (*SUBJECTS, "ROOT") if first != noun else edit.labels[noun] in SUBJECTS and above
-        )
+        second = edit.labels[noun] in SUBJECTS and above
+        joined = second if first == noun else edit.labels[first] not in (*SUBJECTS, "ROOT")
         links = [c for c in range(noun) if edit.labels[c] == "cc" and edit.heads[c] in (edit.heads[noun], *above)]
         if joined and links:
             if above:

@@ -56,13 +56,9 @@ def backs_after_colours(edit: ParseEdit) -> None:
     """
     for back, word in enumerate(edit.words):
         colour = back - 1
-        if (
-            word != "back"
-            or edit.words[colour] not in lexicon("colours")
-            or edit.lemmas[back + 1] in lexicon("body_parts")
-        ):
+        if word != "back" or edit.words[colour] not in lexicon("colours") or edit.pos[back] in NOMINAL:
             continue
-        if edit.pos[back] not in NOMINAL:
+        if edit.lemmas[back + 1] not in lexicon("body_parts"):
             edit.promote(back, over=colour, label="amod", moving=edit.children(colour))
             edit.retag(back, "NN", "NOUN", "back")
             edit.retag(colour, "JJ", "ADJ", edit.words[colour])
