@@ -126,6 +126,8 @@ def _object(raw: str) -> dict[str, Any]:
         value = json.loads(raw)
     except RecursionError:
         raise UserError("nested too deeply") from None
+    except ValueError as error:  # Python's message for a long integer recommends to raise its limit
+        raise UserError(str(error).partition(";")[0]) from error
     if not isinstance(value, dict):
         raise UserError(f"expected an object, got {NAMES[type(value)]}")
     return value

@@ -1,5 +1,6 @@
 """Opens a finished cache, its tables and its arrays; a `Cache` can be pickled and opened in workers."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.user_files import as_path
+from hspcgan.model.common.user_files import as_path, no_file
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.arrays.read import ADD_TAPS, Arrays
 from hspcgan.pipeline.cache.cache_json import REBUILD_HINT, read_info, work_folder
@@ -36,12 +37,16 @@ class Cache(Tables, Arrays):
                     f"{self.path} is not finished; run `hspcgan prepare MANIFEST` again to resume, or the same "
                     "`hspcgan copy` again"
                 )
-            raise UserError(f"no cache in {self.path} ({schema.INFO} is missing); run `hspcgan prepare MANIFEST`")
+            fix = "run `hspcgan prepare MANIFEST`"
+            if os.path.lexists(self.path / schema.INFO):
+                fix = f"move it away and {fix}"
+            raise UserError(f"no cache in {self.path} ({schema.INFO}: {no_file(self.path / schema.INFO)}); {fix}")
         self.info: dict[str, Any] = read_info(self.path / schema.INFO)
         names = schema.contents_of(self.info)
         missing = [name for name in names if not (self.path / name).is_file()]
         if missing:
-            raise UserError(f"{self.path} lacks {', '.join(missing)}; {REBUILD_HINT}")
+            listed = ", ".join(f"{name} ({no_file(self.path / name)})" for name in missing)
+            raise UserError(f"{self.path} lacks {listed}; {REBUILD_HINT}")
         for name in names:  # checked now, not in the middle of a training run
             got, size = (self.path / name).stat().st_size, self.info["files"][name]["size"]
             if got != size:

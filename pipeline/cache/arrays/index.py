@@ -44,7 +44,8 @@ def index_problem(name: str, found: np.ndarray, counts: Mapping[str, int]) -> st
         if found.ndim != 1 or length not in (None, len(found)):
             return f"{name} has shape {list(found.shape)}, expected {'one axis' if length is None else [length]}"
         if len(found) and (found.min() < least or (below is not None and found.max() >= below)):
-            return f"{name} has numbers from {found.min():,} to {found.max():,}, outside {least} … {below or ''}"
+            wanted = f"at least {least}" if below is None else f"{least} … {below - 1:,}"
+            return f"{name} has numbers from {found.min():,} to {found.max():,}, expected {wanted}"
     return ""
 
 

@@ -104,7 +104,10 @@ def test_a_field_inside_another_that_is_damaged_is_named(copy, change, message):
 @pytest.mark.parametrize("name", ["features.h5", "images.h5", *(f"{table}.parquet" for table in TABLES)])
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
-    with pytest.raises(ValueError, match=rf"lacks {name}.*--rebuild"):
+    with pytest.raises(ValueError, match=rf"lacks {name} \(no such file\).*--rebuild"):
+        Cache(copy)
+    (copy / name).symlink_to("/dev/null")
+    with pytest.raises(ValueError, match=rf"lacks {name} \(a device, expected a file\)"):
         Cache(copy)
 
 
