@@ -164,6 +164,8 @@ class EvaluateConfig(CheckedModel, extra="forbid", frozen=True, allow_inf_nan=Fa
         unknown = sorted(set(names) - set(METRICS))
         if unknown:
             raise UserError(f"unknown metrics {unknown}; known: {', '.join(METRICS)}")
+        if repeated := sorted(name for name in set(names) if names.count(name) > 1):
+            raise UserError(f"listed more than once: {', '.join(repeated)}")
         return names
 
     @field_validator("expect", mode="before")

@@ -1,5 +1,6 @@
 """Computes the plan that `train` prints (parameters, memory, steps) from sizes only, without cache or weights."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from hspcgan.model.clip.frozen import FrozenClip, load_clip
 from hspcgan.model.common.printable import format_count
+from hspcgan.model.common.user_files import kind_of
 from hspcgan.model.condition import Condition
 from hspcgan.model.config import ModelConfig
 from hspcgan.model.meta_device import OPENAI, meta_clip, meta_like, meta_networks
@@ -43,7 +45,10 @@ def missing(manifest: Manifest) -> list[str]:
     for folder in manifest.caches:
         if not (folder / "cache.json").is_file():
             of_several = f" -o cache={folder}" if len(manifest.caches) > 1 else ""
-            lines.append(f"no cache at {folder}; build it with `hspcgan prepare {manifest.ref}{of_several}`")
+            fix = f"build it with `hspcgan prepare {manifest.ref}{of_several}`"
+            if os.path.lexists(folder) and not folder.is_dir():
+                fix = f"it is {kind_of(folder)}, expected a folder; give another `cache:`"
+            lines.append(f"no cache at {folder}; {fix}")
     config = manifest.section("train", TrainConfig)
     chosen = manifest.section("encode", ClipChoice)
     for check in (lambda: weights_path(chosen.clip), lambda: require_wandb(config)):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hspcgan.evaluate.config import EvaluateConfig
+from hspcgan.evaluate.scored.reference import SUFFIX
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.printable import format_count
 from hspcgan.pipeline.cache.reader import Cache
@@ -73,7 +74,10 @@ def _shuffled(cache: Cache, split: str, seed: int) -> tuple[np.ndarray, list[str
     rows = cache.split_rows(split)
     if not len(rows):
         known = ", ".join(sorted(cache.split_counts()))
-        raise UserError(f"split {split} has no images in {cache.path}; existing splits: {known}")
+        raise UserError(
+            f"split {split} has no images in {cache.path}; existing splits: {known}"
+            + (f"; the name of a file of reference features ends in {SUFFIX}" if "." in split else "")
+        )
     keys = cache.samples_at(rows, ["key"])["key"].to_pylist()
     order = sorted(range(len(rows)), key=lambda place: _digest(seed, keys[place]))
     return rows[order], [keys[place] for place in order]

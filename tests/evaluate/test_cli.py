@@ -214,6 +214,8 @@ def test_expectations_of_no_metric_or_of_several_figures_are_refused_before_anyt
         "evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.expect={fdi/trainer-clip: {max: 1}}"
     )
     assert failed(unknown, "'fdi/trainer-clip' is neither the name of a metric value"), unknown.output
+    repeated = hspcgan("evaluate", manifest, "--untrained", "--dry-run", "-o", "evaluate.metrics=[fid, fid]")
+    assert failed(repeated, "evaluate.metrics: listed more than once: fid"), repeated.output
 
 
 def test_an_unknown_key_and_a_missing_scorer_are_refused_before_anything_is_drawn(manifest):

@@ -145,6 +145,9 @@ def test_a_dry_run_needs_neither_data_nor_weights(tmp_path, monkeypatch):
     assert "cached taps: + 0.226 MB per image in the RAM of each process; cache_taps: disk" in held.output
     unknown = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "encode.clip=weights/own.pt")
     assert (unknown.exit_code, "no weights 'weights/own.pt'" in unknown.output) == (3, True)
+    (tmp_path / "file").touch()
+    taken = plan.missing(load_manifest("paper/cub/galip", ["cache=file"]))
+    assert taken[0] == "no cache at file; it is a file, expected a folder; give another `cache:`"
     wrong = hspcgan("train", "paper/cub/galip", "--dry-run", "-o", "model.locals=0")
     assert (wrong.exit_code, "model.locals" in wrong.output) == (2, True)
 

@@ -53,6 +53,7 @@ def test_another_split_can_be_the_reference(cache):
     ("settings", "message"),
     [({"samples": 6}, "at most 5 samples can be used.*asks for 6; lower evaluate.samples"),
      ({"samples": 4, "reference": "train"}, "at most 3 samples"),
+     ({"reference": "real.png"}, r"split real.png has no.*file of reference features ends in \.safetensors"),
      ({"split": "val"}, "split val has no images.*existing splits: test, train")],
 )  # fmt: skip
 def test_what_the_cache_cannot_give_is_rejected(cache, settings, message):
