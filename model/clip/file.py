@@ -31,6 +31,7 @@ LEAST_ROWS = {
 MOST_POSITIONS = 4096
 """Maximum number of text positions; the memory for OpenAI's attention mask grows with its square."""
 
+MAX_CLIP = 2**33  # bytes; OpenAI's largest CLIP has 1.7 GB in float32
 MOST_ENTRIES = 2**14  # in an archive of torch, one for each tensor; torch takes up to a millisecond for each
 
 _OTHER_SHAPE = re.compile(r"size mismatch for (\S+): copying .*?Size\((.*?)\) from .*?Size\((.*?)\)")
@@ -75,10 +76,9 @@ def read_clip_file(path: Path, allow_unverified: bool) -> tuple[dict[str, Tensor
     `allow_unverified` and the errors are described in `hspcgan.model.clip.frozen.load_clip`.
     """
     if not path.is_file():
-        raise UserError(
-            f"CLIP weights not found: {path}: {no_file(path)}; give the path of a state dict or of OpenAI's archive, "
-            "which `hspcgan models fetch` downloads"
-        )
+        raise UserError(f"CLIP weights not found: {path}: {no_file(path)}; give the path of a state dict or of "
+                        "OpenAI's archive, which `hspcgan models fetch` downloads")  # fmt: skip
+    open_regular(path, MAX_CLIP).close()  # before minutes are spent on the checksum of another file
     sha256 = file_sha256(path)
     names = {one.sha256: one.name for one in _all_published()}
     if _is_torchscript(path):

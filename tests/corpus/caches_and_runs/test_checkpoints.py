@@ -1,6 +1,7 @@
 """Checkpoints and CLIP files that are damaged or of the wrong shape: one message, never a bug."""
 
 import json
+import os
 import re
 import zipfile
 
@@ -208,6 +209,13 @@ def test_a_damaged_clip_is_one_line_without_the_words_of_torch(tmp_path, tiny_cl
     assert message.startswith(str(tmp_path / "clip.pt"))
     assert "download" in message
     assert not re.search(r"\n|torch|state_dict|tuple|index", message)
+
+
+def test_a_file_that_is_too_large_for_a_clip_is_rejected_before_it_is_read(tmp_path):
+    (tmp_path / "clip.pt").write_bytes(b"PK\3\4")
+    os.truncate(tmp_path / "clip.pt", 60 * 10**9)  # takes no space on the disk
+    with bounded(), pytest.raises(UserError, match=r"60,000,000,000 bytes, more than the .* allowed: .*clip\.pt"):
+        load_clip(tmp_path / "clip.pt")
 
 
 ODD = {
