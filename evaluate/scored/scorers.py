@@ -13,6 +13,7 @@ import torch
 from hspcgan.model.clip.frozen import FrozenClip
 from hspcgan.model.common.errors import UserError
 from hspcgan.model.common.files import file_sha256
+from hspcgan.model.common.user_files import open_regular
 from hspcgan.model.image_views import to_signed
 from hspcgan.model.published_weights import INCEPTION, INCEPTION_SHA256, WEIGHTS
 
@@ -102,6 +103,10 @@ class ClipScorer:
         return sentence.cpu().numpy()
 
 
+MAX_INCEPTION = 2**30
+"""Size limit of a file with Inception's weights: 1 GB; the published files have 0.1 GB."""
+
+
 class Inception:
     """The Inception network used for published FIDs, in one of clean-fid's modes; nothing is downloaded.
 
@@ -117,6 +122,7 @@ class Inception:
         path = folder / name
         if not path.is_file():
             raise UserError(f"{path} is missing; copy clean-fid's file there, or remove evaluate.inception")
+        open_regular(path, MAX_INCEPTION).close()  # before minutes are spent on the checksum of another file
         self.sha256 = file_sha256(path)
         if not self.sha256.startswith(sha256):
             raise UserError(f"{path} has sha256 {self.sha256}, expected {sha256}; remove or replace it")

@@ -127,7 +127,7 @@ def load_tensors(file: BinaryIO) -> Any:
             raise UserError("the file is a TorchScript archive, expected only tensors and plain data") from error
         if isinstance(error, RuntimeError) and not re.search(r"weights_only|enforce fail", str(error)):
             raise UserError(str(error).partition(". ")[0]) from error
-        raise UserError("the file was not written by torch.save") from error
+        raise UserError("the file is damaged, or was not written by torch.save") from error
 
 
 def _require_small_archive(file: BinaryIO) -> None:

@@ -13,6 +13,7 @@ from helpers.runs import MODEL
 from helpers.scored_runs import write_checkpoint
 from safetensors.torch import load_file, save_file
 
+from hspcgan.evaluate.scored.scorers import Inception
 from hspcgan.model.checkpoint import load
 from hspcgan.model.clip import file
 from hspcgan.model.clip.frozen import load_clip
@@ -211,11 +212,14 @@ def test_a_damaged_clip_is_one_line_without_the_words_of_torch(tmp_path, tiny_cl
     assert not re.search(r"\n|torch|state_dict|tuple|index", message)
 
 
-def test_a_file_that_is_too_large_for_a_clip_is_rejected_before_it_is_read(tmp_path):
-    (tmp_path / "clip.pt").write_bytes(b"PK\3\4")
-    os.truncate(tmp_path / "clip.pt", 60 * 10**9)  # takes no space on the disk
-    with bounded(), pytest.raises(UserError, match=r"60,000,000,000 bytes, more than the .* allowed: .*clip\.pt"):
-        load_clip(tmp_path / "clip.pt")
+@pytest.mark.parametrize(
+    ("name", "load"), [("clip.pt", load_clip), ("inception-2015-12-05.pt", lambda path: Inception(path.parent))]
+)
+def test_a_file_that_is_too_large_for_its_network_is_rejected_before_it_is_read(tmp_path, name, load):
+    (tmp_path / name).write_bytes(b"PK\3\4")
+    os.truncate(tmp_path / name, 60 * 10**9)  # takes no space on the disk
+    with bounded(), pytest.raises(UserError, match=rf"60,000,000,000 bytes, more than the .* allowed: .*{name}"):
+        load(tmp_path / name)
 
 
 ODD = {

@@ -76,7 +76,7 @@ def of_nan(state: dict) -> None:
 
 
 STANZA = {
-    "text": ("pos.pt", "hello", "pos.pt cannot be read as a part of a stanza model: the file was not written by torch.save"), "pickle": ("lemma.pt", b"\x80\x04cos\nsystem\n(S'echo hi'\ntR.", "lemma.pt cannot be read"), "fifo": ("pos.pt", "fifo", "got a pipe"),
+    "text": ("pos.pt", "hello", "pos.pt cannot be read as a part of a stanza model: the file is damaged, or was not written by torch.save"), "pickle": ("lemma.pt", b"\x80\x04cos\nsystem\n(S'echo hi'\ntR.", "lemma.pt cannot be read"), "fifo": ("pos.pt", "fifo", "got a pipe"),
     "list": ("pos.pt", saved([1]), "cannot be used (TypeError"), "keys": ("pos.pt", saved({"a": torch.zeros(2)}), "cannot be used (KeyError"), "optional": ("ner.pt", b"", "ner.pt cannot be read"),
     "no-weights": ("depparse.pt", changed(lambda state: state["model"].clear()), "depparse.pt lacks 66 of 66 weights, such as"), "less": ("tokenize.pt", changed(lambda state: state["model"].popitem()), "tokenize.pt lacks 1 of 23 weights, such as"),
     "nan": ("depparse.pt", changed(of_nan), "The model of the annotator stanza cannot be used"), "no-words": ("pos.pt", changed(lambda state: state.update(vocab={})), "cannot be used ("),
