@@ -139,12 +139,19 @@ def require_utf8(data: bytes, path: Path | str) -> None:
 def read_pointer(path: Path, wanted: str) -> Path:
     """Returns the checkpoint that the first line of a file such as `checkpoints/latest` names, a folder next to it.
 
-    Raises UserError if the file is empty, or if that folder does not contain the file `wanted`.
+    Raises UserError if the file is empty or names a folder elsewhere, or if that folder does not contain the file
+    `wanted`.
     """
     name = next(iter(read_text(path).strip().splitlines()), "")
     found = path.parent / name
-    if not name or not os.path.isfile(found / wanted):  # False also for a name that no file can have
-        problem = f"names {name[:100]}, which is missing" if name else "is empty"
+    problem = ""
+    if not name:
+        problem = "is empty"
+    elif name == ".." or Path(name).name != name:
+        problem = f"contains {name[:100]}, which is not the name of a folder next to it"
+    elif not os.path.isfile(found / wanted):  # False also for a name that no file can have
+        problem = f"names {name[:100]}, which is missing"
+    if problem:
         raise UserError(f"{path} {problem}; write the name of a complete checkpoint to this file")
     return found
 

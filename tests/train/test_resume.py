@@ -103,7 +103,12 @@ def test_changed_settings_are_rejected_by_name_unless_they_may_change(make_run):
 def test_a_latest_file_naming_a_missing_checkpoint_is_an_error(make_run):
     run = make_run("a", steps=1)
     loop.train(run)
-    for content, told in (("step-000099\n", "names step-000099, which is missing; write"), ("\n", "is empty; write")):
+    for content, told in {
+        "step-000099\n": "names step-000099, which is missing; write",
+        "\n": "is empty; write",
+        "../checkpoints/step-000001\n": "contains .*step-000001, which is not the name of a folder next to it; write",
+        f"{run.folder}/checkpoints/step-000001\n": "contains .*, which is not the name of a folder next to it; write",
+    }.items():
         (run.folder / "checkpoints" / "latest").write_text(content)
         with pytest.raises(ValueError, match=rf"checkpoints/latest {told} the name of a complete checkpoint"):
             loop.train(make_run("a"))
