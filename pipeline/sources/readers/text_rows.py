@@ -186,4 +186,7 @@ def _cells(table: Path, line: str) -> list[str]:
 def _reason(error: csv.Error) -> str:
     if "unexpected end" not in str(error):
         return str(error)
-    return 'a quote is opened but not closed; inside quotes, write "" for a quote'
+    return (
+        f"a quote is opened but not closed (a cell may contain at most {MAX_BREAKS} line breaks); "
+        'inside quotes, write "" for a quote'
+    )
