@@ -162,6 +162,14 @@ def _replace_folder(work: Path, path: Path) -> None:
     shutil.rmtree(old)
 
 
+def remove_folder(path: Path) -> None:
+    """Removes a folder with its contents, if it exists; of a link to a folder, only the link."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+
+
 def require_writable(path: Path) -> None:
     """Raises UserError if no file or folder can be written at `path`; commands call this before they start."""
     require_folder_or_free(path.parent)

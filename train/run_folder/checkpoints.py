@@ -7,6 +7,7 @@ file `latest`. With periodic evaluation, the file `best` contains the name and t
 is never deleted.
 """
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +44,8 @@ def save(run: Run, step: int) -> Path:
     with atomic_folder(target, durable=True) as work:
         save_weights(work, run.sampling_generator, run.discriminator, run.head, run.model_config, run.clip, extra)
         torch.save(state_of(run, step), work / STATE)
+        for other in _other_files(target):
+            os.replace(other, work / other.name)
     write_atomically(root / "latest", target.name + "\n")
     sync_to_disk(root)
     prune(run)
@@ -64,6 +67,11 @@ def prune(run: Run) -> None:
             partial.unlink()
         elif partial.is_dir():
             shutil.rmtree(partial)
+
+
+def _other_files(folder: Path) -> list[Path]:
+    """Returns what is in a checkpoint's folder besides its own files, such as a user's notes."""
+    return [path for path in folder.iterdir() if path.name not in FILES] if folder.is_dir() else []
 
 
 def _remove_checkpoint(folder: Path) -> None:

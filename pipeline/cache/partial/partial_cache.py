@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from hspcgan.model.common.errors import UserError
-from hspcgan.model.common.files import make_folder, write_atomically
+from hspcgan.model.common.files import make_folder, remove_folder, write_atomically
 from hspcgan.pipeline.cache import schema
 from hspcgan.pipeline.cache.cache_json import discarded_folder
 from hspcgan.pipeline.cache.fingerprint import fingerprint
@@ -85,8 +85,8 @@ class PartialCache(ShardStore):
         if self.folder(stage).exists() and left.get("fingerprint") != plan["fingerprint"]:
             why = "inputs changed" if left else "its plan.json is missing or damaged"
             log.warning(f"{stage}: {why}; discarding this and later stages in {self.path}")
-            for later in filter(Path.exists, map(self.folder, schema.STAGES[schema.STAGES.index(stage) :])):
-                shutil.rmtree(later)
+            for later in schema.STAGES[schema.STAGES.index(stage) :]:
+                remove_folder(self.folder(later))
         self.folder(stage).mkdir(exist_ok=True)
         _write_json(self.folder(stage) / "plan.json", plan)
 
@@ -122,7 +122,7 @@ class PartialCache(ShardStore):
     def scratch(self, stage: str) -> Path:
         """Creates an empty folder for temporary files of a running stage; `complete` removes it."""
         folder = self.folder(stage) / SCRATCH
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
         folder.mkdir()
         return folder
 
@@ -153,7 +153,7 @@ class PartialCache(ShardStore):
             )
         plans = {stage: self.plan(stage) for stage in stages}
         final = self.path / "final"
-        shutil.rmtree(final, ignore_errors=True)
+        remove_folder(final)
         final.mkdir()
         assemble(self, final, {
             "format": schema.FORMAT, "fingerprint": plans[stages[-1]]["fingerprint"], "normalised": False, **info,
@@ -166,8 +166,7 @@ class PartialCache(ShardStore):
         """Renames a finished cache, a folder inside `self.path`, to the target, and removes the work folder."""
         old = self.path / "replaced"
         if self.target.exists():
-            if old.exists():  # an earlier run was killed at this point
-                shutil.rmtree(old)
+            remove_folder(old)  # left if an earlier run was killed at this point
             os.replace(self.target, old)
         os.replace(final, self.target)
         spent = discarded_folder(self.target)

@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.caches import TEMPLATES, World, run_stages
+from helpers.caches import INPUTS, TEMPLATES, World, run_stages
 from helpers.corpus import JSONS, bounded, put
 
 from hspcgan.model.common.errors import UserError
@@ -34,6 +35,18 @@ def test_a_damaged_json_file_of_a_stage_means_that_it_is_not_complete(store, nam
     put(store.folder("ingest") / name, content)
     with bounded():
         assert not store.is_complete("ingest")
+
+
+@pytest.mark.parametrize("stage", ["ingest", "parse"])
+def test_of_a_link_to_the_folder_of_a_stage_only_the_link_is_removed(store, tmp_path, stage):
+    (tmp_path / "own" / "000000").mkdir(parents=True)
+    shutil.rmtree(store.folder(stage))
+    store.folder(stage).symlink_to(tmp_path / "own")
+    with PartialCache(tmp_path / "cache") as partial:
+        partial.begin("ingest", INPUTS["ingest"] | {"seed": 1})
+        run_stages(partial, World())
+    assert not store.folder(stage).is_symlink()
+    assert [path.name for path in (tmp_path / "own").iterdir()] == ["000000"]
 
 
 @pytest.mark.parametrize("stats", [[], "x", {}, {"rows_in": None}, {"rows_in": "x"}, {"rows_in": True}, {"rows_in": 1.5},

@@ -70,8 +70,8 @@ def test_links_and_files_among_the_checkpoints_do_not_end_a_run(world, tmp_path)
     names = ("step-000001", ".step-000001.partial", "..step-000001.partial")
     for name in names:
         (run / "checkpoints" / name).symlink_to(own)
-    for name in ("notes.txt", "model.json"):
-        write(run / "checkpoints" / "step-000000" / name, "{}")
+    for name in ("step-000000/notes.txt", "step-000000/model.json", "step-000003/notes.txt"):
+        write(run / "checkpoints" / name, "{}")
     for name in ("step-000002", ".mystep-1.partial"):
         (run / "checkpoints" / name).write_text("mine")
     result = trained(world, run, "-o", "train.keep=1")
@@ -80,6 +80,8 @@ def test_links_and_files_among_the_checkpoints_do_not_end_a_run(world, tmp_path)
     left = {path.name for path in (run / "checkpoints").iterdir()}
     assert left == {"step-000000", "step-000002", ".mystep-1.partial", "step-000003", "latest"}
     assert [path.name for path in (run / "checkpoints" / "step-000000").iterdir()] == ["notes.txt"]
+    saved = {path.name for path in (run / "checkpoints" / "step-000003").iterdir()}
+    assert saved == {"model.json", "model.safetensors", "notes.txt", "state.pt"}
 
 
 def test_a_damaged_history_is_kept_by_an_evaluation(tmp_path, tiny_clip_path, other_clip_path):
