@@ -181,7 +181,9 @@ def test_a_source_replaced_meanwhile_is_noticed(path, other, tmp_path, url, monk
     assert schema.INFO not in stored(url)
 
 
-def test_the_command_says_what_it_did(path, url):
+def test_the_command_says_what_it_did(path, tmp_path):
+    url = f"file://{tmp_path}/copied"  # the command does not copy to memory://
+
     def run(*arguments: str) -> str:
         result = hspcgan("copy", *arguments)
         assert result.exit_code == 0, result.output
