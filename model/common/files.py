@@ -61,7 +61,8 @@ def atomic_folder(path: Path, durable: bool = False) -> Iterator[Path]:
         yield work
         if durable:
             for written in [*work.iterdir(), work]:
-                sync_to_disk(written)
+                if written.is_file() or written.is_dir():  # opening a pipe would wait for ever
+                    sync_to_disk(written)
         _replace_folder(work, path)
 
 

@@ -84,6 +84,20 @@ def test_links_and_files_among_the_checkpoints_do_not_end_a_run(world, tmp_path)
     assert saved == {"model.json", "model.safetensors", "notes.txt", "state.pt"}
 
 
+def test_a_checkpoint_on_another_disk_is_saved_again_there_beside_the_files_of_a_user(world, tmp_path):
+    run, disk = tmp_path / "run", tmp_path / "disk"
+    write(disk / "notes" / "mine", "mine")
+    os.mkfifo(disk / "pipe")
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "lock").write_text("process 1 on an old machine")
+    (run / "checkpoints" / "step-000003").symlink_to(disk)
+    with bounded():
+        result = trained(world, run)
+    assert result.exit_code == 0, result.output
+    names = {str(path.relative_to(disk)) for path in disk.rglob("*")}
+    assert names >= {"model.json", "model.safetensors", "notes", "notes/mine", "pipe", "state.pt"}
+
+
 def test_a_damaged_history_is_kept_by_an_evaluation(tmp_path, tiny_clip_path, other_clip_path):
     manifest = write_manifest(tmp_path, tiny_clip_path, other_clip_path, metrics=["clip_score"])
     checkpoint = write_checkpoint(tmp_path / "checkpoint", tiny_clip_path)
